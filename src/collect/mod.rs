@@ -1,0 +1,95 @@
+//! Reads systems while they are under load: one file a collector, one loop that drives them all.
+//!
+//! A collector's [`Collector::sample`] only reads. The sampler stamps the window around it, turns
+//! an error into a [`Gap`](crate::timeline::Gap) and gives each collector a thread of its own, so
+//! that a slow one cannot delay another: missing beats wrong.
+
+use std::time::Duration;
+
+use crate::plan::{CollectorConfig, CollectorShape, OptionSpec};
+use crate::registry::registry;
+use crate::timeline::{BatchBuilder, MetricSpec};
+
+/// What kneepoint knows of a collector before it is opened.
+pub struct CollectorSpec {
+    /// Name in plans, messages and reports; equals the file stem.
+    pub name: &'static str,
+    /// One line for `kneepoint list collectors`: what it reads and what it needs.
+    pub summary: &'static str,
+    /// Options of its `[collect.<name>]` table.
+    pub options: &'static [OptionSpec],
+    /// Every metric it may emit, apart from what a scraped endpoint names itself.
+    pub metrics: &'static [MetricSpec],
+    /// Time between two looks where the plan sets none.
+    pub interval: Duration,
+    /// Checks rights and connects. Must return within a few seconds.
+    pub open: fn(&CollectorConfig, &TargetHint) -> Result<Box<dyn Collector>, OpenError>,
+}
+
+impl CollectorSpec {
+    /// What a plan needs to know to check this collector's table.
+    pub fn shape(&self) -> CollectorShape {
+        CollectorShape { name: self.name, options: self.options }
+    }
+}
+
+/// What the rest of the plan tells a collector of the system under test.
+#[derive(Clone, Debug, Default)]
+pub struct TargetHint {
+    /// TCP port of the target.
+    pub port: u16,
+    /// Whether the target's address is one of this machine.
+    pub is_local: bool,
+    /// Name of the process group that series of the target carry as label `process`.
+    pub process: String,
+    /// Options of the plan's first `process` collector (`pid`, `name`, `port`), for those that
+    /// have to find the same processes.
+    pub process_config: Option<CollectorConfig>,
+}
+
+/// A connected collector. It has a thread of its own and may block.
+pub trait Collector: Send {
+    /// What it found to watch, in words for reports, such as `pid 4242 (shop) and 3 children`.
+    fn watches(&self) -> String;
+
+    /// Takes one reading. Values pushed before an `Err` are discarded with it.
+    fn sample(&mut self, batch: &mut BatchBuilder) -> Result<(), SampleError>;
+
+    /// Things worth a line in the report that happened since the last call, such as a restart.
+    fn events(&mut self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// Why a collector cannot be opened. Shown before any load is sent.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}")]
+pub struct OpenError {
+    /// What failed, on what, why; lower case, no full stop, no secret.
+    pub what: String,
+    /// What to do about it.
+    pub hint: String,
+}
+
+impl OpenError {
+    /// An error with the step that mends it.
+    pub fn new(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { what: what.into(), hint: hint.into() }
+    }
+}
+
+/// Why one reading is missing; becomes the gap's reason. No secret in it.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct SampleError(pub String);
+
+registry! {
+    /// Every collector, in the order that lists and reports show them.
+    pub static COLLECTORS: [CollectorSpec] = [
+    ]
+}
+
+/// The collector of this name.
+pub fn find(name: &str) -> Option<&'static CollectorSpec> {
+    COLLECTORS.iter().copied().find(|spec| spec.name == name)
+}

@@ -1,0 +1,1 @@
+//! Results of other tools, read as recordings: one file a format.

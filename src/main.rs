@@ -1,0 +1,3 @@
+//! The `kneepoint` program: everything it does is in [`kneepoint::cli`].
+
+fn main() {}

@@ -1,0 +1,76 @@
+//! Where the requests go, and over what connections.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::Serialize;
+
+/// The system under test.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Target {
+    /// Base address; request paths are appended to it.
+    pub url: TargetUrl,
+    /// Whether connections are kept.
+    pub connections: Connections,
+    /// After this long without a complete response a request has failed.
+    pub timeout: Duration,
+    /// How certificates are checked; of no effect for `http`.
+    pub tls: Tls,
+}
+
+/// An `http` or `https` address taken apart.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TargetUrl {
+    /// Whether the connection is TLS.
+    pub https: bool,
+    /// Host name or address (IPv6 without brackets).
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// Path that stands before every request's path; empty or `/base`, never with a trailing `/`.
+    pub base_path: String,
+}
+
+impl TargetUrl {
+    /// `host:port` as an `authority` or `Host` header has it: default ports are left out.
+    pub fn authority(&self) -> String {
+        let host = self.bracketed_host();
+        match (self.https, self.port) {
+            (false, 80) | (true, 443) => host,
+            (_, port) => format!("{host}:{port}"),
+        }
+    }
+
+    fn bracketed_host(&self) -> String {
+        if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() }
+    }
+}
+
+impl fmt::Display for TargetUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.https { "https" } else { "http" };
+        write!(f, "{scheme}://{}{}", self.authority(), self.base_path)
+    }
+}
+
+/// How connections are used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Connections {
+    /// HTTP/1.1 connections are used again and again.
+    KeepAlive,
+    /// Each request makes a connection of its own.
+    PerRequest,
+}
+
+/// How the target's certificate is checked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Tls {
+    /// Against the system's roots.
+    SystemRoots,
+    /// Against the certificates of this PEM file.
+    CaFile(String),
+    /// Not at all.
+    Insecure,
+}

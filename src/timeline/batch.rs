@@ -1,0 +1,93 @@
+//! What a collector reports: a batch of readings, or a gap with its reason.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Kind, Labels, MetricSpec, Moment, SeriesKey, Unit, Window};
+
+/// One value of one series, as a collector read it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reading {
+    /// Which series.
+    pub key: SeriesKey,
+    /// Unit of the value.
+    pub unit: Unit,
+    /// Behaviour over time.
+    pub kind: Kind,
+    /// The value.
+    pub value: f64,
+}
+
+/// All that one look of a collector found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Batch {
+    /// Name of the collector.
+    pub collector: String,
+    /// From just before to just after the reading, stamped by the sampler.
+    pub window: Window,
+    /// The values.
+    pub readings: Vec<Reading>,
+}
+
+impl Batch {
+    /// The moment the values stand for: the middle of the reading.
+    pub fn at(&self) -> Moment {
+        self.window.begin + self.window.end.since(self.window.begin) / 2
+    }
+}
+
+/// A reading that is missing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gap {
+    /// Name of the collector.
+    pub collector: String,
+    /// When it was tried.
+    pub window: Window,
+    /// Why there is nothing, in words for the report; never with a secret.
+    pub reason: String,
+}
+
+/// Takes the readings of one look. Values that are not finite are left out: a missing value is
+/// told by its absence.
+#[derive(Debug, Default)]
+pub struct BatchBuilder {
+    readings: Vec<Reading>,
+}
+
+impl BatchBuilder {
+    /// An empty batch.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a value of a metric without labels.
+    pub fn push(&mut self, metric: &MetricSpec, value: f64) {
+        self.push_labelled(metric, Labels::none(), value);
+    }
+
+    /// Adds a value of a metric with labels.
+    pub fn push_labelled(&mut self, metric: &MetricSpec, labels: Labels, value: f64) {
+        self.push_foreign(SeriesKey::new(metric.name, labels), metric.unit, metric.kind, value);
+    }
+
+    /// Adds a value whose metric is known only at run time, such as a scraped one.
+    pub fn push_foreign(&mut self, key: SeriesKey, unit: Unit, kind: Kind, value: f64) {
+        if value.is_finite() {
+            self.readings.push(Reading { key, unit, kind, value });
+        }
+    }
+
+    /// How many values were added.
+    pub fn len(&self) -> usize {
+        self.readings.len()
+    }
+
+    /// Whether none was added.
+    pub fn is_empty(&self) -> bool {
+        self.readings.is_empty()
+    }
+
+    /// The readings, for the sampler to stamp.
+    pub fn finish(self) -> Vec<Reading> {
+        self.readings
+    }
+}

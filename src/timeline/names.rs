@@ -1,0 +1,240 @@
+//! The metric names that rooms share. A collector emits them, rules and reports name them.
+//!
+//! Every constant is also in [`ALL`], which the tables of metrics, the rule checks and the
+//! documentation iterate.
+
+use super::{Kind, MetricSpec, Unit};
+
+macro_rules! metrics {
+    ($($(#[doc = $about:literal])+ $ident:ident = $name:literal, $unit:ident, $kind:ident;)*) => {
+        $($(#[doc = $about])+
+        pub const $ident: MetricSpec = MetricSpec {
+            name: $name,
+            unit: Unit::$unit,
+            kind: Kind::$kind,
+            about: concat!($($about),+).trim_ascii(),
+        };)*
+        /// Every shared metric, in the order of this file.
+        pub const ALL: &[MetricSpec] = &[$($ident),*];
+    };
+}
+
+metrics! {
+    // The load itself, derived from ticks, so that rules can name it like any other series.
+    /// Requests per second that the schedule asked for.
+    LOAD_OFFERED = "load.offered", Count, Gauge;
+    /// Responses and failures per second.
+    LOAD_THROUGHPUT = "load.throughput", Count, Gauge;
+    /// Successful responses per second.
+    LOAD_GOODPUT = "load.goodput", Count, Gauge;
+    /// Share of requests that failed; label `class` (429, 5xx code, timeout, connect …) where one class is meant.
+    LOAD_ERRORS = "load.errors", Ratio, Gauge;
+    /// Mean response time of all requests, from the intended start.
+    LOAD_RESPONSE_TIME = "load.response_time", Seconds, Gauge;
+    /// Response time that half of the successful requests do not exceed.
+    LOAD_RESPONSE_TIME_P50 = "load.response_time.p50", Seconds, Gauge;
+    /// Response time that half of the failed requests do not exceed.
+    LOAD_FAILURE_TIME_P50 = "load.failure_time.p50", Seconds, Gauge;
+    /// Mean requests in flight.
+    LOAD_IN_FLIGHT = "load.in_flight", Count, Gauge;
+    /// New connections per second.
+    LOAD_CONNECTS = "load.connects", Count, Gauge;
+
+    /// Seconds of processor time of the whole machine; label `mode` (user, system, iowait, irq, steal, idle).
+    SYSTEM_CPU_TIME = "system.cpu.time", Seconds, Counter;
+    /// Share of the machine's processor time that is not idle.
+    SYSTEM_CPU_UTILIZATION = "system.cpu.utilization", Ratio, Gauge;
+    /// Processor cores of the machine.
+    SYSTEM_CPU_CORES = "system.cpu.cores", Cores, Gauge;
+    /// Memory that can be had without swapping.
+    SYSTEM_MEMORY_AVAILABLE = "system.memory.available", Bytes, Gauge;
+    /// All memory of the machine.
+    SYSTEM_MEMORY_TOTAL = "system.memory.total", Bytes, Gauge;
+    /// Swap in use.
+    SYSTEM_SWAP_USED = "system.swap.used", Bytes, Gauge;
+    /// Seconds in which some task waited for a resource (pressure stall information); label `resource` (cpu, memory, io).
+    SYSTEM_PRESSURE = "system.pressure", Seconds, Counter;
+    /// Seconds in which a block device was busy; label `device`.
+    SYSTEM_DISK_BUSY = "system.disk.busy", Seconds, Counter;
+    /// Bytes through a network interface; labels `interface`, `direction`.
+    SYSTEM_NETWORK_BYTES = "system.network.bytes", Bytes, Counter;
+    /// TCP segments sent again.
+    SYSTEM_TCP_RETRANSMITS = "system.tcp.retransmits", Count, Counter;
+    /// TCP segments sent.
+    SYSTEM_TCP_SEGMENTS = "system.tcp.segments", Count, Counter;
+    /// Connections dropped because a listen queue was full.
+    SYSTEM_TCP_LISTEN_DROPS = "system.tcp.listen_drops", Count, Counter;
+    /// TCP sockets in TIME_WAIT on the machine.
+    SYSTEM_TCP_TIME_WAIT = "system.tcp.time_wait", Count, Gauge;
+
+    /// Seconds of processor time of the target's process tree; label `process`.
+    PROCESS_CPU_TIME = "process.cpu.time", Seconds, Counter;
+    /// Cores the target may use: its affinity, or its quota where that is less; label `process`.
+    PROCESS_CPU_ALLOWED = "process.cpu.allowed", Cores, Gauge;
+    /// Seconds in which threads of the target were ready and waited for a core (schedstat); label `process`.
+    PROCESS_RUN_QUEUE_TIME = "process.run_queue.time", Seconds, Counter;
+    /// Seconds of processor time of one thread; labels `process`, `thread` (name and id).
+    PROCESS_THREAD_CPU_TIME = "process.thread.cpu.time", Seconds, Counter;
+    /// Cores used by the busiest thread over the last interval; label `process`.
+    PROCESS_THREAD_BUSIEST = "process.thread.busiest", Cores, Gauge;
+    /// Cores used by the busiest single process of the tree over the last interval; label `process`.
+    PROCESS_CPU_BUSIEST = "process.cpu.busiest", Cores, Gauge;
+    /// Resident memory; label `process`.
+    PROCESS_MEMORY_RSS = "process.memory.rss", Bytes, Gauge;
+    /// Anonymous resident memory, without page cache and mapped files; label `process`.
+    PROCESS_MEMORY_ANONYMOUS = "process.memory.anonymous", Bytes, Gauge;
+    /// Threads; label `process`.
+    PROCESS_THREADS = "process.threads", Count, Gauge;
+    /// Processes in the tree; label `process`.
+    PROCESS_COUNT = "process.count", Count, Gauge;
+    /// Open descriptors; label `process`.
+    PROCESS_OPEN_FDS = "process.open_fds", Count, Gauge;
+    /// Descriptors the process may open; label `process`.
+    PROCESS_OPEN_FDS_LIMIT = "process.open_fds.limit", Count, Gauge;
+    /// Start of the root process in unix seconds; a change is a restart; label `process`.
+    PROCESS_START_TIME = "process.start_time", Seconds, Gauge;
+    /// Context switches; labels `process`, `kind` (voluntary, involuntary).
+    PROCESS_CONTEXT_SWITCHES = "process.context_switches", Count, Counter;
+    /// Major page faults; label `process`.
+    PROCESS_MAJOR_FAULTS = "process.major_faults", Count, Counter;
+    /// Cores that the control group's quota allows; absent without a quota; label `process`.
+    CGROUP_CPU_QUOTA = "cgroup.cpu.quota", Cores, Gauge;
+    /// Quota periods that passed; label `process`.
+    CGROUP_CPU_PERIODS = "cgroup.cpu.periods", Count, Counter;
+    /// Quota periods in which the group was throttled; label `process`.
+    CGROUP_CPU_THROTTLED_PERIODS = "cgroup.cpu.throttled_periods", Count, Counter;
+    /// Seconds in which the group was throttled; label `process`.
+    CGROUP_CPU_THROTTLED_TIME = "cgroup.cpu.throttled_time", Seconds, Counter;
+    /// Memory limit of the control group; absent without one; label `process`.
+    CGROUP_MEMORY_LIMIT = "cgroup.memory.limit", Bytes, Gauge;
+    /// Processes of the control group killed for want of memory; label `process`.
+    CGROUP_OOM_KILLS = "cgroup.oom_kills", Count, Counter;
+
+    /// PostgreSQL client sessions; labels `app`, `state`, `wait_type`, `wait_event` (`none` where it waits for nothing).
+    DB_SESSIONS = "db.sessions", Count, Census;
+    /// Sessions that hold a lock which others wait for and wait for none themselves; label `state`.
+    DB_ROOT_BLOCKERS = "db.root_blockers", Count, Census;
+    /// Sessions that wait for a lock.
+    DB_BLOCKED = "db.blocked", Count, Census;
+    /// Mean age of the open transactions; label `state`.
+    DB_TRANSACTION_AGE = "db.transaction.age", Seconds, Gauge;
+    /// Mean time since the last change of state of sessions that are idle in a transaction.
+    DB_IDLE_IN_TRANSACTION_AGE = "db.idle_in_transaction.age", Seconds, Gauge;
+    /// Mean age of the running statements.
+    DB_QUERY_AGE = "db.query.age", Seconds, Gauge;
+    /// Connections that PostgreSQL admits from ordinary users.
+    DB_CONNECTIONS_LIMIT = "db.connections.limit", Count, Gauge;
+    /// Transactions committed or rolled back in the database.
+    DB_TRANSACTIONS = "db.transactions", Count, Counter;
+    /// Blocks read from outside the buffer cache.
+    DB_BLOCKS_READ = "db.blocks.read", Count, Counter;
+    /// Blocks found in the buffer cache.
+    DB_BLOCKS_HIT = "db.blocks.hit", Count, Counter;
+    /// Rows fetched or scanned.
+    DB_ROWS_READ = "db.rows.read", Count, Counter;
+    /// Bytes of temporary files.
+    DB_TEMP_BYTES = "db.temp.bytes", Bytes, Counter;
+    /// Deadlocks.
+    DB_DEADLOCKS = "db.deadlocks", Count, Counter;
+    /// Statement executions (pg_stat_statements).
+    DB_STATEMENT_CALLS = "db.statement.calls", Count, Counter;
+    /// Seconds spent executing statements (pg_stat_statements).
+    DB_STATEMENT_TIME = "db.statement.time", Seconds, Counter;
+    /// Seconds of processor time of PostgreSQL's processes where they run on this machine.
+    DB_CPU_TIME = "db.cpu.time", Seconds, Counter;
+
+    /// Connections of a client-side pool, as the service reports them; labels `pool`, `state` (used, idle).
+    POOL_CONNECTIONS = "pool.connections", Count, Gauge;
+    /// Most connections that a client-side pool may open; label `pool`.
+    POOL_LIMIT = "pool.limit", Count, Gauge;
+    /// Callers that wait for a pooled connection; label `pool`.
+    POOL_PENDING = "pool.pending", Count, Gauge;
+    /// Seconds that callers waited for a pooled connection; label `pool`.
+    POOL_WAIT_TIME = "pool.wait_time", Seconds, Counter;
+    /// Acquisitions of a pooled connection; label `pool`.
+    POOL_ACQUIRES = "pool.acquires", Count, Counter;
+    /// Seconds that pooled connections were held; label `pool`.
+    POOL_USE_TIME = "pool.use_time", Seconds, Counter;
+    /// Acquisitions that timed out; label `pool`.
+    POOL_TIMEOUTS = "pool.timeouts", Count, Counter;
+
+    /// Workers or threads of a request pool that are busy; label `pool`.
+    WORKERS_BUSY = "workers.busy", Count, Gauge;
+    /// Workers or threads a request pool may have; label `pool`.
+    WORKERS_LIMIT = "workers.limit", Count, Gauge;
+    /// Requests that wait for a worker; label `pool`.
+    WORKERS_QUEUE = "workers.queue", Count, Gauge;
+    /// Seconds that a runtime spent in garbage collection; label `runtime`.
+    RUNTIME_GC_TIME = "runtime.gc.time", Seconds, Counter;
+    /// Collections of garbage; label `runtime`.
+    RUNTIME_GC_COUNT = "runtime.gc.count", Count, Counter;
+    /// Heap in use; label `runtime`.
+    RUNTIME_HEAP_USED = "runtime.heap.used", Bytes, Gauge;
+    /// Heap the runtime may grow to; label `runtime`.
+    RUNTIME_HEAP_LIMIT = "runtime.heap.limit", Bytes, Gauge;
+    /// Lag of an event loop; label `runtime`.
+    RUNTIME_LOOP_LAG = "runtime.loop_lag", Seconds, Gauge;
+    /// Calls to another service; label `peer`.
+    CLIENT_CALLS = "client.calls", Count, Counter;
+    /// Seconds of calls to another service; label `peer`.
+    CLIENT_CALL_TIME = "client.call_time", Seconds, Counter;
+
+    /// Established sockets of the target; labels `role` (inbound, outbound), `peer` (outbound: name or address; inbound: the local port).
+    TCP_SOCKETS = "tcp.sockets", Count, Census;
+    /// Calls under way to a peer: outbound sockets that wait for an answer; label `peer`.
+    TCP_CALLS = "tcp.calls", Count, Census;
+    /// Requests being processed: inbound sockets that owe an answer; label `port`.
+    TCP_REQUESTS = "tcp.requests", Count, Census;
+    /// Sockets with bytes that the target has not read yet; label `role`.
+    TCP_UNREAD = "tcp.unread", Count, Census;
+    /// Connections under way to a peer (SYN sent); label `peer`.
+    TCP_CONNECTING = "tcp.connecting", Count, Census;
+    /// Requests sent to a peer, counted as data segments; label `peer`.
+    TCP_CALLS_SENT = "tcp.calls.sent", Count, Counter;
+    /// Connections that wait to be accepted; label `port`.
+    TCP_ACCEPT_QUEUE = "tcp.accept_queue", Count, Gauge;
+    /// Most connections that may wait to be accepted; label `port`.
+    TCP_ACCEPT_QUEUE_LIMIT = "tcp.accept_queue.limit", Count, Gauge;
+    /// Sockets of the target that the peer has closed and the target has not (CLOSE_WAIT).
+    TCP_CLOSE_WAIT = "tcp.close_wait", Count, Census;
+
+    /// Seconds of processor time of kneepoint itself.
+    GENERATOR_CPU_TIME = "generator.cpu.time", Seconds, Counter;
+    /// Resident memory of kneepoint itself.
+    GENERATOR_MEMORY_RSS = "generator.memory.rss", Bytes, Gauge;
+    /// Open descriptors of kneepoint itself.
+    GENERATOR_OPEN_FDS = "generator.open_fds", Count, Gauge;
+    /// Descriptors that kneepoint may open.
+    GENERATOR_OPEN_FDS_LIMIT = "generator.open_fds.limit", Count, Gauge;
+    /// Seconds in which kneepoint's threads were ready and waited for a core.
+    GENERATOR_RUN_QUEUE_TIME = "generator.run_queue.time", Seconds, Counter;
+    /// Cores used by the busiest thread of kneepoint over the last interval.
+    GENERATOR_THREAD_BUSIEST = "generator.thread.busiest", Cores, Gauge;
+    /// Seconds of processor time of one collector's thread; label `collector`.
+    COLLECTOR_CPU_TIME = "collector.cpu.time", Seconds, Counter;
+}
+
+/// The spec of a shared metric.
+pub fn find(name: &str) -> Option<&'static MetricSpec> {
+    ALL.iter().find(|spec| spec.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_in_form() {
+        let mut names: Vec<_> = ALL.iter().map(|spec| spec.name).collect();
+        names.sort_unstable();
+        let all = names.len();
+        names.dedup();
+        assert_eq!(names.len(), all, "a name is used twice");
+        for spec in ALL {
+            assert!(spec.name.contains('.'), "{}: no prefix", spec.name);
+            let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._".contains(c);
+            assert!(spec.name.chars().all(good), "{}: not dotted lower case", spec.name);
+            assert!(spec.about.ends_with('.'), "{}: `{}`", spec.name, spec.about);
+        }
+    }
+}

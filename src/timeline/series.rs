@@ -1,0 +1,135 @@
+//! All that was measured in a run, and the questions asked of it by window.
+
+use std::collections::BTreeMap;
+
+use super::{Batch, Gap, Kind, LoadTick, Moment, Selector, SeriesKey, Stage, Unit, Window};
+
+/// One value at one moment.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Point {
+    /// The middle of the reading it came from.
+    pub at: Moment,
+    /// The value, in the series' unit.
+    pub value: f64,
+}
+
+/// One metric with one set of labels over time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Series {
+    /// Unit of the values.
+    pub unit: Unit,
+    /// Behaviour over time.
+    pub kind: Kind,
+    /// Name of the collector that read it.
+    pub collector: String,
+    /// Values in order of time.
+    pub points: Vec<Point>,
+}
+
+impl Series {
+    /// The points inside `window`.
+    pub fn within(&self, window: Window) -> &[Point] {
+        let from = self.points.partition_point(|point| point.at < window.begin);
+        let to = self.points.partition_point(|point| point.at < window.end);
+        &self.points[from..to]
+    }
+
+    /// Growth of a counter inside `window` and the seconds between its first and last point
+    /// there; a fall is a restart of the source and counts from zero, as in Prometheus.
+    pub fn increase(&self, window: Window) -> Option<(f64, f64)> {
+        let points = self.within(window);
+        let (first, last) = (points.first()?, points.last()?);
+        let seconds = last.at.since(first.at).as_secs_f64();
+        if seconds <= 0.0 {
+            return None;
+        }
+        let increase = points
+            .windows(2)
+            .map(|pair| match pair[1].value - pair[0].value {
+                step if step >= 0.0 => step,
+                _ => pair[1].value,
+            })
+            .sum();
+        Some((increase, seconds))
+    }
+
+    /// Growth per second of a counter inside `window`; `None` with fewer than two points.
+    pub fn rate(&self, window: Window) -> Option<f64> {
+        self.increase(window).map(|(increase, seconds)| increase / seconds)
+    }
+}
+
+/// Everything measured in a run, on one clock.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Timeline {
+    /// Stages in the order they were held.
+    pub stages: Vec<Stage>,
+    /// What each generator reported, in order of time.
+    pub ticks: Vec<LoadTick>,
+    /// Collected series by identity.
+    pub series: BTreeMap<SeriesKey, Series>,
+    /// When each collector looked (the middle of each reading).
+    pub readings: BTreeMap<String, Vec<Moment>>,
+    /// Readings that are missing, with the reason.
+    pub gaps: Vec<Gap>,
+}
+
+impl Timeline {
+    /// Adds one reading of a collector.
+    pub fn push_batch(&mut self, batch: Batch) {
+        let at = batch.at();
+        self.readings.entry(batch.collector.clone()).or_default().push(at);
+        for reading in batch.readings {
+            let series = self.series.entry(reading.key).or_insert_with(|| Series {
+                unit: reading.unit,
+                kind: reading.kind,
+                collector: batch.collector.clone(),
+                points: Vec::new(),
+            });
+            series.points.push(Point { at, value: reading.value });
+        }
+    }
+
+    /// The series that `selector` names, in order of their labels.
+    pub fn select<'a>(
+        &'a self,
+        selector: &'a Selector,
+    ) -> impl Iterator<Item = (&'a SeriesKey, &'a Series)> {
+        let from = SeriesKey::bare(&selector.metric);
+        self.series
+            .range(from..)
+            .take_while(|(key, _)| key.metric == selector.metric)
+            .filter(|(key, _)| selector.matches(key))
+    }
+
+    /// The collector that emits `metric` in this run, if any series of that metric was read.
+    pub fn collector_of(&self, metric: &str) -> Option<&str> {
+        let (key, series) = self.series.range(SeriesKey::bare(metric)..).next()?;
+        (key.metric == metric).then_some(series.collector.as_str())
+    }
+
+    /// How often `collector` looked inside `window`.
+    pub fn looks(&self, collector: &str, window: Window) -> usize {
+        self.readings.get(collector).map_or(0, |moments| {
+            let from = moments.partition_point(|at| *at < window.begin);
+            let to = moments.partition_point(|at| *at < window.end);
+            to - from
+        })
+    }
+
+    /// The load ticks whose middle lies inside `window`.
+    pub fn ticks_within(&self, window: Window) -> impl Iterator<Item = &LoadTick> {
+        self.ticks.iter().filter(move |tick| {
+            let middle = tick.window.begin.nanos() / 2 + tick.window.end.nanos() / 2;
+            window.contains(Moment::from_nanos(middle))
+        })
+    }
+
+    /// The last moment of which anything is known.
+    pub fn end(&self) -> Moment {
+        let ticks = self.ticks.last().map(|tick| tick.window.end);
+        let stages = self.stages.last().map(|stage| stage.window.end);
+        let readings = self.readings.values().filter_map(|moments| moments.last().copied()).max();
+        [ticks, stages, readings].into_iter().flatten().max().unwrap_or(Moment::START)
+    }
+}

@@ -1,0 +1,165 @@
+//! What the load generator reports: stages, and one tick a second.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Histogram, Window};
+
+/// Why a stage was held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StageRole {
+    /// Low load, to learn the unloaded response time and the idle system.
+    Baseline,
+    /// On the way up, or whatever rates the plan names.
+    Ramp,
+    /// Fine steps around a knee that was seen.
+    Refine,
+    /// Past the knee, so that what saturates is on record.
+    Beyond,
+    /// Little load after an overload until the backlog is gone; never fitted.
+    Drain,
+    /// Load off: what comes back, and what stays.
+    Recovery,
+}
+
+impl StageRole {
+    /// Whether the stage says how the system behaves at its offered load.
+    pub fn is_measured(self) -> bool {
+        !matches!(self, StageRole::Drain | StageRole::Recovery)
+    }
+}
+
+impl fmt::Display for StageRole {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            StageRole::Baseline => "baseline",
+            StageRole::Ramp => "ramp",
+            StageRole::Refine => "refine",
+            StageRole::Beyond => "beyond",
+            StageRole::Drain => "drain",
+            StageRole::Recovery => "recovery",
+        })
+    }
+}
+
+/// One level of offered load, held.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Stage {
+    /// Why it was held.
+    pub role: StageRole,
+    /// When.
+    pub window: Window,
+    /// Requests per second at its begin.
+    pub rate_from: f64,
+    /// Requests per second at its end; equal to `rate_from` where the stage is a constant level.
+    pub rate_to: f64,
+}
+
+impl Stage {
+    /// Mean offered rate in requests per second.
+    pub fn rate(&self) -> f64 {
+        (self.rate_from + self.rate_to) / 2.0
+    }
+
+    /// Whether the rate moves within the stage, so that it is not stationary.
+    pub fn is_ramping(&self) -> bool {
+        (self.rate_from - self.rate_to).abs() > 1e-9
+    }
+}
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResponseClass {
+    /// A response with this status code, read to its end.
+    Status(u16),
+    /// The connection could not be made.
+    Connect,
+    /// The TLS handshake failed.
+    Tls,
+    /// Nothing within the timeout.
+    Timeout,
+    /// The connection was closed or reset before the response was complete.
+    Reset,
+    /// What came back is not HTTP.
+    Protocol,
+}
+
+impl ResponseClass {
+    /// Whether the response is a success: any status below 400.
+    pub fn is_success(self) -> bool {
+        matches!(self, ResponseClass::Status(code) if code < 400)
+    }
+}
+
+impl fmt::Display for ResponseClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ResponseClass::Status(code) => write!(f, "{code}"),
+            ResponseClass::Connect => f.write_str("connect"),
+            ResponseClass::Tls => f.write_str("tls"),
+            ResponseClass::Timeout => f.write_str("timeout"),
+            ResponseClass::Reset => f.write_str("reset"),
+            ResponseClass::Protocol => f.write_str("protocol"),
+        }
+    }
+}
+
+/// The requests of one endpoint that ended in one way within a tick.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EndpointTick {
+    /// Name of the request in the plan.
+    pub endpoint: String,
+    /// How they ended.
+    pub class: ResponseClass,
+    /// From the intended start to the end of the response.
+    pub response_time: Histogram,
+    /// From the actual send to the end of the response.
+    pub service_time: Histogram,
+}
+
+/// What one generator did within one window, a second as a rule.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoadTick {
+    /// Which second.
+    pub window: Window,
+    /// Name of the generator, so that recordings of several merge.
+    pub generator: String,
+    /// Requests that the schedule asked for.
+    pub offered: u64,
+    /// Requests that were sent.
+    pub sent: u64,
+    /// Requests that were due and were given up because too many were already waiting.
+    pub held_back: u64,
+    /// Mean number of requests in flight (the integral over the window, divided by its length).
+    pub in_flight: f64,
+    /// Requests that are due and wait for a free connection, at the end of the window.
+    pub backlog: u64,
+    /// Actual minus intended start of those requests that had a connection at hand: how late the
+    /// generator itself was.
+    pub lateness: Histogram,
+    /// Time to make each new connection, TLS included.
+    pub connect_time: Histogram,
+    /// New connections made.
+    pub connects: u64,
+    /// Completed requests by endpoint and class.
+    pub endpoints: Vec<EndpointTick>,
+}
+
+impl LoadTick {
+    /// Responses and failures that came within the window.
+    pub fn completed(&self) -> u64 {
+        self.endpoints.iter().map(|endpoint| endpoint.response_time.count()).sum()
+    }
+
+    /// Successful responses that came within the window.
+    pub fn succeeded(&self) -> u64 {
+        self.endpoints
+            .iter()
+            .filter(|endpoint| endpoint.class.is_success())
+            .map(|endpoint| endpoint.response_time.count())
+            .sum()
+    }
+}
