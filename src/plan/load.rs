@@ -35,6 +35,18 @@ pub enum Executor {
     Breakpoint(Breakpoint),
 }
 
+impl Executor {
+    /// Its name in plans and reports.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Executor::ConstantArrivalRate { .. } => "constant-arrival-rate",
+            Executor::RampingArrivalRate { .. } => "ramping-arrival-rate",
+            Executor::Steps { .. } => "steps",
+            Executor::Breakpoint(_) => "breakpoint",
+        }
+    }
+}
+
 /// One stage of a ramping arrival rate.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct RampStage {

@@ -6,9 +6,12 @@
 mod collector;
 mod load;
 mod objective;
+mod parse;
+mod quick;
 mod request;
 mod secret;
 mod target;
+mod units;
 
 use std::collections::BTreeMap;
 
@@ -17,9 +20,11 @@ use serde::Serialize;
 pub use collector::{CollectorConfig, CollectorShape, OptionKind, OptionSpec, OptionValue};
 pub use load::{Breakpoint, Executor, Limits, RampStage};
 pub use objective::{Comparison, Measure, Objective};
+pub use parse::{Mistake, PlanErrors, parse};
 pub use request::{Body, DataOrder, DataSource, DataValues, Header, Request, Segment, Template};
 pub use secret::{Secret, is_secret_name, redact_url};
 pub use target::{Connections, Target, TargetUrl, Tls};
+pub use units::{parse_duration, parse_rate, parse_target_url};
 
 /// One run, as it was asked for. Serialising it leaves every secret out.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -2,10 +2,15 @@
 //! stopped. It holds raw ticks and readings, never a conclusion.
 
 mod environment;
+mod read;
+mod summary;
+mod write;
 
 use serde::{Deserialize, Serialize};
 
 pub use environment::{CollectorNote, Environment};
+pub use read::{ReadError, ReadNote, read};
+pub use write::{WriteError, Writer};
 
 use crate::timeline::{Moment, Timeline};
 

@@ -1,0 +1,104 @@
+//! A whole plan from one address, for the impatient.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::units::parse_target_url;
+use super::{
+    Breakpoint, CollectorConfig, Connections, Executor, Limits, Plan, Request, Segment, Target,
+    TargetUrl, Template, Tls,
+};
+
+/// Seed of plans that name none: runs are repeatable unless someone asks for something else.
+pub(super) const DEFAULT_SEED: u64 = 1;
+
+/// How long a request may take where the plan does not say.
+pub(super) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+
+impl Breakpoint {
+    /// The search that a plan gets where it does not say otherwise: 10 to 2000 requests per
+    /// second, half as much again with each stage, 5 s a stage.
+    pub fn usual() -> Self {
+        Self {
+            start_rate: 10.0,
+            max_rate: 2000.0,
+            factor: 1.5,
+            hold: Duration::from_secs(5),
+            recovery: Duration::from_secs(5),
+        }
+    }
+}
+
+impl Limits {
+    /// What a run may not exceed where its plan does not say otherwise: 5000 requests per second,
+    /// 2000 in flight, 30 minutes, half of a stage's requests failed.
+    pub fn usual() -> Self {
+        Self {
+            max_rate: 5000.0,
+            max_in_flight: 2000,
+            max_duration: Duration::from_secs(30 * 60),
+            error_budget: 0.5,
+        }
+    }
+}
+
+impl Plan {
+    /// The plan of `kneepoint run URL`: `GET` of that URL's path and query, a search for the
+    /// breakpoint, these collectors.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the address and what it should look like.
+    pub fn for_url(url: &str, collectors: Vec<CollectorConfig>) -> Result<Plan, String> {
+        let (base, path) = split_path(url);
+        let target_url = parse_target_url(&base)?;
+        let path = if path.is_empty() { "/".to_owned() } else { path };
+        let name = target_url.authority();
+        let request = Request {
+            name: format!("GET {}", super::redact_url(&path)),
+            weight: 1.0,
+            method: "GET".to_owned(),
+            path: Template(vec![Segment::Text(path)]),
+            headers: Vec::new(),
+            body: None,
+        };
+        Ok(Plan {
+            name,
+            target: Target::usual(target_url),
+            requests: vec![request],
+            data: BTreeMap::new(),
+            load: Executor::Breakpoint(Breakpoint::usual()),
+            objectives: Vec::new(),
+            limits: Limits::usual(),
+            collectors,
+            seed: DEFAULT_SEED,
+        })
+    }
+}
+
+impl Target {
+    /// A target of which only the address is known.
+    pub fn usual(url: TargetUrl) -> Self {
+        Self {
+            url,
+            connections: Connections::KeepAlive,
+            timeout: DEFAULT_TIMEOUT,
+            tls: Tls::SystemRoots,
+        }
+    }
+}
+
+/// Parts an address into `scheme://authority` and the path with its query; a fragment is dropped,
+/// as a browser does.
+fn split_path(url: &str) -> (String, String) {
+    let url = url.split('#').next().unwrap_or_default();
+    let after_scheme = url.find("://").map_or(0, |at| at + 3);
+    match url[after_scheme..].find(['/', '?']) {
+        None => (url.to_owned(), String::new()),
+        Some(at) => {
+            let (base, path) = url.split_at(after_scheme + at);
+            let slash = if path.starts_with('/') { "" } else { "/" };
+            (base.to_owned(), format!("{slash}{path}"))
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Rates, durations, shares and addresses as people write them in plans and on the command line.
+
+use std::time::Duration;
+
+use super::TargetUrl;
+
+/// Requests per second from `50/s`, `3000/m`, `7200/h` or a bare `50` (vegeta's form). The rate
+/// is finite and not negative; whether zero makes sense is for the caller to say.
+pub fn parse_rate(text: &str) -> Result<f64, String> {
+    let wrong =
+        || format!("`{text}` is no rate; write requests per time such as `50/s` or `3000/m`");
+    let (number, per_seconds) = match text.split_once('/') {
+        None => (text, 1.0),
+        Some((number, unit)) => match unit.trim() {
+            "s" | "sec" | "second" => (number, 1.0),
+            "m" | "min" | "minute" => (number, 60.0),
+            "h" | "hour" => (number, 3600.0),
+            _ => return Err(wrong()),
+        },
+    };
+    let number = decimal(number.trim()).ok_or_else(wrong)?;
+    Ok(number / per_seconds)
+}
+
+/// A duration in Go's form: `1m30s`, `500ms`, `1.5s`, `2h`, and `0`.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    let wrong =
+        || format!("`{text}` is no duration; write numbers with units such as `1m30s` or `500ms`");
+    if text == "0" {
+        return Ok(Duration::ZERO);
+    }
+    let mut rest = text;
+    let mut seconds = 0.0;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(wrong)?;
+        let number = decimal(&rest[..digits]).ok_or_else(wrong)?;
+        rest = &rest[digits..];
+        // The longest unit first, so that `ms` is not read as minutes.
+        let units = [
+            ("ns", 1e-9),
+            ("us", 1e-6),
+            ("µs", 1e-6),
+            ("ms", 1e-3),
+            ("s", 1.0),
+            ("m", 60.0),
+            ("h", 3600.0),
+        ];
+        let (unit, scale) =
+            units.into_iter().find(|(unit, _)| rest.starts_with(unit)).ok_or_else(wrong)?;
+        rest = &rest[unit.len()..];
+        seconds += number * scale;
+    }
+    if text.is_empty() {
+        return Err(wrong());
+    }
+    Duration::try_from_secs_f64(seconds).map_err(|_| wrong())
+}
+
+/// A share from `1%`, `0.5 %` or `0.01`; between 0 and 1.
+pub(super) fn parse_share(text: &str) -> Option<f64> {
+    let share = match text.strip_suffix('%') {
+        Some(percent) => decimal(percent.trim_end())? / 100.0,
+        None => decimal(text)?,
+    };
+    (0.0..=1.0).contains(&share).then_some(share)
+}
+
+/// A finite decimal number without sign or exponent.
+pub(super) fn decimal(text: &str) -> Option<f64> {
+    let plain = text.starts_with(|c: char| c.is_ascii_digit() || c == '.')
+        && text.chars().all(|c| c.is_ascii_digit() || c == '.');
+    text.parse().ok().filter(|number: &f64| plain && number.is_finite())
+}
+
+/// The address of a target from `http://host:port/base` or `https://…`.
+///
+/// # Errors
+///
+/// What is wrong with the text and what it should look like, without any password in it.
+pub fn parse_target_url(text: &str) -> Result<TargetUrl, String> {
+    let shown = super::redact_url(text);
+    let url = url::Url::parse(text)
+        .map_err(|why| format!("`{shown}` is no address: {why}; write `http://host:port`"))?;
+    let https = match url.scheme() {
+        "http" => false,
+        "https" => true,
+        other => return Err(format!("`{other}` is not supported; write `http://` or `https://`")),
+    };
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(format!(
+            "`{shown}` holds credentials; send them as an `authorization` header instead"
+        ));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(format!("`{shown}` has a query; put it into the request's `path`"));
+    }
+    let host = url.host_str().unwrap_or_default();
+    let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+    let port = url.port_or_known_default().unwrap_or(if https { 443 } else { 80 });
+    if port == 0 {
+        return Err(format!("`{shown}` has port 0; name the port that the target listens on"));
+    }
+    Ok(TargetUrl { https, host, port, base_path: url.path().trim_end_matches('/').to_owned() })
+}
