@@ -10,6 +10,11 @@ use crate::plan::{CollectorConfig, CollectorShape, OptionSpec};
 use crate::registry::registry;
 use crate::timeline::{BatchBuilder, MetricSpec};
 
+pub mod proc;
+mod sampler;
+
+pub use sampler::{Observation, Opened, Sampler, open_all};
+
 /// What kneepoint knows of a collector before it is opened.
 pub struct CollectorSpec {
     /// Name in plans, messages and reports; equals the file stem.

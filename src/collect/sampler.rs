@@ -1,0 +1,418 @@
+//! The one loop that drives collectors: a thread for each, a cadence on a fixed grid, windows
+//! stamped here, and every reading that is missing told as a gap with its reason.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{SyncSender, TrySendError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crate::plan::CollectorConfig;
+use crate::timeline::{Batch, BatchBuilder, Epoch, Gap, Labels, Moment, Window, names};
+
+use super::{Collector, CollectorSpec, OpenError, TargetHint};
+
+/// How long opening all collectors may take together.
+const OPEN_LIMIT: Duration = Duration::from_secs(5);
+/// How long [`Sampler::stop`] waits for readings under way.
+const STOP_LIMIT: Duration = Duration::from_secs(3);
+/// The longest pause after a failed reading.
+const LONGEST_BACK_OFF: Duration = Duration::from_secs(5);
+/// Slots at least this long are read at their begin; shorter ones at a random place inside, as a
+/// service with a period of its own would otherwise always be met in the same phase.
+const JITTER_BELOW: Duration = Duration::from_secs(1);
+/// No cadence is faster than this, whatever a plan says.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(5);
+
+/// What the sampler reports.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Observation {
+    /// One reading of a collector.
+    Batch(Batch),
+    /// One reading that is missing, or several in a row for one reason.
+    Gap(Gap),
+    /// Something worth a line in the report, such as a restart of the target.
+    Event {
+        /// When it was seen.
+        at: Moment,
+        /// What happened, led by the collector's instance name.
+        text: String,
+    },
+}
+
+/// A collector that is ready to be read.
+pub struct Opened {
+    /// What it is.
+    pub spec: &'static CollectorSpec,
+    /// What the plan asked of it.
+    pub config: CollectorConfig,
+    /// The collector itself.
+    pub collector: Box<dyn Collector>,
+}
+
+impl Opened {
+    /// Time between two looks: the plan's, or the collector's own.
+    pub fn interval(&self) -> Duration {
+        self.config.interval.unwrap_or(self.spec.interval).max(SHORTEST_INTERVAL)
+    }
+}
+
+impl std::fmt::Debug for Opened {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Opened").field("instance", &self.config.instance).finish_non_exhaustive()
+    }
+}
+
+/// Opens every collector at once and reports all that failed, both in the order of `configs`.
+///
+/// Takes no longer than about five seconds: a collector that does not answer by then counts as
+/// failed and is left behind.
+pub fn open_all(
+    configs: &[CollectorConfig],
+    hint: &TargetHint,
+) -> (Vec<Opened>, Vec<(CollectorConfig, OpenError)>) {
+    let deadline = Instant::now() + OPEN_LIMIT;
+    let answers: Vec<_> = configs.iter().map(|config| open_aside(config, hint)).collect();
+    let (mut opened, mut failed) = (Vec::new(), Vec::new());
+    for (config, answer) in configs.iter().zip(answers) {
+        let result = answer.and_then(|(spec, answer)| {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match answer.recv_timeout(left) {
+                Ok(result) => result.map(|collector| (spec, collector)),
+                Err(mpsc::RecvTimeoutError::Timeout) => Err(OpenError::new(
+                    format!("`{}` did not open within {} s", config.instance, OPEN_LIMIT.as_secs()),
+                    "check that what it reads is reachable from here, or take it out of the plan",
+                )),
+                Err(mpsc::RecvTimeoutError::Disconnected) => Err(OpenError::new(
+                    format!("`{}` panicked while it opened", config.instance),
+                    "this is a fault of kneepoint: please report it with the output above",
+                )),
+            }
+        });
+        match result {
+            Ok((spec, collector)) => {
+                opened.push(Opened { spec, config: config.clone(), collector })
+            }
+            Err(error) => failed.push((config.clone(), error)),
+        }
+    }
+    (opened, failed)
+}
+
+type OpenAnswer = mpsc::Receiver<Result<Box<dyn Collector>, OpenError>>;
+
+/// Starts opening one collector on a thread of its own.
+fn open_aside(
+    config: &CollectorConfig,
+    hint: &TargetHint,
+) -> Result<(&'static CollectorSpec, OpenAnswer), OpenError> {
+    let spec = super::find(&config.name).ok_or_else(|| {
+        OpenError::new(
+            format!("there is no collector `{}`", config.name),
+            "see `kneepoint list collectors`",
+        )
+    })?;
+    let (answer, receiver) = mpsc::sync_channel(1);
+    let (config, hint) = (config.clone(), hint.clone());
+    let instance = config.instance.clone();
+    thread::Builder::new()
+        .name(format!("open-{instance}"))
+        .spawn(move || {
+            // The receiver is gone where opening took too long: nobody wants the answer then.
+            let _abandoned = answer.send((spec.open)(&config, &hint)).is_err();
+        })
+        .map_err(|error| {
+            OpenError::new(
+                format!("no thread could be started for `{instance}`: {error}"),
+                "raise the limit of processes (`ulimit -u`)",
+            )
+        })?;
+    Ok((spec, receiver))
+}
+
+/// Drives collectors until it is stopped.
+#[derive(Debug)]
+pub struct Sampler {
+    stop: Arc<Stop>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Sampler {
+    /// Starts a thread for each collector; all that they see goes into `sink`.
+    ///
+    /// A thread that cannot be started is told as an event and a gap.
+    pub fn start(opened: Vec<Opened>, epoch: Epoch, sink: SyncSender<Observation>) -> Sampler {
+        let stop = Arc::new(Stop::default());
+        let mut threads = Vec::new();
+        for one in opened {
+            let instance = one.config.instance.clone();
+            let outlet = Outlet::new(instance.clone(), sink.clone());
+            let stop = Arc::clone(&stop);
+            let builder = thread::Builder::new().name(format!("kp-{instance}"));
+            match builder.spawn(move || Loop::new(one, epoch, outlet).run(&stop)) {
+                Ok(thread) => threads.push(thread),
+                Err(error) => {
+                    let mut outlet = Outlet::new(instance, sink.clone());
+                    let now = epoch.moment(Instant::now());
+                    outlet.gap(Window::new(now, now), format!("no thread to read it: {error}"));
+                    outlet
+                        .event(now, &format!("is not read: no thread could be started ({error})"));
+                }
+            }
+        }
+        Sampler { stop, threads }
+    }
+
+    /// Ends the readings and waits up to three seconds for those under way; a collector that is
+    /// stuck longer is left behind.
+    pub fn stop(self) {
+        self.stop.raise();
+        let deadline = Instant::now() + STOP_LIMIT;
+        for thread in self.threads {
+            while !thread.is_finished() && Instant::now() < deadline {
+                thread::sleep(Duration::from_millis(2));
+            }
+            if thread.is_finished() {
+                // A panic outside of a collector's own code: its gap is already missing, and the
+                // rest of the run goes on.
+                let _panicked = thread.join().is_err();
+            }
+        }
+    }
+}
+
+/// A flag that threads can wait on.
+#[derive(Debug, Default)]
+struct Stop {
+    raised: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Stop {
+    fn raise(&self) {
+        *self.raised.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.changed.notify_all();
+    }
+
+    /// Waits until `due`; `true` where the flag was raised before.
+    fn wait_until(&self, due: Instant) -> bool {
+        let mut raised = self.raised.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let left = due.saturating_duration_since(Instant::now());
+            if *raised || left.is_zero() {
+                return *raised;
+            }
+            let waited = self.changed.wait_timeout(raised, left);
+            raised = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+/// The fixed grid of slots, counted from the epoch.
+#[derive(Clone, Copy, Debug)]
+struct Grid {
+    interval: Duration,
+}
+
+impl Grid {
+    fn begin(self, slot: u64) -> Moment {
+        let nanos = u64::try_from(self.interval.as_nanos()).unwrap_or(u64::MAX);
+        Moment::from_nanos(nanos.saturating_mul(slot))
+    }
+
+    fn slot(self, at: Moment) -> u64 {
+        at.nanos() / u64::try_from(self.interval.as_nanos()).unwrap_or(u64::MAX).max(1)
+    }
+
+    /// When to read in `slot`, where `random` is from 0 to 1.
+    fn due(self, slot: u64, random: f64) -> Moment {
+        let jitter = if self.interval < JITTER_BELOW { random } else { 0.0 };
+        self.begin(slot) + self.interval.mul_f64(jitter.clamp(0.0, 0.999))
+    }
+}
+
+/// The loop of one collector.
+struct Loop {
+    one: Opened,
+    epoch: Epoch,
+    grid: Grid,
+    outlet: Outlet,
+    /// Readings that failed in a row.
+    failures: u32,
+    labels: Labels,
+}
+
+impl Loop {
+    fn new(one: Opened, epoch: Epoch, outlet: Outlet) -> Self {
+        let grid = Grid { interval: one.interval() };
+        let labels = Labels::none().with("collector", one.config.instance.as_str());
+        Self { one, epoch, grid, outlet, failures: 0, labels }
+    }
+
+    fn now(&self) -> Moment {
+        self.epoch.moment(Instant::now())
+    }
+
+    fn run(mut self, stop: &Stop) {
+        let mut slot = self.grid.slot(self.now());
+        let mut due = self.now();
+        while !stop.wait_until(self.epoch.instant(due)) && !self.outlet.closed {
+            let woken = self.now();
+            let current = self.grid.slot(woken);
+            if current > slot {
+                let late = woken.since(due).as_millis();
+                let missed = Window::new(due, self.grid.begin(current));
+                self.outlet.gap(missed, format!("woke {late} ms late: the machine was too busy"));
+            }
+            let Some(read) = self.read() else { break };
+            let reached = self.grid.slot(read.end);
+            slot = current + 1;
+            if self.failures > 0 {
+                due = read.end + self.back_off();
+                slot = self.grid.slot(due);
+                continue;
+            }
+            if reached > slot {
+                let took = read.end.since(read.begin).as_millis();
+                let missed = Window::new(self.grid.begin(slot), self.grid.begin(reached));
+                self.outlet.gap(missed, format!("the reading before took {took} ms"));
+                slot = reached;
+            }
+            due = self.grid.due(slot, rand::random::<f64>());
+        }
+        self.outlet.flush();
+    }
+
+    /// The pause after a failed reading: the interval, doubled with each failure in a row.
+    fn back_off(&self) -> Duration {
+        let doubled = 1u32 << self.failures.saturating_sub(1).min(16);
+        self.grid.interval.saturating_mul(doubled).min(LONGEST_BACK_OFF.max(self.grid.interval))
+    }
+
+    /// One reading; `None` where the collector panicked and is at its end.
+    fn read(&mut self) -> Option<Window> {
+        let collector = &mut self.one.collector;
+        let begin = Instant::now();
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            let mut batch = BatchBuilder::new();
+            let sampled = collector.sample(&mut batch).map(|()| batch);
+            let end = Instant::now();
+            (sampled, end, collector.events())
+        }));
+        let window = |end| Window::new(self.epoch.moment(begin), self.epoch.moment(end));
+        let (sampled, end, events) = match result {
+            Ok(read) => read,
+            Err(panic) => {
+                let window = window(Instant::now());
+                let said = panic_text(panic.as_ref());
+                self.outlet.gap(window, format!("the collector panicked: {said}"));
+                self.outlet.event(window.end, "is read no more: the collector panicked");
+                return None;
+            }
+        };
+        let window = window(end);
+        for text in events {
+            self.outlet.event(window.end, &text);
+        }
+        match sampled {
+            Ok(mut batch) => {
+                self.failures = 0;
+                if let Some(seconds) = thread_cpu_seconds() {
+                    batch.push_labelled(&names::COLLECTOR_CPU_TIME, self.labels.clone(), seconds);
+                }
+                self.outlet.batch(window, batch);
+            }
+            Err(error) => {
+                self.failures = self.failures.saturating_add(1);
+                self.outlet.gap(window, error.to_string());
+            }
+        }
+        Some(window)
+    }
+}
+
+/// The way out of one collector's loop. It never waits: what does not fit is counted, and told as
+/// one gap as soon as there is room.
+struct Outlet {
+    instance: String,
+    sink: SyncSender<Observation>,
+    lost: Option<(Window, u64)>,
+    closed: bool,
+}
+
+impl Outlet {
+    fn new(instance: String, sink: SyncSender<Observation>) -> Self {
+        Self { instance, sink, lost: None, closed: false }
+    }
+
+    fn batch(&mut self, window: Window, batch: BatchBuilder) {
+        let collector = self.instance.clone();
+        let batch = Batch { collector, window, readings: batch.finish() };
+        self.send(window, Observation::Batch(batch));
+    }
+
+    fn gap(&mut self, window: Window, reason: String) {
+        let gap = Gap { collector: self.instance.clone(), window, reason };
+        self.send(window, Observation::Gap(gap));
+    }
+
+    fn event(&mut self, at: Moment, text: &str) {
+        let text = format!("{}: {text}", self.instance);
+        self.send(Window::new(at, at), Observation::Event { at, text });
+    }
+
+    fn send(&mut self, window: Window, observation: Observation) {
+        if !self.tell_lost() || !self.offer(observation) {
+            let (from, count) = self.lost.map_or((window, 0), |lost| lost);
+            let end = from.end.max(window.end);
+            self.lost = Some((Window::new(from.begin, end), count + 1));
+        }
+    }
+
+    /// Tells what was lost; `false` where there is no room even for that.
+    fn tell_lost(&mut self) -> bool {
+        let Some((window, count)) = self.lost else { return true };
+        let reason = format!("{count} readings came faster than they could be kept");
+        let gap = Gap { collector: self.instance.clone(), window, reason };
+        let told = self.offer(Observation::Gap(gap));
+        if told {
+            self.lost = None;
+        }
+        told
+    }
+
+    fn offer(&mut self, observation: Observation) -> bool {
+        match self.sink.try_send(observation) {
+            Ok(()) => true,
+            Err(TrySendError::Full(_)) => false,
+            Err(TrySendError::Disconnected(_)) => {
+                self.closed = true;
+                false
+            }
+        }
+    }
+
+    /// The last chance to tell what was lost: waits a moment for room.
+    fn flush(&mut self) {
+        for _ in 0..20 {
+            if self.closed || self.tell_lost() {
+                return;
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+/// Processor seconds that the calling thread has used, where the system tells.
+fn thread_cpu_seconds() -> Option<f64> {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the pointer is to a live timespec that the call only writes to.
+    let done = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
+    (done == 0).then(|| time.tv_sec as f64 + time.tv_nsec as f64 / 1e9)
+}
+
+/// What a panic said, as far as it can be told.
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a word")
+}
