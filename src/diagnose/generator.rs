@@ -1,8 +1,31 @@
 //! Gate 1 of a diagnosis: was kneepoint itself, or its machine, the limit?
+//!
+//! Where target and generator share a machine, a saturated target makes the generator late. So
+//! lateness alone condemns nothing: it has to be material to what was measured.
 
 use crate::recording::Recording;
+use crate::timeline::{Timeline, Window, names};
 
-use super::{GeneratorHealth, StageSummary};
+use super::knee::{self, KneeVerdict};
+use super::stages::Tally;
+use super::{GeneratorHealth, StageSummary, stats};
+
+/// Share of the schedule that may be missed.
+const MISSED: f64 = 0.01;
+/// Requests that the edges of a stage may seem to lose.
+const EDGE_REQUESTS: f64 = 5.0;
+/// p99 lateness in seconds below which it is never material: a few scheduler slices.
+const LATE_SECONDS: f64 = 0.010;
+/// Share of a response time that lateness may make up where the response time has grown.
+const LATE_SHARE_GROWN: f64 = 0.2;
+/// The same where it has not.
+const LATE_SHARE: f64 = 0.5;
+/// Cores of one thread at which it has none to spare.
+const BUSY_THREAD: f64 = 0.95;
+/// Descriptors that must be left.
+const SPARE_DESCRIPTORS: f64 = 8.0;
+/// Words with which every reason starts that blames the generator.
+const BLAME: &str = "the generator ";
 
 /// From where on the generator, not the target, explains the picture.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,13 +36,122 @@ pub struct Limited {
     pub why: String,
 }
 
-/// How well the generator did over the whole run.
-pub fn health(_recording: &Recording, stages: &[StageSummary]) -> GeneratorHealth {
-    let lateness_p99 = stages.iter().map(|stage| stage.lateness_p99).fold(0.0, f64::max);
-    GeneratorHealth { healthy: true, lateness_p99, cpu_cores: None, remarks: Vec::new() }
+/// Why a stage measured the generator instead of the target; `base` is the unloaded mean response
+/// time in seconds.
+pub(super) fn fault(
+    tally: &Tally,
+    summary: &StageSummary,
+    base: f64,
+    timeline: &Timeline,
+) -> Option<String> {
+    let offered = tally.offered as f64;
+    if tally.missed > (MISSED * offered).max(EDGE_REQUESTS) {
+        let share = 100.0 * tally.missed / offered;
+        return Some(format!("{BLAME}did not send {share:.1} % of the requests that were due"));
+    }
+    let window = tally.window?;
+    if let Some(cores) = busiest(timeline, window).filter(|cores| *cores >= BUSY_THREAD) {
+        return Some(format!("{BLAME}had a thread at {cores:.2} of a core"));
+    }
+    if descriptors_left(timeline, window).is_some_and(|left| left <= SPARE_DESCRIPTORS) {
+        return Some(format!("{BLAME}ran out of file descriptors (raise `ulimit -n`)"));
+    }
+    let late = tally.lateness.mean().unwrap_or(0.0);
+    let response = summary.response.map_or(0.0, |response| response.mean);
+    let grown = response > 2.0 * base;
+    let allowed = if grown { LATE_SHARE_GROWN * (response - base) } else { LATE_SHARE * response };
+    let material = summary.lateness_p99 > LATE_SECONDS && response > 0.0 && late > allowed;
+    material.then(|| {
+        format!(
+            "{BLAME}sent its requests {:.1} ms late on average (p99 {:.1} ms), of a mean response \
+             time of {:.1} ms",
+            late * 1e3,
+            summary.lateness_p99 * 1e3,
+            response * 1e3
+        )
+    })
 }
 
-/// Whether the generator was the limit, so that nothing can be said of the target.
-pub fn limited(_recording: &Recording, _stages: &[StageSummary]) -> Option<Limited> {
-    None
+/// Whether the reason for which a stage does not count is the generator.
+pub fn blames_generator(stage: &StageSummary) -> bool {
+    stage.invalid.as_deref().is_some_and(|why| why.starts_with(BLAME))
+}
+
+fn busiest(timeline: &Timeline, window: Window) -> Option<f64> {
+    let selector = bare(names::GENERATOR_THREAD_BUSIEST.name);
+    let values: Vec<f64> = timeline
+        .select(&selector)
+        .flat_map(|(_, series)| series.within(window))
+        .map(|point| point.value)
+        .collect();
+    stats::mean(&values)
+}
+
+fn descriptors_left(timeline: &Timeline, window: Window) -> Option<f64> {
+    let extreme = |name: &str, pick: fn(f64, f64) -> f64| {
+        timeline
+            .select(&bare(name))
+            .flat_map(|(_, series)| series.within(window))
+            .map(|point| point.value)
+            .reduce(pick)
+    };
+    let open = extreme(names::GENERATOR_OPEN_FDS.name, f64::max)?;
+    Some(extreme(names::GENERATOR_OPEN_FDS_LIMIT.name, f64::min)? - open)
+}
+
+fn bare(metric: &str) -> crate::timeline::Selector {
+    crate::timeline::Selector { metric: metric.to_owned(), labels: crate::timeline::Labels::none() }
+}
+
+/// How well the generator did over the whole run.
+pub fn health(recording: &Recording, stages: &[StageSummary]) -> GeneratorHealth {
+    let timeline = &recording.timeline;
+    let measured = || stages.iter().filter(|stage| stage.role.is_measured());
+    let knee = match knee::find(stages, timeline) {
+        KneeVerdict::Found(knee) => knee.high,
+        _ => f64::INFINITY,
+    };
+    let lateness_p99 = measured()
+        .filter(|stage| stage.offered <= knee)
+        .map(|stage| stage.lateness_p99)
+        .fold(0.0, f64::max);
+    let cpu_cores = measured().filter_map(|stage| cores(timeline, stage.window)).reduce(f64::max);
+    let mut remarks = Vec::new();
+    if recording.environment.target_is_local {
+        remarks.push("target and generator share one machine and compete for its cores".into());
+    }
+    let held_back: u64 = measured().map(|stage| stage.held_back).sum();
+    if held_back > 0 {
+        remarks.push(format!(
+            "{held_back} requests were given up because the plan's `max_in_flight` was reached: \
+             the target was slow, not the generator"
+        ));
+    }
+    let faults: Vec<&StageSummary> = measured().filter(|stage| blames_generator(stage)).collect();
+    for stage in &faults {
+        let why = stage.invalid.as_deref().unwrap_or_default();
+        remarks.push(format!("at {:.0}/s {why}", stage.offered));
+    }
+    GeneratorHealth { healthy: faults.is_empty(), lateness_p99, cpu_cores, remarks }
+}
+
+fn cores(timeline: &Timeline, window: Window) -> Option<f64> {
+    timeline
+        .select(&bare(names::GENERATOR_CPU_TIME.name))
+        .filter_map(|(_, series)| series.rate(window))
+        .reduce(f64::max)
+}
+
+/// Whether the generator was the limit, so that nothing can be said of the target: it failed at
+/// the highest loads, and the stages in which it did not fail show no knee.
+pub fn limited(recording: &Recording, stages: &[StageSummary]) -> Option<Limited> {
+    let mut measured: Vec<&StageSummary> =
+        stages.iter().filter(|stage| stage.role.is_measured()).collect();
+    measured.sort_by(|a, b| a.offered.total_cmp(&b.offered));
+    let from = measured.iter().rposition(|stage| !blames_generator(stage)).map_or(0, |at| at + 1);
+    let first = measured.get(from)?;
+    if matches!(knee::find(stages, &recording.timeline), KneeVerdict::Found(_)) {
+        return None;
+    }
+    Some(Limited { from_rate: first.offered, why: first.invalid.clone().unwrap_or_default() })
 }

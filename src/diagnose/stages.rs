@@ -1,9 +1,27 @@
-//! Each stage as numbers.
+//! Each stage as numbers: what was offered, what came back, how long it took, whether the queue
+//! grew, and whether the stage says anything of the target at all.
 
-use crate::recording::{PlanSummary, Recording};
-use crate::timeline::Timeline;
+use std::collections::BTreeMap;
+use std::time::Duration;
 
-use super::StageSummary;
+use crate::recording::{PlanSummary, RecordedMeasure, RecordedObjective, Recording};
+use crate::timeline::{Histogram, LoadTick, Moment, Stage, Timeline, Window};
+
+use super::{Quantiles, StageSummary, generator, stats};
+
+/// Share of a stage in which the system settles to its load.
+const SETTLING_SHARE: f64 = 0.15;
+/// The longest settling time, in seconds.
+const SETTLING_SECONDS: f64 = 5.0;
+/// Shortest slice of a stage whose rate moves, in seconds.
+const SLICE_SECONDS: f64 = 5.0;
+/// Most slices of one stage: more would leave too few requests in each.
+const SLICES: usize = 40;
+/// A stage declared constant whose offered load moves by more than this share is one that ramps.
+const MOVING: f64 = 0.3;
+/// Share of the offered load by which completions must exceed it to be a backlog that is worked
+/// off.
+const WORKED_OFF: f64 = 0.05;
 
 /// Summarises every stage of a recording, in the order they were held.
 pub fn summarize(recording: &Recording) -> Vec<StageSummary> {
@@ -11,6 +29,323 @@ pub fn summarize(recording: &Recording) -> Vec<StageSummary> {
 }
 
 /// The same of a timeline that is still growing.
-pub fn summarize_timeline(_timeline: &Timeline, _plan: &PlanSummary) -> Vec<StageSummary> {
-    Vec::new()
+///
+/// A stage whose rate moves is cut into slices of equal steps of the rate, five seconds each or
+/// more, so that a knee can be found in one long ramp; a slice has the role of its stage.
+pub fn summarize_timeline(timeline: &Timeline, plan: &PlanSummary) -> Vec<StageSummary> {
+    let mut spans = Vec::new();
+    for stage in &timeline.stages {
+        cut(stage, timeline, &mut spans);
+    }
+    let mut tallies: Vec<Tally> =
+        spans.iter().map(|(_, window, _)| Tally::of(timeline, *window)).collect();
+    let base = tallies
+        .iter()
+        .zip(&spans)
+        .filter(|(_, (stage, _, _))| stage.role.is_measured())
+        .filter_map(|(tally, _)| tally.response.mean())
+        .reduce(f64::min)
+        .unwrap_or(0.0);
+    spans
+        .iter()
+        .zip(&mut tallies)
+        .map(|((stage, window, climb), tally)| {
+            let mut summary = tally.summary(stage, *window, *climb);
+            summary.broken_objectives = plan
+                .objectives
+                .iter()
+                .filter(|objective| stage.role.is_measured() && tally.breaks(objective))
+                .map(|objective| objective.text.clone())
+                .collect();
+            summary.invalid = invalid(stage, &summary, tally, base, timeline);
+            summary
+        })
+        .collect()
+}
+
+/// The value of one objective inside `window`: seconds for durations, a ratio for failures;
+/// `None` where nothing came back to measure it by.
+pub fn objective_value(
+    timeline: &Timeline,
+    window: Window,
+    objective: &RecordedObjective,
+) -> Option<f64> {
+    Tally::of(timeline, window).value(objective)
+}
+
+/// Why the stage says nothing of the target.
+fn invalid(
+    stage: &Stage,
+    summary: &StageSummary,
+    tally: &Tally,
+    base: f64,
+    timeline: &Timeline,
+) -> Option<String> {
+    if tally.bins.is_empty() {
+        return Some("nothing was recorded in it".into());
+    }
+    if !stage.role.is_measured() {
+        return None;
+    }
+    if let Some(fault) = generator::fault(tally, summary, base, timeline) {
+        return Some(fault);
+    }
+    let surplus = tally.completed as f64 - tally.offered as f64;
+    let noise = 3.0 * (tally.offered as f64).sqrt();
+    (surplus > noise.max(WORKED_OFF * tally.offered as f64)).then(|| {
+        format!(
+            "it still answered the backlog of the stage before it: {:.0} responses more than \
+             requests were due",
+            surplus
+        )
+    })
+}
+
+/// Appends the spans that count of one stage: the stage, its window without the settling time,
+/// and by how much the offered rate climbs per second inside it.
+fn cut<'a>(stage: &'a Stage, timeline: &Timeline, spans: &mut Vec<(&'a Stage, Window, f64)>) {
+    let whole = stage.window;
+    let seconds = whole.secs();
+    let climb = climb(stage, timeline);
+    let slices = ((seconds / SLICE_SECONDS) as usize).min(SLICES);
+    if climb == 0.0 || slices < 2 {
+        spans.push((stage, settled(whole, timeline), climb));
+        return;
+    }
+    let edge = |slice: usize| whole.begin + span(seconds * slice as f64 / slices as f64);
+    for slice in 0..slices {
+        spans.push((stage, Window::new(edge(slice), edge(slice + 1)), climb));
+    }
+}
+
+/// By how many requests per second the offered rate climbs each second; 0 for a constant level.
+fn climb(stage: &Stage, timeline: &Timeline) -> f64 {
+    let seconds = stage.window.secs();
+    if seconds <= 0.0 {
+        return 0.0;
+    }
+    if stage.is_ramping() {
+        return (stage.rate_to - stage.rate_from) / seconds;
+    }
+    // Imported recordings may know the load only from their ticks.
+    let bins = bins(timeline, stage.window);
+    if !stage.role.is_measured() || bins.len() < 30 {
+        return 0.0;
+    }
+    let rate = |part: &[Bin]| {
+        part.iter().map(|bin| bin.offered).sum::<f64>()
+            / part.iter().map(|bin| bin.seconds).sum::<f64>()
+    };
+    let quarter = bins.len() / 4;
+    let (first, last) = (rate(&bins[..quarter]), rate(&bins[bins.len() - quarter..]));
+    let change = (last - first) / first.max(last).max(f64::MIN_POSITIVE);
+    if change.abs() > MOVING { (last - first) / (0.75 * seconds) } else { 0.0 }
+}
+
+/// `whole` without the time in which the system settles; it keeps two ticks where it has them.
+fn settled(whole: Window, timeline: &Timeline) -> Window {
+    let bins = bins(timeline, whole);
+    let tick = bins.first().map_or(1.0, |bin| bin.seconds);
+    let settling = (SETTLING_SHARE * whole.secs()).min(SETTLING_SECONDS).max(tick);
+    let rest = Window::new(whole.begin + span(settling), whole.end);
+    let kept = bins.iter().filter(|bin| rest.contains(bin.middle)).count();
+    if kept >= 2 { rest } else { whole }
+}
+
+fn span(seconds: f64) -> Duration {
+    Duration::from_nanos((seconds.max(0.0) * 1e9) as u64)
+}
+
+/// One tick, summed over the generators.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bin {
+    /// Middle of the tick.
+    pub middle: Moment,
+    /// Its length in seconds.
+    pub seconds: f64,
+    /// Requests due.
+    pub offered: f64,
+    /// Responses and failures.
+    pub completed: f64,
+    /// Successful responses.
+    pub succeeded: f64,
+    /// Mean requests in flight, and those that waited for a connection at its end.
+    pub queue: f64,
+}
+
+/// The ticks inside `window`, those of several generators added up in their order.
+pub(super) fn bins(timeline: &Timeline, window: Window) -> Vec<Bin> {
+    let mut by_generator: BTreeMap<&str, Vec<&LoadTick>> = BTreeMap::new();
+    for tick in timeline.ticks_within(window) {
+        by_generator.entry(&tick.generator).or_default().push(tick);
+    }
+    let length = by_generator.values().map(Vec::len).min().unwrap_or(0);
+    (0..length)
+        .map(|index| {
+            let ticks = || by_generator.values().map(|ticks| ticks[index]);
+            let first = by_generator.values().next().map(|ticks| ticks[index].window);
+            let first = first.unwrap_or(window);
+            Bin {
+                middle: first.begin + first.end.since(first.begin) / 2,
+                seconds: first.secs(),
+                offered: ticks().map(|tick| tick.offered as f64).sum(),
+                completed: ticks().map(|tick| tick.completed() as f64).sum(),
+                succeeded: ticks().map(|tick| tick.succeeded() as f64).sum(),
+                queue: ticks().map(|tick| tick.in_flight + tick.backlog as f64).sum(),
+            }
+        })
+        .collect()
+}
+
+/// Responses of one endpoint.
+#[derive(Debug, Default)]
+struct Responses {
+    succeeded: Histogram,
+    completed: u64,
+}
+
+/// All that the ticks of one window add up to.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    pub bins: Vec<Bin>,
+    pub window: Option<Window>,
+    pub offered: u64,
+    held_back: u64,
+    /// Requests that were due, neither given up nor waiting for a connection, and not sent. Each
+    /// generator's first tick is left out: what waited before it is not known.
+    pub missed: f64,
+    pub completed: u64,
+    pub succeeded: u64,
+    pub lateness: Histogram,
+    pub response: Histogram,
+    service: Histogram,
+    failures: Histogram,
+    errors: BTreeMap<String, u64>,
+    endpoints: BTreeMap<String, Responses>,
+}
+
+impl Tally {
+    fn of(timeline: &Timeline, window: Window) -> Self {
+        let mut tally =
+            Self { bins: bins(timeline, window), window: Some(window), ..Self::default() };
+        let mut backlogs: BTreeMap<&str, f64> = BTreeMap::new();
+        for tick in timeline.ticks_within(window) {
+            tally.offered += tick.offered;
+            tally.held_back += tick.held_back;
+            tally.lateness.merge(&tick.lateness);
+            let waiting = tick.backlog as f64;
+            if let Some(before) = backlogs.insert(&tick.generator, waiting) {
+                let due = tick.offered as f64 - tick.held_back as f64 - (waiting - before);
+                tally.missed += due - tick.sent as f64;
+            }
+            for endpoint in &tick.endpoints {
+                let count = endpoint.response_time.count();
+                let responses = tally.endpoints.entry(endpoint.endpoint.clone()).or_default();
+                responses.completed += count;
+                tally.completed += count;
+                if endpoint.class.is_success() {
+                    tally.succeeded += count;
+                    responses.succeeded.merge(&endpoint.response_time);
+                    tally.response.merge(&endpoint.response_time);
+                    tally.service.merge(&endpoint.service_time);
+                } else {
+                    tally.failures.merge(&endpoint.response_time);
+                    *tally.errors.entry(endpoint.class.to_string()).or_default() += count;
+                }
+            }
+        }
+        tally
+    }
+
+    /// Seconds that the ticks cover.
+    pub fn seconds(&self) -> f64 {
+        self.bins.iter().map(|bin| bin.seconds).sum()
+    }
+
+    fn value(&self, objective: &RecordedObjective) -> Option<f64> {
+        let every = Responses { succeeded: self.response.clone(), completed: self.completed };
+        let responses = match &objective.endpoint {
+            Some(endpoint) => self.endpoints.get(endpoint)?,
+            None => &every,
+        };
+        match objective.measure {
+            RecordedMeasure::ResponseTimeQuantile(share) => responses.succeeded.quantile(share),
+            RecordedMeasure::ResponseTimeMean => responses.succeeded.mean(),
+            RecordedMeasure::FailureRatio if responses.completed == 0 => None,
+            RecordedMeasure::FailureRatio => {
+                let failed = responses.completed - responses.succeeded.count();
+                Some(failed as f64 / responses.completed as f64)
+            }
+        }
+    }
+
+    /// Whether an objective is broken; also where requests were due and not one succeeded.
+    fn breaks(&self, objective: &RecordedObjective) -> bool {
+        match self.value(objective) {
+            Some(value) if objective.good_below => value >= objective.bound,
+            Some(value) => value <= objective.bound,
+            None => self.offered > 0 && self.succeeded == 0,
+        }
+    }
+
+    fn summary(&self, stage: &Stage, window: Window, climb: f64) -> StageSummary {
+        let seconds = self.seconds();
+        let per_second = |count: u64| if seconds > 0.0 { count as f64 / seconds } else { 0.0 };
+        let failed = self.completed - self.succeeded;
+        let mut errors: Vec<(String, u64)> =
+            self.errors.iter().map(|(class, count)| (class.clone(), *count)).collect();
+        errors.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        let queue: f64 = self.bins.iter().map(|bin| bin.queue * bin.seconds).sum();
+        StageSummary {
+            role: stage.role,
+            window,
+            offered: if seconds > 0.0 { per_second(self.offered) } else { stage.rate() },
+            throughput: per_second(self.completed),
+            goodput: per_second(self.succeeded),
+            error_ratio: failed as f64 / self.completed.max(1) as f64,
+            errors,
+            response: quantiles(&self.response),
+            service: quantiles(&self.service),
+            failures: quantiles(&self.failures),
+            in_flight: if seconds > 0.0 { queue / seconds } else { 0.0 },
+            in_flight_slope: self.queue_slope(climb),
+            held_back: self.held_back,
+            lateness_p99: self.lateness.quantile(0.99).unwrap_or(0.0),
+            broken_objectives: Vec::new(),
+            invalid: None,
+        }
+    }
+
+    /// Growth of the queue per second with its 95 % interval. Where the offered rate climbs, the
+    /// growth that Little's law expects of it at an unchanged response time is taken off.
+    fn queue_slope(&self, climb: f64) -> (f64, f64, f64) {
+        let at: Vec<f64> = self.bins.iter().map(|bin| bin.middle.secs()).collect();
+        let queue: Vec<f64> = self.bins.iter().map(|bin| bin.queue).collect();
+        let Some(line) = stats::line(&at, &queue) else {
+            return (0.0, f64::NEG_INFINITY, f64::INFINITY);
+        };
+        let expected = climb * self.response.quantile(0.5).unwrap_or(0.0);
+        let slope = line.slope - expected;
+        // Curved growth leaves autocorrelated residuals that eat the degrees of freedom, although
+        // nothing is more certain than a queue that grows in every tick. With few ticks the sign
+        // of their differences tells.
+        let spread = stats::student(1.96, line.degrees) * line.slope_error;
+        let rises = queue.windows(2).filter(|pair| pair[1] > pair[0]).count();
+        if queue.len() >= 4 && rises + 1 == queue.len() && !(slope - spread > 0.0) && slope > 0.0 {
+            return (slope, slope * 0.5, slope * 2.0);
+        }
+        (slope, slope - spread, slope + spread)
+    }
+}
+
+fn quantiles(histogram: &Histogram) -> Option<Quantiles> {
+    let at = |share| histogram.quantile(share);
+    Some(Quantiles {
+        mean: histogram.mean()?,
+        p50: at(0.5)?,
+        p90: at(0.9)?,
+        p95: at(0.95)?,
+        p99: at(0.99)?,
+        max: histogram.max()?,
+    })
 }

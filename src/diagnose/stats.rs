@@ -167,7 +167,6 @@ pub fn autocorrelation(values: &[f64]) -> f64 {
     if values.len() < 4 || total <= 0.0 {
         return 0.0;
     }
-    let lagged: f64 =
-        values.windows(2).map(|pair| (pair[0] - mean) * (pair[1] - mean)).sum();
+    let lagged: f64 = values.windows(2).map(|pair| (pair[0] - mean) * (pair[1] - mean)).sum();
     lagged / total
 }
