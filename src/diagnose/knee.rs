@@ -1,10 +1,24 @@
 //! Where the curve bends: the offered load from which on throughput stops following it, response
 //! time takes off, or errors set in. One function serves the live stop and the diagnosis.
 
-use crate::recording::PlanSummary;
+mod fit;
+mod live;
+mod signs;
+
 use crate::timeline::Timeline;
 
+pub use live::{LiveSign, live};
+
+use self::fit::Broken;
+use self::signs::Step;
 use super::{Knee, KneeKind, StageSummary};
+
+/// Fewest requests in a stage that says what load is fine.
+const REQUESTS: u64 = 30;
+/// Share of the peak that goodput must lose for the curve to count as retrograde.
+const RETROGRADE: f64 = 0.05;
+/// Share of the missing goodput that quick failures must make up for them to be what limits it.
+const EXPLAINED_BY_ERRORS: f64 = 0.7;
 
 /// What can be said of the knee.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,35 +37,153 @@ pub enum KneeVerdict {
     },
 }
 
-/// What the stages held so far say, for a run that decides where to go next.
-#[derive(Clone, Debug, PartialEq)]
-pub enum LiveSign {
-    /// No stage shows a bend, or a later stage at the same load cleared the one that did.
-    None,
-    /// The curve seems to bend.
-    Sign {
-        /// By which sign.
-        kind: KneeKind,
-        /// Lowest offered load with the sign, in requests per second.
-        at_rate: f64,
-        /// Highest offered load below it without any; 0 where there is none.
-        last_good_rate: f64,
-    },
-    /// The generator does not keep its schedule.
-    GeneratorLimited {
-        /// Offered load at which it did not, in requests per second.
-        at_rate: f64,
-        /// The signs of it.
-        why: String,
-    },
+/// One sign that was established, with the bracket it lies in.
+#[derive(Clone, Copy, Debug)]
+struct Established {
+    kind: KneeKind,
+    rate: f64,
+    low: f64,
+    high: f64,
 }
 
-/// Finds the knee. `timeline` is the one that `stages` were made from.
-pub fn find(_stages: &[StageSummary], _timeline: &Timeline) -> KneeVerdict {
-    KneeVerdict::Inconclusive { missing: Vec::new() }
+/// Finds the knee: the lowest of throughput knee, latency take-off and error knee, as far as each
+/// is established. `timeline` is the one that `stages` were made from; the stages may have been
+/// held in any order.
+pub fn find(stages: &[StageSummary], timeline: &Timeline) -> KneeVerdict {
+    let mut steps = signs::steps(stages, timeline);
+    steps.sort_by(|a, b| a.offered.total_cmp(&b.offered));
+    let Some(lowest) = steps.first() else {
+        return KneeVerdict::Inconclusive { missing: vec![no_stage(stages)] };
+    };
+    if steps.iter().all(|step| step.goodput == 0.0) {
+        let missing = "successful responses: not one request succeeded; check the target's \
+                       address and the expected status"
+            .into();
+        return KneeVerdict::Inconclusive { missing: vec![missing] };
+    }
+    if lowest.grows && lowest.shortfall() > 0.1 * lowest.offered {
+        let missing = format!(
+            "stages below the knee: already the lowest, {:.0}/s, was more than the target \
+             answers; start lower",
+            lowest.offered
+        );
+        return KneeVerdict::Inconclusive { missing: vec![missing] };
+    }
+    match established(&steps) {
+        Some(knee) => KneeVerdict::Found(knee),
+        None => unbent(&steps),
+    }
 }
 
-/// Asks after each stage whether the curve has shown a sign of bending.
-pub fn live(_timeline: &Timeline, _plan: &PlanSummary) -> LiveSign {
-    LiveSign::None
+fn no_stage(stages: &[StageSummary]) -> String {
+    let held = stages.iter().filter(|stage| stage.role.is_measured()).count();
+    match stages.iter().find_map(|stage| stage.invalid.as_deref()) {
+        Some(why) => format!("stages that count: none of {held} does, the first because {why}"),
+        None => "stages held: none was; let the run reach its load".into(),
+    }
 }
+
+/// The verdict where no knee is established.
+fn unbent(steps: &[Step]) -> KneeVerdict {
+    let base = signs::base_p50(steps).unwrap_or(0.0);
+    let baseline = signs::base_errors(steps);
+    let bent = |step: &&Step| live::sign(step, base, baseline).is_some();
+    let top = &steps[steps.len() - 1];
+    let mut missing = Vec::new();
+    if bent(&top) {
+        let below = steps.iter().rev().find(|step| !bent(step)).map_or(0.0, |step| step.offered);
+        missing.push(format!(
+            "stages beyond the bend: it shows between {below:.0}/s and {:.0}/s, but only at the \
+             top; hold two or three more stages from there on",
+            top.offered
+        ));
+    }
+    if top.completed < REQUESTS {
+        missing.push(format!(
+            "requests per stage: the highest had {}, {REQUESTS} are needed; hold it longer",
+            top.completed
+        ));
+    }
+    if missing.is_empty() {
+        KneeVerdict::NotReached { proven_rate: top.offered }
+    } else {
+        KneeVerdict::Inconclusive { missing }
+    }
+}
+
+/// The knee by the sign that came first.
+fn established(steps: &[Step]) -> Option<Knee> {
+    let samples: Vec<_> = steps.iter().map(Step::sample).collect();
+    let throughput = fit::first_knee(&samples);
+    let base = signs::base_p50(steps).unwrap_or(0.0);
+    let takeoff = signs::takeoff(steps, base);
+    let errors = signs::errors_from(steps, signs::base_errors(steps));
+    let bracketed = |kind, at: usize, rate: f64| {
+        let low = if at > 0 { steps[at - 1].offered } else { 0.0 };
+        let high = steps[at].offered;
+        Established { kind, rate: rate.clamp(low, high), low, high }
+    };
+    let by_throughput = throughput.map(|broken| Established {
+        kind: KneeKind::Throughput,
+        rate: broken.knee,
+        low: broken.low,
+        high: broken.high,
+    });
+    // Flow balance: what a growing queue does not take in is answered, so the throughput of the
+    // first stage beyond is the load at which the queue would not grow.
+    let by_latency = takeoff.map(|at| bracketed(KneeKind::Latency, at, steps[at].throughput));
+    // A limit that rejects what exceeds it lets pass the load at which errors would not set in.
+    let by_errors = errors.map(|at| bracketed(KneeKind::Errors, at, steps[at].goodput));
+    let mut first = [by_throughput, by_latency, by_errors]
+        .into_iter()
+        .flatten()
+        .min_by(|a, b| a.rate.total_cmp(&b.rate))?;
+    let rejected = throughput.is_some_and(|broken| rejects(steps, &broken, errors, base));
+    if let (true, Some(broken)) = (rejected, throughput) {
+        let (low, high) = (broken.low, broken.high);
+        first = Established { kind: KneeKind::Errors, rate: broken.knee, low, high };
+    }
+    let best = steps.iter().max_by(|a, b| a.goodput.total_cmp(&b.goodput))?;
+    Some(Knee {
+        rate: first.rate,
+        low: first.low,
+        high: first.high,
+        kind: first.kind,
+        throughput: by_throughput.map(|sign| sign.rate),
+        latency: by_latency.map(|sign| sign.rate),
+        errors: by_errors.map(|sign| sign.rate),
+        peak_goodput: best.goodput,
+        retrograde: is_retrograde(steps, best),
+    })
+}
+
+/// Whether goodput bends because requests are rejected: in the first stages beyond the knee,
+/// failures make up what goodput lacks, the queue does not grow and the response time did not take
+/// off.
+fn rejects(steps: &[Step], broken: &Broken, errors: Option<usize>, base: f64) -> bool {
+    let Some(at) = errors else { return false };
+    let beyond: Vec<&Step> =
+        steps[at..].iter().filter(|step| step.offered > broken.knee).take(3).collect();
+    let by_errors = |step: &&&Step| {
+        let missing = broken.below * step.offered - step.goodput;
+        let failures = step.throughput - step.goodput;
+        let calm = !step.grows && step.p50.is_none_or(|p50| p50 <= 2.0 * base);
+        calm && failures >= EXPLAINED_BY_ERRORS * missing
+    };
+    !beyond.is_empty() && 2 * beyond.iter().filter(by_errors).count() > beyond.len()
+}
+
+/// Whether goodput falls beyond its peak by more than chance, at the highest load or in two
+/// stages.
+fn is_retrograde(steps: &[Step], best: &Step) -> bool {
+    let fell = |step: &&Step| {
+        let loss = best.goodput - step.goodput;
+        let chance = 1.96 * step.error.hypot(best.error);
+        step.offered > best.offered && loss > chance && loss >= RETROGRADE * best.goodput
+    };
+    let top = steps.last();
+    top.as_ref().is_some_and(fell) || steps.iter().filter(fell).count() >= 2
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,148 @@
+//! What a single stage shows of a bend: a queue that grows, a response time that took off, errors.
+
+use crate::diagnose::stages::{Bin, bins};
+use crate::diagnose::{StageSummary, stats};
+use crate::timeline::Timeline;
+
+use super::fit::Sample;
+
+/// Normal quantile of the two-sided 95 % intervals.
+const Z: f64 = 1.96;
+/// Growth of the queue, as a share of the offered load, below which it is never material.
+const GROWTH_SHARE: f64 = 0.02;
+/// Relative error of a goodput that is assumed at the least: no real system keeps less.
+const ERROR_FLOOR: f64 = 0.01;
+/// Share of requests given up for want of room in flight that counts as a queue that grows.
+const HELD_BACK_SHARE: f64 = 0.01;
+/// Error ratio below which errors never make a knee, and how far above the baseline they must be.
+const ERROR_RATIO: f64 = 0.01;
+const ERROR_FACTOR: f64 = 5.0;
+
+/// One stage that counts.
+#[derive(Clone, Debug)]
+pub struct Step {
+    pub offered: f64,
+    pub throughput: f64,
+    pub goodput: f64,
+    /// Standard error of the goodput, from the ticks of the stage.
+    pub error: f64,
+    pub completed: u64,
+    pub failed: u64,
+    /// Median response time of the successful requests in seconds.
+    pub p50: Option<f64>,
+    /// The queue grows by more than chance.
+    pub grows: bool,
+}
+
+impl Step {
+    pub fn sample(&self) -> Sample {
+        Sample { offered: self.offered, goodput: self.goodput, error: self.error }
+    }
+
+    /// Lower end of the error ratio's 95 % interval.
+    pub fn error_ratio_low(&self) -> f64 {
+        stats::wilson(self.failed, self.completed, Z).0
+    }
+
+    /// Requests due and not answered, per second.
+    pub fn shortfall(&self) -> f64 {
+        self.offered - self.throughput
+    }
+}
+
+/// The stages that count, in the order they were held.
+pub fn steps(stages: &[StageSummary], timeline: &Timeline) -> Vec<Step> {
+    let counted = || {
+        stages.iter().filter(|stage| {
+            stage.role.is_measured() && stage.invalid.is_none() && stage.offered > 0.0
+        })
+    };
+    let base = counted()
+        .filter_map(|stage| stage.response)
+        .map(|response| response.p50)
+        .reduce(f64::min)
+        .unwrap_or(0.0);
+    counted().map(|stage| step(stage, &bins(timeline, stage.window), base)).collect()
+}
+
+fn step(stage: &StageSummary, bins: &[Bin], base: f64) -> Step {
+    let seconds: f64 = bins.iter().map(|bin| bin.seconds).sum::<f64>().max(f64::MIN_POSITIVE);
+    let completed: f64 = bins.iter().map(|bin| bin.completed).sum();
+    let succeeded: f64 = bins.iter().map(|bin| bin.succeeded).sum();
+    // Requests cross the edges of a stage: one, and by chance a root of those in flight.
+    let edges = (1.0 + (stage.offered * base).sqrt()) / seconds;
+    let error = block_error(bins).max(ERROR_FLOOR * stage.goodput).max(edges);
+    Step {
+        offered: stage.offered,
+        throughput: stage.throughput,
+        goodput: stage.goodput,
+        error,
+        completed: completed as u64,
+        failed: (completed - succeeded) as u64,
+        p50: stage.response.map(|response| response.p50),
+        grows: grows(stage, seconds),
+    }
+}
+
+/// Standard error of a stage's goodput from blocks of two ticks, taken against what was offered
+/// in them, so that the schedule's own scatter does not count; blocks, because neighbouring ticks
+/// depend on each other (Carlstein 1986).
+fn block_error(bins: &[Bin]) -> f64 {
+    let blocks: Vec<f64> = bins
+        .chunks_exact(2)
+        .map(|pair| {
+            let seconds: f64 = pair.iter().map(|bin| bin.seconds).sum();
+            pair.iter().map(|bin| bin.succeeded - bin.offered).sum::<f64>() / seconds
+        })
+        .collect();
+    (stats::variance(&blocks) / blocks.len().max(1) as f64).sqrt()
+}
+
+/// Whether the queue is not stationary: it grows with certainty, and by more than twice what
+/// Poisson arrivals and departures (variance 2λT over a stage of T seconds) make of one at its
+/// critical load. Without that bound every busy but stable queue looks like a growing one in a
+/// short stage.
+fn grows(stage: &StageSummary, seconds: f64) -> bool {
+    let (slope, low, _) = stage.in_flight_slope;
+    let chance = 2.0 * (2.0 * stage.offered / seconds).sqrt();
+    let due = stage.offered * seconds;
+    stage.held_back as f64 > HELD_BACK_SHARE * due
+        || (low > 0.0 && slope > chance.max(GROWTH_SHARE * stage.offered))
+}
+
+/// The unloaded median response time: the median over the lowest three stages that have one.
+pub fn base_p50(sorted: &[Step]) -> Option<f64> {
+    let lowest: Vec<f64> = sorted.iter().filter_map(|step| step.p50).take(3).collect();
+    stats::median(&lowest)
+}
+
+/// Share of failures in the lowest stages: those of up to a quarter of the ramp, two at the least.
+pub fn base_errors(sorted: &[Step]) -> f64 {
+    let count = (sorted.len() / 4).max(2).min(sorted.len());
+    let (failed, completed) = sorted[..count].iter().fold((0, 0), |(failed, completed), step| {
+        (failed + step.failed, completed + step.completed)
+    });
+    failed as f64 / completed.max(1) as f64
+}
+
+/// Index of the first stage from which on the median response time stays above twice `base` while
+/// the queue grows: three stages running, or all that there are, at least two.
+pub fn takeoff(sorted: &[Step], base: f64) -> Option<usize> {
+    let high = |step: &Step| step.p50.is_none_or(|p50| p50 > 2.0 * base);
+    (0..sorted.len()).find(|&at| {
+        let run = &sorted[at..(at + 3).min(sorted.len())];
+        let grown = run.iter().filter(|step| step.grows).count();
+        run.len() >= 2 && run.iter().all(high) && sorted[at].grows && 2 * grown > run.len()
+    })
+}
+
+/// Index of the first stage from which on errors are certain: above 1 % and five times the
+/// `baseline`, there and in most of the stages above.
+pub fn errors_from(sorted: &[Step], baseline: f64) -> Option<usize> {
+    let bound = ERROR_RATIO.max(ERROR_FACTOR * baseline);
+    let failing = |step: &Step| step.error_ratio_low() > bound;
+    (0..sorted.len()).find(|&at| {
+        let rest = &sorted[at..];
+        failing(&rest[0]) && 2 * rest.iter().filter(|step| failing(step)).count() > rest.len()
+    })
+}
