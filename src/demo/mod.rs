@@ -1,1 +1,233 @@
-//! Placeholder.
+//! A sample shop with real faults on a real PostgreSQL: for `kneepoint demo`, for the README and
+//! for tests that need a system whose limit is known.
+//!
+//! Three processes and a database are started, all of this program and of the PostgreSQL that is
+//! installed: the *guard* owns the others and a directory, and takes everything away when the
+//! process that started it is gone, however it went; the *shop* answers requests; *payments* is
+//! the service that the shop calls for each order. Which fault the shop has is a [`Fault`], one
+//! file each in `faults/`.
+
+mod cluster;
+mod faults;
+mod guard;
+mod payments;
+mod plan_text;
+mod process;
+mod server;
+mod shop;
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::{BufRead, BufReader, ErrorKind};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ExitCode};
+use std::time::{Duration, Instant};
+
+pub use cluster::{find_postgres, install_hint};
+pub use faults::{FAULTS, Fault, find};
+
+/// How long the guard may take to stop everything before it is killed.
+const STOP_PATIENCE: Duration = Duration::from_secs(15);
+
+/// Why the sample shop could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum DemoError {
+    /// The fault is about PostgreSQL, and there is none.
+    #[error(
+        "fault `{fault}` needs PostgreSQL, and none is installed where it was looked for; {}",
+        install_hint()
+    )]
+    NoPostgres {
+        /// Name of the fault.
+        fault: &'static str,
+    },
+    /// The directory for the database and the log could not be made.
+    #[error("cannot make a directory in `{}`: {source}; name one that can be written", parent.display())]
+    Directory {
+        /// Where it should have been.
+        parent: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// A process could not be started.
+    #[error("cannot start `{}`: {source}", program.display())]
+    Spawn {
+        /// The program.
+        program: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// A process was started and did not become ready.
+    #[error("the sample shop did not start: {why}")]
+    NotReady {
+        /// What failed, with the end of the log where that says more.
+        why: String,
+    },
+}
+
+/// Starts the sample shop with a fault. Everything is made in a new directory inside `directory`,
+/// or inside the system's temporary directory. Returns when the shop answers.
+pub fn start(fault: &Fault, directory: Option<&Path>) -> Result<Running, DemoError> {
+    Launcher::new()?.start(fault, directory)
+}
+
+/// If `args`, the program's arguments after its name, are those of one of the demo's own
+/// processes: runs it and returns how it ended.
+pub fn child_main(args: &[OsString]) -> Option<ExitCode> {
+    let (entry, rest) = args.split_first()?;
+    match entry.to_str()? {
+        guard::ENTRY => Some(guard::main(rest)),
+        shop::ENTRY => Some(shop::main()),
+        payments::ENTRY => Some(payments::main()),
+        _ => None,
+    }
+}
+
+/// What to start the sample shop with.
+pub struct Launcher {
+    program: PathBuf,
+    postgres: Option<PathBuf>,
+}
+
+impl Launcher {
+    /// This program, which must call [`child_main`], and the PostgreSQL that is installed.
+    pub fn new() -> Result<Self, DemoError> {
+        let program = std::env::current_exe()
+            .map_err(|source| DemoError::Spawn { program: PathBuf::from("kneepoint"), source })?;
+        Ok(Self { program, postgres: find_postgres() })
+    }
+
+    /// The same with another program, which must call [`child_main`].
+    #[must_use]
+    pub fn with_program(mut self, program: impl Into<PathBuf>) -> Self {
+        self.program = program.into();
+        self
+    }
+
+    /// The same with PostgreSQL's programs taken from this directory, or without PostgreSQL.
+    #[must_use]
+    pub fn with_postgres(mut self, binaries: Option<PathBuf>) -> Self {
+        self.postgres = binaries;
+        self
+    }
+
+    /// See [`start`].
+    pub fn start(&self, fault: &Fault, directory: Option<&Path>) -> Result<Running, DemoError> {
+        if fault.needs_postgres && self.postgres.is_none() {
+            return Err(DemoError::NoPostgres { fault: fault.name });
+        }
+        let directory = Directory::make(directory)?;
+        let mut guard = guard::spawn(&self.program, fault, &directory.0, self.postgres.as_deref())
+            .map_err(|source| DemoError::Spawn { program: self.program.clone(), source })?;
+        let lifeline = guard.stdin.take();
+        let output = guard.stdout.take();
+        let household = Household { guard, lifeline, directory };
+        let mut line = String::new();
+        if let Some(output) = output {
+            BufReader::new(output)
+                .read_line(&mut line)
+                .map_err(|error| DemoError::NotReady { why: error.to_string() })?;
+        }
+        let report = serde_json::from_str(&line)
+            .map_err(|_| DemoError::NotReady { why: "its guard ended at once".to_owned() })?;
+        let ready = match report {
+            guard::Report::Ready(ready) => ready,
+            guard::Report::Failed(why) => return Err(DemoError::NotReady { why }),
+        };
+        Ok(Running {
+            plan: plan_text::write(fault, &ready),
+            url: ready.url,
+            pid: ready.pid,
+            payments_pid: ready.payments_pid,
+            postgres_url: ready.postgres_url,
+            metrics_url: ready.metrics_url,
+            log: household.directory.0.join(guard::LOG),
+            household,
+        })
+    }
+}
+
+/// A sample shop that runs, until it is stopped or dropped or the process that started it ends.
+pub struct Running {
+    /// Base address of the shop.
+    pub url: String,
+    /// Process id of the shop.
+    pub pid: u32,
+    /// Process id of the payments service.
+    pub payments_pid: u32,
+    /// Connection string for watching the database, with a password in it; none without one.
+    pub postgres_url: Option<String>,
+    /// Address of the shop's metrics.
+    pub metrics_url: String,
+    /// A plan, in TOML, that ramps load until the fault shows. It has the password in it.
+    pub plan: String,
+    /// What the processes have to say; removed with the rest.
+    pub log: PathBuf,
+    household: Household,
+}
+
+impl Running {
+    /// Stops everything and removes the directory. Dropping does the same.
+    pub fn stop(self) {
+        drop(self.household);
+    }
+
+    /// Process id of the guard, which owns the other processes.
+    pub fn guard_pid(&self) -> u32 {
+        self.household.guard.id()
+    }
+
+    /// The directory that is removed at the end.
+    pub fn directory(&self) -> &Path {
+        &self.household.directory.0
+    }
+}
+
+/// The guard, and what is left to do when it is gone.
+struct Household {
+    guard: Child,
+    /// The guard stops everything when the other end of this pipe closes.
+    lifeline: Option<ChildStdin>,
+    directory: Directory,
+}
+
+impl Drop for Household {
+    fn drop(&mut self) {
+        drop(self.lifeline.take());
+        let deadline = Instant::now() + STOP_PATIENCE;
+        while matches!(self.guard.try_wait(), Ok(None)) {
+            if Instant::now() > deadline {
+                // Its children are killed with it; an error means that it is gone already.
+                let _gone = self.guard.kill().is_err();
+                let _reaped = self.guard.wait().is_ok();
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+/// A directory that only its owner can read, removed when dropped.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn make(parent: Option<&Path>) -> Result<Self, DemoError> {
+        let parent = parent.map_or_else(std::env::temp_dir, Path::to_path_buf);
+        loop {
+            let path = parent.join(format!("kneepoint-demo-{:08x}", rand::random::<u32>()));
+            match fs::DirBuilder::new().mode(0o700).create(&path) {
+                Ok(()) => return Ok(Self(path)),
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                Err(source) => return Err(DemoError::Directory { parent, source }),
+            }
+        }
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        // Normally the guard has removed it.
+        let _absent = fs::remove_dir_all(&self.0).is_err();
+    }
+}

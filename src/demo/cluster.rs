@@ -1,0 +1,347 @@
+//! A PostgreSQL of the demo's own: found, initialised, started, filled, and stopped.
+
+use std::ffi::OsStr;
+use std::fs::{self, File, Permissions};
+use std::io;
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use tokio_postgres::NoTls;
+
+use super::process::{self, Account};
+use super::{guard, shop};
+
+/// Rows of the catalogue.
+pub(super) const PRODUCTS: u32 = 200_000;
+
+/// Categories of the catalogue, of 100 products each.
+pub(super) const CATEGORIES: u32 = 2_000;
+
+/// Connections that the database admits.
+const MAX_CONNECTIONS: u32 = 60;
+
+/// How long `initdb` or the start of the server may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Longest path of a Unix socket's directory: the kernel's limit of 107 bytes for the whole path
+/// less the name of the socket.
+const LONGEST_SOCKET_DIRECTORY_BYTES: usize = 107 - "/.s.PGSQL.65535".len();
+
+/// The directory of PostgreSQL's server programs, where packages and builds usually put it; of
+/// several the newest.
+pub fn find_postgres() -> Option<PathBuf> {
+    find_below(Path::new("/"), std::env::var_os("PATH").as_deref())
+}
+
+/// How to install PostgreSQL, in one line.
+pub fn install_hint() -> &'static str {
+    if cfg!(target_os = "macos") {
+        "install it with `brew install postgresql`"
+    } else {
+        "install it with `apt-get install postgresql` or `dnf install postgresql-server`"
+    }
+}
+
+/// [`find_postgres`] for a file system at `root`.
+fn find_below(root: &Path, search_path: Option<&OsStr>) -> Option<PathBuf> {
+    // Where each kind of package puts the server: a directory, what the name of an entry of it
+    // starts with, and where the programs are below that.
+    const PLACES: [(&str, &str, &str); 5] = [
+        ("usr/lib/postgresql", "", "bin"),
+        ("usr", "pgsql-", "bin"),
+        ("usr/local", "pgsql", "bin"),
+        ("opt/homebrew/opt", "postgresql", "bin"),
+        ("usr/local/opt", "postgresql", "bin"),
+    ];
+    let installed = PLACES.iter().flat_map(|(parent, prefix, programs)| {
+        let mut versions: Vec<(u32, PathBuf)> = fs::read_dir(root.join(parent))
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(|entry| {
+                let name = entry.file_name();
+                let version = name.to_str()?.strip_prefix(prefix)?.trim_start_matches('@');
+                Some((version.parse().unwrap_or(0), entry.path().join(programs)))
+            })
+            .collect();
+        versions.sort_by(|a, b| b.cmp(a));
+        versions.into_iter().map(|(_, path)| path)
+    });
+    let searched = search_path.into_iter().flat_map(std::env::split_paths);
+    installed.chain(searched).find(|path| {
+        path.is_absolute() && ["initdb", "postgres"].iter().all(|name| path.join(name).is_file())
+    })
+}
+
+/// How to connect to the demo's database; all have a password in them.
+pub(super) struct Urls {
+    /// As superuser.
+    pub admin: String,
+    /// As the shop, which owns the tables.
+    pub shop: String,
+    /// As a role that may see everybody's sessions and statements.
+    pub monitor: String,
+    password: String,
+}
+
+/// A PostgreSQL server that runs.
+pub(super) struct Cluster {
+    server: Child,
+    port: u16,
+    password: String,
+}
+
+impl Cluster {
+    /// Initialises a database below `directory` and starts its server.
+    pub fn start(binaries: &Path, directory: &Path) -> Result<Self, String> {
+        let account = process::unprivileged_account();
+        let failed =
+            |error: io::Error| format!("cannot prepare `{}`: {error}", directory.display());
+        if let Some(Account { uid, gid }) = account {
+            chown(directory, Some(uid), Some(gid)).map_err(failed)?;
+        }
+        let password = URL_SAFE_NO_PAD.encode(rand::random::<[u8; 18]>());
+        initialise(binaries, directory, account, &password)?;
+        let mut attempts_left = 3;
+        loop {
+            let port = free_port().map_err(failed)?;
+            let server = spawn_server(binaries, directory, account, port)?;
+            let mut cluster = Self { server, port, password: password.clone() };
+            match cluster.wait_until_it_answers() {
+                Ok(()) => return Ok(cluster),
+                // Another program may have taken the port in between.
+                Err(_) if attempts_left > 1 && !process::stdin_is_closed() => attempts_left -= 1,
+                Err(why) => return Err(why),
+            }
+        }
+    }
+
+    pub fn urls(&self) -> Urls {
+        let Self { port, password, .. } = self;
+        let url = |user: &str, database: &str| {
+            format!("postgres://{user}:{password}@127.0.0.1:{port}/{database}")
+        };
+        Urls {
+            admin: url("postgres", "shop"),
+            shop: url("shop", "shop"),
+            monitor: url("monitor", "shop"),
+            password: password.clone(),
+        }
+    }
+
+    fn wait_until_it_answers(&mut self) -> Result<(), String> {
+        let url = format!(
+            "postgres://postgres:{}@127.0.0.1:{}/postgres?connect_timeout=2",
+            self.password, self.port
+        );
+        guard::wait_for("the start of PostgreSQL", PATIENCE, || {
+            if let Ok(Some(status)) = self.server.try_wait() {
+                return Err(format!("PostgreSQL ended at once ({status})"));
+            }
+            Ok(run_sql(&url, &["CREATE DATABASE shop"]).is_ok().then_some(()))
+        })
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        // SIGINT: a fast shutdown, which breaks off transactions.
+        process::stop(&mut self.server, libc::SIGINT, Duration::from_secs(4));
+    }
+}
+
+fn initialise(
+    binaries: &Path,
+    directory: &Path,
+    account: Option<Account>,
+    password: &str,
+) -> Result<(), String> {
+    let password_file = directory.join("password");
+    write_secret(&password_file, password, account)
+        .map_err(|error| format!("cannot write the database's password: {error}"))?;
+    let mut command = step_down(Command::new(binaries.join("initdb")), account);
+    command.arg("--pgdata").arg(directory.join("data")).arg("--pwfile").arg(&password_file).args([
+        "--username=postgres",
+        "--auth=scram-sha-256",
+        "--encoding=UTF8",
+        "--no-locale",
+        "--no-sync",
+    ]);
+    command.current_dir(directory).stdin(Stdio::null());
+    let mut initdb = process::ending_with_parent(&mut command, libc::SIGKILL)
+        .stdout(Stdio::null())
+        .spawn()
+        .map_err(|error| format!("cannot start `initdb`: {error}"))?;
+    let status = guard::wait_for("initdb", PATIENCE, || {
+        initdb.try_wait().map_err(|error| format!("cannot wait for initdb: {error}"))
+    });
+    process::stop(&mut initdb, libc::SIGTERM, Duration::from_secs(2));
+    let status = status?;
+    fs::remove_file(&password_file)
+        .map_err(|error| format!("cannot remove `{}`: {error}", password_file.display()))?;
+    if status.success() { Ok(()) } else { Err(format!("initdb failed ({status})")) }
+}
+
+/// Writes a file that only the database's account can read.
+fn write_secret(path: &Path, secret: &str, account: Option<Account>) -> io::Result<()> {
+    let mut file = File::options().write(true).create_new(true).mode(0o600).open(path)?;
+    io::Write::write_all(&mut file, secret.as_bytes())?;
+    if let Some(Account { uid, gid }) = account {
+        chown(path, Some(uid), Some(gid))?;
+    }
+    Ok(())
+}
+
+fn spawn_server(
+    binaries: &Path,
+    directory: &Path,
+    account: Option<Account>,
+    port: u16,
+) -> Result<Child, String> {
+    let sockets = directory.join("socket");
+    let prepare = || -> io::Result<()> {
+        fs::create_dir_all(&sockets)?;
+        fs::set_permissions(&sockets, Permissions::from_mode(0o700))?;
+        account.map_or(Ok(()), |account| chown(&sockets, Some(account.uid), Some(account.gid)))
+    };
+    prepare().map_err(|error| format!("cannot make `{}`: {error}", sockets.display()))?;
+    // A directory whose path is too long for a socket leaves TCP alone.
+    let fits = sockets.as_os_str().as_bytes().len() <= LONGEST_SOCKET_DIRECTORY_BYTES;
+    let sockets = if fits { sockets.to_string_lossy() } else { "".into() };
+    let mut settings = vec![
+        "listen_addresses=127.0.0.1".to_owned(),
+        format!("port={port}"),
+        format!("unix_socket_directories={sockets}"),
+        format!("max_connections={MAX_CONNECTIONS}"),
+        // The demo is about other faults than the disk, and its data is worth nothing.
+        "fsync=off".to_owned(),
+        "full_page_writes=off".to_owned(),
+        "synchronous_commit=off".to_owned(),
+        // One query, one process: what a query costs does not depend on idle workers.
+        "max_parallel_workers_per_gather=0".to_owned(),
+        // Leaves nothing outside the directory, even when it is killed.
+        "dynamic_shared_memory_type=mmap".to_owned(),
+    ];
+    if has_statement_statistics(binaries) {
+        settings.push("shared_preload_libraries=pg_stat_statements".to_owned());
+    }
+    let mut command = step_down(Command::new(binaries.join("postgres")), account);
+    command.arg("-D").arg(directory.join("data")).current_dir(directory).stdin(Stdio::null());
+    command.args(settings.iter().flat_map(|setting| ["-c", setting]));
+    // Standard error goes where the guard's goes: into the log.
+    command.stdout(Stdio::null());
+    process::ending_with_parent(&mut command, libc::SIGQUIT)
+        .spawn()
+        .map_err(|error| format!("cannot start `postgres`: {error}"))
+}
+
+/// `command` with nothing of this process's environment that could change what it does, and with
+/// the rights of `account`.
+fn step_down(mut command: Command, account: Option<Account>) -> Command {
+    command.env_clear().env("LC_ALL", "C").env("PATH", "/usr/bin:/bin");
+    if let Some(Account { uid, gid }) = account {
+        command.gid(gid).uid(uid);
+    }
+    command
+}
+
+/// Whether the extension `pg_stat_statements` is installed beside the server: its library is in
+/// one of the places that distributions use, relative to the programs.
+fn has_statement_statistics(binaries: &Path) -> bool {
+    ["../lib", "../lib/postgresql", "../lib64", "../lib64/pgsql", "../lib/pgsql"].iter().any(
+        |library| {
+            ["so", "dylib"].iter().any(|kind| {
+                binaries.join(library).join(format!("pg_stat_statements.{kind}")).is_file()
+            })
+        },
+    )
+}
+
+/// A TCP port of the loopback address that is free now.
+fn free_port() -> io::Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}
+
+/// Makes roles and tables, and fills the catalogue.
+pub(super) fn fill(urls: &Urls, category_index: bool) -> Result<(), String> {
+    let roles = format!(
+        "CREATE ROLE shop LOGIN PASSWORD '{password}';
+         CREATE ROLE monitor LOGIN PASSWORD '{password}' IN ROLE pg_monitor;
+         ALTER DATABASE shop OWNER TO shop;
+         GRANT CREATE ON SCHEMA public TO shop;",
+        password = urls.password
+    );
+    run_sql(&urls.admin, &[&roles]).map_err(|error| format!("cannot make roles: {error}"))?;
+    // Without the library the extension cannot be made, and nobody misses it.
+    let _available = run_sql(&urls.admin, &["CREATE EXTENSION pg_stat_statements"]).is_ok();
+    let index = "CREATE INDEX product_category ON product (category, price_cents)";
+    let tables = shop::SCHEMA
+        .replace("{products}", &PRODUCTS.to_string())
+        .replace("{categories}", &CATEGORIES.to_string());
+    let mut statements = vec![tables.as_str()];
+    if category_index {
+        statements.push(index);
+    }
+    statements.push("VACUUM (ANALYZE) product");
+    run_sql(&urls.shop, &statements).map_err(|error| format!("cannot fill the catalogue: {error}"))
+}
+
+/// Runs statements on a connection of their own.
+fn run_sql(url: &str, statements: &[&str]) -> Result<(), String> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| error.to_string())?;
+    let run = async {
+        let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
+        let connection = tokio::spawn(connection);
+        for statement in statements {
+            client.batch_execute(statement).await?;
+        }
+        drop(client);
+        // Its errors are those of the statements.
+        let _ended = connection.await.is_ok();
+        Ok(())
+    };
+    runtime.block_on(run).map_err(|error: tokio_postgres::Error| match error.as_db_error() {
+        Some(error) => error.to_string(),
+        None => error.to_string(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn install(root: &Path, programs: &str) -> PathBuf {
+        let path = root.join(programs);
+        fs::create_dir_all(&path).unwrap();
+        for name in ["initdb", "postgres"] {
+            File::create(path.join(name)).unwrap();
+        }
+        path
+    }
+
+    #[test]
+    fn the_newest_postgres_is_found() {
+        let root = tempfile::tempdir().unwrap();
+        assert_eq!(find_below(root.path(), None), None);
+        let on_path = install(root.path(), "somewhere/bin");
+        let search = on_path.clone().into_os_string();
+        assert_eq!(find_below(root.path(), Some(&search)), Some(on_path));
+        let fedora = install(root.path(), "usr/pgsql-16/bin");
+        assert_eq!(find_below(root.path(), Some(&search)), Some(fedora));
+        install(root.path(), "usr/lib/postgresql/9/bin");
+        let newest = install(root.path(), "usr/lib/postgresql/15/bin");
+        // Client programs alone do not count.
+        fs::create_dir_all(root.path().join("usr/lib/postgresql/17/bin")).unwrap();
+        assert_eq!(find_below(root.path(), None), Some(newest));
+    }
+}

@@ -1,0 +1,22 @@
+//! Invoice numbers without gaps: every order takes the next one from one row, and keeps the row
+//! locked while it goes on.
+
+use std::time::Duration;
+
+use super::{Fault, HEALTHY_PAYMENTS, HEALTHY_SHOP, Load, ORDERS, ShopTraits, ramp_to};
+
+/// The row is locked for about 9 ms an order, and the orders queue for it: the knee is near
+/// 1 / 9 ms = 110 orders/s, whatever the pool.
+pub(super) static SPEC: Fault = Fault {
+    name: "row-lock",
+    summary: "each order locks the row of the invoice numbers for 7 ms: knee near 110/s",
+    needs_postgres: true,
+    expected_rule: Some("db-lock-wait"),
+    shop: ShopTraits {
+        pool_size: 20,
+        invoice_held: Some(Duration::from_millis(7)),
+        ..HEALTHY_SHOP
+    },
+    payments: HEALTHY_PAYMENTS,
+    load: Load { requests: ORDERS, shape: ramp_to(400) },
+};

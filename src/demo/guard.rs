@@ -1,0 +1,229 @@
+//! The guard: the process that owns the sample shop's other processes and their directory.
+//!
+//! Its standard input is a pipe from the process that started it. When that closes, by intent or
+//! by death, the guard stops everything, removes the directory and ends. It has a session of its
+//! own, so that Ctrl-C on the terminal does not reach it before it has done so. Should the guard
+//! itself be killed, its children get a signal from the kernel.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use super::cluster::{self, Cluster};
+use super::faults::{self, Fault};
+use super::{payments, process, shop};
+
+/// First argument of the guard process.
+pub(super) const ENTRY: &str = "__demo-guard";
+
+/// Name of the log in the demo's directory.
+pub(super) const LOG: &str = "demo.log";
+
+/// How much of the log's end goes into an error.
+const LOG_TAIL_BYTES: usize = 1_500;
+
+/// How long a service may take until it listens.
+const SERVICE_PATIENCE: Duration = Duration::from_secs(20);
+
+/// What the guard tells the process that started it, as one line of JSON.
+#[derive(Serialize, Deserialize)]
+pub(super) enum Report {
+    Ready(Ready),
+    Failed(String),
+}
+
+/// Where everything is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Ready {
+    pub url: String,
+    pub pid: u32,
+    pub payments_pid: u32,
+    pub postgres_url: Option<String>,
+    pub metrics_url: String,
+}
+
+/// The line that a service writes when it listens.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Listening {
+    /// On the loopback address.
+    pub port: u16,
+}
+
+/// Starts the guard for `fault`.
+pub(super) fn spawn(
+    program: &Path,
+    fault: &Fault,
+    directory: &Path,
+    postgres: Option<&Path>,
+) -> io::Result<Child> {
+    let mut command = Command::new(program);
+    command.arg(ENTRY).arg(fault.name).arg(directory);
+    command.args(postgres);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    command.stderr(File::create(directory.join(LOG))?);
+    process::in_own_session(&mut command).spawn()
+}
+
+/// The guard process: `FAULT DIRECTORY [POSTGRES_BINARIES]`.
+pub(super) fn main(args: &[OsString]) -> ExitCode {
+    process::set_name("demo-guard");
+    let (name, directory, postgres) = match args {
+        [name, directory] => (name, directory, None),
+        [name, directory, postgres] => (name, directory, Some(Path::new(postgres))),
+        _ => return ExitCode::FAILURE,
+    };
+    let Some(fault) = name.to_str().and_then(faults::find) else {
+        return ExitCode::FAILURE;
+    };
+    let mut household = Household::new(Path::new(directory));
+    let report = match household.start(fault, postgres) {
+        Ok(ready) => Report::Ready(ready),
+        Err(why) => Report::Failed(household.explain(&why)),
+    };
+    let told = tell(&report);
+    if told.is_ok() && matches!(report, Report::Ready(_)) {
+        // Nothing is ever sent: this returns when the other end is closed.
+        let _closed = io::stdin().read_to_end(&mut Vec::new()).is_ok();
+    }
+    ExitCode::SUCCESS
+}
+
+/// Writes one line of JSON to standard output, which is a pipe to the parent.
+pub(super) fn tell(message: &impl Serialize) -> io::Result<()> {
+    let mut line = serde_json::to_vec(message)?;
+    line.push(b'\n');
+    let mut out = io::stdout().lock();
+    out.write_all(&line)?;
+    out.flush()
+}
+
+/// Waits until `done` gives a value, and looks meanwhile whether the parent is still there.
+pub(super) fn wait_for<T>(
+    what: &str,
+    patience: Duration,
+    mut done: impl FnMut() -> Result<Option<T>, String>,
+) -> Result<T, String> {
+    let deadline = Instant::now() + patience;
+    loop {
+        if let Some(value) = done()? {
+            return Ok(value);
+        }
+        if process::stdin_is_closed() {
+            return Err("the process that started the demo is gone".to_owned());
+        }
+        if Instant::now() > deadline {
+            return Err(format!("{what} took longer than {} s", patience.as_secs()));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Everything that has to be stopped and removed; dropping it does so, in the reverse order of
+/// the start.
+struct Household {
+    directory: PathBuf,
+    services: Vec<Child>,
+    cluster: Option<Cluster>,
+}
+
+impl Household {
+    fn new(directory: &Path) -> Self {
+        Self { directory: directory.to_owned(), services: Vec::new(), cluster: None }
+    }
+
+    fn start(&mut self, fault: &Fault, postgres: Option<&Path>) -> Result<Ready, String> {
+        let urls = match postgres {
+            Some(binaries) => {
+                let cluster = Cluster::start(binaries, &self.directory)?;
+                let urls = cluster.urls();
+                self.cluster = Some(cluster);
+                cluster::fill(&urls, fault.shop.category_index)?;
+                Some(urls)
+            }
+            None => None,
+        };
+        let payments_port =
+            self.start_service(payments::ENTRY, &payments::Settings { fault: fault.name.into() })?;
+        let settings = shop::Settings {
+            fault: fault.name.into(),
+            postgres_url: urls.as_ref().map(|urls| urls.shop.clone()),
+            payments_url: format!("http://127.0.0.1:{payments_port}"),
+        };
+        let port = self.start_service(shop::ENTRY, &settings)?;
+        let [payments, shop] = self.services.as_slice() else {
+            return Err("a service is missing".to_owned());
+        };
+        Ok(Ready {
+            url: format!("http://127.0.0.1:{port}"),
+            pid: shop.id(),
+            payments_pid: payments.id(),
+            postgres_url: urls.map(|urls| urls.monitor),
+            metrics_url: format!("http://127.0.0.1:{port}/metrics"),
+        })
+    }
+
+    /// Starts this program again as one of the services; its settings go through standard input,
+    /// where no list of processes shows the password in them.
+    fn start_service(&mut self, entry: &str, settings: &impl Serialize) -> Result<u16, String> {
+        let cannot = |error: io::Error| format!("cannot start {entry}: {error}");
+        let program = std::env::current_exe().map_err(cannot)?;
+        let mut command = Command::new(program);
+        command.arg(entry).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let child = process::ending_with_parent(&mut command, libc::SIGKILL);
+        let mut child = child.spawn().map_err(cannot)?;
+        let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
+        self.services.push(child);
+        let settings = serde_json::to_vec(settings).map_err(|error| error.to_string())?;
+        if let Some(mut stdin) = stdin {
+            stdin.write_all(&settings).map_err(cannot)?;
+        }
+        let Some(stdout) = stdout else { return Err(format!("{entry} has no output")) };
+        let line = read_line_within(stdout, SERVICE_PATIENCE, entry)?;
+        let listening: Listening =
+            serde_json::from_str(&line).map_err(|_| format!("{entry} ended before it listened"))?;
+        Ok(listening.port)
+    }
+
+    /// `why` with what the processes had to say.
+    fn explain(&self, why: &str) -> String {
+        let log = fs::read(self.directory.join(LOG)).unwrap_or_default();
+        let tail = &log[log.len().saturating_sub(LOG_TAIL_BYTES)..];
+        let tail = String::from_utf8_lossy(tail);
+        match tail.trim() {
+            "" => why.to_owned(),
+            tail => format!("{why}; the end of its log:\n{tail}"),
+        }
+    }
+}
+
+impl Drop for Household {
+    fn drop(&mut self) {
+        while let Some(mut service) = self.services.pop() {
+            process::stop(&mut service, libc::SIGTERM, Duration::from_secs(2));
+        }
+        drop(self.cluster.take());
+        // What remains is removed by the process that started the guard, if that is there.
+        let _removed = fs::remove_dir_all(&self.directory).is_ok();
+    }
+}
+
+/// The first line that a child writes.
+fn read_line_within(
+    mut output: impl Read + Send + 'static,
+    patience: Duration,
+    what: &str,
+) -> Result<String, String> {
+    let reader = std::thread::spawn(move || {
+        let mut line = String::new();
+        // An output that ends early leaves the line empty, which the caller refuses.
+        let _length = BufReader::new(&mut output).read_line(&mut line).is_ok();
+        line
+    });
+    wait_for(what, patience, || Ok(reader.is_finished().then_some(())))?;
+    Ok(reader.join().unwrap_or_default())
+}

@@ -1,0 +1,96 @@
+//! The plan that goes with a fault, as a person would write it.
+
+use std::fmt::Write;
+
+use super::cluster::{CATEGORIES, PRODUCTS};
+use super::faults::{Fault, Shape, ShopRequest};
+use super::guard::Ready;
+
+/// The plan for a shop that runs.
+pub(super) fn write(fault: &Fault, ready: &Ready) -> String {
+    let mut plan = format!(
+        "# The sample shop with the fault `{}`: {}.\n\
+         name = \"shop-{}\"\n\n\
+         [target]\n\
+         url = \"{}\"\n",
+        fault.name, fault.summary, fault.name, ready.url
+    );
+    for share in fault.load.requests {
+        plan.push_str("\n[[request]]\n");
+        plan.push_str(request(share.request));
+        // Writing to a string cannot fail.
+        let _written = writeln!(plan, "weight = {}", share.weight).is_ok();
+    }
+    plan.push('\n');
+    plan.push_str(&data(fault));
+    plan.push_str(&load(&fault.load.shape));
+    plan.push_str(&collectors(ready));
+    plan
+}
+
+fn request(request: ShopRequest) -> &'static str {
+    match request {
+        ShopRequest::Product => {
+            "name = \"product\"\n\
+             path = \"/product/{id}\"\n"
+        }
+        ShopRequest::Search => {
+            "name = \"search\"\n\
+             path = \"/search?category=category-{category}\"\n"
+        }
+        ShopRequest::Order => {
+            "name = \"order\"\n\
+             method = \"POST\"\n\
+             path = \"/order\"\n\
+             headers = { Content-Type = \"application/json\" }\n\
+             body = '{{\"product\": {id}, \"quantity\": 1}}'\n"
+        }
+    }
+}
+
+/// Numbers are drawn from everything there is, so that no cache flatters the shop.
+fn data(fault: &Fault) -> String {
+    let asks = |wanted| fault.load.requests.iter().any(|share| share.request == wanted);
+    let mut data = String::new();
+    if asks(ShopRequest::Product) || asks(ShopRequest::Order) {
+        data.push_str(&format!("[data.id]\nrange = [1, {PRODUCTS}]\n\n"));
+    }
+    if asks(ShopRequest::Search) {
+        data.push_str(&format!("[data.category]\nrange = [1, {CATEGORIES}]\n\n"));
+    }
+    data
+}
+
+fn load(shape: &Shape) -> String {
+    match shape {
+        Shape::Breakpoint { start_rate, max_rate, hold_s } => format!(
+            "[load]\n\
+             executor = \"breakpoint\"\n\
+             start = \"{start_rate}/s\"\n\
+             max = \"{max_rate}/s\"\n\
+             factor = 1.5\n\
+             hold = \"{hold_s}s\"\n"
+        ),
+        Shape::Constant { rate, duration_s } => format!(
+            "[load]\n\
+             executor = \"constant-arrival-rate\"\n\
+             rate = \"{rate}/s\"\n\
+             duration = \"{duration_s}s\"\n"
+        ),
+    }
+}
+
+fn collectors(ready: &Ready) -> String {
+    let mut collectors = format!(
+        "\n[collect.host]\n\
+         \n[collect.process]\n\
+         \n[collect.tcp]\n\
+         \n[collect.prometheus]\n\
+         url = \"{}\"\n",
+        ready.metrics_url
+    );
+    if let Some(url) = &ready.postgres_url {
+        collectors.push_str(&format!("\n[collect.postgres]\nurl = \"{url}\"\n"));
+    }
+    collectors
+}

@@ -1,0 +1,98 @@
+//! What the shop and the payments service have in common: an HTTP/1.1 server on a free port of
+//! the loopback address, and settings that come through standard input.
+
+use std::convert::Infallible;
+use std::fmt::Display;
+use std::io::{self, Read, Write};
+use std::net::Ipv4Addr;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::net::TcpListener;
+
+use super::guard::{Listening, tell};
+
+/// What a handler answers.
+pub(super) type Answer = Response<Full<Bytes>>;
+
+/// Settings of a service, as the guard sends them.
+pub(super) fn read_settings<T: DeserializeOwned>() -> io::Result<T> {
+    let mut text = Vec::new();
+    io::stdin().read_to_end(&mut text)?;
+    Ok(serde_json::from_slice(&text)?)
+}
+
+/// Listens, tells the guard where, and answers with `handle` until the process is stopped.
+pub(super) async fn serve<S, F, A>(state: Arc<S>, handle: F) -> io::Result<()>
+where
+    S: Send + Sync + 'static,
+    F: Fn(Arc<S>, Request<Incoming>) -> A + Clone + Send + Sync + 'static,
+    A: Future<Output = Answer> + Send + 'static,
+{
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    tell(&Listening { port: listener.local_addr()?.port() })?;
+    loop {
+        // Accepting fails for one connection, or for want of descriptors until some are closed.
+        let Ok((stream, _)) = listener.accept().await else {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            continue;
+        };
+        stream.set_nodelay(true)?;
+        let (state, handle) = (Arc::clone(&state), handle.clone());
+        tokio::spawn(async move {
+            let service = service_fn(move |request| {
+                let answer = handle(Arc::clone(&state), request);
+                async move { Ok::<_, Infallible>(answer.await) }
+            });
+            let connection = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .serve_connection(TokioIo::new(stream), service);
+            // A connection that the client breaks off is no one's fault here.
+            let _ended = connection.await.is_ok();
+        });
+    }
+}
+
+/// A JSON answer.
+pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Answer {
+    let bytes = serde_json::to_vec(body).unwrap_or_default();
+    answer(status, "application/json", bytes)
+}
+
+/// A plain text answer, for errors.
+pub(super) fn text(status: StatusCode, body: impl Display) -> Answer {
+    answer(status, "text/plain; charset=utf-8", body.to_string())
+}
+
+/// An answer with a body of this type.
+pub(super) fn answer(
+    status: StatusCode,
+    content_type: &'static str,
+    body: impl Into<Bytes>,
+) -> Answer {
+    let mut answer = Response::new(Full::new(body.into()));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    answer
+}
+
+/// Ends a service's main function; a failure goes to the log that standard error is.
+pub(super) fn exit(service: &str, outcome: io::Result<()>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _logged = writeln!(io::stderr(), "{service}: {error}").is_ok();
+            ExitCode::FAILURE
+        }
+    }
+}

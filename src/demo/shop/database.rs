@@ -1,0 +1,143 @@
+//! What the shop asks of PostgreSQL, through a pool of connections.
+
+use std::time::Duration;
+
+use deadpool_postgres::{
+    Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime, Timeouts,
+};
+use serde::Serialize;
+use tokio_postgres::{Config, NoTls, Row};
+
+use crate::demo::faults::{ProductRead, ShopTraits};
+
+/// How long a request waits for a connection before it gives up.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A product as the shop shows it.
+#[derive(Serialize)]
+pub(super) struct Product {
+    pub id: i32,
+    pub name: String,
+    pub price_cents: i32,
+    pub stock: i32,
+}
+
+impl From<&Row> for Product {
+    fn from(row: &Row) -> Self {
+        Self { id: row.get(0), name: row.get(1), price_cents: row.get(2), stock: row.get(3) }
+    }
+}
+
+/// The shop's database.
+pub(super) struct Database {
+    pool: Pool,
+    traits: &'static ShopTraits,
+}
+
+impl Database {
+    /// Sets the pool up and opens its first connection.
+    pub async fn new(url: &str, traits: &'static ShopTraits) -> Result<Self, PoolError> {
+        let mut config: Config = url.parse().map_err(PoolError::Backend)?;
+        config.application_name("shop");
+        let manager = Manager::from_config(
+            config,
+            NoTls,
+            ManagerConfig { recycling_method: RecyclingMethod::Fast },
+        );
+        let timeouts = Timeouts { wait: Some(ACQUIRE_TIMEOUT), ..Timeouts::default() };
+        let pool = Pool::builder(manager)
+            .max_size(traits.pool_size)
+            .runtime(Runtime::Tokio1)
+            .timeouts(timeouts)
+            .build()
+            .map_err(|_| PoolError::NoRuntimeSpecified)?;
+        drop(pool.get().await?);
+        Ok(Self { pool, traits })
+    }
+
+    /// The pool, for its metrics.
+    pub fn pool(&self) -> Pool {
+        self.pool.clone()
+    }
+
+    /// A product by its number.
+    pub async fn product(&self, id: i32) -> Result<Option<Product>, PoolError> {
+        const BY_ID: &str = "SELECT id, name, price_cents, stock FROM product WHERE id = $1";
+        const BY_ID_SLOWLY: &str = "SELECT id, name, price_cents, stock FROM product, pg_sleep($2) \
+                                    WHERE id = $1";
+        let mut connection = self.pool.get().await?;
+        let row = match self.traits.product_read {
+            ProductRead::Indexed => {
+                let statement = connection.prepare_cached(BY_ID).await?;
+                connection.query_opt(&statement, &[&id]).await?
+            }
+            ProductRead::SlowStorage(time) => {
+                let statement = connection.prepare_cached(BY_ID_SLOWLY).await?;
+                connection.query_opt(&statement, &[&id, &time.as_secs_f64()]).await?
+            }
+            ProductRead::HeldTransaction(time) => {
+                let transaction = connection.transaction().await?;
+                let statement = transaction.prepare_cached(BY_ID).await?;
+                let row = transaction.query_opt(&statement, &[&id]).await?;
+                tokio::time::sleep(time).await;
+                transaction.commit().await?;
+                row
+            }
+        };
+        Ok(row.as_ref().map(Product::from))
+    }
+
+    /// The twenty cheapest products of a category.
+    pub async fn search(&self, category: &str) -> Result<Vec<Product>, PoolError> {
+        const CHEAPEST: &str = "SELECT id, name, price_cents, stock FROM product \
+                                WHERE category = $1 ORDER BY price_cents LIMIT 20";
+        let connection = self.pool.get().await?;
+        let statement = connection.prepare_cached(CHEAPEST).await?;
+        let rows = connection.query(&statement, &[&category]).await?;
+        Ok(rows.iter().map(Product::from).collect())
+    }
+
+    /// Places an order; its number and what it costs, or nothing where there is no such product
+    /// or not enough of it.
+    pub async fn place(
+        &self,
+        product: i32,
+        quantity: i32,
+    ) -> Result<Option<(i64, i32)>, PoolError> {
+        const TAKE: &str = "UPDATE product SET stock = stock - $2 \
+                            WHERE id = $1 AND stock >= $2 RETURNING price_cents";
+        const NUMBER: &str = "UPDATE invoice_number SET latest = latest + 1 WHERE series = 1 \
+                              RETURNING latest";
+        const INSERT: &str = "INSERT INTO orders (product_id, quantity, total_cents, invoice_number) \
+                              VALUES ($1, $2, $3, $4) RETURNING id";
+        let mut connection = self.pool.get().await?;
+        let transaction = connection.transaction().await?;
+        let take = transaction.prepare_cached(TAKE).await?;
+        let Some(taken) = transaction.query_opt(&take, &[&product, &quantity]).await? else {
+            return Ok(None);
+        };
+        let price_cents: i32 = taken.get(0);
+        let total_cents = price_cents.saturating_mul(quantity);
+        let mut invoice_number: Option<i64> = None;
+        if let Some(time) = self.traits.invoice_held {
+            let number = transaction.prepare_cached(NUMBER).await?;
+            invoice_number = Some(transaction.query_one(&number, &[]).await?.get(0));
+            tokio::time::sleep(time).await;
+        }
+        let insert = transaction.prepare_cached(INSERT).await?;
+        let row = transaction
+            .query_one(&insert, &[&product, &quantity, &total_cents, &invoice_number])
+            .await?;
+        transaction.commit().await?;
+        Ok(Some((row.get(0), total_cents)))
+    }
+
+    /// Notes that an order is paid.
+    pub async fn mark_paid(&self, order: i64) -> Result<(), PoolError> {
+        let connection = self.pool.get().await?;
+        let statement =
+            connection.prepare_cached("UPDATE orders SET status = 'paid' WHERE id = $1").await?;
+        connection.execute(&statement, &[&order]).await?;
+        Ok(())
+    }
+}

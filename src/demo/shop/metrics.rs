@@ -1,0 +1,149 @@
+//! What the shop says of itself, under the names that OpenTelemetry's conventions give, as its
+//! Prometheus exporter writes them.
+
+use std::time::Duration;
+
+use deadpool_postgres::Pool;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+/// Upper bounds of the histograms' buckets in seconds, as OpenTelemetry's conventions for HTTP
+/// recommend them.
+const BUCKETS_SECONDS: [f64; 14] =
+    [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
+
+/// Name of the pool of database connections.
+const POOL_NAME: &str = "catalogue";
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ServerLabels {
+    http_request_method: &'static str,
+    http_route: &'static str,
+    http_response_status_code: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ClientLabels {
+    server_address: String,
+    server_port: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PoolLabels {
+    pool_name: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PoolStateLabels {
+    pool_name: &'static str,
+    state: &'static str,
+}
+
+/// The shop's metrics.
+pub(super) struct Metrics {
+    registry: Registry,
+    requests: Family<ServerLabels, Histogram, fn() -> Histogram>,
+    payments: Histogram,
+    pool: Option<PoolMetrics>,
+}
+
+struct PoolMetrics {
+    pool: Pool,
+    connections: Family<PoolStateLabels, Gauge>,
+    limit: Family<PoolLabels, Gauge>,
+    pending: Family<PoolLabels, Gauge>,
+}
+
+impl Metrics {
+    /// Metrics of a shop that calls payments at `peer` and has this pool.
+    pub fn new(peer: &(String, u16), pool: Option<Pool>) -> Self {
+        let mut registry = Registry::default();
+        let histogram: fn() -> Histogram = || Histogram::new(BUCKETS_SECONDS);
+        let requests = Family::new_with_constructor(histogram);
+        registry.register(
+            "http_server_request_duration_seconds",
+            "Duration of HTTP server requests",
+            requests.clone(),
+        );
+        let calls: Family<ClientLabels, Histogram, fn() -> Histogram> =
+            Family::new_with_constructor(histogram);
+        registry.register(
+            "http_client_request_duration_seconds",
+            "Duration of HTTP client requests",
+            calls.clone(),
+        );
+        let labels = ClientLabels { server_address: peer.0.clone(), server_port: peer.1 };
+        let payments = calls.get_or_create_owned(&labels);
+        let pool = pool.map(|pool| PoolMetrics::new(pool, &mut registry));
+        Self { registry, requests, payments, pool }
+    }
+
+    /// Notes one request that was answered.
+    pub fn answered(&self, method: &'static str, route: &'static str, status: u16, took: Duration) {
+        let labels = ServerLabels {
+            http_request_method: method,
+            http_route: route,
+            http_response_status_code: status,
+        };
+        self.requests.get_or_create(&labels).observe(took.as_secs_f64());
+    }
+
+    /// Notes one call to the payments service.
+    pub fn charged(&self, took: Duration) {
+        self.payments.observe(took.as_secs_f64());
+    }
+
+    /// All of them in the text format.
+    pub fn text(&self) -> Result<String, std::fmt::Error> {
+        if let Some(pool) = &self.pool {
+            pool.update();
+        }
+        let mut text = String::new();
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}
+
+impl PoolMetrics {
+    fn new(pool: Pool, registry: &mut Registry) -> Self {
+        let metrics = Self {
+            pool,
+            connections: Family::default(),
+            limit: Family::default(),
+            pending: Family::default(),
+        };
+        registry.register(
+            "db_client_connection_count",
+            "Connections that are currently in the state that the label names",
+            metrics.connections.clone(),
+        );
+        registry.register(
+            "db_client_connection_max",
+            "Maximum number of open connections allowed",
+            metrics.limit.clone(),
+        );
+        registry.register(
+            "db_client_connection_pending_requests",
+            "Pending requests for an open connection",
+            metrics.pending.clone(),
+        );
+        metrics
+    }
+
+    fn update(&self) {
+        let status = self.pool.status();
+        let gauge = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+        let used = status.size.saturating_sub(status.available);
+        for (state, count) in [("used", used), ("idle", status.available)] {
+            let labels = PoolStateLabels { pool_name: POOL_NAME, state };
+            self.connections.get_or_create(&labels).set(gauge(count));
+        }
+        let labels = PoolLabels { pool_name: POOL_NAME };
+        self.limit.get_or_create(&labels).set(gauge(status.max_size));
+        self.pending.get_or_create(&labels).set(gauge(status.waiting));
+    }
+}
