@@ -12,6 +12,7 @@ use crate::timeline::{BatchBuilder, MetricSpec};
 
 pub mod proc;
 mod sampler;
+mod tls;
 
 pub use sampler::{Observation, Opened, Sampler, open_all};
 
@@ -91,6 +92,7 @@ pub struct SampleError(pub String);
 registry! {
     /// Every collector, in the order that lists and reports show them.
     pub static COLLECTORS: [CollectorSpec] = [
+        postgres,
     ]
 }
 

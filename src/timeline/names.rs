@@ -122,6 +122,8 @@ metrics! {
     DB_IDLE_IN_TRANSACTION_AGE = "db.idle_in_transaction.age", Seconds, Gauge;
     /// Mean age of the running statements.
     DB_QUERY_AGE = "db.query.age", Seconds, Gauge;
+    /// Client connections to the whole server, whatever their database: what the limit is about.
+    DB_CONNECTIONS = "db.connections", Count, Gauge;
     /// Connections that PostgreSQL admits from ordinary users.
     DB_CONNECTIONS_LIMIT = "db.connections.limit", Count, Gauge;
     /// Transactions committed or rolled back in the database.

@@ -1,0 +1,142 @@
+//! TLS towards the systems that are watched: one place that chooses the crypto provider, the
+//! trusted certificates and how much of a server's certificate is checked.
+
+use std::sync::Arc;
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+};
+
+use super::OpenError;
+
+/// How much of a server's certificate is checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Check {
+    /// Encrypted, with whoever answers.
+    Nothing,
+    /// The certificate comes from a trusted authority.
+    Authority,
+    /// As before, and it is for the host that was asked for.
+    AuthorityAndHost,
+}
+
+/// A client configuration that trusts the certificates in the PEM file `ca_file`, or those of the
+/// operating system where there is none.
+///
+/// # Errors
+/// Where `ca_file` cannot be read or holds no certificate, or the system has none.
+pub(super) fn client_config(
+    check: Check,
+    ca_file: Option<&str>,
+) -> Result<ClientConfig, OpenError> {
+    let provider = Arc::new(ring::default_provider());
+    let inner: Option<Arc<dyn ServerCertVerifier>> = match (check, ca_file) {
+        (Check::Nothing, _) => None,
+        (_, Some(path)) => Some(verifier_of_file(path, &provider)?),
+        (_, None) => Some(Arc::new(
+            rustls_platform_verifier::Verifier::new(provider.clone())
+                .map_err(|error| no_system_roots(&error))?,
+        )),
+    };
+    let verifier = Arc::new(Verifier { inner, check, provider: provider.clone() });
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("ring supports the cipher suites of every default protocol version")
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_no_client_auth();
+    Ok(config)
+}
+
+fn verifier_of_file(
+    path: &str,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<dyn ServerCertVerifier>, OpenError> {
+    let fail = |why: String| {
+        OpenError::new(
+            format!("cannot use the certificates in `{path}`: {why}"),
+            "`ca_file` names a PEM file with the certificate of the authority that signed the \
+             server's",
+        )
+    };
+    let pem = std::fs::read(path).map_err(|error| fail(error.to_string()))?;
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
+        let certificate = certificate.map_err(|error| fail(error.to_string()))?;
+        roots.add(certificate).map_err(|error| fail(error.to_string()))?;
+    }
+    if roots.is_empty() {
+        return Err(fail("there is none in it".to_owned()));
+    }
+    let verifier =
+        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone()).build();
+    Ok(verifier.map_err(|error| fail(error.to_string()))?)
+}
+
+fn no_system_roots(error: &Error) -> OpenError {
+    OpenError::new(
+        format!("cannot read the certificates that this machine trusts: {error}"),
+        "install the package `ca-certificates`, or name a PEM file as `ca_file`",
+    )
+}
+
+/// Relaxes another verifier to what was asked for.
+#[derive(Debug)]
+struct Verifier {
+    inner: Option<Arc<dyn ServerCertVerifier>>,
+    check: Check,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let Some(inner) = &self.inner else {
+            return Ok(ServerCertVerified::assertion());
+        };
+        let verdict =
+            inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        match verdict {
+            // The name is compared last: whoever fails there has a trusted chain.
+            Err(Error::InvalidCertificate(
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+            )) if self.check == Check::Authority => Ok(ServerCertVerified::assertion()),
+            other => other,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, cert, dss, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, cert, dss, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
