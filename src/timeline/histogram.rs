@@ -33,7 +33,9 @@ impl Histogram {
     /// Counts one duration. Below a microsecond counts as one, above an hour as an hour.
     pub fn record(&mut self, duration: Duration) {
         let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-        self.0.saturating_record(micros.clamp(1, HIGHEST_MICROS));
+        // Not `saturating_record`: that clamps to the present range instead of growing it.
+        let recorded = self.0.record(micros.clamp(1, HIGHEST_MICROS));
+        debug_assert!(recorded.is_ok(), "an auto-resizing histogram takes every value");
     }
 
     /// Adds all that `other` holds.
