@@ -2,8 +2,12 @@
 //! stopped. It holds raw ticks and readings, never a conclusion.
 
 mod environment;
+mod frames;
+mod lines;
 mod read;
 mod summary;
+#[cfg(test)]
+mod tests;
 mod write;
 
 use serde::{Deserialize, Serialize};

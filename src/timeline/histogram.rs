@@ -50,6 +50,11 @@ impl Histogram {
         self.0.len()
     }
 
+    /// How many counters it keeps, of 8 bytes each.
+    pub fn cells(&self) -> usize {
+        self.0.distinct_values()
+    }
+
     /// Whether none was counted.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

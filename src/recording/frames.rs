@@ -1,0 +1,138 @@
+//! The text inside zstd frames, as far as it can be had.
+
+use std::io::{self, BufRead, Read};
+
+use super::ReadNote;
+
+/// Longest line that is read. An honest one is a thousand times shorter; a few bytes of
+/// compressed zeros are not.
+pub(super) const MAX_LINE: usize = 64 << 20;
+
+/// First bytes of a zstd frame (RFC 8878, section 3.1.1).
+pub(super) const ZSTD_MAGIC: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
+
+/// Gives every line of the decoded text to `take`.
+///
+/// The lines of a frame are given when its checksum has proven them, except that a frame of more
+/// than [`MAX_LINE`] bytes is given in pieces. A frame that the end of the file cuts off is given
+/// as far as it decodes; a damaged one is left out, and reading goes on at the next frame.
+///
+/// # Errors
+///
+/// Those of the reader and of `take`, and a line beyond [`MAX_LINE`].
+pub(super) fn for_each_line<E: From<FrameError>>(
+    mut reader: impl BufRead,
+    notes: &mut Vec<ReadNote>,
+    mut take: impl FnMut(&[u8]) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut text = Vec::new();
+    // The magic number of the next frame, where looking for it has read past it.
+    let mut magic: &[u8] = &[];
+    while !magic.is_empty() || !reader.fill_buf().map_err(FrameError::Io)?.is_empty() {
+        // What an earlier frame left is the begin of a line that this one may end.
+        let carried = text.len();
+        let input = magic.chain(&mut reader);
+        let mut decoder = zstd::Decoder::with_buffer(input).map_err(FrameError::Io)?.single_frame();
+        magic = &[];
+        match decode(&mut decoder, &mut text, &mut take)? {
+            FrameEnd::Whole => give_lines(&mut text, &mut take)?,
+            FrameEnd::Torn => {
+                give_lines(&mut text, &mut take)?;
+                notes.push(ReadNote::TornEnd);
+                return Ok(());
+            }
+            FrameEnd::Damaged => {
+                text.truncate(carried);
+                notes.push(ReadNote::DamagedFrame);
+                if !skip_past_magic(&mut reader).map_err(FrameError::Io)? {
+                    break;
+                }
+                magic = &ZSTD_MAGIC;
+            }
+        }
+    }
+    if !text.is_empty() {
+        notes.push(ReadNote::TornEnd);
+    }
+    Ok(())
+}
+
+/// What can be wrong below the lines.
+#[derive(Debug)]
+pub(super) enum FrameError {
+    Io(io::Error),
+    LineTooLong,
+}
+
+enum FrameEnd {
+    Whole,
+    Torn,
+    Damaged,
+}
+
+fn decode<E: From<FrameError>>(
+    decoder: &mut impl Read,
+    text: &mut Vec<u8>,
+    take: &mut impl FnMut(&[u8]) -> Result<(), E>,
+) -> Result<FrameEnd, E> {
+    let mut chunk = vec![0; 64 << 10];
+    loop {
+        match decoder.read(&mut chunk) {
+            Ok(0) => return Ok(FrameEnd::Whole),
+            Ok(length) => text.extend_from_slice(&chunk[..length]),
+            Err(why) => match why.kind() {
+                io::ErrorKind::Interrupted => {}
+                io::ErrorKind::UnexpectedEof => return Ok(FrameEnd::Torn),
+                // The decoder's own errors have no kind; those of a disk have one.
+                io::ErrorKind::Other => return Ok(FrameEnd::Damaged),
+                _ => return Err(FrameError::Io(why).into()),
+            },
+        }
+        if text.len() > MAX_LINE {
+            give_lines(text, take)?;
+            if text.len() > MAX_LINE {
+                return Err(FrameError::LineTooLong.into());
+            }
+        }
+    }
+}
+
+/// Gives away all whole lines and keeps the begin of the next.
+fn give_lines<E>(
+    text: &mut Vec<u8>,
+    take: &mut impl FnMut(&[u8]) -> Result<(), E>,
+) -> Result<(), E> {
+    let Some(last) = text.iter().rposition(|byte| *byte == b'\n') else { return Ok(()) };
+    for line in text[..last].split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        take(line)?;
+    }
+    text.drain(..=last);
+    Ok(())
+}
+
+/// Reads past the next four bytes that look like the begin of a frame, and says whether there
+/// were any.
+fn skip_past_magic(reader: &mut impl BufRead) -> io::Result<bool> {
+    let mut matched = 0;
+    loop {
+        let buffer = reader.fill_buf()?;
+        if buffer.is_empty() {
+            return Ok(false);
+        }
+        // Byte by byte, because a magic number may straddle two buffers. Its first byte does not
+        // come again in it, so a mismatch can begin a match with this byte only.
+        let mut used = 0;
+        for byte in buffer {
+            used += 1;
+            let begins = usize::from(*byte == ZSTD_MAGIC[0]);
+            matched = if *byte == ZSTD_MAGIC[matched] { matched + 1 } else { begins };
+            if matched == ZSTD_MAGIC.len() {
+                break;
+            }
+        }
+        reader.consume(used);
+        if matched == ZSTD_MAGIC.len() {
+            return Ok(true);
+        }
+    }
+}

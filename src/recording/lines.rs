@@ -1,0 +1,323 @@
+//! The lines of a recording file, one JSON object each. `reports/schema/recording.v1.md` is the
+//! published description; the two change together.
+
+use std::borrow::Cow;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use super::{Environment, Event, PlanSummary, Stop, StopReason};
+use crate::timeline::{
+    EndpointTick, Gap, Histogram, Kind, Labels, LoadTick, Moment, ResponseClass, Stage, StageRole,
+    Unit, Window,
+};
+
+/// Names the format in the header line.
+pub(super) const FORMAT: &str = "kneepoint-recording";
+/// A reader refuses every other major version.
+pub(super) const MAJOR: u32 = 1;
+/// A reader skips what a later minor version adds.
+pub(super) const MINOR: u32 = 0;
+
+/// Highest count of significant digits, and highest value in microseconds, of a histogram that is
+/// read: together they bound the memory that forty bytes of a forged header can ask for.
+const MAX_DIGITS: u32 = 3;
+const MAX_HIGHEST: u64 = 1 << 36;
+/// Cookie of HDR V2 with counters of variable length and without compression.
+const V2_COOKIE: u32 = 0x1c84_9313;
+const V2_HEADER: usize = 40;
+
+/// One line, to be written.
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(super) enum Line<'a> {
+    Header(HeaderLine<'a>),
+    Series(SeriesLine<'a>),
+    Batch(BatchLine<'a>),
+    Tick(TickLine<'a>),
+    Stage(StageLine),
+    Gap(GapLine<'a>),
+    Event(Cow<'a, Event>),
+    End(EndLine<'a>),
+}
+
+/// What every line says first: which of the others it is.
+#[derive(Deserialize)]
+pub(super) struct AnyLine<'a> {
+    #[serde(rename = "type", borrow)]
+    pub(super) kind: Cow<'a, str>,
+}
+
+/// The part of a header line that every version has.
+#[derive(Deserialize)]
+pub(super) struct FormatLine<'a> {
+    #[serde(borrow)]
+    pub(super) format: Cow<'a, str>,
+    #[serde(borrow)]
+    pub(super) version: Cow<'a, str>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct HeaderLine<'a> {
+    pub(super) format: Cow<'a, str>,
+    pub(super) version: Cow<'a, str>,
+    pub(super) plan: Cow<'a, PlanSummary>,
+    pub(super) environment: Cow<'a, Environment>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct SeriesLine<'a> {
+    pub(super) id: u32,
+    pub(super) metric: Cow<'a, str>,
+    pub(super) labels: Cow<'a, Labels>,
+    pub(super) unit: Unit,
+    pub(super) kind: Kind,
+    pub(super) collector: Cow<'a, str>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct BatchLine<'a> {
+    pub(super) collector: Cow<'a, str>,
+    pub(super) begin: Moment,
+    pub(super) end: Moment,
+    pub(super) values: Vec<(u32, Number)>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct TickLine<'a> {
+    begin: Moment,
+    end: Moment,
+    generator: Cow<'a, str>,
+    offered: u64,
+    sent: u64,
+    held_back: u64,
+    in_flight: Number,
+    backlog: u64,
+    connects: u64,
+    lateness: HistogramText<'a>,
+    connect_time: HistogramText<'a>,
+    endpoints: Vec<EndpointLine<'a>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct EndpointLine<'a> {
+    endpoint: Cow<'a, str>,
+    class: ClassText,
+    response_time: HistogramText<'a>,
+    service_time: HistogramText<'a>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct StageLine {
+    role: StageRole,
+    begin: Moment,
+    end: Moment,
+    rate_from: Number,
+    rate_to: Number,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct GapLine<'a> {
+    collector: Cow<'a, str>,
+    begin: Moment,
+    end: Moment,
+    reason: Cow<'a, str>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct EndLine<'a> {
+    at: Moment,
+    reason: Cow<'a, StopReason>,
+}
+
+impl<'a> TickLine<'a> {
+    pub(super) fn of(tick: &'a LoadTick) -> Self {
+        Self {
+            begin: tick.window.begin,
+            end: tick.window.end,
+            generator: Cow::Borrowed(&tick.generator),
+            offered: tick.offered,
+            sent: tick.sent,
+            held_back: tick.held_back,
+            in_flight: Number(tick.in_flight),
+            backlog: tick.backlog,
+            connects: tick.connects,
+            lateness: HistogramText(Cow::Borrowed(&tick.lateness)),
+            connect_time: HistogramText(Cow::Borrowed(&tick.connect_time)),
+            endpoints: tick.endpoints.iter().map(EndpointLine::of).collect(),
+        }
+    }
+
+    pub(super) fn into_tick(self) -> LoadTick {
+        LoadTick {
+            window: Window::new(self.begin, self.end),
+            generator: self.generator.into_owned(),
+            offered: self.offered,
+            sent: self.sent,
+            held_back: self.held_back,
+            in_flight: self.in_flight.0,
+            backlog: self.backlog,
+            connects: self.connects,
+            lateness: self.lateness.0.into_owned(),
+            connect_time: self.connect_time.0.into_owned(),
+            endpoints: self.endpoints.into_iter().map(EndpointLine::into_endpoint).collect(),
+        }
+    }
+}
+
+impl<'a> EndpointLine<'a> {
+    fn of(tick: &'a EndpointTick) -> Self {
+        Self {
+            endpoint: Cow::Borrowed(&tick.endpoint),
+            class: ClassText(tick.class),
+            response_time: HistogramText(Cow::Borrowed(&tick.response_time)),
+            service_time: HistogramText(Cow::Borrowed(&tick.service_time)),
+        }
+    }
+
+    fn into_endpoint(self) -> EndpointTick {
+        EndpointTick {
+            endpoint: self.endpoint.into_owned(),
+            class: self.class.0,
+            response_time: self.response_time.0.into_owned(),
+            service_time: self.service_time.0.into_owned(),
+        }
+    }
+}
+
+impl StageLine {
+    pub(super) fn of(stage: &Stage) -> Self {
+        Self {
+            role: stage.role,
+            begin: stage.window.begin,
+            end: stage.window.end,
+            rate_from: Number(stage.rate_from),
+            rate_to: Number(stage.rate_to),
+        }
+    }
+
+    pub(super) fn into_stage(self) -> Stage {
+        Stage {
+            role: self.role,
+            window: Window::new(self.begin, self.end),
+            rate_from: self.rate_from.0,
+            rate_to: self.rate_to.0,
+        }
+    }
+}
+
+impl<'a> GapLine<'a> {
+    pub(super) fn of(gap: &'a Gap) -> Self {
+        Self {
+            collector: Cow::Borrowed(&gap.collector),
+            begin: gap.window.begin,
+            end: gap.window.end,
+            reason: Cow::Borrowed(&gap.reason),
+        }
+    }
+
+    pub(super) fn into_gap(self) -> Gap {
+        Gap {
+            collector: self.collector.into_owned(),
+            window: Window::new(self.begin, self.end),
+            reason: self.reason.into_owned(),
+        }
+    }
+}
+
+impl<'a> EndLine<'a> {
+    pub(super) fn of(stop: &'a Stop) -> Self {
+        Self { at: stop.at, reason: Cow::Borrowed(&stop.reason) }
+    }
+
+    pub(super) fn into_stop(self) -> Stop {
+        Stop { at: self.at, reason: self.reason.into_owned() }
+    }
+}
+
+/// A number that is written as an integer where it is one, and never as something that JSON does
+/// not have.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Number(pub(super) f64);
+
+impl Serialize for Number {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // Beyond 2^53 a float does not name every integer, and readers differ in what they do.
+        const EXACT: f64 = 9_007_199_254_740_992.0;
+        let Number(value) = *self;
+        if value.fract() == 0.0 && value.abs() <= EXACT {
+            serializer.serialize_i64(value as i64)
+        } else {
+            serializer.serialize_f64(if value.is_finite() { value } else { 0.0 })
+        }
+    }
+}
+
+/// A response class as one word: the status code, or what went wrong.
+struct ClassText(ResponseClass);
+
+impl Serialize for ClassText {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for ClassText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<str>::deserialize(deserializer)?;
+        let class = match text.as_ref() {
+            "connect" => ResponseClass::Connect,
+            "tls" => ResponseClass::Tls,
+            "timeout" => ResponseClass::Timeout,
+            "reset" => ResponseClass::Reset,
+            "protocol" => ResponseClass::Protocol,
+            code => ResponseClass::Status(
+                code.parse().map_err(|_| de::Error::custom("unknown response class"))?,
+            ),
+        };
+        Ok(Self(class))
+    }
+}
+
+/// A histogram as base64 of its HDR V2 encoding; an empty one as an empty text.
+struct HistogramText<'a>(Cow<'a, Histogram>);
+
+impl Serialize for HistogramText<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.0.is_empty() {
+            return serializer.serialize_str("");
+        }
+        serializer.serialize_str(&BASE64.encode(self.0.to_v2()))
+    }
+}
+
+impl<'de> Deserialize<'de> for HistogramText<'_> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<str>::deserialize(deserializer)?;
+        if text.is_empty() {
+            return Ok(Self(Cow::Owned(Histogram::new())));
+        }
+        let bytes = BASE64.decode(text.as_bytes()).map_err(de::Error::custom)?;
+        let histogram = is_modest(&bytes).then(|| Histogram::from_v2(&bytes)).flatten();
+        let histogram = histogram.ok_or_else(|| de::Error::custom("no HDR V2 histogram"))?;
+        Ok(Self(Cow::Owned(histogram)))
+    }
+}
+
+/// Whether decoding takes no more memory than an honest histogram does.
+fn is_modest(bytes: &[u8]) -> bool {
+    let word = |at: usize| {
+        bytes.get(at..at + 4).and_then(|four| four.try_into().ok()).map(u32::from_be_bytes)
+    };
+    let long = |at: usize| {
+        bytes.get(at..at + 8).and_then(|eight| eight.try_into().ok()).map(u64::from_be_bytes)
+    };
+    word(0) == Some(V2_COOKIE)
+        && word(4).is_some_and(|length| length as usize + V2_HEADER == bytes.len())
+        && word(12).is_some_and(|digits| digits <= MAX_DIGITS)
+        // Merging into a histogram of coarser steps than a microsecond could fail.
+        && long(16) == Some(1)
+        && long(24).is_some_and(|highest| highest <= MAX_HIGHEST)
+}
