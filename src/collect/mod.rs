@@ -29,7 +29,7 @@ pub struct CollectorSpec {
     /// Time between two looks where the plan sets none.
     pub interval: Duration,
     /// Checks rights and connects. Must return within a few seconds.
-    pub open: fn(&CollectorConfig, &TargetHint) -> Result<Box<dyn Collector>, OpenError>,
+    pub open: fn(&CollectorConfig, &TargetHint) -> OpenResult,
 }
 
 impl CollectorSpec {
@@ -38,6 +38,9 @@ impl CollectorSpec {
         CollectorShape { name: self.name, options: self.options }
     }
 }
+
+/// A connected collector, or why there is none.
+pub type OpenResult = Result<Box<dyn Collector>, OpenError>;
 
 /// What the rest of the plan tells a collector of the system under test.
 #[derive(Clone, Debug, Default)]
@@ -92,6 +95,9 @@ pub struct SampleError(pub String);
 registry! {
     /// Every collector, in the order that lists and reports show them.
     pub static COLLECTORS: [CollectorSpec] = [
+        host,
+        process,
+        generator,
         postgres,
     ]
 }

@@ -1,7 +1,25 @@
 //! Finds the processes of the target and follows them through forks, exits and restarts.
 
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
+use std::time::{Duration, Instant};
+
 use crate::collect::{OpenError, TargetHint};
 use crate::plan::CollectorConfig;
+
+use super::find::{self, NotFound};
+use super::listen::listeners;
+use super::pid::Stat;
+use super::{Text, is_gone};
+
+/// New children are looked for no more often than this.
+const SEEK_EVERY: Duration = Duration::from_millis(900);
+/// A process that was no child of the target at this many looks is not read again …
+const SETTLED_AFTER: u8 = 2;
+/// … until all are read anew after this many looks, as names and parents may change.
+const FORGET_AFTER: u32 = 30;
+/// After this many looks the listeners of the port are compared again.
+const LISTENERS_AFTER: u32 = 10;
 
 /// How to find the target's processes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +56,10 @@ impl Wanted {
                 _ => Err(out_of_range("pid", pid)),
             },
             (None, Some(name), None) if !name.is_empty() => Ok(Wanted::Name(name.to_owned())),
+            (None, Some(_), None) => Err(OpenError::new(
+                "`name` is empty",
+                "give the name of the process as `ps -o comm` shows it",
+            )),
             (None, None, Some(port)) => match u16::try_from(port) {
                 Ok(port) if port > 0 => Ok(Wanted::Port(port)),
                 _ => Err(out_of_range("port", port)),
@@ -56,10 +78,51 @@ impl Wanted {
     }
 }
 
-/// Follows the processes of the target.
+impl fmt::Display for Wanted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Wanted::Pid(pid) => write!(f, "pid {pid}"),
+            Wanted::Name(name) => write!(f, "process `{name}`"),
+            Wanted::Port(port) => write!(f, "the process that listens on port {port}"),
+        }
+    }
+}
+
+/// One process of the target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Its name (comm), at most 15 bytes.
+    pub name: String,
+    /// Its numbers at the last look.
+    pub stat: Stat,
+    /// Whether it started under watch.
+    pub is_fresh: bool,
+}
+
+impl fmt::Display for Member {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "pid {} ({})", self.stat.pid, self.name)
+    }
+}
+
+/// Follows the processes of the target: its roots and all their descendants. A descendant stays
+/// even where its parent ends.
 #[derive(Debug)]
 pub struct Tree {
-    pids: Vec<u32>,
+    wanted: Wanted,
+    roots: BTreeSet<u32>,
+    members: BTreeMap<u32, Member>,
+    /// The roots as they were last seen, to tell what was restarted.
+    described: String,
+    /// When the tree was opened, in clock ticks since the boot; before that, the end of time.
+    opened_ticks: u64,
+    /// How often a process was seen that is none of the target's.
+    strangers: HashMap<u32, u8>,
+    sought: Instant,
+    seeks: u32,
+    listeners: BTreeSet<u64>,
+    events: Vec<String>,
+    text: Text,
 }
 
 impl Tree {
@@ -68,19 +131,231 @@ impl Tree {
     /// # Errors
     /// When there is none, or it cannot be read; with the step that mends it.
     pub fn open(wanted: Wanted) -> Result<Tree, OpenError> {
-        Err(OpenError::new(format!("{wanted:?} is not found yet"), "wait"))
+        let mut tree = Tree {
+            wanted,
+            roots: BTreeSet::new(),
+            members: BTreeMap::new(),
+            described: String::new(),
+            opened_ticks: u64::MAX,
+            strangers: HashMap::new(),
+            sought: Instant::now(),
+            seeks: 0,
+            listeners: BTreeSet::new(),
+            events: Vec::new(),
+            text: Text::default(),
+        };
+        tree.find_roots().map_err(|error| error.into_open_error(&tree.wanted))?;
+        tree.seek();
+        tree.opened_ticks = find::now_ticks(&mut tree.text);
+        Ok(tree)
     }
 
-    /// Looks anew for children, exits and restarts. Cheap enough for once a second.
+    /// Reads the numbers of all its processes, and looks for children, exits and restarts, about
+    /// once a second.
     ///
     /// # Errors
     /// When no process of the target is left, in words for a gap.
     pub fn refresh(&mut self) -> Result<(), String> {
+        let mut ended = Vec::new();
+        for (pid, member) in &mut self.members {
+            match find::read_stat(&mut self.text, *pid) {
+                Ok((_, stat)) if is_same(&stat, &member.stat) => member.stat = stat,
+                Err(error) if !is_gone(&error) => {}
+                _ => ended.push(*pid),
+            }
+        }
+        for pid in ended {
+            let Some(member) = self.members.remove(&pid) else { continue };
+            if self.roots.remove(&pid) && !self.roots.is_empty() {
+                self.events.push(format!("{member} ended; others of the target go on"));
+            }
+        }
+        if self.roots.is_empty() {
+            self.find_again()?;
+            self.seek();
+        } else if self.sought.elapsed() >= SEEK_EVERY {
+            self.seek();
+        }
         Ok(())
     }
 
-    /// The ids of all its processes, roots first.
+    /// The ids of all its processes.
     pub fn pids(&self) -> impl Iterator<Item = u32> + '_ {
-        self.pids.iter().copied()
+        self.members.keys().copied()
     }
+
+    /// All its processes, in order of their ids.
+    pub fn members(&self) -> impl Iterator<Item = &Member> {
+        self.members.values()
+    }
+
+    /// The processes that all others descend from.
+    pub fn roots(&self) -> impl Iterator<Item = &Member> {
+        self.roots.iter().filter_map(|pid| self.members.get(pid))
+    }
+
+    /// What happened since the last call: restarts and ends.
+    pub fn events(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.events)
+    }
+
+    /// What is followed, such as `pid 4242 (shop) and 3 children`.
+    pub fn describe(&self) -> String {
+        let mut text = self.described.clone();
+        match self.members.len() - self.roots.len().min(self.members.len()) {
+            0 => {}
+            1 => text.push_str(" and 1 child"),
+            children => text.push_str(&format!(" and {children} children")),
+        }
+        text
+    }
+
+    /// Finds the roots by what was asked for, and takes them in.
+    fn find_roots(&mut self) -> Result<(), NotFound> {
+        let found = match &self.wanted {
+            Wanted::Pid(pid) => find::by_pid(&mut self.text, *pid)?,
+            Wanted::Name(name) => find::by_name(&mut self.text, name)?,
+            Wanted::Port(port) => {
+                let listeners = listeners(*port).map_err(NotFound::Unreadable)?;
+                let found = find::by_listeners(&mut self.text, *port, &listeners)?;
+                self.listeners = listeners.inodes;
+                found
+            }
+        };
+        self.roots.clear();
+        for (name, stat) in found {
+            self.roots.insert(stat.pid);
+            self.adopt(name, stat);
+        }
+        self.strangers.clear();
+        self.describe_roots();
+        Ok(())
+    }
+
+    fn adopt(&mut self, name: String, stat: Stat) {
+        let is_fresh = stat.start_ticks > self.opened_ticks;
+        self.members.entry(stat.pid).or_insert(Member { name, stat, is_fresh });
+    }
+
+    fn describe_roots(&mut self) {
+        const NAMED: usize = 4;
+        let named: Vec<String> = self.roots().take(NAMED).map(Member::to_string).collect();
+        self.described = named.join(", ");
+        if self.roots.len() > NAMED {
+            self.described.push_str(&format!(" and {} more", self.roots.len() - NAMED));
+        }
+    }
+
+    /// Every root has ended: finds the target again, or goes on with what is left of it.
+    fn find_again(&mut self) -> Result<(), String> {
+        let was = self.described.clone();
+        let survivors: BTreeSet<u32> = self.members.keys().copied().collect();
+        // A process id names one process: another one that got the same id is not the target.
+        let found = match self.wanted {
+            Wanted::Pid(_) => Err(NotFound::Nothing),
+            _ => self.find_roots(),
+        };
+        match found {
+            Ok(()) if self.roots.iter().any(|root| survivors.contains(root)) => {
+                self.events.push(format!("{was} ended; its other processes go on"));
+            }
+            Ok(()) => {
+                // What is left of the old one no longer serves.
+                self.members.retain(|pid, _| self.roots.contains(pid));
+                self.events.push(format!("target restarted: {was} → {}", self.described));
+            }
+            Err(_) if !survivors.is_empty() => {
+                let members = &self.members;
+                let is_top = |member: &&Member| !members.contains_key(&member.stat.ppid);
+                self.roots = members.values().filter(is_top).map(|top| top.stat.pid).collect();
+                self.describe_roots();
+                self.events.push(format!("{was} ended; its other processes go on"));
+            }
+            Err(_) => return Err(format!("the target is gone: {was} has ended")),
+        }
+        Ok(())
+    }
+
+    /// Looks through all processes of the machine for new ones of the target.
+    fn seek(&mut self) {
+        self.sought = Instant::now();
+        self.seeks += 1;
+        if self.seeks.is_multiple_of(FORGET_AFTER) {
+            self.strangers.clear();
+        }
+        if self.seeks.is_multiple_of(LISTENERS_AFTER) {
+            self.add_listeners();
+        }
+        let mut unknown = Vec::new();
+        for pid in find::all_pids() {
+            if self.members.contains_key(&pid)
+                || self.strangers.get(&pid).is_some_and(|seen| *seen >= SETTLED_AFTER)
+            {
+                continue;
+            }
+            match find::read_stat(&mut self.text, pid) {
+                Ok((name, stat)) if !stat.has_ended() => unknown.push((name, stat)),
+                _ => {}
+            }
+        }
+        self.adopt_named(&mut unknown);
+        // A child may come before its parent: ids start over.
+        loop {
+            let is_child = |(_, stat): &(String, Stat)| {
+                self.members.contains_key(&stat.ppid) && stat.pid != std::process::id()
+            };
+            let (children, others): (Vec<_>, Vec<_>) = unknown.into_iter().partition(is_child);
+            unknown = others;
+            if children.is_empty() {
+                break;
+            }
+            children.into_iter().for_each(|(name, stat)| self.adopt(name, stat));
+        }
+        for (_, stat) in unknown {
+            *self.strangers.entry(stat.pid).or_default() += 1;
+        }
+    }
+
+    /// Others of the wanted name that were started beside those known are roots as well.
+    fn adopt_named(&mut self, unknown: &mut Vec<(String, Stat)>) {
+        let Wanted::Name(wanted) = &self.wanted else { return };
+        let wanted = wanted.clone();
+        let mut index = 0;
+        while index < unknown.len() {
+            let (name, stat) = &unknown[index];
+            let is_child = self.members.contains_key(&stat.ppid);
+            if is_child || !find::is_named(&mut self.text, name, stat, &wanted) {
+                index += 1;
+                continue;
+            }
+            let (name, stat) = unknown.swap_remove(index);
+            self.roots.insert(stat.pid);
+            self.adopt(name, stat);
+            self.describe_roots();
+        }
+    }
+
+    /// Others that have come to listen on the wanted port are roots as well.
+    fn add_listeners(&mut self) {
+        let Wanted::Port(port) = self.wanted else { return };
+        let Ok(now) = listeners(port) else { return };
+        if now.inodes == self.listeners || now.inodes.is_empty() {
+            return;
+        }
+        if let Ok(found) = find::by_listeners(&mut self.text, port, &now) {
+            for (name, stat) in found {
+                if !self.members.contains_key(&stat.pid) {
+                    self.roots.insert(stat.pid);
+                    self.adopt(name, stat);
+                }
+            }
+            self.describe_roots();
+        }
+        self.listeners = now.inodes;
+    }
+}
+
+/// Whether `now` is of the same process as `before`, and it has not ended.
+fn is_same(now: &Stat, before: &Stat) -> bool {
+    now.start_ticks == before.start_ticks && !now.has_ended()
 }

@@ -1,0 +1,226 @@
+//! Finds the processes that a plan means: by id, by name, or by the port they listen on.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io;
+
+use crate::collect::OpenError;
+
+use super::listen::{Listeners, socket_inode};
+use super::pid::{Stat, parse_stat};
+use super::tree::Wanted;
+use super::{Text, is_gone};
+
+/// Processes with their names.
+pub type Found = Vec<(String, Stat)>;
+
+/// Why no process was found.
+#[derive(Debug)]
+pub enum NotFound {
+    /// There is none.
+    Nothing,
+    /// Something listens on the port, but who it is may not be read.
+    Hidden {
+        /// Users the sockets belong to.
+        uids: BTreeSet<u32>,
+    },
+    /// The port is held by a forwarder of a container engine.
+    Forwarder(String),
+    /// The files of the process, or of the machine, may not be read.
+    Unreadable(io::Error),
+}
+
+impl NotFound {
+    /// The error for the person who wrote the plan.
+    pub fn into_open_error(self, wanted: &Wanted) -> OpenError {
+        match (self, wanted) {
+            (NotFound::Nothing, Wanted::Pid(pid)) => OpenError::new(
+                format!("there is no process {pid}"),
+                "take the id that `ps` shows; `name` or `port` also find it after a restart",
+            ),
+            (NotFound::Nothing, Wanted::Name(name)) => OpenError::new(
+                format!("no process is named `{name}`"),
+                "start the target, or give the name that `ps -o comm` shows",
+            ),
+            (NotFound::Nothing, Wanted::Port(port)) => OpenError::new(
+                format!("nobody listens on TCP port {port} of this machine"),
+                "start the target, or name its process with `pid` or `name` where it listens \
+                 inside a container",
+            ),
+            (NotFound::Hidden { uids }, _) => {
+                let uids: Vec<String> = uids.iter().map(u32::to_string).collect();
+                OpenError::new(
+                    format!(
+                        "{wanted} belongs to user {} and may not be looked at",
+                        uids.join(", ")
+                    ),
+                    "run kneepoint as that user or as root, or name the process with `pid` or \
+                     `name`",
+                )
+            }
+            (NotFound::Forwarder(name), _) => OpenError::new(
+                format!("{wanted} is `{name}`, which forwards to a container"),
+                "name the process inside the container with `pid` or `name`",
+            ),
+            (NotFound::Unreadable(error), _) => OpenError::new(
+                format!("{wanted} cannot be read: {error}"),
+                "run kneepoint on Linux, as the user of the target or as root",
+            ),
+        }
+    }
+}
+
+/// The ids of all processes of the machine that may be seen.
+pub fn all_pids() -> impl Iterator<Item = u32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+/// Name and numbers of a process.
+///
+/// # Errors
+/// When it is gone, may not be read, or its text is none of the kernel's.
+pub fn read_stat(text: &mut Text, pid: u32) -> io::Result<(String, Stat)> {
+    let text = text.read_short(&format!("/proc/{pid}/stat"))?;
+    let (name, stat) = parse_stat(&text)
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "not a process's stat"))?;
+    Ok((name.to_owned(), stat))
+}
+
+/// This moment in clock ticks since the boot, on the clock of the start times of processes.
+pub fn now_ticks(text: &mut Text) -> u64 {
+    let uptime = text.read_short("/proc/uptime").ok().and_then(|text| {
+        text.split_ascii_whitespace().next().and_then(|seconds| seconds.parse::<f64>().ok())
+    });
+    uptime.map_or(u64::MAX, |seconds| (seconds * super::ticks_per_second()) as u64)
+}
+
+/// The process of this id.
+///
+/// # Errors
+/// When there is none, or it may not be read.
+pub fn by_pid(text: &mut Text, pid: u32) -> Result<Found, NotFound> {
+    match read_stat(text, pid) {
+        Ok((_, stat)) if stat.has_ended() => Err(NotFound::Nothing),
+        Ok(found) => Ok(vec![found]),
+        Err(error) if is_gone(&error) => Err(NotFound::Nothing),
+        Err(error) => Err(NotFound::Unreadable(error)),
+    }
+}
+
+/// All processes of this name, apart from kneepoint itself and from those below another of them.
+///
+/// # Errors
+/// When there is none.
+pub fn by_name(text: &mut Text, wanted: &str) -> Result<Found, NotFound> {
+    let all: BTreeMap<u32, (String, Stat)> =
+        all_pids().filter_map(|pid| Some((pid, read_stat(text, pid).ok()?))).collect();
+    let named: BTreeSet<u32> = all
+        .values()
+        .filter(|(name, stat)| is_named(text, name, stat, wanted))
+        .map(|(_, stat)| stat.pid)
+        .collect();
+    let parent = |pid: u32| all.get(&pid).map(|(_, stat)| stat.ppid);
+    let found: Found =
+        topmost(&named, parent).iter().filter_map(|pid| all.get(pid).cloned()).collect();
+    if found.is_empty() { Err(NotFound::Nothing) } else { Ok(found) }
+}
+
+/// Whether a process is called `wanted`: by its name, or by the file name of its program, which
+/// is not cut at 15 bytes.
+pub fn is_named(text: &mut Text, name: &str, stat: &Stat, wanted: &str) -> bool {
+    if stat.has_ended() || stat.is_kernel_thread || stat.pid == std::process::id() {
+        return false;
+    }
+    name == wanted
+        || text.read(&format!("/proc/{}/cmdline", stat.pid)).is_ok_and(|line| {
+            let program = line.split('\0').next().unwrap_or("");
+            program.rsplit('/').next() == Some(wanted)
+        })
+}
+
+/// The processes that hold the listening sockets: only the topmost ones, and a parent that is the
+/// same program (the master of a prefork server) in the place of its workers.
+///
+/// # Errors
+/// When nobody listens, or who it is may not be read.
+pub fn by_listeners(text: &mut Text, port: u16, wanted: &Listeners) -> Result<Found, NotFound> {
+    if wanted.inodes.is_empty() {
+        return Err(NotFound::Nothing);
+    }
+    let mut holders: BTreeMap<u32, (String, Stat)> = all_pids()
+        .filter(|pid| holds(*pid, &wanted.inodes))
+        .filter_map(|pid| Some((pid, read_stat(text, pid).ok()?)))
+        .collect();
+    // A service manager keeps the socket of a service that it starts on demand.
+    let is_manager = |pid: u32, name: &str| pid == 1 || name == "systemd";
+    if holders.iter().any(|(pid, (name, _))| !is_manager(*pid, name)) {
+        holders.retain(|pid, (name, _)| !is_manager(*pid, name));
+    }
+    if holders.is_empty() {
+        return Err(NotFound::Hidden { uids: wanted.uids.clone() });
+    }
+    if let Some((name, _)) = holders.values().find(|(name, _)| is_forwarder(name)) {
+        return Err(NotFound::Forwarder(format!("{name} (port {port})")));
+    }
+    let mut ancestors = BTreeMap::new();
+    let mut parent = |pid: u32| {
+        *ancestors
+            .entry(pid)
+            .or_insert_with(|| read_stat(text, pid).ok().map(|(_, stat)| stat.ppid))
+    };
+    let tops = topmost(&holders.keys().copied().collect(), &mut parent);
+    let roots: BTreeSet<u32> = tops.into_iter().map(|pid| master_of(pid, &mut parent)).collect();
+    Ok(roots.into_iter().filter_map(|pid| read_stat(text, pid).ok()).collect())
+}
+
+/// Programs that container engines let listen in the place of the container.
+fn is_forwarder(name: &str) -> bool {
+    ["docker-proxy", "rootlessport", "rootlesskit", "slirp4netns", "pasta", "conmon"]
+        .contains(&name)
+}
+
+/// Whether process `pid` has a descriptor of one of these sockets; no for those it may not read.
+fn holds(pid: u32, inodes: &BTreeSet<u64>) -> bool {
+    fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten().any(|entry| {
+        fs::read_link(entry.path())
+            .ok()
+            .and_then(|link| socket_inode(link.to_str()?))
+            .is_some_and(|inode| inodes.contains(&inode))
+    })
+}
+
+/// Those of `pids` that have none of the others above them.
+fn topmost(pids: &BTreeSet<u32>, mut parent: impl FnMut(u32) -> Option<u32>) -> Vec<u32> {
+    let mut tops = Vec::new();
+    for pid in pids {
+        let mut above = parent(*pid).filter(|above| *above > 0);
+        while let Some(pid) = above.filter(|above| !pids.contains(above)) {
+            above = parent(pid).filter(|above| *above > 0);
+        }
+        if above.is_none() {
+            tops.push(*pid);
+        }
+    }
+    tops
+}
+
+/// The topmost parent that runs the same program with the same first arguments: the master where
+/// each worker has a listening socket of its own (SO_REUSEPORT). Kneepoint itself is nobody's.
+fn master_of(pid: u32, mut parent: impl FnMut(u32) -> Option<u32>) -> u32 {
+    let mut top = pid;
+    let program = |pid: u32| {
+        let arguments = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+        let first: Vec<Vec<u8>> =
+            arguments.split(|byte| *byte == 0).take(2).map(<[u8]>::to_vec).collect();
+        Some((fs::read_link(format!("/proc/{pid}/exe")).ok()?, first))
+    };
+    let Some(own) = program(pid).filter(|_| pid != std::process::id()) else { return pid };
+    while let Some(above) = parent(top).filter(|above| *above > 1 && *above != std::process::id()) {
+        if program(above).as_ref() != Some(&own) {
+            break;
+        }
+        top = above;
+    }
+    top
+}

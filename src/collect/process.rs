@@ -1,0 +1,608 @@
+//! Watches the target's processes: CPU, run queue, threads, memory, descriptors, control group.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use crate::plan::{CollectorConfig, OptionKind, OptionSpec};
+use crate::timeline::{BatchBuilder, Labels, MetricSpec, names};
+
+use super::proc::account::{Busiest, TreeTotal, Used};
+use super::proc::cgroup::Groups;
+use super::proc::pid::{
+    Status, parse_boot_time, parse_cpu_list, parse_open_files_limit, parse_smaps_anonymous,
+    parse_status,
+};
+use super::proc::threads::Threads;
+use super::proc::tree::{Member, Tree, Wanted};
+use super::proc::{Text, open_fds, ticks_per_second};
+use super::{Collector, CollectorSpec, OpenError, OpenResult, SampleError, TargetHint};
+
+pub(super) static SPEC: CollectorSpec = CollectorSpec {
+    name: "process",
+    summary: "the target's process tree on this machine: CPU, threads, memory, descriptors, quota; \
+              needs Linux, and for descriptors the target's user or root",
+    options: &[
+        OptionSpec {
+            name: "pid",
+            kind: OptionKind::Integer,
+            required: false,
+            about: "id of the root process; it is not found again after a restart",
+        },
+        OptionSpec {
+            name: "name",
+            kind: OptionKind::Text,
+            required: false,
+            about: "exact name of the process, or file name of its program",
+        },
+        OptionSpec {
+            name: "port",
+            kind: OptionKind::Integer,
+            required: false,
+            about: "TCP port that the process listens on; the target's own where nothing is set",
+        },
+    ],
+    metrics: &[
+        names::PROCESS_CPU_TIME,
+        names::PROCESS_CPU_ALLOWED,
+        names::PROCESS_RUN_QUEUE_TIME,
+        names::PROCESS_THREAD_CPU_TIME,
+        names::PROCESS_THREAD_BUSIEST,
+        names::PROCESS_CPU_BUSIEST,
+        names::PROCESS_MEMORY_RSS,
+        names::PROCESS_MEMORY_ANONYMOUS,
+        names::PROCESS_THREADS,
+        names::PROCESS_COUNT,
+        names::PROCESS_OPEN_FDS,
+        names::PROCESS_OPEN_FDS_LIMIT,
+        names::PROCESS_START_TIME,
+        names::PROCESS_CONTEXT_SWITCHES,
+        names::PROCESS_MAJOR_FAULTS,
+        names::CGROUP_CPU_QUOTA,
+        names::CGROUP_CPU_PERIODS,
+        names::CGROUP_CPU_THROTTLED_PERIODS,
+        names::CGROUP_CPU_THROTTLED_TIME,
+        names::CGROUP_MEMORY_LIMIT,
+        names::CGROUP_OOM_KILLS,
+        names::COLLECTOR_CPU_TIME,
+    ],
+    interval: Duration::from_millis(500),
+    open,
+};
+
+/// What changes slowly, or is dear to read, is read no more often than this.
+const SLOW_EVERY: Duration = Duration::from_millis(900);
+/// Context switches are kept thread by thread; beyond this many threads they are not read.
+const MOST_THREADS_FOR_SWITCHES: u64 = 64;
+
+fn open(config: &CollectorConfig, hint: &TargetHint) -> OpenResult {
+    let tree = Tree::open(Wanted::from_config(Some(config), hint)?)?;
+    let mut text = Text::default();
+    let boot_unix = text.read("/proc/stat").ok().and_then(|text| parse_boot_time(&text));
+    let boot_unix = boot_unix.ok_or_else(|| {
+        OpenError::new(
+            "`/proc/stat` does not tell when this machine booted",
+            "run kneepoint on Linux with /proc mounted",
+        )
+    })?;
+    let process = if config.instance == config.name { &hint.process } else { &config.instance };
+    let online = text.read("/sys/devices/system/cpu/online").ok();
+    let online = online.map(|text| parse_cpu_list(&text));
+    Ok(Box::new(Process {
+        labels: Labels::none().with("process", process.as_str()),
+        tree,
+        boot_unix: boot_unix as f64,
+        online: online.unwrap_or_default(),
+        groups: None,
+        cpu: TreeTotal::default(),
+        faults: TreeTotal::default(),
+        switches: [TreeTotal::default(), TreeTotal::default()],
+        busiest: Busiest::default(),
+        threads: Threads::default(),
+        slow: None,
+        text,
+    }))
+}
+
+struct Process {
+    labels: Labels,
+    tree: Tree,
+    boot_unix: f64,
+    /// Cores that are online; empty where the system does not tell.
+    online: Vec<u32>,
+    /// The control groups of the root with this id and start.
+    groups: Option<((u32, u64), Groups)>,
+    cpu: TreeTotal,
+    faults: TreeTotal,
+    switches: [TreeTotal; 2],
+    busiest: Busiest,
+    threads: Threads,
+    /// When the slow part was last read.
+    slow: Option<Instant>,
+    text: Text,
+}
+
+impl Collector for Process {
+    fn watches(&self) -> String {
+        let blind = self.tree.pids().any(|pid| open_fds(pid).is_none());
+        let blind = if blind { ", without descriptors: those of another user" } else { "" };
+        format!("{}{blind}", self.tree.describe())
+    }
+
+    fn sample(&mut self, batch: &mut BatchBuilder) -> Result<(), SampleError> {
+        self.tree.refresh().map_err(SampleError)?;
+        self.work(batch);
+        self.look_at_threads(batch);
+        if self.slow.is_none_or(|last| last.elapsed() >= SLOW_EVERY) {
+            self.slow = Some(Instant::now());
+            let statuses = self.statuses();
+            self.memory(batch, &statuses);
+            self.context_switches(batch);
+            self.descriptors(batch);
+            self.control_group(batch, &statuses);
+        }
+        Ok(())
+    }
+
+    fn events(&mut self) -> Vec<String> {
+        self.tree.events()
+    }
+}
+
+impl Process {
+    fn push(&self, batch: &mut BatchBuilder, metric: &MetricSpec, value: f64) {
+        batch.push_labelled(metric, self.labels.clone(), value);
+    }
+
+    /// What every look reads: the numbers of `/proc/PID/stat`, which the tree holds already.
+    fn work(&mut self, batch: &mut BatchBuilder) {
+        let ticks = ticks_per_second();
+        let cpu = self.cpu.add(
+            self.tree
+                .members()
+                .map(|member| used(member, member.stat.cpu_ticks, member.stat.waited_cpu_ticks)),
+        );
+        let faults =
+            self.faults.add(self.tree.members().map(|member| {
+                used(member, member.stat.major_faults, member.stat.waited_major_faults)
+            }));
+        let own = self.tree.members().map(|member| (member.stat.pid, member.stat.cpu_ticks));
+        let ranking = self.busiest.rank(Instant::now(), own);
+        self.push(batch, &names::PROCESS_CPU_TIME, cpu as f64 / ticks);
+        self.push(batch, &names::PROCESS_MAJOR_FAULTS, faults as f64);
+        if let Some(ranking) = ranking {
+            let cores = ranking.first().map_or(0.0, |(_, per_second)| per_second / ticks);
+            self.push(batch, &names::PROCESS_CPU_BUSIEST, cores);
+        }
+        let threads: u64 = self.tree.members().map(|member| member.stat.threads).sum();
+        self.push(batch, &names::PROCESS_THREADS, threads as f64);
+        self.push(batch, &names::PROCESS_COUNT, self.tree.members().count() as f64);
+        if let Some(start) = self.tree.roots().map(|root| root.stat.start_ticks).max() {
+            let unix = self.boot_unix + start as f64 / ticks;
+            self.push(batch, &names::PROCESS_START_TIME, unix);
+        }
+    }
+
+    fn look_at_threads(&mut self, batch: &mut BatchBuilder) {
+        let processes = self.tree.members().map(|member| (member.stat.pid, member.is_fresh));
+        let Some(look) = self.threads.look(processes) else { return };
+        if let Some(seconds) = look.wait_seconds {
+            self.push(batch, &names::PROCESS_RUN_QUEUE_TIME, seconds);
+        }
+        if let Some(cores) = look.busiest_cores {
+            self.push(batch, &names::PROCESS_THREAD_BUSIEST, cores);
+        }
+        for thread in look.busy {
+            let labels = self.labels.clone().with("thread", thread.label);
+            batch.push_labelled(&names::PROCESS_THREAD_CPU_TIME, labels, thread.cpu_seconds);
+        }
+    }
+
+    fn statuses(&mut self) -> HashMap<u32, Status> {
+        let text = &mut self.text;
+        let read = |pid: u32| {
+            let status = parse_status(&text.read(&format!("/proc/{pid}/status")).ok()?);
+            Some((pid, status))
+        };
+        self.tree.pids().filter_map(read).collect()
+    }
+
+    fn memory(&mut self, batch: &mut BatchBuilder, statuses: &HashMap<u32, Status>) {
+        // Pages that several processes share count in each of them, as `ps` shows it too.
+        let rss: u64 = statuses.values().filter_map(|status| status.rss_bytes).sum();
+        self.push(batch, &names::PROCESS_MEMORY_RSS, rss as f64);
+        let text = &mut self.text;
+        let anonymous: Option<u64> = statuses
+            .iter()
+            .map(|(pid, status)| {
+                // Kernels before 4.5 tell it only in the dear way.
+                status.anonymous_bytes.or_else(|| {
+                    let rollup = text.read(&format!("/proc/{pid}/smaps_rollup")).ok()?;
+                    parse_smaps_anonymous(&rollup)
+                })
+            })
+            .sum();
+        if let Some(bytes) = anonymous.filter(|_| !statuses.is_empty()) {
+            self.push(batch, &names::PROCESS_MEMORY_ANONYMOUS, bytes as f64);
+        }
+    }
+
+    /// Context switches: `/proc/PID/status` has those of the first thread only, so each thread's
+    /// own is read.
+    fn context_switches(&mut self, batch: &mut BatchBuilder) {
+        if self.tree.members().map(|member| member.stat.threads).sum::<u64>()
+            > MOST_THREADS_FOR_SWITCHES
+        {
+            return;
+        }
+        let (mut voluntary, mut involuntary) = (Vec::new(), Vec::new());
+        for member in self.tree.members() {
+            let pid = member.stat.pid;
+            let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else { continue };
+            for tid in tasks.flatten().filter_map(|task| task.file_name().to_str()?.parse().ok()) {
+                let path = format!("/proc/{pid}/task/{tid}/status");
+                let Ok(text) = self.text.read(&path) else { continue };
+                let status = parse_status(&text);
+                let thread = Used { pid: tid, ..used(member, 0, 0) };
+                voluntary.extend(status.voluntary_switches.map(|own| Used { own, ..thread }));
+                involuntary.extend(status.involuntary_switches.map(|own| Used { own, ..thread }));
+            }
+        }
+        for (index, (kind, looks)) in
+            [("voluntary", voluntary), ("involuntary", involuntary)].into_iter().enumerate()
+        {
+            let total = self.switches[index].add(looks.into_iter());
+            let labels = self.labels.clone().with("kind", kind);
+            batch.push_labelled(&names::PROCESS_CONTEXT_SWITCHES, labels, total as f64);
+        }
+    }
+
+    /// Descriptors of the process that is closest to its limit: the one that fails first.
+    fn descriptors(&mut self, batch: &mut BatchBuilder) {
+        let text = &mut self.text;
+        let each = self.tree.pids().filter_map(|pid| {
+            let limits = text.read_short(&format!("/proc/{pid}/limits")).ok();
+            let limit = limits.and_then(|text| parse_open_files_limit(&text));
+            Some((open_fds(pid)?, limit))
+        });
+        let share = |&(open, limit): &(u64, Option<u64>)| {
+            open as f64 / limit.map_or(f64::MAX, |l| l as f64)
+        };
+        let closest = each.max_by(|one, other| share(one).total_cmp(&share(other)));
+        let Some((open, limit)) = closest else { return };
+        self.push(batch, &names::PROCESS_OPEN_FDS, open as f64);
+        if let Some(limit) = limit {
+            self.push(batch, &names::PROCESS_OPEN_FDS_LIMIT, limit as f64);
+        }
+    }
+
+    /// Quota, throttling and limits of the root's control group, and what they leave of the cores.
+    fn control_group(&mut self, batch: &mut BatchBuilder, statuses: &HashMap<u32, Status>) {
+        let Some(root) = self.tree.roots().next().map(|root| &root.stat) else { return };
+        let identity = (root.pid, root.start_ticks);
+        if self.groups.as_ref().is_none_or(|(of, _)| *of != identity) {
+            let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+            let membership = read(&format!("/proc/{}/cgroup", identity.0));
+            let groups = Groups::locate(&membership, &read("/proc/self/mountinfo"));
+            self.groups = Some((identity, groups));
+        }
+        let Some((_, groups)) = &self.groups else { return };
+        let cpu = groups.cpu(&mut self.text);
+        let memory = groups.memory(&mut self.text);
+        let quota = cpu.and_then(|cpu| cpu.quota_cores);
+        let affinity = allowed_cores(statuses.values(), &self.online);
+        if let Some(allowed) = [affinity, quota].into_iter().flatten().reduce(f64::min) {
+            self.push(batch, &names::PROCESS_CPU_ALLOWED, allowed);
+        }
+        if let Some(quota) = quota {
+            self.push(batch, &names::CGROUP_CPU_QUOTA, quota);
+        }
+        if let Some(cpu) = cpu {
+            self.push(batch, &names::CGROUP_CPU_PERIODS, cpu.periods as f64);
+            let throttled = cpu.throttled_periods as f64;
+            self.push(batch, &names::CGROUP_CPU_THROTTLED_PERIODS, throttled);
+            self.push(batch, &names::CGROUP_CPU_THROTTLED_TIME, cpu.throttled_seconds);
+        }
+        if let Some(memory) = memory {
+            if let Some(bytes) = memory.limit_bytes {
+                self.push(batch, &names::CGROUP_MEMORY_LIMIT, bytes as f64);
+            }
+            if let Some(kills) = memory.oom_kills {
+                self.push(batch, &names::CGROUP_OOM_KILLS, kills as f64);
+            }
+        }
+    }
+}
+
+fn used(member: &Member, own: u64, waited: u64) -> Used {
+    let stat = &member.stat;
+    let (pid, ppid, start_ticks) = (stat.pid, stat.ppid, stat.start_ticks);
+    Used { pid, ppid, start_ticks, is_fresh: member.is_fresh, own, waited }
+}
+
+/// Cores that at least one of the processes may run on and that are online; `None` where no
+/// process tells.
+fn allowed_cores<'a>(statuses: impl Iterator<Item = &'a Status>, online: &[u32]) -> Option<f64> {
+    let mut union: Vec<u32> = Vec::new();
+    for status in statuses {
+        union.resize(union.len().max(status.cpus_allowed.len()), 0);
+        union.iter_mut().zip(&status.cpus_allowed).for_each(|(all, own)| *all |= own);
+    }
+    if !online.is_empty() {
+        union.truncate(online.len());
+        union.iter_mut().zip(online).for_each(|(all, online)| *all &= online);
+    }
+    let cores: u32 = union.iter().map(|word| word.count_ones()).sum();
+    (cores > 0).then_some(f64::from(cores))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::process::{Child, Command, Stdio};
+
+    use crate::plan::OptionValue;
+
+    use super::*;
+
+    /// A child that is ended with the test, whatever becomes of it.
+    struct Guard(Child);
+
+    impl Drop for Guard {
+        fn drop(&mut self) {
+            let _ended = self.0.kill().is_ok();
+            let _reaped = self.0.wait().is_ok();
+        }
+    }
+
+    fn spawn(program: &str, arguments: &[&str]) -> Guard {
+        let mut command = Command::new(program);
+        command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null());
+        Guard(command.spawn().unwrap())
+    }
+
+    fn by(option: &str, value: OptionValue) -> CollectorConfig {
+        CollectorConfig::new("process").with(option, value)
+    }
+
+    fn by_pid(child: &Guard) -> CollectorConfig {
+        by("pid", OptionValue::Integer(child.0.id().into()))
+    }
+
+    fn hint() -> TargetHint {
+        TargetHint { process: "shop".to_owned(), ..TargetHint::default() }
+    }
+
+    fn look(collector: &mut dyn Collector) -> Result<HashMap<String, f64>, String> {
+        let mut batch = BatchBuilder::new();
+        collector.sample(&mut batch).map_err(|error| error.to_string())?;
+        let readings = batch.finish().into_iter();
+        Ok(readings.map(|reading| (reading.key.to_string(), reading.value)).collect())
+    }
+
+    /// Looks every 0.2 s until what was seen is as wanted; fails after 20 s.
+    fn look_until(
+        collector: &mut dyn Collector,
+        wanted: impl Fn(&HashMap<String, f64>) -> bool,
+    ) -> HashMap<String, f64> {
+        let mut last = Err("never looked".to_owned());
+        for _ in 0..100 {
+            last = look(collector);
+            if let Ok(seen) = &last
+                && wanted(seen)
+            {
+                return last.unwrap();
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        panic!("not seen within 20 s; last: {last:?}");
+    }
+
+    const CPU: &str = "process.cpu.time{process=shop}";
+    const COUNT: &str = "process.count{process=shop}";
+
+    #[test]
+    fn the_cpu_of_a_busy_process_and_of_its_short_lived_children_counts() {
+        // The shell itself does next to nothing: each child lives for a moment only.
+        let child = spawn("sh", &["-c", "while :; do head -c 20000000 /dev/zero | md5sum; done"]);
+        let mut process = open(&by_pid(&child), &hint()).unwrap();
+        assert_eq!(look(process.as_mut()).unwrap()[CPU], 0.0);
+        let begin = Instant::now();
+        let seen = look_until(process.as_mut(), |seen| seen[CPU] > 1.0);
+        assert!(seen[CPU] < 4.0 * begin.elapsed().as_secs_f64(), "{} s are too many", seen[CPU]);
+        assert!(seen["process.memory.rss{process=shop}"] > 100_000.0);
+    }
+
+    #[test]
+    fn one_busy_thread_is_told_apart() {
+        let child = spawn("sh", &["-c", "while :; do :; done"]);
+        let mut process = open(&by_pid(&child), &hint()).unwrap();
+        look(process.as_mut()).unwrap();
+        let thread = format!("process.thread.cpu.time{{process=shop,thread=sh/{}}}", child.0.id());
+        let busiest = "process.thread.busiest{process=shop}";
+        let seen = look_until(process.as_mut(), |seen| {
+            seen.get(&thread).is_some_and(|seconds| *seconds > 0.1)
+                && seen.get(busiest).is_some_and(|cores| *cores > 0.01)
+        });
+        assert!(seen[busiest] < 1.2, "one thread has no more than one core: {}", seen[busiest]);
+        assert!(seen["process.run_queue.time{process=shop}"] >= 0.0);
+    }
+
+    #[test]
+    fn the_fixed_facts_of_a_process_are_told() {
+        let child = spawn("sleep", &["60"]);
+        let mut process = open(&by_pid(&child), &hint()).unwrap();
+        assert_eq!(process.watches(), format!("pid {} (sleep)", child.0.id()));
+        let seen = look(process.as_mut()).unwrap();
+        let value = |name: &str| seen[&format!("{name}{{process=shop}}")];
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        let age = now.as_secs_f64() - value("process.start_time");
+        assert!((-3.0..60.0).contains(&age), "started {age} s ago");
+        assert_eq!((value("process.threads"), value("process.count")), (1.0, 1.0));
+        assert!(value("process.cpu.allowed") > 0.0);
+        assert!(value("process.open_fds") >= 3.0);
+        assert!(value("process.open_fds.limit") >= value("process.open_fds"));
+        assert!(value("process.memory.anonymous") < value("process.memory.rss"));
+        assert_eq!(value("process.cpu.time"), 0.0);
+        assert!(seen.contains_key("process.context_switches{kind=voluntary,process=shop}"));
+    }
+
+    #[test]
+    fn children_are_followed_and_stay_after_their_parent() {
+        let child = spawn("sh", &["-c", "sleep 0.4; sleep 61 & sleep 62 & wait"]);
+        let mut process = open(&by_pid(&child), &hint()).unwrap();
+        look_until(process.as_mut(), |seen| seen[COUNT] == 3.0);
+        assert!(process.watches().ends_with("and 2 children"), "{}", process.watches());
+        drop(child);
+        let seen = look_until(process.as_mut(), |seen| seen[COUNT] == 2.0);
+        assert!(seen[CPU] >= 0.0);
+        let events = process.events();
+        assert!(events[0].contains("its other processes go on"), "{events:?}");
+        for pid in process.watches().split(' ').filter_map(|word| word.parse().ok()) {
+            // SAFETY: a signal to a process of this test.
+            unsafe { libc::kill(pid, libc::SIGKILL) };
+        }
+    }
+
+    #[test]
+    fn a_target_that_was_killed_is_a_gap_and_not_zero() {
+        let child = spawn("sleep", &["60"]);
+        let mut process = open(&by_pid(&child), &hint()).unwrap();
+        look(process.as_mut()).unwrap();
+        drop(child);
+        let error = look(process.as_mut()).unwrap_err();
+        assert!(error.starts_with("the target is gone: pid "), "{error}");
+    }
+
+    #[test]
+    fn a_killed_target_that_nobody_has_waited_for_is_gone_too() {
+        let mut child = spawn("sleep", &["60"]);
+        let mut process = open(&by_pid(&child), &hint()).unwrap();
+        child.0.kill().unwrap();
+        for _ in 0..100 {
+            if look(process.as_mut()).is_err() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        panic!("a zombie passes for a living process");
+    }
+
+    /// A copy of `sleep` under a name that nothing else on the machine has.
+    fn own_program(name: &str) -> (tempfile::TempDir, String) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(name);
+        std::fs::copy("/bin/sleep", &path).unwrap();
+        let path = path.to_str().unwrap().to_owned();
+        (directory, path)
+    }
+
+    #[test]
+    fn a_restart_is_noticed_and_counters_do_not_fall() {
+        let (_directory, program) = own_program("kp-restart-of-a-long-name");
+        let first = spawn(&program, &["60"]);
+        let config = by("name", OptionValue::Text("kp-restart-of-a-long-name".to_owned()));
+        let mut process = open(&config, &hint()).unwrap();
+        let before = look(process.as_mut()).unwrap();
+        let pid = first.0.id();
+        drop(first);
+        assert!(look(process.as_mut()).is_err());
+        // Start times have a resolution of a clock tick.
+        std::thread::sleep(Duration::from_millis(20));
+        let second = spawn(&program, &["60"]);
+        let start = "process.start_time{process=shop}";
+        let after = look_until(process.as_mut(), |seen| seen[start] > before[start]);
+        assert!(after[CPU] >= before[CPU]);
+        let comm = "kp-restart-of-a";
+        let wanted =
+            format!("target restarted: pid {pid} ({comm}) → pid {} ({comm})", second.0.id());
+        assert_eq!(process.events(), [wanted]);
+    }
+
+    #[test]
+    fn several_of_one_name_are_all_watched() {
+        let (_directory, program) = own_program("kp-several");
+        let _first = spawn(&program, &["60"]);
+        let _second = spawn(&program, &["60"]);
+        let config = by("name", OptionValue::Text("kp-several".to_owned()));
+        let mut process = open(&config, &hint()).unwrap();
+        assert_eq!(process.watches().matches("(kp-several)").count(), 2, "{}", process.watches());
+        let _third = spawn(&program, &["60"]);
+        look_until(process.as_mut(), |seen| seen[COUNT] == 3.0);
+    }
+
+    #[test]
+    fn the_port_of_the_target_finds_the_process_that_listens() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let local = TargetHint { port, is_local: true, ..hint() };
+        let config =
+            CollectorConfig { instance: "web".to_owned(), ..CollectorConfig::new("process") };
+        let mut process = open(&config, &local).unwrap();
+        let own = format!("pid {} (", std::process::id());
+        assert!(process.watches().starts_with(&own), "{}", process.watches());
+        assert!(look(process.as_mut()).unwrap().contains_key("process.cpu.time{process=web}"));
+        drop(listener);
+        let error = open(&config, &local).err().unwrap();
+        assert_eq!(error.what, format!("nobody listens on TCP port {port} of this machine"));
+    }
+
+    #[test]
+    fn the_master_of_forked_workers_is_the_root() {
+        let script = "import os, socket, time\n\
+                      s = socket.socket(); s.bind(('127.0.0.1', 0)); s.listen()\n\
+                      print(s.getsockname()[1], flush=True)\n\
+                      os.fork() and os.fork(); time.sleep(60)\n";
+        let mut command = Command::new("python3");
+        command.args(["-c", script]).stdout(Stdio::piped()).stdin(Stdio::null());
+        let mut child = Guard(command.spawn().unwrap());
+        let mut line = String::new();
+        let mut output = std::io::BufReader::new(child.0.stdout.take().unwrap());
+        std::io::BufRead::read_line(&mut output, &mut line).unwrap();
+        let port = OptionValue::Integer(line.trim().parse().unwrap());
+        let mut process = open(&by("port", port), &hint()).unwrap();
+        look_until(process.as_mut(), |seen| seen[COUNT] == 3.0);
+        let watches = process.watches();
+        let (roots, children) = watches.split_once(" and ").unwrap();
+        assert!(roots.starts_with("pid ") && !roots.contains(','), "{watches}");
+        assert_eq!(children, "2 children");
+        // Ends the workers, which would outlive their master.
+        let pids: Vec<u32> = super::super::proc::find::all_pids().collect();
+        for pid in pids {
+            let parent = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            let parent = super::super::proc::pid::parse_stat(&parent).map(|(_, stat)| stat.ppid);
+            if parent.is_some_and(|parent| roots.contains(&format!("pid {parent} "))) {
+                // SAFETY: a signal to a process of this test.
+                unsafe { libc::kill(pid as i32, libc::SIGKILL) };
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_opened_says_what_to_do() {
+        let cases = [
+            (by("pid", OptionValue::Integer(u64::MAX)), "is out of range"),
+            (by("pid", OptionValue::Integer(4_194_304)), "there is no process 4194304"),
+            (by("name", OptionValue::Text("kp-nobody".to_owned())), "is named `kp-nobody`"),
+            (by("port", OptionValue::Integer(70_000)), "is out of range"),
+            (CollectorConfig::new("process"), "not on this machine"),
+            (
+                by("pid", OptionValue::Integer(1)).with("port", OptionValue::Integer(1)),
+                "do not say which",
+            ),
+        ];
+        for (config, wanted) in cases {
+            let error = open(&config, &hint()).err().unwrap();
+            assert!(error.what.contains(wanted), "{}", error.what);
+            assert!(!error.hint.is_empty());
+        }
+    }
+
+    #[test]
+    fn cores_are_those_allowed_and_online() {
+        let status = |cpus_allowed| Status { cpus_allowed, ..Status::default() };
+        let pinned = [status(vec![0b0001]), status(vec![0b0100, 1])];
+        assert_eq!(allowed_cores(pinned.iter(), &[]), Some(3.0));
+        assert_eq!(allowed_cores(pinned.iter(), &[0b0111]), Some(2.0));
+        assert_eq!(allowed_cores([].into_iter(), &[1]), None);
+    }
+}
