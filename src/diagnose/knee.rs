@@ -17,6 +17,8 @@ use super::{Knee, KneeKind, StageSummary};
 const REQUESTS: u64 = 30;
 /// Share of the peak that goodput must lose for the curve to count as retrograde.
 const RETROGRADE: f64 = 0.05;
+/// Standard errors by which the peak may exceed the others by chance: it is the best of many.
+const BEST_OF_MANY: f64 = 3.0;
 /// Share of the missing goodput that quick failures must make up for them to be what limits it.
 const EXPLAINED_BY_ERRORS: f64 = 0.7;
 
@@ -134,10 +136,7 @@ fn established(steps: &[Step]) -> Option<Knee> {
     let by_latency = takeoff.map(|at| bracketed(KneeKind::Latency, at, steps[at].throughput));
     // A limit that rejects what exceeds it lets pass the load at which errors would not set in.
     let by_errors = errors.map(|at| bracketed(KneeKind::Errors, at, steps[at].goodput));
-    let mut first = [by_throughput, by_latency, by_errors]
-        .into_iter()
-        .flatten()
-        .min_by(|a, b| a.rate.total_cmp(&b.rate))?;
+    let mut first = earliest(by_throughput, [by_latency, by_errors])?;
     let rejected = throughput.is_some_and(|broken| rejects(steps, &broken, errors, base));
     if let (true, Some(broken)) = (rejected, throughput) {
         let (low, high) = (broken.low, broken.high);
@@ -155,6 +154,19 @@ fn established(steps: &[Step]) -> Option<Knee> {
         peak_goodput: best.goodput,
         retrograde: is_retrograde(steps, best),
     })
+}
+
+/// The sign that came first. Where its bracket overlaps the interval of the throughput knee they
+/// are the same knee, and the fit places it best.
+fn earliest(
+    throughput: Option<Established>,
+    others: [Option<Established>; 2],
+) -> Option<Established> {
+    let first = others.into_iter().flatten().min_by(|a, b| a.rate.total_cmp(&b.rate));
+    match (throughput, first) {
+        (Some(throughput), Some(first)) if first.high < throughput.low => Some(first),
+        (throughput, first) => throughput.or(first),
+    }
 }
 
 /// Whether goodput bends because requests are rejected: in the first stages beyond the knee,
@@ -178,7 +190,7 @@ fn rejects(steps: &[Step], broken: &Broken, errors: Option<usize>, base: f64) ->
 fn is_retrograde(steps: &[Step], best: &Step) -> bool {
     let fell = |step: &&Step| {
         let loss = best.goodput - step.goodput;
-        let chance = 1.96 * step.error.hypot(best.error);
+        let chance = BEST_OF_MANY * step.error.hypot(best.error);
         step.offered > best.offered && loss > chance && loss >= RETROGRADE * best.goodput
     };
     let top = steps.last();

@@ -318,22 +318,26 @@ impl Tally {
 
     /// Growth of the queue per second with its 95 % interval. Where the offered rate climbs, the
     /// growth that Little's law expects of it at an unchanged response time is taken off.
+    ///
+    /// The interval is that of the drift of a random walk, from the scatter of the queue's steps:
+    /// near saturation a queue is one, and residuals around a line would depend on each other.
     fn queue_slope(&self, climb: f64) -> (f64, f64, f64) {
         let at: Vec<f64> = self.bins.iter().map(|bin| bin.middle.secs()).collect();
         let queue: Vec<f64> = self.bins.iter().map(|bin| bin.queue).collect();
-        let Some(line) = stats::line(&at, &queue) else {
+        let steps: Vec<f64> = self
+            .bins
+            .windows(2)
+            .map(|pair| {
+                let apart = pair[1].middle.since(pair[0].middle).as_secs_f64();
+                (pair[1].queue - pair[0].queue) / apart.max(f64::MIN_POSITIVE)
+            })
+            .collect();
+        let Some(line) = stats::line(&at, &queue).filter(|_| steps.len() >= 2) else {
             return (0.0, f64::NEG_INFINITY, f64::INFINITY);
         };
-        let expected = climb * self.response.quantile(0.5).unwrap_or(0.0);
-        let slope = line.slope - expected;
-        // Curved growth leaves autocorrelated residuals that eat the degrees of freedom, although
-        // nothing is more certain than a queue that grows in every tick. With few ticks the sign
-        // of their differences tells.
-        let spread = stats::student(1.96, line.degrees) * line.slope_error;
-        let rises = queue.windows(2).filter(|pair| pair[1] > pair[0]).count();
-        if queue.len() >= 4 && rises + 1 == queue.len() && !(slope - spread > 0.0) && slope > 0.0 {
-            return (slope, slope * 0.5, slope * 2.0);
-        }
+        let slope = line.slope - climb * self.response.quantile(0.5).unwrap_or(0.0);
+        let error = (stats::variance(&steps) / steps.len() as f64).sqrt();
+        let spread = stats::student(1.96, steps.len() - 1) * error;
         (slope, slope - spread, slope + spread)
     }
 }

@@ -22,7 +22,7 @@ const REPLICATES: usize = 200;
 const SEED: u64 = 0x6b6e_6565;
 /// Load up to which data beyond the first knee sharpens it, as a multiple of the knee; what lies
 /// beyond may be a second one.
-const VICINITY: f64 = 1.3;
+const VICINITY: f64 = 1.5;
 
 /// One stage as the fit sees it.
 #[derive(Clone, Copy, Debug)]
@@ -66,18 +66,15 @@ pub fn first_knee(samples: &[Sample]) -> Option<Broken> {
     let (length, first) = (ABOVE + 2..=samples.len())
         .find_map(|length| accepted(&samples[..length]).map(|fit| (length, fit)))?;
     let near = samples.partition_point(|sample| sample.offered <= VICINITY * first.knee);
-    let length = length.max(near);
-    let (samples, fit) = match accepted(&samples[..length]) {
-        Some(fit) if (fit.knee / first.knee - 1.0).abs() < 0.15 => (&samples[..length], fit),
-        _ => (&samples[..length], first),
-    };
+    let samples = &samples[..length.max(near)];
+    let fit = accepted(samples).unwrap_or(first);
     let (low, high) = interval(samples, fit);
     Some(Broken { knee: fit.knee, low, high, below: fit.below, beyond: fit.beyond })
 }
 
 /// The best broken line, where it beats the single one.
 fn accepted(samples: &[Sample]) -> Option<Fit> {
-    let fit = broken(samples)?;
+    let fit = broken(samples, ABOVE)?;
     let n = samples.len() as f64;
     let penalty = |k: f64| 2.0 * k + 2.0 * k * (k + 1.0) / (n - k - 1.0);
     let dispersion = (fit.misfit / (n - 3.0)).max(1.0);
@@ -95,15 +92,15 @@ fn single(samples: &[Sample]) -> f64 {
     samples.iter().map(rest).sum()
 }
 
-/// The broken line of least weighted squares over a grid of knees, with enough stages above and
-/// two at or below.
-fn broken(samples: &[Sample]) -> Option<Fit> {
+/// The broken line of least weighted squares over a grid of knees, with `above` stages beyond it
+/// and two at or below.
+fn broken(samples: &[Sample], above: usize) -> Option<Fit> {
     let n = samples.len();
-    if n < ABOVE + 2 {
+    if n < above + 2 {
         return None;
     }
     let mut best: Option<Fit> = None;
-    for index in 1..n - ABOVE {
+    for index in 1..n - above {
         let (left, right) = (samples[index].offered, samples[index + 1].offered);
         for point in 0..GRID {
             let knee = left + (right - left) * point as f64 / GRID as f64;
@@ -155,7 +152,8 @@ fn interval(samples: &[Sample], fit: Fit) -> (f64, f64) {
             let fitted = fit.below * sample.offered.min(fit.knee) + fit.beyond * over;
             drawn.goodput = fitted + widening * sample.error * random.normal();
         }
-        knees.extend(broken(&redrawn).map(|fit| fit.knee));
+        // One stage above is enough here: the end of the ramp must not cut the interval off.
+        knees.extend(broken(&redrawn, 1).map(|fit| fit.knee));
     }
     let bound = |share| stats::quantile(&knees, share).unwrap_or(fit.knee);
     (bound(0.025).min(fit.knee), bound(0.975).max(fit.knee))
