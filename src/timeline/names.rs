@@ -28,7 +28,7 @@ metrics! {
     /// Successful responses per second.
     LOAD_GOODPUT = "load.goodput", Count, Gauge;
     /// Share of requests that failed; label `class` (429, 5xx code, timeout, connect …) where one class is meant.
-    LOAD_ERRORS = "load.errors", Ratio, Gauge;
+    LOAD_ERRORS = "load.errors", Ratio, Census;
     /// Mean response time of all requests, from the intended start.
     LOAD_RESPONSE_TIME = "load.response_time", Seconds, Gauge;
     /// Response time that half of the successful requests do not exceed.
@@ -37,6 +37,8 @@ metrics! {
     LOAD_FAILURE_TIME_P50 = "load.failure_time.p50", Seconds, Gauge;
     /// Mean requests in flight.
     LOAD_IN_FLIGHT = "load.in_flight", Count, Gauge;
+    /// Requests that are due and wait for a free connection of kneepoint.
+    LOAD_BACKLOG = "load.backlog", Count, Gauge;
     /// New connections per second.
     LOAD_CONNECTS = "load.connects", Count, Gauge;
 

@@ -1,0 +1,520 @@
+//! What signals are measured on: the timeline, the load as series beside it, and the windows.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::recording::Recording;
+use crate::timeline::{
+    Histogram, Kind, Labels, LoadTick, MetricSpec, Moment, Point, Selector, Series, SeriesKey,
+    Timeline, Window, names,
+};
+
+use super::attribution::{self, Growth};
+use super::leak::{self, LeakVerdict};
+use super::part::PartKind;
+use super::signal::{Operand, Over, Span};
+use super::{StageSummary, Windows, stats};
+
+/// Name under which the load's own series stand, as if a collector had read them.
+const LOAD: &str = "load";
+/// A selector's value that stands for every peer that is a database which is watched too.
+pub const DATABASE: &str = "$database";
+/// Ports on which PostgreSQL and its poolers listen where nothing else is known.
+const DATABASE_PORTS: [&str; 2] = ["5432", "6432"];
+/// How the names of services start that speak PostgreSQL's protocol.
+const DATABASE_SERVICES: [&str; 4] = ["postgres", "pgbouncer", "pgcat", "odyssey"];
+
+/// One value of one label, to which every series that carries the label is held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Narrow {
+    /// The label.
+    pub label: String,
+    /// Its value.
+    pub value: String,
+}
+
+/// A recording as rules see it.
+pub struct Facts<'a> {
+    timeline: &'a Timeline,
+    load: Timeline,
+    windows: &'a Windows,
+    database_peers: BTreeSet<String>,
+    growth: Option<Growth>,
+}
+
+impl<'a> Facts<'a> {
+    /// The facts of `recording`, compared between `windows`.
+    pub fn new(recording: &'a Recording, windows: &'a Windows) -> Self {
+        let mut facts = Self::of_timeline(&recording.timeline, windows);
+        facts.database_peers = database_peers(recording);
+        facts.growth = attribution::growth(&facts);
+        facts
+    }
+
+    /// The facts of a timeline about whose machine nothing is known.
+    pub fn of_timeline(timeline: &'a Timeline, windows: &'a Windows) -> Self {
+        let mut facts = Self {
+            timeline,
+            load: load_series(&timeline.ticks),
+            windows,
+            database_peers: BTreeSet::new(),
+            growth: None,
+        };
+        facts.database_peers = timeline
+            .series
+            .keys()
+            .filter(|key| key.metric.starts_with("tcp.") && is_database_key(key))
+            .filter_map(|key| key.labels.get("peer").map(str::to_owned))
+            .collect();
+        facts.growth = attribution::growth(&facts);
+        facts
+    }
+
+    /// What the response time gained from baseline to the knee, by part.
+    pub fn growth(&self) -> Option<&Growth> {
+        self.growth.as_ref()
+    }
+
+    /// Whether PostgreSQL itself was watched, so that waiting for it is told by its sessions.
+    pub fn database_is_watched(&self) -> bool {
+        self.collectors_of(names::DB_SESSIONS.name).next().is_some()
+    }
+
+    /// Whether `peer` is a PostgreSQL server.
+    pub fn is_database(&self, peer: &str) -> bool {
+        self.database_peers.contains(peer)
+    }
+
+    /// The windows of a span, in order of time.
+    pub fn windows(&self, span: Span) -> Vec<Window> {
+        let windows = self.windows;
+        let mut chosen = match span {
+            Span::Baseline => windows.baseline.clone(),
+            Span::Approach => windows.approach.clone(),
+            Span::Knee => [windows.knee.as_slice(), &windows.beyond].concat(),
+            Span::Beyond => windows.beyond.clone(),
+            Span::Recovery => windows.recovery.clone(),
+            Span::Run => vec![Window::new(Moment::START, self.timeline.end())],
+        };
+        chosen.sort_by_key(|window| window.begin);
+        chosen
+    }
+
+    /// Responses per second in `windows`.
+    pub fn throughput(&self, windows: &[Window]) -> Option<f64> {
+        self.metric(&names::LOAD_THROUGHPUT, windows)
+    }
+
+    /// The summed level of a metric.
+    pub fn metric(&self, metric: &MetricSpec, windows: &[Window]) -> Option<f64> {
+        self.level_of(&bare(metric), Over::Sum, windows, &[])
+    }
+
+    /// The level of an operand; `None` where one of its sets has no data.
+    pub fn level(&self, operand: &Operand, windows: &[Window], narrow: &[Narrow]) -> Option<f64> {
+        let levels = operand
+            .selectors
+            .iter()
+            .map(|selector| self.level_of(selector, operand.over, windows, narrow))
+            .collect::<Option<Vec<f64>>>()?;
+        match operand.over {
+            Over::Sum => Some(levels.iter().sum()),
+            Over::Max => levels.into_iter().reduce(f64::max),
+            Over::Mean => stats::mean(&levels),
+        }
+    }
+
+    /// The level of one set of series.
+    pub fn level_of(
+        &self,
+        selector: &Selector,
+        over: Over,
+        windows: &[Window],
+        narrow: &[Narrow],
+    ) -> Option<f64> {
+        let levels: Vec<f64> =
+            self.levels(selector, windows, narrow).into_iter().map(|(_, level)| level).collect();
+        if levels.is_empty() {
+            let none = is_census(&selector.metric)
+                && self.is_answerable(selector)
+                && self.looks(&selector.metric, windows) > 0;
+            return none.then_some(0.0);
+        }
+        match over {
+            Over::Sum => Some(levels.iter().sum()),
+            Over::Max => levels.into_iter().reduce(f64::max),
+            Over::Mean => stats::mean(&levels),
+        }
+    }
+
+    /// The level of each series of a set that has data in `windows`.
+    pub fn levels(
+        &self,
+        selector: &Selector,
+        windows: &[Window],
+        narrow: &[Narrow],
+    ) -> Vec<(SeriesKey, f64)> {
+        self.matching(selector, narrow)
+            .into_iter()
+            .filter_map(|(timeline, key, series)| {
+                Some((key.clone(), level(timeline, series, windows)?))
+            })
+            .collect()
+    }
+
+    /// Names of the series of a set that have data in `windows`.
+    pub fn series_names(
+        &self,
+        selector: &Selector,
+        windows: &[Window],
+        narrow: &[Narrow],
+    ) -> Vec<String> {
+        self.levels(selector, windows, narrow).into_iter().map(|(key, _)| key.to_string()).collect()
+    }
+
+    /// What an operand came to at each look inside `window`; empty for counters.
+    pub fn samples(&self, operand: &Operand, window: Window, narrow: &[Narrow]) -> Vec<f64> {
+        let mut sums: BTreeMap<(&str, Moment), f64> = BTreeMap::new();
+        for selector in &operand.selectors {
+            if is_census(&selector.metric) && self.is_answerable(selector) {
+                for (timeline, collector) in self.collectors_of(&selector.metric) {
+                    let looks = timeline.readings.get(collector).into_iter().flatten();
+                    for at in looks.filter(|at| window.contains(**at)) {
+                        sums.entry((collector, *at)).or_default();
+                    }
+                }
+            }
+            for (_, _, series) in self.matching(selector, narrow) {
+                if series.kind == Kind::Counter {
+                    continue;
+                }
+                for point in series.within(window) {
+                    *sums.entry((series.collector.as_str(), point.at)).or_default() += point.value;
+                }
+            }
+        }
+        sums.into_values().collect()
+    }
+
+    /// The values of `label` on the series of these sets, in order.
+    pub fn label_values(&self, selectors: &[&Selector], label: &str) -> Vec<String> {
+        let values: BTreeSet<String> = selectors
+            .iter()
+            .flat_map(|selector| self.matching(selector, &[]))
+            .filter_map(|(_, key, _)| key.labels.get(label).map(str::to_owned))
+            .collect();
+        values.into_iter().collect()
+    }
+
+    /// Share of the growth of the response time that `parts` explain together.
+    pub fn share(&self, parts: &[PartKind], narrow: &[Narrow]) -> Option<f64> {
+        let peer = narrow.iter().find(|narrow| narrow.label == "peer");
+        self.growth.as_ref()?.share(parts, peer.map(|peer| peer.value.as_str()))
+    }
+
+    /// Growth per second, at its lower bound, of the series that leaks fastest; 0 where none
+    /// leaks; `None` where there is none, or that cannot be told.
+    pub fn leak(&self, selector: &Selector, narrow: &[Narrow]) -> Option<f64> {
+        let throughput = bare(&names::LOAD_OFFERED);
+        let load: Vec<Point> = self
+            .matching(&throughput, &[])
+            .first()
+            .map(|(_, _, series)| series.points.clone())
+            .unwrap_or_default();
+        let restarts = self.restarts();
+        let mut worst: Option<f64> = None;
+        for (_, _, series) in self.matching(selector, narrow) {
+            let context = leak::Context {
+                load: &load,
+                limit: self.limit_of(&selector.metric),
+                restarts: &restarts,
+                uncollected: false,
+            };
+            let slope = match leak::verdict(&series.points, &context) {
+                LeakVerdict::Leak { low, .. } => low,
+                LeakVerdict::NoLeak { .. } => 0.0,
+                LeakVerdict::Undecided { .. } => continue,
+            };
+            worst = Some(worst.map_or(slope, |worst| worst.max(slope)));
+        }
+        worst
+    }
+
+    /// Moments at which the target's process started anew.
+    pub fn restarts(&self) -> Vec<Moment> {
+        self.matching(&bare(&names::PROCESS_START_TIME), &[])
+            .into_iter()
+            .flat_map(|(_, _, series)| series.points.windows(2))
+            .filter(|pair| (pair[1].value - pair[0].value).abs() > 0.5)
+            .map(|pair| pair[1].at)
+            .collect()
+    }
+
+    fn limit_of(&self, metric: &str) -> Option<f64> {
+        let limits: &[&MetricSpec] = if metric == names::PROCESS_OPEN_FDS.name {
+            &[&names::PROCESS_OPEN_FDS_LIMIT]
+        } else if metric == names::RUNTIME_HEAP_USED.name {
+            &[&names::RUNTIME_HEAP_LIMIT]
+        } else if metric.starts_with("process.memory.") {
+            &[&names::CGROUP_MEMORY_LIMIT, &names::SYSTEM_MEMORY_TOTAL]
+        } else {
+            &[]
+        };
+        let run = self.windows(Span::Run);
+        limits.iter().find_map(|limit| self.metric(limit, &run))
+    }
+
+    /// How often the collectors that emit `metric` looked in `windows`.
+    fn looks(&self, metric: &str, windows: &[Window]) -> usize {
+        self.collectors_of(metric)
+            .map(|(timeline, collector)| looks(timeline, collector, windows))
+            .sum()
+    }
+
+    /// The collectors that emit `metric`, or would: those that emit another of its family. A
+    /// census that never found one thing has no series of its own.
+    fn collectors_of<'s>(
+        &'s self,
+        metric: &str,
+    ) -> impl Iterator<Item = (&'s Timeline, &'s str)> + use<'s> {
+        let family = metric.split_once('.').map_or(metric, |(family, _)| family).to_owned() + ".";
+        [self.timeline, &self.load].into_iter().flat_map(move |timeline| {
+            let from = SeriesKey::bare(&family);
+            let family = family.clone();
+            let names: BTreeSet<&str> = timeline
+                .series
+                .range(from..)
+                .take_while(move |(key, _)| key.metric.starts_with(&family))
+                .map(|(_, series)| series.collector.as_str())
+                .collect();
+            names.into_iter().map(move |name| (timeline, name))
+        })
+    }
+
+    /// Whether a census that finds nothing for `selector` means none: not so for the peers that
+    /// are databases where it is not known which are.
+    fn is_answerable(&self, selector: &Selector) -> bool {
+        !self.database_peers.is_empty()
+            || selector.labels.iter().all(|(_, value)| value != DATABASE)
+    }
+
+    fn matching<'s>(
+        &'s self,
+        selector: &Selector,
+        narrow: &[Narrow],
+    ) -> Vec<(&'s Timeline, &'s SeriesKey, &'s Series)> {
+        let mut wanted = Labels::none();
+        let mut database = None;
+        for (name, value) in selector.labels.iter() {
+            if value == DATABASE {
+                database = Some(name);
+            } else {
+                wanted = wanted.with(name, value);
+            }
+        }
+        let of_metric: Vec<_> = [self.timeline, &self.load]
+            .into_iter()
+            .flat_map(|timeline| {
+                timeline
+                    .series
+                    .range(SeriesKey::bare(&selector.metric)..)
+                    .take_while(|(key, _)| key.metric == selector.metric)
+                    .map(move |(key, series)| (timeline, key, series))
+            })
+            .collect();
+        for narrow in narrow {
+            let carried =
+                of_metric.iter().any(|(_, key, _)| key.labels.get(&narrow.label).is_some());
+            if carried && database != Some(narrow.label.as_str()) {
+                wanted = wanted.with(&narrow.label, narrow.value.clone());
+            }
+        }
+        of_metric
+            .into_iter()
+            .filter(|(_, key, _)| key.labels.matches(&wanted))
+            .filter(|(_, key, _)| {
+                database.is_none_or(|label| {
+                    key.labels.get(label).is_some_and(|peer| self.database_peers.contains(peer))
+                })
+            })
+            .collect()
+    }
+}
+
+/// The selector of all series of a metric.
+pub fn bare(metric: &MetricSpec) -> Selector {
+    Selector { metric: metric.name.to_owned(), labels: Labels::none() }
+}
+
+fn is_census(metric: &str) -> bool {
+    names::find(metric).is_some_and(|spec| spec.kind == Kind::Census)
+}
+
+fn looks(timeline: &Timeline, collector: &str, windows: &[Window]) -> usize {
+    windows.iter().map(|window| timeline.looks(collector, *window)).sum()
+}
+
+/// The level of one series.
+fn level(timeline: &Timeline, series: &Series, windows: &[Window]) -> Option<f64> {
+    match series.kind {
+        Kind::Counter => {
+            let (increase, seconds) = windows
+                .iter()
+                .filter_map(|window| series.increase(*window))
+                .fold((0.0, 0.0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+            (seconds > 0.0).then(|| increase / seconds)
+        }
+        Kind::Gauge => {
+            let points: Vec<f64> = windows
+                .iter()
+                .flat_map(|window| series.within(*window))
+                .map(|point| point.value)
+                .collect();
+            stats::mean(&points)
+        }
+        Kind::Census => {
+            let looks = looks(timeline, &series.collector, windows);
+            let found: f64 = windows
+                .iter()
+                .flat_map(|window| series.within(*window))
+                .map(|point| point.value)
+                .sum();
+            (looks > 0).then(|| found / looks as f64)
+        }
+    }
+}
+
+fn has_database_port(peer: &str) -> bool {
+    peer.rsplit_once(':').is_some_and(|(_, port)| DATABASE_PORTS.contains(&port))
+}
+
+/// The peers that are PostgreSQL: by the name of their service, by what a `postgres` collector
+/// says it watches, or by their port.
+fn database_peers(recording: &Recording) -> BTreeSet<String> {
+    let watched: Vec<&str> = recording
+        .environment
+        .collectors
+        .iter()
+        .filter(|note| note.name == "postgres")
+        .map(|note| note.watches.as_str())
+        .collect();
+    let is_watched = |peer: &str| {
+        let port = peer.rsplit_once(':').map(|(_, port)| port);
+        watched
+            .iter()
+            .any(|text| text.contains(peer) || port.is_some_and(|port| has_word(text, port)))
+    };
+    let sockets = recording.timeline.series.keys().filter(|key| key.metric.starts_with("tcp."));
+    sockets
+        .filter_map(|key| {
+            let peer = key.labels.get("peer")?;
+            let known = is_database_key(key) || is_watched(peer);
+            known.then(|| peer.to_owned())
+        })
+        .collect()
+}
+
+fn is_database_key(key: &SeriesKey) -> bool {
+    let service = key.labels.get("service").unwrap_or_default().to_ascii_lowercase();
+    DATABASE_SERVICES.iter().any(|name| service.starts_with(name))
+        || key.labels.get("peer").is_some_and(has_database_port)
+}
+
+/// Whether `word` stands in `text` with no letter or digit beside it.
+fn has_word(text: &str, word: &str) -> bool {
+    text.split(|c: char| !c.is_ascii_alphanumeric()).any(|part| part == word)
+}
+
+/// What several generators did in one second.
+#[derive(Default)]
+struct Second {
+    ticks: Vec<Window>,
+    offered: u64,
+    in_flight: f64,
+    backlog: u64,
+    connects: u64,
+    completed: u64,
+    succeeded: u64,
+    response_time: f64,
+    good: Histogram,
+    bad: Histogram,
+    errors: BTreeMap<String, u64>,
+}
+
+/// The load as series, so that rules can name it like any other.
+fn load_series(ticks: &[LoadTick]) -> Timeline {
+    let mut seconds: BTreeMap<u64, Second> = BTreeMap::new();
+    for tick in ticks {
+        // Ticks of several generators share a second, not its exact begin.
+        let second = seconds.entry(tick.window.begin.secs().round() as u64).or_default();
+        second.ticks.push(tick.window);
+        second.offered += tick.offered;
+        second.in_flight += tick.in_flight;
+        second.backlog += tick.backlog;
+        second.connects += tick.connects;
+        second.completed += tick.completed();
+        second.succeeded += tick.succeeded();
+        for endpoint in &tick.endpoints {
+            second.response_time += endpoint.response_time.sum();
+            if endpoint.class.is_success() {
+                second.good.merge(&endpoint.response_time);
+            } else {
+                second.bad.merge(&endpoint.response_time);
+                *second.errors.entry(endpoint.class.to_string()).or_default() +=
+                    endpoint.response_time.count();
+            }
+        }
+    }
+    let mut load = Timeline::default();
+    for second in seconds.into_values() {
+        push_second(&mut load, &second);
+    }
+    load
+}
+
+fn push_second(load: &mut Timeline, second: &Second) {
+    let Some(window) = second.ticks.first() else { return };
+    let length = window.secs();
+    if length <= 0.0 {
+        return;
+    }
+    let at = window.begin + window.end.since(window.begin) / 2;
+    load.readings.entry(LOAD.to_owned()).or_default().push(at);
+    let mut push = |metric: &MetricSpec, labels: Labels, value: f64| {
+        let series =
+            load.series.entry(SeriesKey::new(metric.name, labels)).or_insert_with(|| Series {
+                unit: metric.unit,
+                kind: metric.kind,
+                collector: LOAD.to_owned(),
+                points: Vec::new(),
+            });
+        series.points.push(Point { at, value });
+    };
+    let completed = second.completed as f64;
+    push(&names::LOAD_OFFERED, Labels::none(), second.offered as f64 / length);
+    push(&names::LOAD_THROUGHPUT, Labels::none(), completed / length);
+    push(&names::LOAD_GOODPUT, Labels::none(), second.succeeded as f64 / length);
+    push(&names::LOAD_IN_FLIGHT, Labels::none(), second.in_flight);
+    push(&names::LOAD_BACKLOG, Labels::none(), second.backlog as f64);
+    push(&names::LOAD_CONNECTS, Labels::none(), second.connects as f64 / length);
+    if completed > 0.0 {
+        push(&names::LOAD_RESPONSE_TIME, Labels::none(), second.response_time / completed);
+        for (class, count) in &second.errors {
+            let labels = Labels::none().with("class", class.as_str());
+            push(&names::LOAD_ERRORS, labels, *count as f64 / completed);
+        }
+    }
+    if let Some(p50) = second.good.quantile(0.5) {
+        push(&names::LOAD_RESPONSE_TIME_P50, Labels::none(), p50);
+    }
+    if let Some(p50) = second.bad.quantile(0.5) {
+        push(&names::LOAD_FAILURE_TIME_P50, Labels::none(), p50);
+    }
+}
+
+/// The offered load of a stage, for those that list stages by load.
+pub fn measured(stages: &[StageSummary]) -> Vec<&StageSummary> {
+    let mut measured: Vec<&StageSummary> =
+        stages.iter().filter(|stage| stage.role.is_measured() && stage.invalid.is_none()).collect();
+    measured.sort_by(|a, b| a.offered.total_cmp(&b.offered));
+    measured
+}

@@ -1,0 +1,260 @@
+//! From rulings to findings: how sure each is, which is the cause, and what merely follows.
+
+use std::collections::BTreeSet;
+
+use super::rule::RuleRole;
+use super::verdict::{Judged, Ruling, Verdict};
+use super::{Confidence, Evidence, Finding, FindingRole, Knee, NotChecked, RuledOut};
+
+/// A predicted capacity confirms a finding where it lies within this share of the knee.
+const CAPACITY_MATCH: f64 = 0.15;
+/// So does a part of the response time's growth at least this large.
+const GROWTH_MATCH: f64 = 0.5;
+
+/// Rulings in order of what they mean.
+pub struct Ranked {
+    /// The cause first.
+    pub findings: Vec<Finding>,
+    /// What was measured and does not hold.
+    pub ruled_out: Vec<RuledOut>,
+    /// What could not be looked at.
+    pub not_checked: Vec<NotChecked>,
+    /// What a reader has to know of the ranking.
+    pub caveats: Vec<String>,
+}
+
+/// Ranks the rulings. Without a knee nothing can have bent the curve: only what stands apart from
+/// it is told.
+pub fn rank(rulings: &[Ruling], knee: Option<&Knee>) -> Ranked {
+    let fired = |ruling: &&Ruling| ruling.verdict == Verdict::Fires;
+    let limits = |ruling: &&Ruling| ruling.rule.role == RuleRole::Limit;
+    let mut caveats = Vec::new();
+    let mut findings = Vec::new();
+    if let Some(knee) = knee {
+        let mut suspects: Vec<&Ruling> = rulings.iter().filter(fired).filter(limits).collect();
+        if suspects.is_empty() {
+            suspects = rulings
+                .iter()
+                .filter(|ruling| ruling.verdict == Verdict::Possible)
+                .filter(limits)
+                .collect();
+            caveats.extend(undecided(&suspects));
+        }
+        findings = accuse(&suspects, knee);
+    }
+    let apart = rulings.iter().filter(fired).filter(|ruling| ruling.rule.role == RuleRole::Apart);
+    findings.extend(apart.map(|ruling| finding(ruling, FindingRole::Apart, knee)));
+    let named: BTreeSet<&str> = findings.iter().map(|finding| finding.rule.as_str()).collect();
+    let ruled_out = if knee.is_some() { ruled_out(rulings, &named) } else { Vec::new() };
+    Ranked { ruled_out, not_checked: not_checked(rulings, &named), findings, caveats }
+}
+
+/// The finding that follows from no other and is best confirmed is the cause.
+fn accuse(suspects: &[&Ruling], knee: &Knee) -> Vec<Finding> {
+    let ids: BTreeSet<&str> = suspects.iter().map(|ruling| ruling.rule.id.as_str()).collect();
+    let source = |ruling: &Ruling| {
+        let sources = &ruling.rule.consequence_of;
+        sources.iter().find(|id| ids.contains(id.as_str()) && **id != ruling.rule.id).cloned()
+    };
+    let (mut roots, mut consequences) = (Vec::new(), Vec::new());
+    for (order, ruling) in suspects.iter().enumerate() {
+        let finding = finding(ruling, FindingRole::Contributing, Some(knee));
+        match source(ruling) {
+            None => roots.push((order, finding)),
+            Some(of) => {
+                consequences.push(Finding { role: FindingRole::Consequence { of }, ..finding })
+            }
+        }
+    }
+    roots.sort_by(|(left, a), (right, b)| {
+        let explains = |finding: &Finding| finding.explains_growth.unwrap_or(0.0);
+        b.confidence
+            .cmp(&a.confidence)
+            .then(explains(b).total_cmp(&explains(a)))
+            .then(left.cmp(right))
+    });
+    if roots.is_empty() && !consequences.is_empty() {
+        // Only rules from different directories can name each other in a circle.
+        roots.push((0, consequences.remove(0)));
+    }
+    let mut findings: Vec<Finding> = roots.into_iter().map(|(_, finding)| finding).collect();
+    if let Some(first) = findings.first_mut() {
+        first.role = FindingRole::Cause;
+    }
+    findings.extend(consequences);
+    findings
+}
+
+fn finding(ruling: &Ruling, role: FindingRole, knee: Option<&Knee>) -> Finding {
+    let (confidence, confidence_why) = confidence(ruling, knee);
+    let rule = ruling.rule;
+    let held = |judged: &&Judged| judged.holds == Some(true);
+    let evidence = ruling.require.iter().filter(|judged| judged.holds.is_some());
+    let support = ruling.support.iter().filter(held);
+    let advice = ruling
+        .require
+        .iter()
+        .chain(&ruling.support)
+        .filter(held)
+        .filter_map(|judged| judged.condition.advice.as_deref());
+    let next = std::iter::once(rule.next.as_str()).chain(advice).collect::<Vec<_>>().join(" ");
+    let refutations = ruling
+        .refute
+        .iter()
+        .filter(|judged| judged.holds == Some(false))
+        .flat_map(|judged| judged.evidence.clone());
+    Finding {
+        rule: rule.id.clone(),
+        title: title(&rule.title, ruling.subject.as_deref()),
+        subject: ruling.subject.clone(),
+        role,
+        confidence,
+        confidence_why,
+        why: rule.why.clone(),
+        next: title(&next, ruling.subject.as_deref()),
+        disproved_by: title(&rule.disproved_by, ruling.subject.as_deref()),
+        evidence: evidence.chain(support).flat_map(|judged| judged.evidence.clone()).collect(),
+        refutations: refutations.collect(),
+        predicted_capacity: ruling.predicted,
+        explains_growth: ruling.explains,
+    }
+}
+
+fn title(text: &str, subject: Option<&str>) -> String {
+    text.replace("{of}", subject.unwrap_or("another service"))
+}
+
+/// How sure a finding is: `rules/README.md` documents how it is counted.
+fn confidence(ruling: &Ruling, knee: Option<&Knee>) -> (Confidence, String) {
+    if ruling.verdict == Verdict::Possible {
+        let why = "its symptom holds; what would tell it from its rivals was not measured";
+        return (Confidence::Low, why.to_owned());
+    }
+    let unseen = |judged: &&Judged| judged.holds.is_none() && !judged.condition.optional;
+    let unseen = ruling.refute.iter().filter(unseen).count();
+    let supports = ruling.support.iter().filter(|judged| judged.holds == Some(true)).count();
+    let witnesses = ruling.require.iter().map(|judged| judged.witnesses).max().unwrap_or(0);
+    let capacity = ruling.predicted.zip(knee).map(|(predicted, knee)| {
+        let low = knee.low.min(knee.rate) * (1.0 - CAPACITY_MATCH);
+        let high = knee.high.max(knee.rate) * (1.0 + CAPACITY_MATCH);
+        (predicted, (low..=high).contains(&predicted))
+    });
+    let growth = ruling.explains.map(|share| (share, share >= GROWTH_MATCH));
+    let mut why = vec!["every required condition holds".to_owned()];
+    let apart = ruling.rule.role == RuleRole::Apart;
+    let checks = [
+        (
+            unseen == 0,
+            match unseen {
+                0 => "nothing that would refute it does".to_owned(),
+                1 => "one refutation could not be looked at".to_owned(),
+                more => format!("{more} refutations could not be looked at"),
+            },
+        ),
+        (
+            supports > 0 || witnesses > 1,
+            match (supports, witnesses) {
+                (0, 0 | 1) => "no second witness".to_owned(),
+                (0, more) => format!("{more} witnesses agree"),
+                (1, _) => "one more sign supports it".to_owned(),
+                (more, _) => format!("{more} more signs support it"),
+            },
+        ),
+        (apart || capacity.is_some_and(|it| it.1) || growth.is_some_and(|it| it.1), {
+            let capacity = capacity.map(|(predicted, good)| {
+                let but = if good { "" } else { ", which is not where it bent" };
+                format!("it predicts a knee at {predicted:.0} requests per second{but}")
+            });
+            let growth = growth
+                .map(|(share, _)| format!("it explains {:.0} % of the growth", share * 100.0));
+            match (capacity, growth) {
+                (Some(capacity), Some(growth)) => format!("{capacity}; {growth}"),
+                (Some(one), None) | (None, Some(one)) => one,
+                (None, None) if apart => "it is judged over the whole run".to_owned(),
+                (None, None) => "it predicts nothing that could be compared".to_owned(),
+            }
+        }),
+    ];
+    let passed = checks.iter().filter(|(passed, _)| *passed).count();
+    why.extend(checks.into_iter().map(|(_, text)| text));
+    let confidence = match passed {
+        3 => Confidence::High,
+        0 => Confidence::Low,
+        _ => Confidence::Medium,
+    };
+    (confidence, why.join("; "))
+}
+
+/// One entry for each rule that was measured and does not hold for any subject; of several
+/// subjects the one that came nearest stands for all.
+fn ruled_out(rulings: &[Ruling], named: &BTreeSet<&str>) -> Vec<RuledOut> {
+    let mut out: Vec<(usize, RuledOut)> = Vec::new();
+    for ruling in rulings {
+        let id = ruling.rule.id.as_str();
+        if ruling.verdict != Verdict::Quiet || named.contains(id) {
+            continue;
+        }
+        if rulings.iter().any(|other| {
+            other.rule.id == id && matches!(other.verdict, Verdict::Fires | Verdict::Possible)
+        }) {
+            continue;
+        }
+        let entry = RuledOut {
+            rule: id.to_owned(),
+            title: title(&ruling.rule.title, ruling.subject.as_deref()),
+            because: ruling.because(),
+        };
+        match out.iter_mut().find(|(_, have)| have.rule == id) {
+            Some((met, have)) if ruling.met() > *met => (*met, *have) = (ruling.met(), entry),
+            Some(_) => {}
+            None => out.push((ruling.met(), entry)),
+        }
+    }
+    out.into_iter().map(|(_, entry)| entry).collect()
+}
+
+fn not_checked(rulings: &[Ruling], named: &BTreeSet<&str>) -> Vec<NotChecked> {
+    let mut out: Vec<NotChecked> = Vec::new();
+    for ruling in rulings {
+        let missing = matches!(ruling.verdict, Verdict::NoData | Verdict::Possible);
+        let id = ruling.rule.id.as_str();
+        if !missing || named.contains(id) || out.iter().any(|have| have.rule == id) {
+            continue;
+        }
+        if rulings.iter().any(|other| other.rule.id == id && other.verdict == Verdict::Quiet) {
+            continue;
+        }
+        out.push(NotChecked {
+            rule: id.to_owned(),
+            title: title(&ruling.rule.title, None),
+            missing: ruling.missing(),
+            add: ruling.rule.add.clone(),
+        });
+    }
+    out
+}
+
+/// Rivals whose decisive signal is missing, and what would decide between them.
+fn undecided(suspects: &[&Ruling]) -> Option<String> {
+    let first = suspects.first()?;
+    let ids: BTreeSet<&str> = suspects.iter().map(|ruling| ruling.rule.id.as_str()).collect();
+    let names = ids.iter().map(|id| format!("`{id}`")).collect::<Vec<_>>();
+    let add = &first.rule.add;
+    Some(match names.as_slice() {
+        [one] => format!("{one} is possible and not more than that: {add}"),
+        [all @ .., last] => {
+            format!("{} and {last} cannot be told apart here: {add}", all.join(", "))
+        }
+        [] => return None,
+    })
+}
+
+/// The conditions of a rule that does not take part in the ranking, as evidence.
+pub fn measured(rulings: &[Ruling], role: RuleRole) -> Vec<Evidence> {
+    rulings
+        .iter()
+        .filter(|ruling| ruling.rule.role == role)
+        .flat_map(Ruling::evidence)
+        .filter(|evidence| evidence.holds == Some(true))
+        .collect()
+}

@@ -1,0 +1,76 @@
+//! Numbers with their units, for the sentences of evidence.
+
+use crate::timeline::Unit;
+
+use super::signal::Measure;
+
+/// A number as a person reads it: `94 %`, `12 ms`, `1.8 cores`, `3.2 times`.
+pub fn number(value: f64, measure: Measure) -> String {
+    match measure {
+        Measure::In(Unit::Ratio) => format!("{} %", short(value * 100.0)),
+        Measure::In(Unit::Seconds) => seconds(value),
+        Measure::In(Unit::Bytes) => bytes(value),
+        Measure::In(Unit::Cores) | Measure::PerSecond(Unit::Seconds | Unit::Cores) => {
+            format!("{} cores", short(value))
+        }
+        Measure::In(Unit::Count | Unit::Unknown) => short(value),
+        Measure::PerSecond(Unit::Bytes) => format!("{}/s", bytes(value)),
+        Measure::PerSecond(_) => format!("{}/s", short(value)),
+        Measure::Times => format!("{} times", short(value)),
+    }
+}
+
+/// Three significant digits, and no more than a reader needs of a large number.
+fn short(value: f64) -> String {
+    let size = value.abs();
+    let text = if size >= 99.95 || value == 0.0 {
+        return format!("{value:.0}");
+    } else if size >= 9.995 {
+        format!("{value:.1}")
+    } else if size >= 0.1 {
+        format!("{value:.2}")
+    } else {
+        format!("{value:.4}")
+    };
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+fn seconds(value: f64) -> String {
+    let size = value.abs();
+    if size >= 1.0 || value == 0.0 {
+        format!("{} s", short(value))
+    } else if size >= 1e-3 {
+        format!("{} ms", short(value * 1e3))
+    } else {
+        format!("{} µs", short(value * 1e6))
+    }
+}
+
+fn bytes(value: f64) -> String {
+    let steps = [(1e9, "GB"), (1e6, "MB"), (1e3, "kB")];
+    match steps.into_iter().find(|(size, _)| value.abs() >= *size) {
+        Some((size, unit)) => format!("{} {unit}", short(value / size)),
+        None => format!("{} B", short(value)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_carry_their_units() {
+        let say = |value, unit| number(value, Measure::In(unit));
+        assert_eq!(say(0.943, Unit::Ratio), "94.3 %");
+        assert_eq!(say(1.0, Unit::Ratio), "100 %");
+        assert_eq!(say(0.0123, Unit::Seconds), "12.3 ms");
+        assert_eq!(say(0.000_25, Unit::Seconds), "250 µs");
+        assert_eq!(say(2.5, Unit::Seconds), "2.5 s");
+        assert_eq!(say(4.0, Unit::Count), "4");
+        assert_eq!(say(0.0, Unit::Count), "0");
+        assert_eq!(say(1_500_000.0, Unit::Bytes), "1.5 MB");
+        assert_eq!(number(1.82, Measure::PerSecond(Unit::Seconds)), "1.82 cores");
+        assert_eq!(number(3.25, Measure::Times), "3.25 times");
+        assert_eq!(number(120.0, Measure::PerSecond(Unit::Count)), "120/s");
+    }
+}
