@@ -99,8 +99,8 @@ pub(super) struct Cluster {
 }
 
 impl Cluster {
-    /// Initialises a database below `directory` and starts its server.
-    pub fn start(binaries: &Path, directory: &Path) -> Result<Self, String> {
+    /// Initialises a database below `directory` and starts its server, on one core if so asked.
+    pub fn start(binaries: &Path, directory: &Path, one_core: bool) -> Result<Self, String> {
         let account = process::unprivileged_account();
         let failed =
             |error: io::Error| format!("cannot prepare `{}`: {error}", directory.display());
@@ -112,7 +112,13 @@ impl Cluster {
         let mut attempts_left = 3;
         loop {
             let port = free_port().map_err(failed)?;
-            let server = spawn_server(binaries, directory, account, port)?;
+            let mut command = server_command(binaries, directory, account, port)?;
+            if one_core {
+                process::on_one_core(&mut command);
+            }
+            let server = process::ending_with_parent(&mut command, libc::SIGQUIT)
+                .spawn()
+                .map_err(|error| format!("cannot start `postgres`: {error}"))?;
             let mut cluster = Self { server, port, password: password.clone() };
             match cluster.wait_until_it_answers() {
                 Ok(()) => return Ok(cluster),
@@ -199,12 +205,12 @@ fn write_secret(path: &Path, secret: &str, account: Option<Account>) -> io::Resu
     Ok(())
 }
 
-fn spawn_server(
+fn server_command(
     binaries: &Path,
     directory: &Path,
     account: Option<Account>,
     port: u16,
-) -> Result<Child, String> {
+) -> Result<Command, String> {
     let sockets = directory.join("socket");
     let prepare = || -> io::Result<()> {
         fs::create_dir_all(&sockets)?;
@@ -237,9 +243,7 @@ fn spawn_server(
     command.args(settings.iter().flat_map(|setting| ["-c", setting]));
     // Standard error goes where the guard's goes: into the log.
     command.stdout(Stdio::null());
-    process::ending_with_parent(&mut command, libc::SIGQUIT)
-        .spawn()
-        .map_err(|error| format!("cannot start `postgres`: {error}"))
+    Ok(command)
 }
 
 /// `command` with nothing of this process's environment that could change what it does, and with

@@ -139,7 +139,8 @@ impl Household {
     fn start(&mut self, fault: &Fault, postgres: Option<&Path>) -> Result<Ready, String> {
         let urls = match postgres {
             Some(binaries) => {
-                let cluster = Cluster::start(binaries, &self.directory)?;
+                let cluster =
+                    Cluster::start(binaries, &self.directory, fault.shop.database_on_one_core)?;
                 let urls = cluster.urls();
                 self.cluster = Some(cluster);
                 cluster::fill(&urls, fault.shop.category_index)?;

@@ -96,6 +96,12 @@ pub(super) fn confine_to_one_core() -> io::Result<()> {
     Ok(())
 }
 
+/// The same for a process that is started.
+pub(super) fn on_one_core(command: &mut Command) -> &mut Command {
+    // SAFETY: the closure makes system calls that are async-signal-safe and allocates nothing.
+    unsafe { command.pre_exec(confine_to_one_core) }
+}
+
 /// Names this process in lists of processes, which would otherwise show one program thrice.
 pub(super) fn set_name(name: &str) {
     #[cfg(target_os = "linux")]

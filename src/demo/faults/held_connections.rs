@@ -10,7 +10,7 @@ use super::{
 /// one: the knee is near 5 / 27 ms = 185 requests/s.
 pub(super) static SPEC: Fault = Fault {
     name: "held-connections",
-    summary: "25 ms of other work inside each transaction, 5 connections: knee near 180/s",
+    summary: "25 ms of other work inside each transaction, 5 connections: knee near 185/s",
     needs_postgres: true,
     expected_rule: Some("db-connections-held"),
     shop: ShopTraits {

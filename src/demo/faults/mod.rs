@@ -58,6 +58,8 @@ pub(super) struct ShopTraits {
     pub product_read: ProductRead,
     /// Whether the catalogue has an index on the category.
     pub category_index: bool,
+    /// Whether the database may use one core only.
+    pub database_on_one_core: bool,
     /// How long an order keeps the row of the invoice numbers locked; orders get no number where
     /// there is none.
     pub invoice_held: Option<Duration>,
@@ -150,6 +152,7 @@ const HEALTHY_SHOP: ShopTraits = ShopTraits {
     pool_size: 16,
     product_read: ProductRead::Indexed,
     category_index: true,
+    database_on_one_core: false,
     invoice_held: None,
     admitted_rate: None,
     kept_bytes: 0,
@@ -177,7 +180,7 @@ const MIXED: &[RequestShare] = &[
 
 /// A ramp up to a knee that lies below `max_rate`.
 const fn ramp_to(max_rate: u32) -> Shape {
-    Shape::Breakpoint { start_rate: 20, max_rate, hold_s: 4 }
+    Shape::Breakpoint { start_rate: 20, max_rate, hold_s: 5 }
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use super::{
 /// little below 3 / 15 ms = 200 requests/s, and four connections would carry a third more.
 pub(super) static SPEC: Fault = Fault {
     name: "pool-small",
-    summary: "a pool of 3 connections, 15 ms per read on slow storage: knee near 185/s",
+    summary: "a pool of 3 connections, 15 ms per read on slow storage: knee near 195/s",
     needs_postgres: true,
     expected_rule: Some("db-pool-too-small"),
     shop: ShopTraits {

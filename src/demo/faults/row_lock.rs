@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use super::{Fault, HEALTHY_PAYMENTS, HEALTHY_SHOP, Load, ORDERS, ShopTraits, ramp_to};
 
-/// The row is locked for about 9 ms an order, and the orders queue for it: the knee is near
-/// 1 / 9 ms = 110 orders/s, whatever the pool.
+/// The row is locked for about 8.5 ms an order, and the orders queue for it: the knee is near
+/// 1 / 8.5 ms = 115 orders/s, whatever the pool.
 pub(super) static SPEC: Fault = Fault {
     name: "row-lock",
-    summary: "each order locks the row of the invoice numbers for 7 ms: knee near 110/s",
+    summary: "each order locks the row of the invoice numbers for 7 ms: knee near 115/s",
     needs_postgres: true,
     expected_rule: Some("db-lock-wait"),
     shop: ShopTraits {

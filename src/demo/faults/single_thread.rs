@@ -8,7 +8,7 @@ use super::{Fault, HEALTHY_PAYMENTS, HEALTHY_SHOP, Handlers, Load, PRODUCTS, Sho
 /// requests/s, for the event loop also reads and writes.
 pub(super) static SPEC: Fault = Fault {
     name: "single-thread",
-    summary: "6 ms of processor time per product page on one event loop: knee near 155/s",
+    summary: "6 ms of processor time per product page on one event loop: knee near 160/s",
     needs_postgres: false,
     expected_rule: Some("single-thread-saturated"),
     shop: ShopTraits {

@@ -131,13 +131,4 @@ impl Database {
         transaction.commit().await?;
         Ok(Some((row.get(0), total_cents)))
     }
-
-    /// Notes that an order is paid.
-    pub async fn mark_paid(&self, order: i64) -> Result<(), PoolError> {
-        let connection = self.pool.get().await?;
-        let statement =
-            connection.prepare_cached("UPDATE orders SET status = 'paid' WHERE id = $1").await?;
-        connection.execute(&statement, &[&order]).await?;
-        Ok(())
-    }
 }

@@ -28,7 +28,6 @@ CREATE TABLE orders (
     quantity integer NOT NULL,
     total_cents integer NOT NULL,
     invoice_number bigint,
-    status text NOT NULL DEFAULT 'placed',
     placed_at timestamptz NOT NULL DEFAULT now()
 );
 
