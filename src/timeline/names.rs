@@ -89,9 +89,9 @@ metrics! {
     PROCESS_THREADS = "process.threads", Count, Gauge;
     /// Processes in the tree; label `process`.
     PROCESS_COUNT = "process.count", Count, Gauge;
-    /// Open descriptors; label `process`.
+    /// Open descriptors of the one process of the tree that is closest to its limit; label `process`.
     PROCESS_OPEN_FDS = "process.open_fds", Count, Gauge;
-    /// Descriptors the process may open; label `process`.
+    /// Descriptors that this process may open; label `process`.
     PROCESS_OPEN_FDS_LIMIT = "process.open_fds.limit", Count, Gauge;
     /// Start of the root process in unix seconds; a change is a restart; label `process`.
     PROCESS_START_TIME = "process.start_time", Seconds, Gauge;

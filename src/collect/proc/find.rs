@@ -205,17 +205,17 @@ fn topmost(pids: &BTreeSet<u32>, mut parent: impl FnMut(u32) -> Option<u32>) -> 
     tops
 }
 
-/// The topmost parent that runs the same program with the same first arguments: the master where
+/// The topmost parent that runs the same program with the same first argument: the master where
 /// each worker has a listening socket of its own (SO_REUSEPORT). Kneepoint itself is nobody's.
 fn master_of(pid: u32, mut parent: impl FnMut(u32) -> Option<u32>) -> u32 {
-    let mut top = pid;
+    // The first argument tells two scripts of one interpreter apart, and two commands of one tool.
     let program = |pid: u32| {
-        let arguments = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-        let first: Vec<Vec<u8>> =
-            arguments.split(|byte| *byte == 0).take(2).map(<[u8]>::to_vec).collect();
-        Some((fs::read_link(format!("/proc/{pid}/exe")).ok()?, first))
+        let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+        let argument = line.split(|byte| *byte == 0).nth(1).map(<[u8]>::to_vec);
+        Some((fs::read_link(format!("/proc/{pid}/exe")).ok()?, argument))
     };
     let Some(own) = program(pid).filter(|_| pid != std::process::id()) else { return pid };
+    let mut top = pid;
     while let Some(above) = parent(top).filter(|above| *above > 1 && *above != std::process::id()) {
         if program(above).as_ref() != Some(&own) {
             break;
@@ -223,4 +223,31 @@ fn master_of(pid: u32, mut parent: impl FnMut(u32) -> Option<u32>) -> u32 {
         top = above;
     }
     top
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_topmost_of_a_family_are_roots() {
+        // 1 ─ 10 ─ 11 ─ 12 and 1 ─ 20; 11 holds no socket.
+        let parents = BTreeMap::from([(10, 1), (11, 10), (12, 11), (20, 1), (1, 0)]);
+        let parent = |pid| parents.get(&pid).copied();
+        assert_eq!(topmost(&BTreeSet::from([10, 12, 20]), parent), [10, 20]);
+        assert_eq!(topmost(&BTreeSet::from([12]), parent), [12]);
+        assert_eq!(topmost(&BTreeSet::from([1, 20]), parent), [1]);
+    }
+
+    #[test]
+    fn who_may_not_be_looked_at_is_told_with_a_way_out() {
+        let hidden = NotFound::Hidden { uids: BTreeSet::from([33]) };
+        let error = hidden.into_open_error(&Wanted::Port(80));
+        assert_eq!(
+            error.what,
+            "the process that listens on port 80 belongs to user 33 and may not be looked at"
+        );
+        assert!(error.hint.contains("root"));
+        assert!(is_forwarder("docker-proxy") && !is_forwarder("nginx"));
+    }
 }

@@ -9,15 +9,17 @@ use super::account::Busiest;
 use super::pid::{parse_schedstat, parse_stat};
 use super::{Text, thread_cpu_seconds, ticks_per_second};
 
-/// Threads whose series begins when they are among this many of the busiest …
+/// Threads whose series begins when they are among this many of the busiest and use at least …
 const BEGIN_AMONG: usize = 12;
+/// … this many cores …
+const BEGIN_AT_CORES: f64 = 0.01;
 /// … and goes on while they are among this many.
 const KEEP_AMONG: usize = 24;
 /// Threads that get a series of their own in one run: pools that renew their threads would make
 /// ever more of them.
 const MOST_SERIES: usize = 256;
 /// Processor seconds that reading threads may cost a look on average.
-const COST_OF_A_LOOK: f64 = 0.010;
+const COST_OF_A_LOOK: f64 = 0.005;
 /// However dear they are, threads are read once in this many looks.
 const MOST_PASSED_OVER: f64 = 20.0;
 
@@ -149,10 +151,11 @@ impl Threads {
         };
         let busiest_cores = Some(ranking.first().map_or(0.0, |(_, nanos)| nanos / 1e9));
         let mut busy = Vec::new();
-        for (place, (tid, _)) in ranking.iter().take(KEEP_AMONG).enumerate() {
+        for (place, (tid, nanos)) in ranking.iter().take(KEEP_AMONG).enumerate() {
             let Some(seen) = self.last.get(tid).copied() else { continue };
             if !self.labels.contains_key(tid) {
-                if place >= BEGIN_AMONG || self.begun >= MOST_SERIES {
+                let is_busy = place < BEGIN_AMONG && nanos / 1e9 >= BEGIN_AT_CORES;
+                if !is_busy || self.begun >= MOST_SERIES {
                     continue;
                 }
                 let Some(label) = self.name(seen.pid, *tid) else { continue };

@@ -1,0 +1,201 @@
+//! Tests of the sampler with scripted collectors.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::timeline::Reading;
+
+use super::super::{Collector, SampleError};
+use super::*;
+
+/// Does at each look what it is told, by the number of the look.
+struct Scripted<F>(u32, F);
+
+impl<F: FnMut(u32) -> Result<(), SampleError> + Send> Collector for Scripted<F> {
+    fn watches(&self) -> String {
+        "a script".to_owned()
+    }
+
+    fn sample(&mut self, batch: &mut BatchBuilder) -> Result<(), SampleError> {
+        self.0 += 1;
+        batch.push(&names::SYSTEM_CPU_CORES, f64::from(self.0));
+        (self.1)(self.0)
+    }
+
+    fn events(&mut self) -> Vec<String> {
+        if self.0 == 1 { vec!["saw something".to_owned()] } else { Vec::new() }
+    }
+}
+
+fn opened<F>(instance: &str, interval: u64, script: F) -> Opened
+where
+    F: FnMut(u32) -> Result<(), SampleError> + Send + 'static,
+{
+    let mut config = CollectorConfig::new("host");
+    config.instance = instance.to_owned();
+    config.interval = Some(Duration::from_millis(interval));
+    let spec = super::super::find("host").unwrap();
+    Opened { spec, config, collector: Box::new(Scripted(0, script)) }
+}
+
+/// Runs the collectors until `enough` says so, 20 s at most; gives all that was seen.
+fn run_until(
+    opened: Vec<Opened>,
+    room: usize,
+    enough: impl Fn(&[Observation]) -> bool,
+) -> Vec<Observation> {
+    let (sink, seen) = mpsc::sync_channel(room);
+    let epoch = Epoch::new(Instant::now());
+    let sampler = Sampler::start(opened, epoch, sink);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let mut all = Vec::new();
+    while !enough(&all) && Instant::now() < deadline {
+        all.extend(seen.recv_timeout(Duration::from_millis(50)));
+    }
+    let stopping = thread::spawn(move || sampler.stop());
+    all.extend(seen);
+    stopping.join().unwrap();
+    all
+}
+
+fn gaps<'a>(seen: &'a [Observation], instance: &'a str) -> impl Iterator<Item = &'a Gap> {
+    seen.iter().filter_map(move |one| match one {
+        Observation::Gap(gap) if gap.collector == instance => Some(gap),
+        _ => None,
+    })
+}
+
+fn batches<'a>(seen: &'a [Observation], instance: &'a str) -> impl Iterator<Item = &'a Batch> {
+    seen.iter().filter_map(move |one| match one {
+        Observation::Batch(batch) if batch.collector == instance => Some(batch),
+        _ => None,
+    })
+}
+
+#[test]
+fn readings_carry_their_window_and_what_they_cost() {
+    let seen = run_until(vec![opened("web", 20, |_| Ok(()))], 1000, |seen| {
+        batches(seen, "web").count() >= 5
+    });
+    let windows: Vec<Window> = batches(&seen, "web").map(|batch| batch.window).collect();
+    assert!(windows.windows(2).all(|pair| pair[0].end <= pair[1].begin), "{windows:?}");
+    for batch in batches(&seen, "web") {
+        let own = |reading: &&Reading| reading.key.metric == names::COLLECTOR_CPU_TIME.name;
+        let cost = batch.readings.iter().find(own).unwrap();
+        assert_eq!(cost.key.labels.get("collector"), Some("web"));
+    }
+    let event = seen.iter().find_map(|one| match one {
+        Observation::Event { text, .. } => Some(text.as_str()),
+        _ => None,
+    });
+    assert_eq!(event, Some("web: saw something"));
+}
+
+#[test]
+fn a_failed_reading_is_a_gap_and_the_next_one_may_succeed() {
+    let script = |look| match look {
+        2 | 3 => Err(SampleError("the database restarts".to_owned())),
+        _ => Ok(()),
+    };
+    let seen =
+        run_until(vec![opened("db", 20, script)], 1000, |seen| batches(seen, "db").count() >= 3);
+    let failed = gaps(&seen, "db").filter(|gap| gap.reason == "the database restarts");
+    assert_eq!(failed.count(), 2);
+    // What was pushed before the failure is discarded with it.
+    let looks: Vec<f64> = batches(&seen, "db").map(|batch| batch.readings[0].value).collect();
+    assert_eq!(looks[..3], [1.0, 4.0, 5.0]);
+}
+
+#[test]
+fn missed_slots_become_one_gap_and_are_not_made_up() {
+    let script = |look| {
+        if look == 1 {
+            thread::sleep(Duration::from_millis(500));
+        }
+        Ok(())
+    };
+    let seen = run_until(vec![opened("slow", 50, script)], 1000, |seen| {
+        batches(seen, "slow").count() >= 2
+    });
+    let told: Vec<&Gap> =
+        gaps(&seen, "slow").filter(|gap| gap.reason.starts_with("the reading before")).collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].window.secs() > 0.35, "{told:?}");
+    let second = batches(&seen, "slow").nth(1).unwrap();
+    assert!(second.window.begin >= told[0].window.end);
+}
+
+#[test]
+fn a_panic_ends_its_collector_and_no_other() {
+    let panics = |look| if look == 2 { panic!("no such index") } else { Ok(()) };
+    let both = vec![opened("bad", 20, panics), opened("good", 20, |_| Ok(()))];
+    let seen = run_until(both, 1000, |seen| {
+        gaps(seen, "bad").count() >= 1 && batches(seen, "good").count() >= 10
+    });
+    assert_eq!(batches(&seen, "bad").count(), 1);
+    let reasons: Vec<&str> = gaps(&seen, "bad").map(|gap| gap.reason.as_str()).collect();
+    assert_eq!(reasons, ["the collector panicked: no such index"]);
+    let ended = |one: &Observation| matches!(one, Observation::Event { text, .. } if text.starts_with("bad: is read no more"));
+    assert!(seen.iter().any(ended));
+}
+
+#[test]
+fn what_finds_no_room_is_counted_and_told() {
+    let looks = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&looks);
+    let script = move |look| {
+        counted.store(look, Ordering::SeqCst);
+        Ok(())
+    };
+    // Nobody takes anything until there were fifty looks, and there is room for three.
+    let (sink, seen) = mpsc::sync_channel(3);
+    let sampler = Sampler::start(vec![opened("fast", 5, script)], Epoch::new(Instant::now()), sink);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while looks.load(Ordering::SeqCst) < 50 && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(5));
+    }
+    let taken: Vec<Observation> = seen.iter().take(12).collect();
+    let lost = gaps(&taken, "fast")
+        .find_map(|gap| gap.reason.strip_suffix(" readings came faster than they could be kept"));
+    assert!(lost.unwrap().parse::<u32>().unwrap() >= 40, "{taken:?}");
+    drop(seen);
+    sampler.stop();
+}
+
+#[test]
+fn a_stuck_collector_is_left_behind() {
+    let (release, held) = mpsc::sync_channel::<()>(0);
+    let script = move |_| {
+        let _released = held.recv().is_ok();
+        Ok(())
+    };
+    let (sink, seen) = mpsc::sync_channel(10);
+    let sampler =
+        Sampler::start(vec![opened("stuck", 20, script)], Epoch::new(Instant::now()), sink);
+    thread::sleep(Duration::from_millis(50));
+    sampler.stop();
+    // `stop` came back although the collector still waits.
+    assert!(seen.try_recv().is_err());
+    drop(release);
+}
+
+#[test]
+fn opening_reports_all_that_fails_in_the_order_of_the_plan() {
+    let unknown = CollectorConfig::new("no-such");
+    let remote = CollectorConfig::new("process");
+    let configs = [unknown, CollectorConfig::new("host"), remote];
+    let (opened, failed) = open_all(&configs, &TargetHint::default());
+    let names: Vec<&str> = opened.iter().map(|one| one.spec.name).collect();
+    assert_eq!(names, ["host"]);
+    let failed: Vec<&str> = failed.iter().map(|(config, _)| config.name.as_str()).collect();
+    assert_eq!(failed, ["no-such", "process"]);
+}
+
+#[test]
+fn short_slots_are_read_somewhere_inside_and_long_ones_at_their_begin() {
+    let short = Grid { interval: Duration::from_millis(50) };
+    for random in [0.0, 0.3, 0.9999, 1.0] {
+        assert_eq!(short.slot(short.due(7, random)), 7);
+    }
+    let long = Grid { interval: Duration::from_secs(1) };
+    assert_eq!(long.due(3, 0.7), long.begin(3));
+}
