@@ -1,12 +1,12 @@
-//! The `kneepoint` program: everything it does is in [`kneepoint::cli`].
+//! The `kneepoint` program. Everything it does is in [`kneepoint::cli`].
 
-use std::ffi::OsString;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let args: Vec<OsString> = std::env::args_os().skip(1).collect();
-    if let Some(code) = kneepoint::demo::child_main(&args) {
+    let arguments: Vec<std::ffi::OsString> = std::env::args_os().collect();
+    // The demo starts this program again for each of its processes.
+    if let Some(code) = kneepoint::demo::child_main(arguments.get(1..).unwrap_or_default()) {
         return code;
     }
-    ExitCode::SUCCESS
+    kneepoint::cli::main(arguments).into()
 }

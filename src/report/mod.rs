@@ -3,7 +3,7 @@
 
 mod chart;
 mod model;
-mod wording;
+pub mod wording;
 
 
 use std::io;

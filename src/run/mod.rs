@@ -1,1 +1,292 @@
-//! Placeholder.
+//! The conductor of a live run: starts the collectors, holds one stage after the other, asks the
+//! diagnosis for the sign of a knee, stops, and writes everything down as it comes.
+//!
+//! It concludes nothing: what it leaves behind is a recording, and the verdict on it is the same
+//! whether it is asked for at once or a year later.
+
+mod pilot;
+mod watch;
+
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, sync_channel};
+use std::time::{Duration, Instant};
+
+use crate::collect::{Observation, Opened, Sampler};
+use crate::load::{Generator, LoadConfig, LoadError};
+use crate::plan::{Executor, Limits};
+use crate::recording::{Environment, Event, PlanSummary, Stop, StopReason, WriteError, Writer};
+use crate::timeline::{Epoch, LoadTick, Moment, Stage, StageRole, Timeline, Window};
+
+pub use pilot::{Level, Next, Pilot, pilot_for};
+use watch::{Alarm, Watch};
+
+/// Observations that may wait for the conductor; at 13 looks a second of the fastest collector
+/// this is minutes of them.
+const WAITING_OBSERVATIONS: usize = 10_000;
+/// How often the conductor looks up from its channels.
+const BEAT: Duration = Duration::from_millis(50);
+/// The collectors look at the system at rest for so long before the first request.
+const HEAD_START: Duration = Duration::from_millis(1500);
+/// How long requests in flight may take to end once the run is over.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// All that a run needs, opened and checked.
+pub struct RunConfig {
+    /// How much load, and when.
+    pub executor: Executor,
+    /// What may never be exceeded.
+    pub limits: Limits,
+    /// The load generator's part.
+    pub load: LoadConfig,
+    /// The collectors, opened.
+    pub collectors: Vec<Opened>,
+    /// What the recording says of the plan.
+    pub plan: PlanSummary,
+    /// Where the run happens; `started_unix` is moment zero.
+    pub environment: Environment,
+    /// The instant of moment zero.
+    pub started: Instant,
+    /// Set from outside to end the run early.
+    pub interrupt: Arc<AtomicBool>,
+}
+
+/// What is told of a run while it goes on.
+#[derive(Debug)]
+pub enum Progress<'a> {
+    /// A stage begins.
+    StageBegins(&'a Stage),
+    /// A second of the current stage is over.
+    Tick {
+        /// The stage.
+        stage: &'a Stage,
+        /// That second.
+        tick: &'a LoadTick,
+    },
+    /// A stage is over; these are its ticks.
+    StageEnded {
+        /// The stage.
+        stage: &'a Stage,
+        /// What the generator did in it.
+        ticks: &'a [LoadTick],
+    },
+    /// Something happened.
+    Event(&'a str),
+}
+
+/// Why a run could not be brought to an end that is worth reading.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The load generator did not start.
+    #[error("cannot start the load generator: {0}")]
+    Load(#[from] LoadError),
+    /// The recording could not be begun.
+    #[error("{0}; free space or choose another place with `--out`")]
+    Recording(#[source] WriteError),
+}
+
+/// Runs to the end, or to the reason for an earlier one, and returns that reason. What was
+/// measured is in `out`.
+///
+/// # Errors
+/// Only where nothing could be recorded at all. Whatever goes wrong later ends the run with a
+/// [`StopReason`], and what was recorded until then stays.
+pub fn run<W: Write>(
+    config: RunConfig,
+    out: W,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<StopReason, RunError> {
+    let epoch = Epoch::new(config.started);
+    let writer =
+        Writer::create(out, &config.plan, &config.environment).map_err(RunError::Recording)?;
+    let (sink, observations) = sync_channel(WAITING_OBSERVATIONS);
+    let sampler = Sampler::start(config.collectors, epoch, sink);
+    let (generator, ticks) = Generator::start(config.load, epoch)?;
+    let mut conductor = Conductor {
+        epoch,
+        writer: Some(writer),
+        write_error: None,
+        timeline: Timeline::default(),
+        observations,
+        ticks,
+        generator: Some(generator),
+        sampler: Some(sampler),
+        interrupt: config.interrupt,
+        limits: config.limits,
+        watch: Watch::new(config.limits),
+        progress,
+    };
+    let mut pilot = pilot_for(&config.executor, config.limits.max_rate);
+    let reason = conductor.conduct(pilot.as_mut(), &config.plan);
+    Ok(conductor.finish(reason))
+}
+
+struct Conductor<'a, W: Write> {
+    epoch: Epoch,
+    /// `None` once the recording is closed.
+    writer: Option<Writer<W>>,
+    write_error: Option<WriteError>,
+    /// Stages and ticks only: what the search for the knee needs. Collected series go to the
+    /// file and are not kept.
+    timeline: Timeline,
+    observations: Receiver<Observation>,
+    ticks: Receiver<LoadTick>,
+    generator: Option<Generator>,
+    sampler: Option<Sampler>,
+    interrupt: Arc<AtomicBool>,
+    limits: Limits,
+    watch: Watch,
+    progress: &'a mut dyn FnMut(Progress<'_>),
+}
+
+impl<W: Write> Conductor<'_, W> {
+    fn now(&self) -> Moment {
+        self.epoch.moment(Instant::now())
+    }
+
+    fn conduct(&mut self, pilot: &mut dyn Pilot, plan: &PlanSummary) -> StopReason {
+        let begin = self.now() + HEAD_START;
+        if let Some(reason) = self.listen_until(begin, None) {
+            return reason;
+        }
+        loop {
+            match pilot.next(&self.timeline, plan) {
+                Next::Done(reason) => return reason,
+                Next::Hold(level) => {
+                    if let Some(reason) = self.hold(level) {
+                        return reason;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Holds one stage; `Some` where the run has to end.
+    fn hold(&mut self, level: Level) -> Option<StopReason> {
+        let begin = self.now();
+        let mut stage = Stage {
+            role: level.role,
+            window: Window::new(begin, begin + level.duration),
+            rate_from: level.rate_from,
+            rate_to: level.rate_to,
+        };
+        if let Some(generator) = &self.generator {
+            generator.hold(&stage);
+        }
+        (self.progress)(Progress::StageBegins(&stage));
+        // Written when it begins, so that a killed run tells what it was doing, and again when
+        // it ended otherwise than planned.
+        self.write(|writer| writer.stage(&stage));
+        let ended = self.listen_until(stage.window.end, Some(&stage));
+        stage.window = Window::new(begin, self.now().min(stage.window.end));
+        self.write(|writer| writer.stage(&stage));
+        let ticks: Vec<LoadTick> = self.timeline.ticks_within(stage.window).cloned().collect();
+        (self.progress)(Progress::StageEnded { stage: &stage, ticks: &ticks });
+        self.timeline.stages.push(stage);
+        ended
+    }
+
+    /// Takes in what comes until `end`. Returns early, without a reason, where a drain is done;
+    /// with one where the run has to end.
+    fn listen_until(&mut self, end: Moment, stage: Option<&Stage>) -> Option<StopReason> {
+        loop {
+            let now = self.now();
+            if now >= end {
+                return None;
+            }
+            let wait = end.since(now).min(BEAT);
+            match self.ticks.recv_timeout(wait) {
+                Ok(tick) => {
+                    if let Some(alarm) = self.take_tick(tick, stage) {
+                        return Some(self.reason_of(alarm));
+                    }
+                    let drained = stage.is_some_and(|stage| stage.role == StageRole::Drain)
+                        && self.watch.is_drained();
+                    if drained {
+                        return None;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Some(StopReason::Failed("the load generator stopped".to_owned()));
+                }
+            }
+            self.take_observations();
+            let now = self.now();
+            self.write(|writer| writer.flush_if_due(now));
+            if let Some(error) = &self.write_error {
+                return Some(StopReason::Failed(error.to_string()));
+            }
+            if self.interrupt.load(Ordering::Relaxed) {
+                return Some(StopReason::Interrupted);
+            }
+            if now.since(Moment::START) >= self.limits.max_duration {
+                return Some(StopReason::MaxDuration);
+            }
+        }
+    }
+
+    fn reason_of(&mut self, alarm: Alarm) -> StopReason {
+        match alarm {
+            Alarm::ErrorBudget => StopReason::ErrorBudget,
+            Alarm::TargetGone(why) => StopReason::TargetGone(why),
+        }
+    }
+
+    fn take_tick(&mut self, tick: LoadTick, stage: Option<&Stage>) -> Option<Alarm> {
+        self.write(|writer| writer.tick(&tick));
+        let alarm = self.watch.see(&tick, stage);
+        if let Some(stage) = stage {
+            (self.progress)(Progress::Tick { stage, tick: &tick });
+        }
+        self.timeline.ticks.push(tick);
+        alarm
+    }
+
+    fn take_observations(&mut self) {
+        loop {
+            let observation = match self.observations.try_recv() {
+                Ok(observation) => observation,
+                Err(TryRecvError::Empty | TryRecvError::Disconnected) => return,
+            };
+            match observation {
+                Observation::Batch(batch) => self.write(|writer| writer.batch(&batch)),
+                Observation::Gap(gap) => self.write(|writer| writer.gap(&gap)),
+                Observation::Event { at, text } => {
+                    (self.progress)(Progress::Event(&text));
+                    self.write(|writer| writer.event(&Event { at, text }));
+                }
+            }
+        }
+    }
+
+    /// Writes, and remembers the first failure: the run ends at the next beat, and nothing that
+    /// is already written is touched again.
+    fn write(&mut self, put: impl FnOnce(&mut Writer<W>) -> Result<(), WriteError>) {
+        if let (Some(writer), None) = (&mut self.writer, &self.write_error) {
+            self.write_error = put(writer).err();
+        }
+    }
+
+    fn finish(mut self, reason: StopReason) -> StopReason {
+        if let Some(generator) = self.generator.take() {
+            for tick in generator.stop(GRACE) {
+                self.write(|writer| writer.tick(&tick));
+            }
+        }
+        if let Some(sampler) = self.sampler.take() {
+            sampler.stop();
+        }
+        self.take_observations();
+        let at = self.now();
+        let stop = Stop { at, reason: reason.clone() };
+        if let (Some(writer), None) = (self.writer.take(), &self.write_error) {
+            self.write_error = writer.finish(&stop).err();
+        }
+        match self.write_error {
+            Some(error) => StopReason::Failed(error.to_string()),
+            None => reason,
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! The command line, as it was typed. What it means is settled by the subcommands.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+const EXAMPLES: &str = "\
+Examples:
+  kneepoint demo                        break a sample shop on a real PostgreSQL and read why
+  kneepoint run plan.toml               run a plan against your own service
+  kneepoint run http://127.0.0.1:8080/ --postgres postgres://shop@127.0.0.1/shop
+  kneepoint diagnose kneepoint-out/recording.jsonl.zst
+
+Exit codes: 0 done, 1 kneepoint failed, 99 an objective was not met, 104 bad plan or usage,
+105 interrupted (recording kept), 106 refused before any load, 120 knee below --expect,
+121 leak, 123 inconclusive.";
+
+/// Finds the load at which a system breaks, and says why.
+#[derive(Debug, Parser)]
+#[command(name = "kneepoint", version, about, after_help = EXAMPLES, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Break a sample shop with a real fault and read why
+    Demo(DemoArgs),
+    /// Make load after a plan, or on a URL, watch the system, and say why it broke
+    Run(Box<RunArgs>),
+    /// Diagnose a recording
+    Diagnose(DiagnoseArgs),
+    /// Write reports of a recording
+    Report(ReportArgs),
+    /// Check a plan without sending anything
+    Check(CheckArgs),
+    /// List collectors, report formats, rules or metrics
+    List(ListArgs),
+    /// Explain or test diagnosis rules
+    Rules(RulesArgs),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Where results go.
+#[derive(Clone, Debug, Args)]
+pub struct OutputArgs {
+    /// Directory for the recording and the reports
+    #[arg(long, value_name = "DIR", default_value = "kneepoint-out")]
+    pub out: PathBuf,
+    /// Print the diagnosis on stdout in this form, and nothing else there
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = StdoutFormat::Terminal)]
+    pub format: StdoutFormat,
+    /// No progress, only the verdict
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// Forms of the diagnosis on stdout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum StdoutFormat {
+    /// For people.
+    Terminal,
+    /// For programs; see reports/schema.
+    Json,
+    /// For a comment under a change.
+    Markdown,
+}
+
+impl StdoutFormat {
+    /// Name of the report format behind it.
+    pub fn name(self) -> &'static str {
+        match self {
+            StdoutFormat::Terminal => "terminal",
+            StdoutFormat::Json => "json",
+            StdoutFormat::Markdown => "markdown",
+        }
+    }
+}
+
+/// `kneepoint demo`.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// The fault; `--list` names them
+    pub fault: Option<String>,
+    /// Name the faults and what each shows
+    #[arg(long)]
+    pub list: bool,
+    /// Print the plan that the demo would run, and stop
+    #[arg(long)]
+    pub print_plan: bool,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// `kneepoint run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// A plan file, or the URL of a service
+    #[arg(value_name = "PLAN|URL")]
+    pub what: String,
+    #[command(flatten)]
+    pub url: UrlArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+    /// Go on where a collector cannot be opened; what it would have read is told as missing
+    #[arg(long)]
+    pub lenient: bool,
+    /// Exit with 120 where the knee lies below this rate, such as 200/s
+    #[arg(long, value_name = "RATE")]
+    pub expect: Option<String>,
+    /// End the run as soon as this file exists
+    #[arg(long, value_name = "FILE")]
+    pub kill_switch: Option<PathBuf>,
+    /// A directory with more rule files
+    #[arg(long, value_name = "DIR")]
+    pub rules: Option<PathBuf>,
+}
+
+/// What stands in for a plan when a URL is run.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Instead of a plan, with a URL")]
+pub struct UrlArgs {
+    /// Process id of the service, where its port does not lead to it
+    #[arg(long)]
+    pub pid: Option<u32>,
+    /// PostgreSQL behind the service, such as postgres://user@127.0.0.1/shop
+    #[arg(long, value_name = "URL")]
+    pub postgres: Option<String>,
+    /// A Prometheus endpoint to scrape; may be given several times
+    #[arg(long, value_name = "URL")]
+    pub metrics: Vec<String>,
+    /// First rate
+    #[arg(long, value_name = "RATE")]
+    pub start: Option<String>,
+    /// Highest rate
+    #[arg(long, value_name = "RATE")]
+    pub max: Option<String>,
+    /// How long each stage is held, such as 5s
+    #[arg(long, value_name = "TIME")]
+    pub hold: Option<String>,
+}
+
+/// `kneepoint diagnose`.
+#[derive(Debug, Args)]
+pub struct DiagnoseArgs {
+    /// The recording
+    pub recording: PathBuf,
+    #[command(flatten)]
+    pub output: OutputArgs,
+    /// A directory with more rule files
+    #[arg(long, value_name = "DIR")]
+    pub rules: Option<PathBuf>,
+}
+
+/// `kneepoint report`.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// The recording
+    pub recording: PathBuf,
+    /// A format and its file, `-` for stdout; may be given several times
+    #[arg(long, value_name = "FORMAT=FILE", required = true)]
+    pub format: Vec<String>,
+    /// A directory with more rule files
+    #[arg(long, value_name = "DIR")]
+    pub rules: Option<PathBuf>,
+}
+
+/// `kneepoint check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// The plan file
+    pub plan: PathBuf,
+}
+
+/// `kneepoint list`.
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// What to list
+    #[arg(value_enum)]
+    pub what: Listing,
+}
+
+/// What can be listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Listing {
+    /// What can be watched, with options
+    Collectors,
+    /// Report formats
+    Formats,
+    /// Diagnosis rules
+    Rules,
+    /// Metrics that rules and reports name
+    Metrics,
+}
+
+/// `kneepoint rules`.
+#[derive(Debug, Args)]
+pub struct RulesArgs {
+    /// What to do
+    #[command(subcommand)]
+    pub command: RulesCommand,
+}
+
+/// What can be done with rules.
+#[derive(Debug, Subcommand)]
+pub enum RulesCommand {
+    /// Say what a rule looks at, why, and what to do when it fires
+    Explain {
+        /// The rule's id
+        id: String,
+        /// A directory with more rule files
+        #[arg(long, value_name = "DIR")]
+        rules: Option<PathBuf>,
+    },
+    /// Run the test cases that rule files carry
+    Test {
+        /// A directory with more rule files
+        #[arg(long, value_name = "DIR")]
+        rules: Option<PathBuf>,
+    },
+}

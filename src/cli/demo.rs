@@ -1,0 +1,77 @@
+//! `demo`: a real shop with a real fault, run like anybody's service.
+
+use std::path::Path;
+
+use super::args::DemoArgs;
+use super::run::{execute, interrupt_flag};
+use super::{Ended, Refusal, preflight, print, say};
+use crate::demo::{self, FAULTS, Fault};
+use crate::diagnose::RuleSet;
+
+/// The fault that is shown where none is named.
+const DEFAULT: &str = "pool-small";
+/// The same where there is no PostgreSQL.
+const DEFAULT_WITHOUT_POSTGRES: &str = "single-thread";
+
+pub(super) fn main(args: &DemoArgs) -> Ended {
+    if args.list {
+        return list();
+    }
+    let fault = choose(args.fault.as_deref())?;
+    // Asked for before anything is started, so that an early Ctrl-C is heard.
+    let interrupt = interrupt_flag(None);
+    if !args.output.quiet {
+        say(format_args!("starting the demo shop with the fault `{}`: {}", fault.name, fault.summary));
+    }
+    let running = demo::start(fault, None).map_err(Refusal::failed)?;
+    let ended = if args.print_plan {
+        print(running.plan.as_bytes())
+    } else {
+        let origin = format!("demo {}", fault.name);
+        preflight::parse_plan(&running.plan, &origin).and_then(|plan| {
+            let rules = RuleSet::builtin();
+            execute(plan, Path::new("."), false, &interrupt, &args.output, &rules, None)
+        })
+    };
+    running.stop();
+    ended
+}
+
+fn list() -> Ended {
+    let width = FAULTS.iter().map(|fault| fault.name.len()).max().unwrap_or(0);
+    let mut text = String::new();
+    for fault in FAULTS {
+        let needs = if fault.needs_postgres { " (PostgreSQL)" } else { "" };
+        text.push_str(&format!("{:width$}  {}{needs}\n", fault.name, fault.summary));
+    }
+    print(text.as_bytes())
+}
+
+fn choose(name: Option<&str>) -> Result<&'static Fault, Refusal> {
+    let has_postgres = demo::find_postgres().is_some();
+    let find = |name: &str| {
+        FAULTS.iter().find(|fault| fault.name == name).ok_or_else(|| {
+            let names: Vec<_> = FAULTS.iter().map(|fault| fault.name).collect();
+            Refusal::usage(format!("the demo has no fault `{name}`"))
+                .with_hint(format!("the faults are {}", names.join(", ")))
+        })
+    };
+    match name {
+        Some(name) => {
+            let fault = find(name)?;
+            if fault.needs_postgres && !has_postgres {
+                return Err(Refusal::failed(format!("fault `{name}` needs PostgreSQL"))
+                    .with_hint(demo::install_hint()));
+            }
+            Ok(fault)
+        }
+        None if has_postgres => find(DEFAULT),
+        None => {
+            say(format_args!(
+                "no PostgreSQL was found: showing a fault that needs none; for the others: {}",
+                demo::install_hint()
+            ));
+            find(DEFAULT_WITHOUT_POSTGRES)
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! `diagnose` and `report`: what a recording says, as often as one likes.
+
+use std::path::{Path, PathBuf};
+
+use super::args::{DiagnoseArgs, OutputArgs, ReportArgs};
+use super::results::{self, format_named, load_rules};
+use super::{Ended, ExitStatus, Refusal, print};
+use crate::diagnose::diagnose as diagnose_recording;
+use crate::report::Report;
+
+pub(super) fn diagnose(args: &DiagnoseArgs) -> Ended {
+    let rules = load_rules(args.rules.as_deref())?;
+    let path = recording_path(&args.recording);
+    let recording = results::read(&path)?;
+    std::fs::create_dir_all(&args.output.out).map_err(|error| {
+        Refusal::failed(format!("cannot make `{}`: {error}", args.output.out.display()))
+    })?;
+    let output: &OutputArgs = &args.output;
+    let diagnosis = results::conclude(&recording, &rules, &path, output)?;
+    Ok(results::status_of(&recording, &diagnosis, None))
+}
+
+pub(super) fn report(args: &ReportArgs) -> Ended {
+    let mut wanted = Vec::new();
+    for text in &args.format {
+        let Some((name, file)) = text.split_once('=') else {
+            return Err(Refusal::usage(format!("`--format {text}` names no file"))
+                .with_hint("write FORMAT=FILE, such as html=report.html, or json=- for stdout"));
+        };
+        wanted.push((format_named(name)?, file));
+    }
+    let rules = load_rules(args.rules.as_deref())?;
+    let recording = results::read(&recording_path(&args.recording))?;
+    let diagnosis = diagnose_recording(&recording, &rules);
+    let report = Report::new(&recording, &diagnosis);
+    for (format, file) in wanted {
+        if file == "-" {
+            let mut bytes = Vec::new();
+            (format.render)(&report, &mut bytes)?;
+            print(&bytes)?;
+        } else {
+            results::write_file(Path::new(file), |out| {
+                (format.render)(&report, out).map_err(Into::into)
+            })?;
+        }
+    }
+    Ok(ExitStatus::Done)
+}
+
+/// A directory stands for the recording in it.
+fn recording_path(path: &Path) -> PathBuf {
+    if path.is_dir() { results::recording_in(path) } else { path.to_owned() }
+}

@@ -1,0 +1,117 @@
+//! `list` and `rules`: what there is, told from the registries.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use super::args::{Listing, RulesArgs, RulesCommand};
+use super::results::load_rules;
+use super::{Ended, ExitStatus, Refusal, print};
+use crate::collect::COLLECTORS;
+use crate::diagnose::{Rule, RuleSet};
+use crate::report::FORMATS;
+use crate::timeline::names;
+
+pub(super) fn main(what: Listing) -> Ended {
+    let text = match what {
+        Listing::Collectors => collectors(),
+        Listing::Formats => {
+            table(FORMATS.iter().map(|format| (format.name, format.summary.to_owned())))
+        }
+        Listing::Rules => table(
+            RuleSet::builtin().rules().iter().map(|rule| (rule.id.as_str(), rule.title.clone())),
+        ),
+        Listing::Metrics => {
+            table(names::ALL.iter().map(|metric| (metric.name, metric.about.to_owned())))
+        }
+    };
+    print(text.as_bytes())
+}
+
+fn table<'a>(rows: impl Iterator<Item = (&'a str, String)> + Clone) -> String {
+    let width = rows.clone().map(|(name, _)| name.len()).max().unwrap_or(0);
+    rows.fold(String::new(), |mut text, (name, about)| {
+        text.push_str(&format!("{name:width$}  {about}\n"));
+        text
+    })
+}
+
+fn collectors() -> String {
+    let mut text = String::new();
+    for spec in COLLECTORS {
+        text.push_str(&format!("{}\n  {}\n", spec.name, spec.summary));
+        for option in spec.options {
+            let must = if option.required { " (required)" } else { "" };
+            text.push_str(&format!("  {} = {}{must}\n", option.name, option.about));
+        }
+        let every = crate::report::wording::duration(spec.interval.as_secs_f64());
+        text.push_str(&format!("  interval = time between two looks, {every} by default\n\n"));
+    }
+    text
+}
+
+pub(super) fn rules(args: &RulesArgs) -> Ended {
+    match &args.command {
+        RulesCommand::Explain { id, rules } => explain(id, rules.as_deref()),
+        RulesCommand::Test { rules } => test(rules.as_deref()),
+    }
+}
+
+fn explain(id: &str, directory: Option<&Path>) -> Ended {
+    let rules = load_rules(directory)?;
+    match rules.rules().iter().find(|rule| rule.id == id) {
+        Some(rule) => print(page(rule).as_bytes()),
+        None => {
+            let nearest = rules
+                .rules()
+                .iter()
+                .map(|rule| (strsim::jaro_winkler(&rule.id, id), &rule.id))
+                .max_by(|a, b| a.0.total_cmp(&b.0));
+            let refusal = Refusal::usage(format!("there is no rule `{id}`"));
+            Err(match nearest {
+                Some((likeness, nearest)) if likeness > 0.7 => {
+                    refusal.with_hint(format!("did you mean `{nearest}`?"))
+                }
+                _ => refusal.with_hint("`kneepoint list rules` names them all"),
+            })
+        }
+    }
+}
+
+fn page(rule: &Rule) -> String {
+    let mut text = format!("{}: {}\n", rule.id, rule.title);
+    let sections = [
+        ("What it checks", &rule.what),
+        ("Why this limits throughput", &rule.why),
+        ("What to do now", &rule.next),
+        ("What would disprove it", &rule.disproved_by),
+    ];
+    for (heading, body) in sections {
+        text.push_str(&format!("\n{heading}\n  {}\n", body.trim().replace('\n', "\n  ")));
+    }
+    for (heading, conditions) in rule.conditions_in_words() {
+        text.push_str(&format!("\n{heading}\n"));
+        for condition in conditions {
+            text.push_str(&format!("  - {condition}\n"));
+        }
+    }
+    if !rule.references.is_empty() {
+        text.push_str("\nReferences\n");
+        for reference in &rule.references {
+            text.push_str(&format!("  {reference}\n"));
+        }
+    }
+    text
+}
+
+fn test(directory: Option<&Path>) -> Ended {
+    let outcomes = load_rules(directory)?.run_cases();
+    let failed: Vec<_> = outcomes.iter().filter(|outcome| !outcome.passed()).collect();
+    let mut text = String::new();
+    for outcome in &failed {
+        // Writing to a string cannot fail.
+        let _written = writeln!(text, "{outcome}").is_ok();
+    }
+    text.push_str(&format!("{} cases hold, {} do not\n", outcomes.len() - failed.len(), failed.len()));
+    print(text.as_bytes())?;
+    Ok(if failed.is_empty() { ExitStatus::Done } else { ExitStatus::Usage })
+}

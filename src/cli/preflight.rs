@@ -1,0 +1,397 @@
+//! Before any load: everything that a run needs is read, resolved, opened and tried, and all
+//! that is wrong is told at once.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use super::args::CheckArgs;
+use super::{Ended, ExitStatus, Refusal, print, say};
+use crate::collect::{self, COLLECTORS, Opened, TargetHint, open_all};
+use crate::load::{self, LoadConfig, ResolvedData, ResolvedValues};
+use crate::plan::{
+    self, CollectorConfig, CollectorShape, Connections, DataSource, DataValues, Executor, Plan,
+    Target, Tls,
+};
+use crate::recording::{CollectorNote, Environment, PlanSummary};
+use crate::report::wording;
+use crate::run::RunConfig;
+
+/// A request of the preflight may take so long.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Descriptors that kneepoint needs beside those of its load.
+const OWN_DESCRIPTORS: u64 = 128;
+/// The series of the target carry this label where the plan gives its process no other name.
+const TARGET_PROCESS: &str = "target";
+/// Local ports stay taken for a minute after their connection was closed.
+const TIME_WAIT: f64 = 60.0;
+
+/// The collectors as a plan may name them.
+pub(super) fn shapes() -> Vec<CollectorShape> {
+    COLLECTORS.iter().map(|spec| spec.shape()).collect()
+}
+
+/// Reads a plan file.
+pub(super) fn read_plan(path: &Path) -> Result<Plan, Refusal> {
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Refusal::usage(format!("cannot read the plan `{}`: {error}", path.display()))
+    })?;
+    parse_plan(&text, &path.display().to_string())
+}
+
+/// Reads a plan from text; `origin` is its name in messages.
+pub(super) fn parse_plan(text: &str, origin: &str) -> Result<Plan, Refusal> {
+    plan::parse(text, origin, &shapes(), &|name| std::env::var(name).ok()).map_err(|errors| {
+        let mistakes = match errors.iter().count() {
+            1 => "a mistake".to_owned(),
+            count => format!("{count} mistakes"),
+        };
+        Refusal::usage(format!("`{origin}` has {mistakes}; nothing was sent\n{errors}"))
+    })
+}
+
+/// `kneepoint check`.
+pub(super) fn check(args: &CheckArgs) -> Ended {
+    let plan = read_plan(&args.plan)?;
+    let mut problems = Problems::default();
+    let folder = args.plan.parent().unwrap_or(Path::new("."));
+    resolve_data(&plan.data, folder, &mut problems);
+    read_ca(&plan.target, folder, &mut problems);
+    problems.refuse_if_any(ExitStatus::Usage)?;
+    let text = format!(
+        "{} is fine: {} against {}, {}\n",
+        args.plan.display(),
+        wording::count(plan.requests.len() as u64, "request"),
+        plan.target.url,
+        load_in_words(&plan.load),
+    );
+    print(text.as_bytes())
+}
+
+fn load_in_words(executor: &Executor) -> String {
+    match executor {
+        Executor::ConstantArrivalRate { rate, duration } => format!(
+            "{} for {}",
+            wording::rate(*rate),
+            wording::duration(duration.as_secs_f64())
+        ),
+        Executor::RampingArrivalRate { stages, .. } => {
+            let highest = stages.iter().map(|stage| stage.target).fold(0.0, f64::max);
+            let total: f64 = stages.iter().map(|stage| stage.duration.as_secs_f64()).sum();
+            format!("ramping to {} within {}", wording::rate(highest), wording::duration(total))
+        }
+        Executor::Steps { rates, hold } => format!(
+            "{}, each held {}",
+            wording::count(rates.len() as u64, "step"),
+            wording::duration(hold.as_secs_f64())
+        ),
+        Executor::Breakpoint(search) => format!(
+            "searching for the breakpoint from {} up to {}",
+            wording::rate(search.start_rate),
+            wording::rate(search.max_rate)
+        ),
+    }
+}
+
+/// All that is wrong, so that it is told at once.
+#[derive(Default)]
+struct Problems(Vec<(String, Option<String>)>);
+
+impl Problems {
+    fn add(&mut self, what: impl Into<String>, hint: impl Into<String>) {
+        self.0.push((what.into(), Some(hint.into())));
+    }
+
+    fn refuse_if_any(self, status: ExitStatus) -> Result<(), Refusal> {
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        let lines: Vec<String> = self
+            .0
+            .into_iter()
+            .map(|(what, hint)| match hint {
+                Some(hint) => format!("{what}\n  hint: {hint}"),
+                None => what,
+            })
+            .collect();
+        Err(Refusal::new(status, format!("{}\nno load was sent", lines.join("\nkneepoint: "))))
+    }
+}
+
+/// Checks and opens everything that `plan` needs. Relative paths in it start at `folder`.
+///
+/// With `lenient`, a collector that cannot be opened is told of and left out.
+pub(super) fn prepare(
+    plan: Plan,
+    folder: &Path,
+    lenient: bool,
+    interrupt: Arc<AtomicBool>,
+) -> Result<RunConfig, Refusal> {
+    let mut problems = Problems::default();
+    let started = Instant::now();
+    let started_unix =
+        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
+    check_descriptors(plan.limits.max_in_flight as u64, &mut problems);
+    let load = LoadConfig {
+        data: resolve_data(&plan.data, folder, &mut problems),
+        ca_pem: read_ca(&plan.target, folder, &mut problems),
+        target: plan.target.clone(),
+        requests: plan.requests.clone(),
+        max_in_flight: plan.limits.max_in_flight,
+        max_rate: plan.limits.max_rate,
+        workers: None,
+        seed: plan.seed,
+        generator: host_name(),
+    };
+    let address = resolve(&plan.target, &mut problems);
+    let is_local = address.is_some_and(|address| is_of_this_machine(address.ip()));
+    let target_said = match address {
+        Some(_) => probe(&load, &mut problems),
+        None => String::new(),
+    };
+    warn_of_ports(&plan);
+
+    let configs = with_defaults(plan.collectors.clone(), is_local);
+    let hint = TargetHint {
+        port: plan.target.url.port,
+        is_local,
+        process: TARGET_PROCESS.to_owned(),
+        process_config: configs.iter().find(|config| config.name == "process").cloned(),
+    };
+    let (opened, failed) = open_all(&configs, &hint);
+    for (config, error) in failed {
+        let asked_for = plan.collectors.iter().any(|asked| asked.name == config.name);
+        let what = format!("collector `{}`: {}", config.instance, error.what);
+        if lenient || !asked_for {
+            say(format_args!("kneepoint: {what}; it is left out"));
+        } else {
+            problems.add(what, error.hint);
+        }
+    }
+    problems.refuse_if_any(ExitStatus::Preflight)?;
+    Ok(RunConfig {
+        plan: PlanSummary::of(&plan),
+        environment: environment(&opened, started_unix, target_said, is_local),
+        executor: plan.load,
+        limits: plan.limits,
+        load,
+        collectors: opened,
+        started,
+        interrupt,
+    })
+}
+
+/// The plan's collectors, and those that need nothing said: the machine, kneepoint itself, and,
+/// where the target runs here, its processes and sockets.
+fn with_defaults(mut configs: Vec<CollectorConfig>, is_local: bool) -> Vec<CollectorConfig> {
+    let usual: &[&str] =
+        if is_local { &["host", "process", "tcp", "generator"] } else { &["generator"] };
+    for name in usual {
+        let known = collect::find(name).is_some();
+        if known && !configs.iter().any(|config| config.name == *name) {
+            configs.push(CollectorConfig::new(name));
+        }
+    }
+    configs
+}
+
+fn environment(
+    opened: &[Opened],
+    started_unix: f64,
+    target: String,
+    target_is_local: bool,
+) -> Environment {
+    let memory_bytes = sysinfo::System::new().map_or(0, |mut system| {
+        system.refresh_memory();
+        system.total_memory()
+    });
+    Environment {
+        kneepoint: env!("CARGO_PKG_VERSION").to_owned(),
+        host: host_name(),
+        kernel: sysinfo::System::kernel_long_version(),
+        cores: std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32),
+        memory_bytes,
+        started_unix,
+        target,
+        target_is_local,
+        collectors: opened
+            .iter()
+            .map(|opened| CollectorNote {
+                name: opened.spec.name.to_owned(),
+                instance: opened.config.instance.clone(),
+                watches: opened.collector.watches(),
+                interval_secs: opened.interval().as_secs_f64(),
+            })
+            .collect(),
+    }
+}
+
+fn host_name() -> String {
+    sysinfo::System::host_name().unwrap_or_else(|| "localhost".to_owned())
+}
+
+fn resolve_data(
+    sources: &BTreeMap<String, DataSource>,
+    folder: &Path,
+    problems: &mut Problems,
+) -> BTreeMap<String, ResolvedData> {
+    let mut resolved = BTreeMap::new();
+    for (name, source) in sources {
+        let values = match &source.values {
+            DataValues::Range(first, last) => ResolvedValues::Range(*first, *last),
+            DataValues::List(values) => ResolvedValues::List(values.clone()),
+            DataValues::Csv { path, column } => match read_column(&folder.join(path), column) {
+                Ok(values) => ResolvedValues::List(values),
+                Err(why) => {
+                    problems.add(
+                        format!("data `{name}`: {why}"),
+                        "the path is relative to the plan, and the file starts with a header line",
+                    );
+                    continue;
+                }
+            },
+        };
+        resolved.insert(name.clone(), ResolvedData { values, order: source.order });
+    }
+    resolved
+}
+
+fn read_column(path: &PathBuf, column: &str) -> Result<Vec<String>, String> {
+    let shown = path.display();
+    let mut reader =
+        csv::Reader::from_path(path).map_err(|error| format!("cannot read `{shown}`: {error}"))?;
+    let header = reader.headers().map_err(|error| format!("cannot read `{shown}`: {error}"))?;
+    let index = header.iter().position(|name| name == column).ok_or_else(|| {
+        let names: Vec<_> = header.iter().collect();
+        format!("`{shown}` has no column `{column}`, but {}", names.join(", "))
+    })?;
+    let mut values = Vec::new();
+    for record in reader.records() {
+        let record = record.map_err(|error| format!("cannot read `{shown}`: {error}"))?;
+        values.push(record.get(index).unwrap_or_default().to_owned());
+    }
+    if values.is_empty() { Err(format!("`{shown}` has no line of data")) } else { Ok(values) }
+}
+
+fn read_ca(target: &Target, folder: &Path, problems: &mut Problems) -> Option<Vec<u8>> {
+    let Tls::CaFile(path) = &target.tls else { return None };
+    match std::fs::read(folder.join(path)) {
+        Ok(bytes) => Some(bytes),
+        Err(error) => {
+            problems.add(
+                format!("cannot read the CA file `{path}`: {error}"),
+                "the path is relative to the plan",
+            );
+            None
+        }
+    }
+}
+
+fn resolve(target: &Target, problems: &mut Problems) -> Option<SocketAddr> {
+    let url = &target.url;
+    match (url.host.as_str(), url.port).to_socket_addrs().map(|mut found| found.next()) {
+        Ok(Some(address)) => Some(address),
+        Ok(None) => {
+            problems.add(format!("`{}` has no address", url.host), "check the target's url");
+            None
+        }
+        Err(error) => {
+            problems.add(
+                format!("cannot resolve `{}`: {error}", url.host),
+                "check the target's url, or give an address instead of a name",
+            );
+            None
+        }
+    }
+}
+
+/// Whether an address is one of this machine's: only those can be bound.
+fn is_of_this_machine(ip: IpAddr) -> bool {
+    ip.is_loopback() || UdpSocket::bind((ip, 0)).is_ok()
+}
+
+/// Sends one request of each kind; returns what the target said of itself.
+fn probe(load: &LoadConfig, problems: &mut Problems) -> String {
+    match load::probe(load, PROBE_TIMEOUT) {
+        Ok(reports) => {
+            let mut said: Vec<String> = Vec::new();
+            for report in &reports {
+                let server = report.server.as_deref().unwrap_or("no Server header");
+                let line = format!("{} ({server})", report.peer);
+                if !said.contains(&line) {
+                    said.push(line);
+                }
+                if report.status >= 400 {
+                    problems.add(
+                        format!("request `{}` is answered with {}", report.endpoint, report.status),
+                        "a run measures a system that works: mend the path, headers or body, or \
+                         leave the request out",
+                    );
+                }
+            }
+            said.join(", ")
+        }
+        Err(errors) => {
+            for error in errors {
+                problems.add(
+                    error.to_string(),
+                    "start the target, or check url, port and certificate in the plan",
+                );
+            }
+            String::new()
+        }
+    }
+}
+
+/// Raises the soft limit of descriptors to what the load needs, or says what to do.
+fn check_descriptors(in_flight: u64, problems: &mut Problems) {
+    let needed = in_flight + OWN_DESCRIPTORS;
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: both calls only read or fill the struct they are given.
+    let enough = unsafe {
+        if libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) != 0 || limit.rlim_cur >= needed {
+            return;
+        }
+        limit.rlim_cur = needed.min(limit.rlim_max);
+        libc::setrlimit(libc::RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur >= needed
+    };
+    if !enough {
+        problems.add(
+            format!(
+                "{in_flight} requests in flight need {needed} descriptors, and this process may \
+                 open {}",
+                limit.rlim_max
+            ),
+            format!(
+                "raise it with `ulimit -n {needed}`, or set `max_in_flight` in [limits] to at \
+                 most {}",
+                limit.rlim_max.saturating_sub(OWN_DESCRIPTORS)
+            ),
+        );
+    }
+}
+
+/// A connection per request uses up local ports, which shows as connection failures that are not
+/// the target's.
+fn warn_of_ports(plan: &Plan) {
+    if plan.target.connections != Connections::PerRequest {
+        return;
+    }
+    let Ok(range) = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range") else {
+        return;
+    };
+    let bounds: Vec<f64> = range.split_whitespace().filter_map(|port| port.parse().ok()).collect();
+    if let [first, last] = bounds[..] {
+        let sustained = (last - first + 1.0) / TIME_WAIT;
+        if plan.limits.max_rate > sustained {
+            say(format_args!(
+                "kneepoint: with a connection per request this machine's ports carry about {} \
+                 for longer than a minute",
+                wording::rate(sustained)
+            ));
+        }
+    }
+}

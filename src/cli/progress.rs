@@ -1,0 +1,101 @@
+//! What a run shows on stderr while it goes on: a line per stage, and on a terminal the current
+//! second beneath.
+
+use std::io::{IsTerminal, Write};
+
+use super::say;
+use crate::report::wording;
+use crate::run::Progress;
+use crate::timeline::{Histogram, LoadTick, Stage, StageRole};
+
+/// Shows progress on stderr.
+pub(super) struct ProgressLine {
+    quiet: bool,
+    live: bool,
+}
+
+impl ProgressLine {
+    pub(super) fn new(quiet: bool) -> Self {
+        Self { quiet, live: std::io::stderr().is_terminal() && !quiet }
+    }
+
+    pub(super) fn show(&mut self, progress: &Progress<'_>) {
+        if self.quiet {
+            return;
+        }
+        match progress {
+            Progress::StageBegins(stage) => self.replace(&begins(stage)),
+            Progress::Tick { stage, tick } => self.replace(&second(stage, tick)),
+            Progress::StageEnded { stage, ticks } => {
+                self.clear();
+                say(ended(stage, ticks));
+            }
+            Progress::Event(text) => {
+                self.clear();
+                say(format_args!("  {text}"));
+            }
+        }
+    }
+
+    /// Puts `text` in the place of the line that is there.
+    fn replace(&self, text: &str) {
+        if self.live {
+            let mut stderr = std::io::stderr().lock();
+            let _shown = write!(stderr, "\r\x1b[2K{text}").and_then(|()| stderr.flush()).is_ok();
+        }
+    }
+
+    fn clear(&self) {
+        self.replace("");
+    }
+}
+
+fn begins(stage: &Stage) -> String {
+    format!("  {:<9} {:>9}", stage.role.to_string(), offered(stage))
+}
+
+fn offered(stage: &Stage) -> String {
+    if stage.is_ramping() {
+        format!("{}-{}", wording::rate(stage.rate_from), wording::rate(stage.rate_to))
+    } else {
+        wording::rate(stage.rate_from)
+    }
+}
+
+fn second(stage: &Stage, tick: &LoadTick) -> String {
+    let left = stage.window.end.since(tick.window.end).as_secs();
+    format!("{}   {} left", numbers(stage, std::slice::from_ref(tick)), wording::duration(left as f64))
+}
+
+fn ended(stage: &Stage, ticks: &[LoadTick]) -> String {
+    match stage.role {
+        StageRole::Recovery => format!("  {:<9} load off", stage.role.to_string()),
+        _ => numbers(stage, ticks),
+    }
+}
+
+fn numbers(stage: &Stage, ticks: &[LoadTick]) -> String {
+    let seconds: f64 = ticks.iter().map(|tick| tick.window.secs()).sum();
+    let completed: u64 = ticks.iter().map(LoadTick::completed).sum();
+    let succeeded: u64 = ticks.iter().map(LoadTick::succeeded).sum();
+    let in_flight =
+        ticks.iter().map(|tick| tick.in_flight * tick.window.secs()).sum::<f64>() / seconds.max(1e-9);
+    let mut times = Histogram::new();
+    for endpoint in ticks.iter().flat_map(|tick| &tick.endpoints) {
+        if endpoint.class.is_success() {
+            times.merge(&endpoint.response_time);
+        }
+    }
+    let time = |quantile| times.quantile(quantile).map_or("-".to_owned(), wording::duration);
+    let failed = match completed - succeeded {
+        0 => String::new(),
+        failed => format!("  {failed} failed"),
+    };
+    format!(
+        "{}  answered {:>9}  p50 {:>8}  p99 {:>8}  in flight {in_flight:.0}{failed}",
+        begins(stage),
+        wording::rate(succeeded as f64 / seconds.max(1e-9)),
+        time(0.5),
+        time(0.99),
+    )
+}

@@ -1,0 +1,280 @@
+//! `tcp`: the target's sockets by role and peer, calls under way, requests being processed, and
+//! the accept queue, from the kernel's own socket state.
+//!
+//! By Little's law (1961) the mean number of calls under way to a peer divided by the throughput
+//! is the time each request spends waiting for that peer, without instrumenting anything.
+//!
+//! What it cannot see: calls multiplexed on one connection (HTTP/2, pipelining) count as one; UNIX
+//! sockets and other network namespaces are out of sight; without the right to read the target's
+//! descriptors only its inbound side is known.
+
+mod diag;
+mod peers;
+mod turn;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use self::diag::{SockDiag, Socket, TcpState};
+use self::peers::Peers;
+use self::turn::{Memory, Role, Turn};
+use super::proc::tree::{Tree, Wanted};
+use super::{Collector, CollectorSpec, OpenError, SampleError, TargetHint};
+use crate::plan::{CollectorConfig, OptionKind, OptionSpec};
+use crate::timeline::{BatchBuilder, Labels, MetricSpec, names};
+
+/// The collector, as lists and plans know it.
+pub static SPEC: CollectorSpec = CollectorSpec {
+    name: "tcp",
+    summary: "the target's TCP sockets by sock_diag: calls under way to each peer, requests being \
+              processed, accept queue; Linux, same machine",
+    options: &[OptionSpec {
+        name: "names",
+        kind: OptionKind::Texts,
+        required: false,
+        about: "names of peers, such as [\"10.0.3.7:8443=payments\"]",
+    }],
+    metrics: &[
+        names::TCP_SOCKETS,
+        names::TCP_CALLS,
+        names::TCP_REQUESTS,
+        names::TCP_UNREAD,
+        names::TCP_CONNECTING,
+        names::TCP_CALLS_SENT,
+        names::TCP_ACCEPT_QUEUE,
+        names::TCP_ACCEPT_QUEUE_LIMIT,
+        names::TCP_CLOSE_WAIT,
+    ],
+    interval: Duration::from_millis(50),
+    open,
+};
+
+/// Share of one core that listing sockets may take; beyond it looks are left out.
+const MOST_OF_A_CORE: f64 = 0.02;
+/// Share of one core that looking for the owners of new sockets may take.
+const MOST_FOR_OWNERS: f64 = 0.01;
+
+struct Tcp {
+    diag: SockDiag,
+    tree: Tree,
+    peers: Peers,
+    /// Descriptors are not read again before this.
+    next_scan: Instant,
+    /// Whether each inode seen so far is one of the target's descriptors.
+    inodes: HashMap<u32, bool>,
+    memories: HashMap<u64, Connection>,
+    /// Data segments sent to each peer so far.
+    calls_sent: BTreeMap<Labels, u64>,
+    /// The sockets of the last look, kept for their memory.
+    sockets: Vec<Socket>,
+    rest_until: Instant,
+}
+
+#[derive(Default)]
+struct Connection {
+    memory: Memory,
+    segments_out: u32,
+    look: u64,
+}
+
+fn open(config: &CollectorConfig, hint: &TargetHint) -> Result<Box<dyn Collector>, OpenError> {
+    let wanted = Wanted::from_config(hint.process_config.as_ref(), hint)?;
+    let tree = Tree::open(wanted)?;
+    let mut diag = SockDiag::open().map_err(|error| {
+        OpenError::new(
+            format!("cannot open a netlink socket: {error}"),
+            "leave [collect.tcp] out; a sandbox that forbids AF_NETLINK cannot see sockets",
+        )
+    })?;
+    let mut sockets = Vec::new();
+    diag.list(&mut sockets).map_err(|error| {
+        OpenError::new(
+            format!("the kernel does not list TCP sockets: {error}"),
+            "load the module tcp_diag (`modprobe tcp_diag`), or leave [collect.tcp] out",
+        )
+    })?;
+    Ok(Box::new(Tcp {
+        diag,
+        tree,
+        peers: Peers::new(config.texts("names"))?,
+        next_scan: Instant::now(),
+        inodes: HashMap::new(),
+        memories: HashMap::new(),
+        calls_sent: BTreeMap::new(),
+        sockets,
+        rest_until: Instant::now(),
+    }))
+}
+
+impl Collector for Tcp {
+    fn watches(&self) -> String {
+        let count = self.tree.pids().count();
+        let plural = if count == 1 { "process" } else { "processes" };
+        format!("the sockets of {count} {plural}")
+    }
+
+    fn sample(&mut self, batch: &mut BatchBuilder) -> Result<(), SampleError> {
+        let began = Instant::now();
+        if began < self.rest_until {
+            return Err(SampleError("left out to keep the cost below 2 % of a core".to_owned()));
+        }
+        self.sockets.clear();
+        self.diag
+            .list(&mut self.sockets)
+            .map_err(|error| SampleError(format!("the kernel does not list sockets: {error}")))?;
+        self.find_owners(began)?;
+        let census = self.count();
+        census.push(batch);
+        for (labels, calls) in &self.calls_sent {
+            batch.push_labelled(&names::TCP_CALLS_SENT, labels.clone(), *calls as f64);
+        }
+        let cost = began.elapsed();
+        let interval = SPEC.interval.as_secs_f64();
+        if cost.as_secs_f64() > MOST_OF_A_CORE * interval {
+            self.rest_until = began + cost.div_f64(MOST_OF_A_CORE) - SPEC.interval / 2;
+        }
+        Ok(())
+    }
+}
+
+impl Tcp {
+    /// Learns which of the sockets are the target's. Descriptors are only read when a socket
+    /// shows up that is not known yet, and as often as their number allows.
+    fn find_owners(&mut self, now: Instant) -> Result<(), SampleError> {
+        let clients: BTreeSet<SocketAddr> = self
+            .sockets
+            .iter()
+            .filter(|socket| socket.state == TcpState::Listen && self.is_own(socket))
+            .map(|socket| socket.local)
+            .collect();
+        let unknown = |socket: &Socket| {
+            // The far end of an inbound connection is the client's, whoever that is.
+            let of_client = clients.iter().any(|own| own.port() == socket.remote.port());
+            socket.inode != 0 && !of_client && !self.inodes.contains_key(&socket.inode)
+        };
+        if now < self.next_scan || !self.sockets.iter().any(unknown) {
+            return Ok(());
+        }
+        self.tree.refresh().map_err(SampleError)?;
+        let mut own = BTreeSet::new();
+        for pid in self.tree.pids() {
+            own.extend(socket_inodes(pid));
+        }
+        self.inodes = self
+            .sockets
+            .iter()
+            .filter(|socket| socket.inode != 0)
+            .map(|socket| (socket.inode, own.contains(&socket.inode)))
+            .collect();
+        self.next_scan = now + now.elapsed().div_f64(MOST_FOR_OWNERS);
+        Ok(())
+    }
+
+    fn is_own(&self, socket: &Socket) -> bool {
+        self.inodes.get(&socket.inode).copied().unwrap_or(false)
+    }
+
+    fn count(&mut self) -> Census {
+        let mut census = Census::default();
+        let listening: BTreeMap<u16, (u32, u32)> = self
+            .sockets
+            .iter()
+            .filter(|socket| socket.state == TcpState::Listen && self.is_own(socket))
+            .map(|socket| (socket.local.port(), (socket.receive_queue, socket.send_queue)))
+            .collect();
+        let own_addresses: BTreeSet<SocketAddr> = self
+            .sockets
+            .iter()
+            .filter(|socket| listening.contains_key(&socket.local.port()))
+            .map(|socket| socket.local)
+            .collect();
+        let sockets = std::mem::take(&mut self.sockets);
+        let look = self.memories.values().map(|known| known.look).max().unwrap_or(0) + 1;
+        self.peers.learn(&sockets);
+        for socket in sockets.iter().filter(|socket| socket.state != TcpState::Listen) {
+            let inbound = own_addresses.contains(&socket.local);
+            if !inbound && !self.is_own(socket) {
+                continue;
+            }
+            let role = if inbound { Role::Inbound } else { Role::Outbound };
+            self.count_one(role, socket, look, &mut census);
+        }
+        self.memories.retain(|_, known| known.look == look);
+        self.sockets = sockets;
+        census.listening = listening;
+        census
+    }
+
+    fn count_one(&mut self, role: Role, socket: &Socket, look: u64, census: &mut Census) {
+        let known = self.memories.entry(socket.cookie).or_default();
+        known.look = look;
+        let turn = known.memory.turn(role, socket);
+        let labels = match role {
+            Role::Inbound => Labels::none().with("port", socket.local.port().to_string()),
+            Role::Outbound => self.peers.labels(socket.remote),
+        };
+        let unread = socket.receive_queue > 0 && turn != Turn::Queued;
+        if role == Role::Outbound {
+            let sent = socket.info.data_segments_out;
+            let more = sent.wrapping_sub(known.segments_out);
+            known.segments_out = sent;
+            *self.calls_sent.entry(labels.clone()).or_default() += u64::from(more);
+        }
+        let role_name = if role == Role::Inbound { "inbound" } else { "outbound" };
+        census.add(&names::TCP_SOCKETS, labels.clone().with("role", role_name));
+        if unread {
+            census.add(&names::TCP_UNREAD, labels.clone().with("role", role_name));
+        }
+        if socket.state == TcpState::CloseWait {
+            census.add(&names::TCP_CLOSE_WAIT, labels.clone());
+        }
+        match (role, turn) {
+            (Role::Outbound, Turn::Connecting) => census.add(&names::TCP_CONNECTING, labels),
+            // An answer that is here and not read yet has not ended the call.
+            (Role::Outbound, Turn::Busy) => census.add(&names::TCP_CALLS, labels),
+            (Role::Outbound, _) if unread => census.add(&names::TCP_CALLS, labels),
+            (Role::Inbound, Turn::Busy) => census.add(&names::TCP_REQUESTS, labels),
+            (Role::Inbound, Turn::Idle | Turn::Unknown) if unread => {
+                census.add(&names::TCP_REQUESTS, labels);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The inodes of the sockets among a process' descriptors; empty where they may not be read.
+fn socket_inodes(pid: u32) -> impl Iterator<Item = u32> {
+    std::fs::read_dir(format!("/proc/{pid}/fd"))
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok())
+        .filter_map(|link| {
+            link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
+        })
+}
+
+/// What one look counted.
+#[derive(Default)]
+struct Census {
+    counts: BTreeMap<(&'static str, Labels), (&'static MetricSpec, u64)>,
+    /// Accept queue and its limit by port.
+    listening: BTreeMap<u16, (u32, u32)>,
+}
+
+impl Census {
+    fn add(&mut self, metric: &'static MetricSpec, labels: Labels) {
+        self.counts.entry((metric.name, labels)).or_insert((metric, 0)).1 += 1;
+    }
+
+    fn push(&self, batch: &mut BatchBuilder) {
+        for ((_, labels), (metric, count)) in &self.counts {
+            batch.push_labelled(metric, labels.clone(), *count as f64);
+        }
+        for (port, (queue, limit)) in &self.listening {
+            let labels = Labels::none().with("port", port.to_string());
+            batch.push_labelled(&names::TCP_ACCEPT_QUEUE, labels.clone(), f64::from(*queue));
+            batch.push_labelled(&names::TCP_ACCEPT_QUEUE_LIMIT, labels, f64::from(*limit));
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Names for the peers of the target: what the plan says, who listens there on this machine, or
+//! what its port is known for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+
+use super::diag::{Socket, TcpState};
+use crate::collect::OpenError;
+use crate::collect::proc::tree::{Tree, Wanted};
+use crate::timeline::Labels;
+
+/// Ports that say what listens behind them.
+const KNOWN_PORTS: [(u16, &str); 12] = [
+    (3306, "mysql"),
+    (5432, "postgres"),
+    (5672, "amqp"),
+    (6379, "redis"),
+    (6432, "pgbouncer"),
+    (8200, "vault"),
+    (8500, "consul"),
+    (9042, "cassandra"),
+    (9092, "kafka"),
+    (9200, "elasticsearch"),
+    (11211, "memcached"),
+    (27017, "mongodb"),
+];
+
+/// Peers beyond so many are counted together: a service that calls the whole internet must not
+/// fill the recording with names.
+const MOST_PEERS: usize = 200;
+
+/// Peers and what is known of them.
+pub struct Peers {
+    named: BTreeMap<SocketAddr, String>,
+    /// Ports on which someone on this machine listens.
+    local: BTreeSet<SocketAddr>,
+    labels: BTreeMap<SocketAddr, Labels>,
+}
+
+impl Peers {
+    /// With names from the plan, each `address:port=name`.
+    pub fn new(names: &[String]) -> Result<Self, OpenError> {
+        let mut named = BTreeMap::new();
+        for text in names {
+            let parsed = text
+                .split_once('=')
+                .and_then(|(address, name)| Some((address.parse().ok()?, name.to_owned())));
+            let Some((address, name)) = parsed else {
+                return Err(OpenError::new(
+                    format!("`{text}` names no peer"),
+                    "write `address:port=name`, such as `10.0.3.7:8443=payments`",
+                ));
+            };
+            named.insert(address, name);
+        }
+        Ok(Self { named, local: BTreeSet::new(), labels: BTreeMap::new() })
+    }
+
+    /// Notes who listens on this machine.
+    pub fn learn(&mut self, sockets: &[Socket]) {
+        for socket in sockets.iter().filter(|socket| socket.state == TcpState::Listen) {
+            self.local.insert(socket.local);
+        }
+    }
+
+    /// The labels of series about this peer: `peer`, its address, and `service`, what it is.
+    pub fn labels(&mut self, peer: SocketAddr) -> Labels {
+        if let Some(labels) = self.labels.get(&peer) {
+            return labels.clone();
+        }
+        if self.labels.len() >= MOST_PEERS {
+            return Labels::none().with("peer", "other");
+        }
+        let service = self.named.get(&peer).cloned().or_else(|| self.program(peer)).or_else(|| {
+            KNOWN_PORTS.iter().find(|(port, _)| *port == peer.port()).map(|(_, name)| (*name).into())
+        });
+        let mut labels = Labels::none().with("peer", peer.to_string());
+        if let Some(service) = service {
+            labels = labels.with("service", service);
+        }
+        self.labels.insert(peer, labels.clone());
+        labels
+    }
+
+    /// The name of the program that listens there, where it runs on this machine.
+    fn program(&self, peer: SocketAddr) -> Option<String> {
+        let here = self.local.iter().any(|address| {
+            address.port() == peer.port()
+                && (address.ip() == peer.ip() || address.ip().is_unspecified())
+        });
+        if !here {
+            return None;
+        }
+        let tree = Tree::open(Wanted::Port(peer.port())).ok()?;
+        let pid = tree.pids().next()?;
+        let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+        Some(name.trim().to_owned())
+    }
+}

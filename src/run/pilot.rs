@@ -1,0 +1,353 @@
+//! Chooses the stages of a run, one after the other, by what was measured so far.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::diagnose::knee::{self, LiveSign};
+use crate::plan::{Breakpoint, Executor};
+use crate::recording::{PlanSummary, StopReason};
+use crate::timeline::{Stage, StageRole, Timeline};
+
+/// How often a sign of the knee may turn out to be none before the run gives up the search.
+const MOST_FALSE_SIGNS: usize = 3;
+/// The longest that a backlog may take to drain before the next stage starts all the same.
+const LONGEST_DRAIN: Duration = Duration::from_secs(20);
+
+/// What to do next.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Next {
+    /// Hold this.
+    Hold(Level),
+    /// The run is over.
+    Done(StopReason),
+}
+
+/// A stage before it has a place in time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Level {
+    /// Why it is held.
+    pub role: StageRole,
+    /// Requests per second at its begin.
+    pub rate_from: f64,
+    /// Requests per second at its end.
+    pub rate_to: f64,
+    /// How long; for a drain, the longest.
+    pub duration: Duration,
+}
+
+impl Level {
+    fn constant(role: StageRole, rate: f64, duration: Duration) -> Self {
+        Self { role, rate_from: rate, rate_to: rate, duration }
+    }
+}
+
+/// Chooses stages.
+pub trait Pilot {
+    /// The next stage, after all that `timeline` holds.
+    fn next(&mut self, timeline: &Timeline, plan: &PlanSummary) -> Next;
+}
+
+/// The pilot of a load shape. No stage exceeds `max_rate`.
+pub fn pilot_for(executor: &Executor, max_rate: f64) -> Box<dyn Pilot> {
+    match executor {
+        Executor::Breakpoint(search) => Box::new(Search::new(*search, max_rate)),
+        fixed => Box::new(Fixed(levels(fixed, max_rate).into())),
+    }
+}
+
+/// Stages known beforehand.
+struct Fixed(VecDeque<Level>);
+
+impl Pilot for Fixed {
+    fn next(&mut self, _timeline: &Timeline, _plan: &PlanSummary) -> Next {
+        match self.0.pop_front() {
+            Some(level) => Next::Hold(level),
+            None => Next::Done(StopReason::Completed),
+        }
+    }
+}
+
+fn levels(executor: &Executor, max_rate: f64) -> Vec<Level> {
+    let cap = |rate: f64| rate.min(max_rate);
+    match executor {
+        Executor::ConstantArrivalRate { rate, duration } => {
+            vec![Level::constant(StageRole::Ramp, cap(*rate), *duration)]
+        }
+        Executor::RampingArrivalRate { start_rate, stages } => {
+            let mut from = cap(*start_rate);
+            let mut levels = Vec::new();
+            for stage in stages {
+                let to = cap(stage.target);
+                levels.push(Level {
+                    role: StageRole::Ramp,
+                    rate_from: from,
+                    rate_to: to,
+                    duration: stage.duration,
+                });
+                from = to;
+            }
+            levels
+        }
+        Executor::Steps { rates, hold } => {
+            rates.iter().map(|rate| Level::constant(StageRole::Ramp, cap(*rate), *hold)).collect()
+        }
+        Executor::Breakpoint(_) => Vec::new(),
+    }
+}
+
+/// The search for the knee: rise, drain, refine, beyond, recovery.
+struct Search {
+    plan: Breakpoint,
+    phase: Phase,
+    false_signs: usize,
+    /// Highest rate that was held without a sign.
+    last_good: f64,
+}
+
+/// What was held last, and so what is to be judged.
+enum Phase {
+    /// Nothing yet.
+    Start,
+    /// The baseline or a stage of the rise.
+    Rising,
+    /// A stage around a sign; these are still to be held.
+    Refining(VecDeque<Level>),
+    /// Everything there is to measure.
+    Measured(StopReason),
+    /// The recovery.
+    Over(StopReason),
+}
+
+impl Search {
+    fn new(mut plan: Breakpoint, max_rate: f64) -> Self {
+        plan.max_rate = plan.max_rate.min(max_rate);
+        plan.start_rate = plan.start_rate.min(plan.max_rate);
+        Self { plan, phase: Phase::Start, false_signs: 0, last_good: 0.0 }
+    }
+
+    /// The next stage of the rise, or what ends it.
+    fn after_rise(&mut self, timeline: &Timeline, plan: &PlanSummary) -> Step {
+        let held = timeline.stages.last().map_or(self.plan.start_rate, Stage::rate);
+        match knee::live(timeline, plan) {
+            LiveSign::GeneratorLimited { .. } => {
+                Step::Turn(Phase::Measured(StopReason::GeneratorLimited))
+            }
+            LiveSign::Sign { .. } => Step::Turn(Phase::Refining(self.around(held))),
+            LiveSign::None => self.rise_from(held),
+        }
+    }
+
+    /// What follows once the neighbourhood of a sign was held.
+    fn after_refine(&mut self, timeline: &Timeline, plan: &PlanSummary) -> Step {
+        match knee::live(timeline, plan) {
+            LiveSign::GeneratorLimited { .. } => {
+                Step::Turn(Phase::Measured(StopReason::GeneratorLimited))
+            }
+            LiveSign::Sign { .. } => Step::Turn(Phase::Measured(StopReason::KneeFound)),
+            LiveSign::None => {
+                self.false_signs += 1;
+                if self.false_signs > MOST_FALSE_SIGNS {
+                    return Step::Turn(Phase::Measured(StopReason::KneeFound));
+                }
+                let held = timeline.stages.last().map_or(self.plan.start_rate, Stage::rate);
+                self.rise_from(held)
+            }
+        }
+    }
+
+    fn rise_from(&mut self, held: f64) -> Step {
+        self.last_good = self.last_good.max(held);
+        if held >= self.plan.max_rate {
+            return Step::Turn(Phase::Measured(StopReason::MaxRate));
+        }
+        let rate = (held * self.plan.factor).min(self.plan.max_rate);
+        self.phase = Phase::Rising;
+        Step::Hold(Level::constant(StageRole::Ramp, rate, self.plan.hold))
+    }
+
+    /// From the last good rate in fine steps past the rate of the sign, and well beyond it, so
+    /// that a broken line has points on both of its branches.
+    fn around(&self, sign: f64) -> VecDeque<Level> {
+        let good = if self.last_good > 0.0 { self.last_good.min(sign) } else { sign / 4.0 };
+        let step = (sign - good) / 4.0;
+        let hold = self.plan.hold;
+        let drain = Level::constant(StageRole::Drain, good / 4.0, LONGEST_DRAIN);
+        let fine = (0..4).map(|index| {
+            Level::constant(StageRole::Refine, good + step * f64::from(index), hold)
+        });
+        let past = [1.0, 1.15, 1.35].map(|share| {
+            Level::constant(StageRole::Beyond, (sign * share).min(self.plan.max_rate), hold)
+        });
+        std::iter::once(drain).chain(fine).chain(past).collect()
+    }
+}
+
+enum Step {
+    Hold(Level),
+    Turn(Phase),
+}
+
+impl Pilot for Search {
+    fn next(&mut self, timeline: &Timeline, plan: &PlanSummary) -> Next {
+        loop {
+            let step = match &mut self.phase {
+                Phase::Start => {
+                    self.phase = Phase::Rising;
+                    // Twice as long: few requests come at the lowest rate, and all that follows
+                    // is compared with them.
+                    Step::Hold(Level::constant(
+                        StageRole::Baseline,
+                        self.plan.start_rate,
+                        self.plan.hold * 2,
+                    ))
+                }
+                Phase::Rising => self.after_rise(timeline, plan),
+                Phase::Refining(levels) => match levels.pop_front() {
+                    Some(level) => Step::Hold(level),
+                    None => self.after_refine(timeline, plan),
+                },
+                Phase::Measured(reason) => {
+                    self.phase = Phase::Over(reason.clone());
+                    if self.plan.recovery.is_zero() {
+                        continue;
+                    }
+                    Step::Hold(Level::constant(StageRole::Recovery, 0.0, self.plan.recovery))
+                }
+                Phase::Over(reason) => return Next::Done(reason.clone()),
+            };
+            match step {
+                Step::Hold(level) => return Next::Hold(level),
+                Step::Turn(phase) => self.phase = phase,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::RampStage;
+    use crate::timeline::{EndpointTick, Histogram, LoadTick, Moment, ResponseClass, Window};
+
+    /// A server that completes at most `capacity` requests a second, 10 ms each when unloaded.
+    struct Server {
+        capacity: f64,
+        queue: f64,
+        now: Moment,
+        timeline: Timeline,
+    }
+
+    impl Server {
+        fn new(capacity: f64) -> Self {
+            Self { capacity, queue: 0.0, now: Moment::START, timeline: Timeline::default() }
+        }
+
+        fn hold(&mut self, level: Level) {
+            let begin = self.now;
+            let seconds = if level.role == StageRole::Drain { 5 } else { level.duration.as_secs() };
+            for _ in 0..seconds {
+                self.second(level.rate_from);
+            }
+            self.timeline.stages.push(Stage {
+                role: level.role,
+                window: Window::new(begin, self.now),
+                rate_from: level.rate_from,
+                rate_to: level.rate_to,
+            });
+        }
+
+        fn second(&mut self, rate: f64) {
+            let completed = (self.queue + rate).min(self.capacity);
+            self.queue += rate - completed;
+            let response = Duration::from_secs_f64(0.01 + self.queue / self.capacity);
+            let mut times = Histogram::new();
+            for _ in 0..completed.round() as u64 {
+                times.record(response);
+            }
+            let end = self.now + Duration::from_secs(1);
+            self.timeline.ticks.push(LoadTick {
+                window: Window::new(self.now, end),
+                generator: "test".to_owned(),
+                offered: rate.round() as u64,
+                sent: rate.round() as u64,
+                held_back: 0,
+                in_flight: completed * response.as_secs_f64(),
+                backlog: 0,
+                lateness: Histogram::new(),
+                connect_time: Histogram::new(),
+                connects: 0,
+                endpoints: vec![EndpointTick {
+                    endpoint: "GET /".to_owned(),
+                    class: ResponseClass::Status(200),
+                    response_time: times.clone(),
+                    service_time: times,
+                }],
+            });
+            self.now = end;
+        }
+    }
+
+    fn search(capacity: f64, max_rate: f64) -> (Vec<Stage>, StopReason) {
+        let search = Breakpoint {
+            start_rate: 20.0,
+            max_rate,
+            factor: 1.5,
+            hold: Duration::from_secs(5),
+            recovery: Duration::from_secs(3),
+        };
+        let mut pilot = pilot_for(&Executor::Breakpoint(search), 10_000.0);
+        let mut server = Server::new(capacity);
+        for _ in 0..100 {
+            match pilot.next(&server.timeline, &PlanSummary::default()) {
+                Next::Hold(level) => server.hold(level),
+                Next::Done(reason) => return (server.timeline.stages, reason),
+            }
+        }
+        panic!("the search does not end: {:?}", server.timeline.stages);
+    }
+
+    #[test]
+    fn a_knee_is_looked_at_from_both_sides() {
+        let (stages, reason) = search(200.0, 2000.0);
+        assert_eq!(reason, StopReason::KneeFound);
+        let around = |role| stages.iter().filter(move |stage| stage.role == role).map(Stage::rate);
+        let below = around(StageRole::Refine).filter(|rate| *rate <= 200.0).count();
+        let above = stages
+            .iter()
+            .filter(|stage| stage.role.is_measured() && stage.rate() > 200.0)
+            .count();
+        assert!(below >= 2 && above >= 3, "{stages:?}");
+        assert_eq!(around(StageRole::Drain).count(), 1);
+        assert_eq!(stages.last().map(|stage| stage.role), Some(StageRole::Recovery));
+        assert!(stages.iter().all(|stage| stage.rate() < 500.0), "{stages:?}");
+    }
+
+    #[test]
+    fn without_a_knee_the_rise_ends_at_the_highest_rate() {
+        let (stages, reason) = search(10_000.0, 300.0);
+        assert_eq!(reason, StopReason::MaxRate);
+        let highest = stages.iter().map(Stage::rate).fold(0.0, f64::max);
+        assert!((highest - 300.0).abs() < 1e-9, "{stages:?}");
+        assert!(stages.iter().all(|stage| stage.role != StageRole::Refine));
+    }
+
+    #[test]
+    fn a_system_that_is_slow_from_the_first_stage_is_looked_at_below_it() {
+        let (stages, reason) = search(8.0, 300.0);
+        assert_eq!(reason, StopReason::KneeFound);
+        assert!(stages.iter().any(|stage| stage.role == StageRole::Refine && stage.rate() < 8.0));
+    }
+
+    #[test]
+    fn no_stage_exceeds_the_limit_of_the_run() {
+        let executor = Executor::RampingArrivalRate {
+            start_rate: 10.0,
+            stages: vec![RampStage { target: 900.0, duration: Duration::from_secs(9) }],
+        };
+        let mut pilot = pilot_for(&executor, 100.0);
+        let Next::Hold(level) = pilot.next(&Timeline::default(), &PlanSummary::default()) else {
+            panic!("there is a stage");
+        };
+        assert_eq!((level.rate_from, level.rate_to), (10.0, 100.0));
+    }
+}
