@@ -30,7 +30,7 @@ pub(super) fn main(args: &DemoArgs) -> Ended {
         let origin = format!("demo {}", fault.name);
         preflight::parse_plan(&running.plan, &origin).and_then(|plan| {
             let rules = RuleSet::builtin();
-            execute(plan, Path::new("."), false, &interrupt, &args.output, &rules, None)
+            execute(plan, Path::new("."), false, &interrupt, &args.output, rules, None)
         })
     };
     running.stop();
@@ -50,7 +50,7 @@ fn list() -> Ended {
 fn choose(name: Option<&str>) -> Result<&'static Fault, Refusal> {
     let has_postgres = demo::find_postgres().is_some();
     let find = |name: &str| {
-        FAULTS.iter().find(|fault| fault.name == name).ok_or_else(|| {
+        FAULTS.iter().copied().find(|fault| fault.name == name).ok_or_else(|| {
             let names: Vec<_> = FAULTS.iter().map(|fault| fault.name).collect();
             Refusal::usage(format!("the demo has no fault `{name}`"))
                 .with_hint(format!("the faults are {}", names.join(", ")))

@@ -1,13 +1,12 @@
 //! `list` and `rules`: what there is, told from the registries.
 
-use std::fmt::Write as _;
 use std::path::Path;
 
 use super::args::{Listing, RulesArgs, RulesCommand};
 use super::results::load_rules;
 use super::{Ended, ExitStatus, Refusal, print};
 use crate::collect::COLLECTORS;
-use crate::diagnose::{Rule, RuleSet};
+use crate::diagnose::{ConditionRole, Rule, RuleSet};
 use crate::report::FORMATS;
 use crate::timeline::names;
 
@@ -88,10 +87,20 @@ fn page(rule: &Rule) -> String {
     for (heading, body) in sections {
         text.push_str(&format!("\n{heading}\n  {}\n", body.trim().replace('\n', "\n  ")));
     }
-    for (heading, conditions) in rule.conditions_in_words() {
-        text.push_str(&format!("\n{heading}\n"));
-        for condition in conditions {
-            text.push_str(&format!("  - {condition}\n"));
+    let groups = [
+        (ConditionRole::Require, "What must hold"),
+        (ConditionRole::Support, "What adds evidence"),
+        (ConditionRole::Refute, "What rules it out"),
+    ];
+    for (role, heading) in groups {
+        let mut tests =
+            rule.tests().into_iter().filter(|(of, _)| *of == role).map(|(_, test)| test).peekable();
+        if tests.peek().is_some() {
+            text.push_str(&format!("\n{heading}\n"));
+        }
+        for test in tests {
+            let bounds: Vec<String> = test.bounds.iter().map(ToString::to_string).collect();
+            text.push_str(&format!("  - {} {}\n", test.signal, bounds.join(" and ")));
         }
     }
     if !rule.references.is_empty() {
@@ -108,8 +117,14 @@ fn test(directory: Option<&Path>) -> Ended {
     let failed: Vec<_> = outcomes.iter().filter(|outcome| !outcome.passed()).collect();
     let mut text = String::new();
     for outcome in &failed {
-        // Writing to a string cannot fail.
-        let _written = writeln!(text, "{outcome}").is_ok();
+        let (expected, got) = (outcome.expect.key(), outcome.got.key());
+        text.push_str(&format!(
+            "{}: case `{}` expects {expected}, and is {got}\n",
+            outcome.rule, outcome.case
+        ));
+        for measured in &outcome.measured {
+            text.push_str(&format!("    {measured}\n"));
+        }
     }
     text.push_str(&format!("{} cases hold, {} do not\n", outcomes.len() - failed.len(), failed.len()));
     print(text.as_bytes())?;

@@ -64,7 +64,7 @@ pub(super) fn check(args: &CheckArgs) -> Ended {
     let text = format!(
         "{} is fine: {} against {}, {}\n",
         args.plan.display(),
-        wording::count(plan.requests.len() as u64, "request"),
+        wording::plural(plan.requests.len() as u64, "request", "requests"),
         plan.target.url,
         load_in_words(&plan.load),
     );
@@ -85,7 +85,7 @@ fn load_in_words(executor: &Executor) -> String {
         }
         Executor::Steps { rates, hold } => format!(
             "{}, each held {}",
-            wording::count(rates.len() as u64, "step"),
+            wording::plural(rates.len() as u64, "step", "steps"),
             wording::duration(hold.as_secs_f64())
         ),
         Executor::Breakpoint(search) => format!(
@@ -211,7 +211,7 @@ fn environment(
     Environment {
         kneepoint: env!("CARGO_PKG_VERSION").to_owned(),
         host: host_name(),
-        kernel: sysinfo::System::kernel_long_version(),
+        kernel: sysinfo::System::kernel_long_version().unwrap_or_default(),
         cores: std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32),
         memory_bytes,
         started_unix,
@@ -230,7 +230,7 @@ fn environment(
 }
 
 fn host_name() -> String {
-    sysinfo::System::host_name().unwrap_or_else(|| "localhost".to_owned())
+    sysinfo::System::host_name().unwrap_or_else(|_| "localhost".to_owned())
 }
 
 fn resolve_data(

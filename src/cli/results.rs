@@ -22,7 +22,7 @@ const CHARTS: &str = "charts";
 /// The built-in rules and those of a directory.
 pub(super) fn load_rules(directory: Option<&Path>) -> Result<RuleSet, Refusal> {
     let Some(directory) = directory else {
-        return Ok(RuleSet::builtin());
+        return Ok(RuleSet::builtin().clone());
     };
     let unreadable = |error: std::io::Error| {
         Refusal::usage(format!("cannot read rules from `{}`: {error}", directory.display()))
@@ -36,7 +36,9 @@ pub(super) fn load_rules(directory: Option<&Path>) -> Result<RuleSet, Refusal> {
         }
     }
     files.sort();
-    RuleSet::builtin_and(&files).map_err(Refusal::usage)
+    let files: Vec<(&str, &str)> =
+        files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    Ok(RuleSet::builtin().with(RuleSet::parse(&files).map_err(Refusal::usage)?))
 }
 
 /// Reads a recording and tells what could not be read of it.

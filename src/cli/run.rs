@@ -94,11 +94,8 @@ pub(super) fn execute(
         introduce(&config);
     }
     let mut line = ProgressLine::new(output.quiet);
-    let reason = run::run(config, BufWriter::new(file), &mut |progress| line.show(&progress))
+    run::run(config, BufWriter::new(file), &mut |progress| line.show(&progress))
         .map_err(Refusal::failed)?;
-    if !output.quiet {
-        say(format_args!("{}\n", crate::report::wording::stop(&reason)));
-    }
     let recording = results::read(&path)?;
     let diagnosis = results::conclude(&recording, rules, &path, output)?;
     Ok(results::status_of(&recording, &diagnosis, expected))

@@ -3,7 +3,7 @@
 
 mod chart;
 mod model;
-pub mod wording;
+pub(crate) mod wording;
 
 
 use std::io;

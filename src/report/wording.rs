@@ -28,7 +28,7 @@ pub(super) fn number(value: f64) -> String {
 }
 
 /// A rate in words: `212 requests/s`.
-pub(super) fn rate(per_second: f64) -> String {
+pub(crate) fn rate(per_second: f64) -> String {
     format!("{} requests/s", number(per_second))
 }
 
@@ -38,7 +38,7 @@ pub(super) fn short_rate(per_second: f64) -> String {
 }
 
 /// Seconds in the unit that a person would say: `4.2 ms`, `1.25 s`, `4 min 12 s`.
-pub(super) fn duration(seconds: f64) -> String {
+pub(crate) fn duration(seconds: f64) -> String {
     if !seconds.is_finite() {
         return NOTHING.to_owned();
     }
@@ -138,7 +138,7 @@ pub(super) fn cores(value: f64) -> String {
 }
 
 /// A count with its noun: `1 gap`, `3 gaps`.
-pub(super) fn plural(count: u64, one: &str, many: &str) -> String {
+pub(crate) fn plural(count: u64, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }
 
