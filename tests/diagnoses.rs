@@ -16,11 +16,13 @@ fn program() -> String {
 fn chosen() -> Vec<&'static Fault> {
     let wanted = std::env::var("KNEEPOINT_DEMO").unwrap_or_else(|_| "single-thread".to_owned());
     if wanted == "all" {
-        return FAULTS.iter().collect();
+        return FAULTS.to_vec();
     }
     wanted
         .split_whitespace()
-        .map(|name| FAULTS.iter().find(|fault| fault.name == name).expect("a fault of the demo"))
+        .map(|name| {
+            FAULTS.iter().copied().find(|fault| fault.name == name).expect("a fault of the demo")
+        })
         .collect()
 }
 
@@ -59,7 +61,10 @@ fn each_chosen_fault_is_named_first_and_a_healthy_shop_is_not_accused() {
         );
         if first != fault.expected_rule {
             let findings = serde_json::to_string_pretty(&diagnosis["findings"]).unwrap_or_default();
-            wrong.push(format!("{}: {first:?}, not {:?}\n{findings}", fault.name, fault.expected_rule));
+            wrong.push(format!(
+                "{}: {first:?}, not {:?}\n{findings}",
+                fault.name, fault.expected_rule
+            ));
         }
         for file in ["recording.jsonl.zst", "report.html", "report.json", "charts"] {
             assert!(out.path().join(file).exists(), "{}: no {file}", fault.name);

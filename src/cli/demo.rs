@@ -21,7 +21,10 @@ pub(super) fn main(args: &DemoArgs) -> Ended {
     // Asked for before anything is started, so that an early Ctrl-C is heard.
     let interrupt = interrupt_flag(None);
     if !args.output.quiet {
-        say(format_args!("starting the demo shop with the fault `{}`: {}", fault.name, fault.summary));
+        say(format_args!(
+            "starting the demo shop with the fault `{}`: {}",
+            fault.name, fault.summary
+        ));
     }
     let running = demo::start(fault, None).map_err(Refusal::failed)?;
     let ended = if args.print_plan {

@@ -126,7 +126,11 @@ fn test(directory: Option<&Path>) -> Ended {
             text.push_str(&format!("    {measured}\n"));
         }
     }
-    text.push_str(&format!("{} cases hold, {} do not\n", outcomes.len() - failed.len(), failed.len()));
+    text.push_str(&format!(
+        "{} cases hold, {} do not\n",
+        outcomes.len() - failed.len(),
+        failed.len()
+    ));
     print(text.as_bytes())?;
     Ok(if failed.is_empty() { ExitStatus::Done } else { ExitStatus::Usage })
 }

@@ -73,11 +73,9 @@ pub(super) fn check(args: &CheckArgs) -> Ended {
 
 fn load_in_words(executor: &Executor) -> String {
     match executor {
-        Executor::ConstantArrivalRate { rate, duration } => format!(
-            "{} for {}",
-            wording::rate(*rate),
-            wording::duration(duration.as_secs_f64())
-        ),
+        Executor::ConstantArrivalRate { rate, duration } => {
+            format!("{} for {}", wording::rate(*rate), wording::duration(duration.as_secs_f64()))
+        }
         Executor::RampingArrivalRate { stages, .. } => {
             let highest = stages.iter().map(|stage| stage.target).fold(0.0, f64::max);
             let total: f64 = stages.iter().map(|stage| stage.duration.as_secs_f64()).sum();

@@ -64,7 +64,11 @@ fn offered(stage: &Stage) -> String {
 
 fn second(stage: &Stage, tick: &LoadTick) -> String {
     let left = stage.window.end.since(tick.window.end).as_secs();
-    format!("{}   {} left", numbers(stage, std::slice::from_ref(tick)), wording::duration(left as f64))
+    format!(
+        "{}   {} left",
+        numbers(stage, std::slice::from_ref(tick)),
+        wording::duration(left as f64)
+    )
 }
 
 fn ended(stage: &Stage, ticks: &[LoadTick]) -> String {
@@ -78,8 +82,8 @@ fn numbers(stage: &Stage, ticks: &[LoadTick]) -> String {
     let seconds: f64 = ticks.iter().map(|tick| tick.window.secs()).sum();
     let completed: u64 = ticks.iter().map(LoadTick::completed).sum();
     let succeeded: u64 = ticks.iter().map(LoadTick::succeeded).sum();
-    let in_flight =
-        ticks.iter().map(|tick| tick.in_flight * tick.window.secs()).sum::<f64>() / seconds.max(1e-9);
+    let in_flight = ticks.iter().map(|tick| tick.in_flight * tick.window.secs()).sum::<f64>()
+        / seconds.max(1e-9);
     let mut times = Histogram::new();
     for endpoint in ticks.iter().flat_map(|tick| &tick.endpoints) {
         if endpoint.class.is_success() {

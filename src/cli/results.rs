@@ -102,11 +102,8 @@ pub(super) fn conclude(
     let mut bytes = Vec::new();
     match output.format {
         StdoutFormat::Terminal => {
-            let style = TerminalStyle {
-                colour: colour_wanted(),
-                width: terminal_width(),
-                files: &files,
-            };
+            let style =
+                TerminalStyle { colour: colour_wanted(), width: terminal_width(), files: &files };
             report::render_terminal(&report, &style, &mut bytes)?;
         }
         StdoutFormat::Json | StdoutFormat::Markdown => {

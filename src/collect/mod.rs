@@ -97,6 +97,7 @@ registry! {
     pub static COLLECTORS: [CollectorSpec] = [
         host,
         process,
+        tcp,
         generator,
         postgres,
     ]

@@ -249,9 +249,7 @@ fn socket_inodes(pid: u32) -> impl Iterator<Item = u32> {
         .into_iter()
         .flatten()
         .filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok())
-        .filter_map(|link| {
-            link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
-        })
+        .filter_map(|link| link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok())
 }
 
 /// What one look counted.
@@ -276,5 +274,80 @@ impl Census {
             batch.push_labelled(&names::TCP_ACCEPT_QUEUE, labels.clone(), f64::from(*queue));
             batch.push_labelled(&names::TCP_ACCEPT_QUEUE_LIMIT, labels, f64::from(*limit));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::plan::OptionValue;
+    use crate::timeline::Selector;
+
+    /// The value of the series that `selector` names; zero where there is none.
+    fn look(collector: &mut dyn Collector, selectors: &[String]) -> Vec<f64> {
+        let mut batch = BatchBuilder::new();
+        collector.sample(&mut batch).unwrap();
+        let readings = batch.finish();
+        let value = |selector: &String| {
+            let selector: Selector = selector.parse().unwrap();
+            readings.iter().filter(|r| selector.matches(&r.key)).map(|r| r.value).sum()
+        };
+        selectors.iter().map(value).collect()
+    }
+
+    #[test]
+    fn a_call_is_under_way_from_the_request_to_the_answer() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut client = TcpStream::connect(address).unwrap();
+        let (mut server, _) = listener.accept().unwrap();
+        let own = OptionValue::Integer(u64::from(std::process::id()));
+        let hint = TargetHint {
+            process_config: Some(CollectorConfig::new("process").with("pid", own)),
+            ..TargetHint::default()
+        };
+        let mut collector = open(&CollectorConfig::new("tcp"), &hint).unwrap();
+        let port = address.port();
+        let wanted = [
+            format!("tcp.calls{{peer={address}}}"),
+            format!("tcp.requests{{port={port}}}"),
+            format!("tcp.sockets{{peer={address},role=outbound}}"),
+        ];
+        let mut byte = [0];
+        for round in 0..5 {
+            assert_eq!(look(&mut *collector, &wanted)[..3], [0.0, 0.0, 1.0], "before call {round}");
+            client.write_all(b"?").unwrap();
+            server.read_exact(&mut byte).unwrap();
+            // Longer than a jiffy, so that the ages differ.
+            std::thread::sleep(Duration::from_millis(30));
+            assert_eq!(look(&mut *collector, &wanted)[..3], [1.0, 1.0, 1.0], "in call {round}");
+            server.write_all(b"!").unwrap();
+            client.read_exact(&mut byte).unwrap();
+            std::thread::sleep(Duration::from_millis(30));
+        }
+    }
+
+    #[test]
+    fn an_answer_that_is_not_read_yet_has_not_ended_the_call() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut client = TcpStream::connect(address).unwrap();
+        let (mut server, _) = listener.accept().unwrap();
+        client.write_all(b"?").unwrap();
+        server.read_exact(&mut [0]).unwrap();
+        std::thread::sleep(Duration::from_millis(30));
+        server.write_all(b"!").unwrap();
+        let own = OptionValue::Integer(u64::from(std::process::id()));
+        let hint = TargetHint {
+            process_config: Some(CollectorConfig::new("process").with("pid", own)),
+            ..TargetHint::default()
+        };
+        let mut collector = open(&CollectorConfig::new("tcp"), &hint).unwrap();
+        let wanted =
+            [format!("tcp.calls{{peer={address}}}"), format!("tcp.unread{{peer={address}}}")];
+        assert_eq!(look(&mut *collector, &wanted), [1.0, 1.0]);
     }
 }

@@ -172,9 +172,8 @@ impl Search {
         let step = (sign - good) / 4.0;
         let hold = self.plan.hold;
         let drain = Level::constant(StageRole::Drain, good / 4.0, LONGEST_DRAIN);
-        let fine = (0..4).map(|index| {
-            Level::constant(StageRole::Refine, good + step * f64::from(index), hold)
-        });
+        let fine = (0..4)
+            .map(|index| Level::constant(StageRole::Refine, good + step * f64::from(index), hold));
         let past = [1.0, 1.15, 1.35].map(|share| {
             Level::constant(StageRole::Beyond, (sign * share).min(self.plan.max_rate), hold)
         });
@@ -312,10 +311,8 @@ mod tests {
         assert_eq!(reason, StopReason::KneeFound);
         let around = |role| stages.iter().filter(move |stage| stage.role == role).map(Stage::rate);
         let below = around(StageRole::Refine).filter(|rate| *rate <= 200.0).count();
-        let above = stages
-            .iter()
-            .filter(|stage| stage.role.is_measured() && stage.rate() > 200.0)
-            .count();
+        let above =
+            stages.iter().filter(|stage| stage.role.is_measured() && stage.rate() > 200.0).count();
         assert!(below >= 2 && above >= 3, "{stages:?}");
         assert_eq!(around(StageRole::Drain).count(), 1);
         assert_eq!(stages.last().map(|stage| stage.role), Some(StageRole::Recovery));

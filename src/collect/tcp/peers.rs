@@ -72,7 +72,10 @@ impl Peers {
             return Labels::none().with("peer", "other");
         }
         let service = self.named.get(&peer).cloned().or_else(|| self.program(peer)).or_else(|| {
-            KNOWN_PORTS.iter().find(|(port, _)| *port == peer.port()).map(|(_, name)| (*name).into())
+            KNOWN_PORTS
+                .iter()
+                .find(|(port, _)| *port == peer.port())
+                .map(|(_, name)| (*name).into())
         });
         let mut labels = Labels::none().with("peer", peer.to_string());
         if let Some(service) = service {
