@@ -100,6 +100,7 @@ registry! {
         tcp,
         generator,
         postgres,
+        prometheus,
     ]
 }
 

@@ -1,0 +1,205 @@
+//! What a service says of itself on its Prometheus endpoint: every series under its own name, and
+//! those of well-known pools, workers and runtimes under the shared names as well.
+//!
+//! # Errors
+//! A scrape that fails as a whole is a gap. A line that cannot be read is left out and told once,
+//! with its number; the rest of the scrape counts.
+
+mod families;
+mod fetch;
+mod recognise;
+#[cfg(test)]
+mod tests;
+mod text;
+
+use std::collections::{BTreeSet, HashSet};
+use std::time::Duration;
+
+use fetch::Endpoint;
+use recognise::{is_known, recognise};
+use text::{Exposition, Sample};
+
+use crate::collect::{Collector, CollectorSpec, OpenError, SampleError, TargetHint};
+use crate::plan::{CollectorConfig, OptionKind, OptionSpec};
+use crate::timeline::{BatchBuilder, Labels, SeriesKey, names};
+
+/// The collector `prometheus`.
+pub static SPEC: CollectorSpec = CollectorSpec {
+    name: "prometheus",
+    summary: "a service's own metrics, from its Prometheus endpoint",
+    options: &[
+        OptionSpec {
+            name: "url",
+            kind: OptionKind::Secret,
+            required: true,
+            about: "http://host:port/metrics; may hold user and password",
+        },
+        OptionSpec {
+            name: "bearer_token",
+            kind: OptionKind::Secret,
+            required: false,
+            about: "token for the header `Authorization: Bearer`",
+        },
+        OptionSpec {
+            name: "ca_file",
+            kind: OptionKind::Text,
+            required: false,
+            about: "PEM file of the authority that signed the endpoint's certificate",
+        },
+    ],
+    metrics: &[
+        names::POOL_CONNECTIONS,
+        names::POOL_LIMIT,
+        names::POOL_PENDING,
+        names::POOL_WAIT_TIME,
+        names::POOL_ACQUIRES,
+        names::POOL_USE_TIME,
+        names::POOL_TIMEOUTS,
+        names::WORKERS_BUSY,
+        names::WORKERS_LIMIT,
+        names::WORKERS_QUEUE,
+        names::RUNTIME_GC_TIME,
+        names::RUNTIME_GC_COUNT,
+        names::RUNTIME_HEAP_USED,
+        names::RUNTIME_HEAP_LIMIT,
+        names::RUNTIME_LOOP_LAG,
+        names::CLIENT_CALLS,
+        names::CLIENT_CALL_TIME,
+    ],
+    interval: INTERVAL,
+    open,
+};
+
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// Most series that are recorded of one endpoint under their own names.
+const MOST_SERIES: usize = 3000;
+
+/// When the process behind the endpoint started, as all the client libraries call it.
+const START_TIME: &str = "process_start_time_seconds";
+
+fn open(config: &CollectorConfig, _: &TargetHint) -> Result<Box<dyn Collector>, OpenError> {
+    let mut collector = Prometheus {
+        endpoint: Endpoint::open(config, config.interval.unwrap_or(INTERVAL))?,
+        instance: config.instance.clone(),
+        admitted: HashSet::new(),
+        systems: BTreeSet::new(),
+        started: None,
+        has_told_unread: false,
+        has_told_refused: false,
+        events: Vec::new(),
+    };
+    let body = collector.endpoint.fetch().map_err(|error| collector.endpoint.open_error(&error))?;
+    let exposition = text::parse(&body);
+    if exposition.samples.is_empty() {
+        return Err(collector.endpoint.no_metrics(&body));
+    }
+    // Series keep their places for the whole run: this first scrape deals them out.
+    collector.take(&exposition, &mut BatchBuilder::new());
+    Ok(Box::new(collector))
+}
+
+struct Prometheus {
+    endpoint: Endpoint,
+    /// Value of the label `endpoint`, which tells several endpoints apart.
+    instance: String,
+    /// The series that are recorded under their own names.
+    admitted: HashSet<SeriesKey>,
+    /// What was recognised so far.
+    systems: BTreeSet<&'static str>,
+    started: Option<f64>,
+    has_told_unread: bool,
+    has_told_refused: bool,
+    events: Vec<String>,
+}
+
+impl Collector for Prometheus {
+    fn watches(&self) -> String {
+        let mut text = format!("{} series of `{}`", self.admitted.len(), self.endpoint);
+        if !self.systems.is_empty() {
+            let systems: Vec<&str> = self.systems.iter().copied().collect();
+            text += &format!(", with metrics of {}", systems.join(", "));
+        }
+        text
+    }
+
+    fn sample(&mut self, batch: &mut BatchBuilder) -> Result<(), SampleError> {
+        let body = self.endpoint.fetch().map_err(|error| SampleError(error.to_string()))?;
+        let exposition = text::parse(&body);
+        if exposition.samples.is_empty() {
+            return Err(SampleError(self.endpoint.no_metrics(&body).what));
+        }
+        self.take(&exposition, batch);
+        Ok(())
+    }
+
+    fn events(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.events)
+    }
+}
+
+impl Prometheus {
+    /// Puts a scrape into `batch`, and what is worth telling of it into the events.
+    fn take(&mut self, exposition: &Exposition, batch: &mut BatchBuilder) {
+        self.systems.extend(recognise(&exposition.samples, &self.instance, batch));
+        let mut keyed: Vec<(SeriesKey, &Sample)> =
+            exposition.samples.iter().map(|sample| (self.key(sample), sample)).collect();
+        // Where not all fit: what is known first, and the many buckets of histograms last.
+        if self.admitted.len() + keyed.len() > MOST_SERIES {
+            keyed.sort_by_key(|(_, sample)| {
+                (!is_known(&sample.name), sample.name.ends_with("_bucket"))
+            });
+        }
+        let mut refused = 0;
+        for (key, sample) in keyed {
+            if !self.admitted.contains(&key) {
+                if self.admitted.len() >= MOST_SERIES {
+                    refused += 1;
+                    continue;
+                }
+                self.admitted.insert(key.clone());
+            }
+            let kind = exposition.kind(&sample.name);
+            batch.push_foreign(key, text::unit(&sample.name), kind, sample.value);
+        }
+        self.tell(exposition, refused);
+    }
+
+    /// The series of a sample. A label `endpoint` of the service itself gets the name that
+    /// Prometheus would give it.
+    fn key(&self, sample: &Sample) -> SeriesKey {
+        let labels = sample.labels.iter().fold(Labels::none(), |labels, (name, value)| {
+            let name = if name == "endpoint" { "exported_endpoint" } else { name };
+            labels.with(name, value.as_str())
+        });
+        SeriesKey::new(&sample.name, labels.with("endpoint", self.instance.as_str()))
+    }
+
+    fn tell(&mut self, exposition: &Exposition, refused: usize) {
+        let endpoint = &self.endpoint;
+        if let Some((number, why)) = exposition.first_unread
+            && !self.has_told_unread
+        {
+            self.has_told_unread = true;
+            let (unread, all) = (exposition.unread, exposition.unread + exposition.samples.len());
+            self.events.push(format!(
+                "{unread} of {all} lines of `{endpoint}` cannot be read and are left out, the \
+                 first is line {number}: {why}"
+            ));
+        }
+        if refused > 0 && !self.has_told_refused {
+            self.has_told_refused = true;
+            self.events.push(format!(
+                "`{endpoint}` has more than {MOST_SERIES} series: {refused} of them are not \
+                 recorded"
+            ));
+        }
+        let started = exposition.samples.iter().find(|sample| sample.name == START_TIME);
+        if let Some(started) = started.map(|sample| sample.value) {
+            if self.started.is_some_and(|before| started > before + 1.0) {
+                self.events.push(format!("the process behind `{endpoint}` was restarted"));
+            }
+            self.started = Some(started);
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Gets the text of one endpoint over HTTP, within bounds of time and size.
+
+use std::error::Error as _;
+use std::fmt;
+use std::time::Duration;
+
+use reqwest::header::{ACCEPT, CONTENT_TYPE};
+use reqwest::{Client, Url};
+use tokio::runtime::Runtime;
+
+use crate::collect::OpenError;
+use crate::collect::tls::{Check, client_config};
+use crate::plan::{CollectorConfig, redact_url};
+
+/// Largest answer that is read.
+const MOST_BYTES: usize = 16 << 20;
+
+/// The text format first: every client library writes it.
+const ACCEPTED: &str =
+    "text/plain;version=0.0.4;q=1, application/openmetrics-text;version=1.0.0;q=0.5, */*;q=0.1";
+
+const PATHS_HINT: &str = "is this the path of the metrics? usual ones are `/metrics`, \
+                          `/actuator/prometheus` and `/q/metrics`";
+
+/// Where a service tells its metrics.
+pub(super) struct Endpoint {
+    url: Url,
+    /// The URL without its secrets, for messages.
+    shown: String,
+    token: Option<String>,
+    client: Client,
+    runtime: Runtime,
+    timeout: Duration,
+}
+
+/// Why there is no text. No secret in it.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum FetchError {
+    /// Nothing came within the time.
+    #[error("`{url}` gave no complete answer within {seconds} s")]
+    Timeout { url: String, seconds: f64 },
+    /// No connection, or it broke.
+    #[error("cannot get `{url}`: {why}")]
+    Connection { url: String, why: String },
+    /// An answer that is no success.
+    #[error("`{url}` answers with status {status}")]
+    Status { url: String, status: u16 },
+    /// A success that holds a page for people.
+    #[error("`{url}` answers an HTML page, not metrics")]
+    Html { url: String },
+    /// More than can be metrics.
+    #[error("`{url}` answers more than {} MiB", MOST_BYTES >> 20)]
+    TooLarge { url: String },
+}
+
+impl Endpoint {
+    /// Prepares to fetch what `config` names; nothing is sent yet. One fetch takes at most
+    /// `interval`, but is given a second and has no use for more than five.
+    pub(super) fn open(config: &CollectorConfig, interval: Duration) -> Result<Self, OpenError> {
+        let text = config.text("url").unwrap_or_default();
+        let hint = "write `http://host:port/metrics`";
+        // The parser's own words do not quote the text, and the text may hold a password.
+        let url = Url::parse(text).map_err(|error| {
+            OpenError::new(format!("the Prometheus `url` cannot be read: {error}"), hint)
+        })?;
+        if !matches!(url.scheme(), "http" | "https") {
+            let what = format!("the Prometheus `url` is not HTTP: `{}`", redact_url(text));
+            return Err(OpenError::new(what, hint));
+        }
+        let shown = redact_url(text);
+        let timeout = interval.clamp(Duration::from_secs(1), Duration::from_secs(5));
+        // Reading the machine's certificates takes its time: only where they are needed.
+        let check = match url.scheme() {
+            "https" => Check::AuthorityAndHost,
+            _ => Check::Nothing,
+        };
+        let client = Client::builder()
+            .tls_backend_preconfigured(client_config(check, config.text("ca_file"))?)
+            .timeout(timeout)
+            .no_proxy()
+            .user_agent(concat!("kneepoint/", env!("CARGO_PKG_VERSION")))
+            .build();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let fail = |why: String| {
+            let hint = "raise the limit of open files (`ulimit -n`)";
+            OpenError::new(format!("cannot prepare to get `{shown}`: {why}"), hint)
+        };
+        Ok(Self {
+            client: client.map_err(|error| fail(error.to_string()))?,
+            runtime: runtime.map_err(|error| fail(error.to_string()))?,
+            token: config.text("bearer_token").map(str::to_owned),
+            url,
+            shown: shown.clone(),
+            timeout,
+        })
+    }
+
+    /// Gets the text.
+    pub(super) fn fetch(&self) -> Result<String, FetchError> {
+        self.runtime.block_on(self.fetch_text())
+    }
+
+    async fn fetch_text(&self) -> Result<String, FetchError> {
+        let mut request = self.client.get(self.url.clone()).header(ACCEPT, ACCEPTED);
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
+        let mut response = request.send().await.map_err(|error| self.failure(error))?;
+        let url = || self.shown.clone();
+        if !response.status().is_success() {
+            return Err(FetchError::Status { url: url(), status: response.status().as_u16() });
+        }
+        let kind = response.headers().get(CONTENT_TYPE);
+        if kind.and_then(|kind| kind.to_str().ok()).is_some_and(|kind| kind.contains("text/html")) {
+            return Err(FetchError::Html { url: url() });
+        }
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.failure(error))? {
+            if body.len() + chunk.len() > MOST_BYTES {
+                return Err(FetchError::TooLarge { url: url() });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(String::from_utf8_lossy(&body).into_owned())
+    }
+
+    fn failure(&self, error: reqwest::Error) -> FetchError {
+        let url = self.shown.clone();
+        if error.is_timeout() {
+            return FetchError::Timeout { url, seconds: self.timeout.as_secs_f64() };
+        }
+        // The innermost cause says it best; the outer ones repeat the URL with its password.
+        let error = error.without_url();
+        let mut why = error.to_string();
+        let mut cause = error.source();
+        while let Some(inner) = cause {
+            why = inner.to_string();
+            cause = inner.source();
+        }
+        FetchError::Connection { url, why }
+    }
+
+    /// The same failure as a reason not to begin, with what to do about it.
+    pub(super) fn open_error(&self, error: &FetchError) -> OpenError {
+        let hint = match error {
+            FetchError::Timeout { .. } => "check host, port and firewall",
+            FetchError::Connection { why, .. } if why.contains("certificate") => {
+                "name the authority's certificate as `ca_file` in [collect.prometheus]"
+            }
+            FetchError::Connection { .. } => {
+                "does the service run, and does it listen there? check `url` in \
+                 [collect.prometheus]"
+            }
+            FetchError::Status { status: 401 | 403, .. } => {
+                "give `bearer_token`, or user and password in `url`"
+            }
+            FetchError::Status { .. } | FetchError::Html { .. } | FetchError::TooLarge { .. } => {
+                PATHS_HINT
+            }
+        };
+        OpenError::new(error.to_string(), hint)
+    }
+
+    /// Says that `body` holds no metrics, and what it seems to hold instead.
+    pub(super) fn no_metrics(&self, body: &str) -> OpenError {
+        let shown = &self.shown;
+        let what = match body.trim_start().chars().next() {
+            None => format!("`{shown}` answers nothing"),
+            Some('<') => FetchError::Html { url: shown.clone() }.to_string(),
+            Some('[' | '{') => format!("`{shown}` answers JSON, not metrics"),
+            Some(_) => format!("`{shown}` answers text without a single metric"),
+        };
+        OpenError::new(what, PATHS_HINT)
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown)
+    }
+}
