@@ -72,16 +72,36 @@ pub fn open_all(
     configs: &[CollectorConfig],
     hint: &TargetHint,
 ) -> (Vec<Opened>, Vec<(CollectorConfig, OpenError)>) {
-    let deadline = Instant::now() + OPEN_LIMIT;
-    let answers: Vec<_> = configs.iter().map(|config| open_aside(config, hint)).collect();
+    open_within(OPEN_LIMIT, super::find, configs, hint)
+}
+
+fn open_within(
+    limit: Duration,
+    find: impl Fn(&str) -> Option<&'static CollectorSpec>,
+    configs: &[CollectorConfig],
+    hint: &TargetHint,
+) -> (Vec<Opened>, Vec<(CollectorConfig, OpenError)>) {
+    let deadline = Instant::now() + limit;
+    let under_way: Vec<_> = configs
+        .iter()
+        .map(|config| {
+            let spec = find(&config.name).ok_or_else(|| {
+                OpenError::new(
+                    format!("there is no collector `{}`", config.name),
+                    "see `kneepoint list collectors`",
+                )
+            })?;
+            Ok((spec, open_aside(spec, config, hint)?))
+        })
+        .collect();
     let (mut opened, mut failed) = (Vec::new(), Vec::new());
-    for (config, answer) in configs.iter().zip(answers) {
-        let result = answer.and_then(|(spec, answer)| {
+    for (config, started) in configs.iter().zip(under_way) {
+        let result = started.and_then(|(spec, answer)| {
             let left = deadline.saturating_duration_since(Instant::now());
             match answer.recv_timeout(left) {
                 Ok(result) => result.map(|collector| (spec, collector)),
                 Err(mpsc::RecvTimeoutError::Timeout) => Err(OpenError::new(
-                    format!("`{}` did not open within {} s", config.instance, OPEN_LIMIT.as_secs()),
+                    format!("`{}` did not open within {} s", config.instance, limit.as_secs_f64()),
                     "check that what it reads is reachable from here, or take it out of the plan",
                 )),
                 Err(mpsc::RecvTimeoutError::Disconnected) => Err(OpenError::new(
@@ -100,19 +120,12 @@ pub fn open_all(
     (opened, failed)
 }
 
-type OpenAnswer = mpsc::Receiver<OpenResult>;
-
-/// Starts opening one collector on a thread of its own.
+/// Starts opening one collector on a thread of its own; gives where its answer will come.
 fn open_aside(
+    spec: &'static CollectorSpec,
     config: &CollectorConfig,
     hint: &TargetHint,
-) -> Result<(&'static CollectorSpec, OpenAnswer), OpenError> {
-    let spec = super::find(&config.name).ok_or_else(|| {
-        OpenError::new(
-            format!("there is no collector `{}`", config.name),
-            "see `kneepoint list collectors`",
-        )
-    })?;
+) -> Result<mpsc::Receiver<OpenResult>, OpenError> {
     let (answer, receiver) = mpsc::sync_channel(1);
     let (config, hint) = (config.clone(), hint.clone());
     let instance = config.instance.clone();
@@ -128,7 +141,7 @@ fn open_aside(
                 "raise the limit of processes (`ulimit -u`)",
             )
         })?;
-    Ok((spec, receiver))
+    Ok(receiver)
 }
 
 /// Drives collectors until it is stopped.

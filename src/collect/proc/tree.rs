@@ -10,7 +10,7 @@ use crate::plan::CollectorConfig;
 use super::find::{self, NotFound};
 use super::listen::listeners;
 use super::pid::Stat;
-use super::{Text, is_gone};
+use super::{Text, is_gone, ticks_per_second};
 
 /// New children are looked for no more often than this.
 const SEEK_EVERY: Duration = Duration::from_millis(900);
@@ -20,6 +20,10 @@ const SETTLED_AFTER: u8 = 2;
 const FORGET_AFTER: u32 = 30;
 /// After this many looks the listeners of the port are compared again.
 const LISTENERS_AFTER: u32 = 10;
+/// The end of a child that lived this long is worth an event …
+const WORKER_AGE: Duration = Duration::from_secs(5);
+/// … up to this many in a run.
+const MOST_ENDS_TOLD: u32 = 20;
 
 /// How to find the target's processes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,6 +125,7 @@ pub struct Tree {
     sought: Instant,
     seeks: u32,
     listeners: BTreeSet<u64>,
+    ends_told: u32,
     events: Vec<String>,
     text: Text,
 }
@@ -141,6 +146,7 @@ impl Tree {
             sought: Instant::now(),
             seeks: 0,
             listeners: BTreeSet::new(),
+            ends_told: 0,
             events: Vec::new(),
             text: Text::default(),
         };
@@ -166,8 +172,9 @@ impl Tree {
         }
         for pid in ended {
             let Some(member) = self.members.remove(&pid) else { continue };
-            if self.roots.remove(&pid) && !self.roots.is_empty() {
-                self.events.push(format!("{member} ended; others of the target go on"));
+            let was_root = self.roots.remove(&pid);
+            if !self.roots.is_empty() {
+                self.tell_end(&member, was_root);
             }
         }
         if self.roots.is_empty() {
@@ -208,6 +215,19 @@ impl Tree {
             children => text.push_str(&format!(" and {children} children")),
         }
         text
+    }
+
+    /// Tells that a process ended while the target goes on: a root, or a child that was no
+    /// short-lived helper, such as a worker that crashed or was recycled.
+    fn tell_end(&mut self, member: &Member, was_root: bool) {
+        let ticks = find::now_ticks(&mut self.text).saturating_sub(member.stat.start_ticks);
+        let age = Duration::from_secs_f64(ticks as f64 / ticks_per_second());
+        if (was_root || age >= WORKER_AGE) && self.ends_told < MOST_ENDS_TOLD {
+            self.ends_told += 1;
+            let seconds = age.as_secs();
+            self.events
+                .push(format!("{member} ended after {seconds} s; others of the target go on"));
+        }
     }
 
     /// Finds the roots by what was asked for, and takes them in.

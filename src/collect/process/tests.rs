@@ -290,3 +290,14 @@ fn cores_are_those_allowed_and_online() {
     assert_eq!(allowed_cores(pinned.iter(), &[0b0111]), Some(2.0));
     assert_eq!(allowed_cores([].into_iter(), &[1]), None);
 }
+
+#[test]
+fn the_end_of_a_worker_is_told_and_that_of_a_passing_child_is_not() {
+    let child = spawn("sh", &["-c", "sleep 7 & sleep 9 & sleep 0.7; sleep 12"]);
+    let mut process = open(&by_pid(&child), &hint()).unwrap();
+    look_until(process.as_mut(), |seen| seen[COUNT] == 4.0);
+    look_until(process.as_mut(), |seen| seen[COUNT] == 3.0);
+    let events = process.events();
+    assert_eq!(events.len(), 1, "{events:?}");
+    assert!(events[0].contains("(sleep) ended after"), "{events:?}");
+}

@@ -191,6 +191,35 @@ fn opening_reports_all_that_fails_in_the_order_of_the_plan() {
 }
 
 #[test]
+fn a_collector_that_hangs_or_panics_while_it_opens_holds_up_no_other() {
+    const fn spec(
+        name: &'static str,
+        open: fn(&CollectorConfig, &TargetHint) -> OpenResult,
+    ) -> CollectorSpec {
+        let interval = Duration::from_secs(1);
+        CollectorSpec { name, summary: "", options: &[], metrics: &[], interval, open }
+    }
+    static HANGS: CollectorSpec = spec("hangs", |_, _| {
+        thread::sleep(Duration::from_secs(20));
+        Err(OpenError::new("too late", ""))
+    });
+    static PANICS: CollectorSpec = spec("panics", |_, _| panic!("on purpose"));
+    let find = |name: &str| match name {
+        "hangs" => Some(&HANGS),
+        "panics" => Some(&PANICS),
+        _ => super::super::find(name),
+    };
+    let configs = ["hangs", "panics", "host"].map(CollectorConfig::new);
+    let begin = Instant::now();
+    let (opened, failed) =
+        open_within(Duration::from_millis(800), find, &configs, &TargetHint::default());
+    assert!(begin.elapsed() < Duration::from_secs(15), "waited for the one that hangs");
+    assert_eq!(opened.len(), 1);
+    let failed: Vec<String> = failed.iter().map(|(_, error)| error.to_string()).collect();
+    assert_eq!(failed, ["`hangs` did not open within 0.8 s", "`panics` panicked while it opened"]);
+}
+
+#[test]
 fn short_slots_are_read_somewhere_inside_and_long_ones_at_their_begin() {
     let short = Grid { interval: Duration::from_millis(50) };
     for random in [0.0, 0.3, 0.9999, 1.0] {
