@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::parse::template::hide_query;
 use super::units::parse_target_url;
 use super::{
     Breakpoint, CollectorConfig, Connections, Executor, Limits, Plan, Request, Segment, Target,
@@ -54,11 +55,12 @@ impl Plan {
         let target_url = parse_target_url(&base)?;
         let path = if path.is_empty() { "/".to_owned() } else { path };
         let name = target_url.authority();
+        let path = hide_query(Template(vec![Segment::Text(path)]));
         let request = Request {
-            name: format!("GET {}", super::redact_url(&path)),
+            name: format!("GET {}", String::from(path.clone())),
             weight: 1.0,
             method: "GET".to_owned(),
-            path: Template(vec![Segment::Text(path)]),
+            path,
             headers: Vec::new(),
             body: None,
         };

@@ -51,6 +51,9 @@ pub enum Segment {
     /// A value of the data source of this name, drawn anew for each request; two uses of one name
     /// in one request get the same value.
     Value(String),
+    /// A text that no one may print: it came from the environment, or its query parameter is
+    /// secret by name.
+    Hidden(Secret),
 }
 
 impl From<Template> for String {
@@ -62,6 +65,7 @@ impl From<Template> for String {
                     text.push_str(&plain.replace('{', "{{").replace('}', "}}"));
                 }
                 Segment::Value(name) => text.push_str(&format!("{{{name}}}")),
+                Segment::Hidden(secret) => text.push_str(&secret.to_string()),
             }
         }
         text

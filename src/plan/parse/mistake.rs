@@ -1,6 +1,9 @@
 //! What is wrong with a plan, and where.
 
 use std::fmt;
+use std::ops::Range;
+
+use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
 /// One mistake in a plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,31 +16,83 @@ pub struct Mistake {
     pub message: String,
     /// What to do about it.
     pub help: Option<String>,
+    /// Bytes of the text that are wrong.
+    span: Range<usize>,
+}
+
+/// A mistake as it is found, before its line is known.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) span: Range<usize>,
+    pub(super) message: String,
+    pub(super) help: Option<String>,
 }
 
 /// Every mistake of one plan, in order of the text. Displays as rustc shows its errors.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlanErrors {
     origin: String,
+    /// The plan with every secret masked.
     text: String,
     mistakes: Vec<Mistake>,
 }
 
 impl PlanErrors {
-    pub(super) fn new(text: &str, origin: &str, mistakes: Vec<Mistake>) -> Self {
-        Self { origin: origin.to_owned(), text: text.to_owned(), mistakes }
+    /// `masked` is the plan's text with secrets masked by as many bytes.
+    pub(super) fn new(masked: String, origin: &str, mut found: Vec<Found>) -> Self {
+        found.sort_by_key(|found| (found.span.start, found.span.end));
+        let mistakes = found.into_iter().map(|found| locate(&masked, found)).collect();
+        Self { origin: origin.to_owned(), text: masked, mistakes }
     }
 
-    /// The mistakes in order of the text.
+    /// A plan that is wrong without a reason.
+    pub(super) fn unexplained(origin: &str) -> Self {
+        let message = "the plan is incomplete".to_owned();
+        Self::new(String::new(), origin, vec![Found { span: 0..0, message, help: None }])
+    }
+
+    /// The mistakes in order of the text; at least one.
     pub fn iter(&self) -> impl Iterator<Item = &Mistake> {
         self.mistakes.iter()
     }
+}
+
+/// Gives a mistake its line and column, and a span of that line alone.
+fn locate(text: &str, found: Found) -> Mistake {
+    let start = floor(text, found.span.start);
+    let line_begin = text[..start].rfind('\n').map_or(0, |at| at + 1);
+    let line_end = text[start..].find(['\n', '\r']).map_or(text.len(), |at| start + at);
+    let end = floor(text, found.span.end).clamp(start, line_end);
+    Mistake {
+        line: text[..start].matches('\n').count() + 1,
+        column: text[line_begin..start].chars().count() + 1,
+        message: found.message,
+        help: found.help,
+        span: start..end,
+    }
+}
+
+/// The boundary of a character at `at` or before it.
+fn floor(text: &str, at: usize) -> usize {
+    (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
 }
 
 impl std::error::Error for PlanErrors {}
 
 impl fmt::Display for PlanErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.origin, self.text.len())
+        let renderer = Renderer::plain();
+        for (index, mistake) in self.mistakes.iter().enumerate() {
+            let snippet = Snippet::source(self.text.as_str())
+                .path(self.origin.as_str())
+                .annotation(AnnotationKind::Primary.span(mistake.span.clone()));
+            let mut group = Level::ERROR.primary_title(mistake.message.as_str()).element(snippet);
+            if let Some(help) = &mistake.help {
+                group = group.element(Level::HELP.message(help.as_str()));
+            }
+            let blank_line = if index == 0 { "" } else { "\n\n" };
+            write!(f, "{blank_line}{}", renderer.render(&[group]))?;
+        }
+        Ok(())
     }
 }

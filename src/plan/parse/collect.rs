@@ -1,0 +1,102 @@
+//! The `[collect.…]` tables.
+
+use toml::de::DeValue;
+
+use super::walk::{Section, Value, Walk, nearest};
+use crate::plan::{CollectorConfig, CollectorShape, OptionKind, OptionValue, Secret};
+
+pub(super) fn read(root: &mut Section<'_, '_>, shapes: &[CollectorShape]) -> Vec<CollectorConfig> {
+    let walk = root.walk;
+    let mut collectors: Vec<CollectorConfig> = Vec::new();
+    let section = root
+        .take("collect")
+        .and_then(|value| walk.section(value, "tables such as `[collect.process]`"));
+    for (name, span, value) in section.iter().flat_map(Section::entries) {
+        let Some(shape) = shapes.iter().find(|shape| shape.name == name) else {
+            walk.hide(value.span());
+            let names = shapes.iter().map(|shape| shape.name);
+            let help = nearest(name, names.clone()).unwrap_or_else(|| {
+                format!("there are: `{}`", names.collect::<Vec<_>>().join("`, `"))
+            });
+            walk.wrong_with_help(span, format!("there is no collector `{name}`"), help);
+            continue;
+        };
+        let tables: Vec<&Value<'_>> = match value.get_ref() {
+            DeValue::Array(list) => list.iter().collect(),
+            _ => vec![value],
+        };
+        for value in tables {
+            let Some(collector) = read_one(walk, value, shape) else { continue };
+            let same = |other: &&CollectorConfig| {
+                other.name == collector.name && other.instance == collector.instance
+            };
+            if collectors.iter().find(same).is_some() {
+                walk.wrong_with_help(
+                    value.span(),
+                    format!("two collectors have the name `{}`", collector.instance),
+                    "tell them apart with `as = \"a-name\"`",
+                );
+            }
+            collectors.push(collector);
+        }
+    }
+    collectors
+}
+
+fn read_one<'t>(
+    walk: &Walk<'t>,
+    value: &Value<'t>,
+    shape: &CollectorShape,
+) -> Option<CollectorConfig> {
+    let mut section = walk.section(value, "a table")?;
+    let mut collector = CollectorConfig::new(shape.name);
+    if let Some(text) = section.take("as").and_then(|value| walk.text(value, "a name")) {
+        collector.instance = text.value;
+    }
+    collector.interval = section.take("interval").and_then(|value| walk.duration(value));
+    for option in shape.options {
+        let value = section.take(option.name);
+        if value.is_none() && option.required {
+            section.missing(option.name, option.about);
+        }
+        let read = value.and_then(|value| read_option(walk, value, option.kind, option.about));
+        if let Some(value) = read {
+            collector.options.insert(option.name.to_owned(), value);
+        }
+    }
+    section.finish();
+    Some(collector)
+}
+
+fn read_option<'t>(
+    walk: &Walk<'t>,
+    value: &Value<'t>,
+    kind: OptionKind,
+    about: &str,
+) -> Option<OptionValue> {
+    if kind == OptionKind::Secret {
+        walk.hide(value.span());
+    }
+    match kind {
+        OptionKind::Secret => {
+            walk.text(value, "a text").map(|text| OptionValue::Secret(Secret::new(text.value)))
+        }
+        // What the environment gives is secret, whatever it is for.
+        OptionKind::Text => walk.text(value, "a text").map(|text| {
+            if text.from_environment {
+                OptionValue::Secret(Secret::new(text.value))
+            } else {
+                OptionValue::Text(text.value)
+            }
+        }),
+        OptionKind::Integer => {
+            walk.integer(value, &format!("a whole number ({about})")).map(OptionValue::Integer)
+        }
+        OptionKind::Switch => walk.switch(value).map(OptionValue::Switch),
+        OptionKind::Texts => {
+            let list = walk.list(value, "a list of texts")?;
+            let texts = list.into_iter().filter_map(|value| walk.text(value, "a text"));
+            Some(OptionValue::Texts(texts.map(|text| text.value).collect()))
+        }
+    }
+}

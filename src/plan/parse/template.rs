@@ -1,0 +1,117 @@
+//! Texts with values in them: `/product/{id}`.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use super::walk::{Piece, Value, Walk, nearest};
+use crate::plan::{DataSource, Secret, Segment, Template, is_secret_name};
+
+/// Reads a template whose names must be in `data`.
+pub(super) fn read(
+    walk: &Walk<'_>,
+    value: &Value<'_>,
+    what: &str,
+    data: &BTreeMap<String, DataSource>,
+) -> Option<Template> {
+    let Some(raw) = value.get_ref().as_str() else {
+        // For the message alone.
+        walk.text(value, what);
+        return None;
+    };
+    let mut segments = Vec::new();
+    let mut whole = true;
+    for piece in walk.pieces(raw, value.span()) {
+        match piece {
+            Piece::Variable(secret) => segments.push(Segment::Hidden(Secret::new(secret))),
+            Piece::Plain(begin, plain) => {
+                let place = |part: Range<usize>| {
+                    walk.inside(raw, &value.span(), begin + part.start..begin + part.end)
+                };
+                whole &= read_plain(walk, &plain, place, data, &mut segments);
+            }
+        }
+    }
+    whole.then_some(Template(segments))
+}
+
+/// Adds the segments of a piece; false where it is not well formed.
+fn read_plain(
+    walk: &Walk<'_>,
+    plain: &str,
+    place: impl Fn(Range<usize>) -> Range<usize>,
+    data: &BTreeMap<String, DataSource>,
+    segments: &mut Vec<Segment>,
+) -> bool {
+    let mut text = String::new();
+    let mut whole = true;
+    let mut rest = plain;
+    while let Some(at) = rest.find(['{', '}']) {
+        let offset = plain.len() - rest.len() + at;
+        text.push_str(&rest[..at]);
+        rest = &rest[at..];
+        if rest.starts_with("{{") || rest.starts_with("}}") {
+            text.push_str(&rest[..1]);
+            rest = &rest[2..];
+            continue;
+        }
+        let name = rest.strip_prefix('{').and_then(|inside| inside.split_once('}'));
+        let Some((name, behind)) = name else {
+            walk.wrong_with_help(
+                place(offset..offset + 1),
+                format!("`{}` has no partner", &rest[..1]),
+                "write `{name}` for a value of `[data.name]`, `{{` and `}}` for braces",
+            );
+            return false;
+        };
+        if !data.contains_key(name) {
+            let help = nearest(name, data.keys().map(String::as_str)).unwrap_or_else(|| {
+                "describe its values in a table of `data`, or double the braces".to_owned()
+            });
+            let span = place(offset..offset + name.len() + 2);
+            walk.wrong_with_help(span, format!("there are no data `{name}`"), help);
+            whole = false;
+        }
+        if !text.is_empty() {
+            segments.push(Segment::Text(std::mem::take(&mut text)));
+        }
+        segments.push(Segment::Value(name.to_owned()));
+        rest = behind;
+    }
+    text.push_str(rest);
+    if !text.is_empty() {
+        segments.push(Segment::Text(text));
+    }
+    whole
+}
+
+/// The same path with the values of query parameters hidden that are secret by name.
+pub(in crate::plan) fn hide_query(path: Template) -> Template {
+    let mut in_query = false;
+    let mut segments = Vec::new();
+    for segment in path.0 {
+        let Segment::Text(text) = segment else {
+            segments.push(segment);
+            continue;
+        };
+        let mut plain = String::new();
+        for part in text.split_inclusive(['?', '&']) {
+            match part.split_once('=') {
+                Some((name, value)) if in_query && is_secret_name(name) => {
+                    let secret = value.trim_end_matches('&');
+                    plain.push_str(&format!("{name}="));
+                    segments.push(Segment::Text(std::mem::take(&mut plain)));
+                    if !secret.is_empty() {
+                        segments.push(Segment::Hidden(Secret::new(secret)));
+                    }
+                    plain.push_str(&value[secret.len()..]);
+                }
+                _ => plain.push_str(part),
+            }
+            in_query |= part.ends_with('?');
+        }
+        if !plain.is_empty() {
+            segments.push(Segment::Text(plain));
+        }
+    }
+    Template(segments)
+}

@@ -1,0 +1,297 @@
+//! Right plans mean what they say; wrong ones are told what is wrong, all at once and in place.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::super::*;
+use super::parse;
+
+const SHAPES: [CollectorShape; 4] = [
+    CollectorShape { name: "host", options: &[] },
+    CollectorShape {
+        name: "process",
+        options: &[
+            OptionSpec { name: "pid", kind: OptionKind::Integer, required: false, about: "pid" },
+            OptionSpec { name: "port", kind: OptionKind::Integer, required: false, about: "port" },
+        ],
+    },
+    CollectorShape {
+        name: "postgres",
+        options: &[
+            OptionSpec {
+                name: "url",
+                kind: OptionKind::Secret,
+                required: true,
+                about: "add `url = \"postgres://…\"`",
+            },
+            OptionSpec { name: "tls", kind: OptionKind::Switch, required: false, about: "TLS" },
+        ],
+    },
+    CollectorShape {
+        name: "prometheus",
+        options: &[
+            OptionSpec { name: "url", kind: OptionKind::Text, required: true, about: "an URL" },
+            OptionSpec { name: "keep", kind: OptionKind::Texts, required: false, about: "names" },
+        ],
+    },
+];
+
+fn environment(name: &str) -> Option<String> {
+    match name {
+        "TOKEN" | "SHOP_TOKEN" => Some("hunter2{}".to_owned()),
+        "SHOP_DATABASE_URL" => Some("postgres://shop:hunter2@db/shop".to_owned()),
+        _ => None,
+    }
+}
+
+fn read(text: &str) -> Result<Plan, PlanErrors> {
+    parse(text, "plan.toml", &SHAPES, &environment)
+}
+
+/// A plan around `rest`, which begins in line 5.
+fn with(rest: &str) -> String {
+    format!(
+        "[target]\nurl = \"http://a:8080\"\n[[request]]\npath = \"/{{id}}\"\n{rest}\n[data.id]\nrange = [1, 9]\n"
+    )
+}
+
+#[test]
+fn the_example_means_what_it_says() {
+    let text = include_str!("../../../examples/shop.toml");
+    let plan = read(text).unwrap_or_else(|errors| panic!("{errors}"));
+    assert_eq!(plan.name, "shop");
+    assert_eq!(plan.seed, 42);
+    assert_eq!(plan.target.url.to_string(), "http://127.0.0.1:8080");
+    assert_eq!(plan.requests.len(), 2);
+    assert_eq!(plan.requests[0].weight, 3.0);
+    assert_eq!(plan.requests[0].method, "GET");
+    assert_eq!(
+        plan.requests[0].path.0,
+        [Segment::Text("/product/".to_owned()), Segment::Value("id".to_owned())]
+    );
+    assert_eq!(plan.requests[1].method, "POST");
+    let body = &plan.requests[1].body.as_ref().unwrap().template.0;
+    assert_eq!(body[0], Segment::Text("{\"product\": ".to_owned()));
+    assert_eq!(body[4], Segment::Text("\"}".to_owned()));
+    assert_eq!(
+        plan.data["id"],
+        DataSource { values: DataValues::Range(1, 200_000), order: DataOrder::Random }
+    );
+    assert_eq!(plan.load, Executor::Breakpoint(Breakpoint::usual()));
+    assert_eq!(plan.limits, Limits::usual());
+    assert_eq!(plan.objectives.len(), 4);
+    assert_eq!(plan.objectives[2].endpoint.as_deref(), Some("product"));
+    assert_eq!(plan.objectives[2].measure, Measure::ResponseTimeQuantile(0.99));
+    assert_eq!(plan.objectives[2].bound, 1.0);
+    assert_eq!(plan.objectives[3].bound, 0.01);
+    let names: Vec<_> = plan.collectors.iter().map(|collector| collector.name.as_str()).collect();
+    assert_eq!(names, ["host", "process", "postgres"]);
+    assert_eq!(plan.collectors[1].integer("port"), Some(8080));
+    assert_eq!(plan.collectors[2].interval, Some(Duration::from_secs(1)));
+    assert_eq!(plan.collectors[2].text("url"), Some("postgres://shop:hunter2@db/shop"));
+}
+
+#[test]
+fn every_executor_is_read() {
+    let load = |text: &str| read(&with(&format!("[load]\n{text}"))).map(|plan| plan.load);
+    let second = Duration::from_secs;
+    assert_eq!(
+        load("executor = \"constant-arrival-rate\"\nrate = \"3000/m\"\nduration = \"1m30s\""),
+        Ok(Executor::ConstantArrivalRate { rate: 50.0, duration: second(90) })
+    );
+    assert_eq!(
+        load("executor = \"steps\"\nrates = [10, \"20.5/s\"]\nhold = \"10s\""),
+        Ok(Executor::Steps { rates: vec![10.0, 20.5], hold: second(10) })
+    );
+    let stages = "stages = [{ target = \"100/s\", duration = \"30s\" }]";
+    let ramp = RampStage { target: 100.0, duration: second(30) };
+    assert_eq!(
+        load(&format!("executor = \"ramping-arrival-rate\"\nstart_rate = \"10/s\"\n{stages}")),
+        Ok(Executor::RampingArrivalRate { start_rate: 10.0, stages: vec![ramp] })
+    );
+    assert_eq!(
+        load("start = \"5/s\"\nmax = \"50/s\"\nfactor = 2\nhold = \"3s\"\nrecovery = \"0s\""),
+        Ok(Executor::Breakpoint(Breakpoint {
+            start_rate: 5.0,
+            max_rate: 50.0,
+            factor: 2.0,
+            hold: second(3),
+            recovery: Duration::ZERO,
+        }))
+    );
+}
+
+/// What stands between target and data, and the mistake's line, column, message and help.
+const MISTAKES: &[(&str, usize, usize, &str, &str)] = &[
+    ("wieght = 2", 5, 1, "`wieght` is not known here", "did you mean `weight`?"),
+    ("weight = 0", 5, 10, "must be above zero", ""),
+    ("weight = \"2\"", 5, 10, "expected a weight above zero, found a text", ""),
+    ("method = \"FETCH\"", 5, 10, "`FETCH` is no HTTP method", "`PATCH`"),
+    ("body = 'a {ib}'", 5, 11, "there are no data `ib`", "did you mean `id`?"),
+    ("body = 'a {id'", 5, 11, "`{` has no partner", "`{{`"),
+    ("body = 'ä }'", 5, 11, "`}` has no partner", "`}}`"),
+    ("headers = { \"a b\" = \"x\" }", 5, 13, "no name of a header", ""),
+    ("headers = { x = \"${HOME_}\" }", 5, 18, "no variable `HOME_`", "$${HOME_}"),
+    ("[[request]]\npath = \"/{id}\"", 5, 1, "another request has the name `GET /{id}`", "`name`"),
+    ("[[request]]\npath = \"x\"", 6, 8, "must begin with `/`", "[target]"),
+    ("[[request]]\nweight = 1", 5, 1, "`path` is missing", "path = "),
+    ("[load]\nstart = \"0/s\"", 6, 9, "must be above zero", ""),
+    ("[load]\nstart = \"fast\"", 6, 9, "`fast` is no rate", ""),
+    ("[load]\nfactor = 1", 6, 10, "above 1", ""),
+    ("[load]\nhold = 5", 6, 8, "expected a duration with its unit", ""),
+    ("[load]\nhold = \"5\"", 6, 8, "`5` is no duration", ""),
+    ("[load]\nstart = \"50/s\"\nmax = \"10/s\"", 7, 7, "is below the first one", "`max`"),
+    ("[load]\nmax = \"9000/s\"", 6, 7, "above the limit of 5000/s", "`max_rate`"),
+    ("[load]\nexecutor = \"breakpiont\"", 6, 12, "`breakpiont` is not", "`breakpoint`?"),
+    ("[load]\nexecutor = \"steps\"\nhold = \"1s\"", 5, 1, "`rates` is missing", "rates = "),
+    ("[load]\nexecutor = \"steps\"\nrates = []\nhold = \"1s\"", 7, 9, "at least one rate", ""),
+    (
+        "[load]\nexecutor = \"constant-arrival-rate\"\nrate = 5\nduration = \"2h\"",
+        5,
+        1,
+        "longer than the limit",
+        "`max_duration`",
+    ),
+    ("[limits]\nmax_in_flight = 0", 6, 17, "at least one request", ""),
+    ("[limits]\nerror_budget = \"150%\"", 6, 16, "`150%` is not a share", ""),
+    (
+        "[objectives]\nhttp_req_duratoin = \"avg < 1s\"",
+        6,
+        1,
+        "is not measured",
+        "http_req_duration`?",
+    ),
+    ("[objectives]\nhttp_req_duration = \"p95 < 1s\"", 6, 21, "asks for `p95`", "p(95)"),
+    ("[objectives]\nhttp_req_duration = \"avg < 300\"", 6, 21, "with its unit", "300ms"),
+    ("[objectives]\nhttp_req_failed = \"rate < x\"", 6, 19, "needs a share", ""),
+    ("[objectives]\n\"http_req_failed{b}\" = \"rate < 1%\"", 6, 1, "no request `b`", "`name`"),
+    ("[collect.postgras]\nurl = \"hunter2\"", 5, 10, "no collector `postgras`", "`postgres`?"),
+    ("[collect.postgres]", 5, 1, "`url` is missing", "postgres://"),
+    ("[collect.process]\nprt = 1", 6, 1, "`prt` is not known here", "`port`?"),
+    ("[collect.process]\npid = -1", 6, 7, "expected a whole number", ""),
+    ("[[collect.host]]\n[[collect.host]]", 6, 1, "two collectors have the name `host`", "`as = "),
+    ("[data.name]\nlist = []", 6, 8, "at least one value", ""),
+    ("[data.name]\nrange = [9, 1]", 6, 9, "the range is empty", ""),
+    ("[data.name]\nrange = [1]", 6, 9, "found 1 values", ""),
+    ("[data.name]\ncsv = \"a.csv\"", 5, 1, "`column` is missing", "column = "),
+    ("[data.name]\norder = \"random\"", 5, 1, "one of `range`, `list` and `csv`", "range = "),
+    ("sed = 1\n[sede]", 6, 2, "`sede` is not known here", "`seed`?"),
+    ("[load]\nstart = = 1", 6, 9, "", ""),
+];
+
+#[test]
+fn mistakes_are_told_with_place_and_help() {
+    for (rest, line, column, message, help) in MISTAKES {
+        let errors = read(&with(rest)).expect_err(rest);
+        let found = errors.iter().any(|mistake| {
+            (mistake.line, mistake.column) == (*line, *column)
+                && mistake.message.contains(message)
+                && mistake.help.as_deref().unwrap_or_default().contains(help)
+        });
+        let all: Vec<_> = errors.iter().collect();
+        assert!(found, "{rest:?}: {all:#?}");
+        assert!(!errors.to_string().contains("hunter2"));
+        for mistake in all {
+            let first = mistake.message.chars().next();
+            assert!(!first.is_some_and(char::is_uppercase), "{}", mistake.message);
+            assert!(!mistake.message.ends_with('.'), "{}", mistake.message);
+        }
+    }
+}
+
+#[test]
+fn five_mistakes_are_five_messages() {
+    let text = "nmae = \"x\"\n[target]\nurl = \"ftp://a\"\n[[request]]\npath = \"/{id}\"\nweight = -1\n[load]\nfactor = 0.5\n";
+    let errors = read(text).unwrap_err();
+    let lines: Vec<_> = errors.iter().map(|mistake| mistake.line).collect();
+    assert_eq!(lines, [1, 3, 5, 6, 8], "{errors}");
+    insta::assert_snapshot!(errors.to_string());
+}
+
+#[test]
+fn no_shown_line_has_a_secret_in_it() {
+    let plans = [
+        "[target]\nurl = \"http://u:hunter2@a\"\n[[request]]\npath = \"/\"",
+        "[target]\nurl = \"http://a\"\n[[request]]\nheaders = { Authorization = \"hunter2\", x = 1 }",
+        "[target]\nurl = \"http://a\"\n[[request]]\npath = \"/\"\nheaders = { cookie = \"hunter2",
+        "[target]\nurl = \"http://a\"\n[[request]]\npath = \"/\"\nheaders = { x-api-key = hunter2 }",
+        "[target]\nurl = \"http://a\"\n[[request]]\npath = \"/\"\n[collect.postgres]\nulr = \"hunter2\"",
+        "[target]\nurl = \"http://a\"\n[[request]]\npath = \"/\"\n[collect.postgres]\nurl = \"postgres://a:hunter2@b",
+        "[target]\nurl = \"http://a\"\ntimeout = \"${TOKEN}\"\n[[request]]\npath = \"/\"",
+        "[target]\nurl = \"ftp://${TOKEN}\"\n[[request]]\nmethod = \"${TOKEN}\"\npath = \"/\"",
+    ];
+    for text in plans {
+        let errors = read(text).expect_err(text);
+        assert!(!errors.to_string().contains("hunter2"), "{errors}");
+        assert!(!format!("{errors:?}").contains("hunter2"), "{errors:?}");
+    }
+}
+
+#[test]
+fn a_serialised_plan_has_no_secret_in_it() {
+    let text = with(
+        "headers = { Authorization = \"Bearer hunter2\", x = \"${TOKEN}\" }\n\
+         body = 'password=${TOKEN}&id={id}'\n\
+         [[request]]\npath = \"/login?a=1&token=hunter2&b=2\"\n\
+         [collect.postgres]\nurl = \"postgres://a:hunter2@b/c\"\n\
+         [collect.prometheus]\nurl = \"${TOKEN}\"",
+    );
+    let plan = read(&text).unwrap_or_else(|errors| panic!("{errors}"));
+    let json = serde_json::to_string(&plan).unwrap();
+    assert!(!json.contains("hunter2"), "{json}");
+    assert!(!format!("{plan:?}").contains("hunter2"));
+    assert_eq!(plan.requests[1].name, "GET /login?a=1&token=***&b=2");
+    // The value is there all the same, braces and all.
+    let body = &plan.requests[0].body.as_ref().unwrap().template.0;
+    assert_eq!(body[1], Segment::Hidden(Secret::new("hunter2{}")));
+
+    let plan = Plan::for_url("http://a/x?api_key=hunter2#top", Vec::new()).unwrap();
+    assert!(!serde_json::to_string(&plan).unwrap().contains("hunter2"));
+}
+
+#[test]
+fn a_doubled_dollar_is_no_variable() {
+    let plan = read(&with("body = 'costs $${{x}} and $5 ${{y}}'")).unwrap();
+    let body = plan.requests[0].body.as_ref().unwrap().template.clone();
+    assert_eq!(body.0, [Segment::Text("costs ${x} and $5 ${y}".to_owned())]);
+}
+
+#[test]
+fn an_address_is_a_plan() {
+    let plan = Plan::for_url("https://a.example/b/c?d=1", Vec::new()).unwrap();
+    assert_eq!(plan.target.url.to_string(), "https://a.example");
+    assert_eq!(String::from(plan.requests[0].path.clone()), "/b/c?d=1");
+    assert_eq!(plan.requests[0].name, "GET /b/c?d=1");
+    assert_eq!(plan.load, Executor::Breakpoint(Breakpoint::usual()));
+    assert!(Plan::for_url("a.example", Vec::new()).is_err());
+    assert!(
+        Plan::for_url("http://u:hunter2@a", Vec::new()).is_err_and(|why| !why.contains("hunter2"))
+    );
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_it_panic(text in "\\PC*") {
+        if let Err(errors) = read(&text) {
+            prop_assert!(errors.iter().count() > 0);
+            prop_assert!(!errors.to_string().is_empty());
+        }
+    }
+
+    /// A right plan with wrong pieces in it gets deeper than any text.
+    #[test]
+    fn no_broken_plan_makes_it_panic(
+        cut in any::<prop::sample::Index>(),
+        noise in "[\\[\\]{}=\"'$\\\\#\n.a-zé0-9/ -]{0,12}",
+        length in 0..12usize,
+    ) {
+        let text = include_str!("../../../examples/shop.toml");
+        let at = cut.index(text.len());
+        let broken = format!("{}{noise}{}", &text[..at], &text[(at + length).min(text.len())..]);
+        if let Err(errors) = read(&broken) {
+            prop_assert!(errors.iter().count() > 0);
+            prop_assert!(!errors.to_string().contains("hunter2"));
+        }
+    }
+}
