@@ -1,11 +1,146 @@
-//! The report as html.
+//! The report as one page: readable without script, nothing loaded from elsewhere, light and
+//! dark. The script adds a crosshair over all panels; style and script are admitted by their
+//! digests, everything else is refused by the page's own policy.
+
 use std::io;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::{Serde, Value};
+use minijinja::{Environment, UndefinedBehavior, context};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use super::chart::{self, Chart, Entry, INKS, Look, dashes};
 use super::{FormatSpec, Report};
 
-pub(super) const SPEC: FormatSpec =
-    FormatSpec { name: "html", summary: "to come", extension: "html", render };
+pub(super) const SPEC: FormatSpec = FormatSpec {
+    name: "html",
+    summary: "one page with charts, for people; works offline and without script",
+    extension: "html",
+    render,
+};
+
+const TEMPLATE: &str = include_str!("../../reports/html/report.html");
+const STYLE: &str = include_str!("../../reports/html/report.css");
+const SCRIPT: &str = include_str!("../../reports/html/report.js");
+
+/// One chart as the template needs it.
+#[derive(Serialize)]
+struct Figure {
+    id: &'static str,
+    title: &'static str,
+    legend: Vec<Key>,
+    /// Already escaped SVG, for a desk and for a phone; the same string where one serves both.
+    wide: Value,
+    narrow: Option<Value>,
+}
+
+#[derive(Serialize)]
+struct Key {
+    name: String,
+    ink: u8,
+    dashes: Option<&'static str>,
+    filled: bool,
+}
+
+impl From<Entry> for Key {
+    fn from(entry: Entry) -> Self {
+        let dashes = dashes(entry.style);
+        Key { name: entry.name, ink: entry.ink, dashes, filled: entry.filled }
+    }
+}
+
+fn figure(wide: Chart, narrow: Option<Chart>) -> Figure {
+    Figure {
+        id: wide.id,
+        title: wide.title,
+        legend: wide.legend.into_iter().map(Key::from).collect(),
+        wide: Value::from_safe_string(wide.svg),
+        narrow: narrow.map(|chart| Value::from_safe_string(chart.svg)),
+    }
+}
+
+/// What the script reads: for each panel the text of each line at each time.
+#[derive(Serialize)]
+struct Crosshair {
+    /// Seconds since the start at which the axis ends.
+    end: f64,
+    /// Where the data begins and ends, as shares of the width of the picture.
+    wide: (f64, f64),
+    narrow: (f64, f64),
+    /// The readout of each time.
+    times: Vec<String>,
+    panels: Vec<Readout>,
+}
+
+#[derive(Serialize)]
+struct Readout {
+    id: &'static str,
+    lines: Vec<Vec<String>>,
+}
+
+fn crosshair(report: &Report) -> Crosshair {
+    let panels = report.time.panels.iter().map(|panel| Readout {
+        id: panel.id,
+        lines: panel.lines.iter().map(|line| line.texts(panel.quantity)).collect(),
+    });
+    Crosshair {
+        end: report.time.end,
+        wide: chart::data_ends(Look::Wide),
+        narrow: chart::data_ends(Look::Narrow),
+        times: report.time.readouts(),
+        panels: panels.collect(),
+    }
+}
+
+fn digest(text: &str) -> String {
+    format!("sha256-{}", STANDARD.encode(Sha256::digest(text.as_bytes())))
+}
+
+/// Colours of the palette as rules, for both themes.
+fn palette() -> String {
+    let rules = |pick: fn(&(u8, &'static str, &'static str)) -> &'static str| {
+        let each = INKS.iter().map(|ink| format!("--i{}:{};", ink.0, pick(ink)));
+        each.collect::<String>()
+    };
+    let classes = INKS.iter().map(|(ink, ..)| {
+        format!(".s{ink}{{stroke:var(--i{ink})}}.f{ink}{{fill:var(--i{ink})}}")
+    });
+    format!(
+        ":root{{{}}}@media screen and (prefers-color-scheme:dark){{:root{{{}}}}}{}",
+        rules(|ink| ink.1),
+        rules(|ink| ink.2),
+        classes.collect::<String>()
+    )
+}
 
 fn render(report: &Report, w: &mut dyn io::Write) -> io::Result<()> {
-    writeln!(w, "{}", report.title)
+    let mut environment = Environment::new();
+    // Templates named .html escape whatever is not marked as safe; a misspelt name is an error.
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
+    environment.set_syntax(syntax.map_err(io::Error::other)?);
+    environment.add_template("report.html", TEMPLATE).map_err(io::Error::other)?;
+    let style = format!("{STYLE}{}", palette());
+    let data = serde_json::to_string(&crosshair(report))?;
+    let narrow = chart::over_time(report, Look::Narrow).into_iter().map(Some);
+    let over_time = chart::over_time(report, Look::Wide).into_iter().zip(narrow);
+    let over_load = chart::over_load(report, Look::Wide).into_iter();
+    let page = context! {
+        report => Serde(report),
+        missing => Serde(&report.time.missing),
+        style_digest => digest(&style),
+        script_digest => digest(SCRIPT),
+        style => Value::from_safe_string(style),
+        script => Value::from_safe_string(SCRIPT.to_owned()),
+        // Inside a script element only `<` could end it; JSON has it in strings alone.
+        data => Value::from_safe_string(data.replace('<', "\\u003c")),
+        over_load => Serde(over_load.map(|chart| figure(chart, None)).collect::<Vec<_>>()),
+        over_time => Serde(over_time.map(|(wide, narrow)| figure(wide, narrow)).collect::<Vec<_>>()),
+    };
+    let template = environment.get_template("report.html").map_err(io::Error::other)?;
+    let text = template.render(page).map_err(io::Error::other)?;
+    w.write_all(text.as_bytes())
 }

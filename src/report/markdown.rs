@@ -1,11 +1,104 @@
-//! The report as markdown.
+//! The short form for a pull request or a chat.
+
 use std::io;
 
+use super::model::Tone;
 use super::{FormatSpec, Report};
 
-pub(super) const SPEC: FormatSpec =
-    FormatSpec { name: "markdown", summary: "to come", extension: "markdown", render };
+pub(super) const SPEC: FormatSpec = FormatSpec {
+    name: "markdown",
+    summary: "the short form for a comment on a pull request",
+    extension: "md",
+    render,
+};
 
 fn render(report: &Report, w: &mut dyn io::Write) -> io::Result<()> {
-    writeln!(w, "{}", report.title)
+    let mark = match report.verdict.tone {
+        Tone::Good => "OK",
+        Tone::Bad => "LIMIT FOUND",
+        Tone::Unknown => "NO ANSWER",
+    };
+    writeln!(w, "### {mark}: {}\n", escape(&report.title))?;
+    writeln!(w, "**{}**\n", escape(&report.verdict.headline))?;
+    for detail in &report.verdict.details {
+        writeln!(w, "{}\n", escape(detail))?;
+    }
+    for finding in &report.findings {
+        let role = (finding.kind != "cause").then(|| format!(" ({})", finding.role));
+        writeln!(w, "- **{}**{}", escape(&finding.title), escape(&role.unwrap_or_default()))?;
+        for row in &finding.evidence {
+            writeln!(w, "  - {}", escape(&row.text))?;
+        }
+        if finding.kind != "consequence" {
+            writeln!(w, "  - Next: {}", escape(&finding.next))?;
+        }
+    }
+    if !report.findings.is_empty() {
+        writeln!(w)?;
+    }
+    stages(report, w)?;
+    let rules = |rules: Vec<&str>| rules.join("`, `");
+    if !report.ruled_out.is_empty() {
+        let ids = report.ruled_out.iter().map(|row| row.rule.as_str()).collect();
+        writeln!(w, "Ruled out: `{}`\n", rules(ids))?;
+    }
+    if !report.not_checked.is_empty() {
+        let all = report.not_checked.iter().flat_map(|row| &row.hypotheses);
+        writeln!(w, "Not checked: `{}`\n", rules(all.map(|h| h.rule.as_str()).collect()))?;
+    }
+    let facts: Vec<_> =
+        report.run.iter().map(|fact| format!("{}: {}", fact.name, fact.value)).collect();
+    writeln!(w, "<sub>{}</sub>", escape(&facts.join("; ")))
+}
+
+fn stages(report: &Report, w: &mut dyn io::Write) -> io::Result<()> {
+    if report.stages.rows.is_empty() {
+        return Ok(());
+    }
+    writeln!(w, "<details><summary>Stages</summary>\n")?;
+    writeln!(w, "| offered/s | throughput/s | p50 | p95 | p99 | errors | in flight |")?;
+    writeln!(w, "|---:|---:|---:|---:|---:|---:|---:|")?;
+    for (index, row) in report.stages.rows.iter().enumerate() {
+        if report.stages.knee_before == Some(index) {
+            writeln!(w, "| **{}** | | | | | | |", escape(&report.stages.knee))?;
+        }
+        writeln!(
+            w,
+            "| {} | {} | {} | {} | {} | {} | {} |",
+            row.offered, row.throughput, row.p50, row.p95, row.p99, row.errors, row.in_flight
+        )?;
+    }
+    writeln!(w, "\n</details>\n")
+}
+
+/// Keeps a text from outside from being markup, a table cell or a mention. Backticks become
+/// quotes: between them an escape would show.
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '&' => escaped.push_str("&amp;"),
+            '`' => escaped.push('\''),
+            '@' => escaped.push_str("&#64;"),
+            '|' | '*' | '_' | '[' | ']' | '\\' | '!' | '#' | '~' => {
+                escaped.push('\\');
+                escaped.push(c);
+            }
+            _ => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_from_outside_are_no_markup() {
+        let got = escape("<script>|@team [x](http://y) **z**");
+        assert_eq!(got, "&lt;script&gt;\\|&#64;team \\[x\\](http://y) \\*\\*z\\*\\*");
+    }
 }

@@ -5,6 +5,11 @@ mod chart;
 mod model;
 pub(crate) mod wording;
 
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod tests;
+
 
 use std::io;
 

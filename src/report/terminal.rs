@@ -1,11 +1,14 @@
-//! The report for a terminal: the verdict first, no more than a screen or two.
-use std::io;
+//! The report for a terminal: the verdict first, no more than a screen or two, plain ASCII but
+//! for what comes from outside.
 
+use std::io::{self, Write};
+
+use super::model::{AttributionView, EvidenceRow, FindingView, StageTable, Tone};
 use super::{FormatSpec, Report};
 
 pub(super) const SPEC: FormatSpec = FormatSpec {
     name: "terminal",
-    summary: "plain text, verdict first, for people and pipes",
+    summary: "plain text with the verdict first, for people and pipes",
     extension: "txt",
     render,
 };
@@ -15,13 +18,22 @@ pub(super) const SPEC: FormatSpec = FormatSpec {
 pub struct TerminalStyle<'a> {
     /// Whether escape sequences for colour are wanted.
     pub colour: bool,
-    /// Columns; below 60 counts as 60.
+    /// Columns; taken as at least 60 and at most 120.
     pub width: usize,
     /// Files that were written, named at the end.
     pub files: &'a [String],
 }
 
-fn render(report: &Report, w: &mut dyn io::Write) -> io::Result<()> {
+const BOLD: &str = "1";
+const DIM: &str = "2";
+const RED: &str = "1;31";
+const GREEN: &str = "1;32";
+const YELLOW: &str = "1;33";
+
+/// How many of the things ruled out or not checked are listed; the other formats have them all.
+const MOST_LISTED: usize = 8;
+
+fn render(report: &Report, w: &mut dyn Write) -> io::Result<()> {
     render_with(report, &TerminalStyle { colour: false, width: 100, files: &[] }, w)
 }
 
@@ -32,7 +44,317 @@ fn render(report: &Report, w: &mut dyn io::Write) -> io::Result<()> {
 pub fn render_with(
     report: &Report,
     style: &TerminalStyle<'_>,
-    w: &mut dyn io::Write,
+    w: &mut dyn Write,
 ) -> io::Result<()> {
-    writeln!(w, "{} {:?} {}", report.title, report.diagnosis.outcome, style.files.len())
+    let mut page = Page { w, colour: style.colour, width: style.width.clamp(60, 120) };
+    head(&mut page, report)?;
+    for finding in &report.findings {
+        self::finding(&mut page, finding)?;
+    }
+    if let Some(attribution) = &report.attribution {
+        self::attribution(&mut page, attribution)?;
+    }
+    stages(&mut page, &report.stages)?;
+    objectives(&mut page, report)?;
+    ruled_out(&mut page, report)?;
+    not_checked(&mut page, report)?;
+    remarks(&mut page, report)?;
+    if !style.files.is_empty() {
+        page.title("Files")?;
+        for file in style.files {
+            page.text("  ", &super::wording::clean(file))?;
+        }
+    }
+    Ok(())
+}
+
+fn head(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
+    let code = match report.verdict.tone {
+        Tone::Good => GREEN,
+        Tone::Bad => RED,
+        Tone::Unknown => YELLOW,
+    };
+    page.styled(code, "", &report.verdict.headline)?;
+    for detail in &report.verdict.details {
+        page.text("  ", detail)?;
+    }
+    let facts: Vec<_> = report.run.iter().map(|fact| fact.value.as_str()).collect();
+    writeln!(page.w)?;
+    page.styled(DIM, "  ", &format!("{}: {}", report.title, facts.join("; ")))
+}
+
+fn finding(page: &mut Page<'_>, finding: &FindingView) -> io::Result<()> {
+    let title = match finding.kind {
+        "cause" => "Cause",
+        "contributing" => "Contributes",
+        "consequence" => "Consequence",
+        _ => "Apart from the knee",
+    };
+    page.title(&format!("{title}: {}", finding.title))?;
+    let role = match finding.kind {
+        "consequence" => format!("{}, ", finding.role),
+        _ => String::new(),
+    };
+    let why = match finding.confidence_why.is_empty() {
+        true => String::new(),
+        false => format!(" ({})", finding.confidence_why),
+    };
+    page.styled(
+        DIM,
+        "  ",
+        &format!("{}, {role}confidence {}{why}", finding.rule, finding.confidence),
+    )?;
+    evidence(page, "+ ", &finding.evidence)?;
+    if finding.kind == "consequence" {
+        return Ok(());
+    }
+    if !finding.refutations.is_empty() {
+        page.text("  ", "Looked for against it, and not found:")?;
+        evidence(page, "- ", &finding.refutations)?;
+    }
+    for prediction in &finding.predictions {
+        page.text("  ", prediction)?;
+    }
+    page.labelled("Why", &finding.why)?;
+    page.labelled("Next", &finding.next)?;
+    page.labelled("Disproved by", &finding.disproved_by)
+}
+
+fn evidence(page: &mut Page<'_>, bullet: &str, rows: &[EvidenceRow]) -> io::Result<()> {
+    for row in rows {
+        let mut numbers = vec![row.value.clone()];
+        if row.baseline != super::wording::NOTHING {
+            numbers.push(format!("baseline {}", row.baseline));
+        }
+        if !row.bound.is_empty() {
+            numbers.push(format!("bound {}", row.bound));
+        }
+        if row.holds == "no data" {
+            numbers = vec!["no data".to_owned()];
+        }
+        page.hanging(&format!("  {bullet}"), &format!("{} [{}]", row.text, numbers.join(", ")))?;
+    }
+    Ok(())
+}
+
+fn attribution(page: &mut Page<'_>, attribution: &AttributionView) -> io::Result<()> {
+    page.title("Where the time goes (seconds per request, baseline -> knee)")?;
+    let rows = attribution.growth.iter().map(|part| {
+        let bar = "#".repeat((part.bar / 5) as usize);
+        vec![part.name.clone(), part.baseline.clone(), part.knee.clone(), part.share.clone(), bar]
+    });
+    let table: Vec<_> = rows.collect();
+    page.table(&["", "baseline", "knee", "of growth", ""], &table, None)?;
+    for broken in &attribution.broken_assumptions {
+        page.hanging("  ! ", broken)?;
+    }
+    Ok(())
+}
+
+fn stages(page: &mut Page<'_>, stages: &StageTable) -> io::Result<()> {
+    if stages.rows.is_empty() {
+        return Ok(());
+    }
+    page.title("Stages, by offered load")?;
+    let header = ["offered/s", "through/s", "p50", "p95", "p99", "errors", "in flight", ""];
+    let rows: Vec<_> = stages
+        .rows
+        .iter()
+        .map(|row| {
+            let mark = match (row.counts, row.broken) {
+                (false, _) => "not counted",
+                (true, true) => "breaks an objective",
+                (true, false) => "",
+            };
+            [
+                &row.offered,
+                &row.throughput,
+                &row.p50,
+                &row.p95,
+                &row.p99,
+                &row.errors,
+                &row.in_flight,
+            ]
+            .into_iter()
+            .cloned()
+            .chain([mark.to_owned()])
+            .collect()
+        })
+        .collect();
+    let knee = stages.knee_before.map(|index| (index, stages.knee.as_str()));
+    page.table(&header, &rows, knee)
+}
+
+fn objectives(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
+    if report.objectives.is_empty() {
+        return Ok(());
+    }
+    page.title("Objectives")?;
+    for row in &report.objectives {
+        let mark = if row.met { "  ok   " } else { "  FAIL " };
+        page.hanging(mark, &format!("{}: {}, {}", row.text, row.value, row.result))?;
+    }
+    Ok(())
+}
+
+fn ruled_out(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
+    if report.ruled_out.is_empty() {
+        return Ok(());
+    }
+    page.title("Ruled out")?;
+    for row in report.ruled_out.iter().take(MOST_LISTED) {
+        page.hanging("  - ", &format!("{}: {}", row.rule, row.because))?;
+    }
+    page.more(report.ruled_out.len())
+}
+
+fn not_checked(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
+    if report.not_checked.is_empty() {
+        return Ok(());
+    }
+    page.title("Not checked, for want of data")?;
+    for row in report.not_checked.iter().take(MOST_LISTED) {
+        let rules: Vec<_> = row.hypotheses.iter().map(|h| h.rule.as_str()).collect();
+        page.hanging("  ? ", &format!("{}: {}", rules.join(", "), row.add))?;
+    }
+    page.more(report.not_checked.len())
+}
+
+fn remarks(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
+    let cost = report.collectors.iter().map(|row| {
+        let gaps = if row.has_gaps { format!("; gaps {}", row.gaps) } else { String::new() };
+        format!("Collector {}: {}, {} looks{gaps}.", row.name, row.cores, row.looks)
+    });
+    let remarks: Vec<_> =
+        report.caveats.iter().chain(&report.generator).cloned().chain(cost).collect();
+    if remarks.is_empty() {
+        return Ok(());
+    }
+    page.title("To bear in mind")?;
+    for remark in &remarks {
+        page.hanging("  * ", remark)?;
+    }
+    Ok(())
+}
+
+/// Lines of a limited width.
+struct Page<'a> {
+    w: &'a mut dyn Write,
+    colour: bool,
+    width: usize,
+}
+
+impl Page<'_> {
+    fn title(&mut self, text: &str) -> io::Result<()> {
+        writeln!(self.w)?;
+        self.styled(BOLD, "", text)
+    }
+
+    fn text(&mut self, indent: &str, text: &str) -> io::Result<()> {
+        self.wrapped(None, indent, indent, text)
+    }
+
+    fn styled(&mut self, code: &str, indent: &str, text: &str) -> io::Result<()> {
+        self.wrapped(Some(code), indent, indent, text)
+    }
+
+    /// The first line starts with `bullet`, the others below its text.
+    fn hanging(&mut self, bullet: &str, text: &str) -> io::Result<()> {
+        self.wrapped(None, bullet, &" ".repeat(bullet.len()), text)
+    }
+
+    fn labelled(&mut self, label: &str, text: &str) -> io::Result<()> {
+        if text.is_empty() {
+            return Ok(());
+        }
+        self.hanging(&format!("  {label}: "), text)
+    }
+
+    fn more(&mut self, all: usize) -> io::Result<()> {
+        match all.saturating_sub(MOST_LISTED) {
+            0 => Ok(()),
+            rest => self.text("  ", &format!("and {rest} more in the report file")),
+        }
+    }
+
+    fn wrapped(
+        &mut self,
+        code: Option<&str>,
+        first: &str,
+        others: &str,
+        text: &str,
+    ) -> io::Result<()> {
+        let mut lines = vec![first.to_owned()];
+        let mut is_empty = true;
+        for word in text.split_whitespace() {
+            let line = lines.last_mut().filter(|line| {
+                is_empty || line.chars().count() + 1 + word.chars().count() <= self.width
+            });
+            match line {
+                Some(line) => {
+                    line.push_str(if is_empty { "" } else { " " });
+                    line.push_str(word);
+                }
+                None => lines.push(format!("{others}{word}")),
+            }
+            is_empty = false;
+        }
+        for line in lines {
+            match code.filter(|_| self.colour) {
+                Some(code) => writeln!(self.w, "\x1b[{code}m{line}\x1b[0m")?,
+                None => writeln!(self.w, "{}", line.trim_end())?,
+            }
+        }
+        Ok(())
+    }
+
+    /// A table: the first and the last column to the left where they hold words, numbers to the
+    /// right; `mark` is a text drawn as a rule before the row of that index.
+    fn table(
+        &mut self,
+        header: &[&str],
+        rows: &[Vec<String>],
+        mark: Option<(usize, &str)>,
+    ) -> io::Result<()> {
+        let mut widths: Vec<_> = header.iter().map(|cell| cell.len()).collect();
+        for row in rows {
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = (*width).max(cell.chars().count());
+            }
+        }
+        let words_first = header.first().is_some_and(|cell| cell.is_empty());
+        let last = widths.len().saturating_sub(1);
+        let total = widths.iter().take(last).map(|width| width + 2).sum::<usize>();
+        let lay_out = |cells: &mut dyn Iterator<Item = &str>| {
+            let mut line = String::from("  ");
+            for (index, (cell, width)) in cells.zip(&widths).enumerate() {
+                let left = (index == 0 && words_first) || (index == last && cell.len() != *width);
+                let padded = match left {
+                    true => format!("{cell:<width$}"),
+                    false => format!("{cell:>width$}"),
+                };
+                line.push_str(&padded);
+                line.push_str("  ");
+            }
+            line.trim_end().to_owned()
+        };
+        let head = lay_out(&mut header.iter().copied());
+        self.line(Some(DIM), &head)?;
+        for (index, row) in rows.iter().enumerate() {
+            if let Some((_, text)) = mark.filter(|(before, _)| *before == index) {
+                let dashes = "-".repeat(total.saturating_sub(text.len() + 5));
+                self.line(Some(RED), &format!("  -- {text} {dashes}"))?;
+            }
+            let line = lay_out(&mut row.iter().map(String::as_str));
+            self.line(None, &line)?;
+        }
+        Ok(())
+    }
+
+    fn line(&mut self, code: Option<&str>, line: &str) -> io::Result<()> {
+        match code.filter(|_| self.colour) {
+            Some(code) => writeln!(self.w, "\x1b[{code}m{line}\x1b[0m"),
+            None => writeln!(self.w, "{line}"),
+        }
+    }
 }

@@ -63,14 +63,14 @@ pub(crate) fn duration(seconds: f64) -> String {
     format!("{}{}", if seconds < 0.0 { "-" } else { "" }, parts.join(" "))
 }
 
-/// Like [`number`], with at most two decimals, and never down to nothing.
+/// Like [`number`], with at most two decimals where there is something before them, and never
+/// down to nothing.
 fn small(value: f64) -> String {
-    let size = value.abs();
-    if size >= 0.01 || size == 0.0 {
-        let text = number((value * 100.0).round() / 100.0);
-        return text;
+    match value.abs() {
+        size if size >= 0.01 || size == 0.0 => number((value * 100.0).round() / 100.0),
+        size if size >= 0.0005 => number((value * 1000.0).round() / 1000.0),
+        _ => "<0.001".to_owned(),
     }
-    number((value * 1e4).round() / 1e4).replace("0.000", "<0.001")
 }
 
 /// Bytes in binary multiples: `1.3 GiB`.

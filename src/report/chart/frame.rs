@@ -1,0 +1,159 @@
+//! What charts have around their data: margins, a title with a legend, the axis of values.
+
+use super::super::model::{Line, LineStyle, Quantity};
+use super::canvas::{Anchor, Canvas, FRAME, GRID, MUTED, TEXT, text_width};
+use super::scale::Scale;
+
+/// Where a chart is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::report) enum Look {
+    /// In a page on a desk; the page has title and legend.
+    Wide,
+    /// In a page on a phone; the page has title and legend.
+    Narrow,
+    /// A file of its own.
+    Standalone,
+}
+
+impl Look {
+    pub fn is_wide(self) -> bool {
+        self != Look::Narrow
+    }
+}
+
+/// One entry of a legend.
+#[derive(Clone, Debug)]
+pub(in crate::report) struct Entry {
+    pub name: String,
+    pub ink: u8,
+    pub style: LineStyle,
+    /// Whether it is an area rather than a line.
+    pub filled: bool,
+}
+
+impl Entry {
+    pub fn of(line: &Line, stacked: bool) -> Self {
+        let filled = stacked && line.style != LineStyle::Limit;
+        Self { name: line.name.clone(), ink: line.ink as u8, style: line.style, filled }
+    }
+}
+
+/// The place of the data in a chart, in pixels.
+#[derive(Clone, Debug)]
+pub(super) struct Frame {
+    pub width: f64,
+    pub height: f64,
+    pub left: f64,
+    pub right: f64,
+    pub top: f64,
+    pub bottom: f64,
+    /// Size of tick labels.
+    pub small: f64,
+    look: Look,
+}
+
+/// Size of a title and of a legend in a chart of its own.
+const TITLE: f64 = 14.0;
+const LEGEND: f64 = 12.0;
+/// Pixels of a row of the legend.
+const ROW: f64 = 19.0;
+/// Pixels of a legend's swatch with the space after it.
+const SWATCH: f64 = 30.0;
+
+/// Left and right end of the data in the two widths of a time panel, which the page's script
+/// needs for the crosshair: as shares of the width.
+pub(in crate::report) fn data_ends(look: Look) -> (f64, f64) {
+    let frame = Frame::new(look, 0.0, "", &[]);
+    (frame.left / frame.width, frame.right / frame.width)
+}
+
+impl Frame {
+    /// A time panel whose data part is about `height` high.
+    pub fn new(look: Look, height: f64, title: &str, entries: &[Entry]) -> Self {
+        let (width, left, gap) = if look.is_wide() { (1080.0, 62.0, 18.0) } else { (390.0, 50.0, 10.0) };
+        Self::sized(look, (width, height), (left, gap), title, entries)
+    }
+
+    /// A chart over offered load.
+    pub fn half(look: Look, title: &str, entries: &[Entry]) -> Self {
+        let mut frame = Self::sized(look, (530.0, 300.0), (60.0, 16.0), title, entries);
+        frame.small = 12.0;
+        frame
+    }
+
+    fn sized(
+        look: Look,
+        (width, height): (f64, f64),
+        (left, gap): (f64, f64),
+        title: &str,
+        entries: &[Entry],
+    ) -> Self {
+        let heading = match look {
+            Look::Standalone if !title.is_empty() => {
+                28.0 + ROW * rows(entries, width - left - gap) as f64
+            }
+            _ => 0.0,
+        };
+        Self {
+            width,
+            height: height + heading,
+            left,
+            right: width - gap,
+            top: heading + 20.0,
+            bottom: heading + height - 22.0,
+            small: 11.0,
+            look,
+        }
+    }
+
+    /// Title and legend, where the chart stands alone.
+    pub fn heading(&self, canvas: &Canvas<'_>, title: &str, entries: &[Entry]) {
+        if self.look != Look::Standalone {
+            return;
+        }
+        canvas.text((self.left, 14.0), Anchor::Left, TITLE, TEXT, title);
+        let room = self.right - self.left;
+        for (entry, (x, row)) in entries.iter().zip(places(entries, room)) {
+            let (x, y) = (self.left + x, 35.0 + ROW * row as f64);
+            match entry.filled {
+                true => canvas.rect((x, y - 6.0), (x + 22.0, y + 6.0), entry.ink, 0.7),
+                false => canvas.line(&[(x, y), (x + 22.0, y)], entry.ink, 2.0, entry.style),
+            }
+            canvas.text((x + SWATCH - 2.0, y), Anchor::Left, LEGEND, TEXT, &entry.name);
+        }
+    }
+
+    /// The vertical axis with its ticks, lines behind the data, and its title.
+    pub fn value_axis(&self, canvas: &Canvas<'_>, y: &Scale, quantity: Quantity, log: bool) {
+        for tick in &y.ticks {
+            let at = y.at(*tick);
+            canvas.line(&[(self.left, at), (self.right, at)], GRID, 1.0, LineStyle::Solid);
+            let label = quantity.tick(*tick);
+            canvas.text((self.left - 6.0, at), Anchor::Right, self.small, MUTED, &label);
+        }
+        let title = if log { "log" } else { quantity.axis() };
+        let at = (self.left - 6.0, self.top - 13.0);
+        canvas.text(at, Anchor::Right, self.small, MUTED, title);
+        let base = [(self.left, self.bottom), (self.right, self.bottom)];
+        canvas.line(&base, FRAME, 1.0, LineStyle::Solid);
+    }
+}
+
+/// Where each entry of a legend goes: pixels from the left, and the row.
+fn places(entries: &[Entry], room: f64) -> Vec<(f64, usize)> {
+    let (mut x, mut row) = (0.0, 0);
+    let mut places = Vec::new();
+    for entry in entries {
+        let width = SWATCH + text_width(&entry.name, LEGEND) + 16.0;
+        if x > 0.0 && x + width > room {
+            (x, row) = (0.0, row + 1);
+        }
+        places.push((x, row));
+        x += width;
+    }
+    places
+}
+
+fn rows(entries: &[Entry], room: f64) -> usize {
+    places(entries, room).last().map_or(0, |(_, row)| row + 1)
+}

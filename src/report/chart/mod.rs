@@ -1,0 +1,69 @@
+//! Charts as SVG. Only drawing happens here: every value comes from the model.
+
+mod canvas;
+mod curve;
+mod frame;
+mod scale;
+mod time;
+
+pub(super) use canvas::{INKS, dashes};
+pub(super) use frame::{Entry, Look, data_ends};
+
+use super::Report;
+
+/// One chart of a report.
+#[derive(Clone, Debug)]
+pub(super) struct Chart {
+    /// Stem of its file and anchor in a page.
+    pub id: &'static str,
+    pub title: &'static str,
+    pub legend: Vec<Entry>,
+    pub svg: String,
+}
+
+/// Charts over offered load.
+pub(super) fn over_load(report: &Report, look: Look) -> Vec<Chart> {
+    let mut charts = Vec::new();
+    if let Some(curve) = &report.curve {
+        charts.push(Chart {
+            id: "throughput",
+            title: "Throughput against offered load",
+            legend: curve::throughput_entries(),
+            svg: curve::throughput(curve, look),
+        });
+        charts.extend(curve::response(curve, look).map(|svg| Chart {
+            id: "response-time",
+            title: "Response time against offered load",
+            legend: curve::response_entries(),
+            svg,
+        }));
+    }
+    charts.extend(report.layers.iter().map(|chart| Chart {
+        id: chart.id,
+        title: chart.title,
+        legend: curve::layer_entries(chart),
+        svg: curve::layers(chart, look),
+    }));
+    charts
+}
+
+/// Charts over time, all on one axis.
+pub(super) fn over_time(report: &Report, look: Look) -> Vec<Chart> {
+    let draw = |panel: &super::model::Panel| Chart {
+        id: panel.id,
+        title: panel.title,
+        legend: panel.lines.iter().map(|line| Entry::of(line, panel.stacked)).collect(),
+        svg: time::panel(&report.time, panel, look),
+    };
+    report.time.panels.iter().map(draw).collect()
+}
+
+/// Every chart of the report as a file of its own: the stem of its name, and the SVG.
+pub fn charts(report: &Report) -> Vec<(String, String)> {
+    let over_load = over_load(report, Look::Standalone);
+    let over_time = over_time(report, Look::Standalone);
+    let named = |prefix: &'static str| {
+        move |chart: Chart| (format!("{prefix}-{}", chart.id), chart.svg)
+    };
+    over_load.into_iter().map(named("load")).chain(over_time.into_iter().map(named("time"))).collect()
+}

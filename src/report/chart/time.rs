@@ -1,0 +1,170 @@
+//! One panel over time.
+
+use super::super::model::{Line, LineStyle, Panel, TimeCharts};
+use super::canvas::{Anchor, Canvas, Caption, FRAME, GRID, KNEE, MUTED, draw, text_width};
+use super::frame::{Entry, Frame, Look};
+use super::scale::{Scale, time_step};
+
+/// A time axis is drawn at one of two widths, so that text stays readable on a phone.
+pub(super) fn panel(charts: &TimeCharts, panel: &Panel, look: Look) -> String {
+    let entries: Vec<_> = panel.lines.iter().map(|line| Entry::of(line, panel.stacked)).collect();
+    let height = if look.is_wide() { 190.0 } else { 170.0 };
+    let frame = Frame::new(look, height, panel.title, &entries);
+    let caption = Caption { title: panel.title, about: &panel.about };
+    let size = (frame.width, frame.height);
+    draw(size, &caption, look == Look::Standalone, |canvas| {
+        frame.heading(canvas, panel.title, &entries);
+        let x = time_axis(canvas, charts, &frame);
+        let y = value_axis(canvas, panel, &frame);
+        spans(canvas, charts, &frame, &x);
+        match panel.stacked {
+            true => layers(canvas, charts, panel, &x, &y),
+            false => lines(canvas, charts, panel.lines.iter(), &x, &y),
+        }
+    })
+}
+
+fn time_axis(canvas: &Canvas<'_>, charts: &TimeCharts, frame: &Frame) -> Scale {
+    let count = if frame.width > 600.0 { 12 } else { 5 };
+    let step = time_step(charts.end, count);
+    let x = Scale::exact(0.0, charts.end, (frame.left, frame.right), step);
+    let (top, bottom) = (frame.top, frame.bottom);
+    let mut free_from = frame.left;
+    for band in &charts.bands {
+        let (from, to) = (x.at(band.from), x.at(band.to));
+        for edge in [from, to] {
+            canvas.line(&[(edge, top), (edge, bottom)], GRID, 1.0, LineStyle::Solid);
+        }
+        let width = text_width(&band.label, frame.small);
+        let middle = (from + to) / 2.0;
+        // A label may stand out of a narrow stage as long as it meets no other.
+        if middle - width / 2.0 >= free_from && middle + width / 2.0 <= frame.right + 4.0 {
+            let at = (middle, top - 7.0);
+            canvas.text(at, Anchor::Middle, frame.small, MUTED, &band.label);
+            free_from = middle + width / 2.0 + 6.0;
+        }
+    }
+    for tick in &x.ticks {
+        let at = x.at(*tick);
+        canvas.line(&[(at, bottom), (at, bottom + 4.0)], FRAME, 1.0, LineStyle::Solid);
+        canvas.text((at, bottom + 12.0), Anchor::Middle, frame.small, MUTED, &clock(*tick, step));
+    }
+    x
+}
+
+/// Seconds since the start as the axis shows them: `45 s`, `1:30`, `2 h`.
+fn clock(seconds: f64, step: f64) -> String {
+    let whole = seconds.round() as u64;
+    match (whole, step as u64) {
+        (0, _) => "0".to_owned(),
+        (_, 3600..) => format!("{} h", whole / 3600),
+        (60.., _) if whole >= 3600 => {
+            format!("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60)
+        }
+        (60.., _) => format!("{}:{:02}", whole / 60, whole % 60),
+        _ => format!("{whole} s"),
+    }
+}
+
+fn value_axis(canvas: &Canvas<'_>, panel: &Panel, frame: &Frame) -> Scale {
+    let measured = panel.lines.iter().filter(|line| line.style != LineStyle::Limit);
+    let most = match panel.stacked {
+        true => totals(panel).into_iter().flatten().fold(0.0, f64::max),
+        false => measured.clone().flat_map(|l| l.values.iter().flatten()).copied().fold(0.0, f64::max),
+    };
+    // A bound far above what was measured would flatten the lines: it is in the legend only.
+    let limits = panel.lines.iter().filter(|line| line.style == LineStyle::Limit);
+    let limit = limits.flat_map(|l| l.values.iter().flatten()).copied().filter(|v| *v <= 3.0 * most);
+    let most = limit.fold(most, f64::max);
+    let ends = (frame.bottom, frame.top);
+    let y = match panel.log {
+        true => {
+            let positive = measured.flat_map(|l| l.values.iter().flatten()).filter(|v| **v > 0.0);
+            Scale::log(positive.copied().fold(most, f64::min), most, ends)
+        }
+        false => Scale::linear(most * 1.02, ends, panel.quantity, 4),
+    };
+    frame.value_axis(canvas, &y, panel.quantity, panel.log);
+    y
+}
+
+fn spans(canvas: &Canvas<'_>, charts: &TimeCharts, frame: &Frame, x: &Scale) {
+    for span in &charts.spans {
+        let (ink, opacity) = match span.name {
+            "knee" => (KNEE, 0.13),
+            "baseline" => (3, 0.10),
+            _ => (2, 0.10),
+        };
+        let (from, to) = (x.at(span.from), x.at(span.to));
+        canvas.rect((from, frame.top), (to, frame.bottom), ink, opacity);
+        canvas.rect((from, frame.bottom - 3.0), (to, frame.bottom), ink, 0.8);
+    }
+}
+
+/// The stretches of neighbouring values, as pixels.
+fn stretches(times: &[f64], values: &[Option<f64>], x: &Scale, y: &Scale) -> Vec<Vec<(f64, f64)>> {
+    let mut stretches = vec![Vec::new()];
+    for (time, value) in times.iter().zip(values) {
+        match (value, stretches.last_mut()) {
+            (Some(value), Some(stretch)) => stretch.push((x.at(*time), y.at(*value))),
+            _ => stretches.push(Vec::new()),
+        }
+    }
+    stretches.retain(|stretch| !stretch.is_empty());
+    stretches
+}
+
+fn lines<'a>(
+    canvas: &Canvas<'_>,
+    charts: &TimeCharts,
+    lines: impl Iterator<Item = &'a Line>,
+    x: &Scale,
+    y: &Scale,
+) {
+    for line in lines {
+        let is_limit = line.style == LineStyle::Limit;
+        if is_limit && line.values.iter().flatten().any(|value| !y.has(*value)) {
+            continue;
+        }
+        let width = if is_limit { 1.25 } else { 1.75 };
+        for stretch in stretches(&charts.times, &line.values, x, y) {
+            match stretch.as_slice() {
+                [alone] => canvas.dot(*alone, 1.5, line.ink as u8),
+                points => canvas.line(points, line.ink as u8, width, line.style),
+            }
+        }
+    }
+}
+
+/// Sum of the layers at each time; `None` where no layer was measured.
+fn totals(panel: &Panel) -> Vec<Option<f64>> {
+    let mut totals: Vec<Option<f64>> = Vec::new();
+    for line in panel.lines.iter().filter(|line| line.style != LineStyle::Limit) {
+        totals.resize(totals.len().max(line.values.len()), None);
+        for (total, value) in totals.iter_mut().zip(&line.values) {
+            *total = value.map(|value| total.unwrap_or(0.0) + value).or(*total);
+        }
+    }
+    totals
+}
+
+fn layers(canvas: &Canvas<'_>, charts: &TimeCharts, panel: &Panel, x: &Scale, y: &Scale) {
+    let is_known = totals(panel).iter().map(Option::is_some).collect::<Vec<_>>();
+    let mut floor: Vec<Option<f64>> = is_known.iter().map(|known| known.then_some(0.0)).collect();
+    for line in panel.lines.iter().filter(|line| line.style != LineStyle::Limit) {
+        let roof: Vec<_> = floor
+            .iter()
+            .zip(&line.values)
+            .map(|(floor, value)| floor.map(|floor| floor + value.unwrap_or(0.0)))
+            .collect();
+        let below = stretches(&charts.times, &floor, x, y);
+        let above = stretches(&charts.times, &roof, x, y);
+        for (below, above) in below.into_iter().zip(above) {
+            let shape: Vec<_> = above.iter().chain(below.iter().rev()).copied().collect();
+            canvas.area(&shape, line.ink as u8, 0.7);
+        }
+        floor = roof;
+    }
+    let limits = panel.lines.iter().filter(|line| line.style == LineStyle::Limit);
+    lines(canvas, charts, limits, x, y);
+}

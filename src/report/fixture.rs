@@ -1,0 +1,433 @@
+//! A run that never was, with the shape of a real one: a service whose pool of four database
+//! connections carries 212 requests per second. Tests render it in every format.
+
+use std::time::Duration;
+
+use crate::diagnose::*;
+use crate::recording::*;
+use crate::timeline::names::*;
+use crate::timeline::*;
+
+const CAPACITY: f64 = 212.0;
+const POOL: f64 = 4.0;
+
+fn span(from: u64, to: u64) -> Window {
+    Window::new(Moment::from_nanos(from * 1_000_000_000), Moment::from_nanos(to * 1_000_000_000))
+}
+
+/// Role, rate and seconds of each stage.
+fn stages() -> Vec<Stage> {
+    use StageRole::*;
+    let held = [
+        (Baseline, 20.0, 15),
+        (Ramp, 40.0, 10),
+        (Ramp, 60.0, 10),
+        (Ramp, 90.0, 10),
+        (Ramp, 135.0, 10),
+        (Ramp, 200.0, 10),
+        (Ramp, 300.0, 10),
+        (Drain, 20.0, 12),
+        (Refine, 180.0, 12),
+        (Refine, 200.0, 12),
+        (Refine, 210.0, 12),
+        (Refine, 220.0, 12),
+        (Beyond, 260.0, 15),
+        (Recovery, 0.0, 15),
+    ];
+    let mut at = 0;
+    held.iter()
+        .map(|(role, rate, secs)| {
+            let window = span(at, at + secs);
+            at += secs;
+            Stage { role: *role, window, rate_from: *rate, rate_to: *rate }
+        })
+        .collect()
+}
+
+/// A repeatable wobble between -1 and 1.
+fn wobble(n: u64) -> f64 {
+    ((n.wrapping_mul(2_654_435_761) >> 7) % 2001) as f64 / 1000.0 - 1.0
+}
+
+fn tick(second: u64, rate: f64, queue: &mut f64) -> LoadTick {
+    let served = (rate + *queue).min(CAPACITY * (1.0 + 0.01 * wobble(second)));
+    *queue = (*queue + rate - served).max(0.0);
+    let wait = *queue / CAPACITY;
+    let near = 0.004 * (rate / CAPACITY).min(0.98) / (1.02 - (rate / CAPACITY).min(0.98));
+    let endpoint = |class, count: u64, mean: f64| {
+        let (mut response_time, mut service_time) = (Histogram::new(), Histogram::new());
+        for n in 0..count {
+            let share = (n as f64 + 0.5) / count as f64;
+            let tail = -(1.0 - share).ln();
+            response_time.record(Duration::from_secs_f64(0.012 + mean * (0.6 + 0.4 * tail)));
+            service_time.record(Duration::from_secs_f64(0.012 + mean * 0.5));
+        }
+        EndpointTick { endpoint: "checkout".into(), class, response_time, service_time }
+    };
+    let failed = if wait > 0.6 { (served * 0.12) as u64 } else { 0 };
+    let mut endpoints =
+        vec![endpoint(ResponseClass::Status(200), served as u64 - failed, near + wait)];
+    if failed > 0 {
+        endpoints.push(endpoint(ResponseClass::Timeout, failed / 3, 2.0));
+        endpoints.push(endpoint(ResponseClass::Status(503), failed - failed / 3, 1.0));
+    }
+    let mut lateness = Histogram::new();
+    lateness.record(Duration::from_micros(180));
+    LoadTick {
+        window: span(second, second + 1),
+        generator: "one".into(),
+        offered: rate as u64,
+        sent: rate as u64,
+        held_back: 0,
+        in_flight: served * (0.012 + near) + *queue,
+        backlog: 0,
+        lateness,
+        connect_time: Histogram::new(),
+        connects: 0,
+        endpoints,
+    }
+}
+
+fn readings(second: u64, rate: f64, busy: f64, totals: &mut [f64; 4]) -> Vec<Reading> {
+    let mut batch = BatchBuilder::new();
+    let served = rate.min(CAPACITY);
+    let use_ = [served * 0.004, served * 0.0021, served * 0.0007, 0.15];
+    for (total, cores) in totals.iter_mut().zip(use_) {
+        *total += cores * (1.0 + 0.05 * wobble(second));
+    }
+    let shop = Labels::none().with("process", "shop");
+    batch.push_labelled(&PROCESS_CPU_TIME, shop.clone(), totals[0]);
+    batch.push_labelled(&PROCESS_CPU_ALLOWED, shop.clone(), 2.0);
+    batch.push_labelled(&PROCESS_THREAD_BUSIEST, shop.clone(), use_[0] * 0.6);
+    batch.push(&DB_CPU_TIME, totals[1]);
+    batch.push(&GENERATOR_CPU_TIME, totals[2]);
+    for (mode, index) in [("user", 0), ("system", 1), ("irq", 3)] {
+        batch.push_labelled(&SYSTEM_CPU_TIME, Labels::none().with("mode", mode), totals[index]);
+    }
+    batch.push(&SYSTEM_CPU_CORES, 4.0);
+    let mib = 1024.0 * 1024.0;
+    let rss = 84.0 * mib + 0.15 * mib * second as f64 + served * 0.1 * mib;
+    batch.push_labelled(&PROCESS_MEMORY_RSS, shop.clone(), rss);
+    batch.push_labelled(&PROCESS_MEMORY_ANONYMOUS, shop, rss - 30.0 * mib);
+    let session = |state: &str, wait: &str| {
+        Labels::none().with("app", "shop").with("state", state).with("wait_type", wait)
+    };
+    let active = busy * 0.55;
+    batch.push_labelled(&DB_SESSIONS, session("active", "none"), active);
+    if busy > 3.0 {
+        batch.push_labelled(&DB_SESSIONS, session("active", "Lock"), 0.3);
+    }
+    batch.push_labelled(&DB_SESSIONS, session("idle in transaction", "Client"), busy * 0.35);
+    batch.push_labelled(&DB_SESSIONS, session("idle", "Client"), POOL - busy * 0.95);
+    batch.push_labelled(&POOL_LIMIT, Labels::none().with("pool", "main"), POOL);
+    batch.finish()
+}
+
+/// The recording.
+pub(super) fn recording() -> Recording {
+    let mut timeline = Timeline { stages: stages(), ..Timeline::default() };
+    let (mut queue, mut totals) = (0.0, [0.0; 4]);
+    for stage in timeline.stages.clone() {
+        for second in stage.window.begin.secs() as u64..stage.window.end.secs() as u64 {
+            let tick = tick(second, stage.rate(), &mut queue);
+            let busy = (stage.rate() / CAPACITY).min(1.0) * POOL;
+            timeline.ticks.push(tick);
+            // Ten seconds in which the database did not answer.
+            if (45..55).contains(&second) {
+                continue;
+            }
+            let at = Moment::from_secs_f64(second as f64 + 0.4);
+            timeline.push_batch(Batch {
+                collector: "postgres".into(),
+                window: Window::new(at, at),
+                readings: readings(second, stage.rate(), busy, &mut totals),
+            });
+        }
+    }
+    Recording {
+        plan: PlanSummary {
+            name: "shop checkout".into(),
+            target: "http://127.0.0.1:8080".into(),
+            requests: vec![("checkout".into(), 0.8), ("health".into(), 0.2)],
+            executor: "breakpoint".into(),
+            max_rate: 600.0,
+            ..PlanSummary::default()
+        },
+        environment: Environment {
+            kneepoint: "0.1.0".into(),
+            host: "bench-1".into(),
+            kernel: "Linux 6.1.0".into(),
+            cores: 4,
+            memory_bytes: 16 << 30,
+            started_unix: 1_795_251_600.0,
+            target: "127.0.0.1:8080, HTTP 200".into(),
+            target_is_local: true,
+            collectors: vec![CollectorNote {
+                name: "postgres".into(),
+                instance: "shop-db".into(),
+                watches: "database `shop` at 127.0.0.1:5432".into(),
+                interval_secs: 1.0,
+            }],
+        },
+        timeline,
+        events: vec![Event { at: Moment::from_secs_f64(65.0), text: "the first sign of a knee".into() }],
+        stop: Some(Stop { at: Moment::from_secs_f64(165.0), reason: StopReason::KneeFound }),
+    }
+}
+
+fn summaries(recording: &Recording) -> Vec<StageSummary> {
+    let stages = recording.timeline.stages.iter().filter(|stage| stage.role.is_measured());
+    let summary = |stage: &Stage| {
+        let window = Window::new(stage.window.begin + Duration::from_secs(3), stage.window.end);
+        let ticks: Vec<_> = recording.timeline.ticks_within(window).collect();
+        let (mut good, mut bad) = (Histogram::new(), Histogram::new());
+        for endpoint in ticks.iter().flat_map(|tick| &tick.endpoints) {
+            if endpoint.class.is_success() { &mut good } else { &mut bad }
+                .merge(&endpoint.response_time);
+        }
+        let points = |h: &Histogram| {
+            let at = |q| h.quantile(q);
+            Some(Quantiles {
+                mean: h.mean()?,
+                p50: at(0.5)?,
+                p90: at(0.9)?,
+                p95: at(0.95)?,
+                p99: at(0.99)?,
+                max: h.max()?,
+            })
+        };
+        let seconds = window.secs();
+        let over = stage.rate() > CAPACITY;
+        StageSummary {
+            role: stage.role,
+            window,
+            offered: stage.rate(),
+            throughput: (good.count() + bad.count()) as f64 / seconds,
+            goodput: good.count() as f64 / seconds,
+            error_ratio: bad.count() as f64 / (good.count() + bad.count()) as f64,
+            errors: if bad.is_empty() { vec![] } else { vec![("503".into(), bad.count())] },
+            response: points(&good),
+            service: points(&good),
+            failures: points(&bad),
+            in_flight: ticks.iter().map(|tick| tick.in_flight).sum::<f64>() / ticks.len() as f64,
+            in_flight_slope: (0.0, -0.1, 0.1),
+            held_back: 0,
+            lateness_p99: 0.00018,
+            broken_objectives: if over { vec!["p(95) < 300ms".into()] } else { vec![] },
+            invalid: None,
+        }
+    };
+    stages.map(summary).collect()
+}
+
+fn evidence(text: &str, value: f64, baseline: Option<f64>, bound: &str, unit: Unit) -> Evidence {
+    Evidence {
+        text: text.into(),
+        signal: "db.sessions.busy".into(),
+        window: "knee".into(),
+        value: Some(value),
+        baseline,
+        bound: bound.into(),
+        unit,
+        holds: Some(true),
+        series: vec!["db.sessions{state=active}".into()],
+    }
+}
+
+fn findings() -> Vec<Finding> {
+    let pool = Finding {
+        rule: "db-pool-too-small".into(),
+        title: "the pool of 4 database connections is too small".into(),
+        subject: None,
+        role: FindingRole::Cause,
+        confidence: Confidence::High,
+        confidence_why: "3 of 3 required and 2 of 2 supporting conditions hold".into(),
+        why: "requests queue for a connection while the database itself has room".into(),
+        next: "raise the pool to 7 connections, or hold each for a shorter time; then run again"
+            .into(),
+        disproved_by: "a larger pool that leaves the knee where it is".into(),
+        evidence: vec![
+            evidence("4.0 of 4 pooled connections are busy", 4.0, Some(0.38), "over 3.8", Unit::Count),
+            evidence("backends are mostly not executing", 0.45, Some(0.44), "over 0.3", Unit::Ratio),
+            evidence("seconds per query stay flat", 0.0104, Some(0.0101), "under 0.015", Unit::Seconds),
+        ],
+        refutations: vec![evidence(
+            "the database's processor is not at its limit",
+            0.44,
+            Some(0.04),
+            "under 1.8",
+            Unit::Cores,
+        )],
+        predicted_capacity: Some(214.0),
+        explains_growth: Some(0.91),
+    };
+    let leak = Finding {
+        rule: "memory-leak".into(),
+        title: "memory grows and is not given back".into(),
+        subject: Some("shop".into()),
+        role: FindingRole::Apart,
+        confidence: Confidence::Medium,
+        next: "take a heap profile at the start and after an hour".into(),
+        why: "what is never freed ends in an out-of-memory kill".into(),
+        disproved_by: "a longer run in which it levels off".into(),
+        evidence: vec![evidence("memory grows by 0.15 MiB/s", 157_286.0, None, "over 0", Unit::Bytes)],
+        refutations: vec![],
+        predicted_capacity: None,
+        explains_growth: None,
+        ..pool.clone()
+    };
+    vec![pool, leak]
+}
+
+fn attribution(stages: &[StageSummary]) -> Attribution {
+    let part = |name: &str, seconds| Part { name: name.into(), seconds };
+    let parts = |stage: &StageSummary| {
+        let mean = stage.response.map_or(0.0, |r| r.mean);
+        let wait = (mean - 0.0125).max(0.0) * 0.93;
+        let known = [0.004, 0.0045, 0.0025, wait];
+        StageParts {
+            offered: stage.offered,
+            response: mean,
+            parts: vec![
+                part("app CPU", known[0]),
+                part("PostgreSQL executing", known[1]),
+                part("connection held, not querying", known[2]),
+                part("waiting for a pooled connection", known[3]),
+                part("unexplained", (mean - known.iter().sum::<f64>()).max(0.0)),
+            ],
+        }
+    };
+    let growth = |name: &str, baseline, knee, share| PartGrowth { name: name.into(), baseline, knee, share };
+    Attribution {
+        stages: stages.iter().map(parts).collect(),
+        growth: vec![
+            growth("waiting for a pooled connection", 0.0001, 0.182, 0.91),
+            growth("PostgreSQL executing", 0.0045, 0.0052, 0.02),
+            growth("unexplained", 0.0008, 0.014, 0.07),
+        ],
+        unexplained: 0.07,
+        broken_assumptions: vec!["in the stage at 300/s the queue still grew".into()],
+    }
+}
+
+/// The diagnosis of [`recording`].
+pub(super) fn diagnosis(recording: &Recording) -> Diagnosis {
+    let stages = summaries(recording);
+    let failed = |text: &str, value, bound: &str, unit| Evidence {
+        holds: Some(false),
+        ..evidence(text, value, None, bound, unit)
+    };
+    let not_checked = |rule: &str, title: &str, add: &str| NotChecked {
+        rule: rule.into(),
+        title: title.into(),
+        missing: vec!["runtime.gc.time".into()],
+        add: add.into(),
+    };
+    Diagnosis {
+        outcome: Outcome::Knee,
+        knee: Some(Knee {
+            rate: 212.3,
+            low: 205.2,
+            high: 219.0,
+            kind: KneeKind::Latency,
+            throughput: Some(214.0),
+            latency: Some(212.3),
+            errors: None,
+            peak_goodput: 213.4,
+            retrograde: true,
+        }),
+        objectives: vec![ObjectiveResult {
+            text: "http_req_duration: p(95) < 300ms".into(),
+            broken_at: Some(220.0),
+            value: Some(0.61),
+            unit: Unit::Seconds,
+            bound: 0.3,
+        }],
+        capacity: Some(Capacity { good: 210.0, bad: Some(220.0) }),
+        windows: Windows {
+            baseline: vec![span(3, 15), span(18, 35)],
+            approach: vec![span(48, 55)],
+            knee: vec![span(126, 138), span(138, 150)],
+            beyond: vec![span(68, 75), span(153, 165)],
+            recovery: vec![span(165, 180)],
+        },
+        findings: findings(),
+        ruled_out: vec![
+            RuledOut {
+                rule: "cpu-saturated".into(),
+                title: "CPU work on all the cores that the target may use".into(),
+                because: vec![failed("the target uses its cores", 0.42, "over 0.9", Unit::Ratio)],
+            },
+            RuledOut {
+                rule: "db-lock-wait".into(),
+                title: "sessions wait on PostgreSQL locks".into(),
+                because: vec![failed("busy sessions that wait for a lock", 0.07, "over 0.3", Unit::Ratio)],
+            },
+        ],
+        not_checked: vec![
+            not_checked("gc-pauses", "the garbage collector stops the service", "add `[collect.prometheus]` with the service's metrics address"),
+            not_checked("worker-exhaustion", "all workers wait", "add `[collect.prometheus]` with the service's metrics address"),
+        ],
+        attribution: Some(attribution(&stages)),
+        generator: GeneratorHealth {
+            healthy: true,
+            lateness_p99: 0.00018,
+            cpu_cores: Some(0.15),
+            remarks: vec!["it shares the machine with the target".into()],
+        },
+        overhead: vec![CollectorOverhead {
+            collector: "postgres".into(),
+            cores: 0.004,
+            looks: 155,
+            gaps: 10,
+            reason: Some("cannot connect to `127.0.0.1:5432`: timed out".into()),
+            from: Moment::START,
+            to: Moment::from_secs_f64(180.0),
+        }],
+        caveats: vec!["10 readings of postgres are missing from 45 s to 55 s".into()],
+        stages,
+    }
+}
+
+/// A diagnosis that says nothing but its outcome.
+pub(super) fn bare(outcome: Outcome) -> Diagnosis {
+    Diagnosis {
+        outcome,
+        stages: vec![],
+        knee: None,
+        objectives: vec![],
+        capacity: None,
+        windows: Windows::default(),
+        findings: vec![],
+        ruled_out: vec![],
+        not_checked: vec![],
+        attribution: None,
+        generator: GeneratorHealth::default(),
+        overhead: vec![],
+        caveats: vec![],
+    }
+}
+
+/// A recording in which nothing was measured.
+pub(super) fn empty() -> Recording {
+    Recording {
+        plan: PlanSummary::default(),
+        environment: Environment::default(),
+        timeline: Timeline::default(),
+        events: vec![],
+        stop: None,
+    }
+}
+
+/// Every kind of outcome.
+pub(super) fn outcomes() -> Vec<Outcome> {
+    vec![
+        Outcome::Knee,
+        Outcome::NotReached { proven_rate: 300.0 },
+        Outcome::GeneratorLimited { from_rate: 900.0, why: "lateness p99 was 40 ms".into() },
+        Outcome::InsufficientData {
+            missing: vec!["one stage only; add at least three".into(), "no baseline".into()],
+        },
+        Outcome::Aborted { why: "the target refused every connection".into() },
+    ]
+}

@@ -1,0 +1,216 @@
+//! What was run, where, at what cost of watching, and the numbers of the whole.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::super::wording::{self, NOTHING, bytes, clean, cores, duration, percent, plural, sentence};
+use super::stages::counting;
+use crate::diagnose::{CollectorOverhead, Diagnosis};
+use crate::recording::{Recording, StopReason};
+
+/// A name and a value.
+#[derive(Clone, Debug, Serialize)]
+pub(in crate::report) struct Fact {
+    pub name: String,
+    pub value: String,
+}
+
+/// What one collector saw and cost.
+#[derive(Clone, Debug, Serialize)]
+pub(in crate::report) struct CollectorRow {
+    pub name: String,
+    pub watches: String,
+    pub interval: String,
+    pub cores: String,
+    pub looks: String,
+    /// Number of gaps with the most frequent reason, or `none`.
+    pub gaps: String,
+    pub has_gaps: bool,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, Serialize)]
+pub(in crate::report) struct EventRow {
+    pub at: String,
+    pub text: String,
+}
+
+/// The numbers of the whole run, for programs. Rates per second, times in seconds.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(in crate::report) struct Summary {
+    pub started: Option<String>,
+    pub duration_seconds: f64,
+    pub requests_offered: u64,
+    pub requests_sent: u64,
+    pub requests_completed: u64,
+    pub requests_failed: u64,
+    pub error_ratio: Option<f64>,
+    pub knee_rate: Option<f64>,
+    pub knee_low: Option<f64>,
+    pub knee_high: Option<f64>,
+    pub capacity_good: Option<f64>,
+    pub capacity_bad: Option<f64>,
+    pub peak_goodput: Option<f64>,
+    pub unloaded_p50_seconds: Option<f64>,
+    pub unloaded_p99_seconds: Option<f64>,
+    pub cause: Option<String>,
+    pub confidence: Option<&'static str>,
+}
+
+impl Summary {
+    pub(super) fn new(recording: &Recording, diagnosis: &Diagnosis) -> Self {
+        let ticks = &recording.timeline.ticks;
+        let completed: u64 = ticks.iter().map(|tick| tick.completed()).sum();
+        let succeeded: u64 = ticks.iter().map(|tick| tick.succeeded()).sum();
+        let stages = counting(diagnosis);
+        let unloaded = stages.first().and_then(|stage| stage.response);
+        let knee = diagnosis.knee.as_ref();
+        let peak = stages.iter().map(|stage| stage.goodput).max_by(f64::total_cmp);
+        let cause = super::verdict::causes(diagnosis).next();
+        Summary {
+            started: started(recording.environment.started_unix)
+                .map(|at| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
+            duration_seconds: recording.timeline.end().secs(),
+            requests_offered: ticks.iter().map(|tick| tick.offered).sum(),
+            requests_sent: ticks.iter().map(|tick| tick.sent).sum(),
+            requests_completed: completed,
+            requests_failed: completed - succeeded,
+            error_ratio: (completed > 0).then(|| (completed - succeeded) as f64 / completed as f64),
+            knee_rate: knee.map(|knee| knee.rate),
+            knee_low: knee.map(|knee| knee.low),
+            knee_high: knee.map(|knee| knee.high),
+            capacity_good: diagnosis.capacity.map(|capacity| capacity.good),
+            capacity_bad: diagnosis.capacity.and_then(|capacity| capacity.bad),
+            peak_goodput: knee.map(|knee| knee.peak_goodput).or(peak),
+            unloaded_p50_seconds: unloaded.map(|response| response.p50),
+            unloaded_p99_seconds: unloaded.map(|response| response.p99),
+            cause: cause.map(|cause| cause.rule.clone()),
+            confidence: cause.map(|cause| super::findings::confidence(cause.confidence)),
+        }
+    }
+}
+
+/// The start, where the recording knows it.
+fn started(unix: f64) -> Option<Timestamp> {
+    (unix > 0.0).then(|| Timestamp::from_second(unix as i64).ok()).flatten()
+}
+
+fn fact(name: &str, value: impl Into<String>) -> Fact {
+    Fact { name: name.to_owned(), value: value.into() }
+}
+
+/// What was run.
+pub(super) fn facts(recording: &Recording, summary: &Summary) -> Vec<Fact> {
+    let plan = &recording.plan;
+    let mut facts = vec![fact("Target", clean(&plan.target))];
+    let load = match plan.max_rate > 0.0 {
+        true => format!("{}, {} at the most", clean(&plan.executor), wording::rate(plan.max_rate)),
+        false => clean(&plan.executor),
+    };
+    facts.push(fact("Load", load));
+    let requests: Vec<_> = plan
+        .requests
+        .iter()
+        .map(|(name, share)| format!("{} ({})", clean(name), percent(*share)))
+        .collect();
+    if !requests.is_empty() {
+        facts.push(fact("Requests", requests.join(", ")));
+    }
+    if let Some(at) = started(recording.environment.started_unix) {
+        facts.push(fact("Started", at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()));
+    }
+    facts.push(fact("Length", duration(summary.duration_seconds)));
+    facts.push(fact("Ended", ended(recording)));
+    facts.retain(|fact| !fact.value.is_empty());
+    facts
+}
+
+fn ended(recording: &Recording) -> String {
+    let Some(stop) = &recording.stop else {
+        return "without saying why: the recording breaks off".to_owned();
+    };
+    match &stop.reason {
+        StopReason::Completed => "as planned".to_owned(),
+        StopReason::KneeFound => "with the knee found and seen from both sides".to_owned(),
+        StopReason::MaxRate => "at the plan's highest rate".to_owned(),
+        StopReason::GeneratorLimited => "because the generator fell behind".to_owned(),
+        StopReason::ErrorBudget => "because the error budget was used up".to_owned(),
+        StopReason::MaxDuration => "at the plan's longest duration".to_owned(),
+        StopReason::TargetGone(why) => format!("because the target was gone: {}", clean(why)),
+        StopReason::Interrupted => "because someone interrupted it".to_owned(),
+        StopReason::Failed(why) => format!("because kneepoint failed: {}", clean(why)),
+    }
+}
+
+/// How the generator kept its schedule, in sentences.
+pub(super) fn generator(diagnosis: &Diagnosis) -> Vec<String> {
+    let health = &diagnosis.generator;
+    let kept = match health.healthy {
+        true => "The generator kept its schedule",
+        false => "The generator did not keep its schedule",
+    };
+    let mut said = vec![format!(
+        "{kept}: at or below the knee, 99 % of the requests that had a connection left within \
+         {} of their time.",
+        duration(health.lateness_p99)
+    )];
+    if let Some(used) = health.cpu_cores {
+        said.push(format!("It used {} at the most.", cores(used)));
+    }
+    said.extend(health.remarks.iter().map(|remark| sentence(remark)));
+    said
+}
+
+pub(super) fn collectors(recording: &Recording, diagnosis: &Diagnosis) -> Vec<CollectorRow> {
+    let row = |overhead: &CollectorOverhead| {
+        let note = recording.environment.collectors.iter().find(|note| {
+            note.name == overhead.collector
+                || note.instance == overhead.collector
+                || format!("{}.{}", note.name, note.instance) == overhead.collector
+        });
+        let gaps = match (overhead.gaps, &overhead.reason) {
+            (0, _) => "none".to_owned(),
+            (count, Some(reason)) => format!("{count}: {}", clean(reason)),
+            (count, None) => plural(count, "gap", "gaps"),
+        };
+        CollectorRow {
+            name: clean(&overhead.collector),
+            watches: note.map(|note| clean(&note.watches)).unwrap_or_default(),
+            interval: note
+                .map_or_else(|| NOTHING.to_owned(), |note| duration(note.interval_secs)),
+            cores: cores(overhead.cores),
+            looks: overhead.looks.to_string(),
+            gaps,
+            has_gaps: overhead.gaps > 0,
+        }
+    };
+    diagnosis.overhead.iter().map(row).collect()
+}
+
+pub(super) fn environment(recording: &Recording) -> Vec<Fact> {
+    let env = &recording.environment;
+    let mut facts = vec![
+        fact("kneepoint", clean(&env.kneepoint)),
+        fact("Machine that made the load", clean(&env.host)),
+        fact("Kernel", clean(&env.kernel)),
+    ];
+    if env.cores > 0 {
+        facts.push(fact("Cores", env.cores.to_string()));
+    }
+    if env.memory_bytes > 0 {
+        facts.push(fact("Memory", bytes(env.memory_bytes as f64)));
+    }
+    facts.push(fact("Target said", clean(&env.target)));
+    let local = "on this same machine: load and target compete for it";
+    facts.push(fact("Target runs", if env.target_is_local { local } else { "elsewhere" }));
+    facts.retain(|fact| !fact.value.is_empty());
+    facts
+}
+
+pub(super) fn events(recording: &Recording) -> Vec<EventRow> {
+    let row = |event: &crate::recording::Event| EventRow {
+        at: duration(event.at.secs()),
+        text: sentence(&event.text),
+    };
+    recording.events.iter().map(row).collect()
+}
