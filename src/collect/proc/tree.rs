@@ -209,7 +209,7 @@ impl Tree {
     /// What is followed, such as `pid 4242 (shop) and 3 children`.
     pub fn describe(&self) -> String {
         let mut text = self.described.clone();
-        match self.members.len() - self.roots.len().min(self.members.len()) {
+        match self.members.len().saturating_sub(self.roots.len()) {
             0 => {}
             1 => text.push_str(" and 1 child"),
             children => text.push_str(&format!(" and {children} children")),
