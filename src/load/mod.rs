@@ -1,14 +1,39 @@
 //! Makes load in the open model: requests start when the schedule says so, whatever the target
 //! does, and each is measured from its intended start.
+//!
+//! ```text
+//! Stage ─► pacer ─► worker (a thread: dispatcher + lanes) ─► meter ─► one LoadTick a second
+//!                      └─ lane ─► mix (request) ─► connect, exchange (HTTP/1.1) ─► target
+//! ```
+//!
+//! Every request carries the header `x-kneepoint: synthetic`. Memory and connections are bounded
+//! whatever the target does, and each arrival of the schedule is accounted for: over a run,
+//! `offered` = `sent` + `held_back` + what still waits for a connection.
 
+mod connect;
+mod descriptors;
 mod error;
+mod exchange;
+mod lane;
+mod meter;
+mod mix;
+mod pacer;
+mod probe;
+#[cfg(test)]
+mod tests;
+mod timer;
+mod worker;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
-use std::time::Duration;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 pub use error::LoadError;
+pub use probe::{ProbeReport, probe};
+use worker::{Inbox, Seat};
 
 use crate::plan;
 use crate::timeline::{Epoch, LoadTick, Stage};
@@ -54,12 +79,23 @@ pub struct ResolvedData {
     pub order: plan::DataOrder,
 }
 
+/// One thread serves this many requests a second with room to spare.
+const RATE_PER_WORKER: f64 = 15_000.0;
+/// Ticks that wait for a reader, in seconds of load; what comes beyond is merged.
+const TICKS_WAITING: usize = 64;
+
 /// Threads that make load, until stopped.
-pub struct Generator;
+pub struct Generator {
+    inboxes: Vec<Arc<Inbox>>,
+    workers: Vec<JoinHandle<()>>,
+    combiner: Option<JoinHandle<Vec<LoadTick>>>,
+    stopping: Arc<AtomicBool>,
+}
 
 impl Generator {
-    /// Resolves the target, starts the threads and returns where their ticks come out, one a
-    /// second from now on, load or not.
+    /// Resolves the target, starts the threads and returns where their ticks come out: one a
+    /// second from now on, load or not, each ending with a whole second of `epoch`. Ticks that
+    /// are not read in time become one longer tick.
     ///
     /// # Errors
     ///
@@ -69,46 +105,91 @@ impl Generator {
         config: LoadConfig,
         epoch: Epoch,
     ) -> Result<(Generator, Receiver<LoadTick>), LoadError> {
-        let (_sender, receiver) = sync_channel(64);
-        drop((config, epoch));
-        Ok((Generator, receiver))
+        descriptors::make_room(config.max_in_flight)?;
+        let of = worker_count(&config);
+        let config = Arc::new(config);
+        let route = connect::Route::resolve(&config)?;
+        let stopping = Arc::new(AtomicBool::new(false));
+        let mut generator = Generator {
+            inboxes: Vec::new(),
+            workers: Vec::new(),
+            combiner: None,
+            stopping: Arc::clone(&stopping),
+        };
+        let mut outlets = Vec::new();
+        for worker in 0..of {
+            let mix = mix::Mix::compile(&config, worker, of).map_err(first_of)?;
+            let inbox = Arc::new(Inbox::default());
+            let (ticks, outlet) = sync_channel(TICKS_WAITING);
+            outlets.push(outlet);
+            generator.inboxes.push(Arc::clone(&inbox));
+            let (config, route) = (Arc::clone(&config), route.clone());
+            let seat = Seat { config, worker, of, mix, route, epoch, inbox, ticks };
+            generator.workers.push(start_worker(seat)?);
+        }
+        let (sender, receiver) = sync_channel(TICKS_WAITING);
+        let combiner = thread::Builder::new().name("kp-load-ticks".into());
+        let combine = move || meter::combine(&outlets, sender, &stopping);
+        generator.combiner = Some(combiner.spawn(combine)?);
+        Ok((generator, receiver))
     }
 
-    /// Schedules the arrivals of `stage`. A stage that begins before the one before it has ended
-    /// takes over at its begin; a rate of zero is silence.
+    /// Schedules the arrivals of `stage`, on straight lines from its first rate to its last, cut
+    /// at `max_rate`. A stage that begins before the one before it has ended takes over at its
+    /// begin; a rate of zero is silence.
     pub fn hold(&self, stage: &Stage) {
-        let _ = stage;
+        for inbox in &self.inboxes {
+            inbox.hold(stage);
+        }
     }
 
     /// Ends arrivals at once, waits up to `grace` for requests in flight, and returns the ticks
-    /// that came since. What the receiver still holds is older than these.
-    pub fn stop(self, grace: Duration) -> Vec<LoadTick> {
-        let _ = grace;
-        Vec::new()
+    /// that came since. The receiver may still hold older ones: read it first. What waited for a
+    /// connection is counted as held back; what is in flight at the end of `grace` is cut off and
+    /// counts as sent, with no end.
+    pub fn stop(mut self, grace: Duration) -> Vec<LoadTick> {
+        self.end(grace)
+    }
+
+    fn end(&mut self, grace: Duration) -> Vec<LoadTick> {
+        self.stopping.store(true, Ordering::Release);
+        let deadline = Instant::now() + grace;
+        for inbox in &self.inboxes {
+            inbox.stop(deadline);
+        }
+        for worker in self.workers.drain(..) {
+            // A worker that panicked has said so on stderr; the others' ticks are still good.
+            drop(worker.join());
+        }
+        self.combiner.take().and_then(|combiner| combiner.join().ok()).unwrap_or_default()
     }
 }
 
-/// The response to one request that was sent before any load.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ProbeReport {
-    /// Name of the request in the plan.
-    pub endpoint: String,
-    /// The address that answered.
-    pub peer: SocketAddr,
-    /// HTTP status.
-    pub status: u16,
-    /// The `Server` header, if there is one.
-    pub server: Option<String>,
-    /// From before connecting to the end of the response.
-    pub elapsed: Duration,
+impl Drop for Generator {
+    fn drop(&mut self) {
+        self.end(Duration::ZERO);
+    }
 }
 
-/// Sends one of each request, one after the other, each over a connection of its own.
-///
-/// # Errors
-///
-/// One error for each request that got no response, whatever its status.
-pub fn probe(config: &LoadConfig, timeout: Duration) -> Result<Vec<ProbeReport>, Vec<LoadError>> {
-    let _ = (config, timeout);
-    Ok(Vec::new())
+fn worker_count(config: &LoadConfig) -> usize {
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let needed = (config.max_rate / RATE_PER_WORKER).ceil().max(1.0) as usize;
+    config.workers.unwrap_or(needed.min(cores)).clamp(1, config.max_in_flight.max(1))
+}
+
+fn start_worker(seat: Seat) -> Result<JoinHandle<()>, LoadError> {
+    let (started, start) = sync_channel(1);
+    let thread = thread::Builder::new()
+        .name(format!("kp-load-{}", seat.worker))
+        .spawn(move || worker::work(seat, &started))?;
+    match start.recv() {
+        Ok(Ok(())) => Ok(thread),
+        Ok(Err(error)) => Err(LoadError::Thread(error)),
+        Err(_) => Err(LoadError::Thread(std::io::Error::other("it ended at once"))),
+    }
+}
+
+/// The first of several; [`probe`], which comes before, tells all of them.
+fn first_of(errors: Vec<LoadError>) -> LoadError {
+    errors.into_iter().next().unwrap_or(LoadError::NoRequests)
 }

@@ -1,0 +1,314 @@
+//! What is measured, by second: one worker's, and all workers' put together.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError};
+use std::time::{Duration, Instant};
+
+use crate::timeline::{EndpointTick, Epoch, Histogram, LoadTick, Moment, ResponseClass, Window};
+
+/// Nanoseconds of a second.
+pub(super) const SECOND: u64 = 1_000_000_000;
+
+/// The run's clock.
+#[derive(Clone, Copy)]
+pub(super) struct Clock(pub(super) Epoch);
+
+impl Clock {
+    /// Nanoseconds since the run's start.
+    pub(super) fn now(&self) -> u64 {
+        self.0.moment(Instant::now()).nanos()
+    }
+
+    /// The instant `nanos` after the run's start.
+    pub(super) fn instant(&self, nanos: u64) -> Instant {
+        self.0.instant(Moment::from_nanos(nanos))
+    }
+}
+
+/// One request that is over. Times are nanoseconds of the clock.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ended {
+    pub(super) endpoint: usize,
+    /// How it ended; `None` when it never left this machine.
+    pub(super) class: Option<ResponseClass>,
+    pub(super) intended: u64,
+    pub(super) sent: u64,
+    pub(super) at: u64,
+}
+
+/// What one worker measures in the present second.
+pub(super) struct Meter {
+    generator: String,
+    names: Vec<String>,
+    begin: u64,
+    end: u64,
+    in_flight: u64,
+    /// Nanoseconds spent in flight, summed over requests, up to `changed`.
+    area: u64,
+    changed: u64,
+    offered: u64,
+    sent: u64,
+    held_back: u64,
+    lateness: Histogram,
+    connect_time: Histogram,
+    connects: u64,
+    /// By endpoint: each way its requests ended.
+    outcomes: Vec<Vec<Outcome>>,
+}
+
+struct Outcome {
+    class: ResponseClass,
+    response_time: Histogram,
+    service_time: Histogram,
+}
+
+impl Meter {
+    /// Starts at `now`; its first second ends with a whole one of the run.
+    pub(super) fn new(generator: String, names: Vec<String>, now: u64) -> Self {
+        Self {
+            outcomes: names.iter().map(|_| Vec::new()).collect(),
+            generator,
+            names,
+            begin: now,
+            end: (now / SECOND + 1) * SECOND,
+            in_flight: 0,
+            area: 0,
+            changed: now,
+            offered: 0,
+            sent: 0,
+            held_back: 0,
+            lateness: Histogram::new(),
+            connect_time: Histogram::new(),
+            connects: 0,
+        }
+    }
+
+    /// When the present second is over.
+    pub(super) fn end(&self) -> u64 {
+        self.end
+    }
+
+    /// Requests in flight now.
+    pub(super) fn in_flight(&self) -> u64 {
+        self.in_flight
+    }
+
+    pub(super) fn offered(&mut self) {
+        self.offered += 1;
+    }
+
+    pub(super) fn held_back(&mut self, count: u64) {
+        self.held_back += count;
+    }
+
+    pub(super) fn sent(&mut self) {
+        self.sent += 1;
+    }
+
+    pub(super) fn late(&mut self, intended: u64, now: u64) {
+        self.lateness.record(Duration::from_nanos(now.saturating_sub(intended)));
+    }
+
+    pub(super) fn connected(&mut self, connect_time: Duration) {
+        self.connects += 1;
+        self.connect_time.record(connect_time);
+    }
+
+    pub(super) fn begun(&mut self, at: u64) {
+        self.integrate(at);
+        self.in_flight += 1;
+    }
+
+    pub(super) fn over(&mut self, at: u64) {
+        self.integrate(at);
+        self.in_flight = self.in_flight.saturating_sub(1);
+    }
+
+    pub(super) fn done(&mut self, done: &Ended, class: ResponseClass) {
+        let Some(outcomes) = self.outcomes.get_mut(done.endpoint) else { return };
+        let at = outcomes.iter().position(|outcome| outcome.class == class);
+        let at = at.unwrap_or_else(|| {
+            let (response_time, service_time) = (Histogram::new(), Histogram::new());
+            outcomes.push(Outcome { class, response_time, service_time });
+            outcomes.len() - 1
+        });
+        let since = |begin: u64| Duration::from_nanos(done.at.saturating_sub(begin));
+        outcomes[at].response_time.record(since(done.intended));
+        outcomes[at].service_time.record(since(done.sent));
+    }
+
+    fn integrate(&mut self, at: u64) {
+        // Something late may belong to the second that is just over.
+        let at = at.min(self.end);
+        self.area += self.in_flight * at.saturating_sub(self.changed);
+        self.changed = self.changed.max(at);
+    }
+
+    /// Ends the present second, or what there is of it `at` that moment, and begins the next.
+    pub(super) fn close(&mut self, at: u64, backlog: u64) -> LoadTick {
+        let at = at.min(self.end);
+        self.integrate(at);
+        let window = Window::new(Moment::from_nanos(self.begin), Moment::from_nanos(at));
+        let span = at.saturating_sub(self.begin).max(1);
+        let mut endpoints = Vec::new();
+        for (name, outcomes) in self.names.iter().zip(&mut self.outcomes) {
+            endpoints.extend(outcomes.drain(..).map(|outcome| EndpointTick {
+                endpoint: name.clone(),
+                class: outcome.class,
+                response_time: outcome.response_time,
+                service_time: outcome.service_time,
+            }));
+        }
+        let tick = LoadTick {
+            window,
+            generator: self.generator.clone(),
+            offered: std::mem::take(&mut self.offered),
+            sent: std::mem::take(&mut self.sent),
+            held_back: std::mem::take(&mut self.held_back),
+            in_flight: self.area as f64 / span as f64,
+            backlog,
+            lateness: std::mem::take(&mut self.lateness),
+            connect_time: std::mem::take(&mut self.connect_time),
+            connects: std::mem::take(&mut self.connects),
+            endpoints,
+        };
+        self.begin = at;
+        self.changed = at;
+        self.area = 0;
+        self.end = (at / SECOND + 1) * SECOND;
+        tick
+    }
+}
+
+/// Adds `other` to `tick`. The window grows to hold both; what a queue holds at the end of the
+/// window is set apart, because it adds up over workers but not over time.
+fn absorb(tick: &mut LoadTick, other: LoadTick, backlog: u64) {
+    let in_flight_secs =
+        tick.in_flight * tick.window.secs() + other.in_flight * other.window.secs();
+    tick.window = Window::new(
+        tick.window.begin.min(other.window.begin),
+        tick.window.end.max(other.window.end),
+    );
+    let secs = tick.window.secs();
+    tick.in_flight = if secs > 0.0 { in_flight_secs / secs } else { 0.0 };
+    tick.offered += other.offered;
+    tick.sent += other.sent;
+    tick.held_back += other.held_back;
+    tick.backlog = backlog;
+    tick.lateness.merge(&other.lateness);
+    tick.connect_time.merge(&other.connect_time);
+    tick.connects += other.connects;
+    for endpoint in other.endpoints {
+        let same = tick
+            .endpoints
+            .iter_mut()
+            .find(|known| known.endpoint == endpoint.endpoint && known.class == endpoint.class);
+        match same {
+            Some(known) => {
+                known.response_time.merge(&endpoint.response_time);
+                known.service_time.merge(&endpoint.service_time);
+            }
+            None => tick.endpoints.push(endpoint),
+        }
+    }
+}
+
+/// Adds what came after `earlier` from the same source.
+fn append(earlier: &mut LoadTick, later: LoadTick) {
+    let backlog = later.backlog;
+    absorb(earlier, later, backlog);
+}
+
+/// Adds what another worker did in the same time.
+fn join(tick: &mut LoadTick, other: LoadTick) {
+    let backlog = tick.backlog + other.backlog;
+    absorb(tick, other, backlog);
+}
+
+/// Hands ticks on to a receiver that may be slow: what it does not take in time is added to the
+/// next tick, so that memory is bounded, nothing is lost and no one waits.
+pub(super) struct Outlet {
+    sender: SyncSender<LoadTick>,
+    waiting: Option<LoadTick>,
+}
+
+impl Outlet {
+    pub(super) fn new(sender: SyncSender<LoadTick>) -> Self {
+        Self { sender, waiting: None }
+    }
+
+    /// Hands on, now or with the next tick.
+    pub(super) fn send(&mut self, tick: LoadTick) {
+        let tick = self.with_waiting(tick);
+        match self.sender.try_send(tick) {
+            Ok(()) => {}
+            Err(TrySendError::Full(tick) | TrySendError::Disconnected(tick)) => {
+                self.waiting = Some(tick);
+            }
+        }
+    }
+
+    /// Hands on the last tick, and waits until it is taken.
+    pub(super) fn finish(&mut self, tick: LoadTick) {
+        let tick = self.with_waiting(tick);
+        // Fails only when there is no one left to care.
+        drop(self.sender.send(tick));
+    }
+
+    fn with_waiting(&mut self, tick: LoadTick) -> LoadTick {
+        match self.waiting.take() {
+            None => tick,
+            Some(mut waiting) => {
+                append(&mut waiting, tick);
+                waiting
+            }
+        }
+    }
+}
+
+/// Puts the workers' ticks together, second by second, until the last worker is gone. Returns
+/// the ticks since `stopping` was set, and what the receiver had no room for.
+pub(super) fn combine(
+    workers: &[Receiver<LoadTick>],
+    sender: SyncSender<LoadTick>,
+    stopping: &AtomicBool,
+) -> Vec<LoadTick> {
+    let mut outlet = Outlet::new(sender);
+    let mut rest = Vec::new();
+    while let Some(whole) = next_second(workers) {
+        if stopping.load(Ordering::Acquire) {
+            rest.extend(outlet.waiting.take());
+            rest.push(whole);
+        } else {
+            outlet.send(whole);
+        }
+    }
+    rest.extend(outlet.waiting.take());
+    rest
+}
+
+/// What all workers did up to the next end of a tick that they have in common; `None` once all
+/// are gone. A worker whose ticks were merged on the way is behind or ahead by whole seconds.
+fn next_second(workers: &[Receiver<LoadTick>]) -> Option<LoadTick> {
+    let mut parts: Vec<Option<LoadTick>> =
+        workers.iter().map(|worker| worker.recv().ok()).collect();
+    loop {
+        let end = parts.iter().flatten().map(|part| part.window.end).max()?;
+        let mut caught_up = true;
+        for (part, worker) in parts.iter_mut().zip(workers) {
+            let Some(part) = part.as_mut().filter(|part| part.window.end < end) else { continue };
+            // The last ticks end a little apart: then there is nothing to wait for.
+            if let Ok(later) = worker.recv() {
+                append(part, later);
+                caught_up = false;
+            }
+        }
+        if caught_up {
+            break;
+        }
+    }
+    parts.into_iter().flatten().reduce(|mut whole, part| {
+        join(&mut whole, part);
+        whole
+    })
+}

@@ -1,0 +1,301 @@
+//! When requests are meant to start. Pure: nanoseconds in, nanoseconds out, no clock.
+//!
+//! Each intended start is computed from the stage's own begin, never from the one before it, so
+//! that no error adds up. Arrival `i` of a stage stands where the integral of its rate reaches
+//! `i + 1/2`: evenly spaced at a constant rate, and on a straight ramp the root of a quadratic.
+
+use std::collections::VecDeque;
+
+use crate::timeline::Stage;
+
+/// No arrival: later than any clock.
+pub(super) const NEVER: u64 = u64::MAX;
+
+/// The arrivals of one stage.
+#[derive(Clone, Debug)]
+struct Pacer {
+    begin: u64,
+    lines: Vec<Line>,
+    total: u64,
+}
+
+/// A stretch of a stage over which the rate is one straight line.
+#[derive(Clone, Copy, Debug)]
+struct Line {
+    /// Seconds from the stage's begin.
+    start: f64,
+    secs: f64,
+    from: f64,
+    to: f64,
+    /// Arrivals before it, as a real number.
+    before: f64,
+}
+
+impl Line {
+    fn arrivals(&self) -> f64 {
+        (self.from + self.to) / 2.0 * self.secs
+    }
+
+    /// Seconds from the line's start until `count` arrivals: the root of
+    /// `from t + (to - from) / (2 secs) t^2 = count`, in the form that stays exact for a slope
+    /// near zero.
+    fn secs_until(&self, count: f64) -> f64 {
+        let slope = (self.to - self.from) / self.secs;
+        let root = (self.from * self.from + 2.0 * slope * count).max(0.0).sqrt();
+        2.0 * count / (self.from + root)
+    }
+}
+
+impl Pacer {
+    fn new(stage: &Stage, max_rate: f64) -> Self {
+        let secs = stage.window.secs();
+        let (from, to) = (tame(stage.rate_from), tame(stage.rate_to));
+        let mut lines = Vec::new();
+        let mut add = |start: f64, end: f64, from: f64, to: f64| {
+            if end > start && from + to > 0.0 {
+                let before = lines.last().map_or(0.0, |line: &Line| line.before + line.arrivals());
+                lines.push(Line { start, secs: end - start, from, to, before });
+            }
+        };
+        if (from > max_rate) == (to > max_rate) {
+            add(0.0, secs, from.min(max_rate), to.min(max_rate));
+        } else {
+            let crossing = secs * (max_rate - from) / (to - from);
+            add(0.0, crossing, from.min(max_rate), max_rate);
+            add(crossing, secs, max_rate, to.min(max_rate));
+        }
+        let arrivals = lines.last().map_or(0.0, |line| line.before + line.arrivals());
+        let total = (arrivals - 0.5).ceil().max(0.0) as u64;
+        Self { begin: stage.window.begin.nanos(), lines, total }
+    }
+
+    /// Nanoseconds of the clock at which arrival `index` is meant to start.
+    fn intended(&self, index: u64) -> u64 {
+        if index >= self.total {
+            return NEVER;
+        }
+        let count = index as f64 + 0.5;
+        let line = match self.lines.as_slice() {
+            [line] => line,
+            lines => &lines[lines.partition_point(|line| line.before <= count).saturating_sub(1)],
+        };
+        let secs = line.start + line.secs_until(count - line.before);
+        self.begin.saturating_add((secs * 1e9).round() as u64)
+    }
+
+    fn peak_rate(&self) -> f64 {
+        self.lines.iter().map(|line| line.from.max(line.to)).fold(0.0, f64::max)
+    }
+}
+
+/// A rate that can be computed with.
+fn tame(rate: f64) -> f64 {
+    if rate.is_finite() { rate.max(0.0) } else { 0.0 }
+}
+
+/// The arrivals of every stage that one worker serves: each `of`-th, so that what all workers do
+/// together is the exact schedule.
+#[derive(Debug)]
+pub(super) struct Schedule {
+    worker: u64,
+    of: u64,
+    max_rate: f64,
+    stages: VecDeque<Turn>,
+    next: u64,
+}
+
+/// One stage, and how far a worker is in it.
+#[derive(Debug)]
+struct Turn {
+    pacer: Pacer,
+    index: u64,
+    /// A later stage takes over here.
+    until: u64,
+}
+
+impl Schedule {
+    /// The share of worker `worker` out of `of`; no rate goes above `max_rate` (of all workers).
+    pub(super) fn new(worker: usize, of: usize, max_rate: f64) -> Self {
+        let stages = VecDeque::new();
+        Self { worker: worker as u64, of: of.max(1) as u64, max_rate, stages, next: NEVER }
+    }
+
+    /// Adds a stage. It takes over from those before it at its begin.
+    pub(super) fn push(&mut self, stage: &Stage) {
+        let begin = stage.window.begin.nanos();
+        self.stages.retain(|turn| turn.pacer.begin < begin);
+        for turn in &mut self.stages {
+            turn.until = turn.until.min(begin);
+        }
+        let pacer = Pacer::new(stage, self.max_rate);
+        self.stages.push_back(Turn { pacer, index: self.worker, until: NEVER });
+        self.settle();
+    }
+
+    /// Forgets every arrival that is still to come.
+    pub(super) fn clear(&mut self) {
+        self.stages.clear();
+        self.next = NEVER;
+    }
+
+    /// The next intended start, [`NEVER`] where there is none.
+    pub(super) fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// Goes on to the arrival after the next one.
+    pub(super) fn advance(&mut self) {
+        if let Some(turn) = self.stages.front_mut() {
+            turn.index += self.of;
+        }
+        self.settle();
+    }
+
+    /// Highest rate of the present stage that falls to this worker.
+    pub(super) fn rate(&self) -> f64 {
+        self.stages.front().map_or(0.0, |turn| turn.pacer.peak_rate()) / self.of as f64
+    }
+
+    fn settle(&mut self) {
+        self.next = NEVER;
+        while let Some(turn) = self.stages.front() {
+            let intended = turn.pacer.intended(turn.index);
+            if intended < turn.until {
+                self.next = intended;
+                break;
+            }
+            self.stages.pop_front();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::timeline::{Moment, StageRole, Window};
+
+    fn stage(begin: f64, secs: f64, from: f64, to: f64) -> Stage {
+        let begin = Moment::from_secs_f64(begin);
+        let window = Window::new(begin, begin + Duration::from_secs_f64(secs));
+        Stage { role: StageRole::Ramp, window, rate_from: from, rate_to: to }
+    }
+
+    fn starts(schedule: &mut Schedule) -> Vec<u64> {
+        let mut starts = Vec::new();
+        while schedule.next() != NEVER {
+            starts.push(schedule.next());
+            schedule.advance();
+        }
+        starts
+    }
+
+    fn alone(stages: &[Stage], max_rate: f64) -> Vec<u64> {
+        let mut schedule = Schedule::new(0, 1, max_rate);
+        for stage in stages {
+            schedule.push(stage);
+        }
+        starts(&mut schedule)
+    }
+
+    #[test]
+    fn arrivals_stand_where_the_integral_of_the_rate_says() {
+        const S: u64 = 1_000_000_000;
+        let cap = 1e6;
+        let cases: &[(&str, Stage, f64, &[u64])] = &[
+            ("even", stage(0.0, 1.0, 4.0, 4.0), cap, &[S / 8, 3 * S / 8, 5 * S / 8, 7 * S / 8]),
+            ("from its begin", stage(10.0, 1.0, 1.0, 1.0), cap, &[10 * S + S / 2]),
+            // t^2 = i + 1/2
+            (
+                "up from zero",
+                stage(0.0, 2.0, 0.0, 4.0),
+                cap,
+                &[707_106_781, 1_224_744_871, 1_581_138_830, 1_870_828_693],
+            ),
+            // The same, mirrored in time.
+            (
+                "down to zero",
+                stage(0.0, 2.0, 4.0, 0.0),
+                cap,
+                &[129_171_307, 418_861_170, 775_255_129, 1_292_893_219],
+            ),
+            ("capped", stage(0.0, 1.0, 100.0, 100.0), 2.0, &[S / 4, 3 * S / 4]),
+            // 0 to 4 within 2 s, cut at 2: one arrival until 1 s, then two in the second one.
+            (
+                "cut by the cap",
+                stage(0.0, 2.0, 0.0, 4.0),
+                2.0,
+                &[707_106_781, S + S / 4, S + 3 * S / 4],
+            ),
+            ("silence", stage(0.0, 9.0, 0.0, 0.0), cap, &[]),
+            ("no time", stage(0.0, 0.0, 5.0, 5.0), cap, &[]),
+            ("nonsense", stage(0.0, 9.0, f64::NAN, -3.0), cap, &[]),
+            ("half an arrival", stage(0.0, 1.0, 0.5, 0.5), cap, &[]),
+        ];
+        for (name, stage, cap, expected) in cases {
+            let got = alone(std::slice::from_ref(stage), *cap);
+            assert_eq!(got.len(), expected.len(), "{name}: {got:?}");
+            for (got, expected) in got.iter().zip(*expected) {
+                assert!(got.abs_diff(*expected) <= 1, "{name}: {got} instead of {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_day_at_a_high_rate_does_not_drift() {
+        let pacer = Pacer::new(&stage(0.0, 86_400.0, 30_000.0, 30_000.0), 1e6);
+        assert_eq!(pacer.total, 86_400 * 30_000);
+        let last = pacer.intended(pacer.total - 1);
+        let exact = (86_400.0 - 0.5 / 30_000.0) * 1e9;
+        assert!((last as f64 - exact).abs() < 100.0, "{last} instead of {exact}");
+    }
+
+    #[test]
+    fn a_later_stage_takes_over() {
+        let slow = stage(0.0, 10.0, 1.0, 1.0);
+        let fast = stage(2.0, 1.0, 2.0, 2.0);
+        let got = alone(&[slow, fast], 1e6);
+        assert_eq!(got, [500_000_000, 1_500_000_000, 2_250_000_000, 2_750_000_000]);
+        assert_eq!(alone(&[slow, stage(0.0, 1.0, 0.0, 0.0)], 1e6), [0; 0]);
+    }
+
+    proptest! {
+        #[test]
+        fn workers_share_the_exact_schedule(
+            from in 0.0..300.0f64, to in 0.0..300.0f64, secs in 0.1..5.0f64,
+            workers in 1usize..6, cap in 1.0..400.0f64,
+        ) {
+            let stages = [stage(0.0, secs, from, to), stage(secs, 1.0, to, from)];
+            let whole = alone(&stages, cap);
+            let mut shared: Vec<u64> = (0..workers)
+                .flat_map(|worker| {
+                    let mut schedule = Schedule::new(worker, workers, cap);
+                    stages.iter().for_each(|stage| schedule.push(stage));
+                    starts(&mut schedule)
+                })
+                .collect();
+            shared.sort_unstable();
+            prop_assert_eq!(&whole, &shared);
+            prop_assert!(whole.is_sorted());
+            let expected: f64 =
+                stages.iter().map(|stage| integral(stage, cap)).sum();
+            prop_assert!((whole.len() as f64 - expected).abs() <= 1.01);
+        }
+    }
+
+    /// The number of arrivals, summed up in small steps.
+    fn integral(stage: &Stage, cap: f64) -> f64 {
+        let steps = 20_000;
+        let step = stage.window.secs() / f64::from(steps);
+        (0..steps)
+            .map(|i| {
+                let share = (f64::from(i) + 0.5) / f64::from(steps);
+                let rate = stage.rate_from + (stage.rate_to - stage.rate_from) * share;
+                rate.min(cap) * step
+            })
+            .sum()
+    }
+}

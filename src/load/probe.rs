@@ -1,0 +1,108 @@
+//! One of each request before any load, so that a wrong address or certificate is met by one
+//! request and not by thousands.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hyper::header::SERVER;
+use tokio::runtime::{Builder, LocalOptions};
+
+use super::connect::{Connector, Route};
+use super::exchange::{Deadline, Failure};
+use super::mix::{Draft, Mix};
+use super::{LoadConfig, LoadError};
+use crate::timeline::ResponseClass;
+
+/// The response to one request that was sent before any load.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProbeReport {
+    /// Name of the request in the plan.
+    pub endpoint: String,
+    /// The address that answered.
+    pub peer: SocketAddr,
+    /// HTTP status.
+    pub status: u16,
+    /// The `Server` header, if there is one.
+    pub server: Option<String>,
+    /// From before connecting to the end of the response.
+    pub elapsed: Duration,
+}
+
+/// Sends one of each request, one after the other, each over a connection of its own.
+///
+/// # Errors
+///
+/// One error for each request that got no response. A response is one whatever its status.
+pub fn probe(config: &LoadConfig, timeout: Duration) -> Result<Vec<ProbeReport>, Vec<LoadError>> {
+    let config = Arc::new(config.clone());
+    let mut mix = Mix::compile(&config, 0, 1)?;
+    let route = Route::resolve(&config).map_err(|error| vec![error])?;
+    let address = route.first_address();
+    let connector = Connector::new(route);
+    let runtime = Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build_local(LocalOptions::default())
+        .map_err(|error| vec![LoadError::Thread(error)])?;
+    let mut reports = Vec::new();
+    let mut errors = Vec::new();
+    for (index, request) in config.requests.iter().enumerate() {
+        let mut draft = Draft::default();
+        mix.draw_for(index, &mut draft);
+        let begun = Instant::now();
+        let got = runtime.block_on(async {
+            let mut deadline = Deadline::new();
+            deadline.set(begun + timeout);
+            let mut link = connector.connect(&mut deadline).await?;
+            let mut server = None;
+            let see_head = |response: &hyper::Response<_>| {
+                let value = response.headers().get(SERVER);
+                server = value.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+            };
+            let status = link.exchange(mix.build(&draft), &mut deadline, see_head).await?;
+            Ok::<_, Failure>((link.peer, status, server))
+        });
+        let endpoint = request.name.clone();
+        match got {
+            Ok((peer, status, server)) => {
+                let elapsed = begun.elapsed();
+                reports.push(ProbeReport { endpoint, peer, status, server, elapsed });
+            }
+            Err(failure) => errors.push(LoadError::NoResponse {
+                endpoint,
+                address: format!("{address}"),
+                class: failure.class(),
+                reason: failure.to_string(),
+                hint: hint(&failure),
+            }),
+        }
+    }
+    if errors.is_empty() { Ok(reports) } else { Err(errors) }
+}
+
+/// What to do about it.
+fn hint(failure: &Failure) -> &'static str {
+    match (failure.class(), failure) {
+        (ResponseClass::Connect, Failure::Connect(error)) => match error.kind() {
+            io::ErrorKind::ConnectionRefused => {
+                "start the target, or check host and port of `url` in [target]"
+            }
+            io::ErrorKind::TimedOut => {
+                "check that no firewall drops the connection, and `timeout` in [target]"
+            }
+            _ => "check `url` in [target] and the route to it",
+        },
+        (ResponseClass::Tls, _) => {
+            "check `tls` in [target] (its `ca_file`, say), and whether the port speaks TLS"
+        }
+        (ResponseClass::Timeout, _) => {
+            "check whether the target answers by itself, or raise `timeout` in [target]"
+        }
+        (ResponseClass::Protocol, _) => {
+            "check whether the port speaks HTTP/1.1, and `http` against `https` in `url`"
+        }
+        _ => "check the target's own log for why it closed the connection",
+    }
+}

@@ -1,0 +1,171 @@
+//! Servers to test against: one that speaks HTTP, and raw ones that misbehave.
+
+use std::cell::Cell;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::rc::Rc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::PrivateKeyDer;
+use tokio_rustls::TlsAcceptor;
+
+/// A request as a server saw it: method, path and query, body, and the mark of kneepoint.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Seen {
+    pub method: String,
+    pub path: String,
+    pub body: String,
+    pub mark: Option<String>,
+}
+
+/// An HTTP server on one thread of its own, for as long as the test process lives. `respond` gets
+/// each request and may block, which stops the whole server.
+pub fn http(respond: impl Fn(Seen) -> Response<Full<Bytes>> + Send + 'static) -> SocketAddr {
+    serve(respond, None)
+}
+
+/// The same over TLS, and the PEM text of its certificate, which is for `localhost`.
+pub fn https(
+    respond: impl Fn(Seen) -> Response<Full<Bytes>> + Send + 'static,
+) -> (SocketAddr, String) {
+    let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key = PrivateKeyDer::try_from(certified.signing_key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certified.cert.der().clone()], key)
+        .unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    (serve(respond, Some(acceptor)), certified.cert.pem())
+}
+
+fn serve(
+    respond: impl Fn(Seen) -> Response<Full<Bytes>> + Send + 'static,
+    tls: Option<TlsAcceptor>,
+) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    listener.set_nonblocking(true).unwrap();
+    thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build_local(tokio::runtime::LocalOptions::default())
+            .unwrap();
+        let respond = Rc::new(respond);
+        runtime.block_on(async move {
+            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+            loop {
+                let (tcp, _) = listener.accept().await.unwrap();
+                tcp.set_nodelay(true).unwrap();
+                let (respond, tls) = (respond.clone(), tls.clone());
+                tokio::task::spawn_local(async move {
+                    let service = service_fn(|request| answer(request, &*respond));
+                    let http = http1::Builder::new();
+                    // Clients that go away are none of the server's business.
+                    match tls {
+                        None => drop(http.serve_connection(TokioIo::new(tcp), service).await),
+                        Some(acceptor) => {
+                            if let Ok(tls) = acceptor.accept(tcp).await {
+                                drop(http.serve_connection(TokioIo::new(tls), service).await);
+                            }
+                        }
+                    }
+                });
+            }
+        });
+    });
+    address
+}
+
+async fn answer(
+    request: Request<Incoming>,
+    respond: &impl Fn(Seen) -> Response<Full<Bytes>>,
+) -> Result<Response<Full<Bytes>>, hyper::Error> {
+    let (head, body) = request.into_parts();
+    let body = body.collect().await?.to_bytes();
+    let mark = head.headers.get("x-kneepoint");
+    Ok(respond(Seen {
+        method: head.method.to_string(),
+        path: head.uri.to_string(),
+        body: String::from_utf8_lossy(&body).into_owned(),
+        mark: mark.map(|mark| mark.to_str().unwrap().to_owned()),
+    }))
+}
+
+/// A response with a status and a short body.
+pub fn status(code: u16) -> Response<Full<Bytes>> {
+    Response::builder().status(code).body(Full::new(Bytes::from_static(b"hello"))).unwrap()
+}
+
+/// A server that hands each connection to `behave`, with what the client sent first, on a thread
+/// of its own. Returns its address and the number of connections it has taken so far.
+pub fn raw(
+    behave: impl Fn(&mut TcpStream) + Send + Sync + 'static,
+) -> (SocketAddr, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let taken = Arc::new(AtomicUsize::new(0));
+    let (behave, count) = (Arc::new(behave), Arc::clone(&taken));
+    thread::spawn(move || {
+        for connection in listener.incoming() {
+            let mut connection = connection.unwrap();
+            count.fetch_add(1, Ordering::SeqCst);
+            let behave = Arc::clone(&behave);
+            thread::spawn(move || behave(&mut connection));
+        }
+    });
+    (address, taken)
+}
+
+/// Reads one request without a body; `false` when the client has gone.
+pub fn read_request(connection: &mut TcpStream) -> bool {
+    let mut seen = Vec::new();
+    let mut byte = [0; 1024];
+    while !seen.ends_with(b"\r\n\r\n") {
+        match connection.read(&mut byte) {
+            Ok(0) | Err(_) => return false,
+            Ok(count) => seen.extend_from_slice(&byte[..count]),
+        }
+    }
+    true
+}
+
+/// Answers one request with `text`, and closes.
+pub fn once(text: &'static str) -> impl Fn(&mut TcpStream) + Send + Sync + 'static {
+    move |connection| {
+        if read_request(connection) {
+            drop(connection.write_all(text.as_bytes()));
+        }
+    }
+}
+
+/// When a server stood still.
+pub type Stalls = Arc<Mutex<Vec<(Instant, Instant)>>>;
+
+/// Sleeps for `stall` in every `period`, on the server's own thread, and logs when it did.
+pub fn stall_now_and_then(period: Duration, stall: Duration) -> (SocketAddr, Stalls) {
+    let log = Stalls::default();
+    let (kept, next) = (Arc::clone(&log), Cell::new(Instant::now() + period / 2));
+    let address = http(move |_| {
+        if Instant::now() >= next.get() {
+            let begin = Instant::now();
+            thread::sleep(stall);
+            kept.lock().unwrap().push((begin, Instant::now()));
+            next.set(next.get() + period);
+        }
+        status(200)
+    });
+    (address, log)
+}
