@@ -170,3 +170,67 @@ pub fn autocorrelation(values: &[f64]) -> f64 {
     let lagged: f64 = values.windows(2).map(|pair| (pair[0] - mean) * (pair[1] - mean)).sum();
     lagged / total
 }
+
+/// Slope of Theil (1950) and Sen (1968, JASA 63:1379): the median of the slopes between all pairs
+/// of points, which a quarter of wild points cannot move far. `None` without two distinct x.
+pub fn theil_sen(x: &[f64], y: &[f64]) -> Option<f64> {
+    let n = x.len().min(y.len());
+    let slopes: Vec<f64> = (0..n)
+        .flat_map(|a| (a + 1..n).map(move |b| (a, b)))
+        .filter(|&(a, b)| x[a] != x[b])
+        .map(|(a, b)| (y[b] - y[a]) / (x[b] - x[a]))
+        .collect();
+    median(&slopes)
+}
+
+/// Pearson's correlation; 0 where either side does not vary.
+pub fn correlation(x: &[f64], y: &[f64]) -> f64 {
+    let (Some(mean_x), Some(mean_y)) = (mean(x), mean(y)) else { return 0.0 };
+    let sum = |f: &dyn Fn(f64, f64) -> f64| -> f64 {
+        x.iter().zip(y).map(|(x, y)| f(x - mean_x, y - mean_y)).sum()
+    };
+    let scale = (sum(&|x, _| x * x) * sum(&|_, y| y * y)).sqrt();
+    if scale > 0.0 { sum(&|x, y| x * y) / scale } else { 0.0 }
+}
+
+/// Weightless least squares of `y` on the columns of `design` by normal equations and Gaussian
+/// elimination; `None` for dependent columns. Returns the coefficients and the sum of squares
+/// that is left. For a handful of columns only.
+pub fn least_squares(design: &[Vec<f64>], y: &[f64]) -> Option<(Vec<f64>, f64)> {
+    let k = design.len();
+    let dot = |a: &[f64], b: &[f64]| -> f64 { a.iter().zip(b).map(|(a, b)| a * b).sum() };
+    let mut rows: Vec<Vec<f64>> = design
+        .iter()
+        .map(|row| {
+            let mut entries: Vec<f64> = design.iter().map(|column| dot(row, column)).collect();
+            entries.push(dot(row, y));
+            entries
+        })
+        .collect();
+    let scales: Vec<f64> = (0..k).map(|index| rows[index][index]).collect();
+    for column in 0..k {
+        // A Gram matrix needs no pivoting; a pivot that vanishes is a dependent column.
+        let pivot = rows[column].clone();
+        if pivot[column].is_nan() || pivot[column] <= 1e-10 * scales[column] {
+            return None;
+        }
+        for row in rows.iter_mut().skip(column + 1) {
+            let factor = row[column] / pivot[column];
+            for (value, above) in row.iter_mut().zip(&pivot) {
+                *value -= factor * above;
+            }
+        }
+    }
+    let mut solution = vec![0.0; k];
+    for row in (0..k).rev() {
+        let known = dot(&rows[row][row + 1..k], &solution[row + 1..]);
+        solution[row] = (rows[row][k] - known) / rows[row][row];
+    }
+    let rest = (0..y.len())
+        .map(|at| {
+            let fitted: f64 = design.iter().zip(&solution).map(|(column, c)| column[at] * c).sum();
+            (y[at] - fitted).powi(2)
+        })
+        .sum();
+    Some((solution, rest))
+}

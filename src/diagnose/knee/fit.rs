@@ -126,7 +126,7 @@ fn at(samples: &[Sample], knee: f64) -> Option<Fit> {
         vx += weight * v * sample.goodput;
     }
     let determinant = uu * vv - uv * uv;
-    if !(determinant > 1e-12 * uu * vv) {
+    if determinant.is_nan() || determinant <= 1e-12 * uu * vv {
         return None;
     }
     let below = (vv * ux - uv * vx) / determinant;

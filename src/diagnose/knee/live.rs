@@ -48,11 +48,12 @@ pub fn live(timeline: &Timeline, plan: &PlanSummary) -> LiveSign {
     let measured = || summaries.iter().filter(|stage| stage.role.is_measured());
     let mut latest = measured().rev();
     // One stage may suffer from a neighbour on the machine; two running are the generator's limit.
-    if let (Some(last), Some(before)) = (latest.next(), latest.next()) {
-        if generator::blames_generator(last) && generator::blames_generator(before) {
-            let why = last.invalid.clone().unwrap_or_default();
-            return LiveSign::GeneratorLimited { at_rate: last.offered, why };
-        }
+    if let (Some(last), Some(before)) = (latest.next(), latest.next())
+        && generator::blames_generator(last)
+        && generator::blames_generator(before)
+    {
+        let why = last.invalid.clone().unwrap_or_default();
+        return LiveSign::GeneratorLimited { at_rate: last.offered, why };
     }
     judge(&signs::steps(&summaries, timeline))
 }

@@ -112,7 +112,7 @@ pub fn fit_usl(points: &[(f64, f64)]) -> Option<Usl> {
 fn peak(points: &[(f64, f64)], usl: &Usl) -> Option<Peak> {
     let concurrency = usl.extrapolated_peak();
     let highest = points.iter().map(|point| point.0).fold(0.0, f64::max);
-    if !(concurrency <= REACH * highest) {
+    if concurrency > REACH * highest {
         return None;
     }
     let mut random = Random::new(SEED);
