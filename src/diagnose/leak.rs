@@ -28,6 +28,9 @@ const LEVEL_LEAST: f64 = 0.01;
 /// Normal quantiles: one-sided 99.5 % to believe in growth, 95 % for its last part, two-sided 95 %
 /// for the interval that is told.
 const SURE: f64 = 2.576;
+/// The same with few floors, whose autocorrelation is not known well, and how many that is.
+const SURE_OF_FEW: f64 = 3.3;
+const FEW_FLOORS: usize = 24;
 const PERSISTS: f64 = 1.645;
 const INTERVAL: f64 = 1.96;
 /// The last part of a series, over which growth has to persist.
@@ -151,12 +154,18 @@ fn undecided(why: String, track: &Track) -> LeakVerdict {
 /// Judges a settled series whose load is steady or taken off.
 fn judge(track: &Track, origin: f64, context: &Context) -> LeakVerdict {
     let floors = prepare::floors(track);
-    let sure = trend::rise(&floors.track, SURE);
+    let few = floors.track.len() < FEW_FLOORS && !floors.after_resets;
+    let sure = trend::rise(&floors.track, if few { SURE_OF_FEW } else { SURE });
     let none = LeakVerdict::NoLeak { minimum_detectable_slope: (sure.high - sure.slope).max(0.0) };
     if (2..5).contains(&floors.resets) {
         return few_resets(&floors, track, none);
     }
-    if sure.low <= 0.0 || sure.slope <= 0.0 || !matters(&sure, &floors.track, context) {
+    if sure.low <= 0.0 || sure.slope <= 0.0 {
+        return none;
+    }
+    // What goes on is what the last part shows: the bend of a start-up may hide or feign growth.
+    let last = trend::rise(&floors.track.tail(LAST_PART), PERSISTS);
+    if !matters(sure.low.max(last.low), &floors.track, context) {
         return none;
     }
     let end = trend::rise(&floors.track.tail(END_PART), PERSISTS);
@@ -164,7 +173,6 @@ fn judge(track: &Track, origin: f64, context: &Context) -> LeakVerdict {
     if concentration > CONCENTRATION || end.high < STOPPED * sure.slope {
         return none;
     }
-    let last = trend::rise(&floors.track.tail(LAST_PART), PERSISTS);
     if last.low <= 0.0 {
         return undecided("its growth is not certain in the last part".into(), track);
     }
@@ -199,13 +207,13 @@ fn few_resets(floors: &Floors, track: &Track, none: LeakVerdict) -> LeakVerdict 
     none
 }
 
-/// Whether the growth is worth a finding: it takes a tenth of the room below the limit within a
+/// Whether growth by `slope` per second is worth a finding: it takes a tenth of the room below the limit within a
 /// day, or grew by a fifth of its level while it was watched.
-fn matters(rise: &trend::Rise, floors: &Track, context: &Context) -> bool {
+fn matters(slope: f64, floors: &Track, context: &Context) -> bool {
     let level = stats::median(&floors.value).unwrap_or(0.0).abs();
-    let grown = rise.low * floors.seconds();
+    let grown = slope * floors.seconds();
     let room = context.limit.zip(floors.value.last()).map(|(limit, last)| limit - last);
-    let fills = room.is_some_and(|room| rise.low * HORIZON > ROOM * room);
+    let fills = room.is_some_and(|room| slope * HORIZON > ROOM * room);
     grown > LEVEL_LEAST * level && (fills || grown > LEVEL * level)
 }
 

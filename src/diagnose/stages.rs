@@ -353,3 +353,6 @@ fn quantiles(histogram: &Histogram) -> Option<Quantiles> {
         max: histogram.max()?,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -64,3 +64,78 @@ pub fn windows(stages: &[StageSummary], knee: Option<&Knee>) -> Windows {
     }
     windows
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnose::KneeKind;
+    use crate::timeline::{Moment, Window};
+
+    fn stage(index: u64, role: StageRole, offered: f64) -> StageSummary {
+        let at = |index: u64| Moment::from_nanos(index * 10_000_000_000);
+        StageSummary {
+            role,
+            window: Window::new(at(index), at(index + 1)),
+            offered,
+            throughput: offered,
+            goodput: offered,
+            error_ratio: 0.0,
+            errors: Vec::new(),
+            response: None,
+            service: None,
+            failures: None,
+            in_flight: 0.0,
+            in_flight_slope: (0.0, 0.0, 0.0),
+            held_back: 0,
+            lateness_p99: 0.0,
+            broken_objectives: Vec::new(),
+            invalid: None,
+        }
+    }
+
+    fn knee(rate: f64) -> Knee {
+        Knee {
+            rate,
+            low: rate,
+            high: rate,
+            kind: KneeKind::Throughput,
+            throughput: Some(rate),
+            latency: None,
+            errors: None,
+            peak_goodput: rate,
+            retrograde: false,
+        }
+    }
+
+    #[test]
+    fn stages_fall_into_windows_by_their_share_of_the_knee() {
+        let rates = [10.0, 20.0, 45.0, 70.0, 90.0, 104.0, 150.0];
+        let mut stages: Vec<StageSummary> =
+            (0..).zip(rates).map(|(index, rate)| stage(index, StageRole::Ramp, rate)).collect();
+        stages.push(stage(7, StageRole::Drain, 5.0));
+        stages.push(stage(8, StageRole::Recovery, 0.0));
+        stages[0].invalid = Some("it does not count".into());
+        let got = windows(&stages, Some(&knee(100.0)));
+        let of = |indices: &[usize]| -> Vec<Window> {
+            indices.iter().map(|index| stages[*index].window).collect()
+        };
+        assert_eq!(got.baseline, of(&[1]));
+        assert_eq!(got.approach, of(&[3, 4]));
+        assert_eq!(got.knee, of(&[5]));
+        assert_eq!(got.beyond, of(&[6]));
+        assert_eq!(got.recovery, of(&[8]));
+    }
+
+    #[test]
+    fn a_coarse_ramp_has_a_knee_window_too() {
+        let stages =
+            [50.0, 80.0, 120.0, 180.0].map(|rate| stage(rate as u64, StageRole::Ramp, rate));
+        let got = windows(&stages, Some(&knee(100.0)));
+        assert_eq!(got.knee, [stages[2].window]);
+        assert_eq!(got.baseline, [stages[0].window]);
+        let without = windows(&stages, None);
+        assert_eq!(without.knee, [stages[3].window]);
+        assert!(without.beyond.is_empty());
+        assert_eq!(windows(&[], None), Windows::default());
+    }
+}

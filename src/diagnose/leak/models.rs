@@ -7,16 +7,17 @@
 use crate::diagnose::stats;
 
 use super::prepare::Track;
+use super::trend;
 
 /// Distance of AICc within which a bounded curve is as good as the best.
-const SATURATING_WITHIN: f64 = 2.0;
-/// The same for a logarithm, which noise hides more easily.
-const LOG_WITHIN: f64 = 6.0;
+const WITHIN: f64 = 6.0;
 /// Ratio of late to early slope below which growth slows down, and for a logarithm.
 const SLOWS: f64 = 0.8;
 const LOG_SLOWS: f64 = 0.75;
 /// Share of the rise still to come below which a bounded curve has arrived.
 const ARRIVED: f64 = 0.1;
+/// Normal quantile at which the bounds of the two slopes must lie apart.
+const SLOWER: f64 = 1.645;
 /// Time constants that are tried, as shares of the length.
 const GRID: usize = 40;
 
@@ -40,32 +41,28 @@ struct Model {
 
 /// Judges the shape of `floors`; `origin` is the start of the process on their clock.
 pub fn shape(floors: &Track, origin: f64) -> Shape {
-    let (early, late) = floors.slopes();
-    let slows = |ratio: f64| late < ratio * early;
+    let (first, second) = floors.halves();
+    let (early, late) = (trend::rise(&first, SLOWER), trend::rise(&second, SLOWER));
+    let slows = |ratio: f64| late.slope < ratio * early.slope && late.high < early.low;
     let at: Vec<f64> = floors.at.iter().map(|at| at - origin).collect();
     let ones = vec![1.0; at.len()];
     let line = criterion(&[ones.clone(), at.clone()], &floors.value, 0.0);
-    let saturating = best(&at, |tau| (1.0, vec![ones.clone(), decay(&at, tau)]), &floors.value);
-    let both =
-        best(&at, |tau| (1.0, vec![ones.clone(), decay(&at, tau), at.clone()]), &floors.value);
+    let saturating = best(&at, |tau| vec![ones.clone(), decay(&at, tau)], &floors.value);
+    let both = best(&at, |tau| vec![ones.clone(), decay(&at, tau), at.clone()], &floors.value);
     let log = best(
         &at,
-        |tau| (1.0, vec![ones.clone(), at.iter().map(|at| (at / tau).ln_1p()).collect()]),
+        |tau| vec![ones.clone(), at.iter().map(|at| (at / tau).ln_1p()).collect()],
         &floors.value,
     );
     let of = |model: Option<Model>| model.map_or(f64::INFINITY, |model| model.criterion);
     let least = line.min(of(saturating)).min(of(both)).min(of(log));
     if let Some(model) = saturating
         && slows(SLOWS)
-        && model.criterion <= least + SATURATING_WITHIN
+        && model.criterion <= least + WITHIN
     {
         return if model.remaining < ARRIVED { Shape::Bounded } else { Shape::MayFlatten };
     }
-    if slows(LOG_SLOWS) && of(log) <= least + LOG_WITHIN {
-        Shape::MayFlatten
-    } else {
-        Shape::Unbounded
-    }
+    if slows(LOG_SLOWS) && of(log) <= least + WITHIN { Shape::MayFlatten } else { Shape::Unbounded }
 }
 
 fn decay(at: &[f64], tau: f64) -> Vec<f64> {
@@ -73,14 +70,13 @@ fn decay(at: &[f64], tau: f64) -> Vec<f64> {
 }
 
 /// The best of a family over its time constant.
-fn best(at: &[f64], family: impl Fn(f64) -> (f64, Vec<Vec<f64>>), value: &[f64]) -> Option<Model> {
+fn best(at: &[f64], family: impl Fn(f64) -> Vec<Vec<f64>>, value: &[f64]) -> Option<Model> {
     let length = at.last()?;
     (0..GRID)
         .map(|index| length * 0.01 * 300f64.powf(index as f64 / (GRID - 1) as f64))
         .map(|tau| {
-            let (extra, design) = family(tau);
             let remaining = (-length / tau).exp() / ((-at[0] / tau).exp() - (-length / tau).exp());
-            Model { criterion: criterion(&design, value, extra), remaining }
+            Model { criterion: criterion(&family(tau), value, 1.0), remaining }
         })
         .min_by(|a, b| a.criterion.total_cmp(&b.criterion))
 }

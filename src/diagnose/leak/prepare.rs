@@ -21,7 +21,7 @@ const FLOOR_QUANTILE: f64 = 0.1;
 const RESET_FALL: f64 = 0.4;
 const RESET_WITHIN: f64 = 1.0 / 120.0;
 /// A reset also stands out of the sample-to-sample noise by this factor.
-const RESET_NOISE: f64 = 6.0;
+const RESET_NOISE: f64 = 10.0;
 /// Resets from which on the minima after them are the floors.
 const MANY_RESETS: usize = 5;
 
@@ -52,16 +52,12 @@ impl Track {
         Track { at: self.at[skip..].to_vec(), value: self.value[skip..].to_vec() }
     }
 
-    fn half(&self, second: bool) -> Track {
-        let middle = self.len() / 2;
-        let range = if second { middle..self.len() } else { 0..middle };
-        Track { at: self.at[range.clone()].to_vec(), value: self.value[range].to_vec() }
-    }
-
-    /// Robust slopes of the first and the second half.
-    pub fn slopes(&self) -> (f64, f64) {
-        let slope = |half: Track| stats::theil_sen(&half.at, &half.value).unwrap_or(0.0);
-        (slope(self.half(false)), slope(self.half(true)))
+    /// The first and the second half of its points.
+    pub fn halves(&self) -> (Track, Track) {
+        let (first, second) = self.at.split_at(self.len() / 2);
+        let (below, above) = self.value.split_at(self.len() / 2);
+        let track = |at: &[f64], value: &[f64]| Track { at: at.to_vec(), value: value.to_vec() };
+        (track(first, below), track(second, above))
     }
 }
 
@@ -174,8 +170,11 @@ fn resets(track: &Track) -> Vec<usize> {
     let Some(line) = stats::line(&track.at, &track.value) else { return Vec::new() };
     let flat: Vec<f64> =
         track.at.iter().zip(&track.value).map(|(at, value)| value - line.slope * at).collect();
-    let steps: Vec<f64> = flat.windows(2).map(|pair| (pair[1] - pair[0]).abs()).collect();
-    let noise = 1.4826 * stats::median(&steps).unwrap_or(0.0);
+    let steps: Vec<f64> = flat.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    // Around the median step: the climb between two resets is no noise.
+    let climb = stats::median(&steps).unwrap_or(0.0);
+    let off: Vec<f64> = steps.iter().map(|step| (step - climb).abs()).collect();
+    let noise = 1.4826 * stats::median(&off).unwrap_or(0.0);
     let fall = (RESET_FALL * spread(&flat)).max(RESET_NOISE * noise);
     let within = ((RESET_WITHIN * track.len() as f64 / (1.0 - STARTUP)) as usize).max(1);
     let mut found = Vec::new();

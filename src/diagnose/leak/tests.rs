@@ -1,4 +1,4 @@
-//! Thirty-five shapes of memory with a known answer: two hours, a reading every ten seconds, in
+//! Thirty-five shapes of memory (warm-up, caches, collectors, allocators, leaks) with a known answer: two hours, a reading every ten seconds, in
 //! MiB, below a limit of 4096 MiB.
 
 use std::collections::BTreeMap;
@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::diagnose::stats::Random;
 
-const READINGS: usize = 720;
-const PACE: f64 = 10.0;
+/// Readings of a run and seconds between two; a shape's two hours are stretched over it.
+type Length = (usize, f64);
+const TWO_HOURS: Length = (720, 10.0);
 const LIMIT: f64 = 4096.0;
 const SEEDS: u64 = 20;
 
@@ -113,29 +114,29 @@ const LEAKS: &[(&str, Formula)] = &[
     ("L15", |m, t| 512.0 + 200.0 * (-t / 20.0).exp() + 1.2 * t + m.white()),
 ];
 
-fn series(readings: usize, pace: f64, value: impl FnMut(f64) -> f64) -> Vec<Point> {
-    let seconds: Vec<f64> = (0..readings).map(|index| index as f64 * pace).collect();
-    let values: Vec<f64> = seconds.iter().map(|at| at / 60.0).map(value).collect();
-    let point = |(at, value): (&f64, f64)| Point { at: Moment::from_secs_f64(*at), value };
-    seconds.iter().zip(values).map(point).collect()
+fn series((readings, pace): Length, value: impl FnMut(f64) -> f64) -> Vec<Point> {
+    let minutes = (0..readings).map(|index| 120.0 * index as f64 / readings as f64);
+    let points = minutes.map(value).enumerate();
+    points
+        .map(|(index, value)| Point { at: Moment::from_secs_f64(index as f64 * pace), value })
+        .collect()
 }
 
-fn judged(id: &str, formula: Formula, seed: u64) -> LeakVerdict {
+fn judged(id: &str, formula: Formula, seed: u64, length: Length) -> LeakVerdict {
     let mut maker = Maker {
         random: Random::new(seed * 7919 + u64::from(id.as_bytes()[2])),
         state: 0.0,
         floor: 0.0,
         bursts: Vec::new(),
     };
-    let points = series(READINGS, PACE, |t| formula(&mut maker, t));
+    let points = series(length, |t| formula(&mut maker, t));
     let load = match id {
-        "N12" => series(READINGS, PACE, |t| 1000.0 * (t / 60.0).min(1.0)),
-        "L11" => {
-            series(READINGS, PACE, |t| 100.0 + 50.0 * (std::f64::consts::TAU * t / 30.0).sin())
-        }
+        "N12" => series(length, |t| 1000.0 * (t / 60.0).min(1.0)),
+        "L11" => series(length, |t| 100.0 + 50.0 * (std::f64::consts::TAU * t / 30.0).sin()),
         _ => Vec::new(),
     };
-    let restarts = if id == "L12" { vec![Moment::from_secs_f64(3600.0)] } else { Vec::new() };
+    let half = length.0 as f64 * length.1 / 2.0;
+    let restarts = if id == "L12" { vec![Moment::from_secs_f64(half)] } else { Vec::new() };
     let limit = if id == "L13" { 1024.0 } else { LIMIT };
     let context =
         Context { load: &load, limit: Some(limit), restarts: &restarts, uncollected: id == "N09" };
@@ -150,11 +151,16 @@ fn kind(verdict: &LeakVerdict) -> Kind {
     }
 }
 
-fn rates(shapes: &[(&'static str, Formula)]) -> BTreeMap<&'static str, [u64; 3]> {
+/// How often each shape is called a leak, undecided and none.
+fn rates(
+    shapes: &[(&'static str, Formula)],
+    seeds: std::ops::Range<u64>,
+    length: Length,
+) -> BTreeMap<&'static str, [u64; 3]> {
     let mut rates: BTreeMap<&str, [u64; 3]> = BTreeMap::new();
     for (id, formula) in shapes {
-        for seed in 0..SEEDS {
-            let kind = kind(&judged(id, *formula, seed));
+        for seed in seeds.clone() {
+            let kind = kind(&judged(id, *formula, seed, length));
             rates.entry(id).or_default()[kind as usize] += 1;
         }
     }
@@ -163,8 +169,7 @@ fn rates(shapes: &[(&'static str, Formula)]) -> BTreeMap<&'static str, [u64; 3]>
 
 #[test]
 fn shapes_that_are_no_leak_are_not_called_one() {
-    let rates = rates(QUIET);
-    eprintln!("{rates:?}");
+    let rates = rates(QUIET, 0..SEEDS, TWO_HOURS);
     let leaks: u64 = rates.iter().filter(|(id, _)| **id != "N06").map(|(_, got)| got[0]).sum();
     assert!(leaks <= 4, "{leaks} of {} : {rates:?}", SEEDS * 19);
     assert!(rates["N06"][0] <= 2, "{rates:?}");
@@ -173,8 +178,7 @@ fn shapes_that_are_no_leak_are_not_called_one() {
 
 #[test]
 fn shapes_that_leak_are_found() {
-    let rates = rates(LEAKS);
-    eprintln!("{rates:?}");
+    let rates = rates(LEAKS, 0..SEEDS, TWO_HOURS);
     for id in ["L01", "L03", "L04", "L06", "L07", "L09", "L12", "L13", "L15"] {
         assert!(rates[id][0] >= SEEDS - 1, "{id}: {rates:?}");
     }
@@ -184,4 +188,69 @@ fn shapes_that_leak_are_found() {
     for id in ["L05", "L06", "L08", "L10"] {
         assert_eq!(rates[id][2], 0, "{id}: {rates:?}");
     }
+}
+
+#[test]
+fn other_lengths_and_seeds_keep_the_verdicts() {
+    for length in [(2880, 10.0), (120, 10.0), (300, 1.0)] {
+        let quiet = rates(QUIET, 500..510, length);
+        let leaks: u64 = quiet.values().map(|got| got[0]).sum();
+        assert!(leaks <= 4, "{length:?}: {leaks} of 200: {quiet:?}");
+        let leaking = rates(LEAKS, 500..510, length);
+        for id in ["L01", "L03", "L06", "L07", "L13"] {
+            assert!(leaking[id][0] >= 9, "{length:?} {id}: {leaking:?}");
+        }
+    }
+}
+
+#[test]
+fn the_interval_of_the_slope_covers_the_true_one() {
+    let slopes = [("L01", 2.0), ("L03", 1.0), ("L04", 4.0 / 6.0), ("L07", 2.0), ("L11", 1.0)];
+    for (id, per_minute) in slopes {
+        let (_, formula) = LEAKS.iter().find(|(leak, _)| *leak == id).unwrap();
+        let covered = (900..940).filter(|seed| {
+            let LeakVerdict::Leak { low, high, exhaustion, .. } =
+                judged(id, *formula, *seed, TWO_HOURS)
+            else {
+                return false;
+            };
+            let exhaustion = exhaustion.unwrap();
+            assert!(exhaustion.soonest <= exhaustion.expected);
+            assert!(exhaustion.expected <= exhaustion.latest);
+            (low..=high).contains(&(per_minute / 60.0))
+        });
+        let covered = covered.count();
+        assert!(covered >= 34, "{id}: {covered} of 40");
+    }
+}
+
+#[test]
+fn a_short_or_empty_series_is_undecided_with_the_time_that_is_missing() {
+    let context = Context { limit: Some(LIMIT), ..Context::default() };
+    for (readings, pace) in [(0, 1.0), (1, 1.0), (39, 10.0), (200, 0.1)] {
+        let points = series((readings, pace), |t| 100.0 + 10.0 * t);
+        match verdict(&points, &context) {
+            LeakVerdict::Undecided { more_seconds, .. } => assert!(more_seconds >= 1.0),
+            other => panic!("{readings} readings: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_constant_series_and_one_with_gaps_are_judged() {
+    let context = Context { limit: Some(LIMIT), ..Context::default() };
+    let constant = series((300, 1.0), |_| 100.0);
+    assert_eq!(kind(&verdict(&constant, &context)), Kind::None);
+    let mut gaps = series(TWO_HOURS, |t| 512.0 + 2.0 * t + (t * 17.0).sin());
+    gaps.drain(300..360);
+    gaps.retain(|point| point.at.nanos() % 7 != 0);
+    assert_eq!(kind(&verdict(&gaps, &context)), Kind::Leak);
+}
+
+#[test]
+fn growth_while_the_load_rises_to_the_end_decides_nothing() {
+    let load = series(TWO_HOURS, |t| 10.0 * t);
+    let points = series(TWO_HOURS, |t| 100.0 + 0.04 * t * t + (t * 17.0).sin());
+    let context = Context { load: &load, limit: Some(LIMIT), ..Context::default() };
+    assert_eq!(kind(&verdict(&points, &context)), Kind::Undecided);
 }
