@@ -1,0 +1,345 @@
+//! Holds the rooms to their walls: who may use whom, and who may touch what. It reads the text of
+//! the sources, so that a wrong edge is told by file and line.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Each room, the rooms that it may use, and the words that must not stand in it.
+const ROOMS: &[Room] = &[
+    Room { name: "timeline", uses: &[], never: &[OUTSIDE, CLOCK] },
+    Room { name: "plan", uses: &["timeline"], never: &[OUTSIDE, CLOCK] },
+    Room { name: "recording", uses: &["timeline", "plan"], never: &[OUTSIDE, CLOCK] },
+    Room { name: "load", uses: &["timeline", "plan"], never: &[] },
+    Room { name: "collect", uses: &["timeline", "plan"], never: &[] },
+    Room { name: "import", uses: &["timeline", "plan", "recording"], never: &[] },
+    Room {
+        name: "diagnose",
+        uses: &["timeline", "plan", "recording"],
+        never: &[OUTSIDE, CLOCK, UNORDERED],
+    },
+    Room {
+        name: "report",
+        uses: &["timeline", "plan", "recording", "diagnose"],
+        never: &[OUTSIDE, CLOCK, UNORDERED],
+    },
+    Room {
+        name: "run",
+        uses: &["timeline", "plan", "recording", "load", "collect", "import", "diagnose"],
+        never: &[],
+    },
+    Room { name: "demo", uses: &["plan"], never: &[] },
+    Room {
+        name: "cli",
+        uses: &[
+            "timeline",
+            "plan",
+            "recording",
+            "load",
+            "collect",
+            "import",
+            "diagnose",
+            "report",
+            "run",
+            "demo",
+        ],
+        never: &[],
+    },
+];
+
+struct Room {
+    name: &'static str,
+    uses: &'static [&'static str],
+    never: &'static [&'static [&'static str]],
+}
+
+/// Files, network, environment, processes.
+const OUTSIDE: &[&str] =
+    &["std::fs", "std::net", "std::env::", "std::process", "tokio::", "reqwest::"];
+const CLOCK: &[&str] = &["Instant::now", "SystemTime::now", "Timestamp::now"];
+/// What differs from run to run.
+const UNORDERED: &[&str] = &["HashMap", "HashSet", "rand::rng", "thread_rng"];
+
+/// Names that say nothing of what is in a room or file.
+const NAMELESS: &[&str] =
+    &["util", "utils", "common", "shared", "helpers", "types", "core", "misc"];
+
+/// Lines of a file without its tests. The largest file is where the next split belongs.
+const MAX_LINES: usize = 600;
+
+/// One source file, without its tests and comments.
+struct Source {
+    path: PathBuf,
+    /// The room, or the file at the top of `src`.
+    room: String,
+    /// Line numbers and lines.
+    lines: Vec<(usize, String)>,
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|why| panic!("{}: {why}", path.display()))
+}
+
+fn files_below(directory: &Path, extension: &str) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut directories = vec![directory.to_owned()];
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(&directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                directories.push(path);
+            } else if path.extension().is_some_and(|found| found == extension) {
+                files.push(path);
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+/// The files of modules that are declared as `#[cfg(test)] mod name;`.
+fn test_files(files: &[PathBuf]) -> BTreeSet<PathBuf> {
+    let mut tests = BTreeSet::new();
+    for path in files {
+        let directory = match path.file_stem().unwrap().to_str().unwrap() {
+            "mod" | "lib" | "main" => path.parent().unwrap().to_owned(),
+            _ => path.with_extension(""),
+        };
+        let text = read(path);
+        let lines: Vec<&str> = text.lines().map(str::trim).collect();
+        for pair in lines.windows(2).filter(|pair| pair[0].starts_with("#[cfg(test)]")) {
+            if let Some((_, name)) =
+                pair[1].strip_suffix(';').and_then(|line| line.split_once("mod "))
+            {
+                tests.insert(directory.join(format!("{name}.rs")));
+                tests.insert(directory.join(name).join("mod.rs"));
+            }
+        }
+    }
+    tests
+}
+
+fn sources() -> Vec<Source> {
+    let src = root().join("src");
+    let files = files_below(&src, "rs");
+    let tests = test_files(&files);
+    let in_tests = |path: &Path| {
+        tests.contains(path) || tests.iter().any(|test| path.starts_with(test.with_extension("")))
+    };
+    files
+        .iter()
+        .filter(|path| !in_tests(path))
+        .map(|path| {
+            let inside = path.strip_prefix(&src).unwrap();
+            let room = inside.iter().next().unwrap().to_str().unwrap().trim_end_matches(".rs");
+            let text = read(path);
+            // Inline tests stand at the end of a file.
+            let end = text.find("#[cfg(test)]\nmod tests {").unwrap_or(text.len());
+            let lines = text[..end]
+                .lines()
+                .enumerate()
+                .map(|(index, line)| (index + 1, line.to_owned()))
+                .collect();
+            Source {
+                path: path.strip_prefix(root()).unwrap().to_owned(),
+                room: room.to_owned(),
+                lines,
+            }
+        })
+        .collect()
+}
+
+impl Source {
+    /// Lines that are no comments.
+    fn code(&self) -> impl Iterator<Item = (usize, &str)> {
+        self.lines
+            .iter()
+            .map(|(number, line)| (*number, line.as_str()))
+            .filter(|(_, line)| !line.trim_start().starts_with("//"))
+    }
+
+    /// The same, with a list `crate::{…}` of several lines in one.
+    fn statements(&self) -> Vec<(usize, String)> {
+        let mut statements: Vec<(usize, String)> = Vec::new();
+        for (number, line) in self.code() {
+            match statements.last_mut() {
+                Some((_, open)) if open.contains("crate::{") && !open.contains("};") => {
+                    open.push_str(line);
+                }
+                _ => statements.push((number, line.to_owned())),
+            }
+        }
+        statements
+    }
+
+    fn place(&self, line: usize) -> String {
+        format!("{}:{line}", self.path.display())
+    }
+}
+
+/// The rooms that a line of code names behind `crate::`, also in a list: `crate::{a::B, c}`.
+fn named_rooms(line: &str) -> Vec<String> {
+    let word = |text: &str| -> String {
+        text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+    };
+    let mut rooms = Vec::new();
+    for (at, prefix) in line.match_indices("crate::").chain(line.match_indices("kneepoint::")) {
+        let rest = &line[at + prefix.len()..];
+        match rest.strip_prefix('{') {
+            None => rooms.push(word(rest)),
+            Some(list) => rooms.extend(list.split(',').map(|item| word(item.trim_start()))),
+        }
+    }
+    rooms
+}
+
+fn assert_none(wrong: &[String]) {
+    assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
+}
+
+#[test]
+fn rooms_use_only_rooms_above_them() {
+    let mut wrong = Vec::new();
+    for source in sources() {
+        if matches!(source.room.as_str(), "lib" | "main" | "registry") {
+            continue;
+        }
+        let Some(room) = ROOMS.iter().find(|room| room.name == source.room) else {
+            wrong.push(format!("{}: room `{}` is not in the table", source.place(1), source.room));
+            continue;
+        };
+        for (number, statement) in source.statements() {
+            for used in named_rooms(&statement) {
+                let is_room = ROOMS.iter().any(|room| room.name == used);
+                if is_room && used != room.name && !room.uses.contains(&used.as_str()) {
+                    let place = source.place(number);
+                    wrong.push(format!("{place}: `{}` may not use `{used}`", room.name));
+                }
+            }
+        }
+    }
+    assert_none(&wrong);
+}
+
+#[test]
+fn the_table_is_the_list_of_rooms() {
+    let lib = read(&root().join("src/lib.rs"));
+    let declared: Vec<&str> =
+        lib.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')).collect();
+    let listed: Vec<&str> = ROOMS.iter().map(|room| room.name).collect();
+    assert_eq!(declared, listed, "src/lib.rs and the table differ");
+}
+
+#[test]
+fn rooms_do_not_touch_what_is_not_theirs() {
+    let mut wrong = Vec::new();
+    for source in sources() {
+        let Some(room) = ROOMS.iter().find(|room| room.name == source.room) else { continue };
+        for (number, line) in source.code() {
+            for word in room.never.iter().flat_map(|words| words.iter()) {
+                if line.contains(word) {
+                    let place = source.place(number);
+                    wrong.push(format!("{place}: `{word}` must not stand in `{}`", room.name));
+                }
+            }
+        }
+    }
+    assert_none(&wrong);
+}
+
+#[test]
+fn only_cli_prints() {
+    let mut wrong = Vec::new();
+    for source in sources().iter().filter(|source| !matches!(source.room.as_str(), "cli" | "main"))
+    {
+        for (number, line) in source.code() {
+            if ["println!(", "print!(", "dbg!("]
+                .iter()
+                .any(|word| line.contains(word))
+            {
+                wrong.push(format!("{}: only `cli` prints", source.place(number)));
+            }
+        }
+    }
+    assert_none(&wrong);
+}
+
+#[test]
+fn files_are_short_and_have_names() {
+    let mut wrong = Vec::new();
+    for source in sources() {
+        if source.lines.len() > MAX_LINES {
+            let (path, lines) = (source.path.display(), source.lines.len());
+            wrong.push(format!("{path}: {lines} lines, more than {MAX_LINES}"));
+        }
+        for part in source.path.with_extension("").iter().filter_map(|part| part.to_str()) {
+            if NAMELESS.contains(&part) {
+                wrong.push(format!("{}: `{part}` says nothing", source.path.display()));
+            }
+        }
+        let begin = source.lines.first().map_or("", |(_, line)| line.as_str());
+        if !begin.starts_with("//!") {
+            wrong.push(format!("{}: does not say what it is for", source.place(1)));
+        }
+    }
+    assert_none(&wrong);
+}
+
+#[test]
+fn every_rule_file_is_built_in() {
+    let list = read(&root().join("src/diagnose/builtin.rs"));
+    let list = list.split("\nrules![").nth(1).expect("the list `rules![…]`");
+    let list = list.split("];").next().unwrap();
+    let listed: BTreeSet<String> =
+        list.split('"').skip(1).step_by(2).map(|id| format!("{id}.toml")).collect();
+    let files: BTreeSet<String> = files_below(&root().join("rules"), "toml")
+        .iter()
+        .map(|path| path.file_name().unwrap().to_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(files, listed, "rules/ and src/diagnose/builtin.rs differ");
+}
+
+#[test]
+fn what_is_registered_is_named_after_its_file() {
+    let mut wrong = Vec::new();
+    let mut entries = 0;
+    for source in sources().iter().filter(|source| source.room != "registry") {
+        let text: Vec<&str> = source.code().map(|(_, line)| line).collect();
+        let text = text.join("\n");
+        let Some((_, list)) = text.split_once("registry! {") else { continue };
+        let list = list.split_once("= [").expect("the list of a registry").1;
+        let list = list.split_once(']').expect("the end of a registry's list").0;
+        let directory = root().join(source.path.parent().unwrap());
+        for module in list.split(',').map(str::trim).filter(|module| !module.is_empty()) {
+            entries += 1;
+            let module = module.rsplit(char::is_whitespace).next().unwrap();
+            let file = [format!("{module}.rs"), format!("{module}/mod.rs")]
+                .map(|path| directory.join(path))
+                .into_iter()
+                .find(|path| path.exists())
+                .unwrap_or_else(|| panic!("no file for `{module}`"));
+            let spec = read(&file);
+            let spec =
+                spec.split_once("SPEC: ").unwrap_or_else(|| panic!("no SPEC in `{module}`")).1;
+            let name = spec.split_once("name: \"").and_then(|(_, rest)| rest.split('"').next());
+            if name.map(|name| name.replace('-', "_")).as_deref() != Some(module) {
+                wrong.push(format!("{}: its name is {name:?}", file.display()));
+            }
+        }
+    }
+    assert_none(&wrong);
+    assert!(entries > 4, "the registries were not found");
+}
+
+/// The tests above can fail.
+#[test]
+fn edges_are_seen() {
+    assert_eq!(named_rooms("use crate::report::Report;"), ["report"]);
+    assert_eq!(named_rooms("use crate::{plan, load::Mix};"), ["plan", "load"]);
+    assert_eq!(named_rooms("    let x = crate::run::go(crate::plan::y);"), ["run", "plan"]);
+    assert_eq!(named_rooms("use self::report::Report;"), Vec::<String>::new());
+}
