@@ -11,4 +11,77 @@ macro_rules! rules {
     };
 }
 
-rules!["cpu-saturated",];
+rules![
+    "generator-limited",
+    "db-lock-wait",
+    "cpu-throttled",
+    "gc-pauses",
+    "cpu-stolen",
+    "single-thread-saturated",
+    "cpu-saturated",
+    "db-queries-slow",
+    "db-connections-held",
+    "db-connections-refused",
+    "db-pool-too-small",
+    "downstream-wait",
+    "rate-limited",
+    "worker-exhaustion",
+    "load-shedding",
+    "accept-queue-full",
+    "fast-failures",
+    "memory-leak",
+    "fd-leak",
+    "connection-leak",
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use crate::diagnose::{Expect, RuleSet};
+
+    use super::*;
+
+    #[test]
+    fn every_file_is_listed_and_every_rule_is_sound() {
+        let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/rules");
+        let files: BTreeSet<String> = std::fs::read_dir(directory)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| name.ends_with(".toml"))
+            .collect();
+        let listed: BTreeSet<String> = FILES.iter().map(|(name, _)| (*name).to_owned()).collect();
+        assert_eq!(files, listed);
+        let rules = RuleSet::parse(FILES).unwrap_or_else(|errors| panic!("{errors}"));
+        for rule in rules.rules() {
+            for other in &rule.consequence_of {
+                assert!(rules.find(other).is_some(), "{}: no rule `{other}`", rule.id);
+            }
+            for expect in [Expect::Fires, Expect::Quiet, Expect::NoData] {
+                let has = rule.cases.iter().any(|case| case.expect == expect);
+                assert!(has, "{}: no case expects `{}`", rule.id, expect.key());
+            }
+        }
+    }
+
+    #[test]
+    fn every_case_holds() {
+        let failed: Vec<String> = RuleSet::parse(FILES)
+            .unwrap_or_else(|errors| panic!("{errors}"))
+            .run_cases()
+            .iter()
+            .filter(|outcome| !outcome.passed())
+            .map(|outcome| {
+                format!(
+                    "{}: {}: wanted {}, got {}\n  {}",
+                    outcome.rule,
+                    outcome.case,
+                    outcome.expect.key(),
+                    outcome.got.key(),
+                    outcome.measured.join("\n  ")
+                )
+            })
+            .collect();
+        assert!(failed.is_empty(), "{}", failed.join("\n"));
+    }
+}

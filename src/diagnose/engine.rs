@@ -31,9 +31,13 @@ pub fn diagnose(recording: &Recording, rules: &RuleSet) -> Diagnosis {
         rules.rules().iter().flat_map(|rule| verdict::judge(rule, &facts)).collect();
     let mut caveats = run_caveats(recording, &stages, &facts);
     let ranked = match outcome {
-        Outcome::Knee | Outcome::NotReached { .. } => rank::rank(&rulings, knee.as_ref()),
-        // The numbers are those of the generator, or of too little: nobody is accused by them.
-        _ => Ranked {
+        // Without a knee, for whatever reason, only what stands apart from it is told: a leak
+        // shows at one steady rate as well.
+        Outcome::Knee | Outcome::NotReached { .. } | Outcome::InsufficientData { .. } => {
+            rank::rank(&rulings, knee.as_ref())
+        }
+        // The numbers are those of the generator: nobody is accused by them.
+        Outcome::GeneratorLimited { .. } | Outcome::Aborted { .. } => Ranked {
             findings: Vec::new(),
             ruled_out: Vec::new(),
             not_checked: Vec::new(),

@@ -17,6 +17,8 @@ mod rule_file;
 mod ruleset;
 pub mod scaling;
 mod signal;
+#[cfg(test)]
+mod simulated;
 pub mod stages;
 pub mod stats;
 mod verdict;

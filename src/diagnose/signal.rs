@@ -20,7 +20,7 @@ pub enum Signal {
     Ratio(Operand, Operand),
     /// A level divided by the throughput: seconds or things per request (Little's law for counts).
     PerRequest(Operand),
-    /// A level less those of others that have data.
+    /// The share of a level that is left when those of others that have data are taken off.
     Rest(Operand, Vec<Selector>),
     /// The level at which a count is stuck at and beyond the knee; 0 where it is not stuck.
     Pinned(Operand),
@@ -184,9 +184,10 @@ impl Signal {
                     .iter()
                     .filter_map(|selector| facts.level_of(selector, Over::Sum, &windows, narrow))
                     .sum();
-                Some(Measured {
-                    value: (all - known).max(0.0),
-                    levels: Some((all, known)),
+                let left = (all - known).max(0.0);
+                (all > 0.0).then(|| Measured {
+                    value: left / all,
+                    levels: Some((left, all)),
                     of: None,
                 })
             }
@@ -216,7 +217,7 @@ impl Signal {
     /// What its values are.
     pub fn measure_unit(&self) -> Measure {
         match self {
-            Signal::Value(operand) | Signal::Rest(operand, _) => operand.unit(),
+            Signal::Value(operand) => operand.unit(),
             Signal::Ratio(above, below) => match (above.unit(), below.unit()) {
                 (Measure::PerSecond(Unit::Seconds), Measure::PerSecond(Unit::Count)) => {
                     Measure::In(Unit::Seconds)
@@ -231,7 +232,7 @@ impl Signal {
                 _ => Measure::In(Unit::Seconds),
             },
             Signal::Pinned(operand) => operand.unit(),
-            Signal::Spread(_) | Signal::Share(_) => Measure::In(Unit::Ratio),
+            Signal::Rest(..) | Signal::Spread(_) | Signal::Share(_) => Measure::In(Unit::Ratio),
             Signal::Count(..) => Measure::In(Unit::Count),
             Signal::Leak(selector) => Measure::PerSecond(match unit_of(selector) {
                 Measure::In(unit) | Measure::PerSecond(unit) => unit,
@@ -246,6 +247,7 @@ impl Signal {
         match self {
             Signal::Ratio(above, below) => (above.unit(), below.unit()),
             Signal::Growth(inner) => (inner.measure_unit(), inner.measure_unit()),
+            Signal::Rest(of, _) => (of.unit(), of.unit()),
             other => (other.measure_unit(), other.measure_unit()),
         }
     }
@@ -371,7 +373,7 @@ impl fmt::Display for Signal {
             Signal::Ratio(above, below) => write!(f, "{above} / {below}"),
             Signal::PerRequest(operand) => write!(f, "{operand} per request"),
             Signal::Rest(of, less) => {
-                write!(f, "{of}")?;
+                write!(f, "rest of {of}")?;
                 less.iter().try_for_each(|selector| write!(f, " - {selector}"))
             }
             Signal::Pinned(operand) => write!(f, "{operand} pinned"),

@@ -1,0 +1,362 @@
+//! Recordings of simulated systems, to hold the whole diagnosis against known faults.
+
+use std::time::Duration;
+
+use crate::recording::{CollectorNote, Environment, PlanSummary, Recording, Stop, StopReason};
+use crate::timeline::{
+    Batch, BatchBuilder, EndpointTick, Histogram, Labels, LoadTick, Moment, ResponseClass,
+    Selector, Stage, StageRole, Timeline, Window, names,
+};
+
+use super::{Diagnosis, RuleSet, diagnose};
+
+/// Length of each stage in seconds.
+const HOLD: u64 = 10;
+/// Looks of a collector in a second.
+const LOOKS: u64 = 10;
+
+/// What a simulated system shows at one offered load.
+pub struct Picture {
+    /// Successful responses per second.
+    pub goodput: f64,
+    /// Failed responses per second, by status.
+    pub failures: Vec<(u16, f64)>,
+    /// Response time in seconds at the begin of the stage; where throughput falls behind the
+    /// offered load, the queue adds to it.
+    pub response: f64,
+    /// Levels by selector; the growth per second for counters.
+    pub levels: Vec<(&'static str, f64)>,
+}
+
+/// Holds each of `rates` before `system`, and writes down what it shows.
+pub fn record(rates: &[f64], system: &dyn Fn(f64) -> Picture) -> Recording {
+    let mut timeline = Timeline::default();
+    let mut totals = std::collections::BTreeMap::new();
+    for (index, rate) in rates.iter().enumerate() {
+        let begin = Moment::START + Duration::from_secs(HOLD * index as u64);
+        let window = Window::new(begin, begin + Duration::from_secs(HOLD));
+        let role = if index == 0 { StageRole::Baseline } else { StageRole::Ramp };
+        timeline.stages.push(Stage { role, window, rate_from: *rate, rate_to: *rate });
+        let picture = system(*rate);
+        let done = picture.goodput + picture.failures.iter().map(|it| it.1).sum::<f64>();
+        let mut queue = 0.0;
+        for second in 0..HOLD {
+            queue += (rate - done).max(0.0);
+            timeline.ticks.push(tick(begin + Duration::from_secs(second), *rate, queue, &picture));
+        }
+        for look in 0..HOLD * LOOKS {
+            let at = begin + Duration::from_millis(1000 / LOOKS * look + 50);
+            push_levels(&mut timeline, at, &picture, &mut totals);
+        }
+    }
+    let at = timeline.end();
+    Recording {
+        plan: PlanSummary { name: "simulated".to_owned(), ..PlanSummary::default() },
+        environment: Environment {
+            collectors: vec![CollectorNote {
+                name: "postgres".to_owned(),
+                instance: "postgres".to_owned(),
+                watches: "PostgreSQL 15 at `127.0.0.1:54321`".to_owned(),
+                interval_secs: 0.1,
+            }],
+            ..Environment::default()
+        },
+        timeline,
+        events: Vec::new(),
+        stop: Some(Stop { at, reason: StopReason::Completed }),
+    }
+}
+
+fn tick(begin: Moment, rate: f64, queue: f64, picture: &Picture) -> LoadTick {
+    let done = picture.goodput + picture.failures.iter().map(|it| it.1).sum::<f64>();
+    let response = picture.response + queue / done.max(1.0);
+    let endpoint = |class, per_second: f64, seconds: f64| {
+        let mut response_time = Histogram::new();
+        for index in 0..per_second.round() as u64 {
+            // A spread of half the mean, so that quantiles differ.
+            let share = 0.75 + 0.5 * (index % 20) as f64 / 20.0;
+            response_time.record(Duration::from_secs_f64(seconds * share));
+        }
+        let service_time = response_time.clone();
+        EndpointTick { endpoint: "page".to_owned(), class, response_time, service_time }
+    };
+    let mut endpoints = vec![endpoint(ResponseClass::Status(200), picture.goodput, response)];
+    for (status, per_second) in &picture.failures {
+        endpoints.push(endpoint(ResponseClass::Status(*status), *per_second, 0.000_8));
+    }
+    let mut lateness = Histogram::new();
+    for _ in 0..rate as u64 {
+        lateness.record(Duration::from_micros(80));
+    }
+    LoadTick {
+        window: Window::new(begin, begin + Duration::from_secs(1)),
+        generator: "local".to_owned(),
+        offered: rate.round() as u64,
+        sent: rate.round() as u64,
+        held_back: 0,
+        in_flight: picture.response * picture.goodput + queue,
+        backlog: 0,
+        lateness,
+        connect_time: Histogram::new(),
+        connects: 0,
+        endpoints,
+    }
+}
+
+/// One reading of every collector whose levels the picture has; a collector is named after the
+/// first part of its metrics.
+fn push_levels(
+    timeline: &mut Timeline,
+    at: Moment,
+    picture: &Picture,
+    totals: &mut std::collections::BTreeMap<&'static str, f64>,
+) {
+    let mut batches: std::collections::BTreeMap<String, BatchBuilder> = Default::default();
+    for (text, level) in &picture.levels {
+        let selector: Selector = text.parse().unwrap();
+        let spec = names::find(&selector.metric).unwrap_or_else(|| panic!("no metric `{text}`"));
+        let family = selector.metric.split('.').next().unwrap().to_owned();
+        let batch = batches.entry(family).or_default();
+        let mut labels = Labels::none();
+        for (name, value) in selector.labels.iter() {
+            labels = labels.with(name, value);
+        }
+        let value = if spec.kind == crate::timeline::Kind::Counter {
+            let total = totals.entry(text).or_insert(0.0);
+            *total += level / LOOKS as f64;
+            *total
+        } else {
+            *level
+        };
+        batch.push_labelled(spec, labels, value);
+    }
+    for (collector, batch) in batches {
+        let window = Window::new(at, at + Duration::from_millis(1));
+        timeline.push_batch(Batch { collector, window, readings: batch.finish() });
+    }
+}
+
+/// Rates of a ramp with its refinement, up to twice the knee.
+const RATES: [f64; 10] = [20.0, 40.0, 80.0, 120.0, 160.0, 180.0, 200.0, 240.0, 300.0, 400.0];
+/// Where the simulated systems bend.
+const KNEE: f64 = 190.0;
+
+/// A system that carries [`KNEE`] requests per second in 20 ms each.
+fn bent(rate: f64, levels: Vec<(&'static str, f64)>) -> Picture {
+    let goodput = rate.min(KNEE);
+    let load = (rate / KNEE).min(0.95);
+    Picture { goodput, failures: Vec::new(), response: 0.02 + 0.004 * load / (1.0 - load), levels }
+}
+
+fn said(rates: &[f64], system: &dyn Fn(f64) -> Picture) -> Diagnosis {
+    diagnose(&record(rates, system), RuleSet::builtin())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnose::{Confidence, FindingRole, Outcome};
+
+    /// How full the system is, up to 1.
+    fn load(rate: f64) -> f64 {
+        (rate / KNEE).min(1.0)
+    }
+
+    /// A machine of two cores on which the target leaves plenty.
+    fn idle(rate: f64) -> Vec<(&'static str, f64)> {
+        vec![
+            ("system.cpu.utilization", 0.05 + 0.15 * load(rate)),
+            ("system.cpu.cores", 2.0),
+            ("process.cpu.time{process=target}", 0.2 * load(rate)),
+            ("process.cpu.allowed{process=target}", 2.0),
+            ("process.thread.busiest{process=target}", 0.1 * load(rate)),
+            ("process.cpu.busiest{process=target}", 0.2 * load(rate)),
+            ("process.run_queue.time{process=target}", 0.01 * load(rate)),
+        ]
+    }
+
+    fn sessions(executing: f64, idle_in_transaction: f64, locked: f64) -> Vec<(&'static str, f64)> {
+        let mut sessions = vec![("db.connections.limit", 97.0), ("db.cpu.time", 0.05)];
+        for (name, level) in [
+            ("db.sessions{app=shop,state=active,wait_event=none,wait_type=none}", executing),
+            (
+                "db.sessions{app=shop,state=idle in transaction,wait_event=ClientRead,\
+                 wait_type=Client}",
+                idle_in_transaction,
+            ),
+            ("db.sessions{app=shop,state=active,wait_event=transactionid,wait_type=Lock}", locked),
+        ] {
+            if level > 0.0 {
+                sessions.push((name, level));
+            }
+        }
+        sessions
+    }
+
+    #[track_caller]
+    fn blames(diagnosis: &Diagnosis, rule: &str) {
+        assert_eq!(diagnosis.outcome, Outcome::Knee, "{diagnosis:#?}");
+        let first = diagnosis.findings.first().unwrap_or_else(|| panic!("{diagnosis:#?}"));
+        assert_eq!(first.rule, rule, "{:#?}", diagnosis.findings);
+        assert_eq!(first.role, FindingRole::Cause);
+        for other in &diagnosis.findings[1..] {
+            assert_ne!(other.role, FindingRole::Cause);
+        }
+    }
+
+    #[test]
+    fn a_full_processor_is_named() {
+        let diagnosis = said(&RATES, &|rate| {
+            let mut levels = idle(rate);
+            levels.retain(|(name, _)| name.starts_with("system.cpu.cores"));
+            levels.extend([
+                ("system.cpu.utilization", 0.99 * load(rate)),
+                ("process.cpu.time{process=target}", 1.95 * load(rate)),
+                ("process.cpu.allowed{process=target}", 2.0),
+                ("process.thread.busiest{process=target}", 0.5 * load(rate)),
+                ("process.cpu.busiest{process=target}", 1.95 * load(rate)),
+                ("process.run_queue.time{process=target}", if rate > KNEE { 20.0 } else { 0.05 }),
+            ]);
+            bent(rate, levels)
+        });
+        blames(&diagnosis, "cpu-saturated");
+        assert_eq!(diagnosis.findings[0].confidence, Confidence::High, "{:#?}", diagnosis.findings);
+    }
+
+    #[test]
+    fn one_event_loop_is_told_from_a_full_machine() {
+        let diagnosis = said(&RATES, &|rate| {
+            let mut levels = idle(rate);
+            levels.retain(|(name, _)| name.starts_with("system."));
+            levels.extend([
+                ("process.cpu.time{process=target}", 1.03 * load(rate)),
+                ("process.cpu.allowed{process=target}", 2.0),
+                ("process.thread.busiest{process=target}", 0.99 * load(rate)),
+                ("process.cpu.busiest{process=target}", 1.03 * load(rate)),
+            ]);
+            bent(rate, levels)
+        });
+        blames(&diagnosis, "single-thread-saturated");
+        assert!(diagnosis.ruled_out.iter().any(|out| out.rule == "cpu-saturated"));
+    }
+
+    #[test]
+    fn a_small_pool_slow_queries_and_held_connections_are_told_apart() {
+        let small = said(&RATES, &|rate| {
+            bent(rate, [idle(rate), sessions(3.0 * load(rate), 0.0, 0.0)].concat())
+        });
+        blames(&small, "db-pool-too-small");
+        let held = said(&RATES, &|rate| {
+            bent(rate, [idle(rate), sessions(0.1, 4.9 * load(rate), 0.0)].concat())
+        });
+        blames(&held, "db-connections-held");
+        let slow = said(&RATES, &|rate| {
+            let mut levels = idle(rate);
+            levels.retain(|(name, _)| *name != "system.cpu.utilization");
+            let mut database =
+                sessions(if rate > KNEE { 10.0 } else { 2.0 * load(rate) }, 0.0, 0.0);
+            database.retain(|(name, _)| *name != "db.cpu.time");
+            levels.extend([
+                ("system.cpu.utilization", 0.98 * load(rate)),
+                ("db.cpu.time", 1.7 * load(rate)),
+            ]);
+            bent(rate, [levels, database].concat())
+        });
+        blames(&slow, "db-queries-slow");
+    }
+
+    #[test]
+    fn waiting_for_locks_outranks_the_exhausted_pool() {
+        let diagnosis = said(&RATES, &|rate| {
+            let waiting = if rate > KNEE { 8.5 } else { 0.2 };
+            let mut levels = [idle(rate), sessions(0.5, 0.9 * load(rate), waiting)].concat();
+            levels.push((
+                "pool.connections{pool=main,state=used}",
+                if rate > KNEE { 10.0 } else { 1.6 },
+            ));
+            levels.push(("pool.limit{pool=main}", 10.0));
+            if rate > KNEE {
+                levels.push(("db.root_blockers{state=idle in transaction}", 0.9));
+            }
+            bent(rate, levels)
+        });
+        blames(&diagnosis, "db-lock-wait");
+        assert!(diagnosis.findings[0].next.contains("idle in its transaction"));
+    }
+
+    #[test]
+    fn a_slow_peer_is_named_by_its_address_and_the_database_is_not_a_peer() {
+        let diagnosis = said(&RATES, &|rate| {
+            let queue = (rate - KNEE).max(0.0) * 5.0;
+            let mut levels = [idle(rate), sessions(0.2, 0.1, 0.0)].concat();
+            levels.extend([
+                ("tcp.calls{peer=127.0.0.1:9100}", 0.015 * rate.min(KNEE) + queue),
+                ("tcp.calls{peer=127.0.0.1:54321}", 0.3),
+                ("tcp.requests{port=8080}", 0.02 * rate.min(KNEE) + queue),
+            ]);
+            bent(rate, levels)
+        });
+        blames(&diagnosis, "downstream-wait");
+        assert_eq!(diagnosis.findings[0].subject.as_deref(), Some("127.0.0.1:9100"));
+        assert!(diagnosis.findings[0].title.contains("127.0.0.1:9100"));
+        let gains = &diagnosis.attribution.as_ref().unwrap().growth;
+        assert_eq!(gains[0].name, "waiting for 127.0.0.1:9100", "{gains:#?}");
+    }
+
+    #[test]
+    fn a_rate_limit_is_no_lack_of_resources() {
+        let diagnosis = said(&RATES, &|rate| Picture {
+            goodput: rate.min(KNEE),
+            failures: vec![(429, (rate - KNEE).max(0.0))],
+            response: 0.02,
+            levels: idle(rate),
+        });
+        blames(&diagnosis, "rate-limited");
+    }
+
+    #[test]
+    fn nothing_is_accused_below_the_knee() {
+        let diagnosis = said(&RATES[..6], &|rate| Picture {
+            goodput: rate,
+            failures: Vec::new(),
+            response: 0.02,
+            levels: idle(rate),
+        });
+        assert!(matches!(diagnosis.outcome, Outcome::NotReached { .. }), "{diagnosis:#?}");
+        assert!(diagnosis.findings.is_empty(), "{:#?}", diagnosis.findings);
+        let unseen = diagnosis.not_checked.iter().find(|it| it.rule == "db-lock-wait").unwrap();
+        assert!(unseen.add.contains("[collect.postgres]"), "{}", unseen.add);
+    }
+
+    #[test]
+    fn a_knee_without_collectors_accuses_nobody_and_says_what_to_add() {
+        let diagnosis = said(&RATES, &|rate| bent(rate, Vec::new()));
+        assert_eq!(diagnosis.outcome, Outcome::Knee);
+        assert!(diagnosis.findings.is_empty(), "{:#?}", diagnosis.findings);
+        assert!(diagnosis.caveats.iter().any(|text| text.contains("not enough evidence")));
+        assert!(diagnosis.not_checked.len() > 5);
+    }
+
+    #[test]
+    fn an_exhausted_pool_alone_leaves_its_three_rivals() {
+        let diagnosis = said(&RATES, &|rate| {
+            let pool = [
+                ("pool.connections{pool=main,state=used}", 4.0 * load(rate)),
+                ("pool.limit{pool=main}", 4.0),
+            ];
+            bent(rate, [idle(rate), pool.to_vec()].concat())
+        });
+        assert!(diagnosis.findings.iter().all(|it| it.confidence == Confidence::Low));
+        let text = diagnosis.caveats.iter().find(|text| text.contains("cannot be told apart"));
+        assert!(text.is_some_and(|text| text.contains("[collect.postgres]")), "{diagnosis:#?}");
+    }
+
+    #[test]
+    fn the_same_recording_gives_the_same_bytes() {
+        let recording = record(&RATES, &|rate| {
+            bent(rate, [idle(rate), sessions(3.0 * load(rate), 0.0, 0.0)].concat())
+        });
+        let json = || serde_json::to_string(&diagnose(&recording, RuleSet::builtin())).unwrap();
+        assert_eq!(json(), json());
+    }
+}
