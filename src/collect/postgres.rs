@@ -105,9 +105,11 @@ fn open(config: &CollectorConfig, _: &TargetHint) -> Result<Box<dyn Collector>, 
     collector.connect().map_err(|refusal| OpenError::new(refusal.what, refusal.hint))?;
     // What must not fail later is tried now, before there is any load.
     let mut trial = BatchBuilder::new();
-    collector
-        .sample(&mut trial)
-        .map_err(|error| OpenError::new(error.0, "see the server's log"))?;
+    collector.sample(&mut trial).map_err(|error| {
+        let hint =
+            "let the user read PostgreSQL's statistics (pg_monitor), or see the server's log";
+        OpenError::new(error.0, hint)
+    })?;
     Ok(Box::new(collector))
 }
 
