@@ -14,8 +14,9 @@ fn launcher() -> Launcher {
     Launcher::new().expect("own path").with_program(env!("CARGO_BIN_EXE_kneepoint"))
 }
 
-/// Starts a fault below `directory`.
+/// Starts a fault below `directory`, with PostgreSQL.
 fn start(fault: &str, directory: &Path) -> Running {
+    assert!(demo::find_postgres().is_some(), "no PostgreSQL: {}", demo::install_hint());
     let fault = demo::find(fault).expect("a fault");
     launcher().start(fault, Some(directory)).expect("the shop starts")
 }
@@ -53,6 +54,14 @@ fn is_alive(pid: u32) -> bool {
         .is_ok_and(|stat| !stat.rsplit(')').next().is_some_and(|rest| rest.starts_with(" Z")))
 }
 
+/// The session that the process belongs to.
+fn session_of(pid: u32) -> u32 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("alive");
+    let fields = stat.rsplit(')').next().expect("a name in brackets");
+    let session = fields.split_whitespace().nth(3).and_then(|session| session.parse().ok());
+    session.expect("a number")
+}
+
 /// The process and all of its descendants.
 fn tree(root: u32) -> Vec<u32> {
     let mut found = vec![root];
@@ -82,13 +91,11 @@ fn entries(directory: &Path) -> Vec<PathBuf> {
 
 #[test]
 fn the_shop_serves_from_postgres_and_leaves_nothing() {
-    if demo::find_postgres().is_none() {
-        return;
-    }
     let directory = directory();
     let shop = start("none", directory.path());
     let processes = tree(shop.guard_pid());
     assert!(processes.contains(&shop.pid) && processes.contains(&shop.payments_pid));
+    assert_eq!(session_of(shop.guard_pid()), shop.guard_pid(), "Ctrl-C would reach the guard");
 
     let (status, product) = ask(&shop, "GET", "/product/200000", "");
     assert_eq!(status, 200, "{product}");
@@ -154,9 +161,6 @@ fn faults_that_need_no_postgres_work_without_one() {
 
 #[test]
 fn every_fault_of_the_database_answers() {
-    if demo::find_postgres().is_none() {
-        return;
-    }
     let directory = directory();
     for fault in demo::FAULTS.iter().filter(|fault| fault.needs_postgres) {
         let shop = start(fault.name, directory.path());
@@ -216,8 +220,7 @@ fn a_postgres_that_does_not_start_is_said_with_its_log() {
 #[ignore = "run by `nothing_survives_kill_9`"]
 fn holder() {
     let Some(directory) = std::env::var_os("KNEEPOINT_TEST_DIRECTORY") else { return };
-    let fault = if demo::find_postgres().is_some() { "none" } else { "compute" };
-    let shop = start(fault, Path::new(&directory));
+    let shop = start("none", Path::new(&directory));
     let pids: Vec<String> = tree(shop.guard_pid()).iter().map(u32::to_string).collect();
     let pids_file = Path::new(&directory).join("pids");
     fs::write(pids_file.with_extension("new"), pids.join(" ")).expect("own directory");
@@ -254,8 +257,7 @@ fn nothing_survives_kill_9() {
 #[test]
 fn nothing_survives_a_guard_that_is_killed() {
     let directory = directory();
-    let fault = if demo::find_postgres().is_some() { "none" } else { "compute" };
-    let shop = start(fault, directory.path());
+    let shop = start("none", directory.path());
     let processes = tree(shop.guard_pid());
     let killed = Command::new("kill").args(["-9", &shop.guard_pid().to_string()]).status();
     assert!(killed.expect("kill").success());

@@ -151,8 +151,9 @@ impl Cluster {
             if let Ok(Some(status)) = self.server.try_wait() {
                 return Err(format!("PostgreSQL ended at once ({status})"));
             }
-            Ok(run_sql(&url, &["CREATE DATABASE shop"]).is_ok().then_some(()))
-        })
+            Ok(run_sql(&url, &[]).is_ok().then_some(()))
+        })?;
+        run_sql(&url, &["CREATE DATABASE shop"])
     }
 }
 

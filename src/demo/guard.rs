@@ -38,7 +38,7 @@ pub(super) enum Report {
 }
 
 /// Where everything is.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 pub(super) struct Ready {
     pub url: String,
     pub pid: u32,

@@ -214,6 +214,11 @@ struct Directory(PathBuf);
 impl Directory {
     fn make(parent: Option<&Path>) -> Result<Self, DemoError> {
         let parent = parent.map_or_else(std::env::temp_dir, Path::to_path_buf);
+        // The database's programs run elsewhere.
+        let parent = match std::path::absolute(&parent) {
+            Ok(parent) => parent,
+            Err(source) => return Err(DemoError::Directory { parent, source }),
+        };
         loop {
             let path = parent.join(format!("kneepoint-demo-{:08x}", rand::random::<u32>()));
             match fs::DirBuilder::new().mode(0o700).create(&path) {

@@ -47,7 +47,8 @@ where
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
             continue;
         };
-        stream.set_nodelay(true)?;
+        // Fails when the client has gone again, which serving it will show.
+        let _set = stream.set_nodelay(true).is_ok();
         let (state, handle) = (Arc::clone(&state), handle.clone());
         tokio::spawn(async move {
             let service = service_fn(move |request| {
