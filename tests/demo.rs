@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use kneepoint::collect::{COLLECTORS, CollectorSpec};
 use kneepoint::demo::{self, DemoError, Launcher, Running};
+use kneepoint::plan::{self, Plan};
 
 /// The launcher for the program that was built with this test.
 fn launcher() -> Launcher {
@@ -46,6 +48,12 @@ fn ask(shop: &Running, method: &str, path: &str, body: &str) -> (u16, String) {
     let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
     (status.expect("a status"), body.to_owned())
+}
+
+/// The plan that comes with the shop.
+fn plan_of(shop: &Running) -> Plan {
+    let shapes: Vec<_> = COLLECTORS.iter().copied().map(CollectorSpec::shape).collect();
+    plan::parse(&shop.plan, "demo", &shapes, &|_| None).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// Whether the process is there and no zombie.
@@ -109,7 +117,9 @@ fn the_shop_serves_from_postgres_and_leaves_nothing() {
 
     let (_, metrics) = ask(&shop, "GET", "/metrics", "");
     assert_metrics(&metrics);
-    assert!(shop.plan.contains(shop.postgres_url.as_deref().expect("a database")));
+    let watched: Vec<_> =
+        plan_of(&shop).collectors.into_iter().map(|collector| collector.name).collect();
+    assert_eq!(watched, ["host", "process", "tcp", "prometheus", "postgres"]);
 
     shop.stop();
     wait_until_gone(&processes);
@@ -153,6 +163,9 @@ fn faults_that_need_no_postgres_work_without_one() {
             .start(fault, Some(directory.path()))
             .unwrap_or_else(|error| panic!("{}: {error}", fault.name));
         assert_eq!(shop.postgres_url, None);
+        let plan = plan_of(&shop);
+        assert_eq!(plan.target.url.to_string(), shop.url, "{}", fault.name);
+        assert!(plan.collectors.iter().all(|collector| collector.name != "postgres"));
         assert_eq!(ask(&shop, "GET", "/product/7", "").0, 200, "{}", fault.name);
         assert_eq!(ask(&shop, "POST", "/order", r#"{"product": 7}"#).0, 201, "{}", fault.name);
     }
@@ -164,6 +177,9 @@ fn every_fault_of_the_database_answers() {
     let directory = directory();
     for fault in demo::FAULTS.iter().filter(|fault| fault.needs_postgres) {
         let shop = start(fault.name, directory.path());
+        let asked = plan_of(&shop).collectors;
+        let postgres = asked.iter().find(|collector| collector.name == "postgres");
+        assert_eq!(postgres.and_then(|one| one.text("url")), shop.postgres_url.as_deref());
         for (method, path, body, status) in [
             ("GET", "/product/199999", "", 200),
             ("GET", "/search?category=category-2000", "", 200),

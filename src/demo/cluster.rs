@@ -80,7 +80,7 @@ fn find_below(root: &Path, search_path: Option<&OsStr>) -> Option<PathBuf> {
     })
 }
 
-/// How to connect to the demo's database; all have a password in them.
+/// How to connect to the demo's database; the URLs have a password in them.
 pub(super) struct Urls {
     /// As superuser.
     pub admin: String,
@@ -88,6 +88,8 @@ pub(super) struct Urls {
     pub shop: String,
     /// As a role that may see everybody's sessions and statements.
     pub monitor: String,
+    /// `address:port` of the server.
+    pub peer: String,
     password: String,
 }
 
@@ -138,6 +140,7 @@ impl Cluster {
             admin: url("postgres", "shop"),
             shop: url("shop", "shop"),
             monitor: url("monitor", "shop"),
+            peer: format!("127.0.0.1:{port}"),
             password: password.clone(),
         }
     }

@@ -43,6 +43,10 @@ pub(super) struct Ready {
     pub url: String,
     pub pid: u32,
     pub payments_pid: u32,
+    /// `address:port` of the payments service.
+    pub payments_peer: String,
+    /// `address:port` of the database.
+    pub postgres_peer: Option<String>,
     pub postgres_url: Option<String>,
     pub metrics_url: String,
 }
@@ -163,6 +167,8 @@ impl Household {
             url: format!("http://127.0.0.1:{port}"),
             pid: shop.id(),
             payments_pid: payments.id(),
+            payments_peer: format!("127.0.0.1:{payments_port}"),
+            postgres_peer: urls.as_ref().map(|urls| urls.peer.clone()),
             postgres_url: urls.map(|urls| urls.monitor),
             metrics_url: format!("http://127.0.0.1:{port}/metrics"),
         })

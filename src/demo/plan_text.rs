@@ -81,10 +81,15 @@ fn load(shape: &Shape) -> String {
 }
 
 fn collectors(ready: &Ready) -> String {
+    let mut peers = format!("\"{}=payments\"", ready.payments_peer);
+    if let Some(peer) = &ready.postgres_peer {
+        peers.push_str(&format!(", \"{peer}=postgres\""));
+    }
     let mut collectors = format!(
         "\n[collect.host]\n\
          \n[collect.process]\n\
          \n[collect.tcp]\n\
+         names = [{peers}]\n\
          \n[collect.prometheus]\n\
          url = \"{}\"\n",
         ready.metrics_url
