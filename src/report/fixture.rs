@@ -170,7 +170,10 @@ pub(super) fn recording() -> Recording {
             }],
         },
         timeline,
-        events: vec![Event { at: Moment::from_secs_f64(65.0), text: "the first sign of a knee".into() }],
+        events: vec![Event {
+            at: Moment::from_secs_f64(65.0),
+            text: "the first sign of a knee".into(),
+        }],
         stop: Some(Stop { at: Moment::from_secs_f64(165.0), reason: StopReason::KneeFound }),
     }
 }
@@ -247,9 +250,27 @@ fn findings() -> Vec<Finding> {
             .into(),
         disproved_by: "a larger pool that leaves the knee where it is".into(),
         evidence: vec![
-            evidence("4.0 of 4 pooled connections are busy", 4.0, Some(0.38), "over 3.8", Unit::Count),
-            evidence("backends are mostly not executing", 0.45, Some(0.44), "over 0.3", Unit::Ratio),
-            evidence("seconds per query stay flat", 0.0104, Some(0.0101), "under 0.015", Unit::Seconds),
+            evidence(
+                "4.0 of 4 pooled connections are busy",
+                4.0,
+                Some(0.38),
+                "over 3.8",
+                Unit::Count,
+            ),
+            evidence(
+                "backends are mostly not executing",
+                0.45,
+                Some(0.44),
+                "over 0.3",
+                Unit::Ratio,
+            ),
+            evidence(
+                "seconds per query stay flat",
+                0.0104,
+                Some(0.0101),
+                "under 0.015",
+                Unit::Seconds,
+            ),
         ],
         refutations: vec![evidence(
             "the database's processor is not at its limit",
@@ -270,7 +291,13 @@ fn findings() -> Vec<Finding> {
         next: "take a heap profile at the start and after an hour".into(),
         why: "what is never freed ends in an out-of-memory kill".into(),
         disproved_by: "a longer run in which it levels off".into(),
-        evidence: vec![evidence("memory grows by 0.15 MiB/s", 157_286.0, None, "over 0", Unit::Bytes)],
+        evidence: vec![evidence(
+            "memory grows by 0.15 MiB/s",
+            157_286.0,
+            None,
+            "over 0",
+            Unit::Bytes,
+        )],
         refutations: vec![],
         predicted_capacity: None,
         explains_growth: None,
@@ -297,7 +324,8 @@ fn attribution(stages: &[StageSummary]) -> Attribution {
             ],
         }
     };
-    let growth = |name: &str, baseline, knee, share| PartGrowth { name: name.into(), baseline, knee, share };
+    let growth =
+        |name: &str, baseline, knee, share| PartGrowth { name: name.into(), baseline, knee, share };
     Attribution {
         stages: stages.iter().map(parts).collect(),
         growth: vec![
@@ -361,12 +389,25 @@ pub(super) fn diagnosis(recording: &Recording) -> Diagnosis {
             RuledOut {
                 rule: "db-lock-wait".into(),
                 title: "sessions wait on PostgreSQL locks".into(),
-                because: vec![failed("busy sessions that wait for a lock", 0.07, "over 0.3", Unit::Ratio)],
+                because: vec![failed(
+                    "busy sessions that wait for a lock",
+                    0.07,
+                    "over 0.3",
+                    Unit::Ratio,
+                )],
             },
         ],
         not_checked: vec![
-            not_checked("gc-pauses", "the garbage collector stops the service", "add `[collect.prometheus]` with the service's metrics address"),
-            not_checked("worker-exhaustion", "all workers wait", "add `[collect.prometheus]` with the service's metrics address"),
+            not_checked(
+                "gc-pauses",
+                "the garbage collector stops the service",
+                "add `[collect.prometheus]` with the service's metrics address",
+            ),
+            not_checked(
+                "worker-exhaustion",
+                "all workers wait",
+                "add `[collect.prometheus]` with the service's metrics address",
+            ),
         ],
         attribution: Some(attribution(&stages)),
         generator: GeneratorHealth {

@@ -105,9 +105,9 @@ fn palette() -> String {
         let each = INKS.iter().map(|ink| format!("--i{}:{};", ink.0, pick(ink)));
         each.collect::<String>()
     };
-    let classes = INKS.iter().map(|(ink, ..)| {
-        format!(".s{ink}{{stroke:var(--i{ink})}}.f{ink}{{fill:var(--i{ink})}}")
-    });
+    let classes = INKS
+        .iter()
+        .map(|(ink, ..)| format!(".s{ink}{{stroke:var(--i{ink})}}.f{ink}{{fill:var(--i{ink})}}"));
     format!(
         ":root{{{}}}@media screen and (prefers-color-scheme:dark){{:root{{{}}}}}{}",
         rules(|ink| ink.1),

@@ -10,7 +10,6 @@ mod fixture;
 #[cfg(test)]
 mod tests;
 
-
 use std::io;
 
 pub use chart::charts;

@@ -5,12 +5,8 @@ use std::io;
 use super::chart::charts;
 use super::{FormatSpec, Report};
 
-pub(super) const SPEC: FormatSpec = FormatSpec {
-    name: "svg",
-    summary: "all charts as one picture",
-    extension: "svg",
-    render,
-};
+pub(super) const SPEC: FormatSpec =
+    FormatSpec { name: "svg", summary: "all charts as one picture", extension: "svg", render };
 
 const GAP: f64 = 12.0;
 const WIDTH: f64 = 1080.0;

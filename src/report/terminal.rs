@@ -156,14 +156,14 @@ fn stages(page: &mut Page<'_>, stages: &StageTable) -> io::Result<()> {
         return Ok(());
     }
     page.title("Stages, by offered load")?;
-    let header = ["offered/s", "through/s", "p50", "p95", "p99", "errors", "in flight", ""];
+    let header = ["offered/s", "through/s", "p50", "p95", "p99", "errors", "in flight", "objectives"];
     let rows: Vec<_> = stages
         .rows
         .iter()
         .map(|row| {
             let mark = match (row.counts, row.broken) {
                 (false, _) => "not counted",
-                (true, true) => "breaks an objective",
+                (true, true) => "broken",
                 (true, false) => "",
             };
             [

@@ -46,3 +46,173 @@ fn every_format_renders_every_outcome_twice_alike() {
         }
     }
 }
+
+#[test]
+fn formats_have_names_of_their_own_and_summaries_in_form() {
+    let mut names: Vec<_> = FORMATS.iter().map(|format| format.name).collect();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), FORMATS.len(), "a name is used twice");
+    for format in FORMATS {
+        assert!(find(format.name).is_some_and(|found| std::ptr::eq(found, *format)));
+        assert!(!format.summary.is_empty() && !format.summary.ends_with('.'), "{}", format.name);
+        assert!(!format.extension.contains('.'), "{}", format.name);
+    }
+}
+
+/// Allows no field that the schema does not name, so that a new one is published with it.
+fn tighten(schema: &mut serde_json::Value) {
+    match schema {
+        serde_json::Value::Object(map) => {
+            if map.contains_key("properties") {
+                map.insert("additionalProperties".into(), false.into());
+            }
+            map.values_mut().for_each(tighten);
+        }
+        serde_json::Value::Array(items) => items.iter_mut().for_each(tighten),
+        _ => {}
+    }
+}
+
+#[test]
+fn json_is_what_the_published_schema_says() {
+    let text = include_str!("../../reports/schema/report.v1.schema.json");
+    let mut schema: serde_json::Value = serde_json::from_str(text).unwrap();
+    tighten(&mut schema);
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let json = find("json").unwrap();
+    let mut reports = vec![sample()];
+    reports.extend(outcomes().into_iter().map(|outcome| Report::new(&empty(), &bare(outcome))));
+    for report in reports {
+        let document = serde_json::from_str(&rendered(json, &report)).unwrap();
+        let errors: Vec<_> = validator
+            .iter_errors(&document)
+            .map(|error| format!("{}: {error}", error.instance_path()))
+            .collect();
+        assert_eq!(errors, [""; 0]);
+    }
+}
+
+/// A sample in which everything that comes from outside is hostile.
+fn hostile() -> Report {
+    const EVIL: &str = "</script><script>alert(1)</script>\u{1b}[31m\"'&";
+    let mut recording = recording();
+    recording.plan.name = EVIL.into();
+    recording.plan.target = EVIL.into();
+    recording.plan.requests = vec![(EVIL.into(), 1.0)];
+    recording.environment.target = EVIL.into();
+    recording.events[0].text = EVIL.into();
+    let mut diagnosis = diagnosis(&recording);
+    diagnosis.findings[0].subject = Some(EVIL.into());
+    diagnosis.findings[0].evidence[0].text = EVIL.into();
+    diagnosis.stages[0].invalid = Some(EVIL.into());
+    diagnosis.stages[1].errors = vec![(EVIL.into(), 1)];
+    diagnosis.not_checked[0].add = EVIL.into();
+    diagnosis.overhead[0].reason = Some(EVIL.into());
+    diagnosis.caveats = vec![EVIL.into()];
+    for part in diagnosis.attribution.iter_mut().flat_map(|a| &mut a.stages) {
+        part.parts[0].name = EVIL.into();
+    }
+    Report::new(&recording, &diagnosis)
+}
+
+#[test]
+fn texts_from_outside_are_no_markup_and_no_escape_sequence() {
+    let report = hostile();
+    let page = rendered(find("html").unwrap(), &report);
+    assert_eq!(page.matches("<script").count(), 2, "the data and the crosshair, no more");
+    assert!(page.contains("&lt;script&gt;alert(1)"), "the text itself is shown");
+    assert!(!rendered(find("svg").unwrap(), &report).contains("<script"));
+    assert!(!rendered(find("markdown").unwrap(), &report).contains("<script"));
+    for format in FORMATS {
+        assert!(!rendered(format, &report).contains('\u{1b}'), "{}", format.name);
+    }
+}
+
+#[test]
+fn the_page_loads_nothing_and_admits_its_own_script_alone() {
+    let page = rendered(find("html").unwrap(), &sample());
+    for loads in [" src=", " href=\"http", "url(", "@import", " style=", " onclick", "srcset"] {
+        assert!(!page.contains(loads), "{loads}");
+    }
+    assert!(page.contains("default-src &#x27;none&#x27;") || page.contains("default-src 'none'"));
+    let hash = |text: &str| {
+        use base64::Engine as _;
+        use sha2::Digest as _;
+        let digest = sha2::Sha256::digest(text.as_bytes());
+        base64::engine::general_purpose::STANDARD.encode(digest)
+    };
+    let between = |open: &str, close: &str| {
+        let (_, rest) = page.split_once(open).unwrap();
+        rest.split_once(close).unwrap().0.to_owned()
+    };
+    // Digests are of the very text between the tags, as a browser takes them.
+    let policy = between("Content-Security-Policy\" content=\"", "\">").replace("&#x2f;", "/");
+    for text in [between("<style>", "</style>"), between("<script>", "</script>")] {
+        assert!(policy.contains(&hash(&text)), "{policy}");
+    }
+}
+
+#[test]
+fn a_reader_without_script_gets_everything() {
+    let recording = recording();
+    let diagnosis = diagnosis(&recording);
+    let page = rendered(find("html").unwrap(), &Report::new(&recording, &diagnosis));
+    let page = page.split("<script").next().unwrap();
+    for finding in &diagnosis.findings {
+        assert!(page.contains(&finding.rule), "{}", finding.rule);
+        for evidence in finding.evidence.iter().chain(&finding.refutations) {
+            let text = evidence.text.replace('\'', "&#x27;").replace('/', "&#x2f;");
+            assert!(page.contains(&text), "{text}");
+        }
+    }
+    for rule in diagnosis.ruled_out.iter().map(|r| &r.rule) {
+        assert!(page.contains(rule), "{rule}");
+    }
+    for rule in diagnosis.not_checked.iter().map(|r| &r.rule) {
+        assert!(page.contains(rule), "{rule}");
+    }
+    assert_eq!(page.matches("<figure").count(), 4 + 7, "every chart is there as a picture");
+}
+
+#[test]
+fn the_terminal_keeps_to_its_width_and_colours_only_when_asked() {
+    for width in [60, 80, 120] {
+        let mut bytes = Vec::new();
+        let files = ["kneepoint-out/report.html".to_owned()];
+        let style = TerminalStyle { colour: false, width, files: &files };
+        render_terminal(&sample(), &style, &mut bytes).unwrap();
+        let text = String::from_utf8(bytes).unwrap();
+        assert!(text.is_ascii(), "pipes and pagers");
+        assert!(text.contains("report.html"));
+        assert!(text.lines().count() < 100, "a screen or two");
+        for line in text.lines().filter(|_| width >= 80) {
+            assert!(line.len() <= width, "{width}: {line}");
+        }
+    }
+    let mut bytes = Vec::new();
+    let style = TerminalStyle { colour: true, width: 80, files: &[] };
+    render_terminal(&sample(), &style, &mut bytes).unwrap();
+    assert!(String::from_utf8(bytes).unwrap().starts_with("\u{1b}[1;31mBreaks at 212 requests/s"));
+}
+
+#[test]
+fn verdicts_read_as_sentences() {
+    let said: Vec<_> = outcomes()
+        .into_iter()
+        .map(|outcome| Report::new(&empty(), &bare(outcome)).verdict.headline)
+        .collect();
+    let expected = [
+        "Breaks, at a load that cannot be told: what was measured names no cause.",
+        "No knee up to 300 requests/s: throughput followed the load all the way.",
+        "The generator was the limit from 900 requests/s on: nothing can be said about the target.",
+        "Not enough data: one stage only; add at least three (and 1 more thing).",
+        "The run ended before anything could be measured: the target refused every connection.",
+    ];
+    assert_eq!(said, expected);
+    assert_eq!(
+        sample().verdict.headline,
+        "Breaks at 212 requests/s (95 % interval 205 to 219): the pool of 4 database connections \
+         is too small (confidence: high)."
+    );
+}

@@ -172,8 +172,7 @@ pub(super) fn sentence(text: &str) -> String {
     // followed by a dot or an underscore.
     let word = text.split_whitespace().next().unwrap_or_default();
     let is_name = word.trim_end_matches(['.', ',', ':']).contains(['.', '_', '/', '=']);
-    let head =
-        if is_name { first.to_string() } else { first.to_uppercase().collect::<String>() };
+    let head = if is_name { first.to_string() } else { first.to_uppercase().collect::<String>() };
     let end = if text.ends_with(['.', '!', '?']) { "" } else { "." };
     format!("{head}{}{end}", chars.as_str())
 }

@@ -101,7 +101,10 @@ pub(super) fn draw(
     if standalone {
         push(format_args!(" width=\"{width}\" height=\"{height}\""));
     }
-    push(format_args!(" viewBox=\"0 0 {} {}\" role=\"img\" stroke-linejoin=\"round\"", view.0, view.1));
+    push(format_args!(
+        " viewBox=\"0 0 {} {}\" role=\"img\" stroke-linejoin=\"round\"",
+        view.0, view.1
+    ));
     push(format_args!("><title>{}</title>", escape(caption.title)));
     push(format_args!("<desc>{}</desc>\n", escape(caption.about)));
     if standalone {
@@ -113,9 +116,8 @@ pub(super) fn draw(
 
 /// Rules that give each class of ink its dark colour.
 fn dark() -> String {
-    let rules = INKS.iter().map(|(ink, _, dark)| {
-        format!(".s{ink}{{stroke:{dark}}}.f{ink}{{fill:{dark}}}")
-    });
+    let rules =
+        INKS.iter().map(|(ink, _, dark)| format!(".s{ink}{{stroke:{dark}}}.f{ink}{{fill:{dark}}}"));
     rules.collect()
 }
 
@@ -160,7 +162,9 @@ fn dress(svg: &str) -> String {
     let mut pieces = svg.split(mark.as_str());
     let mut dressed = pieces.next().unwrap_or_default().to_owned();
     for piece in pieces {
-        let code = |from: usize| piece.get(from..from + 2).and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        let code = |from: usize| {
+            piece.get(from..from + 2).and_then(|hex| u8::from_str_radix(hex, 16).ok())
+        };
         let ink = code(0).unwrap_or_default();
         let light = INKS.iter().find(|known| known.0 == ink).map_or("#000000", |known| known.1);
         let attribute = if dressed.ends_with("stroke") { "stroke" } else { "fill" };

@@ -126,7 +126,8 @@ pub(super) fn layers(chart: &LayerChart, look: Look) -> String {
                 pairs.map(|(point, value)| (x.at(point.0), y.at(*value))).collect()
             };
             let above = place(&roof);
-            let shape: Vec<_> = above.iter().copied().chain(place(&floor).into_iter().rev()).collect();
+            let shape: Vec<_> =
+                above.iter().copied().chain(place(&floor).into_iter().rev()).collect();
             canvas.area(&shape, entry.ink, 0.72);
             canvas.line(&above, entry.ink, 1.25, LineStyle::Solid);
             floor = roof;
@@ -139,11 +140,7 @@ pub(super) fn layers(chart: &LayerChart, look: Look) -> String {
     })
 }
 
-fn load_axis(
-    canvas: &Canvas<'_>,
-    frame: &Frame,
-    loads: impl Iterator<Item = f64>,
-) -> (Scale, f64) {
+fn load_axis(canvas: &Canvas<'_>, frame: &Frame, loads: impl Iterator<Item = f64>) -> (Scale, f64) {
     let most = loads.fold(0.0, f64::max);
     let most = if most > 0.0 { most } else { 1.0 };
     let x = Scale::exact(0.0, most * 1.02, (frame.left, frame.right), round_step(most / 6.0));

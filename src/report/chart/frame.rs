@@ -70,7 +70,8 @@ pub(in crate::report) fn data_ends(look: Look) -> (f64, f64) {
 impl Frame {
     /// A time panel whose data part is about `height` high.
     pub fn new(look: Look, height: f64, title: &str, entries: &[Entry]) -> Self {
-        let (width, left, gap) = if look.is_wide() { (1080.0, 62.0, 18.0) } else { (390.0, 50.0, 10.0) };
+        let (width, left, gap) =
+            if look.is_wide() { (1080.0, 62.0, 18.0) } else { (390.0, 50.0, 10.0) };
         Self::sized(look, (width, height), (left, gap), title, entries)
     }
 

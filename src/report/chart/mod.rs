@@ -62,8 +62,11 @@ pub(super) fn over_time(report: &Report, look: Look) -> Vec<Chart> {
 pub fn charts(report: &Report) -> Vec<(String, String)> {
     let over_load = over_load(report, Look::Standalone);
     let over_time = over_time(report, Look::Standalone);
-    let named = |prefix: &'static str| {
-        move |chart: Chart| (format!("{prefix}-{}", chart.id), chart.svg)
-    };
-    over_load.into_iter().map(named("load")).chain(over_time.into_iter().map(named("time"))).collect()
+    let named =
+        |prefix: &'static str| move |chart: Chart| (format!("{prefix}-{}", chart.id), chart.svg);
+    over_load
+        .into_iter()
+        .map(named("load"))
+        .chain(over_time.into_iter().map(named("time")))
+        .collect()
 }

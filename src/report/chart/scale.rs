@@ -48,9 +48,7 @@ impl Scale {
         let decades = (high / low).log10();
         let is_shown = |mark: &f64| {
             let digit = mark / 10f64.powf((mark.log10() + 1e-9).floor());
-            *mark * near >= low
-                && *mark <= high * near
-                && (decades < 1.7 || digit < 1.5)
+            *mark * near >= low && *mark <= high * near && (decades < 1.7 || digit < 1.5)
         };
         let ticks = all.into_iter().filter(is_shown).collect();
         Self { low, high, from: pixels.0, to: pixels.1, log: true, ticks }
@@ -86,7 +84,8 @@ fn binary_step(raw: f64) -> f64 {
 
 /// Seconds between two ticks of a time axis.
 pub(super) fn time_step(length: f64, count: usize) -> f64 {
-    let steps = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 21_600, 43_200];
+    let steps =
+        [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 21_600, 43_200];
     let raw = length / count as f64;
     steps.into_iter().map(f64::from).find(|step| *step >= raw).unwrap_or(86_400.0)
 }

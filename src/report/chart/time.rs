@@ -70,11 +70,14 @@ fn value_axis(canvas: &Canvas<'_>, panel: &Panel, frame: &Frame) -> Scale {
     let measured = panel.lines.iter().filter(|line| line.style != LineStyle::Limit);
     let most = match panel.stacked {
         true => totals(panel).into_iter().flatten().fold(0.0, f64::max),
-        false => measured.clone().flat_map(|l| l.values.iter().flatten()).copied().fold(0.0, f64::max),
+        false => {
+            measured.clone().flat_map(|l| l.values.iter().flatten()).copied().fold(0.0, f64::max)
+        }
     };
     // A bound far above what was measured would flatten the lines: it is in the legend only.
     let limits = panel.lines.iter().filter(|line| line.style == LineStyle::Limit);
-    let limit = limits.flat_map(|l| l.values.iter().flatten()).copied().filter(|v| *v <= 3.0 * most);
+    let limit =
+        limits.flat_map(|l| l.values.iter().flatten()).copied().filter(|v| *v <= 3.0 * most);
     let most = limit.fold(most, f64::max);
     let ends = (frame.bottom, frame.top);
     let y = match panel.log {

@@ -86,9 +86,7 @@ fn finding(finding: &Finding) -> FindingView {
     let (kind, role) = match &finding.role {
         FindingRole::Cause => ("cause", "the cause".to_owned()),
         FindingRole::Contributing => ("contributing", "contributes".to_owned()),
-        FindingRole::Consequence { of } => {
-            ("consequence", format!("follows from {}", clean(of)))
-        }
+        FindingRole::Consequence { of } => ("consequence", format!("follows from {}", clean(of))),
         FindingRole::Apart => ("apart", "apart from the knee".to_owned()),
     };
     let mut predictions = Vec::new();
@@ -175,10 +173,8 @@ pub(super) fn not_checked(diagnosis: &Diagnosis) -> Vec<NotCheckedRow> {
             rows.len() - 1
         });
         let row = &mut rows[index];
-        row.hypotheses.push(Hypothesis {
-            rule: clean(&not_checked.rule),
-            title: clean(&not_checked.title),
-        });
+        row.hypotheses
+            .push(Hypothesis { rule: clean(&not_checked.rule), title: clean(&not_checked.title) });
         for signal in not_checked.missing.iter().map(|signal| clean(signal)) {
             if !row.missing.contains(&signal) {
                 row.missing.push(signal);

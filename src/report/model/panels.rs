@@ -449,9 +449,7 @@ fn sessions(timeline: &Timeline, grid: Grid) -> Option<Panel> {
     if rest.iter().flatten().any(|value| *value > 1e-9) {
         lines.push(line("others", 8, LineStyle::Solid, rest));
     }
-    let limits = [
-        ("pool.limit", "limit of the pool", 5, LineStyle::Limit),
-    ];
+    let limits = [("pool.limit", "limit of the pool", 5, LineStyle::Limit)];
     lines.extend(selected(timeline, grid, &limits));
     Some(Panel {
         id: "sessions",
@@ -490,11 +488,7 @@ fn memory(timeline: &Timeline, grid: Grid) -> Option<Panel> {
 type Wanted = (&'static str, &'static str, usize, LineStyle);
 
 /// The lines of those of the wanted series that the recording has.
-fn selected(
-    timeline: &Timeline,
-    grid: Grid,
-    wanted: &[Wanted],
-) -> impl Iterator<Item = Line> {
+fn selected(timeline: &Timeline, grid: Grid, wanted: &[Wanted]) -> impl Iterator<Item = Line> {
     wanted.iter().filter_map(move |(selector, name, ink, style)| {
         select(timeline, grid, selector).map(|values| line(*name, *ink, *style, values))
     })

@@ -3,7 +3,9 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::super::wording::{self, NOTHING, bytes, clean, cores, duration, percent, plural, sentence};
+use super::super::wording::{
+    self, NOTHING, bytes, clean, cores, duration, percent, plural, sentence,
+};
 use super::stages::counting;
 use crate::diagnose::{CollectorOverhead, Diagnosis};
 use crate::recording::{Recording, StopReason};
@@ -176,8 +178,7 @@ pub(super) fn collectors(recording: &Recording, diagnosis: &Diagnosis) -> Vec<Co
         CollectorRow {
             name: clean(&overhead.collector),
             watches: note.map(|note| clean(&note.watches)).unwrap_or_default(),
-            interval: note
-                .map_or_else(|| NOTHING.to_owned(), |note| duration(note.interval_secs)),
+            interval: note.map_or_else(|| NOTHING.to_owned(), |note| duration(note.interval_secs)),
             cores: cores(overhead.cores),
             looks: overhead.looks.to_string(),
             gaps,

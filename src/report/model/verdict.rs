@@ -104,11 +104,9 @@ fn knee(diagnosis: &Diagnosis) -> Answer {
     };
     let mut causes = causes(diagnosis);
     let headline = match causes.next() {
-        Some(cause) => format!(
-            "{place}: {} (confidence: {}).",
-            titled(cause),
-            confidence(cause.confidence)
-        ),
+        Some(cause) => {
+            format!("{place}: {} (confidence: {}).", titled(cause), confidence(cause.confidence))
+        }
         None => format!("{place}: what was measured names no cause."),
     };
     let mut details = Vec::new();
@@ -193,10 +191,12 @@ fn capacity(diagnosis: &Diagnosis) -> String {
 fn not_reached(diagnosis: &Diagnosis, proven_rate: f64) -> Answer {
     let broken: Vec<_> = diagnosis.objectives.iter().filter(|o| o.broken_at.is_some()).collect();
     let place = format!("No knee up to {}", rate(proven_rate));
-    let first = broken.iter().min_by(|a, b| a.broken_at.partial_cmp(&b.broken_at).unwrap_or(
-        // Loads are finite; an order that cannot be told changes no more than who is named.
-        std::cmp::Ordering::Equal,
-    ));
+    let first = broken.iter().min_by(|a, b| {
+        a.broken_at.partial_cmp(&b.broken_at).unwrap_or(
+            // Loads are finite; an order that cannot be told changes no more than who is named.
+            std::cmp::Ordering::Equal,
+        )
+    });
     let (tone, headline) = match (first, diagnosis.objectives.len()) {
         (Some(first), _) => (
             Tone::Bad,
