@@ -140,7 +140,7 @@ fn evidence(page: &mut Page<'_>, bullet: &str, rows: &[EvidenceRow]) -> io::Resu
 fn attribution(page: &mut Page<'_>, attribution: &AttributionView) -> io::Result<()> {
     page.title("Where the time goes (seconds per request, baseline -> knee)")?;
     let rows = attribution.growth.iter().map(|part| {
-        let bar = "#".repeat((part.bar / 5) as usize);
+        let bar = "#".repeat((part.bar / 10) as usize);
         vec![part.name.clone(), part.baseline.clone(), part.knee.clone(), part.share.clone(), bar]
     });
     let table: Vec<_> = rows.collect();
