@@ -83,14 +83,13 @@ pub fn without_startup(life: &Track) -> Track {
     let third = (STARTUP_STEP * life.len() as f64) as usize;
     let reach = (life.len() / 60).max(2);
     let level = |part: &[f64]| stats::median(part).unwrap_or(0.0);
-    let step = (reach..third + reach)
-        .filter(|at| at + reach <= life.len())
-        .filter(|&at| {
+    let end = (third + reach).min((life.len() + 1).saturating_sub(reach)).max(reach);
+    let step = (reach..end)
+        .rfind(|&at| {
             let before = level(&life.value[at - reach..at]);
             let after = level(&life.value[at..at + reach]);
             (after - before).abs() > 0.3 * range
         })
-        .next_back()
         .map_or(0.0, |at| (at + reach) as f64 / life.len() as f64);
     life.tail(STARTUP.max(step))
 }
