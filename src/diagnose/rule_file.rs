@@ -518,3 +518,46 @@ fn nearest<'n>(name: &str, among: &[&'n str]) -> Option<&'n str> {
         .min()
         .map(|(_, other)| other)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_mistake_is_told_with_its_place() {
+        let text = r#"id = "other"
+title = "t"
+what = "w"
+why = "w"
+next = "n"
+disproved_by = "d"
+add = "a"
+explain = ["app_cpu"]
+
+[[require]]
+says = "{much}"
+signal = { value = "process.cpu.tim" }
+over = 1
+
+[[require]]
+says = "no bound"
+signal = { share = ["lunch"] }
+window = "knee"
+"#;
+        let mistakes = parse("rules/mine.toml", text).unwrap_err();
+        let told: Vec<String> =
+            RuleErrors(mistakes).to_string().lines().map(str::to_owned).collect();
+        let wanted = [
+            ("rules/mine.toml:1:", "`other` is not the file's name"),
+            ("rules/mine.toml:8:1:", "did you mean `explains`?"),
+            ("rules/mine.toml:11:8:", "`{much}` has no meaning"),
+            ("rules/mine.toml:12:20:", "did you mean `process.cpu.time`?"),
+            ("rules/mine.toml:15:1:", "needs a bound"),
+            ("rules/mine.toml:17:21:", "`lunch` is no part"),
+        ];
+        assert_eq!(told.len(), wanted.len(), "{told:#?}");
+        for ((place, message), line) in wanted.iter().zip(&told) {
+            assert!(line.starts_with(place) && line.contains(message), "{line}");
+        }
+    }
+}
