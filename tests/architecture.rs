@@ -257,10 +257,7 @@ fn only_cli_prints() {
     for source in sources().iter().filter(|source| !matches!(source.room.as_str(), "cli" | "main"))
     {
         for (number, line) in source.code() {
-            if ["println!(", "print!(", "dbg!("]
-                .iter()
-                .any(|word| line.contains(word))
-            {
+            if ["println!(", "print!(", "dbg!("].iter().any(|word| line.contains(word)) {
                 wrong.push(format!("{}: only `cli` prints", source.place(number)));
             }
         }

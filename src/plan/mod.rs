@@ -2,6 +2,29 @@
 //!
 //! A [`Plan`] is pure data. [`parse`] reads it from text and reports every mistake at once with
 //! its place; files, environment and network belong to those who use a plan.
+//!
+//! # The form of a plan
+//!
+//! TOML. `examples/shop.toml` shows every table; only `[target]` and one `[[request]]` are needed.
+//!
+//! | table | keys |
+//! |---|---|
+//! | at the top | `name`, `seed` |
+//! | `[target]` | `url`, `timeout`, `connections` (`keep-alive`, `per-request`), `tls` (`{ ca_file }` or `{ insecure }`) |
+//! | `[[request]]` | `name`, `weight`, `method`, `path`, `headers`, `body` |
+//! | `[data.NAME]` | one of `range`, `list`, `csv` with `column`; `order` (`random`, `sequential`) |
+//! | `[load]` | `executor` and its own keys, see [`Executor`] |
+//! | `[objectives]` | `http_req_duration`, `http_req_failed`, each also as `"metric{request}"`: a condition or a list of them |
+//! | `[limits]` | `max_rate`, `max_in_flight`, `max_duration`, `error_budget` |
+//! | `[collect.NAME]` | `interval`, `as`, and the collector's own options; `[[collect.NAME]]` for several |
+//!
+//! Rates are `50/s`, `3000/m` or a bare number per second; durations Go's (`1m30s`, `500ms`);
+//! shares `1%` or `0.01`; conditions k6's (`p(95) < 300ms`, `avg < 200ms`, `rate < 1%`).
+//!
+//! `{name}` in a path, header or body is a value of `[data.name]`; `{{` and `}}` are braces.
+//! `${NAME}` in any text is a variable of the environment, and secret: it stands as it is, braces
+//! included; `$${` is the text `${`. Headers, query parameters and options whose name says so are
+//! secret too. A secret is in no message, no recording and no report.
 
 mod collector;
 mod load;

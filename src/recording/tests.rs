@@ -345,3 +345,65 @@ proptest! {
         let _either = read(zstd::encode_all(text.as_slice(), 1).unwrap().as_slice()).is_ok();
     }
 }
+
+/// How much room 90 s take: 300 series each second, 20 sessions 13 times a second, five endpoints.
+/// `KNEEPOINT_KEEP=FILE` keeps the file, to open it with other tools.
+#[test]
+fn a_run_of_ninety_seconds_takes_little_room() {
+    let mut writer = begin(Vec::new()).unwrap();
+    let mut counts = vec![0.0; 300];
+    let mut state = 7u64;
+    let mut random = || {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as f64 / (1u64 << 31) as f64
+    };
+    let series = |name: String, kind: Kind, value: f64| Reading {
+        key: SeriesKey::new("host.series", Labels::none().with("name", name)),
+        unit: Unit::Count,
+        kind,
+        value,
+    };
+    for second in 0..90 {
+        let mut tick = tick(second);
+        for endpoint in ["a", "b", "c"] {
+            let other = tick.endpoints[0].clone();
+            tick.endpoints.push(EndpointTick { endpoint: endpoint.to_owned(), ..other });
+        }
+        writer.tick(&tick).unwrap();
+        // A third constant, a third counters, a third gauges.
+        for (index, count) in counts.iter_mut().enumerate() {
+            *count = match index % 3 {
+                0 => 5.0,
+                1 => *count + (random() * 1000.0).round(),
+                _ => (random() * 1e6).round() / 1e3,
+            };
+        }
+        let values = counts.iter().enumerate();
+        let readings = values.map(|(index, value)| series(index.to_string(), Kind::Gauge, *value));
+        let host = Batch {
+            collector: "host".to_owned(),
+            window: window(second),
+            readings: readings.collect(),
+        };
+        writer.batch(&host).unwrap();
+        for look in 0..13 {
+            let begin = window(second).begin + Duration::from_millis(77 * look);
+            let present = (0..20).filter(|_| random() < 0.7).collect::<Vec<_>>();
+            let readings = present
+                .into_iter()
+                .map(|index| {
+                    series(format!("session {index}"), Kind::Census, (random() * 9.0).ceil())
+                })
+                .collect();
+            let window = Window::new(begin, begin + Duration::from_micros(300));
+            let batch = Batch { collector: "postgres".to_owned(), window, readings };
+            writer.batch(&batch).unwrap();
+        }
+    }
+    let file = writer.finish(&stop()).unwrap();
+    if let Some(path) = std::env::var_os("KNEEPOINT_KEEP") {
+        std::fs::write(path, &file).unwrap();
+    }
+    assert!(file.len() < 400_000, "{} bytes", file.len());
+}
