@@ -201,7 +201,7 @@ impl Lines {
         if !matches!(major, Some(Ok(MAJOR))) {
             return Err(ReadError::OtherVersion(shown(&format.version)));
         }
-        if !matches!(minor, Some(Ok(minor)) if minor <= MINOR) {
+        if !matches!(minor, Some(Ok(minor)) if (0..=MINOR).contains(&minor)) {
             self.newer = Some(shown(&format.version));
         }
         let header: HeaderLine<'_> = serde_json::from_slice(line)
