@@ -46,12 +46,10 @@ pub static SPEC: CollectorSpec = CollectorSpec {
         names::TCP_ACCEPT_QUEUE_LIMIT,
         names::TCP_CLOSE_WAIT,
     ],
-    interval: Duration::from_millis(50),
+    interval: Duration::from_millis(100),
     open,
 };
 
-/// Share of one core that listing sockets may take; beyond it looks are left out.
-const MOST_OF_A_CORE: f64 = 0.02;
 /// Share of one core that looking for the owners of new sockets may take.
 const MOST_FOR_OWNERS: f64 = 0.01;
 
@@ -68,7 +66,6 @@ struct Tcp {
     calls_sent: BTreeMap<Labels, u64>,
     /// The sockets of the last look, kept for their memory.
     sockets: Vec<Socket>,
-    rest_until: Instant,
 }
 
 #[derive(Default)]
@@ -103,7 +100,6 @@ fn open(config: &CollectorConfig, hint: &TargetHint) -> Result<Box<dyn Collector
         memories: HashMap::new(),
         calls_sent: BTreeMap::new(),
         sockets,
-        rest_until: Instant::now(),
     }))
 }
 
@@ -116,9 +112,6 @@ impl Collector for Tcp {
 
     fn sample(&mut self, batch: &mut BatchBuilder) -> Result<(), SampleError> {
         let began = Instant::now();
-        if began < self.rest_until {
-            return Err(SampleError("left out to keep the cost below 2 % of a core".to_owned()));
-        }
         self.sockets.clear();
         self.diag
             .list(&mut self.sockets)
@@ -128,11 +121,6 @@ impl Collector for Tcp {
         census.push(batch);
         for (labels, calls) in &self.calls_sent {
             batch.push_labelled(&names::TCP_CALLS_SENT, labels.clone(), *calls as f64);
-        }
-        let cost = began.elapsed();
-        let interval = SPEC.interval.as_secs_f64();
-        if cost.as_secs_f64() > MOST_OF_A_CORE * interval {
-            self.rest_until = began + cost.div_f64(MOST_OF_A_CORE) - SPEC.interval / 2;
         }
         Ok(())
     }
