@@ -252,7 +252,12 @@ impl Lines {
                 Ok(cells as u64)
             }
             "stage" => {
-                timeline.stages.push(parsed::<StageLine>(line)?.into_stage());
+                let stage = parsed::<StageLine>(line)?.into_stage();
+                match timeline.stages.last_mut() {
+                    // Told when it began, and again when it ended otherwise than planned.
+                    Some(last) if last.window.begin == stage.window.begin => *last = stage,
+                    _ => timeline.stages.push(stage),
+                }
                 Ok(1)
             }
             "gap" => {
@@ -294,8 +299,11 @@ impl Lines {
     }
 
     fn finish(self, mut notes: Vec<ReadNote>) -> Result<(Recording, Vec<ReadNote>), ReadError> {
-        let recording =
+        let mut recording =
             self.recording.ok_or(ReadError::NotARecording("breaks off before the first line"))?;
+        if recording.stop.is_none() {
+            cut_last_stage(&mut recording.timeline);
+        }
         let told = self.bad.len() as u64;
         notes.extend(self.newer.map(ReadNote::NewerMinor));
         notes.extend(self.bad);
@@ -308,6 +316,14 @@ impl Lines {
             notes.push(ReadNote::NoEnd);
         }
         Ok((recording, notes))
+    }
+}
+
+/// A run that was killed did not hold its last stage to the end that it had announced.
+fn cut_last_stage(timeline: &mut Timeline) {
+    let Some(told) = timeline.ticks.last().map(|tick| tick.window.end) else { return };
+    if let Some(stage) = timeline.stages.last_mut() {
+        stage.window = Window::new(stage.window.begin, stage.window.end.min(told));
     }
 }
 

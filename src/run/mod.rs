@@ -271,7 +271,11 @@ impl<W: Write> Conductor<'_, W> {
 
     fn finish(mut self, reason: StopReason) -> StopReason {
         if let Some(generator) = self.generator.take() {
-            for tick in generator.stop(GRACE) {
+            let late = generator.stop(GRACE);
+            while let Ok(tick) = self.ticks.try_recv() {
+                self.write(|writer| writer.tick(&tick));
+            }
+            for tick in late {
                 self.write(|writer| writer.tick(&tick));
             }
         }
