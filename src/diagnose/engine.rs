@@ -139,7 +139,7 @@ fn capacity(
     };
     let bad = stages.iter().find(|stage| is_bad(stage)).map(|stage| stage.offered);
     let below = |stage: &&&StageSummary| bad.is_none_or(|bad| stage.offered < bad);
-    let good = stages.iter().filter(below).filter(|stage| !is_bad(stage)).next_back()?;
+    let good = stages.iter().filter(below).rfind(|stage| !is_bad(stage))?;
     Some(Capacity { good: good.offered, bad })
 }
 

@@ -62,7 +62,7 @@ fn accuse(suspects: &[&Ruling], knee: &Knee) -> Vec<Finding> {
         match source(ruling) {
             None => roots.push((order, finding)),
             Some(of) => {
-                consequences.push(Finding { role: FindingRole::Consequence { of }, ..finding })
+                consequences.push(Finding { role: FindingRole::Consequence { of }, ..finding });
             }
         }
     }

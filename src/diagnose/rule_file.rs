@@ -76,6 +76,9 @@ struct Fields<'t> {
     asked: Vec<&'static str>,
 }
 
+/// A field and what is made of its value.
+type Named<A, B> = (&'static str, fn(A) -> B);
+
 type Value<'t> = &'t Spanned<DeValue<'t>>;
 
 impl<'t> Fields<'t> {
@@ -314,7 +317,7 @@ impl<'t> Reader<'t> {
     }
 
     fn bounds(&mut self, fields: &mut Fields<'t>) -> Vec<Bound> {
-        let kinds: [(&'static str, fn(f64) -> Bound); 3] =
+        let kinds: [Named<f64, Bound>; 3] =
             [("over", Bound::Over), ("at_least", Bound::AtLeast), ("under", Bound::Under)];
         let mut bounds = Vec::new();
         for (name, bound) in kinds {
@@ -357,7 +360,7 @@ impl<'t> Reader<'t> {
         over: Over,
         by: Option<String>,
     ) -> Option<Signal> {
-        let plain: [(&'static str, fn(Operand) -> Signal); 4] = [
+        let plain: [Named<Operand, Signal>; 4] = [
             ("value", Signal::Value),
             ("per_request", Signal::PerRequest),
             ("pinned", Signal::Pinned),
