@@ -2,6 +2,7 @@
 //!
 //! By default one fault is shown, so that the tests stay short. `KNEEPOINT_DEMO` names others,
 //! or `all`; `KNEEPOINT_BIN` is the program to run, such as a release build.
+#![expect(clippy::print_stderr, reason = "the table is for whoever runs the tests by hand")]
 
 use std::path::Path;
 use std::process::Command;

@@ -156,7 +156,8 @@ fn stages(page: &mut Page<'_>, stages: &StageTable) -> io::Result<()> {
         return Ok(());
     }
     page.title("Stages, by offered load")?;
-    let header = ["offered/s", "through/s", "p50", "p95", "p99", "errors", "in flight", "objectives"];
+    let header =
+        ["offered/s", "through/s", "p50", "p95", "p99", "errors", "in flight", "objectives"];
     let rows: Vec<_> = stages
         .rows
         .iter()
