@@ -384,7 +384,7 @@ fn level(timeline: &Timeline, series: &Series, windows: &[Window]) -> Option<f64
 }
 
 fn has_database_port(peer: &str) -> bool {
-    peer.rsplit_once(':').is_some_and(|(_, port)| DATABASE_PORTS.contains(&port))
+    address(peer).rsplit_once(':').is_some_and(|(_, port)| DATABASE_PORTS.contains(&port))
 }
 
 /// The peers that are PostgreSQL: by the name of their service, by what a `postgres` collector
@@ -398,6 +398,7 @@ fn database_peers(recording: &Recording) -> BTreeSet<String> {
         .map(|note| note.watches.as_str())
         .collect();
     let is_watched = |peer: &str| {
+        let peer = address(peer);
         let port = peer.rsplit_once(':').map(|(_, port)| port);
         watched
             .iter()
@@ -411,6 +412,11 @@ fn database_peers(recording: &Recording) -> BTreeSet<String> {
             known.then(|| peer.to_owned())
         })
         .collect()
+}
+
+/// The address in `10.0.3.7:8443 (payments)`.
+fn address(peer: &str) -> &str {
+    peer.split_once(' ').map_or(peer, |(address, _)| address)
 }
 
 fn is_database_key(key: &SeriesKey) -> bool {

@@ -10,6 +10,8 @@ use super::{Confidence, Evidence, Finding, FindingRole, Knee, NotChecked, RuledO
 const CAPACITY_MATCH: f64 = 0.15;
 /// So does a part of the response time's growth at least this large.
 const GROWTH_MATCH: f64 = 0.5;
+/// A fault that accounts for less than this of the growth did not bend the curve.
+const GROWTH_OF_NOTE: f64 = 0.1;
 
 /// Rulings in order of what they mean.
 pub struct Ranked {
@@ -49,9 +51,14 @@ pub fn rank(rulings: &[Ruling], knee: Option<&Knee>) -> Ranked {
     Ranked { ruled_out, not_checked: not_checked(rulings, &named), findings, caveats }
 }
 
-/// The finding that follows from no other and is best confirmed is the cause.
+/// The finding that follows from no other and is best confirmed is the cause. What is known to
+/// account for nothing is no other's cause.
 fn accuse(suspects: &[&Ruling], knee: &Knee) -> Vec<Finding> {
-    let ids: BTreeSet<&str> = suspects.iter().map(|ruling| ruling.rule.id.as_str()).collect();
+    let ids: BTreeSet<&str> = suspects
+        .iter()
+        .filter(|ruling| !accounts_for_nothing(ruling, knee))
+        .map(|ruling| ruling.rule.id.as_str())
+        .collect();
     let source = |ruling: &Ruling| {
         let sources = &ruling.rule.consequence_of;
         sources.iter().find(|id| ids.contains(id.as_str()) && **id != ruling.rule.id).cloned()
@@ -68,8 +75,10 @@ fn accuse(suspects: &[&Ruling], knee: &Knee) -> Vec<Finding> {
     }
     roots.sort_by(|(left, a), (right, b)| {
         let explains = |finding: &Finding| finding.explains_growth.unwrap_or(0.0);
-        b.confidence
-            .cmp(&a.confidence)
+        let idle = |order: &usize| accounts_for_nothing(suspects[*order], knee);
+        idle(left)
+            .cmp(&idle(right))
+            .then(b.confidence.cmp(&a.confidence))
             .then(explains(b).total_cmp(&explains(a)))
             .then(left.cmp(right))
     });
@@ -124,6 +133,22 @@ fn title(text: &str, subject: Option<&str>) -> String {
     text.replace("{of}", subject.unwrap_or("another service"))
 }
 
+/// The capacity that a ruling predicts, and whether the knee is there.
+fn capacity_match(ruling: &Ruling, knee: Option<&Knee>) -> Option<(f64, bool)> {
+    ruling.predicted.zip(knee).map(|(predicted, knee)| {
+        let low = knee.low.min(knee.rate) * (1.0 - CAPACITY_MATCH);
+        let high = knee.high.max(knee.rate) * (1.0 + CAPACITY_MATCH);
+        (predicted, (low..=high).contains(&predicted))
+    })
+}
+
+/// Whether it was measured that a fault, although it is there, did not bend the curve: it
+/// accounts for next to nothing of the growth, and predicts no knee where there is one.
+fn accounts_for_nothing(ruling: &Ruling, knee: &Knee) -> bool {
+    let predicts = capacity_match(ruling, Some(knee)).is_some_and(|(_, good)| good);
+    !predicts && ruling.explains.is_some_and(|share| share < GROWTH_OF_NOTE)
+}
+
 /// How sure a finding is: `rules/README.md` documents how it is counted.
 fn confidence(ruling: &Ruling, knee: Option<&Knee>) -> (Confidence, String) {
     if ruling.verdict == Verdict::Possible {
@@ -134,11 +159,7 @@ fn confidence(ruling: &Ruling, knee: Option<&Knee>) -> (Confidence, String) {
     let unseen = ruling.refute.iter().filter(unseen).count();
     let supports = ruling.support.iter().filter(|judged| judged.holds == Some(true)).count();
     let witnesses = ruling.require.iter().map(|judged| judged.witnesses).max().unwrap_or(0);
-    let capacity = ruling.predicted.zip(knee).map(|(predicted, knee)| {
-        let low = knee.low.min(knee.rate) * (1.0 - CAPACITY_MATCH);
-        let high = knee.high.max(knee.rate) * (1.0 + CAPACITY_MATCH);
-        (predicted, (low..=high).contains(&predicted))
-    });
+    let capacity = capacity_match(ruling, knee);
     let growth = ruling.explains.map(|share| (share, share >= GROWTH_MATCH));
     let mut why = vec!["every required condition holds".to_owned()];
     let apart = ruling.rule.role == RuleRole::Apart;
@@ -178,6 +199,7 @@ fn confidence(ruling: &Ruling, knee: Option<&Knee>) -> (Confidence, String) {
     let passed = checks.iter().filter(|(passed, _)| *passed).count();
     why.extend(checks.into_iter().map(|(_, text)| text));
     let confidence = match passed {
+        _ if knee.is_some_and(|knee| accounts_for_nothing(ruling, knee)) => Confidence::Low,
         3 => Confidence::High,
         0 => Confidence::Low,
         _ => Confidence::Medium,

@@ -304,6 +304,26 @@ mod tests {
     }
 
     #[test]
+    fn a_neighbour_that_delays_nothing_is_not_the_cause() {
+        let diagnosis = said(&RATES, &|rate| {
+            let queue = (rate - KNEE).max(0.0) * 5.0;
+            let mut levels = idle(rate);
+            levels.retain(|(name, _)| *name != "system.cpu.utilization");
+            levels.extend([
+                ("system.cpu.utilization", 1.0),
+                ("system.cpu.time{mode=user}", 1.9),
+                ("system.cpu.time{mode=system}", 0.1),
+                ("tcp.calls{peer=127.0.0.1:9100 (payments)}", 0.015 * rate.min(KNEE) + queue),
+                ("tcp.requests{port=8080}", 0.02 * rate.min(KNEE) + queue),
+            ]);
+            bent(rate, levels)
+        });
+        blames(&diagnosis, "downstream-wait");
+        let stolen = diagnosis.findings.iter().find(|finding| finding.rule == "cpu-stolen");
+        assert!(stolen.is_none_or(|it| it.confidence == Confidence::Low), "{stolen:#?}");
+    }
+
+    #[test]
     fn a_rate_limit_is_no_lack_of_resources() {
         let diagnosis = said(&RATES, &|rate| Picture {
             goodput: rate.min(KNEE),

@@ -63,7 +63,8 @@ impl Peers {
         }
     }
 
-    /// The labels of series about this peer: `peer`, its address, and `service`, what it is.
+    /// The labels of series about this peer: `peer`, its address and what it is called, and
+    /// `service`, what it is.
     pub fn labels(&mut self, peer: SocketAddr) -> Labels {
         if let Some(labels) = self.labels.get(&peer) {
             return labels.clone();
@@ -77,10 +78,12 @@ impl Peers {
                 .find(|(port, _)| *port == peer.port())
                 .map(|(_, name)| (*name).into())
         });
-        let mut labels = Labels::none().with("peer", peer.to_string());
-        if let Some(service) = service {
-            labels = labels.with("service", service);
-        }
+        let labels = match service {
+            Some(service) => {
+                Labels::none().with("peer", format!("{peer} ({service})")).with("service", service)
+            }
+            None => Labels::none().with("peer", peer.to_string()),
+        };
         self.labels.insert(peer, labels.clone());
         labels
     }
