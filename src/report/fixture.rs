@@ -338,19 +338,49 @@ fn attribution(stages: &[StageSummary]) -> Attribution {
     }
 }
 
-/// The diagnosis of [`recording`].
-pub(super) fn diagnosis(recording: &Recording) -> Diagnosis {
-    let stages = summaries(recording);
-    let failed = |text: &str, value, bound: &str, unit| Evidence {
-        holds: Some(false),
-        ..evidence(text, value, None, bound, unit)
+fn ruled_out() -> Vec<RuledOut> {
+    let failed = |rule: &str, title: &str, text: &str, value, bound: &str| RuledOut {
+        rule: rule.into(),
+        title: title.into(),
+        because: vec![Evidence {
+            holds: Some(false),
+            ..evidence(text, value, None, bound, Unit::Ratio)
+        }],
     };
-    let not_checked = |rule: &str, title: &str, add: &str| NotChecked {
+    vec![
+        failed(
+            "cpu-saturated",
+            "CPU work on all the cores that the target may use",
+            "the target uses its cores",
+            0.42,
+            "over 0.9",
+        ),
+        failed(
+            "db-lock-wait",
+            "sessions wait on PostgreSQL locks",
+            "7 % of the busy sessions wait for a lock",
+            0.07,
+            "over 0.3",
+        ),
+    ]
+}
+
+fn not_checked() -> Vec<NotChecked> {
+    let lacking = |rule: &str, title: &str| NotChecked {
         rule: rule.into(),
         title: title.into(),
         missing: vec!["runtime.gc.time".into()],
-        add: add.into(),
+        add: "add `[collect.prometheus]` with the service's metrics address".into(),
     };
+    vec![
+        lacking("gc-pauses", "the garbage collector stops the service"),
+        lacking("worker-exhaustion", "all workers wait"),
+    ]
+}
+
+/// The diagnosis of [`recording`].
+pub(super) fn diagnosis(recording: &Recording) -> Diagnosis {
+    let stages = summaries(recording);
     Diagnosis {
         outcome: Outcome::Knee,
         knee: Some(Knee {
@@ -380,35 +410,8 @@ pub(super) fn diagnosis(recording: &Recording) -> Diagnosis {
             recovery: vec![span(165, 180)],
         },
         findings: findings(),
-        ruled_out: vec![
-            RuledOut {
-                rule: "cpu-saturated".into(),
-                title: "CPU work on all the cores that the target may use".into(),
-                because: vec![failed("the target uses its cores", 0.42, "over 0.9", Unit::Ratio)],
-            },
-            RuledOut {
-                rule: "db-lock-wait".into(),
-                title: "sessions wait on PostgreSQL locks".into(),
-                because: vec![failed(
-                    "busy sessions that wait for a lock",
-                    0.07,
-                    "over 0.3",
-                    Unit::Ratio,
-                )],
-            },
-        ],
-        not_checked: vec![
-            not_checked(
-                "gc-pauses",
-                "the garbage collector stops the service",
-                "add `[collect.prometheus]` with the service's metrics address",
-            ),
-            not_checked(
-                "worker-exhaustion",
-                "all workers wait",
-                "add `[collect.prometheus]` with the service's metrics address",
-            ),
-        ],
+        ruled_out: ruled_out(),
+        not_checked: not_checked(),
         attribution: Some(attribution(&stages)),
         generator: GeneratorHealth {
             healthy: true,

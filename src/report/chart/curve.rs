@@ -57,12 +57,11 @@ pub(super) fn throughput(curve: &LoadCurve, look: Look) -> String {
         knee(canvas, &frame, &x, curve);
         let ideal = [(x.at(0.0), y.at(0.0)), (x.at(most), y.at(most))];
         canvas.line(&ideal, 8, 1.25, LineStyle::Dotted);
-        let picks: [(u8, LineStyle, fn(&CurvePoint) -> f64); 2] =
-            [(1, LineStyle::Solid, |p| p.throughput), (3, LineStyle::Dashed, |p| p.goodput)];
-        for (ink, style, pick) in picks {
-            let points = curve.points.iter().map(|p| (x.at(p.offered), y.at(pick(p))));
-            marked(canvas, &points.collect::<Vec<_>>(), ink, style);
-        }
+        let place = |pick: fn(&CurvePoint) -> f64| -> Vec<_> {
+            curve.points.iter().map(|p| (x.at(p.offered), y.at(pick(p)))).collect()
+        };
+        marked(canvas, &place(|p| p.throughput), 1, LineStyle::Solid);
+        marked(canvas, &place(|p| p.goodput), 3, LineStyle::Dashed);
     })
 }
 
@@ -90,13 +89,12 @@ pub(super) fn response(curve: &LoadCurve, look: Look) -> Option<String> {
         };
         frame.value_axis(canvas, &y, Quantity::Seconds, curve.log);
         knee(canvas, &frame, &x, curve);
-        let picks: [(u8, LineStyle, fn(&CurvePoint) -> Option<f64>); 2] =
-            [(1, LineStyle::Solid, |p| p.p50), (4, LineStyle::Dashed, |p| p.p99)];
-        for (ink, style, pick) in picks {
-            let points =
-                curve.points.iter().filter_map(|p| Some((x.at(p.offered), y.at(pick(p)?))));
-            marked(canvas, &points.collect::<Vec<_>>(), ink, style);
-        }
+        let place = |pick: fn(&CurvePoint) -> Option<f64>| -> Vec<_> {
+            let known = curve.points.iter().filter_map(|p| pick(p).map(|time| (p.offered, time)));
+            known.map(|(offered, time)| (x.at(offered), y.at(time))).collect()
+        };
+        marked(canvas, &place(|p| p.p50), 1, LineStyle::Solid);
+        marked(canvas, &place(|p| p.p99), 4, LineStyle::Dashed);
     });
     Some(svg)
 }

@@ -127,9 +127,9 @@ fn bridge(values: &mut [Option<f64>], widest: usize) {
     for pair in known.windows(2) {
         let ((from, a), (to, b)) = (pair[0], pair[1]);
         if to - from > 1 && to - from <= widest {
-            for index in from + 1..to {
-                let share = (index - from) as f64 / (to - from) as f64;
-                values[index] = Some(a + (b - a) * share);
+            for (step, value) in values[from + 1..to].iter_mut().enumerate() {
+                let share = (step + 1) as f64 / (to - from) as f64;
+                *value = Some(a + (b - a) * share);
             }
         }
     }

@@ -32,7 +32,7 @@ pub struct Report {
     pub(super) figures: Vec<Figure>,
     /// What was run.
     pub(super) run: Vec<Fact>,
-    /// What the charts say of the knee in words, for those who cannot see them.
+    /// Fired rules, the cause first.
     pub(super) findings: Vec<FindingView>,
     pub(super) attribution: Option<AttributionView>,
     pub(super) stages: StageTable,

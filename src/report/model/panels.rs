@@ -31,8 +31,6 @@ pub(in crate::report) struct Band {
     pub to: f64,
     /// Its rate, or its role where the load is not measured.
     pub label: String,
-    /// Whether it says how the system behaves at its load.
-    pub measured: bool,
 }
 
 /// A window of the diagnosis on the axis, in seconds.
@@ -193,7 +191,6 @@ fn bands(timeline: &Timeline) -> Vec<Band> {
             }
             _ => wording::short_rate(stage.rate()),
         },
-        measured: stage.role.is_measured(),
     };
     timeline.stages.iter().map(band).collect()
 }

@@ -273,12 +273,11 @@ pub(super) fn figures(diagnosis: &Diagnosis, summary: &Summary) -> Vec<Figure> {
     let highest = stages.last().filter(|_| stages.len() > 1);
     if let Some((stage, high)) = highest.and_then(|s| s.response.map(|r| (s, r))) {
         let note = format!("p99 {} at {}", duration(high.p99), wording::short_rate(stage.offered));
-        add("Overloaded p50", duration(high.p50), note);
-        if !matches!(diagnosis.outcome, Outcome::Knee) {
-            if let Some(figure) = figures.last_mut() {
-                figure.label = "Loaded p50".to_owned();
-            }
-        }
+        let label = match diagnosis.outcome {
+            Outcome::Knee => "Overloaded p50",
+            _ => "Loaded p50",
+        };
+        add(label, duration(high.p50), note);
     }
     if summary.requests_completed > 0 {
         figures.push(Figure {
