@@ -108,3 +108,18 @@ registry! {
 pub fn find(name: &str) -> Option<&'static CollectorSpec> {
     COLLECTORS.iter().copied().find(|spec| spec.name == name)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::timeline::names;
+
+    #[test]
+    fn the_family_of_a_metric_tells_its_collector() {
+        for spec in COLLECTORS.iter().filter(|spec| spec.name != "generator") {
+            for metric in spec.metrics {
+                assert_eq!(names::collector(metric.name), Some(spec.name), "{}", metric.name);
+            }
+        }
+    }
+}

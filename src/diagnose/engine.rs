@@ -1,5 +1,7 @@
 //! The diagnosis as a whole: the gates in their order, then the cause.
 
+use std::collections::BTreeSet;
+
 use crate::recording::{Recording, StopReason};
 use crate::timeline::{Labels, SeriesKey, Unit, names};
 
@@ -34,7 +36,7 @@ pub fn diagnose(recording: &Recording, rules: &RuleSet) -> Diagnosis {
         // Without a knee, for whatever reason, only what stands apart from it is told: a leak
         // shows at one steady rate as well.
         Outcome::Knee | Outcome::NotReached { .. } | Outcome::InsufficientData { .. } => {
-            rank::rank(&rulings, knee.as_ref())
+            rank::rank(&rulings, knee.as_ref(), &watched(recording))
         }
         // The numbers are those of the generator: nobody is accused by them.
         Outcome::GeneratorLimited { .. } | Outcome::Aborted { .. } => Ranked {
@@ -141,6 +143,12 @@ fn capacity(
     let below = |stage: &&&StageSummary| bad.is_none_or(|bad| stage.offered < bad);
     let good = stages.iter().filter(below).rfind(|stage| !is_bad(stage))?;
     Some(Capacity { good: good.offered, bad })
+}
+
+/// The collectors that ran, whether they read something or not.
+fn watched(recording: &Recording) -> BTreeSet<String> {
+    let opened = recording.environment.collectors.iter().map(|note| note.name.clone());
+    opened.chain(recording.timeline.readings.keys().cloned()).collect()
 }
 
 /// What watching cost, by collector.

@@ -227,7 +227,7 @@ impl<'a> Facts<'a> {
                 load: &load,
                 limit: self.limit_of(&selector.metric),
                 restarts: &restarts,
-                uncollected: false,
+                uncollected: is_memory(&selector.metric) && self.is_uncollected(),
             };
             let slope = match leak::verdict(&series.points, &context) {
                 LeakVerdict::Leak { low, .. } => low,
@@ -236,7 +236,18 @@ impl<'a> Facts<'a> {
             };
             worst = Some(worst.map_or(slope, |worst| worst.max(slope)));
         }
-        worst
+        // A census that never found one has no series, and nothing has leaked.
+        let run = self.windows(Span::Run);
+        let none = self.matching(selector, narrow).is_empty()
+            && is_census(&selector.metric)
+            && self.looks(&selector.metric, &run) > 0;
+        if none { Some(0.0) } else { worst }
+    }
+
+    /// Whether a managed runtime tells of its collections, and of none in the whole run.
+    fn is_uncollected(&self) -> bool {
+        let collections = self.metric(&names::RUNTIME_GC_COUNT, &self.windows(Span::Run));
+        collections == Some(0.0)
     }
 
     /// Moments at which the target's process started anew.
@@ -343,6 +354,10 @@ impl<'a> Facts<'a> {
 /// The selector of all series of a metric.
 pub fn bare(metric: &MetricSpec) -> Selector {
     Selector { metric: metric.name.to_owned(), labels: Labels::none() }
+}
+
+fn is_memory(metric: &str) -> bool {
+    metric.starts_with("process.memory.") || metric == names::RUNTIME_HEAP_USED.name
 }
 
 fn is_census(metric: &str) -> bool {

@@ -8,6 +8,7 @@ mod engine;
 mod facts;
 pub mod generator;
 pub mod knee;
+mod lacking;
 pub mod leak;
 mod model;
 mod part;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::lacking;
 use super::rule::RuleRole;
 use super::verdict::{Judged, Ruling, Verdict};
 use super::{Confidence, Evidence, Finding, FindingRole, Knee, NotChecked, RuledOut};
@@ -26,8 +27,8 @@ pub struct Ranked {
 }
 
 /// Ranks the rulings. Without a knee nothing can have bent the curve: only what stands apart from
-/// it is told.
-pub fn rank(rulings: &[Ruling], knee: Option<&Knee>) -> Ranked {
+/// it is told. `watched` names the collectors that ran.
+pub fn rank(rulings: &[Ruling], knee: Option<&Knee>, watched: &BTreeSet<String>) -> Ranked {
     let fired = |ruling: &&Ruling| ruling.verdict == Verdict::Fires;
     let limits = |ruling: &&Ruling| ruling.rule.role == RuleRole::Limit;
     let mut caveats = Vec::new();
@@ -40,7 +41,7 @@ pub fn rank(rulings: &[Ruling], knee: Option<&Knee>) -> Ranked {
                 .filter(|ruling| ruling.verdict == Verdict::Possible)
                 .filter(limits)
                 .collect();
-            caveats.extend(undecided(&suspects));
+            caveats.extend(undecided(&suspects, watched));
         }
         findings = accuse(&suspects, knee);
     }
@@ -48,7 +49,7 @@ pub fn rank(rulings: &[Ruling], knee: Option<&Knee>) -> Ranked {
     findings.extend(apart.map(|ruling| finding(ruling, FindingRole::Apart, knee)));
     let named: BTreeSet<&str> = findings.iter().map(|finding| finding.rule.as_str()).collect();
     let ruled_out = if knee.is_some() { ruled_out(rulings, &named) } else { Vec::new() };
-    Ranked { ruled_out, not_checked: not_checked(rulings, &named), findings, caveats }
+    Ranked { ruled_out, not_checked: not_checked(rulings, &named, watched), findings, caveats }
 }
 
 /// The finding that follows from no other and is best confirmed is the cause. What is known to
@@ -69,7 +70,7 @@ fn accuse(suspects: &[&Ruling], knee: &Knee) -> Vec<Finding> {
         match source(ruling) {
             None => roots.push((order, finding)),
             Some(of) => {
-                consequences.push(Finding { role: FindingRole::Consequence { of }, ..finding });
+                consequences.push(consequence(finding, of));
             }
         }
     }
@@ -92,6 +93,16 @@ fn accuse(suspects: &[&Ruling], knee: &Knee) -> Vec<Finding> {
     }
     findings.extend(consequences);
     findings
+}
+
+/// A finding that follows from another. That it holds is sure; that it limits anything is not, so
+/// it never counts as confirmed.
+fn consequence(mut finding: Finding, of: String) -> Finding {
+    if finding.confidence > Confidence::Medium {
+        finding.confidence = Confidence::Medium;
+        finding.confidence_why += &format!("; but it follows from `{of}`");
+    }
+    Finding { role: FindingRole::Consequence { of }, ..finding }
 }
 
 fn finding(ruling: &Ruling, role: FindingRole, knee: Option<&Knee>) -> Finding {
@@ -235,7 +246,11 @@ fn ruled_out(rulings: &[Ruling], named: &BTreeSet<&str>) -> Vec<RuledOut> {
     out.into_iter().map(|(_, entry)| entry).collect()
 }
 
-fn not_checked(rulings: &[Ruling], named: &BTreeSet<&str>) -> Vec<NotChecked> {
+fn not_checked(
+    rulings: &[Ruling],
+    named: &BTreeSet<&str>,
+    watched: &BTreeSet<String>,
+) -> Vec<NotChecked> {
     let mut out: Vec<NotChecked> = Vec::new();
     for ruling in rulings {
         let missing = matches!(ruling.verdict, Verdict::NoData | Verdict::Possible);
@@ -250,18 +265,18 @@ fn not_checked(rulings: &[Ruling], named: &BTreeSet<&str>) -> Vec<NotChecked> {
             rule: id.to_owned(),
             title: title(&ruling.rule.title, None),
             missing: ruling.missing(),
-            add: ruling.rule.add.clone(),
+            add: lacking::advice(ruling, watched),
         });
     }
     out
 }
 
 /// Rivals whose decisive signal is missing, and what would decide between them.
-fn undecided(suspects: &[&Ruling]) -> Option<String> {
+fn undecided(suspects: &[&Ruling], watched: &BTreeSet<String>) -> Option<String> {
     let first = suspects.first()?;
     let ids: BTreeSet<&str> = suspects.iter().map(|ruling| ruling.rule.id.as_str()).collect();
     let names = ids.iter().map(|id| format!("`{id}`")).collect::<Vec<_>>();
-    let add = &first.rule.add;
+    let add = lacking::advice(first, watched);
     Some(match names.as_slice() {
         [one] => format!("{one} is possible and not more than that: {add}"),
         [all @ .., last] => {

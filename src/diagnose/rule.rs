@@ -25,6 +25,8 @@ pub struct Rule {
     pub references: Vec<String>,
     /// The one thing to add to the plan where its signals are missing.
     pub add: String,
+    /// What to do where the collectors of its signals ran and gave nothing all the same.
+    pub lacking: Option<String>,
     /// What it may be accused of.
     pub role: RuleRole,
     /// Label by whose values the rule is judged one by one, such as `peer`.

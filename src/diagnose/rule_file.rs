@@ -135,6 +135,7 @@ impl<'t> Reader<'t> {
             disproved_by: self.text(&mut fields, "disproved_by"),
             references: self.texts(&mut fields, "references"),
             add: self.text(&mut fields, "add"),
+            lacking: self.optional_text(&mut fields, "lacking"),
             role,
             subject_by: self.optional_text(&mut fields, "subject_by"),
             explains,

@@ -50,15 +50,17 @@ pub fn record(rates: &[f64], system: &dyn Fn(f64) -> Picture) -> Recording {
         }
     }
     let at = timeline.end();
+    let has_database = timeline.series.keys().any(|key| key.metric.starts_with("db."));
+    let database = CollectorNote {
+        name: "postgres".to_owned(),
+        instance: "postgres".to_owned(),
+        watches: "PostgreSQL 15 at `127.0.0.1:54321`".to_owned(),
+        interval_secs: 0.1,
+    };
     Recording {
         plan: PlanSummary { name: "simulated".to_owned(), ..PlanSummary::default() },
         environment: Environment {
-            collectors: vec![CollectorNote {
-                name: "postgres".to_owned(),
-                instance: "postgres".to_owned(),
-                watches: "PostgreSQL 15 at `127.0.0.1:54321`".to_owned(),
-                interval_secs: 0.1,
-            }],
+            collectors: has_database.then_some(database).into_iter().collect(),
             ..Environment::default()
         },
         timeline,

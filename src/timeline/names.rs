@@ -223,6 +223,19 @@ pub fn find(name: &str) -> Option<&'static MetricSpec> {
     ALL.iter().find(|spec| spec.name == name)
 }
 
+/// The collector that emits a shared metric, told by its family; `None` for what comes with every
+/// run, such as the load.
+pub fn collector(metric: &str) -> Option<&'static str> {
+    Some(match metric.split('.').next()? {
+        "system" => "host",
+        "process" | "cgroup" => "process",
+        "tcp" => "tcp",
+        "db" => "postgres",
+        "pool" | "workers" | "runtime" | "client" => "prometheus",
+        _ => return None,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

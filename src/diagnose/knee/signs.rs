@@ -12,6 +12,10 @@ const Z: f64 = 1.96;
 const GROWTH_SHARE: f64 = 0.02;
 /// Relative error of a goodput that is assumed at the least: no real system keeps less.
 const ERROR_FLOOR: f64 = 0.01;
+/// Fewer ticks than this are too few to tell a stage's own scatter, and the multiple of the growth
+/// by chance (two standard errors) that is certain even so.
+const FEW_TICKS: usize = 6;
+const CERTAIN_OF_FEW: f64 = 1.5;
 /// Share of requests given up for want of room in flight that counts as a queue that grows.
 const HELD_BACK_SHARE: f64 = 0.01;
 /// Error ratio below which errors never make a knee, and how far above the baseline they must be.
@@ -80,7 +84,7 @@ fn step(stage: &StageSummary, bins: &[Bin], base: f64) -> Step {
         completed: completed as u64,
         failed: (completed - succeeded) as u64,
         p50: stage.response.map(|response| response.p50),
-        grows: grows(stage, seconds),
+        grows: grows(stage, bins.len(), seconds),
     }
 }
 
@@ -102,12 +106,16 @@ fn block_error(bins: &[Bin]) -> f64 {
 /// Poisson arrivals and departures (variance 2λT over a stage of T seconds) make of one at its
 /// critical load. Without that bound every busy but stable queue looks like a growing one in a
 /// short stage.
-fn grows(stage: &StageSummary, seconds: f64) -> bool {
+///
+/// A stage of few ticks shows too little of its own scatter to be certain by: a growth that
+/// Poisson arrivals and departures make once in a thousand stages counts there as well.
+fn grows(stage: &StageSummary, ticks: usize, seconds: f64) -> bool {
     let (slope, low, _) = stage.in_flight_slope;
     let chance = 2.0 * (2.0 * stage.offered / seconds).sqrt();
     let due = stage.offered * seconds;
     stage.held_back as f64 > HELD_BACK_SHARE * due
         || (low > 0.0 && slope > chance.max(GROWTH_SHARE * stage.offered))
+        || (ticks < FEW_TICKS && slope > CERTAIN_OF_FEW * chance)
 }
 
 /// The unloaded median response time: the median over the lowest three stages that have one.
