@@ -1,8 +1,16 @@
-//! What making load costs, and how true it is: CPU per request against wrk and oha at equal
-//! connections, lateness at fixed rates, and the p99 of a server that stalls against the truth.
+//! What making load costs, and how true it is. Four parts, each under a minute:
 //!
-//! `cargo bench --bench load`. Figures are of one run on one machine: read the ratios. Needs
-//! `wrk` (`apt-get install wrk`), takes `oha` (`cargo install oha`) and `nginx` if they are there.
+//! - `cost`: CPU per request against wrk and oha on one nginx, at 64 connections and one client
+//!   thread, as fast as it goes. Goal: at most 1.25 times wrk's.
+//! - `lateness`: actual minus intended start at 1,000/s and 5,000/s. Goal: p99 below 250 us at
+//!   5,000/s, on cores that are not busy with something else.
+//! - `stall`: the p99 of a server that stands still for 1 s in every 10 s, against what the
+//!   schedule and the server's log of its stalls make of it. Goal: within 2 %.
+//! - `memory`: peak resident memory with 2,000 connections to a server that never answers.
+//!
+//! `cargo bench --bench load` runs all, `cargo bench --bench load -- cost stall` some. Figures
+//! are medians of rounds in which the tools take turns, on one machine: read the ratios. Takes
+//! `wrk` (`apt-get install wrk`), `oha` (`cargo install oha`) and `nginx` if they are there.
 
 #![allow(clippy::print_stdout, reason = "a bench is read by a person")]
 
@@ -26,77 +34,124 @@ use kneepoint::plan::{Connections, Request, Segment, Target, TargetUrl, Template
 use kneepoint::timeline::{Epoch, Histogram, LoadTick, Moment, Stage, StageRole, Window};
 
 const CONNECTIONS: usize = 64;
-const SECS: u64 = 5;
+const ROUNDS: usize = 5;
+/// Of one tool in one round.
+const SECS: u64 = 3;
 /// Tells a child of this program what it is: `server`, or `client PORT RATE IN_FLIGHT`.
 const ROLE: &str = "KNEEPOINT_BENCH_ROLE";
 
 fn main() {
     match std::env::var(ROLE) {
-        Ok(role) if role == "server" => serve_as_child(),
-        Ok(role) => load_as_child(&role),
-        Err(_) => compare(),
+        Ok(role) if role == "server" => return serve_as_child(),
+        Ok(role) => return load_as_child(&role),
+        Err(_) => {}
+    }
+    // `cargo bench` adds `--bench`.
+    let asked: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    let wants = |part: &str| asked.is_empty() || asked.iter().any(|arg| arg == part);
+    if wants("cost") || wants("lateness") {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let (mut server, port, name) = start_server(directory.path());
+        println!("server: {name}; medians of {ROUNDS} rounds of {SECS} s");
+        if wants("cost") {
+            cost(port);
+        }
+        if wants("lateness") {
+            lateness(port);
+        }
+        drop(server.kill());
+        drop(server.wait());
+    }
+    if wants("stall") {
+        println!("\n{}", stall());
+    }
+    if wants("memory") {
+        println!("\n{}", memory());
     }
 }
 
-fn compare() {
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    let (mut server, port, name) = start_server(directory.path());
-    println!("server: {name}; {CONNECTIONS} connections, one client thread, {SECS} s each\n");
-    println!("{:<28} {:>10} {:>14} {:>8}", "flat out", "req/s", "CPU us/request", "to wrk");
+/// Offered to kneepoint as a multiple of what wrk got through: enough to keep every connection
+/// busy, and little for it to hold back.
+const ABOVE_WRK: f64 = 1.1;
+
+fn cost(port: u16) {
     let url = format!("http://127.0.0.1:{port}/");
-    let wrk = run_wrk(&url);
-    let rows = [
-        ("wrk (apt-get install wrk)", wrk),
-        ("oha (cargo install oha)", run_oha(&url)),
-        ("kneepoint", Some(run_kneepoint(port, 400_000.0, CONNECTIONS).0)),
-    ];
-    for (name, usage) in rows {
-        match usage {
-            None => println!("{name:<28} {:>10}", "not found"),
-            Some(usage) => {
-                let ratio =
-                    wrk.map_or("-".into(), |wrk| format!("{:.2}", usage.micros() / wrk.micros()));
-                let rate = usage.requests as f64 / SECS as f64;
-                println!("{name:<28} {rate:>10.0} {:>14.2} {ratio:>8}", usage.micros());
-            }
-        }
+    let names = ["wrk", "oha", "kneepoint"];
+    let mut usages: [Vec<Usage>; 3] = Default::default();
+    for _ in 0..ROUNDS {
+        let wrk = run_wrk(&url);
+        let rate = wrk.map_or(200_000.0, |wrk| wrk.rate() * ABOVE_WRK);
+        usages[0].extend(wrk);
+        usages[1].extend(run_oha(&url));
+        usages[2].push(run_kneepoint(port, rate, CONNECTIONS).0);
     }
     println!(
-        "\n{:<28} {:>10} {:>14} {:>10} {:>10}",
-        "kneepoint at a rate", "req/s", "CPU us/request", "late p50", "late p99"
+        "\n{CONNECTIONS} connections, flat out: CPU per request in us\n{:<12} {:>9} {:>8} {:>8} {:>8} {:>8}",
+        "", "req/s", "user", "sys", "both", "to wrk"
+    );
+    let both = |usages: &[Usage]| median(usages.iter().map(|usage| usage.micros().iter().sum()));
+    let wrk = both(&usages[0]);
+    for (name, usages) in names.iter().zip(&usages) {
+        let [user, sys] =
+            [0, 1].map(|part| median(usages.iter().map(|usage| usage.micros()[part])));
+        let rate = median(usages.iter().map(|usage| usage.rate()));
+        let both = both(usages);
+        println!("{name:<12} {rate:>9.0} {user:>8.2} {sys:>8.2} {both:>8.2} {:>8.2}", both / wrk);
+    }
+}
+
+fn lateness(port: u16) {
+    println!(
+        "\nkneepoint at a rate: CPU per request and lateness in us\n{:<12} {:>9} {:>8} {:>8} {:>8} {:>8} {:>8}",
+        "", "req/s", "user", "sys", "p50", "p99", "max"
     );
     for rate in [1_000.0, 5_000.0] {
-        let (usage, lateness) = run_kneepoint(port, rate, 1_000);
-        println!(
-            "{:<28} {:>10.0} {:>14.2} {:>7} us {:>7} us",
-            "",
-            usage.requests as f64 / SECS as f64,
-            usage.micros(),
-            lateness[0],
-            lateness[1],
-        );
+        let runs: Vec<_> = (0..ROUNDS).map(|_| run_kneepoint(port, rate, 1_000)).collect();
+        let [user, sys] =
+            [0, 1].map(|part| median(runs.iter().map(|(usage, _)| usage.micros()[part])));
+        let [p50, p99, max] = [0, 1, 2].map(|at| median(runs.iter().map(|(_, late)| late[at])));
+        let got = median(runs.iter().map(|(usage, _)| usage.rate()));
+        println!("{:<12} {got:>9.0} {user:>8.2} {sys:>8.2} {p50:>8.0} {p99:>8.0} {max:>8.0}", "");
     }
-    drop(server.kill());
-    drop(server.wait());
-    println!("\n{}", stall());
+}
+
+/// The middle one; not a number where there is none.
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 /// What a client process used and did.
 #[derive(Clone, Copy)]
 struct Usage {
-    cpu: Duration,
+    cost: Cost,
     requests: u64,
 }
 
+/// What a process used in its life.
+#[derive(Clone, Copy)]
+struct Cost {
+    /// In user code and in the kernel.
+    cpu: [Duration; 2],
+    peak_bytes: u64,
+}
+
 impl Usage {
-    fn micros(self) -> f64 {
-        self.cpu.as_secs_f64() * 1e6 / self.requests.max(1) as f64
+    /// Per request, in user code and in the kernel.
+    fn micros(self) -> [f64; 2] {
+        self.cost.cpu.map(|cpu| cpu.as_secs_f64() * 1e6 / self.requests.max(1) as f64)
+    }
+
+    /// Requests per second.
+    fn rate(self) -> f64 {
+        self.requests as f64 / SECS as f64
     }
 }
 
-/// Runs a program to its end; its output, and its user and system time. `None` where there is no
-/// such program.
-fn measure(command: &mut Command) -> Option<(String, Duration)> {
+/// Runs a program to its end; its output, and what it used. `None` where there is no such
+/// program.
+fn measure(command: &mut Command) -> Option<(String, Cost)> {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok()?;
     let mut output = String::new();
     child.stdout.take()?.read_to_string(&mut output).ok()?;
@@ -108,37 +163,38 @@ fn measure(command: &mut Command) -> Option<(String, Duration)> {
     let time = |value: libc::timeval| {
         Duration::new(value.tv_sec as u64, 0) + Duration::from_micros(value.tv_usec as u64)
     };
-    Some((output, time(usage.ru_utime) + time(usage.ru_stime)))
+    let cpu = [time(usage.ru_utime), time(usage.ru_stime)];
+    Some((output, Cost { cpu, peak_bytes: usage.ru_maxrss as u64 * 1024 }))
 }
 
 fn run_wrk(url: &str) -> Option<Usage> {
     let (connections, secs) = (CONNECTIONS.to_string(), format!("{SECS}s"));
-    let (output, cpu) =
+    let (output, cost) =
         measure(Command::new("wrk").args(["-t1", "-c", &connections, "-d", &secs, url]))?;
     let line = output.lines().find(|line| line.contains(" requests in "))?;
-    Some(Usage { cpu, requests: line.split_whitespace().next()?.parse().ok()? })
+    Some(Usage { cost, requests: line.split_whitespace().next()?.parse().ok()? })
 }
 
 fn run_oha(url: &str) -> Option<Usage> {
     let (connections, secs) = (CONNECTIONS.to_string(), format!("{SECS}s"));
     let arguments = ["--no-tui", "--output-format", "json", "-c", &connections, "-z", &secs, url];
-    let (output, cpu) =
+    let (output, cost) =
         measure(Command::new("oha").env("TOKIO_WORKER_THREADS", "1").args(arguments))?;
     let report: serde_json::Value = serde_json::from_str(&output).ok()?;
     let rate = report["summary"]["requestsPerSec"].as_f64()?;
-    Some(Usage { cpu, requests: (rate * SECS as f64) as u64 })
+    Some(Usage { cost, requests: (rate * SECS as f64) as u64 })
 }
 
-/// Also the lateness in microseconds at p50 and p99.
-fn run_kneepoint(port: u16, rate: f64, in_flight: usize) -> (Usage, [u64; 2]) {
+/// Also the lateness in microseconds: p50, p99, the longest.
+fn run_kneepoint(port: u16, rate: f64, in_flight: usize) -> (Usage, [f64; 3]) {
     let program = std::env::current_exe().expect("this program has a path");
     let mut command = Command::new(program);
     command.env(ROLE, format!("client {port} {rate} {in_flight}"));
-    let (output, cpu) = measure(&mut command).expect("this program starts");
+    let (output, cost) = measure(&mut command).expect("this program starts");
     let numbers: Vec<u64> =
         output.split_whitespace().filter_map(|part| part.parse().ok()).collect();
-    let [requests, p50, p99] = numbers[..] else { panic!("the client said `{output}`") };
-    (Usage { cpu, requests }, [p50, p99])
+    let [requests, p50, p99, max] = numbers[..] else { panic!("the client said `{output}`") };
+    (Usage { cost, requests }, [p50, p99, max].map(|micros| micros as f64))
 }
 
 fn load_as_child(role: &str) {
@@ -152,7 +208,27 @@ fn load_as_child(role: &str) {
     ticks.iter().for_each(|tick| lateness.merge(&tick.lateness));
     let completed: u64 = ticks.iter().map(LoadTick::completed).sum();
     let micros = |quantile| (lateness.quantile(quantile).unwrap_or(0.0) * 1e6) as u64;
-    println!("{completed} {} {}", micros(0.5), micros(0.99));
+    println!("{completed} {} {} {}", micros(0.5), micros(0.99), micros(1.0));
+}
+
+/// A server that takes connections and never answers: each of 2,000 requests keeps its own.
+fn memory() -> String {
+    const CONNECTIONS: usize = 2_000;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    let port = listener.local_addr().expect("a bound listener has an address").port();
+    thread::spawn(move || {
+        let mut kept = Vec::new();
+        kept.extend(listener.incoming());
+    });
+    let few = run_kneepoint(port, 1.0, 1).0.cost.peak_bytes;
+    let many = run_kneepoint(port, 10_000.0, CONNECTIONS).0.cost.peak_bytes;
+    format!(
+        "{CONNECTIONS} connections to a server that never answers: {:.1} MB at the peak, {:.1} MB of \
+         it for the connections and the requests that wait ({:.1} kB a connection)",
+        many as f64 / 1e6,
+        (many - few) as f64 / 1e6,
+        (many - few) as f64 / 1e3 / CONNECTIONS as f64,
+    )
 }
 
 fn config(port: u16, max_in_flight: usize) -> LoadConfig {

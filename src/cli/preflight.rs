@@ -240,9 +240,9 @@ fn resolve_data(
     for (name, source) in sources {
         let values = match &source.values {
             DataValues::Range(first, last) => ResolvedValues::Range(*first, *last),
-            DataValues::List(values) => ResolvedValues::List(values.clone()),
+            DataValues::List(values) => ResolvedValues::List(values.clone().into()),
             DataValues::Csv { path, column } => match read_column(&folder.join(path), column) {
-                Ok(values) => ResolvedValues::List(values),
+                Ok(values) => ResolvedValues::List(values.into()),
                 Err(why) => {
                     problems.add(
                         format!("data `{name}`: {why}"),

@@ -2,7 +2,6 @@
 //! so that a request costs a few copies.
 
 use std::io::Write;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -22,15 +21,21 @@ const USER_AGENT: &str = concat!("kneepoint/", env!("CARGO_PKG_VERSION"));
 
 /// The compiled mix of one worker, and where it is in its random choices and its data.
 pub(super) struct Mix {
-    config: Arc<LoadConfig>,
     endpoints: Vec<Endpoint>,
     /// Running sum of the weights.
     weights: Vec<f64>,
     random: SmallRng,
-    /// By data source, in the order of the configuration: how many values were drawn.
-    drawn: Vec<u64>,
+    /// In the order of the configuration.
+    sources: Vec<Source>,
     worker: u64,
     of: u64,
+}
+
+/// A data source, and how far one worker is in it.
+struct Source {
+    data: ResolvedData,
+    count: u64,
+    drawn: u64,
 }
 
 /// One request, drawn: which endpoint and which values. Can be built more than once.
@@ -49,7 +54,7 @@ struct Endpoint {
     headers: HeaderMap,
     varying: Vec<(HeaderName, Vec<Piece>)>,
     body: Text<Bytes>,
-    /// Data sources that it draws from, each once: indices into the configuration's.
+    /// Data sources that it draws from, each once: indices into the mix's.
     sources: Vec<usize>,
 }
 
@@ -72,7 +77,7 @@ impl Mix {
     ///
     /// Every request that cannot be put on the wire.
     pub(super) fn compile(
-        config: &Arc<LoadConfig>,
+        config: &LoadConfig,
         worker: usize,
         of: usize,
     ) -> Result<Self, Vec<LoadError>> {
@@ -100,10 +105,9 @@ impl Mix {
             endpoints,
             weights,
             random: SmallRng::seed_from_u64(config.seed.wrapping_add(worker as u64)),
-            drawn: vec![0; config.data.len()],
+            sources: config.data.values().map(Source::new).collect(),
             worker: worker as u64,
             of: of as u64,
-            config: Arc::clone(config),
         })
     }
 
@@ -123,14 +127,13 @@ impl Mix {
         draft.endpoint = endpoint;
         draft.values.clear();
         for &source in &self.endpoints[endpoint].sources {
-            let Some(data) = self.config.data.values().nth(source) else { continue };
-            let count = count_of(data);
+            let Source { data, count, drawn } = &mut self.sources[source];
             let nth = match data.order {
-                DataOrder::Random => self.random.random_range(0..count),
+                DataOrder::Random => self.random.random_range(0..*count),
                 DataOrder::Sequential => {
-                    let nth = self.worker + self.of * self.drawn[source];
-                    self.drawn[source] += 1;
-                    nth % count
+                    let nth = self.worker + self.of * *drawn;
+                    *drawn += 1;
+                    nth % *count
                 }
             };
             draft.values.push(match data.values {
@@ -176,21 +179,24 @@ impl Mix {
         for piece in pieces {
             match piece {
                 Piece::Text(text) => push(&mut out, text),
-                Piece::Value(index) => {
-                    let data = self.config.data.values().nth(endpoint.sources[*index]);
-                    match data.map(|data| &data.values) {
-                        Some(ResolvedValues::List(list)) => {
-                            push(&mut out, list[draft.values[*index] as usize].as_bytes());
-                        }
-                        _ => {
-                            let written = write!(out, "{}", draft.values[*index]);
-                            debug_assert!(written.is_ok(), "writing to memory cannot fail");
-                        }
+                Piece::Value(index) => match &self.sources[endpoint.sources[*index]].data.values {
+                    ResolvedValues::List(list) => {
+                        push(&mut out, list[draft.values[*index] as usize].as_bytes());
                     }
-                }
+                    ResolvedValues::Range(..) => {
+                        let written = write!(out, "{}", draft.values[*index]);
+                        debug_assert!(written.is_ok(), "writing to memory cannot fail");
+                    }
+                },
             }
         }
         out
+    }
+}
+
+impl Source {
+    fn new(data: &ResolvedData) -> Self {
+        Self { count: count_of(data), data: data.clone(), drawn: 0 }
     }
 }
 
@@ -385,172 +391,4 @@ fn uri(mut text: Vec<u8>) -> Uri {
     }
     // Cannot fail for what `push_escaped` made, short of 64 kB of path.
     PathAndQuery::from_maybe_shared(Bytes::from(text)).map_or_else(|_| Uri::default(), Uri::from)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::{BTreeMap, HashSet};
-    use std::time::Duration;
-
-    use http_body_util::BodyExt;
-
-    use super::*;
-    use crate::plan::{Secret, Target, TargetUrl, Tls};
-
-    fn template(text: &str) -> Template {
-        let mut segments = Vec::new();
-        for (i, part) in text.split(['{', '}']).enumerate() {
-            match (part.is_empty(), i % 2) {
-                (true, _) => {}
-                (false, 0) => segments.push(Segment::Text(part.into())),
-                (false, _) => segments.push(Segment::Value(part.into())),
-            }
-        }
-        Template(segments)
-    }
-
-    fn request(name: &str, weight: f64, path: &str) -> plan::Request {
-        let (method, path) = ("GET".into(), template(path));
-        plan::Request { name: name.into(), weight, method, path, headers: vec![], body: None }
-    }
-
-    fn config(requests: Vec<plan::Request>) -> LoadConfig {
-        let list = |items: &[&str], order| ResolvedData {
-            values: ResolvedValues::List(items.iter().map(|&item| item.into()).collect()),
-            order,
-        };
-        let range = ResolvedValues::Range(-1, 3);
-        let data = BTreeMap::from([
-            ("id".to_owned(), ResolvedData { values: range, order: DataOrder::Sequential }),
-            ("word".to_owned(), list(&["a b", "ü", "x&y=1"], DataOrder::Random)),
-            ("line".to_owned(), list(&["two\nlines"], DataOrder::Random)),
-            ("none".to_owned(), list(&[], DataOrder::Random)),
-        ]);
-        let host = "shop.test".to_owned();
-        let url = TargetUrl { https: false, host, port: 8080, base_path: "/base".into() };
-        let connections = Connections::KeepAlive;
-        let timeout = Duration::from_secs(1);
-        LoadConfig {
-            target: Target { url, connections, timeout, tls: Tls::SystemRoots },
-            requests,
-            data,
-            max_in_flight: 10,
-            max_rate: 100.0,
-            workers: None,
-            seed: 7,
-            generator: "test".into(),
-            ca_pem: None,
-        }
-    }
-
-    fn compile(config: LoadConfig, worker: usize, of: usize) -> Mix {
-        Mix::compile(&Arc::new(config), worker, of).map_err(|errors| format!("{errors:?}")).unwrap()
-    }
-
-    fn drawn(mix: &mut Mix) -> Request<Full<Bytes>> {
-        let mut draft = Draft::default();
-        mix.draw(&mut draft);
-        mix.build(&draft)
-    }
-
-    #[test]
-    fn one_name_has_one_value_within_a_request() {
-        let mut post = request("post", 1.0, "/item/{id}?q={word}");
-        post.method = "POST".into();
-        post.headers = vec![("x-id".into(), Header::Plain(template("no-{id}")))];
-        post.body = Some(plan::Body { template: template("<{id}|{word}>") });
-        let mut mix = compile(config(vec![post]), 0, 1);
-        let mut paths = HashSet::new();
-        for expected in (-1..=3).cycle().take(40) {
-            let request = drawn(&mut mix);
-            let id = expected.to_string();
-            assert!(request.uri().path().ends_with(&format!("/base/item/{id}")), "{request:?}");
-            assert_eq!(request.headers()["x-id"], format!("no-{id}"));
-            let word = match request.uri().query() {
-                Some("q=a%20b") => "a b",
-                Some("q=%C3%BC") => "ü",
-                Some("q=x&y=1") => "x&y=1",
-                other => panic!("{other:?}"),
-            };
-            let body = whole(request.body().clone());
-            assert_eq!(body, format!("<{id}|{word}>"));
-            paths.insert(request.uri().to_string());
-        }
-        assert!(paths.len() > 10, "{paths:?}");
-    }
-
-    fn whole(body: Full<Bytes>) -> Bytes {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(body.collect()).unwrap().to_bytes()
-    }
-
-    #[test]
-    fn workers_share_sequential_values_and_weights_hold() {
-        let requests = || vec![request("a", 1.0, "/{id}"), request("b", 3.0, "/b")];
-        let mut ids = Vec::new();
-        for worker in 0..2 {
-            let mut mix = compile(config(vec![request("a", 1.0, "/{id}")]), worker, 2);
-            ids.extend((0..5).map(|_| drawn(&mut mix).uri().path().to_owned()));
-        }
-        ids.sort();
-        ids.dedup();
-        assert_eq!(ids.len(), 5, "{ids:?}");
-
-        let mut mix = compile(config(requests()), 0, 1);
-        let b = (0..4000).filter(|_| drawn(&mut mix).uri().path() == "/base/b").count();
-        assert!((2850..3150).contains(&b), "{b} of 4000 instead of 3000");
-        let draws = |seed| {
-            let mut mix = compile(LoadConfig { seed, ..config(requests()) }, 0, 1);
-            (0..50).map(|_| drawn(&mut mix).uri().to_string()).collect::<Vec<_>>()
-        };
-        assert_eq!(draws(1), draws(1));
-        assert_ne!(draws(1), draws(2));
-    }
-
-    #[test]
-    fn each_request_says_that_it_is_synthetic() {
-        let mut own = request("own", 1.0, "/");
-        own.headers = vec![
-            ("Host".into(), Header::Plain(template("other"))),
-            ("X-Kneepoint".into(), Header::Plain(template("real-{id}"))),
-            ("authorization".into(), Header::Secret(Secret::new("Bearer hunter2"))),
-        ];
-        let sent = drawn(&mut compile(config(vec![own]), 0, 1));
-        assert_eq!(sent.headers()["x-kneepoint"], "synthetic");
-        assert_eq!(sent.headers().get_all("x-kneepoint").iter().count(), 1);
-        assert_eq!(sent.headers()["host"], "other");
-        assert_eq!(sent.headers()["authorization"], "Bearer hunter2");
-        assert!(!format!("{sent:?}").contains("hunter2"));
-        let sent = drawn(&mut compile(config(vec![request("plain", 1.0, "x")]), 0, 1));
-        assert_eq!(sent.headers()["host"], "shop.test:8080");
-        assert!(sent.headers()["user-agent"].to_str().unwrap().starts_with("kneepoint/"));
-        assert_eq!(sent.headers().get("connection"), None);
-    }
-
-    #[test]
-    fn what_cannot_be_sent_is_told_at_once() {
-        let with = |name: &str, value: &str| {
-            let mut request = request(name, 1.0, "/");
-            request.headers = vec![(name.into(), Header::Plain(template(value)))];
-            request
-        };
-        let mut method = request("method", 1.0, "/");
-        method.method = "GET IT".into();
-        let requests = vec![
-            method,
-            request("unknown", 1.0, "/{nobody}"),
-            request("empty", 1.0, "/{none}"),
-            with("no name", "x"),
-            with("content-length", "5"),
-            with("x-broken", "a\nb"),
-            with("x-line", "{line}"),
-            request("good", 1.0, "/{line}"),
-        ];
-        let errors = Mix::compile(&Arc::new(config(requests)), 0, 1).err().unwrap();
-        let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        assert_eq!(errors.len(), 7, "{errors:#?}");
-        assert_eq!(errors[1], "request `unknown`: `{nobody}` has no values; add [data.nobody]");
-        let errors = Mix::compile(&Arc::new(config(vec![])), 0, 1).err().unwrap();
-        assert!(matches!(errors[..], [LoadError::NoRequests]));
-    }
 }

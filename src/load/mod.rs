@@ -61,13 +61,13 @@ pub struct LoadConfig {
     pub ca_pem: Option<Vec<u8>>,
 }
 
-/// The values of a data source, read from wherever they are.
+/// The values of a data source, read from wherever they are. Cheap to clone.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ResolvedValues {
     /// Every integer from the first to the last, both included.
     Range(i64, i64),
     /// These texts, at least one.
-    List(Vec<String>),
+    List(Arc<[String]>),
 }
 
 /// A data source whose values are at hand.

@@ -3,7 +3,6 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hyper::header::SERVER;
@@ -36,9 +35,8 @@ pub struct ProbeReport {
 ///
 /// One error for each request that got no response. A response is one whatever its status.
 pub fn probe(config: &LoadConfig, timeout: Duration) -> Result<Vec<ProbeReport>, Vec<LoadError>> {
-    let config = Arc::new(config.clone());
-    let mut mix = Mix::compile(&config, 0, 1)?;
-    let route = Route::resolve(&config).map_err(|error| vec![error])?;
+    let mut mix = Mix::compile(config, 0, 1)?;
+    let route = Route::resolve(config).map_err(|error| vec![error])?;
     let address = route.first_address();
     let connector = Connector::new(route);
     let runtime = Builder::new_current_thread()

@@ -1,5 +1,6 @@
 //! The engine against real servers, well-behaved and not.
 
+mod mix;
 mod server;
 
 use std::collections::{BTreeMap, HashSet};
