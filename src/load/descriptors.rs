@@ -1,18 +1,21 @@
 //! Room for as many sockets as may be in flight.
 
 use super::LoadError;
+use super::worker::MAX_CLOSING;
 
 /// Files beside the sockets: those of the collectors, the recording, the threads' event queues.
 const BESIDE: u64 = 256;
 
-/// Raises this process's soft limit so that `sockets` fit.
+/// Raises this process's soft limit so that the `sockets` of requests in flight fit, and those of
+/// `workers` that are being closed.
 ///
 /// # Errors
 ///
 /// When the hard limit is too low: later, at full load, a lack of descriptors would look like an
 /// error of the target.
 #[cfg(unix)]
-pub(super) fn make_room(sockets: usize) -> Result<(), LoadError> {
+pub(super) fn make_room(sockets: usize, workers: usize) -> Result<(), LoadError> {
+    let sockets = sockets.saturating_add(workers.saturating_mul(MAX_CLOSING));
     let needed = (sockets as u64).saturating_add(BESIDE);
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the kernel writes one `rlimit` to `limit`.
@@ -34,7 +37,7 @@ pub(super) fn make_room(sockets: usize) -> Result<(), LoadError> {
 
 /// Nothing to raise here.
 #[cfg(not(unix))]
-pub(super) fn make_room(_sockets: usize) -> Result<(), LoadError> {
-    let _ = BESIDE;
+pub(super) fn make_room(_sockets: usize, _workers: usize) -> Result<(), LoadError> {
+    let _ = (BESIDE, MAX_CLOSING);
     Ok(())
 }

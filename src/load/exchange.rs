@@ -16,6 +16,7 @@ use hyper::client::conn::http1::{Connection, SendRequest};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use thiserror::Error;
+use tokio::io::AsyncReadExt as _;
 use tokio::time::Sleep;
 
 use super::connect::Wire;
@@ -24,6 +25,9 @@ use crate::timeline::ResponseClass;
 /// A request that was sent into a closing connection hears of it after a round trip; this leaves
 /// room for a server so busy that it closes late.
 const STALE_WITHIN: Duration = Duration::from_secs(1);
+
+/// So long the other side may take to close a connection that is done with.
+const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 
 /// Why there is no complete response.
 #[derive(Debug, Error)]
@@ -171,12 +175,27 @@ impl Link {
     /// Drives the connection; ready once it has ended.
     pub(super) fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.ended.is_none() {
-            match Pin::new(&mut self.connection).poll(cx) {
+            match self.connection.poll_without_shutdown(cx) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(end) => self.ended = Some(end),
             }
         }
         Poll::Ready(())
+    }
+
+    /// Lets the other side close first, for a moment. Whoever does keeps the port in `TIME_WAIT`
+    /// for a minute (RFC 9293, section 3.6.1), and a client that opens 500 connections a second
+    /// to one address would be out of ports within it. Closing with a reset leaves no
+    /// `TIME_WAIT`, but servers log resets, and some count them as attacks.
+    pub(super) async fn close(mut self) {
+        let closed = async {
+            poll_fn(|cx| self.poll_ended(cx)).await;
+            let mut wire = self.connection.into_parts().io.into_inner();
+            let mut rest = [0; 512];
+            while wire.read(&mut rest).await.is_ok_and(|count| count > 0) {}
+        };
+        // Late, it is closed from this side.
+        drop(tokio::time::timeout(CLOSE_WITHIN, closed).await);
     }
 
     /// Waits until the next request can be sent; `false` when there can be none.
@@ -217,7 +236,7 @@ impl Link {
         let status = poll_fn(|cx| {
             loop {
                 if ended.is_none()
-                    && let Poll::Ready(end) = Pin::new(&mut *connection).poll(cx)
+                    && let Poll::Ready(end) = connection.poll_without_shutdown(cx)
                 {
                     *ended = Some(end);
                 }

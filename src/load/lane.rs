@@ -23,7 +23,10 @@ pub(super) async fn run(worker: Rc<Worker>, mut job: Job) {
             Next::Serve(job) => job,
             Next::Wait => match lane.wait(&berth).await {
                 Some(job) => job,
-                None => return lane.worker.leave(&berth),
+                None => {
+                    lane.worker.leave(&berth);
+                    return lane.part();
+                }
             },
             Next::Leave => return,
         };
@@ -51,6 +54,13 @@ impl Lane {
         .await
     }
 
+    /// Has the connection closed, if there is one.
+    fn part(&mut self) {
+        if let Some(link) = self.link.take() {
+            self.worker.see_off(link);
+        }
+    }
+
     /// Sends one request and waits for its end.
     async fn serve(&mut self, job: Job) -> Ended {
         let begun = self.worker.begin(job, &mut self.draft);
@@ -58,8 +68,10 @@ impl Lane {
         self.deadline.set(self.worker.clock.instant(begun.saturating_add(timeout)));
         let mut sent = begun;
         let result = self.attempt(begun, &mut sent).await;
-        if result.is_err() || !self.worker.keep_alive {
+        if result.is_err() {
             self.link = None;
+        } else if !self.worker.keep_alive {
+            self.part();
         }
         let class = match result {
             Ok(status) => Some(ResponseClass::Status(status)),
@@ -90,7 +102,7 @@ impl Lane {
                 done => return done,
             }
         }
-        self.link = None;
+        self.part();
         let made = self.worker.connector.connect(&mut self.deadline).await;
         let is_sent = !again && !made.as_ref().is_err_and(Failure::is_local);
         self.worker.measure(|meter| {

@@ -105,8 +105,8 @@ impl Generator {
         config: LoadConfig,
         epoch: Epoch,
     ) -> Result<(Generator, Receiver<LoadTick>), LoadError> {
-        descriptors::make_room(config.max_in_flight)?;
         let of = worker_count(&config);
+        descriptors::make_room(config.max_in_flight, of)?;
         let config = Arc::new(config);
         let route = connect::Route::resolve(&config)?;
         let stopping = Arc::new(AtomicBool::new(false));

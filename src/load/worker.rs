@@ -17,6 +17,7 @@ use tokio::sync::Notify;
 
 use super::LoadConfig;
 use super::connect::{Connector, Route};
+use super::exchange::Link;
 use super::lane;
 use super::meter::{Clock, Ended, Meter, Outlet};
 use super::mix::{Draft, Mix};
@@ -27,6 +28,9 @@ use crate::timeline::{Epoch, LoadTick, Stage};
 
 /// So many due requests may wait, over all workers, even where few may be in flight.
 const MIN_BACKLOG: usize = 100_000;
+
+/// So many connections of a worker may wait for the other side to close them.
+pub(super) const MAX_CLOSING: usize = 128;
 
 /// What a worker is told from outside.
 #[derive(Default)]
@@ -100,6 +104,8 @@ pub(super) struct Worker {
     pub(super) connector: Connector,
     pub(super) timeout: Duration,
     pub(super) keep_alive: bool,
+    /// Connections that are done with and wait for the other side to close them.
+    closing: Cell<usize>,
     inbox: Arc<Inbox>,
     state: RefCell<State>,
 }
@@ -205,6 +211,7 @@ impl Worker {
             connector: Connector::new(seat.route),
             timeout: config.target.timeout,
             keep_alive: config.target.connections == Connections::KeepAlive,
+            closing: Cell::new(0),
             inbox: seat.inbox,
             state: RefCell::new(state),
         }
@@ -317,6 +324,19 @@ impl Worker {
             Next::Wait
         } else {
             Next::Leave
+        }
+    }
+
+    /// Closes a connection that is done with, in the best way there is. Where too many wait for
+    /// that already, they are closed at once.
+    pub(super) fn see_off(self: &Rc<Self>, link: Link) {
+        if self.closing.get() < MAX_CLOSING {
+            self.closing.set(self.closing.get() + 1);
+            let worker = Rc::clone(self);
+            tokio::task::spawn_local(async move {
+                link.close().await;
+                worker.closing.set(worker.closing.get() - 1);
+            });
         }
     }
 

@@ -1,6 +1,7 @@
 //! Servers to test against: one that speaks HTTP, and raw ones that misbehave.
 
 use std::cell::Cell;
+use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::rc::Rc;
@@ -17,6 +18,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::PrivateKeyDer;
+use tokio::net::TcpSocket;
 use tokio_rustls::TlsAcceptor;
 
 /// A request as a server saw it: method, path and query, body, and the mark of kneepoint.
@@ -129,6 +131,15 @@ pub fn raw(
     (address, taken)
 }
 
+/// A port on which connections are refused for as long as the socket lives: no one else can have
+/// it, and no one listens.
+pub fn refusing() -> (TcpSocket, SocketAddr) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = socket.local_addr().unwrap();
+    (socket, address)
+}
+
 /// Reads one request without a body; `false` when the client has gone.
 pub fn read_request(connection: &mut TcpStream) -> bool {
     let mut seen = Vec::new();
@@ -151,20 +162,19 @@ pub fn once(text: &'static str) -> impl Fn(&mut TcpStream) + Send + Sync + 'stat
     }
 }
 
-/// When a server stood still.
-pub type Stalls = Arc<Mutex<Vec<(Instant, Instant)>>>;
+/// When each request was answered, by its path.
+pub type Answers = Arc<Mutex<HashMap<String, Instant>>>;
 
-/// Sleeps for `stall` in every `period`, on the server's own thread, and logs when it did.
-pub fn stall_now_and_then(period: Duration, stall: Duration) -> (SocketAddr, Stalls) {
-    let log = Stalls::default();
+/// Sleeps for `stall` in every `period`, on the server's own thread, and logs its answers.
+pub fn stall_now_and_then(period: Duration, stall: Duration) -> (SocketAddr, Answers) {
+    let log = Answers::default();
     let (kept, next) = (Arc::clone(&log), Cell::new(Instant::now() + period / 2));
-    let address = http(move |_| {
+    let address = http(move |request| {
         if Instant::now() >= next.get() {
-            let begin = Instant::now();
             thread::sleep(stall);
-            kept.lock().unwrap().push((begin, Instant::now()));
             next.set(next.get() + period);
         }
+        kept.lock().unwrap().insert(request.path, Instant::now());
         status(200)
     });
     (address, log)
