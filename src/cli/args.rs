@@ -147,13 +147,34 @@ pub struct UrlArgs {
     pub hold: Option<String>,
 }
 
+impl UrlArgs {
+    /// The options that were given.
+    pub fn given(&self) -> Vec<&'static str> {
+        [
+            ("--pid", self.pid.is_some()),
+            ("--postgres", self.postgres.is_some()),
+            ("--metrics", !self.metrics.is_empty()),
+            ("--start", self.start.is_some()),
+            ("--max", self.max.is_some()),
+            ("--hold", self.hold.is_some()),
+        ]
+        .into_iter()
+        .filter_map(|(option, given)| given.then_some(option))
+        .collect()
+    }
+}
+
 /// `kneepoint diagnose`.
 #[derive(Debug, Args)]
 pub struct DiagnoseArgs {
-    /// The recording
+    /// The recording, or the directory that a run left it in
     pub recording: PathBuf,
-    #[command(flatten)]
-    pub output: OutputArgs,
+    /// Write the reports into this directory too
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Print the diagnosis on stdout in this form, and nothing else there
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = StdoutFormat::Terminal)]
+    pub format: StdoutFormat,
     /// A directory with more rule files
     #[arg(long, value_name = "DIR")]
     pub rules: Option<PathBuf>,
@@ -162,7 +183,7 @@ pub struct DiagnoseArgs {
 /// `kneepoint report`.
 #[derive(Debug, Args)]
 pub struct ReportArgs {
-    /// The recording
+    /// The recording, or the directory that a run left it in
     pub recording: PathBuf,
     /// A format and its file, `-` for stdout; may be given several times
     #[arg(long, value_name = "FORMAT=FILE", required = true)]

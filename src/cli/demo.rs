@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::args::DemoArgs;
-use super::run::{execute, interrupt_flag};
+use super::run::{Order, execute, interrupt_flag};
 use super::{Ended, Refusal, preflight, print, say};
 use crate::demo::{self, FAULTS, Fault};
 use crate::diagnose::RuleSet;
@@ -32,8 +32,15 @@ pub(super) fn main(args: &DemoArgs) -> Ended {
     } else {
         let origin = format!("demo {}", fault.name);
         preflight::parse_plan(&running.plan, &origin).and_then(|plan| {
-            let rules = RuleSet::builtin();
-            execute(plan, Path::new("."), false, &interrupt, &args.output, rules, None)
+            execute(Order {
+                plan,
+                folder: Path::new("."),
+                lenient: false,
+                interrupt,
+                output: &args.output,
+                rules: RuleSet::builtin(),
+                expected: None,
+            })
         })
     };
     running.stop();
@@ -55,8 +62,7 @@ fn choose(name: Option<&str>) -> Result<&'static Fault, Refusal> {
     let find = |name: &str| {
         FAULTS.iter().copied().find(|fault| fault.name == name).ok_or_else(|| {
             let names: Vec<_> = FAULTS.iter().map(|fault| fault.name).collect();
-            Refusal::usage(format!("the demo has no fault `{name}`"))
-                .with_hint(format!("the faults are {}", names.join(", ")))
+            Refusal::unknown("fault", name, &names)
         })
     };
     match name {

@@ -10,7 +10,7 @@ pub enum ExitStatus {
     Done = 0,
     /// kneepoint itself could not do what was asked, such as write a file.
     Failed = 1,
-    /// An objective was not met (k6's code for thresholds).
+    /// An objective was not met, or the error budget ended the run (k6's code for thresholds).
     ObjectiveFailed = 99,
     /// The plan, a rule file or the command line is wrong; nothing was sent.
     Usage = 104,
@@ -23,7 +23,8 @@ pub enum ExitStatus {
     KneeBelowExpected = 120,
     /// A leak was found.
     Leak = 121,
-    /// The measurement does not allow an answer: too little data, or the generator was the limit.
+    /// The measurement does not allow an answer: too little data, the generator was the limit, or
+    /// the target went away before a knee was seen.
     Inconclusive = 123,
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::args::{DiagnoseArgs, OutputArgs, ReportArgs};
+use super::args::{DiagnoseArgs, ReportArgs};
 use super::results::{self, format_named, load_rules};
 use super::{Ended, ExitStatus, Refusal, print};
 use crate::diagnose::diagnose as diagnose_recording;
@@ -12,12 +12,9 @@ pub(super) fn diagnose(args: &DiagnoseArgs) -> Ended {
     let rules = load_rules(args.rules.as_deref())?;
     let path = recording_path(&args.recording);
     let recording = results::read(&path)?;
-    std::fs::create_dir_all(&args.output.out).map_err(|error| {
-        Refusal::failed(format!("cannot make `{}`: {error}", args.output.out.display()))
-    })?;
-    let output: &OutputArgs = &args.output;
-    let diagnosis = results::conclude(&recording, &rules, &path, output)?;
-    Ok(results::status_of(&recording, &diagnosis, None))
+    let out = args.out.as_deref();
+    let diagnosis = results::conclude(&recording, &rules, &path, args.format, out)?;
+    Ok(results::status_of(&diagnosis, None))
 }
 
 pub(super) fn report(args: &ReportArgs) -> Ended {

@@ -60,18 +60,8 @@ fn explain(id: &str, directory: Option<&Path>) -> Ended {
     match rules.rules().iter().find(|rule| rule.id == id) {
         Some(rule) => print(page(rule).as_bytes()),
         None => {
-            let nearest = rules
-                .rules()
-                .iter()
-                .map(|rule| (strsim::jaro_winkler(&rule.id, id), &rule.id))
-                .max_by(|a, b| a.0.total_cmp(&b.0));
-            let refusal = Refusal::usage(format!("there is no rule `{id}`"));
-            Err(match nearest {
-                Some((likeness, nearest)) if likeness > 0.7 => {
-                    refusal.with_hint(format!("did you mean `{nearest}`?"))
-                }
-                _ => refusal.with_hint("`kneepoint list rules` names them all"),
-            })
+            let ids: Vec<_> = rules.rules().iter().map(|rule| rule.id.as_str()).collect();
+            Err(Refusal::unknown("rule", id, &ids))
         }
     }
 }

@@ -19,6 +19,8 @@ use clap::{CommandFactory, Parser};
 use args::{Cli, Command};
 pub use exit::ExitStatus;
 
+use crate::plan::nearest;
+
 /// A message for the person at the terminal, with the exit code it comes with.
 #[derive(Debug)]
 struct Refusal {
@@ -40,6 +42,13 @@ impl Refusal {
         Self::new(ExitStatus::Failed, message)
     }
 
+    /// Nothing has the name that was given; the hint is the nearest right one, or all of them.
+    fn unknown(what: &str, name: &str, right: &[&str]) -> Self {
+        let hint = nearest(name, right.iter().copied())
+            .unwrap_or_else(|| format!("there are {}", right.join(", ")));
+        Self::usage(format!("there is no {what} `{name}`")).with_hint(hint)
+    }
+
     fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
@@ -59,12 +68,10 @@ pub fn main(arguments: Vec<OsString>) -> ExitStatus {
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => {
+            // A reader that has gone away, such as `head`, has seen what it wanted.
+            let _shown = error.print().is_ok();
             // Help and version go to stdout and are no failure.
-            let wanted = !error.use_stderr();
-            return match error.print() {
-                Ok(()) if wanted => ExitStatus::Done,
-                _ => ExitStatus::Usage,
-            };
+            return if error.use_stderr() { ExitStatus::Usage } else { ExitStatus::Done };
         }
     };
     // Both the load and the collectors speak TLS with the one provider that is compiled in; an

@@ -2,7 +2,7 @@
 //! that is wrong is told at once.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs, UdpSocket};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -10,8 +10,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::args::CheckArgs;
 use super::{Ended, ExitStatus, Refusal, print, say};
-use crate::collect::{self, COLLECTORS, Opened, TargetHint, open_all};
-use crate::load::{self, LoadConfig, ResolvedData, ResolvedValues};
+use crate::collect::{COLLECTORS, Opened, TargetHint, is_own_address, open_all};
+use crate::load::{self, LoadConfig, LoadError, ResolvedData, ResolvedValues};
 use crate::plan::{
     self, CollectorConfig, CollectorShape, Connections, DataSource, DataValues, Executor, Plan,
     Target, Tls,
@@ -20,10 +20,8 @@ use crate::recording::{CollectorNote, Environment, PlanSummary};
 use crate::report::wording;
 use crate::run::RunConfig;
 
-/// A request of the preflight may take so long.
-const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
-/// Descriptors that kneepoint needs beside those of its load.
-const OWN_DESCRIPTORS: u64 = 128;
+/// A connection of the preflight may take so long where no request can be made yet.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The series of the target carry this label where the plan gives its process no other name.
 const TARGET_PROCESS: &str = "target";
 /// Local ports stay taken for a minute after their connection was closed.
@@ -38,6 +36,7 @@ pub(super) fn shapes() -> Vec<CollectorShape> {
 pub(super) fn read_plan(path: &Path) -> Result<Plan, Refusal> {
     let text = std::fs::read_to_string(path).map_err(|error| {
         Refusal::usage(format!("cannot read the plan `{}`: {error}", path.display()))
+            .with_hint("name a plan file, or an address such as `http://127.0.0.1:8080/`")
     })?;
     parse_plan(&text, &path.display().to_string())
 }
@@ -103,6 +102,11 @@ impl Problems {
         self.0.push((what.into(), Some(hint.into())));
     }
 
+    /// Adds an error that says itself what to do.
+    fn tell(&mut self, error: impl std::fmt::Display) {
+        self.0.push((error.to_string(), None));
+    }
+
     fn refuse_if_any(self, status: ExitStatus) -> Result<(), Refusal> {
         if self.0.is_empty() {
             return Ok(());
@@ -115,7 +119,8 @@ impl Problems {
                 None => what,
             })
             .collect();
-        Err(Refusal::new(status, format!("{}\nno load was sent", lines.join("\nkneepoint: "))))
+        let what = lines.join("\nkneepoint: ");
+        Err(Refusal::new(status, format!("{what}\nkneepoint: no load was sent")))
     }
 }
 
@@ -129,10 +134,10 @@ pub(super) fn prepare(
     interrupt: Arc<AtomicBool>,
 ) -> Result<RunConfig, Refusal> {
     let mut problems = Problems::default();
-    let started = Instant::now();
-    let started_unix =
-        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
-    check_descriptors(plan.limits.max_in_flight as u64, &mut problems);
+    if let Err(error) = load::make_room(plan.limits.max_in_flight) {
+        problems.tell(error);
+    }
+    let before_files = problems.0.len();
     let load = LoadConfig {
         data: resolve_data(&plan.data, folder, &mut problems),
         ca_pem: read_ca(&plan.target, folder, &mut problems),
@@ -144,10 +149,15 @@ pub(super) fn prepare(
         seed: plan.seed,
         generator: host_name(),
     };
+    let has_files = problems.0.len() == before_files;
     let address = resolve(&plan.target, &mut problems);
-    let is_local = address.is_some_and(|address| is_of_this_machine(address.ip()));
+    let is_local = address.is_some_and(|address| is_own_address(address.ip()));
     let target_said = match address {
-        Some(_) => probe(&load, &mut problems),
+        Some(_) if has_files => probe(&load, &mut problems),
+        Some(address) => {
+            connect(address, &mut problems);
+            String::new()
+        }
         None => String::new(),
     };
     warn_of_ports(&plan);
@@ -170,6 +180,10 @@ pub(super) fn prepare(
         }
     }
     problems.refuse_if_any(ExitStatus::Preflight)?;
+    // Moment zero comes after all that may take its time.
+    let started = Instant::now();
+    let started_unix =
+        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
     Ok(RunConfig {
         plan: PlanSummary::of(&plan),
         environment: environment(&opened, started_unix, target_said, is_local),
@@ -188,8 +202,7 @@ fn with_defaults(mut configs: Vec<CollectorConfig>, is_local: bool) -> Vec<Colle
     let usual: &[&str] =
         if is_local { &["host", "process", "tcp", "generator"] } else { &["generator"] };
     for name in usual {
-        let known = collect::find(name).is_some();
-        if known && !configs.iter().any(|config| config.name == *name) {
+        if !configs.iter().any(|config| config.name == *name) {
             configs.push(CollectorConfig::new(name));
         }
     }
@@ -241,6 +254,9 @@ fn resolve_data(
         let values = match &source.values {
             DataValues::Range(first, last) => ResolvedValues::Range(*first, *last),
             DataValues::List(values) => ResolvedValues::List(values.clone().into()),
+            DataValues::Hidden(values) => {
+                ResolvedValues::List(values.iter().map(|value| value.reveal().to_owned()).collect())
+            }
             DataValues::Csv { path, column } => match read_column(&folder.join(path), column) {
                 Ok(values) => ResolvedValues::List(values.into()),
                 Err(why) => {
@@ -306,69 +322,60 @@ fn resolve(target: &Target, problems: &mut Problems) -> Option<SocketAddr> {
     }
 }
 
-/// Whether an address is one of this machine's: only those can be bound.
-fn is_of_this_machine(ip: IpAddr) -> bool {
-    ip.is_loopback() || UdpSocket::bind((ip, 0)).is_ok()
+/// Tries whether anybody listens, where a file is missing without which no request can be made.
+fn connect(address: SocketAddr, problems: &mut Problems) {
+    if let Err(error) = TcpStream::connect_timeout(&address, CONNECT_TIMEOUT) {
+        problems.add(
+            format!("cannot connect to `{address}`: {error}"),
+            "start the target, or check host and port of `url` in [target]",
+        );
+    }
 }
 
 /// Sends one request of each kind; returns what the target said of itself.
 fn probe(load: &LoadConfig, problems: &mut Problems) -> String {
-    match load::probe(load, PROBE_TIMEOUT) {
-        Ok(reports) => {
-            let mut said: Vec<String> = Vec::new();
-            for report in &reports {
-                let server = report.server.as_deref().unwrap_or("no Server header");
-                let line = format!("{} ({server})", report.peer);
-                if !said.contains(&line) {
-                    said.push(line);
-                }
-                if report.status >= 400 {
-                    problems.add(
-                        format!("request `{}` is answered with {}", report.endpoint, report.status),
-                        "a run measures a system that works: mend the path, headers or body, or \
-                         leave the request out",
-                    );
-                }
-            }
-            said.join(", ")
-        }
+    let reports = match load::probe(load, load.target.timeout) {
+        Ok(reports) => reports,
         Err(errors) => {
-            for error in errors {
-                problems.add(
-                    error.to_string(),
-                    "start the target, or check url, port and certificate in the plan",
-                );
-            }
-            String::new()
+            without_response(errors, problems);
+            return String::new();
+        }
+    };
+    let mut said: Vec<String> = Vec::new();
+    for report in &reports {
+        let server = report.server.as_deref().unwrap_or("no Server header");
+        let line = format!("{} ({server})", report.peer);
+        if !said.contains(&line) {
+            said.push(line);
+        }
+        if report.status >= 400 {
+            problems.add(
+                format!("request `{}` is answered with {}", report.endpoint, report.status),
+                "a run measures a system that works: mend the path, headers or body, or leave \
+                 the request out",
+            );
         }
     }
+    said.join(", ")
 }
 
-/// Raises the soft limit of descriptors to what the load needs, or says what to do.
-fn check_descriptors(in_flight: u64, problems: &mut Problems) {
-    let needed = in_flight + OWN_DESCRIPTORS;
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: both calls only read or fill the struct they are given.
-    let enough = unsafe {
-        if libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) != 0 || limit.rlim_cur >= needed {
-            return;
+/// Tells requests that failed in the same way together.
+fn without_response(errors: Vec<LoadError>, problems: &mut Problems) {
+    let mut groups: Vec<(String, &'static str, Vec<String>)> = Vec::new();
+    for error in errors {
+        let LoadError::NoResponse { endpoint, address, class, reason, hint } = error else {
+            problems.tell(error);
+            continue;
+        };
+        let how = format!("no response from `{address}` ({class}): {reason}");
+        match groups.iter_mut().find(|(known, ..)| *known == how) {
+            Some((.., endpoints)) => endpoints.push(endpoint),
+            None => groups.push((how, hint, vec![endpoint])),
         }
-        limit.rlim_cur = needed.min(limit.rlim_max);
-        libc::setrlimit(libc::RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur >= needed
-    };
-    if !enough {
-        problems.add(
-            format!(
-                "{in_flight} requests in flight need {needed} descriptors, and this process may \
-                 open {}",
-                limit.rlim_max
-            ),
-            format!(
-                "raise it with `ulimit -n {needed}`, or set `max_in_flight` in [limits] to at \
-                 most {}",
-                limit.rlim_max.saturating_sub(OWN_DESCRIPTORS)
-            ),
-        );
+    }
+    for (how, hint, endpoints) in groups {
+        let requests = if endpoints.len() == 1 { "request" } else { "requests" };
+        problems.add(format!("{requests} `{}` got {how}", endpoints.join("`, `")), hint);
     }
 }
 

@@ -5,10 +5,10 @@ use std::fs::{self, File};
 use std::io::{BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use super::args::{OutputArgs, StdoutFormat};
+use super::args::StdoutFormat;
 use super::{ExitStatus, Refusal, colour_wanted, print, say};
 use crate::diagnose::{Diagnosis, FindingRole, Outcome, RuleSet, diagnose};
-use crate::recording::{self, Recording, StopReason};
+use crate::recording::{self, Recording};
 use crate::report::{self, FormatSpec, Report, TerminalStyle};
 
 /// Name of the recording inside an output directory.
@@ -47,7 +47,8 @@ pub(super) fn read(path: &Path) -> Result<Recording, Refusal> {
         Refusal::usage(format!("cannot open the recording `{}`: {error}", path.display()))
     })?;
     let (recording, notes) = recording::read(BufReader::new(file)).map_err(|error| {
-        Refusal::usage(format!("cannot read the recording `{}`: {error}", path.display()))
+        Refusal::usage(format!("`{}`: {error}", path.display()))
+            .with_hint(format!("a run leaves its recording as `{RECORDING}` where `--out` says"))
     })?;
     for note in notes {
         say(format_args!("kneepoint: {}: {note}", path.display()));
@@ -59,8 +60,7 @@ pub(super) fn read(path: &Path) -> Result<Recording, Refusal> {
 pub(super) fn format_named(name: &str) -> Result<&'static FormatSpec, Refusal> {
     report::FORMATS.iter().copied().find(|format| format.name == name).ok_or_else(|| {
         let names: Vec<_> = report::FORMATS.iter().map(|format| format.name).collect();
-        Refusal::usage(format!("there is no report format `{name}`"))
-            .with_hint(format!("the formats are {}", names.join(", ")))
+        Refusal::unknown("report format", name, &names)
     })
 }
 
@@ -72,42 +72,53 @@ pub(super) fn prepare(directory: &Path) -> Result<(), Refusal> {
             .with_hint("choose another directory with `--out`")
     };
     fs::create_dir_all(directory).map_err(cannot)?;
-    if !directory.join(RECORDING).exists() {
+    let names = FILES.iter().map(|(_, name)| *name).chain([RECORDING, CHARTS]);
+    let left: Vec<_> = names.filter(|name| directory.join(name).exists()).collect();
+    if left.is_empty() {
         return Ok(());
     }
-    let earlier = (1..)
-        .map(|number| directory.join(format!("earlier-{number}")))
-        .find(|path| !path.exists())
-        .unwrap_or_else(|| directory.join("earlier"));
-    fs::create_dir(&earlier).map_err(cannot)?;
-    let names = FILES.iter().map(|(_, name)| *name).chain([RECORDING, CHARTS]);
-    for name in names.filter(|name| directory.join(name).exists()) {
+    let earlier = make_earlier(directory).map_err(cannot)?;
+    for name in left {
         fs::rename(directory.join(name), earlier.join(name)).map_err(cannot)?;
     }
     Ok(())
 }
 
-/// Diagnoses `recording`, writes the reports into the output directory and prints the verdict.
+/// Makes the first `earlier-N` that is not there yet.
+fn make_earlier(directory: &Path) -> std::io::Result<PathBuf> {
+    let mut number = 1_u64;
+    loop {
+        let path = directory.join(format!("earlier-{number}"));
+        match fs::create_dir(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => number += 1,
+            made => return made.map(|()| path),
+        }
+    }
+}
+
+/// Diagnoses `recording`, writes the reports into the directory `out` where there is one, and
+/// prints the verdict.
 pub(super) fn conclude(
     recording: &Recording,
     rules: &RuleSet,
     recorded_at: &Path,
-    output: &OutputArgs,
+    format: StdoutFormat,
+    out: Option<&Path>,
 ) -> Result<Diagnosis, Refusal> {
     let diagnosis = diagnose(recording, rules);
     let report = Report::new(recording, &diagnosis);
     let mut files = vec![recorded_at.display().to_string()];
     // The verdict is printed even where the disk takes no reports.
-    let written = write_reports(&report, &output.out, &mut files);
+    let written = out.map_or(Ok(()), |out| write_reports(&report, out, &mut files));
     let mut bytes = Vec::new();
-    match output.format {
+    match format {
         StdoutFormat::Terminal => {
             let style =
                 TerminalStyle { colour: colour_wanted(), width: terminal_width(), files: &files };
             report::render_terminal(&report, &style, &mut bytes)?;
         }
         StdoutFormat::Json | StdoutFormat::Markdown => {
-            (format_named(output.format.name())?.render)(&report, &mut bytes)?;
+            (format_named(format.name())?.render)(&report, &mut bytes)?;
         }
     }
     print(&bytes)?;
@@ -120,14 +131,14 @@ fn write_reports(
     directory: &Path,
     files: &mut Vec<String>,
 ) -> Result<(), Refusal> {
+    make_directory(directory)?;
     for (format, name) in FILES {
         let path = directory.join(name);
         write_file(&path, |out| (format_named(format)?.render)(report, out).map_err(Into::into))?;
         files.push(path.display().to_string());
     }
     let charts = directory.join(CHARTS);
-    fs::create_dir_all(&charts)
-        .map_err(|error| Refusal::failed(format!("cannot make `{}`: {error}", charts.display())))?;
+    make_directory(&charts)?;
     for (stem, svg) in report::charts(report) {
         let path = charts.join(format!("{stem}.svg"));
         write_file(&path, |out| out.write_all(svg.as_bytes()).map_err(Into::into))?;
@@ -136,19 +147,34 @@ fn write_reports(
     Ok(())
 }
 
-/// Writes a file through a buffer, and names it where that fails.
+fn make_directory(path: &Path) -> Result<(), Refusal> {
+    fs::create_dir_all(path).map_err(|error| {
+        Refusal::failed(format!("cannot make `{}`: {error}", path.display()))
+            .with_hint("choose another directory with `--out`")
+    })
+}
+
+/// Writes a file through a buffer. Where that fails it says which file, and takes away what would
+/// pass for a whole one.
 pub(super) fn write_file(
     path: &Path,
     write: impl FnOnce(&mut dyn Write) -> Result<(), Refusal>,
 ) -> Result<(), Refusal> {
-    let cannot = |error: std::io::Error| {
-        Refusal::failed(format!("cannot write `{}`: {error}", path.display()))
+    let cannot = |why: String| {
+        Refusal::failed(format!("cannot write `{}`: {why}", path.display()))
+            .with_hint("free space or choose another place; `kneepoint report` writes it again")
     };
-    let mut out = BufWriter::new(File::create(path).map_err(cannot)?);
-    write(&mut out).map_err(|refusal| {
-        Refusal::failed(format!("cannot write `{}`: {}", path.display(), refusal.message))
-    })?;
-    out.flush().map_err(cannot)
+    let file = File::create(path).map_err(|error| cannot(error.to_string()))?;
+    let is_plain = file.metadata().is_ok_and(|metadata| metadata.is_file());
+    let mut out = BufWriter::new(file);
+    let written = write(&mut out)
+        .and_then(|()| out.flush().map_err(Refusal::from))
+        .map_err(|refusal| cannot(refusal.message));
+    // A device or a pipe has nothing to take away.
+    if written.is_err() && is_plain {
+        let _left_behind = fs::remove_file(path).is_err();
+    }
+    written
 }
 
 /// Columns of the terminal that stdout is, or a width that fits on paper.
@@ -165,16 +191,7 @@ fn terminal_width() -> usize {
 }
 
 /// The exit code of a diagnosis. Where several apply, what invalidates the rest comes first.
-pub(super) fn status_of(
-    recording: &Recording,
-    diagnosis: &Diagnosis,
-    expected_rate: Option<f64>,
-) -> ExitStatus {
-    let interrupted =
-        recording.stop.as_ref().is_some_and(|stop| stop.reason == StopReason::Interrupted);
-    if interrupted {
-        return ExitStatus::Interrupted;
-    }
+pub(super) fn status_of(diagnosis: &Diagnosis, expected_rate: Option<f64>) -> ExitStatus {
     match diagnosis.outcome {
         Outcome::GeneratorLimited { .. }
         | Outcome::InsufficientData { .. }

@@ -1,7 +1,6 @@
 //! `run`: a plan or a URL, from preflight to the verdict.
 
 use std::fs::File;
-use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,29 +9,67 @@ use std::time::Duration;
 use super::args::{OutputArgs, RunArgs, UrlArgs};
 use super::progress::ProgressLine;
 use super::results::{self, load_rules};
-use super::{Ended, Refusal, preflight, say};
+use super::{Ended, ExitStatus, Refusal, preflight, say, tell};
 use crate::diagnose::RuleSet;
 use crate::plan::{
-    CollectorConfig, Executor, OptionValue, Plan, Secret, parse_duration, parse_rate,
+    Breakpoint, CollectorConfig, Executor, OptionValue, Plan, Secret, parse_duration, parse_rate,
 };
+use crate::recording::StopReason;
+use crate::report::wording;
 use crate::run;
 
 /// How often the kill-switch file is looked for.
 const LOOK: Duration = Duration::from_millis(200);
 
 pub(super) fn main(args: &RunArgs) -> Ended {
-    let expected = args.expect.as_deref().map(parse_rate).transpose().map_err(Refusal::usage)?;
+    let expected = args.expect.as_deref().map(|text| rate("--expect", text)).transpose()?;
     let rules = load_rules(args.rules.as_deref())?;
-    let is_url = args.what.starts_with("http://") || args.what.starts_with("https://");
-    let (plan, folder) = if is_url {
+    let (plan, folder) = if args.what.contains("://") {
         (plan_for_url(&args.what, &args.url)?, PathBuf::from("."))
     } else {
         let path = Path::new(&args.what);
+        refuse_url_options(&args.url, path)?;
         let folder = path.parent().unwrap_or(Path::new(".")).to_owned();
         (preflight::read_plan(path)?, folder)
     };
-    let interrupt = interrupt_flag(args.kill_switch.as_deref());
-    execute(plan, &folder, args.lenient, &interrupt, &args.output, &rules, expected)
+    if let Some(path) = args.kill_switch.as_deref().filter(|path| path.exists()) {
+        return Err(Refusal::new(
+            ExitStatus::Preflight,
+            format!("the kill switch `{}` is there already; no load was sent", path.display()),
+        )
+        .with_hint("remove it, or name another file with `--kill-switch`"));
+    }
+    execute(Order {
+        plan,
+        folder: &folder,
+        lenient: args.lenient,
+        interrupt: interrupt_flag(args.kill_switch.as_deref()),
+        output: &args.output,
+        rules: &rules,
+        expected,
+    })
+}
+
+/// A rate above zero from the command line.
+fn rate(option: &str, text: &str) -> Result<f64, Refusal> {
+    let wrong = |why: String| Refusal::usage(format!("`{option}`: {why}"));
+    match parse_rate(text).map_err(wrong)? {
+        rate if rate > 0.0 => Ok(rate),
+        _ => Err(wrong("the rate must be above zero, such as `50/s`".to_owned())),
+    }
+}
+
+/// What a plan says itself cannot be said beside it.
+fn refuse_url_options(args: &UrlArgs, plan: &Path) -> Result<(), Refusal> {
+    let given = args.given();
+    if given.is_empty() {
+        return Ok(());
+    }
+    let message = format!("`{}` goes with a URL, not with a plan", given.join("`, `"));
+    Err(Refusal::usage(message).with_hint(format!(
+        "say it in `{}`: `pid`, `url` and the like under [collect], rates under [load]",
+        plan.display()
+    )))
 }
 
 fn plan_for_url(url: &str, args: &UrlArgs) -> Result<Plan, Refusal> {
@@ -53,37 +90,51 @@ fn plan_for_url(url: &str, args: &UrlArgs) -> Result<Plan, Refusal> {
         collectors.push(config);
     }
     let mut plan = Plan::for_url(url, collectors).map_err(Refusal::usage)?;
-    if let Executor::Breakpoint(search) = &mut plan.load {
-        let rate = |text: &Option<String>| text.as_deref().map(parse_rate).transpose();
-        if let Some(start) = rate(&args.start).map_err(Refusal::usage)? {
-            search.start_rate = start;
-        }
-        if let Some(max) = rate(&args.max).map_err(Refusal::usage)? {
-            search.max_rate = max;
-            plan.limits.max_rate = max;
-        }
-        if let Some(hold) = &args.hold {
-            search.hold = parse_duration(hold).map_err(Refusal::usage)?;
-        }
-        if search.start_rate > search.max_rate {
-            return Err(Refusal::usage("`--start` is above `--max`"));
-        }
+    let mut search = Breakpoint::usual();
+    if let Some(max) = &args.max {
+        search.max_rate = rate("--max", max)?;
+        search.start_rate = search.start_rate.min(search.max_rate);
+        plan.limits.max_rate = search.max_rate;
     }
+    if let Some(start) = &args.start {
+        search.start_rate = rate("--start", start)?;
+    }
+    if let Some(hold) = &args.hold {
+        search.hold = parse_duration(hold).map_err(Refusal::usage)?;
+    }
+    if search.hold.is_zero() {
+        return Err(Refusal::usage("`--hold`: a stage must take its time, such as `5s`"));
+    }
+    if search.start_rate > search.max_rate {
+        return Err(Refusal::usage(format!(
+            "`--start` is above the highest rate, {}",
+            wording::rate(search.max_rate)
+        ))
+        .with_hint("raise it with `--max`"));
+    }
+    plan.load = Executor::Breakpoint(search);
     Ok(plan)
 }
 
-/// Runs `plan` and concludes; shared with the demo.
-#[expect(clippy::too_many_arguments, reason = "each is a decision of its own, made by one caller")]
-pub(super) fn execute(
-    plan: Plan,
-    folder: &Path,
-    lenient: bool,
-    interrupt: &Arc<AtomicBool>,
-    output: &OutputArgs,
-    rules: &RuleSet,
-    expected: Option<f64>,
-) -> Ended {
-    let config = preflight::prepare(plan, folder, lenient, Arc::clone(interrupt))?;
+/// One run, as the command line asked for it.
+pub(super) struct Order<'a> {
+    pub(super) plan: Plan,
+    /// Where relative paths in the plan start.
+    pub(super) folder: &'a Path,
+    /// Whether a collector that cannot be opened is left out.
+    pub(super) lenient: bool,
+    /// Set to end the run early.
+    pub(super) interrupt: Arc<AtomicBool>,
+    pub(super) output: &'a OutputArgs,
+    pub(super) rules: &'a RuleSet,
+    /// The knee must not lie below this rate per second.
+    pub(super) expected: Option<f64>,
+}
+
+/// Runs and concludes; shared with the demo.
+pub(super) fn execute(order: Order<'_>) -> Ended {
+    let output = order.output;
+    let config = preflight::prepare(order.plan, order.folder, order.lenient, order.interrupt)?;
     results::prepare(&output.out)?;
     let path = results::recording_in(&output.out);
     let file = File::create(&path).map_err(|error| {
@@ -94,11 +145,26 @@ pub(super) fn execute(
         introduce(&config);
     }
     let mut line = ProgressLine::new(output.quiet);
-    run::run(config, BufWriter::new(file), &mut |progress| line.show(&progress))
+    // The file needs no buffer: the recording is written a frame at a time.
+    let reason = run::run(config, file, &mut |progress| line.show(&progress))
         .map_err(Refusal::failed)?;
+    if let StopReason::Failed(why) = &reason {
+        tell(&Refusal::failed(format!("the run ended early: {why}")));
+    }
     let recording = results::read(&path)?;
-    let diagnosis = results::conclude(&recording, rules, &path, output)?;
-    Ok(results::status_of(&recording, &diagnosis, expected))
+    let out = Some(output.out.as_path());
+    let diagnosis = results::conclude(&recording, order.rules, &path, output.format, out)?;
+    let status = results::status_of(&diagnosis, order.expected);
+    Ok(match reason {
+        StopReason::Failed(_) => ExitStatus::Failed,
+        StopReason::Interrupted => ExitStatus::Interrupted,
+        StopReason::ErrorBudget => ExitStatus::ObjectiveFailed,
+        // A target that broke at a known load is an answer; one that just went away is none.
+        StopReason::TargetGone(_) if status == ExitStatus::Done && diagnosis.knee.is_none() => {
+            ExitStatus::Inconclusive
+        }
+        _ => status,
+    })
 }
 
 /// Shows what is about to be loaded and what is watched.

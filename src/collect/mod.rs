@@ -4,6 +4,7 @@
 //! an error into a [`Gap`](crate::timeline::Gap) and gives each collector a thread of its own, so
 //! that a slow one cannot delay another: missing beats wrong.
 
+use std::net::{IpAddr, UdpSocket};
 use std::time::Duration;
 
 use crate::plan::{CollectorConfig, CollectorShape, OptionSpec};
@@ -107,6 +108,11 @@ registry! {
 /// The collector of this name.
 pub fn find(name: &str) -> Option<&'static CollectorSpec> {
     COLLECTORS.iter().copied().find(|spec| spec.name == name)
+}
+
+/// Whether `ip` is an address of this machine: only such a one can be bound to.
+pub fn is_own_address(ip: IpAddr) -> bool {
+    ip.is_loopback() || UdpSocket::bind((ip, 0)).is_ok()
 }
 
 #[cfg(test)]

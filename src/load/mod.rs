@@ -106,7 +106,7 @@ impl Generator {
         epoch: Epoch,
     ) -> Result<(Generator, Receiver<LoadTick>), LoadError> {
         let of = worker_count(&config);
-        descriptors::make_room(config.max_in_flight, of)?;
+        make_room(&config)?;
         let config = Arc::new(config);
         let route = connect::Route::resolve(&config)?;
         let stopping = Arc::new(AtomicBool::new(false));
@@ -169,6 +169,16 @@ impl Drop for Generator {
     fn drop(&mut self) {
         self.end(Duration::ZERO);
     }
+}
+
+/// Raises this process's limit of descriptors to what `config` needs.
+///
+/// # Errors
+///
+/// When the process may not have so many: at full load a lack of them would look like an error of
+/// the target.
+pub fn make_room(config: &LoadConfig) -> Result<(), LoadError> {
+    descriptors::make_room(config.max_in_flight, worker_count(config))
 }
 
 fn worker_count(config: &LoadConfig) -> usize {

@@ -23,11 +23,17 @@
 //!
 //! `{name}` in a path, header or body is a value of `[data.name]`; `{{` and `}}` are braces.
 //! `${NAME}` in any text is a variable of the environment, and secret: it stands as it is, braces
-//! included; `$${` is the text `${`. Headers, query parameters and options whose name says so are
-//! secret too. A secret is in no message, no recording and no report.
+//! included; `$${` is the text `${`. Headers, query parameters, data and options whose name says so
+//! are secret too. A secret is in no message, no recording and no report. What a reader has to see
+//! is none: names take no variables, and the target's address and the paths of files are shown
+//! wherever they come from.
+//!
+//! `error_budget` is the share of failed requests in one stage that ends the run. There is none
+//! unless the plan sets one: a search for the breakpoint has to look beyond it.
 
 mod collector;
 mod load;
+mod nearest;
 mod objective;
 mod parse;
 mod quick;
@@ -42,6 +48,7 @@ use serde::Serialize;
 
 pub use collector::{CollectorConfig, CollectorShape, OptionKind, OptionSpec, OptionValue};
 pub use load::{Breakpoint, Executor, Limits, RampStage};
+pub use nearest::nearest;
 pub use objective::{Comparison, Measure, Objective};
 pub use parse::{Mistake, PlanErrors, parse};
 pub use request::{Body, DataOrder, DataSource, DataValues, Header, Request, Segment, Template};

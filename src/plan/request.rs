@@ -89,6 +89,8 @@ pub enum DataValues {
     Range(i64, i64),
     /// These texts.
     List(Vec<String>),
+    /// These texts, which are secret by the name of the data or because the environment gave them.
+    Hidden(Vec<Secret>),
     /// One column of a CSV file with a header line.
     Csv {
         /// Path of the file, relative to the plan.

@@ -87,9 +87,10 @@ pub fn parse_target_url(text: &str) -> Result<TargetUrl, String> {
         other => return Err(format!("`{other}` is not supported; write `http://` or `https://`")),
     };
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(format!(
-            "`{shown}` holds credentials; send them as an `authorization` header instead"
-        ));
+        // Not shown at all: a token may stand where the user's name does.
+        return Err("the target's address holds credentials; take them out of it and send them as \
+                    an `authorization` header of the request"
+            .to_owned());
     }
     if url.query().is_some() || url.fragment().is_some() {
         return Err(format!("`{shown}` has a query; put it into the request's `path`"));

@@ -127,7 +127,8 @@ impl<W: Write> Writer<W> {
 
     /// Adds a stage that was held.
     pub fn stage(&mut self, stage: &Stage) -> Result<(), WriteError> {
-        self.add(stage.window.end, &Line::Stage(StageLine::of(stage)))
+        // A stage is told when it begins: its end may lie far ahead, and the frame must not wait.
+        self.add(stage.window.begin, &Line::Stage(StageLine::of(stage)))
     }
 
     /// Adds something that happened.

@@ -20,7 +20,7 @@ use crate::recording::{Environment, Event, PlanSummary, Stop, StopReason, WriteE
 use crate::timeline::{Epoch, LoadTick, Moment, Stage, StageRole, Timeline, Window};
 
 pub use pilot::{Level, Next, Pilot, pilot_for};
-use watch::{Alarm, Watch};
+use watch::Watch;
 
 /// Observations that may wait for the conductor; at 13 looks a second of the fastest collector
 /// this is minutes of them.
@@ -198,8 +198,8 @@ impl<W: Write> Conductor<'_, W> {
             let wait = end.since(now).min(BEAT);
             match self.ticks.recv_timeout(wait) {
                 Ok(tick) => {
-                    if let Some(alarm) = self.take_tick(tick, stage) {
-                        return Some(self.reason_of(alarm));
+                    if let Some(reason) = self.take_tick(tick, stage) {
+                        return Some(reason);
                     }
                     let drained = stage.is_some_and(|stage| stage.role == StageRole::Drain)
                         && self.watch.is_drained();
@@ -227,21 +227,14 @@ impl<W: Write> Conductor<'_, W> {
         }
     }
 
-    fn reason_of(&mut self, alarm: Alarm) -> StopReason {
-        match alarm {
-            Alarm::ErrorBudget => StopReason::ErrorBudget,
-            Alarm::TargetGone(why) => StopReason::TargetGone(why),
-        }
-    }
-
-    fn take_tick(&mut self, tick: LoadTick, stage: Option<&Stage>) -> Option<Alarm> {
+    fn take_tick(&mut self, tick: LoadTick, stage: Option<&Stage>) -> Option<StopReason> {
         self.write(|writer| writer.tick(&tick));
-        let alarm = self.watch.see(&tick, stage);
+        let reason = self.watch.see(&tick, stage);
         if let Some(stage) = stage {
             (self.progress)(Progress::Tick { stage, tick: &tick });
         }
         self.timeline.ticks.push(tick);
-        alarm
+        reason
     }
 
     fn take_observations(&mut self) {

@@ -8,9 +8,8 @@ use crate::plan::{Breakpoint, Executor};
 use crate::recording::{PlanSummary, StopReason};
 use crate::timeline::{Stage, StageRole, Timeline};
 
-/// How often a sign of the knee may turn out to be none before the run gives up the search.
-const MOST_FALSE_SIGNS: usize = 3;
-/// The longest that a backlog may take to drain before the next stage starts all the same.
+/// The longest that a backlog may take to drain before the next stage starts all the same; where
+/// stages are long, so are the queues they leave, and it is twice their length.
 const LONGEST_DRAIN: Duration = Duration::from_secs(20);
 
 /// What to do next.
@@ -99,7 +98,6 @@ fn levels(executor: &Executor, max_rate: f64) -> Vec<Level> {
 struct Search {
     plan: Breakpoint,
     phase: Phase,
-    false_signs: usize,
     /// Highest rate that was held without a sign.
     last_good: f64,
 }
@@ -122,7 +120,7 @@ impl Search {
     fn new(mut plan: Breakpoint, max_rate: f64) -> Self {
         plan.max_rate = plan.max_rate.min(max_rate);
         plan.start_rate = plan.start_rate.min(plan.max_rate);
-        Self { plan, phase: Phase::Start, false_signs: 0, last_good: 0.0 }
+        Self { plan, phase: Phase::Start, last_good: 0.0 }
     }
 
     /// The next stage of the rise, or what ends it.
@@ -144,11 +142,8 @@ impl Search {
                 Step::Turn(Phase::Measured(StopReason::GeneratorLimited))
             }
             LiveSign::Sign { .. } => Step::Turn(Phase::Measured(StopReason::KneeFound)),
+            // A false sign. The rise goes on from beyond it, so that there cannot be many.
             LiveSign::None => {
-                self.false_signs += 1;
-                if self.false_signs > MOST_FALSE_SIGNS {
-                    return Step::Turn(Phase::Measured(StopReason::KneeFound));
-                }
                 let held = timeline.stages.last().map_or(self.plan.start_rate, Stage::rate);
                 self.rise_from(held)
             }
@@ -171,7 +166,7 @@ impl Search {
         let good = if self.last_good > 0.0 { self.last_good.min(sign) } else { sign / 4.0 };
         let step = (sign - good) / 4.0;
         let hold = self.plan.hold;
-        let drain = Level::constant(StageRole::Drain, good / 4.0, LONGEST_DRAIN);
+        let drain = Level::constant(StageRole::Drain, good / 4.0, LONGEST_DRAIN.max(hold * 2));
         let fine = (0..4)
             .map(|index| Level::constant(StageRole::Refine, good + step * f64::from(index), hold));
         let past = [1.0, 1.15, 1.35].map(|share| {

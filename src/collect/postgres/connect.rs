@@ -1,7 +1,7 @@
 //! Where PostgreSQL is, how to connect to it, and what to say when that fails.
 
 use std::error::Error as _;
-use std::net::{IpAddr, ToSocketAddrs, UdpSocket};
+use std::net::ToSocketAddrs;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
@@ -10,8 +10,8 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::collect::OpenError;
 use crate::collect::tls::{Check, client_config};
+use crate::collect::{OpenError, is_own_address};
 use crate::timeline::Labels;
 
 /// How kneepoint's own sessions call themselves, so that they can be left out of every count.
@@ -131,9 +131,9 @@ impl Address {
             Host::Unix(_) => true,
             Host::Tcp(name) => (name.as_str(), 0)
                 .to_socket_addrs()
-                .is_ok_and(|mut addresses| addresses.any(|address| is_own(address.ip()))),
+                .is_ok_and(|mut addresses| addresses.any(|address| is_own_address(address.ip()))),
         });
-        named || self.config.get_hostaddrs().iter().any(|ip| is_own(*ip))
+        named || self.config.get_hostaddrs().iter().any(|ip| is_own_address(*ip))
     }
 
     /// Says why the server could not be reached, and what to do about it.
@@ -189,11 +189,6 @@ fn split_verification(url: &str) -> (String, Option<Check>) {
         }
     }
     (url.to_owned(), None)
-}
-
-/// Whether `ip` is an address of this machine: only such a one can be bound to.
-fn is_own(ip: IpAddr) -> bool {
-    ip.is_loopback() || UdpSocket::bind((ip, 0)).is_ok()
 }
 
 /// The chain of an error's causes, with the server's own message and code where there is one.

@@ -2,8 +2,8 @@
 
 use toml::de::DeValue;
 
-use super::walk::{Section, Value, Walk, nearest};
-use crate::plan::{CollectorConfig, CollectorShape, OptionKind, OptionValue, Secret};
+use super::walk::{Section, Value, Walk};
+use crate::plan::{CollectorConfig, CollectorShape, OptionKind, OptionValue, Secret, nearest};
 
 pub(super) fn read(root: &mut Section<'_, '_>, shapes: &[CollectorShape]) -> Vec<CollectorConfig> {
     let walk = root.walk;
@@ -50,8 +50,8 @@ fn read_one<'t>(
 ) -> Option<CollectorConfig> {
     let mut section = walk.section(value, "a table")?;
     let mut collector = CollectorConfig::new(shape.name);
-    if let Some(text) = section.take("as").and_then(|value| walk.text(value, "a name")) {
-        collector.instance = text.value;
+    if let Some(name) = section.take("as").and_then(|value| walk.name(value)) {
+        collector.instance = name;
     }
     collector.interval = section.take("interval").and_then(|value| walk.duration(value));
     for option in shape.options {

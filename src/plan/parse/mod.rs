@@ -62,7 +62,7 @@ fn whole<'t>(
     mut root: Section<'_, 't>,
     shapes: &[CollectorShape],
 ) -> Option<Plan> {
-    let name = root.take("name").and_then(|value| walk.text(value, "a name"));
+    let name = root.take("name").and_then(|value| walk.name(value));
     let seed = root.take("seed").and_then(|value| walk.integer(value, "a whole number"));
     let target = target::read(&mut root);
     let data = request::read_data(&mut root);
@@ -74,7 +74,7 @@ fn whole<'t>(
     root.finish();
     let target: Target = target?;
     Some(Plan {
-        name: name.map_or_else(|| TargetUrl::authority(&target.url), |name| name.value),
+        name: name.unwrap_or_else(|| TargetUrl::authority(&target.url)),
         target,
         requests,
         data,

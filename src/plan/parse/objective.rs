@@ -1,8 +1,8 @@
 //! The `[objectives]` table, in k6's words.
 
-use super::walk::{Section, Text, Value, Walk, nearest};
+use super::walk::{Section, Text, Value, Walk};
 use crate::plan::units::{decimal, parse_duration, parse_share};
-use crate::plan::{Comparison, Measure, Objective, Request};
+use crate::plan::{Comparison, Measure, Objective, Request, nearest};
 
 const METRICS: [&str; 2] = ["http_req_duration", "http_req_failed"];
 const FORM: &str = "write `p(95) < 300ms` or `avg < 200ms` for `http_req_duration`, \

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use toml::de::DeValue;
 
 use super::template;
-use super::walk::{Section, Value, Walk, nearest};
+use super::walk::{Section, Value, Walk};
 use crate::plan::{
     Body, DataOrder, DataSource, DataValues, Header, Request, Secret, Segment, Template,
-    is_secret_name,
+    is_secret_name, nearest,
 };
 
 pub(super) fn read(
@@ -76,12 +76,12 @@ fn read_one<'t>(
 }
 
 fn read_name(walk: &Walk<'_>, value: &Value<'_>) -> Option<String> {
-    let name = walk.text(value, "a name")?;
-    if name.value.trim().is_empty() || name.value.contains(['{', '}']) || name.from_environment {
-        walk.wrong(name.span, "a name must not be empty and takes no braces and no variables");
+    let name = walk.name(value)?;
+    if name.contains(['{', '}']) {
+        walk.wrong(value.span(), "a name takes no braces");
         return None;
     }
-    Some(name.value)
+    Some(name)
 }
 
 fn read_method(walk: &Walk<'_>, value: &Value<'_>) -> Option<String> {
@@ -163,8 +163,11 @@ pub(super) fn read_data(root: &mut Section<'_, '_>) -> BTreeMap<String, DataSour
     let Some(value) = root.take("data") else { return data };
     let Some(section) = walk.section(value, "tables such as `[data.id]`") else { return data };
     for (name, _, value) in section.entries() {
+        if is_secret_name(name) {
+            walk.hide(value.span());
+        }
         // A name with a mistake in its values is known all the same.
-        let source = read_source(walk, value).unwrap_or(DataSource {
+        let source = read_source(walk, name, value).unwrap_or(DataSource {
             values: DataValues::List(Vec::new()),
             order: DataOrder::Random,
         });
@@ -173,7 +176,7 @@ pub(super) fn read_data(root: &mut Section<'_, '_>) -> BTreeMap<String, DataSour
     data
 }
 
-fn read_source<'t>(walk: &Walk<'t>, value: &Value<'t>) -> Option<DataSource> {
+fn read_source<'t>(walk: &Walk<'t>, name: &str, value: &Value<'t>) -> Option<DataSource> {
     let mut section = walk.section(value, "a table such as `{ range = [1, 1000] }`")?;
     let range = section.take("range");
     let list = section.take("list");
@@ -186,7 +189,7 @@ fn read_source<'t>(walk: &Walk<'t>, value: &Value<'t>) -> Option<DataSource> {
     section.finish();
     let values = match (range, list, csv, column) {
         (Some(range), None, None, None) => read_range(walk, range),
-        (None, Some(list), None, None) => read_list(walk, list),
+        (None, Some(list), None, None) => read_list(walk, name, list),
         (None, None, Some(csv), Some(column)) => {
             let path = walk.text(csv, "the path of a CSV file");
             let column = walk.text(column, "the name of a column");
@@ -227,16 +230,24 @@ fn read_range<'t>(walk: &Walk<'t>, value: &Value<'t>) -> Option<DataValues> {
     Some(DataValues::Range(first, last))
 }
 
-fn read_list<'t>(walk: &Walk<'t>, value: &Value<'t>) -> Option<DataValues> {
+fn read_list<'t>(walk: &Walk<'t>, name: &str, value: &Value<'t>) -> Option<DataValues> {
     let values = walk.list(value, "a list of texts such as `[\"a\", \"b\"]`")?;
     if values.is_empty() {
         walk.wrong(value.span(), "the list must have at least one value");
     }
-    let texts = values.into_iter().filter_map(|value| match value.get_ref() {
-        DeValue::Integer(_) => {
-            walk.signed(value, "a whole number").map(|number| number.to_string())
+    let mut secret = is_secret_name(name);
+    let mut texts = Vec::new();
+    for value in values {
+        if let DeValue::Integer(_) = value.get_ref() {
+            texts.extend(walk.signed(value, "a whole number").map(|number| number.to_string()));
+        } else if let Some(text) = walk.text(value, "a text or a whole number") {
+            secret |= text.from_environment;
+            texts.push(text.value);
         }
-        _ => walk.text(value, "a text or a whole number").map(|text| text.value),
-    });
-    Some(DataValues::List(texts.collect()))
+    }
+    Some(if secret {
+        DataValues::Hidden(texts.into_iter().map(Secret::new).collect())
+    } else {
+        DataValues::List(texts)
+    })
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::walk::{Piece, Value, Walk, nearest};
-use crate::plan::{DataSource, Secret, Segment, Template, is_secret_name};
+use super::walk::{Piece, Value, Walk};
+use crate::plan::{DataSource, Secret, Segment, Template, is_secret_name, nearest};
 
 /// Reads a template whose names must be in `data`.
 pub(super) fn read(

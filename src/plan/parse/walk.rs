@@ -10,6 +10,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::mask::mask;
 use super::mistake::{Found, PlanErrors};
+use crate::plan::nearest;
 use crate::plan::units::{parse_duration, parse_rate, parse_share};
 
 /// A value in the tree.
@@ -103,6 +104,16 @@ impl<'t> Walk<'t> {
         }
         let raw = raw.clone().into_owned();
         Some(Text { value: filled, raw, from_environment, span: value.span() })
+    }
+
+    /// A name, which reports show: no secret can be in it.
+    pub(super) fn name(&self, value: &Value<'_>) -> Option<String> {
+        let name = self.text(value, "a name")?;
+        if name.value.trim().is_empty() || name.from_environment {
+            self.wrong(name.span, "a name must not be empty and takes no variables");
+            return None;
+        }
+        Some(name.value)
     }
 
     /// Parts a text at its `${NAME}`; a variable that is not set is a mistake. `$${` stands for
@@ -385,22 +396,6 @@ impl<'w, 't> Section<'w, 't> {
             self.walk.wrong_with_help(span, format!("`{key}` is not known here"), help);
         }
     }
-}
-
-/// `did you mean …`, where one of the right names is near.
-pub(super) fn nearest<'n>(name: &str, right: impl IntoIterator<Item = &'n str>) -> Option<String> {
-    let name = name.to_lowercase();
-    let likeness = |right: &str| match strsim::osa_distance(&name, right) {
-        // One slip of the finger, which weighs too much in a short name otherwise.
-        0 | 1 => 0.9,
-        _ => strsim::jaro_winkler(&name, right),
-    };
-    right
-        .into_iter()
-        .map(|right| (likeness(right), right))
-        .filter(|(likeness, _)| *likeness >= 0.75)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, right)| format!("did you mean `{right}`?"))
 }
 
 fn number(value: &DeValue<'_>) -> Option<f64> {
