@@ -134,9 +134,6 @@ pub(super) fn prepare(
     interrupt: Arc<AtomicBool>,
 ) -> Result<RunConfig, Refusal> {
     let mut problems = Problems::default();
-    if let Err(error) = load::make_room(plan.limits.max_in_flight) {
-        problems.tell(error);
-    }
     let before_files = problems.0.len();
     let load = LoadConfig {
         data: resolve_data(&plan.data, folder, &mut problems),
@@ -150,6 +147,9 @@ pub(super) fn prepare(
         generator: host_name(),
     };
     let has_files = problems.0.len() == before_files;
+    if let Err(error) = load::make_room(&load) {
+        problems.tell(error);
+    }
     let address = resolve(&plan.target, &mut problems);
     let is_local = address.is_some_and(|address| is_own_address(address.ip()));
     let target_said = match address {
@@ -170,16 +170,20 @@ pub(super) fn prepare(
         process_config: configs.iter().find(|config| config.name == "process").cloned(),
     };
     let (opened, failed) = open_all(&configs, &hint);
+    let mut left_out = Vec::new();
     for (config, error) in failed {
         let asked_for = plan.collectors.iter().any(|asked| asked.name == config.name);
         let what = format!("collector `{}`: {}", config.instance, error.what);
         if lenient || !asked_for {
-            say(format_args!("kneepoint: {what}; it is left out"));
+            left_out.push(what);
         } else {
             problems.add(what, error.hint);
         }
     }
     problems.refuse_if_any(ExitStatus::Preflight)?;
+    for what in left_out {
+        say(format_args!("kneepoint: {what}; it is left out"));
+    }
     // Moment zero comes after all that may take its time.
     let started = Instant::now();
     let started_unix =

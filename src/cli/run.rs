@@ -146,8 +146,8 @@ pub(super) fn execute(order: Order<'_>) -> Ended {
     }
     let mut line = ProgressLine::new(output.quiet);
     // The file needs no buffer: the recording is written a frame at a time.
-    let reason = run::run(config, file, &mut |progress| line.show(&progress))
-        .map_err(Refusal::failed)?;
+    let reason =
+        run::run(config, file, &mut |progress| line.show(&progress)).map_err(Refusal::failed)?;
     if let StopReason::Failed(why) = &reason {
         tell(&Refusal::failed(format!("the run ended early: {why}")));
     }

@@ -88,9 +88,11 @@ pub fn parse_target_url(text: &str) -> Result<TargetUrl, String> {
     };
     if !url.username().is_empty() || url.password().is_some() {
         // Not shown at all: a token may stand where the user's name does.
-        return Err("the target's address holds credentials; take them out of it and send them as \
+        return Err(
+            "the target's address holds credentials; take them out of it and send them as \
                     an `authorization` header of the request"
-            .to_owned());
+                .to_owned(),
+        );
     }
     if url.query().is_some() || url.fragment().is_some() {
         return Err(format!("`{shown}` has a query; put it into the request's `path`"));

@@ -1,0 +1,325 @@
+//! What a person reads who makes a mistake, or runs kneepoint where something is not as the plan
+//! has it: everything at once, each with the next step, and no load is sent.
+
+mod target;
+
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use kneepoint::demo::{self, Launcher};
+use target::{KNEEPOINT, Server, kneepoint, write_plan};
+
+/// A port of this machine that nobody listens on.
+fn closed_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("bound").port()
+}
+
+fn run(plan: &Path, more: &[&str]) -> Output {
+    let out = plan.with_file_name("out");
+    let mut command = kneepoint(&["run"]);
+    command.arg(plan).arg("--out").arg(out).args(more);
+    command.output().expect("the program starts")
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[track_caller]
+fn assert_refused(output: &Output, code: i32, says: &[&str]) {
+    let text = stderr(output);
+    assert_eq!(output.status.code(), Some(code), "{text}");
+    for says in says {
+        assert!(text.contains(says), "not told: {says}\n{text}");
+    }
+    assert!(output.stdout.is_empty(), "{}", stdout(output));
+}
+
+#[test]
+fn five_mistakes_are_told_at_once_and_nothing_is_sent() {
+    let server = Server::start();
+    let directory = tempfile::tempdir().expect("a directory");
+    let plan = write_plan(
+        directory.path(),
+        &format!(
+            "[target]\n\
+             url = \"{}\"\n\
+             timeot = \"5s\"\n\
+             [[request]]\n\
+             path = \"/product/{{idd}}\"\n\
+             [data.id]\n\
+             range = [1, 9]\n\
+             [load]\n\
+             executor = \"constant-arrival-rat\"\n\
+             [collect.postgress]\n\
+             url = \"postgres://a:hunter2@b/c\"\n\
+             [objectives]\n\
+             http_req_duration = \"p(95) < 300\"\n",
+            server.url()
+        ),
+    );
+    for command in ["run", "check"] {
+        let output = kneepoint(&[command]).arg(&plan).output().expect("the program starts");
+        assert_refused(
+            &output,
+            104,
+            &[
+                "has 5 mistakes; nothing was sent",
+                "plan.toml:3:1",
+                "did you mean `timeout`?",
+                "plan.toml:5:18",
+                "did you mean `id`?",
+                "plan.toml:9:12",
+                "did you mean `constant-arrival-rate`?",
+                "plan.toml:10:10",
+                "did you mean `postgres`?",
+                "plan.toml:13:21",
+            ],
+        );
+        assert!(!stderr(&output).contains("hunter2"), "{}", stderr(&output));
+    }
+    assert_eq!(server.requests(), 0);
+}
+
+#[test]
+fn what_is_not_as_the_plan_has_it_is_told_at_once_before_any_load() {
+    let server = Server::start();
+    let directory = tempfile::tempdir().expect("a directory");
+    let closed = closed_port();
+    let plan = write_plan(
+        directory.path(),
+        &format!(
+            "[target]\nurl = \"{url}\"\n\
+             [[request]]\nname = \"fine\"\npath = \"/\"\n\
+             [[request]]\nname = \"wrong\"\npath = \"/missing\"\n\
+             [limits]\nmax_in_flight = 40\n\
+             [collect.process]\npid = 2147483646\n\
+             [[collect.prometheus]]\nurl = \"{url}/page\"\n\
+             [[collect.prometheus]]\nas = \"second\"\nurl = \"http://127.0.0.1:{closed}/metrics\"\n",
+            url = server.url()
+        ),
+    );
+    let output = run(&plan, &[]);
+    assert_refused(
+        &output,
+        106,
+        &[
+            "request `wrong` is answered with 404",
+            "mend the path",
+            "there is no process 2147483646",
+            "take the id that `ps` shows",
+            "`prometheus`: `http://127.0.0.1",
+            "answers an HTML page, not metrics",
+            "`/actuator/prometheus`",
+            "collector `second`: cannot get",
+            "refused",
+            "no load was sent",
+        ],
+    );
+    // One of each request, to see whether it works, and one look for metrics.
+    assert_eq!(server.requests(), 3);
+    assert!(!plan.with_file_name("out").exists(), "a refused run leaves nothing");
+}
+
+#[test]
+fn missing_files_and_a_closed_port_are_told_together() {
+    let directory = tempfile::tempdir().expect("a directory");
+    std::fs::write(directory.path().join("ids.csv"), "id,name\n1,a\n").expect("own directory");
+    let port = closed_port();
+    let plan = write_plan(
+        directory.path(),
+        &format!(
+            "[target]\nurl = \"https://127.0.0.1:{port}\"\ntls = {{ ca_file = \"no-ca.pem\" }}\n\
+             [[request]]\npath = \"/{{id}}\"\n\
+             [data.id]\ncsv = \"ids.csv\"\ncolumn = \"idd\"\n"
+        ),
+    );
+    assert_refused(
+        &run(&plan, &[]),
+        106,
+        &[
+            "cannot read the CA file `no-ca.pem`",
+            "relative to the plan",
+            "has no column `idd`, but id, name",
+            &format!("cannot connect to `127.0.0.1:{port}`"),
+            "start the target",
+        ],
+    );
+    // What can be checked without the network is a mistake of the plan.
+    let output = kneepoint(&["check"]).arg(&plan).output().expect("the program starts");
+    assert_refused(&output, 104, &["`no-ca.pem`", "no column `idd`"]);
+}
+
+#[test]
+fn requests_that_nobody_answers_are_told_in_one_line() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let request = |path| format!("[[request]]\npath = \"{path}\"\n");
+    let plan = format!(
+        "[target]\nurl = \"http://127.0.0.1:{}\"\n{}{}",
+        closed_port(),
+        request("/a"),
+        request("/b")
+    );
+    let output = run(&write_plan(directory.path(), &plan), &[]);
+    assert_refused(&output, 106, &["requests `GET /a`, `GET /b` got no response", "refused"]);
+    assert_eq!(stderr(&output).matches("got no response").count(), 1);
+}
+
+#[test]
+fn a_host_without_an_address_is_told() {
+    let output = kneepoint(&["run", "http://kneepoint.invalid/"]).output().expect("starts");
+    assert_refused(&output, 106, &["cannot resolve `kneepoint.invalid`", "check the target's url"]);
+}
+
+#[test]
+fn too_few_descriptors_are_told_with_how_many_are_needed() {
+    let server = Server::start();
+    let directory = tempfile::tempdir().expect("a directory");
+    let plan = write_plan(
+        directory.path(),
+        &format!(
+            "[target]\nurl = \"{}\"\n[[request]]\npath = \"/\"\n[limits]\nmax_in_flight = 2000\n",
+            server.url()
+        ),
+    );
+    let mut command = Command::new(KNEEPOINT);
+    command.arg("run").arg(plan);
+    // SAFETY: `setrlimit` may be called between fork and exec.
+    unsafe {
+        command.pre_exec(|| {
+            let limit = libc::rlimit { rlim_cur: 256, rlim_max: 256 };
+            match libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) {
+                0 => Ok(()),
+                _ => Err(std::io::Error::last_os_error()),
+            }
+        });
+    }
+    let output = command.output().expect("the program starts");
+    assert_refused(
+        &output,
+        106,
+        &["file descriptors are needed", "256 are allowed", "`ulimit -n 2", "`max_in_flight`"],
+    );
+    assert_eq!(server.requests(), 1);
+}
+
+#[test]
+#[expect(clippy::print_stderr, reason = "a skipped test has to say so")]
+fn a_process_that_may_not_be_looked_at_is_told() {
+    // SAFETY: reads a number.
+    if unsafe { libc::geteuid() } != 0 {
+        eprintln!("skipped: only root can start a program as somebody else");
+        return;
+    }
+    let server = Server::start();
+    // Another user must get at the program, wherever it was built.
+    let directory = tempfile::tempdir().expect("a directory");
+    use std::os::unix::fs::PermissionsExt;
+    let open = |path: &Path| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).expect("own");
+    };
+    open(directory.path());
+    let program = directory.path().join("kneepoint");
+    std::fs::copy(KNEEPOINT, &program).expect("a copy");
+    open(&program);
+    let plan = write_plan(
+        directory.path(),
+        &format!(
+            "[target]\nurl = \"{}\"\n[[request]]\npath = \"/\"\n[collect.process]\nport = {}\n",
+            server.url(),
+            server.port
+        ),
+    );
+    let output = Command::new(&program)
+        .arg("run")
+        .arg(plan)
+        .current_dir("/")
+        .uid(65_534)
+        .output()
+        .expect("the program starts");
+    assert_refused(
+        &output,
+        106,
+        &["belongs to user", "may not be looked at", "as that user or as root"],
+    );
+}
+
+#[test]
+#[expect(clippy::print_stderr, reason = "a skipped test has to say so")]
+fn a_wrong_password_is_told_without_it() {
+    if demo::find_postgres().is_none() {
+        eprintln!("skipped: {}", demo::install_hint());
+        return;
+    }
+    let launcher = Launcher::new().expect("own path").with_program(KNEEPOINT);
+    let shop = launcher.start(demo::find("none").expect("a fault"), None).expect("it starts");
+    let url = shop.postgres_url.clone().expect("with PostgreSQL");
+    let (user, server) = url.split_once('@').expect("credentials");
+    let right = user.rsplit(':').next().expect("a password");
+    let wrong = format!("{}@{server}", user.replace(right, "hunter2"));
+    let output = kneepoint(&["run", &shop.url, "--postgres", &wrong]).output().expect("starts");
+    assert_refused(&output, 106, &["password authentication failed", "check user `", "pg_hba"]);
+    assert!(!stderr(&output).contains("hunter2"), "{}", stderr(&output));
+}
+
+#[test]
+fn options_that_make_no_sense_are_refused() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let plan = write_plan(directory.path(), "[target]\n");
+    let plan = plan.to_str().expect("UTF-8");
+    let url = "http://127.0.0.1:1/";
+    for (arguments, says) in [
+        (vec!["run", plan, "--start", "5/s", "--pid", "1"], "`--pid`, `--start` goes with a URL"),
+        (vec!["run", url, "--start", "0/s"], "`--start`: the rate must be above zero"),
+        (vec!["run", url, "--max", "fast"], "`--max`: `fast` is no rate"),
+        (vec!["run", url, "--start", "50/s", "--max", "20/s"], "raise it with `--max`"),
+        (vec!["run", url, "--hold", "0"], "`--hold`"),
+        (vec!["run", "ftp://127.0.0.1/"], "`ftp` is not supported"),
+        (vec!["run", "http://token@127.0.0.1/"], "holds credentials"),
+        (vec!["run", "127.0.0.1:8080"], "an address such as `http://"),
+        (vec!["run", url, "--expect", "0/s"], "`--expect`"),
+        (vec!["rules", "explain", "db-lock-wiat"], "did you mean `db-lock-wait`?"),
+        (vec!["demo", "pool-smal"], "did you mean `pool-small`?"),
+        (vec!["report", plan, "--format", "htm=x"], "did you mean `html`?"),
+        (vec!["report", plan, "--format", "html"], "write FORMAT=FILE"),
+        (vec!["diagnose", plan, "--format", "jsn"], "json"),
+        (vec!["diagnos", plan], "diagnose"),
+        (vec!["run"], "PLAN|URL"),
+    ] {
+        let output = kneepoint(&arguments).output().expect("the program starts");
+        assert_refused(&output, 104, &[says]);
+        assert!(!stderr(&output).contains("token@"), "{}", stderr(&output));
+    }
+}
+
+#[test]
+fn what_there_is_can_be_asked_for() {
+    let cases: [(&[&str], &str); 10] = [
+        (&["--help"], "Exit codes:"),
+        (&["run", "--help"], "--kill-switch"),
+        (&["--version"], env!("CARGO_PKG_VERSION")),
+        (&["list", "collectors"], "postgres"),
+        (&["list", "formats"], "html"),
+        (&["list", "rules"], "db-pool-too-small"),
+        (&["list", "metrics"], "db.sessions"),
+        (&["demo", "--list"], "pool-small"),
+        (&["rules", "explain", "db-lock-wait"], "What would disprove it"),
+        (&["completions", "bash"], "_kneepoint"),
+    ];
+    for (arguments, says) in cases {
+        let output = kneepoint(arguments).output().expect("the program starts");
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", stderr(&output));
+        assert!(stdout(&output).contains(says), "{arguments:?}: {}", stdout(&output));
+        assert!(output.stderr.is_empty(), "{arguments:?}: {}", stderr(&output));
+        assert!(!stdout(&output).contains('\u{1b}'), "colour where there is no terminal");
+    }
+    let output = kneepoint(&["rules", "test"]).output().expect("the program starts");
+    assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
+    assert!(stdout(&output).contains(" cases hold, 0 do not"), "{}", stdout(&output));
+}
