@@ -57,7 +57,8 @@ impl Growth {
             .then(|| (gains.iter().sum::<f64>() / self.total).clamp(0.0, 1.0))
     }
 
-    fn unexplained(&self) -> f64 {
+    /// Share of the growth that lies where nothing was looked at.
+    pub fn unexplained(&self) -> f64 {
         self.share(&[PartKind::Unexplained], None).unwrap_or(1.0)
     }
 }

@@ -27,6 +27,7 @@ rules![
     "rate-limited",
     "worker-exhaustion",
     "load-shedding",
+    "internal-wait",
     "accept-queue-full",
     "fast-failures",
     "memory-leak",

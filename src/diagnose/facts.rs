@@ -79,6 +79,11 @@ impl<'a> Facts<'a> {
         self.collectors_of(names::DB_SESSIONS.name).next().is_some()
     }
 
+    /// Whether any peer is known to be a PostgreSQL server.
+    pub fn knows_databases(&self) -> bool {
+        !self.database_peers.is_empty()
+    }
+
     /// Whether `peer` is a PostgreSQL server.
     pub fn is_database(&self, peer: &str) -> bool {
         self.database_peers.contains(peer)

@@ -13,6 +13,8 @@ const CAPACITY_MATCH: f64 = 0.15;
 const GROWTH_MATCH: f64 = 0.5;
 /// A fault that accounts for less than this of the growth did not bend the curve.
 const GROWTH_OF_NOTE: f64 = 0.1;
+/// But where at least this share of the growth is not seen, it may be the queue in front of it.
+const UNSEEN_GROWTH: f64 = 0.5;
 
 /// Rulings in order of what they mean.
 pub struct Ranked {
@@ -157,7 +159,8 @@ fn capacity_match(ruling: &Ruling, knee: Option<&Knee>) -> Option<(f64, bool)> {
 /// accounts for next to nothing of the growth, and predicts no knee where there is one.
 fn accounts_for_nothing(ruling: &Ruling, knee: &Knee) -> bool {
     let predicts = capacity_match(ruling, Some(knee)).is_some_and(|(_, good)| good);
-    !predicts && ruling.explains.is_some_and(|share| share < GROWTH_OF_NOTE)
+    let is_seen = ruling.unexplained < UNSEEN_GROWTH;
+    !predicts && is_seen && ruling.explains.is_some_and(|share| share < GROWTH_OF_NOTE)
 }
 
 /// How sure a finding is: `rules/README.md` documents how it is counted.

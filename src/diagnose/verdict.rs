@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::Evidence;
+use super::attribution::Growth;
 use super::facts::{Facts, Narrow};
 use super::rule::{Bound, Check, Condition, Predict, PredictLimit, Rule, Test};
 use super::signal::{Measured, Signal, Span};
@@ -41,6 +42,8 @@ pub struct Ruling<'r> {
     pub predicted: Option<f64>,
     /// Share of the growth of the response time that the fault accounts for.
     pub explains: Option<f64>,
+    /// Share of that growth that no part explains; it may be the queue before this very fault.
+    pub unexplained: f64,
 }
 
 /// One condition as measured.
@@ -69,7 +72,12 @@ pub fn judge<'r>(rule: &'r Rule, facts: &Facts) -> Vec<Ruling<'r>> {
         subjects
     });
     if subjects.is_empty() {
-        return vec![judge_one(rule, facts, None)];
+        let is_told_elsewhere = rule.subject_by.as_deref() == Some("peer")
+            && facts.database_is_watched()
+            && facts.knows_databases();
+        // Not `None`: without a name the calls to the database itself would count.
+        let nobody = is_told_elsewhere.then(|| "another service".to_owned());
+        return vec![judge_one(rule, facts, nobody)];
     }
     subjects.into_iter().map(|subject| judge_one(rule, facts, Some(subject))).collect()
 }
@@ -90,7 +98,8 @@ fn judge_one<'r>(rule: &'r Rule, facts: &Facts, subject: Option<String>) -> Ruli
         require.iter().chain(&support).filter_map(|judged| judged.predicted).reduce(f64::min);
     let explains =
         if rule.explains.is_empty() { None } else { facts.share(&rule.explains, &narrow) };
-    Ruling { rule, subject, verdict, require, support, refute, predicted, explains }
+    let unexplained = facts.growth().map_or(1.0, Growth::unexplained);
+    Ruling { rule, subject, verdict, require, support, refute, predicted, explains, unexplained }
 }
 
 fn verdict(require: &[Judged], refute: &[Judged]) -> Verdict {

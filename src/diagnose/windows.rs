@@ -10,6 +10,8 @@ const BASELINE: f64 = 0.30;
 const APPROACH: (f64, f64) = (0.60, 0.95);
 /// Highest share of the knee's rate that counts as around the knee.
 const AROUND: f64 = 1.10;
+/// Share of the offered load from which on throughput follows it.
+const FOLLOWS: f64 = 0.97;
 
 /// Sorts the stages into windows. Without a knee, the highest load held stands for it. Where no
 /// stage falls into the baseline, approach or knee span, the nearest one takes its place, so that
@@ -29,10 +31,18 @@ pub fn windows(stages: &[StageSummary], knee: Option<&Knee>) -> Windows {
         return windows;
     };
     let rate = knee.map_or(top, |knee| knee.rate);
+    // Inside the knee's interval, a stage whose throughput still follows lies before the bend:
+    // what saturates is not saturated there.
+    let follows = |stage: &StageSummary| {
+        let inside = knee.is_some_and(|knee| stage.offered < knee.high);
+        inside && stage.throughput >= FOLLOWS * stage.offered
+    };
     for stage in &measured {
         let share = stage.offered / rate;
         let place = if share <= BASELINE {
             &mut windows.baseline
+        } else if share > APPROACH.1 && follows(stage) {
+            &mut windows.approach
         } else if share > AROUND {
             &mut windows.beyond
         } else if share > APPROACH.1 {
@@ -44,10 +54,10 @@ pub fn windows(stages: &[StageSummary], knee: Option<&Knee>) -> Windows {
         };
         place.push(stage.window);
     }
-    let nearest = |share: f64, within: &dyn Fn(f64) -> bool| {
+    let nearest = |share: f64, within: &dyn Fn(&StageSummary) -> bool| {
         measured
             .iter()
-            .filter(|stage| within(stage.offered / rate))
+            .filter(|stage| within(stage))
             .min_by(|a, b| {
                 let distance = |stage: &StageSummary| (stage.offered / rate - share).abs();
                 distance(a).total_cmp(&distance(b))
@@ -56,11 +66,12 @@ pub fn windows(stages: &[StageSummary], knee: Option<&Knee>) -> Windows {
     };
     if windows.knee.is_empty() {
         // The first stage past the knee shows what saturates; one below it would not.
-        let substitute = nearest(1.0, &|share| share > 1.0).or_else(|| nearest(1.0, &|_| true));
+        let past = |stage: &StageSummary| stage.offered > rate && !follows(stage);
+        let substitute = nearest(1.0, &past).or_else(|| nearest(1.0, &|_| true));
         windows.knee.extend(substitute);
     }
     if windows.baseline.is_empty() {
-        windows.baseline.extend(nearest(0.0, &|share| share < APPROACH.1));
+        windows.baseline.extend(nearest(0.0, &|stage| stage.offered / rate < APPROACH.1));
     }
     windows
 }
@@ -124,6 +135,20 @@ mod tests {
         assert_eq!(got.knee, of(&[5]));
         assert_eq!(got.beyond, of(&[6]));
         assert_eq!(got.recovery, of(&[8]));
+    }
+
+    #[test]
+    fn a_stage_that_still_follows_inside_a_wide_interval_lies_before_the_knee() {
+        let mut stages =
+            [20.0, 142.0, 227.0, 363.0].map(|rate| stage(rate as u64, StageRole::Ramp, rate));
+        for stage in &mut stages {
+            stage.throughput = stage.offered.min(185.0);
+        }
+        let wide = Knee { low: 102.0, high: 185.0, ..knee(135.0) };
+        let got = windows(&stages, Some(&wide));
+        assert_eq!(got.approach, [stages[1].window]);
+        assert_eq!(got.knee, [stages[2].window]);
+        assert_eq!(got.beyond, [stages[2].window, stages[3].window]);
     }
 
     #[test]
