@@ -129,11 +129,14 @@ fn a_panic_ends_its_collector_and_no_other() {
     let panics = |look| if look == 2 { panic!("no such index") } else { Ok(()) };
     let both = vec![opened("bad", 20, panics), opened("good", 20, |_| Ok(()))];
     let seen = run_until(both, 1000, |seen| {
-        gaps(seen, "bad").count() >= 1 && batches(seen, "good").count() >= 10
+        gaps(seen, "bad").any(|gap| gap.reason.contains("panicked"))
+            && batches(seen, "good").count() >= 10
     });
     assert_eq!(batches(&seen, "bad").count(), 1);
-    let reasons: Vec<&str> = gaps(&seen, "bad").map(|gap| gap.reason.as_str()).collect();
-    assert_eq!(reasons, ["the collector panicked: no such index"]);
+    // A busy machine may have added a look that was late.
+    let reasons = gaps(&seen, "bad").map(|gap| gap.reason.as_str());
+    let panics: Vec<&str> = reasons.filter(|reason| !reason.starts_with("woke")).collect();
+    assert_eq!(panics, ["the collector panicked: no such index"]);
     let ended = |one: &Observation| matches!(one, Observation::Event { text, .. } if text.starts_with("bad: is read no more"));
     assert!(seen.iter().any(ended));
 }
