@@ -57,8 +57,8 @@ fn config(requests: Vec<plan::Request>) -> LoadConfig {
     }
 }
 
-fn compile(config: LoadConfig, worker: usize, of: usize) -> Mix {
-    Mix::compile(&config, worker, of).map_err(|errors| format!("{errors:?}")).unwrap()
+fn compile(config: &LoadConfig, worker: usize, of: usize) -> Mix {
+    Mix::compile(config, worker, of).map_err(|errors| format!("{errors:?}")).unwrap()
 }
 
 fn drawn(mix: &mut Mix) -> Request<Full<Bytes>> {
@@ -73,7 +73,7 @@ fn one_name_has_one_value_within_a_request() {
     post.method = "POST".into();
     post.headers = vec![("x-id".into(), Header::Plain(template("no-{id}")))];
     post.body = Some(Body { template: template("<{id}|{word}>") });
-    let mut mix = compile(config(vec![post]), 0, 1);
+    let mut mix = compile(&config(vec![post]), 0, 1);
     let mut paths = HashSet::new();
     for expected in (-1..=3).cycle().take(40) {
         let request = drawn(&mut mix);
@@ -103,18 +103,18 @@ fn workers_share_sequential_values_and_weights_hold() {
     let requests = || vec![request("a", 1.0, "/{id}"), request("b", 3.0, "/b")];
     let mut ids = Vec::new();
     for worker in 0..2 {
-        let mut mix = compile(config(vec![request("a", 1.0, "/{id}")]), worker, 2);
+        let mut mix = compile(&config(vec![request("a", 1.0, "/{id}")]), worker, 2);
         ids.extend((0..5).map(|_| drawn(&mut mix).uri().path().to_owned()));
     }
     ids.sort();
     ids.dedup();
     assert_eq!(ids.len(), 5, "{ids:?}");
 
-    let mut mix = compile(config(requests()), 0, 1);
+    let mut mix = compile(&config(requests()), 0, 1);
     let b = (0..4000).filter(|_| drawn(&mut mix).uri().path() == "/base/b").count();
     assert!((2850..3150).contains(&b), "{b} of 4000 instead of 3000");
     let draws = |seed| {
-        let mut mix = compile(LoadConfig { seed, ..config(requests()) }, 0, 1);
+        let mut mix = compile(&LoadConfig { seed, ..config(requests()) }, 0, 1);
         (0..50).map(|_| drawn(&mut mix).uri().to_string()).collect::<Vec<_>>()
     };
     assert_eq!(draws(1), draws(1));
@@ -129,13 +129,13 @@ fn each_request_says_that_it_is_synthetic() {
         ("X-Kneepoint".into(), Header::Plain(template("real-{id}"))),
         ("authorization".into(), Header::Secret(Secret::new("Bearer hunter2"))),
     ];
-    let sent = drawn(&mut compile(config(vec![own]), 0, 1));
+    let sent = drawn(&mut compile(&config(vec![own]), 0, 1));
     assert_eq!(sent.headers()["x-kneepoint"], "synthetic");
     assert_eq!(sent.headers().get_all("x-kneepoint").iter().count(), 1);
     assert_eq!(sent.headers()["host"], "other");
     assert_eq!(sent.headers()["authorization"], "Bearer hunter2");
     assert!(!format!("{sent:?}").contains("hunter2"));
-    let sent = drawn(&mut compile(config(vec![request("plain", 1.0, "x")]), 0, 1));
+    let sent = drawn(&mut compile(&config(vec![request("plain", 1.0, "x")]), 0, 1));
     assert_eq!(sent.headers()["host"], "shop.test:8080");
     assert!(sent.headers()["user-agent"].to_str().unwrap().starts_with("kneepoint/"));
     assert_eq!(sent.headers().get("connection"), None);
