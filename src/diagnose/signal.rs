@@ -111,7 +111,7 @@ impl Measure {
             Measure::In(unit) => unit,
             Measure::PerSecond(Unit::Seconds) => Unit::Cores,
             Measure::PerSecond(unit) => unit,
-            Measure::Times => Unit::Ratio,
+            Measure::Times => Unit::Times,
         }
     }
 }

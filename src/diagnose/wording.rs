@@ -11,12 +11,14 @@ pub fn number(value: f64, measure: Measure) -> String {
         Measure::In(Unit::Seconds) => seconds(value),
         Measure::In(Unit::Bytes) => bytes(value),
         Measure::In(Unit::Cores) | Measure::PerSecond(Unit::Seconds | Unit::Cores) => {
-            format!("{} cores", short(value))
+            let cores = short(value);
+            let noun = if cores == "1" { "core" } else { "cores" };
+            format!("{cores} {noun}")
         }
         Measure::In(Unit::Count | Unit::Unknown) => short(value),
         Measure::PerSecond(Unit::Bytes) => format!("{}/s", bytes(value)),
         Measure::PerSecond(_) => format!("{}/s", short(value)),
-        Measure::Times => format!("{} times", short(value)),
+        Measure::In(Unit::Times) | Measure::Times => times(value),
     }
 }
 
@@ -27,12 +29,25 @@ fn short(value: f64) -> String {
         return format!("{value:.0}");
     } else if size >= 9.995 {
         format!("{value:.1}")
-    } else if size >= 0.1 {
+    } else if size >= 0.0995 {
         format!("{value:.2}")
+    } else if size >= 0.000_95 {
+        format!("{value:.3}")
     } else {
-        format!("{value:.4}")
+        format!("{value:.1e}")
     };
+    if text.contains('e') {
+        return text;
+    }
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// A growth: 1.0 times is none.
+fn times(value: f64) -> String {
+    match value.abs() < 9.95 {
+        true => format!("{value:.1} times"),
+        false => format!("{value:.0} times"),
+    }
 }
 
 fn seconds(value: f64) -> String {
@@ -70,7 +85,9 @@ mod tests {
         assert_eq!(say(0.0, Unit::Count), "0");
         assert_eq!(say(1_500_000.0, Unit::Bytes), "1.5 MB");
         assert_eq!(number(1.82, Measure::PerSecond(Unit::Seconds)), "1.82 cores");
-        assert_eq!(number(3.25, Measure::Times), "3.25 times");
+        assert_eq!(say(1.0, Unit::Cores), "1 core");
+        assert_eq!(say(0.0408, Unit::Cores), "0.041 cores");
+        assert_eq!(number(1.004, Measure::Times), "1.0 times");
         assert_eq!(number(120.0, Measure::PerSecond(Unit::Count)), "120/s");
     }
 }

@@ -46,6 +46,9 @@ fn render(report: &Report, w: &mut dyn io::Write) -> io::Result<()> {
         let all = report.not_checked.iter().flat_map(|row| &row.hypotheses);
         writeln!(w, "Not checked: `{}`\n", rules(all.map(|h| h.rule.as_str()).collect()))?;
     }
+    if !report.watching.is_empty() {
+        writeln!(w, "{}\n", escape(&report.watching))?;
+    }
     let facts: Vec<_> =
         report.run.iter().map(|fact| format!("{}: {}", fact.name, fact.value)).collect();
     writeln!(w, "<sub>{}</sub>", escape(&facts.join("; ")))

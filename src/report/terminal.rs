@@ -1,9 +1,9 @@
-//! The report for a terminal: the verdict first, no more than a screen or two, plain ASCII but
-//! for what comes from outside.
+//! The report for a terminal: the verdict first, a screen to a screen and a half, plain
+//! ASCII but for what comes from outside. The other formats have what is left out here.
 
 use std::io::{self, Write};
 
-use super::model::{AttributionView, EvidenceRow, FindingView, StageTable, Tone};
+use super::model::{AttributionView, EvidenceRow, FindingView, GrowthRow, StageTable, Tone};
 use super::{FormatSpec, Report};
 
 pub(super) const SPEC: FormatSpec = FormatSpec {
@@ -31,7 +31,15 @@ const GREEN: &str = "1;32";
 const YELLOW: &str = "1;33";
 
 /// How many of the things ruled out or not checked are listed; the other formats have them all.
-const MOST_LISTED: usize = 8;
+const MOST_LISTED: usize = 5;
+/// How many parts of the response time are shown beside the unexplained rest.
+const MOST_PARTS: usize = 4;
+/// How many stages are shown on either side of the knee, beside the first and the last.
+const STAGES_BESIDE_KNEE: usize = 3;
+/// How many refutations are shown.
+const MOST_REFUTATIONS: usize = 3;
+/// How much evidence is shown of what is not the cause.
+const MOST_BESIDE_CAUSE: usize = 2;
 
 fn render(report: &Report, w: &mut dyn Write) -> io::Result<()> {
     render_with(report, &TerminalStyle { colour: false, width: 100, files: &[] }, w)
@@ -91,64 +99,89 @@ fn finding(page: &mut Page<'_>, finding: &FindingView) -> io::Result<()> {
         _ => "Apart from the knee",
     };
     page.title(&format!("{title}: {}", finding.title))?;
-    let role = match finding.kind {
-        "consequence" => format!("{}, ", finding.role),
-        _ => String::new(),
+    let rule = match finding.kind {
+        "consequence" => format!("{}, {}", finding.rule, finding.role),
+        _ => format!("{}, confidence {}", finding.rule, finding.confidence),
     };
-    let why = match finding.confidence_why.is_empty() {
-        true => String::new(),
-        false => format!(" ({})", finding.confidence_why),
-    };
-    page.styled(
-        DIM,
-        "  ",
-        &format!("{}, {role}confidence {}{why}", finding.rule, finding.confidence),
-    )?;
-    evidence(page, "+ ", &finding.evidence)?;
-    if finding.kind == "consequence" {
-        return Ok(());
+    page.styled(DIM, "  ", &rule)?;
+    match finding.kind {
+        "consequence" => return evidence(page, "+ ", &finding.evidence, MOST_BESIDE_CAUSE, said),
+        "contributing" => {
+            evidence(page, "+ ", &finding.evidence, MOST_BESIDE_CAUSE, said)?;
+            return page.labelled("Next", &finding.next);
+        }
+        _ => {}
     }
+    evidence(page, "+ ", &finding.evidence, usize::MAX, said)?;
     if !finding.refutations.is_empty() {
         page.text("  ", "Looked for against it, and not found:")?;
-        evidence(page, "- ", &finding.refutations)?;
+        evidence(page, "- ", &finding.refutations, MOST_REFUTATIONS, missed)?;
     }
-    for prediction in &finding.predictions {
-        page.text("  ", prediction)?;
+    if !finding.predictions.is_empty() {
+        page.text("  ", &finding.predictions.join(" "))?;
     }
     page.labelled("Why", &finding.why)?;
     page.labelled("Next", &finding.next)?;
     page.labelled("Disproved by", &finding.disproved_by)
 }
 
-fn evidence(page: &mut Page<'_>, bullet: &str, rows: &[EvidenceRow]) -> io::Result<()> {
-    for row in rows {
-        let mut numbers = vec![row.value.clone()];
-        if row.baseline != super::wording::NOTHING {
-            numbers.push(format!("baseline {}", row.baseline));
+/// Each text once: two conditions on one signal read alike.
+fn evidence(
+    page: &mut Page<'_>,
+    bullet: &str,
+    rows: &[EvidenceRow],
+    most: usize,
+    say: fn(&EvidenceRow) -> String,
+) -> io::Result<()> {
+    let mut told: Vec<String> = Vec::new();
+    for text in rows.iter().map(say) {
+        if told.len() < most && !told.contains(&text) {
+            page.hanging(&format!("  {bullet}"), &text)?;
+            told.push(text);
         }
-        if !row.bound.is_empty() {
-            numbers.push(format!("bound {}", row.bound));
-        }
-        if row.holds == "no data" {
-            numbers = vec!["no data".to_owned()];
-        }
-        page.hanging(&format!("  {bullet}"), &format!("{} [{}]", row.text, numbers.join(", ")))?;
     }
     Ok(())
 }
 
+/// A condition that holds.
+fn said(row: &EvidenceRow) -> String {
+    match row.note.as_str() {
+        "" => row.text.clone(),
+        note if row.text.ends_with(')') => format!("{}; {note})", row.text.trim_end_matches(')')),
+        note => format!("{} ({note})", row.text),
+    }
+}
+
+/// A condition that does not hold, with what it would take.
+fn missed(row: &EvidenceRow) -> String {
+    match (row.holds, row.bound.as_str()) {
+        ("no data", _) => format!("{} (no data)", row.text),
+        (_, "") => row.text.clone(),
+        (_, bound) => format!("{}; not {bound}", row.text),
+    }
+}
+
 fn attribution(page: &mut Page<'_>, attribution: &AttributionView) -> io::Result<()> {
     page.title("Where the time goes (seconds per request, baseline -> knee)")?;
-    let rows = attribution.growth.iter().map(|part| {
+    let is_told = |(index, row): &(usize, &GrowthRow)| {
+        !row.is_zero && (*index < MOST_PARTS || *index + 1 == attribution.growth.len())
+    };
+    let told: Vec<_> = attribution.growth.iter().enumerate().filter(is_told).collect();
+    let zero = attribution.growth.iter().filter(|row| row.is_zero).count();
+    let small = attribution.growth.len() - told.len() - zero;
+    let rows = told.iter().map(|(_, part)| {
         let bar = "#".repeat((part.bar / 10) as usize);
         vec![part.name.clone(), part.baseline.clone(), part.knee.clone(), part.share.clone(), bar]
     });
     let table: Vec<_> = rows.collect();
     page.table(&["", "baseline", "knee", "of growth", ""], &table, None)?;
-    for broken in &attribution.broken_assumptions {
-        page.hanging("  ! ", broken)?;
+    let small = (small > 0).then(|| format!("{small} too small to matter"));
+    let zero = (zero > 0).then(|| format!("{zero} measured as zero"));
+    let rest: Vec<_> = small.into_iter().chain(zero).collect();
+    match rest.is_empty() {
+        true => Ok(()),
+        false => page.text("  ", &format!("and {}", rest.join(", "))),
     }
-    Ok(())
 }
 
 fn stages(page: &mut Page<'_>, stages: &StageTable) -> io::Result<()> {
@@ -156,11 +189,13 @@ fn stages(page: &mut Page<'_>, stages: &StageTable) -> io::Result<()> {
         return Ok(());
     }
     page.title("Stages, by offered load")?;
-    let header =
-        ["offered/s", "through/s", "p50", "p95", "p99", "errors", "in flight", "objectives"];
-    let rows: Vec<_> = stages
-        .rows
+    let is_marked = stages.rows.iter().any(|row| row.broken || !row.counts);
+    let last = if is_marked { "objectives" } else { "" };
+    let header = ["offered/s", "through/s", "p50", "p95", "p99", "errors", "in flight", last];
+    let shown = near_the_knee(stages);
+    let rows: Vec<_> = shown
         .iter()
+        .filter_map(|index| stages.rows.get(*index))
         .map(|row| {
             let mark = match (row.counts, row.broken) {
                 (false, _) => "not counted",
@@ -182,8 +217,28 @@ fn stages(page: &mut Page<'_>, stages: &StageTable) -> io::Result<()> {
             .collect()
         })
         .collect();
-    let knee = stages.knee_before.map(|index| (index, stages.knee.as_str()));
-    page.table(&header, &rows, knee)
+    let knee = stages.knee_before.and_then(|knee| {
+        let row = shown.iter().position(|index| *index >= knee)?;
+        Some((row, stages.knee.as_str()))
+    });
+    page.table(&header, &rows, knee)?;
+    match stages.rows.len() - shown.len() {
+        0 => Ok(()),
+        rest => page.text("  ", &format!("and {rest} more in the report file")),
+    }
+}
+
+/// The first and the last stage and those beside the knee; all of them without a knee.
+fn near_the_knee(stages: &StageTable) -> Vec<usize> {
+    let last = stages.rows.len().saturating_sub(1);
+    let is_near = |index: &usize| {
+        stages.knee_before.is_none_or(|knee| {
+            *index == 0
+                || *index == last
+                || (*index + STAGES_BESIDE_KNEE >= knee && *index < knee + STAGES_BESIDE_KNEE)
+        })
+    };
+    (0..stages.rows.len()).filter(is_near).collect()
 }
 
 fn objectives(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
@@ -203,10 +258,23 @@ fn ruled_out(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
         return Ok(());
     }
     page.title("Ruled out")?;
-    for row in report.ruled_out.iter().take(MOST_LISTED) {
-        page.hanging("  - ", &format!("{}: {}", row.rule, row.because))?;
+    let (told, named) = report.ruled_out.split_at(report.ruled_out.len().min(MOST_LISTED));
+    for row in told {
+        let Some(first) = row.evidence.first() else {
+            page.hanging("  - ", &row.rule)?;
+            continue;
+        };
+        let whole = format!("{}: {}", row.rule, missed(first));
+        match whole.len() + 4 <= page.width {
+            true => page.hanging("  - ", &whole)?,
+            false => page.hanging("  - ", &format!("{}: {}", row.rule, first.text))?,
+        }
     }
-    page.more(report.ruled_out.len())
+    let named: Vec<_> = named.iter().map(|row| row.rule.as_str()).collect();
+    match named.is_empty() {
+        true => Ok(()),
+        false => page.hanging("  - ", &format!("and {}", named.join(", "))),
+    }
 }
 
 fn not_checked(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
@@ -216,26 +284,23 @@ fn not_checked(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
     page.title("Not checked, for want of data")?;
     for row in report.not_checked.iter().take(MOST_LISTED) {
         let rules: Vec<_> = row.hypotheses.iter().map(|h| h.rule.as_str()).collect();
-        page.hanging("  ? ", &format!("{}: {}", rules.join(", "), row.add))?;
+        // What it is good for stands in the other formats.
+        let add = row.add.split_once(", so that").map_or(row.add.as_str(), |(add, _)| add);
+        page.hanging("  ? ", &format!("{}: {add}", rules.join(", ")))?;
     }
     page.more(report.not_checked.len())
 }
 
 fn remarks(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
-    let cost = report.collectors.iter().map(|row| {
-        let gaps = if row.has_gaps { format!("; gaps {}", row.gaps) } else { String::new() };
-        format!("Collector {}: {}, {} looks{gaps}.", row.name, row.cores, row.looks)
-    });
-    let remarks: Vec<_> =
-        report.caveats.iter().chain(&report.generator).cloned().chain(cost).collect();
-    if remarks.is_empty() {
+    page.title("To bear in mind")?;
+    for caveat in &report.caveats {
+        page.hanging("  * ", caveat)?;
+    }
+    page.hanging("  * ", &report.generator.join(" "))?;
+    if report.watching.is_empty() {
         return Ok(());
     }
-    page.title("To bear in mind")?;
-    for remark in &remarks {
-        page.hanging("  * ", remark)?;
-    }
-    Ok(())
+    page.hanging("  * ", &report.watching)
 }
 
 /// Lines of a limited width.

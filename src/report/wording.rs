@@ -120,6 +120,7 @@ pub(super) fn value(value: f64, unit: Unit) -> String {
         Unit::Seconds => duration(value),
         Unit::Bytes => bytes(value),
         Unit::Ratio => percent(value),
+        Unit::Times => factor(value),
         Unit::Cores => cores(value),
         Unit::Count | Unit::Unknown => number(value),
     }
@@ -130,9 +131,23 @@ pub(super) fn optional(measured: Option<f64>, unit: Unit) -> String {
     measured.map_or_else(|| NOTHING.to_owned(), |measured| value(measured, unit))
 }
 
-/// Processor cores: `1 core`, `0.37 cores`.
+/// A multiple: `1.0x`, `125x`.
+fn factor(value: f64) -> String {
+    match value {
+        _ if !value.is_finite() => NOTHING.to_owned(),
+        _ if value.abs() < 9.95 => format!("{value:.1}x"),
+        _ => format!("{value:.0}x"),
+    }
+}
+
+/// Processor cores: `1 core`, `0.37 cores`, never down to nothing.
 pub(super) fn cores(value: f64) -> String {
-    let text = number((value * 100.0).round() / 100.0);
+    let text = match value.abs() {
+        size if size >= 0.095 => number((value * 100.0).round() / 100.0),
+        size if size >= 0.0005 || size == 0.0 => number(value),
+        _ if !value.is_finite() => NOTHING.to_owned(),
+        _ => "<0.001".to_owned(),
+    };
     let noun = if text == "1" { "core" } else { "cores" };
     format!("{text} {noun}")
 }
@@ -248,6 +263,10 @@ mod tests {
         assert_eq!(bytes(512.0), "512 B");
         assert_eq!(cores(1.0), "1 core");
         assert_eq!(cores(0.371), "0.37 cores");
+        assert_eq!(cores(0.0005), "0.001 cores");
+        assert_eq!(cores(0.0001), "<0.001 cores");
+        assert_eq!(value(1.004, Unit::Times), "1.0x");
+        assert_eq!(value(124.78, Unit::Times), "125x");
         assert_eq!(plural(1, "gap", "gaps"), "1 gap");
         assert_eq!(plural(0, "gap", "gaps"), "0 gaps");
         assert_eq!(list(&["a".into(), "b".into(), "c".into()]), "a, b and c");

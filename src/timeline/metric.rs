@@ -15,6 +15,8 @@ pub enum Unit {
     Bytes,
     /// A share from 0 to 1.
     Ratio,
+    /// A multiple of another value of its kind: 1 is the same.
+    Times,
     /// Processor cores.
     Cores,
     /// A number of things.

@@ -16,10 +16,13 @@ pub(super) fn panel(charts: &TimeCharts, panel: &Panel, look: Look) -> String {
         frame.heading(canvas, panel.title, &entries);
         let x = time_axis(canvas, charts, &frame);
         let y = value_axis(canvas, panel, &frame);
-        spans(canvas, charts, &frame, &x);
-        match panel.stacked {
-            true => layers(canvas, charts, panel, &x, &y),
-            false => lines(canvas, charts, panel.lines.iter(), &x, &y),
+        // A tint would shine through the layers and look like one of them.
+        if panel.stacked {
+            layers(canvas, charts, panel, &x, &y);
+            spans(canvas, charts, &frame, &x, false);
+        } else {
+            spans(canvas, charts, &frame, &x, true);
+            lines(canvas, charts, panel.lines.iter(), &x, &y);
         }
     })
 }
@@ -91,7 +94,7 @@ fn value_axis(canvas: &Canvas<'_>, panel: &Panel, frame: &Frame) -> Scale {
     y
 }
 
-fn spans(canvas: &Canvas<'_>, charts: &TimeCharts, frame: &Frame, x: &Scale) {
+fn spans(canvas: &Canvas<'_>, charts: &TimeCharts, frame: &Frame, x: &Scale, tinted: bool) {
     for span in &charts.spans {
         let (ink, opacity) = match span.name {
             "knee" => (KNEE, 0.13),
@@ -99,7 +102,9 @@ fn spans(canvas: &Canvas<'_>, charts: &TimeCharts, frame: &Frame, x: &Scale) {
             _ => (2, 0.10),
         };
         let (from, to) = (x.at(span.from), x.at(span.to));
-        canvas.rect((from, frame.top), (to, frame.bottom), ink, opacity);
+        if tinted {
+            canvas.rect((from, frame.top), (to, frame.bottom), ink, opacity);
+        }
         canvas.rect((from, frame.bottom - 3.0), (to, frame.bottom), ink, 0.8);
     }
 }

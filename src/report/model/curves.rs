@@ -8,6 +8,8 @@ use crate::diagnose::{Attribution, Diagnosis, StageParts};
 
 /// The most parts that are told apart; the rest is one.
 const MOST_PARTS: usize = 7;
+/// A part below this share of the response time at every load cannot be seen in a chart.
+const LEAST_SHARE: f64 = 0.02;
 /// What the last part is called.
 const UNEXPLAINED: &str = "unexplained";
 
@@ -99,9 +101,16 @@ fn parts(attribution: &Attribution) -> (Vec<String>, Vec<Vec<f64>>) {
     };
     let mut kept = names.clone();
     kept.sort_by(|a, b| largest(b).total_cmp(&largest(a)));
-    let few = names.len() <= MOST_PARTS;
+    kept.truncate(MOST_PARTS - 2);
+    let total = |stage: &StageParts| names.iter().map(|name| seconds(stage, name)).sum::<f64>();
+    let can_be_seen = |name: &str| {
+        let share = |stage: &StageParts| seconds(stage, name) > LEAST_SHARE * total(stage);
+        attribution.stages.iter().any(share)
+    };
+    let visible: Vec<_> = names.iter().filter(|name| can_be_seen(name)).cloned().collect();
+    let few = visible.len() <= MOST_PARTS;
     let is_kept = |name: &String| {
-        few || name.starts_with(UNEXPLAINED) || kept[..MOST_PARTS - 2].contains(name)
+        name.starts_with(UNEXPLAINED) || (visible.contains(name) && (few || kept.contains(name)))
     };
     let (shown, merged): (Vec<_>, Vec<_>) = names.into_iter().partition(is_kept);
     let rows = attribution.stages.iter().map(|stage| {
@@ -174,6 +183,7 @@ pub(super) fn attribution(diagnosis: &Diagnosis) -> Option<AttributionView> {
             baseline: duration(part.baseline),
             knee: duration(part.knee),
             share: percent(part.share),
+            is_zero: part.baseline <= 0.0 && part.knee <= 0.0,
             bar: (part.share.clamp(0.0, 1.0) * 100.0).round() as u32,
         })
         .collect();

@@ -37,6 +37,8 @@ pub(in crate::report) struct EvidenceRow {
     pub value: String,
     pub baseline: String,
     pub bound: String,
+    /// What the text leaves out, short: `97 %; at low load 6.3 %`; empty where it says all.
+    pub note: String,
     /// `yes`, `no` or `no data`.
     pub holds: &'static str,
     pub series: Vec<String>,
@@ -125,6 +127,7 @@ impl EvidenceRow {
             value: wording::optional(evidence.value, evidence.unit),
             baseline: wording::optional(evidence.baseline, evidence.unit),
             bound: bound(&evidence.bound, evidence.unit),
+            note: note(evidence),
             holds: match evidence.holds {
                 Some(true) => "yes",
                 Some(false) => "no",
@@ -133,6 +136,38 @@ impl EvidenceRow {
             series: evidence.series.iter().map(|series| clean(series)).collect(),
         }
     }
+}
+
+/// The value where the text has another number or none, and the baseline where it differs.
+fn note(evidence: &Evidence) -> String {
+    let Some(value) = evidence.value else { return "no data".to_owned() };
+    let text = &evidence.text;
+    let shown = wording::value(value, evidence.unit);
+    let before = wording::optional(evidence.baseline, evidence.unit);
+    let differs = evidence.baseline.is_some() && before != shown && !text.contains("low load");
+    let is_said = says(text, value)
+        || text.contains(&shown)
+        || (evidence.baseline.is_none() && says_a_number(text));
+    match (is_said || !differs && says_a_number(text), differs) {
+        (true, true) => format!("at low load {before}"),
+        (true, false) => String::new(),
+        (false, true) => format!("{shown}; at low load {before}"),
+        (false, false) => shown,
+    }
+}
+
+fn numbers(text: &str) -> impl Iterator<Item = f64> {
+    text.split_whitespace().filter_map(|word| word.trim_matches(['(', ')', ',', ':']).parse().ok())
+}
+
+fn says_a_number(text: &str) -> bool {
+    numbers(text).next().is_some()
+}
+
+/// Whether a text has this value, rounded, as it is or as a percentage.
+fn says(text: &str, value: f64) -> bool {
+    let near = |number: f64, value: f64| (number - value).abs() <= 0.02 * value.abs();
+    numbers(text).any(|number| near(number, value) || near(number, value * 100.0))
 }
 
 /// A bound as the rule writes it, its numbers in the unit of the values: `over 90 %`.

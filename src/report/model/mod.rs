@@ -43,6 +43,8 @@ pub struct Report {
     /// How the generator kept its schedule.
     pub(super) generator: Vec<String>,
     pub(super) collectors: Vec<CollectorRow>,
+    /// What all of watching cost, in one sentence; empty where nothing watched.
+    pub(super) watching: String,
     pub(super) environment: Vec<Fact>,
     pub(super) events: Vec<EventRow>,
     #[serde(skip)]
@@ -81,6 +83,8 @@ pub(super) struct GrowthRow {
     pub baseline: String,
     pub knee: String,
     pub share: String,
+    /// Whether it was measured as nothing at both loads.
+    pub is_zero: bool,
     /// Share of the growth in whole percents, 0 to 100, for a bar.
     pub bar: u32,
 }
@@ -115,6 +119,7 @@ impl Report {
             caveats: diagnosis.caveats.iter().map(|text| super::wording::sentence(text)).collect(),
             generator: run::generator(diagnosis),
             collectors: run::collectors(recording, diagnosis),
+            watching: run::watching(diagnosis),
             environment: run::environment(recording),
             events: run::events(recording),
             time: TimeCharts::new(recording, diagnosis),

@@ -53,6 +53,8 @@ pub(in crate::report) struct Summary {
     pub capacity_good: Option<f64>,
     pub capacity_bad: Option<f64>,
     pub peak_goodput: Option<f64>,
+    /// Cores that all collectors used together.
+    pub watching_cores: f64,
     pub unloaded_p50_seconds: Option<f64>,
     pub unloaded_p99_seconds: Option<f64>,
     pub cause: Option<String>,
@@ -83,6 +85,7 @@ impl Summary {
             knee_high: knee.map(|knee| knee.high),
             capacity_good: diagnosis.capacity.map(|capacity| capacity.good),
             capacity_bad: diagnosis.capacity.and_then(|capacity| capacity.bad),
+            watching_cores: watching_cores(diagnosis),
             peak_goodput: knee.map(|knee| knee.peak_goodput).or(peak),
             unloaded_p50_seconds: unloaded.map(|response| response.p50),
             unloaded_p99_seconds: unloaded.map(|response| response.p99),
@@ -161,6 +164,34 @@ pub(super) fn generator(diagnosis: &Diagnosis) -> Vec<String> {
     }
     said.extend(health.remarks.iter().map(|remark| sentence(remark)));
     said
+}
+
+fn watching_cores(diagnosis: &Diagnosis) -> f64 {
+    diagnosis.overhead.iter().map(|cost| cost.cores).sum()
+}
+
+/// What watching cost in all, by collector, and how many looks failed.
+pub(super) fn watching(diagnosis: &Diagnosis) -> String {
+    let mut costs: Vec<_> = diagnosis.overhead.iter().collect();
+    costs.sort_by(|a, b| b.cores.total_cmp(&a.cores));
+    if costs.is_empty() {
+        return String::new();
+    }
+    let each: Vec<_> = costs
+        .iter()
+        .map(|cost| format!("{} {}", clean(&cost.collector), percent(cost.cores)))
+        .collect();
+    let gaps: Vec<_> = costs
+        .iter()
+        .filter(|cost| cost.gaps > 0)
+        .map(|cost| {
+            let tries = cost.looks + cost.gaps;
+            format!("{} {} of {tries} looks", clean(&cost.collector), cost.gaps)
+        })
+        .collect();
+    let gaps = if gaps.is_empty() { "none".to_owned() } else { gaps.join(", ") };
+    let all = percent(watching_cores(diagnosis));
+    format!("Watching cost {all} of one core ({}); gaps: {gaps}.", each.join(", "))
 }
 
 pub(super) fn collectors(recording: &Recording, diagnosis: &Diagnosis) -> Vec<CollectorRow> {

@@ -160,7 +160,7 @@ fn between(kind: KneeKind, low: &StageSummary, high: &StageSummary) -> String {
         (KneeKind::Throughput, ..) => format!(
             ": of {} offered, {} are answered",
             rate(high.offered),
-            wording::short_rate(high.throughput)
+            wording::number(high.throughput)
         ),
         _ => format!(
             ": {} of the requests fail at {}, and {} at {}",
