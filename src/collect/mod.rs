@@ -123,7 +123,8 @@ mod tests {
     #[test]
     fn the_family_of_a_metric_tells_its_collector() {
         for spec in COLLECTORS.iter().filter(|spec| spec.name != "generator") {
-            for metric in spec.metrics {
+            let own = |metric: &&MetricSpec| metric.name != names::COLLECTOR_CPU_TIME.name;
+            for metric in spec.metrics.iter().filter(own) {
                 assert_eq!(names::collector(metric.name), Some(spec.name), "{}", metric.name);
             }
         }
