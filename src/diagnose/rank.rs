@@ -125,9 +125,13 @@ fn finding(ruling: &Ruling, role: FindingRole, knee: Option<&Knee>) -> Finding {
         .iter()
         .filter(|judged| judged.holds == Some(false))
         .flat_map(|judged| judged.evidence.clone());
+    let sharper = || {
+        let all = ruling.require.iter().chain(&ruling.support);
+        all.filter(held).find_map(|judged| judged.condition.title.as_deref())
+    };
     Finding {
         rule: rule.id.clone(),
-        title: title(&rule.title, ruling.subject.as_deref()),
+        title: title(sharper().unwrap_or(&rule.title), ruling.subject.as_deref()),
         subject: ruling.subject.clone(),
         role,
         confidence,

@@ -67,6 +67,8 @@ pub struct Condition {
     pub optional: bool,
     /// Added to the rule's `next` where it holds.
     pub advice: Option<String>,
+    /// Takes the place of the rule's `title` where it holds.
+    pub title: Option<String>,
     /// The capacity that follows where it holds.
     pub predict: Option<Predict>,
 }

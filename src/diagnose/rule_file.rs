@@ -281,6 +281,7 @@ impl<'t> Reader<'t> {
             symptom: self.switch(&mut fields, "symptom"),
             optional: self.switch(&mut fields, "optional"),
             advice: self.optional_text(&mut fields, "advice"),
+            title: self.optional_text(&mut fields, "title"),
             predict,
         };
         self.finish(&fields);

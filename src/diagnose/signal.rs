@@ -135,6 +135,11 @@ impl Measured {
 
 /// A count is stuck where its mean fills this share of the most it reaches.
 const STUCK_FILL: f64 = 0.85;
+/// Its most is this quantile of the looks: one look may count a connection that is just closing.
+const STUCK_MOST: f64 = 0.95;
+/// A large count that only fluctuates fills nearly all of its most too: a Poisson count of mean m
+/// fills 1 / (1 + 1.64 / √m). One that is stuck fluctuates by less than half of that.
+const STUCK_SCATTER: f64 = 0.8;
 /// Stages at and beyond the knee differ by at most this share of the largest.
 const STUCK_SPREAD: f64 = 0.2;
 /// At baseline the count is at most this share of where it is stuck: a level that never moves
@@ -311,8 +316,9 @@ fn pinned(facts: &Facts, operand: &Operand, narrow: &[Narrow]) -> Option<f64> {
         all.extend(samples);
     }
     let mean = super::stats::mean(&all)?;
-    let ceiling = super::stats::quantile(&all, 0.98)?;
-    if ceiling < 1.0 || mean < STUCK_FILL * ceiling {
+    let ceiling = super::stats::quantile(&all, STUCK_MOST)?;
+    let fill = STUCK_FILL.max(1.0 / (1.0 + STUCK_SCATTER / ceiling.max(1.0).sqrt()));
+    if ceiling < 1.0 || mean < fill * ceiling {
         return Some(0.0);
     }
     if relative_spread(&means).is_some_and(|spread| spread > STUCK_SPREAD) {
