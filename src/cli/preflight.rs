@@ -134,7 +134,6 @@ pub(super) fn prepare(
     interrupt: Arc<AtomicBool>,
 ) -> Result<RunConfig, Refusal> {
     let mut problems = Problems::default();
-    let before_files = problems.0.len();
     let load = LoadConfig {
         data: resolve_data(&plan.data, folder, &mut problems),
         ca_pem: read_ca(&plan.target, folder, &mut problems),
@@ -146,7 +145,7 @@ pub(super) fn prepare(
         seed: plan.seed,
         generator: host_name(),
     };
-    let has_files = problems.0.len() == before_files;
+    let has_files = problems.0.is_empty();
     if let Err(error) = load::make_room(&load) {
         problems.tell(error);
     }
