@@ -1,5 +1,6 @@
 //! `reports/gallery` is what kneepoint makes of the recordings in `tests/recordings`, in every
 //! format, byte for byte. `KNEEPOINT_BLESS=1 cargo test --test gallery` writes it anew.
+#![expect(clippy::unwrap_used, reason = "a test that cannot read its files has failed")]
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
