@@ -210,6 +210,9 @@ fn spans(windows: &Windows) -> Vec<Span> {
         .collect()
 }
 
+/// Share of a step that ticks must cover for a rate.
+const LEAST_COVERED: f64 = 0.5;
+
 type Values = Vec<Option<f64>>;
 
 fn line(name: impl Into<String>, ink: usize, style: LineStyle, values: Values) -> Line {
@@ -228,7 +231,9 @@ fn tick_rate(timeline: &Timeline, grid: Grid, count: impl Fn(&LoadTick) -> u64) 
     }
     let mut total = None;
     for sums in by_generator.into_values() {
-        let rates = sums.into_iter().map(|(sum, time)| (time > 0.0).then(|| sum / time));
+        // The last tick is cut off where the run ends: a rate over a moment says nothing.
+        let is_enough = |time: f64| time > 0.0 && time >= LEAST_COVERED * grid.step;
+        let rates = sums.into_iter().map(|(sum, time)| is_enough(time).then(|| sum / time));
         add(&mut total, rates.collect());
     }
     total.unwrap_or_else(|| vec![None; grid.len])
