@@ -13,6 +13,8 @@ use super::{Quantiles, StageSummary, generator, stats};
 const SETTLING_SHARE: f64 = 0.15;
 /// The longest settling time, in seconds.
 const SETTLING_SECONDS: f64 = 5.0;
+/// Share of a tick by which it may last longer than its stage.
+const MIXED_SHARE: f64 = 0.05;
 /// Shortest slice of a stage whose rate moves, in seconds.
 const SLICE_SECONDS: f64 = 5.0;
 /// Most slices of one stage: more would leave too few requests in each.
@@ -142,14 +144,26 @@ fn climb(stage: &Stage, timeline: &Timeline) -> f64 {
     if change.abs() > MOVING { (last - first) / (0.75 * seconds) } else { 0.0 }
 }
 
-/// `whole` without the time in which the system settles; it keeps two ticks where it has them.
+/// `whole` without the time in which the system settles, and without a last tick that goes on into
+/// the next stage and counts its load; it keeps two ticks where it has them.
 fn settled(whole: Window, timeline: &Timeline) -> Window {
     let bins = bins(timeline, whole);
     let tick = bins.first().map_or(1.0, |bin| bin.seconds);
     let settling = (SETTLING_SHARE * whole.secs()).min(SETTLING_SECONDS).max(tick);
-    let rest = Window::new(whole.begin + span(settling), whole.end);
-    let kept = bins.iter().filter(|bin| rest.contains(bin.middle)).count();
-    if kept >= 2 { rest } else { whole }
+    let begin = whole.begin + span(settling);
+    let mixed = bins.last().filter(|bin| {
+        let end = bin.middle + span(bin.seconds / 2.0);
+        end > whole.end + span(MIXED_SHARE * bin.seconds)
+    });
+    let pure = mixed.map_or(whole.end, |bin| whole.end.min(bin.middle));
+    let keeps_two =
+        |window: &Window| bins.iter().filter(|bin| window.contains(bin.middle)).nth(1).is_some();
+    [(begin, pure), (whole.begin, pure), (begin, whole.end)]
+        .into_iter()
+        .filter(|(begin, end)| begin < end)
+        .map(|(begin, end)| Window::new(begin, end))
+        .find(keeps_two)
+        .unwrap_or(whole)
 }
 
 fn span(seconds: f64) -> Duration {
@@ -332,10 +346,14 @@ impl Tally {
                 (pair[1].queue - pair[0].queue) / apart.max(f64::MIN_POSITIVE)
             })
             .collect();
-        let Some(line) = stats::line(&at, &queue).filter(|_| steps.len() >= 2) else {
+        let Some(line) = stats::line(&at, &queue) else {
             return (0.0, f64::NEG_INFINITY, f64::INFINITY);
         };
         let slope = line.slope - climb * self.response.quantile(0.5).unwrap_or(0.0);
+        if steps.len() < 2 {
+            // Two ticks have a slope, and nothing to tell its scatter by.
+            return (slope, f64::NEG_INFINITY, f64::INFINITY);
+        }
         let error = (stats::variance(&steps) / steps.len() as f64).sqrt();
         let spread = stats::student(1.96, steps.len() - 1) * error;
         (slope, slope - spread, slope + spread)

@@ -248,3 +248,44 @@ fn a_busy_thread_or_no_descriptors_condemn_a_stage() {
         assert!(blames_generator(&summaries(&timeline)[0]), "{}", metric.name);
     }
 }
+
+#[test]
+fn a_tick_that_goes_on_into_the_next_stage_counts_for_neither() {
+    let mut timeline = Timeline::default();
+    // Stages change 0.54 s into a tick, as they do in a live run.
+    let rates = [20.0, 32.0, 51.0, 82.0, 100.0, 0.0];
+    let change = |index: usize| Moment::START + span(0.54 + 4.0 * index as f64);
+    for (index, rate) in rates.into_iter().enumerate() {
+        let role = if rate > 0.0 { StageRole::Ramp } else { StageRole::Recovery };
+        let window = Window::new(change(index), change(index + 1));
+        timeline.stages.push(Stage { role, window, rate_from: rate, rate_to: rate });
+    }
+    for second in 0..24_usize {
+        let (now, before) = (second / 4, second.saturating_sub(1) / 4);
+        let offered = if second % 4 == 0 {
+            0.54 * if second == 0 { 0.0 } else { rates[before] } + 0.46 * rates[now]
+        } else {
+            rates[now]
+        };
+        let mut one = Timeline::default();
+        hold(&mut one, StageRole::Ramp, &[Second::at(offered.round() as u64)]);
+        let mut tick = one.ticks.remove(0);
+        let begin = Moment::START + span(second as f64);
+        tick.window = Window::new(begin, begin + span(1.0));
+        timeline.ticks.push(tick);
+    }
+    let got: Vec<f64> = summaries(&timeline).iter().map(|stage| stage.offered).collect();
+    assert_eq!(got, rates);
+}
+
+#[test]
+fn a_queue_of_two_ticks_has_a_slope_and_no_certainty() {
+    let mut timeline = Timeline::default();
+    let mut seconds = vec![Second::at(200); 3];
+    for (index, second) in seconds.iter_mut().enumerate() {
+        second.in_flight = 60.0 * index as f64;
+    }
+    hold(&mut timeline, StageRole::Ramp, &seconds);
+    let got = summaries(&timeline);
+    assert_eq!(got[0].in_flight_slope, (60.0, f64::NEG_INFINITY, f64::INFINITY));
+}
