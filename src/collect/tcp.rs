@@ -300,9 +300,9 @@ mod tests {
         let mut collector = open(&CollectorConfig::new("tcp"), &hint).unwrap();
         let port = address.port();
         let wanted = [
-            format!("tcp.calls{{peer={address}}}"),
+            format!("tcp.calls{{peer={address}*}}"),
             format!("tcp.requests{{port={port}}}"),
-            format!("tcp.sockets{{peer={address},role=outbound}}"),
+            format!("tcp.sockets{{peer={address}*,role=outbound}}"),
         ];
         let mut byte = [0];
         for round in 0..5 {
@@ -335,7 +335,7 @@ mod tests {
         };
         let mut collector = open(&CollectorConfig::new("tcp"), &hint).unwrap();
         let wanted =
-            [format!("tcp.calls{{peer={address}}}"), format!("tcp.unread{{peer={address}}}")];
+            [format!("tcp.calls{{peer={address}*}}"), format!("tcp.unread{{peer={address}*}}")];
         assert_eq!(look(&mut *collector, &wanted), [1.0, 1.0]);
     }
 }
