@@ -199,7 +199,7 @@ fn start_worker(seat: Seat) -> Result<JoinHandle<()>, LoadError> {
     }
 }
 
-/// The first of several; [`probe`], which comes before, tells all of them.
+/// The first of several; [`probe()`], which comes before, tells all of them.
 fn first_of(errors: Vec<LoadError>) -> LoadError {
     errors.into_iter().next().unwrap_or(LoadError::NoRequests)
 }

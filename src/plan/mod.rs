@@ -1,6 +1,6 @@
 //! What to do: target, requests, load, collectors, objectives and limits.
 //!
-//! A [`Plan`] is pure data. [`parse`] reads it from text and reports every mistake at once with
+//! A [`Plan`] is pure data. [`parse()`] reads it from text and reports every mistake at once with
 //! its place; files, environment and network belong to those who use a plan.
 //!
 //! # The form of a plan

@@ -1,4 +1,4 @@
-//! `Diagnosis` → bytes. Every number and every sentence is computed once, in [`model`]; a format
+//! `Diagnosis` → bytes. Every number and every sentence is computed once, in `model`; a format
 //! only lays them out and writes them to the writer handed to it.
 
 mod chart;
