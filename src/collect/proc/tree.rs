@@ -165,7 +165,11 @@ impl Tree {
         let mut ended = Vec::new();
         for (pid, member) in &mut self.members {
             match find::read_stat(&mut self.text, *pid) {
-                Ok((_, stat)) if is_same(&stat, &member.stat) => member.stat = stat,
+                Ok((name, stat)) if is_same(&stat, &member.stat) => {
+                    // A child bears its parent's name until it executes its own program.
+                    member.name = name;
+                    member.stat = stat;
+                }
                 Err(error) if !is_gone(&error) => {}
                 _ => ended.push(*pid),
             }
