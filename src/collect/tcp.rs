@@ -4,9 +4,17 @@
 //! By Little's law (1961) the mean number of calls under way to a peer divided by the throughput
 //! is the time each request spends waiting for that peer, without instrumenting anything.
 //!
+//! Every series is a census, counted anew at each look, so that the mean of its looks is what the
+//! law asks for; but `tcp.calls.sent` is a running total, and the accept queue with its limit are
+//! levels. Of the requests that have arrived, `tcp.requests.unread` still lie in the socket's buffer
+//! and `tcp.requests.served` have been read; `tcp.requests` is their sum. The two must not be
+//! mixed up where work is limited by workers: those served are stuck at the number of workers, while
+//! those unread grow without an end.
+//!
 //! What it cannot see: calls multiplexed on one connection (HTTP/2, pipelining) count as one; UNIX
 //! sockets and other network namespaces are out of sight; without the right to read the target's
-//! descriptors only its inbound side is known.
+//! descriptors only its inbound side is known. A request counts as unread until all of its bytes
+//! that have arrived are read, so a body that comes in faster than it is read counts as well.
 
 mod diag;
 mod peers;
@@ -39,6 +47,8 @@ pub static SPEC: CollectorSpec = CollectorSpec {
         names::TCP_SOCKETS,
         names::TCP_CALLS,
         names::TCP_REQUESTS,
+        names::TCP_REQUESTS_SERVED,
+        names::TCP_REQUESTS_UNREAD,
         names::TCP_UNREAD,
         names::TCP_CONNECTING,
         names::TCP_CALLS_SENT,
@@ -202,7 +212,7 @@ impl Tcp {
             Role::Inbound => Labels::none().with("port", socket.local.port().to_string()),
             Role::Outbound => self.peers.labels(socket.remote),
         };
-        let unread = socket.receive_queue > 0 && turn != Turn::Queued;
+        let unread = socket.unread_bytes() > 0 && turn != Turn::Queued;
         if role == Role::Outbound {
             let sent = socket.info.data_segments_out;
             let more = sent.wrapping_sub(known.segments_out);
@@ -222,9 +232,13 @@ impl Tcp {
             // An answer that is here and not read yet has not ended the call.
             (Role::Outbound, Turn::Busy) => census.add(&names::TCP_CALLS, labels),
             (Role::Outbound, _) if unread => census.add(&names::TCP_CALLS, labels),
-            (Role::Inbound, Turn::Busy) => census.add(&names::TCP_REQUESTS, labels),
-            (Role::Inbound, Turn::Idle | Turn::Unknown) if unread => {
-                census.add(&names::TCP_REQUESTS, labels);
+            (Role::Inbound, Turn::Busy | Turn::Idle | Turn::Unknown) if unread => {
+                census.add(&names::TCP_REQUESTS, labels.clone());
+                census.add(&names::TCP_REQUESTS_UNREAD, labels);
+            }
+            (Role::Inbound, Turn::Busy) => {
+                census.add(&names::TCP_REQUESTS, labels.clone());
+                census.add(&names::TCP_REQUESTS_SERVED, labels);
             }
             _ => {}
         }
@@ -316,6 +330,54 @@ mod tests {
             client.read_exact(&mut byte).unwrap();
             std::thread::sleep(Duration::from_millis(30));
         }
+    }
+
+    #[test]
+    fn a_request_is_served_once_it_is_read_and_an_end_is_no_request() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let own = OptionValue::Integer(u64::from(std::process::id()));
+        let hint = TargetHint {
+            process_config: Some(CollectorConfig::new("process").with("pid", own)),
+            ..TargetHint::default()
+        };
+        let mut collector = open(&CollectorConfig::new("tcp"), &hint).unwrap();
+        let port = address.port();
+        let wanted = ["", ".served", ".unread"]
+            .map(|which| format!("tcp.requests{which}{{port={port}}}"));
+        let mut connections: Vec<_> = (0..3)
+            .map(|_| {
+                let client = TcpStream::connect(address).unwrap();
+                (client, listener.accept().unwrap().0)
+            })
+            .collect();
+        let mut byte = [0];
+        for (client, server) in &mut connections {
+            client.write_all(b"?").unwrap();
+            server.peek(&mut byte).unwrap();
+        }
+        assert_eq!(look(&mut *collector, &wanted), [3.0, 0.0, 3.0], "all have only arrived");
+        connections[0].1.read_exact(&mut byte).unwrap();
+        assert_eq!(look(&mut *collector, &wanted), [3.0, 1.0, 2.0], "one is taken up");
+        for (client, server) in &mut connections {
+            server.write_all(b"!").unwrap();
+            client.read_exact(&mut byte).unwrap();
+        }
+        for (_, server) in &mut connections[1..] {
+            server.read_exact(&mut byte).unwrap();
+        }
+        std::thread::sleep(Duration::from_millis(30));
+        // The client has closed and the server has not noticed: nothing is asked.
+        let (client, server) = connections.remove(0);
+        drop(client);
+        let closed = format!("tcp.close_wait{{port={port}}}");
+        let waited = Instant::now();
+        while look(&mut *collector, std::slice::from_ref(&closed)) != [1.0] {
+            assert!(waited.elapsed() < Duration::from_secs(20), "the end never came");
+        }
+        let unread = format!("tcp.unread{{port={port}}}");
+        assert_eq!(look(&mut *collector, &[unread]), [0.0]);
+        drop(server);
     }
 
     #[test]

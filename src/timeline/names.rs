@@ -187,8 +187,12 @@ metrics! {
     TCP_SOCKETS = "tcp.sockets", Count, Census;
     /// Calls under way to a peer: outbound sockets that wait for an answer; label `peer`.
     TCP_CALLS = "tcp.calls", Count, Census;
-    /// Requests being processed: inbound sockets that owe an answer; label `port`.
+    /// Requests in the target: inbound sockets that owe an answer, whether the request is read or not; label `port`.
     TCP_REQUESTS = "tcp.requests", Count, Census;
+    /// Requests that the target has read and not answered yet; label `port`.
+    TCP_REQUESTS_SERVED = "tcp.requests.served", Count, Census;
+    /// Requests that have arrived in a socket's buffer and are not read yet; label `port`.
+    TCP_REQUESTS_UNREAD = "tcp.requests.unread", Count, Census;
     /// Sockets with bytes that the target has not read yet; label `role`.
     TCP_UNREAD = "tcp.unread", Count, Census;
     /// Connections under way to a peer (SYN sent); label `peer`.

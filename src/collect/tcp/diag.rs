@@ -58,11 +58,19 @@ pub struct Socket {
     pub cookie: u64,
     /// Zero while the socket waits to be accepted.
     pub inode: u32,
-    /// Unread bytes; of a listening socket, connections that wait to be accepted.
+    /// Unread bytes, see [`Socket::unread_bytes`]; of a listening socket, connections that wait to be accepted.
     pub receive_queue: u32,
     /// Unacknowledged bytes; of a listening socket, its backlog.
     pub send_queue: u32,
     pub info: TcpInfo,
+}
+
+impl Socket {
+    /// Bytes that have arrived and are not read. The kernel counts the end of a connection that
+    /// the peer has closed as one more.
+    pub fn unread_bytes(&self) -> u32 {
+        self.receive_queue.saturating_sub(u32::from(self.state == TcpState::CloseWait))
+    }
 }
 
 /// The fields of `tcp_info` that tell whose turn it is.
