@@ -15,8 +15,8 @@ use super::stages::{objective_value, summarize};
 use super::verdict::{self, Ruling};
 use super::windows::windows;
 use super::{
-    Capacity, CollectorOverhead, Diagnosis, Knee, ObjectiveResult, Outcome, StageSummary,
-    attribution,
+    Capacity, CollectorOverhead, Diagnosis, Knee, ObjectiveResult, Outcome, Recovery, StageSummary,
+    attribution, recovery,
 };
 use crate::recording::RecordedMeasure;
 
@@ -57,6 +57,8 @@ pub fn diagnose(recording: &Recording, rules: &RuleSet) -> Diagnosis {
     if let Some(attribution) = &attribution {
         caveats.extend(attribution.broken_assumptions.iter().cloned());
     }
+    let recovery = recovery::recovery(&facts, &stages);
+    caveats.extend(recovery.iter().flat_map(Recovery::caveats));
     Diagnosis {
         outcome,
         objectives: objectives(recording, &stages),
@@ -65,6 +67,7 @@ pub fn diagnose(recording: &Recording, rules: &RuleSet) -> Diagnosis {
         ruled_out: ranked.ruled_out,
         not_checked: ranked.not_checked,
         attribution,
+        recovery,
         generator: generator::health(recording, &stages),
         overhead: overhead(recording),
         caveats,

@@ -13,6 +13,7 @@ pub mod leak;
 mod model;
 mod part;
 mod rank;
+mod recovery;
 mod rule;
 mod rule_file;
 mod ruleset;

@@ -28,6 +28,10 @@ pub struct Diagnosis {
     pub not_checked: Vec<NotChecked>,
     /// Where the response time goes, as far as it can be told from outside.
     pub attribution: Option<Attribution>,
+    /// What became of the levels that load had raised, once it was off; `None` where the run has
+    /// no span without load at its end.
+    #[serde(default)]
+    pub recovery: Option<Recovery>,
     /// Whether the generator kept its schedule.
     pub generator: GeneratorHealth,
     /// What watching cost.
@@ -348,6 +352,34 @@ pub struct PartGrowth {
     pub knee: f64,
     /// Share (0 to 1) of the growth of the response time.
     pub share: f64,
+}
+
+/// What drained and what stayed after the load.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Recovery {
+    /// Seconds without load.
+    pub seconds: f64,
+    /// Each level that rose considerably under load.
+    pub levels: Vec<AfterLoad>,
+}
+
+/// One level before, under and after load.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AfterLoad {
+    /// What it counts, in words: `open descriptors`.
+    pub what: String,
+    /// Unit of the values.
+    pub unit: Unit,
+    /// At the lowest load.
+    pub before: f64,
+    /// The highest of any stage.
+    pub peak: f64,
+    /// In the second half of the time without load.
+    pub after: f64,
+    /// Whether at most a quarter of the rise is left.
+    pub returned: bool,
+    /// What it means that it stays; `None` where it does not.
+    pub staying: Option<String>,
 }
 
 /// Whether the generator kept its schedule.

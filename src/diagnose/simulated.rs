@@ -8,7 +8,7 @@ use crate::timeline::{
     Selector, Stage, StageRole, Timeline, Window, names,
 };
 
-use super::{Diagnosis, RuleSet, diagnose};
+use super::{Diagnosis, RuleSet, StageSummary, diagnose};
 
 /// Length of each stage in seconds.
 const HOLD: u64 = 10;
@@ -26,6 +26,28 @@ pub struct Picture {
     pub response: f64,
     /// Levels by selector; the growth per second for counters.
     pub levels: Vec<(&'static str, f64)>,
+}
+
+/// A stage in which every request that was offered was answered.
+pub fn held(role: StageRole, window: Window, offered: f64) -> StageSummary {
+    StageSummary {
+        role,
+        window,
+        offered,
+        throughput: offered,
+        goodput: offered,
+        error_ratio: 0.0,
+        errors: Vec::new(),
+        response: None,
+        service: None,
+        failures: None,
+        in_flight: 0.0,
+        in_flight_slope: (0.0, 0.0, 0.0),
+        held_back: 0,
+        lateness_p99: 0.0,
+        broken_objectives: Vec::new(),
+        invalid: None,
+    }
 }
 
 /// Holds each of `rates` before `system`, and writes down what it shows.

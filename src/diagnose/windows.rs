@@ -79,29 +79,12 @@ pub fn windows(stages: &[StageSummary], knee: Option<&Knee>) -> Windows {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diagnose::KneeKind;
+    use crate::diagnose::{KneeKind, simulated};
     use crate::timeline::{Moment, Window};
 
     fn stage(index: u64, role: StageRole, offered: f64) -> StageSummary {
         let at = |index: u64| Moment::from_nanos(index * 10_000_000_000);
-        StageSummary {
-            role,
-            window: Window::new(at(index), at(index + 1)),
-            offered,
-            throughput: offered,
-            goodput: offered,
-            error_ratio: 0.0,
-            errors: Vec::new(),
-            response: None,
-            service: None,
-            failures: None,
-            in_flight: 0.0,
-            in_flight_slope: (0.0, 0.0, 0.0),
-            held_back: 0,
-            lateness_p99: 0.0,
-            broken_objectives: Vec::new(),
-            invalid: None,
-        }
+        simulated::held(role, Window::new(at(index), at(index + 1)), offered)
     }
 
     fn knee(rate: f64) -> Knee {

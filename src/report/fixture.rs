@@ -413,6 +413,29 @@ pub(super) fn diagnosis(recording: &Recording) -> Diagnosis {
         ruled_out: ruled_out(),
         not_checked: not_checked(),
         attribution: Some(attribution(&stages)),
+        recovery: Some(Recovery {
+            seconds: 15.0,
+            levels: vec![
+                AfterLoad {
+                    what: "open descriptors".into(),
+                    unit: Unit::Count,
+                    before: 24.0,
+                    peak: 180.0,
+                    after: 30.0,
+                    returned: true,
+                    staying: None,
+                },
+                AfterLoad {
+                    what: "anonymous memory".into(),
+                    unit: Unit::Bytes,
+                    before: 20e6,
+                    peak: 90e6,
+                    after: 88e6,
+                    returned: false,
+                    staying: Some("allocators keep memory for the next load".into()),
+                },
+            ],
+        }),
         generator: GeneratorHealth {
             healthy: true,
             lateness_p99: 0.00018,
@@ -446,6 +469,7 @@ pub(super) fn bare(outcome: Outcome) -> Diagnosis {
         ruled_out: vec![],
         not_checked: vec![],
         attribution: None,
+        recovery: None,
         generator: GeneratorHealth::default(),
         overhead: vec![],
         caveats: vec![],

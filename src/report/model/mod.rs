@@ -5,6 +5,7 @@ mod curves;
 mod findings;
 mod grid;
 mod panels;
+mod recovery;
 mod run;
 mod stages;
 mod verdict;
@@ -14,6 +15,7 @@ use serde::Serialize;
 pub(super) use curves::{CurvePoint, LayerChart, LoadCurve};
 pub(super) use findings::{EvidenceRow, FindingView, NotCheckedRow, RuledOutRow};
 pub(super) use panels::{Line, LineStyle, Panel, Quantity, TimeCharts};
+pub(super) use recovery::RecoveryTable;
 pub(super) use run::{CollectorRow, EventRow, Fact, Summary};
 pub(super) use stages::{ObjectiveRow, StageTable};
 pub(super) use verdict::{Figure, Tone, Verdict};
@@ -35,6 +37,8 @@ pub struct Report {
     /// Fired rules, the cause first.
     pub(super) findings: Vec<FindingView>,
     pub(super) attribution: Option<AttributionView>,
+    /// What became of the levels that load had raised, once it was off.
+    pub(super) recovery: Option<RecoveryTable>,
     pub(super) stages: StageTable,
     pub(super) objectives: Vec<ObjectiveRow>,
     pub(super) ruled_out: Vec<RuledOutRow>,
@@ -112,6 +116,7 @@ impl Report {
             run: run::facts(recording, &summary),
             findings: findings::findings(diagnosis),
             attribution: curves::attribution(diagnosis),
+            recovery: diagnosis.recovery.as_ref().and_then(RecoveryTable::new),
             stages: StageTable::new(diagnosis),
             objectives: stages::objectives(diagnosis),
             ruled_out: findings::ruled_out(diagnosis),
