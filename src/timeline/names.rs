@@ -178,7 +178,7 @@ metrics! {
     RUNTIME_HEAP_LIMIT = "runtime.heap.limit", Bytes, Gauge;
     /// Lag of an event loop; label `runtime`.
     RUNTIME_LOOP_LAG = "runtime.loop_lag", Seconds, Gauge;
-    /// Calls to another service; label `peer`.
+    /// Calls to another service; labels `peer`, `class` (the status, where it is told).
     CLIENT_CALLS = "client.calls", Count, Counter;
     /// Seconds of calls to another service; label `peer`.
     CLIENT_CALL_TIME = "client.call_time", Seconds, Counter;

@@ -32,6 +32,8 @@ pub(super) struct Family {
     pub state: State,
     /// A label that a sample must carry with this value.
     pub only: Option<(&'static str, &'static str)>,
+    /// The scraped labels that may hold the status of an answer; it becomes the label `class`.
+    pub class: &'static [&'static str],
     /// Times the value gives the shared metric's unit.
     pub scale: f64,
 }
@@ -47,7 +49,7 @@ pub(super) enum State {
 }
 
 const fn is(name: &'static str, metric: &'static MetricSpec) -> Family {
-    Family { name, metric, state: State::None, only: None, scale: 1.0 }
+    Family { name, metric, state: State::None, only: None, class: &[], scale: 1.0 }
 }
 
 const fn used(name: &'static str) -> Family {
@@ -68,6 +70,10 @@ const fn millis(name: &'static str, metric: &'static MetricSpec) -> Family {
 
 const fn nanos(name: &'static str, metric: &'static MetricSpec) -> Family {
     Family { scale: 1e-9, ..is(name, metric) }
+}
+
+const fn by_status(name: &'static str, metric: &'static MetricSpec) -> Family {
+    Family { class: STATUS, ..is(name, metric) }
 }
 
 const fn only(
@@ -91,6 +97,7 @@ const fn system(
 const OTEL_POOL: &[&str] =
     &["db_client_connection_pool_name", "db_client_connections_pool_name", "pool_name"];
 const OTEL_STATE: &[&str] = &["db_client_connection_state", "db_client_connections_state", "state"];
+const STATUS: &[&str] = &["http_response_status_code", "http_status_code", "status", "code"];
 const HTTP_PEER: &[&str] =
     &["server_address", "client_name", "clientName", "net_peer_name", "host"];
 
@@ -427,11 +434,11 @@ pub(super) static SYSTEMS: &[System] = &[
         HTTP_PEER,
         &[
             is("http_client_request_duration_seconds_sum", &CLIENT_CALL_TIME),
-            is("http_client_request_duration_seconds_count", &CLIENT_CALLS),
+            by_status("http_client_request_duration_seconds_count", &CLIENT_CALLS),
             is("http_client_requests_seconds_sum", &CLIENT_CALL_TIME),
-            is("http_client_requests_seconds_count", &CLIENT_CALLS),
+            by_status("http_client_requests_seconds_count", &CLIENT_CALLS),
             millis("http_client_duration_milliseconds_sum", &CLIENT_CALL_TIME),
-            is("http_client_duration_milliseconds_count", &CLIENT_CALLS),
+            by_status("http_client_duration_milliseconds_count", &CLIENT_CALLS),
         ],
     ),
     system(

@@ -75,7 +75,10 @@ fn labels(system: &System, family: &Family, sample: &Sample) -> Option<Labels> {
         return None;
     }
     let value = system.sources.iter().find_map(|source| get(source)).unwrap_or(system.name);
-    let labels = Labels::none().with(system.label, value);
+    let mut labels = Labels::none().with(system.label, value);
+    if let Some(class) = family.class.iter().find_map(|source| get(source)) {
+        labels = labels.with("class", class);
+    }
     match family.state {
         State::None => Some(labels),
         State::Fixed(state) => Some(labels.with("state", state)),
@@ -159,12 +162,15 @@ jvm_memory_max_bytes{area="heap",id="G1 Old Gen"} 1000
 executor_pool_max_threads{name="applicationTaskExecutor"} 2.147483647E9
 http_client_requests_seconds_sum{client_name="stock",uri="/a/{id}"} 3
 http_client_requests_seconds_sum{client_name="stock",uri="/b"} 1
-http_client_requests_seconds_count{client_name="stock",uri="/b"} 4"#,
+http_client_requests_seconds_count{client_name="stock",status="200",uri="/a/{id}"} 5
+http_client_requests_seconds_count{client_name="stock",status="200",uri="/b"} 4
+http_client_requests_seconds_count{client_name="stock",status="429",uri="/b"} 2"#,
         );
         assert_eq!(systems, ["HikariCP", "Tomcat", "JVM", "HTTP client"]);
         let expected = [
             ("client.call_time{endpoint=app,peer=stock}", 4.0),
-            ("client.calls{endpoint=app,peer=stock}", 4.0),
+            ("client.calls{class=200,endpoint=app,peer=stock}", 9.0),
+            ("client.calls{class=429,endpoint=app,peer=stock}", 2.0),
             ("pool.acquires{endpoint=app,pool=shop}", 300.0),
             ("pool.connections{endpoint=app,pool=shop,state=idle}", 0.0),
             ("pool.connections{endpoint=app,pool=shop,state=used}", 10.0),
