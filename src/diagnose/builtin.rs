@@ -14,6 +14,7 @@ macro_rules! rules {
 rules![
     "generator-limited",
     "db-lock-wait",
+    "db-internal-contention",
     "cpu-throttled",
     "gc-pauses",
     "cpu-stolen",
@@ -23,6 +24,9 @@ rules![
     "db-connections-held",
     "db-connections-refused",
     "db-pool-too-small",
+    "retry-amplification",
+    "downstream-rate-limited",
+    "downstream-errors",
     "downstream-wait",
     "rate-limited",
     "worker-exhaustion",
