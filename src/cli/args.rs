@@ -92,6 +92,9 @@ pub struct DemoArgs {
     /// Name the faults and what each shows
     #[arg(long)]
     pub list: bool,
+    /// Start the shop with the fault mended, and a load that it then carries
+    #[arg(long)]
+    pub healthy: bool,
     /// Print the plan that the demo would run, and stop
     #[arg(long)]
     pub print_plan: bool,

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::args::DemoArgs;
 use super::run::{Order, execute, interrupt_flag};
 use super::{Ended, Refusal, preflight, print, say};
-use crate::demo::{self, FAULTS, Fault};
+use crate::demo::{self, FAULTS, Fault, Launcher};
 use crate::diagnose::RuleSet;
 
 /// The fault that is shown where none is named.
@@ -22,11 +22,15 @@ pub(super) fn main(args: &DemoArgs) -> Ended {
     let interrupt = interrupt_flag(None);
     if !args.output.quiet {
         say(format_args!(
-            "starting the demo shop with the fault `{}`: {}",
-            fault.name, fault.summary
+            "starting the demo shop {} the fault `{}`: {}",
+            if args.healthy { "without" } else { "with" },
+            fault.name,
+            fault.summary
         ));
     }
-    let running = demo::start(fault, None).map_err(Refusal::failed)?;
+    let launcher = Launcher::new().map_err(Refusal::failed)?;
+    let launcher = if args.healthy { launcher.healthy() } else { launcher };
+    let running = launcher.start(fault, None).map_err(Refusal::failed)?;
     let ended = if args.print_plan {
         print(running.plan.as_bytes())
     } else {
@@ -68,11 +72,10 @@ fn choose(name: Option<&str>) -> Result<&'static Fault, Refusal> {
     match name {
         Some(name) => {
             let fault = find(name)?;
-            if fault.needs_postgres && !has_postgres {
-                return Err(Refusal::failed(format!("fault `{name}` needs PostgreSQL"))
-                    .with_hint(demo::install_hint()));
+            match demo::lacking(fault) {
+                Some(why) => Err(Refusal::failed(format!("fault `{name}`: {why}"))),
+                None => Ok(fault),
             }
-            Ok(fault)
         }
         None if has_postgres => find(DEFAULT),
         None => {

@@ -16,6 +16,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tokio_postgres::NoTls;
 
 use super::process::{self, Account};
+use super::system::DatabaseTraits;
 use super::{guard, shop};
 
 /// Rows of the catalogue.
@@ -23,9 +24,6 @@ pub(super) const PRODUCTS: u32 = 200_000;
 
 /// Categories of the catalogue, of 100 products each.
 pub(super) const CATEGORIES: u32 = 2_000;
-
-/// Connections that the database admits.
-const MAX_CONNECTIONS: u32 = 60;
 
 /// How long `initdb` or the start of the server may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -101,8 +99,12 @@ pub(super) struct Cluster {
 }
 
 impl Cluster {
-    /// Initialises a database below `directory` and starts its server, on one core if so asked.
-    pub fn start(binaries: &Path, directory: &Path, one_core: bool) -> Result<Self, String> {
+    /// Initialises a database below `directory` and starts its server.
+    pub fn start(
+        binaries: &Path,
+        directory: &Path,
+        traits: &DatabaseTraits,
+    ) -> Result<Self, String> {
         let account = process::unprivileged_account();
         let failed =
             |error: io::Error| format!("cannot prepare `{}`: {error}", directory.display());
@@ -115,7 +117,8 @@ impl Cluster {
         loop {
             let port = free_port().map_err(failed)?;
             let mut command = server_command(binaries, directory, account, port)?;
-            if one_core {
+            command.args(settings(traits).iter().flat_map(|setting| ["-c", setting]));
+            if traits.one_core {
                 process::on_one_core(&mut command);
             }
             let server = process::ending_with_parent(&mut command, libc::SIGQUIT)
@@ -229,11 +232,6 @@ fn server_command(
         "listen_addresses=127.0.0.1".to_owned(),
         format!("port={port}"),
         format!("unix_socket_directories={sockets}"),
-        format!("max_connections={MAX_CONNECTIONS}"),
-        // The demo is about other faults than the disk, and its data is worth nothing.
-        "fsync=off".to_owned(),
-        "full_page_writes=off".to_owned(),
-        "synchronous_commit=off".to_owned(),
         // One query, one process: what a query costs does not depend on idle workers.
         "max_parallel_workers_per_gather=0".to_owned(),
         // Leaves nothing outside the directory, even when it is killed.
@@ -248,6 +246,25 @@ fn server_command(
     // Standard error goes where the guard's goes: into the log.
     command.stdout(Stdio::null());
     Ok(command)
+}
+
+/// The settings that faults differ in.
+fn settings(traits: &DatabaseTraits) -> Vec<String> {
+    let mut settings = vec![
+        format!("max_connections={}", traits.max_connections),
+        "full_page_writes=off".to_owned(),
+    ];
+    match traits.durable {
+        Some(delay) => settings.extend([
+            format!("commit_delay={}", delay.as_micros()),
+            "commit_siblings=0".to_owned(),
+        ]),
+        // Most faults are about other things than the disk, and the data is worth nothing.
+        None => {
+            settings.extend(["fsync=off".to_owned(), "synchronous_commit=off".to_owned()]);
+        }
+    }
+    settings
 }
 
 /// `command` with nothing of this process's environment that could change what it does, and with

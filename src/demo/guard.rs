@@ -16,7 +16,8 @@ use serde::{Deserialize, Serialize};
 
 use super::cluster::{self, Cluster};
 use super::faults::{self, Fault};
-use super::{payments, process, shop};
+use super::quota::Quota;
+use super::{neighbour, payments, process, proxy, shop};
 
 /// First argument of the guard process.
 pub(super) const ENTRY: &str = "__demo-guard";
@@ -58,34 +59,41 @@ pub(super) struct Listening {
     pub port: u16,
 }
 
-/// Starts the guard for `fault`.
+/// What the guard is told of the system: the broken one of a fault.
+const BROKEN: &str = "broken";
+/// The healthy twin.
+const HEALTHY: &str = "healthy";
+
+/// Starts the guard for `fault`, or for its healthy twin.
 pub(super) fn spawn(
     program: &Path,
     fault: &Fault,
+    healthy: bool,
     directory: &Path,
     postgres: Option<&Path>,
 ) -> io::Result<Child> {
     let mut command = Command::new(program);
-    command.arg(ENTRY).arg(fault.name).arg(directory);
+    command.arg(ENTRY).arg(fault.name);
+    command.arg(if healthy { HEALTHY } else { BROKEN }).arg(directory);
     command.args(postgres);
     command.stdin(Stdio::piped()).stdout(Stdio::piped());
     command.stderr(File::create(directory.join(LOG))?);
     process::in_own_session(&mut command).spawn()
 }
 
-/// The guard process: `FAULT DIRECTORY [POSTGRES_BINARIES]`.
+/// The guard process: `FAULT broken|healthy DIRECTORY [POSTGRES_BINARIES]`.
 pub(super) fn main(args: &[OsString]) -> ExitCode {
     process::set_name("demo-guard");
-    let (name, directory, postgres) = match args {
-        [name, directory] => (name, directory, None),
-        [name, directory, postgres] => (name, directory, Some(Path::new(postgres))),
+    let (name, which, directory, postgres) = match args {
+        [name, which, directory] => (name, which, directory, None),
+        [name, which, directory, postgres] => (name, which, directory, Some(Path::new(postgres))),
         _ => return ExitCode::FAILURE,
     };
     let Some(fault) = name.to_str().and_then(faults::find) else {
         return ExitCode::FAILURE;
     };
     let mut household = Household::new(Path::new(directory));
-    let report = match household.start(fault, postgres) {
+    let report = match household.start(fault, which == HEALTHY, postgres) {
         Ok(ready) => Report::Ready(ready),
         Err(why) => Report::Failed(household.explain(&why)),
     };
@@ -132,58 +140,82 @@ pub(super) fn wait_for<T>(
 struct Household {
     directory: PathBuf,
     services: Vec<Child>,
+    quota: Option<Quota>,
     cluster: Option<Cluster>,
 }
 
 impl Household {
     fn new(directory: &Path) -> Self {
-        Self { directory: directory.to_owned(), services: Vec::new(), cluster: None }
+        Self { directory: directory.to_owned(), services: Vec::new(), quota: None, cluster: None }
     }
 
-    fn start(&mut self, fault: &Fault, postgres: Option<&Path>) -> Result<Ready, String> {
+    fn start(
+        &mut self,
+        fault: &Fault,
+        healthy: bool,
+        postgres: Option<&Path>,
+    ) -> Result<Ready, String> {
+        let system = fault.system(healthy);
+        let name = || fault.name.to_owned();
         let urls = match postgres {
             Some(binaries) => {
-                let cluster =
-                    Cluster::start(binaries, &self.directory, fault.shop.database_on_one_core)?;
+                let cluster = Cluster::start(binaries, &self.directory, &system.database)?;
                 let urls = cluster.urls();
                 self.cluster = Some(cluster);
-                cluster::fill(&urls, fault.shop.category_index)?;
+                cluster::fill(&urls, system.database.category_index)?;
                 Some(urls)
             }
             None => None,
         };
-        let payments_port =
-            self.start_service(payments::ENTRY, &payments::Settings { fault: fault.name.into() })?;
+        let settings = payments::Settings { fault: name(), healthy };
+        let (payments_pid, payments_port) = self.start_service(payments::ENTRY, &settings)?;
         let settings = shop::Settings {
-            fault: fault.name.into(),
+            fault: name(),
+            healthy,
             postgres_url: urls.as_ref().map(|urls| urls.shop.clone()),
             payments_url: format!("http://127.0.0.1:{payments_port}"),
         };
-        let port = self.start_service(shop::ENTRY, &settings)?;
-        let [payments, shop] = self.services.as_slice() else {
-            return Err("a service is missing".to_owned());
-        };
+        let (pid, shop_port) = self.start_service(shop::ENTRY, &settings)?;
+        if let Some(cores) = system.surroundings.cpu_quota {
+            let cannot = |error| format!("cannot limit the shop's processor time: {error}");
+            let quota = Quota::new(cores).map_err(cannot)?;
+            quota.admit(pid).map_err(cannot)?;
+            self.quota = Some(quota);
+        }
+        let mut port = shop_port;
+        if system.surroundings.proxy {
+            let settings = proxy::Settings { backend: format!("127.0.0.1:{shop_port}") };
+            (_, port) = self.start_service(proxy::ENTRY, &settings)?;
+        }
+        let threads = system.surroundings.busy_neighbours;
+        if threads > 0 {
+            self.start_service(neighbour::ENTRY, &neighbour::Settings { threads })?;
+        }
         Ok(Ready {
             url: format!("http://127.0.0.1:{port}"),
-            pid: shop.id(),
-            payments_pid: payments.id(),
+            pid,
+            payments_pid,
             payments_peer: format!("127.0.0.1:{payments_port}"),
             postgres_peer: urls.as_ref().map(|urls| urls.peer.clone()),
             postgres_url: urls.map(|urls| urls.monitor),
-            metrics_url: format!("http://127.0.0.1:{port}/metrics"),
+            metrics_url: format!("http://127.0.0.1:{shop_port}/metrics"),
         })
     }
 
     /// Starts this program again as one of the services; its settings go through standard input,
-    /// where no list of processes shows the password in them.
-    fn start_service(&mut self, entry: &str, settings: &impl Serialize) -> Result<u16, String> {
+    /// where no list of processes shows the password in them. Returns its id and its port.
+    fn start_service(
+        &mut self,
+        entry: &str,
+        settings: &impl Serialize,
+    ) -> Result<(u32, u16), String> {
         let cannot = |error: io::Error| format!("cannot start {entry}: {error}");
         let program = std::env::current_exe().map_err(cannot)?;
         let mut command = Command::new(program);
         command.arg(entry).stdin(Stdio::piped()).stdout(Stdio::piped());
         let child = process::ending_with_parent(&mut command, libc::SIGKILL);
         let mut child = child.spawn().map_err(cannot)?;
-        let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
+        let (pid, stdin, stdout) = (child.id(), child.stdin.take(), child.stdout.take());
         self.services.push(child);
         let settings = serde_json::to_vec(settings).map_err(|error| error.to_string())?;
         if let Some(mut stdin) = stdin {
@@ -193,7 +225,7 @@ impl Household {
         let line = read_line_within(stdout, SERVICE_PATIENCE, entry)?;
         let listening: Listening =
             serde_json::from_str(&line).map_err(|_| format!("{entry} ended before it listened"))?;
-        Ok(listening.port)
+        Ok((pid, listening.port))
     }
 
     /// `why` with what the processes had to say.
@@ -213,6 +245,7 @@ impl Drop for Household {
         while let Some(mut service) = self.services.pop() {
             process::stop(&mut service, libc::SIGTERM, Duration::from_secs(2));
         }
+        drop(self.quota.take());
         drop(self.cluster.take());
         // What remains is removed by the process that started the guard, if that is there.
         let _removed = fs::remove_dir_all(&self.directory).is_ok();

@@ -1,20 +1,26 @@
 //! A sample shop with real faults on a real PostgreSQL: for `kneepoint demo`, for the README and
 //! for tests that need a system whose limit is known.
 //!
-//! Three processes and a database are started, all of this program and of the PostgreSQL that is
+//! Processes and a database are started, all of this program and of the PostgreSQL that is
 //! installed: the *guard* owns the others and a directory, and takes everything away when the
 //! process that started it is gone, however it went; the *shop* answers requests; *payments* is
-//! the service that the shop calls for each order. Which fault the shop has is a [`Fault`], one
-//! file each in `faults/`.
+//! the service that the shop calls for each order; some faults need a *proxy* in front or a busy
+//! *neighbour*. Which fault the shop has is a [`Fault`], one file each in `faults/`, with a twin
+//! that is healthy.
 
 mod cluster;
 mod faults;
 mod guard;
+mod neighbour;
 mod payments;
 mod plan_text;
 mod process;
+mod proxy;
+mod quota;
 mod server;
 mod shop;
+mod system;
+mod throttle;
 
 use std::ffi::OsString;
 use std::fs;
@@ -25,7 +31,7 @@ use std::process::{Child, ChildStdin, ExitCode};
 use std::time::{Duration, Instant};
 
 pub use cluster::{find_postgres, install_hint};
-pub use faults::{FAULTS, Fault, find};
+pub use faults::{FAULTS, Fault, Truth, find};
 
 /// How long the guard may take to stop everything before it is killed.
 const STOP_PATIENCE: Duration = Duration::from_secs(15);
@@ -72,6 +78,15 @@ pub fn start(fault: &Fault, directory: Option<&Path>) -> Result<Running, DemoErr
     Launcher::new()?.start(fault, directory)
 }
 
+/// What this machine lacks for a fault, with what to do about it; none where it can be shown.
+pub fn lacking(fault: &Fault) -> Option<String> {
+    if fault.needs_postgres && find_postgres().is_none() {
+        return Some(format!("PostgreSQL is not installed: {}", install_hint()));
+    }
+    let has_quota = |healthy| fault.system(healthy).surroundings.cpu_quota.is_some();
+    if has_quota(false) || has_quota(true) { quota::obstacle() } else { None }
+}
+
 /// If `args`, the program's arguments after its name, are those of one of the demo's own
 /// processes: runs it and returns how it ended.
 pub fn child_main(args: &[OsString]) -> Option<ExitCode> {
@@ -80,6 +95,8 @@ pub fn child_main(args: &[OsString]) -> Option<ExitCode> {
         guard::ENTRY => Some(guard::main(rest)),
         shop::ENTRY => Some(shop::main()),
         payments::ENTRY => Some(payments::main()),
+        proxy::ENTRY => Some(proxy::main()),
+        neighbour::ENTRY => Some(neighbour::main()),
         _ => None,
     }
 }
@@ -88,6 +105,7 @@ pub fn child_main(args: &[OsString]) -> Option<ExitCode> {
 pub struct Launcher {
     program: PathBuf,
     postgres: Option<PathBuf>,
+    healthy: bool,
 }
 
 impl Launcher {
@@ -95,7 +113,7 @@ impl Launcher {
     pub fn new() -> Result<Self, DemoError> {
         let program = std::env::current_exe()
             .map_err(|source| DemoError::Spawn { program: PathBuf::from("kneepoint"), source })?;
-        Ok(Self { program, postgres: find_postgres() })
+        Ok(Self { program, postgres: find_postgres(), healthy: false })
     }
 
     /// The same with another program, which must call [`child_main`].
@@ -112,14 +130,28 @@ impl Launcher {
         self
     }
 
+    /// The same for the healthy twin of each fault: the shop with the fault off or sized right,
+    /// and a load that it carries.
+    #[must_use]
+    pub fn healthy(mut self) -> Self {
+        self.healthy = true;
+        self
+    }
+
     /// See [`start`].
     pub fn start(&self, fault: &Fault, directory: Option<&Path>) -> Result<Running, DemoError> {
         if fault.needs_postgres && self.postgres.is_none() {
             return Err(DemoError::NoPostgres { fault: fault.name });
         }
         let directory = Directory::make(directory)?;
-        let mut guard = guard::spawn(&self.program, fault, &directory.0, self.postgres.as_deref())
-            .map_err(|source| DemoError::Spawn { program: self.program.clone(), source })?;
+        let mut guard = guard::spawn(
+            &self.program,
+            fault,
+            self.healthy,
+            &directory.0,
+            self.postgres.as_deref(),
+        )
+        .map_err(|source| DemoError::Spawn { program: self.program.clone(), source })?;
         let lifeline = guard.stdin.take();
         let output = guard.stdout.take();
         let household = Household { guard, lifeline, directory };
@@ -136,7 +168,7 @@ impl Launcher {
             guard::Report::Failed(why) => return Err(DemoError::NotReady { why }),
         };
         Ok(Running {
-            plan: plan_text::write(fault, &ready),
+            plan: plan_text::write(fault, self.healthy, &ready),
             url: ready.url,
             pid: ready.pid,
             payments_pid: ready.payments_pid,

@@ -1,9 +1,10 @@
-//! The payments service: authorises a payment after a while, a limited number at a time.
+//! The payments service: authorises a payment after a while, a limited number at a time, and
+//! refuses what it is told to refuse.
 
 use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
 use super::server::{self, Answer};
+use super::throttle::TokenBucket;
 use super::{faults, process};
 
 /// First argument of the payments process.
@@ -22,11 +24,15 @@ pub(super) const ENTRY: &str = "__demo-payments";
 pub(super) struct Settings {
     /// Name of the fault.
     pub fault: String,
+    /// Whether it is its healthy twin that runs.
+    pub healthy: bool,
 }
 
 struct Payments {
     slots: Semaphore,
     service_time: Duration,
+    /// What is admitted, and the status of the rest.
+    refusal: Option<(TokenBucket, StatusCode)>,
 }
 
 /// The payments process.
@@ -39,10 +45,17 @@ fn run() -> io::Result<()> {
     let settings: Settings = server::read_settings()?;
     let fault = faults::find(&settings.fault)
         .ok_or_else(|| io::Error::other(format!("no fault `{}`", settings.fault)))?;
-    let payments = Payments {
-        slots: Semaphore::new(fault.payments.slots),
-        service_time: fault.payments.service_time,
+    let traits = &fault.system(settings.healthy).payments;
+    let refusal = match traits.refusal {
+        Some(refusal) => {
+            let status = StatusCode::from_u16(refusal.status).map_err(io::Error::other)?;
+            let bucket = TokenBucket::new(refusal.beyond_rate);
+            Some((bucket.with_refusal_cost(refusal.cost), status))
+        }
+        None => None,
     };
+    let slots = Semaphore::new(traits.slots);
+    let payments = Payments { slots, service_time: traits.service_time, refusal };
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?
@@ -56,9 +69,19 @@ async fn handle(payments: Arc<Payments>, request: Request<Incoming>) -> Answer {
     if let Err(error) = request.into_body().collect().await {
         return server::text(StatusCode::BAD_REQUEST, error);
     }
-    match payments.slots.acquire().await {
-        Ok(_slot) => tokio::time::sleep(payments.service_time).await,
-        Err(closed) => return server::text(StatusCode::SERVICE_UNAVAILABLE, closed),
+    if let Some((admitted, status)) = &payments.refusal
+        && !admitted.admits(Instant::now())
+    {
+        return server::text(*status, "refused");
+    }
+    // In a task of its own: the work is done although the caller may be gone, as in any service
+    // that does not watch its connections.
+    let work = tokio::spawn(async move {
+        let _slot = payments.slots.acquire().await;
+        tokio::time::sleep(payments.service_time).await;
+    });
+    if let Err(error) = work.await {
+        return server::text(StatusCode::INTERNAL_SERVER_ERROR, error);
     }
     server::json(StatusCode::OK, &serde_json::json!({ "status": "authorised" }))
 }

@@ -3,27 +3,30 @@
 use std::fmt::Write;
 
 use super::cluster::{CATEGORIES, PRODUCTS};
-use super::faults::{Fault, Shape, ShopRequest};
+use super::faults::Fault;
 use super::guard::Ready;
+use super::system::{Load, Shape, ShopRequest};
 
 /// The plan for a shop that runs.
-pub(super) fn write(fault: &Fault, ready: &Ready) -> String {
+pub(super) fn write(fault: &Fault, healthy: bool, ready: &Ready) -> String {
+    let what = if healthy { "without the fault" } else { "with the fault" };
+    let asked = &fault.system(healthy).load;
     let mut plan = format!(
-        "# The sample shop with the fault `{}`: {}.\n\
+        "# The sample shop {what} `{}`: {}.\n\
          name = \"shop-{}\"\n\n\
          [target]\n\
          url = \"{}\"\n",
         fault.name, fault.summary, fault.name, ready.url
     );
-    for share in fault.load.requests {
+    for share in asked.requests {
         plan.push_str("\n[[request]]\n");
         plan.push_str(request(share.request));
         // Writing to a string cannot fail.
         let _written = writeln!(plan, "weight = {}", share.weight).is_ok();
     }
     plan.push('\n');
-    plan.push_str(&data(fault));
-    plan.push_str(&load(&fault.load.shape));
+    plan.push_str(&data(asked));
+    plan.push_str(&load(&asked.shape));
     plan.push_str(&collectors(ready));
     plan
 }
@@ -49,8 +52,8 @@ fn request(request: ShopRequest) -> &'static str {
 }
 
 /// Numbers are drawn from everything there is, so that no cache flatters the shop.
-fn data(fault: &Fault) -> String {
-    let asks = |wanted| fault.load.requests.iter().any(|share| share.request == wanted);
+fn data(load: &Load) -> String {
+    let asks = |wanted| load.requests.iter().any(|share| share.request == wanted);
     let mut data = String::new();
     if asks(ShopRequest::Product) || asks(ShopRequest::Order) {
         data.push_str(&format!("[data.id]\nrange = [1, {PRODUCTS}]\n\n"));

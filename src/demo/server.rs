@@ -7,6 +7,7 @@ use std::io::{self, Read, Write};
 use std::net::Ipv4Addr;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -18,9 +19,10 @@ use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 use super::guard::{Listening, tell};
+use super::system::Listen;
 
 /// What a handler answers.
 pub(super) type Answer = Response<Full<Bytes>>;
@@ -32,19 +34,44 @@ pub(super) fn read_settings<T: DeserializeOwned>() -> io::Result<T> {
     Ok(serde_json::from_slice(&text)?)
 }
 
-/// Listens, tells the guard where, and answers with `handle` until the process is stopped.
+/// Connections that may wait where a service says nothing of it.
+const USUAL_BACKLOG: u32 = 1024;
+
+/// Listens on a free port of the loopback address, and tells the guard which.
+pub(super) fn listen(backlog: u32) -> io::Result<TcpListener> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
+    let listener = socket.listen(backlog)?;
+    tell(&Listening { port: listener.local_addr()?.port() })?;
+    Ok(listener)
+}
+
+/// Listens as most services do, and answers with `handle` until the process is stopped.
 pub(super) async fn serve<S, F, A>(state: Arc<S>, handle: F) -> io::Result<()>
 where
     S: Send + Sync + 'static,
     F: Fn(Arc<S>, Request<Incoming>) -> A + Clone + Send + Sync + 'static,
     A: Future<Output = Answer> + Send + 'static,
 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-    tell(&Listening { port: listener.local_addr()?.port() })?;
+    let usual = Listen { backlog: USUAL_BACKLOG, accept_time: Duration::ZERO, keep_alive: true };
+    serve_as(usual, state, handle).await
+}
+
+/// Listens as told, tells the guard where, and answers with `handle` until the process is stopped.
+pub(super) async fn serve_as<S, F, A>(listen: Listen, state: Arc<S>, handle: F) -> io::Result<()>
+where
+    S: Send + Sync + 'static,
+    F: Fn(Arc<S>, Request<Incoming>) -> A + Clone + Send + Sync + 'static,
+    A: Future<Output = Answer> + Send + 'static,
+{
+    let listener = self::listen(listen.backlog)?;
     loop {
+        if !listen.accept_time.is_zero() {
+            tokio::time::sleep(listen.accept_time).await;
+        }
         // Accepting fails for one connection, or for want of descriptors until some are closed.
         let Ok((stream, _)) = listener.accept().await else {
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            tokio::time::sleep(Duration::from_millis(10)).await;
             continue;
         };
         // Fails when the client has gone again, which serving it will show.
@@ -57,6 +84,7 @@ where
             });
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
+                .keep_alive(listen.keep_alive)
                 .serve_connection(TokioIo::new(stream), service);
             // A connection that the client breaks off is no one's fault here.
             let _ended = connection.await.is_ok();

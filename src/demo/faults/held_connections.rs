@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    Fault, HEALTHY_PAYMENTS, HEALTHY_SHOP, Load, PRODUCTS, ProductRead, ShopTraits, ramp_to,
+    Fault, HEALTHY, HEALTHY_SHOP, Load, PRODUCTS, Pause, ProductRead, ShopTraits, System, Truth,
+    ramp_to, up_to,
 };
 
 /// Each request holds one of 5 connections for about 27 ms, of which the database works less than
@@ -12,12 +13,22 @@ pub(super) static SPEC: Fault = Fault {
     name: "held-connections",
     summary: "25 ms of other work inside each transaction, 5 connections: knee near 185/s",
     needs_postgres: true,
-    expected_rule: Some("db-connections-held"),
-    shop: ShopTraits {
-        pool_size: 5,
-        product_read: ProductRead::HeldTransaction(Duration::from_millis(25)),
-        ..HEALTHY_SHOP
+    truth: Truth::knee(&["db-connections-held"], 150.0, 200.0),
+    broken: System {
+        shop: ShopTraits {
+            pool_size: 5,
+            product_read: ProductRead::HeldTransaction(OTHER_WORK),
+            ..HEALTHY_SHOP
+        },
+        load: Load { requests: PRODUCTS, shape: ramp_to(600) },
+        ..HEALTHY
     },
-    payments: HEALTHY_PAYMENTS,
-    load: Load { requests: PRODUCTS, shape: ramp_to(600) },
+    // The same work after the connection was given back.
+    healthy: Some(System {
+        shop: ShopTraits { pool_size: 5, pause: Pause::Asleep(OTHER_WORK), ..HEALTHY_SHOP },
+        load: Load { requests: PRODUCTS, shape: up_to(250) },
+        ..HEALTHY
+    }),
 };
+
+const OTHER_WORK: Duration = Duration::from_millis(25);

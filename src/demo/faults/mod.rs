@@ -1,11 +1,16 @@
-//! The faults of the sample shop, one file each: what it does to the healthy shop, and the load
-//! that shows it.
+//! The faults of the sample shop, one file each: the broken system with the load that shows the
+//! fault, its healthy twin, and what a right diagnosis says.
 //!
-//! A fault is data. The shop and the payments service read their [`ShopTraits`] and
-//! [`PaymentsTraits`] and behave; each field is one mechanism, off in [`HEALTHY_SHOP`].
+//! A fault is data, a [`System`] that differs from the healthy one in what is wrong. Its twin has
+//! the fault off, or sized right, and is offered what it carries: a diagnosis that accuses the
+//! twin of anything has not seen the fault but the shop.
 
 use std::time::Duration;
 
+use super::system::{
+    Admission, ChargeTraits, DatabaseTraits, Handlers, Keeps, Listen, Load, Pause, PaymentsTraits,
+    ProductRead, Refusal, RequestShare, Shape, ShopRequest, ShopTraits, Surroundings, System,
+};
 use crate::registry::registry;
 
 registry! {
@@ -14,13 +19,33 @@ registry! {
         none,
         compute,
         single_thread,
+        cpu_quota,
+        neighbour,
         pool_small,
         slow_query,
+        slow_query_small_pool,
         held_connections,
+        downstream_in_transaction,
         row_lock,
+        slow_commits,
+        too_many_clients,
         downstream,
+        client_pool,
+        worker_pool,
+        blocked_loop,
+        app_lock,
+        downstream_errors,
+        downstream_limit,
+        retry_storm,
+        small_backlog,
         rate_limit,
+        shedding,
+        behind_proxy,
+        two_limits,
+        slow_from_start,
         leak,
+        fd_leak,
+        connection_leak,
     ]
 }
 
@@ -32,11 +57,49 @@ pub struct Fault {
     pub summary: &'static str,
     /// Whether it cannot be shown without PostgreSQL. The others use one where there is one.
     pub needs_postgres: bool,
-    /// Id of the rule that a right diagnosis names first; none where nothing is to be found.
-    pub expected_rule: Option<&'static str>,
-    pub(super) shop: ShopTraits,
-    pub(super) payments: PaymentsTraits,
-    pub(super) load: Load,
+    /// What a right diagnosis says.
+    pub truth: Truth,
+    pub(super) broken: System,
+    pub(super) healthy: Option<System>,
+}
+
+/// What is built into a system and so is known of it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Truth {
+    /// Ids of the rules of which a right diagnosis names one first; empty where nothing is to be
+    /// found. Several where one fault has two right names.
+    pub rules: &'static [&'static str],
+    /// Lowest and highest rate, in requests per second, at which the knee may lie; none where
+    /// there is no knee.
+    pub knee: Option<(f64, f64)>,
+}
+
+impl Truth {
+    /// Nothing is to be found.
+    const HEALTHY: Truth = Truth { rules: &[], knee: None };
+
+    /// The cause is this one, and there is a knee between two rates.
+    const fn knee(rules: &'static [&'static str], low: f64, high: f64) -> Truth {
+        Truth { rules, knee: Some((low, high)) }
+    }
+
+    /// This is wrong, and no knee comes of it.
+    const fn apart(rules: &'static [&'static str]) -> Truth {
+        Truth { rules, knee: None }
+    }
+}
+
+impl Fault {
+    /// Whether there is a twin of it that has nothing wrong. A fault without one is healthy
+    /// itself.
+    pub fn has_twin(&self) -> bool {
+        self.healthy.is_some()
+    }
+
+    /// The system with the fault, or its healthy twin.
+    pub(super) fn system(&self, healthy: bool) -> &System {
+        self.healthy.as_ref().filter(|_| healthy).unwrap_or(&self.broken)
+    }
 }
 
 /// The fault of this name.
@@ -44,123 +107,54 @@ pub fn find(name: &str) -> Option<&'static Fault> {
     FAULTS.iter().copied().find(|fault| fault.name == name)
 }
 
-/// How the shop is built.
-pub(super) struct ShopTraits {
-    /// What runs the request handlers.
-    pub runtime: Handlers,
-    /// Whether the process may use one core only, as a cpuset would have it.
-    pub one_core: bool,
-    /// Processor time that pricing one product takes.
-    pub pricing: Duration,
-    /// Most connections of the pool to PostgreSQL.
-    pub pool_size: usize,
-    /// How a product is read.
-    pub product_read: ProductRead,
-    /// Whether the catalogue has an index on the category.
-    pub category_index: bool,
-    /// Whether the database may use one core only.
-    pub database_on_one_core: bool,
-    /// How long an order keeps the row of the invoice numbers locked; orders get no number where
-    /// there is none.
-    pub invoice_held: Option<Duration>,
-    /// Requests per second that are admitted; all where there is none.
-    pub admitted_rate: Option<f64>,
-    /// Bytes that each product request keeps for ever.
-    pub kept_bytes: usize,
-}
-
-/// What runs the request handlers of the shop.
-pub(super) enum Handlers {
-    /// This many threads named `shop-worker`.
-    Workers(usize),
-    /// One event loop, on the main thread.
-    EventLoop,
-}
-
-/// How the shop reads a product.
-pub(super) enum ProductRead {
-    /// One indexed read.
-    Indexed,
-    /// One indexed read that the database takes this long to answer, without using processor
-    /// time: `pg_sleep` stands in for storage that is slow to answer.
-    SlowStorage(Duration),
-    /// An indexed read in a transaction that stays open this long afterwards; the sleep stands in
-    /// for a call to another service.
-    HeldTransaction(Duration),
-}
-
-/// How the payments service is built.
-pub(super) struct PaymentsTraits {
-    /// Payments that are worked on at the same time; the others queue.
-    pub slots: usize,
-    /// How long one payment occupies a slot.
-    pub service_time: Duration,
-}
-
-/// The load that shows a fault.
-pub(super) struct Load {
-    /// The mix.
-    pub requests: &'static [RequestShare],
-    /// How much, and when.
-    pub shape: Shape,
-}
-
-/// A request of the shop and its share of the load.
-pub(super) struct RequestShare {
-    /// Which one.
-    pub request: ShopRequest,
-    /// Its weight relative to the others.
-    pub weight: u32,
-}
-
-/// The requests that the shop answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ShopRequest {
-    /// `GET /product/{id}`
-    Product,
-    /// `GET /search?category=…`
-    Search,
-    /// `POST /order`
-    Order,
-}
-
-/// How much load, and when; rates in requests per second, times in seconds.
-pub(super) enum Shape {
-    /// Upwards until the knee, or to `max_rate`.
-    Breakpoint {
-        /// Rate of the first stage.
-        start_rate: u32,
-        /// Highest rate.
-        max_rate: u32,
-        /// Seconds that each stage is held.
-        hold_s: u32,
-    },
-    /// One rate.
-    Constant {
-        /// The rate.
-        rate: u32,
-        /// Seconds.
-        duration_s: u32,
-    },
-}
-
 /// The shop as it should be.
 const HEALTHY_SHOP: ShopTraits = ShopTraits {
     runtime: Handlers::Workers(4),
+    listen: HEALTHY_LISTEN,
+    admission: Admission::All,
     one_core: false,
     pricing: Duration::ZERO,
+    pause: Pause::None,
     pool_size: 16,
     product_read: ProductRead::Indexed,
-    category_index: true,
-    database_on_one_core: false,
     invoice_held: None,
-    admitted_rate: None,
-    kept_bytes: 0,
+    charge: HEALTHY_CHARGE,
+    keeps: HEALTHY_KEEPS,
 };
+
+const HEALTHY_LISTEN: Listen =
+    Listen { backlog: 1024, accept_time: Duration::ZERO, keep_alive: true };
+
+const HEALTHY_CHARGE: ChargeTraits = ChargeTraits {
+    in_transaction: false,
+    blocking: false,
+    most_calls: None,
+    timeout: None,
+    retries: 0,
+};
+
+const HEALTHY_KEEPS: Keeps = Keeps { bytes: 0, file_every: None, connection_every: None };
 
 /// The payments service as it should be.
 const HEALTHY_PAYMENTS: PaymentsTraits =
-    PaymentsTraits { slots: 256, service_time: Duration::from_millis(15) };
+    PaymentsTraits { slots: 256, service_time: Duration::from_millis(15), refusal: None };
+
+/// The database as it should be; its data is worth nothing, so commits need not be durable.
+const HEALTHY_DATABASE: DatabaseTraits =
+    DatabaseTraits { category_index: true, one_core: false, max_connections: 60, durable: None };
+
+const HEALTHY_SURROUNDINGS: Surroundings =
+    Surroundings { busy_neighbours: 0, proxy: false, cpu_quota: None };
+
+/// The system as it should be, on an ordinary day. The highest rate stays far below what two
+/// cores carry, so that there is no knee to find.
+const HEALTHY: System = System {
+    shop: HEALTHY_SHOP,
+    payments: HEALTHY_PAYMENTS,
+    database: HEALTHY_DATABASE,
+    surroundings: HEALTHY_SURROUNDINGS,
+    load: Load { requests: MIXED, shape: up_to(200) },
+};
 
 /// Product pages only.
 const PRODUCTS: &[RequestShare] = &[RequestShare { request: ShopRequest::Product, weight: 1 }];
@@ -183,6 +177,16 @@ const fn ramp_to(max_rate: u32) -> Shape {
     Shape::Breakpoint { start_rate: 20, max_rate, hold_s: 5 }
 }
 
+/// A ramp that ends before any knee.
+const fn up_to(max_rate: u32) -> Shape {
+    Shape::Breakpoint { start_rate: 20, max_rate, hold_s: 4 }
+}
+
+/// One rate, long enough to tell growth from noise.
+const fn steady(rate: u32) -> Shape {
+    Shape::Constant { rate, duration_s: 80 }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -202,8 +206,15 @@ mod tests {
     #[test]
     fn faults_of_the_database_need_one() {
         for fault in FAULTS {
-            let about_postgres = fault.expected_rule.is_some_and(|rule| rule.starts_with("db-"));
-            assert_eq!(fault.needs_postgres, about_postgres, "{}", fault.name);
+            let about_postgres = fault.truth.rules.iter().any(|rule| rule.starts_with("db-"));
+            assert!(!about_postgres || fault.needs_postgres, "{}", fault.name);
+        }
+    }
+
+    #[test]
+    fn what_is_broken_has_a_twin_and_what_is_healthy_has_none() {
+        for fault in FAULTS {
+            assert_eq!(fault.has_twin(), fault.truth != Truth::HEALTHY, "{}", fault.name);
         }
     }
 }

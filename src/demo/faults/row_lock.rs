@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use super::{Fault, HEALTHY_PAYMENTS, HEALTHY_SHOP, Load, ORDERS, ShopTraits, ramp_to};
+use super::{
+    Fault, HEALTHY, HEALTHY_SHOP, Load, ORDERS, ShopTraits, System, Truth, ramp_to, up_to,
+};
 
 /// The row is locked for about 8.5 ms an order, and the orders queue for it: the knee is near
 /// 1 / 8.5 ms = 115 orders/s, whatever the pool.
@@ -11,12 +13,20 @@ pub(super) static SPEC: Fault = Fault {
     name: "row-lock",
     summary: "each order locks the row of the invoice numbers for 7 ms: knee near 115/s",
     needs_postgres: true,
-    expected_rule: Some("db-lock-wait"),
-    shop: ShopTraits {
-        pool_size: 20,
-        invoice_held: Some(Duration::from_millis(7)),
-        ..HEALTHY_SHOP
+    truth: Truth::knee(&["db-lock-wait"], 90.0, 125.0),
+    broken: System {
+        shop: ShopTraits {
+            pool_size: 20,
+            invoice_held: Some(Duration::from_millis(7)),
+            ..HEALTHY_SHOP
+        },
+        load: Load { requests: ORDERS, shape: ramp_to(400) },
+        ..HEALTHY
     },
-    payments: HEALTHY_PAYMENTS,
-    load: Load { requests: ORDERS, shape: ramp_to(400) },
+    // The lock is taken last.
+    healthy: Some(System {
+        shop: ShopTraits { pool_size: 20, invoice_held: Some(Duration::ZERO), ..HEALTHY_SHOP },
+        load: Load { requests: ORDERS, shape: up_to(200) },
+        ..HEALTHY
+    }),
 };

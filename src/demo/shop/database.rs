@@ -8,7 +8,25 @@ use deadpool_postgres::{
 use serde::Serialize;
 use tokio_postgres::{Config, NoTls, Row};
 
-use crate::demo::faults::{ProductRead, ShopTraits};
+use super::payments_client::ChargeError;
+use crate::demo::system::{ProductRead, ShopTraits};
+
+/// Why an order was not placed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum PlaceError {
+    /// By the database.
+    #[error(transparent)]
+    Database(#[from] PoolError),
+    /// By the payment inside the transaction.
+    #[error(transparent)]
+    Payment(#[from] ChargeError),
+}
+
+impl From<tokio_postgres::Error> for PlaceError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        PlaceError::Database(PoolError::Backend(error))
+    }
+}
 
 /// How long a request waits for a connection before it gives up.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -98,12 +116,13 @@ impl Database {
     }
 
     /// Places an order; its number and what it costs, or nothing where there is no such product
-    /// or not enough of it.
+    /// or not enough of it. `before_commit` is given what it costs.
     pub async fn place(
         &self,
         product: i32,
         quantity: i32,
-    ) -> Result<Option<(i64, i32)>, PoolError> {
+        before_commit: impl AsyncFnOnce(i32) -> Result<(), ChargeError>,
+    ) -> Result<Option<(i64, i32)>, PlaceError> {
         const TAKE: &str = "UPDATE product SET stock = stock - $2 \
                             WHERE id = $1 AND stock >= $2 RETURNING price_cents";
         const NUMBER: &str = "UPDATE invoice_number SET latest = latest + 1 WHERE series = 1 \
@@ -128,6 +147,7 @@ impl Database {
         let row = transaction
             .query_one(&insert, &[&product, &quantity, &total_cents, &invoice_number])
             .await?;
+        before_commit(total_cents).await?;
         transaction.commit().await?;
         Ok(Some((row.get(0), total_cents)))
     }

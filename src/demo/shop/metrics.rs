@@ -30,6 +30,8 @@ struct ServerLabels {
 struct ClientLabels {
     server_address: String,
     server_port: u16,
+    /// Empty where there was no answer.
+    http_response_status_code: Option<u16>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -47,7 +49,8 @@ struct PoolStateLabels {
 pub(super) struct Metrics {
     registry: Registry,
     requests: Family<ServerLabels, Histogram, fn() -> Histogram>,
-    payments: Histogram,
+    calls: Family<ClientLabels, Histogram, fn() -> Histogram>,
+    peer: (String, u16),
     pool: Option<PoolMetrics>,
 }
 
@@ -60,7 +63,7 @@ struct PoolMetrics {
 
 impl Metrics {
     /// Metrics of a shop that calls payments at `peer` and has this pool.
-    pub fn new(peer: &(String, u16), pool: Option<Pool>) -> Self {
+    pub fn new(peer: (String, u16), pool: Option<Pool>) -> Self {
         let mut registry = Registry::default();
         let histogram: fn() -> Histogram = || Histogram::new(BUCKETS_SECONDS);
         let requests = Family::new_with_constructor(histogram);
@@ -76,10 +79,11 @@ impl Metrics {
             "Duration of HTTP client requests",
             calls.clone(),
         );
-        let labels = ClientLabels { server_address: peer.0.clone(), server_port: peer.1 };
-        let payments = calls.get_or_create_owned(&labels);
         let pool = pool.map(|pool| PoolMetrics::new(pool, &mut registry));
-        Self { registry, requests, payments, pool }
+        let metrics = Self { registry, requests, calls, peer, pool };
+        // Known from the start, so that a first call is seen to be the first.
+        drop(metrics.calls.get_or_create(&metrics.client_labels(Some(200))));
+        metrics
     }
 
     /// Notes one request that was answered.
@@ -92,9 +96,14 @@ impl Metrics {
         self.requests.get_or_create(&labels).observe(took.as_secs_f64());
     }
 
-    /// Notes one call to the payments service.
-    pub fn charged(&self, took: Duration) {
-        self.payments.observe(took.as_secs_f64());
+    /// Notes one call to the payments service, and its status where it was answered.
+    pub fn charged(&self, status: Option<u16>, took: Duration) {
+        self.calls.get_or_create(&self.client_labels(status)).observe(took.as_secs_f64());
+    }
+
+    fn client_labels(&self, status: Option<u16>) -> ClientLabels {
+        let (server_address, server_port) = self.peer.clone();
+        ClientLabels { server_address, server_port, http_response_status_code: status }
     }
 
     /// All of them in the text format.

@@ -1,23 +1,26 @@
 //! The shop: a small HTTP service on a pooled PostgreSQL, with one other service to call.
 
+mod blocking_call;
 mod database;
 mod metrics;
 mod payments_client;
 mod routes;
-mod throttle;
 
+use std::fs::File;
 use std::io;
 use std::process::ExitCode;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
 
 use self::database::Database;
 use self::metrics::Metrics;
 use self::payments_client::PaymentsClient;
-use self::throttle::TokenBucket;
-use super::faults::{self, Handlers, ShopTraits};
-use super::{process, server};
+use super::system::{Admission, Handlers, ShopTraits};
+use super::throttle::TokenBucket;
+use super::{faults, process, server};
 
 /// First argument of the shop process.
 pub(super) const ENTRY: &str = "__demo-shop";
@@ -30,6 +33,8 @@ pub(super) const SCHEMA: &str = include_str!("schema.sql");
 pub(super) struct Settings {
     /// Name of the fault.
     pub fault: String,
+    /// Whether it is its healthy twin that runs.
+    pub healthy: bool,
     /// How to connect to the database; without one the catalogue is made up.
     pub postgres_url: Option<String>,
     /// Base address of the payments service.
@@ -42,10 +47,30 @@ struct Shop {
     database: Option<Database>,
     payments: PaymentsClient,
     metrics: Metrics,
-    admission: Option<TokenBucket>,
+    admission: Gate,
+    /// The lock that product pages hold.
+    lock: Arc<Mutex<()>>,
+    /// Product pages so far.
+    pages: AtomicU64,
     /// What product pages leave behind.
-    kept: Mutex<Vec<Box<[u8]>>>,
+    kept: Mutex<Kept>,
 }
+
+/// [`Admission`] at work.
+enum Gate {
+    Open,
+    Rate(TokenBucket),
+    InWork(Arc<Semaphore>),
+}
+
+#[derive(Default)]
+struct Kept {
+    memory: Vec<Box<[u8]>>,
+    files: Vec<File>,
+}
+
+/// Threads that may hold or want the lock of product pages at the same time.
+const MOST_LOCKED_PAGES: usize = 200;
 
 /// The shop process.
 pub(super) fn main() -> ExitCode {
@@ -57,7 +82,7 @@ fn run() -> io::Result<()> {
     let settings: Settings = server::read_settings()?;
     let fault = faults::find(&settings.fault)
         .ok_or_else(|| io::Error::other(format!("no fault `{}`", settings.fault)))?;
-    let traits = &fault.shop;
+    let traits = &fault.system(settings.healthy).shop;
     if traits.one_core {
         // Before there are threads, so that all of them inherit it.
         process::confine_to_one_core()?;
@@ -65,6 +90,7 @@ fn run() -> io::Result<()> {
     let runtime = match traits.runtime {
         Handlers::Workers(threads) => tokio::runtime::Builder::new_multi_thread()
             .worker_threads(threads)
+            .max_blocking_threads(MOST_LOCKED_PAGES)
             .thread_name("shop-worker")
             .enable_all()
             .build()?,
@@ -78,15 +104,23 @@ fn run() -> io::Result<()> {
             None => None,
         };
         let pool = database.as_ref().map(Database::pool);
-        let payments = PaymentsClient::new(&settings.payments_url).map_err(io::Error::other)?;
+        let kept_every = traits.keeps.connection_every;
+        let payments = PaymentsClient::new(&settings.payments_url, &traits.charge, kept_every)
+            .map_err(io::Error::other)?;
         let shop = Shop {
             traits,
-            metrics: Metrics::new(&payments.peer(), pool),
+            metrics: Metrics::new(payments.peer(), pool),
             database,
             payments,
-            admission: traits.admitted_rate.map(TokenBucket::new),
-            kept: Mutex::new(Vec::new()),
+            admission: match traits.admission {
+                Admission::All => Gate::Open,
+                Admission::Rate(rate) => Gate::Rate(TokenBucket::new(rate)),
+                Admission::InWork(most) => Gate::InWork(Arc::new(Semaphore::new(most))),
+            },
+            lock: Arc::default(),
+            pages: AtomicU64::new(0),
+            kept: Mutex::default(),
         };
-        server::serve(Arc::new(shop), routes::handle).await
+        server::serve_as(traits.listen, Arc::new(shop), routes::handle).await
     })
 }

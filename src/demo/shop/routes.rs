@@ -1,6 +1,9 @@
 //! What the shop answers.
 
+use std::fs::File;
 use std::hint::black_box;
+use std::io;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -12,11 +15,13 @@ use hyper::{Method, Request, StatusCode};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use super::Shop;
-use super::database::Product;
+use super::database::{PlaceError, Product};
+use super::payments_client::ChargeError;
+use super::{Gate, Shop};
 use crate::demo::cluster::PRODUCTS;
 use crate::demo::process::thread_cpu_time;
 use crate::demo::server::{self, Answer};
+use crate::demo::system::Pause;
 
 /// The text format that `encode` writes.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -52,12 +57,19 @@ pub(super) async fn handle(shop: Arc<Shop>, request: Request<Incoming>) -> Answe
         (&Method::POST, "/order") => ("POST", "/order"),
         _ => ("_OTHER", ""),
     };
-    let refused = shop.admission.as_ref().is_some_and(|bucket| !bucket.admits(start));
-    let answer = match route {
-        _ if refused => too_many(),
-        "/search" => search(&shop, request.uri().query()).await,
-        "/order" => order(&shop, request).await,
-        "/product/{id}" => product(&shop, &path[PRODUCT_PREFIX.len()..]).await,
+    let (_permit, refusal) = match &shop.admission {
+        Gate::Open => (None, None),
+        Gate::Rate(bucket) => (None, (!bucket.admits(start)).then(too_many)),
+        Gate::InWork(permits) => match permits.clone().try_acquire_owned() {
+            Ok(permit) => (Some(permit), None),
+            Err(_) => (None, Some(server::text(StatusCode::SERVICE_UNAVAILABLE, "overloaded"))),
+        },
+    };
+    let answer = match (refusal, route) {
+        (Some(refusal), _) => refusal,
+        (None, "/search") => search(&shop, request.uri().query()).await,
+        (None, "/order") => order(&shop, request).await,
+        (None, "/product/{id}") => product(&shop, &path[PRODUCT_PREFIX.len()..]).await,
         _ => server::text(StatusCode::NOT_FOUND, "not found"),
     };
     shop.metrics.answered(method, route, answer.status().as_u16(), start.elapsed());
@@ -85,11 +97,10 @@ async fn product(shop: &Shop, id: &str) -> Answer {
         Some(database) => database.product(id).await,
         None => Ok(made_up(id)),
     };
-    if shop.traits.kept_bytes > 0 {
-        // Written, not only reserved, so that it is resident.
-        let page = vec![1_u8; shop.traits.kept_bytes].into_boxed_slice();
-        shop.kept.lock().unwrap_or_else(PoisonError::into_inner).push(page);
+    if let Err(error) = keep(shop) {
+        return server::text(StatusCode::INTERNAL_SERVER_ERROR, error);
     }
+    pause(shop).await;
     if !shop.traits.pricing.is_zero() {
         black_box(price(id, shop.traits.pricing));
     }
@@ -124,28 +135,77 @@ async fn order(shop: &Shop, request: Request<Incoming>) -> Answer {
         Ok(order) => order,
         Err(error) => return server::text(StatusCode::BAD_REQUEST, error),
     };
+    let inside = shop.traits.charge.in_transaction && shop.database.is_some();
     let placed = match &shop.database {
-        Some(database) => database.place(order.product, order.quantity).await,
+        Some(database) => {
+            let charge = async |total_cents| match inside {
+                true => shop.payments.charge(total_cents, &shop.metrics).await,
+                false => Ok(()),
+            };
+            database.place(order.product, order.quantity, charge).await
+        }
         None => Ok(made_up(order.product).map(|product| (0, product.price_cents))),
     };
     let (number, total_cents) = match placed {
         Ok(Some(placed)) => placed,
         Ok(None) => return server::text(StatusCode::CONFLICT, "not in stock"),
-        Err(error) => return unavailable(&error),
+        Err(PlaceError::Database(error)) => return unavailable(&error),
+        Err(PlaceError::Payment(error)) => return unpaid(&error),
     };
-    // No connection to the database is held while another service is asked.
-    let start = Instant::now();
-    let charged = shop.payments.charge(total_cents).await;
-    shop.metrics.charged(start.elapsed());
-    if let Err(error) = charged {
-        return server::text(StatusCode::BAD_GATEWAY, error);
+    if !inside && let Err(error) = shop.payments.charge(total_cents, &shop.metrics).await {
+        return unpaid(&error);
     }
     let receipt = serde_json::json!({ "order": number, "total_cents": total_cents });
     server::json(StatusCode::CREATED, &receipt)
 }
 
+fn unpaid(error: &ChargeError) -> Answer {
+    let status = match error {
+        ChargeError::Late => StatusCode::GATEWAY_TIMEOUT,
+        ChargeError::Status(_) | ChargeError::Call(_) => StatusCode::BAD_GATEWAY,
+    };
+    server::text(status, error)
+}
+
 fn unavailable(error: &PoolError) -> Answer {
     server::text(StatusCode::SERVICE_UNAVAILABLE, format_args!("database: {error}"))
+}
+
+/// Leaves behind what a product page leaves behind.
+fn keep(shop: &Shop) -> io::Result<()> {
+    let keeps = &shop.traits.keeps;
+    let page = shop.pages.fetch_add(1, Ordering::Relaxed);
+    // Opened and written before the lock is taken: it is no limit.
+    let file = match keeps.file_every {
+        Some(every) if page % every == every - 1 => Some(File::open("/dev/null")?),
+        _ => None,
+    };
+    // Written, not only reserved, so that it is resident.
+    let memory = (keeps.bytes > 0).then(|| vec![1_u8; keeps.bytes].into_boxed_slice());
+    if file.is_some() || memory.is_some() {
+        let mut kept = shop.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.files.extend(file);
+        kept.memory.extend(memory);
+    }
+    Ok(())
+}
+
+/// Waits as a product page waits.
+async fn pause(shop: &Shop) {
+    match shop.traits.pause {
+        Pause::None => {}
+        Pause::Asleep(time) => tokio::time::sleep(time).await,
+        Pause::Blocking(time) => std::thread::sleep(time),
+        Pause::Locked(time) => {
+            let lock = Arc::clone(&shop.lock);
+            let held = tokio::task::spawn_blocking(move || {
+                let _held = lock.lock().unwrap_or_else(PoisonError::into_inner);
+                std::thread::sleep(time);
+            });
+            // Ends early only when the process ends.
+            let _ended = held.await.is_ok();
+        }
+    }
 }
 
 /// The product of this number of a shop without a database.

@@ -9,6 +9,7 @@ const BURST_SECONDS: f64 = 0.1;
 /// Admits requests at a fixed rate.
 pub(super) struct TokenBucket {
     rate: f64,
+    refusal_cost: f64,
     level: Mutex<Level>,
 }
 
@@ -21,7 +22,12 @@ impl TokenBucket {
     /// A full bucket that admits `rate` requests per second.
     pub fn new(rate: f64) -> Self {
         let level = Level { tokens: rate * BURST_SECONDS, at: Instant::now() };
-        Self { rate, level: Mutex::new(level) }
+        Self { rate, refusal_cost: 0.0, level: Mutex::new(level) }
+    }
+
+    /// The same where each refusal takes as much as this many admitted requests.
+    pub fn with_refusal_cost(self, refusal_cost: f64) -> Self {
+        Self { refusal_cost, ..self }
     }
 
     /// Whether a request that comes `now` is admitted.
@@ -31,9 +37,9 @@ impl TokenBucket {
         level.at = now.max(level.at);
         level.tokens = (level.tokens + gained).min(self.rate * BURST_SECONDS);
         let admitted = level.tokens >= 1.0;
-        if admitted {
-            level.tokens -= 1.0;
-        }
+        level.tokens -= if admitted { 1.0 } else { self.refusal_cost };
+        // A debt is forgotten as quickly as a credit is used up.
+        level.tokens = level.tokens.max(-self.rate * BURST_SECONDS);
         admitted
     }
 }
@@ -43,6 +49,23 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    #[test]
+    fn refusals_that_cost_work_leave_less_for_the_rest() {
+        let admitted = |offered_per_second: u32| {
+            let bucket = TokenBucket::new(90.0).with_refusal_cost(1.0 / 3.0);
+            let start = Instant::now();
+            (0..10 * offered_per_second)
+                .filter(|&i| bucket.admits(start + Duration::from_secs(1) * i / offered_per_second))
+                .count()
+        };
+        // Admitted plus a third of the rest is 90 a second.
+        for (offered_per_second, expected) in [(80, 800.0), (120, 750.0), (180, 450.0)] {
+            let admitted = admitted(offered_per_second) as f64;
+            assert!((expected - admitted).abs() <= 20.0, "{offered_per_second}/s: {admitted}");
+        }
+        assert!(admitted(400) < 50, "all of its work is refusing");
+    }
 
     #[test]
     fn the_admitted_rate_is_the_rate_whatever_is_offered() {

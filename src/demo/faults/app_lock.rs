@@ -1,0 +1,29 @@
+//! One lock of the process around something slow: every thread queues for it.
+
+use std::time::Duration;
+
+use super::{
+    Fault, HEALTHY, HEALTHY_SHOP, Load, PRODUCTS, Pause, ShopTraits, System, Truth, ramp_to, up_to,
+};
+
+/// The lock is held for about 7 ms a page: the knee is near 1 / 7 ms = 140 requests/s. The
+/// machine is idle, no thread computes, and no other process has to do with it.
+pub(super) static SPEC: Fault = Fault {
+    name: "app-lock",
+    summary: "each product page holds one lock of the process for 7 ms: knee near 140/s",
+    needs_postgres: false,
+    truth: Truth::knee(&["app-lock-contention"], 115.0, 145.0),
+    broken: System {
+        shop: ShopTraits { pause: Pause::Locked(HELD), ..HEALTHY_SHOP },
+        load: Load { requests: PRODUCTS, shape: ramp_to(400) },
+        ..HEALTHY
+    },
+    // The same time outside the lock.
+    healthy: Some(System {
+        shop: ShopTraits { pause: Pause::Asleep(HELD), ..HEALTHY_SHOP },
+        load: Load { requests: PRODUCTS, shape: up_to(220) },
+        ..HEALTHY
+    }),
+};
+
+const HELD: Duration = Duration::from_millis(7);

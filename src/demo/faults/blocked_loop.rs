@@ -1,0 +1,38 @@
+//! A handler blocks the event loop without computing: nothing is busy, and nothing goes on.
+
+use std::time::Duration;
+
+use super::{
+    Fault, HEALTHY, HEALTHY_SHOP, Handlers, Load, PRODUCTS, Pause, ShopTraits, System, Truth,
+    ramp_to, up_to,
+};
+
+/// 8 ms of a blocked thread each: the knee is near 1 / 8.3 ms = 120 requests/s. The one thread is
+/// a worker that waits, and what it waits for is nothing that another process has.
+pub(super) static SPEC: Fault = Fault {
+    name: "blocked-loop",
+    summary: "each product page blocks the one event loop for 8 ms: knee near 120/s",
+    needs_postgres: false,
+    truth: Truth::knee(&["worker-exhaustion"], 100.0, 125.0),
+    broken: System {
+        shop: ShopTraits {
+            runtime: Handlers::EventLoop,
+            pause: Pause::Blocking(WAIT),
+            ..HEALTHY_SHOP
+        },
+        load: Load { requests: PRODUCTS, shape: ramp_to(400) },
+        ..HEALTHY
+    },
+    // The same wait without the thread.
+    healthy: Some(System {
+        shop: ShopTraits {
+            runtime: Handlers::EventLoop,
+            pause: Pause::Asleep(WAIT),
+            ..HEALTHY_SHOP
+        },
+        load: Load { requests: PRODUCTS, shape: up_to(200) },
+        ..HEALTHY
+    }),
+};
+
+const WAIT: Duration = Duration::from_millis(8);

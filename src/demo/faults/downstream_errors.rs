@@ -1,0 +1,25 @@
+//! The payments service fails what exceeds what it can carry, and failing costs it work.
+
+use super::{
+    Fault, HEALTHY, HEALTHY_PAYMENTS, Load, ORDERS, PaymentsTraits, Refusal, System, Truth,
+    ramp_to, up_to,
+};
+
+/// Beyond 90 payments/s it answers 500, and three failures take as much as one payment: of 180/s
+/// it makes 45. The shop tells its clients 502; nothing of its own is near a limit.
+pub(super) static SPEC: Fault = Fault {
+    name: "downstream-errors",
+    summary: "the payments service answers 500 to what exceeds 90/s: failures beyond 90/s",
+    needs_postgres: false,
+    truth: Truth::knee(&["downstream-errors"], 75.0, 105.0),
+    broken: System {
+        payments: PaymentsTraits {
+            refusal: Some(Refusal { beyond_rate: 90.0, status: 500, cost: 1.0 / 3.0 }),
+            ..HEALTHY_PAYMENTS
+        },
+        load: Load { requests: ORDERS, shape: ramp_to(300) },
+        ..HEALTHY
+    },
+    // A service that fails nothing.
+    healthy: Some(System { load: Load { requests: ORDERS, shape: up_to(180) }, ..HEALTHY }),
+};

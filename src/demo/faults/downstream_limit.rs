@@ -1,0 +1,33 @@
+//! The payments service admits a fixed rate and answers 429 to the rest.
+
+use super::{
+    Fault, HEALTHY, HEALTHY_PAYMENTS, Load, ORDERS, PaymentsTraits, Refusal, System, Truth,
+    ramp_to, up_to,
+};
+
+/// As `downstream-errors`, with 429; the shop tells its clients 502 all the same. From outside the
+/// two differ only where the shop counts its calls by status: without that, to blame the service
+/// for the failures is as much as can be known.
+pub(super) static SPEC: Fault = Fault {
+    name: "downstream-limit",
+    summary: "the payments service answers 429 to what exceeds 90/s: failures beyond 90/s",
+    needs_postgres: false,
+    truth: Truth::knee(&["downstream-rate-limited"], 75.0, 105.0),
+    broken: System {
+        payments: PaymentsTraits {
+            refusal: Some(Refusal { beyond_rate: 90.0, status: 429, cost: 0.0 }),
+            ..HEALTHY_PAYMENTS
+        },
+        load: Load { requests: ORDERS, shape: ramp_to(300) },
+        ..HEALTHY
+    },
+    // A limit that nobody reaches.
+    healthy: Some(System {
+        payments: PaymentsTraits {
+            refusal: Some(Refusal { beyond_rate: 2_000.0, status: 429, cost: 0.0 }),
+            ..HEALTHY_PAYMENTS
+        },
+        load: Load { requests: ORDERS, shape: up_to(180) },
+        ..HEALTHY
+    }),
+};

@@ -1,0 +1,33 @@
+//! Another program on the machine computes all the time.
+
+use std::time::Duration;
+
+use super::{
+    Fault, HEALTHY, HEALTHY_SHOP, HEALTHY_SURROUNDINGS, Load, PRODUCTS, ShopTraits, Surroundings,
+    System, Truth, ramp_to, up_to,
+};
+
+/// 9 ms of processor time each, and four threads of a neighbour that want the cores as well: on
+/// two cores the shop gets about half of the time, which makes about 110 requests/s. Where the
+/// knee lies depends on the machine.
+pub(super) static SPEC: Fault = Fault {
+    name: "neighbour",
+    summary: "another program computes on 4 threads beside a shop that computes: knee near 110/s \
+              on two cores",
+    needs_postgres: false,
+    truth: Truth::knee(&["cpu-stolen"], 40.0, 400.0),
+    broken: System {
+        shop: PRICED,
+        surroundings: Surroundings { busy_neighbours: 4, ..HEALTHY_SURROUNDINGS },
+        load: Load { requests: PRODUCTS, shape: ramp_to(400) },
+        ..HEALTHY
+    },
+    // The same shop alone, up to what half a core carries.
+    healthy: Some(System {
+        shop: PRICED,
+        load: Load { requests: PRODUCTS, shape: up_to(60) },
+        ..HEALTHY
+    }),
+};
+
+const PRICED: ShopTraits = ShopTraits { pricing: Duration::from_millis(9), ..HEALTHY_SHOP };

@@ -1,0 +1,44 @@
+//! A neighbour: a program that has nothing to do with the shop and computes all the time.
+
+use std::hint::black_box;
+use std::io;
+use std::process::ExitCode;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::guard::{Listening, tell};
+use super::{process, server};
+
+/// First argument of the neighbour process.
+pub(super) const ENTRY: &str = "__demo-neighbour";
+
+/// What the neighbour process is told.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Settings {
+    /// How many threads compute.
+    pub threads: usize,
+}
+
+/// The neighbour process.
+pub(super) fn main() -> ExitCode {
+    process::set_name("neighbour");
+    server::exit("neighbour", run())
+}
+
+fn run() -> io::Result<()> {
+    let settings: Settings = server::read_settings()?;
+    // It listens nowhere; the guard only waits for its word.
+    tell(&Listening { port: 0 })?;
+    std::thread::scope(|scope| {
+        for _ in 0..settings.threads {
+            scope.spawn(|| {
+                let mut digest = Sha256::digest([]);
+                loop {
+                    digest = black_box(Sha256::digest(digest));
+                }
+            });
+        }
+    });
+    Ok(())
+}
