@@ -4,13 +4,21 @@
 //! The whole is taken the same way, requests in flight divided by throughput, so that the parts
 //! and the whole agree even while a queue grows. Parts may overlap, as an asynchronous service
 //! computes for one request while another waits; then they rank and do not stack.
+//!
+//! What the target has read and does nothing for that was looked at is told from the requests that
+//! its sockets owe an answer to: it is located, not explained.
 
-use crate::timeline::{Kind, Labels, MetricSpec, Selector, Window, names};
+mod overlap;
+
+use crate::timeline::{Labels, MetricSpec, Selector, Window, names};
 
 use super::facts::{Facts, bare, measured};
+use super::level::{Level, level};
 use super::part::PartKind;
-use super::signal::{Over, Span};
-use super::{Attribution, Part, PartGrowth, StageParts, StageSummary};
+use super::signal::Span;
+use super::{Attribution, Part, PartGrowth, StageParts, StageSummary, wording};
+use crate::diagnose::signal::Measure;
+use crate::timeline::Unit;
 
 /// The part of the growth that may stay unexplained before it has to be said.
 const UNEXPLAINED: f64 = 0.3;
@@ -20,10 +28,24 @@ const FLOW_BALANCE: f64 = 0.02;
 /// The response time of one span in parts.
 #[derive(Clone, Debug, PartialEq)]
 struct Split {
+    /// Requests per second that the schedule asked for in the span.
+    arrivals: f64,
+    /// Responses and failures per second.
+    completions: f64,
     /// Requests in flight by throughput, in seconds.
     response: f64,
     /// Parts that have data, in order of [`PartKind::ALL`].
-    parts: Vec<(PartKind, Option<String>, f64)>,
+    parts: Vec<Share>,
+}
+
+/// One part of a split.
+#[derive(Clone, Debug, PartialEq)]
+struct Share {
+    kind: PartKind,
+    peer: Option<String>,
+    /// Seconds per request, and the standard error of that.
+    seconds: f64,
+    error: f64,
 }
 
 /// What the response time gained from baseline to the knee.
@@ -49,7 +71,7 @@ impl Growth {
         let gains: Vec<f64> = self
             .parts
             .iter()
-            .filter(|gain| parts.contains(&gain.kind))
+            .filter(|gain| parts.iter().any(|part| part.covers(gain.kind)))
             .filter(|gain| peer.is_none() || gain.peer.is_none() || gain.peer.as_deref() == peer)
             .map(|gain| gain.knee - gain.baseline)
             .collect();
@@ -57,9 +79,14 @@ impl Growth {
             .then(|| (gains.iter().sum::<f64>() / self.total).clamp(0.0, 1.0))
     }
 
-    /// Share of the growth that lies where nothing was looked at.
+    /// Share of the growth that no part explains, whether it lies inside the target or not.
     pub fn unexplained(&self) -> f64 {
         self.share(&[PartKind::Unexplained], None).unwrap_or(1.0)
+    }
+
+    /// Share of the growth that was located inside the target and nothing more.
+    fn in_target(&self) -> f64 {
+        self.share(&[PartKind::InTarget], None).unwrap_or(0.0)
     }
 }
 
@@ -67,138 +94,212 @@ impl Growth {
 pub fn growth(facts: &Facts) -> Option<Growth> {
     let baseline = split(facts, &facts.windows(Span::Baseline))?;
     let knee = split(facts, &facts.windows(Span::Knee))?;
-    let value = |split: &Split, kind, peer: &Option<String>| {
-        split.parts.iter().find(|part| part.0 == kind && part.1 == *peer).map(|part| part.2)
-    };
     let mut parts: Vec<Gain> = knee
         .parts
         .iter()
-        .map(|(kind, peer, seconds)| Gain {
-            kind: *kind,
-            peer: peer.clone(),
-            baseline: value(&baseline, *kind, peer).unwrap_or(0.0),
-            knee: *seconds,
+        .map(|part| Gain {
+            kind: part.kind,
+            peer: part.peer.clone(),
+            baseline: baseline.seconds(part.kind, part.peer.as_deref()),
+            knee: part.seconds,
         })
         .collect();
-    let own = |split: &Split| value(split, PartKind::Generator, &None).unwrap_or(0.0);
+    let own = |split: &Split| split.seconds(PartKind::Generator, None);
     let total = (knee.response - own(&knee)) - (baseline.response - own(&baseline));
     // The rest of the growth, not the growth of the rests: parts that overlap at one end only
     // would leave more unexplained than there is.
+    let rests = [PartKind::Generator, PartKind::InTarget, PartKind::Unexplained];
     let explained: f64 = parts
         .iter()
-        .filter(|gain| !matches!(gain.kind, PartKind::Generator | PartKind::Unexplained))
+        .filter(|gain| !rests.contains(&gain.kind))
         .map(|gain| (gain.knee - gain.baseline).max(0.0))
         .sum();
-    if let Some(rest) = parts.iter_mut().find(|gain| gain.kind == PartKind::Unexplained) {
-        rest.knee = rest.baseline + (total - explained).max(0.0);
+    let mut rest = (total - explained).max(0.0);
+    for kind in [PartKind::InTarget, PartKind::Unexplained] {
+        let is_last = kind == PartKind::Unexplained;
+        if let Some(gain) = parts.iter_mut().find(|gain| gain.kind == kind) {
+            let own = if is_last { rest } else { (gain.knee - gain.baseline).clamp(0.0, rest) };
+            gain.knee = gain.baseline + own;
+            rest -= own;
+        }
     }
     Some(Growth { total, parts })
 }
 
+impl Split {
+    fn seconds(&self, kind: PartKind, peer: Option<&str>) -> f64 {
+        let same = |part: &&Share| part.kind == kind && part.peer.as_deref() == peer;
+        self.parts.iter().find(same).map_or(0.0, |part| part.seconds)
+    }
+
+    /// Whether as many requests ended as arrived, so that no queue grew.
+    fn is_balanced(&self) -> bool {
+        (self.arrivals - self.completions).abs() <= FLOW_BALANCE * self.arrivals
+    }
+
+    fn summary(&self, offered: f64) -> StageParts {
+        StageParts {
+            offered,
+            arrivals: self.arrivals,
+            completions: self.completions,
+            balanced: self.is_balanced(),
+            response: self.response,
+            overlap: overlap::seconds(self),
+            parts: self.parts.iter().map(Share::summary).collect(),
+        }
+    }
+}
+
+impl Share {
+    fn name(&self) -> String {
+        self.kind.name(self.peer.as_deref())
+    }
+
+    fn summary(&self) -> Part {
+        Part {
+            name: self.name(),
+            kind: self.kind.key().to_owned(),
+            peer: self.peer.clone(),
+            seconds: self.seconds,
+            error: self.error,
+        }
+    }
+}
+
+/// Collects parts as levels, which divided by the throughput are seconds per request.
+struct Parts<'f> {
+    facts: &'f Facts<'f>,
+    windows: &'f [Window],
+    throughput: f64,
+    parts: Vec<Share>,
+}
+
+impl Parts<'_> {
+    fn level(&self, metric: &MetricSpec) -> Option<Level> {
+        level(self.facts, &bare(metric), self.windows)
+    }
+
+    fn selected(&self, text: &str) -> Option<Level> {
+        level(self.facts, &text.parse().ok()?, self.windows)
+    }
+
+    fn add(&mut self, kind: PartKind, level: Option<Level>) {
+        self.add_peer(kind, None, level);
+    }
+
+    fn add_peer(&mut self, kind: PartKind, peer: Option<String>, level: Option<Level>) {
+        if let Some(level) = level {
+            let seconds = level.value.max(0.0) / self.throughput;
+            let error = level.error / self.throughput;
+            self.parts.push(Share { kind, peer, seconds, error });
+        }
+    }
+
+    fn sum(&self) -> f64 {
+        self.parts.iter().map(|part| part.seconds).sum()
+    }
+
+    /// Callers that wait for a connection: the running total misses none, but counts a wait when
+    /// it ends; where a queue grows, the number that waits is right.
+    fn pool_wait(&self, is_balanced: bool) -> Option<Level> {
+        let total = || self.level(&names::POOL_WAIT_TIME);
+        let pending = || self.level(&names::POOL_PENDING);
+        if is_balanced { total().or_else(pending) } else { pending().or_else(total) }
+    }
+}
+
 /// The parts of the response time in `windows`, the unexplained rest last.
 fn split(facts: &Facts, windows: &[Window]) -> Option<Split> {
-    let throughput = facts.throughput(windows).filter(|throughput| *throughput > 0.0)?;
-    let response = match facts.metric(&names::LOAD_IN_FLIGHT, windows) {
-        Some(in_flight) => {
-            let waiting = facts.metric(&names::LOAD_BACKLOG, windows).unwrap_or(0.0);
-            (in_flight + waiting) / throughput
-        }
-        None => facts.metric(&names::LOAD_RESPONSE_TIME, windows)?,
+    let of = |metric: &MetricSpec| level(facts, &bare(metric), windows).map(|level| level.value);
+    let throughput = of(&names::LOAD_THROUGHPUT).filter(|throughput| *throughput > 0.0)?;
+    let response = match of(&names::LOAD_IN_FLIGHT) {
+        Some(in_flight) => (in_flight + of(&names::LOAD_BACKLOG).unwrap_or(0.0)) / throughput,
+        None => of(&names::LOAD_RESPONSE_TIME)?,
     };
-    let mut parts = Vec::new();
-    let mut push = |kind: PartKind, level: Option<f64>| {
-        if let Some(level) = level {
-            parts.push((kind, None, level / throughput));
-        }
-    };
-    let level = |text: &str| {
-        let selector: Selector = text.parse().ok()?;
-        facts.level_of(&selector, Over::Sum, windows, &[])
-    };
-    push(PartKind::AppCpu, facts.metric(&names::PROCESS_CPU_TIME, windows));
-    push(PartKind::RunQueue, facts.metric(&names::PROCESS_RUN_QUEUE_TIME, windows));
-    push(PartKind::Throttled, facts.metric(&names::CGROUP_CPU_THROTTLED_TIME, windows));
-    push(PartKind::DbExecuting, level("db.sessions{state=active,wait_type=!Lock}"));
-    push(PartKind::DbLockWait, level("db.sessions{state=active,wait_type=Lock}"));
-    push(PartKind::DbHeld, level("db.sessions{state=idle in transaction*}"));
-    push(
-        PartKind::PoolWait,
-        facts
-            .metric(&names::POOL_WAIT_TIME, windows)
-            .or_else(|| facts.metric(&names::POOL_PENDING, windows)),
-    );
-    for (peer, calls) in peers(facts, windows) {
-        parts.push((PartKind::Downstream, Some(peer), calls / throughput));
+    let arrivals = of(&names::LOAD_OFFERED).unwrap_or(throughput);
+    let mut split = Split { arrivals, completions: throughput, response, parts: Vec::new() };
+    let is_balanced = split.is_balanced();
+    let mut parts = Parts { facts, windows, throughput, parts: Vec::new() };
+    parts.add(PartKind::AppCpu, parts.level(&names::PROCESS_CPU_TIME));
+    parts.add(PartKind::RunQueue, parts.level(&names::PROCESS_RUN_QUEUE_TIME));
+    parts.add(PartKind::Throttled, parts.level(&names::CGROUP_CPU_THROTTLED_TIME));
+    let sessions = [
+        (PartKind::DbExecuting, "db.sessions{state=active,wait_type=!Lock}"),
+        (PartKind::DbLockWait, "db.sessions{state=active,wait_type=Lock}"),
+        (PartKind::DbHeld, "db.sessions{state=idle in transaction*}"),
+    ];
+    for (kind, selector) in sessions {
+        parts.add(kind, parts.selected(selector));
     }
-    let mut push = |kind: PartKind, level: Option<f64>| {
-        if let Some(level) = level {
-            parts.push((kind, None, level / throughput));
-        }
-    };
-    push(PartKind::WorkerWait, facts.metric(&names::WORKERS_QUEUE, windows));
-    push(PartKind::Unread, level("tcp.unread{role=inbound}"));
-    push(PartKind::AcceptQueue, facts.metric(&names::TCP_ACCEPT_QUEUE, windows));
-    push(PartKind::Generator, facts.metric(&names::LOAD_BACKLOG, windows));
-    let explained: f64 = parts.iter().map(|part| part.2).sum();
-    parts.push((PartKind::Unexplained, None, (response - explained).max(0.0)));
-    Some(Split { response, parts })
+    parts.add(PartKind::PoolWait, parts.pool_wait(is_balanced));
+    let called = peers(facts, windows, &names::TCP_CALLS);
+    let called =
+        if called.is_empty() { peers(facts, windows, &names::CLIENT_CALL_TIME) } else { called };
+    for (peer, level) in called {
+        parts.add_peer(PartKind::Downstream, Some(peer), Some(level));
+    }
+    for (peer, level) in peers(facts, windows, &names::TCP_CONNECTING) {
+        parts.add_peer(PartKind::PeerConnect, Some(peer), Some(level));
+    }
+    parts.add(PartKind::WorkerWait, parts.level(&names::WORKERS_QUEUE));
+    let inside = parts.sum();
+    let unread = parts.selected("tcp.unread{role=inbound}");
+    let arrived = parts.level(&names::TCP_REQUESTS);
+    parts.add(PartKind::Unread, unread);
+    parts.add(PartKind::AcceptQueue, parts.level(&names::TCP_ACCEPT_QUEUE));
+    parts.add(PartKind::Connect, connecting(facts, windows));
+    parts.add(PartKind::Generator, parts.level(&names::LOAD_BACKLOG));
+    let mut rest = (response - parts.sum()).max(0.0);
+    if let Some(arrived) = arrived {
+        let read = (arrived.value - unread.map_or(0.0, |unread| unread.value)) / throughput;
+        let seconds = (read - inside).clamp(0.0, rest);
+        let error = arrived.error / throughput;
+        rest -= seconds;
+        parts.parts.push(Share { kind: PartKind::InTarget, peer: None, seconds, error });
+        parts.parts.sort_by_key(|part| part.kind);
+    }
+    let rest = Share { kind: PartKind::Unexplained, peer: None, seconds: rest, error: 0.0 };
+    parts.parts.push(rest);
+    split.parts = parts.parts;
+    Some(split)
 }
 
-/// Calls in flight to each peer; not to the database where its sessions tell more.
-fn peers(facts: &Facts, windows: &[Window]) -> Vec<(String, f64)> {
-    let mut peers = Vec::new();
-    let metric = |metric: &MetricSpec, peers: &mut Vec<(String, f64)>| {
-        debug_assert!(metric.kind != Kind::Gauge, "a count or a running total of seconds");
-        for peer in facts.label_values(&[&bare(metric)], "peer") {
-            if facts.database_is_watched() && facts.is_database(&peer) {
-                continue;
-            }
+/// Requests that connect to the target, on average.
+fn connecting(facts: &Facts, windows: &[Window]) -> Option<Level> {
+    let (mut spent, mut seconds) = (0.0, 0.0);
+    for tick in facts.ticks(windows) {
+        spent += tick.connect_time.sum();
+        seconds += tick.window.secs();
+    }
+    (seconds > 0.0).then(|| Level { value: spent / seconds, error: 0.0 })
+}
+
+/// The level of a metric for each peer; not for the database where its sessions tell more.
+fn peers(facts: &Facts, windows: &[Window], metric: &MetricSpec) -> Vec<(String, Level)> {
+    let is_told = |peer: &String| !(facts.database_is_watched() && facts.is_database(peer));
+    let peers = facts.label_values(&[&bare(metric)], "peer").into_iter().filter(is_told);
+    peers
+        .filter_map(|peer| {
             let labels = Labels::none().with("peer", peer.as_str());
             let selector = Selector { metric: metric.name.to_owned(), labels };
-            if let Some(level) = facts.level_of(&selector, Over::Sum, windows, &[]) {
-                peers.push((peer, level));
-            }
-        }
-    };
-    metric(&names::TCP_CALLS, &mut peers);
-    if peers.is_empty() {
-        metric(&names::CLIENT_CALL_TIME, &mut peers);
-    }
-    peers
-}
-
-/// The name of a part in reports.
-fn name(kind: PartKind, peer: Option<&str>) -> String {
-    match peer {
-        Some(peer) => format!("waiting for {peer}"),
-        None => kind.to_string(),
-    }
+            level(facts, &selector, windows).map(|level| (peer, level))
+        })
+        .collect()
 }
 
 /// The whole attribution; `None` without load at baseline or knee.
 pub fn attribute(facts: &Facts, stages: &[StageSummary]) -> Option<Attribution> {
     let growth = facts.growth()?;
     let valid = measured(stages);
-    let splits: Vec<StageParts> = valid
+    let splits: Vec<(f64, Split)> = valid
         .iter()
-        .filter_map(|stage| {
-            let split = split(facts, &[stage.window])?;
-            let parts = split.parts.iter().map(|(kind, peer, seconds)| Part {
-                name: name(*kind, peer.as_deref()),
-                seconds: *seconds,
-            });
-            Some(StageParts {
-                offered: stage.offered,
-                response: split.response,
-                parts: parts.collect(),
-            })
-        })
+        .filter_map(|stage| Some((stage.offered, split(facts, &[stage.window])?)))
         .collect();
     let mut gains: Vec<PartGrowth> = growth
         .parts
         .iter()
         .map(|gain| PartGrowth {
-            name: name(gain.kind, gain.peer.as_deref()),
+            name: gain.kind.name(gain.peer.as_deref()),
             baseline: gain.baseline,
             knee: gain.knee,
             share: if growth.total > 0.0 {
@@ -209,47 +310,63 @@ pub fn attribute(facts: &Facts, stages: &[StageSummary]) -> Option<Attribution> 
         })
         .collect();
     gains.sort_by(|a, b| b.share.total_cmp(&a.share));
-    Some(Attribution {
-        broken_assumptions: broken_assumptions(facts, growth, &splits, &valid),
-        stages: splits,
-        growth: gains,
-        unexplained: growth.unexplained(),
-    })
-}
-
-fn broken_assumptions(
-    facts: &Facts,
-    growth: &Growth,
-    splits: &[StageParts],
-    stages: &[&StageSummary],
-) -> Vec<String> {
-    let mut broken = Vec::new();
-    if growth.total > 0.0 && growth.unexplained() > UNEXPLAINED {
-        broken.push(format!(
-            "{:.0} % of the growth lies where nothing was looked at, such as queues inside the \
-             target",
-            growth.unexplained() * 100.0
-        ));
-    }
-    let overlap = |stage: &&StageParts| {
-        stage.parts.iter().map(|part| part.seconds).sum::<f64>() > stage.response * 1.05
-    };
-    if splits.iter().any(|stage| overlap(&stage)) {
-        broken.push("parts overlap: they rank and do not add up to the response time".to_owned());
-    }
-    let unbalanced = stages
-        .iter()
-        .filter(|stage| stage.throughput < stage.offered * (1.0 - FLOW_BALANCE))
-        .count();
-    if unbalanced > 0 {
-        broken.push(format!(
-            "in {unbalanced} of {} stages fewer requests ended than began, so a queue grew: their \
-             parts are those of the growing queue",
-            stages.len()
-        ));
-    }
+    let overlaps = overlap::overlaps(&splits);
+    let mut broken: Vec<String> = unexplained(growth).into_iter().collect();
+    broken.extend(overlaps.iter().map(|overlap| overlap.text.clone()));
+    broken.extend(unbalanced(&splits));
     if facts.database_is_watched() && facts.windows(Span::Knee).len() == 1 {
         broken.push("only one stage at or beyond the knee: its parts may be chance".to_owned());
     }
-    broken
+    Some(Attribution {
+        broken_assumptions: broken,
+        baseline: pooled(facts, &valid, &facts.windows(Span::Baseline)),
+        knee: pooled(facts, &valid, &facts.nearest_the_knee()),
+        stages: splits.iter().map(|(offered, split)| split.summary(*offered)).collect(),
+        growth: gains,
+        unexplained: (growth.unexplained() - growth.in_target()).max(0.0),
+        overlaps,
+    })
+}
+
+/// The parts of several stages taken together, under the mean of what was offered in them.
+fn pooled(facts: &Facts, stages: &[&StageSummary], windows: &[Window]) -> Option<StageParts> {
+    let within = stages.iter().filter(|stage| windows.contains(&stage.window));
+    let offered: Vec<f64> = within.map(|stage| stage.offered).collect();
+    let offered = super::stats::mean(&offered)?;
+    Some(split(facts, windows)?.summary(offered))
+}
+
+/// Says how much of the growth nothing explains, where that is much.
+fn unexplained(growth: &Growth) -> Option<String> {
+    let (all, inside) = (growth.unexplained(), growth.in_target());
+    let percent = |share: f64| format!("{:.0} %", share * 100.0);
+    if growth.total <= 0.0 || all <= UNEXPLAINED {
+        return None;
+    }
+    Some(if inside > 0.5 * all {
+        format!(
+            "{} of the growth is spent inside the target, where nothing was looked at: a queue, a \
+             lock or a limit of its own",
+            percent(all)
+        )
+    } else {
+        format!("{} of the growth lies where nothing was looked at", percent(all))
+    })
+}
+
+/// Says where fewer requests ended than arrived.
+fn unbalanced(splits: &[(f64, Split)]) -> Option<String> {
+    let behind = |split: &Split| split.completions < split.arrivals * (1.0 - FLOW_BALANCE);
+    let growing: Vec<_> = splits.iter().filter(|(_, split)| behind(split)).collect();
+    let lag = |split: &Split| split.arrivals - split.completions;
+    let (_, worst) = growing.iter().max_by(|a, b| lag(&a.1).total_cmp(&lag(&b.1)))?;
+    let rate = |rate: f64| wording::number(rate, Measure::In(Unit::Count));
+    Some(format!(
+        "in {} of {} stages fewer requests ended than arrived (at the worst {} of {} in a second), \
+         so a queue grew: their parts are those of the growing queue",
+        growing.len(),
+        splits.len(),
+        rate(worst.completions),
+        rate(worst.arrivals)
+    ))
 }

@@ -8,6 +8,7 @@ use crate::timeline::{Labels, SeriesKey, Unit, names};
 use super::facts::{Facts, measured};
 use super::generator;
 use super::knee::{self, KneeVerdict};
+use super::predict;
 use super::rank::{self, Ranked};
 use super::rule::RuleRole;
 use super::ruleset::RuleSet;
@@ -32,7 +33,7 @@ pub fn diagnose(recording: &Recording, rules: &RuleSet) -> Diagnosis {
     let rulings: Vec<Ruling> =
         rules.rules().iter().flat_map(|rule| verdict::judge(rule, &facts)).collect();
     let mut caveats = run_caveats(recording, &stages, &facts);
-    let ranked = match outcome {
+    let mut ranked = match outcome {
         // Without a knee, for whatever reason, only what stands apart from it is told: a leak
         // shows at one steady rate as well.
         Outcome::Knee | Outcome::NotReached { .. } | Outcome::InsufficientData { .. } => {
@@ -46,6 +47,9 @@ pub fn diagnose(recording: &Recording, rules: &RuleSet) -> Diagnosis {
             caveats: Vec::new(),
         },
     };
+    if let Some(knee) = &knee {
+        predict::foresee(&mut ranked.findings, rules, &facts, &stages, knee);
+    }
     caveats.extend(ranked.caveats);
     if outcome == Outcome::Knee {
         caveats.extend(cause_caveat(&ranked.findings, &ranked.not_checked));

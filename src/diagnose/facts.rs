@@ -1,5 +1,6 @@
 //! What signals are measured on: the timeline, the load as series beside it, and the windows.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::recording::Recording;
@@ -18,6 +19,8 @@ use super::{StageSummary, Windows, stats};
 const LOAD: &str = "load";
 /// A selector's value that stands for every peer that is a database which is watched too.
 pub const DATABASE: &str = "$database";
+/// How the metrics begin that clients of other services export.
+const CLIENT: &str = "client.";
 /// Ports on which PostgreSQL and its poolers listen where nothing else is known.
 const DATABASE_PORTS: [&str; 2] = ["5432", "6432"];
 /// How the names of services start that speak PostgreSQL's protocol.
@@ -38,6 +41,8 @@ pub struct Facts<'a> {
     load: Timeline,
     windows: &'a Windows,
     database_peers: BTreeSet<String>,
+    /// What client metrics call a peer, and what its sockets call it.
+    peer_names: BTreeMap<String, String>,
     growth: Option<Growth>,
 }
 
@@ -46,6 +51,7 @@ impl<'a> Facts<'a> {
     pub fn new(recording: &'a Recording, windows: &'a Windows) -> Self {
         let mut facts = Self::of_timeline(&recording.timeline, windows);
         facts.database_peers = database_peers(recording);
+        facts.peer_names = peer_names(&recording.timeline, &facts.database_peers);
         facts.growth = attribution::growth(&facts);
         facts
     }
@@ -57,6 +63,7 @@ impl<'a> Facts<'a> {
             load: load_series(&timeline.ticks),
             windows,
             database_peers: BTreeSet::new(),
+            peer_names: BTreeMap::new(),
             growth: None,
         };
         facts.database_peers = timeline
@@ -65,6 +72,7 @@ impl<'a> Facts<'a> {
             .filter(|key| key.metric.starts_with("tcp.") && is_database_key(key))
             .filter_map(|key| key.labels.get("peer").map(str::to_owned))
             .collect();
+        facts.peer_names = peer_names(timeline, &facts.database_peers);
         facts.growth = attribution::growth(&facts);
         facts
     }
@@ -102,6 +110,14 @@ impl<'a> Facts<'a> {
         };
         chosen.sort_by_key(|window| window.begin);
         chosen
+    }
+
+    /// The windows of the stages nearest to the knee in which what saturates is saturated.
+    pub fn nearest_the_knee(&self) -> Vec<Window> {
+        if self.windows.knee.is_empty() {
+            return self.windows(Span::Knee);
+        }
+        self.windows.knee.clone()
     }
 
     /// Responses per second in `windows`.
@@ -178,6 +194,16 @@ impl<'a> Facts<'a> {
 
     /// What an operand came to at each look inside `window`; empty for counters.
     pub fn samples(&self, operand: &Operand, window: Window, narrow: &[Narrow]) -> Vec<f64> {
+        self.looks_at(operand, window, narrow).into_values().collect()
+    }
+
+    /// The same by collector and moment.
+    pub fn looks_at(
+        &self,
+        operand: &Operand,
+        window: Window,
+        narrow: &[Narrow],
+    ) -> BTreeMap<(&str, Moment), f64> {
         let mut sums: BTreeMap<(&str, Moment), f64> = BTreeMap::new();
         for selector in &operand.selectors {
             if is_census(&selector.metric) && self.is_answerable(selector) {
@@ -197,7 +223,15 @@ impl<'a> Facts<'a> {
                 }
             }
         }
-        sums.into_values().collect()
+        sums
+    }
+
+    /// The ticks of the load whose middle lies in one of `windows`.
+    pub fn ticks(&self, windows: &[Window]) -> impl Iterator<Item = &LoadTick> {
+        self.timeline.ticks.iter().filter(move |tick| {
+            let length = tick.window.end.since(tick.window.begin);
+            windows.iter().any(|window| window.contains(tick.window.begin + length / 2))
+        })
     }
 
     /// The values of `label` on the series of these sets, in order.
@@ -205,7 +239,7 @@ impl<'a> Facts<'a> {
         let values: BTreeSet<String> = selectors
             .iter()
             .flat_map(|selector| self.matching(selector, &[]))
-            .filter_map(|(_, key, _)| key.labels.get(label).map(str::to_owned))
+            .filter_map(|(_, key, _)| self.known_labels(key).get(label).map(str::to_owned))
             .collect();
         values.into_iter().collect()
     }
@@ -313,6 +347,15 @@ impl<'a> Facts<'a> {
             || selector.labels.iter().all(|(_, value)| value != DATABASE)
     }
 
+    /// The labels of a series, a peer by the name that its sockets have.
+    fn known_labels<'k>(&self, key: &'k SeriesKey) -> Cow<'k, Labels> {
+        let known = key.labels.get("peer").and_then(|peer| self.peer_names.get(peer));
+        match known.filter(|_| key.metric.starts_with(CLIENT)) {
+            Some(name) => Cow::Owned(key.labels.clone().with("peer", name.as_str())),
+            None => Cow::Borrowed(&key.labels),
+        }
+    }
+
     fn matching<'s>(
         &'s self,
         selector: &Selector,
@@ -346,7 +389,7 @@ impl<'a> Facts<'a> {
         }
         of_metric
             .into_iter()
-            .filter(|(_, key, _)| key.labels.matches(&wanted))
+            .filter(|(_, key, _)| self.known_labels(key).matches(&wanted))
             .filter(|(_, key, _)| {
                 database.is_none_or(|label| {
                     key.labels.get(label).is_some_and(|peer| self.database_peers.contains(peer))
@@ -432,6 +475,31 @@ fn database_peers(recording: &Recording) -> BTreeSet<String> {
             known.then(|| peer.to_owned())
         })
         .collect()
+}
+
+/// Peers that client metrics name by host alone, or by address without a service, and the name of
+/// the one peer among the target's sockets that it can be: no other socket goes to that host, but
+/// for those to databases, which client metrics of HTTP do not count.
+fn peer_names(timeline: &Timeline, databases: &BTreeSet<String>) -> BTreeMap<String, String> {
+    let peers = |prefix: &'static str| -> BTreeSet<&str> {
+        let keys = timeline.series.keys().filter(|key| key.metric.starts_with(prefix));
+        keys.filter_map(|key| key.labels.get("peer")).collect()
+    };
+    let sockets = peers("tcp.");
+    let host = |peer: &str| {
+        let host = address(peer).rsplit_once(':').map_or(peer, |(host, _)| host);
+        host.trim_matches(['[', ']']).to_owned()
+    };
+    let mut names = BTreeMap::new();
+    for client in peers(CLIENT).into_iter().filter(|peer| !sockets.contains(peer)) {
+        let same = |peer: &&&str| address(peer) == client || host(peer) == client;
+        let services = sockets.iter().filter(|peer| !databases.contains(**peer));
+        let found: Vec<&&str> = services.filter(same).collect();
+        if let [one] = found.as_slice() {
+            names.insert(client.to_owned(), (**one).to_owned());
+        }
+    }
+    names
 }
 
 /// The address in `10.0.3.7:8443 (payments)`.

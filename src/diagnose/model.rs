@@ -259,6 +259,68 @@ pub struct Finding {
     pub predicted_capacity: Option<f64>,
     /// Share (0 to 1) of the response time's growth that it explains, where that can be told.
     pub explains_growth: Option<f64>,
+    /// What a fix would bring, as far as its inputs were measured.
+    #[serde(default)]
+    pub counterfactuals: Vec<Counterfactual>,
+}
+
+/// What would be if a limit were another, and on what that rests.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum Counterfactual {
+    /// The limit is gone: what binds next.
+    Gone {
+        /// Requests per second at which that binds.
+        carries: f64,
+        /// What it is.
+        next: NextLimit,
+        /// On what the number rests.
+        assumption: String,
+    },
+    /// A request needs half as much of what is limited.
+    Halved {
+        /// Requests per second that are carried then, at the most.
+        carries: f64,
+        /// What binds before the capacity is doubled, if anything does.
+        next: Option<NextLimit>,
+        /// On what the number rests.
+        assumption: String,
+    },
+    /// How many it takes to carry a load.
+    Needed {
+        /// Of what: `connections` or `cores`.
+        what: String,
+        /// So many.
+        count: u64,
+        /// How many there are now.
+        now: f64,
+        /// The load, in requests per second: the highest that was offered in the run.
+        rate: f64,
+        /// Seconds that 99 % of the requests wait for one at the most, where that was reckoned.
+        wait_p99: Option<f64>,
+        /// On what the number rests.
+        assumption: String,
+    },
+    /// A fix that suggests itself and would not help.
+    NoHelp {
+        /// The fix: `a larger pool`.
+        what: String,
+        /// Why it would not.
+        why: String,
+    },
+}
+
+/// Something there is only so much of.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NextLimit {
+    /// What it is, in words: `the target's CPU`.
+    pub name: String,
+    /// Seconds of it that one request keeps busy.
+    pub demand: f64,
+    /// How much of it there is.
+    pub limit: f64,
+    /// What the limit counts.
+    pub unit: Unit,
 }
 
 /// One condition and what was measured of it.
@@ -319,6 +381,28 @@ pub struct Attribution {
     pub unexplained: f64,
     /// Assumptions that do not hold in this run, in words.
     pub broken_assumptions: Vec<String>,
+    /// The stages of low load taken together.
+    #[serde(default)]
+    pub baseline: Option<StageParts>,
+    /// The stages nearest to the knee in which what saturates is saturated, taken together.
+    #[serde(default)]
+    pub knee: Option<StageParts>,
+    /// Where parts overlap, the worst first.
+    #[serde(default)]
+    pub overlaps: Vec<Overlap>,
+}
+
+/// Parts that were counted for the same time, so that they rank and do not add up.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Overlap {
+    /// Offered load at which it is worst, in requests per second.
+    pub offered: f64,
+    /// Seconds per request by which the parts exceed the response time there.
+    pub seconds: f64,
+    /// Names of the two parts that most likely share it; empty where that cannot be told.
+    pub parts: Vec<String>,
+    /// All of it in words.
+    pub text: String,
 }
 
 /// The parts of one stage.
@@ -326,8 +410,20 @@ pub struct Attribution {
 pub struct StageParts {
     /// Offered load in requests per second.
     pub offered: f64,
+    /// Requests per second that arrived.
+    #[serde(default)]
+    pub arrivals: f64,
+    /// Requests per second that ended.
+    #[serde(default)]
+    pub completions: f64,
+    /// Whether as many ended as arrived; else a queue grew, and the parts are those of that queue.
+    #[serde(default)]
+    pub balanced: bool,
     /// Mean response time in seconds.
     pub response: f64,
+    /// Seconds by which the parts exceed it, beyond what chance allows; 0 where they add up.
+    #[serde(default)]
+    pub overlap: f64,
     /// Parts in the order in which a report stacks them, the unexplained rest last.
     pub parts: Vec<Part>,
 }
@@ -337,8 +433,17 @@ pub struct StageParts {
 pub struct Part {
     /// What it is, in words: `app CPU`, `PostgreSQL executing`, `waiting for 127.0.0.1:9100`.
     pub name: String,
+    /// The part as a rule file names it, such as `app_cpu` or `downstream`.
+    #[serde(default)]
+    pub kind: String,
+    /// The service that is waited for, where it is one.
+    #[serde(default)]
+    pub peer: Option<String>,
     /// Seconds per request.
     pub seconds: f64,
+    /// Standard error of that, of what was counted in looks; 0 where nothing was missed.
+    #[serde(default)]
+    pub error: f64,
 }
 
 /// What one part adds from baseline to knee.

@@ -21,12 +21,18 @@ pub enum PartKind {
     PoolWait,
     /// The target waits for another service.
     Downstream,
+    /// The target connects to another service.
+    PeerConnect,
     /// The request waits for a worker.
     WorkerWait,
+    /// The target has read the request and does nothing for it that was looked at.
+    InTarget,
     /// The request has arrived and the target has not read it.
     Unread,
     /// The connection waits to be accepted.
     AcceptQueue,
+    /// kneepoint connects to the target.
+    Connect,
     /// The request waits for one of kneepoint's own connections.
     Generator,
     /// What no part explains.
@@ -35,7 +41,7 @@ pub enum PartKind {
 
 impl PartKind {
     /// Every part, in the order in which a report stacks them.
-    pub const ALL: [PartKind; 13] = [
+    pub const ALL: [PartKind; 16] = [
         PartKind::AppCpu,
         PartKind::RunQueue,
         PartKind::Throttled,
@@ -44,9 +50,12 @@ impl PartKind {
         PartKind::DbHeld,
         PartKind::PoolWait,
         PartKind::Downstream,
+        PartKind::PeerConnect,
         PartKind::WorkerWait,
+        PartKind::InTarget,
         PartKind::Unread,
         PartKind::AcceptQueue,
+        PartKind::Connect,
         PartKind::Generator,
         PartKind::Unexplained,
     ];
@@ -62,11 +71,32 @@ impl PartKind {
             PartKind::DbHeld => "db_held",
             PartKind::PoolWait => "pool_wait",
             PartKind::Downstream => "downstream",
+            PartKind::PeerConnect => "peer_connect",
             PartKind::WorkerWait => "worker_wait",
+            PartKind::InTarget => "in_target",
             PartKind::Unread => "unread",
             PartKind::AcceptQueue => "accept_queue",
+            PartKind::Connect => "connect",
             PartKind::Generator => "generator",
             PartKind::Unexplained => "unexplained",
+        }
+    }
+
+    /// Whether a rule that names this part means `other` too: what lies inside the target and
+    /// does nothing that was looked at is as unexplained as the rest, and who cannot connect to a
+    /// service waits for it.
+    pub fn covers(self, other: PartKind) -> bool {
+        self == other
+            || (self == PartKind::Unexplained && other == PartKind::InTarget)
+            || (self == PartKind::Downstream && other == PartKind::PeerConnect)
+    }
+
+    /// What it is, in words for reports: `waiting for 10.0.3.7:8443`.
+    pub fn name(self, peer: Option<&str>) -> String {
+        match (self, peer) {
+            (PartKind::Downstream, Some(peer)) => format!("waiting for {peer}"),
+            (PartKind::PeerConnect, Some(peer)) => format!("connecting to {peer}"),
+            _ => self.to_string(),
         }
     }
 
@@ -88,9 +118,12 @@ impl fmt::Display for PartKind {
             PartKind::DbHeld => "connection idle in a transaction",
             PartKind::PoolWait => "waiting for a pooled connection",
             PartKind::Downstream => "waiting for another service",
+            PartKind::PeerConnect => "connecting to another service",
             PartKind::WorkerWait => "waiting for a worker",
+            PartKind::InTarget => "queued inside the target",
             PartKind::Unread => "arrived, not read by the target",
             PartKind::AcceptQueue => "waiting to be accepted",
+            PartKind::Connect => "connecting to the target",
             PartKind::Generator => "waiting for a connection of kneepoint",
             PartKind::Unexplained => "unexplained",
         })

@@ -143,6 +143,7 @@ fn finding(ruling: &Ruling, role: FindingRole, knee: Option<&Knee>) -> Finding {
         refutations: refutations.collect(),
         predicted_capacity: ruling.predicted,
         explains_growth: ruling.explains,
+        counterfactuals: Vec::new(),
     }
 }
 

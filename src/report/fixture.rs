@@ -281,6 +281,7 @@ fn findings() -> Vec<Finding> {
         )],
         predicted_capacity: Some(214.0),
         explains_growth: Some(0.91),
+        counterfactuals: counterfactuals(),
     };
     let leak = Finding {
         rule: "memory-leak".into(),
@@ -301,32 +302,67 @@ fn findings() -> Vec<Finding> {
         refutations: vec![],
         predicted_capacity: None,
         explains_growth: None,
+        counterfactuals: vec![],
         ..pool.clone()
     };
     vec![pool, leak]
 }
 
+fn counterfactuals() -> Vec<Counterfactual> {
+    let cpu =
+        NextLimit { name: "the target's CPU".into(), demand: 0.004, limit: 2.0, unit: Unit::Cores };
+    let assumption = || "a request goes on needing 4 ms of the target's CPU".to_owned();
+    vec![
+        Counterfactual::Gone { carries: 500.0, next: cpu.clone(), assumption: assumption() },
+        Counterfactual::Halved { carries: 428.0, next: None, assumption: assumption() },
+        Counterfactual::Needed {
+            what: "connections".into(),
+            count: 11,
+            now: 4.0,
+            rate: 300.0,
+            wait_p99: Some(0.012),
+            assumption: "a request goes on holding a connection for 18.8 ms".into(),
+        },
+        Counterfactual::NoHelp { what: "more cores".into(), why: "they are idle".into() },
+    ]
+}
+
 fn attribution(stages: &[StageSummary]) -> Attribution {
-    let part = |name: &str, seconds| Part { name: name.into(), seconds };
+    let part = |name: &str, kind: &str, seconds| Part {
+        name: name.into(),
+        kind: kind.into(),
+        peer: None,
+        seconds,
+        error: 0.0,
+    };
     let parts = |stage: &StageSummary| {
         let mean = stage.response.map_or(0.0, |r| r.mean);
         let wait = (mean - 0.0125).max(0.0) * 0.93;
         let known = [0.004, 0.0045, 0.0025, wait];
         StageParts {
             offered: stage.offered,
+            arrivals: stage.offered,
+            completions: stage.throughput,
+            balanced: stage.throughput > 0.98 * stage.offered,
+            overlap: 0.0,
             response: mean,
             parts: vec![
-                part("app CPU", known[0]),
-                part("PostgreSQL executing", known[1]),
-                part("connection held, not querying", known[2]),
-                part("waiting for a pooled connection", known[3]),
-                part("unexplained", (mean - known.iter().sum::<f64>()).max(0.0)),
+                part("app CPU", "app_cpu", known[0]),
+                part("PostgreSQL executing", "db_executing", known[1]),
+                part("connection held, not querying", "db_held", known[2]),
+                part("waiting for a pooled connection", "pool_wait", known[3]),
+                part("unexplained", "unexplained", (mean - known.iter().sum::<f64>()).max(0.0)),
             ],
         }
     };
     let growth =
         |name: &str, baseline, knee, share| PartGrowth { name: name.into(), baseline, knee, share };
+    let mut sorted: Vec<&StageSummary> = stages.iter().filter(|s| s.role.is_measured()).collect();
+    sorted.sort_by(|a, b| a.offered.total_cmp(&b.offered));
     Attribution {
+        baseline: sorted.first().map(|stage| parts(stage)),
+        knee: sorted.iter().find(|stage| stage.offered > 212.3).map(|stage| parts(stage)),
+        overlaps: vec![],
         stages: stages.iter().map(parts).collect(),
         growth: vec![
             growth("waiting for a pooled connection", 0.0001, 0.182, 0.91),

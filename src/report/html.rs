@@ -43,12 +43,19 @@ struct Key {
     ink: u8,
     dashes: Option<&'static str>,
     filled: bool,
+    hatched: bool,
 }
 
 impl From<Entry> for Key {
     fn from(entry: Entry) -> Self {
         let dashes = dashes(entry.style);
-        Key { name: entry.name, ink: entry.ink, dashes, filled: entry.filled }
+        Key {
+            name: entry.name,
+            ink: entry.ink,
+            dashes,
+            filled: entry.filled,
+            hatched: entry.hatched,
+        }
     }
 }
 

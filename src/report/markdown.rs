@@ -29,6 +29,10 @@ fn render(report: &Report, w: &mut dyn io::Write) -> io::Result<()> {
         for row in &finding.evidence {
             writeln!(w, "  - {}", escape(&row.text))?;
         }
+        for fix in &finding.fixes {
+            let text = format!("{} {}", fix.text, fix.assumption);
+            writeln!(w, "  - What a fix would bring: {}", escape(text.trim_end()))?;
+        }
         if finding.kind != "consequence" {
             writeln!(w, "  - Next: {}", escape(&finding.next))?;
         }
@@ -36,6 +40,7 @@ fn render(report: &Report, w: &mut dyn io::Write) -> io::Result<()> {
     if !report.findings.is_empty() {
         writeln!(w)?;
     }
+    attribution(report, w)?;
     stages(report, w)?;
     let rules = |rules: Vec<&str>| rules.join("`, `");
     if !report.ruled_out.is_empty() {
@@ -52,6 +57,26 @@ fn render(report: &Report, w: &mut dyn io::Write) -> io::Result<()> {
     let facts: Vec<_> =
         report.run.iter().map(|fact| format!("{}: {}", fact.name, fact.value)).collect();
     writeln!(w, "<sub>{}</sub>", escape(&facts.join("; ")))
+}
+
+/// Where the response time goes, the parts that were measured as nothing left out.
+fn attribution(report: &Report, w: &mut dyn io::Write) -> io::Result<()> {
+    let Some(attribution) = &report.attribution else { return Ok(()) };
+    if !attribution.at_knee.is_empty() {
+        writeln!(w, "{}\n", escape(&attribution.at_knee))?;
+    }
+    writeln!(w, "<details><summary>Where the time goes</summary>\n")?;
+    let (low, knee) = (&attribution.low_load, &attribution.knee_load);
+    writeln!(w, "| part | at low load {low} | at the knee {knee} | of the growth |")?;
+    writeln!(w, "|---|---:|---:|---:|")?;
+    for row in attribution.growth.iter().filter(|row| !row.is_zero) {
+        let name = escape(&row.name);
+        writeln!(w, "| {name} | {} | {} | {} |", row.baseline, row.knee, row.share)?;
+    }
+    for text in &attribution.broken_assumptions {
+        writeln!(w, "\n{}", escape(text))?;
+    }
+    writeln!(w, "\n</details>\n")
 }
 
 fn stages(report: &Report, w: &mut dyn io::Write) -> io::Result<()> {

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::chart::charts;
+use super::chart::{Line, charts, lines_of_text};
 use super::{FormatSpec, Report};
 
 pub(super) const SPEC: FormatSpec =
@@ -10,28 +10,41 @@ pub(super) const SPEC: FormatSpec =
 
 const GAP: f64 = 12.0;
 const WIDTH: f64 = 1080.0;
+/// Left edge of texts.
+const MARGIN: f64 = 20.0;
 
 fn render(report: &Report, w: &mut dyn io::Write) -> io::Result<()> {
-    let mut placed = String::new();
-    let (mut x, mut y, mut row) = (0.0, 0.0, 0.0_f64);
-    for (_, svg) in charts(report) {
-        let (width, height) = (attribute(&svg, "width"), attribute(&svg, "height"));
+    let at_knee = report.attribution.as_ref().map(|attribution| attribution.at_knee.as_str());
+    let head = [
+        Line { text: &report.title, size: 13.0, muted: true },
+        Line { text: &report.verdict.headline, size: 18.0, muted: false },
+        Line { text: at_knee.unwrap_or_default(), size: 14.0, muted: false },
+    ];
+    let (mut placed, top) = lines_of_text(&head, (MARGIN, GAP), WIDTH - 2.0 * MARGIN);
+    let charts = charts(report);
+    let (mut x, mut y, mut row) = (0.0, top + GAP, 0.0_f64);
+    for (_, svg) in &charts {
+        let (width, height) = (attribute(svg, "width"), attribute(svg, "height"));
         if x > 0.0 && x + width > WIDTH {
             (x, y, row) = (0.0, y + row + GAP, 0.0);
         }
         placed.push_str(&svg.replacen("<svg ", &format!("<svg x=\"{x}\" y=\"{y}\" "), 1));
         (x, row) = (x + width + GAP, row.max(height));
     }
-    let height = (y + row).max(40.0);
-    writeln!(
+    let nothing = "There is nothing to draw: no load was recorded.";
+    let foot = [
+        Line { text: if charts.is_empty() { nothing } else { "" }, size: 14.0, muted: false },
+        Line { text: &report.watching, size: 12.0, muted: true },
+    ];
+    let (foot, bottom) = lines_of_text(&foot, (MARGIN, y + row + GAP), WIDTH - 2.0 * MARGIN);
+    placed.push_str(&foot);
+    let height = bottom + GAP;
+    write!(
         w,
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{height}\" \
-         viewBox=\"0 0 {WIDTH} {height}\">"
+         viewBox=\"0 0 {WIDTH} {height}\">\n{}",
+        super::chart::backdrop(WIDTH, height)
     )?;
-    if placed.is_empty() {
-        let text = "There is nothing to draw: no load was recorded.";
-        writeln!(w, "<text x=\"8\" y=\"24\" font-family=\"sans-serif\">{text}</text>")?;
-    }
     writeln!(w, "{placed}</svg>")
 }
 

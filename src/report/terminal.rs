@@ -31,13 +31,15 @@ const GREEN: &str = "1;32";
 const YELLOW: &str = "1;33";
 
 /// How many of the things ruled out or not checked are listed; the other formats have them all.
-const MOST_LISTED: usize = 5;
+const MOST_LISTED: usize = 3;
 /// How many parts of the response time are shown beside the unexplained rest.
 const MOST_PARTS: usize = 4;
 /// How many stages are shown on either side of the knee, beside the first and the last.
-const STAGES_BESIDE_KNEE: usize = 3;
+const STAGES_BESIDE_KNEE: usize = 2;
 /// How many refutations are shown.
-const MOST_REFUTATIONS: usize = 3;
+const MOST_REFUTATIONS: usize = 2;
+/// How many answers to what a fix would bring are shown.
+const MOST_FIXES: usize = 3;
 /// How much evidence is shown of what is not the cause.
 const MOST_BESIDE_CAUSE: usize = 2;
 
@@ -120,6 +122,12 @@ fn finding(page: &mut Page<'_>, finding: &FindingView) -> io::Result<()> {
     if !finding.predictions.is_empty() {
         page.text("  ", &finding.predictions.join(" "))?;
     }
+    if !finding.fixes.is_empty() {
+        page.text("  ", "What a fix would bring:")?;
+        for fix in finding.fixes.iter().take(MOST_FIXES) {
+            page.hanging("  = ", &format!("{} {}", fix.text, fix.assumption))?;
+        }
+    }
     page.labelled("Why", &finding.why)?;
     page.labelled("Next", &finding.next)?;
     page.labelled("Disproved by", &finding.disproved_by)
@@ -162,7 +170,10 @@ fn missed(row: &EvidenceRow) -> String {
 }
 
 fn attribution(page: &mut Page<'_>, attribution: &AttributionView) -> io::Result<()> {
-    page.title("Where the time goes (seconds per request, baseline -> knee)")?;
+    page.title("Where the time goes (seconds per request)")?;
+    if !attribution.at_knee.is_empty() {
+        page.text("  ", &attribution.at_knee)?;
+    }
     let is_told = |(index, row): &(usize, &GrowthRow)| {
         !row.is_zero && (*index < MOST_PARTS || *index + 1 == attribution.growth.len())
     };
@@ -174,7 +185,7 @@ fn attribution(page: &mut Page<'_>, attribution: &AttributionView) -> io::Result
         vec![part.name.clone(), part.baseline.clone(), part.knee.clone(), part.share.clone(), bar]
     });
     let table: Vec<_> = rows.collect();
-    page.table(&["", "baseline", "knee", "of growth", ""], &table, None)?;
+    page.table(&["", "low load", "at the knee", "of growth", ""], &table, None)?;
     let small = (small > 0).then(|| format!("{small} too small to matter"));
     let zero = (zero > 0).then(|| format!("{zero} measured as zero"));
     let rest: Vec<_> = small.into_iter().chain(zero).collect();

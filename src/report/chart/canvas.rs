@@ -18,6 +18,10 @@ const FONT_DIVISOR: f64 = 1.24;
 /// Red part of the colours that stand for an ink.
 const MARK: u8 = 0xA0;
 
+/// Pixels between two lines of a hatched area, and between the places where each is looked at.
+const HATCH: f64 = 6.0;
+const HATCH_STEP: f64 = 0.5;
+
 /// Inks: 1 to 8 are lines and layers (Okabe and Ito's colours, which most colour-blind people
 /// tell apart), the others have a role. Light and dark variant of each.
 pub(in crate::report) const INKS: [(u8, &str, &str); 14] = [
@@ -206,6 +210,41 @@ impl Canvas<'_> {
         ok(self.area.draw(&Polygon::new(pixels(points), fill)));
     }
 
+    /// Slanted lines between two lines that have their points at the same places.
+    pub fn hatch(&self, floor: &[(f64, f64)], roof: &[(f64, f64)], ink: u8) {
+        let Some((first, last)) = floor.first().zip(floor.last()) else { return };
+        let ys = || floor.iter().chain(roof).map(|point| point.1);
+        let (top, bottom) = (ys().fold(f64::INFINITY, f64::min), ys().fold(0.0, f64::max));
+        let is_inside = |at: (f64, f64)| {
+            let limits = height_at(floor, at.0).zip(height_at(roof, at.0));
+            limits.is_some_and(|(low, high)| high <= at.1 && at.1 <= low)
+        };
+        let count = |length: f64, step: f64| (length / step).clamp(0.0, 2000.0) as usize;
+        // Each line rises to the right from where it meets the lowest point.
+        for line in 0..=count(last.0 - first.0 + bottom - top, HATCH) {
+            let foot = last.0 - HATCH * (line as f64 + 0.5);
+            let mut run: Vec<(f64, f64)> = Vec::new();
+            for step in 0..=count(bottom - top, HATCH_STEP) {
+                let up = step as f64 * HATCH_STEP;
+                let at = (foot + up, bottom - up);
+                if is_inside(at) {
+                    run.push(at);
+                } else {
+                    self.stroke(&mut run, ink);
+                }
+            }
+            self.stroke(&mut run, ink);
+        }
+    }
+
+    /// Draws a line from the first to the last point of `run`, and empties it.
+    fn stroke(&self, run: &mut Vec<(f64, f64)>, ink: u8) {
+        if let (Some(from), Some(to)) = (run.first(), run.last()) {
+            self.line(&[*from, *to], ink, 1.0, LineStyle::Solid);
+        }
+        run.clear();
+    }
+
     /// A filled rectangle.
     pub fn rect(&self, from: (f64, f64), to: (f64, f64), ink: u8, opacity: f64) {
         let fill = coded(ink, LineStyle::Solid).mix(opacity).filled();
@@ -235,10 +274,70 @@ impl Canvas<'_> {
     }
 }
 
+/// How high a line through points from left to right stands at `x`.
+fn height_at(points: &[(f64, f64)], x: f64) -> Option<f64> {
+    let between = |pair: &&[(f64, f64)]| pair[0].0 <= x && x <= pair[1].0;
+    let pair = points.windows(2).find(between)?;
+    let share = (x - pair[0].0) / (pair[1].0 - pair[0].0).max(f64::MIN_POSITIVE);
+    Some(pair[0].1 + share * (pair[1].1 - pair[0].1))
+}
+
 fn ok<E: std::fmt::Debug>(drawn: Result<(), E>) {
     if let Err(error) = drawn {
         debug_assert!(false, "an SVG in memory takes everything: {error:?}");
     }
+}
+
+/// A text that stands beside the charts of a picture.
+pub(in crate::report) struct Line<'a> {
+    pub text: &'a str,
+    /// Height of its letters in pixels.
+    pub size: f64,
+    pub muted: bool,
+}
+
+/// Texts one below the other from a corner on, broken where they are wider than `width`; and where
+/// the last one ends.
+pub(in crate::report) fn lines_of_text(
+    lines: &[Line<'_>],
+    corner: (f64, f64),
+    width: f64,
+) -> (String, f64) {
+    let (mut svg, mut y) = (String::new(), corner.1);
+    for line in lines {
+        let ink = if line.muted { MUTED } else { TEXT };
+        let light = INKS.iter().find(|known| known.0 == ink).map_or("#000000", |known| known.1);
+        let mut row = String::new();
+        let mut rows = Vec::new();
+        for word in line.text.split_whitespace() {
+            if !row.is_empty() && text_width(&row, line.size) + text_width(word, line.size) > width
+            {
+                rows.push(std::mem::take(&mut row));
+            }
+            row.push_str(if row.is_empty() { "" } else { " " });
+            row.push_str(word);
+        }
+        rows.extend((!row.is_empty()).then_some(row));
+        for row in rows {
+            y += 1.35 * line.size;
+            let (x, size, text) = (corner.0, line.size, escape(&row));
+            svg.push_str(&format!(
+                "<text class=\"f{ink}\" x=\"{x}\" y=\"{y:.1}\" font-size=\"{size}\" \
+                 font-family=\"sans-serif\" fill=\"{light}\">{text}</text>\n"
+            ));
+        }
+    }
+    (svg, y)
+}
+
+/// The paper of a picture with the rules of its dark theme.
+pub(in crate::report) fn backdrop(width: f64, height: f64) -> String {
+    let paper = INKS.iter().find(|known| known.0 == PAPER).map_or("#FFFFFF", |known| known.1);
+    format!(
+        "<style>@media (prefers-color-scheme: dark) {{{}}}</style>\n<rect class=\"f{PAPER}\" \
+         fill=\"{paper}\" width=\"{width}\" height=\"{height}\"/>\n",
+        dark()
+    )
 }
 
 /// Roughly how wide a text is: sans-serif letters are a little over half as wide as high.

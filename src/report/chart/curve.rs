@@ -1,12 +1,12 @@
 //! Charts over offered load: throughput, response time, and its parts.
 
-use super::super::model::{CurvePoint, LayerChart, LineStyle, LoadCurve, Quantity};
-use super::canvas::{Anchor, Canvas, Caption, FRAME, KNEE, MUTED, draw, text_width};
+use super::super::model::{CurvePoint, LayerChart, LayerPoint, LineStyle, LoadCurve, Quantity};
+use super::canvas::{Anchor, Canvas, Caption, FRAME, KNEE, MUTED, TEXT, draw, text_width};
 use super::frame::{Entry, Frame, Look};
 use super::scale::{Scale, round_step};
 
 fn entry(name: &str, ink: u8, style: LineStyle, filled: bool) -> Entry {
-    Entry { name: name.to_owned(), ink, style, filled }
+    Entry { name: name.to_owned(), ink, style, filled, hatched: false }
 }
 
 /// The legend of [`throughput`].
@@ -25,9 +25,13 @@ pub(super) fn response_entries() -> Vec<Entry> {
 
 /// The legend of [`layers`].
 pub(super) fn layer_entries(chart: &LayerChart) -> Vec<Entry> {
-    let inks = layer_inks(chart);
-    let named = chart.names.iter().zip(inks);
-    named.map(|(name, ink)| entry(name, ink, LineStyle::Solid, true)).collect()
+    let last = chart.names.len().saturating_sub(1);
+    let named = chart.names.iter().zip(layer_inks(chart)).enumerate();
+    let layers = named.map(|(index, (name, ink))| Entry {
+        hatched: index == last,
+        ..entry(name, ink, LineStyle::Solid, chart.stacked)
+    });
+    layers.chain([entry("mean response time", TEXT, LineStyle::Solid, false)]).collect()
 }
 
 /// The last layer is the unexplained rest and always grey.
@@ -99,43 +103,59 @@ pub(super) fn response(curve: &LoadCurve, look: Look) -> Option<String> {
     Some(svg)
 }
 
-/// The parts of the response time, stacked.
+/// The parts of the response time, stacked where they add up, under the line of the whole.
 pub(super) fn layers(chart: &LayerChart, look: Look) -> String {
     let entries = layer_entries(chart);
     let frame = Frame::half(look, chart.title, &entries);
     let caption = Caption { title: chart.title, about: chart.about };
     draw((frame.width, frame.height), &caption, look == Look::Standalone, |canvas| {
         frame.heading(canvas, chart.title, &entries);
-        let (x, _) = load_axis(canvas, &frame, chart.points.iter().map(|point| point.0));
-        let totals = chart.points.iter().map(|point| point.1.iter().sum::<f64>());
-        let most = totals.fold(0.0, f64::max);
+        let (x, _) = load_axis(canvas, &frame, chart.points.iter().map(|point| point.offered));
+        let highest = |point: &LayerPoint| match chart.stacked {
+            true => point.parts.iter().sum::<f64>().max(point.response),
+            false => point.parts.iter().copied().fold(point.response, f64::max),
+        };
+        let most = chart.points.iter().map(highest).fold(0.0, f64::max);
         let y = Scale::linear(most, (frame.bottom, frame.top), Quantity::Seconds, 5);
         frame.value_axis(canvas, &y, Quantity::Seconds, false);
-        let mut floor = vec![0.0; chart.points.len()];
-        for (index, entry) in entries.iter().enumerate() {
-            let roof: Vec<_> = chart
-                .points
-                .iter()
-                .zip(&floor)
-                .map(|(point, floor)| floor + point.1.get(index).copied().unwrap_or(0.0))
-                .collect();
-            let place = |values: &[f64]| -> Vec<(f64, f64)> {
-                let pairs = chart.points.iter().zip(values);
-                pairs.map(|(point, value)| (x.at(point.0), y.at(*value))).collect()
-            };
-            let above = place(&roof);
-            let shape: Vec<_> =
-                above.iter().copied().chain(place(&floor).into_iter().rev()).collect();
-            canvas.area(&shape, entry.ink, 0.72);
-            canvas.line(&above, entry.ink, 1.25, LineStyle::Solid);
-            floor = roof;
+        if let Some((_, low, high)) = chart.knee {
+            canvas.rect((x.at(low), frame.top), (x.at(high), frame.bottom), KNEE, 0.14);
         }
-        if let Some(rate) = chart.knee {
+        let place = |values: &[f64]| -> Vec<(f64, f64)> {
+            let pairs = chart.points.iter().zip(values);
+            pairs.map(|(point, value)| (x.at(point.offered), y.at(*value))).collect()
+        };
+        let parts = entries.iter().take(chart.names.len()).enumerate();
+        let mut floor = vec![0.0; chart.points.len()];
+        for (index, entry) in parts {
+            let own = chart.points.iter().map(|point| point.parts.get(index).copied());
+            let own: Vec<f64> = own.map(Option::unwrap_or_default).collect();
+            if chart.stacked {
+                let roof: Vec<_> = floor.iter().zip(&own).map(|(floor, own)| floor + own).collect();
+                layer(canvas, &place(&floor), &place(&roof), entry);
+                floor = roof;
+            } else {
+                marked(canvas, &place(&own), entry.ink, LineStyle::Solid);
+            }
+        }
+        let whole: Vec<_> = chart.points.iter().map(|point| point.response).collect();
+        marked(canvas, &place(&whole), TEXT, LineStyle::Solid);
+        if let Some((rate, ..)) = chart.knee {
             let at = x.at(rate);
             canvas.line(&[(at, frame.top), (at, frame.bottom)], KNEE, 1.5, LineStyle::Dashed);
-            knee_label(canvas, &frame, at, "knee");
+            knee_label(canvas, &frame, at, &chart.knee_label);
         }
     })
+}
+
+/// One layer between two lines.
+fn layer(canvas: &Canvas<'_>, floor: &[(f64, f64)], roof: &[(f64, f64)], entry: &Entry) {
+    let shape: Vec<_> = roof.iter().chain(floor.iter().rev()).copied().collect();
+    canvas.area(&shape, entry.ink, if entry.hatched { 0.25 } else { 0.72 });
+    if entry.hatched {
+        canvas.hatch(floor, roof, entry.ink);
+    }
+    canvas.line(roof, entry.ink, 1.25, LineStyle::Solid);
 }
 
 fn load_axis(canvas: &Canvas<'_>, frame: &Frame, loads: impl Iterator<Item = f64>) -> (Scale, f64) {

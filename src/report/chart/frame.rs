@@ -29,12 +29,20 @@ pub(in crate::report) struct Entry {
     pub style: LineStyle,
     /// Whether it is an area rather than a line.
     pub filled: bool,
+    /// Whether the area is hatched: what it stands for is not known.
+    pub hatched: bool,
 }
 
 impl Entry {
     pub fn of(line: &Line, stacked: bool) -> Self {
         let filled = stacked && line.style != LineStyle::Limit;
-        Self { name: line.name.clone(), ink: line.ink as u8, style: line.style, filled }
+        Self {
+            name: line.name.clone(),
+            ink: line.ink as u8,
+            style: line.style,
+            filled,
+            hatched: false,
+        }
     }
 }
 
@@ -116,8 +124,14 @@ impl Frame {
         let room = self.right - self.left;
         for (entry, (x, row)) in entries.iter().zip(places(entries, room)) {
             let (x, y) = (self.left + x, 35.0 + ROW * row as f64);
+            let corners = ((x, y - 6.0), (x + 22.0, y + 6.0));
             match entry.filled {
-                true => canvas.rect((x, y - 6.0), (x + 22.0, y + 6.0), entry.ink, 0.7),
+                true if entry.hatched => {
+                    canvas.rect(corners.0, corners.1, entry.ink, 0.25);
+                    let edge = |y: f64| [(x, y), (x + 22.0, y)];
+                    canvas.hatch(&edge(y + 6.0), &edge(y - 6.0), entry.ink);
+                }
+                true => canvas.rect(corners.0, corners.1, entry.ink, 0.7),
                 false => canvas.line(&[(x, y), (x + 22.0, y)], entry.ink, 2.0, entry.style),
             }
             canvas.text((x + SWATCH - 2.0, y), Anchor::Left, LEGEND, TEXT, &entry.name);

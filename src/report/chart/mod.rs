@@ -6,7 +6,7 @@ mod frame;
 mod scale;
 mod time;
 
-pub(super) use canvas::{INKS, dashes};
+pub(super) use canvas::{INKS, Line, backdrop, dashes, lines_of_text};
 pub(super) use frame::{Entry, Look, data_ends};
 
 use super::Report;

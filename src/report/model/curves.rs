@@ -35,16 +35,32 @@ pub(in crate::report) struct CurvePoint {
     pub p99: Option<f64>,
 }
 
-/// Parts of the response time, stacked against offered load.
+/// Parts of the response time against offered load.
 #[derive(Clone, Debug)]
 pub(in crate::report) struct LayerChart {
     pub id: &'static str,
     pub title: &'static str,
     pub about: &'static str,
+    /// Whether the parts add up, so that they may be stacked; else each is a line of its own.
+    pub stacked: bool,
+    /// Names of the parts in the order of stacking, the unexplained rest last.
     pub names: Vec<String>,
-    /// Offered load and the seconds of each part.
-    pub points: Vec<(f64, Vec<f64>)>,
-    pub knee: Option<f64>,
+    pub points: Vec<LayerPoint>,
+    /// Rate, low, high.
+    pub knee: Option<(f64, f64, f64)>,
+    /// The knee in words.
+    pub knee_label: String,
+}
+
+/// The parts at one offered load.
+#[derive(Clone, Debug)]
+pub(in crate::report) struct LayerPoint {
+    /// Requests per second.
+    pub offered: f64,
+    /// Mean response time in seconds.
+    pub response: f64,
+    /// Seconds of each part.
+    pub parts: Vec<f64>,
 }
 
 impl LoadCurve {
@@ -130,33 +146,71 @@ fn parts(attribution: &Attribution) -> (Vec<String>, Vec<Vec<f64>>) {
     (shown, rows)
 }
 
+/// Loads that differ by less than this share were held twice and are one point.
+const SAME_LOAD: f64 = 0.01;
+
+/// The stages in order of offered load; of those at one load the mean.
+fn points(attribution: &Attribution, rows: Vec<Vec<f64>>) -> Vec<LayerPoint> {
+    let mut stages: Vec<_> = attribution
+        .stages
+        .iter()
+        .zip(rows)
+        .map(|(stage, parts)| LayerPoint {
+            offered: stage.offered,
+            response: stage.response,
+            parts,
+        })
+        .collect();
+    stages.sort_by(|a, b| a.offered.total_cmp(&b.offered));
+    let same = |a: &LayerPoint, b: &LayerPoint| b.offered - a.offered <= SAME_LOAD * a.offered;
+    let mean = |group: &[LayerPoint]| {
+        let count = group.len() as f64;
+        let of = |pick: &dyn Fn(&LayerPoint) -> f64| group.iter().map(pick).sum::<f64>() / count;
+        let parts = group.first().map_or(0, |point| point.parts.len());
+        LayerPoint {
+            offered: of(&|point| point.offered),
+            response: of(&|point| point.response),
+            parts: (0..parts)
+                .map(|index| of(&|point| point.parts.get(index).copied().unwrap_or(0.0)))
+                .collect(),
+        }
+    };
+    stages.chunk_by(same).map(mean).collect()
+}
+
 /// The attribution as charts: one at full scale, and one up to the knee where what comes beyond
 /// it dwarfs the rest.
 pub(super) fn layers(diagnosis: &Diagnosis) -> Vec<LayerChart> {
     let Some(attribution) = &diagnosis.attribution else { return Vec::new() };
     let (names, rows) = parts(attribution);
-    let mut points: Vec<_> =
-        attribution.stages.iter().map(|stage| stage.offered).zip(rows).collect();
-    points.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let points = points(attribution, rows);
     if points.len() < 2 || names.is_empty() {
         return Vec::new();
     }
-    let knee = diagnosis.knee.as_ref().map(|knee| knee.rate);
-    let total = |point: &(f64, Vec<f64>)| point.1.iter().sum::<f64>();
+    let knee = diagnosis.knee.as_ref().map(|knee| (knee.rate, knee.low, knee.high));
+    let knee_label = knee.map(|knee| format!("knee {}", wording::short_rate(knee.0)));
     let below: Vec<_> = match knee {
-        Some(knee) => points.iter().filter(|point| point.0 <= knee).cloned().collect(),
+        Some(knee) => points.iter().filter(|point| point.offered <= knee.0).cloned().collect(),
         None => Vec::new(),
     };
-    let most = points.iter().map(total).fold(0.0, f64::max);
-    let most_below = below.iter().map(total).fold(0.0, f64::max);
-    let dominated = below.len() >= 2 && most > 5.0 * most_below;
+    let stacked = attribution.stages.iter().all(|stage| stage.overlap <= 0.0);
+    let most = |points: &[LayerPoint]| points.iter().map(|p| p.response).fold(0.0, f64::max);
+    let dominated = below.len() >= 2 && most(&points) > 5.0 * most(&below);
     let mut charts = vec![LayerChart {
         id: "layers",
         title: "Where the response time goes",
-        about: "Mean seconds per request by part, stacked, against offered load.",
+        about: match stacked {
+            true => "Mean seconds per request by part, stacked, against offered load.",
+            false => {
+                "Mean seconds per request by part against offered load. The parts overlap, \
+                      so each is a line of its own."
+            }
+        },
+        stacked,
         names: names.clone(),
         points,
         knee,
+        knee_label: knee_label.unwrap_or_default(),
     }];
     if dominated {
         charts.push(LayerChart {
@@ -164,39 +218,90 @@ pub(super) fn layers(diagnosis: &Diagnosis) -> Vec<LayerChart> {
             title: "The same up to the knee, on a finer scale",
             about: "Mean seconds per request by part below the knee, where what comes beyond it \
                     would hide the parts.",
+            stacked,
             names,
             points: below,
             knee: None,
+            knee_label: String::new(),
         });
     }
     charts
 }
 
+/// A part is told in the sentence from this share of the response time on.
+const TOLD_SHARE: f64 = 0.01;
+/// The most parts that the sentence tells.
+const MOST_TOLD: usize = 5;
+
+/// `Of 840 ms at 152 requests/s, the knee: 720 ms waiting for 10.0.3.7:8443, 31 ms PostgreSQL
+/// executing; 12 ms unexplained.`
+fn at_knee(stage: &StageParts) -> String {
+    let mut parts: Vec<_> = stage
+        .parts
+        .iter()
+        .filter(|part| !part.name.starts_with(UNEXPLAINED))
+        .filter(|part| part.seconds >= TOLD_SHARE * stage.response)
+        .collect();
+    parts.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
+    parts.truncate(MOST_TOLD);
+    let told: Vec<_> = parts
+        .iter()
+        .map(|part| format!("{} {}", duration(part.seconds), part_name(&part.name)))
+        .collect();
+    let rest = stage.parts.iter().find(|part| part.name.starts_with(UNEXPLAINED));
+    let rest = rest.map_or(0.0, |part| part.seconds);
+    format!(
+        "Of {} at {}, {}: {}{}{} unexplained.",
+        duration(stage.response),
+        wording::rate(stage.offered),
+        if stage.balanced { "at the knee" } else { "past the knee, where a queue grows" },
+        told.join(", "),
+        if told.is_empty() { "" } else { "; " },
+        duration(rest)
+    )
+}
+
+fn growth_rows(attribution: &Attribution) -> Vec<GrowthRow> {
+    let of = |stage: &Option<StageParts>, name: &str, fallback: f64| match stage {
+        Some(stage) => {
+            let part = stage.parts.iter().find(|part| part.name == name);
+            part.map_or(0.0, |part| part.seconds)
+        }
+        None => fallback,
+    };
+    let whole = attribution.knee.as_ref().map_or(0.0, |stage| stage.response);
+    let mut growth: Vec<_> = attribution.growth.iter().collect();
+    growth.sort_by_key(|part| part.name.starts_with(UNEXPLAINED));
+    let row = |part: &crate::diagnose::PartGrowth| {
+        let baseline = of(&attribution.baseline, &part.name, part.baseline);
+        let knee = of(&attribution.knee, &part.name, part.knee);
+        let bar = if whole > 0.0 { knee / whole } else { part.share };
+        GrowthRow {
+            name: part_name(&part.name),
+            baseline: duration(baseline),
+            knee: duration(knee),
+            share: percent(part.share),
+            is_zero: baseline <= 0.0 && knee <= 0.0 && part.knee <= 0.0,
+            bar: (bar.clamp(0.0, 1.0) * 100.0).round() as u32,
+        }
+    };
+    growth.into_iter().map(row).collect()
+}
+
 /// The attribution as tables.
 pub(super) fn attribution(diagnosis: &Diagnosis) -> Option<AttributionView> {
     let attribution = diagnosis.attribution.as_ref()?;
-    let growth: Vec<_> = attribution
-        .growth
-        .iter()
-        .map(|part| GrowthRow {
-            name: part_name(&part.name),
-            baseline: duration(part.baseline),
-            knee: duration(part.knee),
-            share: percent(part.share),
-            is_zero: part.baseline <= 0.0 && part.knee <= 0.0,
-            bar: (part.share.clamp(0.0, 1.0) * 100.0).round() as u32,
-        })
-        .collect();
     let named = attribution.growth.iter().find(|part| !part.name.starts_with(UNEXPLAINED));
     let headline = match named {
         Some(part) if part.share > 0.0 => format!(
-            "{} of what the response time gains up to the knee goes to {}; {} is unexplained.",
+            "{} of what the response time gains at and beyond the knee goes to {}; {} is \
+             unexplained.",
             percent(part.share),
             part_name(&part.name),
             percent(attribution.unexplained)
         ),
         _ => format!(
-            "{} of what the response time gains up to the knee is unexplained.",
+            "{} of what the response time gains at and beyond the knee is unexplained.",
             percent(attribution.unexplained)
         ),
     };
@@ -209,9 +314,15 @@ pub(super) fn attribution(diagnosis: &Diagnosis) -> Option<AttributionView> {
         cells: row.into_iter().map(duration).collect(),
     });
     let broken = attribution.broken_assumptions.iter().map(|text| wording::sentence(text));
+    let load = |stage: &Option<StageParts>| {
+        stage.as_ref().map(|stage| wording::short_rate(stage.offered)).unwrap_or_default()
+    };
     Some(AttributionView {
         headline,
-        growth,
+        at_knee: attribution.knee.as_ref().map(at_knee).unwrap_or_default(),
+        low_load: load(&attribution.baseline),
+        knee_load: load(&attribution.knee),
+        growth: growth_rows(attribution),
         parts: names,
         rows: rows.collect(),
         broken_assumptions: broken.collect(),

@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use super::super::wording::{self, clean, percent, sentence};
+use super::super::wording::{self, clean, duration, percent, sentence};
 use super::verdict::titled;
-use crate::diagnose::{Confidence, Diagnosis, Evidence, Finding, FindingRole};
+use crate::diagnose::{Confidence, Counterfactual, Diagnosis, Evidence, Finding, FindingRole};
 use crate::timeline::Unit;
 
 /// One fired rule.
@@ -26,6 +26,17 @@ pub(in crate::report) struct FindingView {
     pub refutations: Vec<EvidenceRow>,
     /// What follows from it in numbers.
     pub predictions: Vec<String>,
+    /// What a fix would bring.
+    pub fixes: Vec<FixView>,
+}
+
+/// What would be if a limit were another.
+#[derive(Clone, Debug, Serialize)]
+pub(in crate::report) struct FixView {
+    /// A sentence with its numbers.
+    pub text: String,
+    /// On what they rest, as a sentence; empty where the text says it.
+    pub assumption: String,
 }
 
 /// One condition and what was measured of it.
@@ -115,7 +126,65 @@ fn finding(finding: &Finding) -> FindingView {
         evidence: finding.evidence.iter().map(EvidenceRow::new).collect(),
         refutations: finding.refutations.iter().map(EvidenceRow::new).collect(),
         predictions,
+        fixes: finding.counterfactuals.iter().map(fix).collect(),
     }
+}
+
+fn fix(counterfactual: &Counterfactual) -> FixView {
+    let (text, assumption) = match counterfactual {
+        Counterfactual::Gone { carries, next, assumption } => {
+            let needs = match next.unit {
+                Unit::Cores => format!(
+                    "a request keeps it busy for {} and there {} of it",
+                    duration(next.demand),
+                    are(wording::cores(next.limit))
+                ),
+                _ => format!(
+                    "a request holds one of its {} for {}",
+                    wording::number(next.limit),
+                    duration(next.demand)
+                ),
+            };
+            let name = clean(&next.name);
+            let at = wording::rate(*carries);
+            (format!("without this limit {name} binds next, at {at}: {needs}"), assumption)
+        }
+        Counterfactual::Halved { carries, next, assumption } => {
+            let binds = next.as_ref().map(|next| format!(", where {} binds", clean(&next.name)));
+            let at = wording::rate(*carries);
+            let text = format!(
+                "half as much of it for each request would carry {at} at the most{}",
+                binds.unwrap_or_default()
+            );
+            (text, assumption)
+        }
+        Counterfactual::Needed { what, count, now, rate, wait_p99, assumption } => {
+            let wait = wait_p99.map(|wait| {
+                format!("; then 99 % of the requests wait {} for one at the most", duration(wait))
+            });
+            let text = format!(
+                "{count} {} (now {}) would carry {}, the highest load of this run{}",
+                clean(what),
+                wording::number(*now),
+                wording::rate(*rate),
+                wait.unwrap_or_default()
+            );
+            (text, assumption)
+        }
+        Counterfactual::NoHelp { what, why } => {
+            let text = format!("{} would not help: {}", clean(what), clean(why));
+            return FixView { text: sentence(&text), assumption: String::new() };
+        }
+    };
+    FixView {
+        text: sentence(&text),
+        assumption: sentence(&format!("assumes that {}", clean(assumption))),
+    }
+}
+
+/// `is 1 core`, `are 2 cores`.
+fn are(cores: String) -> String {
+    format!("{} {cores}", if cores.ends_with("cores") { "are" } else { "is" })
 }
 
 impl EvidenceRow {

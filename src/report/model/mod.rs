@@ -12,7 +12,7 @@ mod verdict;
 
 use serde::Serialize;
 
-pub(super) use curves::{CurvePoint, LayerChart, LoadCurve};
+pub(super) use curves::{CurvePoint, LayerChart, LayerPoint, LoadCurve};
 pub(super) use findings::{EvidenceRow, FindingView, NotCheckedRow, RuledOutRow};
 pub(super) use panels::{Line, LineStyle, Panel, Quantity, TimeCharts};
 pub(super) use recovery::RecoveryTable;
@@ -70,7 +70,12 @@ pub struct Report {
 pub(super) struct AttributionView {
     /// One sentence on the whole.
     pub headline: String,
-    /// What each part adds between baseline and knee, largest first, the unexplained rest last.
+    /// The response time at the knee in its parts, in one sentence; empty where it has none.
+    pub at_knee: String,
+    /// The loads of the columns, such as `20/s`.
+    pub low_load: String,
+    pub knee_load: String,
+    /// What each part adds, largest first.
     pub growth: Vec<GrowthRow>,
     /// Names of the parts, in the order in which they are stacked.
     pub parts: Vec<String>,
@@ -89,7 +94,7 @@ pub(super) struct GrowthRow {
     pub share: String,
     /// Whether it was measured as nothing at both loads.
     pub is_zero: bool,
-    /// Share of the growth in whole percents, 0 to 100, for a bar.
+    /// Share of the response time at the knee in whole percents, 0 to 100, for a bar.
     pub bar: u32,
 }
 
