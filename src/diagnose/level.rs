@@ -127,8 +127,8 @@ mod tests {
             mean_between(&points, -1.0, f64::from(count)).unwrap().error
         };
         let (few, many) = (noisy(50), noisy(1250));
-        // 2.3 / √50 and a fifth of that: independent values from 0 to 7.
-        assert!((0.2..0.5).contains(&few), "{few}");
-        assert!((0.03..0.1).contains(&many), "{many}");
+        // 25 times the looks, a fifth of the error; their likeness differs a little.
+        assert!((0.2..1.0).contains(&few), "{few}");
+        assert!(many > 0.0 && many < 0.4 * few, "{few} {many}");
     }
 }

@@ -39,7 +39,7 @@ const STAGES_BESIDE_KNEE: usize = 2;
 /// How many refutations are shown.
 const MOST_REFUTATIONS: usize = 2;
 /// How many answers to what a fix would bring are shown.
-const MOST_FIXES: usize = 3;
+const MOST_FIXES: usize = 2;
 /// How much evidence is shown of what is not the cause.
 const MOST_BESIDE_CAUSE: usize = 2;
 
@@ -128,7 +128,6 @@ fn finding(page: &mut Page<'_>, finding: &FindingView) -> io::Result<()> {
             page.hanging("  = ", &format!("{} {}", fix.text, fix.assumption))?;
         }
     }
-    page.labelled("Why", &finding.why)?;
     page.labelled("Next", &finding.next)?;
     page.labelled("Disproved by", &finding.disproved_by)
 }
