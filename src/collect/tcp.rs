@@ -343,8 +343,8 @@ mod tests {
         };
         let mut collector = open(&CollectorConfig::new("tcp"), &hint).unwrap();
         let port = address.port();
-        let wanted = ["", ".served", ".unread"]
-            .map(|which| format!("tcp.requests{which}{{port={port}}}"));
+        let wanted =
+            ["", ".served", ".unread"].map(|which| format!("tcp.requests{which}{{port={port}}}"));
         let mut connections: Vec<_> = (0..3)
             .map(|_| {
                 let client = TcpStream::connect(address).unwrap();

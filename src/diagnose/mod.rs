@@ -11,6 +11,7 @@ pub mod knee;
 mod lacking;
 pub mod leak;
 mod level;
+mod load_series;
 mod model;
 mod part;
 mod predict;
