@@ -149,22 +149,52 @@ impl Usage {
     }
 }
 
+/// A client that has not ended by then hangs: it is ended, told of and left out.
+const PATIENCE: Duration = Duration::from_secs(SECS + 10);
+
 /// Runs a program to its end; its output, and what it used. `None` where there is no such
-/// program.
+/// program, or it does not end.
 fn measure(command: &mut Command) -> Option<(String, Cost)> {
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok()?;
-    let mut output = String::new();
-    child.stdout.take()?.read_to_string(&mut output).ok()?;
-    // SAFETY: zero is a valid value of every field.
-    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
-    let mut status = 0;
-    // SAFETY: both out-values outlive the call, and the child has not been waited for.
-    unsafe { libc::wait4(child.id() as libc::pid_t, &raw mut status, 0, &raw mut usage) };
+    let mut child =
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok()?;
+    let mut pipe = child.stdout.take()?;
+    let reader = thread::spawn(move || {
+        let mut output = String::new();
+        pipe.read_to_string(&mut output).map(|_| output)
+    });
+    let deadline = Instant::now() + PATIENCE;
+    let usage = loop {
+        let late = Instant::now() >= deadline;
+        if late {
+            drop(child.kill());
+        }
+        match wait(&child, late) {
+            Some(_) if late => {
+                println!("{command:?} did not end within {PATIENCE:?}: left out");
+                return None;
+            }
+            Some(usage) => break usage,
+            None => thread::sleep(Duration::from_millis(5)),
+        }
+    };
     let time = |value: libc::timeval| {
         Duration::new(value.tv_sec as u64, 0) + Duration::from_micros(value.tv_usec as u64)
     };
     let cpu = [time(usage.ru_utime), time(usage.ru_stime)];
+    let output = reader.join().ok()?.ok()?;
     Some((output, Cost { cpu, peak_bytes: usage.ru_maxrss as u64 * 1024 }))
+}
+
+/// What a child used, once it has ended; waits for that if `block`.
+fn wait(child: &Child, block: bool) -> Option<libc::rusage> {
+    // SAFETY: zero is a valid value of every field.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    let mut status = 0;
+    let flags = if block { 0 } else { libc::WNOHANG };
+    let pid = child.id() as libc::pid_t;
+    // SAFETY: both out-values outlive the call, and the child has not been waited for.
+    let ended = unsafe { libc::wait4(pid, &raw mut status, flags, &raw mut usage) };
+    (ended == pid).then_some(usage)
 }
 
 fn run_wrk(url: &str) -> Option<Usage> {

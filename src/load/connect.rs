@@ -1,6 +1,6 @@
 //! Making connections: name resolution, TCP and TLS.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::pin::Pin;
@@ -9,8 +9,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
@@ -23,12 +21,12 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::exchange::{Deadline, Failure, Link};
+use super::exchange::{Deadline, Failure, Link, Scratch};
 use super::{LoadConfig, LoadError};
 use crate::plan::Tls;
 
-/// A read buffer of a connection never grows beyond this, whatever the target sends.
-const MAX_READ_BUFFER: usize = 64 * 1024;
+/// So much is read at a time at most.
+const READ_BYTES: usize = 64 * 1024;
 
 /// Where connections go, and how. Resolved once: a run measures one system.
 #[derive(Clone)]
@@ -148,13 +146,15 @@ pub(super) struct Connector {
     tls: Option<TlsConnector>,
     /// Index of the address that worked last: `localhost` is often two, one of them refused.
     preferred: Cell<usize>,
+    scratch: Scratch,
 }
 
 impl Connector {
     /// A connector that starts with the first address.
     pub(super) fn new(route: Route) -> Self {
         let tls = route.tls.as_ref().map(|(config, _)| TlsConnector::from(Arc::clone(config)));
-        Self { route, tls, preferred: Cell::new(0) }
+        let scratch = Rc::new(RefCell::new(vec![0; READ_BYTES].into_boxed_slice()));
+        Self { route, tls, preferred: Cell::new(0), scratch }
     }
 
     /// A new connection, ready for its first request.
@@ -177,14 +177,7 @@ impl Connector {
             }
             _ => Stream::Plain(tcp),
         };
-        let received = Rc::new(Cell::new(0));
-        let io = TokioIo::new(Wire { stream, received: Rc::clone(&received) });
-        let (sender, connection) = http1::Builder::new()
-            .max_buf_size(MAX_READ_BUFFER)
-            .handshake(io)
-            .await
-            .map_err(Failure::Http)?;
-        Ok(Link::new(sender, connection, received, peer, begun.elapsed()))
+        Ok(Link::new(stream, Rc::clone(&self.scratch), peer, begun.elapsed()))
     }
 
     async fn connect_tcp(&self) -> io::Result<TcpStream> {
@@ -210,70 +203,45 @@ fn late_error() -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, "not within the timeout")
 }
 
-/// A connection's bytes, counted on their way in.
-pub(super) struct Wire {
-    stream: Stream,
-    received: Rc<Cell<u64>>,
-}
-
-enum Stream {
+/// A connection's bytes, in clear.
+pub(super) enum Stream {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
 }
 
 /// Calls the same method of whichever stream it is.
 macro_rules! on_stream {
-    ($wire:expr, $method:ident $(, $argument:expr)*) => {
-        match &mut $wire.stream {
+    ($stream:expr, $method:ident $(, $argument:expr)*) => {
+        match $stream {
             Stream::Plain(tcp) => Pin::new(tcp).$method($($argument),*),
-            Stream::Tls(tls) => Pin::new(tls).$method($($argument),*),
+            Stream::Tls(tls) => Pin::new(tls.as_mut()).$method($($argument),*),
         }
     };
 }
 
-impl AsyncRead for Wire {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
+impl Stream {
+    /// Reads to the begin of `room`; how many bytes, zero at the end.
+    pub(super) fn poll_read(
+        &mut self,
         cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let polled = on_stream!(self, poll_read, cx, buf);
-        let more = (buf.filled().len() - before) as u64;
-        self.received.set(self.received.get() + more);
-        polled
+        room: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let mut buffer = ReadBuf::new(room);
+        let polled = on_stream!(self, poll_read, cx, &mut buffer);
+        polled.map_ok(|()| buffer.filled().len())
     }
-}
 
-impl AsyncWrite for Wire {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
+    /// Writes what there is room for.
+    pub(super) fn poll_write(
+        &mut self,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         on_stream!(self, poll_write, cx, bytes)
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// Passes on what TLS holds back.
+    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         on_stream!(self, poll_flush, cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        on_stream!(self, poll_shutdown, cx)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        on_stream!(self, poll_write_vectored, cx, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match &self.stream {
-            Stream::Plain(tcp) => tcp.is_write_vectored(),
-            Stream::Tls(tls) => tls.is_write_vectored(),
-        }
     }
 }

@@ -1,6 +1,6 @@
 //! One request and its response over one connection.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
@@ -9,17 +9,13 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper::body::{Body, Incoming};
-use hyper::client::conn::http1::{Connection, SendRequest};
-use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
+use httparse::Header;
 use thiserror::Error;
-use tokio::io::AsyncReadExt as _;
 use tokio::time::Sleep;
 
-use super::connect::Wire;
+use super::connect::Stream;
+use super::mix::Rendered;
+use super::response::{Malformed, Reader};
 use crate::timeline::ResponseClass;
 
 /// A request that was sent into a closing connection hears of it after a round trip; this leaves
@@ -38,16 +34,12 @@ pub(super) enum Failure {
     Tls(io::Error),
     #[error("nothing came within the timeout")]
     Timeout,
-    #[error("{}", with_source(.0))]
-    Http(hyper::Error),
-}
-
-/// hyper keeps what the operating system said one level down.
-fn with_source(error: &hyper::Error) -> String {
-    match std::error::Error::source(error) {
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
-    }
+    #[error("{0}")]
+    Malformed(Malformed),
+    #[error("the connection was closed {0}")]
+    Closed(&'static str),
+    #[error("the connection was lost: {0}")]
+    Lost(io::Error),
 }
 
 impl Failure {
@@ -57,12 +49,11 @@ impl Failure {
             Failure::Connect(_) => ResponseClass::Connect,
             Failure::Tls(_) => ResponseClass::Tls,
             Failure::Timeout => ResponseClass::Timeout,
-            Failure::Http(error) if error.is_parse() => ResponseClass::Protocol,
-            Failure::Http(error) => match io_kind(error) {
-                // What the decoders of chunks and of TLS records say of nonsense.
-                Some(io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) => {
-                    ResponseClass::Protocol
-                }
+            Failure::Malformed(_) => ResponseClass::Protocol,
+            Failure::Closed(_) => ResponseClass::Reset,
+            Failure::Lost(error) => match error.kind() {
+                // What the decoder of TLS records says of nonsense.
+                io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => ResponseClass::Protocol,
                 _ => ResponseClass::Reset,
             },
         }
@@ -79,17 +70,6 @@ impl Failure {
         matches!(self, Failure::Connect(error)
             if error.raw_os_error().is_some_and(|code| EXHAUSTED.contains(&code)))
     }
-}
-
-fn io_kind(error: &hyper::Error) -> Option<io::ErrorKind> {
-    let mut source = std::error::Error::source(error);
-    while let Some(error) = source {
-        if let Some(error) = error.downcast_ref::<io::Error>() {
-            return Some(error.kind());
-        }
-        source = error.source();
-    }
-    None
 }
 
 /// When a request has to be over. One timer serves a connection's requests one after the other:
@@ -144,15 +124,19 @@ impl Deadline {
     }
 }
 
+/// Room for what is read next, for all connections of a worker: none of them keeps what it read.
+pub(super) type Scratch = Rc<RefCell<Box<[u8]>>>;
+
 /// A connection. It has no task of its own: whoever waits for it drives it.
 pub(super) struct Link {
-    sender: SendRequest<Full<Bytes>>,
-    connection: Connection<TokioIo<Wire>, Full<Bytes>>,
-    /// What ended it, once it has ended.
-    ended: Option<Result<(), hyper::Error>>,
-    received: Rc<Cell<u64>>,
-    received_before: u64,
+    stream: Stream,
+    scratch: Scratch,
+    /// There will be no further response.
+    ended: bool,
+    /// It has served a request.
     used: bool,
+    /// Something came in answer to the request at hand.
+    answered: bool,
     /// The address of the other side.
     pub(super) peer: SocketAddr,
     /// How long it took to make it, TLS included.
@@ -162,25 +146,28 @@ pub(super) struct Link {
 impl Link {
     /// A fresh connection.
     pub(super) fn new(
-        sender: SendRequest<Full<Bytes>>,
-        connection: Connection<TokioIo<Wire>, Full<Bytes>>,
-        received: Rc<Cell<u64>>,
+        stream: Stream,
+        scratch: Scratch,
         peer: SocketAddr,
         connect_time: Duration,
     ) -> Self {
-        let (ended, received_before, used) = (None, 0, false);
-        Self { sender, connection, ended, received, received_before, used, peer, connect_time }
+        let (ended, used, answered) = (false, false, false);
+        Self { stream, scratch, ended, used, answered, peer, connect_time }
     }
 
-    /// Drives the connection; ready once it has ended.
+    /// Ready once the connection has ended; until then the task is woken when it may have. For
+    /// when no request is in flight: what comes then is no answer, and nothing after it would be.
     pub(super) fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.ended.is_none() {
-            match self.connection.poll_without_shutdown(cx) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(end) => self.ended = Some(end),
-            }
+        if !self.ended {
+            let polled = self.stream.poll_read(cx, &mut self.scratch.borrow_mut());
+            self.ended = polled.is_ready();
         }
-        Poll::Ready(())
+        if self.ended { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// Whether another request can be sent.
+    pub(super) async fn is_ready(&mut self) -> bool {
+        poll_fn(|cx| Poll::Ready(self.poll_ended(cx).is_pending())).await
     }
 
     /// Lets the other side close first, for a moment. Whoever does keeps the port in `TIME_WAIT`
@@ -188,23 +175,17 @@ impl Link {
     /// to one address would be out of ports within it. Closing with a reset leaves no
     /// `TIME_WAIT`, but servers log resets, and some count them as attacks.
     pub(super) async fn close(mut self) {
-        let closed = async {
-            poll_fn(|cx| self.poll_ended(cx)).await;
-            let mut wire = self.connection.into_parts().io.into_inner();
-            let mut rest = [0; 512];
-            while wire.read(&mut rest).await.is_ok_and(|count| count > 0) {}
-        };
+        let closed = poll_fn(|cx| {
+            loop {
+                match self.stream.poll_read(cx, &mut self.scratch.borrow_mut()) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(Ok(count)) if count > 0 => {}
+                    Poll::Ready(_) => return Poll::Ready(()),
+                }
+            }
+        });
         // Late, it is closed from this side.
         drop(tokio::time::timeout(CLOSE_WITHIN, closed).await);
-    }
-
-    /// Waits until the next request can be sent; `false` when there can be none.
-    pub(super) async fn ready(&mut self) -> bool {
-        poll_fn(|cx| match self.poll_ended(cx) {
-            Poll::Ready(()) => Poll::Ready(false),
-            Poll::Pending => self.sender.poll_ready(cx).map(|ready| ready.is_ok()),
-        })
-        .await
     }
 
     /// Whether the request that just failed on this connection may be sent again on a fresh one:
@@ -214,60 +195,86 @@ impl Link {
     pub(super) fn was_stale(&self, failure: &Failure, after: Duration) -> bool {
         self.used
             && after < STALE_WITHIN
-            && self.received.get() == self.received_before
+            && !self.answered
             && failure.class() == ResponseClass::Reset
     }
 
-    /// Sends `request` and reads its response to the end, throwing the body away as it comes.
+    /// Sends `request` and reads its response to the end, throwing the body away as it comes;
+    /// `see_head` gets the headers of the response. Returns its status.
     ///
     /// # Errors
     ///
     /// After any of them the connection is of no more use.
     pub(super) async fn exchange(
         &mut self,
-        request: Request<Full<Bytes>>,
+        request: &Rendered,
         deadline: &mut Deadline,
-        mut see_head: impl FnMut(&Response<Incoming>),
+        mut see_head: impl FnMut(&[Header<'_>]),
     ) -> Result<u16, Failure> {
-        self.received_before = self.received.get();
-        let mut head = pin!(self.sender.send_request(request));
-        let (connection, ended) = (&mut self.connection, &mut self.ended);
-        let mut body: Option<(u16, Incoming)> = None;
-        let status = poll_fn(|cx| {
+        self.answered = false;
+        let mut sending = Sending { bytes: &request.bytes, failed: None };
+        let mut reader = Reader::new(request.is_head);
+        let answer = poll_fn(|cx| {
             loop {
-                if ended.is_none()
-                    && let Poll::Ready(end) = connection.poll_without_shutdown(cx)
-                {
-                    *ended = Some(end);
-                }
-                match &mut body {
-                    None => {
-                        if let Poll::Ready(response) = head.as_mut().poll(cx) {
-                            let response = response.map_err(Failure::Http)?;
-                            see_head(&response);
-                            body = Some((response.status().as_u16(), response.into_body()));
-                            continue;
-                        }
+                sending.poll(&mut self.stream, cx);
+                let scratch = &mut *self.scratch.borrow_mut();
+                let read = match self.stream.poll_read(cx, scratch) {
+                    Poll::Ready(read) => read,
+                    Poll::Pending => return deadline.poll(cx).map(|()| Err(Failure::Timeout)),
+                };
+                let answer = match read {
+                    // Who answers and closes before it has taken the whole request has answered.
+                    Err(error) => Err(Failure::Lost(sending.failed.take().unwrap_or(error))),
+                    Ok(0) => {
+                        self.ended = true;
+                        let closed = reader.close().map_err(Failure::Malformed);
+                        closed.and_then(|answer| match (answer, self.answered) {
+                            (Some(answer), _) => Ok(Some(answer)),
+                            (None, true) => Err(Failure::Closed("in the middle of the response")),
+                            (None, false) => Err(Failure::Closed("without a response")),
+                        })
                     }
-                    Some((status, body)) => {
-                        if body.is_end_stream() {
-                            return Poll::Ready(Ok(*status));
-                        }
-                        match Pin::new(body).poll_frame(cx) {
-                            Poll::Ready(None) => return Poll::Ready(Ok(*status)),
-                            Poll::Ready(Some(frame)) => {
-                                frame.map_err(Failure::Http)?;
-                                continue;
-                            }
-                            Poll::Pending => {}
-                        }
+                    Ok(count) => {
+                        self.answered = true;
+                        reader.feed(&scratch[..count], &mut see_head).map_err(Failure::Malformed)
                     }
+                };
+                if let Some(answer) = answer.transpose() {
+                    return Poll::Ready(answer);
                 }
-                return deadline.poll(cx).map(|()| Err(Failure::Timeout));
             }
         })
         .await?;
         self.used = true;
-        Ok(status)
+        self.ended |= !answer.keep || !sending.is_over();
+        Ok(answer.status)
+    }
+}
+
+/// A request on its way out. That it cannot be sent is no end yet: there may be a response that
+/// says why.
+struct Sending<'a> {
+    bytes: &'a [u8],
+    failed: Option<io::Error>,
+}
+
+impl Sending<'_> {
+    fn is_over(&self) -> bool {
+        self.bytes.is_empty() && self.failed.is_none()
+    }
+
+    /// Sends what can be sent now.
+    fn poll(&mut self, stream: &mut Stream, cx: &mut Context<'_>) {
+        while !self.bytes.is_empty() && self.failed.is_none() {
+            match stream.poll_write(cx, self.bytes) {
+                Poll::Pending => return,
+                Poll::Ready(Ok(0)) => self.failed = Some(io::ErrorKind::WriteZero.into()),
+                Poll::Ready(Ok(count)) => self.bytes = &self.bytes[count..],
+                Poll::Ready(Err(error)) => self.failed = Some(error),
+            }
+        }
+        if let Poll::Ready(Err(error)) = stream.poll_flush(cx) {
+            self.failed.get_or_insert(error);
+        }
     }
 }

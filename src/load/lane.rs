@@ -87,11 +87,11 @@ impl Lane {
     async fn attempt(&mut self, begun: u64, sent: &mut u64) -> Result<u16, Failure> {
         let mut again = false;
         if let Some(link) = &mut self.link
-            && self.deadline.limit(link.ready()).await?
+            && link.is_ready().await
         {
             self.worker.measure(super::meter::Meter::sent);
             let request = self.worker.build(&self.draft);
-            match link.exchange(request, &mut self.deadline, |_| {}).await {
+            match link.exchange(&request, &mut self.deadline, |_| {}).await {
                 Err(failure) => {
                     let after = self.worker.clock.now().saturating_sub(begun);
                     if !link.was_stale(&failure, Duration::from_nanos(after)) {
@@ -118,6 +118,6 @@ impl Lane {
             *sent = self.worker.clock.now();
         }
         let request = self.worker.build(&self.draft);
-        link.exchange(request, &mut self.deadline, |_| {}).await
+        link.exchange(&request, &mut self.deadline, |_| {}).await
     }
 }

@@ -4,10 +4,8 @@
 use std::io::Write;
 
 use bytes::Bytes;
-use http_body_util::Full;
-use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
-use hyper::http::uri::PathAndQuery;
-use hyper::{Method, Request, Uri};
+use hyper::Method;
+use hyper::header::{self, HeaderName, HeaderValue};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
@@ -15,8 +13,7 @@ use super::{LoadConfig, LoadError, ResolvedData, ResolvedValues};
 use crate::plan::{self, Connections, DataOrder, Header, Segment, Template};
 
 /// On every request, so that whoever reads the target's logs knows what it is.
-const MARK: (HeaderName, HeaderValue) =
-    (HeaderName::from_static("x-kneepoint"), HeaderValue::from_static("synthetic"));
+const MARK: (HeaderName, &str) = (HeaderName::from_static("x-kneepoint"), "synthetic");
 const USER_AGENT: &str = concat!("kneepoint/", env!("CARGO_PKG_VERSION"));
 
 /// The compiled mix of one worker, and where it is in its random choices and its data.
@@ -47,27 +44,47 @@ pub(super) struct Draft {
     values: Vec<i64>,
 }
 
+/// A request as it goes on the wire.
+#[derive(Clone)]
+pub(super) struct Rendered {
+    /// Head and body: one write.
+    pub(super) bytes: Bytes,
+    /// A HEAD request, to which no response has a body.
+    pub(super) is_head: bool,
+}
+
 struct Endpoint {
-    method: Method,
-    uri: Text<Uri>,
-    /// All headers, with those that vary missing.
-    headers: HeaderMap,
-    varying: Vec<(HeaderName, Vec<Piece>)>,
-    body: Text<Bytes>,
+    text: Text,
+    is_head: bool,
     /// Data sources that it draws from, each once: indices into the mix's.
     sources: Vec<usize>,
 }
 
-/// What is the same for each request, or has to be put together.
-enum Text<T> {
-    Fixed(T),
-    Varying(Vec<Piece>),
+enum Text {
+    /// The same for each request.
+    Fixed(Bytes),
+    Varying(Parts),
+}
+
+/// What a request is put together from.
+struct Parts {
+    method: Method,
+    path: Vec<Piece>,
+    /// The headers as lines, but the length of the body.
+    headers: Vec<Piece>,
+    body: Option<Vec<Piece>>,
 }
 
 enum Piece {
     Text(Vec<u8>),
     /// Index into the endpoint's sources.
     Value(usize),
+}
+
+/// What stands in for a name in a template.
+enum Value<'a> {
+    Text(&'a str),
+    Number(i64),
 }
 
 impl Mix {
@@ -144,54 +161,69 @@ impl Mix {
     }
 
     /// Puts the request together.
-    pub(super) fn build(&self, draft: &Draft) -> Request<Full<Bytes>> {
+    pub(super) fn build(&self, draft: &Draft) -> Rendered {
         let endpoint = &self.endpoints[draft.endpoint];
-        let body = match &endpoint.body {
-            Text::Fixed(body) => body.clone(),
-            Text::Varying(pieces) => Bytes::from(self.fill(endpoint, pieces, draft, push)),
+        let bytes = match &endpoint.text {
+            Text::Fixed(bytes) => bytes.clone(),
+            Text::Varying(parts) => parts.render(|index| {
+                let drawn = draft.values[index];
+                match &self.sources[endpoint.sources[index]].data.values {
+                    ResolvedValues::List(list) => Value::Text(&list[drawn as usize]),
+                    ResolvedValues::Range(..) => Value::Number(drawn),
+                }
+            }),
         };
-        let mut request = Request::new(Full::new(body));
-        *request.method_mut() = endpoint.method.clone();
-        *request.uri_mut() = match &endpoint.uri {
-            Text::Fixed(uri) => uri.clone(),
-            Text::Varying(pieces) => uri(self.fill(endpoint, pieces, draft, push_escaped)),
-        };
-        let mut headers = endpoint.headers.clone();
-        for (name, pieces) in &endpoint.varying {
-            let value = Bytes::from(self.fill(endpoint, pieces, draft, push));
-            // Compiling has tried every value.
-            if let Ok(value) = HeaderValue::from_maybe_shared(value) {
-                headers.append(name, value);
-            }
-        }
-        *request.headers_mut() = headers;
-        request
+        Rendered { bytes, is_head: endpoint.is_head }
+    }
+}
+
+impl Parts {
+    fn varies(&self) -> bool {
+        let all = self.path.iter().chain(&self.headers).chain(self.body.iter().flatten());
+        all.into_iter().any(|piece| matches!(piece, Piece::Value(_)))
     }
 
-    fn fill(
-        &self,
-        endpoint: &Endpoint,
-        pieces: &[Piece],
-        draft: &Draft,
-        push: fn(&mut Vec<u8>, &[u8]),
-    ) -> Vec<u8> {
-        let mut out = Vec::with_capacity(64);
-        for piece in pieces {
-            match piece {
-                Piece::Text(text) => push(&mut out, text),
-                Piece::Value(index) => match &self.sources[endpoint.sources[*index]].data.values {
-                    ResolvedValues::List(list) => {
-                        push(&mut out, list[draft.values[*index] as usize].as_bytes());
-                    }
-                    ResolvedValues::Range(..) => {
-                        let written = write!(out, "{}", draft.values[*index]);
-                        debug_assert!(written.is_ok(), "writing to memory cannot fail");
-                    }
-                },
-            }
+    fn render<'a>(&self, value: impl Fn(usize) -> Value<'a>) -> Bytes {
+        let mut out = Vec::with_capacity(512);
+        put(&mut out, format_args!("{} ", self.method));
+        let path = out.len();
+        fill(&mut out, &self.path, &value, push_escaped);
+        if out.get(path) != Some(&b'/') {
+            out.insert(path, b'/');
         }
-        out
+        out.extend_from_slice(b" HTTP/1.1\r\n");
+        fill(&mut out, &self.headers, &value, push);
+        let mut body = Vec::new();
+        if let Some(pieces) = &self.body {
+            fill(&mut body, pieces, &value, push);
+            put(&mut out, format_args!("content-length: {}\r\n", body.len()));
+        }
+        out.extend_from_slice(b"\r\n");
+        out.extend_from_slice(&body);
+        Bytes::from(out)
     }
+}
+
+fn fill<'a>(
+    out: &mut Vec<u8>,
+    pieces: &[Piece],
+    value: &impl Fn(usize) -> Value<'a>,
+    push: fn(&mut Vec<u8>, &[u8]),
+) {
+    for piece in pieces {
+        match piece {
+            Piece::Text(text) => push(out, text),
+            Piece::Value(index) => match value(*index) {
+                Value::Text(text) => push(out, text.as_bytes()),
+                Value::Number(number) => put(out, format_args!("{number}")),
+            },
+        }
+    }
+}
+
+fn put(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
+    let written = out.write_fmt(text);
+    debug_assert!(written.is_ok(), "writing to memory cannot fail");
 }
 
 impl Source {
@@ -211,97 +243,95 @@ impl Endpoint {
             })?;
         let mut path = vec![Piece::Text(config.target.url.base_path.clone().into_bytes())];
         path.extend(pieces(config, &request.path, &mut sources)?);
-        let uri = match constant(&path, push_escaped) {
-            Some(text) => Text::Fixed(uri(text)),
-            None => Text::Varying(path),
+        let mut body = match &request.body {
+            Some(body) => Some(pieces(config, &body.template, &mut sources)?),
+            None => None,
         };
-        let body = match &request.body {
-            None => Text::Fixed(Bytes::new()),
-            Some(body) => {
-                let pieces = pieces(config, &body.template, &mut sources)?;
-                match constant(&pieces, push) {
-                    Some(text) => Text::Fixed(Bytes::from(text)),
-                    None => Text::Varying(pieces),
-                }
-            }
-        };
-        let mut endpoint =
-            Self { method, uri, headers: HeaderMap::new(), varying: Vec::new(), body, sources };
-        for (name, value) in &request.headers {
-            endpoint.add_header(config, name, value)?;
+        // These have a length even where they have no body (RFC 9110, section 8.6).
+        if [Method::POST, Method::PUT, Method::PATCH].contains(&method) {
+            body.get_or_insert_default();
         }
-        endpoint.add_own_headers(config)?;
-        Ok(endpoint)
+        let mut lines = Vec::new();
+        for (name, value) in headers(config, request, &mut sources)? {
+            lines.push(Piece::Text(format!("{name}: ").into_bytes()));
+            lines.extend(value);
+            lines.push(Piece::Text(b"\r\n".to_vec()));
+        }
+        let is_head = method == Method::HEAD;
+        let parts = Parts { method, path, headers: joined(lines), body };
+        let text = match parts.varies() {
+            true => Text::Varying(parts),
+            false => Text::Fixed(parts.render(|_| Value::Text(""))),
+        };
+        Ok(Self { text, is_head, sources })
     }
+}
 
-    fn add_header(
-        &mut self,
-        config: &LoadConfig,
-        name: &str,
-        value: &Header,
-    ) -> Result<(), String> {
-        let bad = |what: &str| format!("header `{name}`: {what}");
-        let parsed = HeaderName::from_bytes(name.as_bytes())
-            .map_err(|_| bad("is no header name; leave out spaces and colons"))?;
-        if [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::CONNECTION].contains(&parsed)
-        {
-            return Err(bad("is set by kneepoint; leave it out"));
-        }
-        let no_value = || bad("a header value takes printable text only; remove line breaks");
-        match value {
-            Header::Secret(secret) => {
-                let mut value = HeaderValue::from_str(secret.reveal()).map_err(|_| no_value())?;
-                value.set_sensitive(true);
-                self.headers.append(parsed, value);
-            }
-            Header::Plain(template) => {
-                let pieces = pieces(config, template, &mut self.sources)?;
-                if let Some(text) = constant(&pieces, push) {
-                    let value = HeaderValue::from_bytes(&text).map_err(|_| no_value())?;
-                    self.headers.append(parsed, value);
-                    return Ok(());
-                }
-                for segment in &template.0 {
-                    let fits = match segment {
-                        Segment::Text(text) => HeaderValue::from_str(text).is_ok(),
-                        Segment::Hidden(text) => HeaderValue::from_str(text.reveal()).is_ok(),
-                        Segment::Value(name) => match &config.data[name].values {
-                            ResolvedValues::Range(..) => true,
-                            ResolvedValues::List(list) => {
-                                list.iter().all(|text| HeaderValue::from_str(text).is_ok())
-                            }
-                        },
-                    };
-                    if !fits {
-                        return Err(no_value());
-                    }
-                }
-                self.varying.push((parsed, pieces));
-            }
-        }
-        Ok(())
+/// All headers of a request but the length of its body, in the order that they are sent in.
+fn headers(
+    config: &LoadConfig,
+    request: &plan::Request,
+    sources: &mut Vec<usize>,
+) -> Result<Vec<(HeaderName, Vec<Piece>)>, String> {
+    let mut headers = Vec::new();
+    for (name, value) in &request.headers {
+        headers.push(header(config, name, value, sources)?);
     }
+    let own = |text: &str| vec![Piece::Text(text.as_bytes().to_vec())];
+    let is_given = |headers: &[(HeaderName, _)], name| headers.iter().any(|(own, _)| *own == name);
+    if !is_given(&headers, header::HOST) {
+        let host = config.target.url.authority();
+        if HeaderValue::from_str(&host).is_err() {
+            return Err("the target's host is no header value; check `url`".to_owned());
+        }
+        headers.insert(0, (header::HOST, own(&host)));
+    }
+    if !is_given(&headers, header::USER_AGENT) {
+        headers.push((header::USER_AGENT, own(USER_AGENT)));
+    }
+    if config.target.connections == Connections::PerRequest {
+        headers.push((header::CONNECTION, own("close")));
+    }
+    headers.retain(|(name, _)| *name != MARK.0);
+    headers.push((MARK.0, own(MARK.1)));
+    Ok(headers)
+}
 
-    fn add_own_headers(&mut self, config: &LoadConfig) -> Result<(), String> {
-        let given = |endpoint: &Self, name: &HeaderName| {
-            endpoint.headers.contains_key(name)
-                || endpoint.varying.iter().any(|(varying, _)| varying == name)
-        };
-        if !given(self, &header::HOST) {
-            let host = HeaderValue::from_str(&config.target.url.authority())
-                .map_err(|_| "the target's host is no header value; check `url`".to_owned())?;
-            self.headers.insert(header::HOST, host);
-        }
-        if !given(self, &header::USER_AGENT) {
-            self.headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
-        }
-        if config.target.connections == Connections::PerRequest {
-            self.headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-        }
-        self.varying.retain(|(name, _)| *name != MARK.0);
-        self.headers.insert(MARK.0, MARK.1);
-        Ok(())
+fn header(
+    config: &LoadConfig,
+    name: &str,
+    value: &Header,
+    sources: &mut Vec<usize>,
+) -> Result<(HeaderName, Vec<Piece>), String> {
+    let bad = |what: &str| format!("header `{name}`: {what}");
+    let parsed = HeaderName::from_bytes(name.as_bytes())
+        .map_err(|_| bad("is no header name; leave out spaces and colons"))?;
+    if [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::CONNECTION].contains(&parsed) {
+        return Err(bad("is set by kneepoint; leave it out"));
     }
+    let is_value = |text: &str| HeaderValue::from_str(text).is_ok();
+    let (pieces, fits) = match value {
+        Header::Secret(secret) => {
+            let piece = Piece::Text(secret.reveal().as_bytes().to_vec());
+            (vec![piece], is_value(secret.reveal()))
+        }
+        Header::Plain(template) => {
+            let pieces = pieces(config, template, sources)?;
+            let fits = template.0.iter().all(|segment| match segment {
+                Segment::Text(text) => is_value(text),
+                Segment::Hidden(text) => is_value(text.reveal()),
+                Segment::Value(name) => match &config.data[name].values {
+                    ResolvedValues::Range(..) => true,
+                    ResolvedValues::List(list) => list.iter().all(|text| is_value(text)),
+                },
+            });
+            (pieces, fits)
+        }
+    };
+    if !fits {
+        return Err(bad("a header value takes printable text only; remove line breaks"));
+    }
+    Ok((parsed, pieces))
 }
 
 /// The pieces of a template, with its data sources added to `sources`.
@@ -341,16 +371,16 @@ fn count_of(data: &ResolvedData) -> u64 {
     }
 }
 
-/// The text, where nothing in it varies.
-fn constant(pieces: &[Piece], push: fn(&mut Vec<u8>, &[u8])) -> Option<Vec<u8>> {
-    let mut out = Vec::new();
+/// The same pieces, with texts that follow one another as one.
+fn joined(pieces: Vec<Piece>) -> Vec<Piece> {
+    let mut joined: Vec<Piece> = Vec::new();
     for piece in pieces {
-        match piece {
-            Piece::Text(text) => push(&mut out, text),
-            Piece::Value(_) => return None,
+        match (joined.last_mut(), piece) {
+            (Some(Piece::Text(before)), Piece::Text(text)) => before.extend(text),
+            (_, piece) => joined.push(piece),
         }
     }
-    Some(out)
+    joined
 }
 
 fn push(out: &mut Vec<u8>, text: &[u8]) {
@@ -382,13 +412,4 @@ fn push_escaped(out: &mut Vec<u8>, text: &[u8]) {
             _ => out.push(byte),
         }
     }
-}
-
-/// The path and query in the form a request line has.
-fn uri(mut text: Vec<u8>) -> Uri {
-    if text.first() != Some(&b'/') {
-        text.insert(0, b'/');
-    }
-    // Cannot fail for what `push_escaped` made, short of 64 kB of path.
-    PathAndQuery::from_maybe_shared(Bytes::from(text)).map_or_else(|_| Uri::default(), Uri::from)
 }

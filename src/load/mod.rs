@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! Stage ─► pacer ─► worker (a thread: dispatcher + lanes) ─► meter ─► one LoadTick a second
-//!                      └─ lane ─► mix (request) ─► connect, exchange (HTTP/1.1) ─► target
+//!                      └─ lane ─► mix (request) ─► connect, exchange ─► target ─► response
 //! ```
 //!
 //! Every request carries the header `x-kneepoint: synthetic`. Memory and connections are bounded
@@ -19,6 +19,7 @@ mod meter;
 mod mix;
 mod pacer;
 mod probe;
+mod response;
 #[cfg(test)]
 mod tests;
 mod timer;

@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use hyper::header::SERVER;
+use httparse::Header;
 use tokio::runtime::{Builder, LocalOptions};
 
 use super::connect::{Connector, Route};
@@ -55,11 +55,12 @@ pub fn probe(config: &LoadConfig, timeout: Duration) -> Result<Vec<ProbeReport>,
             deadline.set(begun + timeout);
             let mut link = connector.connect(&mut deadline).await?;
             let mut server = None;
-            let see_head = |response: &hyper::Response<_>| {
-                let value = response.headers().get(SERVER);
-                server = value.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+            let see_head = |headers: &[Header<'_>]| {
+                let named = |header: &&Header<'_>| header.name.eq_ignore_ascii_case("server");
+                let value = headers.iter().find(named).map(|header| header.value);
+                server = value.map(|value| String::from_utf8_lossy(value).into_owned());
             };
-            let status = link.exchange(mix.build(&draft), &mut deadline, see_head).await?;
+            let status = link.exchange(&mix.build(&draft), &mut deadline, see_head).await?;
             Ok::<_, Failure>((link.peer, status, server))
         });
         let endpoint = request.name.clone();

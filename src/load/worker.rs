@@ -9,9 +9,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper::Request;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::Notify;
 
@@ -20,7 +17,7 @@ use super::connect::{Connector, Route};
 use super::exchange::Link;
 use super::lane;
 use super::meter::{Clock, Ended, Meter, Outlet};
-use super::mix::{Draft, Mix};
+use super::mix::{Draft, Mix, Rendered};
 use super::pacer::Schedule;
 use super::timer::{Timer, shorten_slice};
 use crate::plan::Connections;
@@ -169,9 +166,14 @@ async fn dispatch(seat: Seat, mut timer: Timer) {
     loop {
         let orders = inbox.take();
         worker.catch_up(worker.clock.now());
-        worker.obey(&orders);
-        deadline = deadline.or(orders.stop);
+        worker.schedule(&orders.stages);
+        // Before the stop, which may have come while this thread had no core: what was due by
+        // then was offered all the same.
         worker.catch_up(worker.clock.now());
+        if orders.stop.is_some() {
+            worker.end_arrivals();
+        }
+        deadline = deadline.or(orders.stop);
         if deadline.is_some_and(|deadline| worker.is_drained() || Instant::now() >= deadline) {
             break;
         }
@@ -217,17 +219,19 @@ impl Worker {
         }
     }
 
-    fn obey(&self, orders: &Orders) {
+    fn schedule(&self, stages: &[Stage]) {
         let state = &mut *self.state.borrow_mut();
-        for stage in &orders.stages {
+        for stage in stages {
             state.schedule.push(stage);
         }
-        if orders.stop.is_some() {
-            state.stopping = true;
-            state.schedule.clear();
-            state.meter.held_back(state.backlog.len() as u64);
-            state.backlog.clear();
-        }
+    }
+
+    fn end_arrivals(&self) {
+        let state = &mut *self.state.borrow_mut();
+        state.stopping = true;
+        state.schedule.clear();
+        state.meter.held_back(state.backlog.len() as u64);
+        state.backlog.clear();
     }
 
     /// Does whatever is due at `now`: arrivals, in their order, and ends of seconds. Lanes call
@@ -295,7 +299,7 @@ impl Worker {
     }
 
     /// The request as it goes on the wire.
-    pub(super) fn build(&self, draft: &Draft) -> Request<Full<Bytes>> {
+    pub(super) fn build(&self, draft: &Draft) -> Rendered {
         self.state.borrow().mix.build(draft)
     }
 

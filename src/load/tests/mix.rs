@@ -3,10 +3,6 @@
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
-use hyper::Request;
-
 use super::super::mix::{Draft, Mix};
 use super::*;
 use crate::plan::{Header, Secret};
@@ -61,10 +57,37 @@ fn compile(config: &LoadConfig, worker: usize, of: usize) -> Mix {
     Mix::compile(config, worker, of).map_err(|errors| format!("{errors:?}")).unwrap()
 }
 
-fn drawn(mix: &mut Mix) -> Request<Full<Bytes>> {
+/// A request as a server reads it.
+#[derive(Debug)]
+struct Read {
+    line: String,
+    headers: Vec<(String, String)>,
+    body: String,
+}
+
+impl Read {
+    fn path(&self) -> &str {
+        self.line.split(' ').nth(1).unwrap()
+    }
+
+    fn all(&self, name: &str) -> Vec<&str> {
+        let named = self.headers.iter().filter(|(own, _)| own.eq_ignore_ascii_case(name));
+        named.map(|(_, value)| value.as_str()).collect()
+    }
+}
+
+fn drawn(mix: &mut Mix) -> Read {
     let mut draft = Draft::default();
     mix.draw(&mut draft);
-    mix.build(&draft)
+    let text = String::from_utf8(mix.build(&draft).bytes.to_vec()).unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    let mut lines = head.split("\r\n").map(str::to_owned);
+    let line = lines.next().unwrap();
+    let headers = lines.map(|line| {
+        let (name, value) = line.split_once(": ").unwrap();
+        (name.to_owned(), value.to_owned())
+    });
+    Read { line, headers: headers.collect(), body: body.to_owned() }
 }
 
 #[test]
@@ -78,24 +101,20 @@ fn one_name_has_one_value_within_a_request() {
     for expected in (-1..=3).cycle().take(40) {
         let request = drawn(&mut mix);
         let id = expected.to_string();
-        assert!(request.uri().path().ends_with(&format!("/base/item/{id}")), "{request:?}");
-        assert_eq!(request.headers()["x-id"], format!("no-{id}"));
-        let word = match request.uri().query() {
-            Some("q=a%20b") => "a b",
-            Some("q=%C3%BC") => "ü",
-            Some("q=x&y=1") => "x&y=1",
+        let path = request.path().strip_prefix(&format!("/base/item/{id}?q="));
+        assert_eq!(request.all("x-id"), [format!("no-{id}")]);
+        let word = match path {
+            Some("a%20b") => "a b",
+            Some("%C3%BC") => "ü",
+            Some("x&y=1") => "x&y=1",
             other => panic!("{other:?}"),
         };
-        let body = whole(request.body().clone());
-        assert_eq!(body, format!("<{id}|{word}>"));
-        paths.insert(request.uri().to_string());
+        assert_eq!(request.body, format!("<{id}|{word}>"));
+        assert_eq!(request.all("content-length"), [request.body.len().to_string()]);
+        assert_eq!(request.line, format!("POST {} HTTP/1.1", request.path()));
+        paths.insert(request.line);
     }
     assert!(paths.len() > 10, "{paths:?}");
-}
-
-fn whole(body: Full<Bytes>) -> Bytes {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    runtime.block_on(body.collect()).unwrap().to_bytes()
 }
 
 #[test]
@@ -104,18 +123,18 @@ fn workers_share_sequential_values_and_weights_hold() {
     let mut ids = Vec::new();
     for worker in 0..2 {
         let mut mix = compile(&config(vec![request("a", 1.0, "/{id}")]), worker, 2);
-        ids.extend((0..5).map(|_| drawn(&mut mix).uri().path().to_owned()));
+        ids.extend((0..5).map(|_| drawn(&mut mix).path().to_owned()));
     }
     ids.sort();
     ids.dedup();
     assert_eq!(ids.len(), 5, "{ids:?}");
 
     let mut mix = compile(&config(requests()), 0, 1);
-    let b = (0..4000).filter(|_| drawn(&mut mix).uri().path() == "/base/b").count();
+    let b = (0..4000).filter(|_| drawn(&mut mix).path() == "/base/b").count();
     assert!((2850..3150).contains(&b), "{b} of 4000 instead of 3000");
     let draws = |seed| {
         let mut mix = compile(&LoadConfig { seed, ..config(requests()) }, 0, 1);
-        (0..50).map(|_| drawn(&mut mix).uri().to_string()).collect::<Vec<_>>()
+        (0..50).map(|_| drawn(&mut mix).line).collect::<Vec<_>>()
     };
     assert_eq!(draws(1), draws(1));
     assert_ne!(draws(1), draws(2));
@@ -130,15 +149,38 @@ fn each_request_says_that_it_is_synthetic() {
         ("authorization".into(), Header::Secret(Secret::new("Bearer hunter2"))),
     ];
     let sent = drawn(&mut compile(&config(vec![own]), 0, 1));
-    assert_eq!(sent.headers()["x-kneepoint"], "synthetic");
-    assert_eq!(sent.headers().get_all("x-kneepoint").iter().count(), 1);
-    assert_eq!(sent.headers()["host"], "other");
-    assert_eq!(sent.headers()["authorization"], "Bearer hunter2");
-    assert!(!format!("{sent:?}").contains("hunter2"));
+    assert_eq!(sent.all("x-kneepoint"), ["synthetic"]);
+    assert_eq!(sent.all("host"), ["other"]);
+    assert_eq!(sent.all("authorization"), ["Bearer hunter2"]);
     let sent = drawn(&mut compile(&config(vec![request("plain", 1.0, "x")]), 0, 1));
-    assert_eq!(sent.headers()["host"], "shop.test:8080");
-    assert!(sent.headers()["user-agent"].to_str().unwrap().starts_with("kneepoint/"));
-    assert_eq!(sent.headers().get("connection"), None);
+    assert_eq!(sent.line, "GET /basex HTTP/1.1");
+    assert_eq!(sent.headers[0], ("host".into(), "shop.test:8080".into()));
+    assert!(sent.all("user-agent")[0].starts_with("kneepoint/"));
+    assert!(sent.all("connection").is_empty() && sent.all("content-length").is_empty());
+    let mut closing = config(vec![request("closing", 1.0, "/")]);
+    closing.target.connections = Connections::PerRequest;
+    assert_eq!(drawn(&mut compile(&closing, 0, 1)).all("connection"), ["close"]);
+}
+
+#[test]
+fn what_has_no_body_says_so_where_one_is_usual() {
+    for (method, expected) in [("POST", &["0"][..]), ("PUT", &["0"]), ("GET", &[]), ("DELETE", &[])]
+    {
+        let mut request = request("none", 1.0, "/");
+        request.method = method.into();
+        let sent = drawn(&mut compile(&config(vec![request]), 0, 1));
+        assert_eq!(sent.all("content-length"), expected, "{method}");
+    }
+}
+
+#[test]
+fn a_value_may_be_a_whole_path() {
+    let mut config = config(vec![request("paths", 1.0, "{path}")]);
+    config.target.url.base_path = String::new();
+    let values = ResolvedValues::List(["/a", "b?c", ""].map(String::from).into());
+    config.data.insert("path".into(), ResolvedData { values, order: DataOrder::Sequential });
+    let mut mix = compile(&config, 0, 1);
+    assert_eq!([(); 3].map(|()| drawn(&mut mix).path().to_owned()), ["/a", "/b?c", "/"]);
 }
 
 #[test]

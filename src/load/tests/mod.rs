@@ -1,6 +1,8 @@
 //! The engine against real servers, well-behaved and not.
 
+mod hostile;
 mod mix;
+mod response;
 mod server;
 
 use std::collections::{BTreeMap, HashSet};
