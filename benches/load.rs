@@ -303,7 +303,7 @@ fn start_server(directory: &Path) -> (Child, u16, &'static str) {
         TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
     let port = free.expect("a free port").port();
     let text = format!(
-        "worker_processes 1; daemon off; pid {0}/pid; error_log /dev/null;\n\
+        "master_process off; daemon off; pid {0}/pid; error_log /dev/null;\n\
          events {{ worker_connections 4096; }}\n\
          http {{ access_log off; keepalive_requests 1000000000; client_body_temp_path {0}/body;\n\
          proxy_temp_path {0}/proxy; fastcgi_temp_path {0}/fcgi; uwsgi_temp_path {0}/uwsgi;\n\

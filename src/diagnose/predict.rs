@@ -22,8 +22,6 @@ use super::{Counterfactual, Finding, FindingRole, Knee, NextLimit, StageSummary,
 const ALIKE: f64 = 0.2;
 /// A pool is used up where this share of it is in use.
 const USED_UP: f64 = 0.9;
-/// A capacity within this share of the knee is the knee's own.
-const AT_THE_KNEE: f64 = 1.15;
 /// A thread that does this share of the work of its process cannot pass it on to others.
 const MOST_OF_THE_WORK: f64 = 0.8;
 /// A number of connections in use is known where its standard error is below this share of it.
@@ -50,7 +48,6 @@ struct Resource {
 enum Kind {
     TargetCpu,
     Thread,
-    MachineCpu,
     Pool,
     Workers,
 }
@@ -101,6 +98,8 @@ fn bottleneck(resources: &[Resource]) -> Option<&Resource> {
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Blame {
     cpu: bool,
+    /// Whether the target itself uses up the cores that it may use.
+    cores: bool,
     thread: bool,
     pool: bool,
     workers: bool,
@@ -123,6 +122,7 @@ impl Blame {
         let held = [PartKind::DbExecuting, PartKind::DbLockWait, PartKind::DbHeld];
         Blame {
             cpu: !thread && explains(PartKind::AppCpu),
+            cores: !thread && is_busy(&[names::PROCESS_CPU_TIME.name]),
             thread,
             pool: explains(PartKind::PoolWait),
             workers: is_busy(&[names::WORKERS_BUSY.name]),
@@ -149,8 +149,10 @@ pub fn foresee(
     stages: &[StageSummary],
     knee: &Knee,
 ) {
-    let Some(highest) = measured(stages).last().map(|stage| stage.offered) else { return };
-    let run = Run::new(facts, knee.rate, highest);
+    let stages = measured(stages);
+    let Some(highest) = stages.last().map(|stage| stage.offered) else { return };
+    let carried = stages.iter().map(|stage| stage.throughput).fold(knee.rate, f64::max);
+    let run = Run::new(facts, carried, highest);
     let limits = |finding: &&mut Finding| {
         matches!(finding.role, FindingRole::Cause | FindingRole::Contributing)
     };
@@ -167,32 +169,33 @@ struct Run<'f> {
     /// Where demands are taken, and where they are compared with.
     below: Vec<Window>,
     low: Vec<Window>,
-    knee: f64,
+    /// Most requests per second that ended in a stage.
+    carried: f64,
     /// Highest load that was offered, in requests per second.
     highest: f64,
 }
 
 impl<'f> Run<'f> {
-    fn new(facts: &'f Facts<'f>, knee: f64, highest: f64) -> Self {
+    fn new(facts: &'f Facts<'f>, carried: f64, highest: f64) -> Self {
         let (approach, low) = (facts.windows(Span::Approach), facts.windows(Span::Baseline));
         let below = if approach.is_empty() { low.clone() } else { approach };
-        Self { facts, below, low, knee, highest }
+        Self { facts, below, low, carried, highest }
     }
 
     fn answers(&self, blame: &Blame, own: Option<f64>) -> Vec<Counterfactual> {
         let mut answers = Vec::new();
         let others = self.others(blame);
         let next = bottleneck(&others);
+        if blame.pool && blame.held.is_empty() {
+            answers.extend(self.pool_needed());
+        }
+        if blame.cores {
+            answers.extend(self.cores_needed());
+        }
         if let Some(next) = next {
             answers.push(self.gone(next));
         }
         answers.extend(own.and_then(|own| halved(own, next)));
-        if blame.pool && blame.held.is_empty() {
-            answers.extend(self.pool_needed());
-        }
-        if blame.cpu {
-            answers.extend(self.cores_needed());
-        }
         answers
     }
 
@@ -202,14 +205,19 @@ impl<'f> Run<'f> {
         others.retain(|resource| match resource.kind {
             Kind::TargetCpu => !blame.cpu,
             Kind::Thread => !blame.thread && !blame.cpu,
-            // The same cores under another name.
-            Kind::MachineCpu => !blame.cpu || resource.carries() > AT_THE_KNEE * self.knee,
             Kind::Pool => !blame.pool || !blame.held.is_empty(),
             Kind::Workers => !blame.workers,
+        });
+        // A demand that grows with the load holds a queue for something else.
+        others.retain(|resource| {
+            !resource.low.is_some_and(|low| resource.demand > low * (1.0 + ALIKE))
         });
         let freed: f64 = blame.held.iter().filter_map(|part| self.database(*part)).sum();
         for pool in others.iter_mut().filter(|resource| resource.kind == Kind::Pool) {
             let whole = pool.demand;
+            if freed <= 0.0 {
+                continue;
+            }
             pool.demand -= freed;
             pool.low = None;
             // What is left of a difference of two estimates that are nearly alike is noise.
@@ -217,7 +225,11 @@ impl<'f> Run<'f> {
                 pool.demand = 0.0;
             }
         }
-        others.retain(|resource| resource.demand > 0.0 && resource.carries().is_finite());
+        // What would bind below a load that was carried does not bind there.
+        others.retain(|resource| {
+            let carries = resource.carries();
+            resource.demand > 0.0 && carries.is_finite() && carries > self.carried
+        });
         others
     }
 
@@ -297,40 +309,9 @@ impl<'f> Run<'f> {
             all.is_some_and(|all| thread.demand >= MOST_OF_THE_WORK * all)
         });
         found.extend(thread);
-        found.extend(self.machine());
         found.extend(self.labelled(Kind::Pool));
         found.extend(self.labelled(Kind::Workers));
         found
-    }
-
-    /// The processor of the machine: what is busy without load is taken off its limit.
-    fn machine(&self) -> Option<Resource> {
-        let busy = |windows: &[Window]| {
-            let modes = ["user", "system", "irq", "steal"]
-                .map(|mode| format!("{}{{mode={mode}}}", names::SYSTEM_CPU_TIME.name));
-            let levels = modes
-                .iter()
-                .filter_map(|text| level(self.facts, &text.parse::<Selector>().ok()?, windows));
-            levels.map(|level| level.value).reduce(|a, b| a + b)
-        };
-        let cores = self.level(&names::SYSTEM_CPU_CORES, &self.facts.windows(Span::Run))?;
-        let throughput = |windows: &[Window]| self.facts.throughput(windows);
-        let (low, below) = (throughput(&self.low)?, throughput(&self.below)?);
-        let more = below - low;
-        if more < 0.5 * below {
-            return None;
-        }
-        let demand = (busy(&self.below)? - busy(&self.low)?) / more;
-        let idle = (busy(&self.low)? - demand * low).max(0.0);
-        let limit = cores - idle;
-        (demand > 0.0 && limit > 0.0).then(|| Resource {
-            kind: Kind::MachineCpu,
-            name: "the CPU of the target's machine".to_owned(),
-            demand,
-            low: None,
-            limit,
-            unit: Unit::Cores,
-        })
     }
 
     /// Pools of connections, or of workers, by name.
@@ -392,6 +373,9 @@ impl<'f> Run<'f> {
     fn cores_needed(&self) -> Option<Counterfactual> {
         let cpu = self.resources().into_iter().find(|it| it.kind == Kind::TargetCpu)?;
         let count = queue::cores(self.highest * cpu.demand)?;
+        if count as f64 <= cpu.limit {
+            return None;
+        }
         let share = queue::best_utilization(count) * 100.0;
         Some(Counterfactual::Needed {
             what: "cores".to_owned(),
