@@ -313,7 +313,7 @@ fn counterfactuals() -> Vec<Counterfactual> {
         NextLimit { name: "the target's CPU".into(), demand: 0.004, limit: 2.0, unit: Unit::Cores };
     let assumption = || "a request goes on needing 4 ms of the target's CPU".to_owned();
     vec![
-        Counterfactual::Gone { carries: 500.0, next: cpu.clone(), assumption: assumption() },
+        Counterfactual::Gone { carries: 500.0, next: cpu, assumption: assumption() },
         Counterfactual::Halved { carries: 428.0, next: None, assumption: assumption() },
         Counterfactual::Needed {
             what: "connections".into(),

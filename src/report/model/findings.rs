@@ -137,7 +137,7 @@ fn fix(counterfactual: &Counterfactual) -> FixView {
                 Unit::Cores => format!(
                     "a request keeps it busy for {} and there {} of it",
                     duration(next.demand),
-                    are(wording::cores(next.limit))
+                    are(&wording::cores(next.limit))
                 ),
                 _ => format!(
                     "a request holds one of its {} for {}",
@@ -183,7 +183,7 @@ fn fix(counterfactual: &Counterfactual) -> FixView {
 }
 
 /// `is 1 core`, `are 2 cores`.
-fn are(cores: String) -> String {
+fn are(cores: &str) -> String {
     format!("{} {cores}", if cores.ends_with("cores") { "are" } else { "is" })
 }
 
