@@ -68,6 +68,22 @@ impl Growth {
     /// Share of the growth that `parts` explain together, of one peer only where one is named;
     /// `None` where none of them has data.
     pub fn share(&self, parts: &[PartKind], peer: Option<&str>) -> Option<f64> {
+        self.gain(parts, peer)
+            .filter(|_| self.total > 0.0)
+            .map(|gain| (gain / self.total).clamp(0.0, 1.0))
+    }
+
+    /// The same share of the growth of the time for which the target holds a request. The queues
+    /// in front of it are left out: where the target takes no more requests at once, they are as
+    /// long as that time makes them (Little 1961: what it carries is the requests that it holds,
+    /// divided by the time for which it holds each). `None` where that time did not grow.
+    pub fn held_share(&self, parts: &[PartKind], peer: Option<&str>) -> Option<f64> {
+        let held = self.total - self.gain(&PartKind::IN_FRONT, None).unwrap_or(0.0);
+        self.gain(parts, peer).filter(|_| held > 0.0).map(|gain| (gain / held).clamp(0.0, 1.0))
+    }
+
+    /// Seconds that `parts` gained; `None` where none of them has data.
+    fn gain(&self, parts: &[PartKind], peer: Option<&str>) -> Option<f64> {
         let gains: Vec<f64> = self
             .parts
             .iter()
@@ -75,8 +91,7 @@ impl Growth {
             .filter(|gain| peer.is_none() || gain.peer.is_none() || gain.peer.as_deref() == peer)
             .map(|gain| gain.knee - gain.baseline)
             .collect();
-        (!gains.is_empty() && self.total > 0.0)
-            .then(|| (gains.iter().sum::<f64>() / self.total).clamp(0.0, 1.0))
+        (!gains.is_empty()).then(|| gains.iter().sum())
     }
 
     /// Share of the growth that no part explains, whether it lies inside the target or not.

@@ -1,4 +1,4 @@
-//! What signals are measured on: the timeline, the load as series beside it, and the windows.
+//! What signals are measured on: the timeline, what follows from it beside it, and the windows.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,10 +11,9 @@ use crate::timeline::{
 
 use super::attribution::{self, Growth};
 use super::leak::{self, LeakVerdict};
-use super::load_series::load_series;
 use super::part::PartKind;
 use super::signal::{Operand, Over, Span};
-use super::{StageSummary, Windows, stats};
+use super::{StageSummary, Windows, derived, stats};
 
 /// A selector's value that stands for every peer that is a database which is watched too.
 pub const DATABASE: &str = "$database";
@@ -37,7 +36,7 @@ pub struct Narrow {
 /// A recording as rules see it.
 pub struct Facts<'a> {
     timeline: &'a Timeline,
-    load: Timeline,
+    derived: Timeline,
     windows: &'a Windows,
     database_peers: BTreeSet<String>,
     /// What client metrics call a peer, and what its sockets call it.
@@ -59,7 +58,7 @@ impl<'a> Facts<'a> {
     pub fn of_timeline(timeline: &'a Timeline, windows: &'a Windows) -> Self {
         let mut facts = Self {
             timeline,
-            load: load_series(&timeline.ticks),
+            derived: derived::series(timeline),
             windows,
             database_peers: BTreeSet::new(),
             peer_names: BTreeMap::new(),
@@ -249,6 +248,12 @@ impl<'a> Facts<'a> {
         self.growth.as_ref()?.share(parts, peer.map(|peer| peer.value.as_str()))
     }
 
+    /// Share of the growth of the time for which the target holds a request that `parts` explain.
+    pub fn held_share(&self, parts: &[PartKind], narrow: &[Narrow]) -> Option<f64> {
+        let peer = narrow.iter().find(|narrow| narrow.label == "peer");
+        self.growth.as_ref()?.held_share(parts, peer.map(|peer| peer.value.as_str()))
+    }
+
     /// Growth per second, at its lower bound, of the series that leaks fastest; 0 where none
     /// leaks; `None` where there is none, or that cannot be told.
     pub fn leak(&self, selector: &Selector, narrow: &[Narrow]) -> Option<f64> {
@@ -326,7 +331,7 @@ impl<'a> Facts<'a> {
         metric: &str,
     ) -> impl Iterator<Item = (&'s Timeline, &'s str)> + use<'s> {
         let family = metric.split_once('.').map_or(metric, |(family, _)| family).to_owned() + ".";
-        [self.timeline, &self.load].into_iter().flat_map(move |timeline| {
+        [self.timeline, &self.derived].into_iter().flat_map(move |timeline| {
             let from = SeriesKey::bare(&family);
             let family = family.clone();
             let names: BTreeSet<&str> = timeline
@@ -369,7 +374,7 @@ impl<'a> Facts<'a> {
                 wanted = wanted.with(name, value);
             }
         }
-        let of_metric: Vec<_> = [self.timeline, &self.load]
+        let of_metric: Vec<_> = [self.timeline, &self.derived]
             .into_iter()
             .flat_map(|timeline| {
                 timeline

@@ -1,7 +1,8 @@
 //! Gate 1 of a diagnosis: was kneepoint itself, or its machine, the limit?
 //!
 //! Where target and generator share a machine, a saturated target makes the generator late. So
-//! lateness alone condemns nothing: it has to be material to what was measured.
+//! lateness alone condemns nothing: it has to explain what was measured, and not be the target's
+//! own doing. A stage that is condemned leaves those below it as they are.
 
 use crate::recording::Recording;
 use crate::timeline::{Timeline, Window, names};
@@ -16,10 +17,13 @@ const MISSED: f64 = 0.01;
 const EDGE_REQUESTS: f64 = 5.0;
 /// p99 lateness in seconds below which it is never material: a few scheduler slices.
 const LATE_SECONDS: f64 = 0.010;
-/// Share of a response time that lateness may make up where the response time has grown.
-const LATE_SHARE_GROWN: f64 = 0.2;
-/// The same where it has not.
+/// Share of a response time, or where it has grown of its growth, from which on lateness explains
+/// it: the larger half.
 const LATE_SHARE: f64 = 0.5;
+/// Share of the machine's CPU in use at which threads wait for a core.
+const FULL_MACHINE: f64 = 0.93;
+/// Share of the CPU in use from which on it is the target that fills the machine.
+const TARGETS_SHARE: f64 = 0.5;
 /// Cores of one thread at which it has none to spare.
 const BUSY_THREAD: f64 = 0.95;
 /// Descriptors that must be left.
@@ -59,9 +63,9 @@ pub(super) fn fault(
     let late = tally.lateness.mean().unwrap_or(0.0);
     let response = summary.response.map_or(0.0, |response| response.mean);
     let grown = response > 2.0 * base;
-    let allowed = if grown { LATE_SHARE_GROWN * (response - base) } else { LATE_SHARE * response };
+    let allowed = LATE_SHARE * if grown { response - base } else { response };
     let material = summary.lateness_p99 > LATE_SECONDS && response > 0.0 && late > allowed;
-    material.then(|| {
+    (material && !target_fills_machine(timeline, window)).then(|| {
         format!(
             "{BLAME}sent its requests {:.1} ms late on average (p99 {:.1} ms), of a mean response \
              time of {:.1} ms",
@@ -72,15 +76,32 @@ pub(super) fn fault(
     })
 }
 
+/// Whether the machine is full and it is the target that fills it: a generator that is late there
+/// waits for a core that the target has, which shows the target's limit and not its own.
+fn target_fills_machine(timeline: &Timeline, window: Window) -> bool {
+    let mean = |name| level(timeline, name, window);
+    let targets: f64 = timeline
+        .select(&bare(names::PROCESS_CPU_TIME.name))
+        .filter_map(|(_, series)| series.rate(window))
+        .sum();
+    let used = mean(names::SYSTEM_CPU_UTILIZATION.name).filter(|used| *used >= FULL_MACHINE);
+    used.zip(mean(names::SYSTEM_CPU_CORES.name))
+        .is_some_and(|(used, cores)| targets >= TARGETS_SHARE * used * cores)
+}
+
 /// Whether the reason for which a stage does not count is the generator.
 pub fn blames_generator(stage: &StageSummary) -> bool {
     stage.invalid.as_deref().is_some_and(|why| why.starts_with(BLAME))
 }
 
 fn busiest(timeline: &Timeline, window: Window) -> Option<f64> {
-    let selector = bare(names::GENERATOR_THREAD_BUSIEST.name);
+    level(timeline, names::GENERATOR_THREAD_BUSIEST.name, window)
+}
+
+/// Mean of a gauge.
+fn level(timeline: &Timeline, name: &str, window: Window) -> Option<f64> {
     let values: Vec<f64> = timeline
-        .select(&selector)
+        .select(&bare(name))
         .flat_map(|(_, series)| series.within(window))
         .map(|point| point.value)
         .collect();
@@ -128,6 +149,17 @@ pub fn health(recording: &Recording, stages: &[StageSummary]) -> GeneratorHealth
         ));
     }
     let faults: Vec<&StageSummary> = measured().filter(|stage| blames_generator(stage)).collect();
+    let squeezed = measured().find(|stage| {
+        stage.lateness_p99 > LATE_SECONDS && target_fills_machine(timeline, stage.window)
+    });
+    if let Some(stage) = squeezed {
+        remarks.push(format!(
+            "from {:.0}/s on the target has taken the cores that it shares with kneepoint, which \
+             therefore sends late (p99 {:.1} ms there): a sign of the target's limit",
+            stage.offered,
+            stage.lateness_p99 * 1e3
+        ));
+    }
     for stage in &faults {
         let why = stage.invalid.as_deref().unwrap_or_default();
         remarks.push(format!("at {:.0}/s {why}", stage.offered));

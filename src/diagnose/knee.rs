@@ -1,6 +1,7 @@
 //! Where the curve bends: the offered load from which on throughput stops following it, response
 //! time takes off, or errors set in. One function serves the live stop and the diagnosis.
 
+mod door;
 mod fit;
 mod live;
 mod signs;
@@ -10,7 +11,7 @@ use crate::timeline::Timeline;
 pub use live::{LiveSign, live};
 
 use self::fit::Broken;
-use self::signs::Step;
+use self::signs::{Base, Step};
 use super::{Knee, KneeKind, StageSummary};
 
 /// Fewest requests in a stage that says what load is fine.
@@ -87,9 +88,8 @@ fn no_stage(stages: &[StageSummary]) -> String {
 
 /// The verdict where no knee is established.
 fn unbent(steps: &[Step]) -> KneeVerdict {
-    let base = signs::base_p50(steps).unwrap_or(0.0);
-    let baseline = signs::base_errors(steps);
-    let bent = |step: &&Step| live::sign(step, base, baseline).is_some();
+    let base = signs::base(steps);
+    let bent = |step: &&Step| live::sign(step, &base).is_some();
     let top = &steps[steps.len() - 1];
     let mut missing = Vec::new();
     if bent(&top) {
@@ -99,6 +99,9 @@ fn unbent(steps: &[Step]) -> KneeVerdict {
              top; hold two or three more stages from there on",
             top.offered
         ));
+    }
+    if missing.is_empty() {
+        missing.extend(strained(steps, &base));
     }
     if top.completed < REQUESTS {
         missing.push(format!(
@@ -113,13 +116,26 @@ fn unbent(steps: &[Step]) -> KneeVerdict {
     }
 }
 
+/// What shows at the highest loads that no load is proven good by which it shows.
+fn strained(steps: &[Step], base: &Base) -> Option<String> {
+    let from = steps.iter().rposition(|step| step.strains(base).is_empty()).map_or(0, |at| at + 1);
+    let (first, top) = (steps.get(from)?, steps.last()?);
+    Some(format!(
+        "stages beyond the bend that sets in at {:.0}/s: at {:.0}/s {}; hold two or three more \
+         stages from there on, each longer",
+        first.offered,
+        top.offered,
+        top.strains(base).join(", and ")
+    ))
+}
+
 /// The knee by the sign that came first.
 fn established(steps: &[Step]) -> Option<Knee> {
     let samples: Vec<_> = steps.iter().map(Step::sample).collect();
     let throughput = fit::first_knee(&samples);
-    let base = signs::base_p50(steps).unwrap_or(0.0);
+    let base = &signs::base(steps);
     let takeoff = signs::takeoff(steps, base);
-    let errors = signs::errors_from(steps, signs::base_errors(steps));
+    let errors = signs::errors_from(steps, base.errors);
     let bracketed = |kind, at: usize, rate: f64| {
         let low = if at > 0 { steps[at - 1].offered } else { 0.0 };
         let high = steps[at].offered;
@@ -172,14 +188,14 @@ fn earliest(
 /// Whether goodput bends because requests are rejected: in the first stages beyond the knee,
 /// failures make up what goodput lacks, the queue does not grow and the response time did not take
 /// off.
-fn rejects(steps: &[Step], broken: &Broken, errors: Option<usize>, base: f64) -> bool {
+fn rejects(steps: &[Step], broken: &Broken, errors: Option<usize>, base: &Base) -> bool {
     let Some(at) = errors else { return false };
     let beyond: Vec<&Step> =
         steps[at..].iter().filter(|step| step.offered > broken.knee).take(3).collect();
     let by_errors = |step: &&&Step| {
         let missing = broken.below * step.offered - step.goodput;
         let failures = step.throughput - step.goodput;
-        let calm = !step.grows && step.p50.is_none_or(|p50| p50 <= 2.0 * base);
+        let calm = !step.grows && step.response.is_none_or(|it| it.p50 <= 2.0 * base.p50);
         calm && failures >= EXPLAINED_BY_ERRORS * missing
     };
     !beyond.is_empty() && 2 * beyond.iter().filter(by_errors).count() > beyond.len()

@@ -4,6 +4,7 @@
 mod attribution;
 mod builtin;
 mod case;
+mod derived;
 mod engine;
 mod facts;
 pub mod generator;
@@ -11,7 +12,6 @@ pub mod knee;
 mod lacking;
 pub mod leak;
 mod level;
-mod load_series;
 mod model;
 mod part;
 mod predict;

@@ -60,6 +60,10 @@ impl PartKind {
         PartKind::Unexplained,
     ];
 
+    /// The queues in front of the target: of requests that it does not work on yet.
+    pub const IN_FRONT: [PartKind; 3] =
+        [PartKind::WorkerWait, PartKind::Unread, PartKind::AcceptQueue];
+
     /// The name in rule files.
     pub fn key(self) -> &'static str {
         match self {

@@ -2,14 +2,24 @@
 
 use std::collections::BTreeSet;
 
+use crate::timeline::Unit;
+
 use super::lacking;
 use super::rule::RuleRole;
+use super::signal::Span;
 use super::verdict::{Judged, Ruling, Verdict};
 use super::{Confidence, Evidence, Finding, FindingRole, Knee, NotChecked, RuledOut};
 
 /// A predicted capacity confirms a finding where it lies within this share of the knee.
 const CAPACITY_MATCH: f64 = 0.15;
-/// So does a part of the response time's growth at least this large.
+/// A finding whose predicted capacity is this many times what the knee is, or that part of it, is
+/// contradicted by it: at the knee the resource would be busy half of the time, or twice over
+/// (utilization law, Denning & Buzen 1978).
+const CONTRADICTED: f64 = 2.0;
+/// Width of the knee's interval, as a share of the knee, beyond which no prediction can be told to
+/// be right: it is as wide as the match itself allows.
+const SHARP_KNEE: f64 = 2.0 * CAPACITY_MATCH;
+/// A part of the response time's growth at least this large confirms a finding too.
 const GROWTH_MATCH: f64 = 0.5;
 /// A fault that accounts for less than this of the growth did not bend the curve.
 const GROWTH_OF_NOTE: f64 = 0.1;
@@ -45,12 +55,17 @@ pub fn rank(rulings: &[Ruling], knee: Option<&Knee>, watched: &BTreeSet<String>)
                 .collect();
             caveats.extend(undecided(&suspects, watched));
         }
+        // A prediction that the knee contradicts speaks against a finding, unless nothing else
+        // is left to name.
+        if suspects.iter().any(|ruling| !is_contradicted(ruling, knee)) {
+            suspects.retain(|ruling| !is_contradicted(ruling, knee));
+        }
         findings = accuse(&suspects, knee);
     }
     let apart = rulings.iter().filter(fired).filter(|ruling| ruling.rule.role == RuleRole::Apart);
     findings.extend(apart.map(|ruling| finding(ruling, FindingRole::Apart, knee)));
     let named: BTreeSet<&str> = findings.iter().map(|finding| finding.rule.as_str()).collect();
-    let ruled_out = if knee.is_some() { ruled_out(rulings, &named) } else { Vec::new() };
+    let ruled_out = knee.map_or_else(Vec::new, |knee| ruled_out(rulings, &named, knee));
     Ranked { ruled_out, not_checked: not_checked(rulings, &named, watched), findings, caveats }
 }
 
@@ -79,9 +94,13 @@ fn accuse(suspects: &[&Ruling], knee: &Knee) -> Vec<Finding> {
     roots.sort_by(|(left, a), (right, b)| {
         let explains = |finding: &Finding| finding.explains_growth.unwrap_or(0.0);
         let idle = |order: &usize| accounts_for_nothing(suspects[*order], knee);
+        let predicts = |order: &usize| {
+            capacity_match(suspects[*order], Some(knee)).is_some_and(|(_, good)| good)
+        };
         idle(left)
             .cmp(&idle(right))
             .then(b.confidence.cmp(&a.confidence))
+            .then(predicts(right).cmp(&predicts(left)))
             .then(explains(b).total_cmp(&explains(a)))
             .then(left.cmp(right))
     });
@@ -160,6 +179,35 @@ fn capacity_match(ruling: &Ruling, knee: Option<&Knee>) -> Option<(f64, bool)> {
     })
 }
 
+/// Whether the capacity that a fault predicts is so far from the knee that it cannot be its limit.
+fn is_contradicted(ruling: &Ruling, knee: &Knee) -> bool {
+    ruling.rule.role == RuleRole::Limit
+        && ruling.predicted.is_some_and(|predicted| {
+            predicted > CONTRADICTED * knee.high.max(knee.rate)
+                || predicted < knee.low.min(knee.rate) / CONTRADICTED
+        })
+}
+
+/// The prediction that the knee contradicts, as evidence.
+fn contradiction(ruling: &Ruling, knee: &Knee) -> Option<Evidence> {
+    let predicted = ruling.predicted.filter(|_| is_contradicted(ruling, knee))?;
+    Some(Evidence {
+        text: format!(
+            "it predicts a knee at {predicted:.0} requests per second, where the curve bent at \
+             {:.0}",
+            knee.rate
+        ),
+        signal: "predicted capacity by the knee".to_owned(),
+        window: Span::Knee.key().to_owned(),
+        value: Some(predicted / knee.rate),
+        baseline: None,
+        bound: format!("under {CONTRADICTED}"),
+        unit: Unit::Times,
+        holds: Some(false),
+        series: Vec::new(),
+    })
+}
+
 /// Whether it was measured that a fault, although it is there, did not bend the curve: it
 /// accounts for next to nothing of the growth, and predicts no knee where there is one.
 fn accounts_for_nothing(ruling: &Ruling, knee: &Knee) -> bool {
@@ -200,7 +248,8 @@ fn confidence(ruling: &Ruling, knee: Option<&Knee>) -> (Confidence, String) {
                 (more, _) => format!("{more} more signs support it"),
             },
         ),
-        (apart || capacity.is_some_and(|it| it.1) || growth.is_some_and(|it| it.1), {
+        // A prediction that fails is not made good by the growth.
+        (apart || capacity.map_or(growth.is_some_and(|it| it.1), |it| it.1), {
             let capacity = capacity.map(|(predicted, good)| {
                 let but = if good { "" } else { ", which is not where it bent" };
                 format!("it predicts a knee at {predicted:.0} requests per second{but}")
@@ -217,33 +266,45 @@ fn confidence(ruling: &Ruling, knee: Option<&Knee>) -> (Confidence, String) {
     ];
     let passed = checks.iter().filter(|(passed, _)| *passed).count();
     why.extend(checks.into_iter().map(|(_, text)| text));
+    let blunt = knee.filter(|knee| !apart && knee.high - knee.low > SHARP_KNEE * knee.rate);
+    if let Some(knee) = blunt {
+        why.push(format!(
+            "but the knee is only known to lie between {:.0} and {:.0} requests per second",
+            knee.low, knee.high
+        ));
+    }
     let confidence = match passed {
+        _ if knee.is_some_and(|knee| is_contradicted(ruling, knee)) => Confidence::Low,
         _ if knee.is_some_and(|knee| accounts_for_nothing(ruling, knee)) => Confidence::Low,
-        3 => Confidence::High,
+        3 if blunt.is_none() => Confidence::High,
         0 => Confidence::Low,
         _ => Confidence::Medium,
     };
     (confidence, why.join("; "))
 }
 
-/// One entry for each rule that was measured and does not hold for any subject; of several
-/// subjects the one that came nearest stands for all.
-fn ruled_out(rulings: &[Ruling], named: &BTreeSet<&str>) -> Vec<RuledOut> {
+/// One entry for each rule that was measured and does not hold for any subject, or holds and is
+/// contradicted by the knee; of several subjects the one that came nearest stands for all.
+fn ruled_out(rulings: &[Ruling], named: &BTreeSet<&str>, knee: &Knee) -> Vec<RuledOut> {
     let mut out: Vec<(usize, RuledOut)> = Vec::new();
     for ruling in rulings {
         let id = ruling.rule.id.as_str();
-        if ruling.verdict != Verdict::Quiet || named.contains(id) {
+        let stands = |ruling: &Ruling| match ruling.verdict {
+            Verdict::Fires => !is_contradicted(ruling, knee),
+            Verdict::Possible => true,
+            Verdict::Quiet | Verdict::NoData => false,
+        };
+        let is_measured = matches!(ruling.verdict, Verdict::Quiet | Verdict::Fires);
+        if !is_measured || named.contains(id) {
             continue;
         }
-        if rulings.iter().any(|other| {
-            other.rule.id == id && matches!(other.verdict, Verdict::Fires | Verdict::Possible)
-        }) {
+        if rulings.iter().any(|other| other.rule.id == id && stands(other)) {
             continue;
         }
         let entry = RuledOut {
             rule: id.to_owned(),
             title: title(&ruling.rule.title, ruling.subject.as_deref()),
-            because: ruling.because(),
+            because: ruling.because().into_iter().chain(contradiction(ruling, knee)).collect(),
         };
         match out.iter_mut().find(|(_, have)| have.rule == id) {
             Some((met, have)) if ruling.met() > *met => (*met, *have) = (ruling.met(), entry),

@@ -6,6 +6,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use crate::plan::nearest;
 use crate::timeline::{Selector, names};
 
 use super::case::{Case, Expect, parse_series};
@@ -106,10 +107,8 @@ impl<'t> Reader<'t> {
             if fields.asked.iter().any(|asked| asked == name) {
                 continue;
             }
-            let hint = nearest(name, &fields.asked).map_or_else(
-                || format!("it may hold {}", fields.asked.join(", ")),
-                |near| format!("did you mean `{near}`?"),
-            );
+            let hint = nearest(name, fields.asked.iter().copied())
+                .unwrap_or_else(|| format!("it may hold {}", fields.asked.join(", ")));
             self.mistake(key.span(), format!("unknown field `{name}`; {hint}"));
         }
     }
@@ -349,7 +348,7 @@ impl<'t> Reader<'t> {
         let signal = self.named_signal(&mut fields, over, by);
         if signal.is_none() && self.mistakes.is_empty() {
             let message = "a signal is one of value, ratio, per_request, rest, pinned, spread, \
-                           share, count, leak, growth";
+                           share, held_share, count, leak, growth";
             self.mistake(fields.span.clone(), message.to_owned());
         }
         self.finish(&fields);
@@ -391,6 +390,9 @@ impl<'t> Reader<'t> {
         if let Some(value) = fields.take("share") {
             return Some(Signal::Share(self.parts_of(&items_of(value), "share")));
         }
+        if let Some(value) = fields.take("held_share") {
+            return Some(Signal::HeldShare(self.parts_of(&items_of(value), "held_share")));
+        }
         if let Some(value) = fields.take("count") {
             let selector = self.selector(value)?;
             let reach = fields.take("reaching").and_then(|value| self.number(value, "reaching"));
@@ -420,9 +422,8 @@ impl<'t> Reader<'t> {
             }
         };
         if names::find(&selector.metric).is_none() {
-            let known: Vec<&str> = names::ALL.iter().map(|spec| spec.name).collect();
-            let hint = nearest(&selector.metric, &known)
-                .map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+            let hint = nearest(&selector.metric, names::ALL.iter().map(|spec| spec.name));
+            let hint = hint.map_or(String::new(), |hint| format!("; {hint}"));
             let message = format!("no collector emits `{}`{hint}", selector.metric);
             self.mistake(value.span(), message);
             return None;
@@ -513,15 +514,6 @@ fn items_of<'t>(value: Value<'t>) -> Vec<Value<'t>> {
 /// The names between braces.
 fn places(text: &str) -> Vec<&str> {
     text.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(name, _)| name).collect()
-}
-
-fn nearest<'n>(name: &str, among: &[&'n str]) -> Option<&'n str> {
-    among
-        .iter()
-        .map(|other| (strsim::damerau_levenshtein(name, other), *other))
-        .filter(|(distance, other)| *distance <= other.len().max(3) / 3)
-        .min()
-        .map(|(_, other)| other)
 }
 
 #[cfg(test)]

@@ -28,6 +28,9 @@ pub enum Signal {
     Spread(Operand),
     /// Share of the growth of the response time that these parts explain together.
     Share(Vec<PartKind>),
+    /// The same of the time for which the target holds a request: without the queues in front of
+    /// it, which only follow from that time where the target takes no more requests at once.
+    HeldShare(Vec<PartKind>),
     /// How many series reach a level.
     Count(Selector, f64),
     /// Growth per second that will not end; 0 where the series does not leak.
@@ -199,6 +202,7 @@ impl Signal {
             Signal::Pinned(operand) => pinned(facts, operand, narrow).map(Measured::plain),
             Signal::Spread(operand) => spread(facts, operand, &windows, narrow),
             Signal::Share(parts) => facts.share(parts, narrow).map(Measured::plain),
+            Signal::HeldShare(parts) => facts.held_share(parts, narrow).map(Measured::plain),
             Signal::Count(selector, least) => {
                 let levels = facts.levels(selector, &windows, narrow);
                 (!levels.is_empty()).then(|| {
@@ -237,7 +241,9 @@ impl Signal {
                 _ => Measure::In(Unit::Seconds),
             },
             Signal::Pinned(operand) => operand.unit(),
-            Signal::Rest(..) | Signal::Spread(_) | Signal::Share(_) => Measure::In(Unit::Ratio),
+            Signal::Rest(..) | Signal::Spread(_) | Signal::Share(_) | Signal::HeldShare(_) => {
+                Measure::In(Unit::Ratio)
+            }
             Signal::Count(..) => Measure::In(Unit::Count),
             Signal::Leak(selector) => Measure::PerSecond(match unit_of(selector) {
                 Measure::In(unit) | Measure::PerSecond(unit) => unit,
@@ -267,7 +273,7 @@ impl Signal {
             Signal::Ratio(above, below) => above.selectors.iter().chain(&below.selectors).collect(),
             Signal::Rest(of, less) => of.selectors.iter().chain(less).collect(),
             Signal::Count(selector, _) | Signal::Leak(selector) => vec![selector],
-            Signal::Share(_) => Vec::new(),
+            Signal::Share(_) | Signal::HeldShare(_) => Vec::new(),
             Signal::Growth(inner) => inner.selectors(),
         }
     }
@@ -281,7 +287,7 @@ impl Signal {
             | Signal::Pinned(operand)
             | Signal::Spread(operand) => operand.by.as_deref(),
             Signal::Growth(inner) => inner.by(),
-            Signal::Share(_) | Signal::Count(..) | Signal::Leak(_) => None,
+            Signal::Share(_) | Signal::HeldShare(_) | Signal::Count(..) | Signal::Leak(_) => None,
         }
     }
 }
@@ -386,6 +392,10 @@ impl fmt::Display for Signal {
             Signal::Spread(operand) => write!(f, "spread of {operand}"),
             Signal::Share(parts) => {
                 f.write_str("share of the growth:")?;
+                parts.iter().try_for_each(|part| write!(f, " {}", part.key()))
+            }
+            Signal::HeldShare(parts) => {
+                f.write_str("share of the growth inside:")?;
                 parts.iter().try_for_each(|part| write!(f, " {}", part.key()))
             }
             Signal::Count(selector, least) => write!(f, "count of {selector} at least {least}"),

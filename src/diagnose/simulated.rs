@@ -179,7 +179,8 @@ fn said(rates: &[f64], system: &dyn Fn(f64) -> Picture) -> Diagnosis {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diagnose::{Confidence, FindingRole, Outcome};
+    use crate::diagnose::facts::Facts;
+    use crate::diagnose::{Confidence, FindingRole, Knee, Outcome, rank, verdict};
 
     /// How full the system is, up to 1.
     fn load(rate: f64) -> f64 {
@@ -305,6 +306,7 @@ mod tests {
             bent(rate, levels)
         });
         blames(&diagnosis, "db-lock-wait");
+        assert!(diagnosis.findings[0].predicted_capacity.is_some(), "{:#?}", diagnosis.findings);
         assert!(diagnosis.findings[0].next.contains("idle in its transaction"));
     }
 
@@ -393,6 +395,47 @@ mod tests {
         assert!(diagnosis.findings.iter().all(|it| it.confidence == Confidence::Low));
         let text = diagnosis.caveats.iter().find(|text| text.contains("cannot be told apart"));
         assert!(text.is_some_and(|text| text.contains("[collect.postgres]")), "{diagnosis:#?}");
+    }
+
+    #[test]
+    fn a_prediction_that_the_knee_contradicts_rules_a_finding_out() {
+        let diagnosis = said(&RATES, &|rate| {
+            let mut levels = idle(rate);
+            levels.retain(|(name, _)| name.starts_with("system."));
+            levels.extend([
+                ("process.cpu.time{process=target}", 1.03 * load(rate)),
+                ("process.cpu.allowed{process=target}", 2.0),
+                ("process.thread.busiest{process=target}", 0.99 * load(rate)),
+                ("process.cpu.busiest{process=target}", 1.03 * load(rate)),
+            ]);
+            // The loop is late to give its connections back, of which it has plenty below.
+            let busy = if rate > KNEE { 10.0 } else { 0.4 * load(rate) };
+            bent(rate, [levels, sessions(busy, 0.0, 0.0)].concat())
+        });
+        blames(&diagnosis, "single-thread-saturated");
+        let pool = |rule: &str| rule == "db-pool-too-small";
+        assert!(!diagnosis.findings.iter().any(|it| pool(&it.rule)), "{:#?}", diagnosis.findings);
+        let out = diagnosis.ruled_out.iter().find(|it| pool(&it.rule)).unwrap();
+        let because = out.because.last().unwrap();
+        assert!(because.text.contains("where the curve bent"), "{out:#?}");
+    }
+
+    #[test]
+    fn a_knee_that_is_known_only_roughly_confirms_nothing() {
+        let recording = record(&RATES, &|rate| {
+            bent(rate, [idle(rate), sessions(3.0 * load(rate), 0.0, 0.0)].concat())
+        });
+        let diagnosis = diagnose(&recording, RuleSet::builtin());
+        let facts = Facts::new(&recording, &diagnosis.windows);
+        let rules = RuleSet::builtin().rules();
+        let rulings: Vec<_> = rules.iter().flat_map(|rule| verdict::judge(rule, &facts)).collect();
+        let sure = |knee: &Knee| {
+            rank::rank(&rulings, Some(knee), &Default::default()).findings.remove(0).confidence
+        };
+        let knee = diagnosis.knee.unwrap();
+        assert_eq!(sure(&knee), Confidence::High);
+        let rough = Knee { low: 0.8 * knee.rate, high: 1.2 * knee.rate, ..knee };
+        assert_eq!(sure(&rough), Confidence::Medium);
     }
 
     #[test]

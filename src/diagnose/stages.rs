@@ -225,8 +225,7 @@ pub(super) struct Tally {
     pub window: Option<Window>,
     pub offered: u64,
     held_back: u64,
-    /// Requests that were due, neither given up nor waiting for a connection, and not sent. Each
-    /// generator's first tick is left out: what waited before it is not known.
+    /// Requests that were due and never begun: see [`missed`].
     pub missed: f64,
     pub completed: u64,
     pub succeeded: u64,
@@ -242,16 +241,11 @@ impl Tally {
     fn of(timeline: &Timeline, window: Window) -> Self {
         let mut tally =
             Self { bins: bins(timeline, window), window: Some(window), ..Self::default() };
-        let mut backlogs: BTreeMap<&str, f64> = BTreeMap::new();
+        tally.missed = missed(timeline, window);
         for tick in timeline.ticks_within(window) {
             tally.offered += tick.offered;
             tally.held_back += tick.held_back;
             tally.lateness.merge(&tick.lateness);
-            let waiting = tick.backlog as f64;
-            if let Some(before) = backlogs.insert(&tick.generator, waiting) {
-                let due = tick.offered as f64 - tick.held_back as f64 - (waiting - before);
-                tally.missed += due - tick.sent as f64;
-            }
             for endpoint in &tick.endpoints {
                 let count = endpoint.response_time.count();
                 let responses = tally.endpoints.entry(endpoint.endpoint.clone()).or_default();
@@ -358,6 +352,38 @@ impl Tally {
         let spread = stats::student(1.96, steps.len() - 1) * error;
         (slope, slope - spread, slope + spread)
     }
+}
+
+/// Requests of one generator that were due in `now`, neither given up nor waiting for a free
+/// connection, and not sent.
+fn unsent(before: &LoadTick, now: &LoadTick) -> f64 {
+    let waiting = now.backlog as f64 - before.backlog as f64;
+    now.offered as f64 - now.held_back as f64 - waiting - now.sent as f64
+}
+
+/// The same from the middle of `before` to that of `now`, by flow balance: what was due and
+/// neither ended nor is in flight.
+fn unbegun(before: &LoadTick, now: &LoadTick) -> f64 {
+    let surplus =
+        |tick: &LoadTick| tick.offered as f64 - tick.held_back as f64 - tick.completed() as f64;
+    let waiting = now.backlog as f64 - before.backlog as f64;
+    f64::midpoint(surplus(before), surplus(now)) - (now.in_flight - before.in_flight) - waiting
+}
+
+/// Requests that were due in `window` and that the generator never began. What waits for the
+/// target to take its connection is in flight and not sent: that is the target's doing, as where
+/// its listen queue is full and the kernel drops the SYN. So both accounts have to lack a request.
+/// Each generator's first tick is left out: what waited before it is not known.
+fn missed(timeline: &Timeline, window: Window) -> f64 {
+    let mut last: BTreeMap<&str, &LoadTick> = BTreeMap::new();
+    let (mut not_sent, mut not_begun) = (0.0, 0.0);
+    for now in timeline.ticks_within(window) {
+        if let Some(before) = last.insert(&now.generator, now) {
+            not_sent += unsent(before, now);
+            not_begun += unbegun(before, now);
+        }
+    }
+    f64::min(not_sent, not_begun)
 }
 
 fn quantiles(histogram: &Histogram) -> Option<Quantiles> {

@@ -224,6 +224,7 @@ fn measure_test(test: &Test, facts: &Facts, narrow: &[Narrow]) -> Evidence {
             | Signal::Pinned(_)
             | Signal::Spread(_)
             | Signal::Share(_)
+            | Signal::HeldShare(_)
             | Signal::Leak(_)
     );
     let baseline = (comparable && test.span != Span::Baseline)

@@ -67,7 +67,7 @@ pub fn first_knee(samples: &[Sample]) -> Option<Broken> {
         .find_map(|length| accepted(&samples[..length]).map(|fit| (length, fit)))?;
     let near = samples.partition_point(|sample| sample.offered <= VICINITY * first.knee);
     let samples = &samples[..length.max(near)];
-    let fit = accepted(samples).unwrap_or(first);
+    let fit = located(samples, accepted(samples).unwrap_or(first));
     let (low, high) = interval(samples, fit);
     Some(Broken { knee: fit.knee, low, high, below: fit.below, beyond: fit.beyond })
 }
@@ -80,6 +80,15 @@ fn accepted(samples: &[Sample]) -> Option<Fit> {
     let dispersion = (fit.misfit / (n - 3.0)).max(1.0);
     let gain = (single(samples) - fit.misfit) / dispersion - (penalty(3.0) - penalty(1.0));
     (gain > GAIN && fit.below > 0.0 && fit.beyond < SLOPE_RATIO * fit.below).then_some(fit)
+}
+
+/// Where the lines meet best, now that there is no doubt that they do. That three stages lie beyond
+/// the knee is asked for to believe in it; on a coarse ramp it would drag the knee down to below
+/// the third stage from the end.
+fn located(samples: &[Sample], fit: Fit) -> Fit {
+    broken(samples, 1)
+        .filter(|free| free.misfit < fit.misfit && free.beyond < SLOPE_RATIO * free.below)
+        .unwrap_or(fit)
 }
 
 /// Weighted misfit of the line through the origin.

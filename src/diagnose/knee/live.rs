@@ -5,7 +5,7 @@ use crate::diagnose::{KneeKind, generator, stages};
 use crate::recording::PlanSummary;
 use crate::timeline::Timeline;
 
-use super::signs::{self, Step};
+use super::signs::{self, Base, Step};
 
 /// Share of the offered load below which goodput shows a bend, if the queue grows too.
 const FOLLOWS: f64 = 0.9;
@@ -62,35 +62,32 @@ pub fn live(timeline: &Timeline, plan: &PlanSummary) -> LiveSign {
 fn judge(held: &[Step]) -> LiveSign {
     let mut sorted = held.to_vec();
     sorted.sort_by(|a, b| a.offered.total_cmp(&b.offered));
-    let base = signs::base_p50(&sorted).unwrap_or(0.0);
-    let baseline = signs::base_errors(&sorted);
+    let base = signs::base(&sorted);
     let cleared = |at: usize| {
         held[at + 1..].iter().any(|later| {
-            later.offered >= SAME_LOAD * held[at].offered && sign(later, base, baseline).is_none()
+            later.offered >= SAME_LOAD * held[at].offered && sign(later, &base).is_none()
         })
     };
     let bent = (0..held.len())
         .filter(|&at| !cleared(at))
-        .filter_map(|at| sign(&held[at], base, baseline).map(|kind| (held[at].offered, kind)))
+        .filter_map(|at| sign(&held[at], &base).map(|kind| (held[at].offered, kind)))
         .min_by(|a, b| a.0.total_cmp(&b.0));
     let Some((at_rate, kind)) = bent else { return LiveSign::None };
     let last_good_rate = sorted
         .iter()
-        .filter(|step| step.offered < at_rate && sign(step, base, baseline).is_none())
+        .filter(|step| step.offered < at_rate && sign(step, &base).is_none())
         .map(|step| step.offered)
         .fold(0.0, f64::max);
     LiveSign::Sign { kind, at_rate, last_good_rate }
 }
 
-/// What one stage shows, given the unloaded median response time in seconds and the error ratio
-/// at low load.
-pub(super) fn sign(step: &Step, base: f64, baseline: f64) -> Option<KneeKind> {
-    let slow = step.p50.is_none_or(|p50| p50 > TOOK_OFF * base);
-    if step.error_ratio_low() > FAILS.max(FAILS_MORE * baseline) {
+/// What one stage shows, given what the system shows at low load.
+pub(super) fn sign(step: &Step, base: &Base) -> Option<KneeKind> {
+    if step.error_ratio_low() > FAILS.max(FAILS_MORE * base.errors) {
         Some(KneeKind::Errors)
     } else if step.grows && step.goodput < FOLLOWS * step.offered {
         Some(KneeKind::Throughput)
-    } else if step.grows && slow {
+    } else if step.grows && step.is_slow(base, TOOK_OFF) {
         Some(KneeKind::Latency)
     } else {
         None

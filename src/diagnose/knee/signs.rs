@@ -1,9 +1,10 @@
 //! What a single stage shows of a bend: a queue that grows, a response time that took off, errors.
 
 use crate::diagnose::stages::{Bin, bins};
-use crate::diagnose::{StageSummary, stats};
+use crate::diagnose::{Quantiles, StageSummary, stats};
 use crate::timeline::Timeline;
 
+use super::door;
 use super::fit::Sample;
 
 /// Normal quantile of the two-sided 95 % intervals.
@@ -21,6 +22,10 @@ const HELD_BACK_SHARE: f64 = 0.01;
 /// Error ratio below which errors never make a knee, and how far above the baseline they must be.
 const ERROR_RATIO: f64 = 0.01;
 const ERROR_FACTOR: f64 = 5.0;
+/// Multiple of the unloaded 95 % point that one response in ten must exceed for the tail alone to
+/// show a bend. Every quantile of the response time of an M/M/1 queue (Kleinrock 1975, section
+/// 5.6) grows by 1 / (1 − utilization): at 95 % of the capacity it is twenty times as long.
+const TAIL: f64 = 20.0;
 
 /// One stage that counts.
 #[derive(Clone, Debug)]
@@ -32,10 +37,25 @@ pub struct Step {
     pub error: f64,
     pub completed: u64,
     pub failed: u64,
-    /// Median response time of the successful requests in seconds.
-    pub p50: Option<f64>,
-    /// The queue grows by more than chance.
+    /// Requests that were given up because too many were in flight.
+    pub held_back: u64,
+    /// Response times of the successful requests.
+    pub response: Option<Quantiles>,
+    /// The queue grows by more than chance, or overflows at the target's door.
     pub grows: bool,
+    /// What the kernel turns away at the target's door, in words.
+    pub turned_away: Option<String>,
+}
+
+/// What a system shows at low load.
+#[derive(Clone, Copy, Debug)]
+pub struct Base {
+    /// Median response time in seconds.
+    pub p50: f64,
+    /// The 95 % point of the response time in seconds.
+    pub p95: f64,
+    /// Share of requests that fail.
+    pub errors: f64,
 }
 
 impl Step {
@@ -52,6 +72,36 @@ impl Step {
     pub fn shortfall(&self) -> f64 {
         self.offered - self.throughput
     }
+
+    /// Whether half of the responses take more than `times` as long as at low load, or a tenth of
+    /// them much longer; also where nothing succeeded.
+    pub fn is_slow(&self, base: &Base, times: f64) -> bool {
+        self.response.is_none_or(|it| it.p50 > times * base.p50 || self.has_long_tail(base))
+    }
+
+    fn has_long_tail(&self, base: &Base) -> bool {
+        self.response.is_some_and(|it| it.p90 > TAIL * base.p95)
+    }
+
+    /// What keeps the stage from being proven good although it is no bend yet, in words.
+    pub fn strains(&self, base: &Base) -> Vec<String> {
+        let mut strains: Vec<String> = self.turned_away.iter().cloned().collect();
+        if let Some(response) = self.response.filter(|_| self.has_long_tail(base)) {
+            strains.push(format!(
+                "one response in ten takes more than {:.0} ms, where nineteen in twenty take less \
+                 than {:.0} ms at low load",
+                response.p90 * 1e3,
+                base.p95 * 1e3
+            ));
+        }
+        if self.held_back > 0 {
+            strains.push(format!(
+                "{} requests were given up because too many were in flight",
+                self.held_back
+            ));
+        }
+        strains
+    }
 }
 
 /// The stages that count, in the order they were held.
@@ -66,10 +116,12 @@ pub fn steps(stages: &[StageSummary], timeline: &Timeline) -> Vec<Step> {
         .map(|response| response.p50)
         .reduce(f64::min)
         .unwrap_or(0.0);
-    counted().map(|stage| step(stage, &bins(timeline, stage.window), base)).collect()
+    counted().map(|stage| step(stage, timeline, base)).collect()
 }
 
-fn step(stage: &StageSummary, bins: &[Bin], base: f64) -> Step {
+fn step(stage: &StageSummary, timeline: &Timeline, base: f64) -> Step {
+    let bins = &bins(timeline, stage.window);
+    let turned_away = door::turned_away(timeline, stage.window, stage.offered);
     let seconds: f64 = bins.iter().map(|bin| bin.seconds).sum::<f64>().max(f64::MIN_POSITIVE);
     let completed: f64 = bins.iter().map(|bin| bin.completed).sum();
     let succeeded: f64 = bins.iter().map(|bin| bin.succeeded).sum();
@@ -83,8 +135,10 @@ fn step(stage: &StageSummary, bins: &[Bin], base: f64) -> Step {
         error,
         completed: completed as u64,
         failed: (completed - succeeded) as u64,
-        p50: stage.response.map(|response| response.p50),
-        grows: grows(stage, bins.len(), seconds),
+        held_back: stage.held_back,
+        response: stage.response,
+        grows: turned_away.is_some() || grows(stage, bins.len(), seconds),
+        turned_away,
     }
 }
 
@@ -118,29 +172,32 @@ fn grows(stage: &StageSummary, ticks: usize, seconds: f64) -> bool {
         || (ticks < FEW_TICKS && slope > CERTAIN_OF_FEW * chance)
 }
 
-/// The unloaded median response time: the median over the lowest three stages that have one.
-pub fn base_p50(sorted: &[Step]) -> Option<f64> {
-    let lowest: Vec<f64> = sorted.iter().filter_map(|step| step.p50).take(3).collect();
-    stats::median(&lowest)
-}
-
-/// Share of failures in the lowest stages: those of up to a quarter of the ramp, two at the least.
-pub fn base_errors(sorted: &[Step]) -> f64 {
+/// What `sorted` shows at low load: response times as the medians over the lowest three stages
+/// that have some, failures over up to a quarter of the ramp, two stages at the least.
+pub fn base(sorted: &[Step]) -> Base {
+    let lowest: Vec<Quantiles> = sorted.iter().filter_map(|step| step.response).take(3).collect();
+    let median = |of: fn(&Quantiles) -> f64| {
+        stats::median(&lowest.iter().map(of).collect::<Vec<_>>()).unwrap_or(0.0)
+    };
     let count = (sorted.len() / 4).max(2).min(sorted.len());
     let (failed, completed) = sorted[..count].iter().fold((0, 0), |(failed, completed), step| {
         (failed + step.failed, completed + step.completed)
     });
-    failed as f64 / completed.max(1) as f64
+    Base {
+        p50: median(|it| it.p50),
+        p95: median(|it| it.p95),
+        errors: failed as f64 / completed.max(1) as f64,
+    }
 }
 
-/// Index of the first stage from which on the median response time stays above twice `base` while
+/// Index of the first stage from which on the response time stays twice as long as `base` while
 /// the queue grows: three stages running, or all that there are, at least two.
-pub fn takeoff(sorted: &[Step], base: f64) -> Option<usize> {
-    let high = |step: &Step| step.p50.is_none_or(|p50| p50 > 2.0 * base);
+pub fn takeoff(sorted: &[Step], base: &Base) -> Option<usize> {
     (0..sorted.len()).find(|&at| {
         let run = &sorted[at..(at + 3).min(sorted.len())];
         let grown = run.iter().filter(|step| step.grows).count();
-        run.len() >= 2 && run.iter().all(high) && sorted[at].grows && 2 * grown > run.len()
+        let slow = run.iter().all(|step| step.is_slow(base, 2.0));
+        run.len() >= 2 && slow && sorted[at].grows && 2 * grown > run.len()
     })
 }
 

@@ -8,7 +8,8 @@ use crate::diagnose::stages::summarize_timeline;
 use crate::diagnose::stats::Random;
 use crate::recording::PlanSummary;
 use crate::timeline::{
-    EndpointTick, Histogram, LoadTick, Moment, ResponseClass, Stage, StageRole, Window,
+    Batch, BatchBuilder, EndpointTick, Histogram, LoadTick, MetricSpec, Moment, ResponseClass,
+    Stage, StageRole, Window, names,
 };
 
 /// A queue with `servers` servers, simulated a second at a time as a fluid.
@@ -386,6 +387,82 @@ fn a_false_sign_is_cleared_by_later_stages_at_its_load() {
         run.hold(StageRole::Refine, rate, 8);
     }
     assert_eq!(live(&run.timeline, &plan), LiveSign::None);
+}
+
+#[test]
+fn a_coarse_ramp_does_not_drag_the_knee_down() {
+    for seed in 0..20 {
+        // Only three stages lie beyond the knee when it is first believed.
+        for capacity in [150.0, 185.0, 200.0] {
+            let mut run = Run::new(&System::new(capacity, 4), seed);
+            for rate in [20.0, 32.0, 51.0, 82.0, 131.0, 210.0, 336.0, 537.0, 800.0] {
+                run.hold(StageRole::Ramp, rate, 4);
+            }
+            let verdict = run.verdict();
+            assert_near(found(&verdict), capacity, 0.06);
+        }
+    }
+}
+
+type Level<'l> = (&'l MetricSpec, &'l dyn Fn(u64) -> f64);
+
+/// Adds readings, one a second, to the stage that was held last.
+fn watch(run: &mut Run, levels: &[Level]) {
+    let Some(window) = run.timeline.stages.last().map(|stage| stage.window) else { return };
+    for second in 0..window.secs() as u64 {
+        let mut batch = BatchBuilder::new();
+        for (metric, level) in levels {
+            let labels = crate::timeline::Labels::none().with("port", "8080");
+            batch.push_labelled(metric, labels, level(second));
+        }
+        let at = window.begin + Duration::from_secs(second);
+        let (window, readings) = (Window::new(at, at), batch.finish());
+        run.timeline.push_batch(Batch { collector: "host".into(), window, readings });
+    }
+}
+
+#[test]
+fn no_load_is_proven_good_that_is_turned_away_or_takes_much_longer() {
+    let missing = |change: &dyn Fn(&mut System), levels: &[Level]| {
+        let mut run = ramp(&System::new(400.0, 4), 0.4, 5, 8, 1);
+        change(&mut run.system);
+        run.hold(StageRole::Ramp, 180.0, 8);
+        watch(&mut run, levels);
+        match run.verdict() {
+            KneeVerdict::NotReached { .. } => String::new(),
+            KneeVerdict::Inconclusive { missing } => missing.join("; "),
+            KneeVerdict::Found(knee) => panic!("{knee:?}"),
+        }
+    };
+    let same = |_: &mut System| {};
+    assert_eq!(missing(&same, &[]), "");
+    let drops: Level = (&names::SYSTEM_TCP_LISTEN_DROPS, &|second| 42.0 * second as f64);
+    let text = missing(&same, &[drops]);
+    assert!(text.contains("beyond the bend") && text.contains("drops 42 connections"), "{text}");
+    let queue: Level = (&names::TCP_ACCEPT_QUEUE, &|_| 5.9);
+    let text = missing(&same, &[queue, (&names::TCP_ACCEPT_QUEUE_LIMIT, &|_| 5.0)]);
+    assert!(text.contains("6 of at most 5 connections wait"), "{text}");
+    assert_eq!(missing(&same, &[queue, (&names::TCP_ACCEPT_QUEUE_LIMIT, &|_| 128.0)]), "");
+    let text = missing(&|system| system.latency = 2.0, &[]);
+    assert!(text.contains("one response in ten takes more than"), "{text}");
+    // One request in a hundred, too few for a queue that grows.
+    let text = missing(&|system| system.room = -221.0, &[]);
+    assert!(text.contains("given up"), "{text}");
+}
+
+#[test]
+fn what_is_turned_away_at_the_door_is_a_queue_that_grows() {
+    let mut run = ramp(&System::new(400.0, 4), 0.4, 5, 8, 1);
+    // Dropped connections come back a second later: slow, and no queue in sight.
+    run.system.latency = 1.0;
+    for rate in [180.0, 200.0, 220.0] {
+        run.hold(StageRole::Ramp, rate, 8);
+        watch(&mut run, &[(&names::SYSTEM_TCP_LISTEN_DROPS, &|second| 40.0 * second as f64)]);
+    }
+    let verdict = run.verdict();
+    let knee = found(&verdict);
+    assert_eq!(knee.kind, KneeKind::Latency);
+    assert!((159.0..181.0).contains(&knee.low) && knee.high < 181.0, "{knee:?}");
 }
 
 #[test]

@@ -209,6 +209,26 @@ fn a_full_flight_is_the_targets_slowness_and_a_missed_schedule_the_generators() 
 }
 
 #[test]
+fn requests_whose_connection_the_target_does_not_take_are_not_missed() {
+    let mut timeline = Timeline::default();
+    hold(&mut timeline, StageRole::Ramp, &vec![Second::at(100); 8]);
+    // Each second 80 more are due than come through; the SYNs of half of them are dropped.
+    let dropped: Vec<Second> = (0..8)
+        .map(|second| Second {
+            sent: 160,
+            answered: 120,
+            response: 0.5,
+            in_flight: 40.0 + 80.0 * f64::from(second),
+            ..Second::at(200)
+        })
+        .collect();
+    hold(&mut timeline, StageRole::Ramp, &dropped);
+    let got = summaries(&timeline);
+    assert_eq!(got[1].invalid, None, "{:?}", got[1].invalid);
+    assert_eq!(limited(&recording(timeline), &got), None);
+}
+
+#[test]
 fn lateness_counts_only_where_it_is_material() {
     let late = |late: f64, response: f64| {
         let mut timeline = Timeline::default();
@@ -225,6 +245,33 @@ fn lateness_counts_only_where_it_is_material() {
     assert_eq!(late(0.004, 0.010), None);
     assert!(late(0.030, 0.060).is_some());
     assert!(late(0.300, 0.400).is_some());
+}
+
+#[test]
+fn lateness_is_the_targets_where_the_target_has_filled_the_machine() {
+    let blamed = |targets_cores: f64| {
+        let mut timeline = Timeline::default();
+        hold(&mut timeline, StageRole::Baseline, &vec![Second::at(100); 8]);
+        let late = Second { late: 0.080, response: 0.120, ..Second::at(200) };
+        hold(&mut timeline, StageRole::Ramp, &vec![late; 8]);
+        for second in 0..16 {
+            let mut batch = BatchBuilder::new();
+            batch.push(&names::SYSTEM_CPU_UTILIZATION, 0.99);
+            batch.push(&names::SYSTEM_CPU_CORES, 2.0);
+            batch.push(&names::PROCESS_CPU_TIME, targets_cores * f64::from(second));
+            let at = Moment::START + span(f64::from(second) + 0.5);
+            timeline.push_batch(crate::timeline::Batch {
+                collector: "host".into(),
+                window: Window::new(at, at),
+                readings: batch.finish(),
+            });
+        }
+        let got = summaries(&timeline);
+        let health = health(&recording(timeline), &got);
+        (blames_generator(&got[1]), health.remarks.iter().any(|it| it.contains("target's limit")))
+    };
+    assert_eq!(blamed(1.7), (false, true));
+    assert_eq!(blamed(0.3), (true, false));
 }
 
 #[test]

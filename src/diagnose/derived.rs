@@ -1,0 +1,187 @@
+//! Series that nobody recorded and that follow from what was: the load as series, and the requests
+//! that the target has read.
+
+use std::collections::BTreeMap;
+
+use crate::timeline::{
+    Histogram, Labels, LoadTick, MetricSpec, Moment, Point, Series, SeriesKey, Timeline, Window,
+    names,
+};
+
+/// Name under which the load's own series stand, as if a collector had read them.
+const LOAD: &str = "load";
+
+/// What several generators did in one second.
+#[derive(Default)]
+struct Second {
+    ticks: Vec<Window>,
+    offered: u64,
+    in_flight: f64,
+    backlog: u64,
+    connects: u64,
+    completed: u64,
+    succeeded: u64,
+    response_time: f64,
+    good: Histogram,
+    bad: Histogram,
+    errors: BTreeMap<String, u64>,
+}
+
+/// The load as series, and what else follows from `timeline`.
+pub fn series(timeline: &Timeline) -> Timeline {
+    let mut derived = load_series(&timeline.ticks);
+    requests_served(timeline, &mut derived);
+    derived
+}
+
+/// Requests in the target that it has read, where the recording has those that it has, and those
+/// that it has not read, but not the difference: look by look the one less the other.
+fn requests_served(timeline: &Timeline, derived: &mut Timeline) {
+    let of = |metric: &MetricSpec| {
+        let metric = metric.name;
+        timeline
+            .series
+            .range(SeriesKey::bare(metric)..)
+            .take_while(move |(key, _)| key.metric == metric)
+    };
+    if of(&names::TCP_REQUESTS_SERVED).next().is_some() {
+        return;
+    }
+    for (key, all) in of(&names::TCP_REQUESTS) {
+        let unread: BTreeMap<Moment, f64> = of(&names::TCP_UNREAD)
+            .filter(|(other, _)| other.labels.get("port") == key.labels.get("port"))
+            .filter(|(other, _)| other.labels.get("role") == Some("inbound"))
+            .flat_map(|(_, series)| &series.points)
+            .map(|point| (point.at, point.value))
+            .collect();
+        let left = |point: &Point| {
+            let waiting = unread.get(&point.at).copied().unwrap_or(0.0);
+            Point { at: point.at, value: (point.value - waiting).max(0.0) }
+        };
+        let looks = timeline.readings.get(&all.collector).cloned().unwrap_or_default();
+        derived.readings.insert(all.collector.clone(), looks);
+        let points = all.points.iter().map(left).collect();
+        let served = SeriesKey::new(names::TCP_REQUESTS_SERVED.name, key.labels.clone());
+        derived.series.insert(served, Series { points, ..all.clone() });
+    }
+}
+
+/// The load as series, so that rules can name it like any other.
+fn load_series(ticks: &[LoadTick]) -> Timeline {
+    let mut seconds: BTreeMap<u64, Second> = BTreeMap::new();
+    for tick in ticks {
+        // Ticks of several generators share a second, not its exact begin.
+        let second = seconds.entry(tick.window.begin.secs().round() as u64).or_default();
+        second.ticks.push(tick.window);
+        second.offered += tick.offered;
+        second.in_flight += tick.in_flight;
+        second.backlog += tick.backlog;
+        second.connects += tick.connects;
+        second.completed += tick.completed();
+        second.succeeded += tick.succeeded();
+        for endpoint in &tick.endpoints {
+            second.response_time += endpoint.response_time.sum();
+            if endpoint.class.is_success() {
+                second.good.merge(&endpoint.response_time);
+            } else {
+                second.bad.merge(&endpoint.response_time);
+                *second.errors.entry(endpoint.class.to_string()).or_default() +=
+                    endpoint.response_time.count();
+            }
+        }
+    }
+    let mut load = Timeline::default();
+    for second in seconds.into_values() {
+        push_second(&mut load, &second);
+    }
+    load
+}
+
+fn push_second(load: &mut Timeline, second: &Second) {
+    let Some(window) = second.ticks.first() else { return };
+    let length = window.secs();
+    if length <= 0.0 {
+        return;
+    }
+    let at = window.begin + window.end.since(window.begin) / 2;
+    load.readings.entry(LOAD.to_owned()).or_default().push(at);
+    let mut push = |metric: &MetricSpec, labels: Labels, value: f64| {
+        let series =
+            load.series.entry(SeriesKey::new(metric.name, labels)).or_insert_with(|| Series {
+                unit: metric.unit,
+                kind: metric.kind,
+                collector: LOAD.to_owned(),
+                points: Vec::new(),
+            });
+        series.points.push(Point { at, value });
+    };
+    let completed = second.completed as f64;
+    push(&names::LOAD_OFFERED, Labels::none(), second.offered as f64 / length);
+    push(&names::LOAD_THROUGHPUT, Labels::none(), completed / length);
+    push(&names::LOAD_GOODPUT, Labels::none(), second.succeeded as f64 / length);
+    push(&names::LOAD_IN_FLIGHT, Labels::none(), second.in_flight);
+    push(&names::LOAD_BACKLOG, Labels::none(), second.backlog as f64);
+    push(&names::LOAD_CONNECTS, Labels::none(), second.connects as f64 / length);
+    if completed > 0.0 {
+        push(&names::LOAD_RESPONSE_TIME, Labels::none(), second.response_time / completed);
+        for (class, count) in &second.errors {
+            let labels = Labels::none().with("class", class.as_str());
+            push(&names::LOAD_ERRORS, labels, *count as f64 / completed);
+        }
+    }
+    if let Some(p50) = second.good.quantile(0.5) {
+        push(&names::LOAD_RESPONSE_TIME_P50, Labels::none(), p50);
+    }
+    if let Some(p50) = second.bad.quantile(0.5) {
+        push(&names::LOAD_FAILURE_TIME_P50, Labels::none(), p50);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::timeline::{Batch, BatchBuilder};
+
+    /// Two looks at requests in the target and at those unread, of two ports.
+    fn looks(served: bool) -> Timeline {
+        let mut timeline = Timeline::default();
+        for (second, requests, unread) in [(1, 8.0, None), (2, 30.0, Some(22.0))] {
+            let mut batch = BatchBuilder::new();
+            let port = |port: &str| Labels::none().with("port", port);
+            batch.push_labelled(&names::TCP_REQUESTS, port("80"), requests);
+            batch.push_labelled(&names::TCP_REQUESTS, port("81"), 1.0);
+            if let Some(unread) = unread {
+                let inbound = port("80").with("role", "inbound");
+                batch.push_labelled(&names::TCP_UNREAD, inbound, unread);
+            }
+            if served {
+                batch.push_labelled(&names::TCP_REQUESTS_SERVED, port("80"), 5.0);
+            }
+            let at = Moment::START + Duration::from_secs(second);
+            let window = Window::new(at, at);
+            let readings = batch.finish();
+            timeline.push_batch(Batch { collector: "tcp".into(), window, readings });
+        }
+        timeline
+    }
+
+    #[test]
+    fn requests_served_are_those_in_the_target_less_those_unread() {
+        let derived = series(&looks(false));
+        let values = |port: &str| -> Vec<f64> {
+            let key =
+                SeriesKey::new(names::TCP_REQUESTS_SERVED.name, Labels::none().with("port", port));
+            derived.series[&key].points.iter().map(|point| point.value).collect()
+        };
+        assert_eq!(values("80"), [8.0, 8.0]);
+        assert_eq!(values("81"), [1.0, 1.0]);
+        assert_eq!(derived.readings["tcp"].len(), 2);
+    }
+
+    #[test]
+    fn requests_served_are_left_as_recorded() {
+        assert!(series(&looks(true)).series.is_empty());
+    }
+}
