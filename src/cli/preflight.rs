@@ -200,10 +200,10 @@ pub(super) fn prepare(
 }
 
 /// The plan's collectors, and those that need nothing said: the machine, kneepoint itself, and,
-/// where the target runs here, its processes and sockets.
+/// where the target runs here, its processes, threads and sockets.
 fn with_defaults(mut configs: Vec<CollectorConfig>, is_local: bool) -> Vec<CollectorConfig> {
     let usual: &[&str] =
-        if is_local { &["host", "process", "tcp", "generator"] } else { &["generator"] };
+        if is_local { &["host", "process", "tcp", "threads", "generator"] } else { &["generator"] };
     for name in usual {
         if !configs.iter().any(|config| config.name == *name) {
             configs.push(CollectorConfig::new(name));

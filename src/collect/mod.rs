@@ -99,6 +99,7 @@ registry! {
         host,
         process,
         tcp,
+        threads,
         generator,
         postgres,
         prometheus,

@@ -12,10 +12,10 @@ mod overlap;
 
 use crate::timeline::{Labels, MetricSpec, Selector, Window, names};
 
-use super::facts::{Facts, bare, measured};
+use super::facts::{Facts, Narrow, bare, measured};
 use super::level::{Level, level};
 use super::part::PartKind;
-use super::signal::Span;
+use super::signal::{Over, Span};
 use super::{Attribution, Part, PartGrowth, StageParts, StageSummary, wording};
 use crate::diagnose::signal::Measure;
 use crate::timeline::Unit;
@@ -221,6 +221,25 @@ impl Parts<'_> {
         let pending = || self.level(&names::POOL_PENDING);
         if is_balanced { total().or_else(pending) } else { pending().or_else(total) }
     }
+
+    /// Threads that wait on a futex which others wait on too, beyond those that wait there at low
+    /// load: those are workers without work. No more of them than there are requests in work hold
+    /// one, and callers that wait for a connection are counted as such where a pool tells of them.
+    fn in_line(&self, is_balanced: bool) -> Option<Level> {
+        self.level(&names::THREADS_FUTEX_SAME)?;
+        let untimed: Selector = "futex.threads{wait=!timed}".parse().ok()?;
+        let baseline = self.facts.windows(Span::Baseline);
+        let rise = |futex: String| {
+            let one = [Narrow { label: "futex".to_owned(), value: futex }];
+            let on = |windows: &[Window]| self.facts.level_of(&untimed, Over::Sum, windows, &one);
+            Some((on(self.windows)? - on(&baseline).unwrap_or(0.0)).max(0.0))
+        };
+        let futexes = self.facts.label_values(&[&untimed], "futex");
+        let threads: f64 = futexes.into_iter().filter_map(rise).sum();
+        let served = self.level(&names::TCP_REQUESTS_SERVED).map_or(f64::MAX, |level| level.value);
+        let pooled = self.pool_wait(is_balanced).map_or(0.0, |level| level.value);
+        Some(Level { value: (threads.min(served) - pooled).max(0.0), error: 0.0 })
+    }
 }
 
 /// The parts of the response time in `windows`, the unexplained rest last.
@@ -256,6 +275,8 @@ fn split(facts: &Facts, windows: &[Window]) -> Option<Split> {
     for (peer, level) in peers(facts, windows, &names::TCP_CONNECTING) {
         parts.add_peer(PartKind::PeerConnect, Some(peer), Some(level));
     }
+    parts.add(PartKind::DiskWait, parts.level(&names::THREADS_BLOCKED_IO));
+    parts.add(PartKind::LockWait, parts.in_line(is_balanced));
     parts.add(PartKind::WorkerWait, parts.level(&names::WORKERS_QUEUE));
     let inside = parts.sum();
     let unread = parts.selected("tcp.unread{role=inbound}");

@@ -67,6 +67,9 @@ fn table(collector: &str) -> &'static str {
         "host" => "[collect.host] on the machine the target runs on",
         "process" => "[collect.process] with the target's pid, name or port",
         "tcp" => "[collect.tcp] on the machine the target runs on",
+        "threads" => {
+            "[collect.threads] on the machine the target runs on, with the right to trace it"
+        }
         "postgres" => "[collect.postgres] with the database's url (a role in pg_monitor)",
         _ => "[collect.prometheus] with the target's metrics endpoint",
     }

@@ -23,6 +23,10 @@ pub enum PartKind {
     Downstream,
     /// The target connects to another service.
     PeerConnect,
+    /// A thread of the target waits for a file or the disk.
+    DiskWait,
+    /// A thread of the target stands in line for something inside it: a lock, or one of a few.
+    LockWait,
     /// The request waits for a worker.
     WorkerWait,
     /// The target has read the request and does nothing for it that was looked at.
@@ -41,7 +45,7 @@ pub enum PartKind {
 
 impl PartKind {
     /// Every part, in the order in which a report stacks them.
-    pub const ALL: [PartKind; 16] = [
+    pub const ALL: [PartKind; 18] = [
         PartKind::AppCpu,
         PartKind::RunQueue,
         PartKind::Throttled,
@@ -51,6 +55,8 @@ impl PartKind {
         PartKind::PoolWait,
         PartKind::Downstream,
         PartKind::PeerConnect,
+        PartKind::DiskWait,
+        PartKind::LockWait,
         PartKind::WorkerWait,
         PartKind::InTarget,
         PartKind::Unread,
@@ -76,6 +82,8 @@ impl PartKind {
             PartKind::PoolWait => "pool_wait",
             PartKind::Downstream => "downstream",
             PartKind::PeerConnect => "peer_connect",
+            PartKind::DiskWait => "disk_wait",
+            PartKind::LockWait => "lock_wait",
             PartKind::WorkerWait => "worker_wait",
             PartKind::InTarget => "in_target",
             PartKind::Unread => "unread",
@@ -123,6 +131,8 @@ impl fmt::Display for PartKind {
             PartKind::PoolWait => "waiting for a pooled connection",
             PartKind::Downstream => "waiting for another service",
             PartKind::PeerConnect => "connecting to another service",
+            PartKind::DiskWait => "waiting for the disk",
+            PartKind::LockWait => "in line for a lock of the target",
             PartKind::WorkerWait => "waiting for a worker",
             PartKind::InTarget => "queued inside the target",
             PartKind::Unread => "arrived, not read by the target",

@@ -347,8 +347,8 @@ impl<'t> Reader<'t> {
         let by = self.optional_text(&mut fields, "by");
         let signal = self.named_signal(&mut fields, over, by);
         if signal.is_none() && self.mistakes.is_empty() {
-            let message = "a signal is one of value, ratio, per_request, rest, pinned, spread, \
-                           share, held_share, count, leak, growth";
+            let message = "a signal is one of value, ratio, per_request, rest, pinned, rise, \
+                           spread, share, held_share, count, leak, growth";
             self.mistake(fields.span.clone(), message.to_owned());
         }
         self.finish(&fields);
@@ -361,10 +361,11 @@ impl<'t> Reader<'t> {
         over: Over,
         by: Option<String>,
     ) -> Option<Signal> {
-        let plain: [Named<Operand, Signal>; 4] = [
+        let plain: [Named<Operand, Signal>; 5] = [
             ("value", Signal::Value),
             ("per_request", Signal::PerRequest),
             ("pinned", Signal::Pinned),
+            ("rise", Signal::Rise),
             ("spread", Signal::Spread),
         ];
         for (name, signal) in plain {

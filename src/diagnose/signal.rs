@@ -24,6 +24,8 @@ pub enum Signal {
     Rest(Operand, Vec<Selector>),
     /// The level at which a count is stuck at and beyond the knee; 0 where it is not stuck.
     Pinned(Operand),
+    /// A level less that at baseline.
+    Rise(Operand),
     /// Largest less smallest level of the stages in the span, divided by their mean.
     Spread(Operand),
     /// Share of the growth of the response time that these parts explain together.
@@ -200,6 +202,11 @@ impl Signal {
                 })
             }
             Signal::Pinned(operand) => pinned(facts, operand, narrow).map(Measured::plain),
+            Signal::Rise(operand) => {
+                let level = facts.level(operand, &windows, narrow)?;
+                let base = facts.level(operand, &facts.windows(Span::Baseline), narrow)?;
+                Some(Measured { value: level - base, levels: Some((level, base)), of: None })
+            }
             Signal::Spread(operand) => spread(facts, operand, &windows, narrow),
             Signal::Share(parts) => facts.share(parts, narrow).map(Measured::plain),
             Signal::HeldShare(parts) => facts.held_share(parts, narrow).map(Measured::plain),
@@ -240,7 +247,7 @@ impl Signal {
                 Measure::PerSecond(unit) => Measure::In(unit),
                 _ => Measure::In(Unit::Seconds),
             },
-            Signal::Pinned(operand) => operand.unit(),
+            Signal::Pinned(operand) | Signal::Rise(operand) => operand.unit(),
             Signal::Rest(..) | Signal::Spread(_) | Signal::Share(_) | Signal::HeldShare(_) => {
                 Measure::In(Unit::Ratio)
             }
@@ -269,6 +276,7 @@ impl Signal {
             Signal::Value(operand)
             | Signal::PerRequest(operand)
             | Signal::Pinned(operand)
+            | Signal::Rise(operand)
             | Signal::Spread(operand) => operand.selectors.iter().collect(),
             Signal::Ratio(above, below) => above.selectors.iter().chain(&below.selectors).collect(),
             Signal::Rest(of, less) => of.selectors.iter().chain(less).collect(),
@@ -285,6 +293,7 @@ impl Signal {
             | Signal::PerRequest(operand)
             | Signal::Rest(operand, _)
             | Signal::Pinned(operand)
+            | Signal::Rise(operand)
             | Signal::Spread(operand) => operand.by.as_deref(),
             Signal::Growth(inner) => inner.by(),
             Signal::Share(_) | Signal::HeldShare(_) | Signal::Count(..) | Signal::Leak(_) => None,
@@ -301,6 +310,12 @@ impl Operand {
 
 fn unit_of(selector: &Selector) -> Measure {
     match names::find(&selector.metric) {
+        // Seconds of time, not of work: per second they are a share.
+        Some(spec)
+            if [names::SYSTEM_DISK_BUSY.name, names::SYSTEM_PRESSURE.name].contains(&spec.name) =>
+        {
+            Measure::In(Unit::Ratio)
+        }
         Some(spec) if spec.kind == Kind::Counter => Measure::PerSecond(spec.unit),
         Some(spec) => Measure::In(spec.unit),
         None => Measure::In(Unit::Unknown),
@@ -389,6 +404,7 @@ impl fmt::Display for Signal {
                 less.iter().try_for_each(|selector| write!(f, " - {selector}"))
             }
             Signal::Pinned(operand) => write!(f, "{operand} pinned"),
+            Signal::Rise(operand) => write!(f, "rise of {operand}"),
             Signal::Spread(operand) => write!(f, "spread of {operand}"),
             Signal::Share(parts) => {
                 f.write_str("share of the growth:")?;

@@ -222,6 +222,7 @@ fn measure_test(test: &Test, facts: &Facts, narrow: &[Narrow]) -> Evidence {
         test.signal,
         Signal::Growth(_)
             | Signal::Pinned(_)
+            | Signal::Rise(_)
             | Signal::Spread(_)
             | Signal::Share(_)
             | Signal::HeldShare(_)

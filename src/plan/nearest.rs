@@ -4,9 +4,10 @@
 pub fn nearest<'n>(name: &str, right: impl IntoIterator<Item = &'n str>) -> Option<String> {
     let name = name.to_lowercase();
     let likeness = |right: &str| match strsim::osa_distance(&name, right) {
-        // One slip of the finger, which weighs too much in a short name otherwise.
-        0 | 1 => 0.9,
-        _ => strsim::jaro_winkler(&name, right),
+        // One slip of the finger, which weighs too much in a short name and too little in a long one.
+        0 => 1.0,
+        1 => 0.99,
+        _ => strsim::jaro_winkler(&name, right).min(0.98),
     };
     right
         .into_iter()

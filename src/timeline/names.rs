@@ -206,6 +206,17 @@ metrics! {
     /// Sockets of the target that the peer has closed and the target has not (CLOSE_WAIT).
     TCP_CLOSE_WAIT = "tcp.close_wait", Count, Census;
 
+    /// Threads of the target by what they do; label `class` (running, runnable, futex, futex_timed, poll, accept, socket, pipe, sleep, disk, fsync, child, other).
+    THREADS_IN = "threads.in", Count, Census;
+    /// Threads that wait on one futex which two or more wait on; labels `futex` (address and process), `wait` (lock, plain, timed).
+    THREADS_ON_FUTEX = "futex.threads", Count, Census;
+    /// Most threads that wait on the same futex without a time limit.
+    THREADS_FUTEX_SAME = "futex.threads.most", Count, Gauge;
+    /// Threads that wait for a file or the disk: uninterruptibly, or until data has reached it.
+    THREADS_BLOCKED_IO = "threads.blocked_io", Count, Gauge;
+    /// All threads of the target, as `threads.in` counts them.
+    THREADS_TOTAL = "threads.total", Count, Gauge;
+
     /// Seconds of processor time of kneepoint itself.
     GENERATOR_CPU_TIME = "generator.cpu.time", Seconds, Counter;
     /// Resident memory of kneepoint itself.
@@ -234,6 +245,7 @@ pub fn collector(metric: &str) -> Option<&'static str> {
         "system" => "host",
         "process" | "cgroup" => "process",
         "tcp" => "tcp",
+        "threads" | "futex" => "threads",
         "db" => "postgres",
         "pool" | "workers" | "runtime" | "client" => "prometheus",
         _ => return None,

@@ -9,6 +9,7 @@ pub mod machine;
 pub mod pid;
 pub mod threads;
 pub mod tree;
+pub mod wait;
 
 use std::borrow::Cow;
 use std::fs::File;

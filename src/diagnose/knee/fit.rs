@@ -14,8 +14,10 @@ const GAIN: f64 = 10.0;
 const SLOPE_RATIO: f64 = 0.5;
 /// Stages that must lie above the knee.
 const ABOVE: usize = 3;
-/// Grid points between two neighbouring stages.
-const GRID: usize = 8;
+/// Steps of the grid of knees between two neighbouring stages: at most this share of the lower one
+/// each, and at least so many.
+const GRID_STEP: f64 = 0.015;
+const GRID: usize = 4;
 /// Replicates of the bootstrap.
 const REPLICATES: usize = 200;
 /// Seed of the bootstrap: any fixed number, so that the same recording gives the same interval.
@@ -111,8 +113,9 @@ fn broken(samples: &[Sample], above: usize) -> Option<Fit> {
     let mut best: Option<Fit> = None;
     for index in 1..n - above {
         let (left, right) = (samples[index].offered, samples[index + 1].offered);
-        for point in 0..GRID {
-            let knee = left + (right - left) * point as f64 / GRID as f64;
+        let points = GRID.max(((right - left) / (GRID_STEP * left)).ceil() as usize);
+        for point in 0..points {
+            let knee = left + (right - left) * point as f64 / points as f64;
             let Some(fit) = at(samples, knee) else { continue };
             if best.is_none_or(|best| fit.misfit < best.misfit) {
                 best = Some(fit);

@@ -24,8 +24,9 @@ const ERROR_RATIO: f64 = 0.01;
 const ERROR_FACTOR: f64 = 5.0;
 /// Multiple of the unloaded 95 % point that one response in ten must exceed for the tail alone to
 /// show a bend. Every quantile of the response time of an M/M/1 queue (Kleinrock 1975, section
-/// 5.6) grows by 1 / (1 − utilization): at 95 % of the capacity it is twenty times as long.
-const TAIL: f64 = 20.0;
+/// 5.6) grows by 1 / (1 − utilization): at 95 % of the capacity it is twenty times as long, and in
+/// a stage of a few seconds chance may double that.
+const TAIL: f64 = 40.0;
 
 /// One stage that counts.
 #[derive(Clone, Debug)]

@@ -1,0 +1,381 @@
+//! What a thread does, told from `/proc/PID/task/TID/syscall`, and where that is refused from its
+//! wait channel and its state (proc(5); arguments of system calls as syscall(2) and futex(2) have
+//! them). Numbers of system calls are those of kneepoint's own architecture: a 32-bit program on a
+//! 64-bit kernel is misread.
+
+use std::fmt;
+
+/// What a thread does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Doing {
+    /// On a core.
+    Running,
+    /// Ready, and waiting for a core.
+    Runnable,
+    /// Waiting on a futex for as long as it takes: a lock, a condition, a semaphore.
+    Futex,
+    /// Waiting on a futex up to a time limit.
+    FutexTimed,
+    /// In poll, select, epoll or io_uring: an event loop, or one that watches several things.
+    Poll,
+    /// Waiting for a connection to accept.
+    Accept,
+    /// Connecting to, reading from or writing to a socket.
+    Socket,
+    /// Reading or writing a pipe, a terminal or an event descriptor.
+    Pipe,
+    /// Sleeping for a set time.
+    Sleep,
+    /// Reading or writing a file, or waiting uninterruptibly for another reason.
+    Disk,
+    /// Waiting until data has reached the disk.
+    Fsync,
+    /// Waiting for a child process.
+    Child,
+    /// Something else, or something that cannot be told.
+    Other,
+}
+
+impl Doing {
+    /// The value of the label `class`.
+    pub fn key(self) -> &'static str {
+        match self {
+            Doing::Running => "running",
+            Doing::Runnable => "runnable",
+            Doing::Futex => "futex",
+            Doing::FutexTimed => "futex_timed",
+            Doing::Poll => "poll",
+            Doing::Accept => "accept",
+            Doing::Socket => "socket",
+            Doing::Pipe => "pipe",
+            Doing::Sleep => "sleep",
+            Doing::Disk => "disk",
+            Doing::Fsync => "fsync",
+            Doing::Child => "child",
+            Doing::Other => "other",
+        }
+    }
+}
+
+/// How a thread waits on a futex.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FutexWait {
+    /// By the protocol of a mutex: the expected value says that it is held and that others wait.
+    Lock,
+    /// In any other way, such as for a condition, a semaphore or a read–write lock.
+    Plain,
+    /// In any way, with a time limit.
+    Timed,
+}
+
+impl FutexWait {
+    /// The value of the label `wait`.
+    pub fn key(self) -> &'static str {
+        match self {
+            FutexWait::Lock => "lock",
+            FutexWait::Plain => "plain",
+            FutexWait::Timed => "timed",
+        }
+    }
+}
+
+/// The word in memory that a thread waits on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Futex {
+    /// The process whose memory it is in; `None` where processes share it.
+    pub pid: Option<u32>,
+    /// Its address.
+    pub address: u64,
+}
+
+impl fmt::Display for Futex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.pid {
+            Some(pid) => write!(f, "{:#x} of pid {pid}", self.address),
+            None => write!(f, "{:#x}", self.address),
+        }
+    }
+}
+
+/// A system call in which a thread waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Call {
+    number: i64,
+    arguments: [u64; 6],
+}
+
+/// What `/proc/PID/task/TID/syscall` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// It runs, or is ready to.
+    Core,
+    /// It waits, but not in a system call: on a page fault, or for a debugger.
+    Outside,
+    /// It waits in this system call.
+    In(Call),
+}
+
+/// What a system call waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WaitsFor {
+    /// Its number says it all.
+    Known(Doing),
+    /// A futex.
+    Futex(Futex, FutexWait),
+    /// Whatever this descriptor is.
+    Descriptor(u32),
+    /// The number says nothing.
+    Unknown,
+}
+
+/// Reads a `/proc/PID/task/TID/syscall`.
+pub fn parse_syscall(text: &str) -> Option<Place> {
+    let mut fields = text.split_ascii_whitespace();
+    let first = fields.next()?;
+    if first == "running" {
+        return Some(Place::Core);
+    }
+    let number: i64 = first.parse().ok()?;
+    if number < 0 {
+        return Some(Place::Outside);
+    }
+    let mut arguments = [0; 6];
+    for argument in &mut arguments {
+        let field = fields.next()?;
+        *argument = u64::from_str_radix(field.strip_prefix("0x").unwrap_or(field), 16).ok()?;
+    }
+    Some(Place::In(Call { number, arguments }))
+}
+
+impl Call {
+    /// What it waits for when a thread of the process `pid` is in it.
+    pub fn waits_for(&self, pid: u32) -> WaitsFor {
+        match self.number {
+            libc::SYS_futex => self.futex(pid),
+            libc::SYS_read
+            | libc::SYS_readv
+            | libc::SYS_write
+            | libc::SYS_writev
+            | libc::SYS_sendfile => {
+                u32::try_from(self.arguments[0]).map_or(WaitsFor::Unknown, WaitsFor::Descriptor)
+            }
+            number => legacy(number)
+                .or_else(|| by_number(number))
+                .map_or(WaitsFor::Unknown, WaitsFor::Known),
+        }
+    }
+
+    /// Operations and flags as `linux/futex.h` numbers them.
+    fn futex(&self, pid: u32) -> WaitsFor {
+        const PRIVATE: u64 = 128;
+        const CLOCK_REALTIME: u64 = 256;
+        const WAIT: u64 = 0;
+        const LOCK_PI: u64 = 6;
+        const WAIT_BITSET: u64 = 9;
+        const WAIT_REQUEUE_PI: u64 = 11;
+        const LOCK_PI2: u64 = 13;
+        /// The owner's thread id, with the bit that says that others wait.
+        const WAITERS: u64 = 0x8000_0000;
+        let [address, operation, expected, timeout, ..] = self.arguments;
+        let is_lock = match operation & !(PRIVATE | CLOCK_REALTIME) {
+            LOCK_PI | LOCK_PI2 => true,
+            // Mutexes of glibc, Rust and Go wait for a 2 to go away, those of musl for an owner.
+            WAIT => expected == 2 || (expected & WAITERS != 0 && expected != u64::from(u32::MAX)),
+            // Conditions and semaphores of glibc set the flag of the clock, Rust's mutexes do not.
+            WAIT_BITSET => expected == 2 && operation & CLOCK_REALTIME == 0,
+            WAIT_REQUEUE_PI => false,
+            _ => return WaitsFor::Known(Doing::Futex),
+        };
+        let wait = match (timeout, is_lock) {
+            (0, true) => FutexWait::Lock,
+            (0, false) => FutexWait::Plain,
+            _ => FutexWait::Timed,
+        };
+        let pid = (operation & PRIVATE != 0).then_some(pid);
+        WaitsFor::Futex(Futex { pid, address }, wait)
+    }
+}
+
+/// What calls wait for that every architecture has.
+fn by_number(number: i64) -> Option<Doing> {
+    Some(match number {
+        libc::SYS_futex_waitv => Doing::Futex,
+        libc::SYS_epoll_pwait
+        | libc::SYS_epoll_pwait2
+        | libc::SYS_ppoll
+        | libc::SYS_pselect6
+        | libc::SYS_io_uring_enter
+        | libc::SYS_io_getevents => Doing::Poll,
+        libc::SYS_accept | libc::SYS_accept4 => Doing::Accept,
+        libc::SYS_connect
+        | libc::SYS_recvfrom
+        | libc::SYS_recvmsg
+        | libc::SYS_recvmmsg
+        | libc::SYS_sendto
+        | libc::SYS_sendmsg
+        | libc::SYS_sendmmsg => Doing::Socket,
+        libc::SYS_nanosleep | libc::SYS_clock_nanosleep => Doing::Sleep,
+        libc::SYS_pread64
+        | libc::SYS_preadv
+        | libc::SYS_preadv2
+        | libc::SYS_pwrite64
+        | libc::SYS_pwritev
+        | libc::SYS_pwritev2 => Doing::Disk,
+        libc::SYS_fsync
+        | libc::SYS_fdatasync
+        | libc::SYS_sync_file_range
+        | libc::SYS_syncfs
+        | libc::SYS_sync
+        | libc::SYS_msync => Doing::Fsync,
+        libc::SYS_wait4 | libc::SYS_waitid => Doing::Child,
+        _ => return None,
+    })
+}
+
+/// Calls that newer architectures have no more.
+#[cfg(target_arch = "x86_64")]
+fn legacy(number: i64) -> Option<Doing> {
+    Some(match number {
+        libc::SYS_epoll_wait | libc::SYS_poll | libc::SYS_select => Doing::Poll,
+        _ => return None,
+    })
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn legacy(_: i64) -> Option<Doing> {
+    None
+}
+
+/// What one waits for that reads or writes the descriptor with this link in `/proc/PID/fd`.
+pub fn by_link(link: &str) -> Doing {
+    match link.split_once(':').map_or(link, |(kind, _)| kind) {
+        "socket" => Doing::Socket,
+        "pipe" | "anon_inode" => Doing::Pipe,
+        file if file.starts_with("/dev/") => Doing::Pipe,
+        file if file.starts_with('/') => Doing::Disk,
+        _ => Doing::Other,
+    }
+}
+
+/// What the function of the kernel in which a thread waits tells; `0` where the kernel tells none.
+/// Names change between versions, so that beginnings and parts of them are compared.
+pub fn by_wait_channel(name: &str) -> Option<Doing> {
+    const BY_PART: [(&str, Doing); 21] = [
+        ("futex", Doing::Futex),
+        ("nanosleep", Doing::Sleep),
+        ("ep_poll", Doing::Poll),
+        ("epoll_wait", Doing::Poll),
+        ("poll_schedule", Doing::Poll),
+        ("do_poll", Doing::Poll),
+        ("do_select", Doing::Poll),
+        ("io_cqring", Doing::Poll),
+        ("csk_accept", Doing::Accept),
+        ("wait_for_connect", Doing::Accept),
+        ("sk_wait", Doing::Socket),
+        ("wait_woken", Doing::Socket),
+        ("skb_wait", Doing::Socket),
+        ("skb_recv", Doing::Socket),
+        ("unix_stream", Doing::Socket),
+        ("pipe_", Doing::Pipe),
+        ("eventfd", Doing::Pipe),
+        ("fsync", Doing::Fsync),
+        ("jbd2_log_wait", Doing::Fsync),
+        ("sync_file", Doing::Fsync),
+        ("do_wait", Doing::Child),
+    ];
+    BY_PART.iter().find(|(part, _)| name.contains(part)).map(|(_, doing)| *doing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn waits(text: &str) -> WaitsFor {
+        match parse_syscall(text) {
+            Some(Place::In(call)) => call.waits_for(7),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_the_kernel_writes_is_read() {
+        assert_eq!(parse_syscall("running\n"), Some(Place::Core));
+        assert_eq!(parse_syscall("-1 0x7ffe0 0x7f00\n"), Some(Place::Outside));
+        for broken in ["", "\n", "x", "202", "202 0x1 0x2", "202 0x1 zz 0x3 0x4 0x5 0x6"] {
+            assert_eq!(parse_syscall(broken), None, "{broken}");
+        }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn waits_on_a_futex_are_told_apart_by_their_arguments() {
+        let futex = |address, private: bool, wait| {
+            WaitsFor::Futex(Futex { pid: private.then_some(7), address }, wait)
+        };
+        // A mutex of glibc 2.36, and a semaphore, a condition and a read–write lock of it.
+        let mutex = "202 0x55ae0828f120 0x80 0x2 0x0 0x0 0x0 0x7f41 0x7f42\n";
+        assert_eq!(waits(mutex), futex(0x55ae_0828_f120, true, FutexWait::Lock));
+        let semaphore = "202 0x55e7 0x189 0x0 0x0 0x0 0xffffffff 0x7faa 0x7fab\n";
+        assert_eq!(waits(semaphore), futex(0x55e7, true, FutexWait::Plain));
+        let rwlock = "202 0x560c 0x189 0x3 0x0 0x0 0xffffffff 0x7f9b 0x7f9c\n";
+        assert_eq!(waits(rwlock), futex(0x560c, true, FutexWait::Plain));
+        // An interpreter that waits 5 ms for its lock.
+        let timed = "202 0x7f31 0x89 0x0 0x7f314be7bae0 0x0 0xffffffff 0x7f31 0x7f32\n";
+        assert_eq!(waits(timed), futex(0x7f31, true, FutexWait::Timed));
+        // A mutex of Rust; a thread of Rust that is parked; a semaphore between processes.
+        let rust = "202 0x55e7 0x89 0x2 0x0 0x0 0xffffffff 0x7faa 0x7fab\n";
+        assert_eq!(waits(rust), futex(0x55e7, true, FutexWait::Lock));
+        let parked = "202 0x55e7 0x89 0xffffffff 0x0 0x0 0xffffffff 0x7faa 0x7fab\n";
+        assert_eq!(waits(parked), futex(0x55e7, true, FutexWait::Plain));
+        let shared = "202 0x55e7 0x109 0x0 0x0 0x0 0xffffffff 0x7faa 0x7fab\n";
+        assert_eq!(waits(shared), futex(0x55e7, false, FutexWait::Plain));
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn other_waits_are_told_by_their_call_or_their_descriptor() {
+        let call = |number: u32| waits(&format!("{number} 0x5 0x0 0x0 0x0 0x0 0x0 0x1 0x2"));
+        for (number, doing) in [
+            (232, Doing::Poll),
+            (7, Doing::Poll),
+            (230, Doing::Sleep),
+            (288, Doing::Accept),
+            (45, Doing::Socket),
+            (74, Doing::Fsync),
+            (17, Doing::Disk),
+            (61, Doing::Child),
+        ] {
+            assert_eq!(call(number), WaitsFor::Known(doing), "{number}");
+        }
+        assert_eq!(call(0), WaitsFor::Descriptor(5));
+        assert_eq!(call(999), WaitsFor::Unknown);
+        for (link, doing) in [
+            ("socket:[123]", Doing::Socket),
+            ("pipe:[9]", Doing::Pipe),
+            ("anon_inode:[eventfd]", Doing::Pipe),
+            ("/dev/pts/3", Doing::Pipe),
+            ("/var/lib/data: 1", Doing::Disk),
+        ] {
+            assert_eq!(by_link(link), doing, "{link}");
+        }
+    }
+
+    #[test]
+    fn wait_channels_are_known_by_parts_of_their_names() {
+        for (name, doing) in [
+            ("futex_wait_queue_me", Doing::Futex),
+            ("futex_do_wait", Doing::Futex),
+            ("hrtimer_nanosleep", Doing::Sleep),
+            ("do_epoll_wait", Doing::Poll),
+            ("ep_poll", Doing::Poll),
+            ("inet_csk_accept", Doing::Accept),
+            ("wait_woken", Doing::Socket),
+            ("anon_pipe_read", Doing::Pipe),
+            ("jbd2_log_wait_commit", Doing::Fsync),
+            ("do_wait", Doing::Child),
+        ] {
+            assert_eq!(by_wait_channel(name), Some(doing), "{name}");
+        }
+        assert_eq!(by_wait_channel("0"), None);
+    }
+}

@@ -1,0 +1,372 @@
+//! `threads`: what the target's threads do, sampled: compute, wait on a futex, for a socket, for
+//! the disk, or sleep.
+//!
+//! Each look reads `/proc/PID/task/TID/syscall` of as many threads as one percent of a core pays
+//! for, taking turns, and counts for all of them. Where that file is refused (it needs the right to
+//! trace the target) state and wait channel are read instead, and nothing is told of single futexes.
+//!
+//! **Many threads on one futex** are a lock that is contended, a pool of workers that have nothing
+//! to do, or callers that wait for something scarce such as a pooled connection. One look cannot
+//! tell them apart; the course of the load can, so each futex that two or more wait on has a series
+//! of its own, `futex.threads`:
+//! - workers that are idle wait at low load, and ever fewer of them the more there is to do;
+//! - threads that wait for a lock are as many as the requests that arrived while it was held: none at
+//!   low load, and at the limit all that serve but the one that holds it. They hold requests, so
+//!   that `tcp.requests.served` grows with them;
+//! - those that wait for a pooled connection look the same, and have as many calls under way to a
+//!   peer (`tcp.calls`) as the pool has connections, while the holder of a lock has at most one.
+//!
+//! The arguments say more where they can: a mutex of glibc, musl, Rust or Go waits for a value that
+//! means "held, and others wait" (label `wait` = `lock`), a wait with a time limit is `timed` (pools
+//! that let idle threads go, interpreters that pass their lock on), everything else is `plain`.
+//!
+//! What it cannot see: runtimes that park every waiting thread on a word of its own (the JVM, .NET,
+//! parking_lot) show many futexes with one thread each; tasks of an event loop are no threads.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs;
+use std::io;
+use std::time::{Duration, Instant};
+
+use super::proc::pid::{parse_schedstat, parse_stat};
+use super::proc::tree::{Tree, Wanted};
+use super::proc::wait::{
+    Doing, Futex, FutexWait, Place, WaitsFor, by_link, by_wait_channel, parse_syscall,
+};
+use super::proc::{Text, is_gone, thread_cpu_seconds};
+use super::{Collector, CollectorSpec, OpenResult, SampleError, TargetHint};
+use crate::plan::CollectorConfig;
+use crate::timeline::{BatchBuilder, Labels, names};
+
+pub(super) static SPEC: CollectorSpec = CollectorSpec {
+    name: "threads",
+    summary: "what the target's threads do, sampled: compute, wait on a lock, a socket or the disk, \
+              sleep; needs Linux, and the right to trace the target for locks",
+    options: &[],
+    metrics: &[
+        names::THREADS_IN,
+        names::THREADS_ON_FUTEX,
+        names::THREADS_FUTEX_SAME,
+        names::THREADS_BLOCKED_IO,
+        names::THREADS_TOTAL,
+        names::COLLECTOR_CPU_TIME,
+    ],
+    interval: Duration::from_millis(100),
+    open,
+};
+
+/// Share of one core that reading threads may take …
+const MOST_FOR_READING: f64 = 0.007;
+/// … and listing them.
+const MOST_FOR_LISTING: f64 = 0.003;
+/// So many are read at every look, whatever it costs.
+const FEWEST_READ: usize = 8;
+/// What reading one thread is taken to cost before it is known, in seconds.
+const FIRST_COST: f64 = 20e-6;
+/// Futexes told in one look, those that most threads wait on …
+const MOST_FUTEXES: usize = 8;
+/// … and in one run.
+const MOST_FUTEXES_OF_A_RUN: usize = 64;
+/// What a descriptor is has to be read anew after this time, as numbers are used again.
+const DESCRIPTOR_KNOWN_FOR: Duration = Duration::from_secs(1);
+
+fn open(config: &CollectorConfig, hint: &TargetHint) -> OpenResult {
+    let tree = Tree::open(Wanted::from_config(hint.process_config.as_ref(), hint)?)?;
+    let interval = config.interval.unwrap_or(SPEC.interval);
+    let mut threads = Threads::new(tree, interval.as_secs_f64() * MOST_FOR_READING);
+    threads.try_rights();
+    Ok(Box::new(threads))
+}
+
+/// One thread.
+#[derive(Clone, Copy, Debug)]
+struct Task {
+    pid: u32,
+    tid: u32,
+}
+
+struct Threads {
+    tree: Tree,
+    tasks: Vec<Task>,
+    /// Threads are not listed again before this.
+    next_listing: Instant,
+    /// The one that the next look begins with.
+    turn: usize,
+    /// Processor seconds that one look may take.
+    budget: f64,
+    /// Processor seconds that reading one thread takes.
+    cost: f64,
+    /// Nanoseconds on a core and waiting for one of threads that were met there, by thread id.
+    times: HashMap<u32, (u64, u64)>,
+    descriptors: HashMap<(u32, u32), (Doing, Instant)>,
+    /// Processes whose system calls may not be read.
+    refused: BTreeSet<u32>,
+    /// Why, in words for a report.
+    refusal: Option<String>,
+    told_refusal: bool,
+    futexes: BTreeSet<String>,
+    text: Text,
+}
+
+/// What one thread was seen to do.
+enum Seen {
+    In(Doing),
+    On(Futex, FutexWait),
+    /// It runs or is ready; the share of such time that it waited for a core.
+    Core(f64),
+}
+
+impl Collector for Threads {
+    fn watches(&self) -> String {
+        let how = if self.refused.is_empty() { "" } else { ", by state and wait channel only" };
+        match self.tree.pids().count() {
+            1 => format!("the threads of 1 process{how}"),
+            count => format!("the threads of {count} processes{how}"),
+        }
+    }
+
+    fn sample(&mut self, batch: &mut BatchBuilder) -> Result<(), SampleError> {
+        if self.tasks.is_empty() || Instant::now() >= self.next_listing {
+            self.list()?;
+        }
+        let look = self.look();
+        if look.alive == 0 {
+            self.tasks.clear();
+            return Err(SampleError("all threads that were known have ended".to_owned()));
+        }
+        self.push(&look, batch);
+        Ok(())
+    }
+
+    fn events(&mut self) -> Vec<String> {
+        let refusal = self.refusal.as_ref().filter(|_| !self.told_refusal);
+        let Some(why) = refusal else { return Vec::new() };
+        let event = format!(
+            "what threads wait for is told by state and wait channel only, locks are not seen: {why}; \
+             run kneepoint as the target's user or as root, with CAP_SYS_PTRACE"
+        );
+        self.told_refusal = true;
+        vec![event]
+    }
+}
+
+impl Threads {
+    fn new(tree: Tree, budget: f64) -> Self {
+        Self {
+            tree,
+            tasks: Vec::new(),
+            next_listing: Instant::now(),
+            turn: 0,
+            budget,
+            cost: FIRST_COST,
+            times: HashMap::new(),
+            descriptors: HashMap::new(),
+            refused: BTreeSet::new(),
+            refusal: None,
+            told_refusal: false,
+            futexes: BTreeSet::new(),
+            text: Text::default(),
+        }
+    }
+
+    /// Finds out which processes may be read, so that it can be told before the load.
+    fn try_rights(&mut self) {
+        for pid in self.tree.pids().collect::<Vec<_>>() {
+            self.syscall(Task { pid, tid: pid });
+        }
+    }
+
+    /// Lists the threads; the longer that takes, the less often it is done.
+    fn list(&mut self) -> Result<(), SampleError> {
+        let begin = thread_cpu_seconds();
+        self.tree.refresh().map_err(SampleError)?;
+        self.tasks.clear();
+        for pid in self.tree.pids() {
+            // A process that has just ended has none: its end is told elsewhere.
+            let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else { continue };
+            let tids = tasks.flatten().filter_map(|task| task.file_name().to_str()?.parse().ok());
+            self.tasks.extend(tids.map(|tid| Task { pid, tid }));
+        }
+        let live: BTreeSet<u32> = self.tasks.iter().map(|task| task.tid).collect();
+        self.times.retain(|tid, _| live.contains(tid));
+        self.descriptors.retain(|_, (_, read)| read.elapsed() < DESCRIPTOR_KNOWN_FOR);
+        self.refused.retain(|pid| live.contains(pid));
+        let cost = begin.zip(thread_cpu_seconds()).map_or(0.0, |(begin, end)| end - begin);
+        self.next_listing = Instant::now() + Duration::from_secs_f64(cost / MOST_FOR_LISTING);
+        Ok(())
+    }
+
+    /// Reads as many threads as the budget allows, beginning where the last look ended.
+    fn look(&mut self) -> Look {
+        let begin = thread_cpu_seconds();
+        let affordable = (self.budget / self.cost) as usize;
+        let number = affordable.max(FEWEST_READ).min(self.tasks.len());
+        let mut look = Look { listed: self.tasks.len(), tried: number, ..Look::default() };
+        for index in 0..number {
+            let task = self.tasks[(self.turn + index) % self.tasks.len()];
+            if let Some(seen) = self.see(task) {
+                look.add(&seen);
+            }
+        }
+        self.turn = (self.turn + number) % self.tasks.len().max(1);
+        if let (Some(begin), Some(end), 1..) = (begin, thread_cpu_seconds(), number) {
+            // Smoothed: a single look may meet a page fault or an interrupt.
+            let now = (end - begin) / number as f64;
+            self.cost += (now - self.cost) * 0.2;
+        }
+        look
+    }
+
+    /// What a thread does; `None` where it has ended.
+    fn see(&mut self, task: Task) -> Option<Seen> {
+        let Task { pid, tid } = task;
+        let place = if self.refused.contains(&pid) { None } else { self.syscall(task)? };
+        let doing = match place {
+            None => return self.see_by_state(task),
+            Some(Place::Core) => return Some(Seen::Core(self.waiting_share(task))),
+            Some(Place::Outside) => None,
+            Some(Place::In(call)) => match call.waits_for(pid) {
+                WaitsFor::Futex(futex, wait) => return Some(Seen::On(futex, wait)),
+                WaitsFor::Known(doing) => Some(doing),
+                WaitsFor::Descriptor(number) => self.descriptor(pid, number),
+                WaitsFor::Unknown => None,
+            },
+        };
+        if let Some(doing) = doing {
+            return Some(Seen::In(doing));
+        }
+        let stat = self.text.read_short(&format!("/proc/{pid}/task/{tid}/stat")).ok()?;
+        Some(Seen::In(match parse_stat(&stat)?.1.state {
+            b'D' => Doing::Disk,
+            b'Z' | b'X' => return None,
+            _ => Doing::Other,
+        }))
+    }
+
+    /// Where a thread waits: `None` where it has ended, `Some(None)` where that may not be read.
+    #[expect(clippy::option_option, reason = "ended and refused are not the same")]
+    fn syscall(&mut self, Task { pid, tid }: Task) -> Option<Option<Place>> {
+        match self.text.read_short(&format!("/proc/{pid}/task/{tid}/syscall")) {
+            Ok(text) => Some(parse_syscall(&text)),
+            Err(error) if is_gone(&error) && fs::exists("/proc/self/syscall").unwrap_or(false) => {
+                None
+            }
+            Err(error) => {
+                self.refuse(pid, &error);
+                Some(None)
+            }
+        }
+    }
+
+    fn refuse(&mut self, pid: u32, error: &io::Error) {
+        self.refused.insert(pid);
+        let why = || format!("`/proc/{pid}/task/…/syscall` cannot be read: {error}");
+        self.refusal.get_or_insert_with(why);
+    }
+
+    fn see_by_state(&mut self, task: Task) -> Option<Seen> {
+        let Task { pid, tid } = task;
+        let stat = self.text.read_short(&format!("/proc/{pid}/task/{tid}/stat")).ok()?;
+        match parse_stat(&stat)?.1.state {
+            b'R' => Some(Seen::Core(self.waiting_share(task))),
+            b'Z' | b'X' => None,
+            state => {
+                let path = format!("/proc/{pid}/task/{tid}/wchan");
+                let name = self.text.read_short(&path).unwrap_or_default();
+                let otherwise = if state == b'D' { Doing::Disk } else { Doing::Other };
+                Some(Seen::In(by_wait_channel(&name).unwrap_or(otherwise)))
+            }
+        }
+    }
+
+    /// Of the time since this thread was last met running or ready, or since it started, in which it
+    /// was either: the share in which it only waited for a core.
+    fn waiting_share(&mut self, Task { pid, tid }: Task) -> f64 {
+        let path = format!("/proc/{pid}/task/{tid}/schedstat");
+        let text = self.text.read_short(&path).unwrap_or_default();
+        let Some(now) = parse_schedstat(&text) else { return 0.0 };
+        let now = (now.run_nanos, now.wait_nanos);
+        let before = self.times.insert(tid, now).filter(|last| last.0 <= now.0);
+        let (ran, waited) = before.map_or(now, |last| (now.0 - last.0, now.1 - last.1.min(now.1)));
+        if ran + waited == 0 { 0.0 } else { waited as f64 / (ran + waited) as f64 }
+    }
+
+    fn descriptor(&mut self, pid: u32, number: u32) -> Option<Doing> {
+        let known = self.descriptors.get(&(pid, number));
+        if let Some((doing, _)) = known.filter(|(_, at)| at.elapsed() < DESCRIPTOR_KNOWN_FOR) {
+            return Some(*doing);
+        }
+        let link = fs::read_link(format!("/proc/{pid}/fd/{number}")).ok()?;
+        let doing = by_link(&link.to_string_lossy());
+        self.descriptors.insert((pid, number), (doing, Instant::now()));
+        Some(doing)
+    }
+
+    fn push(&mut self, look: &Look, batch: &mut BatchBuilder) {
+        let scale = look.listed as f64 / look.tried.max(1) as f64;
+        for (doing, count) in &look.doing {
+            let labels = Labels::none().with("class", doing.key());
+            batch.push_labelled(&names::THREADS_IN, labels, count * scale);
+        }
+        let blocked = [Doing::Disk, Doing::Fsync].iter().filter_map(|doing| look.doing.get(doing));
+        batch.push(&names::THREADS_BLOCKED_IO, blocked.sum::<f64>() * scale);
+        batch.push(&names::THREADS_TOTAL, look.alive as f64 * scale);
+        if !self.refused.is_empty() {
+            return;
+        }
+        let mut same: BTreeMap<Futex, u64> = BTreeMap::new();
+        for ((futex, wait), count) in &look.futexes {
+            if *wait != FutexWait::Timed {
+                *same.entry(*futex).or_default() += count;
+            }
+        }
+        let most = same.into_values().max().unwrap_or(0);
+        batch.push(&names::THREADS_FUTEX_SAME, most as f64 * scale);
+        let mut crowded: Vec<_> = look.futexes.iter().filter(|(_, count)| **count > 1).collect();
+        crowded.sort_by_key(|(futex, count)| (std::cmp::Reverse(**count), **futex));
+        for ((futex, wait), count) in crowded.into_iter().take(MOST_FUTEXES) {
+            let name = futex.to_string();
+            if self.futexes.len() >= MOST_FUTEXES_OF_A_RUN && !self.futexes.contains(&name) {
+                continue;
+            }
+            let labels = Labels::none().with("futex", name.as_str()).with("wait", wait.key());
+            batch.push_labelled(&names::THREADS_ON_FUTEX, labels, *count as f64 * scale);
+            self.futexes.insert(name);
+        }
+    }
+}
+
+/// What one look counted.
+#[derive(Default)]
+struct Look {
+    listed: usize,
+    tried: usize,
+    alive: usize,
+    doing: BTreeMap<Doing, f64>,
+    futexes: BTreeMap<(Futex, FutexWait), u64>,
+}
+
+impl Look {
+    fn add(&mut self, seen: &Seen) {
+        self.alive += 1;
+        match *seen {
+            Seen::In(doing) => self.count(doing, 1.0),
+            Seen::On(futex, wait) => {
+                let timed = wait == FutexWait::Timed;
+                self.count(if timed { Doing::FutexTimed } else { Doing::Futex }, 1.0);
+                *self.futexes.entry((futex, wait)).or_default() += 1;
+            }
+            Seen::Core(waiting) => {
+                self.count(Doing::Running, 1.0 - waiting);
+                self.count(Doing::Runnable, waiting);
+            }
+        }
+    }
+
+    fn count(&mut self, doing: Doing, number: f64) {
+        *self.doing.entry(doing).or_default() += number;
+    }
+}
+
+#[cfg(test)]
+mod tests;
