@@ -78,7 +78,12 @@ impl Growth {
     /// long as that time makes them (Little 1961: what it carries is the requests that it holds,
     /// divided by the time for which it holds each). `None` where that time did not grow.
     pub fn held_share(&self, parts: &[PartKind], peer: Option<&str>) -> Option<f64> {
-        let held = self.total - self.gain(&PartKind::IN_FRONT, None).unwrap_or(0.0);
+        let in_front = |gain: &&Gain| PartKind::IN_FRONT.contains(&gain.kind);
+        let gained = |gains: Vec<&Gain>| gains.iter().map(|it| it.knee - it.baseline).sum::<f64>();
+        let (front, inside): (Vec<&Gain>, Vec<&Gain>) = self.parts.iter().partition(in_front);
+        // While a queue grows, those that stand in it are more than will have passed it: what is
+        // left of the response time can be too short for the parts that were measured inside.
+        let held = (self.total - gained(front)).max(gained(inside));
         self.gain(parts, peer).filter(|_| held > 0.0).map(|gain| (gain / held).clamp(0.0, 1.0))
     }
 
