@@ -22,6 +22,13 @@ const LONGEST_BACK_OFF: Duration = Duration::from_secs(5);
 /// Slots at least this long are read at their begin; shorter ones at a random place inside, as a
 /// service with a period of its own would otherwise always be met in the same phase.
 const JITTER_BELOW: Duration = Duration::from_secs(1);
+/// Share of one core that a collector may take where the plan sets no cadence: what costs more is
+/// looked at less often, so that watching does not disturb what is watched.
+const MOST_CPU: f64 = 0.01;
+/// The cadence is stretched by no more than this.
+const MOST_STRETCHED: f64 = 50.0;
+/// Weight of one reading in the mean of their cost.
+const COST_WEIGHT: f64 = 0.1;
 /// No cadence is faster than this, whatever a plan says.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(5);
 
@@ -256,13 +263,16 @@ struct Loop {
     /// Readings that failed in a row.
     failures: u32,
     labels: Labels,
+    /// Processor seconds of one reading, in the mean of the last ones.
+    cost: f64,
+    told_stretched: bool,
 }
 
 impl Loop {
     fn new(one: Opened, epoch: Epoch, outlet: Outlet) -> Self {
         let grid = Grid { interval: one.interval() };
         let labels = Labels::none().with("collector", one.config.instance.as_str());
-        Self { one, epoch, grid, outlet, failures: 0, labels }
+        Self { one, epoch, grid, outlet, failures: 0, labels, cost: 0.0, told_stretched: false }
     }
 
     fn now(&self) -> Moment {
@@ -296,9 +306,31 @@ impl Loop {
                 self.outlet.gap(missed, format!("the reading before took {took} ms"));
                 slot = reached;
             }
+            if self.adapt() {
+                slot = self.grid.slot(read.end) + 1;
+            }
             due = self.grid.due(slot, rand::random::<f64>());
         }
         self.outlet.flush();
+    }
+
+    /// Sets the cadence by what a reading costs; `true` where it changed.
+    fn adapt(&mut self) -> bool {
+        let interval = stretched(self.one.interval(), self.cost);
+        if self.one.config.interval.is_some() || interval == self.grid.interval {
+            return false;
+        }
+        self.grid = Grid { interval };
+        if !self.told_stretched {
+            self.told_stretched = true;
+            let text = format!(
+                "looks less often than every {} ms, so as to take no more than {} % of a core",
+                self.one.interval().as_millis(),
+                MOST_CPU * 100.0
+            );
+            self.outlet.event(self.now(), &text);
+        }
+        true
     }
 
     /// The pause after a failed reading: the interval, doubled with each failure in a row.
@@ -311,6 +343,7 @@ impl Loop {
     fn read(&mut self) -> Option<Window> {
         let collector = &mut self.one.collector;
         let begin = Instant::now();
+        let cpu_before = thread_cpu_seconds();
         let result = catch_unwind(AssertUnwindSafe(|| {
             let mut batch = BatchBuilder::new();
             let sampled = collector.sample(&mut batch).map(|()| batch);
@@ -336,6 +369,8 @@ impl Loop {
             Ok(mut batch) => {
                 self.failures = 0;
                 if let Some(seconds) = thread_cpu_seconds() {
+                    let cost = seconds - cpu_before.unwrap_or(seconds);
+                    self.cost += COST_WEIGHT * (cost - self.cost);
                     batch.push_labelled(&names::COLLECTOR_CPU_TIME, self.labels.clone(), seconds);
                 }
                 self.outlet.batch(window, batch);
@@ -347,6 +382,13 @@ impl Loop {
         }
         Some(window)
     }
+}
+
+/// The cadence at which a reading of `cost` processor seconds takes no more than its share: a whole
+/// multiple of `interval`.
+fn stretched(interval: Duration, cost: f64) -> Duration {
+    let times = (cost / (MOST_CPU * interval.as_secs_f64())).ceil().clamp(1.0, MOST_STRETCHED);
+    interval.saturating_mul(times as u32)
 }
 
 /// The way out of one collector's loop. It never waits: what does not fit is counted, and told as

@@ -61,7 +61,9 @@ pub static SPEC: CollectorSpec = CollectorSpec {
 };
 
 /// Share of one core that looking for the owners of new sockets may take.
-const MOST_FOR_OWNERS: f64 = 0.01;
+const MOST_FOR_OWNERS: f64 = 0.008;
+/// The same for the processes that they may belong to.
+const MOST_FOR_PROCESSES: f64 = 0.002;
 
 struct Tcp {
     diag: SockDiag,
@@ -69,6 +71,7 @@ struct Tcp {
     peers: Peers,
     /// Descriptors are not read again before this.
     next_scan: Instant,
+    next_refresh: Instant,
     /// Whether each inode seen so far is one of the target's descriptors.
     inodes: HashMap<u32, bool>,
     memories: HashMap<u64, Connection>,
@@ -106,6 +109,7 @@ fn open(config: &CollectorConfig, hint: &TargetHint) -> Result<Box<dyn Collector
         tree,
         peers: Peers::new(config.texts("names"))?,
         next_scan: Instant::now(),
+        next_refresh: Instant::now(),
         inodes: HashMap::new(),
         memories: HashMap::new(),
         calls_sent: BTreeMap::new(),
@@ -154,18 +158,28 @@ impl Tcp {
         if now < self.next_scan || !self.sockets.iter().any(unknown) {
             return Ok(());
         }
-        self.tree.refresh().map_err(SampleError)?;
+        let refreshes = now >= self.next_refresh;
+        if refreshes {
+            self.tree.refresh().map_err(SampleError)?;
+            self.next_refresh = now + now.elapsed().div_f64(MOST_FOR_PROCESSES);
+        }
+        let begin = Instant::now();
         let mut own = BTreeSet::new();
         for pid in self.tree.pids() {
             own.extend(socket_inodes(pid));
         }
+        // What no known process has may still be that of a new one, until these are looked for.
+        let told = |socket: &&Socket| {
+            let known = refreshes || self.inodes.contains_key(&socket.inode);
+            socket.inode != 0 && (known || own.contains(&socket.inode))
+        };
         self.inodes = self
             .sockets
             .iter()
-            .filter(|socket| socket.inode != 0)
+            .filter(told)
             .map(|socket| (socket.inode, own.contains(&socket.inode)))
             .collect();
-        self.next_scan = now + now.elapsed().div_f64(MOST_FOR_OWNERS);
+        self.next_scan = begin + begin.elapsed().div_f64(MOST_FOR_OWNERS);
         Ok(())
     }
 

@@ -1,8 +1,8 @@
 //! `threads`: what the target's threads do, sampled: compute, wait on a futex, for a socket, for
 //! the disk, or sleep.
 //!
-//! Each look reads `/proc/PID/task/TID/syscall` of as many threads as one percent of a core pays
-//! for, taking turns, and counts for all of them. Where that file is refused (it needs the right to
+//! Each look reads `/proc/PID/task/TID/syscall` of as many threads as a small share of a core
+//! pays for, taking turns, and counts for all of them. Where that file is refused (it needs the right to
 //! trace the target) state and wait channel are read instead, and nothing is told of single futexes.
 //!
 //! **Many threads on one futex** are a lock that is contended, a pool of workers that have nothing
@@ -56,9 +56,9 @@ pub(super) static SPEC: CollectorSpec = CollectorSpec {
 };
 
 /// Share of one core that reading threads may take …
-const MOST_FOR_READING: f64 = 0.007;
+const MOST_FOR_READING: f64 = 0.004;
 /// … and listing them.
-const MOST_FOR_LISTING: f64 = 0.003;
+const MOST_FOR_LISTING: f64 = 0.002;
 /// So many are read at every look, whatever it costs.
 const FEWEST_READ: usize = 8;
 /// What reading one thread is taken to cost before it is known, in seconds.

@@ -62,7 +62,7 @@ pub fn diagnose(recording: &Recording, rules: &RuleSet) -> Diagnosis {
         caveats.extend(attribution.broken_assumptions.iter().cloned());
     }
     let recovery = recovery::recovery(&facts, &stages);
-    caveats.extend(recovery.iter().flat_map(Recovery::caveats));
+    caveats.extend(recovery.as_ref().and_then(Recovery::caveat));
     Diagnosis {
         outcome,
         objectives: objectives(recording, &stages),

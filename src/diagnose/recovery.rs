@@ -85,20 +85,22 @@ fn after_load(
 }
 
 impl Recovery {
-    /// What stayed, as sentence fragments for a careful reader; memory is left out, as it stays
-    /// in healthy systems too.
-    pub(super) fn caveats(&self) -> impl Iterator<Item = String> {
-        let worrying = |level: &&AfterLoad| !level.returned && level.unit != Unit::Bytes;
-        self.levels.iter().filter(worrying).map(|level| {
+    /// What stayed, as a sentence fragment for a careful reader. Memory is left out, as it stays in
+    /// healthy systems too; so is what a request holds, while requests are still worked on.
+    pub(super) fn caveat(&self) -> Option<String> {
+        let stays = |why: &str| -> Vec<&AfterLoad> {
+            self.levels.iter().filter(|level| level.staying.as_deref() == Some(why)).collect()
+        };
+        let (working, kept) = (stays(WORK), stays(KEPT));
+        let (levels, why) = if working.is_empty() { (kept, KEPT) } else { (working, WORK) };
+        let say = |level: &&AfterLoad| {
             let say = |value| wording::number(value, Measure::In(level.unit));
             let (after, before, peak) = (say(level.after), say(level.before), say(level.peak));
-            format!(
-                "{:.0} s after the load {} stay at {after} ({before} at the lowest load, {peak} \
-                 at the most): {}",
-                self.seconds,
-                level.what,
-                level.staying.as_deref().unwrap_or_default()
-            )
+            format!("{} stay at {after} ({before} at the lowest load, {peak} at most)", level.what)
+        };
+        (!levels.is_empty()).then(|| {
+            let levels: Vec<String> = levels.iter().map(say).collect();
+            format!("{:.0} s after the load {}: {why}", self.seconds, levels.join(", and "))
         })
     }
 }
@@ -148,11 +150,11 @@ mod tests {
     fn what_comes_back_is_told_apart_from_what_stays() {
         let back = judged(30.0, 10).unwrap();
         assert!(back.levels[0].returned);
-        assert_eq!(back.caveats().count(), 0);
+        assert_eq!(back.caveat(), None);
         let stays = judged(215.0, 10).unwrap();
         assert!(!stays.levels[0].returned);
-        let caveats: Vec<String> = stays.caveats().collect();
-        assert!(caveats[0].contains("open descriptors stay at 215 (20 at the"), "{caveats:?}");
+        let caveat = stays.caveat().unwrap();
+        assert!(caveat.contains("open descriptors stay at 215 (20 at the"), "{caveat}");
     }
 
     #[test]

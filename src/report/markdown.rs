@@ -66,8 +66,7 @@ fn attribution(report: &Report, w: &mut dyn io::Write) -> io::Result<()> {
         writeln!(w, "{}\n", escape(&attribution.at_knee))?;
     }
     writeln!(w, "<details><summary>Where the time goes</summary>\n")?;
-    let (low, knee) = (&attribution.low_load, &attribution.knee_load);
-    writeln!(w, "| part | at low load {low} | at the knee {knee} | of the growth |")?;
+    writeln!(w, "| part | low load | from the knee on | of the growth |")?;
     writeln!(w, "|---|---:|---:|---:|")?;
     for row in attribution.growth.iter().filter(|row| !row.is_zero) {
         let name = escape(&row.name);

@@ -39,7 +39,9 @@ const STAGES_BESIDE_KNEE: usize = 2;
 /// How many refutations are shown.
 const MOST_REFUTATIONS: usize = 2;
 /// How many answers to what a fix would bring are shown.
-const MOST_FIXES: usize = 2;
+const MOST_FIXES: usize = 1;
+/// How much evidence is shown of the cause.
+const MOST_EVIDENCE: usize = 6;
 /// How much evidence is shown of what is not the cause.
 const MOST_BESIDE_CAUSE: usize = 2;
 
@@ -114,7 +116,7 @@ fn finding(page: &mut Page<'_>, finding: &FindingView) -> io::Result<()> {
         }
         _ => {}
     }
-    evidence(page, "+ ", &finding.evidence, usize::MAX, said)?;
+    evidence(page, "+ ", &finding.evidence, MOST_EVIDENCE, said)?;
     if !finding.refutations.is_empty() {
         page.text("  ", "Looked for against it, and not found:")?;
         evidence(page, "- ", &finding.refutations, MOST_REFUTATIONS, missed)?;
@@ -180,11 +182,11 @@ fn attribution(page: &mut Page<'_>, attribution: &AttributionView) -> io::Result
     let zero = attribution.growth.iter().filter(|row| row.is_zero).count();
     let small = attribution.growth.len() - told.len() - zero;
     let rows = told.iter().map(|(_, part)| {
-        let bar = "#".repeat((part.bar / 10) as usize);
+        let bar = "#".repeat((part.bar / 20) as usize);
         vec![part.name.clone(), part.baseline.clone(), part.knee.clone(), part.share.clone(), bar]
     });
     let table: Vec<_> = rows.collect();
-    page.table(&["", "low load", "at the knee", "of growth", ""], &table, None)?;
+    page.table(&["", "low load", "from the knee on", "of growth", ""], &table, None)?;
     let small = (small > 0).then(|| format!("{small} too small to matter"));
     let zero = (zero > 0).then(|| format!("{zero} measured as zero"));
     let rest: Vec<_> = small.into_iter().chain(zero).collect();

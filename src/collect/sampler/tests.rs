@@ -231,3 +231,25 @@ fn short_slots_are_read_somewhere_inside_and_long_ones_at_their_begin() {
     let long = Grid { interval: Duration::from_secs(1) };
     assert_eq!(long.due(3, 0.7), long.begin(3));
 }
+
+#[test]
+fn a_cadence_that_nobody_asked_for_gives_way_to_its_cost() {
+    let interval = Duration::from_millis(100);
+    assert_eq!(stretched(interval, 0.0), interval);
+    assert_eq!(stretched(interval, 0.001), interval);
+    assert_eq!(stretched(interval, 0.0025), 3 * interval);
+    assert_eq!(stretched(interval, 1e3), 50 * interval);
+    let adapts = |asked: Option<Duration>| {
+        let mut one = opened("costly", 100, |_| Ok(()));
+        let (sink, seen) = mpsc::sync_channel(9);
+        one.config.interval = asked;
+        let own = one.interval();
+        let mut looks = Loop::new(one, Epoch::new(Instant::now()), Outlet::new("it".into(), sink));
+        looks.cost = 2.5 * MOST_CPU * own.as_secs_f64();
+        assert_eq!(looks.adapt(), asked.is_none());
+        assert!(!looks.adapt(), "it stays as it is");
+        (looks.grid.interval.div_duration_f64(own), seen.try_iter().count())
+    };
+    assert_eq!(adapts(None), (3.0, 1));
+    assert_eq!(adapts(Some(interval)), (1.0, 0));
+}

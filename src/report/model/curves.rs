@@ -261,29 +261,18 @@ fn at_knee(stage: &StageParts) -> String {
     )
 }
 
+/// The growth in the values that it was taken from: means at low load, and over all that was held
+/// at and past the knee.
 fn growth_rows(attribution: &Attribution) -> Vec<GrowthRow> {
-    let of = |stage: &Option<StageParts>, name: &str, fallback: f64| match stage {
-        Some(stage) => {
-            let part = stage.parts.iter().find(|part| part.name == name);
-            part.map_or(0.0, |part| part.seconds)
-        }
-        None => fallback,
-    };
-    let whole = attribution.knee.as_ref().map_or(0.0, |stage| stage.response);
     let mut growth: Vec<_> = attribution.growth.iter().collect();
     growth.sort_by_key(|part| part.name.starts_with(UNEXPLAINED));
-    let row = |part: &crate::diagnose::PartGrowth| {
-        let baseline = of(&attribution.baseline, &part.name, part.baseline);
-        let knee = of(&attribution.knee, &part.name, part.knee);
-        let bar = if whole > 0.0 { knee / whole } else { part.share };
-        GrowthRow {
-            name: part_name(&part.name),
-            baseline: duration(baseline),
-            knee: duration(knee),
-            share: percent(part.share),
-            is_zero: baseline <= 0.0 && knee <= 0.0 && part.knee <= 0.0,
-            bar: (bar.clamp(0.0, 1.0) * 100.0).round() as u32,
-        }
+    let row = |part: &crate::diagnose::PartGrowth| GrowthRow {
+        name: part_name(&part.name),
+        baseline: duration(part.baseline),
+        knee: duration(part.knee),
+        share: percent(part.share),
+        is_zero: part.baseline <= 0.0 && part.knee <= 0.0,
+        bar: (part.share.clamp(0.0, 1.0) * 100.0).round() as u32,
     };
     growth.into_iter().map(row).collect()
 }
@@ -314,14 +303,9 @@ pub(super) fn attribution(diagnosis: &Diagnosis) -> Option<AttributionView> {
         cells: row.into_iter().map(duration).collect(),
     });
     let broken = attribution.broken_assumptions.iter().map(|text| wording::sentence(text));
-    let load = |stage: &Option<StageParts>| {
-        stage.as_ref().map(|stage| wording::short_rate(stage.offered)).unwrap_or_default()
-    };
     Some(AttributionView {
         headline,
         at_knee: attribution.knee.as_ref().map(at_knee).unwrap_or_default(),
-        low_load: load(&attribution.baseline),
-        knee_load: load(&attribution.knee),
         growth: growth_rows(attribution),
         parts: names,
         rows: rows.collect(),

@@ -211,6 +211,10 @@ impl EvidenceRow {
 fn note(evidence: &Evidence) -> String {
     let Some(value) = evidence.value else { return "no data".to_owned() };
     let text = &evidence.text;
+    // As a share of something smaller it would only puzzle: both numbers stand in the text.
+    if evidence.unit == Unit::Ratio && value > 1.5 && numbers(text).nth(1).is_some() {
+        return String::new();
+    }
     let shown = wording::value(value, evidence.unit);
     let before = wording::optional(evidence.baseline, evidence.unit);
     let differs = evidence.baseline.is_some() && before != shown && !text.contains("low load");

@@ -72,9 +72,6 @@ pub(super) struct AttributionView {
     pub headline: String,
     /// The response time at the knee in its parts, in one sentence; empty where it has none.
     pub at_knee: String,
-    /// The loads of the columns, such as `20/s`.
-    pub low_load: String,
-    pub knee_load: String,
     /// What each part adds, largest first.
     pub growth: Vec<GrowthRow>,
     /// Names of the parts, in the order in which they are stacked.
@@ -94,7 +91,7 @@ pub(super) struct GrowthRow {
     pub share: String,
     /// Whether it was measured as nothing at both loads.
     pub is_zero: bool,
-    /// Share of the response time at the knee in whole percents, 0 to 100, for a bar.
+    /// Share of the growth in whole percents, 0 to 100, for a bar.
     pub bar: u32,
 }
 
