@@ -30,6 +30,7 @@ pub(super) static SPEC: CollectorSpec = CollectorSpec {
         names::SYSTEM_PRESSURE,
         names::SYSTEM_DISK_BUSY,
         names::SYSTEM_NETWORK_BYTES,
+        names::SYSTEM_NETWORK_LINK,
         names::SYSTEM_TCP_RETRANSMITS,
         names::SYSTEM_TCP_SEGMENTS,
         names::SYSTEM_TCP_LISTEN_DROPS,
@@ -63,7 +64,15 @@ fn open(_: &CollectorConfig, _: &TargetHint) -> OpenResult {
         read.is_ok_and(|text| parse_pressure(&text).is_some())
     };
     let pressures = PRESSURES.into_iter().filter(|resource| has(resource)).collect();
-    let host = Host { system, cores, pressures, last: None, whole_disks: HashMap::new(), text };
+    let host = Host {
+        system,
+        cores,
+        pressures,
+        last: None,
+        whole_disks: HashMap::new(),
+        text,
+        links: Links::default(),
+    };
     Ok(Box::new(host))
 }
 
@@ -77,6 +86,25 @@ struct Host {
     /// Whether a name of /proc/diskstats is a device of its own, not a partition.
     whole_disks: HashMap<String, bool>,
     text: Text,
+    links: Links,
+}
+
+/// What the links of interfaces carry, in bytes per second. Read once: a virtual interface has no
+/// rate, or says -1.
+#[derive(Default)]
+struct Links(HashMap<String, Option<f64>>);
+
+impl Links {
+    fn rate(&mut self, interface: &str) -> Option<f64> {
+        if let Some(known) = self.0.get(interface) {
+            return *known;
+        }
+        let megabits = std::fs::read_to_string(format!("/sys/class/net/{interface}/speed")).ok();
+        let megabits = megabits.and_then(|text| text.trim().parse::<f64>().ok());
+        let rate = megabits.filter(|megabits| *megabits > 0.0).map(|megabits| megabits * 1e6 / 8.0);
+        self.0.insert(interface.to_owned(), rate);
+        rate
+    }
 }
 
 impl Collector for Host {
@@ -165,6 +193,10 @@ impl Host {
                         Labels::none().with("interface", interface).with("direction", direction);
                     batch.push_labelled(&names::SYSTEM_NETWORK_BYTES, labels, bytes as f64);
                 }
+                if let Some(rate) = self.links.rate(interface) {
+                    let labels = Labels::none().with("interface", interface);
+                    batch.push_labelled(&names::SYSTEM_NETWORK_LINK, labels, rate);
+                }
             }
         }
         if let Ok(text) = self.text.read("/proc/net/snmp") {
@@ -239,6 +271,7 @@ mod tests {
             last: None,
             whole_disks: HashMap::new(),
             text: Text::default(),
+            links: Links::default(),
         };
         let found = read(&mut host);
         assert!(found.keys().all(|key| !key.starts_with("system.pressure")));

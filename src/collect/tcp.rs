@@ -17,6 +17,7 @@
 //! that have arrived are read, so a body that comes in faster than it is read counts as well.
 
 mod diag;
+mod path;
 mod peers;
 mod turn;
 
@@ -25,6 +26,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use self::diag::{SockDiag, Socket, TcpState};
+use self::path::Paths;
 use self::peers::Peers;
 use self::turn::{Memory, Role, Turn};
 use super::proc::tree::{Tree, Wanted};
@@ -55,6 +57,9 @@ pub static SPEC: CollectorSpec = CollectorSpec {
         names::TCP_ACCEPT_QUEUE,
         names::TCP_ACCEPT_QUEUE_LIMIT,
         names::TCP_CLOSE_WAIT,
+        names::TCP_SEGMENTS_SENT,
+        names::TCP_RETRANSMITS,
+        names::TCP_ROUND_TRIP,
     ],
     interval: Duration::from_millis(100),
     open,
@@ -77,6 +82,7 @@ struct Tcp {
     memories: HashMap<u64, Connection>,
     /// Data segments sent to each peer so far.
     calls_sent: BTreeMap<Labels, u64>,
+    paths: Paths,
     /// The sockets of the last look, kept for their memory.
     sockets: Vec<Socket>,
 }
@@ -85,6 +91,7 @@ struct Tcp {
 struct Connection {
     memory: Memory,
     segments_out: u32,
+    retransmitted: u32,
     look: u64,
 }
 
@@ -113,6 +120,7 @@ fn open(config: &CollectorConfig, hint: &TargetHint) -> Result<Box<dyn Collector
         inodes: HashMap::new(),
         memories: HashMap::new(),
         calls_sent: BTreeMap::new(),
+        paths: Paths::default(),
         sockets,
     }))
 }
@@ -133,6 +141,7 @@ impl Collector for Tcp {
         self.find_owners(began)?;
         let census = self.count();
         census.push(batch);
+        self.paths.push(batch);
         for (labels, calls) in &self.calls_sent {
             batch.push_labelled(&names::TCP_CALLS_SENT, labels.clone(), *calls as f64);
         }
@@ -227,11 +236,13 @@ impl Tcp {
             Role::Outbound => self.peers.labels(socket.remote),
         };
         let unread = socket.unread_bytes() > 0 && turn != Turn::Queued;
+        let sent = socket.info.data_segments_out.wrapping_sub(known.segments_out);
+        let again = socket.info.retransmitted.wrapping_sub(known.retransmitted);
+        known.segments_out = socket.info.data_segments_out;
+        known.retransmitted = socket.info.retransmitted;
+        self.paths.add(role, socket, sent, again);
         if role == Role::Outbound {
-            let sent = socket.info.data_segments_out;
-            let more = sent.wrapping_sub(known.segments_out);
-            known.segments_out = sent;
-            *self.calls_sent.entry(labels.clone()).or_default() += u64::from(more);
+            *self.calls_sent.entry(labels.clone()).or_default() += u64::from(sent);
         }
         let role_name = if role == Role::Inbound { "inbound" } else { "outbound" };
         census.add(&names::TCP_SOCKETS, labels.clone().with("role", role_name));

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::recording::PlanSummary;
 use crate::timeline::{
     Histogram, Labels, LoadTick, MetricSpec, Moment, Point, Series, SeriesKey, Timeline, Window,
     names,
@@ -19,6 +20,7 @@ struct Second {
     in_flight: f64,
     backlog: u64,
     connects: u64,
+    connect_time: Histogram,
     completed: u64,
     succeeded: u64,
     response_time: f64,
@@ -32,6 +34,22 @@ pub fn series(timeline: &Timeline) -> Timeline {
     let mut derived = load_series(&timeline.ticks);
     requests_served(timeline, &mut derived);
     derived
+}
+
+/// Adds what follows from the plan: whether a new connection is a TLS handshake, and how many
+/// different requests there can be.
+pub fn add_plan(derived: &mut Timeline, plan: &PlanSummary) {
+    let connects = derived.series.get(&SeriesKey::bare(names::LOAD_CONNECTS.name));
+    let Some(connects) = connects.cloned() else { return };
+    if let Some(variety) = plan.variety {
+        let spec = &names::LOAD_VARIETY;
+        let points = connects.points.iter().map(|point| Point { at: point.at, value: variety });
+        let series = Series { points: points.collect(), unit: spec.unit, ..connects.clone() };
+        derived.series.insert(SeriesKey::bare(spec.name), series);
+    }
+    if plan.target.starts_with("https:") {
+        derived.series.insert(SeriesKey::bare(names::LOAD_TLS_HANDSHAKES.name), connects);
+    }
 }
 
 /// Requests in the target that it has read, where the recording has those that it has, and those
@@ -77,6 +95,7 @@ fn load_series(ticks: &[LoadTick]) -> Timeline {
         second.in_flight += tick.in_flight;
         second.backlog += tick.backlog;
         second.connects += tick.connects;
+        second.connect_time.merge(&tick.connect_time);
         second.completed += tick.completed();
         second.succeeded += tick.succeeded();
         for endpoint in &tick.endpoints {
@@ -122,6 +141,9 @@ fn push_second(load: &mut Timeline, second: &Second) {
     push(&names::LOAD_IN_FLIGHT, Labels::none(), second.in_flight);
     push(&names::LOAD_BACKLOG, Labels::none(), second.backlog as f64);
     push(&names::LOAD_CONNECTS, Labels::none(), second.connects as f64 / length);
+    if let Some(mean) = second.connect_time.mean() {
+        push(&names::LOAD_CONNECT_TIME, Labels::none(), mean);
+    }
     if completed > 0.0 {
         push(&names::LOAD_RESPONSE_TIME, Labels::none(), second.response_time / completed);
         for (class, count) in &second.errors {

@@ -48,6 +48,7 @@ impl<'a> Facts<'a> {
     /// The facts of `recording`, compared between `windows`.
     pub fn new(recording: &'a Recording, windows: &'a Windows) -> Self {
         let mut facts = Self::of_timeline(&recording.timeline, windows);
+        derived::add_plan(&mut facts.derived, &recording.plan);
         facts.database_peers = database_peers(recording);
         facts.peer_names = peer_names(&recording.timeline, &facts.database_peers);
         facts.growth = attribution::growth(&facts);
@@ -295,12 +296,42 @@ impl<'a> Facts<'a> {
 
     /// Moments at which the target's process started anew.
     pub fn restarts(&self) -> Vec<Moment> {
-        self.matching(&bare(&names::PROCESS_START_TIME), &[])
+        self.changed_at(&bare(&names::PROCESS_START_TIME), &[])
+    }
+
+    /// Moments at which a series had another value than at the look before, by more than rounding.
+    fn changed_at(&self, selector: &Selector, narrow: &[Narrow]) -> Vec<Moment> {
+        self.matching(selector, narrow)
             .into_iter()
             .flat_map(|(_, _, series)| series.points.windows(2))
             .filter(|pair| (pair[1].value - pair[0].value).abs() > 0.5)
             .map(|pair| pair[1].at)
             .collect()
+    }
+
+    /// How often a series had another value than at the look before, in all of `windows`.
+    pub fn changes(
+        &self,
+        selector: &Selector,
+        windows: &[Window],
+        narrow: &[Narrow],
+    ) -> Option<f64> {
+        let within = |at: &Moment| windows.iter().any(|window| window.contains(*at));
+        let is_read = !self.matching(selector, narrow).is_empty();
+        let changes = self.changed_at(selector, narrow).into_iter().filter(within).count();
+        is_read.then_some(changes as f64)
+    }
+
+    /// Seconds from the last reading of a series to the end of `windows`.
+    pub fn silent_secs(
+        &self,
+        selector: &Selector,
+        windows: &[Window],
+        narrow: &[Narrow],
+    ) -> Option<f64> {
+        let series = self.matching(selector, narrow);
+        let last = series.iter().filter_map(|(_, _, series)| series.points.last()).map(|it| it.at);
+        Some(windows.last()?.end.since(last.max()?).as_secs_f64())
     }
 
     fn limit_of(&self, metric: &str) -> Option<f64> {

@@ -348,7 +348,7 @@ impl<'t> Reader<'t> {
         let signal = self.named_signal(&mut fields, over, by);
         if signal.is_none() && self.mistakes.is_empty() {
             let message = "a signal is one of value, ratio, per_request, rest, pinned, rise, \
-                           spread, share, held_share, count, leak, growth";
+                           spread, share, held_share, count, changes, silent, leak, growth";
             self.mistake(fields.span.clone(), message.to_owned());
         }
         self.finish(&fields);
@@ -399,8 +399,12 @@ impl<'t> Reader<'t> {
             let reach = fields.take("reaching").and_then(|value| self.number(value, "reaching"));
             return Some(Signal::Count(selector, reach.unwrap_or(f64::MIN_POSITIVE)));
         }
-        if let Some(value) = fields.take("leak") {
-            return Some(Signal::Leak(self.selector(value)?));
+        let of_series: [Named<Selector, Signal>; 3] =
+            [("changes", Signal::Changes), ("silent", Signal::Silent), ("leak", Signal::Leak)];
+        for (name, signal) in of_series {
+            if let Some(value) = fields.take(name) {
+                return Some(signal(self.selector(value)?));
+            }
         }
         let inner = fields.take("growth")?;
         Some(Signal::Growth(Box::new(self.signal(inner)?)))

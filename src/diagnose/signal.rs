@@ -35,6 +35,10 @@ pub enum Signal {
     HeldShare(Vec<PartKind>),
     /// How many series reach a level.
     Count(Selector, f64),
+    /// How often a value was another one than at the look before.
+    Changes(Selector),
+    /// Seconds from the last reading to the end of the span.
+    Silent(Selector),
     /// Growth per second that will not end; 0 where the series does not leak.
     Leak(Selector),
     /// A signal divided by itself at baseline.
@@ -217,6 +221,12 @@ impl Signal {
                     Measured::plain(count as f64)
                 })
             }
+            Signal::Changes(selector) => {
+                facts.changes(selector, &windows, narrow).map(Measured::plain)
+            }
+            Signal::Silent(selector) => {
+                facts.silent_secs(selector, &windows, narrow).map(Measured::plain)
+            }
             Signal::Leak(selector) => facts.leak(selector, narrow).map(Measured::plain),
             Signal::Growth(inner) => {
                 let at = inner.measure(facts, span, narrow)?;
@@ -251,7 +261,8 @@ impl Signal {
             Signal::Rest(..) | Signal::Spread(_) | Signal::Share(_) | Signal::HeldShare(_) => {
                 Measure::In(Unit::Ratio)
             }
-            Signal::Count(..) => Measure::In(Unit::Count),
+            Signal::Count(..) | Signal::Changes(_) => Measure::In(Unit::Count),
+            Signal::Silent(_) => Measure::In(Unit::Seconds),
             Signal::Leak(selector) => Measure::PerSecond(match unit_of(selector) {
                 Measure::In(unit) | Measure::PerSecond(unit) => unit,
                 Measure::Times => Unit::Count,
@@ -280,7 +291,10 @@ impl Signal {
             | Signal::Spread(operand) => operand.selectors.iter().collect(),
             Signal::Ratio(above, below) => above.selectors.iter().chain(&below.selectors).collect(),
             Signal::Rest(of, less) => of.selectors.iter().chain(less).collect(),
-            Signal::Count(selector, _) | Signal::Leak(selector) => vec![selector],
+            Signal::Count(selector, _)
+            | Signal::Changes(selector)
+            | Signal::Silent(selector)
+            | Signal::Leak(selector) => vec![selector],
             Signal::Share(_) | Signal::HeldShare(_) => Vec::new(),
             Signal::Growth(inner) => inner.selectors(),
         }
@@ -296,7 +310,12 @@ impl Signal {
             | Signal::Rise(operand)
             | Signal::Spread(operand) => operand.by.as_deref(),
             Signal::Growth(inner) => inner.by(),
-            Signal::Share(_) | Signal::HeldShare(_) | Signal::Count(..) | Signal::Leak(_) => None,
+            Signal::Share(_)
+            | Signal::HeldShare(_)
+            | Signal::Count(..)
+            | Signal::Changes(_)
+            | Signal::Silent(_)
+            | Signal::Leak(_) => None,
         }
     }
 }
@@ -415,6 +434,8 @@ impl fmt::Display for Signal {
                 parts.iter().try_for_each(|part| write!(f, " {}", part.key()))
             }
             Signal::Count(selector, least) => write!(f, "count of {selector} at least {least}"),
+            Signal::Changes(selector) => write!(f, "changes of {selector}"),
+            Signal::Silent(selector) => write!(f, "silence of {selector}"),
             Signal::Leak(selector) => write!(f, "leak of {selector}"),
             Signal::Growth(inner) => write!(f, "growth of {inner}"),
         }

@@ -226,6 +226,8 @@ fn measure_test(test: &Test, facts: &Facts, narrow: &[Narrow]) -> Evidence {
             | Signal::Spread(_)
             | Signal::Share(_)
             | Signal::HeldShare(_)
+            | Signal::Changes(_)
+            | Signal::Silent(_)
             | Signal::Leak(_)
     );
     let baseline = (comparable && test.span != Span::Baseline)

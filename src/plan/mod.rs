@@ -41,6 +41,7 @@ mod request;
 mod secret;
 mod target;
 mod units;
+mod variety;
 
 use std::collections::BTreeMap;
 

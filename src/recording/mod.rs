@@ -47,6 +47,9 @@ pub struct PlanSummary {
     pub executor: String,
     /// Highest rate that the plan allowed.
     pub max_rate: f64,
+    /// How many different requests the plan can make, where that is known.
+    #[serde(default)]
+    pub variety: Option<f64>,
     /// The objectives.
     pub objectives: Vec<RecordedObjective>,
     /// The whole plan as JSON, secrets left out.

@@ -25,6 +25,7 @@ impl PlanSummary {
                 .collect(),
             executor: plan.load.name().to_owned(),
             max_rate: asked.min(plan.limits.max_rate),
+            variety: plan.variety(),
             objectives: plan.objectives.iter().map(RecordedObjective::of).collect(),
             // A plan is made of maps with text keys, numbers and texts: JSON has all of them.
             full: serde_json::to_value(plan).unwrap_or_default(),

@@ -41,6 +41,12 @@ metrics! {
     LOAD_BACKLOG = "load.backlog", Count, Gauge;
     /// New connections per second.
     LOAD_CONNECTS = "load.connects", Count, Gauge;
+    /// Mean time to make a new connection, TLS included.
+    LOAD_CONNECT_TIME = "load.connect_time", Seconds, Gauge;
+    /// New TLS connections per second; absent where the target is spoken to without TLS.
+    LOAD_TLS_HANDSHAKES = "load.tls_handshakes", Count, Gauge;
+    /// How many different requests the plan can make; absent where that is not known.
+    LOAD_VARIETY = "load.variety", Count, Gauge;
 
     /// Seconds of processor time of the whole machine; label `mode` (user, system, iowait, irq, steal, idle).
     SYSTEM_CPU_TIME = "system.cpu.time", Seconds, Counter;
@@ -60,6 +66,8 @@ metrics! {
     SYSTEM_DISK_BUSY = "system.disk.busy", Seconds, Counter;
     /// Bytes through a network interface; labels `interface`, `direction`.
     SYSTEM_NETWORK_BYTES = "system.network.bytes", Bytes, Counter;
+    /// Bytes per second that the link of a network interface carries, where its driver tells; label `interface`.
+    SYSTEM_NETWORK_LINK = "system.network.link", Bytes, Gauge;
     /// TCP segments sent again.
     SYSTEM_TCP_RETRANSMITS = "system.tcp.retransmits", Count, Counter;
     /// TCP segments sent.
@@ -203,6 +211,12 @@ metrics! {
     TCP_ACCEPT_QUEUE = "tcp.accept_queue", Count, Gauge;
     /// Most connections that may wait to be accepted; label `port`.
     TCP_ACCEPT_QUEUE_LIMIT = "tcp.accept_queue.limit", Count, Gauge;
+    /// Segments of data that the target has sent on connections that leave the machine; label `role` (inbound, outbound).
+    TCP_SEGMENTS_SENT = "tcp.segments.sent", Count, Counter;
+    /// Segments that it has sent again on these; label `role`.
+    TCP_RETRANSMITS = "tcp.retransmits", Count, Counter;
+    /// Mean of the smoothed round trips of these; label `role`.
+    TCP_ROUND_TRIP = "tcp.round_trip", Seconds, Gauge;
     /// Sockets of the target that the peer has closed and the target has not (CLOSE_WAIT).
     TCP_CLOSE_WAIT = "tcp.close_wait", Count, Census;
 

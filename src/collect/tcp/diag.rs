@@ -84,6 +84,10 @@ pub struct TcpInfo {
     pub segments_in: u32,
     pub data_segments_in: u32,
     pub data_segments_out: u32,
+    /// Segments sent again.
+    pub retransmitted: u32,
+    /// Smoothed round trip in microseconds.
+    pub round_trip: u32,
 }
 
 /// A netlink socket that lists TCP sockets.
@@ -219,6 +223,8 @@ fn tcp_info(bytes: &[u8]) -> TcpInfo {
         segments_in: u32_at(bytes, 140),
         data_segments_in: u32_at(bytes, 152),
         data_segments_out: u32_at(bytes, 156),
+        retransmitted: u32_at(bytes, 100),
+        round_trip: u32_at(bytes, 68),
     }
 }
 
@@ -253,6 +259,8 @@ mod tests {
         let outbound = sockets.iter().find(|s| s.remote == address).unwrap();
         assert_eq!(outbound.local, client.local_addr().unwrap());
         assert_eq!(outbound.info.data_segments_out, 1);
+        assert_eq!(outbound.info.retransmitted, 0);
+        assert!((1..1_000_000).contains(&outbound.info.round_trip), "{outbound:?}");
     }
 
     #[test]

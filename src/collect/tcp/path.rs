@@ -1,0 +1,83 @@
+//! What becomes of the target's segments on the network: how many have to be sent again, and how
+//! long a round trip takes. Only connections that leave the machine count: on the loopback device
+//! nothing is lost.
+
+use std::net::IpAddr;
+
+use super::diag::Socket;
+use super::turn::Role;
+use crate::timeline::{BatchBuilder, Labels, names};
+
+/// The connections of one role that leave the machine.
+#[derive(Clone, Copy, Debug, Default)]
+struct Traffic {
+    segments: u64,
+    again: u64,
+    /// Of the look that is under way: seconds, and the number of connections.
+    round_trips: f64,
+    connections: u32,
+}
+
+/// The connections of the target that leave the machine, by role.
+#[derive(Debug, Default)]
+pub struct Paths {
+    inbound: Traffic,
+    outbound: Traffic,
+}
+
+impl Paths {
+    /// Adds what `socket` has sent since it was last met: `segments` of data, of which some were
+    /// sent `again`.
+    pub fn add(&mut self, role: Role, socket: &Socket, segments: u32, again: u32) {
+        if !leaves_machine(socket.local.ip(), socket.remote.ip()) {
+            return;
+        }
+        let traffic = match role {
+            Role::Inbound => &mut self.inbound,
+            Role::Outbound => &mut self.outbound,
+        };
+        traffic.segments += u64::from(segments);
+        traffic.again += u64::from(again);
+        if socket.info.round_trip > 0 {
+            traffic.round_trips += f64::from(socket.info.round_trip) * 1e-6;
+            traffic.connections += 1;
+        }
+    }
+
+    /// Ends a look.
+    pub fn push(&mut self, batch: &mut BatchBuilder) {
+        for (role, traffic) in [("inbound", &mut self.inbound), ("outbound", &mut self.outbound)] {
+            let labels = Labels::none().with("role", role);
+            let mut push = |metric, value| batch.push_labelled(metric, labels.clone(), value);
+            push(&names::TCP_SEGMENTS_SENT, traffic.segments as f64);
+            push(&names::TCP_RETRANSMITS, traffic.again as f64);
+            if traffic.connections > 0 {
+                push(&names::TCP_ROUND_TRIP, traffic.round_trips / f64::from(traffic.connections));
+            }
+            (traffic.round_trips, traffic.connections) = (0.0, 0);
+        }
+    }
+}
+
+/// Whether a connection goes over a link: a machine speaks to its own addresses by loopback.
+fn leaves_machine(local: IpAddr, remote: IpAddr) -> bool {
+    let (local, remote) = (local.to_canonical(), remote.to_canonical());
+    !remote.is_loopback() && local != remote
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_leaves_the_machine_goes_over_a_link() {
+        let leaves = |local: &str, remote: &str| {
+            leaves_machine(local.parse().unwrap(), remote.parse().unwrap())
+        };
+        assert!(leaves("10.0.0.1", "10.0.0.2"));
+        assert!(leaves("::ffff:10.0.0.1", "::ffff:10.0.0.2"));
+        assert!(!leaves("127.0.0.1", "127.0.0.1"));
+        assert!(!leaves("::ffff:127.0.0.1", "::ffff:127.0.0.2"));
+        assert!(!leaves("10.0.0.1", "10.0.0.1"));
+    }
+}
