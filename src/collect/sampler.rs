@@ -27,8 +27,8 @@ const JITTER_BELOW: Duration = Duration::from_secs(1);
 const MOST_CPU: f64 = 0.01;
 /// The cadence is stretched by no more than this.
 const MOST_STRETCHED: f64 = 50.0;
-/// Weight of one reading in the mean of their cost.
-const COST_WEIGHT: f64 = 0.1;
+/// Weight of one reading in the mean of their cost: now and then one costs ten times as much.
+const COST_WEIGHT: f64 = 0.02;
 /// No cadence is faster than this, whatever a plan says.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(5);
 

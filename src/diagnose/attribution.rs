@@ -104,6 +104,23 @@ impl Growth {
         self.share(&[PartKind::Unexplained], None).unwrap_or(1.0)
     }
 
+    /// What each part adds, largest first.
+    fn by_share(&self) -> Vec<PartGrowth> {
+        let share = |gain: &Gain| match self.total > 0.0 {
+            true => ((gain.knee - gain.baseline) / self.total).clamp(0.0, 1.0),
+            false => 0.0,
+        };
+        let told = |gain: &Gain| PartGrowth {
+            name: gain.kind.name(gain.peer.as_deref()),
+            baseline: gain.baseline,
+            knee: gain.knee,
+            share: share(gain),
+        };
+        let mut gains: Vec<PartGrowth> = self.parts.iter().map(told).collect();
+        gains.sort_by(|a, b| b.share.total_cmp(&a.share));
+        gains
+    }
+
     /// Share of the growth that was located inside the target and nothing more.
     fn in_target(&self) -> f64 {
         self.share(&[PartKind::InTarget], None).unwrap_or(0.0)
@@ -328,31 +345,19 @@ fn peers(facts: &Facts, windows: &[Window], metric: &MetricSpec) -> Vec<(String,
         .collect()
 }
 
-/// The whole attribution; `None` without load at baseline or knee.
+/// The whole attribution, without a growth where there is no knee; `None` without load.
 pub fn attribute(facts: &Facts, stages: &[StageSummary]) -> Option<Attribution> {
-    let growth = facts.growth()?;
+    let growth = facts.growth();
     let valid = measured(stages);
     let splits: Vec<(f64, Split)> = valid
         .iter()
         .filter_map(|stage| Some((stage.offered, split(facts, &[stage.window])?)))
         .collect();
-    let mut gains: Vec<PartGrowth> = growth
-        .parts
-        .iter()
-        .map(|gain| PartGrowth {
-            name: gain.kind.name(gain.peer.as_deref()),
-            baseline: gain.baseline,
-            knee: gain.knee,
-            share: if growth.total > 0.0 {
-                ((gain.knee - gain.baseline) / growth.total).clamp(0.0, 1.0)
-            } else {
-                0.0
-            },
-        })
-        .collect();
-    gains.sort_by(|a, b| b.share.total_cmp(&a.share));
+    if splits.is_empty() {
+        return None;
+    }
     let overlaps = overlap::overlaps(&splits);
-    let mut broken: Vec<String> = unexplained(growth).into_iter().collect();
+    let mut broken: Vec<String> = growth.and_then(unexplained).into_iter().collect();
     broken.extend(overlaps.iter().map(|overlap| overlap.text.clone()));
     broken.extend(unbalanced(&splits));
     if facts.database_is_watched() && facts.windows(Span::Knee).len() == 1 {
@@ -363,8 +368,8 @@ pub fn attribute(facts: &Facts, stages: &[StageSummary]) -> Option<Attribution> 
         baseline: pooled(facts, &valid, &facts.windows(Span::Baseline)),
         knee: pooled(facts, &valid, &facts.nearest_the_knee()),
         stages: splits.iter().map(|(offered, split)| split.summary(*offered)).collect(),
-        growth: gains,
-        unexplained: (growth.unexplained() - growth.in_target()).max(0.0),
+        growth: growth.map_or_else(Vec::new, Growth::by_share),
+        unexplained: growth.map_or(0.0, |it| (it.unexplained() - it.in_target()).max(0.0)),
         overlaps,
     })
 }

@@ -57,7 +57,10 @@ pub fn diagnose(recording: &Recording, rules: &RuleSet) -> Diagnosis {
             caveats.push(format!("kneepoint itself: {}", sign.text));
         }
     }
-    let attribution = knee.as_ref().and_then(|_| attribution::attribute(&facts, &stages));
+    let attribution = match outcome {
+        Outcome::GeneratorLimited { .. } | Outcome::Aborted { .. } => None,
+        _ => attribution::attribute(&facts, &stages),
+    };
     if let Some(attribution) = &attribution {
         caveats.extend(attribution.broken_assumptions.iter().cloned());
     }

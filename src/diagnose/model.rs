@@ -375,7 +375,7 @@ pub struct NotChecked {
 pub struct Attribution {
     /// Seconds per request by part, for each stage that counts, in order of offered load.
     pub stages: Vec<StageParts>,
-    /// What each part adds between baseline and knee, largest first.
+    /// What each part adds between baseline and knee, largest first; empty without a knee.
     pub growth: Vec<PartGrowth>,
     /// Share (0 to 1) of the growth that no part explains.
     pub unexplained: f64,

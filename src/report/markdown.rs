@@ -65,6 +65,9 @@ fn attribution(report: &Report, w: &mut dyn io::Write) -> io::Result<()> {
     if !attribution.at_knee.is_empty() {
         writeln!(w, "{}\n", escape(&attribution.at_knee))?;
     }
+    if attribution.growth.is_empty() {
+        return Ok(());
+    }
     writeln!(w, "<details><summary>Where the time goes</summary>\n")?;
     writeln!(w, "| part | low load | from the knee on | of the growth |")?;
     writeln!(w, "|---|---:|---:|---:|")?;

@@ -175,6 +175,9 @@ fn attribution(page: &mut Page<'_>, attribution: &AttributionView) -> io::Result
     if !attribution.at_knee.is_empty() {
         page.text("  ", &attribution.at_knee)?;
     }
+    if attribution.growth.is_empty() {
+        return Ok(());
+    }
     let is_told = |(index, row): &(usize, &GrowthRow)| {
         !row.is_zero && (*index < MOST_PARTS || *index + 1 == attribution.growth.len())
     };

@@ -235,7 +235,17 @@ const MOST_TOLD: usize = 5;
 
 /// `Of 840 ms at 152 requests/s, the knee: 720 ms waiting for 10.0.3.7:8443, 31 ms PostgreSQL
 /// executing; 12 ms unexplained.`
-fn at_knee(stage: &StageParts) -> String {
+fn at_knee(attribution: &Attribution) -> String {
+    let highest = || attribution.stages.iter().max_by(|a, b| a.offered.total_cmp(&b.offered));
+    match (&attribution.knee, highest()) {
+        (Some(stage), _) if stage.balanced => of_stage(stage, "at the knee"),
+        (Some(stage), _) => of_stage(stage, "past the knee, where a queue grows"),
+        (None, Some(stage)) => of_stage(stage, "the highest load"),
+        (None, None) => String::new(),
+    }
+}
+
+fn of_stage(stage: &StageParts, which: &str) -> String {
     let mut parts: Vec<_> = stage
         .parts
         .iter()
@@ -254,7 +264,7 @@ fn at_knee(stage: &StageParts) -> String {
         "Of {} at {}, {}: {}{}{} unexplained.",
         duration(stage.response),
         wording::rate(stage.offered),
-        if stage.balanced { "at the knee" } else { "past the knee, where a queue grows" },
+        which,
         told.join(", "),
         if told.is_empty() { "" } else { "; " },
         duration(rest)
@@ -282,6 +292,7 @@ pub(super) fn attribution(diagnosis: &Diagnosis) -> Option<AttributionView> {
     let attribution = diagnosis.attribution.as_ref()?;
     let named = attribution.growth.iter().find(|part| !part.name.starts_with(UNEXPLAINED));
     let headline = match named {
+        None => at_knee(attribution),
         Some(part) if part.share > 0.0 => format!(
             "{} of what the response time gains at and beyond the knee goes to {}; {} is \
              unexplained.",
@@ -305,7 +316,7 @@ pub(super) fn attribution(diagnosis: &Diagnosis) -> Option<AttributionView> {
     let broken = attribution.broken_assumptions.iter().map(|text| wording::sentence(text));
     Some(AttributionView {
         headline,
-        at_knee: attribution.knee.as_ref().map(at_knee).unwrap_or_default(),
+        at_knee: at_knee(attribution),
         growth: growth_rows(attribution),
         parts: names,
         rows: rows.collect(),
