@@ -323,3 +323,42 @@ fn what_there_is_can_be_asked_for() {
     assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
     assert!(stdout(&output).contains(" cases hold, 0 do not"), "{}", stdout(&output));
 }
+
+#[test]
+fn results_of_another_tool_tell_a_knee_and_no_cause() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let file = directory.path().join("attack.json");
+    // One server that carries 100 requests per second, and ever more of them.
+    let (mut text, mut free) = (String::new(), 0.0_f64);
+    for (stage, rate) in [20, 30, 45, 60, 75, 90, 110, 130, 150, 170].into_iter().enumerate() {
+        for number in 0..rate * 8 {
+            let sent = stage as f64 * 8.0 + f64::from(number) / f64::from(rate);
+            free = free.max(sent) + 0.01;
+            let (second, took) = (sent as u64, ((free - sent) * 1e9) as u64);
+            text.push_str(&format!(
+                "{{\"code\":200,\"timestamp\":\"2026-03-01T10:{:02}:{:02}.{:09}Z\",\
+                 \"latency\":{took},\"method\":\"GET\",\"url\":\"http://127.0.0.1/?key=hush\"}}\n",
+                second / 60,
+                second % 60,
+                (sent.fract() * 1e9) as u64
+            ));
+        }
+    }
+    std::fs::write(&file, text).expect("the file is written");
+    let out = directory.path().join("out");
+    let mut command = kneepoint(&["import", "vegeta"]);
+    let output = command.arg(&file).args(["--format", "json", "--out"]).arg(&out).output();
+    let output = output.expect("the program starts");
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert!(!stdout(&output).contains("hush"));
+    let diagnosis = &report["diagnosis"];
+    let knee = diagnosis["knee"]["rate"].as_f64().expect("a knee");
+    assert!((95.0..105.0).contains(&knee), "{knee}");
+    assert_eq!(diagnosis["findings"].as_array().map(Vec::len), Some(0), "no cause can be told");
+    let again = kneepoint(&["diagnose"]).arg(&out).args(["--format", "json"]).output();
+    assert_eq!(again.expect("the program starts").stdout, output.stdout, "it is a recording");
+    let wrong = kneepoint(&["import", "vegata"]).arg(&file).output().expect("the program starts");
+    assert_refused(&wrong, 104, &["vegata", "did you mean `vegeta`"]);
+    let other = kneepoint(&["import", "k6"]).arg(&file).output().expect("the program starts");
+    assert_refused(&other, 104, &["line 1", "is not k6's", "k6 run --out json"]);
+}

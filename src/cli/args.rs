@@ -35,9 +35,11 @@ pub enum Command {
     Diagnose(DiagnoseArgs),
     /// Write reports of a recording
     Report(ReportArgs),
+    /// Read the results of another load generator, and tell where the knee is
+    Import(ImportArgs),
     /// Check a plan without sending anything
     Check(CheckArgs),
-    /// List collectors, report formats, rules or metrics
+    /// List collectors, report formats, importers, rules or metrics
     List(ListArgs),
     /// Explain or test diagnosis rules
     Rules(RulesArgs),
@@ -183,6 +185,17 @@ pub struct DiagnoseArgs {
     pub rules: Option<PathBuf>,
 }
 
+/// `kneepoint import`.
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// Whose results they are; `kneepoint list importers` names them
+    pub from: String,
+    /// The file, `-` for standard input
+    pub file: PathBuf,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
 /// `kneepoint report`.
 #[derive(Debug, Args)]
 pub struct ReportArgs {
@@ -218,6 +231,8 @@ pub enum Listing {
     Collectors,
     /// Report formats
     Formats,
+    /// Results of other tools that can be read
+    Importers,
     /// Diagnosis rules
     Rules,
     /// Metrics that rules and reports name

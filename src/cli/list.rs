@@ -7,6 +7,7 @@ use super::results::load_rules;
 use super::{Ended, ExitStatus, Refusal, print};
 use crate::collect::COLLECTORS;
 use crate::diagnose::{ConditionRole, Rule, RuleSet};
+use crate::import::IMPORTERS;
 use crate::report::FORMATS;
 use crate::timeline::names;
 
@@ -15,6 +16,9 @@ pub(super) fn main(what: Listing) -> Ended {
         Listing::Collectors => collectors(),
         Listing::Formats => {
             table(FORMATS.iter().map(|format| (format.name, format.summary.to_owned())))
+        }
+        Listing::Importers => {
+            table(IMPORTERS.iter().map(|importer| (importer.name, importer.summary.to_owned())))
         }
         Listing::Rules => table(
             RuleSet::builtin().rules().iter().map(|rule| (rule.id.as_str(), rule.title.clone())),

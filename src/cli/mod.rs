@@ -3,6 +3,7 @@
 mod args;
 mod demo;
 mod exit;
+mod import;
 mod inspect;
 mod list;
 mod preflight;
@@ -92,6 +93,7 @@ fn dispatch(command: Command) -> Ended {
         Command::Run(args) => run::main(&args),
         Command::Diagnose(args) => inspect::diagnose(&args),
         Command::Report(args) => inspect::report(&args),
+        Command::Import(args) => import::main(&args),
         Command::Check(args) => preflight::check(&args),
         Command::List(args) => list::main(args.what),
         Command::Rules(args) => list::rules(&args),

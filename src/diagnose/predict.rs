@@ -20,14 +20,20 @@ use super::{Counterfactual, Finding, FindingRole, Knee, NextLimit, StageSummary,
 
 /// What a request needs is the same at two loads where it differs by no more than this share.
 const ALIKE: f64 = 0.2;
+/// Two estimates differ where they are this many standard errors apart.
+const SURE: f64 = 2.0;
 /// A pool is used up where this share of it is in use.
 const USED_UP: f64 = 0.9;
 /// A thread that does this share of the work of its process cannot pass it on to others.
 const MOST_OF_THE_WORK: f64 = 0.8;
-/// A number of connections in use is known where its standard error is below this share of it.
-const KNOWN: f64 = 0.1;
+/// Two counts of connections in use are of the same ones where they differ by this share at most.
+const SAME_COUNT: f64 = 0.2;
 /// Share of the database's cores that may be busy in a prediction.
 const BUSY_DATABASE: f64 = 0.8;
+
+/// Sessions that are busy for a caller, whether they compute or wait for it.
+const BUSY_SESSIONS: [&str; 2] =
+    ["db.sessions{state=active}", "db.sessions{state=idle in transaction*}"];
 
 /// What a request needs of something there is only so much of.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,6 +45,8 @@ struct Resource {
     demand: f64,
     /// The same at low load, where that was measured.
     low: Option<f64>,
+    /// Standard error of the difference of the two.
+    difference_error: f64,
     /// How much of it there is.
     limit: f64,
     unit: Unit,
@@ -56,6 +64,13 @@ impl Resource {
     /// Requests per second at which it is used up.
     fn carries(&self) -> f64 {
         self.limit / self.demand
+    }
+
+    /// Whether a request needs the more of it the higher the load, by more than chance.
+    fn grows(&self) -> bool {
+        self.low.is_some_and(|low| {
+            self.demand > low * (1.0 + ALIKE) && self.demand - low > SURE * self.difference_error
+        })
     }
 
     fn describe(&self) -> NextLimit {
@@ -209,9 +224,7 @@ impl<'f> Run<'f> {
             Kind::Workers => !blame.workers,
         });
         // A demand that grows with the load holds a queue for something else.
-        others.retain(|resource| {
-            !resource.low.is_some_and(|low| resource.demand > low * (1.0 + ALIKE))
-        });
+        others.retain(|resource| !resource.grows());
         let freed: f64 = blame.held.iter().filter_map(|part| self.database(*part)).sum();
         for pool in others.iter_mut().filter(|resource| resource.kind == Kind::Pool) {
             let whole = pool.demand;
@@ -272,8 +285,12 @@ impl<'f> Run<'f> {
     }
 
     fn per_request(&self, level: &Level, windows: &[Window]) -> Option<f64> {
+        self.level_per_request(level, windows).map(|level| level.value)
+    }
+
+    fn level_per_request(&self, level: &Level, windows: &[Window]) -> Option<Level> {
         let throughput = self.facts.throughput(windows).filter(|throughput| *throughput > 0.0)?;
-        Some(level.value / throughput)
+        Some(Level { value: level.value / throughput, error: level.error / throughput })
     }
 
     fn resource(
@@ -283,10 +300,18 @@ impl<'f> Run<'f> {
         busy: impl Fn(&[Window]) -> Option<Level>,
         limit: f64,
     ) -> Option<Resource> {
-        let demand = |windows: &[Window]| self.per_request(&busy(windows)?, windows);
+        let demand = |windows: &[Window]| self.level_per_request(&busy(windows)?, windows);
         let low = (self.low != self.below).then(|| demand(&self.low)).flatten();
         let demand = demand(&self.below)?;
-        (demand > 0.0 && limit > 0.0).then_some(Resource { kind, name, demand, low, limit, unit })
+        (demand.value > 0.0 && limit > 0.0).then(|| Resource {
+            kind,
+            name,
+            demand: demand.value,
+            difference_error: low.as_ref().map_or(0.0, |low| demand.error.hypot(low.error)),
+            low: low.map(|low| low.value),
+            limit,
+            unit,
+        })
     }
 
     /// Everything of which a demand and a limit were measured.
@@ -331,21 +356,25 @@ impl<'f> Run<'f> {
             let most = level(self.facts, &of(limit, Labels::none()), &run)?.value;
             let state = Labels::none().with("state", "used");
             let used = of(used, if kind == Kind::Pool { state } else { Labels::none() });
+            let told = |windows: &[Window]| level(self.facts, &used, windows);
+            let sessions = kind == Kind::Pool && is_only && self.are_sessions(&told);
             let busy = |windows: &[Window]| {
-                let told = level(self.facts, &used, windows)?;
-                // Few looks at a number that changes: the database's own count has more.
-                let is_known = told.error <= KNOWN * told.value;
-                if kind == Kind::Workers || is_known || !is_only {
-                    return Some(told);
-                }
-                let sessions =
-                    ["db.sessions{state=active}", "db.sessions{state=idle in transaction*}"];
-                Some(self.sum(&sessions, windows).unwrap_or(told))
+                if sessions { self.sum(&BUSY_SESSIONS, windows) } else { told(windows) }
             };
             let name = format!("the pool of {most:.0} {noun} `{pool}`");
             self.resource(kind, (name, Unit::Count), busy, most)
         };
         pools.into_iter().filter_map(pool).collect()
+    }
+
+    /// Whether the database's busy sessions are the connections that `told` says are in use: there
+    /// are more looks at them, and they are as many where the pool is used up.
+    fn are_sessions(&self, told: &impl Fn(&[Window]) -> Option<Level>) -> bool {
+        let at_knee = self.facts.windows(Span::Knee);
+        let both = self.sum(&BUSY_SESSIONS, &at_knee).zip(told(&at_knee));
+        both.is_some_and(|(sessions, told)| {
+            (sessions.value - told.value).abs() <= SAME_COUNT * told.value
+        })
     }
 
     /// How many connections would carry the highest load.
@@ -411,7 +440,7 @@ fn pool_answer(pool: &Pool) -> Option<Counterfactual> {
     }
     let what = "a larger pool".to_owned();
     let hold = resource.demand;
-    if let Some(low) = resource.low.filter(|low| hold > *low * (1.0 + ALIKE)) {
+    if let Some(low) = resource.low.filter(|_| resource.grows()) {
         let why = format!(
             "a connection is held the longer the more are in use, {} at low load and {} below the \
              knee: what it waits for is the limit",
@@ -472,6 +501,7 @@ mod tests {
             name: name.to_owned(),
             demand,
             low: None,
+            difference_error: 0.0,
             limit,
             unit: Unit::Count,
         }

@@ -136,7 +136,7 @@ fn foreign(begin: &[u8]) -> Option<&'static str> {
         _ if begin.starts_with(&ZSTD_MAGIC) => None,
         // What a kill in the middle of the very first write leaves.
         _ if ZSTD_MAGIC.starts_with(begin) => Some("breaks off before the first line"),
-        [0x1F, 0x8B, ..] => Some("is compressed with gzip; import what is in it with `import`"),
+        [0x1F, 0x8B, ..] => Some("is compressed with gzip, which no recording is"),
         [b'P', b'K', 3, 4, ..] => Some("is a zip archive"),
         _ if begin.starts_with(b"PAR1") => Some("is a Parquet file"),
         _ if begin.starts_with(b"SQLite format 3") => Some("is an SQLite database"),
@@ -144,7 +144,7 @@ fn foreign(begin: &[u8]) -> Option<&'static str> {
             Some("is a decompressed recording; compress it with `zstd` first")
         }
         _ if text.starts_with(b"{") || text.starts_with(b"[") => {
-            Some("is plain JSON; results of other tools are read with `import`")
+            Some("is plain JSON; results of other tools are read with `kneepoint import`")
         }
         _ if std::str::from_utf8(&begin[..begin.len().min(64)]).is_ok() => Some("is plain text"),
         _ => Some("does not begin as a zstd file does"),

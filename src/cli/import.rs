@@ -1,0 +1,61 @@
+//! `import`: results of another tool as a recording, and what they say.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+
+use super::args::ImportArgs;
+use super::{Ended, Refusal, results};
+use crate::diagnose::RuleSet;
+use crate::import::{self, IMPORTERS};
+use crate::recording::{Recording, WriteError, Writer};
+
+pub(super) fn main(args: &ImportArgs) -> Ended {
+    let spec = import::find(&args.from).ok_or_else(|| {
+        let names: Vec<_> = IMPORTERS.iter().map(|spec| spec.name).collect();
+        Refusal::unknown("format of results", &args.from, &names)
+    })?;
+    let name = args.file.file_stem().map_or_else(String::new, |it| it.display().to_string());
+    let refused = |error| {
+        Refusal::usage(format!("`{}` is not {}'s: {error}", args.file.display(), spec.name))
+            .with_hint(format!("expected are {}", spec.summary))
+    };
+    let recording =
+        import::import(spec, &name, &mut *input(&args.file)?).map_err(refused)?;
+    results::prepare(&args.output.out)?;
+    let path = results::recording_in(&args.output.out);
+    results::write_file(&path, |out| {
+        write(&recording, out).map_err(|error| Refusal::failed(error.to_string()))
+    })?;
+    let out = Some(args.output.out.as_path());
+    let rules = RuleSet::builtin();
+    let diagnosis = results::conclude(&recording, rules, &path, args.output.format, out)?;
+    Ok(results::status_of(&diagnosis, None))
+}
+
+/// A file, or standard input for `-`.
+fn input(path: &Path) -> Result<Box<dyn BufRead>, Refusal> {
+    if path == Path::new("-") {
+        return Ok(Box::new(BufReader::new(std::io::stdin())));
+    }
+    let file = File::open(path)
+        .map_err(|error| Refusal::usage(format!("cannot open `{}`: {error}", path.display())))?;
+    Ok(Box::new(BufReader::new(file)))
+}
+
+fn write(recording: &Recording, out: &mut dyn Write) -> Result<(), WriteError> {
+    let mut writer = Writer::create(out, &recording.plan, &recording.environment)?;
+    for event in &recording.events {
+        writer.event(event)?;
+    }
+    for tick in &recording.timeline.ticks {
+        writer.tick(tick)?;
+    }
+    for stage in &recording.timeline.stages {
+        writer.stage(stage)?;
+    }
+    if let Some(stop) = &recording.stop {
+        writer.finish(stop)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,230 @@
+//! Single requests as other tools list them, put into seconds and stages.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::recording::{Environment, Event, PlanSummary, Recording, Stop, StopReason};
+use crate::timeline::{
+    EndpointTick, Histogram, LoadTick, Moment, ResponseClass, Stage, StageRole, Timeline, Window,
+};
+
+/// A stage is at least so many seconds long, and a run has at most so many of them.
+const SHORTEST_STAGE: usize = 4;
+const MOST_STAGES: usize = 40;
+/// Neighbouring stages are one where their rates differ by no more than this share.
+const SAME_RATE: f64 = 0.05;
+
+/// One request.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Request {
+    /// When it was sent, in seconds since 1970 (UTC).
+    pub sent_unix: f64,
+    /// Seconds to the end of the response.
+    pub took: f64,
+    /// Method and path, or the tool's own name for it.
+    pub endpoint: String,
+    /// How it ended.
+    pub class: ResponseClass,
+}
+
+/// All requests of a run.
+#[derive(Debug, Default)]
+pub struct Requests(Vec<Request>);
+
+impl Requests {
+    /// Adds one.
+    ///
+    /// # Errors
+    /// When its times are none.
+    pub fn add(&mut self, request: Request) -> Result<(), String> {
+        if !(request.sent_unix.is_finite() && request.took.is_finite() && request.took >= 0.0) {
+            return Err(format!(
+                "a request sent at {} that took {} s has no place in time",
+                request.sent_unix, request.took
+            ));
+        }
+        self.0.push(request);
+        Ok(())
+    }
+
+    /// The recording that another tool would have made; `None` where there was no request.
+    pub fn into_recording(self, from: &str, name: &str) -> Option<Recording> {
+        let begin = self.0.iter().map(|request| request.sent_unix).reduce(f64::min)?.floor();
+        let ticks = self.ticks(begin);
+        let stages = stages(&ticks);
+        let timeline = Timeline { stages, ticks, ..Timeline::default() };
+        let at = timeline.end();
+        let text = format!(
+            "imported from {from}: response times are those that it measured, from the send; what \
+             its schedule asked for and it did not send is not in them"
+        );
+        Some(Recording {
+            plan: self.plan(name, &timeline),
+            environment: Environment {
+                kneepoint: env!("CARGO_PKG_VERSION").to_owned(),
+                started_unix: begin,
+                target: format!("as {from} saw it"),
+                ..Environment::default()
+            },
+            events: vec![Event { at: Moment::START, text }],
+            stop: Some(Stop { at, reason: StopReason::Completed }),
+            timeline,
+        })
+    }
+
+    fn plan(&self, name: &str, timeline: &Timeline) -> PlanSummary {
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for request in &self.0 {
+            *counts.entry(&request.endpoint).or_default() += 1;
+        }
+        let share = |count: usize| count as f64 / self.0.len() as f64;
+        let requests = counts.iter().map(|(name, count)| ((*name).to_owned(), share(*count)));
+        PlanSummary {
+            name: name.to_owned(),
+            requests: requests.collect(),
+            executor: "imported".to_owned(),
+            max_rate: timeline.stages.iter().map(Stage::rate).fold(0.0, f64::max),
+            ..PlanSummary::default()
+        }
+    }
+
+    /// One tick a second from `begin` to the end of the last response.
+    fn ticks(&self, begin: f64) -> Vec<LoadTick> {
+        let end = self.0.iter().map(|it| it.sent_unix + it.took).fold(begin, f64::max);
+        let mut seconds: Vec<Second> = Vec::new();
+        seconds.resize_with((end - begin).floor() as usize + 1, Second::default);
+        for request in &self.0 {
+            let sent = request.sent_unix - begin;
+            let done = sent + request.took;
+            let (first, last) = (sent as usize, done as usize);
+            seconds[first].sent += 1;
+            for (index, second) in seconds.iter_mut().enumerate().take(last + 1).skip(first) {
+                let from = sent.max(index as f64);
+                second.in_flight += (done.min(index as f64 + 1.0) - from).max(0.0);
+            }
+            let key = (request.endpoint.as_str(), request.class);
+            let took = Duration::from_secs_f64(request.took);
+            seconds[last].ended.entry(key).or_default().record(took);
+        }
+        seconds.into_iter().enumerate().map(|(index, second)| second.tick(index)).collect()
+    }
+}
+
+/// What happened within one second.
+#[derive(Default)]
+struct Second<'r> {
+    sent: u64,
+    in_flight: f64,
+    ended: BTreeMap<(&'r str, ResponseClass), Histogram>,
+}
+
+impl Second<'_> {
+    fn tick(self, index: usize) -> LoadTick {
+        let endpoints = self.ended.into_iter().map(|((endpoint, class), times)| EndpointTick {
+            endpoint: endpoint.to_owned(),
+            class,
+            service_time: times.clone(),
+            response_time: times,
+        });
+        LoadTick {
+            window: seconds(index, index + 1),
+            generator: "imported".to_owned(),
+            offered: self.sent,
+            sent: self.sent,
+            held_back: 0,
+            in_flight: self.in_flight,
+            backlog: 0,
+            lateness: Histogram::new(),
+            connect_time: Histogram::new(),
+            connects: 0,
+            endpoints: endpoints.collect(),
+        }
+    }
+}
+
+fn seconds(from: usize, to: usize) -> Window {
+    let at = |second: usize| Moment::from_secs_f64(second as f64);
+    Window::new(at(from), at(to))
+}
+
+/// Spans in which the load hardly changed. The other tool's own are not in its results.
+fn stages(ticks: &[LoadTick]) -> Vec<Stage> {
+    // The last second is rarely a whole one, and what comes after the last send is no load.
+    let sending = ticks.iter().rposition(|tick| tick.offered > 0).unwrap_or(0).max(1);
+    let length = SHORTEST_STAGE.max(sending.div_ceil(MOST_STAGES));
+    let rate = |from: usize, to: usize| {
+        let sent: u64 = ticks[from..to].iter().map(|tick| tick.offered).sum();
+        sent as f64 / (to - from) as f64
+    };
+    let mut begins: BTreeSet<usize> = (0..sending).step_by(length).collect();
+    // A rest that is shorter than a stage belongs to the one before.
+    begins.retain(|begin| *begin == 0 || sending - begin >= length);
+    let mut spans: Vec<(usize, usize)> = Vec::new();
+    let ends = begins.iter().skip(1).copied().chain([sending]);
+    for (from, to) in begins.iter().copied().zip(ends) {
+        match spans.last_mut() {
+            Some(last)
+                if (rate(last.0, last.1) - rate(from, to)).abs()
+                    <= SAME_RATE * rate(last.0, last.1) =>
+            {
+                last.1 = to;
+            }
+            _ => spans.push((from, to)),
+        }
+    }
+    let stage = |(from, to): (usize, usize)| Stage {
+        role: StageRole::Ramp,
+        window: seconds(from, to),
+        rate_from: rate(from, to),
+        rate_to: rate(from, to),
+    };
+    spans.into_iter().map(stage).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Requests to one server of 100 requests per second, in order of arrival.
+    fn queue(rates: &[f64]) -> Requests {
+        let (mut requests, mut free) = (Requests::default(), 0.0_f64);
+        for (index, rate) in rates.iter().enumerate() {
+            for number in 0..(rate * 8.0) as usize {
+                let sent = index as f64 * 8.0 + number as f64 / rate;
+                free = free.max(sent) + 0.01;
+                let class = ResponseClass::Status(200);
+                let endpoint = "GET /".to_owned();
+                let request =
+                    Request { sent_unix: 1.7e9 + sent, took: free - sent, endpoint, class };
+                requests.add(request).unwrap();
+            }
+        }
+        requests
+    }
+
+    #[test]
+    fn requests_become_seconds_and_stages() {
+        let recording = queue(&[20.0, 40.0, 40.0, 60.0]).into_recording("it", "name").unwrap();
+        let stages = &recording.timeline.stages;
+        let rates: Vec<f64> = stages.iter().map(|stage| stage.rate().round()).collect();
+        assert_eq!(rates, [20.0, 40.0, 60.0]);
+        assert_eq!(stages[1].window, seconds(8, 24));
+        let tick = &recording.timeline.ticks[3];
+        assert_eq!((tick.offered, tick.completed(), tick.succeeded()), (20, 20, 20));
+        assert!((tick.in_flight - 0.2).abs() < 1e-6, "20/s of 10 ms: {}", tick.in_flight);
+        assert_eq!(recording.plan.requests, [("GET /".to_owned(), 1.0)]);
+    }
+
+    #[test]
+    fn times_that_are_none_are_refused() {
+        let request = |sent_unix, took| Request {
+            sent_unix,
+            took,
+            endpoint: String::new(),
+            class: ResponseClass::Timeout,
+        };
+        assert!(Requests::default().add(request(f64::NAN, 1.0)).is_err());
+        assert!(Requests::default().add(request(1.0, -1.0)).is_err());
+        assert!(Requests::default().into_recording("it", "name").is_none());
+    }
+}

@@ -1,0 +1,81 @@
+//! vegeta's results as `vegeta encode --to json` writes them: one object a line.
+
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use super::ImporterSpec;
+use super::requests::{Request, Requests};
+use crate::timeline::ResponseClass;
+
+pub(super) static SPEC: ImporterSpec = ImporterSpec {
+    name: "vegeta",
+    summary: "vegeta's results, one JSON object a line: vegeta encode --to json results.bin",
+    take,
+};
+
+/// The fields that are of interest here; durations in nanoseconds.
+#[derive(Deserialize)]
+struct Hit {
+    timestamp: Timestamp,
+    latency: u64,
+    code: u16,
+    #[serde(default)]
+    error: String,
+    #[serde(default)]
+    method: String,
+    #[serde(default)]
+    url: String,
+}
+
+fn take(line: &str, requests: &mut Requests) -> Result<(), String> {
+    let hit: Hit = serde_json::from_str(line).map_err(|error| error.to_string())?;
+    requests.add(Request {
+        sent_unix: hit.timestamp.as_nanosecond() as f64 / 1e9,
+        took: hit.latency as f64 / 1e9,
+        endpoint: endpoint(&hit.method, &hit.url),
+        class: class(hit.code, &hit.error),
+    })
+}
+
+/// Method and path. The query is left out: it varies, and may hold secrets.
+fn endpoint(method: &str, url: &str) -> String {
+    let path = url::Url::parse(url).map_or_else(|_| String::new(), |url| url.path().to_owned());
+    format!("{method} {path}").trim().to_owned()
+}
+
+/// What an answer without a status was, by what vegeta says of it (Go's words).
+fn class(code: u16, error: &str) -> ResponseClass {
+    let says = |words: &[&str]| words.iter().any(|word| error.contains(word));
+    match code {
+        0 if says(&["Client.Timeout", "deadline exceeded", "timeout"]) => ResponseClass::Timeout,
+        0 if says(&["tls", "x509"]) => ResponseClass::Tls,
+        0 if says(&["refused", "no route", "unreachable", "dial "]) => ResponseClass::Connect,
+        0 if says(&["malformed"]) => ResponseClass::Protocol,
+        0 => ResponseClass::Reset,
+        code => ResponseClass::Status(code),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::import::{find, import};
+
+    #[test]
+    fn hits_become_requests_without_their_queries() {
+        let text = r#"
+{"attack":"","seq":0,"code":200,"timestamp":"2026-03-01T10:00:00.25+02:00","latency":12000000,"bytes_out":0,"bytes_in":5,"error":"","method":"GET","url":"http://127.0.0.1:8080/cart?token=hush"}
+{"attack":"","seq":1,"code":0,"timestamp":"2026-03-01T10:00:01.5+02:00","latency":500000,"error":"Get \"http://127.0.0.1:8080/cart\": dial tcp 127.0.0.1:8080: connect: connection refused","method":"GET","url":"http://127.0.0.1:8080/cart"}
+"#;
+        let recording = import(find("vegeta").unwrap(), "it", &mut text.as_bytes()).unwrap();
+        assert!((recording.environment.started_unix - 1_772_352_000.0).abs() < 1e-3);
+        assert_eq!(recording.plan.requests, [("GET /cart".to_owned(), 1.0)]);
+        let classes: Vec<_> = recording
+            .timeline
+            .ticks
+            .iter()
+            .flat_map(|tick| tick.endpoints.iter().map(|endpoint| endpoint.class))
+            .collect();
+        assert_eq!(classes, [ResponseClass::Status(200), ResponseClass::Connect]);
+    }
+}
