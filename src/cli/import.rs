@@ -20,8 +20,7 @@ pub(super) fn main(args: &ImportArgs) -> Ended {
         Refusal::usage(format!("`{}` is not {}'s: {error}", args.file.display(), spec.name))
             .with_hint(format!("expected are {}", spec.summary))
     };
-    let recording =
-        import::import(spec, &name, &mut *input(&args.file)?).map_err(refused)?;
+    let recording = import::import(spec, &name, &mut *input(&args.file)?).map_err(refused)?;
     results::prepare(&args.output.out)?;
     let path = results::recording_in(&args.output.out);
     results::write_file(&path, |out| {

@@ -345,9 +345,9 @@ fn peers(facts: &Facts, windows: &[Window], metric: &MetricSpec) -> Vec<(String,
         .collect()
 }
 
-/// The whole attribution, without a growth where there is no knee; `None` without load.
-pub fn attribute(facts: &Facts, stages: &[StageSummary]) -> Option<Attribution> {
-    let growth = facts.growth();
+/// The whole attribution, without a growth where the curve does not bend; `None` without load.
+pub fn attribute(facts: &Facts, stages: &[StageSummary], bends: bool) -> Option<Attribution> {
+    let growth = facts.growth().filter(|_| bends);
     let valid = measured(stages);
     let splits: Vec<(f64, Split)> = valid
         .iter()
@@ -360,13 +360,13 @@ pub fn attribute(facts: &Facts, stages: &[StageSummary]) -> Option<Attribution> 
     let mut broken: Vec<String> = growth.and_then(unexplained).into_iter().collect();
     broken.extend(overlaps.iter().map(|overlap| overlap.text.clone()));
     broken.extend(unbalanced(&splits));
-    if facts.database_is_watched() && facts.windows(Span::Knee).len() == 1 {
+    if bends && facts.database_is_watched() && facts.windows(Span::Knee).len() == 1 {
         broken.push("only one stage at or beyond the knee: its parts may be chance".to_owned());
     }
     Some(Attribution {
         broken_assumptions: broken,
         baseline: pooled(facts, &valid, &facts.windows(Span::Baseline)),
-        knee: pooled(facts, &valid, &facts.nearest_the_knee()),
+        knee: pooled(facts, &valid, &facts.nearest_the_knee()).filter(|_| bends),
         stages: splits.iter().map(|(offered, split)| split.summary(*offered)).collect(),
         growth: growth.map_or_else(Vec::new, Growth::by_share),
         unexplained: growth.map_or(0.0, |it| (it.unexplained() - it.in_target()).max(0.0)),

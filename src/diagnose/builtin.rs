@@ -13,8 +13,6 @@ macro_rules! rules {
 
 rules![
     "generator-limited",
-    "oom-killed",
-    "crashed",
     "db-lock-wait",
     "db-internal-contention",
     "cpu-throttled",
@@ -40,6 +38,8 @@ rules![
     "internal-wait",
     "accept-queue-full",
     "fast-failures",
+    "oom-killed",
+    "crashed",
     "cache-illusion",
     "memory-leak",
     "fd-leak",

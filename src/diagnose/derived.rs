@@ -47,8 +47,15 @@ pub fn add_plan(derived: &mut Timeline, plan: &PlanSummary) {
         let series = Series { points: points.collect(), unit: spec.unit, ..connects.clone() };
         derived.series.insert(SeriesKey::bare(spec.name), series);
     }
-    if plan.target.starts_with("https:") {
-        derived.series.insert(SeriesKey::bare(names::LOAD_TLS_HANDSHAKES.name), connects);
+    let tls = ["https:", "http:"].iter().position(|scheme| plan.target.starts_with(scheme));
+    if let Some(plain) = tls {
+        let each = |point: &Point| match plain {
+            0 => *point,
+            _ => Point { value: 0.0, ..*point },
+        };
+        let points = connects.points.iter().map(each).collect();
+        let key = SeriesKey::bare(names::LOAD_TLS_HANDSHAKES.name);
+        derived.series.insert(key, Series { points, ..connects });
     }
 }
 

@@ -59,7 +59,7 @@ pub fn diagnose(recording: &Recording, rules: &RuleSet) -> Diagnosis {
     }
     let attribution = match outcome {
         Outcome::GeneratorLimited { .. } | Outcome::Aborted { .. } => None,
-        _ => attribution::attribute(&facts, &stages),
+        _ => attribution::attribute(&facts, &stages, knee.is_some()),
     };
     if let Some(attribution) = &attribution {
         caveats.extend(attribution.broken_assumptions.iter().cloned());

@@ -31,9 +31,11 @@ const GREEN: &str = "1;32";
 const YELLOW: &str = "1;33";
 
 /// How many of the things ruled out or not checked are listed; the other formats have them all.
-const MOST_LISTED: usize = 3;
-/// How many parts of the response time are shown beside the unexplained rest.
+const MOST_LISTED: usize = 2;
+/// How many parts of the response time are shown beside the unexplained rest, and from which
+/// percentage of the growth on.
 const MOST_PARTS: usize = 4;
+const LEAST_PART: u32 = 1;
 /// How many stages are shown on either side of the knee, beside the first and the last.
 const STAGES_BESIDE_KNEE: usize = 2;
 /// How many refutations are shown.
@@ -41,9 +43,9 @@ const MOST_REFUTATIONS: usize = 2;
 /// How many answers to what a fix would bring are shown.
 const MOST_FIXES: usize = 1;
 /// How much evidence is shown of the cause.
-const MOST_EVIDENCE: usize = 6;
+const MOST_EVIDENCE: usize = 5;
 /// How much evidence is shown of what is not the cause.
-const MOST_BESIDE_CAUSE: usize = 2;
+const MOST_BESIDE_CAUSE: usize = 1;
 
 fn render(report: &Report, w: &mut dyn Write) -> io::Result<()> {
     render_with(report, &TerminalStyle { colour: false, width: 100, files: &[] }, w)
@@ -134,7 +136,7 @@ fn finding(page: &mut Page<'_>, finding: &FindingView) -> io::Result<()> {
     page.labelled("Disproved by", &finding.disproved_by)
 }
 
-/// Each text once: two conditions on one signal read alike.
+/// Each value once: two conditions on one signal read alike.
 fn evidence(
     page: &mut Page<'_>,
     bullet: &str,
@@ -142,11 +144,12 @@ fn evidence(
     most: usize,
     say: fn(&EvidenceRow) -> String,
 ) -> io::Result<()> {
-    let mut told: Vec<String> = Vec::new();
-    for text in rows.iter().map(say) {
-        if told.len() < most && !told.contains(&text) {
-            page.hanging(&format!("  {bullet}"), &text)?;
-            told.push(text);
+    let mut told: Vec<(&str, &str)> = Vec::new();
+    for row in rows {
+        let what = (row.signal.as_str(), row.value.as_str());
+        if told.len() < most && !told.contains(&what) {
+            page.hanging(&format!("  {bullet}"), &say(row))?;
+            told.push(what);
         }
     }
     Ok(())
@@ -179,24 +182,15 @@ fn attribution(page: &mut Page<'_>, attribution: &AttributionView) -> io::Result
         return Ok(());
     }
     let is_told = |(index, row): &(usize, &GrowthRow)| {
-        !row.is_zero && (*index < MOST_PARTS || *index + 1 == attribution.growth.len())
+        let is_rest = *index + 1 == attribution.growth.len();
+        !row.is_zero && (is_rest || (*index < MOST_PARTS && row.bar >= LEAST_PART))
     };
-    let told: Vec<_> = attribution.growth.iter().enumerate().filter(is_told).collect();
-    let zero = attribution.growth.iter().filter(|row| row.is_zero).count();
-    let small = attribution.growth.len() - told.len() - zero;
-    let rows = told.iter().map(|(_, part)| {
+    let told = attribution.growth.iter().enumerate().filter(is_told).map(|(_, part)| {
         let bar = "#".repeat((part.bar / 20) as usize);
         vec![part.name.clone(), part.baseline.clone(), part.knee.clone(), part.share.clone(), bar]
     });
-    let table: Vec<_> = rows.collect();
-    page.table(&["", "low load", "from the knee on", "of growth", ""], &table, None)?;
-    let small = (small > 0).then(|| format!("{small} too small to matter"));
-    let zero = (zero > 0).then(|| format!("{zero} measured as zero"));
-    let rest: Vec<_> = small.into_iter().chain(zero).collect();
-    match rest.is_empty() {
-        true => Ok(()),
-        false => page.text("  ", &format!("and {}", rest.join(", "))),
-    }
+    let told: Vec<_> = told.collect();
+    page.table(&["", "low load", "from the knee on", "of growth", ""], &told, None)
 }
 
 fn stages(page: &mut Page<'_>, stages: &StageTable) -> io::Result<()> {

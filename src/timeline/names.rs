@@ -43,7 +43,7 @@ metrics! {
     LOAD_CONNECTS = "load.connects", Count, Gauge;
     /// Mean time to make a new connection, TLS included.
     LOAD_CONNECT_TIME = "load.connect_time", Seconds, Gauge;
-    /// New TLS connections per second; absent where the target is spoken to without TLS.
+    /// New TLS connections per second; none where the target is spoken to without TLS.
     LOAD_TLS_HANDSHAKES = "load.tls_handshakes", Count, Gauge;
     /// How many different requests the plan can make; absent where that is not known.
     LOAD_VARIETY = "load.variety", Count, Gauge;
