@@ -16,6 +16,7 @@
 //! | `[load]` | `executor` and its own keys, see [`Executor`] |
 //! | `[objectives]` | `http_req_duration`, `http_req_failed`, each also as `"metric{request}"`: a condition or a list of them |
 //! | `[limits]` | `max_rate`, `max_in_flight`, `max_duration`, `error_budget` |
+//! | `[[canary]]` | `path`, `name`, `rate` (at most `20/s`), `method`, `headers` |
 //! | `[collect.NAME]` | `interval`, `as`, and the collector's own options; `[[collect.NAME]]` for several |
 //!
 //! Rates are `50/s`, `3000/m` or a bare number per second; durations Go's (`1m30s`, `500ms`);
@@ -31,6 +32,7 @@
 //! `error_budget` is the share of failed requests in one stage that ends the run. There is none
 //! unless the plan sets one: a search for the breakpoint has to look beyond it.
 
+mod canary;
 mod collector;
 mod load;
 mod nearest;
@@ -47,6 +49,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+pub use canary::Canary;
 pub use collector::{CollectorConfig, CollectorShape, OptionKind, OptionSpec, OptionValue};
 pub use load::{Breakpoint, Executor, Limits, RampStage};
 pub use nearest::nearest;
@@ -74,6 +77,8 @@ pub struct Plan {
     pub objectives: Vec<Objective>,
     /// What the run may never exceed.
     pub limits: Limits,
+    /// Cheap routes that are probed beside the load, in addition to what `limits` allow it.
+    pub canaries: Vec<Canary>,
     /// What is watched beside the load.
     pub collectors: Vec<CollectorConfig>,
     /// Seed of every random choice.

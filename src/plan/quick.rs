@@ -73,6 +73,7 @@ impl Plan {
             load: Executor::Breakpoint(Breakpoint::usual()),
             objectives: Vec::new(),
             limits: Limits::usual(),
+            canaries: Vec::new(),
             collectors,
             seed: DEFAULT_SEED,
         })

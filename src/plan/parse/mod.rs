@@ -1,5 +1,6 @@
 //! From text to a [`Plan`], with every mistake at once.
 
+mod canary;
 mod collect;
 mod load;
 mod mask;
@@ -70,6 +71,7 @@ fn whole<'t>(
     let limits = load::read_limits(&mut root);
     let load = load::read(&mut root, &limits);
     let objectives = objective::read(&mut root, &requests);
+    let canaries = canary::read(&mut root, &data, &limits);
     let collectors = collect::read(&mut root, shapes);
     root.finish();
     let target: Target = target?;
@@ -81,6 +83,7 @@ fn whole<'t>(
         load: load?,
         objectives,
         limits,
+        canaries,
         collectors,
         seed: seed.unwrap_or(DEFAULT_SEED),
     })

@@ -58,11 +58,7 @@ fn read_one<'t>(
     let method = section.take("method").map(|value| read_method(walk, value));
     let path =
         section.require("path", "path = \"/\"").and_then(|value| read_path(walk, value, data));
-    let headers = section.take("headers").map_or_else(Vec::new, |value| {
-        walk.section(value, "a table such as `{ accept = \"text/html\" }`")
-            .map(|section| read_headers(&section, data))
-            .unwrap_or_default()
-    });
+    let headers = read_headers(&mut section, data);
     let body = section
         .take("body")
         .and_then(|value| template::read(walk, value, "a text", data))
@@ -75,7 +71,7 @@ fn read_one<'t>(
     Some(Request { name, weight: weight?, method, path, headers, body })
 }
 
-fn read_name(walk: &Walk<'_>, value: &Value<'_>) -> Option<String> {
+pub(super) fn read_name(walk: &Walk<'_>, value: &Value<'_>) -> Option<String> {
     let name = walk.name(value)?;
     if name.contains(['{', '}']) {
         walk.wrong(value.span(), "a name takes no braces");
@@ -84,7 +80,7 @@ fn read_name(walk: &Walk<'_>, value: &Value<'_>) -> Option<String> {
     Some(name)
 }
 
-fn read_method(walk: &Walk<'_>, value: &Value<'_>) -> Option<String> {
+pub(super) fn read_method(walk: &Walk<'_>, value: &Value<'_>) -> Option<String> {
     const KNOWN: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
     let method = walk.text(value, "a method such as `GET`")?.value.to_ascii_uppercase();
     if KNOWN.contains(&method.as_str()) {
@@ -97,7 +93,7 @@ fn read_method(walk: &Walk<'_>, value: &Value<'_>) -> Option<String> {
     None
 }
 
-fn read_path(
+pub(super) fn read_path(
     walk: &Walk<'_>,
     value: &Value<'_>,
     data: &BTreeMap<String, DataSource>,
@@ -126,12 +122,16 @@ fn read_path(
     Some(template::hide_query(path))
 }
 
-fn read_headers(
-    section: &Section<'_, '_>,
+pub(super) fn read_headers(
+    section: &mut Section<'_, '_>,
     data: &BTreeMap<String, DataSource>,
 ) -> Vec<(String, Header)> {
     let walk = section.walk;
     let mut headers = Vec::new();
+    let table = section
+        .take("headers")
+        .and_then(|value| walk.section(value, "a table such as `{ accept = \"text/html\" }`"));
+    let Some(section) = table else { return headers };
     for (name, span, value) in section.entries() {
         let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
         if name.is_empty() || !name.chars().all(token) {

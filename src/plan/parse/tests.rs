@@ -80,6 +80,9 @@ fn the_example_means_what_it_says() {
     );
     assert_eq!(plan.load, Executor::Breakpoint(Breakpoint::usual()));
     assert_eq!(plan.limits, Limits::usual());
+    let canary = &plan.canaries[0];
+    assert_eq!((canary.request.name.as_str(), canary.rate), ("health", 2.0));
+    assert_eq!(canary.request.path.0, [Segment::Text("/health".to_owned())]);
     assert_eq!(plan.objectives.len(), 4);
     assert_eq!(plan.objectives[2].endpoint.as_deref(), Some("product"));
     assert_eq!(plan.objectives[2].measure, Measure::ResponseTimeQuantile(0.99));
@@ -171,6 +174,26 @@ const MISTAKES: &[(&str, usize, usize, &str, &str)] = &[
     ("[collect.process]\nprt = 1", 6, 1, "`prt` is not known here", "`port`?"),
     ("[collect.process]\npid = -1", 6, 7, "expected a whole number", ""),
     ("[[collect.host]]\n[[collect.host]]", 6, 1, "two collectors have the name `host`", "`as = "),
+    ("[canary]\npath = \"/up\"", 5, 1, "write `[[canary]]`, found a table", ""),
+    ("[[canary]]\nrate = \"1/s\"", 5, 1, "`path` is missing", "path = \"/health\""),
+    ("[[canary]]\npath = \"up\"", 6, 8, "must begin with `/`", "[target]"),
+    ("[[canary]]\npath = \"/up\"\nrate = \"50/s\"", 7, 8, "above the 20/s that", "[[request]]"),
+    ("[[canary]]\npath = \"/up\"\nrat = \"5/s\"", 7, 1, "`rat` is not known here", "`rate`?"),
+    ("[[canary]]\npath = \"/up\"\nbody = \"x\"", 7, 1, "`body` is not known here", "known here"),
+    (
+        "[[canary]]\npath = \"/up\"\n[[canary]]\npath = \"/up\"",
+        7,
+        1,
+        "another canary has the name `/up`",
+        "`name`",
+    ),
+    (
+        "[limits]\nmax_rate = \"1/s\"\n[load]\nmax = \"1/s\"\nstart = \"1/s\"\n[[canary]]\npath = \"/up\"\nrate = 2",
+        12,
+        8,
+        "2/s is above the 1/s that",
+        "",
+    ),
     ("[data.name]\nlist = []", 6, 8, "at least one value", ""),
     ("[data.name]\nrange = [9, 1]", 6, 9, "the range is empty", ""),
     ("[data.name]\nrange = [1]", 6, 9, "found 1 values", ""),
@@ -268,6 +291,24 @@ fn an_address_is_a_plan() {
     assert!(
         Plan::for_url("http://u:hunter2@a", Vec::new()).is_err_and(|why| !why.contains("hunter2"))
     );
+}
+
+#[test]
+fn a_canary_needs_a_path_alone() {
+    let plan = read(&with("[[canary]]\npath = \"/up\"\n[limits]\nmax_rate = \"9000/s\"")).unwrap();
+    assert_eq!(plan.canaries, Canary::at_paths(&["/up".to_owned()]).unwrap());
+    assert_eq!(plan.canaries[0].rate, 2.0);
+    assert_eq!(plan.canaries[0].request.name, "/up");
+
+    let at = |paths: &[&str]| {
+        Canary::at_paths(&paths.iter().map(|path| (*path).to_owned()).collect::<Vec<_>>())
+    };
+    assert!(at(&["/up", "/up"]).is_err_and(|why| why.contains("given twice")));
+    assert!(at(&["http://u:hunter2@a/up"]).is_err_and(|why| !why.contains("hunter2")));
+    assert!(at(&["/a", "/b", "/c", "/d", "/e", "/f", "/g", "/h", "/i"]).is_err());
+    let secret = at(&["/up?token=hunter2"]).unwrap();
+    assert!(!serde_json::to_string(&secret).unwrap().contains("hunter2"));
+    assert_eq!(secret[0].request.name, "/up?token=***");
 }
 
 proptest! {

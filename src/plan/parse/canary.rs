@@ -1,0 +1,78 @@
+//! The `[[canary]]` tables.
+
+use std::collections::BTreeMap;
+
+use super::request::{read_headers, read_method, read_name, read_path};
+use super::walk::{Section, Value, Walk};
+use crate::plan::{Canary, DataSource, Limits, Request};
+
+pub(super) fn read(
+    root: &mut Section<'_, '_>,
+    data: &BTreeMap<String, DataSource>,
+    limits: &Limits,
+) -> Vec<Canary> {
+    let walk = root.walk;
+    let tables = root
+        .take("canary")
+        .and_then(|value| walk.list(value, "a list of tables: write `[[canary]]`"))
+        .unwrap_or_default();
+    if let Some(surplus) = tables.get(Canary::MOST) {
+        walk.wrong_with_help(
+            surplus.span(),
+            format!("there may be {} canaries at the most", Canary::MOST),
+            "one cheap route for each part that requests go through is enough",
+        );
+    }
+    let mut canaries: Vec<Canary> = Vec::new();
+    for value in tables {
+        let Some(canary) = read_one(walk, value, data, limits) else { continue };
+        if canaries.iter().any(|other| other.request.name == canary.request.name) {
+            walk.wrong_with_help(
+                value.span(),
+                format!("another canary has the name `{}`", canary.request.name),
+                "give each canary a `name` of its own: it is measured by it",
+            );
+        }
+        canaries.push(canary);
+    }
+    canaries
+}
+
+fn read_one<'t>(
+    walk: &Walk<'t>,
+    value: &Value<'t>,
+    data: &BTreeMap<String, DataSource>,
+    limits: &Limits,
+) -> Option<Canary> {
+    let mut section = walk.section(value, "a table `[[canary]]`")?;
+    let name = section.take("name").and_then(|value| read_name(walk, value));
+    let path = section
+        .require("path", "path = \"/health\"")
+        .and_then(|value| read_path(walk, value, data));
+    let usual_rate = Canary::USUAL_RATE.min(limits.max_rate);
+    let rate =
+        section.take("rate").map_or(Some(usual_rate), |value| read_rate(walk, value, limits));
+    let method = section
+        .take("method")
+        .map_or_else(|| Some("GET".to_owned()), |value| read_method(walk, value));
+    let headers = read_headers(&mut section, data);
+    section.finish();
+    let path = path?;
+    let name = name.unwrap_or_else(|| String::from(path.clone()));
+    let request = Request { name, weight: 1.0, method: method?, path, headers, body: None };
+    Some(Canary { request, rate: rate? })
+}
+
+/// A rate that does not make a load of a canary.
+fn read_rate<'t>(walk: &Walk<'t>, value: &Value<'t>, limits: &Limits) -> Option<f64> {
+    let rate = walk.rate(value)?;
+    let most = Canary::MAX_RATE.min(limits.max_rate);
+    if rate > most {
+        walk.wrong_with_help(
+            value.span(),
+            format!("{rate}/s is above the {most}/s that a canary may have"),
+            "a canary only probes; what is load belongs into `[[request]]`",
+        );
+    }
+    Some(rate)
+}
