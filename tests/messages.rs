@@ -280,6 +280,8 @@ fn options_that_make_no_sense_are_refused() {
         (vec!["run", url, "--max", "fast"], "`--max`: `fast` is no rate"),
         (vec!["run", url, "--start", "50/s", "--max", "20/s"], "raise it with `--max`"),
         (vec!["run", url, "--hold", "0"], "`--hold`"),
+        (vec!["run", url, "--canary", "health"], "`health` is no path; write `/health`"),
+        (vec!["run", plan, "--canary", "/health"], "`--canary` goes with a URL"),
         (vec!["run", "ftp://127.0.0.1/"], "`ftp` is not supported"),
         (vec!["run", "http://token@127.0.0.1/"], "holds credentials"),
         (vec!["run", "127.0.0.1:8080"], "an address such as `http://"),

@@ -187,7 +187,8 @@ fn a_second_ctrl_c_ends_at_once() {
 fn a_killed_run_is_readable_up_to_its_last_seconds() {
     let directory = tempfile::tempdir().expect("a directory");
     let server = Server::start();
-    let run = Run::start(directory.path(), &constant(&server.url(), 20, 90, ""), &[]);
+    let canary = "[[canary]]\nname = \"late\"\npath = \"/slow\"\n";
+    let run = Run::start(directory.path(), &constant(&server.url(), 20, 90, canary), &[]);
     run.reach(Duration::from_secs(7));
     run.signal(libc::SIGKILL);
     let (path, age) = (run.recording(), run.began.elapsed().as_secs_f64());
@@ -200,10 +201,30 @@ fn a_killed_run_is_readable_up_to_its_last_seconds() {
     assert!(known > age - 5.0, "{known} s of {age} s");
     let stage = recording.timeline.stages.last().expect("the stage it was in");
     assert!(stage.window.end.secs() <= known + 0.001, "{stage:?}");
+    assert_canary(&recording, known);
     let output = kneepoint(&["diagnose"]).arg(&path).output().expect("the program starts");
     assert!(matches!(output.status.code(), Some(0 | 123)), "{}", text(&output.stderr));
     assert!(text(&output.stderr).contains("the run was killed"), "{}", text(&output.stderr));
     assert!(!output.stdout.is_empty());
+}
+
+/// The canary of `/slow` is on record as long as the load is, and apart from it.
+#[track_caller]
+fn assert_canary(recording: &Recording, known: f64) {
+    let series = |metric: &str| {
+        let selector = format!("{metric}{{canary=late}}").parse().expect("a selector");
+        let found = recording.timeline.select(&selector).next();
+        found.unwrap_or_else(|| panic!("no {metric}")).1.points.clone()
+    };
+    let times = series("canary.response_time");
+    assert!(times.iter().all(|point| (0.4..0.9).contains(&point.value)), "{times:?}");
+    let last = series("canary.requests").last().copied().expect("a total");
+    assert!(last.at.secs() > known - 2.5, "{last:?} of {known} s");
+    // Two a second, but for the first seconds and those under way.
+    assert!((4.0..=2.0 * known).contains(&last.value), "{last:?}");
+    assert_eq!(series("canary.failures").last().map(|point| point.value), Some(0.0));
+    let endpoints = recording.timeline.ticks.iter().flat_map(|tick| &tick.endpoints);
+    assert!(endpoints.into_iter().all(|endpoint| endpoint.endpoint == "GET /"));
 }
 
 #[test]

@@ -141,6 +141,10 @@ pub struct UrlArgs {
     /// A Prometheus endpoint to scrape; may be given several times
     #[arg(long, value_name = "URL")]
     pub metrics: Vec<String>,
+    /// A cheap route of the service, such as /health, to probe beside the load; may be given several
+    /// times
+    #[arg(long, value_name = "PATH")]
+    pub canary: Vec<String>,
     /// First rate
     #[arg(long, value_name = "RATE")]
     pub start: Option<String>,
@@ -159,6 +163,7 @@ impl UrlArgs {
             ("--pid", self.pid.is_some()),
             ("--postgres", self.postgres.is_some()),
             ("--metrics", !self.metrics.is_empty()),
+            ("--canary", !self.canary.is_empty()),
             ("--start", self.start.is_some()),
             ("--max", self.max.is_some()),
             ("--hold", self.hold.is_some()),

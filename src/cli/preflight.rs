@@ -13,12 +13,13 @@ use super::{Ended, ExitStatus, Refusal, print, say};
 use crate::collect::{COLLECTORS, Opened, TargetHint, is_own_address, open_all};
 use crate::load::{self, LoadConfig, LoadError, ResolvedData, ResolvedValues};
 use crate::plan::{
-    self, CollectorConfig, CollectorShape, Connections, DataSource, DataValues, Executor, Plan,
-    Target, Tls,
+    self, Canary, CollectorConfig, CollectorShape, Connections, DataSource, DataValues, Executor,
+    Plan, Target, Tls,
 };
 use crate::recording::{CollectorNote, Environment, PlanSummary};
 use crate::report::wording;
 use crate::run::RunConfig;
+use crate::timeline::names;
 
 /// A connection of the preflight may take so long where no request can be made yet.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -61,13 +62,21 @@ pub(super) fn check(args: &CheckArgs) -> Ended {
     read_ca(&plan.target, folder, &mut problems);
     problems.refuse_if_any(ExitStatus::Usage)?;
     let text = format!(
-        "{} is fine: {} against {}, {}\n",
+        "{} is fine: {} against {}, {}{}\n",
         args.plan.display(),
         wording::plural(plan.requests.len() as u64, "request", "requests"),
         plan.target.url,
         load_in_words(&plan.load),
+        canaries_in_words(&plan.canaries),
     );
     print(text.as_bytes())
+}
+
+fn canaries_in_words(canaries: &[Canary]) -> String {
+    match canaries.len() as u64 {
+        0 => String::new(),
+        count => format!(", with {}", wording::plural(count, "canary", "canaries")),
+    }
 }
 
 fn load_in_words(executor: &Executor) -> String {
@@ -146,13 +155,24 @@ pub(super) fn prepare(
         generator: host_name(),
     };
     let has_files = problems.0.is_empty();
-    if let Err(error) = load::make_room(&load) {
+    // What the canaries ask has to work as well, and needs its own descriptors.
+    let all = LoadConfig {
+        requests: plan
+            .requests
+            .iter()
+            .chain(plan.canaries.iter().map(|canary| &canary.request))
+            .cloned()
+            .collect(),
+        max_in_flight: load.max_in_flight + plan.canaries.len() * Canary::MAX_IN_FLIGHT,
+        ..load.clone()
+    };
+    if let Err(error) = load::make_room(&all) {
         problems.tell(error);
     }
     let address = resolve(&plan.target, &mut problems);
     let is_local = address.is_some_and(|address| is_own_address(address.ip()));
     let target_said = match address {
-        Some(_) if has_files => probe(&load, &mut problems),
+        Some(_) if has_files => probe(&all, &mut problems),
         Some(address) => {
             connect(address, &mut problems);
             String::new()
@@ -189,10 +209,14 @@ pub(super) fn prepare(
         SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
     Ok(RunConfig {
         plan: PlanSummary::of(&plan),
-        environment: environment(&opened, started_unix, target_said, is_local),
+        environment: Environment {
+            collectors: notes(&opened, &plan.canaries),
+            ..environment(started_unix, target_said, is_local)
+        },
         executor: plan.load,
         limits: plan.limits,
         load,
+        canaries: plan.canaries,
         collectors: opened,
         started,
         interrupt,
@@ -212,12 +236,28 @@ fn with_defaults(mut configs: Vec<CollectorConfig>, is_local: bool) -> Vec<Colle
     configs
 }
 
-fn environment(
-    opened: &[Opened],
-    started_unix: f64,
-    target: String,
-    target_is_local: bool,
-) -> Environment {
+/// What is watched, and what the canaries probe.
+fn notes(opened: &[Opened], canaries: &[Canary]) -> Vec<CollectorNote> {
+    let probed = canaries.iter().map(|Canary { request, rate }| {
+        let path = String::from(request.path.clone());
+        format!("{} {path} at {}", request.method, wording::rate(*rate))
+    });
+    let canary = (!canaries.is_empty()).then(|| CollectorNote {
+        name: names::CANARY.to_owned(),
+        instance: names::CANARY.to_owned(),
+        watches: probed.collect::<Vec<_>>().join(", "),
+        interval_secs: 1.0,
+    });
+    let collectors = opened.iter().map(|opened| CollectorNote {
+        name: opened.spec.name.to_owned(),
+        instance: opened.config.instance.clone(),
+        watches: opened.collector.watches(),
+        interval_secs: opened.interval().as_secs_f64(),
+    });
+    collectors.chain(canary).collect()
+}
+
+fn environment(started_unix: f64, target: String, target_is_local: bool) -> Environment {
     let memory_bytes = sysinfo::System::new().map_or(0, |mut system| {
         system.refresh_memory();
         system.total_memory()
@@ -231,15 +271,7 @@ fn environment(
         started_unix,
         target,
         target_is_local,
-        collectors: opened
-            .iter()
-            .map(|opened| CollectorNote {
-                name: opened.spec.name.to_owned(),
-                instance: opened.config.instance.clone(),
-                watches: opened.collector.watches(),
-                interval_secs: opened.interval().as_secs_f64(),
-            })
-            .collect(),
+        collectors: Vec::new(),
     }
 }
 

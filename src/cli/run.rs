@@ -12,7 +12,8 @@ use super::results::{self, load_rules};
 use super::{Ended, ExitStatus, Refusal, preflight, say, tell};
 use crate::diagnose::RuleSet;
 use crate::plan::{
-    Breakpoint, CollectorConfig, Executor, OptionValue, Plan, Secret, parse_duration, parse_rate,
+    Breakpoint, Canary, CollectorConfig, Executor, OptionValue, Plan, Secret, parse_duration,
+    parse_rate,
 };
 use crate::recording::StopReason;
 use crate::report::wording;
@@ -113,6 +114,11 @@ fn plan_for_url(url: &str, args: &UrlArgs) -> Result<Plan, Refusal> {
         .with_hint("raise it with `--max`"));
     }
     plan.load = Executor::Breakpoint(search);
+    plan.canaries = Canary::at_paths(&args.canary)
+        .map_err(|why| Refusal::usage(format!("`--canary`: {why}")))?;
+    for canary in &mut plan.canaries {
+        canary.rate = canary.rate.min(plan.limits.max_rate);
+    }
     Ok(plan)
 }
 

@@ -4,6 +4,7 @@
 //! It concludes nothing: what it leaves behind is a recording, and the verdict on it is the same
 //! whether it is asked for at once or a year later.
 
+mod canary;
 mod pilot;
 mod watch;
 
@@ -15,10 +16,11 @@ use std::time::{Duration, Instant};
 
 use crate::collect::{Observation, Opened, Sampler};
 use crate::load::{Generator, LoadConfig, LoadError};
-use crate::plan::{Executor, Limits};
+use crate::plan::{Canary, Executor, Limits};
 use crate::recording::{Environment, Event, PlanSummary, Stop, StopReason, WriteError, Writer};
 use crate::timeline::{Epoch, LoadTick, Moment, Stage, StageRole, Timeline, Window};
 
+use canary::Canaries;
 pub use pilot::{Level, Next, Pilot, pilot_for};
 use watch::Watch;
 
@@ -40,6 +42,8 @@ pub struct RunConfig {
     pub limits: Limits,
     /// The load generator's part.
     pub load: LoadConfig,
+    /// What is probed beside the load.
+    pub canaries: Vec<Canary>,
     /// The collectors, opened.
     pub collectors: Vec<Opened>,
     /// What the recording says of the plan.
@@ -102,6 +106,8 @@ pub fn run<W: Write>(
         Writer::create(out, &config.plan, &config.environment).map_err(RunError::Recording)?;
     let (sink, observations) = sync_channel(WAITING_OBSERVATIONS);
     let sampler = Sampler::start(config.collectors, epoch, sink);
+    let first = epoch.moment(Instant::now()) + HEAD_START;
+    let canaries = Canaries::start(&config.canaries, &config.load, epoch, first)?;
     let (generator, ticks) = Generator::start(config.load, epoch)?;
     let mut conductor = Conductor {
         epoch,
@@ -111,6 +117,7 @@ pub fn run<W: Write>(
         observations,
         ticks,
         generator: Some(generator),
+        canaries,
         sampler: Some(sampler),
         interrupt: config.interrupt,
         limits: config.limits,
@@ -133,6 +140,7 @@ struct Conductor<'a, W: Write> {
     observations: Receiver<Observation>,
     ticks: Receiver<LoadTick>,
     generator: Option<Generator>,
+    canaries: Canaries,
     sampler: Option<Sampler>,
     interrupt: Arc<AtomicBool>,
     limits: Limits,
@@ -238,6 +246,9 @@ impl<W: Write> Conductor<'_, W> {
     }
 
     fn take_observations(&mut self) {
+        for batch in self.canaries.take(self.now()) {
+            self.write(|writer| writer.batch(&batch));
+        }
         loop {
             let observation = match self.observations.try_recv() {
                 Ok(observation) => observation,
@@ -271,6 +282,9 @@ impl<W: Write> Conductor<'_, W> {
             for tick in late {
                 self.write(|writer| writer.tick(&tick));
             }
+        }
+        for batch in self.canaries.stop() {
+            self.write(|writer| writer.batch(&batch));
         }
         if let Some(sampler) = self.sampler.take() {
             sampler.stop();

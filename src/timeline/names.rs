@@ -48,6 +48,17 @@ metrics! {
     /// How many different requests the plan can make; absent where that is not known.
     LOAD_VARIETY = "load.variety", Count, Gauge;
 
+    /// Mean response time of a canary's successful requests within a second, from the intended start; label `canary`.
+    CANARY_RESPONSE_TIME = "canary.response_time", Seconds, Gauge;
+    /// Response time that half of them do not exceed; label `canary`.
+    CANARY_RESPONSE_TIME_P50 = "canary.response_time.p50", Seconds, Gauge;
+    /// Longest response time of them; label `canary`.
+    CANARY_RESPONSE_TIME_MAX = "canary.response_time.max", Seconds, Gauge;
+    /// Requests of a canary that have ended; label `canary`.
+    CANARY_REQUESTS = "canary.requests", Count, Counter;
+    /// Requests of a canary that have failed; label `canary`.
+    CANARY_FAILURES = "canary.failures", Count, Counter;
+
     /// Seconds of processor time of the whole machine; label `mode` (user, system, iowait, irq, steal, idle).
     SYSTEM_CPU_TIME = "system.cpu.time", Seconds, Counter;
     /// Share of the machine's processor time that is not idle.
@@ -247,16 +258,20 @@ metrics! {
     COLLECTOR_CPU_TIME = "collector.cpu.time", Seconds, Counter;
 }
 
+/// Name of the canaries where collectors are named.
+pub const CANARY: &str = "canary";
+
 /// The spec of a shared metric.
 pub fn find(name: &str) -> Option<&'static MetricSpec> {
     ALL.iter().find(|spec| spec.name == name)
 }
 
 /// The collector that emits a shared metric, told by its family; `None` for what comes with every
-/// run, such as the load.
+/// run, such as the load. The canaries read like a collector, though the plan has them apart.
 pub fn collector(metric: &str) -> Option<&'static str> {
     Some(match metric.split('.').next()? {
         "system" => "host",
+        "canary" => CANARY,
         "process" | "cgroup" => "process",
         "tcp" => "tcp",
         "threads" | "futex" => "threads",
