@@ -139,6 +139,7 @@ impl<'a> Facts<'a> {
         match operand.over {
             Over::Sum => Some(levels.iter().sum()),
             Over::Max => levels.into_iter().reduce(f64::max),
+            Over::Min => levels.into_iter().reduce(f64::min),
             Over::Mean => stats::mean(&levels),
         }
     }
@@ -162,6 +163,7 @@ impl<'a> Facts<'a> {
         match over {
             Over::Sum => Some(levels.iter().sum()),
             Over::Max => levels.into_iter().reduce(f64::max),
+            Over::Min => levels.into_iter().reduce(f64::min),
             Over::Mean => stats::mean(&levels),
         }
     }

@@ -337,9 +337,10 @@ impl<'t> Reader<'t> {
         let over = match self.optional_text(&mut fields, "series").as_deref() {
             None | Some("sum") => Over::Sum,
             Some("max") => Over::Max,
+            Some("min") => Over::Min,
             Some("mean") => Over::Mean,
             Some(other) => {
-                let message = format!("`{other}` is none of `sum`, `max`, `mean`");
+                let message = format!("`{other}` is none of `sum`, `max`, `min`, `mean`");
                 self.at(&mut fields, "series", message);
                 Over::Sum
             }

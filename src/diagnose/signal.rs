@@ -52,7 +52,8 @@ pub struct Operand {
     pub selectors: Vec<Selector>,
     /// How several series of one set become one level.
     pub over: Over,
-    /// Label by whose values the signal is measured one by one; the largest counts.
+    /// Label by whose values the signal is measured one by one; the largest counts, or the least
+    /// where `over` asks for that.
     pub by: Option<String>,
 }
 
@@ -63,6 +64,8 @@ pub enum Over {
     Sum,
     /// The largest.
     Max,
+    /// The smallest.
+    Min,
     /// Their mean.
     Mean,
 }
@@ -160,16 +163,15 @@ impl Signal {
     pub fn measure(&self, facts: &Facts, span: Span, narrow: &[Narrow]) -> Option<Measured> {
         let narrowed = |label: &str| narrow.iter().any(|narrow| narrow.label == label);
         if let Some(label) = self.by().filter(|label| !narrowed(label)) {
-            return facts
-                .label_values(&self.selectors(), label)
-                .into_iter()
-                .filter_map(|value| {
+            let each =
+                facts.label_values(&self.selectors(), label).into_iter().filter_map(|value| {
                     let one = Narrow { label: label.to_owned(), value: value.clone() };
                     let measured = self.measure(facts, span, &[narrow, &[one]].concat())?;
                     Some(Measured { of: Some(value), ..measured })
-                })
-                .max_by(|a, b| a.value.total_cmp(&b.value))
-                .or_else(|| self.measure_once(facts, span, narrow));
+                });
+            let order = |a: &Measured, b: &Measured| a.value.total_cmp(&b.value);
+            let decisive = if self.is_least() { each.min_by(order) } else { each.max_by(order) };
+            return decisive.or_else(|| self.measure_once(facts, span, narrow));
         }
         self.measure_once(facts, span, narrow)
     }
@@ -301,6 +303,16 @@ impl Signal {
     }
 
     fn by(&self) -> Option<&str> {
+        self.operand()?.by.as_deref()
+    }
+
+    /// Whether the least of the values counts where it is measured one by one.
+    fn is_least(&self) -> bool {
+        self.operand().is_some_and(|operand| operand.over == Over::Min)
+    }
+
+    /// What is measured, the first of it.
+    fn operand(&self) -> Option<&Operand> {
         match self {
             Signal::Value(operand)
             | Signal::Ratio(operand, _)
@@ -308,8 +320,8 @@ impl Signal {
             | Signal::Rest(operand, _)
             | Signal::Pinned(operand)
             | Signal::Rise(operand)
-            | Signal::Spread(operand) => operand.by.as_deref(),
-            Signal::Growth(inner) => inner.by(),
+            | Signal::Spread(operand) => Some(operand),
+            Signal::Growth(inner) => inner.operand(),
             Signal::Share(_)
             | Signal::HeldShare(_)
             | Signal::Count(..)
@@ -400,6 +412,7 @@ impl fmt::Display for Operand {
         match self.over {
             Over::Sum => {}
             Over::Max => f.write_str("largest ")?,
+            Over::Min => f.write_str("least ")?,
             Over::Mean => f.write_str("mean ")?,
         }
         for (index, selector) in self.selectors.iter().enumerate() {
