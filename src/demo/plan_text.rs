@@ -7,6 +7,9 @@ use super::faults::Fault;
 use super::guard::Ready;
 use super::system::{Load, Shape, ShopRequest};
 
+/// The shop answers it from nothing, but on the threads that answer everything.
+const CANARY: &str = "\n[[canary]]\npath = \"/health\"\n";
+
 /// The plan for a shop that runs.
 pub(super) fn write(fault: &Fault, healthy: bool, ready: &Ready) -> String {
     let what = if healthy { "without the fault" } else { "with the fault" };
@@ -27,6 +30,7 @@ pub(super) fn write(fault: &Fault, healthy: bool, ready: &Ready) -> String {
     plan.push('\n');
     plan.push_str(&data(asked));
     plan.push_str(&load(&asked.shape));
+    plan.push_str(CANARY);
     plan.push_str(&collectors(ready));
     plan
 }
