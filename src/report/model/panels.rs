@@ -6,7 +6,9 @@ use super::super::wording;
 use super::grid::{Grid, add};
 use crate::diagnose::{Diagnosis, Windows};
 use crate::recording::Recording;
-use crate::timeline::{Histogram, LoadTick, ResponseClass, StageRole, Timeline, Window};
+use crate::timeline::{
+    Histogram, Labels, LoadTick, ResponseClass, Selector, StageRole, Timeline, Window, names,
+};
 
 /// All panels over time.
 #[derive(Clone, Debug, Default)]
@@ -172,6 +174,8 @@ impl TimeCharts {
                 None => charts.missing.push(name.to_owned()),
             }
         }
+        // A run without canaries lacks nothing.
+        charts.panels.extend(canaries(timeline, grid));
         charts
     }
 }
@@ -484,6 +488,33 @@ fn memory(timeline: &Timeline, grid: Grid) -> Option<Panel> {
         log: false,
         lines,
         about: "Resident memory of the target, and the part of it that no file backs.".to_owned(),
+    })
+}
+
+fn canaries(timeline: &Timeline, grid: Grid) -> Option<Panel> {
+    let all =
+        Selector { metric: names::CANARY_RESPONSE_TIME.name.to_owned(), labels: Labels::none() };
+    let inks = [(1, LineStyle::Solid), (2, LineStyle::Dashed), (3, LineStyle::Solid)];
+    let inks = inks.into_iter().chain([(4, LineStyle::Dotted), (5, LineStyle::Dashed)]).cycle();
+    let mut lines = Vec::new();
+    for ((key, _), (ink, style)) in timeline.select(&all).zip(inks) {
+        let one = Selector { labels: key.labels.clone(), ..all.clone() };
+        let name = key.labels.get("canary").unwrap_or_default();
+        let values = grid.sum(timeline, &one).filter(|values| has_values(values));
+        lines.extend(values.map(|values| line(wording::clean(name), ink, style, values)));
+    }
+    let known = || lines.iter().flat_map(|line| line.values.iter().flatten().copied());
+    let (least, most) = known().fold((f64::INFINITY, 0.0_f64), |(a, b), v| (a.min(v), b.max(v)));
+    (most > 0.0).then(|| Panel {
+        id: "canaries",
+        title: "Response time of the canaries",
+        quantity: Quantity::Seconds,
+        stacked: false,
+        log: spreads(least, most),
+        lines,
+        about: "Mean response time of the probe requests beside the load, each over a new \
+                connection."
+            .to_owned(),
     })
 }
 
