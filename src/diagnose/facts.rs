@@ -401,8 +401,8 @@ impl<'a> Facts<'a> {
         let mut wanted = Labels::none();
         let mut database = None;
         for (name, value) in selector.labels.iter() {
-            if value == DATABASE {
-                database = Some(name);
+            if value.trim_start_matches('!') == DATABASE {
+                database = Some((name, !value.starts_with('!')));
             } else {
                 wanted = wanted.with(name, value);
             }
@@ -420,7 +420,7 @@ impl<'a> Facts<'a> {
         for narrow in narrow {
             let carried =
                 of_metric.iter().any(|(_, key, _)| key.labels.get(&narrow.label).is_some());
-            if carried && database != Some(narrow.label.as_str()) {
+            if carried && database != Some((narrow.label.as_str(), true)) {
                 wanted = wanted.with(&narrow.label, narrow.value.clone());
             }
         }
@@ -428,8 +428,9 @@ impl<'a> Facts<'a> {
             .into_iter()
             .filter(|(_, key, _)| self.known_labels(key).matches(&wanted))
             .filter(|(_, key, _)| {
-                database.is_none_or(|label| {
-                    key.labels.get(label).is_some_and(|peer| self.database_peers.contains(peer))
+                database.is_none_or(|(label, is_one)| {
+                    let peer = key.labels.get(label);
+                    peer.is_some_and(|peer| self.database_peers.contains(peer) == is_one)
                 })
             })
             .collect()

@@ -24,6 +24,8 @@ pub fn number(value: f64, measure: Measure) -> String {
 
 /// Three significant digits, and no more than a reader needs of a large number.
 fn short(value: f64) -> String {
+    // A sum of nothing is -0.
+    let value = value + 0.0;
     let size = value.abs();
     let text = if size >= 99.95 || value == 0.0 {
         return format!("{value:.0}");
