@@ -16,6 +16,8 @@ use super::{Knee, KneeKind, StageSummary};
 
 /// Fewest requests in a stage that says what load is fine.
 const REQUESTS: u64 = 30;
+/// Goodput below this share of what a lower load had is that of a collapse.
+const COLLAPSE: f64 = 0.7;
 /// Share of the peak that goodput must lose for the curve to count as retrograde.
 const RETROGRADE: f64 = 0.05;
 /// Standard errors by which the peak may exceed the others by chance: it is the best of many.
@@ -150,8 +152,14 @@ fn established(steps: &[Step]) -> Option<Knee> {
     // Flow balance: what a growing queue does not take in is answered, so the throughput of the
     // first stage beyond is the load at which the queue would not grow.
     let by_latency = takeoff.map(|at| bracketed(KneeKind::Latency, at, steps[at].throughput));
-    // A limit that rejects what exceeds it lets pass the load at which errors would not set in.
-    let by_errors = errors.map(|at| bracketed(KneeKind::Errors, at, steps[at].goodput));
+    // A limit that rejects what exceeds it lets pass the load at which errors would not set in;
+    // where less gets through than was carried below, it collapsed somewhere in between.
+    let by_errors = errors.map(|at| {
+        let low = if at > 0 { steps[at - 1].offered } else { 0.0 };
+        let passed = steps[at].goodput;
+        let rate = if passed < COLLAPSE * low { low.midpoint(steps[at].offered) } else { passed };
+        bracketed(KneeKind::Errors, at, rate)
+    });
     let mut first = earliest(by_throughput, [by_latency, by_errors])?;
     let rejected = throughput.is_some_and(|broken| rejects(steps, &broken, errors, base));
     if let (true, Some(broken)) = (rejected, throughput) {

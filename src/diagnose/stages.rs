@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::recording::{PlanSummary, RecordedMeasure, RecordedObjective, Recording};
-use crate::timeline::{Histogram, LoadTick, Moment, Stage, Timeline, Window};
+use crate::timeline::{Histogram, LoadTick, Moment, Stage, StageRole, Timeline, Window};
 
 use super::{Quantiles, StageSummary, generator, stats};
 
@@ -21,6 +21,8 @@ const SLICE_SECONDS: f64 = 5.0;
 const SLICES: usize = 40;
 /// A stage declared constant whose offered load moves by more than this share is one that ramps.
 const MOVING: f64 = 0.3;
+/// A system has collapsed where more than this share of the requests fails.
+const COLLAPSED: f64 = 0.5;
 /// Share of the offered load by which completions must exceed it to be a backlog that is worked
 /// off.
 const WORKED_OFF: f64 = 0.05;
@@ -48,7 +50,7 @@ pub fn summarize_timeline(timeline: &Timeline, plan: &PlanSummary) -> Vec<StageS
         .filter_map(|(tally, _)| tally.response.mean())
         .reduce(f64::min)
         .unwrap_or(0.0);
-    spans
+    let mut summaries: Vec<StageSummary> = spans
         .iter()
         .zip(&mut tallies)
         .map(|((stage, window, climb), tally)| {
@@ -62,7 +64,42 @@ pub fn summarize_timeline(timeline: &Timeline, plan: &PlanSummary) -> Vec<StageS
             summary.invalid = invalid(stage, &summary, tally, base, timeline);
             summary
         })
-        .collect()
+        .collect();
+    leave_out_collapsed(&mut summaries, timeline);
+    summaries
+}
+
+/// Leaves out stages that show a collapse from which the system had not come back (a metastable
+/// failure, Bronson et al. 2021): at little load, which it had carried before, most requests still
+/// failed at the end of a drain. What then fails too fails whatever load it has.
+fn leave_out_collapsed(summaries: &mut [StageSummary], timeline: &Timeline) {
+    let still_fails = |summary: &StageSummary| {
+        let (begin, end) = (summary.window.begin, summary.window.end);
+        let late = Tally::of(timeline, Window::new(begin + end.since(begin) / 2, end));
+        summary.role == StageRole::Drain && fails(late.succeeded, late.completed)
+    };
+    let Some(at) = summaries.iter().position(still_fails) else { return };
+    let (before, after) = summaries.split_at_mut(at + 1);
+    let little = before.last().map_or(0.0, |drain| drain.offered);
+    let carried = |summary: &StageSummary| {
+        summary.role.is_measured() && summary.offered >= little && summary.error_ratio < 0.1
+    };
+    if !before.iter().any(carried) {
+        return;
+    }
+    let collapsed = |summary: &&mut StageSummary| {
+        summary.role.is_measured() && summary.invalid.is_none() && summary.error_ratio > COLLAPSED
+    };
+    for summary in after.iter_mut().filter(collapsed) {
+        summary.invalid = Some(format!(
+            "the system had not come back from the overload before it: even at {little:.0}/s, \
+             which it had carried, most requests failed"
+        ));
+    }
+}
+
+fn fails(succeeded: u64, completed: u64) -> bool {
+    completed > 0 && (succeeded as f64) < (1.0 - COLLAPSED) * completed as f64
 }
 
 /// The value of one objective inside `window`: seconds for durations, a ratio for failures;

@@ -190,6 +190,9 @@ fn attribution(page: &mut Page<'_>, attribution: &AttributionView) -> io::Result
         vec![part.name.clone(), part.baseline.clone(), part.knee.clone(), part.share.clone(), bar]
     });
     let told: Vec<_> = told.collect();
+    if told.is_empty() {
+        return Ok(());
+    }
     page.table(&["", "low load", "from the knee on", "of growth", ""], &told, None)
 }
 

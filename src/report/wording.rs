@@ -93,7 +93,8 @@ pub(super) fn percent(ratio: f64) -> String {
     if !ratio.is_finite() {
         return NOTHING.to_owned();
     }
-    let value = ratio * 100.0;
+    // A sum of nothing is -0.
+    let value = ratio * 100.0 + 0.0;
     let size = value.abs();
     if size > 0.0 && size < 0.005 {
         return "<0.01 %".to_owned();

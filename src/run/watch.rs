@@ -96,7 +96,9 @@ impl Watch {
             self.baseline.add(tick);
         }
         let usual = CALM_RATIO * self.baseline.in_flight_at(stage.rate());
-        let calm = tick.backlog == 0 && tick.in_flight <= usual.max(CALM_REQUESTS);
+        // Where most requests fail at once nothing is in flight either.
+        let answers = 2 * tick.succeeded() >= tick.completed();
+        let calm = answers && tick.backlog == 0 && tick.in_flight <= usual.max(CALM_REQUESTS);
         self.calm_seconds = if calm { self.calm_seconds + 1 } else { 0 };
     }
 
@@ -231,9 +233,11 @@ mod tests {
         watch.see(&tick(5, 400.0, &[(OK, 250)]), Some(&drain));
         watch.see(&tick(6, 6.0, &[(OK, 250)]), Some(&drain));
         assert!(!watch.is_drained(), "one calm second is none");
-        watch.see(&tick(7, 11.0, &[(OK, 250)]), Some(&drain));
-        watch.see(&tick(8, 6.0, &[(OK, 250)]), Some(&drain));
-        watch.see(&tick(9, 9.0, &[(OK, 250)]), Some(&drain));
+        watch.see(&tick(7, 1.0, &[(ResponseClass::Status(504), 250)]), Some(&drain));
+        assert!(!watch.is_drained(), "it fails all the same");
+        watch.see(&tick(8, 11.0, &[(OK, 250)]), Some(&drain));
+        watch.see(&tick(9, 6.0, &[(OK, 250)]), Some(&drain));
+        watch.see(&tick(10, 9.0, &[(OK, 250)]), Some(&drain));
         assert!(watch.is_drained());
         // The next drain begins anew.
         let again = stage(StageRole::Drain, 40, 250.0);

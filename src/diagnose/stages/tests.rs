@@ -336,3 +336,21 @@ fn a_queue_of_two_ticks_has_a_slope_and_no_certainty() {
     let got = summaries(&timeline);
     assert_eq!(got[0].in_flight_slope, (60.0, f64::NEG_INFINITY, f64::INFINITY));
 }
+
+#[test]
+fn what_a_collapse_left_says_nothing_of_the_load() {
+    let failing = |rate: u64| Second { answered: 0, failed: rate, ..Second::at(rate) };
+    let invalid = |drained: &Second| {
+        let mut timeline = Timeline::default();
+        hold(&mut timeline, StageRole::Baseline, &vec![Second::at(20); 6]);
+        hold(&mut timeline, StageRole::Ramp, &vec![Second::at(100); 6]);
+        hold(&mut timeline, StageRole::Ramp, &vec![failing(150); 6]);
+        hold(&mut timeline, StageRole::Drain, &vec![drained.clone(); 6]);
+        hold(&mut timeline, StageRole::Refine, &vec![failing(100); 6]);
+        hold(&mut timeline, StageRole::Refine, &vec![Second::at(110); 6]);
+        let got = summaries(&timeline);
+        got.iter().map(|it| it.invalid.is_some()).collect::<Vec<_>>()
+    };
+    assert_eq!(invalid(&failing(20)), [false, false, false, false, true, false]);
+    assert_eq!(invalid(&Second::at(20)), [false; 6]);
+}
