@@ -42,8 +42,8 @@ rules![
     "crashed",
     "cache-illusion",
     "memory-leak",
-    "fd-leak",
     "connection-leak",
+    "fd-leak",
 ];
 
 #[cfg(test)]

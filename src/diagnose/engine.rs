@@ -97,7 +97,21 @@ fn outcome(recording: &Recording, stages: &[StageSummary]) -> (Outcome, Option<K
         let (from_rate, why) = (limited.from_rate, limited.why);
         return (Outcome::GeneratorLimited { from_rate, why }, None);
     }
-    match knee::find(stages, &recording.timeline) {
+    let gone = recording.stop.as_ref().and_then(|stop| match &stop.reason {
+        StopReason::TargetGone(why) => Some(why),
+        _ => None,
+    });
+    match (knee::find(stages, &recording.timeline), gone) {
+        (KneeVerdict::NotReached { .. } | KneeVerdict::Inconclusive { .. }, Some(why)) => {
+            let missing = vec![format!("a target that stays to the end: {why}")];
+            (Outcome::InsufficientData { missing }, None)
+        }
+        (verdict, _) => concluded(verdict),
+    }
+}
+
+fn concluded(verdict: KneeVerdict) -> (Outcome, Option<Knee>) {
+    match verdict {
         KneeVerdict::Found(knee) => (Outcome::Knee, Some(knee)),
         KneeVerdict::NotReached { proven_rate } => (Outcome::NotReached { proven_rate }, None),
         KneeVerdict::Inconclusive { missing } => (Outcome::InsufficientData { missing }, None),

@@ -16,6 +16,8 @@ use super::{Knee, KneeKind, StageSummary};
 
 /// Fewest requests in a stage that says what load is fine.
 const REQUESTS: u64 = 30;
+/// Share of requests that fail from which on no load is proven good, whatever the lowest ones show.
+const FAILING: f64 = 0.1;
 /// Goodput below this share of what a lower load had is that of a collapse.
 const COLLAPSE: f64 = 0.7;
 /// Share of the peak that goodput must lose for the curve to count as retrograde.
@@ -104,6 +106,16 @@ fn unbent(steps: &[Step]) -> KneeVerdict {
     }
     if missing.is_empty() {
         missing.extend(strained(steps, &base));
+    }
+    let failed = top.failed as f64 / top.completed.max(1) as f64;
+    if missing.is_empty() && failed > FAILING {
+        missing.push(format!(
+            "requests that succeed: at {:.0}/s {:.0} % of them fail, {:.0} % at low load; look at \
+             the errors first",
+            top.offered,
+            failed * 100.0,
+            base.errors * 100.0
+        ));
     }
     if top.completed < REQUESTS {
         missing.push(format!(

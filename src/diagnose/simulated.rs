@@ -439,6 +439,19 @@ mod tests {
     }
 
     #[test]
+    fn a_target_that_went_away_is_no_all_clear() {
+        let mut recording = record(&RATES[..6], &|rate| bent(rate, idle(rate)));
+        let outcome = |recording: &Recording| diagnose(recording, RuleSet::builtin()).outcome;
+        assert!(matches!(outcome(&recording), Outcome::NotReached { .. }));
+        let reason = StopReason::TargetGone("no connection could be made".to_owned());
+        recording.stop = Some(Stop { at: recording.timeline.end(), reason });
+        match outcome(&recording) {
+            Outcome::InsufficientData { missing } => assert!(missing[0].contains("no connection")),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
     fn the_same_recording_gives_the_same_bytes() {
         let recording = record(&RATES, &|rate| {
             bent(rate, [idle(rate), sessions(3.0 * load(rate), 0.0, 0.0)].concat())
