@@ -10,15 +10,13 @@
 
 mod overlap;
 
-use crate::timeline::{Labels, MetricSpec, Selector, Window, names};
+use crate::timeline::{Labels, MetricSpec, Selector, Unit, Window, names};
 
 use super::facts::{Facts, Narrow, bare, measured};
 use super::level::{Level, level};
 use super::part::PartKind;
-use super::signal::{Over, Span};
+use super::signal::{Measure, Over, Span};
 use super::{Attribution, Part, PartGrowth, StageParts, StageSummary, wording};
-use crate::diagnose::signal::Measure;
-use crate::timeline::Unit;
 
 /// The part of the growth that may stay unexplained before it has to be said.
 const UNEXPLAINED: f64 = 0.3;
@@ -279,13 +277,10 @@ fn split(facts: &Facts, windows: &[Window]) -> Option<Split> {
     parts.add(PartKind::AppCpu, parts.level(&names::PROCESS_CPU_TIME));
     parts.add(PartKind::RunQueue, parts.level(&names::PROCESS_RUN_QUEUE_TIME));
     parts.add(PartKind::Throttled, parts.level(&names::CGROUP_CPU_THROTTLED_TIME));
-    let sessions = [
-        (PartKind::DbExecuting, "db.sessions{state=active,wait_type=!Lock}"),
-        (PartKind::DbLockWait, "db.sessions{state=active,wait_type=Lock}"),
-        (PartKind::DbHeld, "db.sessions{state=idle in transaction*}"),
-    ];
-    for (kind, selector) in sessions {
-        parts.add(kind, parts.selected(selector));
+    for kind in PartKind::ALL {
+        if let Some(selector) = kind.sessions() {
+            parts.add(kind, parts.selected(selector));
+        }
     }
     parts.add(PartKind::PoolWait, parts.pool_wait(is_balanced));
     let called = peers(facts, windows, &names::TCP_CALLS);

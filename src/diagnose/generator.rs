@@ -7,9 +7,11 @@
 use crate::recording::Recording;
 use crate::timeline::{Timeline, Window, names};
 
+use super::facts::bare;
 use super::knee::{self, KneeVerdict};
+use super::level::gauge;
 use super::stages::Tally;
-use super::{GeneratorHealth, StageSummary, stats};
+use super::{GeneratorHealth, StageSummary};
 
 /// Share of the schedule that may be missed.
 const MISSED: f64 = 0.01;
@@ -79,13 +81,13 @@ pub(super) fn fault(
 /// Whether the machine is full and it is the target that fills it: a generator that is late there
 /// waits for a core that the target has, which shows the target's limit and not its own.
 fn target_fills_machine(timeline: &Timeline, window: Window) -> bool {
-    let mean = |name| level(timeline, name, window);
+    let mean = |metric| gauge(timeline, &bare(metric), window);
     let targets: f64 = timeline
-        .select(&bare(names::PROCESS_CPU_TIME.name))
+        .select(&bare(&names::PROCESS_CPU_TIME))
         .filter_map(|(_, series)| series.rate(window))
         .sum();
-    let used = mean(names::SYSTEM_CPU_UTILIZATION.name).filter(|used| *used >= FULL_MACHINE);
-    used.zip(mean(names::SYSTEM_CPU_CORES.name))
+    let used = mean(&names::SYSTEM_CPU_UTILIZATION).filter(|used| *used >= FULL_MACHINE);
+    used.zip(mean(&names::SYSTEM_CPU_CORES))
         .is_some_and(|(used, cores)| targets >= TARGETS_SHARE * used * cores)
 }
 
@@ -95,33 +97,19 @@ pub fn blames_generator(stage: &StageSummary) -> bool {
 }
 
 fn busiest(timeline: &Timeline, window: Window) -> Option<f64> {
-    level(timeline, names::GENERATOR_THREAD_BUSIEST.name, window)
-}
-
-/// Mean of a gauge.
-fn level(timeline: &Timeline, name: &str, window: Window) -> Option<f64> {
-    let values: Vec<f64> = timeline
-        .select(&bare(name))
-        .flat_map(|(_, series)| series.within(window))
-        .map(|point| point.value)
-        .collect();
-    stats::mean(&values)
+    gauge(timeline, &bare(&names::GENERATOR_THREAD_BUSIEST), window)
 }
 
 fn descriptors_left(timeline: &Timeline, window: Window) -> Option<f64> {
-    let extreme = |name: &str, pick: fn(f64, f64) -> f64| {
+    let extreme = |metric, pick: fn(f64, f64) -> f64| {
         timeline
-            .select(&bare(name))
+            .select(&bare(metric))
             .flat_map(|(_, series)| series.within(window))
             .map(|point| point.value)
             .reduce(pick)
     };
-    let open = extreme(names::GENERATOR_OPEN_FDS.name, f64::max)?;
-    Some(extreme(names::GENERATOR_OPEN_FDS_LIMIT.name, f64::min)? - open)
-}
-
-fn bare(metric: &str) -> crate::timeline::Selector {
-    crate::timeline::Selector { metric: metric.to_owned(), labels: crate::timeline::Labels::none() }
+    let open = extreme(&names::GENERATOR_OPEN_FDS, f64::max)?;
+    Some(extreme(&names::GENERATOR_OPEN_FDS_LIMIT, f64::min)? - open)
 }
 
 /// How well the generator did over the whole run.
@@ -169,7 +157,7 @@ pub fn health(recording: &Recording, stages: &[StageSummary]) -> GeneratorHealth
 
 fn cores(timeline: &Timeline, window: Window) -> Option<f64> {
     timeline
-        .select(&bare(names::GENERATOR_CPU_TIME.name))
+        .select(&bare(&names::GENERATOR_CPU_TIME))
         .filter_map(|(_, series)| series.rate(window))
         .reduce(f64::max)
 }

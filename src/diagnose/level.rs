@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use super::facts::Facts;
 use super::signal::{Operand, Over};
 use super::stats;
-use crate::timeline::{Kind, Selector, Window, names};
+use crate::timeline::{Kind, Selector, Timeline, Window, names};
 
 /// Fewer looks than this tell nothing of how they rise and scatter.
 const FEW: usize = 4;
@@ -51,6 +51,18 @@ pub fn level(facts: &Facts, selector: &Selector, windows: &[Window]) -> Option<L
         seconds += length;
     }
     (seconds > 0.0).then(|| Level { value: area / seconds, error: variance.sqrt() / seconds })
+}
+
+/// Mean of all looks at the gauges of `selector`, on the timeline alone: for what is judged before
+/// there are facts.
+pub fn gauge(timeline: &Timeline, selector: &Selector, window: Window) -> Option<f64> {
+    let values: Vec<f64> = timeline
+        .select(selector)
+        .filter(|(_, series)| series.kind == Kind::Gauge)
+        .flat_map(|(_, series)| series.within(window))
+        .map(|point| point.value)
+        .collect();
+    stats::mean(&values)
 }
 
 /// The mean of the curve through `points` (seconds and value, in order) between two moments;

@@ -94,6 +94,16 @@ impl PartKind {
         }
     }
 
+    /// The database sessions that are in this part; `None` for those that are told otherwise.
+    pub fn sessions(self) -> Option<&'static str> {
+        match self {
+            PartKind::DbExecuting => Some("db.sessions{state=active,wait_type=!Lock}"),
+            PartKind::DbLockWait => Some("db.sessions{state=active,wait_type=Lock}"),
+            PartKind::DbHeld => Some("db.sessions{state=idle in transaction*}"),
+            _ => None,
+        }
+    }
+
     /// Whether a rule that names this part means `other` too: what lies inside the target and
     /// does nothing that was looked at is as unexplained as the rest, and who cannot connect to a
     /// service waits for it.

@@ -6,8 +6,6 @@
 //! these is what the whole carries. `D` is taken below the knee, where nothing queues for anything.
 //! Nothing is predicted from what was not measured, and nothing without its assumption.
 
-mod queue;
-
 use crate::timeline::{Labels, MetricSpec, Selector, Unit, Window, names};
 
 use super::facts::{Facts, bare, measured};
@@ -15,6 +13,7 @@ use super::level::{Level, level};
 use super::part::PartKind;
 use super::rule::{Check, Condition, Rule};
 use super::ruleset::RuleSet;
+use super::scaling;
 use super::signal::{Measure, Span};
 use super::{Counterfactual, Finding, FindingRole, Knee, NextLimit, StageSummary, wording};
 
@@ -261,13 +260,7 @@ impl<'f> Run<'f> {
 
     /// Seconds per request of one part of the database's time, below the knee.
     fn database(&self, part: PartKind) -> Option<f64> {
-        let selector = match part {
-            PartKind::DbExecuting => "db.sessions{state=active,wait_type=!Lock}",
-            PartKind::DbLockWait => "db.sessions{state=active,wait_type=Lock}",
-            PartKind::DbHeld => "db.sessions{state=idle in transaction*}",
-            _ => return None,
-        };
-        self.per_request(&self.sum(&[selector], &self.below)?, &self.below)
+        self.per_request(&self.sum(&[part.sessions()?], &self.below)?, &self.below)
     }
 
     fn level(&self, metric: &MetricSpec, windows: &[Window]) -> Option<f64> {
@@ -401,14 +394,14 @@ impl<'f> Run<'f> {
     /// How many cores would carry the highest load.
     fn cores_needed(&self) -> Option<Counterfactual> {
         let cpu = self.resources().into_iter().find(|it| it.kind == Kind::TargetCpu)?;
-        let count = queue::cores(self.highest * cpu.demand)?;
-        if count as f64 <= cpu.limit {
+        let count = scaling::cores(self.highest * cpu.demand)?;
+        if f64::from(count) <= cpu.limit {
             return None;
         }
-        let share = queue::best_utilization(count) * 100.0;
+        let share = scaling::safe_utilization(count) * 100.0;
         Some(Counterfactual::Needed {
             what: "cores".to_owned(),
-            count: count as u64,
+            count: u64::from(count),
             now: cpu.limit,
             rate: self.highest,
             wait_p99: None,
@@ -456,7 +449,7 @@ fn pool_answer(pool: &Pool) -> Option<Counterfactual> {
         );
         return Some(Counterfactual::NoHelp { what, why });
     }
-    let (count, wait) = queue::fewest(*rate, hold, |wait| wait.p99 <= hold)?;
+    let count = scaling::pool_size(*rate, hold, hold)?;
     let low =
         resource.low.map_or_else(String::new, |low| format!(" ({} at low load)", seconds(low)));
     let room = match database {
@@ -467,10 +460,10 @@ fn pool_answer(pool: &Pool) -> Option<Counterfactual> {
     };
     Some(Counterfactual::Needed {
         what: "connections".to_owned(),
-        count: count as u64,
+        count: u64::from(count),
         now: resource.limit,
         rate: *rate,
-        wait_p99: Some(wait.p99),
+        wait_p99: scaling::pool_wait(count, *rate, hold).map(|wait| wait.p99),
         assumption: format!(
             "a request goes on holding a connection for {}{low}; arrivals at random (Erlang C); \
              {room} answers as quickly",

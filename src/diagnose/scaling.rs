@@ -60,6 +60,17 @@ pub fn safe_utilization(servers: u32) -> f64 {
     (m + 1.0).powf(-1.0 / m)
 }
 
+/// The fewest cores that carry `work` core-seconds per second at their safe utilization; `None` for
+/// work that is not positive, or beyond a million cores.
+pub fn cores(work: f64) -> Option<u32> {
+    const MOST: u32 = 1_000_000;
+    if !(work > 0.0 && work < f64::from(MOST)) {
+        return None;
+    }
+    (work.ceil().max(1.0) as u32..MOST)
+        .find(|cores| work <= safe_utilization(*cores) * f64::from(*cores))
+}
+
 /// The same with Erlang C in place of the approximation, found by golden-section search for the
 /// least R(ρ)/ρ (Kiefer 1953).
 pub fn safe_utilization_exact(servers: u32) -> f64 {
@@ -159,12 +170,19 @@ mod tests {
         ];
         for (size, mean, p99) in table {
             let wait = pool_wait(size, 400.0, 0.040).unwrap();
-            close(wait.mean * 1e3, mean, 0.05);
-            close(wait.p99 * 1e3, p99, 0.6);
+            // The table is rounded to two or three digits.
+            close(wait.mean * 1e3, mean, if mean >= 1.0 { 0.05 } else { 0.0051 });
+            close(wait.p99 * 1e3, p99, if p99 >= 10.0 { 0.6 } else { 0.051 });
         }
         assert_eq!(pool_wait(16, 400.0, 0.040), None);
         assert_eq!(pool_size(400.0, 0.040, 0.033), Some(20));
+        assert_eq!(pool_size(400.0, 0.040, 0.032_5), Some(20));
         assert_eq!(pool_size(0.0, 0.040, 0.033), None);
+        assert_eq!(pool_size(f64::NAN, 0.1, 1.0), None);
+        assert_eq!(pool_size(1e12, 1e3, 1.0), None);
+        assert_eq!(pool_wait(3, 1.0, f64::INFINITY), None);
+        // M/M/1 at half utilization: as long in the queue as in service.
+        close(pool_wait(1, 50.0, 0.010).unwrap().mean, 0.010, 1e-12);
         // One server: waiting probability equals utilization.
         close(erlang_c(1, 0.7).unwrap(), 0.7, 1e-12);
         close(erlang_c(1000, 900.0).unwrap(), 0.0, 1e-3);
@@ -187,6 +205,16 @@ mod tests {
             let got = safe_utilization_exact(servers);
             close(got, exact, 6e-4);
             close(stretch(servers, got), ratio, 6e-3);
+        }
+    }
+
+    #[test]
+    fn cores_leave_room_and_absurd_inputs_give_none() {
+        // 308 requests per second of 9 ms are 2.8 cores of work.
+        assert_eq!(cores(308.0 * 0.009), Some(5));
+        assert_eq!(cores(0.4), Some(1));
+        for work in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e12] {
+            assert_eq!(cores(work), None);
         }
     }
 

@@ -74,9 +74,12 @@ pub fn summarize_timeline(timeline: &Timeline, plan: &PlanSummary) -> Vec<StageS
 /// failed at the end of a drain. What then fails too fails whatever load it has.
 fn leave_out_collapsed(summaries: &mut [StageSummary], timeline: &Timeline) {
     let still_fails = |summary: &StageSummary| {
+        if summary.role != StageRole::Drain {
+            return false;
+        }
         let (begin, end) = (summary.window.begin, summary.window.end);
         let late = Tally::of(timeline, Window::new(begin + end.since(begin) / 2, end));
-        summary.role == StageRole::Drain && fails(late.succeeded, late.completed)
+        fails(late.succeeded, late.completed)
     };
     let Some(at) = summaries.iter().position(still_fails) else { return };
     let (before, after) = summaries.split_at_mut(at + 1);

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::ImporterSpec;
-use super::requests::{Request, Requests};
+use super::requests::{Request, Requests, path_of};
 use crate::timeline::ResponseClass;
 
 pub(super) static SPEC: ImporterSpec = ImporterSpec {
@@ -57,13 +57,9 @@ fn take(line: &str, requests: &mut Requests) -> Result<(), String> {
     })
 }
 
-/// The name that the script gave it, or the path of its URL without the query, which may hold
-/// secrets.
+/// The name that the script gave it, or the path of its URL.
 fn endpoint(tags: &Tags) -> String {
-    let name = match url::Url::parse(&tags.name) {
-        Ok(url) if url.has_host() => url.path().to_owned(),
-        _ => tags.name.clone(),
-    };
+    let name = path_of(&tags.name).unwrap_or_else(|| tags.name.clone());
     format!("{} {name}", tags.method).trim().to_owned()
 }
 

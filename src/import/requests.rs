@@ -27,6 +27,12 @@ pub struct Request {
     pub class: ResponseClass,
 }
 
+/// The path of a URL. Its query is left out: it varies, and may hold secrets.
+pub fn path_of(url: &str) -> Option<String> {
+    let url = url::Url::parse(url).ok().filter(url::Url::has_host)?;
+    Some(url.path().to_owned())
+}
+
 /// All requests of a run.
 #[derive(Debug, Default)]
 pub struct Requests(Vec<Request>);

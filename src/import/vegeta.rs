@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::ImporterSpec;
-use super::requests::{Request, Requests};
+use super::requests::{Request, Requests, path_of};
 use crate::timeline::ResponseClass;
 
 pub(super) static SPEC: ImporterSpec = ImporterSpec {
@@ -32,15 +32,11 @@ fn take(line: &str, requests: &mut Requests) -> Result<(), String> {
     requests.add(Request {
         sent_unix: hit.timestamp.as_nanosecond() as f64 / 1e9,
         took: hit.latency as f64 / 1e9,
-        endpoint: endpoint(&hit.method, &hit.url),
+        endpoint: format!("{} {}", hit.method, path_of(&hit.url).unwrap_or_default())
+            .trim()
+            .to_owned(),
         class: class(hit.code, &hit.error),
     })
-}
-
-/// Method and path. The query is left out: it varies, and may hold secrets.
-fn endpoint(method: &str, url: &str) -> String {
-    let path = url::Url::parse(url).map_or_else(|_| String::new(), |url| url.path().to_owned());
-    format!("{method} {path}").trim().to_owned()
 }
 
 /// What an answer without a status was, by what vegeta says of it (Go's words).
