@@ -192,15 +192,15 @@ fn established(steps: &[Step]) -> Option<Knee> {
     })
 }
 
-/// The sign that came first. Where its bracket overlaps the interval of the throughput knee they
-/// are the same knee, and the fit places it best.
+/// The sign that came first. Where its bracket reaches the throughput knee they are the same knee,
+/// and the fit places it best.
 fn earliest(
     throughput: Option<Established>,
     others: [Option<Established>; 2],
 ) -> Option<Established> {
     let first = others.into_iter().flatten().min_by(|a, b| a.rate.total_cmp(&b.rate));
     match (throughput, first) {
-        (Some(throughput), Some(first)) if first.high < throughput.low => Some(first),
+        (Some(throughput), Some(first)) if first.high < throughput.rate => Some(first),
         (throughput, first) => throughput.or(first),
     }
 }

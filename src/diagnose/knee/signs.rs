@@ -27,6 +27,10 @@ const ERROR_FACTOR: f64 = 5.0;
 /// 5.6) grows by 1 / (1 − utilization): at 95 % of the capacity it is twenty times as long, and in
 /// a stage of a few seconds chance may double that.
 const TAIL: f64 = 40.0;
+/// Multiple of the unloaded median from which on a queue that certainly grows needs no other bound:
+/// by the same law half of the responses take that long only within a twentieth of the capacity,
+/// where a stage of a few seconds cannot tell a growing queue from a critical one.
+const CRITICAL: f64 = 20.0;
 
 /// One stage that counts.
 #[derive(Clone, Debug)]
@@ -138,7 +142,7 @@ fn step(stage: &StageSummary, timeline: &Timeline, base: f64) -> Step {
         failed: (completed - succeeded) as u64,
         held_back: stage.held_back,
         response: stage.response,
-        grows: turned_away.is_some() || grows(stage, bins.len(), seconds),
+        grows: turned_away.is_some() || grows(stage, bins.len(), seconds, base),
         turned_away,
     }
 }
@@ -164,12 +168,14 @@ fn block_error(bins: &[Bin]) -> f64 {
 ///
 /// A stage of few ticks shows too little of its own scatter to be certain by: a growth that
 /// Poisson arrivals and departures make once in a thousand stages counts there as well.
-fn grows(stage: &StageSummary, ticks: usize, seconds: f64) -> bool {
+fn grows(stage: &StageSummary, ticks: usize, seconds: f64, base: f64) -> bool {
     let (slope, low, _) = stage.in_flight_slope;
+    let is_critical = stage.response.is_some_and(|it| it.p50 > CRITICAL * base);
     let chance = 2.0 * (2.0 * stage.offered / seconds).sqrt();
+    let bound = if is_critical { 0.0 } else { chance }.max(GROWTH_SHARE * stage.offered);
     let due = stage.offered * seconds;
     stage.held_back as f64 > HELD_BACK_SHARE * due
-        || (low > 0.0 && slope > chance.max(GROWTH_SHARE * stage.offered))
+        || (low > 0.0 && slope > bound)
         || (ticks < FEW_TICKS && slope > CERTAIN_OF_FEW * chance)
 }
 
@@ -211,4 +217,29 @@ pub fn errors_from(sorted: &[Step], baseline: f64) -> Option<usize> {
         let rest = &sorted[at..];
         failing(&rest[0]) && 2 * rest.iter().filter(|step| failing(step)).count() > rest.len()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::diagnose::simulated::held;
+    use crate::timeline::{Moment, StageRole, Window};
+
+    use super::*;
+
+    #[test]
+    fn certain_growth_of_a_critical_queue_counts_below_the_bound_of_chance() {
+        let window = Window::new(Moment::START, Moment::START + std::time::Duration::from_secs(6));
+        let mut stage = held(StageRole::Ramp, window, 100.0);
+        // Chance makes up to 2·√(2·100/6) = 11.5 a second of a critical queue.
+        stage.in_flight_slope = (11.0, 8.0, 14.0);
+        let grows_at = |p50: f64, stage: &mut StageSummary| {
+            let quantiles = Quantiles { mean: p50, p50, p90: p50, p95: p50, p99: p50, max: p50 };
+            stage.response = Some(quantiles);
+            grows(stage, 12, 6.0, 0.012)
+        };
+        assert!(!grows_at(0.2, &mut stage));
+        assert!(grows_at(0.3, &mut stage));
+        stage.in_flight_slope = (11.0, -1.0, 23.0);
+        assert!(!grows_at(0.3, &mut stage));
+    }
 }
