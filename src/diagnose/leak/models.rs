@@ -9,8 +9,10 @@ use crate::diagnose::stats;
 use super::prepare::Track;
 use super::trend;
 
-/// Distance of AICc within which a bounded curve is as good as the best.
-const WITHIN: f64 = 6.0;
+/// Distance of AICc within which a bounded curve may be the right one, and a logarithm is as good
+/// as the best: beyond ten a model has no support (Burnham & Anderson 2002, section 2.6).
+const WITHIN: f64 = 10.0;
+const LOG_WITHIN: f64 = 6.0;
 /// Ratio of late to early slope below which growth slows down, and for a logarithm.
 const SLOWS: f64 = 0.8;
 const LOG_SLOWS: f64 = 0.75;
@@ -62,7 +64,11 @@ pub fn shape(floors: &Track, origin: f64) -> Shape {
     {
         return if model.remaining < ARRIVED { Shape::Bounded } else { Shape::MayFlatten };
     }
-    if slows(LOG_SLOWS) && of(log) <= least + WITHIN { Shape::MayFlatten } else { Shape::Unbounded }
+    if slows(LOG_SLOWS) && of(log) <= least + LOG_WITHIN {
+        Shape::MayFlatten
+    } else {
+        Shape::Unbounded
+    }
 }
 
 fn decay(at: &[f64], tau: f64) -> Vec<f64> {

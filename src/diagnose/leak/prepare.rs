@@ -23,7 +23,7 @@ const RESET_WITHIN: f64 = 1.0 / 120.0;
 /// A reset also stands out of the sample-to-sample noise by this factor.
 const RESET_NOISE: f64 = 10.0;
 /// Resets from which on the minima after them are the floors.
-const MANY_RESETS: usize = 5;
+pub const MANY_RESETS: usize = 5;
 
 /// A series as times in seconds and values.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -112,17 +112,18 @@ pub fn load_at(track: &Track, load: &[Point]) -> Vec<f64> {
     if load.is_empty() { Vec::new() } else { track.at.iter().map(|at| value(*at)).collect() }
 }
 
-/// The track without what a linear dependence on the load explains beside time.
-pub fn without_load(track: &Track, load: &[f64]) -> Track {
+/// The track without what a linear dependence on the load explains beside time, and how much that
+/// is per unit of load; `None` where nothing was taken off.
+pub fn without_load(track: &Track, load: &[f64]) -> (Track, Option<f64>) {
     let ones = vec![1.0; track.len()];
     let fitted = stats::least_squares(&[ones, centred(&track.at), centred(load)], &track.value);
     let Some((coefficients, _)) = fitted.filter(|_| load.len() == track.len()) else {
-        return track.clone();
+        return (track.clone(), None);
     };
     // Less memory under more load would be no load-following.
     let share = coefficients[2].max(0.0);
     let value = track.value.iter().zip(centred(load)).map(|(value, load)| value - share * load);
-    Track { at: track.at.clone(), value: value.collect() }
+    (Track { at: track.at.clone(), value: value.collect() }, Some(share))
 }
 
 fn centred(values: &[f64]) -> Vec<f64> {
