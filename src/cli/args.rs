@@ -9,6 +9,7 @@ Examples:
   kneepoint demo                        break a sample shop on a real PostgreSQL and read why
   kneepoint run plan.toml               run a plan against your own service
   kneepoint run http://127.0.0.1:8080/ --postgres postgres://shop@127.0.0.1/shop
+  kneepoint soak plan.toml --rate 50/s --duration 8h
   kneepoint diagnose kneepoint-out/recording.jsonl.zst
 
 Exit codes: 0 done, 1 kneepoint failed, 99 an objective was not met, 104 bad plan or usage,
@@ -31,6 +32,8 @@ pub enum Command {
     Demo(DemoArgs),
     /// Make load after a plan, or on a URL, watch the system, and say why it broke
     Run(Box<RunArgs>),
+    /// Hold one rate for long, and say what leaks or drifts
+    Soak(Box<SoakArgs>),
     /// Diagnose a recording
     Diagnose(DiagnoseArgs),
     /// Write reports of a recording
@@ -107,19 +110,44 @@ pub struct DemoArgs {
 /// `kneepoint run`.
 #[derive(Debug, Args)]
 pub struct RunArgs {
+    #[command(flatten)]
+    pub live: LiveArgs,
+    #[command(flatten)]
+    pub url: UrlArgs,
+    /// Exit with 120 where the knee lies below this rate, such as 200/s
+    #[arg(long, value_name = "RATE")]
+    pub expect: Option<String>,
+}
+
+/// `kneepoint soak`.
+#[derive(Debug, Args)]
+pub struct SoakArgs {
+    #[command(flatten)]
+    pub live: LiveArgs,
+    #[command(flatten)]
+    pub watch: WatchArgs,
+    /// Requests per second; the plan's own where its load is one rate
+    #[arg(long, value_name = "RATE")]
+    pub rate: Option<String>,
+    /// How long, such as 8h; the plan's own where its load is one rate, otherwise an hour
+    #[arg(long, value_name = "TIME")]
+    pub duration: Option<String>,
+    /// Stop as soon as every resource is settled, after ten minutes at the earliest
+    #[arg(long)]
+    pub until_settled: bool,
+}
+
+/// What every live run is told.
+#[derive(Debug, Args)]
+pub struct LiveArgs {
     /// A plan file, or the URL of a service
     #[arg(value_name = "PLAN|URL")]
     pub what: String,
-    #[command(flatten)]
-    pub url: UrlArgs,
     #[command(flatten)]
     pub output: OutputArgs,
     /// Go on where a collector cannot be opened; what it would have read is told as missing
     #[arg(long)]
     pub lenient: bool,
-    /// Exit with 120 where the knee lies below this rate, such as 200/s
-    #[arg(long, value_name = "RATE")]
-    pub expect: Option<String>,
     /// End the run as soon as this file exists
     #[arg(long, value_name = "FILE")]
     pub kill_switch: Option<PathBuf>,
@@ -128,10 +156,10 @@ pub struct RunArgs {
     pub rules: Option<PathBuf>,
 }
 
-/// What stands in for a plan when a URL is run.
+/// What is watched where a URL stands for a plan.
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Instead of a plan, with a URL")]
-pub struct UrlArgs {
+pub struct WatchArgs {
     /// Process id of the service, where its port does not lead to it
     #[arg(long)]
     pub pid: Option<u32>,
@@ -145,6 +173,14 @@ pub struct UrlArgs {
     /// times
     #[arg(long, value_name = "PATH")]
     pub canary: Vec<String>,
+}
+
+/// What stands in for a plan when a URL is run.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Instead of a plan, with a URL")]
+pub struct UrlArgs {
+    #[command(flatten)]
+    pub watch: WatchArgs,
     /// First rate
     #[arg(long, value_name = "RATE")]
     pub start: Option<String>,
@@ -156,22 +192,32 @@ pub struct UrlArgs {
     pub hold: Option<String>,
 }
 
-impl UrlArgs {
+impl WatchArgs {
     /// The options that were given.
     pub fn given(&self) -> Vec<&'static str> {
-        [
+        only_given(&[
             ("--pid", self.pid.is_some()),
             ("--postgres", self.postgres.is_some()),
             ("--metrics", !self.metrics.is_empty()),
             ("--canary", !self.canary.is_empty()),
+        ])
+    }
+}
+
+impl UrlArgs {
+    /// The options that were given.
+    pub fn given(&self) -> Vec<&'static str> {
+        let search = only_given(&[
             ("--start", self.start.is_some()),
             ("--max", self.max.is_some()),
             ("--hold", self.hold.is_some()),
-        ]
-        .into_iter()
-        .filter_map(|(option, given)| given.then_some(option))
-        .collect()
+        ]);
+        [self.watch.given(), search].concat()
     }
+}
+
+fn only_given(options: &[(&'static str, bool)]) -> Vec<&'static str> {
+    options.iter().filter(|(_, given)| *given).map(|(option, _)| *option).collect()
 }
 
 /// `kneepoint diagnose`.

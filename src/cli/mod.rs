@@ -10,6 +10,7 @@ mod preflight;
 mod progress;
 mod results;
 mod run;
+mod soak;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -91,6 +92,7 @@ fn dispatch(command: Command) -> Ended {
     match command {
         Command::Demo(args) => demo::main(&args),
         Command::Run(args) => run::main(&args),
+        Command::Soak(args) => soak::main(&args),
         Command::Diagnose(args) => inspect::diagnose(&args),
         Command::Report(args) => inspect::report(&args),
         Command::Import(args) => import::main(&args),

@@ -94,6 +94,12 @@ fn load_in_words(executor: &Executor) -> String {
             wording::plural(rates.len() as u64, "step", "steps"),
             wording::duration(hold.as_secs_f64())
         ),
+        Executor::Soak(soak) => format!(
+            "soaking at {} for {}{}",
+            wording::rate(soak.rate),
+            wording::duration(soak.duration.as_secs_f64()),
+            if soak.until_settled { ", or until it is settled what leaks" } else { "" }
+        ),
         Executor::Breakpoint(search) => format!(
             "searching for the breakpoint from {} up to {}",
             wording::rate(search.start_rate),

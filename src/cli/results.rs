@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::args::StdoutFormat;
 use super::{ExitStatus, Refusal, colour_wanted, print, say};
-use crate::diagnose::{Diagnosis, FindingRole, Outcome, RuleSet, diagnose};
+use crate::diagnose::{Diagnosis, FindingRole, Outcome, RuleSet, SoakVerdict, diagnose};
 use crate::recording::{self, Recording};
 use crate::report::{self, FormatSpec, Report, TerminalStyle};
 
@@ -192,7 +192,11 @@ fn terminal_width() -> usize {
 
 /// The exit code of a diagnosis. Where several apply, what invalidates the rest comes first.
 pub(super) fn status_of(diagnosis: &Diagnosis, expected_rate: Option<f64>) -> ExitStatus {
+    // A soak that found nothing to say is no answer; a run that held a rate by the way is.
+    let soak = diagnosis.soak.as_ref().filter(|soak| soak.asked).map(|soak| &soak.verdict);
     match diagnosis.outcome {
+        // One rate is too little for a knee, and enough for a soak.
+        Outcome::InsufficientData { .. } if soak.is_some() => {}
         Outcome::GeneratorLimited { .. }
         | Outcome::InsufficientData { .. }
         | Outcome::Aborted { .. } => return ExitStatus::Inconclusive,
@@ -210,8 +214,10 @@ pub(super) fn status_of(diagnosis: &Diagnosis, expected_rate: Option<f64>) -> Ex
         ExitStatus::ObjectiveFailed
     } else if below {
         ExitStatus::KneeBelowExpected
-    } else if leak {
+    } else if leak || soak == Some(&SoakVerdict::Leak) {
         ExitStatus::Leak
+    } else if matches!(soak, Some(SoakVerdict::Undecided { .. })) {
+        ExitStatus::Inconclusive
     } else {
         ExitStatus::Done
     }

@@ -1,12 +1,12 @@
 //! `run`: a plan or a URL, from preflight to the verdict.
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::args::{OutputArgs, RunArgs, UrlArgs};
+use super::args::{LiveArgs, OutputArgs, RunArgs, UrlArgs, WatchArgs};
 use super::progress::ProgressLine;
 use super::results::{self, load_rules};
 use super::{Ended, ExitStatus, Refusal, preflight, say, tell};
@@ -24,15 +24,13 @@ const LOOK: Duration = Duration::from_millis(200);
 
 pub(super) fn main(args: &RunArgs) -> Ended {
     let expected = args.expect.as_deref().map(|text| rate("--expect", text)).transpose()?;
+    let plan = plan_of(&args.live, &args.url.given(), |url| plan_for_search(url, &args.url))?;
+    live(plan, &args.live, expected)
+}
+
+/// Runs a plan as the command line asked for it.
+pub(super) fn live(plan: Plan, args: &LiveArgs, expected: Option<f64>) -> Ended {
     let rules = load_rules(args.rules.as_deref())?;
-    let (plan, folder) = if args.what.contains("://") {
-        (plan_for_url(&args.what, &args.url)?, PathBuf::from("."))
-    } else {
-        let path = Path::new(&args.what);
-        refuse_url_options(&args.url, path)?;
-        let folder = path.parent().unwrap_or(Path::new(".")).to_owned();
-        (preflight::read_plan(path)?, folder)
-    };
     if let Some(path) = args.kill_switch.as_deref().filter(|path| path.exists()) {
         return Err(Refusal::new(
             ExitStatus::Preflight,
@@ -40,9 +38,13 @@ pub(super) fn main(args: &RunArgs) -> Ended {
         )
         .with_hint("remove it, or name another file with `--kill-switch`"));
     }
+    let folder = match args.what.contains("://") {
+        true => Path::new("."),
+        false => Path::new(&args.what).parent().unwrap_or(Path::new(".")),
+    };
     execute(Order {
         plan,
-        folder: &folder,
+        folder,
         lenient: args.lenient,
         interrupt: interrupt_flag(args.kill_switch.as_deref()),
         output: &args.output,
@@ -51,8 +53,23 @@ pub(super) fn main(args: &RunArgs) -> Ended {
     })
 }
 
+/// The plan that is named, or the one that `of_url` makes of a URL; `given` are the options that
+/// go with a URL alone.
+pub(super) fn plan_of(
+    args: &LiveArgs,
+    given: &[&'static str],
+    of_url: impl Fn(&str) -> Result<Plan, Refusal>,
+) -> Result<Plan, Refusal> {
+    if args.what.contains("://") {
+        return of_url(&args.what);
+    }
+    let path = Path::new(&args.what);
+    refuse_url_options(given, path)?;
+    preflight::read_plan(path)
+}
+
 /// A rate above zero from the command line.
-fn rate(option: &str, text: &str) -> Result<f64, Refusal> {
+pub(super) fn rate(option: &str, text: &str) -> Result<f64, Refusal> {
     let wrong = |why: String| Refusal::usage(format!("`{option}`: {why}"));
     match parse_rate(text).map_err(wrong)? {
         rate if rate > 0.0 => Ok(rate),
@@ -61,8 +78,7 @@ fn rate(option: &str, text: &str) -> Result<f64, Refusal> {
 }
 
 /// What a plan says itself cannot be said beside it.
-fn refuse_url_options(args: &UrlArgs, plan: &Path) -> Result<(), Refusal> {
-    let given = args.given();
+fn refuse_url_options(given: &[&'static str], plan: &Path) -> Result<(), Refusal> {
     if given.is_empty() {
         return Ok(());
     }
@@ -73,7 +89,8 @@ fn refuse_url_options(args: &UrlArgs, plan: &Path) -> Result<(), Refusal> {
     )))
 }
 
-fn plan_for_url(url: &str, args: &UrlArgs) -> Result<Plan, Refusal> {
+/// A plan of one address with what is to be watched beside it.
+pub(super) fn plan_for_url(url: &str, args: &WatchArgs) -> Result<Plan, Refusal> {
     let mut collectors = Vec::new();
     let secret = |url: &str| OptionValue::Secret(Secret::new(url));
     if let Some(pid) = args.pid {
@@ -91,6 +108,13 @@ fn plan_for_url(url: &str, args: &UrlArgs) -> Result<Plan, Refusal> {
         collectors.push(config);
     }
     let mut plan = Plan::for_url(url, collectors).map_err(Refusal::usage)?;
+    plan.canaries = Canary::at_paths(&args.canary)
+        .map_err(|why| Refusal::usage(format!("`--canary`: {why}")))?;
+    Ok(plan)
+}
+
+fn plan_for_search(url: &str, args: &UrlArgs) -> Result<Plan, Refusal> {
+    let mut plan = plan_for_url(url, &args.watch)?;
     let mut search = Breakpoint::usual();
     if let Some(max) = &args.max {
         search.max_rate = rate("--max", max)?;
@@ -114,8 +138,6 @@ fn plan_for_url(url: &str, args: &UrlArgs) -> Result<Plan, Refusal> {
         .with_hint("raise it with `--max`"));
     }
     plan.load = Executor::Breakpoint(search);
-    plan.canaries = Canary::at_paths(&args.canary)
-        .map_err(|why| Refusal::usage(format!("`--canary`: {why}")))?;
     for canary in &mut plan.canaries {
         canary.rate = canary.rate.min(plan.limits.max_rate);
     }

@@ -80,7 +80,7 @@ fn load(shape: &Shape) -> String {
         ),
         Shape::Constant { rate, duration_s } => format!(
             "[load]\n\
-             executor = \"constant-arrival-rate\"\n\
+             executor = \"soak\"\n\
              rate = \"{rate}/s\"\n\
              duration = \"{duration_s}s\"\n"
         ),

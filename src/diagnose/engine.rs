@@ -17,7 +17,7 @@ use super::verdict::{self, Ruling};
 use super::windows::windows;
 use super::{
     Capacity, CollectorOverhead, Diagnosis, Knee, ObjectiveResult, Outcome, Recovery, StageSummary,
-    attribution, recovery,
+    attribution, recovery, soak,
 };
 use crate::recording::RecordedMeasure;
 
@@ -66,8 +66,13 @@ pub fn diagnose(recording: &Recording, rules: &RuleSet) -> Diagnosis {
     }
     let recovery = recovery::recovery(&facts, &stages);
     caveats.extend(recovery.as_ref().and_then(Recovery::caveat));
+    let soak = match outcome {
+        Outcome::GeneratorLimited { .. } | Outcome::Aborted { .. } => None,
+        _ => soak::soak(recording, &facts),
+    };
     Diagnosis {
         outcome,
+        soak,
         objectives: objectives(recording, &stages),
         capacity: capacity(recording, &stages, knee.as_ref()),
         findings: ranked.findings,

@@ -24,6 +24,7 @@ pub mod scaling;
 mod signal;
 #[cfg(test)]
 mod simulated;
+pub mod soak;
 pub mod stages;
 pub mod stats;
 mod verdict;
@@ -40,3 +41,4 @@ pub use rule::{
 pub use rule_file::{RuleErrors, RuleMistake};
 pub use ruleset::RuleSet;
 pub use signal::{Operand, Over, Signal, Span};
+pub use soak::{Pace, ResourceKind, RunsOut, Soak, SoakVerdict, Trend, TrendStep, TrendVerdict};

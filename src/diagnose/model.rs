@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Soak;
 use crate::timeline::{Moment, StageRole, Unit, Window};
 
 /// All that kneepoint concludes from one recording.
@@ -32,6 +33,10 @@ pub struct Diagnosis {
     /// no span without load at its end.
     #[serde(default)]
     pub recovery: Option<Recovery>,
+    /// What the longest stage at one rate says of leaks and drift; `None` where none was held for a
+    /// minute.
+    #[serde(default)]
+    pub soak: Option<Soak>,
     /// Whether the generator kept its schedule.
     pub generator: GeneratorHealth,
     /// What watching cost.

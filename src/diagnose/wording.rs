@@ -63,8 +63,18 @@ fn seconds(value: f64) -> String {
     }
 }
 
+/// A stretch of time that may be long: `45 s`, `14 min`, `7.5 h`, `12 days`.
+pub fn span(seconds: f64) -> String {
+    let steps = [(2.0 * 86_400.0, 86_400.0, "days"), (5400.0, 3600.0, "h"), (90.0, 60.0, "min")];
+    match steps.into_iter().find(|(from, ..)| seconds >= *from) {
+        Some((_, size, unit)) => format!("{} {unit}", short(seconds / size)),
+        None => format!("{seconds:.0} s"),
+    }
+}
+
 fn bytes(value: f64) -> String {
-    let steps = [(1e9, "GB"), (1e6, "MB"), (1e3, "kB")];
+    const KIB: f64 = 1024.0;
+    let steps = [(KIB * KIB * KIB, "GiB"), (KIB * KIB, "MiB"), (KIB, "KiB")];
     match steps.into_iter().find(|(size, _)| value.abs() >= *size) {
         Some((size, unit)) => format!("{} {unit}", short(value / size)),
         None => format!("{} B", short(value)),
@@ -85,11 +95,15 @@ mod tests {
         assert_eq!(say(2.5, Unit::Seconds), "2.5 s");
         assert_eq!(say(4.0, Unit::Count), "4");
         assert_eq!(say(0.0, Unit::Count), "0");
-        assert_eq!(say(1_500_000.0, Unit::Bytes), "1.5 MB");
+        assert_eq!(say(1_572_864.0, Unit::Bytes), "1.5 MiB");
         assert_eq!(number(1.82, Measure::PerSecond(Unit::Seconds)), "1.82 cores");
         assert_eq!(say(1.0, Unit::Cores), "1 core");
         assert_eq!(say(0.0408, Unit::Cores), "0.041 cores");
         assert_eq!(number(1.004, Measure::Times), "1.0 times");
         assert_eq!(number(120.0, Measure::PerSecond(Unit::Count)), "120/s");
+        assert_eq!(span(45.4), "45 s");
+        assert_eq!(span(840.0), "14 min");
+        assert_eq!(span(27_000.0), "7.5 h");
+        assert_eq!(span(1_036_800.0), "12 days");
     }
 }

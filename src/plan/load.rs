@@ -31,6 +31,8 @@ pub enum Executor {
         /// How long each is held.
         hold: Duration,
     },
+    /// One rate for long, to find what leaks and drifts.
+    Soak(Soak),
     /// Upwards until the system breaks, then finer around that point.
     Breakpoint(Breakpoint),
 }
@@ -42,6 +44,7 @@ impl Executor {
             Executor::ConstantArrivalRate { .. } => "constant-arrival-rate",
             Executor::RampingArrivalRate { .. } => "ramping-arrival-rate",
             Executor::Steps { .. } => "steps",
+            Executor::Soak(_) => "soak",
             Executor::Breakpoint(_) => "breakpoint",
         }
     }
@@ -54,6 +57,19 @@ pub struct RampStage {
     pub target: f64,
     /// How long it takes.
     pub duration: Duration,
+}
+
+/// One rate for long.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Soak {
+    /// Requests per second.
+    pub rate: f64,
+    /// For how long at the most.
+    pub duration: Duration,
+    /// Whether to stop as soon as every resource is settled: it leaks, or it does not.
+    pub until_settled: bool,
+    /// How long the load is off at the end, to see what comes back.
+    pub recovery: Duration,
 }
 
 /// The search for the knee: a geometric rise that stops at the first sign of it, a drain, finer

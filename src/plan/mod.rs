@@ -51,7 +51,7 @@ use serde::Serialize;
 
 pub use canary::Canary;
 pub use collector::{CollectorConfig, CollectorShape, OptionKind, OptionSpec, OptionValue};
-pub use load::{Breakpoint, Executor, Limits, RampStage};
+pub use load::{Breakpoint, Executor, Limits, RampStage, Soak};
 pub use nearest::nearest;
 pub use objective::{Comparison, Measure, Objective};
 pub use parse::{Mistake, PlanErrors, parse};

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::parse::template::hide_query;
 use super::units::parse_target_url;
 use super::{
-    Breakpoint, CollectorConfig, Connections, Executor, Limits, Plan, Request, Segment, Target,
-    TargetUrl, Template, Tls,
+    Breakpoint, CollectorConfig, Connections, Executor, Limits, Plan, Request, Segment, Soak,
+    Target, TargetUrl, Template, Tls,
 };
 
 /// Seed of plans that name none: runs are repeatable unless someone asks for something else.
@@ -27,6 +27,18 @@ impl Breakpoint {
             hold: Duration::from_secs(5),
             recovery: Duration::from_secs(5),
         }
+    }
+}
+
+impl Soak {
+    /// The soak that a plan gets where it does not say otherwise.
+    pub fn usual(rate: f64, duration: Duration) -> Self {
+        Self { rate, duration, until_settled: false, recovery: Duration::from_secs(10) }
+    }
+
+    /// How long it takes at the most.
+    pub fn length(&self) -> Duration {
+        self.duration.saturating_add(self.recovery)
     }
 }
 

@@ -13,6 +13,7 @@ impl PlanSummary {
                 stages.iter().map(|stage| stage.target).fold(*start_rate, f64::max)
             }
             Executor::Steps { rates, .. } => rates.iter().copied().fold(0.0, f64::max),
+            Executor::Soak(soak) => soak.rate,
             Executor::Breakpoint(search) => search.max_rate,
         };
         Self {

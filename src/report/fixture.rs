@@ -449,6 +449,7 @@ pub(super) fn diagnosis(recording: &Recording) -> Diagnosis {
         ruled_out: ruled_out(),
         not_checked: not_checked(),
         attribution: Some(attribution(&stages)),
+        soak: Some(soak()),
         recovery: Some(Recovery {
             seconds: 15.0,
             levels: vec![
@@ -493,6 +494,61 @@ pub(super) fn diagnosis(recording: &Recording) -> Diagnosis {
 }
 
 /// A diagnosis that says nothing but its outcome.
+fn soak() -> Soak {
+    let window = span(30, 180);
+    let trend = |kind, resource: &str, unit, verdict, pace| Trend {
+        kind,
+        resource: resource.into(),
+        subject: Some("shop".into()),
+        series: "process.memory.anonymous{process=shop}".into(),
+        unit,
+        verdict,
+        window,
+        readings: 300,
+        begin: 20e6,
+        level: 40e6,
+        limit: Some(2e9),
+        pace,
+        confirmed_by: Some("process.memory.rss{process=shop}".into()),
+        restarts: vec![Moment::from_secs_f64(50.0)],
+        steps: vec![TrendStep {
+            text: "its floors rise by at least 9 MB/h".into(),
+            holds: Some(true),
+        }],
+        floors: (3..18).map(|ten| (Moment::from_secs_f64(10.0 * f64::from(ten)), 20e6)).collect(),
+    };
+    let out = RunsOut { expected: 720.0, soonest: 700.0, latest: None };
+    let pace = Pace { slope: 2700.0, low: 2600.0, high: 2800.0, runs_out: Some(out) };
+    let undecided =
+        TrendVerdict::Undecided { why: "it fell back only 2 times".into(), more_seconds: 90.0 };
+    let detectable = TrendVerdict::NoLeak { detectable: 0.01 };
+    Soak {
+        asked: false,
+        verdict: SoakVerdict::Leak,
+        rate: 50.0,
+        window,
+        trends: vec![
+            trend(
+                ResourceKind::Memory,
+                "anonymous memory of the target",
+                Unit::Bytes,
+                TrendVerdict::Leak,
+                Some(pace),
+            ),
+            trend(
+                ResourceKind::Pool,
+                "pooled connections in use",
+                Unit::Count,
+                TrendVerdict::Exhausted,
+                None,
+            ),
+            trend(ResourceKind::Heap, "heap in use", Unit::Bytes, undecided, None),
+            trend(ResourceKind::Threads, "threads of the target", Unit::Count, detectable, None),
+        ],
+        not_watched: vec!["database sessions: add [collect.postgres]".into()],
+    }
+}
+
 pub(super) fn bare(outcome: Outcome) -> Diagnosis {
     Diagnosis {
         outcome,
@@ -506,6 +562,7 @@ pub(super) fn bare(outcome: Outcome) -> Diagnosis {
         not_checked: vec![],
         attribution: None,
         recovery: None,
+        soak: None,
         generator: GeneratorHealth::default(),
         overhead: vec![],
         caveats: vec![],

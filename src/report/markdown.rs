@@ -41,6 +41,7 @@ fn render(report: &Report, w: &mut dyn io::Write) -> io::Result<()> {
         writeln!(w)?;
     }
     attribution(report, w)?;
+    soak(report, w)?;
     stages(report, w)?;
     let rules = |rules: Vec<&str>| rules.join("`, `");
     if !report.ruled_out.is_empty() {
@@ -77,6 +78,19 @@ fn attribution(report: &Report, w: &mut dyn io::Write) -> io::Result<()> {
     }
     for text in &attribution.broken_assumptions {
         writeln!(w, "\n{}", escape(text))?;
+    }
+    writeln!(w, "\n</details>\n")
+}
+
+fn soak(report: &Report, w: &mut dyn io::Write) -> io::Result<()> {
+    let Some(soak) = &report.soak else { return Ok(()) };
+    writeln!(w, "<details><summary>Leaks and drift</summary>\n")?;
+    writeln!(w, "{}\n", escape(&soak.headline))?;
+    writeln!(w, "| resource | begin | end | verdict | |")?;
+    writeln!(w, "|---|---:|---:|---|---|")?;
+    for row in &soak.rows {
+        let (name, note) = (escape(&row.name), escape(&row.note));
+        writeln!(w, "| {name} | {} | {} | {} | {note} |", row.begin, row.end, row.verdict)?;
     }
     writeln!(w, "\n</details>\n")
 }

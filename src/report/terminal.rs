@@ -3,7 +3,9 @@
 
 use std::io::{self, Write};
 
-use super::model::{AttributionView, EvidenceRow, FindingView, GrowthRow, StageTable, Tone};
+use super::model::{
+    AttributionView, EvidenceRow, FindingView, GrowthRow, SoakTable, StageTable, Tone,
+};
 use super::{FormatSpec, Report};
 
 pub(super) const SPEC: FormatSpec = FormatSpec {
@@ -63,10 +65,20 @@ pub fn render_with(
     let mut page = Page { w, colour: style.colour, width: style.width.clamp(60, 120) };
     head(&mut page, report)?;
     for finding in &report.findings {
-        self::finding(&mut page, finding)?;
+        let title = match finding.kind {
+            "cause" => "Cause",
+            "contributing" => "Contributes",
+            "consequence" => "Consequence",
+            _ if report.verdict.outcome == "knee" => "Apart from the knee",
+            _ => "Found",
+        };
+        self::finding(&mut page, title, finding)?;
     }
     if let Some(attribution) = &report.attribution {
         self::attribution(&mut page, attribution)?;
+    }
+    if let Some(soak) = &report.soak {
+        self::soak(&mut page, soak)?;
     }
     stages(&mut page, &report.stages)?;
     objectives(&mut page, report)?;
@@ -97,13 +109,7 @@ fn head(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
     page.styled(DIM, "  ", &format!("{}: {}", report.title, facts.join("; ")))
 }
 
-fn finding(page: &mut Page<'_>, finding: &FindingView) -> io::Result<()> {
-    let title = match finding.kind {
-        "cause" => "Cause",
-        "contributing" => "Contributes",
-        "consequence" => "Consequence",
-        _ => "Apart from the knee",
-    };
+fn finding(page: &mut Page<'_>, title: &str, finding: &FindingView) -> io::Result<()> {
     page.title(&format!("{title}: {}", finding.title))?;
     let rule = match finding.kind {
         "consequence" => format!("{}, {}", finding.rule, finding.role),
@@ -194,6 +200,30 @@ fn attribution(page: &mut Page<'_>, attribution: &AttributionView) -> io::Result
         return Ok(());
     }
     page.table(&["", "low load", "from the knee on", "of growth", ""], &told, None)
+}
+
+fn soak(page: &mut Page<'_>, soak: &SoakTable) -> io::Result<()> {
+    page.title("Leaks and drift")?;
+    page.text("  ", &soak.headline)?;
+    let cells = soak.rows.iter().map(|row| {
+        vec![row.name.clone(), row.begin.clone(), row.end.clone(), row.verdict.to_owned()]
+    });
+    page.table(&["", "begin", "end", "verdict"], &cells.collect::<Vec<_>>(), None)?;
+    for row in soak.rows.iter().filter(|row| !matches!(row.verdict, "no leak" | "steady" | "open"))
+    {
+        page.hanging("  * ", &format!("{}: {}", row.name, row.note))?;
+        if row.verdict == "undecided" {
+            continue;
+        }
+        for step in row.steps.iter().filter(|step| !step.speaks.is_empty()) {
+            let bullet = if step.speaks == "for" { "    + " } else { "    - " };
+            page.hanging(bullet, &step.text)?;
+        }
+    }
+    for text in &soak.not_watched {
+        page.hanging("  ? ", text)?;
+    }
+    Ok(())
 }
 
 fn stages(page: &mut Page<'_>, stages: &StageTable) -> io::Result<()> {

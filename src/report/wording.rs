@@ -37,7 +37,7 @@ pub(super) fn short_rate(per_second: f64) -> String {
     format!("{}/s", number(per_second))
 }
 
-/// Seconds in the unit that a person would say: `4.2 ms`, `1.25 s`, `4 min 12 s`.
+/// Seconds in the unit that a person would say: `4.2 ms`, `1.25 s`, `4 min 12 s`, `18 days 10 h`.
 pub(crate) fn duration(seconds: f64) -> String {
     if !seconds.is_finite() {
         return NOTHING.to_owned();
@@ -52,8 +52,10 @@ pub(crate) fn duration(seconds: f64) -> String {
         return format!("{} s", number(seconds));
     }
     let whole = size.round() as u64;
-    let (hours, minutes, rest) = (whole / 3600, whole / 60 % 60, whole % 60);
-    let parts = [(hours, "h"), (minutes, "min"), (rest, "s")];
+    // One day reads better in hours.
+    let days = if whole >= 2 * 86_400 { whole / 86_400 } else { 0 };
+    let (hours, minutes, rest) = (whole / 3600 - 24 * days, whole / 60 % 60, whole % 60);
+    let parts = [(days, "days"), (hours, "h"), (minutes, "min"), (rest, "s")];
     let parts: Vec<_> = parts
         .iter()
         .filter(|(count, _)| *count > 0)
@@ -232,6 +234,8 @@ mod tests {
             (252.0, "4 min 12 s"),
             (3600.0, "1 h"),
             (7384.0, "2 h 3 min"),
+            (90_000.0, "25 h"),
+            (1_591_000.0, "18 days 9 h"),
             (f64::INFINITY, "-"),
         ];
         for (value, expected) in cases {

@@ -31,6 +31,8 @@ const WAITING_OBSERVATIONS: usize = 10_000;
 const BEAT: Duration = Duration::from_millis(50);
 /// The collectors look at the system at rest for so long before the first request.
 const HEAD_START: Duration = Duration::from_millis(1500);
+/// How often a pilot that looks at series is asked whether a stage was held for long enough.
+const LOOK: Duration = Duration::from_secs(30);
 /// How long requests in flight may take to end once the run is over.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -109,6 +111,7 @@ pub fn run<W: Write>(
     let first = epoch.moment(Instant::now()) + HEAD_START;
     let canaries = Canaries::start(&config.canaries, &config.load, epoch, first)?;
     let (generator, ticks) = Generator::start(config.load, epoch)?;
+    let mut pilot = pilot_for(&config.executor, config.limits.max_rate);
     let mut conductor = Conductor {
         epoch,
         writer: Some(writer),
@@ -118,13 +121,13 @@ pub fn run<W: Write>(
         ticks,
         generator: Some(generator),
         canaries,
+        keeps_series: pilot.looks_at_series(),
         sampler: Some(sampler),
         interrupt: config.interrupt,
         limits: config.limits,
         watch: Watch::new(config.limits),
         progress,
     };
-    let mut pilot = pilot_for(&config.executor, config.limits.max_rate);
     let reason = conductor.conduct(pilot.as_mut(), &config.plan);
     Ok(conductor.finish(reason))
 }
@@ -141,6 +144,8 @@ struct Conductor<'a, W: Write> {
     ticks: Receiver<LoadTick>,
     generator: Option<Generator>,
     canaries: Canaries,
+    /// Whether the pilot wants collected series in the timeline.
+    keeps_series: bool,
     sampler: Option<Sampler>,
     interrupt: Arc<AtomicBool>,
     limits: Limits,
@@ -162,7 +167,7 @@ impl<W: Write> Conductor<'_, W> {
             match pilot.next(&self.timeline, plan) {
                 Next::Done(reason) => return reason,
                 Next::Hold(level) => {
-                    if let Some(reason) = self.hold(level) {
+                    if let Some(reason) = self.hold(level, pilot, plan) {
                         return reason;
                     }
                 }
@@ -171,7 +176,12 @@ impl<W: Write> Conductor<'_, W> {
     }
 
     /// Holds one stage; `Some` where the run has to end.
-    fn hold(&mut self, level: Level) -> Option<StopReason> {
+    fn hold(
+        &mut self,
+        level: Level,
+        pilot: &mut dyn Pilot,
+        plan: &PlanSummary,
+    ) -> Option<StopReason> {
         let begin = self.now();
         let mut stage = Stage {
             role: level.role,
@@ -186,13 +196,40 @@ impl<W: Write> Conductor<'_, W> {
         // Written when it begins, so that a killed run tells what it was doing, and again when
         // it ended otherwise than planned.
         self.write(|writer| writer.stage(&stage));
-        let ended = self.listen_until(stage.window.end, Some(&stage));
+        let ended = self.listen_while(&stage, pilot, plan);
         stage.window = Window::new(begin, self.now().min(stage.window.end));
         self.write(|writer| writer.stage(&stage));
         let ticks: Vec<LoadTick> = self.timeline.ticks_within(stage.window).cloned().collect();
         (self.progress)(Progress::StageEnded { stage: &stage, ticks: &ticks });
         self.timeline.stages.push(stage);
         ended
+    }
+
+    /// Takes in what comes until the end of a stage, or until the pilot has seen enough of it.
+    fn listen_while(
+        &mut self,
+        stage: &Stage,
+        pilot: &mut dyn Pilot,
+        plan: &PlanSummary,
+    ) -> Option<StopReason> {
+        if !pilot.looks_at_series() {
+            return self.listen_until(stage.window.end, Some(stage));
+        }
+        loop {
+            let now = self.now();
+            if now >= stage.window.end {
+                return None;
+            }
+            let held = Stage { window: Window::new(stage.window.begin, now), ..*stage };
+            if pilot.is_enough(&self.timeline, plan, &held) {
+                (self.progress)(Progress::Event("settled: every resource leaks or does not"));
+                return None;
+            }
+            let until = stage.window.end.min(now + LOOK);
+            if let Some(reason) = self.listen_until(until, Some(stage)) {
+                return Some(reason);
+            }
+        }
     }
 
     /// Takes in what comes until `end`. Returns early, without a reason, where a drain is done;
@@ -255,7 +292,12 @@ impl<W: Write> Conductor<'_, W> {
                 Err(TryRecvError::Empty | TryRecvError::Disconnected) => return,
             };
             match observation {
-                Observation::Batch(batch) => self.write(|writer| writer.batch(&batch)),
+                Observation::Batch(batch) => {
+                    self.write(|writer| writer.batch(&batch));
+                    if self.keeps_series {
+                        self.timeline.push_batch(batch);
+                    }
+                }
                 Observation::Gap(gap) => self.write(|writer| writer.gap(&gap)),
                 Observation::Event { at, text } => {
                     (self.progress)(Progress::Event(&text));

@@ -4,13 +4,18 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::diagnose::knee::{self, LiveSign};
-use crate::plan::{Breakpoint, Executor};
+use crate::diagnose::soak;
+use crate::plan::{Breakpoint, Executor, Soak};
 use crate::recording::{PlanSummary, StopReason};
 use crate::timeline::{Stage, StageRole, Timeline};
 
 /// The longest that a backlog may take to drain before the next stage starts all the same; where
 /// stages are long, so are the queues they leave, and it is twice their length.
 const LONGEST_DRAIN: Duration = Duration::from_secs(20);
+
+/// A soak is held at least for so long, however soon it seems settled: what is slow to show is why
+/// one soaks.
+const SHORTEST_SOAK: Duration = Duration::from_secs(10 * 60);
 
 /// What to do next.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,12 +49,24 @@ impl Level {
 pub trait Pilot {
     /// The next stage, after all that `timeline` holds.
     fn next(&mut self, timeline: &Timeline, plan: &PlanSummary) -> Next;
+
+    /// Whether it wants to see collected series, and is asked while a stage is held whether that
+    /// was enough.
+    fn looks_at_series(&self) -> bool {
+        false
+    }
+
+    /// Whether `stage`, which is held until now, was held for long enough.
+    fn is_enough(&mut self, _timeline: &Timeline, _plan: &PlanSummary, _stage: &Stage) -> bool {
+        false
+    }
 }
 
 /// The pilot of a load shape. No stage exceeds `max_rate`.
 pub fn pilot_for(executor: &Executor, max_rate: f64) -> Box<dyn Pilot> {
     match executor {
         Executor::Breakpoint(search) => Box::new(Search::new(*search, max_rate)),
+        Executor::Soak(soak) => Box::new(Soaking::new(*soak, max_rate)),
         fixed => Box::new(Fixed(levels(fixed, max_rate).into())),
     }
 }
@@ -90,7 +107,46 @@ fn levels(executor: &Executor, max_rate: f64) -> Vec<Level> {
         Executor::Steps { rates, hold } => {
             rates.iter().map(|rate| Level::constant(StageRole::Ramp, cap(*rate), *hold)).collect()
         }
-        Executor::Breakpoint(_) => Vec::new(),
+        Executor::Soak(_) | Executor::Breakpoint(_) => Vec::new(),
+    }
+}
+
+/// One rate until its time is over, or until it is settled what leaks; then a recovery.
+struct Soaking {
+    plan: Soak,
+    levels: VecDeque<Level>,
+    /// Whether it was settled at the last look: one look may be a chance.
+    settled_before: bool,
+}
+
+impl Soaking {
+    fn new(mut plan: Soak, max_rate: f64) -> Self {
+        plan.rate = plan.rate.min(max_rate);
+        let hold = Level::constant(StageRole::Ramp, plan.rate, plan.duration);
+        let recovery = Level::constant(StageRole::Recovery, 0.0, plan.recovery);
+        let levels = [hold, recovery].into_iter().filter(|level| !level.duration.is_zero());
+        Self { plan, levels: levels.collect(), settled_before: false }
+    }
+}
+
+impl Pilot for Soaking {
+    fn next(&mut self, _timeline: &Timeline, _plan: &PlanSummary) -> Next {
+        match self.levels.pop_front() {
+            Some(level) => Next::Hold(level),
+            None => Next::Done(StopReason::Completed),
+        }
+    }
+
+    fn looks_at_series(&self) -> bool {
+        self.plan.until_settled
+    }
+
+    fn is_enough(&mut self, timeline: &Timeline, plan: &PlanSummary, stage: &Stage) -> bool {
+        if stage.role == StageRole::Recovery || stage.window.secs() < SHORTEST_SOAK.as_secs_f64() {
+            return false;
+        }
+        let is_settled = soak::is_settled(timeline, plan, stage);
+        std::mem::replace(&mut self.settled_before, is_settled) && is_settled
     }
 }
 
@@ -328,6 +384,23 @@ mod tests {
         let (stages, reason) = search(8.0, 300.0);
         assert_eq!(reason, StopReason::KneeFound);
         assert!(stages.iter().any(|stage| stage.role == StageRole::Refine && stage.rate() < 8.0));
+    }
+
+    #[test]
+    fn a_soak_holds_its_rate_and_is_not_settled_in_its_first_minutes() {
+        let minutes = |count: u64| Duration::from_secs(60 * count);
+        let soak = Soak { until_settled: true, ..Soak::usual(50.0, minutes(60)) };
+        let mut pilot = pilot_for(&Executor::Soak(soak), 40.0);
+        let (timeline, plan) = (Timeline::default(), PlanSummary::default());
+        let Next::Hold(level) = pilot.next(&timeline, &plan) else { panic!("there is a stage") };
+        assert_eq!((level.rate_from, level.rate_to), (40.0, 40.0));
+        assert!(pilot.looks_at_series());
+        let window = Window::new(Moment::START, Moment::START + minutes(9));
+        let stage = Stage { role: level.role, window, rate_from: 40.0, rate_to: 40.0 };
+        assert!(!pilot.is_enough(&timeline, &plan, &stage));
+        let Next::Hold(recovery) = pilot.next(&timeline, &plan) else { panic!("there is another") };
+        assert_eq!(recovery.role, StageRole::Recovery);
+        assert_eq!(pilot.next(&timeline, &plan), Next::Done(StopReason::Completed));
     }
 
     #[test]

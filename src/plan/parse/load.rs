@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::walk::{Section, Value, Walk};
-use crate::plan::{Breakpoint, Executor, Limits, RampStage};
+use crate::plan::{Breakpoint, Executor, Limits, RampStage, Soak};
 
 pub(super) fn read_limits(root: &mut Section<'_, '_>) -> Limits {
     let walk = root.walk;
@@ -36,6 +36,7 @@ enum Shape {
     Constant,
     Ramping,
     Steps,
+    Soak,
     Breakpoint,
 }
 
@@ -49,6 +50,7 @@ pub(super) fn read(root: &mut Section<'_, '_>, limits: &Limits) -> Option<Execut
         ("breakpoint", Shape::Breakpoint),
         ("constant-arrival-rate", Shape::Constant),
         ("ramping-arrival-rate", Shape::Ramping),
+        ("soak", Shape::Soak),
         ("steps", Shape::Steps),
     ];
     let shape = match section.take("executor") {
@@ -61,6 +63,7 @@ pub(super) fn read(root: &mut Section<'_, '_>, limits: &Limits) -> Option<Execut
         Shape::Constant => load.constant(&mut section),
         Shape::Ramping => load.ramping(&mut section),
         Shape::Steps => load.steps(&mut section),
+        Shape::Soak => load.soak(&mut section),
         Shape::Breakpoint => load.breakpoint(&mut section),
     };
     let span = section.span.clone();
@@ -141,6 +144,23 @@ impl<'t> Reader<'_, 't> {
         Some(Executor::Steps { rates: rates?, hold: hold?? })
     }
 
+    fn soak(&self, section: &mut Section<'_, 't>) -> Option<Executor> {
+        let walk = self.walk;
+        let rate = section.require("rate", "rate = \"50/s\"").map(|value| self.rate(value));
+        let duration = section.require("duration", "duration = \"2h\"");
+        let duration = duration.map(|value| walk.duration(value));
+        let until_settled = section.take("until_settled").map(|value| walk.switch(value));
+        let recovery = section.take("recovery").map(|value| walk.duration_or_zero(value));
+        let mut soak = Soak::usual(rate??, duration??);
+        if let Some(until_settled) = until_settled {
+            soak.until_settled = until_settled?;
+        }
+        if let Some(recovery) = recovery {
+            soak.recovery = recovery?;
+        }
+        Some(Executor::Soak(soak))
+    }
+
     fn breakpoint(&self, section: &mut Section<'_, 't>) -> Option<Executor> {
         let walk = self.walk;
         let usual = Breakpoint::usual();
@@ -184,6 +204,7 @@ impl<'t> Reader<'_, 't> {
             Executor::Steps { rates, hold } => {
                 hold.saturating_mul(u32::try_from(rates.len()).unwrap_or(u32::MAX))
             }
+            Executor::Soak(soak) => soak.length(),
             // Its length is not known before.
             Executor::Breakpoint(_) => return,
         };

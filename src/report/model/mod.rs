@@ -7,7 +7,9 @@ mod grid;
 mod panels;
 mod recovery;
 mod run;
+mod soak;
 mod stages;
+mod trends;
 mod verdict;
 
 use serde::Serialize;
@@ -17,6 +19,7 @@ pub(super) use findings::{EvidenceRow, FindingView, NotCheckedRow, RuledOutRow};
 pub(super) use panels::{Line, LineStyle, Panel, Quantity, TimeCharts};
 pub(super) use recovery::RecoveryTable;
 pub(super) use run::{CollectorRow, EventRow, Fact, Summary};
+pub(super) use soak::SoakTable;
 pub(super) use stages::{ObjectiveRow, StageTable};
 pub(super) use verdict::{Figure, Tone, Verdict};
 
@@ -39,6 +42,8 @@ pub struct Report {
     pub(super) attribution: Option<AttributionView>,
     /// What became of the levels that load had raised, once it was off.
     pub(super) recovery: Option<RecoveryTable>,
+    /// What a long stage says of leaks and drift.
+    pub(super) soak: Option<SoakTable>,
     pub(super) stages: StageTable,
     pub(super) objectives: Vec<ObjectiveRow>,
     pub(super) ruled_out: Vec<RuledOutRow>,
@@ -119,6 +124,7 @@ impl Report {
             findings: findings::findings(diagnosis),
             attribution: curves::attribution(diagnosis),
             recovery: diagnosis.recovery.as_ref().and_then(RecoveryTable::new),
+            soak: diagnosis.soak.as_ref().map(SoakTable::new),
             stages: StageTable::new(diagnosis),
             objectives: stages::objectives(diagnosis),
             ruled_out: findings::ruled_out(diagnosis),

@@ -1,9 +1,10 @@
 //! What is drawn over time: panels of lines on one shared axis, with stages and knee.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::wording;
 use super::grid::{Grid, add};
+use super::trends;
 use crate::diagnose::{Diagnosis, Windows};
 use crate::recording::Recording;
 use crate::timeline::{
@@ -176,6 +177,8 @@ impl TimeCharts {
         }
         // A run without canaries lacks nothing.
         charts.panels.extend(canaries(timeline, grid));
+        charts.panels.extend(trends::panels(diagnosis, timeline, grid));
+        charts.spans.extend(restarts(diagnosis, grid));
         charts
     }
 }
@@ -214,12 +217,20 @@ fn spans(windows: &Windows) -> Vec<Span> {
         .collect()
 }
 
+/// The moments at which the target's process started anew.
+fn restarts(diagnosis: &Diagnosis, grid: Grid) -> Vec<Span> {
+    let trends = diagnosis.soak.iter().flat_map(|soak| &soak.trends);
+    let moments: BTreeSet<_> = trends.flat_map(|trend| &trend.restarts).collect();
+    let span = |at: f64| Span { from: at, to: at + grid.step, name: "restart" };
+    moments.into_iter().map(|at| span(at.secs())).collect()
+}
+
 /// Share of a step that ticks must cover for a rate.
 const LEAST_COVERED: f64 = 0.5;
 
 type Values = Vec<Option<f64>>;
 
-fn line(name: impl Into<String>, ink: usize, style: LineStyle, values: Values) -> Line {
+pub(super) fn line(name: impl Into<String>, ink: usize, style: LineStyle, values: Values) -> Line {
     Line { name: name.into(), ink, style, values }
 }
 

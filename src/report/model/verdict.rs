@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::super::wording::{self, clean, duration, list, percent, plural, rate, sentence};
 use super::findings::confidence;
 use super::run::Summary;
+use super::soak;
 use super::stages::counting;
 use crate::diagnose::{Diagnosis, Finding, FindingRole, Knee, KneeKind, Outcome, StageSummary};
 
@@ -64,7 +65,20 @@ impl Verdict {
                 Vec::new(),
             ),
         };
-        details.extend(apart(diagnosis));
+        let asked = diagnosis.soak.as_ref().filter(|soak| soak.asked && outcome != "knee");
+        let (tone, headline) = match asked {
+            // What was asked for comes first; that there was no knee is beside the point.
+            Some(soak) => {
+                let (tone, answer, more) = soak::answer(soak);
+                let beside = if outcome == "not_reached" { Vec::new() } else { vec![headline] };
+                details = more.into_iter().chain(beside).collect();
+                (tone, answer)
+            }
+            None => {
+                details.extend(apart(diagnosis));
+                (tone, headline)
+            }
+        };
         details.retain(|detail| !detail.is_empty());
         Verdict { tone, outcome, headline, details }
     }

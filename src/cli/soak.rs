@@ -1,0 +1,58 @@
+//! `soak`: one rate for long, from a plan or a URL.
+
+use std::time::Duration;
+
+use super::args::SoakArgs;
+use super::run::{live, plan_for_url, plan_of, rate};
+use super::{Ended, Refusal};
+use crate::plan::{Executor, Plan, Soak, parse_duration};
+use crate::report::wording;
+
+/// How long a soak takes where nobody says otherwise.
+const USUAL: Duration = Duration::from_secs(3600);
+/// What a run may take beyond its load: the collectors' head start, and requests that end late.
+const SLACK: Duration = Duration::from_secs(60);
+
+pub(super) fn main(args: &SoakArgs) -> Ended {
+    let mut plan = plan_of(&args.live, &args.watch.given(), |url| plan_for_url(url, &args.watch))?;
+    let soak = soak(args, &plan)?;
+    if soak.rate > plan.limits.max_rate {
+        let (asked, limit) = (wording::rate(soak.rate), wording::rate(plan.limits.max_rate));
+        return Err(Refusal::usage(format!("{asked} is above the limit of {limit}"))
+            .with_hint("raise `max_rate` in `[limits]` if the target may have that much"));
+    }
+    // The time that the command line asks for is time that it allows.
+    plan.limits.max_duration = plan.limits.max_duration.max(soak.length().saturating_add(SLACK));
+    for canary in &mut plan.canaries {
+        canary.rate = canary.rate.min(plan.limits.max_rate);
+    }
+    plan.load = Executor::Soak(soak);
+    live(plan, &args.live, None)
+}
+
+/// The soak that plan and command line ask for together.
+fn soak(args: &SoakArgs, plan: &Plan) -> Result<Soak, Refusal> {
+    let planned = match &plan.load {
+        Executor::Soak(soak) => Some(*soak),
+        Executor::ConstantArrivalRate { rate, duration } => Some(Soak::usual(*rate, *duration)),
+        Executor::RampingArrivalRate { .. } | Executor::Steps { .. } | Executor::Breakpoint(_) => {
+            None
+        }
+    };
+    let asked = args.rate.as_deref().map(|text| rate("--rate", text)).transpose()?;
+    let Some(rate) = asked.or(planned.map(|soak| soak.rate)) else {
+        return Err(Refusal::usage("a soak holds one rate, and none is given")
+            .with_hint("say it with `--rate 50/s`; half of the capacity is a good start"));
+    };
+    let wrong = |why: String| Refusal::usage(format!("`--duration`: {why}"));
+    let duration = args.duration.as_deref().map(parse_duration).transpose().map_err(wrong)?;
+    if duration.is_some_and(|duration| duration.is_zero()) {
+        return Err(wrong("a soak must take its time, such as `2h`".to_owned()));
+    }
+    let planned_duration = planned.map(|soak| soak.duration);
+    let duration = duration.or(planned_duration).unwrap_or(USUAL);
+    let mut soak = planned.unwrap_or_else(|| Soak::usual(rate, duration));
+    (soak.rate, soak.duration) = (rate, duration);
+    soak.until_settled |= args.until_settled;
+    Ok(soak)
+}

@@ -1,0 +1,291 @@
+//! What a long stage at one load says of leaks and drift: every watched resource is judged by
+//! itself (see [`leak`]), and one answer follows.
+
+mod answer;
+mod gates;
+mod resources;
+
+pub use answer::{Pace, ResourceKind, RunsOut, Soak, SoakVerdict, Trend, TrendStep, TrendVerdict};
+
+use crate::recording::{PlanSummary, Recording};
+use crate::timeline::{Moment, Point, Selector, Stage, Timeline, Window, names};
+
+use super::facts::{Facts, bare};
+use super::leak::{self, Judgement, LeakVerdict};
+use super::{Windows, stats};
+use resources::{RESOURCES, Resource};
+
+/// Name of the load shape that asks for this answer.
+pub const EXECUTOR: &str = "soak";
+/// A stage that was held for less says nothing of leaks.
+const SHORTEST_SECS: f64 = 60.0;
+/// Most series of one resource that are judged, such as its peers; those that grew most.
+const MOST_SERIES: usize = 8;
+/// Share of the limit from which on a resource is used up, and of its last level below which it
+/// must have begun to have grown there.
+const USED_UP: f64 = 0.95;
+const BEGAN: f64 = 0.7;
+/// Points of the processor time per request over a whole stage, and the fewest seconds of one.
+const CPU_POINTS: f64 = 240.0;
+const CPU_SECS: f64 = 5.0;
+/// Runtimes that let their heap grow far before they first collect all of it, by the name of the
+/// process: such growth is no leak until they did.
+const LAZY_COLLECTORS: [&str; 2] = ["java", "dotnet"];
+
+/// The answer on the longest stage at one rate; `None` where none was held for a minute.
+pub fn soak(recording: &Recording, facts: &Facts) -> Option<Soak> {
+    let timeline = &recording.timeline;
+    let held = |stage: &&Stage| stage.role.is_measured() && !stage.is_ramping();
+    let stage = timeline
+        .stages
+        .iter()
+        .filter(held)
+        .max_by_key(|stage| stage.window.end.since(stage.window.begin))?;
+    (stage.window.secs() >= SHORTEST_SECS).then(|| answer(facts, &recording.plan, stage))
+}
+
+/// Whether `timeline`, of which `stage` is still held, says enough: no resource is undecided.
+pub fn is_settled(timeline: &Timeline, plan: &PlanSummary, stage: &Stage) -> bool {
+    let windows = Windows::default();
+    let facts = Facts::of_timeline(timeline, &windows);
+    !matches!(answer(&facts, plan, stage).verdict, SoakVerdict::Undecided { .. })
+}
+
+fn answer(facts: &Facts, plan: &PlanSummary, stage: &Stage) -> Soak {
+    let window = stage.window;
+    let load = looks(facts, &bare(&names::LOAD_OFFERED), window);
+    let run = Run { facts, window, load: &load, restarts: facts.restarts() };
+    let mut trends: Vec<Trend> = RESOURCES.iter().flat_map(|it| run.trends(it)).collect();
+    trends.extend(run.cpu_per_request());
+    confirm(&mut trends);
+    // What runs out first; within it, in the order of the catalogue.
+    trends.sort_by(|a, b| {
+        let place = |trend: &Trend| (trend.verdict.rank(), !trend.kind.can_run_out());
+        let left = |trend: &Trend| trend.seconds_left().unwrap_or(f64::INFINITY);
+        place(a).cmp(&place(b)).then(left(a).total_cmp(&left(b)))
+    });
+    Soak {
+        asked: plan.executor == EXECUTOR,
+        verdict: verdict(&trends),
+        rate: stage.rate(),
+        window,
+        not_watched: resources::not_watched(|metric| facts.metric(metric, &[window]).is_some()),
+        trends,
+    }
+}
+
+/// One stage under judgement.
+struct Run<'a> {
+    facts: &'a Facts<'a>,
+    window: Window,
+    load: &'a [Point],
+    restarts: Vec<Moment>,
+}
+
+impl Run<'_> {
+    /// What each series of a resource says, those that grew most first.
+    fn trends(&self, resource: &Resource) -> Vec<Trend> {
+        let Ok(selector) = resource.selector.parse::<Selector>() else { return Vec::new() };
+        let Some(label) = resource.by else {
+            return self.trend(resource, &selector, None).into_iter().collect();
+        };
+        let subjects = self.facts.label_values(&[&selector], label);
+        let mut trends: Vec<Trend> = subjects
+            .into_iter()
+            .filter_map(|subject| {
+                let labels = selector.labels.clone().with(label, subject.as_str());
+                let one = Selector { labels, ..selector.clone() };
+                self.trend(resource, &one, Some(subject))
+            })
+            .collect();
+        let grown = |trend: &Trend| trend.level - trend.begin;
+        trends.sort_by(|a, b| grown(b).total_cmp(&grown(a)));
+        trends.truncate(MOST_SERIES);
+        trends
+    }
+
+    fn trend(
+        &self,
+        resource: &Resource,
+        selector: &Selector,
+        subject: Option<String>,
+    ) -> Option<Trend> {
+        let points = looks(self.facts, selector, self.window);
+        let limit = resource.limits.iter().find_map(|metric| {
+            self.facts.metric(metric, &[self.window]).filter(|limit| *limit > 0.0)
+        });
+        let judged = Judged { resource, subject, series: selector.to_string(), limit, points };
+        self.judge(judged)
+    }
+
+    /// Seconds of processor time per request, in equal pieces of the stage.
+    fn cpu_per_request(&self) -> Option<Trend> {
+        let cpu = bare(&names::PROCESS_CPU_TIME);
+        let piece = (self.window.secs() / CPU_POINTS).max(CPU_SECS);
+        let count = (self.window.secs() / piece) as usize;
+        let begin = self.window.begin.secs();
+        let points = (0..count).filter_map(|index| {
+            let from = Moment::from_secs_f64(begin + index as f64 * piece);
+            let to = Moment::from_secs_f64(begin + (index + 1) as f64 * piece);
+            let window = Window::new(from, to);
+            let cores = self.facts.level_of(&cpu, super::Over::Sum, &[window], &[])?;
+            let rate = self.facts.throughput(&[window]).filter(|rate| *rate > 0.0)?;
+            Some(Point {
+                at: Moment::from_secs_f64(from.secs().midpoint(to.secs())),
+                value: cores / rate,
+            })
+        });
+        let resource = &resources::CPU_PER_REQUEST;
+        let series = resource.selector.to_owned();
+        let points = points.collect();
+        self.judge(Judged { resource, subject: None, series, limit: None, points })
+    }
+
+    fn judge(&self, judged: Judged) -> Option<Trend> {
+        let Judged { resource, subject, series, limit, points } = judged;
+        let (first, last) = (points.first()?, points.last()?);
+        let is_memory = matches!(resource.kind, ResourceKind::Memory | ResourceKind::Heap);
+        let context = leak::Context {
+            load: self.load,
+            limit,
+            restarts: &self.restarts,
+            uncollected: is_memory && self.is_uncollected(subject.as_deref()),
+        };
+        let judgement = leak::judge(&points, &context);
+        let used_up = limit.filter(|limit| is_used_up(&points, *limit));
+        let (begin, level) = ends(&points);
+        let trend = Trend {
+            kind: resource.kind,
+            resource: resource.name.to_owned(),
+            subject,
+            series,
+            unit: resource.unit,
+            window: Window::new(first.at, last.at),
+            readings: points.len() as u64,
+            begin,
+            level,
+            limit,
+            pace: None,
+            confirmed_by: None,
+            restarts: self
+                .restarts
+                .iter()
+                .copied()
+                .filter(|at| self.window.contains(*at))
+                .collect(),
+            steps: gates::told(&judgement, resource.unit, limit.is_some()),
+            floors: judgement.floors.iter().map(|floor| (floor.at, floor.value)).collect(),
+            verdict: TrendVerdict::Exhausted,
+        };
+        Some(match used_up {
+            Some(_) => trend,
+            None => concluded(trend, judgement),
+        })
+    }
+
+    /// Whether a runtime owns the memory that was not seen to collect all of it.
+    fn is_uncollected(&self, process: Option<&str>) -> bool {
+        let collections = self.facts.metric(&names::RUNTIME_GC_COUNT, &[self.window]);
+        match collections {
+            Some(rate) => rate == 0.0,
+            None => process.is_some_and(|name| LAZY_COLLECTORS.contains(&name)),
+        }
+    }
+}
+
+/// A series with all that is known beside it.
+struct Judged<'r> {
+    resource: &'r Resource,
+    subject: Option<String>,
+    series: String,
+    limit: Option<f64>,
+    points: Vec<Point>,
+}
+
+fn concluded(mut trend: Trend, judgement: Judgement) -> Trend {
+    trend.verdict = match judgement.verdict {
+        LeakVerdict::Leak { slope, low, high, exhaustion } => {
+            let runs_out = exhaustion.map(|it| RunsOut {
+                expected: it.expected,
+                soonest: it.soonest,
+                latest: it.latest.is_finite().then_some(it.latest),
+            });
+            trend.pace = Some(Pace { slope, low, high, runs_out });
+            TrendVerdict::Leak
+        }
+        LeakVerdict::NoLeak { minimum_detectable_slope } => {
+            TrendVerdict::NoLeak { detectable: minimum_detectable_slope }
+        }
+        LeakVerdict::Undecided { why, more_seconds } => {
+            TrendVerdict::Undecided { why, more_seconds }
+        }
+    };
+    trend
+}
+
+/// Whether a series grew to its limit and stays there.
+fn is_used_up(points: &[Point], limit: f64) -> bool {
+    let (began, ended) = ends(points);
+    ended >= USED_UP * limit && began <= BEGAN * ended
+}
+
+/// The median of the first tenth of a series and that of the last.
+fn ends(points: &[Point]) -> (f64, f64) {
+    let tenth = points.len().div_ceil(10);
+    let level = |part: &[Point]| {
+        stats::median(&part.iter().map(|point| point.value).collect::<Vec<_>>()).unwrap_or(0.0)
+    };
+    (level(&points[..tenth]), level(&points[points.len() - tenth..]))
+}
+
+/// The sum over the series of a selector at each look inside `window`.
+fn looks(facts: &Facts, selector: &Selector, window: Window) -> Vec<Point> {
+    let operand =
+        super::Operand { over: super::Over::Sum, selectors: vec![selector.clone()], by: None };
+    let looks = facts.looks_at(&operand, window, &[]);
+    let mut points: Vec<Point> =
+        looks.into_iter().map(|((_, at), value)| Point { at, value }).collect();
+    points.sort_by_key(|point| point.at);
+    points
+}
+
+/// Notes for each leak the other series of its kind that leaks as well.
+fn confirm(trends: &mut [Trend]) {
+    let leaking: Vec<(ResourceKind, String)> = trends
+        .iter()
+        .filter(|trend| trend.verdict == TrendVerdict::Leak)
+        .map(|trend| (trend.kind, trend.series.clone()))
+        .collect();
+    for trend in trends.iter_mut().filter(|trend| trend.verdict == TrendVerdict::Leak) {
+        let other = leaking
+            .iter()
+            .find(|(kind, series)| kind.confirms(trend.kind) && *series != trend.series);
+        trend.confirmed_by = other.map(|(_, series)| series.clone());
+    }
+}
+
+fn verdict(trends: &[Trend]) -> SoakVerdict {
+    let counted = || trends.iter().filter(|trend| trend.kind.can_run_out());
+    if counted().any(|trend| matches!(trend.verdict, TrendVerdict::Leak | TrendVerdict::Exhausted))
+    {
+        return SoakVerdict::Leak;
+    }
+    let open = counted().filter_map(|trend| match &trend.verdict {
+        TrendVerdict::Undecided { why, more_seconds } => Some((*more_seconds, trend, why)),
+        _ => None,
+    });
+    if let Some((more_seconds, trend, why)) = open.max_by(|a, b| a.0.total_cmp(&b.0)) {
+        let why = format!("{}: {why}", trend.name());
+        return SoakVerdict::Undecided { why, more_seconds: Some(more_seconds) };
+    }
+    match counted().next() {
+        Some(_) => SoakVerdict::NoLeak,
+        None => SoakVerdict::Undecided {
+            why: "nothing was watched that can run out".to_owned(),
+            more_seconds: None,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests;

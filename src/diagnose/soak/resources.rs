@@ -1,0 +1,135 @@
+//! What can run out or drift, and the series that show it.
+
+use crate::diagnose::ResourceKind;
+use crate::timeline::{MetricSpec, Unit, names};
+
+/// One thing that can run out or drift.
+pub struct Resource {
+    pub kind: ResourceKind,
+    /// What it is, in words: `anonymous memory of the target`.
+    pub name: &'static str,
+    /// The series whose sum it is.
+    pub selector: &'static str,
+    pub unit: Unit,
+    /// The label by whose values it is judged one by one.
+    pub by: Option<&'static str>,
+    /// The metrics that limit it; the first that was read counts.
+    pub limits: &'static [&'static MetricSpec],
+}
+
+const MEMORY_LIMITS: &[&MetricSpec] = &[&names::CGROUP_MEMORY_LIMIT, &names::SYSTEM_MEMORY_TOTAL];
+
+/// All of them but the processor time per request, which no series has. Memory that no file backs
+/// comes before resident memory, which counts the page cache's share of mapped files.
+pub const RESOURCES: &[Resource] = &[
+    Resource {
+        kind: ResourceKind::Memory,
+        name: "anonymous memory of the target",
+        selector: "process.memory.anonymous",
+        unit: Unit::Bytes,
+        by: Some("process"),
+        limits: MEMORY_LIMITS,
+    },
+    Resource {
+        kind: ResourceKind::Resident,
+        name: "resident memory of the target",
+        selector: "process.memory.rss",
+        unit: Unit::Bytes,
+        by: Some("process"),
+        limits: MEMORY_LIMITS,
+    },
+    Resource {
+        kind: ResourceKind::Heap,
+        name: "heap in use",
+        selector: "runtime.heap.used",
+        unit: Unit::Bytes,
+        by: None,
+        limits: &[&names::RUNTIME_HEAP_LIMIT],
+    },
+    Resource {
+        kind: ResourceKind::Descriptors,
+        name: "open descriptors of the target",
+        selector: "process.open_fds",
+        unit: Unit::Count,
+        by: Some("process"),
+        limits: &[&names::PROCESS_OPEN_FDS_LIMIT],
+    },
+    Resource {
+        kind: ResourceKind::Unclosed,
+        name: "connections that the other side has closed and the target has not",
+        selector: "tcp.close_wait",
+        unit: Unit::Count,
+        by: Some("peer"),
+        limits: &[],
+    },
+    Resource {
+        kind: ResourceKind::Connections,
+        name: "connections of the target",
+        selector: "tcp.sockets{role=outbound}",
+        unit: Unit::Count,
+        by: Some("peer"),
+        limits: &[],
+    },
+    Resource {
+        kind: ResourceKind::Pool,
+        name: "pooled connections in use",
+        selector: "pool.connections{state=used}",
+        unit: Unit::Count,
+        by: None,
+        limits: &[&names::POOL_LIMIT],
+    },
+    Resource {
+        kind: ResourceKind::Threads,
+        name: "threads of the target",
+        selector: "process.threads",
+        unit: Unit::Count,
+        by: Some("process"),
+        limits: &[],
+    },
+    Resource {
+        kind: ResourceKind::Sessions,
+        name: "database sessions",
+        selector: "db.sessions",
+        unit: Unit::Count,
+        by: Some("app"),
+        limits: &[&names::DB_CONNECTIONS_LIMIT],
+    },
+    Resource {
+        kind: ResourceKind::ResponseTime,
+        name: "median response time",
+        selector: "load.response_time.p50",
+        unit: Unit::Seconds,
+        by: None,
+        limits: &[],
+    },
+];
+
+/// Seconds of processor time per request.
+pub const CPU_PER_REQUEST: Resource = Resource {
+    kind: ResourceKind::CpuPerRequest,
+    name: "processor time per request",
+    selector: "process.cpu.time / load.throughput",
+    unit: Unit::Seconds,
+    by: None,
+    limits: &[],
+};
+
+/// What nobody looked at, each with the one thing to add to the plan.
+pub fn not_watched(is_read: impl Fn(&MetricSpec) -> bool) -> Vec<String> {
+    let wanted = [
+        (
+            &names::PROCESS_MEMORY_RSS,
+            "memory, descriptors and threads: add [collect.process] on the target's machine",
+        ),
+        (
+            &names::TCP_SOCKETS,
+            "connections by peer: add [collect.tcp] on the target's machine, if it calls anything",
+        ),
+        (
+            &names::DB_SESSIONS,
+            "database sessions: add [collect.postgres] with its URL, if it has a database",
+        ),
+    ];
+    let missing = wanted.into_iter().filter(|(metric, _)| !is_read(metric));
+    missing.map(|(_, text)| text.to_owned()).collect()
+}

@@ -1,0 +1,135 @@
+use super::*;
+use crate::timeline::{Batch, BatchBuilder, LoadTick, StageRole};
+use crate::timeline::{EndpointTick, Histogram, Labels, ResponseClass};
+use std::time::Duration;
+
+const SECONDS: u64 = 600;
+
+/// A soak of ten minutes in which the metrics come to what `at` gives for each second.
+fn soaked(at: &dyn Fn(f64, &mut BatchBuilder)) -> (Timeline, Stage) {
+    let mut timeline = Timeline::default();
+    let second = |index: u64| Moment::START + Duration::from_secs(index);
+    for index in 0..SECONDS {
+        let mut builder = BatchBuilder::new();
+        at(index as f64, &mut builder);
+        let window = Window::new(second(index), second(index + 1));
+        let collector = "process".to_owned();
+        timeline.push_batch(Batch { collector, window, readings: builder.finish() });
+        let mut times = Histogram::new();
+        for request in 0..50 {
+            times.record(Duration::from_micros(9_000 + 40 * request));
+        }
+        timeline.ticks.push(LoadTick {
+            window,
+            generator: "test".to_owned(),
+            offered: 50,
+            sent: 50,
+            held_back: 0,
+            in_flight: 0.5,
+            backlog: 0,
+            lateness: Histogram::new(),
+            connect_time: Histogram::new(),
+            connects: 0,
+            endpoints: vec![EndpointTick {
+                endpoint: "GET /".to_owned(),
+                class: ResponseClass::Status(200),
+                response_time: times.clone(),
+                service_time: times,
+            }],
+        });
+    }
+    let window = Window::new(second(0), second(SECONDS));
+    let stage = Stage { role: StageRole::Ramp, window, rate_from: 50.0, rate_to: 50.0 };
+    timeline.stages.push(stage);
+    (timeline, stage)
+}
+
+fn answered(at: &dyn Fn(f64, &mut BatchBuilder)) -> Soak {
+    let (timeline, stage) = soaked(at);
+    let windows = Windows::default();
+    let plan = PlanSummary { executor: EXECUTOR.to_owned(), ..PlanSummary::default() };
+    answer(&Facts::of_timeline(&timeline, &windows), &plan, &stage)
+}
+
+fn of(process: &str) -> Labels {
+    Labels::none().with("process", process)
+}
+
+/// Some noise that repeats: a whole number of steps around nothing.
+fn noise(second: f64) -> f64 {
+    ((second * 7.0) % 11.0) - 5.0
+}
+
+#[test]
+fn a_leak_is_named_with_its_pace_and_the_time_that_is_left() {
+    let soak = answered(&|second, batch| {
+        let bytes = 1e8 + 1e5 * second + 2e4 * noise(second);
+        batch.push_labelled(&names::PROCESS_MEMORY_ANONYMOUS, of("shop"), bytes);
+        batch.push_labelled(&names::PROCESS_MEMORY_RSS, of("shop"), bytes + 5e6);
+        batch.push_labelled(&names::PROCESS_OPEN_FDS, of("shop"), 40.0);
+        batch.push(&names::SYSTEM_MEMORY_TOTAL, 1e9);
+    });
+    assert_eq!(soak.verdict, SoakVerdict::Leak);
+    let first = &soak.trends[0];
+    assert_eq!((first.kind, first.subject.as_deref()), (ResourceKind::Memory, Some("shop")));
+    let pace = first.pace.unwrap();
+    assert!((pace.slope / 1e5 - 1.0).abs() < 0.02, "{pace:?}");
+    assert!(pace.low <= 1e5 && 1e5 <= pace.high, "{pace:?}");
+    let left = (1e9 - 1e8 - 1e5 * 600.0) / 1e5;
+    assert!((pace.runs_out.unwrap().expected / left - 1.0).abs() < 0.05, "{pace:?}");
+    assert!(first.confirmed_by.as_deref().unwrap().contains("rss"));
+    assert!(soak.trends.iter().any(|trend| {
+        trend.kind == ResourceKind::Descriptors
+            && matches!(trend.verdict, TrendVerdict::NoLeak { .. })
+    }));
+}
+
+#[test]
+fn what_stays_is_no_leak_and_what_nobody_watched_is_said() {
+    let soak = answered(&|second, batch| {
+        let bytes = 1e8 + 2e4 * noise(second);
+        batch.push_labelled(&names::PROCESS_MEMORY_ANONYMOUS, of("shop"), bytes);
+        batch.push(&names::SYSTEM_MEMORY_TOTAL, 1e10);
+    });
+    assert_eq!(soak.verdict, SoakVerdict::NoLeak);
+    assert!(soak.not_watched.iter().any(|text| text.contains("[collect.tcp]")));
+    let nothing = answered(&|_, batch| batch.push(&names::SYSTEM_MEMORY_TOTAL, 1e10));
+    assert!(matches!(nothing.verdict, SoakVerdict::Undecided { more_seconds: None, .. }));
+}
+
+#[test]
+fn a_pool_that_fills_to_its_limit_is_used_up() {
+    let soak = answered(&|second, batch| {
+        let used = (second / 20.0).floor().min(10.0);
+        let labels = Labels::none().with("state", "used");
+        batch.push_labelled(&names::POOL_CONNECTIONS, labels, used);
+        batch.push(&names::POOL_LIMIT, 10.0);
+    });
+    assert_eq!(soak.verdict, SoakVerdict::Leak);
+    assert_eq!(soak.trends[0].verdict, TrendVerdict::Exhausted);
+}
+
+#[test]
+fn a_runtime_that_may_still_collect_is_not_accused() {
+    let growing = |process: &'static str| {
+        answered(&move |second, batch: &mut BatchBuilder| {
+            let bytes = 1e8 + 1e5 * second + 2e4 * noise(second);
+            batch.push_labelled(&names::PROCESS_MEMORY_ANONYMOUS, of(process), bytes);
+            batch.push(&names::SYSTEM_MEMORY_TOTAL, 1e9);
+        })
+    };
+    assert!(matches!(growing("java").verdict, SoakVerdict::Undecided { .. }));
+    assert_eq!(growing("shop").verdict, SoakVerdict::Leak);
+}
+
+#[test]
+fn work_that_grows_with_each_request_drifts() {
+    let soak = answered(&|second, batch| {
+        let seconds = 50.0 * (0.004 * second + 0.5 * 0.000_01 * second * second);
+        batch.push_labelled(&names::PROCESS_CPU_TIME, of("shop"), seconds);
+        batch.push_labelled(&names::PROCESS_OPEN_FDS, of("shop"), 40.0);
+    });
+    let drift = soak.trends.iter().find(|trend| trend.kind == ResourceKind::CpuPerRequest).unwrap();
+    assert_eq!(drift.verdict, TrendVerdict::Leak, "{drift:?}");
+    assert_eq!(soak.verdict, SoakVerdict::NoLeak, "a drift runs nothing out");
+}
