@@ -164,8 +164,10 @@ impl Trend {
     /// What it is and whose, in words.
     pub fn name(&self) -> String {
         match &self.subject {
-            Some(subject) => format!("{} ({subject})", self.resource),
-            None => self.resource.clone(),
+            Some(subject) if !self.resource.contains(subject.as_str()) => {
+                format!("{} ({subject})", self.resource)
+            }
+            _ => self.resource.clone(),
         }
     }
 

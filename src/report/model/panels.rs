@@ -166,7 +166,8 @@ impl TimeCharts {
             times: grid.times(),
             end: grid.len as f64 * grid.step,
             bands: bands(timeline),
-            spans: spans(&diagnosis.windows),
+            // Without a knee nothing was compared.
+            spans: diagnosis.knee.as_ref().map_or_else(Vec::new, |_| spans(&diagnosis.windows)),
             ..TimeCharts::default()
         };
         for (panel, name) in panels {

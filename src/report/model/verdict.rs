@@ -268,7 +268,16 @@ pub(super) fn figures(diagnosis: &Diagnosis, summary: &Summary) -> Vec<Figure> {
             format!("95 %: {} to {}", wording::number(knee.low), wording::number(knee.high));
         add("Knee", wording::short_rate(knee.rate), interval);
     }
-    if let Some(capacity) = &diagnosis.capacity {
+    let soak = diagnosis.soak.as_ref().filter(|soak| soak.asked && diagnosis.knee.is_none());
+    if let Some(soak) = soak {
+        let first = soak.trends.iter().find(|trend| trend.seconds_left().is_some());
+        if let Some((trend, left)) = first.and_then(|it| Some((it, it.seconds_left()?))) {
+            add("Time left", duration(left.round()), clean(&trend.name()));
+        }
+        let held = duration(soak.window.secs().round());
+        add("Held", held, wording::short_rate(soak.rate));
+    }
+    if let Some(capacity) = diagnosis.capacity.as_ref().filter(|_| soak.is_none()) {
         let note = match (diagnosis.objectives.is_empty(), capacity.bad) {
             (true, _) => "highest load below the knee".to_owned(),
             (false, None) => "highest load tried".to_owned(),
@@ -276,13 +285,14 @@ pub(super) fn figures(diagnosis: &Diagnosis, summary: &Summary) -> Vec<Figure> {
         };
         add("Capacity", wording::short_rate(capacity.good), note);
     }
-    if let Some(peak) = summary.peak_goodput {
+    if let Some(peak) = summary.peak_goodput.filter(|_| soak.is_none()) {
         add("Peak goodput", wording::short_rate(peak), "successful responses".to_owned());
     }
     let stages = counting(diagnosis);
     if let Some((stage, low)) = stages.first().and_then(|s| s.response.map(|r| (s, r))) {
         let note = format!("p99 {} at {}", duration(low.p99), wording::short_rate(stage.offered));
-        add("Unloaded p50", duration(low.p50), note);
+        let label = if soak.is_some() { "p50" } else { "Unloaded p50" };
+        add(label, duration(low.p50), note);
     }
     let highest = stages.last().filter(|_| stages.len() > 1);
     if let Some((stage, high)) = highest.and_then(|s| s.response.map(|r| (s, r))) {
