@@ -5,14 +5,27 @@ use std::time::Duration;
 
 use hdrhistogram::serialization::{Deserializer, Serializer, V2Serializer};
 
+use super::cells::Cells;
+
 /// The longest duration told apart from longer ones.
 const HIGHEST_MICROS: u64 = 3_600_000_000;
 /// Two significant digits: 1 % of the value, at a seventh of the memory of three digits.
 const SIGNIFICANT_DIGITS: u8 = 2;
 
 /// Durations from one microsecond to an hour, each within 1 % of its value.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Histogram(hdrhistogram::Histogram<u64>);
+///
+/// One that is being filled has all its counters, of up to 20 kB; what is kept of a complete one
+/// are those that are not zero, as a rule a hundredth of that. No answer depends on the form.
+#[derive(Clone, Debug)]
+pub struct Histogram(Form);
+
+#[derive(Clone, Debug)]
+enum Form {
+    Dense(Box<Dense>),
+    Sparse(Cells),
+}
+
+type Dense = hdrhistogram::Histogram<u64>;
 
 impl Default for Histogram {
     fn default() -> Self {
@@ -20,65 +33,127 @@ impl Default for Histogram {
     }
 }
 
+impl PartialEq for Histogram {
+    fn eq(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Form::Dense(own), Form::Dense(others)) => own == others,
+            (Form::Sparse(own), Form::Sparse(others)) => own == others,
+            (Form::Dense(dense), Form::Sparse(cells))
+            | (Form::Sparse(cells), Form::Dense(dense)) => Cells::of(dense).as_ref() == Some(cells),
+        }
+    }
+}
+
 impl Histogram {
-    /// An empty histogram.
+    /// An empty histogram; it takes no memory.
     pub fn new() -> Self {
-        let mut inner = hdrhistogram::Histogram::new_with_max(2, SIGNIFICANT_DIGITS)
-            .expect("the bounds are constants that hdrhistogram accepts");
-        // Grows on demand instead of taking its 20 kB when empty.
-        inner.auto(true);
-        Self(inner)
+        Self(Form::Sparse(Cells::default()))
     }
 
     /// Counts one duration. Below a microsecond counts as one, above an hour as an hour.
     pub fn record(&mut self, duration: Duration) {
         let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         // Not `saturating_record`: that clamps to the present range instead of growing it.
-        let recorded = self.0.record(micros.clamp(1, HIGHEST_MICROS));
+        let recorded = self.dense().record(micros.clamp(1, HIGHEST_MICROS));
         debug_assert!(recorded.is_ok(), "an auto-resizing histogram takes every value");
     }
 
     /// Adds all that `other` holds.
     pub fn merge(&mut self, other: &Histogram) {
-        // Fails only where `other` has values beyond a fixed range; this one resizes itself.
-        let merged = self.0.add(&other.0);
-        debug_assert!(merged.is_ok(), "an auto-resizing histogram takes every value");
+        match &other.0 {
+            Form::Sparse(cells) => {
+                let own = if let Form::Sparse(own) = &mut self.0 { Some(own) } else { None };
+                if !own.is_some_and(|own| own.merge(cells)) {
+                    cells.add_to(self.dense());
+                }
+            }
+            Form::Dense(dense) => {
+                // Fails only where `other` has values beyond a fixed range; this resizes itself.
+                let merged = self.dense().add(&**dense);
+                debug_assert!(merged.is_ok(), "an auto-resizing histogram takes every value");
+            }
+        }
+    }
+
+    /// Keeps only the counters that are not zero, for a histogram that is complete.
+    pub fn compact(&mut self) {
+        if let Form::Dense(dense) = &self.0
+            && dense.sigfig() == SIGNIFICANT_DIGITS
+            && dense.low() == 1
+            && let Some(cells) = Cells::of(dense)
+        {
+            self.0 = Form::Sparse(cells);
+        }
+    }
+
+    /// All counters, to count in them.
+    fn dense(&mut self) -> &mut Dense {
+        if let Form::Sparse(cells) = &self.0 {
+            let mut dense = Box::new(empty());
+            cells.add_to(&mut dense);
+            self.0 = Form::Dense(dense);
+        }
+        match &mut self.0 {
+            Form::Dense(dense) => dense,
+            Form::Sparse(_) => unreachable!("it was made dense right above"),
+        }
     }
 
     /// How many durations were counted.
     pub fn count(&self) -> u64 {
-        self.0.len()
+        match &self.0 {
+            Form::Dense(dense) => dense.len(),
+            Form::Sparse(cells) => cells.count(),
+        }
     }
 
     /// How many counters it keeps, of 8 bytes each.
     pub fn cells(&self) -> usize {
-        self.0.distinct_values()
+        match &self.0 {
+            Form::Dense(dense) => dense.distinct_values(),
+            Form::Sparse(cells) => cells.len(),
+        }
     }
 
     /// Whether none was counted.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.count() == 0
     }
 
     /// Empties it and keeps its memory.
     pub fn clear(&mut self) {
-        self.0.reset();
+        match &mut self.0 {
+            Form::Dense(dense) => dense.reset(),
+            Form::Sparse(cells) => *cells = Cells::default(),
+        }
     }
 
     /// The duration in seconds that a share `quantile` (0 to 1) of the counted ones does not
     /// exceed; `None` when empty.
     pub fn quantile(&self, quantile: f64) -> Option<f64> {
-        (!self.is_empty()).then(|| self.0.value_at_quantile(quantile) as f64 / 1e6)
+        let micros = match &self.0 {
+            Form::Dense(dense) => dense.value_at_quantile(quantile),
+            Form::Sparse(cells) => cells.at_quantile(quantile),
+        };
+        (!self.is_empty()).then_some(micros as f64 / 1e6)
     }
 
     /// Mean in seconds; `None` when empty.
     pub fn mean(&self) -> Option<f64> {
-        (!self.is_empty()).then(|| self.0.mean() / 1e6)
+        let micros = match &self.0 {
+            Form::Dense(dense) => dense.mean(),
+            Form::Sparse(cells) => cells.mean(),
+        };
+        (!self.is_empty()).then_some(micros / 1e6)
     }
 
     /// Longest duration in seconds; `None` when empty.
     pub fn max(&self) -> Option<f64> {
-        (!self.is_empty()).then(|| self.0.max() as f64 / 1e6)
+        let micros = match &self.0 {
+            Form::Dense(dense) => dense.max(),
+            Form::Sparse(cells) => cells.max(),
+        };
+        (!self.is_empty()).then_some(micros as f64 / 1e6)
     }
 
     /// Sum in seconds of all counted durations.
@@ -89,23 +164,96 @@ impl Histogram {
     /// The HDR V2 encoding (values in microseconds), which every HDR library decodes.
     pub fn to_v2(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
-        let written = V2Serializer::new().serialize(&self.0, &mut bytes);
-        debug_assert!(written.is_ok(), "writing to memory cannot fail");
+        let mut written = |dense: &Dense| V2Serializer::new().serialize(dense, &mut bytes).is_ok();
+        let written = match &self.0 {
+            Form::Dense(dense) => written(dense),
+            Form::Sparse(cells) => {
+                let mut dense = empty();
+                cells.add_to(&mut dense);
+                written(&dense)
+            }
+        };
+        debug_assert!(written, "writing to memory cannot fail");
         bytes
     }
 
     /// Reads the HDR V2 encoding; `None` for anything else.
-    pub fn from_v2(mut bytes: &[u8]) -> Option<Self> {
-        let mut inner: hdrhistogram::Histogram<u64> =
-            Deserializer::new().deserialize(&mut bytes).ok()?;
-        inner.auto(true);
-        Some(Self(inner))
+    pub fn from_v2(bytes: &[u8]) -> Option<Self> {
+        if let Some(cells) = Cells::from_v2(bytes) {
+            return Some(Self(Form::Sparse(cells)));
+        }
+        let mut rest = bytes;
+        let mut dense: Dense = Deserializer::new().deserialize(&mut rest).ok()?;
+        dense.auto(true);
+        Some(Self(Form::Dense(Box::new(dense))))
     }
+}
+
+fn empty() -> Dense {
+    let mut dense = hdrhistogram::Histogram::new_with_max(2, SIGNIFICANT_DIGITS)
+        .expect("the bounds are constants that hdrhistogram accepts");
+    // Grows on demand instead of taking its 20 kB when empty.
+    dense.auto(true);
+    dense
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    fn of(micros: &[u64]) -> Histogram {
+        let mut histogram = Histogram::new();
+        micros.iter().for_each(|micros| histogram.record(Duration::from_micros(*micros)));
+        histogram
+    }
+
+    fn answers(histogram: &Histogram) -> Vec<Option<f64>> {
+        let quantiles = [0.0, 0.01, 0.5, 0.9, 0.99, 1.0].map(|share| histogram.quantile(share));
+        quantiles.into_iter().chain([histogram.mean(), histogram.max()]).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn no_answer_depends_on_the_form(
+            first in proptest::collection::vec(0u64..5_000_000_000, 0..60),
+            second in proptest::collection::vec(0u64..3_000, 0..60),
+        ) {
+            let (mut dense, other) = (of(&first), of(&second));
+            let (mut sparse, mut small) = (dense.clone(), other.clone());
+            sparse.compact();
+            small.compact();
+            prop_assert_eq!(answers(&sparse), answers(&dense));
+            prop_assert_eq!(&sparse, &dense);
+            prop_assert_eq!(sparse.to_v2(), dense.to_v2());
+            prop_assert_eq!(&Histogram::from_v2(&dense.to_v2()).unwrap(), &dense);
+            let mut mixed = dense.clone();
+            mixed.merge(&small);
+            dense.merge(&other);
+            sparse.merge(&small);
+            prop_assert_eq!(answers(&sparse), answers(&dense));
+            prop_assert_eq!(answers(&mixed), answers(&dense));
+            prop_assert_eq!(sparse, dense);
+        }
+
+        #[test]
+        fn what_is_no_encoding_is_told_as_by_hdrhistogram(
+            micros in proptest::collection::vec(0u64..5_000_000, 1..20),
+            at: proptest::sample::Index, bit in 0..8u8,
+        ) {
+            let mut bytes = of(&micros).to_v2();
+            // Not in the highest value: a forged one takes gigabytes there.
+            let at = at.index(bytes.len());
+            prop_assume!(!(24..32).contains(&at));
+            bytes[at] ^= 1 << bit;
+            let theirs = Deserializer::new().deserialize::<u64, _>(&mut bytes.as_slice()).ok();
+            // What was cut off their reader would not see; a recording's refuses it before.
+            prop_assume!(bytes[4..8] == of(&micros).to_v2()[4..8]);
+            let theirs = theirs.map(|dense| Histogram(Form::Dense(Box::new(dense))));
+            prop_assert_eq!(Histogram::from_v2(&bytes), theirs);
+        }
+    }
 
     #[test]
     fn the_encoding_round_trips_and_merging_adds() {

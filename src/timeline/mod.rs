@@ -5,6 +5,7 @@
 //! seconds, bytes, ratios from 0 to 1.
 
 mod batch;
+mod cells;
 mod histogram;
 mod metric;
 pub mod names;

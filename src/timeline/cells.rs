@@ -1,0 +1,223 @@
+//! The counters of a histogram that are not zero: what a second of load leaves of the thousand
+//! that an HDR histogram has, and all that is kept of one when it is complete.
+
+use hdrhistogram::Histogram;
+
+/// Sub-buckets of a bucket with two significant digits, and half of them: the layout of an HDR
+/// histogram whose lowest value is 1 (Tene's `HdrHistogram`, "counts array layout").
+const SUB_BUCKETS: u64 = 256;
+const HALF: u64 = SUB_BUCKETS / 2;
+const HALF_BITS: u32 = HALF.trailing_zeros();
+
+/// Header of the HDR V2 encoding, and where its fields are.
+const HEADER: usize = 40;
+const OFFSET: usize = 8;
+const DIGITS: usize = 12;
+const LOWEST: usize = 16;
+const HIGHEST: usize = 24;
+const RATIO: usize = 32;
+
+/// One counter: its place in the array of counters, and its count, which is not zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Cell {
+    index: u32,
+    count: u32,
+}
+
+impl Cell {
+    fn bucket(self) -> u32 {
+        (self.index >> HALF_BITS).saturating_sub(1)
+    }
+
+    /// Lowest value that it counts.
+    fn lowest(self) -> u64 {
+        let index = u64::from(self.index);
+        if index < HALF { index } else { ((index & (HALF - 1)) + HALF) << self.bucket() }
+    }
+
+    /// How many values it does not tell apart.
+    fn width(self) -> u64 {
+        1 << self.bucket()
+    }
+
+    fn highest(self) -> u64 {
+        self.lowest() + self.width() - 1
+    }
+
+    fn median(self) -> u64 {
+        self.lowest() + self.width() / 2
+    }
+}
+
+/// The counters that are not zero, in order of their values (microseconds).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Cells {
+    cells: Vec<Cell>,
+    count: u64,
+}
+
+impl Cells {
+    pub(super) fn count(&self) -> u64 {
+        self.count
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.cells.len()
+    }
+
+    /// Those of a histogram of two digits; `None` where a count is beyond what a cell holds.
+    pub(super) fn of(dense: &Histogram<u64>) -> Option<Self> {
+        let cells = dense.iter_recorded().map(|step| {
+            let value = step.value_iterated_to();
+            let bucket = (value | (SUB_BUCKETS - 1)).ilog2() - HALF_BITS;
+            let index = (u64::from(bucket) << HALF_BITS) + (value >> bucket);
+            Some(Cell {
+                index: u32::try_from(index).ok()?,
+                count: u32::try_from(step.count_at_value()).ok()?,
+            })
+        });
+        Some(Self { cells: cells.collect::<Option<_>>()?, count: dense.len() })
+    }
+
+    /// Reads the HDR V2 encoding of a histogram from one microsecond on with two digits; `None`
+    /// for any other and for what is none.
+    pub(super) fn from_v2(bytes: &[u8]) -> Option<Self> {
+        let word = |at: usize| Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
+        let long = |at: usize| Some(u64::from_be_bytes(bytes.get(at..at + 8)?.try_into().ok()?));
+        let length = word(4)? as usize;
+        let usual = word(0)? == 0x1c84_9313
+            && word(OFFSET)? == 0
+            && word(DIGITS)? == 2
+            && long(LOWEST)? == 1
+            && long(RATIO)? == 1f64.to_bits();
+        let counters = counters(long(HIGHEST)?);
+        let mut left = bytes.get(HEADER..).filter(|left| usual && left.len() == length)?;
+        let mut read = Self::default();
+        let mut index = 0u64;
+        while !left.is_empty() {
+            let number = zig_zag(&mut left)?;
+            if number <= 0 {
+                // So many counters are zero.
+                index = index.checked_add(number.unsigned_abs().max(1))?;
+            } else if index < counters {
+                let count = u32::try_from(number).ok()?;
+                read.cells.push(Cell { index: index as u32, count });
+                read.count += u64::from(count);
+                index += 1;
+            } else {
+                return None;
+            }
+        }
+        (index <= counters).then(|| {
+            read.cells.shrink_to_fit();
+            read
+        })
+    }
+
+    /// Counts all of it in `dense`, the highest first, so that it grows once.
+    pub(super) fn add_to(&self, dense: &mut Histogram<u64>) {
+        for cell in self.cells.iter().rev() {
+            let recorded = dense.record_n(cell.lowest(), u64::from(cell.count));
+            debug_assert!(recorded.is_ok(), "an auto-resizing histogram takes every value");
+        }
+    }
+
+    /// Adds `other`; `false`, with nothing changed, where a count may grow beyond what a cell
+    /// holds.
+    pub(super) fn merge(&mut self, other: &Cells) -> bool {
+        if self.count.saturating_add(other.count) > u64::from(u32::MAX) {
+            return false;
+        }
+        // In place and from behind: a long run is condensed by millions of these.
+        let had = self.cells.len();
+        let total = had + other.missing_in(self);
+        self.cells.reserve_exact(total - had);
+        self.cells.resize(total, Cell { index: 0, count: 0 });
+        let (mut own, mut to) = (had, total);
+        for cell in other.cells.iter().rev() {
+            while own > 0 && self.cells[own - 1].index > cell.index {
+                (own, to) = (own - 1, to - 1);
+                self.cells[to] = self.cells[own];
+            }
+            let is_same = own > 0 && self.cells[own - 1].index == cell.index;
+            let same = if is_same { self.cells[own - 1].count } else { 0 };
+            own -= usize::from(is_same);
+            to -= 1;
+            self.cells[to] = Cell { index: cell.index, count: same + cell.count };
+        }
+        self.count += other.count;
+        true
+    }
+
+    /// How many of its cells `other` has not.
+    fn missing_in(&self, other: &Cells) -> usize {
+        let mut theirs = other.cells.iter().map(|cell| cell.index).peekable();
+        let is_missing = |cell: &&Cell| {
+            while theirs.next_if(|index| *index < cell.index).is_some() {}
+            theirs.next_if(|index| *index == cell.index).is_none()
+        };
+        self.cells.iter().filter(is_missing).count()
+    }
+
+    /// Highest value; 0 where there is none.
+    pub(super) fn max(&self) -> u64 {
+        self.cells.last().map_or(0, |cell| cell.highest())
+    }
+
+    /// Mean value, summed as `hdrhistogram` does, so that it does not matter what form a
+    /// histogram has.
+    pub(super) fn mean(&self) -> f64 {
+        let count = self.count as f64;
+        self.cells
+            .iter()
+            .fold(0.0, |sum, cell| sum + cell.median() as f64 * f64::from(cell.count) / count)
+    }
+
+    /// The value that a share `quantile` does not exceed; 0 where there is none.
+    pub(super) fn at_quantile(&self, quantile: f64) -> u64 {
+        let wanted = ((quantile.min(1.0) * self.count as f64).ceil() as u64).max(1);
+        let mut seen = 0;
+        let reached = self.cells.iter().find(|cell| {
+            seen += u64::from(cell.count);
+            seen >= wanted
+        });
+        match reached {
+            Some(cell) if quantile == 0.0 => cell.lowest(),
+            Some(cell) => cell.highest(),
+            None => 0,
+        }
+    }
+}
+
+/// How many counters a histogram up to `highest` has.
+fn counters(highest: u64) -> u64 {
+    let mut buckets = 1;
+    let mut beyond = SUB_BUCKETS;
+    while beyond <= highest {
+        buckets += 1;
+        match beyond.checked_mul(2) {
+            Some(twice) => beyond = twice,
+            None => break,
+        }
+    }
+    (buckets + 1) * HALF
+}
+
+/// Takes a number of variable length (seven bits a byte, the low ones first, eight in the ninth)
+/// whose lowest bit is its sign.
+fn zig_zag(bytes: &mut &[u8]) -> Option<i64> {
+    let mut number = 0u64;
+    for place in 0..9 {
+        let (byte, rest) = bytes.split_first()?;
+        *bytes = rest;
+        if place == 8 {
+            number |= u64::from(*byte) << 56;
+        } else {
+            number |= u64::from(byte & 0x7f) << (7 * place);
+            if byte & 0x80 == 0 {
+                break;
+            }
+        }
+    }
+    Some((number >> 1) as i64 ^ -((number & 1) as i64))
+}
