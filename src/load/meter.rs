@@ -180,51 +180,6 @@ impl Meter {
     }
 }
 
-/// Adds `other` to `tick`. The window grows to hold both; what a queue holds at the end of the
-/// window is set apart, because it adds up over workers but not over time.
-fn absorb(tick: &mut LoadTick, other: LoadTick, backlog: u64) {
-    let in_flight_secs =
-        tick.in_flight * tick.window.secs() + other.in_flight * other.window.secs();
-    tick.window = Window::new(
-        tick.window.begin.min(other.window.begin),
-        tick.window.end.max(other.window.end),
-    );
-    let secs = tick.window.secs();
-    tick.in_flight = if secs > 0.0 { in_flight_secs / secs } else { 0.0 };
-    tick.offered += other.offered;
-    tick.sent += other.sent;
-    tick.held_back += other.held_back;
-    tick.backlog = backlog;
-    tick.lateness.merge(&other.lateness);
-    tick.connect_time.merge(&other.connect_time);
-    tick.connects += other.connects;
-    for endpoint in other.endpoints {
-        let same = tick
-            .endpoints
-            .iter_mut()
-            .find(|known| known.endpoint == endpoint.endpoint && known.class == endpoint.class);
-        match same {
-            Some(known) => {
-                known.response_time.merge(&endpoint.response_time);
-                known.service_time.merge(&endpoint.service_time);
-            }
-            None => tick.endpoints.push(endpoint),
-        }
-    }
-}
-
-/// Adds what came after `earlier` from the same source.
-fn append(earlier: &mut LoadTick, later: LoadTick) {
-    let backlog = later.backlog;
-    absorb(earlier, later, backlog);
-}
-
-/// Adds what another worker did in the same time.
-fn join(tick: &mut LoadTick, other: LoadTick) {
-    let backlog = tick.backlog + other.backlog;
-    absorb(tick, other, backlog);
-}
-
 /// Hands ticks on to a receiver that may be slow: what it does not take in time is added to the
 /// next tick, so that memory is bounded, nothing is lost and no one waits.
 pub(super) struct Outlet {
@@ -259,7 +214,7 @@ impl Outlet {
         match self.waiting.take() {
             None => tick,
             Some(mut waiting) => {
-                append(&mut waiting, tick);
+                waiting.append(tick);
                 waiting
             }
         }
@@ -299,7 +254,7 @@ fn next_second(workers: &[Receiver<LoadTick>]) -> Option<LoadTick> {
             let Some(part) = part.as_mut().filter(|part| part.window.end < end) else { continue };
             // The last ticks end a little apart: then there is nothing to wait for.
             if let Ok(later) = worker.recv() {
-                append(part, later);
+                part.append(later);
                 caught_up = false;
             }
         }
@@ -308,7 +263,7 @@ fn next_second(workers: &[Receiver<LoadTick>]) -> Option<LoadTick> {
         }
     }
     parts.into_iter().flatten().reduce(|mut whole, part| {
-        join(&mut whole, part);
+        whole.join(part);
         whole
     })
 }

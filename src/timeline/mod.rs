@@ -6,6 +6,7 @@
 
 mod batch;
 mod cells;
+mod condense;
 mod histogram;
 mod metric;
 pub mod names;
@@ -14,6 +15,7 @@ mod tick;
 mod time;
 
 pub use batch::{Batch, BatchBuilder, Gap, Reading};
+pub use condense::Condenser;
 pub use histogram::Histogram;
 pub use metric::{Kind, Labels, MetricSpec, ParseSelectorError, Selector, SeriesKey, Unit};
 pub use series::{Point, Series, Timeline};

@@ -107,6 +107,9 @@ impl fmt::Display for ResponseClass {
     }
 }
 
+/// What an endpoint of a tick takes beside its counters, in values of eight bytes.
+const VALUES_OF_ENDPOINT: usize = 20;
+
 /// The requests of one endpoint that ended in one way within a tick.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EndpointTick {
@@ -149,6 +152,70 @@ pub struct LoadTick {
 }
 
 impl LoadTick {
+    /// Adds what the same generator did after it. The window grows to hold both.
+    pub fn append(&mut self, later: LoadTick) {
+        let backlog = later.backlog;
+        self.absorb(later, backlog);
+    }
+
+    /// Adds what another part of the generator did in the same time.
+    pub fn join(&mut self, other: LoadTick) {
+        let backlog = self.backlog.saturating_add(other.backlog);
+        self.absorb(other, backlog);
+    }
+
+    /// What a queue holds at the end of the window is set apart, because it adds up over parts
+    /// but not over time.
+    fn absorb(&mut self, other: LoadTick, backlog: u64) {
+        let in_flight_secs =
+            self.in_flight * self.window.secs() + other.in_flight * other.window.secs();
+        self.window = Window::new(
+            self.window.begin.min(other.window.begin),
+            self.window.end.max(other.window.end),
+        );
+        let secs = self.window.secs();
+        self.in_flight = if secs > 0.0 { in_flight_secs / secs } else { 0.0 };
+        self.offered = self.offered.saturating_add(other.offered);
+        self.sent = self.sent.saturating_add(other.sent);
+        self.held_back = self.held_back.saturating_add(other.held_back);
+        self.backlog = backlog;
+        self.lateness.merge(&other.lateness);
+        self.connect_time.merge(&other.connect_time);
+        self.connects = self.connects.saturating_add(other.connects);
+        for endpoint in other.endpoints {
+            let same = self
+                .endpoints
+                .iter_mut()
+                .find(|known| known.endpoint == endpoint.endpoint && known.class == endpoint.class);
+            match same {
+                Some(known) => {
+                    known.response_time.merge(&endpoint.response_time);
+                    known.service_time.merge(&endpoint.service_time);
+                }
+                None => self.endpoints.push(endpoint),
+            }
+        }
+    }
+
+    /// Keeps of its histograms only the counters that are not zero, for a tick that is complete.
+    pub fn compact(&mut self) {
+        self.lateness.compact();
+        self.connect_time.compact();
+        for endpoint in &mut self.endpoints {
+            endpoint.response_time.compact();
+            endpoint.service_time.compact();
+        }
+    }
+
+    /// The values it keeps: the counters of its histograms, and as many as its texts take.
+    pub fn values(&self) -> usize {
+        let of = |endpoint: &EndpointTick| {
+            endpoint.response_time.cells() + endpoint.service_time.cells() + VALUES_OF_ENDPOINT
+        };
+        let endpoints: usize = self.endpoints.iter().map(of).sum();
+        endpoints + self.lateness.cells() + self.connect_time.cells()
+    }
+
     /// Responses and failures that came within the window.
     pub fn completed(&self) -> u64 {
         self.endpoints.iter().map(|endpoint| endpoint.response_time.count()).sum()

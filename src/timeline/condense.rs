@@ -1,0 +1,379 @@
+//! Keeps what was measured in a long run small: where a collector has looked very often, its
+//! neighbouring looks become one, and so do neighbouring ticks.
+//!
+//! Only stages that are long against the coarser cadence are touched, so that a short stage never
+//! loses resolution, and a stage has one cadence throughout.
+
+use std::collections::BTreeMap;
+use std::iter;
+
+use super::{Batch, Kind, LoadTick, Moment, Point, Series, SeriesKey, Stage, Timeline, names};
+
+/// A stage keeps at least so many looks of a collector: no window that a diagnosis compares by is
+/// shorter than a tenth of a stage, and thirty are enough for its median and spread.
+const KEPT_OF_STAGE: u64 = 300;
+/// The finest cadence that looks are put together at, in nanoseconds. Coarser ones are doubles of
+/// it, so that what was put together once is never divided again.
+const FINEST: u64 = 125_000_000;
+/// Values of eight bytes that ticks keep, for each of those that may be kept: a tick of many
+/// endpoints at a high rate has thousands, and is put together with others sooner.
+const VALUES_OF_TICK: usize = 1200;
+
+/// Adds to a timeline, and keeps the looks of each collector and the ticks below a bound as far as
+/// they were taken in long stages. A timeline that never reaches the bound stays as it is.
+///
+/// It has to know the stages: one belongs into the timeline when it begins.
+#[derive(Clone, Debug)]
+pub struct Condenser {
+    most: usize,
+    looks: BTreeMap<String, Cadence>,
+    ticks: Cadence,
+    tick_values: usize,
+    /// So many values of ticks are looked at again.
+    tick_values_due: usize,
+}
+
+/// How far the looks of a collector, or the ticks, were put together.
+#[derive(Clone, Copy, Debug)]
+struct Cadence {
+    /// Nanoseconds from one to the next in long stages.
+    nanos: u64,
+    /// So many are looked at again.
+    due: usize,
+}
+
+impl Cadence {
+    fn new(most: usize) -> Self {
+        Self { nanos: FINEST, due: 2 * most }
+    }
+
+    /// Puts together at one cadence after the other, up to the present one and on until that
+    /// is enough, or no stage allows for a coarser one.
+    fn coarsen(&mut self, longest: u64, mut is_enough: impl FnMut(u64) -> bool) {
+        // The finest first: only what weighs the same is put together, and what has come since
+        // the last time weighs least.
+        let mut nanos = FINEST;
+        loop {
+            let enough = is_enough(nanos) || nanos > longest / KEPT_OF_STAGE / 2;
+            if nanos >= self.nanos && enough {
+                self.nanos = nanos;
+                return;
+            }
+            nanos *= 2;
+        }
+    }
+
+    /// The finest cadence and its doubles up to the present one.
+    fn each(self) -> impl Iterator<Item = u64> {
+        iter::successors(Some(FINEST), |nanos| nanos.checked_mul(2))
+            .take_while(move |nanos| *nanos <= self.nanos)
+    }
+}
+
+impl Condenser {
+    /// Keeps up to twice `most` looks of a collector, and as many ticks; what grows beyond is
+    /// brought down to about `most`.
+    pub fn new(most: usize) -> Self {
+        let most = most.max(2);
+        Self {
+            most,
+            looks: BTreeMap::new(),
+            ticks: Cadence::new(most),
+            tick_values: 0,
+            tick_values_due: 2 * most * VALUES_OF_TICK,
+        }
+    }
+
+    /// Adds a tick.
+    pub fn push_tick(&mut self, timeline: &mut Timeline, mut tick: LoadTick) {
+        tick.compact();
+        self.tick_values += tick.values();
+        timeline.ticks.push(tick);
+        let have = timeline.ticks.len();
+        if have <= self.ticks.due && self.tick_values <= self.tick_values_due {
+            return;
+        }
+        let longest = longest(&timeline.stages);
+        let most_values = self.most * VALUES_OF_TICK;
+        let tick_values = &mut self.tick_values;
+        self.ticks.coarsen(longest, |nanos| {
+            condense_ticks(timeline, nanos, true);
+            *tick_values = values(&timeline.ticks);
+            timeline.ticks.len() <= have / 4 * 3 && *tick_values <= most_values / 2 * 3
+        });
+        self.ticks.due = due(timeline.ticks.len(), self.most);
+        self.tick_values_due = due(self.tick_values, most_values);
+    }
+
+    /// Adds one reading of a collector.
+    pub fn push_batch(&mut self, timeline: &mut Timeline, batch: Batch) {
+        let collector = batch.collector.clone();
+        timeline.push_batch(batch);
+        if self.is_due(timeline, &collector) {
+            self.condense(timeline, &collector);
+        }
+    }
+
+    /// Whether `collector` has more looks than it should keep. For who adds readings to a timeline
+    /// by other means, and calls [`Condenser::condense`] then.
+    pub fn is_due(&self, timeline: &Timeline, collector: &str) -> bool {
+        let due = self.looks.get(collector).map_or(2 * self.most, |cadence| cadence.due);
+        timeline.readings.get(collector).is_some_and(|looks| looks.len() > due)
+    }
+
+    /// Brings the looks of `collector` down, as far as its stages allow.
+    pub fn condense(&mut self, timeline: &mut Timeline, collector: &str) {
+        let Some(looks) = timeline.readings.get(collector) else { return };
+        let most = self.most;
+        let cadence = self.looks.entry(collector.to_owned()).or_insert_with(|| Cadence::new(most));
+        let (have, longest) = (looks.len(), longest(&timeline.stages));
+        let mut left = have;
+        cadence.coarsen(longest, |nanos| {
+            left = condense_looks(timeline, collector, nanos, true);
+            left <= have / 4 * 3
+        });
+        cadence.due = due(left, most);
+    }
+
+    /// Gives the last, still open looks and ticks the cadence of those before them.
+    pub fn finish(&mut self, timeline: &mut Timeline) {
+        for (collector, cadence) in &self.looks {
+            for nanos in cadence.each() {
+                condense_looks(timeline, collector, nanos, false);
+            }
+        }
+        for nanos in self.ticks.each().filter(|_| self.ticks.nanos > FINEST) {
+            condense_ticks(timeline, nanos, false);
+        }
+        self.tick_values = values(&timeline.ticks);
+    }
+}
+
+fn values(ticks: &[LoadTick]) -> usize {
+    ticks.iter().map(LoadTick::values).sum()
+}
+
+fn longest(stages: &[Stage]) -> u64 {
+    stages.iter().map(length).max().unwrap_or(0)
+}
+
+/// When what has `left` is looked at again: where the stages allow for no less, when it has grown
+/// by a third.
+fn due(left: usize, most: usize) -> usize {
+    if left < most / 4 * 7 { 2 * most } else { left / 3 * 4 }
+}
+
+/// Looks and ticks that lie in one slot become one: begin of the stage, and place in it.
+type Slot = (Moment, u64);
+
+/// The grid of one cadence: it begins anew with each stage.
+#[derive(Clone, Copy)]
+struct Slots<'a> {
+    stages: &'a [Stage],
+    nanos: u64,
+}
+
+impl Slots<'_> {
+    /// The stage that holds `at`, where it is long enough to be condensed.
+    fn stage(&self, at: Moment) -> Option<&Stage> {
+        let next = self.stages.partition_point(|stage| stage.window.begin <= at);
+        let stage = self.stages.get(next.checked_sub(1)?)?;
+        let long = length(stage) / KEPT_OF_STAGE >= self.nanos;
+        (long && stage.window.contains(at)).then_some(stage)
+    }
+
+    fn of(&self, at: Moment) -> Option<Slot> {
+        let begin = self.stage(at)?.window.begin;
+        Some((begin, (at.nanos() - begin.nanos()) / self.nanos))
+    }
+
+    /// The slot of a tick: none where it reaches into another stage.
+    fn of_tick(&self, tick: &LoadTick) -> Option<Slot> {
+        let window = tick.window;
+        let middle = between(window.begin, window.end);
+        let stage = self.stage(middle)?.window;
+        let inside = stage.begin <= window.begin && window.end <= stage.end;
+        if inside { self.of(middle) } else { None }
+    }
+}
+
+fn length(stage: &Stage) -> u64 {
+    stage.window.end.nanos() - stage.window.begin.nanos()
+}
+
+fn between(first: Moment, last: Moment) -> Moment {
+    first + last.since(first) / 2
+}
+
+/// Puts neighbouring ticks of a generator together. Where more may come, the last slot is left as
+/// it is.
+fn condense_ticks(timeline: &mut Timeline, nanos: u64, open: bool) {
+    let slots = Slots { stages: &timeline.stages, nanos };
+    let last = timeline.ticks.last().and_then(|tick| slots.of_tick(tick)).filter(|_| open);
+    let mut kept: Vec<LoadTick> = Vec::with_capacity(timeline.ticks.len());
+    // The slot at hand, and where the last tick of each generator in it is.
+    let mut at_hand: Option<Slot> = None;
+    let mut latest: Vec<usize> = Vec::new();
+    for tick in timeline.ticks.drain(..) {
+        let slot = slots.of_tick(&tick).filter(|slot| Some(*slot) != last);
+        if slot.is_none() || slot != at_hand {
+            latest.clear();
+        }
+        at_hand = slot;
+        match latest.iter().find(|index| follows(&kept[**index], &tick)) {
+            Some(index) => kept[*index].append(tick),
+            None => {
+                latest.retain(|index| kept[*index].generator != tick.generator);
+                latest.push(kept.len());
+                kept.push(tick);
+            }
+        }
+    }
+    timeline.ticks = kept;
+}
+
+/// Whether `tick` goes on where one of the same generator ended; nothing is made of a time that
+/// nobody measured.
+fn follows(before: &LoadTick, tick: &LoadTick) -> bool {
+    let hole = tick.window.begin.since(before.window.end);
+    let shorter = before.window.secs().min(tick.window.secs());
+    before.generator == tick.generator
+        && before.window.end <= tick.window.begin
+        && hole.as_secs_f64() <= 0.1 * shorter
+}
+
+/// Looks that become one.
+#[derive(Clone, Copy, Debug)]
+struct Group {
+    first: Moment,
+    last: Moment,
+    looks: u32,
+}
+
+/// Puts looks in order of time together, slot by slot; where more may come, the last slot is left
+/// as it is, so that all looks of a slot weigh the same when it is done.
+fn groups(looks: &[Moment], slots: Slots<'_>, open: bool) -> Vec<Group> {
+    let last = looks.last().and_then(|at| slots.of(*at)).filter(|_| open);
+    let mut groups: Vec<Group> = Vec::new();
+    let mut before = None;
+    for at in looks {
+        let slot = slots.of(*at).filter(|slot| Some(*slot) != last);
+        match groups.last_mut() {
+            Some(group) if slot.is_some() && slot == before => {
+                group.last = *at;
+                group.looks += 1;
+            }
+            _ => groups.push(Group { first: *at, last: *at, looks: 1 }),
+        }
+        before = slot;
+    }
+    groups
+}
+
+/// Puts the looks of `collector` together; gives how many are left.
+fn condense_looks(timeline: &mut Timeline, collector: &str, nanos: u64, open: bool) -> usize {
+    let slots = Slots { stages: &timeline.stages, nanos };
+    let Some(looks) = timeline.readings.get_mut(collector) else { return 0 };
+    let groups = groups(looks, slots, open);
+    if groups.len() == looks.len() {
+        return looks.len();
+    }
+    for (key, series) in timeline.series.iter_mut().filter(|(_, it)| it.collector == collector) {
+        condense_series(series, Merging::of(key, series.kind), &groups);
+    }
+    looks.clear();
+    looks.extend(groups.iter().map(|group| between(group.first, group.last)));
+    looks.len()
+}
+
+fn condense_series(series: &mut Series, merging: Merging, groups: &[Group]) {
+    let points = &mut series.points;
+    let (mut kept, mut next) = (0, 0);
+    for group in groups {
+        let from = next;
+        next += points[from..].iter().take_while(|point| point.at <= group.last).count();
+        if next - from == 1 && group.looks == 1 {
+            points[kept] = points[from];
+            kept += 1;
+        } else if from < next {
+            let before = kept.checked_sub(1).map(|at| points[at].value);
+            for point in merging.merge(before, &points[from..next], *group).into_iter().flatten() {
+                points[kept] = point;
+                kept += 1;
+            }
+        }
+    }
+    points.drain(kept..next);
+}
+
+/// How several values of a series become one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Merging {
+    /// The last, and what shows a fall: a counter loses nothing by being read less often.
+    Counter,
+    /// The mean over the looks, absence being none.
+    Census,
+    /// The mean over the looks that had it.
+    Level,
+    /// The last: a mean of two moments is none.
+    Stamp,
+    /// The highest.
+    Highest,
+}
+
+/// Ends of the names of gauges whose value is a moment.
+const STAMPS: [&str; 4] = ["start_time", "start_time_seconds", "timestamp_seconds", "_created"];
+
+impl Merging {
+    fn of(key: &SeriesKey, kind: Kind) -> Self {
+        match kind {
+            Kind::Counter => Merging::Counter,
+            Kind::Census => Merging::Census,
+            Kind::Gauge if STAMPS.iter().any(|end| key.metric.ends_with(end)) => Merging::Stamp,
+            Kind::Gauge if key.metric == names::CANARY_RESPONSE_TIME_MAX.name => Merging::Highest,
+            Kind::Gauge => Merging::Level,
+        }
+    }
+
+    /// What is left of `points`, at least one, no more than there were; `before` is the value in
+    /// front of them.
+    fn merge(self, before: Option<f64>, points: &[Point], group: Group) -> [Option<Point>; 3] {
+        let at = between(group.first, group.last);
+        let last = points.last().copied();
+        let values = || points.iter().map(|point| point.value);
+        let mean = |count: usize| {
+            let equal = values().all(|value| value.to_bits() == points[0].value.to_bits());
+            // A limit that stands still stays what it is to the last bit.
+            let whole = equal && count == points.len();
+            if whole { points[0].value } else { values().sum::<f64>() / count as f64 }
+        };
+        let value = match self {
+            Merging::Counter => return counter(before, points),
+            Merging::Stamp => return [None, None, last],
+            Merging::Census => mean(points.len().max(group.looks as usize)),
+            Merging::Level => mean(points.len()),
+            Merging::Highest => values().fold(f64::NEG_INFINITY, f64::max),
+        };
+        [None, None, Some(Point { at, value })]
+    }
+}
+
+/// Of a counter the last point, and in front of it what a fall needs to be seen: the point before
+/// the first one and, where the last has grown beyond that again, the point after the last one.
+fn counter(before: Option<f64>, points: &[Point]) -> [Option<Point>; 3] {
+    let value_before = |index: usize| match index {
+        0 => before,
+        _ => Some(points[index - 1].value),
+    };
+    let falls = |index: &usize| value_before(*index).is_some_and(|it| points[*index].value < it);
+    let last = points.last().copied();
+    let Some(first_fall) = (0..points.len()).find(falls) else { return [None, None, last] };
+    let last_fall = (0..points.len()).rfind(falls).unwrap_or(first_fall);
+    let high = first_fall.checked_sub(1).map(|index| points[index]);
+    let hidden =
+        last_fall + 1 < points.len() && last.map(|point| point.value) >= value_before(first_fall);
+    [high, hidden.then(|| points[last_fall]), last]
+}
+
+#[cfg(test)]
+mod tests;
