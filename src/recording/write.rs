@@ -5,8 +5,7 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 use std::time::Duration;
 
-use zstd::bulk::Compressor;
-use zstd::zstd_safe::CParameter;
+use zstd::Encoder;
 
 use super::lines::{
     BatchLine, EndLine, FORMAT, GapLine, HeaderLine, Line, MAJOR, MINOR, Number, SeriesLine,
@@ -15,14 +14,20 @@ use super::lines::{
 use super::{Environment, Event, PlanSummary, Stop};
 use crate::timeline::{Batch, Gap, LoadTick, Moment, Reading, SeriesKey, Stage};
 
-/// A frame is closed when its first line is this old. With a call a second, no line waits for
-/// longer than two.
-const FRAME_SPAN: Duration = Duration::from_secs(1);
-/// A frame is closed at this many bytes of text, however young.
-const FRAME_BYTES: usize = 1 << 20;
-/// zstd's own default: higher levels save a tenth and cost several times the processor time,
-/// which on the generator's machine is load of our own making.
-const LEVEL: i32 = 3;
+/// What waits is handed over when its first line is this old. With a call a second, no line waits
+/// for longer than two.
+const WAIT: Duration = Duration::from_secs(1);
+/// It is handed over at this many bytes of text, however young.
+const WAITING_BYTES: usize = 1 << 20;
+/// A frame grows until this share of the run is in it, so that damage costs no more than that; a
+/// long frame takes half the room of many short ones, because what comes again is named by where
+/// it came before.
+const FRAME_SHARE: f64 = 0.01;
+/// No frame is longer: behind this there is little left to gain.
+const LONGEST_FRAME: Duration = Duration::from_secs(60);
+/// A twelfth less room than zstd's own default, for a tenth of a millisecond of processor time a
+/// second of load; higher levels save as much again for several times that.
+const LEVEL: i32 = 6;
 
 /// Why a recording could not be written on.
 #[derive(Debug, thiserror::Error)]
@@ -35,7 +40,8 @@ pub enum WriteError {
     Incomplete,
 }
 
-/// Writes a recording line by line, in compressed frames that are each readable alone.
+/// Writes a recording line by line, in compressed frames that are each readable alone. What is
+/// handed over of a frame can be read before its end has come.
 ///
 /// It reads no clock: time comes with what is written and with [`Writer::flush_if_due`].
 ///
@@ -44,11 +50,13 @@ pub enum WriteError {
 /// then tells that the recording is incomplete.
 pub struct Writer<W: Write> {
     out: W,
-    compressor: Compressor<'static>,
-    /// Lines of the frame that is not closed yet.
+    /// The frame that is not closed yet, and what of it is not handed over.
+    frame: Option<Encoder<'static, Vec<u8>>>,
+    frame_begin: Moment,
+    /// Lines that wait.
     lines: Vec<u8>,
     /// Time of the first of them.
-    frame_begin: Moment,
+    waiting_since: Moment,
     /// Ids of the series that were declared.
     series: HashMap<SeriesKey, u32>,
     failed: bool,
@@ -65,13 +73,12 @@ impl<W: Write> Writer<W> {
         plan: &PlanSummary,
         environment: &Environment,
     ) -> Result<Self, WriteError> {
-        let mut compressor = Compressor::new(LEVEL)?;
-        compressor.set_parameter(CParameter::ChecksumFlag(true))?;
         let mut writer = Self {
             out,
-            compressor,
-            lines: Vec::new(),
+            frame: None,
             frame_begin: Moment::START,
+            lines: Vec::new(),
+            waiting_since: Moment::START,
             series: HashMap::new(),
             failed: false,
         };
@@ -82,7 +89,7 @@ impl<W: Write> Writer<W> {
             environment: Cow::Borrowed(environment),
         });
         writer.push(Moment::START, &header)?;
-        writer.close_frame()?;
+        writer.hand_over(true)?;
         Ok(writer)
     }
 
@@ -139,8 +146,12 @@ impl<W: Write> Writer<W> {
     /// Hands over what has waited for a second. Call it about every second of run time, so that a
     /// quiet run reaches the disk too.
     pub fn flush_if_due(&mut self, now: Moment) -> Result<(), WriteError> {
-        let due = now.since(self.frame_begin) >= FRAME_SPAN || self.lines.len() >= FRAME_BYTES;
-        if due { self.close_frame() } else { Ok(()) }
+        let waited = now.since(self.waiting_since);
+        if waited < WAIT && self.lines.len() < WAITING_BYTES {
+            return Ok(());
+        }
+        let share = now.since(Moment::START).mul_f64(FRAME_SHARE);
+        self.hand_over(now.since(self.frame_begin) >= share.clamp(WAIT, LONGEST_FRAME))
     }
 
     /// Ends the recording and gives the storage back.
@@ -153,7 +164,7 @@ impl<W: Write> Writer<W> {
             return Err(WriteError::Incomplete);
         }
         self.push(stop.at, &Line::End(EndLine::of(stop)))?;
-        self.close_frame()?;
+        self.hand_over(true)?;
         Ok(self.out)
     }
 
@@ -191,7 +202,7 @@ impl<W: Write> Writer<W> {
     /// Puts a line into the open frame.
     fn push(&mut self, at: Moment, line: &Line<'_>) -> Result<(), WriteError> {
         if self.lines.is_empty() {
-            self.frame_begin = at;
+            self.waiting_since = at;
         }
         // To memory: fails only for values that JSON cannot hold, and a line has none.
         serde_json::to_writer(&mut self.lines, line).map_err(io::Error::from)?;
@@ -199,20 +210,40 @@ impl<W: Write> Writer<W> {
         Ok(())
     }
 
-    /// Writes the open frame in one piece, so that a full disk tears at most this one.
-    fn close_frame(&mut self) -> Result<(), WriteError> {
+    /// Writes what waits in one piece, so that a full disk tears at most this, and closes the
+    /// frame with it or leaves it open for more.
+    fn hand_over(&mut self, closes: bool) -> Result<(), WriteError> {
         if self.failed || self.lines.is_empty() {
             return Ok(());
         }
-        let written = self
-            .compressor
-            .compress(&self.lines)
-            .and_then(|frame| self.out.write_all(&frame))
-            .and_then(|()| self.out.flush());
+        let written = self.compress(closes).and_then(|bytes| {
+            self.out.write_all(&bytes)?;
+            self.out.flush()
+        });
         self.lines.clear();
         written.map_err(|why| {
             self.failed = true;
             WriteError::Storage(why)
         })
+    }
+
+    fn compress(&mut self, closes: bool) -> io::Result<Vec<u8>> {
+        let mut frame = match self.frame.take() {
+            Some(frame) => frame,
+            None => {
+                self.frame_begin = self.waiting_since;
+                let mut frame = Encoder::new(Vec::new(), LEVEL)?;
+                frame.include_checksum(true)?;
+                frame
+            }
+        };
+        frame.write_all(&self.lines)?;
+        if closes {
+            return frame.finish();
+        }
+        frame.flush()?;
+        let bytes = std::mem::take(frame.get_mut());
+        self.frame = Some(frame);
+        Ok(bytes)
     }
 }
