@@ -2,6 +2,7 @@
 //! published description; the two change together.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -295,14 +296,25 @@ impl Serialize for HistogramText<'_> {
 
 impl<'de> Deserialize<'de> for HistogramText<'_> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Cow::<str>::deserialize(deserializer)?;
-        if text.is_empty() {
-            return Ok(Self(Cow::Owned(Histogram::new())));
+        /// Decodes the text where it is: a day has two million of them.
+        struct Text;
+        impl de::Visitor<'_> for Text {
+            type Value = Histogram;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("base64 of an HDR V2 histogram")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Histogram, E> {
+                if text.is_empty() {
+                    return Ok(Histogram::new());
+                }
+                let bytes = BASE64.decode(text.as_bytes()).map_err(E::custom)?;
+                let histogram = is_modest(&bytes).then(|| Histogram::from_v2(&bytes)).flatten();
+                histogram.ok_or_else(|| E::custom("no HDR V2 histogram"))
+            }
         }
-        let bytes = BASE64.decode(text.as_bytes()).map_err(de::Error::custom)?;
-        let histogram = is_modest(&bytes).then(|| Histogram::from_v2(&bytes)).flatten();
-        let histogram = histogram.ok_or_else(|| de::Error::custom("no HDR V2 histogram"))?;
-        Ok(Self(Cow::Owned(histogram)))
+        deserializer.deserialize_str(Text).map(|histogram| Self(Cow::Owned(histogram)))
     }
 }
 

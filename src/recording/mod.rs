@@ -3,8 +3,10 @@
 
 mod environment;
 mod frames;
+mod gather;
 mod lines;
 mod read;
+mod scan;
 mod summary;
 #[cfg(test)]
 mod tests;

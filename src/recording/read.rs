@@ -1,5 +1,6 @@
 //! Reads a recording file, also one that ends in the middle.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, BufRead};
@@ -7,17 +8,17 @@ use std::io::{self, BufRead};
 use serde::Deserialize;
 
 use super::frames::{self, FrameError, ZSTD_MAGIC};
+use super::gather::Gather;
 use super::lines::{
-    AnyLine, BatchLine, EndLine, FORMAT, FormatLine, GapLine, HeaderLine, MAJOR, MINOR, SeriesLine,
-    StageLine, TickLine,
+    AnyLine, EndLine, FORMAT, FormatLine, GapLine, HeaderLine, MAJOR, MINOR, StageLine, TickLine,
 };
 use super::{Event, Recording};
-use crate::timeline::{Batch, Histogram, Kind, Reading, SeriesKey, Timeline, Unit, Window};
+use crate::timeline::{Timeline, Window};
 
 /// Something that a reader of a recording should know although it could be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReadNote {
-    /// There is no end line: the run was killed, or its disk was full.
+    /// There is no end line: the run was killed, its disk was full, or it goes on.
     NoEnd,
     /// The last frame is cut off; what decodes of it was taken.
     TornEnd,
@@ -47,7 +48,7 @@ impl fmt::Display for ReadNote {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ReadNote::NoEnd => f.write_str(
-                "the recording ends without saying why: the run was killed or could not write on",
+                "the recording ends without saying why: the run was killed, could not write on, or is still under way",
             ),
             ReadNote::TornEnd => {
                 f.write_str("the recording breaks off in the middle of a frame; up to the last two seconds of it are missing")
@@ -104,8 +105,8 @@ impl From<FrameError> for ReadError {
     }
 }
 
-/// Values that are read at most, each cell of a histogram being one: a day of a thousand series a
-/// second fits, and a file made to fill the memory does not.
+/// Values that are kept at most, each cell of a histogram being one: a thousand series fit,
+/// however long the run, and a file made to fill the memory does not.
 const MAX_VALUES: u64 = 200_000_000;
 /// Bad lines that are told one by one.
 const TOLD_BAD_LINES: usize = 10;
@@ -123,7 +124,7 @@ pub fn read(mut reader: impl BufRead) -> Result<(Recording, Vec<ReadNote>), Read
         return Err(ReadError::NotARecording(what));
     }
     let mut notes = Vec::new();
-    let mut lines = Lines::default();
+    let mut lines = Lines::new();
     frames::for_each_line(reader, &mut notes, |line| lines.take(line))?;
     lines.finish(notes)
 }
@@ -151,43 +152,49 @@ fn foreign(begin: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// A series that was declared.
-struct Declared {
-    key: SeriesKey,
-    unit: Unit,
-    kind: Kind,
-}
+/// How a tick's line begins as the writer writes it: it need not be parsed to learn what it is.
+const TICK_BEGINS: &[u8] = br#"{"type":"tick","#;
 
 /// Puts the lines of a recording together.
-#[derive(Default)]
 struct Lines {
     recording: Option<Recording>,
-    series: BTreeMap<u32, Declared>,
+    gather: Gather,
     newer: Option<String>,
     unknown: BTreeMap<String, u64>,
     bad: Vec<ReadNote>,
     bad_lines: u64,
     line: u64,
-    values: u64,
+    /// What the texts of the other lines take, in values of eight bytes.
+    texts: u64,
 }
 
 impl Lines {
+    fn new() -> Self {
+        Self {
+            recording: None,
+            gather: Gather::new(),
+            newer: None,
+            unknown: BTreeMap::new(),
+            bad: Vec::new(),
+            bad_lines: 0,
+            line: 0,
+            texts: 0,
+        }
+    }
+
     fn take(&mut self, line: &[u8]) -> Result<(), ReadError> {
         self.line += 1;
         if self.recording.is_none() {
             return self.header(line);
         }
-        match self.measured(line) {
-            // Texts take memory too.
-            Ok(values) => self.values += values + line.len() as u64 / 64,
-            Err(why) => {
-                self.bad_lines += 1;
-                if self.bad.len() < TOLD_BAD_LINES {
-                    self.bad.push(ReadNote::BadLine { line: self.line, why });
-                }
+        if let Err(why) = self.measured(line) {
+            self.bad_lines += 1;
+            if self.bad.len() < TOLD_BAD_LINES {
+                self.bad.push(ReadNote::BadLine { line: self.line, why });
             }
         }
-        if self.values > MAX_VALUES { Err(ReadError::TooLarge) } else { Ok(()) }
+        let kept = self.gather.kept() + self.texts;
+        if kept > MAX_VALUES { Err(ReadError::TooLarge) } else { Ok(()) }
     }
 
     fn header(&mut self, line: &[u8]) -> Result<(), ReadError> {
@@ -216,41 +223,27 @@ impl Lines {
         Ok(())
     }
 
-    /// Takes a line behind the header; gives how many values it holds, or what is wrong with it.
-    fn measured(&mut self, line: &[u8]) -> Result<u64, String> {
+    /// Takes a line behind the header, or tells what is wrong with it.
+    fn measured(&mut self, line: &[u8]) -> Result<(), String> {
         fn parsed<'a, T: Deserialize<'a>>(line: &'a [u8]) -> Result<T, String> {
             serde_json::from_slice(line).map_err(|why| why.to_string())
         }
-        let Some(recording) = self.recording.as_mut() else { return Ok(0) };
+        let Some(recording) = self.recording.as_mut() else { return Ok(()) };
         let timeline = &mut recording.timeline;
-        let AnyLine { kind } = parsed(line)?;
+        if self.gather.scan(timeline, line)? {
+            return Ok(());
+        }
+        let kind = match line.starts_with(TICK_BEGINS) {
+            true => Cow::Borrowed("tick"),
+            false => parsed::<AnyLine<'_>>(line)?.kind,
+        };
         match kind.as_ref() {
-            "series" => {
-                let SeriesLine { id, metric, labels, unit, kind, .. } = parsed(line)?;
-                let key = SeriesKey::new(&metric, labels.into_owned());
-                self.series.insert(id, Declared { key, unit, kind });
-                Ok(1)
-            }
-            "batch" => {
-                let batch = self.series_values(parsed(line)?)?;
-                let values = batch.readings.len() as u64 + 1;
-                // `self` was needed whole for the names.
-                if let Some(recording) = self.recording.as_mut() {
-                    recording.timeline.push_batch(batch);
-                }
-                Ok(values)
-            }
+            "batch" => return self.gather.batch(timeline, &parsed(line)?),
             "tick" => {
-                let tick = parsed::<TickLine<'_>>(line)?.into_tick();
-                let endpoints = tick.endpoints.iter();
-                let cells: usize = endpoints
-                    .flat_map(|endpoint| [&endpoint.response_time, &endpoint.service_time])
-                    .chain([&tick.lateness, &tick.connect_time])
-                    .map(Histogram::cells)
-                    .sum();
-                timeline.ticks.push(tick);
-                Ok(cells as u64)
+                self.gather.tick(timeline, parsed::<TickLine<'_>>(line)?.into_tick());
+                return Ok(());
             }
+            "series" => self.gather.declare(timeline, parsed(line)?),
             "stage" => {
                 let stage = parsed::<StageLine>(line)?.into_stage();
                 match timeline.stages.last_mut() {
@@ -258,49 +251,25 @@ impl Lines {
                     Some(last) if last.window.begin == stage.window.begin => *last = stage,
                     _ => timeline.stages.push(stage),
                 }
-                Ok(1)
             }
-            "gap" => {
-                timeline.gaps.push(parsed::<GapLine<'_>>(line)?.into_gap());
-                Ok(1)
-            }
-            "event" => {
-                recording.events.push(parsed::<Event>(line)?);
-                Ok(1)
-            }
-            "end" => {
-                recording.stop = Some(parsed::<EndLine<'_>>(line)?.into_stop());
-                Ok(1)
-            }
+            "gap" => timeline.gaps.push(parsed::<GapLine<'_>>(line)?.into_gap()),
+            "event" => recording.events.push(parsed::<Event>(line)?),
+            "end" => recording.stop = Some(parsed::<EndLine<'_>>(line)?.into_stop()),
             other => {
                 let known = self.unknown.contains_key(other);
                 if known || self.unknown.len() < TOLD_KINDS {
                     *self.unknown.entry(shown(other)).or_default() += 1;
                 }
-                Ok(1)
             }
         }
+        self.texts += 1 + line.len() as u64 / 8;
+        Ok(())
     }
 
-    /// A batch with its values under the names of their series.
-    fn series_values(&self, line: BatchLine<'_>) -> Result<Batch, String> {
-        let readings = line
-            .values
-            .into_iter()
-            .map(|(id, number)| {
-                let series =
-                    self.series.get(&id).ok_or_else(|| format!("series {id} is not declared"))?;
-                let Declared { key, unit, kind } = series;
-                Ok(Reading { key: key.clone(), unit: *unit, kind: *kind, value: number.0 })
-            })
-            .collect::<Result<_, String>>()?;
-        let window = Window::new(line.begin, line.end);
-        Ok(Batch { collector: line.collector.into_owned(), window, readings })
-    }
-
-    fn finish(self, mut notes: Vec<ReadNote>) -> Result<(Recording, Vec<ReadNote>), ReadError> {
+    fn finish(mut self, mut notes: Vec<ReadNote>) -> Result<(Recording, Vec<ReadNote>), ReadError> {
         let mut recording =
             self.recording.ok_or(ReadError::NotARecording("breaks off before the first line"))?;
+        self.gather.finish(&mut recording.timeline);
         if recording.stop.is_none() {
             cut_last_stage(&mut recording.timeline);
         }

@@ -346,6 +346,65 @@ proptest! {
     }
 }
 
+/// Hours of [`tick`] and of one level, as a writer leaves them that was never finished.
+fn hours_unfinished(hours: u64) -> Vec<u8> {
+    let mut stored = Vec::new();
+    let mut writer = begin(&mut stored).unwrap();
+    let whole = Window::new(Moment::START, Moment::from_secs_f64(hours as f64 * 3600.0));
+    let stage = Stage { role: StageRole::Ramp, window: whole, rate_from: 9.0, rate_to: 9.0 };
+    writer.stage(&stage).unwrap();
+    for second in 0..hours * 3600 {
+        let mut times = Histogram::new();
+        (0..9).for_each(|index| times.record(Duration::from_millis(3 + (second + index) % 7)));
+        let endpoint = EndpointTick {
+            endpoint: "cart".to_owned(),
+            class: ResponseClass::Status(200),
+            response_time: times.clone(),
+            service_time: times,
+        };
+        let tick = LoadTick { endpoints: vec![endpoint], ..tick(1) };
+        let tick = LoadTick { window: window(second), connect_time: Histogram::new(), ..tick };
+        writer.tick(&tick).unwrap();
+        writer.batch(&batch(second)).unwrap();
+        writer.flush_if_due(window(second).end).unwrap();
+    }
+    drop(writer);
+    stored
+}
+
+#[test]
+fn a_long_run_is_kept_in_bounds_and_loses_no_request() {
+    let hours = 7;
+    let (recording, notes) = read(hours_unfinished(hours).as_slice()).unwrap();
+    assert_eq!(notes, [ReadNote::TornEnd, ReadNote::NoEnd]);
+    let timeline = &recording.timeline;
+    let until = timeline.end().secs();
+    assert!(until >= hours as f64 * 3600.0 - 2.0, "{until}");
+    // Both are told 25,200 times.
+    let bounds = 10_000..=20_000;
+    assert!(bounds.contains(&timeline.ticks.len()), "{}", timeline.ticks.len());
+    let looks = timeline.readings["postgres"].len();
+    assert!(bounds.contains(&looks), "{looks}");
+    assert!(timeline.series.values().all(|series| series.points.len() <= looks));
+    let completed: u64 = timeline.ticks.iter().map(LoadTick::completed).sum();
+    assert_eq!(completed, 9 * until as u64);
+    let values: usize = timeline.ticks.iter().map(LoadTick::values).sum();
+    assert!(values < 1_000_000, "{values}");
+}
+
+#[test]
+fn the_frames_of_a_long_run_are_long_and_none_is_longer_than_a_minute() {
+    let mut damaged = hours_unfinished(2);
+    let boundaries: Vec<usize> =
+        (0..damaged.len()).filter(|at| damaged[*at..].starts_with(&frames::ZSTD_MAGIC)).collect();
+    assert!((300..1000).contains(&boundaries.len()), "{} frames", boundaries.len());
+    let last = boundaries[boundaries.len() - 2..].to_vec();
+    damaged[last[0].midpoint(last[1])] ^= 1;
+    let (recording, notes) = read(damaged.as_slice()).unwrap();
+    assert!(notes.contains(&ReadNote::DamagedFrame), "{notes:?}");
+    assert!(seconds_of(&recording) >= 7200 - 64, "{}", seconds_of(&recording));
+}
+
 /// How much room 90 s take: 300 series each second, 20 sessions 13 times a second, five endpoints.
 /// `KNEEPOINT_KEEP=FILE` keeps the file, to open it with other tools.
 #[test]

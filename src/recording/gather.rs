@@ -1,0 +1,181 @@
+//! Brings what the lines of a recording measured into its timeline, with bounded memory: a series
+//! is looked up by the id that its line declared, and long stages are condensed on the way.
+
+use std::collections::BTreeMap;
+
+use super::lines::{BatchLine, SeriesLine};
+use super::scan::{self, Head};
+use crate::timeline::{
+    Condenser, Kind, LoadTick, Moment, Point, Series, SeriesKey, Timeline, Unit, Window,
+};
+
+/// Looks of a collector, and ticks, that are kept of long stages; up to twice as many are left as
+/// they are.
+const KEPT: usize = 10_000;
+/// Values of a series that wait to be put into the timeline.
+const WAITING: usize = 512;
+
+/// A series that was declared, and what was read of it since it was last put into the timeline:
+/// finding it there by its name takes longer than all else that is done with a value.
+struct Declared {
+    id: u32,
+    key: SeriesKey,
+    unit: Unit,
+    kind: Kind,
+    collector: String,
+    waiting: Vec<Point>,
+}
+
+impl Declared {
+    fn settle(&mut self, timeline: &mut Timeline) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        let series = timeline.series.entry(self.key.clone()).or_insert_with(|| Series {
+            unit: self.unit,
+            kind: self.kind,
+            collector: self.collector.clone(),
+            points: Vec::new(),
+        });
+        series.points.append(&mut self.waiting);
+    }
+}
+
+/// Puts readings and ticks into a timeline.
+pub(super) struct Gather {
+    condenser: Condenser,
+    declared: Vec<Declared>,
+    /// Where a series is whose id is not its place in `declared`.
+    displaced: BTreeMap<u32, usize>,
+    /// The values of one line.
+    values: Vec<(u32, f64)>,
+    /// Values that the timeline keeps, each cell of a histogram being one.
+    kept: u64,
+}
+
+impl Gather {
+    pub(super) fn new() -> Self {
+        Self {
+            condenser: Condenser::new(KEPT),
+            declared: Vec::new(),
+            displaced: BTreeMap::new(),
+            values: Vec::new(),
+            kept: 0,
+        }
+    }
+
+    /// Values that the timeline keeps, each cell of a histogram being one.
+    pub(super) fn kept(&self) -> u64 {
+        self.kept
+    }
+
+    pub(super) fn declare(&mut self, timeline: &mut Timeline, line: SeriesLine<'_>) {
+        let declared = Declared {
+            id: line.id,
+            key: SeriesKey::new(&line.metric, line.labels.into_owned()),
+            unit: line.unit,
+            kind: line.kind,
+            collector: line.collector.into_owned(),
+            waiting: Vec::new(),
+        };
+        if let Some(place) = self.place(line.id) {
+            self.declared[place].settle(timeline);
+            self.declared[place] = declared;
+            return;
+        }
+        if self.declared.len() != line.id as usize {
+            self.displaced.insert(line.id, self.declared.len());
+        }
+        self.declared.push(declared);
+    }
+
+    fn place(&self, id: u32) -> Option<usize> {
+        let own = id as usize;
+        match self.declared.get(own) {
+            Some(declared) if declared.id == id => Some(own),
+            _ => self.displaced.get(&id).copied(),
+        }
+    }
+
+    /// Takes a batch line in the writer's form; `false` where it is none.
+    pub(super) fn scan(&mut self, timeline: &mut Timeline, line: &[u8]) -> Result<bool, String> {
+        match scan::batch(line, &mut self.values) {
+            Some(head) => self.take(timeline, &head).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    pub(super) fn batch(
+        &mut self,
+        timeline: &mut Timeline,
+        line: &BatchLine<'_>,
+    ) -> Result<(), String> {
+        self.values.clear();
+        self.values.extend(line.values.iter().map(|(id, number)| (*id, number.0)));
+        let window = Window::new(line.begin, line.end);
+        self.take(timeline, &Head { collector: &line.collector, window })
+    }
+
+    fn take(&mut self, timeline: &mut Timeline, head: &Head<'_>) -> Result<(), String> {
+        if let Some((id, _)) = self.values.iter().find(|(id, _)| self.place(*id).is_none()) {
+            return Err(format!("series {id} is not declared"));
+        }
+        let window = head.window;
+        let at = window.begin + window.end.since(window.begin) / 2;
+        for index in 0..self.values.len() {
+            let (id, value) = self.values[index];
+            let Some(place) = self.place(id) else { continue };
+            let declared = &mut self.declared[place];
+            declared.waiting.push(Point { at, value });
+            if declared.waiting.len() >= WAITING {
+                declared.settle(timeline);
+            }
+        }
+        self.kept += self.values.len() as u64 + 1;
+        self.look(timeline, head.collector, at);
+        Ok(())
+    }
+
+    fn look(&mut self, timeline: &mut Timeline, collector: &str, at: Moment) {
+        match timeline.readings.get_mut(collector) {
+            Some(looks) => looks.push(at),
+            None => {
+                timeline.readings.insert(collector.to_owned(), vec![at]);
+            }
+        }
+        if self.condenser.is_due(timeline, collector) {
+            self.settle(timeline);
+            self.condenser.condense(timeline, collector);
+            self.count(timeline);
+        }
+    }
+
+    pub(super) fn tick(&mut self, timeline: &mut Timeline, tick: LoadTick) {
+        let before = timeline.ticks.len();
+        self.kept += tick.values() as u64;
+        self.condenser.push_tick(timeline, tick);
+        if timeline.ticks.len() <= before {
+            self.count(timeline);
+        }
+    }
+
+    /// Ends what is still open.
+    pub(super) fn finish(&mut self, timeline: &mut Timeline) {
+        self.settle(timeline);
+        self.condenser.finish(timeline);
+    }
+
+    fn settle(&mut self, timeline: &mut Timeline) {
+        for declared in &mut self.declared {
+            declared.settle(timeline);
+        }
+    }
+
+    fn count(&mut self, timeline: &Timeline) {
+        let points = timeline.series.values().map(|series| series.points.len());
+        let waiting = self.declared.iter().map(|declared| declared.waiting.len());
+        let looks = timeline.readings.values().map(Vec::len);
+        let ticks = timeline.ticks.iter().map(LoadTick::values);
+        self.kept = points.chain(waiting).chain(looks).chain(ticks).sum::<usize>() as u64;
+    }
+}
