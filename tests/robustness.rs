@@ -190,6 +190,7 @@ fn a_killed_run_is_readable_up_to_its_last_seconds() {
     let canary = "[[canary]]\nname = \"late\"\npath = \"/slow\"\n";
     let run = Run::start(directory.path(), &constant(&server.url(), 20, 90, canary), &[]);
     run.reach(Duration::from_secs(7));
+    assert_read_while_written(&run.recording());
     run.signal(libc::SIGKILL);
     let (path, age) = (run.recording(), run.began.elapsed().as_secs_f64());
     run.end();
@@ -206,6 +207,19 @@ fn a_killed_run_is_readable_up_to_its_last_seconds() {
     assert!(matches!(output.status.code(), Some(0 | 123)), "{}", text(&output.stderr));
     assert!(text(&output.stderr).contains("the run was killed"), "{}", text(&output.stderr));
     assert!(!output.stdout.is_empty());
+}
+
+/// A recording that still grows can be diagnosed and reported on, and is told to have no end.
+#[track_caller]
+fn assert_read_while_written(path: &Path) {
+    let verdict = kneepoint(&["diagnose"]).arg(path).output().expect("the program starts");
+    let format = ["--format", "markdown=-"];
+    let report = kneepoint(&["report"]).arg(path).args(format).output().expect("it starts");
+    for output in [verdict, report] {
+        assert!(matches!(output.status.code(), Some(0 | 123)), "{}", text(&output.stderr));
+        assert!(text(&output.stderr).contains("still under way"), "{}", text(&output.stderr));
+        assert!(!output.stdout.is_empty());
+    }
 }
 
 /// The canary of `/slow` is on record as long as the load is, and apart from it.

@@ -1,6 +1,6 @@
 //! The diagnosis as a whole: the gates in their order, then the cause.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::recording::{Recording, StopReason};
 use crate::timeline::{Labels, SeriesKey, Unit, names};
@@ -217,11 +217,14 @@ fn overhead(recording: &Recording) -> Vec<CollectorOverhead> {
 }
 
 fn most_frequent(reasons: &[&str]) -> Option<String> {
-    let count = |reason: &str| reasons.iter().filter(|other| **other == reason).count();
-    reasons
-        .iter()
-        .max_by(|a, b| count(a).cmp(&count(b)).then_with(|| b.cmp(a)))
-        .map(|reason| (*reason).to_owned())
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for reason in reasons {
+        *counts.entry(reason).or_default() += 1;
+    }
+    counts
+        .into_iter()
+        .max_by(|a, b| a.1.cmp(&b.1).then_with(|| b.0.cmp(a.0)))
+        .map(|(reason, _)| reason.to_owned())
 }
 
 /// What a careful reader has to know of the run.

@@ -5,6 +5,7 @@
 //! whether it is asked for at once or a year later.
 
 mod canary;
+mod clock;
 mod pilot;
 mod watch;
 
@@ -18,9 +19,10 @@ use crate::collect::{Observation, Opened, Sampler};
 use crate::load::{Generator, LoadConfig, LoadError};
 use crate::plan::{Canary, Executor, Limits};
 use crate::recording::{Environment, Event, PlanSummary, Stop, StopReason, WriteError, Writer};
-use crate::timeline::{Epoch, LoadTick, Moment, Stage, StageRole, Timeline, Window};
+use crate::timeline::{Condenser, Epoch, LoadTick, Moment, Stage, StageRole, Timeline, Window};
 
 use canary::Canaries;
+use clock::Clocks;
 pub use pilot::{Level, Next, Pilot, pilot_for};
 use watch::Watch;
 
@@ -35,6 +37,9 @@ const HEAD_START: Duration = Duration::from_millis(1500);
 const LOOK: Duration = Duration::from_secs(30);
 /// How long requests in flight may take to end once the run is over.
 const GRACE: Duration = Duration::from_secs(2);
+
+/// Ticks that are kept of long stages: the search for the knee compares stages by hundreds.
+const KEPT: usize = 2000;
 
 /// All that a run needs, opened and checked.
 pub struct RunConfig {
@@ -117,11 +122,13 @@ pub fn run<W: Write>(
         writer: Some(writer),
         write_error: None,
         timeline: Timeline::default(),
+        condenser: Condenser::new(KEPT),
         observations,
         ticks,
         generator: Some(generator),
         canaries,
         keeps_series: pilot.looks_at_series(),
+        clocks: Clocks::default(),
         sampler: Some(sampler),
         interrupt: config.interrupt,
         limits: config.limits,
@@ -140,12 +147,15 @@ struct Conductor<'a, W: Write> {
     /// Stages and ticks only: what the search for the knee needs. Collected series go to the
     /// file and are not kept.
     timeline: Timeline,
+    /// Keeps it small, however long a stage is held.
+    condenser: Condenser,
     observations: Receiver<Observation>,
     ticks: Receiver<LoadTick>,
     generator: Option<Generator>,
     canaries: Canaries,
     /// Whether the pilot wants collected series in the timeline.
     keeps_series: bool,
+    clocks: Clocks,
     sampler: Option<Sampler>,
     interrupt: Arc<AtomicBool>,
     limits: Limits,
@@ -196,12 +206,15 @@ impl<W: Write> Conductor<'_, W> {
         // Written when it begins, so that a killed run tells what it was doing, and again when
         // it ended otherwise than planned.
         self.write(|writer| writer.stage(&stage));
+        self.timeline.stages.push(stage);
         let ended = self.listen_while(&stage, pilot, plan);
         stage.window = Window::new(begin, self.now().min(stage.window.end));
         self.write(|writer| writer.stage(&stage));
         let ticks: Vec<LoadTick> = self.timeline.ticks_within(stage.window).cloned().collect();
         (self.progress)(Progress::StageEnded { stage: &stage, ticks: &ticks });
-        self.timeline.stages.push(stage);
+        if let Some(held) = self.timeline.stages.last_mut() {
+            *held = stage;
+        }
         ended
     }
 
@@ -278,13 +291,16 @@ impl<W: Write> Conductor<'_, W> {
         if let Some(stage) = stage {
             (self.progress)(Progress::Tick { stage, tick: &tick });
         }
-        self.timeline.ticks.push(tick);
+        self.condenser.push_tick(&mut self.timeline, tick);
         reason
     }
 
     fn take_observations(&mut self) {
         for batch in self.canaries.take(self.now()) {
             self.write(|writer| writer.batch(&batch));
+        }
+        if let Some(text) = self.clocks.look() {
+            self.tell(self.now(), text);
         }
         loop {
             let observation = match self.observations.try_recv() {
@@ -295,16 +311,18 @@ impl<W: Write> Conductor<'_, W> {
                 Observation::Batch(batch) => {
                     self.write(|writer| writer.batch(&batch));
                     if self.keeps_series {
-                        self.timeline.push_batch(batch);
+                        self.condenser.push_batch(&mut self.timeline, batch);
                     }
                 }
                 Observation::Gap(gap) => self.write(|writer| writer.gap(&gap)),
-                Observation::Event { at, text } => {
-                    (self.progress)(Progress::Event(&text));
-                    self.write(|writer| writer.event(&Event { at, text }));
-                }
+                Observation::Event { at, text } => self.tell(at, text),
             }
         }
+    }
+
+    fn tell(&mut self, at: Moment, text: String) {
+        (self.progress)(Progress::Event(&text));
+        self.write(|writer| writer.event(&Event { at, text }));
     }
 
     /// Writes, and remembers the first failure: the run ends at the next beat, and nothing that
