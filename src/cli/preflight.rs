@@ -199,6 +199,9 @@ pub(super) fn prepare(
     for (config, error) in failed {
         let asked_for = plan.collectors.iter().any(|asked| asked.name == config.name);
         let what = format!("collector `{}`: {}", config.instance, error.what);
+        if error.is_absent && !asked_for {
+            continue;
+        }
         if lenient || !asked_for {
             left_out.push(what);
         } else {
@@ -230,10 +233,13 @@ pub(super) fn prepare(
 }
 
 /// The plan's collectors, and those that need nothing said: the machine, kneepoint itself, and,
-/// where the target runs here, its processes, threads and sockets.
+/// where the target runs here, its processes, threads, sockets and JVMs.
 fn with_defaults(mut configs: Vec<CollectorConfig>, is_local: bool) -> Vec<CollectorConfig> {
-    let usual: &[&str] =
-        if is_local { &["host", "process", "tcp", "threads", "generator"] } else { &["generator"] };
+    let usual: &[&str] = if is_local {
+        &["host", "process", "tcp", "threads", "jvm", "generator"]
+    } else {
+        &["generator"]
+    };
     for name in usual {
         if !configs.iter().any(|config| config.name == *name) {
             configs.push(CollectorConfig::new(name));

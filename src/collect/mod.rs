@@ -79,12 +79,19 @@ pub struct OpenError {
     pub what: String,
     /// What to do about it.
     pub hint: String,
+    /// Whether there just is nothing of the kind to watch: not worth a word where nobody asked.
+    pub is_absent: bool,
 }
 
 impl OpenError {
     /// An error with the step that mends it.
     pub fn new(what: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { what: what.into(), hint: hint.into() }
+        Self { what: what.into(), hint: hint.into(), is_absent: false }
+    }
+
+    /// There is nothing of the kind to watch.
+    pub fn absent(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { is_absent: true, ..Self::new(what, hint) }
     }
 }
 
@@ -100,6 +107,7 @@ registry! {
         process,
         tcp,
         threads,
+        jvm,
         generator,
         postgres,
         prometheus,

@@ -33,6 +33,7 @@ struct Second {
 pub fn series(timeline: &Timeline) -> Timeline {
     let mut derived = load_series(&timeline.ticks);
     requests_served(timeline, &mut derived);
+    runtime(timeline, &mut derived);
     derived
 }
 
@@ -88,6 +89,34 @@ fn requests_served(timeline: &Timeline, derived: &mut Timeline) {
         let points = all.points.iter().map(left).collect();
         let served = SeriesKey::new(names::TCP_REQUESTS_SERVED.name, key.labels.clone());
         derived.series.insert(served, Series { points, ..all.clone() });
+    }
+}
+
+/// What the JVMs say of their heaps, as what any runtime says, where no runtime says it itself.
+fn runtime(timeline: &Timeline, derived: &mut Timeline) {
+    let pairs = [
+        (&names::JVM_GC_TIME, &names::RUNTIME_GC_TIME),
+        (&names::JVM_GC_COUNT, &names::RUNTIME_GC_COUNT),
+        (&names::JVM_OLD_USED, &names::RUNTIME_HEAP_USED),
+        (&names::JVM_OLD_LIMIT, &names::RUNTIME_HEAP_LIMIT),
+    ];
+    let of = |metric: &MetricSpec| {
+        let metric = metric.name;
+        timeline
+            .series
+            .range(SeriesKey::bare(metric)..)
+            .take_while(move |(key, _)| key.metric == metric)
+    };
+    for (jvm, general) in pairs {
+        if of(general).next().is_some() {
+            continue;
+        }
+        for (key, series) in of(jvm) {
+            let looks = timeline.readings.get(&series.collector).cloned().unwrap_or_default();
+            derived.readings.insert(series.collector.clone(), looks);
+            let key = SeriesKey::new(general.name, key.labels.clone().with("runtime", "jvm"));
+            derived.series.insert(key, series.clone());
+        }
     }
 }
 

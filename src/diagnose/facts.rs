@@ -24,6 +24,10 @@ const DATABASE_PORTS: [&str; 2] = ["5432", "6432"];
 /// How the names of services start that speak PostgreSQL's protocol.
 const DATABASE_SERVICES: [&str; 4] = ["postgres", "pgbouncer", "pgcat", "odyssey"];
 
+/// Runtimes that let their heap grow far before they first collect all of it, by the name of the
+/// process.
+const LAZY_RUNTIMES: [&str; 2] = ["java", "dotnet"];
+
 /// One value of one label, to which every series that carries the label is held.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Narrow {
@@ -42,6 +46,8 @@ pub struct Facts<'a> {
     /// What client metrics call a peer, and what its sockets call it.
     peer_names: BTreeMap<String, String>,
     growth: Option<Growth>,
+    /// Whether the target runs on a runtime of [`LAZY_RUNTIMES`].
+    is_lazy_runtime: bool,
 }
 
 impl<'a> Facts<'a> {
@@ -50,6 +56,7 @@ impl<'a> Facts<'a> {
         let mut facts = Self::of_timeline(&recording.timeline, windows);
         derived::add_plan(&mut facts.derived, &recording.plan);
         facts.database_peers = database_peers(recording);
+        facts.is_lazy_runtime = is_lazy_runtime(recording);
         facts.peer_names = peer_names(&recording.timeline, &facts.database_peers);
         facts.growth = attribution::growth(&facts);
         facts
@@ -64,6 +71,7 @@ impl<'a> Facts<'a> {
             database_peers: BTreeSet::new(),
             peer_names: BTreeMap::new(),
             growth: None,
+            is_lazy_runtime: false,
         };
         facts.database_peers = timeline
             .series
@@ -273,7 +281,8 @@ impl<'a> Facts<'a> {
                 load: &load,
                 limit: self.limit_of(&selector.metric),
                 restarts: &restarts,
-                uncollected: is_memory(&selector.metric) && self.is_uncollected(),
+                uncollected: is_memory(&selector.metric)
+                    && self.is_uncollected(&self.windows(Span::Run)),
             };
             let slope = match leak::verdict(&series.points, &context) {
                 LeakVerdict::Leak { low, .. } => low,
@@ -290,10 +299,16 @@ impl<'a> Facts<'a> {
         if none { Some(0.0) } else { worst }
     }
 
-    /// Whether a managed runtime tells of its collections, and of none in the whole run.
-    fn is_uncollected(&self) -> bool {
-        let collections = self.metric(&names::RUNTIME_GC_COUNT, &self.windows(Span::Run));
-        collections == Some(0.0)
+    /// Whether a runtime owns the target's memory that was not seen to collect all of it in
+    /// `windows`: what it has not collected may be garbage.
+    pub fn is_uncollected(&self, windows: &[Window]) -> bool {
+        // Young collections come soon and say nothing of what is old.
+        let kind = Labels::none().with("kind", "major");
+        let major = Selector { labels: kind, ..bare(&names::JVM_GC_COUNT) };
+        let collections = self
+            .level_of(&major, Over::Sum, windows, &[])
+            .or_else(|| self.metric(&names::RUNTIME_GC_COUNT, windows));
+        collections.map_or(self.is_lazy_runtime, |rate| rate == 0.0)
     }
 
     /// Moments at which the target's process started anew.
@@ -435,6 +450,13 @@ impl<'a> Facts<'a> {
             })
             .collect()
     }
+}
+
+/// Whether the watched processes run on a runtime that collects late, by their names.
+fn is_lazy_runtime(recording: &Recording) -> bool {
+    let processes = recording.environment.collectors.iter().filter(|it| it.name == "process");
+    let mut words = processes.flat_map(|it| it.watches.split(|c: char| !c.is_alphanumeric()));
+    words.any(|word| LAZY_RUNTIMES.contains(&word))
 }
 
 /// The selector of all series of a metric.

@@ -28,9 +28,6 @@ const BEGAN: f64 = 0.7;
 /// Points of the processor time per request over a whole stage, and the fewest seconds of one.
 const CPU_POINTS: f64 = 240.0;
 const CPU_SECS: f64 = 5.0;
-/// Runtimes that let their heap grow far before they first collect all of it, by the name of the
-/// process: such growth is no leak until they did.
-const LAZY_COLLECTORS: [&str; 2] = ["java", "dotnet"];
 
 /// The answer on the longest stage at one rate; `None` where none was held for a minute.
 pub fn soak(recording: &Recording, facts: &Facts) -> Option<Soak> {
@@ -149,7 +146,7 @@ impl Run<'_> {
             load: self.load,
             limit,
             restarts: &self.restarts,
-            uncollected: is_memory && self.is_uncollected(subject.as_deref()),
+            uncollected: is_memory && self.facts.is_uncollected(&[self.window]),
         };
         let judgement = leak::judge(&points, &context);
         let used_up = limit.filter(|limit| is_used_up(&points, *limit));
@@ -181,15 +178,6 @@ impl Run<'_> {
             Some(_) => trend,
             None => concluded(trend, judgement),
         })
-    }
-
-    /// Whether a runtime owns the memory that was not seen to collect all of it.
-    fn is_uncollected(&self, process: Option<&str>) -> bool {
-        let collections = self.facts.metric(&names::RUNTIME_GC_COUNT, &[self.window]);
-        match collections {
-            Some(rate) => rate == 0.0,
-            None => process.is_some_and(|name| LAZY_COLLECTORS.contains(&name)),
-        }
     }
 }
 

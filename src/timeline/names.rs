@@ -191,6 +191,14 @@ metrics! {
     RUNTIME_GC_TIME = "runtime.gc.time", Seconds, Counter;
     /// Collections of garbage; label `runtime`.
     RUNTIME_GC_COUNT = "runtime.gc.count", Count, Counter;
+    /// Seconds that a JVM spent in collections; labels `pid`, `kind` (`minor`, `major`).
+    JVM_GC_TIME = "jvm.gc.time", Seconds, Counter;
+    /// Collections of a JVM; labels `pid`, `kind` (`minor`, `major`).
+    JVM_GC_COUNT = "jvm.gc.count", Count, Counter;
+    /// Old generation of a JVM in use, as of its last collection; label `pid`.
+    JVM_OLD_USED = "jvm.old.used", Bytes, Gauge;
+    /// What the old generation of a JVM may grow to; label `pid`.
+    JVM_OLD_LIMIT = "jvm.old.limit", Bytes, Gauge;
     /// Heap in use; label `runtime`.
     RUNTIME_HEAP_USED = "runtime.heap.used", Bytes, Gauge;
     /// Heap the runtime may grow to; label `runtime`.
@@ -276,6 +284,7 @@ pub fn collector(metric: &str) -> Option<&'static str> {
         "tcp" => "tcp",
         "threads" | "futex" => "threads",
         "db" => "postgres",
+        "jvm" => "jvm",
         "pool" | "workers" | "runtime" | "client" => "prometheus",
         _ => return None,
     })

@@ -4,6 +4,7 @@
 pub mod account;
 pub mod cgroup;
 pub mod find;
+pub mod hsperf;
 pub mod listen;
 pub mod machine;
 pub mod pid;

@@ -1,0 +1,106 @@
+//! Watches the JVMs among the target's processes: their collections and their old generation, from
+//! the counters that each keeps in `/tmp/hsperfdata_USER/PID` for `jstat`. It needs nothing of the
+//! application.
+//!
+//! What it cannot see: JVMs started with `-XX:-UsePerfData`, and those that are no HotSpot. The old
+//! generation is that of the last collection, as the JVM itself updates it no more often.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::proc::Text;
+use super::proc::hsperf::{self, Counters};
+use super::proc::tree::{Tree, Wanted};
+use super::{Collector, CollectorSpec, OpenError, OpenResult, SampleError, TargetHint};
+use crate::plan::CollectorConfig;
+use crate::timeline::{BatchBuilder, Labels, names};
+
+pub(super) static SPEC: CollectorSpec = CollectorSpec {
+    name: "jvm",
+    summary: "collections and old generation of JVMs among the target's processes, from the \
+              counters that they keep for jstat; needs their user or root",
+    options: &[],
+    metrics: &[
+        names::JVM_GC_TIME,
+        names::JVM_GC_COUNT,
+        names::JVM_OLD_USED,
+        names::JVM_OLD_LIMIT,
+        names::COLLECTOR_CPU_TIME,
+    ],
+    interval: Duration::from_secs(1),
+    open,
+};
+
+fn open(_config: &CollectorConfig, hint: &TargetHint) -> OpenResult {
+    let tree = Tree::open(Wanted::from_config(hint.process_config.as_ref(), hint)?)?;
+    let mut jvm = Jvm { tree, text: Text::default() };
+    if jvm.counters().is_empty() {
+        return Err(OpenError::absent(
+            "none of the target's processes is a JVM that keeps counters for jstat",
+            "start the JVM without `-XX:-UsePerfData`, or leave [collect.jvm] out",
+        ));
+    }
+    Ok(Box::new(jvm))
+}
+
+struct Jvm {
+    tree: Tree,
+    text: Text,
+}
+
+impl Collector for Jvm {
+    fn watches(&self) -> String {
+        format!("JVMs among {}", self.tree.describe())
+    }
+
+    fn sample(&mut self, batch: &mut BatchBuilder) -> Result<(), SampleError> {
+        self.tree.refresh().map_err(SampleError)?;
+        let all = self.counters();
+        if all.is_empty() {
+            return Err(SampleError("no JVM among the target's processes".to_owned()));
+        }
+        for (pid, counters) in &all {
+            let labels = Labels::none().with("pid", pid.to_string());
+            if let Some(collections) = hsperf::collections(counters) {
+                for (kind, (count, seconds)) in
+                    [("minor", collections.minor), ("major", collections.major)]
+                {
+                    let labels = labels.clone().with("kind", kind);
+                    batch.push_labelled(&names::JVM_GC_COUNT, labels.clone(), count);
+                    batch.push_labelled(&names::JVM_GC_TIME, labels, seconds);
+                }
+            }
+            if let Some(old) = hsperf::old(counters) {
+                batch.push_labelled(&names::JVM_OLD_USED, labels.clone(), old.used_bytes);
+                batch.push_labelled(&names::JVM_OLD_LIMIT, labels, old.limit_bytes);
+            }
+        }
+        Ok(())
+    }
+
+    fn events(&mut self) -> Vec<String> {
+        self.tree.events()
+    }
+}
+
+impl Jvm {
+    /// The counters of every process that has some.
+    fn counters(&mut self) -> Vec<(u32, Counters)> {
+        let text = &mut self.text;
+        let read = |pid: u32| Some((pid, counters(text, pid)?));
+        self.tree.pids().filter_map(read).collect()
+    }
+}
+
+/// The counters of one process: in its own `/tmp`, under the id that it has in its own namespace.
+fn counters(text: &mut Text, pid: u32) -> Option<Counters> {
+    let status = text.read(&format!("/proc/{pid}/status")).ok()?;
+    let own = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+    let own = own.and_then(|ids| ids.split_whitespace().last()).map_or(pid.to_string(), Into::into);
+    let folders = fs::read_dir(format!("/proc/{pid}/root/tmp")).ok()?.flatten();
+    let mut files = folders
+        .filter(|folder| folder.file_name().to_string_lossy().starts_with("hsperfdata_"))
+        .map(|folder| -> PathBuf { folder.path().join(&own) });
+    files.find_map(|file| hsperf::parse(&fs::read(file).ok()?))
+}
