@@ -30,7 +30,9 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use kneepoint::load::{Generator, LoadConfig, ResolvedData, ResolvedValues};
-use kneepoint::plan::{Connections, DataOrder, Request, Segment, Target, TargetUrl, Template, Tls};
+use kneepoint::plan::{
+    Arrivals, Connections, DataOrder, Request, Segment, Target, TargetUrl, Template, Tls,
+};
 use kneepoint::timeline::{Epoch, Histogram, LoadTick, Moment, Stage, StageRole, Window};
 
 const CONNECTIONS: usize = 64;
@@ -279,6 +281,7 @@ fn config(port: u16, max_in_flight: usize) -> LoadConfig {
         max_in_flight,
         max_rate: 1e6,
         workers: Some(1),
+        arrivals: Arrivals::Even,
         seed: 1,
         generator: "bench".into(),
         ca_pem: None,

@@ -158,6 +158,7 @@ pub(super) fn prepare(
         max_rate: plan.limits.max_rate,
         workers: None,
         seed: plan.seed,
+        arrivals: plan.arrivals,
         generator: host_name(),
     };
     let has_files = problems.0.is_empty();

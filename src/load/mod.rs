@@ -48,6 +48,8 @@ pub struct LoadConfig {
     pub requests: Vec<plan::Request>,
     /// Values for the templates, by the name they have in `{…}`.
     pub data: BTreeMap<String, ResolvedData>,
+    /// How they follow each other.
+    pub arrivals: plan::Arrivals,
     /// Requests in flight at most; what is due beyond them waits, and is counted as backlog.
     pub max_in_flight: usize,
     /// Requests per second at most, whatever a stage asks for.

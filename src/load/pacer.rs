@@ -3,9 +3,18 @@
 //! Each intended start is computed from the stage's own begin, never from the one before it, so
 //! that no error adds up. Arrival `i` of a stage stands where the integral of its rate reaches
 //! `i + 1/2`: evenly spaced at a constant rate, and on a straight ramp the root of a quadratic.
+//!
+//! Arrivals at random (Poisson) stand where the integral reaches the sum of `i + 1` exponential
+//! draws of mean 1, which is a Poisson process of that rate, constant or not (Çinlar 1975, time
+//! rescaling); each worker draws its own, as processes of shares of a rate add up to one of the
+//! whole.
 
 use std::collections::VecDeque;
 
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
+
+use crate::plan::Arrivals;
 use crate::timeline::Stage;
 
 /// No arrival: later than any clock.
@@ -16,7 +25,8 @@ pub(super) const NEVER: u64 = u64::MAX;
 struct Pacer {
     begin: u64,
     lines: Vec<Line>,
-    total: u64,
+    /// Arrivals in the whole stage, as a real number.
+    arrivals: f64,
 }
 
 /// A stretch of a stage over which the rate is one straight line.
@@ -65,16 +75,14 @@ impl Pacer {
             add(crossing, secs, max_rate, to.min(max_rate));
         }
         let arrivals = lines.last().map_or(0.0, |line| line.before + line.arrivals());
-        let total = (arrivals - 0.5).ceil().max(0.0) as u64;
-        Self { begin: stage.window.begin.nanos(), lines, total }
+        Self { begin: stage.window.begin.nanos(), lines, arrivals }
     }
 
-    /// Nanoseconds of the clock at which arrival `index` is meant to start.
-    fn intended(&self, index: u64) -> u64 {
-        if index >= self.total {
+    /// Nanoseconds of the clock at which the integral of the rate reaches `count`.
+    fn intended(&self, count: f64) -> u64 {
+        if count >= self.arrivals {
             return NEVER;
         }
-        let count = index as f64 + 0.5;
         let line = match self.lines.as_slice() {
             [line] => line,
             lines => &lines[lines.partition_point(|line| line.before <= count).saturating_sub(1)],
@@ -99,6 +107,8 @@ fn tame(rate: f64) -> f64 {
 pub(super) struct Schedule {
     worker: u64,
     of: u64,
+    /// Draws the distance of arrivals at random; none where they are even.
+    random: Option<SmallRng>,
     max_rate: f64,
     stages: VecDeque<Turn>,
     next: u64,
@@ -108,7 +118,9 @@ pub(super) struct Schedule {
 #[derive(Debug)]
 struct Turn {
     pacer: Pacer,
-    index: u64,
+    /// Arrivals of the whole stage before and up to the next one of this worker, on the scale of
+    /// the integral.
+    count: f64,
     /// A later stage takes over here.
     until: u64,
 }
@@ -117,7 +129,29 @@ impl Schedule {
     /// The share of worker `worker` out of `of`; no rate goes above `max_rate` (of all workers).
     pub(super) fn new(worker: usize, of: usize, max_rate: f64) -> Self {
         let stages = VecDeque::new();
-        Self { worker: worker as u64, of: of.max(1) as u64, max_rate, stages, next: NEVER }
+        let (worker, of) = (worker as u64, of.max(1) as u64);
+        Self { worker, of, random: None, max_rate, stages, next: NEVER }
+    }
+
+    /// With these arrivals instead of even ones; every draw follows from `seed`.
+    pub(super) fn with_arrivals(mut self, arrivals: Arrivals, seed: u64) -> Self {
+        // Not the seed of the requests' own draws, which would tie what is asked to when.
+        let own = seed.wrapping_add(self.worker).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        self.random = match arrivals {
+            Arrivals::Even => None,
+            Arrivals::Poisson => Some(SmallRng::seed_from_u64(own)),
+        };
+        self
+    }
+
+    /// From one arrival of this worker to its next, on the scale of the integral.
+    fn distance(&mut self) -> f64 {
+        let of = self.of as f64;
+        match &mut self.random {
+            None => of,
+            // 1 - u lies above 0, where the logarithm is finite.
+            Some(random) => of * -(1.0 - random.random::<f64>()).ln(),
+        }
     }
 
     /// Adds a stage. It takes over from those before it at its begin.
@@ -128,7 +162,11 @@ impl Schedule {
             turn.until = turn.until.min(begin);
         }
         let pacer = Pacer::new(stage, self.max_rate);
-        self.stages.push_back(Turn { pacer, index: self.worker, until: NEVER });
+        let first = match self.random {
+            None => self.worker as f64 + 0.5,
+            Some(_) => self.distance(),
+        };
+        self.stages.push_back(Turn { pacer, count: first, until: NEVER });
         self.settle();
     }
 
@@ -145,8 +183,9 @@ impl Schedule {
 
     /// Goes on to the arrival after the next one.
     pub(super) fn advance(&mut self) {
+        let distance = self.distance();
         if let Some(turn) = self.stages.front_mut() {
-            turn.index += self.of;
+            turn.count += distance;
         }
         self.settle();
     }
@@ -159,7 +198,7 @@ impl Schedule {
     fn settle(&mut self) {
         self.next = NEVER;
         while let Some(turn) = self.stages.front() {
-            let intended = turn.pacer.intended(turn.index);
+            let intended = turn.pacer.intended(turn.count);
             if intended < turn.until {
                 self.next = intended;
                 break;
@@ -247,10 +286,44 @@ mod tests {
     #[test]
     fn a_day_at_a_high_rate_does_not_drift() {
         let pacer = Pacer::new(&stage(0.0, 86_400.0, 30_000.0, 30_000.0), 1e6);
-        assert_eq!(pacer.total, 86_400 * 30_000);
-        let last = pacer.intended(pacer.total - 1);
+        let total = 86_400.0 * 30_000.0;
+        assert_eq!(pacer.intended(total), NEVER);
+        let last = pacer.intended(total - 0.5);
         let exact = (86_400.0 - 0.5 / 30_000.0) * 1e9;
         assert!((last as f64 - exact).abs() < 100.0, "{last} instead of {exact}");
+    }
+
+    #[test]
+    fn arrivals_at_random_are_a_poisson_process_of_the_same_rate() {
+        let workers = 3;
+        let together = |seed: u64| {
+            let mut all: Vec<u64> = (0..workers)
+                .flat_map(|worker| {
+                    let mut schedule =
+                        Schedule::new(worker, workers, 1e6).with_arrivals(Arrivals::Poisson, seed);
+                    schedule.push(&stage(0.0, 100.0, 0.0, 200.0));
+                    starts(&mut schedule)
+                })
+                .collect();
+            all.sort_unstable();
+            all
+        };
+        let all = together(7);
+        // 10,000 on average, with a standard deviation of 100.
+        assert!(all.len().abs_diff(10_000) < 500, "{}", all.len());
+        // Half of them by the time at which half of the integral is reached.
+        let half = 100.0 / 2f64.sqrt() * 1e9;
+        let early = all.iter().filter(|start| (**start as f64) < half).count();
+        assert!(early.abs_diff(all.len() / 2) < 400, "{early}");
+        // On the scale of the integral the distances are exponential: as wide as their mean.
+        let scale = |start: u64| (start as f64 / 1e9).powi(2);
+        let gaps: Vec<f64> = all.windows(2).map(|pair| scale(pair[1]) - scale(pair[0])).collect();
+        let mean = gaps.iter().sum::<f64>() / gaps.len() as f64;
+        let variance = gaps.iter().map(|gap| (gap - mean).powi(2)).sum::<f64>() / gaps.len() as f64;
+        let spread = variance.sqrt() / mean;
+        assert!((spread - 1.0).abs() < 0.1, "{spread}");
+        assert_eq!(all, together(7));
+        assert_ne!(all, together(8));
     }
 
     #[test]

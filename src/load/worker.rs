@@ -198,7 +198,8 @@ impl Worker {
         let clock = Clock(seat.epoch);
         let names = config.requests.iter().map(|request| request.name.clone()).collect();
         let state = State {
-            schedule: Schedule::new(seat.worker, seat.of, config.max_rate),
+            schedule: Schedule::new(seat.worker, seat.of, config.max_rate)
+                .with_arrivals(config.arrivals, config.seed),
             meter: Meter::new(config.generator.clone(), names, clock.now()),
             mix: seat.mix,
             outlet: Outlet::new(seat.ticks),

@@ -50,6 +50,17 @@ impl Executor {
     }
 }
 
+/// How requests follow each other at one rate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Arrivals {
+    /// At equal distances.
+    #[default]
+    Even,
+    /// At random, as those of many users who know nothing of each other (a Poisson process).
+    Poisson,
+}
+
 /// One stage of a ramping arrival rate.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct RampStage {

@@ -51,7 +51,7 @@ use serde::Serialize;
 
 pub use canary::Canary;
 pub use collector::{CollectorConfig, CollectorShape, OptionKind, OptionSpec, OptionValue};
-pub use load::{Breakpoint, Executor, Limits, RampStage, Soak};
+pub use load::{Arrivals, Breakpoint, Executor, Limits, RampStage, Soak};
 pub use nearest::nearest;
 pub use objective::{Comparison, Measure, Objective};
 pub use parse::{Mistake, PlanErrors, parse};
@@ -73,6 +73,8 @@ pub struct Plan {
     pub data: BTreeMap<String, DataSource>,
     /// How much load, and when.
     pub load: Executor,
+    /// How requests follow each other.
+    pub arrivals: Arrivals,
     /// What the system has to meet.
     pub objectives: Vec<Objective>,
     /// What the run may never exceed.

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::parse::template::hide_query;
 use super::units::parse_target_url;
 use super::{
-    Breakpoint, CollectorConfig, Connections, Executor, Limits, Plan, Request, Segment, Soak,
-    Target, TargetUrl, Template, Tls,
+    Arrivals, Breakpoint, CollectorConfig, Connections, Executor, Limits, Plan, Request, Segment,
+    Soak, Target, TargetUrl, Template, Tls,
 };
 
 /// Seed of plans that name none: runs are repeatable unless someone asks for something else.
@@ -83,6 +83,7 @@ impl Plan {
             requests: vec![request],
             data: BTreeMap::new(),
             load: Executor::Breakpoint(Breakpoint::usual()),
+            arrivals: Arrivals::Even,
             objectives: Vec::new(),
             limits: Limits::usual(),
             canaries: Vec::new(),

@@ -7,7 +7,7 @@ use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use crate::load::{Generator, LoadConfig, LoadError};
-use crate::plan::{Canary, Connections, Target};
+use crate::plan::{Arrivals, Canary, Connections, Target};
 use crate::timeline::{
     Batch, BatchBuilder, Epoch, Histogram, Labels, LoadTick, Moment, Stage, StageRole, Window,
     names,
@@ -106,6 +106,7 @@ fn config(canary: &Canary, load: &LoadConfig) -> LoadConfig {
         max_in_flight: unanswered.min(Canary::MAX_IN_FLIGHT),
         max_rate: canary.rate * (1.0 + SWING),
         workers: Some(1),
+        arrivals: Arrivals::Even,
         generator: canary.request.name.clone(),
         ..load.clone()
     }

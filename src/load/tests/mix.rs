@@ -47,6 +47,7 @@ fn config(requests: Vec<plan::Request>) -> LoadConfig {
         max_in_flight: 10,
         max_rate: 100.0,
         workers: None,
+        arrivals: plan::Arrivals::Even,
         seed: 7,
         generator: "test".into(),
         ca_pem: None,

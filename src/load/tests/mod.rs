@@ -37,6 +37,7 @@ fn config(address: SocketAddr) -> LoadConfig {
         max_in_flight: 200,
         max_rate: 1e6,
         workers: Some(2),
+        arrivals: plan::Arrivals::Even,
         seed: 1,
         generator: "here".into(),
         ca_pem: None,

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::walk::{Section, Value, Walk};
-use crate::plan::{Breakpoint, Executor, Limits, RampStage, Soak};
+use crate::plan::{Arrivals, Breakpoint, Executor, Limits, RampStage, Soak};
 
 pub(super) fn read_limits(root: &mut Section<'_, '_>) -> Limits {
     let walk = root.walk;
@@ -40,10 +40,10 @@ enum Shape {
     Breakpoint,
 }
 
-pub(super) fn read(root: &mut Section<'_, '_>, limits: &Limits) -> Option<Executor> {
+pub(super) fn read(root: &mut Section<'_, '_>, limits: &Limits) -> Option<(Executor, Arrivals)> {
     let walk = root.walk;
     let Some(value) = root.take("load") else {
-        return Some(Executor::Breakpoint(Breakpoint::usual()));
+        return Some((Executor::Breakpoint(Breakpoint::usual()), Arrivals::Even));
     };
     let mut section = walk.section(value, "a table `[load]`")?;
     let choices = [
@@ -58,6 +58,9 @@ pub(super) fn read(root: &mut Section<'_, '_>, limits: &Limits) -> Option<Execut
         // Without it no one knows which keys are right.
         Some(value) => walk.choice(value, &choices)?,
     };
+    let rhythms = [("even", Arrivals::Even), ("poisson", Arrivals::Poisson)];
+    let arrivals =
+        section.take("arrivals").map_or(Some(Arrivals::Even), |value| walk.choice(value, &rhythms));
     let load = Reader { walk, limits };
     let executor = match shape {
         Shape::Constant => load.constant(&mut section),
@@ -71,7 +74,7 @@ pub(super) fn read(root: &mut Section<'_, '_>, limits: &Limits) -> Option<Execut
     if let Some(executor) = &executor {
         load.check_length(executor, span);
     }
-    executor
+    Some((executor?, arrivals?))
 }
 
 struct Reader<'w, 't> {

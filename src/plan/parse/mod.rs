@@ -74,13 +74,14 @@ fn whole<'t>(
     let canaries = canary::read(&mut root, &data, &limits);
     let collectors = collect::read(&mut root, shapes);
     root.finish();
-    let target: Target = target?;
+    let (target, (load, arrivals)): (Target, _) = (target?, load?);
     Some(Plan {
         name: name.unwrap_or_else(|| TargetUrl::authority(&target.url)),
         target,
         requests,
         data,
-        load: load?,
+        load,
+        arrivals,
         objectives,
         limits,
         canaries,
