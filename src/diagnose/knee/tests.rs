@@ -454,6 +454,26 @@ fn no_load_is_proven_good_that_is_turned_away_or_takes_much_longer() {
 }
 
 #[test]
+fn drops_of_another_service_of_the_machine_say_nothing_of_the_target() {
+    let proven = |most: f64| {
+        let mut run = ramp(&System::new(400.0, 4), 0.4, 5, 8, 1);
+        run.hold(StageRole::Ramp, 180.0, 30);
+        let queue = |second: u64| if second == 20 { most } else { 0.0 };
+        watch(
+            &mut run,
+            &[
+                (&names::SYSTEM_TCP_LISTEN_DROPS, &|second| 42.0 * second as f64),
+                (&names::TCP_ACCEPT_QUEUE, &queue),
+                (&names::TCP_ACCEPT_QUEUE_LIMIT, &|_| 128.0),
+            ],
+        );
+        matches!(run.verdict(), KneeVerdict::NotReached { .. })
+    };
+    assert!(proven(3.0));
+    assert!(!proven(70.0), "it may have overflowed between two looks");
+}
+
+#[test]
 fn what_is_turned_away_at_the_door_is_a_queue_that_grows() {
     let mut run = ramp(&System::new(400.0, 4), 0.4, 5, 8, 1);
     // Dropped connections come back a second later: slow, and no queue in sight.
