@@ -54,6 +54,7 @@ pub(super) static SPEC: CollectorSpec = CollectorSpec {
         names::PROCESS_COUNT,
         names::PROCESS_OPEN_FDS,
         names::PROCESS_OPEN_FDS_LIMIT,
+        names::PROCESS_FDS,
         names::PROCESS_START_TIME,
         names::PROCESS_CONTEXT_SWITCHES,
         names::PROCESS_MAJOR_FAULTS,
@@ -71,6 +72,10 @@ pub(super) static SPEC: CollectorSpec = CollectorSpec {
 
 /// What changes slowly, or is dear to read, is read no more often than this.
 const SLOW_EVERY: Duration = Duration::from_millis(900);
+/// What the descriptors are is read no more often than this, and for each of them …
+const TYPES_EVERY: Duration = Duration::from_secs(5);
+/// … at least so much later: a link to read costs a few microseconds.
+const TYPES_EVERY_EACH: Duration = Duration::from_millis(1);
 /// Context switches are kept thread by thread; beyond this many threads they are not read.
 const MOST_THREADS_FOR_SWITCHES: u64 = 64;
 
@@ -99,6 +104,7 @@ fn open(config: &CollectorConfig, hint: &TargetHint) -> OpenResult {
         busiest: Busiest::default(),
         threads: Threads::default(),
         slow: None,
+        next_types: None,
         text,
     }))
 }
@@ -118,6 +124,8 @@ struct Process {
     threads: Threads,
     /// When the slow part was last read.
     slow: Option<Instant>,
+    /// What the descriptors are is not read before this.
+    next_types: Option<Instant>,
     text: Text,
 }
 
@@ -262,16 +270,39 @@ impl Process {
         let each = self.tree.pids().filter_map(|pid| {
             let limits = text.read_short(&format!("/proc/{pid}/limits")).ok();
             let limit = limits.and_then(|text| parse_open_files_limit(&text));
-            Some((open_fds(pid)?, limit))
+            Some((open_fds(pid)?, limit, pid))
         });
-        let share = |&(open, limit): &(u64, Option<u64>)| {
+        let share = |&(open, limit, _): &(u64, Option<u64>, u32)| {
             open as f64 / limit.map_or(f64::MAX, |l| l as f64)
         };
         let closest = each.max_by(|one, other| share(one).total_cmp(&share(other)));
-        let Some((open, limit)) = closest else { return };
+        let Some((open, limit, pid)) = closest else { return };
         self.push(batch, &names::PROCESS_OPEN_FDS, open as f64);
         if let Some(limit) = limit {
             self.push(batch, &names::PROCESS_OPEN_FDS_LIMIT, limit as f64);
+        }
+        let now = Instant::now();
+        if self.next_types.is_none_or(|next| now >= next) {
+            let each = TYPES_EVERY_EACH.saturating_mul(u32::try_from(open).unwrap_or(u32::MAX));
+            self.next_types = Some(now + TYPES_EVERY.max(each));
+            self.descriptor_types(batch, pid);
+        }
+    }
+
+    /// How many of the descriptors of a process are sockets, files, pipes and others.
+    fn descriptor_types(&self, batch: &mut BatchBuilder, pid: u32) {
+        let Ok(entries) = std::fs::read_dir(format!("/proc/{pid}/fd")) else { return };
+        let mut counts = DESCRIPTOR_TYPES.map(|name| (name, 0.0));
+        for link in entries.flatten().filter_map(|entry| std::fs::read_link(entry.path()).ok()) {
+            let name = descriptor_type(&link.to_string_lossy());
+            counts
+                .iter_mut()
+                .filter(|(known, _)| *known == name)
+                .for_each(|(_, count)| *count += 1.0);
+        }
+        for (name, count) in counts {
+            let labels = self.labels.clone().with("type", name);
+            batch.push_labelled(&names::PROCESS_FDS, labels, count);
         }
     }
 
@@ -310,6 +341,18 @@ impl Process {
                 self.push(batch, &names::CGROUP_OOM_KILLS, kills as f64);
             }
         }
+    }
+}
+
+const DESCRIPTOR_TYPES: [&str; 4] = ["socket", "file", "pipe", "other"];
+
+/// What a descriptor is, by what its link in `/proc/PID/fd` says (proc_pid_fd(5)).
+fn descriptor_type(link: &str) -> &'static str {
+    match link.split_once(':') {
+        _ if link.starts_with('/') => "file",
+        Some(("socket", _)) => "socket",
+        Some(("pipe", _)) => "pipe",
+        _ => "other",
     }
 }
 

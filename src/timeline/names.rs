@@ -110,6 +110,9 @@ metrics! {
     PROCESS_COUNT = "process.count", Count, Gauge;
     /// Open descriptors of the one process of the tree that is closest to its limit; label `process`.
     PROCESS_OPEN_FDS = "process.open_fds", Count, Gauge;
+    /// Open descriptors by what they are, of the process of `process.open_fds`; labels `process`,
+    /// `type` (`socket`, `file`, `pipe`, `other`).
+    PROCESS_FDS = "process.fds", Count, Gauge;
     /// Descriptors that this process may open; label `process`.
     PROCESS_OPEN_FDS_LIMIT = "process.open_fds.limit", Count, Gauge;
     /// Start of the root process in unix seconds; a change is a restart; label `process`.

@@ -299,6 +299,31 @@ fn what_cannot_be_opened_says_what_to_do() {
 }
 
 #[test]
+fn descriptors_are_told_by_what_they_are() {
+    for (link, is) in [
+        ("socket:[4242]", "socket"),
+        ("pipe:[4243]", "pipe"),
+        ("/var/log/shop: a.log (deleted)", "file"),
+        ("anon_inode:[eventpoll]", "other"),
+    ] {
+        assert_eq!(descriptor_type(link), is, "{link}");
+    }
+    // Standard input is inherited, output and errors go to /dev/null.
+    let child = spawn("sleep", &["60"]);
+    await_sleep(&child);
+    let mut collector = open(&by_pid(&child), &hint()).unwrap();
+    let seen = look_until(&mut *collector, |seen| {
+        seen.contains_key("process.fds{process=shop,type=file}")
+    });
+    let all: f64 = DESCRIPTOR_TYPES
+        .iter()
+        .map(|name| seen[&format!("process.fds{{process=shop,type={name}}}")])
+        .sum();
+    assert!(seen["process.fds{process=shop,type=file}"] >= 2.0, "{seen:?}");
+    assert!((all - seen["process.open_fds{process=shop}"]).abs() < 0.5, "{seen:?}");
+}
+
+#[test]
 fn cores_are_those_allowed_and_online() {
     let status = |cpus_allowed| Status { cpus_allowed, ..Status::default() };
     let pinned = [status(vec![0b0001]), status(vec![0b0100, 1])];

@@ -50,6 +50,8 @@ pub enum ResourceKind {
     Heap,
     /// Open descriptors.
     Descriptors,
+    /// Open descriptors of one type; tells what grows, and is told only where it does.
+    DescriptorType,
     /// Connections in CLOSE_WAIT.
     Unclosed,
     /// Connections to others.
@@ -71,18 +73,22 @@ impl ResourceKind {
     pub fn can_run_out(self) -> bool {
         !matches!(
             self,
-            ResourceKind::Resident | ResourceKind::ResponseTime | ResourceKind::CpuPerRequest
+            ResourceKind::Resident
+                | ResourceKind::DescriptorType
+                | ResourceKind::ResponseTime
+                | ResourceKind::CpuPerRequest
         )
     }
 
     /// Whether growth of this confirms growth of `other`.
     pub fn confirms(self, other: ResourceKind) -> bool {
         use ResourceKind::{
-            Connections, Descriptors, Heap, Memory, Pool, Resident, Sessions, Threads, Unclosed,
+            Connections, DescriptorType, Descriptors, Heap, Memory, Pool, Resident, Sessions,
+            Threads, Unclosed,
         };
         let groups: [&[ResourceKind]; 3] = [
             &[Memory, Resident, Heap],
-            &[Descriptors, Unclosed, Connections, Pool, Sessions],
+            &[Descriptors, DescriptorType, Unclosed, Connections, Pool, Sessions],
             &[Threads],
         ];
         groups.iter().any(|group| group.contains(&self) && group.contains(&other))

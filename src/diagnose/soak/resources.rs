@@ -55,6 +55,14 @@ pub const RESOURCES: &[Resource] = &[
         limits: &[&names::PROCESS_OPEN_FDS_LIMIT],
     },
     Resource {
+        kind: ResourceKind::DescriptorType,
+        name: "descriptors of the target by type",
+        selector: "process.fds",
+        unit: Unit::Count,
+        by: Some("type"),
+        limits: &[],
+    },
+    Resource {
         kind: ResourceKind::Unclosed,
         name: "connections that the other side has closed and the target has not",
         selector: "tcp.close_wait",

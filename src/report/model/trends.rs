@@ -29,6 +29,9 @@ fn named(kind: ResourceKind) -> (&'static str, &'static str) {
         }
         ResourceKind::Heap => ("trend-heap", "Heap in use and its floors"),
         ResourceKind::Descriptors => ("trend-descriptors", "Open descriptors and their floors"),
+        ResourceKind::DescriptorType => {
+            ("trend-descriptor-type", "Descriptors of one type and their floors")
+        }
         ResourceKind::Unclosed => ("trend-unclosed", "Connections not closed, and their floors"),
         ResourceKind::Connections => ("trend-connections", "Connections and their floors"),
         ResourceKind::Pool => ("trend-pool", "Pooled connections in use"),
