@@ -23,9 +23,6 @@ pub(super) fn main(args: &SoakArgs) -> Ended {
     }
     // The time that the command line asks for is time that it allows.
     plan.limits.max_duration = plan.limits.max_duration.max(soak.length().saturating_add(SLACK));
-    for canary in &mut plan.canaries {
-        canary.rate = canary.rate.min(plan.limits.max_rate);
-    }
     plan.load = Executor::Soak(soak);
     live(plan, &args.live, None)
 }

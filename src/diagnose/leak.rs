@@ -255,7 +255,7 @@ impl Judge<'_> {
         let sure = trend::rise(&floors.track, if few { SURE_OF_FEW } else { SURE });
         let detectable = (sure.high - sure.slope).max(0.0);
         let none = LeakVerdict::NoLeak { minimum_detectable_slope: detectable };
-        if (2..5).contains(&floors.resets) {
+        if (2..prepare::MANY_RESETS).contains(&floors.resets) {
             return few_resets(&floors, track, none);
         }
         let is_certain = sure.low > 0.0 && sure.slope > 0.0;
@@ -320,20 +320,23 @@ impl Judge<'_> {
         let room = self.context.limit? - floors.value.last()?;
         let share = detectable * DAY / room.max(f64::MIN_POSITIVE);
         let why = "a leak that exhausts it within a day could not have been seen yet";
-        let more = floors.seconds() * (share.powf(2.0 / 3.0) - 1.0);
-        (share > 1.0).then(|| undecided(why, more.min(3.0 * DAY)))
+        (share > 1.0).then(|| undecided(why, longer(floors.seconds(), share).min(3.0 * DAY)))
     }
 }
 
-/// Seconds more until the growth of the last part would be certain if it goes on like this: the
-/// error of a slope falls with the 3/2th power of the time it is taken over.
+/// Seconds more than `seconds` until the error of a slope is so many `times` as small: it falls with
+/// the 3/2th power of the time it is taken over.
+fn longer(seconds: f64, times: f64) -> f64 {
+    seconds * (times.powf(2.0 / 3.0) - 1.0)
+}
+
+/// Seconds more until the growth of the last part would be certain if it goes on like this.
 fn until_certain(last: &trend::Rise, seconds: f64) -> f64 {
     let spread = last.slope - last.low;
     if last.slope <= 0.0 || !spread.is_finite() {
         return seconds;
     }
-    let factor = (spread / last.slope).powf(2.0 / 3.0);
-    (seconds * (factor - 1.0)).clamp(0.1 * seconds, 3.0 * seconds)
+    longer(seconds, spread / last.slope).clamp(0.1 * seconds, 3.0 * seconds)
 }
 
 /// Whether growth at that slope would matter.

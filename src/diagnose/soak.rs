@@ -152,8 +152,10 @@ impl Run<'_> {
             uncollected: is_memory && self.facts.is_uncollected(&[self.window]),
         };
         let judgement = leak::judge(&points, &context);
-        let used_up = limit.filter(|limit| is_used_up(&points, *limit));
         let (begin, level) = ends(&points);
+        // Grown to its limit, and it stays there.
+        let is_used_up =
+            limit.is_some_and(|limit| level >= USED_UP * limit && begin <= BEGAN * level);
         let trend = Trend {
             kind: resource.kind,
             resource: resource.name.to_owned(),
@@ -177,10 +179,7 @@ impl Run<'_> {
             floors: judgement.floors.iter().map(|floor| (floor.at, floor.value)).collect(),
             verdict: TrendVerdict::Exhausted,
         };
-        Some(match used_up {
-            Some(_) => trend,
-            None => concluded(trend, judgement),
-        })
+        Some(if is_used_up { trend } else { concluded(trend, judgement) })
     }
 }
 
@@ -212,12 +211,6 @@ fn concluded(mut trend: Trend, judgement: Judgement) -> Trend {
         }
     };
     trend
-}
-
-/// Whether a series grew to its limit and stays there.
-fn is_used_up(points: &[Point], limit: f64) -> bool {
-    let (began, ended) = ends(points);
-    ended >= USED_UP * limit && began <= BEGAN * ended
 }
 
 /// The median of the first tenth of a series and that of the last.
@@ -256,11 +249,10 @@ fn confirm(trends: &mut [Trend]) {
 }
 
 fn verdict(trends: &[Trend]) -> SoakVerdict {
-    let counted = || trends.iter().filter(|trend| trend.kind.can_run_out());
-    if counted().any(|trend| matches!(trend.verdict, TrendVerdict::Leak | TrendVerdict::Exhausted))
-    {
+    if trends.iter().any(Trend::is_running_out) {
         return SoakVerdict::Leak;
     }
+    let counted = || trends.iter().filter(|trend| trend.kind.can_run_out());
     let open = counted().filter_map(|trend| match &trend.verdict {
         TrendVerdict::Undecided { why, more_seconds } => Some((*more_seconds, trend, why)),
         _ => None,

@@ -113,32 +113,29 @@ fn levels(executor: &Executor, max_rate: f64) -> Vec<Level> {
 
 /// One rate until its time is over, or until it is settled what leaks; then a recovery.
 struct Soaking {
-    plan: Soak,
-    levels: VecDeque<Level>,
+    until_settled: bool,
+    levels: Fixed,
     /// Whether it was settled at the last look: one look may be a chance.
     settled_before: bool,
 }
 
 impl Soaking {
-    fn new(mut plan: Soak, max_rate: f64) -> Self {
-        plan.rate = plan.rate.min(max_rate);
-        let hold = Level::constant(StageRole::Ramp, plan.rate, plan.duration);
+    fn new(plan: Soak, max_rate: f64) -> Self {
+        let hold = Level::constant(StageRole::Ramp, plan.rate.min(max_rate), plan.duration);
         let recovery = Level::constant(StageRole::Recovery, 0.0, plan.recovery);
         let levels = [hold, recovery].into_iter().filter(|level| !level.duration.is_zero());
-        Self { plan, levels: levels.collect(), settled_before: false }
+        let (until_settled, levels) = (plan.until_settled, Fixed(levels.collect()));
+        Self { until_settled, levels, settled_before: false }
     }
 }
 
 impl Pilot for Soaking {
-    fn next(&mut self, _timeline: &Timeline, _plan: &PlanSummary) -> Next {
-        match self.levels.pop_front() {
-            Some(level) => Next::Hold(level),
-            None => Next::Done(StopReason::Completed),
-        }
+    fn next(&mut self, timeline: &Timeline, plan: &PlanSummary) -> Next {
+        self.levels.next(timeline, plan)
     }
 
     fn looks_at_series(&self) -> bool {
-        self.plan.until_settled
+        self.until_settled
     }
 
     fn is_enough(&mut self, timeline: &Timeline, plan: &PlanSummary, stage: &Stage) -> bool {

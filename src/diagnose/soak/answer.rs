@@ -177,6 +177,12 @@ impl Trend {
         }
     }
 
+    /// Whether it is something that can run out, and grows without an end or has run out.
+    pub fn is_running_out(&self) -> bool {
+        let is_bad = matches!(self.verdict, TrendVerdict::Leak | TrendVerdict::Exhausted);
+        is_bad && self.kind.can_run_out()
+    }
+
     /// Seconds until it reaches its limit, where it grows and that is known.
     pub fn seconds_left(&self) -> Option<f64> {
         Some(self.pace?.runs_out?.expected)

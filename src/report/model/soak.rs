@@ -134,12 +134,7 @@ fn rounded_up(seconds: f64) -> f64 {
 /// The answer where the plan asked for it: tone, headline, details.
 pub(super) fn answer(soak: &Soak) -> (Tone, String, Vec<String>) {
     let held = format!("{} at {}", duration(soak.window.secs().round()), rate(soak.rate));
-    let leaks = || {
-        soak.trends.iter().filter(|trend| {
-            let is_bad = matches!(trend.verdict, TrendVerdict::Leak | TrendVerdict::Exhausted);
-            is_bad && trend.kind.can_run_out()
-        })
-    };
+    let leaks = || soak.trends.iter().filter(|trend| trend.is_running_out());
     let (tone, headline) = match &soak.verdict {
         SoakVerdict::Leak => {
             let first = leaks().next();
