@@ -9,13 +9,12 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use httparse::Header;
 use thiserror::Error;
 use tokio::time::Sleep;
 
 use super::connect::Stream;
 use super::mix::Rendered;
-use super::response::{Malformed, Reader};
+use super::response::{Malformed, Reader, Witness};
 use crate::timeline::ResponseClass;
 
 /// A request that was sent into a closing connection hears of it after a round trip; this leaves
@@ -199,8 +198,8 @@ impl Link {
             && failure.class() == ResponseClass::Reset
     }
 
-    /// Sends `request` and reads its response to the end, throwing the body away as it comes;
-    /// `see_head` gets the headers of the response. Returns its status.
+    /// Sends `request` and reads its response to the end; `witness` sees it as it comes. Returns
+    /// its status.
     ///
     /// # Errors
     ///
@@ -209,7 +208,7 @@ impl Link {
         &mut self,
         request: &Rendered,
         deadline: &mut Deadline,
-        mut see_head: impl FnMut(&[Header<'_>]),
+        witness: &mut impl Witness,
     ) -> Result<u16, Failure> {
         self.answered = false;
         let mut sending = Sending { bytes: &request.bytes, failed: None };
@@ -236,7 +235,7 @@ impl Link {
                     }
                     Ok(count) => {
                         self.answered = true;
-                        reader.feed(&scratch[..count], &mut see_head).map_err(Failure::Malformed)
+                        reader.feed(&scratch[..count], witness).map_err(Failure::Malformed)
                     }
                 };
                 if let Some(answer) = answer.transpose() {

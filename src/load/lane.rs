@@ -91,7 +91,7 @@ impl Lane {
         {
             self.worker.measure(super::meter::Meter::sent);
             let request = self.worker.build(&self.draft);
-            match link.exchange(&request, &mut self.deadline, |_| {}).await {
+            match link.exchange(&request, &mut self.deadline, &mut ()).await {
                 Err(failure) => {
                     let after = self.worker.clock.now().saturating_sub(begun);
                     if !link.was_stale(&failure, Duration::from_nanos(after)) {
@@ -118,6 +118,6 @@ impl Lane {
             *sent = self.worker.clock.now();
         }
         let request = self.worker.build(&self.draft);
-        link.exchange(&request, &mut self.deadline, |_| {}).await
+        link.exchange(&request, &mut self.deadline, &mut ()).await
     }
 }

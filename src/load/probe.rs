@@ -11,6 +11,7 @@ use tokio::runtime::{Builder, LocalOptions};
 use super::connect::{Connector, Route};
 use super::exchange::{Deadline, Failure};
 use super::mix::{Draft, Mix};
+use super::response::Witness;
 use super::{LoadConfig, LoadError};
 use crate::timeline::ResponseClass;
 
@@ -54,14 +55,9 @@ pub fn probe(config: &LoadConfig, timeout: Duration) -> Result<Vec<ProbeReport>,
             let mut deadline = Deadline::new();
             deadline.set(begun + timeout);
             let mut link = connector.connect(&mut deadline).await?;
-            let mut server = None;
-            let see_head = |headers: &[Header<'_>]| {
-                let named = |header: &&Header<'_>| header.name.eq_ignore_ascii_case("server");
-                let value = headers.iter().find(named).map(|header| header.value);
-                server = value.map(|value| String::from_utf8_lossy(value).into_owned());
-            };
-            let status = link.exchange(&mix.build(&draft), &mut deadline, see_head).await?;
-            Ok::<_, Failure>((link.peer, status, server))
+            let mut server = ServerName(None);
+            let status = link.exchange(&mix.build(&draft), &mut deadline, &mut server).await?;
+            Ok::<_, Failure>((link.peer, status, server.0))
         });
         let endpoint = request.name.clone();
         match got {
@@ -79,6 +75,17 @@ pub fn probe(config: &LoadConfig, timeout: Duration) -> Result<Vec<ProbeReport>,
         }
     }
     if errors.is_empty() { Ok(reports) } else { Err(errors) }
+}
+
+/// Keeps the `Server` header.
+struct ServerName(Option<String>);
+
+impl Witness for ServerName {
+    fn head(&mut self, _status: u16, headers: &[Header<'_>]) {
+        let named = |header: &&Header<'_>| header.name.eq_ignore_ascii_case("server");
+        let value = headers.iter().find(named).map(|header| header.value);
+        self.0 = value.map(|value| String::from_utf8_lossy(value).into_owned());
+    }
 }
 
 /// What to do about it.

@@ -1,5 +1,5 @@
 //! Reads one HTTP/1.1 response out of a connection's bytes as they come (RFC 9112). No I/O: bytes
-//! in, an answer or a complaint out, however the bytes are cut. What a body says is thrown away,
+//! in, an answer or a complaint out, however the bytes are cut. A body goes to the witness and on,
 //! so that nothing but an unfinished head is ever kept.
 
 use std::mem::{MaybeUninit, take};
@@ -34,6 +34,18 @@ pub(super) enum Malformed {
     #[error("bytes follow the end of the response: its length is wrong")]
     Surplus,
 }
+
+/// Sees a response as it comes. What it does not keep is gone.
+pub(super) trait Witness {
+    /// The head of the final response.
+    fn head(&mut self, _status: u16, _headers: &[Header<'_>]) {}
+
+    /// A piece of the body, without what chunks add to it.
+    fn body(&mut self, _bytes: &[u8]) {}
+}
+
+/// Sees nothing.
+impl Witness for () {}
 
 /// A response that is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +86,7 @@ impl Reader {
         Self { part: Part::Head, answer, is_head, held: Vec::new(), searched: 0, head_bytes: 0 }
     }
 
-    /// Reads on. `see_head` gets the headers once, when they are there.
+    /// Reads on; `witness` sees what there is.
     ///
     /// # Errors
     ///
@@ -82,18 +94,18 @@ impl Reader {
     pub(super) fn feed(
         &mut self,
         bytes: &[u8],
-        mut see_head: impl FnMut(&[Header<'_>]),
+        witness: &mut impl Witness,
     ) -> Result<Option<Answer>, Malformed> {
         if !matches!(self.part, Part::Head) {
-            return self.read_body(bytes);
+            return self.read_body(bytes, witness);
         }
         if self.held.is_empty() {
-            let taken = self.read_head(bytes, &mut see_head)?;
+            let taken = self.read_head(bytes, witness)?;
             if matches!(self.part, Part::Head) {
                 self.held.extend_from_slice(&bytes[taken..]);
                 return Ok(None);
             }
-            return self.read_body(&bytes[taken..]);
+            return self.read_body(&bytes[taken..], witness);
         }
         let mut held = take(&mut self.held);
         held.extend_from_slice(bytes);
@@ -101,7 +113,7 @@ impl Reader {
         let is_whole = has_blank_line(&held[self.searched.saturating_sub(2)..]);
         self.searched = held.len();
         let taken = match is_whole {
-            true => self.read_head(&held, &mut see_head)?,
+            true => self.read_head(&held, witness)?,
             false if self.head_bytes + held.len() > MAX_HEAD_BYTES => {
                 return Err(Malformed::LongHead);
             }
@@ -112,7 +124,7 @@ impl Reader {
             self.held = held;
             return Ok(None);
         }
-        self.read_body(&held[taken..])
+        self.read_body(&held[taken..], witness)
     }
 
     /// The other side has closed the connection: where the response ends with it, that is its end.
@@ -125,7 +137,7 @@ impl Reader {
             Part::UntilClose => Ok(Some(self.answer)),
             Part::Head => {
                 let held = take(&mut self.held);
-                self.read_head(&held, &mut |_| {}).map(|_| None)
+                self.read_head(&held, &mut ()).map(|_| None)
             }
             Part::Length(_) | Part::Chunks(_) => Ok(None),
         }
@@ -133,11 +145,7 @@ impl Reader {
 
     /// Reads heads until there is that of the final response; how many bytes they took. What is
     /// left begins an unfinished head if the part is still the head.
-    fn read_head(
-        &mut self,
-        bytes: &[u8],
-        see_head: &mut impl FnMut(&[Header<'_>]),
-    ) -> Result<usize, Malformed> {
+    fn read_head(&mut self, bytes: &[u8], witness: &mut impl Witness) -> Result<usize, Malformed> {
         let mut taken = 0;
         loop {
             let rest = &bytes[taken..];
@@ -167,7 +175,7 @@ impl Reader {
             let status = head.code.filter(|code| *code >= 100).ok_or(Malformed::Status)?;
             // 101 is final: it ends HTTP/1.1 on this connection.
             if status >= 200 || status == 101 {
-                see_head(head.headers);
+                witness.head(status, head.headers);
                 self.answer.status = status;
                 self.frame(&head)?;
                 return Ok(taken);
@@ -215,19 +223,28 @@ impl Reader {
         Ok(())
     }
 
-    fn read_body(&mut self, bytes: &[u8]) -> Result<Option<Answer>, Malformed> {
+    fn read_body(
+        &mut self,
+        bytes: &[u8],
+        witness: &mut impl Witness,
+    ) -> Result<Option<Answer>, Malformed> {
         let taken = match &mut self.part {
-            Part::Head | Part::UntilClose => return Ok(None),
+            Part::Head => return Ok(None),
+            Part::UntilClose => {
+                witness.body(bytes);
+                return Ok(None);
+            }
             Part::Length(left) => {
                 let taken =
                     usize::try_from(*left).map_or(bytes.len(), |left| left.min(bytes.len()));
+                witness.body(&bytes[..taken]);
                 *left -= taken as u64;
                 if *left > 0 {
                     return Ok(None);
                 }
                 taken
             }
-            Part::Chunks(chunks) => match chunks.read(bytes)? {
+            Part::Chunks(chunks) => match chunks.read(bytes, witness)? {
                 None => return Ok(None),
                 Some(taken) => taken,
             },
@@ -263,12 +280,17 @@ enum Chunk {
 
 impl Chunks {
     /// Reads on; how many bytes it took to the end, once that is there.
-    fn read(&mut self, bytes: &[u8]) -> Result<Option<usize>, Malformed> {
+    fn read(
+        &mut self,
+        bytes: &[u8],
+        witness: &mut impl Witness,
+    ) -> Result<Option<usize>, Malformed> {
         let mut at = 0;
         while let Some(&byte) = bytes.get(at) {
             if matches!(self.at, Chunk::Data) {
                 let left = bytes.len() - at;
                 let taken = usize::try_from(self.size).map_or(left, |size| size.min(left));
+                witness.body(&bytes[at..at + taken]);
                 self.size -= taken as u64;
                 at += taken;
                 if self.size == 0 {
