@@ -21,8 +21,8 @@ use std::time::{Duration, Instant};
 use kneepoint::diagnose::{RuleSet, diagnose};
 use kneepoint::recording::{self, Environment, PlanSummary, Stop, StopReason, Writer};
 use kneepoint::timeline::{
-    Batch, Condenser, EndpointTick, Histogram, Kind, Labels, LoadTick, Moment, Reading,
-    ResponseClass, SeriesKey, Stage, StageRole, Timeline, Unit, Window,
+    Batch, Condenser, EndpointTick, Histogram, JourneyTick, Kind, Labels, LoadTick, Moment,
+    Reading, ResponseClass, SeriesKey, Stage, StageRole, Timeline, Unit, Window,
 };
 
 const HOURS: u64 = 24;
@@ -86,7 +86,7 @@ fn write(path: &Path, hours: u64) {
     let end = Moment::START + Duration::from_secs(hours * 3600);
     let window = Window::new(Moment::START, end);
     let rate = RATE * ENDPOINTS as f64;
-    let stage = Stage { role: StageRole::Ramp, window, rate_from: rate, rate_to: rate };
+    let stage = Stage::constant(StageRole::Ramp, window, rate);
     writer.stage(&stage).expect("the disk has room");
     timeline.stages.push(stage);
     let (mut early, mut spent) = (0.0, Duration::ZERO);
@@ -201,6 +201,7 @@ fn tick(second: u64, random: &mut Random) -> LoadTick {
         });
     }
     LoadTick {
+        journeys: JourneyTick::default(),
         window: second_window(second),
         generator: "local".to_owned(),
         offered: count,

@@ -30,9 +30,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use kneepoint::load::{Generator, LoadConfig, ResolvedData, ResolvedValues};
-use kneepoint::plan::{
-    Arrivals, Connections, DataOrder, Request, Segment, Target, TargetUrl, Template, Tls,
-};
+use kneepoint::plan::{Connections, DataOrder, Request, Segment, Target, TargetUrl, Template, Tls};
 use kneepoint::timeline::{Epoch, Histogram, LoadTick, Moment, Stage, StageRole, Window};
 
 const CONNECTIONS: usize = 64;
@@ -269,23 +267,18 @@ fn config(port: u16, max_in_flight: usize) -> LoadConfig {
     let (connections, timeout) = (Connections::KeepAlive, Duration::from_secs(10));
     LoadConfig {
         target: Target { url, connections, timeout, tls: Tls::SystemRoots },
-        requests: vec![Request {
-            name: "home".into(),
-            weight: 1.0,
-            method: "GET".into(),
-            path: Template(vec![Segment::Text("/".into())]),
-            headers: vec![],
-            body: None,
-        }],
+        requests: vec![],
+        journeys: vec![],
+        flows: vec![],
         data: BTreeMap::new(),
         max_in_flight,
         max_rate: 1e6,
         workers: Some(1),
-        arrivals: Arrivals::Even,
         seed: 1,
         generator: "bench".into(),
         ca_pem: None,
     }
+    .with_mix(vec![(Request::get("home", Template(vec![Segment::Text("/".into())])), 1.0)])
 }
 
 /// Holds one rate; the ticks, and when the stage began.
@@ -294,7 +287,7 @@ fn run(config: LoadConfig, rate: f64, secs: u64) -> (Vec<LoadTick>, Instant) {
     let (generator, receiver) = Generator::start(config, epoch).expect("the load starts");
     let begin = Moment::from_secs_f64(0.1);
     let window = Window::new(begin, begin + Duration::from_secs(secs));
-    generator.hold(&Stage { role: StageRole::Ramp, window, rate_from: rate, rate_to: rate });
+    generator.hold(0, &Stage::constant(StageRole::Ramp, window, rate));
     thread::sleep(epoch.instant(window.end).saturating_duration_since(Instant::now()));
     let rest = generator.stop(Duration::from_secs(2));
     (receiver.try_iter().chain(rest).collect(), epoch.instant(begin))
@@ -395,7 +388,10 @@ fn stall() -> String {
     // One worker draws the values in the order of arrivals.
     config.requests[0].path = Template(vec![Segment::Value("n".into())]);
     let values = ResolvedValues::Range(0, i64::MAX - 1);
-    config.data.insert("n".into(), ResolvedData { values, order: DataOrder::Sequential });
+    config.data.insert(
+        "n".into(),
+        ResolvedData { order: DataOrder::Sequential, ..ResolvedData::of(values) },
+    );
     let (ticks, begin) = run(config, RATE, RUN_SECS);
     let mut measured = Histogram::new();
     for endpoint in ticks.iter().flat_map(|tick| &tick.endpoints) {

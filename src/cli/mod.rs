@@ -1,11 +1,13 @@
 //! The edge: argv, environment, files, stdout and exit codes. Nobody else prints or exits.
 
 mod args;
+mod data;
 mod demo;
 mod exit;
 mod import;
 mod inspect;
 mod list;
+mod once;
 mod preflight;
 mod progress;
 mod results;

@@ -1,20 +1,19 @@
 //! Before any load: everything that a run needs is read, resolved, opened and tried, and all
 //! that is wrong is told at once.
 
-use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::args::CheckArgs;
-use super::{Ended, ExitStatus, Refusal, print, say};
+use super::{Ended, ExitStatus, Refusal, data, once, print, say};
 use crate::collect::{COLLECTORS, Opened, TargetHint, is_own_address, open_all};
-use crate::load::{self, LoadConfig, LoadError, ResolvedData, ResolvedValues};
+use crate::load::{self, LoadConfig, LoadError};
 use crate::plan::{
-    self, Canary, CollectorConfig, CollectorShape, Connections, DataSource, DataValues, Executor,
-    Plan, Target, Tls,
+    self, Canary, CollectorConfig, CollectorShape, Connections, Executor, Journey, Plan, Target,
+    Tls,
 };
 use crate::recording::{CollectorNote, Environment, PlanSummary};
 use crate::report::wording;
@@ -58,7 +57,8 @@ pub(super) fn check(args: &CheckArgs) -> Ended {
     let plan = read_plan(&args.plan)?;
     let mut problems = Problems::default();
     let folder = args.plan.parent().unwrap_or(Path::new("."));
-    resolve_data(&plan.data, folder, &mut problems);
+    data::resolve(&plan, folder, &mut problems);
+    data::flows(&plan, folder, &mut problems);
     read_ca(&plan.target, folder, &mut problems);
     problems.refuse_if_any(ExitStatus::Usage)?;
     let text = format!(
@@ -66,7 +66,7 @@ pub(super) fn check(args: &CheckArgs) -> Ended {
         args.plan.display(),
         wording::plural(plan.requests.len() as u64, "request", "requests"),
         plan.target.url,
-        load_in_words(&plan.load),
+        in_words(&plan),
         canaries_in_words(&plan.canaries),
     );
     print(text.as_bytes())
@@ -79,29 +79,69 @@ fn canaries_in_words(canaries: &[Canary]) -> String {
     }
 }
 
+fn in_words(plan: &Plan) -> String {
+    let several = plan.scenarios.len() > 1;
+    let scenarios = plan.scenarios.iter().map(|scenario| {
+        let name = if several { format!("{}: ", scenario.name) } else { String::new() };
+        let start = match scenario.start.is_zero() {
+            true => String::new(),
+            false => format!(" from {} on", wording::duration(scenario.start.as_secs_f64())),
+        };
+        format!("{name}{}{start}", load_in_words(&scenario.executor))
+    });
+    scenarios.collect::<Vec<_>>().join("; ")
+}
+
 fn load_in_words(executor: &Executor) -> String {
+    let time = |duration: &Duration| wording::duration(duration.as_secs_f64());
+    let users = |vus: u32| wording::plural(u64::from(vus), "virtual user", "virtual users");
     match executor {
         Executor::ConstantArrivalRate { rate, duration } => {
-            format!("{} for {}", wording::rate(*rate), wording::duration(duration.as_secs_f64()))
+            format!("{} for {}", wording::rate(*rate), time(duration))
         }
-        Executor::RampingArrivalRate { stages, .. } => {
-            let highest = stages.iter().map(|stage| stage.target).fold(0.0, f64::max);
-            let total: f64 = stages.iter().map(|stage| stage.duration.as_secs_f64()).sum();
-            format!("ramping to {} within {}", wording::rate(highest), wording::duration(total))
+        Executor::RampingArrivalRate { .. } => {
+            let total = executor.length().unwrap_or_default();
+            format!("ramping to {} within {}", wording::rate(executor.highest_rate()), time(&total))
         }
         Executor::Steps { rates, hold } => format!(
             "{}, each held {}",
             wording::plural(rates.len() as u64, "step", "steps"),
-            wording::duration(hold.as_secs_f64())
+            time(hold)
         ),
+        Executor::ConstantVus { vus, duration } => {
+            format!("{} for {}", users(*vus), time(duration))
+        }
+        Executor::RampingVus { .. } => {
+            let total = executor.length().unwrap_or_default();
+            format!("ramping to {} within {}", users(executor.most_vus()), time(&total))
+        }
+        Executor::PerVuIterations { vus, iterations, .. } => format!(
+            "{}, each {}",
+            users(*vus),
+            wording::plural(*iterations, "iteration", "iterations")
+        ),
+        Executor::SharedIterations { vus, iterations, .. } => format!(
+            "{} by {}",
+            wording::plural(*iterations, "iteration", "iterations"),
+            users(*vus)
+        ),
+        Executor::Replay { trace, speed } if *speed == 1.0 => format!("replaying `{trace}`"),
+        Executor::Replay { trace, speed } => {
+            format!("replaying `{trace}` {speed} times as fast")
+        }
         Executor::Soak(soak) => format!(
             "soaking at {} for {}{}",
             wording::rate(soak.rate),
-            wording::duration(soak.duration.as_secs_f64()),
+            time(&soak.duration),
             if soak.until_settled { ", or until it is settled what leaks" } else { "" }
         ),
         Executor::Breakpoint(search) => format!(
             "searching for the breakpoint from {} up to {}",
+            wording::rate(search.start_rate),
+            wording::rate(search.max_rate)
+        ),
+        Executor::Capacity(search) => format!(
+            "searching for the highest rate that meets the objectives, from {} up to {}",
             wording::rate(search.start_rate),
             wording::rate(search.max_rate)
         ),
@@ -110,10 +150,10 @@ fn load_in_words(executor: &Executor) -> String {
 
 /// All that is wrong, so that it is told at once.
 #[derive(Default)]
-struct Problems(Vec<(String, Option<String>)>);
+pub(super) struct Problems(Vec<(String, Option<String>)>);
 
 impl Problems {
-    fn add(&mut self, what: impl Into<String>, hint: impl Into<String>) {
+    pub(super) fn add(&mut self, what: impl Into<String>, hint: impl Into<String>) {
         self.0.push((what.into(), Some(hint.into())));
     }
 
@@ -149,8 +189,10 @@ pub(super) fn prepare(
     interrupt: Arc<AtomicBool>,
 ) -> Result<RunConfig, Refusal> {
     let mut problems = Problems::default();
-    let load = LoadConfig {
-        data: resolve_data(&plan.data, folder, &mut problems),
+    let mut load = LoadConfig {
+        data: data::resolve(&plan, folder, &mut problems),
+        flows: data::flows(&plan, folder, &mut problems),
+        journeys: plan.journeys.clone(),
         ca_pem: read_ca(&plan.target, folder, &mut problems),
         target: plan.target.clone(),
         requests: plan.requests.clone(),
@@ -158,18 +200,20 @@ pub(super) fn prepare(
         max_rate: plan.limits.max_rate,
         workers: None,
         seed: plan.seed,
-        arrivals: plan.arrivals,
         generator: host_name(),
     };
     let has_files = problems.0.is_empty();
+    if has_files {
+        once::set_up(&plan, &mut load, &mut problems);
+    }
     // What the canaries ask has to work as well, and needs its own descriptors.
+    let canaries = plan.canaries.iter().map(|canary| canary.request.clone());
+    let probed = plan.canaries.iter().enumerate().map(|(index, canary)| {
+        Journey::of_one(canary.request.name.clone(), 1.0, plan.requests.len() + index)
+    });
     let all = LoadConfig {
-        requests: plan
-            .requests
-            .iter()
-            .chain(plan.canaries.iter().map(|canary| &canary.request))
-            .cloned()
-            .collect(),
+        requests: load.requests.iter().cloned().chain(canaries).collect(),
+        journeys: load.journeys.iter().cloned().chain(probed).collect(),
         max_in_flight: load.max_in_flight + plan.canaries.len() * Canary::MAX_IN_FLIGHT,
         ..load.clone()
     };
@@ -179,7 +223,7 @@ pub(super) fn prepare(
     let address = resolve(&plan.target, &mut problems);
     let is_local = address.is_some_and(|address| is_own_address(address.ip()));
     let target_said = match address {
-        Some(_) if has_files => probe(&all, &mut problems),
+        Some(_) if problems.0.is_empty() => probe(&all, &mut problems),
         Some(address) => {
             connect(address, &mut problems);
             String::new()
@@ -223,8 +267,14 @@ pub(super) fn prepare(
             collectors: notes(&opened, &plan.canaries),
             ..environment(started_unix, target_said, is_local)
         },
-        executor: plan.load,
+        requests_per_journey: plan
+            .scenarios
+            .iter()
+            .map(|scenario| plan.requests_per_journey(scenario))
+            .collect(),
+        scenarios: plan.scenarios,
         limits: plan.limits,
+        teardown: plan.teardown,
         load,
         canaries: plan.canaries,
         collectors: opened,
@@ -292,52 +342,6 @@ fn host_name() -> String {
     sysinfo::System::host_name().unwrap_or_else(|_| "localhost".to_owned())
 }
 
-fn resolve_data(
-    sources: &BTreeMap<String, DataSource>,
-    folder: &Path,
-    problems: &mut Problems,
-) -> BTreeMap<String, ResolvedData> {
-    let mut resolved = BTreeMap::new();
-    for (name, source) in sources {
-        let values = match &source.values {
-            DataValues::Range(first, last) => ResolvedValues::Range(*first, *last),
-            DataValues::List(values) => ResolvedValues::List(values.clone().into()),
-            DataValues::Hidden(values) => {
-                ResolvedValues::List(values.iter().map(|value| value.reveal().to_owned()).collect())
-            }
-            DataValues::Csv { path, column } => match read_column(&folder.join(path), column) {
-                Ok(values) => ResolvedValues::List(values.into()),
-                Err(why) => {
-                    problems.add(
-                        format!("data `{name}`: {why}"),
-                        "the path is relative to the plan, and the file starts with a header line",
-                    );
-                    continue;
-                }
-            },
-        };
-        resolved.insert(name.clone(), ResolvedData { values, order: source.order });
-    }
-    resolved
-}
-
-fn read_column(path: &PathBuf, column: &str) -> Result<Vec<String>, String> {
-    let shown = path.display();
-    let mut reader =
-        csv::Reader::from_path(path).map_err(|error| format!("cannot read `{shown}`: {error}"))?;
-    let header = reader.headers().map_err(|error| format!("cannot read `{shown}`: {error}"))?;
-    let index = header.iter().position(|name| name == column).ok_or_else(|| {
-        let names: Vec<_> = header.iter().collect();
-        format!("`{shown}` has no column `{column}`, but {}", names.join(", "))
-    })?;
-    let mut values = Vec::new();
-    for record in reader.records() {
-        let record = record.map_err(|error| format!("cannot read `{shown}`: {error}"))?;
-        values.push(record.get(index).unwrap_or_default().to_owned());
-    }
-    if values.is_empty() { Err(format!("`{shown}` has no line of data")) } else { Ok(values) }
-}
-
 fn read_ca(target: &Target, folder: &Path, problems: &mut Problems) -> Option<Vec<u8>> {
     let Tls::CaFile(path) = &target.tls else { return None };
     match std::fs::read(folder.join(path)) {
@@ -396,6 +400,12 @@ fn probe(load: &LoadConfig, problems: &mut Problems) -> String {
         if !said.contains(&line) {
             said.push(line);
         }
+        for missed in &report.missed {
+            problems.add(
+                format!("request `{}`: {missed}", report.endpoint),
+                "a run measures a system that works: mend the request, or what the plan expects",
+            );
+        }
         if report.status >= 400 {
             problems.add(
                 format!("request `{}` is answered with {}", report.endpoint, report.status),
@@ -408,7 +418,7 @@ fn probe(load: &LoadConfig, problems: &mut Problems) -> String {
 }
 
 /// Tells requests that failed in the same way together.
-fn without_response(errors: Vec<LoadError>, problems: &mut Problems) {
+pub(super) fn without_response(errors: Vec<LoadError>, problems: &mut Problems) {
     let mut groups: Vec<(String, &'static str, Vec<String>)> = Vec::new();
     for error in errors {
         let LoadError::NoResponse { endpoint, address, class, reason, hint } = error else {

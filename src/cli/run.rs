@@ -9,11 +9,11 @@ use std::time::Duration;
 use super::args::{LiveArgs, OutputArgs, RunArgs, UrlArgs, WatchArgs};
 use super::progress::ProgressLine;
 use super::results::{self, load_rules};
-use super::{Ended, ExitStatus, Refusal, preflight, say, tell};
+use super::{Ended, ExitStatus, Refusal, once, preflight, say, tell};
 use crate::diagnose::RuleSet;
 use crate::plan::{
-    Breakpoint, Canary, CollectorConfig, Executor, OptionValue, Plan, Secret, parse_duration,
-    parse_rate,
+    Arrivals, Breakpoint, Canary, CollectorConfig, Executor, OptionValue, Plan, Scenario, Secret,
+    parse_duration, parse_rate,
 };
 use crate::recording::StopReason;
 use crate::report::wording;
@@ -137,7 +137,8 @@ fn plan_for_search(url: &str, args: &UrlArgs) -> Result<Plan, Refusal> {
         ))
         .with_hint("raise it with `--max`"));
     }
-    plan.load = Executor::Breakpoint(search);
+    plan.scenarios =
+        vec![Scenario::only(Executor::Breakpoint(search), Arrivals::Even, plan.journeys.len())];
     for canary in &mut plan.canaries {
         canary.rate = canary.rate.min(plan.limits.max_rate);
     }
@@ -172,10 +173,12 @@ pub(super) fn execute(order: Order<'_>) -> Ended {
     if !output.quiet {
         introduce(&config);
     }
+    let teardown = (config.teardown.clone(), config.load.clone());
     let mut line = ProgressLine::new(output.quiet);
     // The file needs no buffer: the recording is written a frame at a time.
     let reason =
         run::run(config, file, &mut |progress| line.show(&progress)).map_err(Refusal::failed)?;
+    once::tear_down(&teardown.0, &teardown.1);
     if let StopReason::Failed(why) = &reason {
         tell(&Refusal::failed(format!("the run ended early: {why}")));
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::args::SoakArgs;
 use super::run::{live, plan_for_url, plan_of, rate};
 use super::{Ended, Refusal};
-use crate::plan::{Executor, Plan, Soak, parse_duration};
+use crate::plan::{Executor, Plan, Scenario, Soak, parse_duration};
 use crate::report::wording;
 
 /// How long a soak takes where nobody says otherwise.
@@ -23,18 +23,20 @@ pub(super) fn main(args: &SoakArgs) -> Ended {
     }
     // The time that the command line asks for is time that it allows.
     plan.limits.max_duration = plan.limits.max_duration.max(soak.length().saturating_add(SLACK));
-    plan.load = Executor::Soak(soak);
+    let arrivals = plan.scenarios.first().map(|scenario| scenario.arrivals).unwrap_or_default();
+    let journeys = plan.journeys.len();
+    plan.scenarios = vec![Scenario::only(Executor::Soak(soak), arrivals, journeys)];
     live(plan, &args.live, None)
 }
 
 /// The soak that plan and command line ask for together.
 fn soak(args: &SoakArgs, plan: &Plan) -> Result<Soak, Refusal> {
-    let planned = match &plan.load {
-        Executor::Soak(soak) => Some(*soak),
-        Executor::ConstantArrivalRate { rate, duration } => Some(Soak::usual(*rate, *duration)),
-        Executor::RampingArrivalRate { .. } | Executor::Steps { .. } | Executor::Breakpoint(_) => {
-            None
+    let planned = match &plan.scenarios[..] {
+        [Scenario { executor: Executor::Soak(soak), .. }] => Some(*soak),
+        [Scenario { executor: Executor::ConstantArrivalRate { rate, duration }, .. }] => {
+            Some(Soak::usual(*rate, *duration))
         }
+        _ => None,
     };
     let asked = args.rate.as_deref().map(|text| rate("--rate", text)).transpose()?;
     let Some(rate) = asked.or(planned.map(|soak| soak.rate)) else {

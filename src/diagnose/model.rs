@@ -83,8 +83,12 @@ pub struct StageSummary {
     /// The part of the stage that counts: its first seconds, in which the system settles, are
     /// left out.
     pub window: Window,
-    /// Requests per second that the schedule asked for.
+    /// Requests per second that were due. Where all load is virtual users: those that they would
+    /// make if the response time stayed what it is with the fewest of them.
     pub offered: f64,
+    /// Mean number of virtual users, where there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vus: Option<f64>,
     /// Responses and failures per second.
     pub throughput: f64,
     /// Successful responses per second.

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::recording::{CollectorNote, Environment, PlanSummary, Recording, Stop, StopReason};
 use crate::timeline::{
-    Batch, BatchBuilder, EndpointTick, Histogram, Labels, LoadTick, Moment, ResponseClass,
-    Selector, Stage, StageRole, Timeline, Window, names,
+    Batch, BatchBuilder, EndpointTick, Histogram, JourneyTick, Labels, LoadTick, Moment,
+    ResponseClass, Selector, Stage, StageRole, Timeline, Window, names,
 };
 
 use super::{Diagnosis, RuleSet, StageSummary, diagnose};
@@ -34,6 +34,7 @@ pub fn held(role: StageRole, window: Window, offered: f64) -> StageSummary {
         role,
         window,
         offered,
+        vus: None,
         throughput: offered,
         goodput: offered,
         error_ratio: 0.0,
@@ -58,7 +59,7 @@ pub fn record(rates: &[f64], system: &dyn Fn(f64) -> Picture) -> Recording {
         let begin = Moment::START + Duration::from_secs(HOLD * index as u64);
         let window = Window::new(begin, begin + Duration::from_secs(HOLD));
         let role = if index == 0 { StageRole::Baseline } else { StageRole::Ramp };
-        timeline.stages.push(Stage { role, window, rate_from: *rate, rate_to: *rate });
+        timeline.stages.push(Stage::constant(role, window, *rate));
         let picture = system(*rate);
         let done = picture.goodput + picture.failures.iter().map(|it| it.1).sum::<f64>();
         let mut queue = 0.0;
@@ -113,6 +114,7 @@ fn tick(begin: Moment, rate: f64, queue: f64, picture: &Picture) -> LoadTick {
         lateness.record(Duration::from_micros(80));
     }
     LoadTick {
+        journeys: JourneyTick::default(),
         window: Window::new(begin, begin + Duration::from_secs(1)),
         generator: "local".to_owned(),
         offered: rate.round() as u64,

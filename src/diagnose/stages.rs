@@ -21,6 +21,8 @@ const SLICE_SECONDS: f64 = 5.0;
 const SLICES: usize = 40;
 /// A stage declared constant whose offered load moves by more than this share is one that ramps.
 const MOVING: f64 = 0.3;
+/// Share of the requests that the run's own limit may hold up before a stage says nothing.
+const CAPPED_SHARE: f64 = 0.01;
 /// A system has collapsed where more than this share of the requests fails.
 const COLLAPSED: f64 = 0.5;
 /// Share of the offered load by which completions must exceed it to be a backlog that is worked
@@ -50,11 +52,18 @@ pub fn summarize_timeline(timeline: &Timeline, plan: &PlanSummary) -> Vec<StageS
         .filter_map(|(tally, _)| tally.response.mean())
         .reduce(f64::min)
         .unwrap_or(0.0);
+    let per_user = per_user(&spans, &tallies);
     let mut summaries: Vec<StageSummary> = spans
         .iter()
         .zip(&mut tallies)
         .map(|((stage, window, climb), tally)| {
             let mut summary = tally.summary(stage, *window, *climb);
+            summary.vus = vus_in(stage, *window);
+            if let (Some(vus), Some(per_user)) = (summary.vus, per_user)
+                && stage.is_closed()
+            {
+                summary.offered = vus * per_user;
+            }
             summary.broken_objectives = plan
                 .objectives
                 .iter()
@@ -67,6 +76,30 @@ pub fn summarize_timeline(timeline: &Timeline, plan: &PlanSummary) -> Vec<StageS
         .collect();
     leave_out_collapsed(&mut summaries, timeline);
     summaries
+}
+
+/// Requests per second that one virtual user makes of a target that is not loaded: those of the
+/// closed stage with the fewest of them.
+///
+/// So many users times this is what they would offer if the response time stayed as it is there:
+/// the sloping one of the asymptotic bounds of a closed system (Denning & Buzen 1978, section 8),
+/// `X <= N / (R + Z)`. Throughput follows it up to the saturation point, as it follows the offered
+/// load of an open one up to the knee.
+fn per_user(spans: &[(&Stage, Window, f64)], tallies: &[Tally]) -> Option<f64> {
+    let closed = spans.iter().zip(tallies).filter_map(|((stage, window, _), tally)| {
+        let vus = vus_in(stage, *window).filter(|_| stage.is_closed() && stage.role.is_measured());
+        let per_second = tally.completed as f64 / tally.seconds();
+        Some((vus?, per_second)).filter(|(vus, rate)| *vus > 0.0 && rate.is_finite() && *rate > 0.0)
+    });
+    closed.min_by(|a, b| a.0.total_cmp(&b.0)).map(|(vus, per_second)| per_second / vus)
+}
+
+/// Mean number of virtual users within a part of a stage; `None` where it has none.
+fn vus_in(stage: &Stage, window: Window) -> Option<f64> {
+    let span = stage.window.secs();
+    let middle = window.begin.since(stage.window.begin).as_secs_f64() + window.secs() / 2.0;
+    let share = if span > 0.0 { (middle / span).clamp(0.0, 1.0) } else { 0.5 };
+    (stage.vus() > 0.0).then(|| stage.vus_from + (stage.vus_to - stage.vus_from) * share)
 }
 
 /// Leaves out stages that show a collapse from which the system had not come back (a metastable
@@ -132,6 +165,12 @@ fn invalid(
     if let Some(fault) = generator::fault(tally, summary, base, timeline) {
         return Some(fault);
     }
+    if tally.capped as f64 > CAPPED_SHARE * tally.offered as f64 {
+        return Some(format!(
+            "the run's own `max_rate` made {} of {} requests wait",
+            tally.capped, tally.offered
+        ));
+    }
     let surplus = tally.completed as f64 - tally.offered as f64;
     let noise = 3.0 * (tally.offered as f64).sqrt();
     (surplus > noise.max(WORKED_OFF * tally.offered as f64)).then(|| {
@@ -150,7 +189,7 @@ fn cut<'a>(stage: &'a Stage, timeline: &Timeline, spans: &mut Vec<(&'a Stage, Wi
     let seconds = whole.secs();
     let climb = climb(stage, timeline);
     let slices = ((seconds / SLICE_SECONDS) as usize).min(SLICES);
-    if climb == 0.0 || slices < 2 {
+    if (climb == 0.0 && !stage.is_ramping()) || slices < 2 {
         spans.push((stage, settled(whole, timeline), climb));
         return;
     }
@@ -166,10 +205,11 @@ fn climb(stage: &Stage, timeline: &Timeline) -> f64 {
     if seconds <= 0.0 {
         return 0.0;
     }
-    if stage.is_ramping() {
+    if stage.is_ramping() && !stage.is_closed() {
         return (stage.rate_to - stage.rate_from) / seconds;
     }
-    // Imported recordings may know the load only from their ticks.
+    // Imported recordings may know the load only from their ticks, and what virtual users ask for
+    // depends on the answers.
     let bins = bins(timeline, stage.window);
     if !stage.role.is_measured() || bins.len() < 30 {
         return 0.0;
@@ -265,6 +305,8 @@ pub(super) struct Tally {
     pub window: Option<Window>,
     pub offered: u64,
     held_back: u64,
+    /// Requests that the run's own highest rate made wait.
+    capped: u64,
     /// Requests that were due and never begun: see [`missed`].
     pub missed: f64,
     pub completed: u64,
@@ -285,6 +327,7 @@ impl Tally {
         for tick in timeline.ticks_within(window) {
             tally.offered += tick.offered;
             tally.held_back += tick.held_back;
+            tally.capped += tick.journeys.capped;
             tally.lateness.merge(&tick.lateness);
             for endpoint in &tick.endpoints {
                 let count = endpoint.response_time.count();
@@ -361,6 +404,7 @@ impl Tally {
             lateness_p99: self.lateness.quantile(0.99).unwrap_or(0.0),
             broken_objectives: Vec::new(),
             invalid: None,
+            vus: None,
         }
     }
 

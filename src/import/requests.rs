@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crate::recording::{Environment, Event, PlanSummary, Recording, Stop, StopReason};
 use crate::timeline::{
-    EndpointTick, Histogram, LoadTick, Moment, ResponseClass, Stage, StageRole, Timeline, Window,
+    EndpointTick, Histogram, JourneyTick, LoadTick, Moment, ResponseClass, Stage, StageRole,
+    Timeline, Window,
 };
 
 /// A stage is at least so many seconds long, and a run has at most so many of them.
@@ -133,6 +134,7 @@ impl Second<'_> {
             response_time: times,
         });
         LoadTick {
+            journeys: JourneyTick::default(),
             window: seconds(index, index + 1),
             generator: "imported".to_owned(),
             offered: self.sent,
@@ -178,11 +180,8 @@ fn stages(ticks: &[LoadTick]) -> Vec<Stage> {
             _ => spans.push((from, to)),
         }
     }
-    let stage = |(from, to): (usize, usize)| Stage {
-        role: StageRole::Ramp,
-        window: seconds(from, to),
-        rate_from: rate(from, to),
-        rate_to: rate(from, to),
+    let stage = |(from, to): (usize, usize)| {
+        Stage::constant(StageRole::Ramp, seconds(from, to), rate(from, to))
     };
     spans.into_iter().map(stage).collect()
 }

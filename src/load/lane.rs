@@ -1,6 +1,6 @@
-//! A lane: a task with at most one connection that serves one request after the other. There are
-//! as many as requests were ever in flight at a time; none is spawned for a request where one is
-//! idle.
+//! A lane: a task with at most one connection that does one journey after the other. In the open
+//! model there are as many as journeys ever went on at a time, and none is spawned for a journey
+//! where one is idle; in the closed model each is a virtual user.
 
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -8,18 +8,24 @@ use std::task::Poll;
 use std::time::Duration;
 
 use super::exchange::{Deadline, Failure, Link};
+use super::flow::Due;
 use super::meter::Ended;
-use super::mix::Draft;
+use super::mix::{Exhausted, Look};
+use super::program::Todo;
+use super::response::Witness;
+use super::review::Review;
+use super::session::Session;
 use super::worker::{Berth, Job, Next, Worker};
 use crate::timeline::ResponseClass;
 
-/// Serves `job`, then whatever else is given, until there is no connection left to keep.
+/// Does the journey of `job`, then whatever else is given, until there is no connection left to
+/// keep.
 pub(super) async fn run(worker: Rc<Worker>, mut job: Job) {
-    let mut lane = Lane { link: None, deadline: Deadline::new(), draft: Draft::default(), worker };
+    let mut lane = Lane::new(worker);
     let berth = Rc::new(Berth::default());
     loop {
-        let ended = lane.serve(job).await;
-        job = match lane.worker.end(&ended, &berth, lane.link.is_some()) {
+        lane.travel(job.flow, Some(job)).await;
+        job = match lane.worker.end(job.flow, &berth, lane.link.is_some()) {
             Next::Serve(job) => job,
             Next::Wait => match lane.wait(&berth).await {
                 Some(job) => job,
@@ -33,15 +39,33 @@ pub(super) async fn run(worker: Rc<Worker>, mut job: Job) {
     }
 }
 
+/// Is virtual user `number` of `flow` for as long as it is wanted.
+pub(super) async fn run_vu(worker: Rc<Worker>, flow: usize, number: usize) {
+    let mut lane = Lane::new(worker);
+    let mut done = 0;
+    while lane.worker.begins(flow, number, done) {
+        if !lane.travel(flow, None).await {
+            // A journey in which nothing is done would keep the thread to itself.
+            tokio::task::yield_now().await;
+        }
+        done += 1;
+    }
+    lane.part();
+}
+
 struct Lane {
     worker: Rc<Worker>,
     link: Option<Link>,
     deadline: Deadline,
-    draft: Draft,
+    session: Session,
 }
 
 impl Lane {
-    /// Waits for a request; `None` when the connection ends first.
+    fn new(worker: Rc<Worker>) -> Self {
+        Self { link: None, deadline: Deadline::new(), session: Session::default(), worker }
+    }
+
+    /// Waits for a journey; `None` when the connection ends first.
     async fn wait(&mut self, berth: &Berth) -> Option<Job> {
         let link = &mut self.link;
         poll_fn(|cx| match berth.poll_job(cx) {
@@ -61,37 +85,117 @@ impl Lane {
         }
     }
 
-    /// Sends one request and waits for its end.
-    async fn serve(&mut self, job: Job) -> Ended {
-        let begun = self.worker.begin(job, &mut self.draft);
+    /// Does one journey of `flow`; whether anything was sent or waited for. In the open model `job`
+    /// is counted already, and its first request is begun.
+    async fn travel(&mut self, flow: usize, job: Option<Job>) -> bool {
+        let (mut now, mut todo) = self.worker.begin(flow, job, &mut self.session);
+        let mut due = job.map(|job| job.due);
+        let mut is_idle = true;
+        let end = loop {
+            match todo {
+                Err(Exhausted) => {
+                    self.worker.exhausted(flow);
+                    break None;
+                }
+                Ok(Todo::Done) => break Some(true),
+                Ok(Todo::Think(pause)) => {
+                    self.worker.think(pause).await;
+                }
+                Ok(Todo::Request(endpoint)) => {
+                    if !self.serve(endpoint, due.take(), now).await {
+                        break Some(false);
+                    }
+                }
+            }
+            is_idle = false;
+            if self.worker.is_stopping() {
+                break None;
+            }
+            (now, todo) = self.worker.next(&mut self.session);
+        };
+        if due.is_some() {
+            self.worker.withdraw();
+        }
+        if let Some(is_whole) = end {
+            self.worker.journey_ended(self.session.journey, is_whole);
+        }
+        !is_idle
+    }
+
+    /// Sends one request and waits for its end; whether the journey goes on. `due` is when the
+    /// first one of a journey of the open model was meant to be sent.
+    async fn serve(&mut self, endpoint: usize, due: Option<Due>, mut now: u64) -> bool {
+        if let Some(wait) = self.worker.reserve(now) {
+            tokio::time::sleep(wait).await;
+            now = self.worker.clock.now();
+        }
+        let intended = match due {
+            Some(due) => due.intended,
+            None => {
+                self.worker.follows(now);
+                now
+            }
+        };
         let timeout = u64::try_from(self.worker.timeout.as_nanos()).unwrap_or(u64::MAX);
-        self.deadline.set(self.worker.clock.instant(begun.saturating_add(timeout)));
-        let mut sent = begun;
-        let result = self.attempt(begun, &mut sent).await;
+        self.deadline.set(self.worker.clock.instant(now.saturating_add(timeout)));
+        let mut sent = now;
+        let (result, verdict) = match self.worker.look(endpoint, &self.session) {
+            None => (self.attempt(endpoint, now, &mut sent, &mut ()).await, None),
+            Some(look) => {
+                let mut review = Review::new(&look.scrutiny, look.keeps_cookies);
+                let result = self.attempt(endpoint, now, &mut sent, &mut review).await;
+                let verdict = result.is_ok() && self.settle(endpoint, &look, &review);
+                (result, Some(verdict))
+            }
+        };
         if result.is_err() {
             self.link = None;
         } else if !self.worker.keep_alive {
             self.part();
         }
-        let class = match result {
-            Ok(status) => Some(ResponseClass::Status(status)),
+        let is_as_expected = verdict.is_none_or(|verdict| verdict);
+        let class = match &result {
+            Ok(status) if *status < 400 && !is_as_expected => Some(ResponseClass::Check),
+            Ok(status) => Some(ResponseClass::Status(*status)),
             Err(failure) if failure.is_local() => None,
             Err(failure) => Some(failure.class()),
         };
-        let (endpoint, at) = (self.draft.endpoint, self.worker.clock.now());
-        Ended { endpoint, class, intended: job.intended, sent, at }
+        let at = self.worker.clock.now();
+        self.worker.finished(&Ended { endpoint, class, intended, sent, at });
+        let is_success = class.is_some_and(ResponseClass::is_success);
+        self.worker.goes_on(&self.session, endpoint, is_success)
+    }
+
+    /// Keeps what a response says for later; whether it is as the plan expects it.
+    fn settle(&mut self, endpoint: usize, look: &Look, review: &Review<'_>) -> bool {
+        let target = || self.worker.build(endpoint, &self.session).target();
+        let target = if review.cookies.is_empty() { String::new() } else { target() };
+        let missed = self.session.take_in(review, &target, self.worker.is_https);
+        for check in &missed.checks {
+            self.worker.measure(|meter| meter.check_failed(look.scrutiny.text_of(*check)));
+        }
+        for slot in &missed.captures {
+            self.worker.not_captured(endpoint, *slot);
+        }
+        missed.is_empty()
     }
 
     /// Over the connection at hand, else over a new one. `sent` becomes the time of the first
     /// send.
-    async fn attempt(&mut self, begun: u64, sent: &mut u64) -> Result<u16, Failure> {
+    async fn attempt(
+        &mut self,
+        endpoint: usize,
+        begun: u64,
+        sent: &mut u64,
+        witness: &mut impl Witness,
+    ) -> Result<u16, Failure> {
         let mut again = false;
         if let Some(link) = &mut self.link
             && link.is_ready().await
         {
             self.worker.measure(super::meter::Meter::sent);
-            let request = self.worker.build(&self.draft);
-            match link.exchange(&request, &mut self.deadline, &mut ()).await {
+            let request = self.worker.build(endpoint, &self.session);
+            match link.exchange(&request, &mut self.deadline, witness).await {
                 Err(failure) => {
                     let after = self.worker.clock.now().saturating_sub(begun);
                     if !link.was_stale(&failure, Duration::from_nanos(after)) {
@@ -117,7 +221,7 @@ impl Lane {
         if !again {
             *sent = self.worker.clock.now();
         }
-        let request = self.worker.build(&self.draft);
-        link.exchange(&request, &mut self.deadline, &mut ()).await
+        let request = self.worker.build(endpoint, &self.session);
+        link.exchange(&request, &mut self.deadline, witness).await
     }
 }

@@ -4,7 +4,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError};
 use std::time::{Duration, Instant};
 
-use crate::timeline::{EndpointTick, Epoch, Histogram, LoadTick, Moment, ResponseClass, Window};
+use crate::timeline::{
+    EndpointTick, Epoch, Histogram, JourneyTick, LoadTick, Moment, ResponseClass, Window,
+};
 
 /// Nanoseconds of a second.
 pub(super) const SECOND: u64 = 1_000_000_000;
@@ -39,7 +41,10 @@ pub(super) struct Ended {
 /// What one worker measures in the present second.
 pub(super) struct Meter {
     generator: String,
+    /// Names that are measured apart, each once.
     names: Vec<String>,
+    /// By endpoint: its place among the names.
+    places: Vec<usize>,
     begin: u64,
     end: u64,
     in_flight: u64,
@@ -52,7 +57,8 @@ pub(super) struct Meter {
     lateness: Histogram,
     connect_time: Histogram,
     connects: u64,
-    /// By endpoint: each way its requests ended.
+    journeys: JourneyTick,
+    /// By name: each way its requests ended.
     outcomes: Vec<Vec<Outcome>>,
 }
 
@@ -63,12 +69,24 @@ struct Outcome {
 }
 
 impl Meter {
-    /// Starts at `now`; its first second ends with a whole one of the run.
-    pub(super) fn new(generator: String, names: Vec<String>, now: u64) -> Self {
+    /// Starts at `now`; its first second ends with a whole one of the run. Endpoints of one name
+    /// are measured together.
+    pub(super) fn new(generator: String, endpoints: Vec<String>, now: u64) -> Self {
+        let mut names: Vec<String> = Vec::new();
+        let mut places = Vec::new();
+        for name in endpoints {
+            let known = names.iter().position(|known| *known == name);
+            places.push(known.unwrap_or(names.len()));
+            if known.is_none() {
+                names.push(name);
+            }
+        }
         Self {
             outcomes: names.iter().map(|_| Vec::new()).collect(),
             generator,
             names,
+            places,
+            journeys: JourneyTick::default(),
             begin: now,
             end: (now / SECOND + 1) * SECOND,
             in_flight: 0,
@@ -125,7 +143,8 @@ impl Meter {
     }
 
     pub(super) fn done(&mut self, done: &Ended, class: ResponseClass) {
-        let Some(outcomes) = self.outcomes.get_mut(done.endpoint) else { return };
+        let Some(place) = self.places.get(done.endpoint) else { return };
+        let outcomes = &mut self.outcomes[*place];
         let at = outcomes.iter().position(|outcome| outcome.class == class);
         let at = at.unwrap_or_else(|| {
             let (response_time, service_time) = (Histogram::new(), Histogram::new());
@@ -135,6 +154,33 @@ impl Meter {
         let since = |begin: u64| Duration::from_nanos(done.at.saturating_sub(begin));
         outcomes[at].response_time.record(since(done.intended));
         outcomes[at].service_time.record(since(done.sent));
+    }
+
+    /// What was counted as due does not happen.
+    pub(super) fn withdrawn(&mut self, at: u64) {
+        self.offered = self.offered.saturating_sub(1);
+        self.over(at);
+    }
+
+    pub(super) fn capped(&mut self) {
+        self.journeys.capped += 1;
+    }
+
+    pub(super) fn check_failed(&mut self, check: &str) {
+        self.journeys.count_failed(check, 1);
+    }
+
+    pub(super) fn capture_failed(&mut self, endpoint: usize, name: &str) {
+        let place = self.places.get(endpoint).and_then(|place| self.names.get(*place));
+        let endpoint = place.map_or("", String::as_str);
+        self.journeys.count_failed(&format!("{endpoint}: `{name}` is found"), 1);
+    }
+
+    pub(super) fn journey_ended(&mut self, is_whole: bool) {
+        match is_whole {
+            true => self.journeys.completed += 1,
+            false => self.journeys.abandoned += 1,
+        }
     }
 
     fn integrate(&mut self, at: u64) {
@@ -170,6 +216,7 @@ impl Meter {
             lateness: std::mem::take(&mut self.lateness),
             connect_time: std::mem::take(&mut self.connect_time),
             connects: std::mem::take(&mut self.connects),
+            journeys: std::mem::take(&mut self.journeys),
             endpoints,
         };
         self.begin = at;

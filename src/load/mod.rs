@@ -1,9 +1,10 @@
-//! Makes load in the open model: requests start when the schedule says so, whatever the target
-//! does, and each is measured from its intended start.
+//! Makes load. In the open model journeys start when the schedule says so, whatever the target does,
+//! and a request that begins one is measured from its intended start; in the closed model virtual
+//! users start one when the one before is over. A plain request is a journey of one step.
 //!
 //! ```text
-//! Stage ─► pacer ─► worker (a thread: dispatcher + lanes) ─► meter ─► one LoadTick a second
-//!                      └─ lane ─► mix (request) ─► connect, exchange ─► target ─► response
+//! Stage ─► flow (pacer, crew) ─► worker (a thread: dispatcher + lanes) ─► meter ─► one LoadTick a second
+//!              lane ─► program (journey), mix (request) ─► connect, exchange ─► target ─► response ─► review
 //! ```
 //!
 //! Every request carries the header `x-kneepoint: synthetic`. Memory and connections are bounded
@@ -11,15 +12,23 @@
 //! `offered` = `sent` + `held_back` + what still waits for a connection.
 
 mod connect;
+mod cookies;
+mod crew;
 mod descriptors;
+mod draws;
 mod error;
 mod exchange;
+mod flow;
+mod governor;
 mod lane;
 mod meter;
 mod mix;
 mod pacer;
 mod probe;
+mod program;
 mod response;
+mod review;
+mod session;
 #[cfg(test)]
 mod tests;
 mod timer;
@@ -32,8 +41,11 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+pub use draws::{ResolvedData, ResolvedValues};
 pub use error::LoadError;
-pub use probe::{ProbeReport, probe};
+use flow::Tally;
+pub use flow::{Arrival, FlowConfig, FlowKind, Iterations};
+pub use probe::{Once, ProbeReport, once, probe};
 use worker::{Inbox, Seat};
 
 use crate::plan;
@@ -44,13 +56,16 @@ use crate::timeline::{Epoch, LoadTick, Stage};
 pub struct LoadConfig {
     /// Where the requests go.
     pub target: plan::Target,
-    /// The weighted mix of requests.
+    /// Every request.
     pub requests: Vec<plan::Request>,
+    /// What users do with them.
+    pub journeys: Vec<plan::Journey>,
     /// Values for the templates, by the name they have in `{…}`.
     pub data: BTreeMap<String, ResolvedData>,
-    /// How they follow each other.
-    pub arrivals: plan::Arrivals,
-    /// Requests in flight at most; what is due beyond them waits, and is counted as backlog.
+    /// The loads that go on side by side, at least one.
+    pub flows: Vec<FlowConfig>,
+    /// Journeys at a time at most in the open model; what is due beyond them waits, and is counted
+    /// as backlog.
     pub max_in_flight: usize,
     /// Requests per second at most, whatever a stage asks for.
     pub max_rate: f64,
@@ -64,22 +79,19 @@ pub struct LoadConfig {
     pub ca_pem: Option<Vec<u8>>,
 }
 
-/// The values of a data source, read from wherever they are. Cheap to clone.
-#[derive(Clone, Debug, PartialEq)]
-pub enum ResolvedValues {
-    /// Every integer from the first to the last, both included.
-    Range(i64, i64),
-    /// These texts, at least one.
-    List(Arc<[String]>),
-}
-
-/// A data source whose values are at hand.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ResolvedData {
-    /// The values.
-    pub values: ResolvedValues,
-    /// In which order they are used.
-    pub order: plan::DataOrder,
+impl LoadConfig {
+    /// The same with one load in the open model: these requests by their weights, each a journey of
+    /// its own.
+    #[must_use]
+    pub fn with_mix(mut self, requests: Vec<(plan::Request, f64)>) -> Self {
+        let journeys = requests.iter().enumerate().map(|(index, (request, weight))| {
+            plan::Journey::of_one(request.name.clone(), *weight, index)
+        });
+        self.journeys = journeys.collect();
+        self.flows = vec![FlowConfig::open(plan::Arrivals::Even, requests.len())];
+        self.requests = requests.into_iter().map(|(request, _)| request).collect();
+        self
+    }
 }
 
 /// One thread serves this many requests a second with room to spare.
@@ -93,6 +105,8 @@ pub struct Generator {
     workers: Vec<JoinHandle<()>>,
     combiner: Option<JoinHandle<Vec<LoadTick>>>,
     stopping: Arc<AtomicBool>,
+    /// By flow.
+    tallies: Vec<Arc<Tally>>,
 }
 
 impl Generator {
@@ -118,6 +132,7 @@ impl Generator {
             workers: Vec::new(),
             combiner: None,
             stopping: Arc::clone(&stopping),
+            tallies: config.flows.iter().map(|flow| Arc::new(Tally::of(&flow.kind))).collect(),
         };
         let mut outlets = Vec::new();
         for worker in 0..of {
@@ -127,7 +142,8 @@ impl Generator {
             outlets.push(outlet);
             generator.inboxes.push(Arc::clone(&inbox));
             let (config, route) = (Arc::clone(&config), route.clone());
-            let seat = Seat { config, worker, of, mix, route, epoch, inbox, ticks };
+            let tallies = generator.tallies.clone();
+            let seat = Seat { config, worker, of, mix, route, epoch, inbox, ticks, tallies };
             generator.workers.push(start_worker(seat)?);
         }
         let (sender, receiver) = sync_channel(TICKS_WAITING);
@@ -137,13 +153,19 @@ impl Generator {
         Ok((generator, receiver))
     }
 
-    /// Schedules the arrivals of `stage`, on straight lines from its first rate to its last, cut
-    /// at `max_rate`. A stage that begins before the one before it has ended takes over at its
-    /// begin; a rate of zero is silence.
-    pub fn hold(&self, stage: &Stage) {
+    /// Schedules `stage` for one flow. In the open model its arrivals stand on straight lines from
+    /// its first rate to its last, cut at `max_rate`; a rate of zero is silence. In the closed
+    /// model it says how many virtual users there are, until another stage says otherwise. A stage
+    /// that begins before the one before it has ended takes over at its begin.
+    pub fn hold(&self, flow: usize, stage: &Stage) {
         for inbox in &self.inboxes {
-            inbox.hold(stage);
+            inbox.hold(flow, stage);
         }
+    }
+
+    /// Whether every virtual user of a flow has done all it had to do.
+    pub fn is_done(&self, flow: usize) -> bool {
+        self.tallies.get(flow).is_some_and(|tally| tally.is_done())
     }
 
     /// Ends arrivals at once, waits up to `grace` for requests in flight, and returns the ticks

@@ -220,7 +220,7 @@ mod tests {
     fn stage(begin: f64, secs: f64, from: f64, to: f64) -> Stage {
         let begin = Moment::from_secs_f64(begin);
         let window = Window::new(begin, begin + Duration::from_secs_f64(secs));
-        Stage { role: StageRole::Ramp, window, rate_from: from, rate_to: to }
+        Stage { rate_from: from, ..Stage::constant(StageRole::Ramp, window, to) }
     }
 
     fn starts(schedule: &mut Schedule) -> Vec<u64> {

@@ -1,21 +1,26 @@
-//! One of each request before any load, so that a wrong address or certificate is met by one
-//! request and not by thousands.
+//! Single requests before and after the load: one of each, so that a wrong address or certificate is
+//! met by one request and not by thousands, and what a plan asks to be done once.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use httparse::Header;
-use tokio::runtime::{Builder, LocalOptions};
+use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 
 use super::connect::{Connector, Route};
 use super::exchange::{Deadline, Failure};
-use super::mix::{Draft, Mix};
+use super::mix::Mix;
+use super::program::Todo;
 use super::response::Witness;
-use super::{LoadConfig, LoadError};
+use super::review::Review;
+use super::session::Session;
+use super::{FlowConfig, LoadConfig, LoadError};
+use crate::plan;
 use crate::timeline::ResponseClass;
 
-/// The response to one request that was sent before any load.
+/// The response to one request that was sent alone.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ProbeReport {
     /// Name of the request in the plan.
@@ -26,47 +31,163 @@ pub struct ProbeReport {
     pub status: u16,
     /// The `Server` header, if there is one.
     pub server: Option<String>,
+    /// What is not as the plan expects it: checks that failed, values that were not found.
+    pub missed: Vec<String>,
     /// From before connecting to the end of the response.
     pub elapsed: Duration,
 }
 
-/// Sends one of each request, one after the other, each over a connection of its own.
+/// Sends one of each request of each journey, one after the other, each over a connection of its
+/// own. Probabilities, conditions and pauses do not count.
 ///
 /// # Errors
 ///
 /// One error for each request that got no response. A response is one whatever its status.
 pub fn probe(config: &LoadConfig, timeout: Duration) -> Result<Vec<ProbeReport>, Vec<LoadError>> {
-    let mut mix = Mix::compile(config, 0, 1)?;
-    let route = Route::resolve(config).map_err(|error| vec![error])?;
-    let address = route.first_address();
-    let connector = Connector::new(route);
-    let runtime = Builder::new_current_thread()
-        .enable_io()
-        .enable_time()
-        .build_local(LocalOptions::default())
-        .map_err(|error| vec![LoadError::Thread(error)])?;
+    let mut scout = Scout::new(config, timeout)?;
     let mut reports = Vec::new();
     let mut errors = Vec::new();
-    for (index, request) in config.requests.iter().enumerate() {
-        let mut draft = Draft::default();
-        mix.draw_for(index, &mut draft);
+    for (index, journey) in config.journeys.iter().enumerate() {
+        let mut session = Session::default();
+        scout.mix.begin_journey(index, &mut session);
+        let mut asked = Vec::new();
+        for (request, _) in journey.requests() {
+            if asked.contains(&request) {
+                continue;
+            }
+            asked.push(request);
+            match scout.draw_and_ask(request, &mut session) {
+                Ok(report) => reports.push(report),
+                Err(error) => {
+                    errors.push(error);
+                    // What follows may need what was to be captured.
+                    break;
+                }
+            }
+        }
+    }
+    if errors.is_empty() { Ok(reports) } else { Err(errors) }
+}
+
+/// What was captured by steps that are done once, and how each of them was answered.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Once {
+    /// By name.
+    pub captured: BTreeMap<String, String>,
+    /// In order.
+    pub reports: Vec<ProbeReport>,
+}
+
+/// Does `steps` once, as one user.
+///
+/// # Errors
+///
+/// The first request that got no response; none is sent after it.
+pub fn once(
+    config: &LoadConfig,
+    steps: &[plan::Step],
+    timeout: Duration,
+) -> Result<Once, Vec<LoadError>> {
+    let journey = plan::Journey {
+        steps: steps.to_vec(),
+        cookies: true,
+        ..plan::Journey::of_one("once", 1.0, 0)
+    };
+    let config = LoadConfig {
+        journeys: vec![journey],
+        flows: vec![FlowConfig::open(plan::Arrivals::Even, 1)],
+        ..config.clone()
+    };
+    let mut scout = Scout::new(&config, timeout)?;
+    let mut session = Session::default();
+    scout.mix.begin_journey(0, &mut session);
+    let mut once = Once::default();
+    while let Ok(todo) = scout.mix.next(&mut session) {
+        match todo {
+            Todo::Done => break,
+            Todo::Think(pause) => std::thread::sleep(pause),
+            Todo::Request(endpoint) => {
+                once.reports.push(scout.ask(endpoint, &mut session).map_err(|error| vec![error])?);
+            }
+        }
+    }
+    for (slot, name) in scout.mix.captured_names().iter().enumerate() {
+        if let Some(value) = session.captured(slot) {
+            once.captured.insert(name.clone(), value.to_owned());
+        }
+    }
+    Ok(once)
+}
+
+/// Sends single requests.
+struct Scout<'c> {
+    config: &'c LoadConfig,
+    mix: Mix,
+    connector: Connector,
+    address: SocketAddr,
+    runtime: LocalRuntime,
+    timeout: Duration,
+}
+
+impl<'c> Scout<'c> {
+    fn new(config: &'c LoadConfig, timeout: Duration) -> Result<Self, Vec<LoadError>> {
+        let mix = Mix::compile(config, 0, 1)?;
+        let route = Route::resolve(config).map_err(|error| vec![error])?;
+        let address = route.first_address();
+        let connector = Connector::new(route);
+        let runtime = Builder::new_current_thread()
+            .enable_io()
+            .enable_time()
+            .build_local(LocalOptions::default())
+            .map_err(|error| vec![LoadError::Thread(error)])?;
+        Ok(Self { config, mix, connector, address, runtime, timeout })
+    }
+
+    fn draw_and_ask(
+        &mut self,
+        endpoint: usize,
+        session: &mut Session,
+    ) -> Result<ProbeReport, LoadError> {
+        // A sequence of one value that may not begin again: the load has nothing to do then.
+        self.mix.draw(endpoint, session).map_err(|_| LoadError::NoRequests)?;
+        self.ask(endpoint, session)
+    }
+
+    fn ask(&mut self, endpoint: usize, session: &mut Session) -> Result<ProbeReport, LoadError> {
+        let Self { config, mix, connector, address, runtime, timeout } = self;
+        let name = config.requests[endpoint].name.clone();
         let begun = Instant::now();
+        let look = mix.look(endpoint, session.journey);
+        let review = Review::new(&look.scrutiny, look.keeps_cookies);
+        let mut seen = Seen { server: None, review };
+        let request = mix.build(endpoint, session);
         let got = runtime.block_on(async {
             let mut deadline = Deadline::new();
-            deadline.set(begun + timeout);
+            deadline.set(begun + *timeout);
             let mut link = connector.connect(&mut deadline).await?;
-            let mut server = ServerName(None);
-            let status = link.exchange(&mix.build(&draft), &mut deadline, &mut server).await?;
-            Ok::<_, Failure>((link.peer, status, server.0))
+            let status = link.exchange(&request, &mut deadline, &mut seen).await?;
+            Ok::<_, Failure>((link.peer, status))
         });
-        let endpoint = request.name.clone();
         match got {
-            Ok((peer, status, server)) => {
-                let elapsed = begun.elapsed();
-                reports.push(ProbeReport { endpoint, peer, status, server, elapsed });
+            Ok((peer, status)) => {
+                let is_https = config.target.url.https;
+                let missed = session.take_in(&seen.review, &request.target(), is_https);
+                let checks = missed.checks.iter().map(|check| look.scrutiny.text_of(*check));
+                let captures = missed.captures.iter().map(|slot| &mix.captured_names()[*slot]);
+                Ok(ProbeReport {
+                    missed: checks
+                        .map(|check| format!("not so: {check}"))
+                        .chain(captures.map(|capture| format!("{name}: no `{capture}` is found")))
+                        .collect(),
+                    endpoint: name,
+                    peer,
+                    status,
+                    server: seen.server,
+                    elapsed: begun.elapsed(),
+                })
             }
-            Err(failure) => errors.push(LoadError::NoResponse {
-                endpoint,
+            Err(failure) => Err(LoadError::NoResponse {
+                endpoint: name,
                 address: format!("{address}"),
                 class: failure.class(),
                 reason: failure.to_string(),
@@ -74,17 +195,24 @@ pub fn probe(config: &LoadConfig, timeout: Duration) -> Result<Vec<ProbeReport>,
             }),
         }
     }
-    if errors.is_empty() { Ok(reports) } else { Err(errors) }
 }
 
-/// Keeps the `Server` header.
-struct ServerName(Option<String>);
+/// Keeps the `Server` header, and what the plan looks at.
+struct Seen<'s> {
+    server: Option<String>,
+    review: Review<'s>,
+}
 
-impl Witness for ServerName {
-    fn head(&mut self, _status: u16, headers: &[Header<'_>]) {
+impl Witness for Seen<'_> {
+    fn head(&mut self, status: u16, headers: &[Header<'_>]) {
         let named = |header: &&Header<'_>| header.name.eq_ignore_ascii_case("server");
         let value = headers.iter().find(named).map(|header| header.value);
-        self.0 = value.map(|value| String::from_utf8_lossy(value).into_owned());
+        self.server = value.map(|value| String::from_utf8_lossy(value).into_owned());
+        self.review.head(status, headers);
+    }
+
+    fn body(&mut self, bytes: &[u8]) {
+        self.review.body(bytes);
     }
 }
 

@@ -1,7 +1,6 @@
-//! One thread that makes its share of the load: it hands arrivals to lanes when they are due.
+//! One thread that makes its share of the load: it hands journeys to lanes when they are due.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::io;
 use std::rc::Rc;
 use std::sync::mpsc::SyncSender;
@@ -15,16 +14,22 @@ use tokio::sync::Notify;
 use super::LoadConfig;
 use super::connect::{Connector, Route};
 use super::exchange::Link;
+use super::flow::{Due, Flow, Taken, Tally};
+use super::governor::Governor;
 use super::lane;
 use super::meter::{Clock, Ended, Meter, Outlet};
-use super::mix::{Draft, Mix, Rendered};
-use super::pacer::Schedule;
+use super::mix::{Exhausted, Look, Mix, Rendered};
+use super::program::Todo;
+use super::session::Session;
 use super::timer::{Timer, shorten_slice};
 use crate::plan::Connections;
 use crate::timeline::{Epoch, LoadTick, Stage};
 
-/// So many due requests may wait, over all workers, even where few may be in flight.
+/// So many due journeys may wait, over all workers, even where few may go on at a time.
 const MIN_BACKLOG: usize = 100_000;
+
+/// A timer rings up to so many nanoseconds after it was set for: the runtime counts milliseconds.
+const TIMER_GRAIN: u64 = 2_000_000;
 
 /// So many connections of a worker may wait for the other side to close them.
 pub(super) const MAX_CLOSING: usize = 128;
@@ -38,14 +43,15 @@ pub(super) struct Inbox {
 
 #[derive(Default)]
 struct Orders {
-    stages: Vec<Stage>,
+    /// Each with its flow.
+    stages: Vec<(usize, Stage)>,
     stop: Option<Instant>,
 }
 
 impl Inbox {
-    /// Adds a stage to the schedule.
-    pub(super) fn hold(&self, stage: &Stage) {
-        self.orders.lock().unwrap_or_else(PoisonError::into_inner).stages.push(*stage);
+    /// Adds a stage to the schedule of a flow.
+    pub(super) fn hold(&self, flow: usize, stage: &Stage) {
+        self.orders.lock().unwrap_or_else(PoisonError::into_inner).stages.push((flow, *stage));
         self.bell.notify_one();
     }
 
@@ -70,6 +76,8 @@ pub(super) struct Seat {
     pub(super) epoch: Epoch,
     pub(super) inbox: Arc<Inbox>,
     pub(super) ticks: SyncSender<LoadTick>,
+    /// By flow.
+    pub(super) tallies: Vec<Arc<Tally>>,
 }
 
 /// Runs a worker on this thread until it is told to stop. `started` hears once whether it could
@@ -101,39 +109,44 @@ pub(super) struct Worker {
     pub(super) connector: Connector,
     pub(super) timeout: Duration,
     pub(super) keep_alive: bool,
+    pub(super) is_https: bool,
     /// Connections that are done with and wait for the other side to close them.
     closing: Cell<usize>,
+    stopping: Cell<bool>,
     inbox: Arc<Inbox>,
     state: RefCell<State>,
 }
 
 struct State {
-    schedule: Schedule,
+    flows: Vec<Flow>,
     mix: Mix,
     meter: Meter,
     outlet: Outlet,
-    /// Intended starts of requests that wait for a lane.
-    backlog: VecDeque<u64>,
+    /// Holds every request to the highest rate, where the schedule does not do so already.
+    governor: Option<Governor>,
+    /// Journeys that wait for a lane, over all flows.
+    waiting: usize,
     max_backlog: usize,
     /// Lanes with a connection and nothing to do; the one used last is used first, so that no
     /// more connections are kept busy than needed.
     idle: Vec<Rc<Berth>>,
-    max_in_flight: u64,
-    stopping: bool,
+    /// Journeys of the open model that go on.
+    busy: usize,
+    max_busy: usize,
 }
 
-/// Where a lane waits for its next request.
+/// Where a lane waits for its next journey.
 #[derive(Default)]
 pub(super) struct Berth {
     job: Cell<Option<Job>>,
     waker: RefCell<Option<Waker>>,
 }
 
-/// A request that is to be sent now.
+/// A journey that is to begin now.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Job {
-    /// Nanoseconds of the clock.
-    pub(super) intended: u64,
+    pub(super) flow: usize,
+    pub(super) due: Due,
     /// Whether the lane is yet to record how late the generator was.
     pub(super) measure_lateness: bool,
 }
@@ -192,60 +205,78 @@ async fn dispatch(seat: Seat, mut timer: Timer) {
 
 impl Worker {
     fn new(seat: Seat) -> Self {
-        let config = &seat.config;
-        let share = |whole: usize| whole / seat.of + usize::from(seat.worker < whole % seat.of);
+        let Seat { config, worker, of, mix, .. } = seat;
+        let share = |whole: usize| whole / of + usize::from(worker < whole % of);
         let max_backlog = config.max_in_flight.saturating_mul(4).max(MIN_BACKLOG);
         let clock = Clock(seat.epoch);
         let names = config.requests.iter().map(|request| request.name.clone()).collect();
+        let flows = config.flows.iter().zip(&seat.tallies);
         let state = State {
-            schedule: Schedule::new(seat.worker, seat.of, config.max_rate)
-                .with_arrivals(config.arrivals, config.seed),
+            flows: flows.map(|(flow, tally)| Flow::new(&config, flow, tally, worker, of)).collect(),
             meter: Meter::new(config.generator.clone(), names, clock.now()),
-            mix: seat.mix,
+            mix,
             outlet: Outlet::new(seat.ticks),
-            backlog: VecDeque::new(),
+            governor: Governor::of(&config, of),
+            waiting: 0,
             max_backlog: share(max_backlog),
             idle: Vec::new(),
-            max_in_flight: share(config.max_in_flight).max(1) as u64,
-            stopping: false,
+            busy: 0,
+            max_busy: share(config.max_in_flight).max(1),
         };
         Self {
             clock,
             connector: Connector::new(seat.route),
             timeout: config.target.timeout,
             keep_alive: config.target.connections == Connections::KeepAlive,
+            is_https: config.target.url.https,
             closing: Cell::new(0),
+            stopping: Cell::new(false),
             inbox: seat.inbox,
             state: RefCell::new(state),
         }
     }
 
-    fn schedule(&self, stages: &[Stage]) {
+    fn schedule(&self, stages: &[(usize, Stage)]) {
         let state = &mut *self.state.borrow_mut();
-        for stage in stages {
-            state.schedule.push(stage);
+        for (flow, stage) in stages {
+            if let Some(flow) = state.flows.get_mut(*flow) {
+                flow.hold(stage);
+            }
         }
     }
 
     fn end_arrivals(&self) {
         let state = &mut *self.state.borrow_mut();
-        state.stopping = true;
-        state.schedule.clear();
-        state.meter.held_back(state.backlog.len() as u64);
-        state.backlog.clear();
+        self.stopping.set(true);
+        let waited = state.flows.iter_mut().map(Flow::clear).sum();
+        state.meter.held_back(waited);
+        state.waiting = 0;
     }
 
-    /// Does whatever is due at `now`: arrivals, in their order, and ends of seconds. Lanes call
+    /// Whether nothing more is to be sent.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.get()
+    }
+
+    /// Does whatever is due at `now`: journeys, in their order, and ends of seconds. Lanes call
     /// it too whenever they look at the clock, so that a busy thread stays on time.
     fn catch_up(self: &Rc<Self>, now: u64) {
         let state = &mut *self.state.borrow_mut();
         loop {
-            let (due, end) = (state.schedule.next(), state.meter.end());
+            let (due, flow) = state.earliest();
+            let end = state.meter.end();
             if due <= now && due < end {
-                state.schedule.advance();
-                self.admit(state, due, now);
+                match state.flows[flow].take(now) {
+                    Taken::Due(due) => self.admit(state, flow, due, now),
+                    Taken::Vus(numbers) => {
+                        for number in numbers {
+                            let worker = Rc::clone(self);
+                            tokio::task::spawn_local(lane::run_vu(worker, flow, number));
+                        }
+                    }
+                }
             } else if end <= now {
-                let tick = state.meter.close(end, state.backlog.len() as u64);
+                let tick = state.meter.close(end, state.waiting as u64);
                 state.outlet.send(tick);
             } else {
                 break;
@@ -253,21 +284,24 @@ impl Worker {
         }
     }
 
-    /// Starts one request, or has it wait, or gives it up: each is counted.
-    fn admit(self: &Rc<Self>, state: &mut State, intended: u64, now: u64) {
+    /// Begins one journey, or has it wait, or gives it up: each is counted.
+    fn admit(self: &Rc<Self>, state: &mut State, flow: usize, due: Due, now: u64) {
         state.meter.offered();
         if let Some(berth) = state.idle.pop() {
             state.meter.begun(now);
-            berth.give(Job { intended, measure_lateness: true });
+            state.busy += 1;
+            berth.give(Job { flow, due, measure_lateness: true });
             return;
         }
-        state.meter.late(intended, now);
-        if state.meter.in_flight() < state.max_in_flight {
+        state.meter.late(due.intended, now);
+        if state.busy < state.max_busy {
             state.meter.begun(now);
-            let job = Job { intended, measure_lateness: false };
+            state.busy += 1;
+            let job = Job { flow, due, measure_lateness: false };
             tokio::task::spawn_local(lane::run(Rc::clone(self), job));
-        } else if state.backlog.len() < state.max_backlog {
-            state.backlog.push_back(intended);
+        } else if state.waiting < state.max_backlog {
+            state.flows[flow].backlog.push_back(due);
+            state.waiting += 1;
         } else {
             state.meter.held_back(1);
         }
@@ -277,31 +311,73 @@ impl Worker {
     /// each wake-up costs as much as a request.
     fn until_next(&self) -> Duration {
         let state = self.state.borrow();
-        let distance = match state.schedule.rate() {
+        let distance = match state.flows.iter().map(Flow::rate).sum::<f64>() {
             rate if rate < 5_000.0 => 0,
             rate if rate < 20_000.0 => 100_000,
             _ => 250_000,
         };
-        let next = state.schedule.next().min(state.meter.end());
+        let next = state.earliest().0.min(state.meter.end());
         Duration::from_nanos(next.saturating_sub(self.clock.now()).max(distance))
     }
 
-    /// Takes the time, counts what is due by then, and draws the request for `job`. Returns the
-    /// time.
-    pub(super) fn begin(self: &Rc<Self>, job: Job, draft: &mut Draft) -> u64 {
+    /// Takes the time, counts what is due by then, and chooses a journey. Returns the time and
+    /// what is done first.
+    pub(super) fn begin(
+        self: &Rc<Self>,
+        flow: usize,
+        job: Option<Job>,
+        session: &mut Session,
+    ) -> (u64, Result<Todo, Exhausted>) {
         let now = self.clock.now();
         self.catch_up(now);
         let state = &mut *self.state.borrow_mut();
-        if job.measure_lateness {
-            state.meter.late(job.intended, now);
+        if let Some(job) = job.filter(|job| job.measure_lateness) {
+            state.meter.late(job.due.intended, now);
         }
-        state.mix.draw(draft);
-        now
+        state.mix.begin(flow, job.and_then(|job| job.due.replayed), session);
+        (now, state.mix.next(session))
+    }
+
+    /// Takes the time and goes on in a journey.
+    pub(super) fn next(&self, session: &mut Session) -> (u64, Result<Todo, Exhausted>) {
+        (self.clock.now(), self.state.borrow_mut().mix.next(session))
+    }
+
+    /// Lets a user think.
+    pub(super) async fn think(self: &Rc<Self>, pause: Duration) {
+        let planned = self.clock.now().saturating_add(pause.as_nanos() as u64);
+        tokio::time::sleep(pause).await;
+        let now = self.clock.now();
+        self.catch_up(now);
+        self.measure(|meter| meter.late(planned.saturating_add(TIMER_GRAIN), now));
+    }
+
+    /// How long a request has to wait so that the highest rate is not exceeded; `None` where it
+    /// may be sent now.
+    pub(super) fn reserve(&self, now: u64) -> Option<Duration> {
+        let state = &mut *self.state.borrow_mut();
+        let wait = state.governor.as_mut()?.reserve(now)?;
+        state.meter.capped();
+        Some(wait)
+    }
+
+    /// Counts a request that follows another, at `now`.
+    pub(super) fn follows(self: &Rc<Self>, now: u64) {
+        self.catch_up(now);
+        let state = &mut *self.state.borrow_mut();
+        state.meter.offered();
+        state.meter.begun(now);
+    }
+
+    /// How the response of an endpoint is looked at; `None` where it is not.
+    pub(super) fn look(&self, endpoint: usize, session: &Session) -> Option<Look> {
+        let mix = &self.state.borrow().mix;
+        mix.looks(endpoint, session.journey).then(|| mix.look(endpoint, session.journey))
     }
 
     /// The request as it goes on the wire.
-    pub(super) fn build(&self, draft: &Draft) -> Rendered {
-        self.state.borrow().mix.build(draft)
+    pub(super) fn build(&self, endpoint: usize, session: &Session) -> Rendered {
+        self.state.borrow().mix.build(endpoint, session)
     }
 
     /// Gives access to what is measured.
@@ -309,27 +385,76 @@ impl Worker {
         record(&mut self.state.borrow_mut().meter);
     }
 
-    /// Counts the end of a request and says what the lane does next.
-    pub(super) fn end(self: &Rc<Self>, done: &Ended, berth: &Rc<Berth>, connected: bool) -> Next {
+    /// A value was not where the plan looks for it.
+    pub(super) fn not_captured(&self, endpoint: usize, slot: usize) {
+        let state = &mut *self.state.borrow_mut();
+        let name = state.mix.captured_names()[slot].clone();
+        state.meter.capture_failed(endpoint, &name);
+    }
+
+    /// Counts the end of a request.
+    pub(super) fn finished(self: &Rc<Self>, done: &Ended) {
         self.catch_up(done.at);
         let state = &mut *self.state.borrow_mut();
         match done.class {
             Some(class) => state.meter.done(done, class),
             None => state.meter.held_back(1),
         }
-        if let Some(intended) = state.backlog.pop_front() {
-            return Next::Serve(Job { intended, measure_lateness: false });
-        }
         state.meter.over(done.at);
-        if state.stopping && state.meter.in_flight() == 0 {
+        if self.stopping.get() && state.meter.in_flight() == 0 {
             self.inbox.bell.notify_one();
         }
+    }
+
+    /// Whether a journey goes on after a request.
+    pub(super) fn goes_on(&self, session: &Session, endpoint: usize, is_success: bool) -> bool {
+        let state = self.state.borrow();
+        is_success || !(state.mix.stops_on_failure(session.journey) || state.mix.captures(endpoint))
+    }
+
+    /// A journey of the open model did nothing: it was counted as a request that is due.
+    pub(super) fn withdraw(&self) {
+        let now = self.clock.now();
+        self.measure(|meter| meter.withdrawn(now));
+    }
+
+    /// There are no data left for a flow.
+    pub(super) fn exhausted(&self, flow: usize) {
+        let state = &mut *self.state.borrow_mut();
+        state.flows[flow].is_exhausted = true;
+        let waited = state.flows[flow].clear();
+        state.waiting -= waited as usize;
+        state.meter.held_back(waited);
+    }
+
+    /// Counts the end of a journey.
+    pub(super) fn journey_ended(&self, journey: usize, is_whole: bool) {
+        let state = &mut *self.state.borrow_mut();
+        if !state.mix.is_single(journey) {
+            state.meter.journey_ended(is_whole);
+        }
+    }
+
+    /// Says what a lane of the open model does after a journey.
+    pub(super) fn end(self: &Rc<Self>, flow: usize, berth: &Rc<Berth>, connected: bool) -> Next {
+        let state = &mut *self.state.borrow_mut();
+        if let Some((flow, due)) = state.next_waiting(flow) {
+            state.meter.begun(self.clock.now());
+            return Next::Serve(Job { flow, due, measure_lateness: false });
+        }
+        state.busy -= 1;
         if connected {
             state.idle.push(Rc::clone(berth));
             Next::Wait
         } else {
             Next::Leave
         }
+    }
+
+    /// Whether virtual user `number`, who has done `done` journeys, begins another.
+    pub(super) fn begins(&self, flow: usize, number: usize, done: u64) -> bool {
+        let now = self.clock.now();
+        !self.stopping.get() && self.state.borrow_mut().flows[flow].begins(number, done, now)
     }
 
     /// Closes a connection that is done with, in the best way there is. Where too many wait for
@@ -363,11 +488,33 @@ impl Worker {
     }
 }
 
-/// What a lane does after a request.
+impl State {
+    /// When a flow has something to do next, and which.
+    fn earliest(&self) -> (u64, usize) {
+        let next = |(index, flow): (usize, &Flow)| (flow.next(), index);
+        self.flows.iter().enumerate().map(next).min().unwrap_or((u64::MAX, 0))
+    }
+
+    /// The next journey that waits: of this flow, else of another.
+    fn next_waiting(&mut self, flow: usize) -> Option<(usize, Due)> {
+        if self.waiting == 0 {
+            return None;
+        }
+        let others = (0..self.flows.len()).filter(|other| *other != flow);
+        let found = std::iter::once(flow).chain(others).find_map(|flow| {
+            let due = self.flows[flow].backlog.pop_front()?;
+            Some((flow, due))
+        });
+        self.waiting -= usize::from(found.is_some());
+        found
+    }
+}
+
+/// What a lane does after a journey.
 pub(super) enum Next {
-    /// Another request waits already.
+    /// Another journey waits already.
     Serve(Job),
-    /// It keeps its connection and waits to be given a request.
+    /// It keeps its connection and waits to be given a journey.
     Wait,
     /// It has no connection and nothing to do.
     Leave,

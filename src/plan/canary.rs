@@ -54,14 +54,7 @@ impl Canary {
             ));
         }
         let path = hide_query(Template(vec![Segment::Text(path.to_owned())]));
-        let request = Request {
-            name: String::from(path.clone()),
-            weight: 1.0,
-            method: "GET".to_owned(),
-            path,
-            headers: Vec::new(),
-            body: None,
-        };
+        let request = Request::get(String::from(path.clone()), path);
         Ok(Self { request, rate: Self::USUAL_RATE })
     }
 }

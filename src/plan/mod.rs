@@ -33,14 +33,19 @@
 //! unless the plan sets one: a search for the breakpoint has to look beyond it.
 
 mod canary;
+mod check;
 mod collector;
+mod data;
+mod journey;
 mod load;
 mod nearest;
 mod objective;
 mod parse;
 mod quick;
 mod request;
+mod scenario;
 mod secret;
+mod shape;
 mod target;
 mod units;
 mod variety;
@@ -50,13 +55,18 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 pub use canary::Canary;
+pub use check::{Capture, CaptureSource, Check};
 pub use collector::{CollectorConfig, CollectorShape, OptionKind, OptionSpec, OptionValue};
-pub use load::{Arrivals, Breakpoint, Executor, Limits, RampStage, Soak};
+pub use data::{DataOrder, DataSource, DataValues, DrawnPer, Exhausted, RowFormat};
+pub use journey::{Action, Condition, Journey, Pause, Step, Test};
+pub use load::{Arrivals, Breakpoint, Capacity, Executor, Limits, RampStage, Soak, VuStage};
 pub use nearest::nearest;
 pub use objective::{Comparison, Measure, Objective};
 pub use parse::{Mistake, PlanErrors, parse};
-pub use request::{Body, DataOrder, DataSource, DataValues, Header, Request, Segment, Template};
+pub use request::{Body, Header, Request, Segment, Template};
+pub use scenario::Scenario;
 pub use secret::{Secret, is_secret_name, redact_url};
+pub use shape::Shape;
 pub use target::{Connections, Target, TargetUrl, Tls};
 pub use units::{parse_duration, parse_rate, parse_target_url};
 
@@ -67,14 +77,18 @@ pub struct Plan {
     pub name: String,
     /// Where the requests go.
     pub target: Target,
-    /// The weighted mix of requests, at least one.
+    /// Every request that it may send, at least one.
     pub requests: Vec<Request>,
+    /// What users do, at least one journey.
+    pub journeys: Vec<Journey>,
+    /// What is done once before the load; what it captures is known to every journey.
+    pub setup: Vec<Step>,
+    /// What is done once after the load.
+    pub teardown: Vec<Step>,
     /// Values for templates, by the name they have in `{…}`.
     pub data: BTreeMap<String, DataSource>,
-    /// How much load, and when.
-    pub load: Executor,
-    /// How requests follow each other.
-    pub arrivals: Arrivals,
+    /// How much load, and when: at least one. At most one of them chooses its stages itself.
+    pub scenarios: Vec<Scenario>,
     /// What the system has to meet.
     pub objectives: Vec<Objective>,
     /// What the run may never exceed.
@@ -85,4 +99,35 @@ pub struct Plan {
     pub collectors: Vec<CollectorConfig>,
     /// Seed of every random choice.
     pub seed: u64,
+}
+
+impl Plan {
+    /// Requests of one journey on average, over the journeys of a scenario.
+    pub fn requests_per_journey(&self, scenario: &Scenario) -> f64 {
+        let chosen = || scenario.journeys.iter().filter_map(|journey| self.journeys.get(*journey));
+        let weights: f64 = chosen().map(|journey| journey.weight).sum();
+        let of = |journey: &Journey| -> f64 {
+            journey.requests().iter().map(|(_, times)| times * journey.weight).sum()
+        };
+        if weights > 0.0 { chosen().map(of).sum::<f64>() / weights } else { 1.0 }
+    }
+
+    /// Each request that the load sends, by index, with its share of all requests; several
+    /// scenarios count alike.
+    pub fn shares(&self) -> Vec<(usize, f64)> {
+        let mut shares = std::collections::BTreeMap::<usize, f64>::new();
+        for scenario in &self.scenarios {
+            let per_journey = self.requests_per_journey(scenario);
+            let chosen =
+                || scenario.journeys.iter().filter_map(|journey| self.journeys.get(*journey));
+            let weights: f64 = chosen().map(|journey| journey.weight).sum();
+            for journey in chosen() {
+                for (request, times) in journey.requests() {
+                    let share = times * journey.weight / weights / per_journey;
+                    *shares.entry(request).or_default() += share / self.scenarios.len() as f64;
+                }
+            }
+        }
+        shares.into_iter().collect()
+    }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::parse::template::hide_query;
 use super::units::parse_target_url;
 use super::{
-    Arrivals, Breakpoint, CollectorConfig, Connections, Executor, Limits, Plan, Request, Segment,
-    Soak, Target, TargetUrl, Template, Tls,
+    Arrivals, Breakpoint, Capacity, CollectorConfig, Connections, Executor, Journey, Limits, Plan,
+    Request, Scenario, Segment, Soak, Target, TargetUrl, Template, Tls,
 };
 
 /// Seed of plans that name none: runs are repeatable unless someone asks for something else.
@@ -27,6 +27,17 @@ impl Breakpoint {
             hold: Duration::from_secs(5),
             recovery: Duration::from_secs(5),
         }
+    }
+}
+
+impl Capacity {
+    /// Finer than this the answer is noise.
+    pub const FINEST: f64 = 0.01;
+
+    /// The search that a plan gets where it does not say otherwise: from 10 to 2000 per second,
+    /// 10 s each, to within 5 %.
+    pub fn usual() -> Self {
+        Self { start_rate: 10.0, max_rate: 2000.0, hold: Duration::from_secs(10), precision: 0.05 }
     }
 }
 
@@ -69,21 +80,18 @@ impl Plan {
         let path = if path.is_empty() { "/".to_owned() } else { path };
         let name = target_url.authority();
         let path = hide_query(Template(vec![Segment::Text(path)]));
-        let request = Request {
-            name: format!("GET {}", String::from(path.clone())),
-            weight: 1.0,
-            method: "GET".to_owned(),
-            path,
-            headers: Vec::new(),
-            body: None,
-        };
+        let request = Request::get(format!("GET {}", String::from(path.clone())), path);
+        let journeys = vec![Journey::of_one(request.name.clone(), 1.0, 0)];
+        let search = Executor::Breakpoint(Breakpoint::usual());
         Ok(Plan {
             name,
             target: Target::usual(target_url),
             requests: vec![request],
             data: BTreeMap::new(),
-            load: Executor::Breakpoint(Breakpoint::usual()),
-            arrivals: Arrivals::Even,
+            journeys,
+            setup: Vec::new(),
+            teardown: Vec::new(),
+            scenarios: vec![Scenario::only(search, Arrivals::Even, 1)],
             objectives: Vec::new(),
             limits: Limits::usual(),
             canaries: Vec::new(),

@@ -1,16 +1,18 @@
-//! The requests of the mix, and the values that vary in them.
+//! The requests that are sent, and the values that vary in them.
+
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::Secret;
+use super::{Capture, Check, Secret};
 
-/// One request of the mix.
+/// One request.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Request {
-    /// Name under which it is measured; unique within the plan.
+    /// Name under which it is measured. Requests of one name are measured together.
     pub name: String,
-    /// Share of the load relative to the other weights; above zero.
-    pub weight: f64,
+    /// What else it is called: objectives may speak of a tag.
+    pub tags: BTreeMap<String, String>,
     /// HTTP method in upper case.
     pub method: String,
     /// Path and query, appended to the target's base path.
@@ -19,6 +21,26 @@ pub struct Request {
     pub headers: Vec<(String, Header)>,
     /// Body, if any.
     pub body: Option<Body>,
+    /// What is taken out of its response.
+    pub captures: Vec<Capture>,
+    /// What its response must be.
+    pub checks: Vec<Check>,
+}
+
+impl Request {
+    /// A `GET` of this path, named by it.
+    pub fn get(name: impl Into<String>, path: Template) -> Self {
+        Self {
+            name: name.into(),
+            tags: BTreeMap::new(),
+            method: "GET".to_owned(),
+            path,
+            headers: Vec::new(),
+            body: None,
+            captures: Vec::new(),
+            checks: Vec::new(),
+        }
+    }
 }
 
 /// A header value: a template, or a secret that no one may print.
@@ -48,8 +70,8 @@ pub struct Template(pub Vec<Segment>);
 pub enum Segment {
     /// As it stands.
     Text(String),
-    /// A value of the data source of this name, drawn anew for each request; two uses of one name
-    /// in one request get the same value.
+    /// A value of the data source of this name (or of one of its columns: `user.name`), or one
+    /// that was captured. Drawn anew for each journey; all uses within one get the same value.
     Value(String),
     /// A text that no one may print: it came from the environment, or its query parameter is
     /// secret by name.
@@ -70,42 +92,4 @@ impl From<Template> for String {
         }
         text
     }
-}
-
-/// Where the values of one template name come from.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct DataSource {
-    /// The values.
-    pub values: DataValues,
-    /// In which order they are used.
-    pub order: DataOrder,
-}
-
-/// The values of a data source.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum DataValues {
-    /// Every integer from the first to the last, both included.
-    Range(i64, i64),
-    /// These texts.
-    List(Vec<String>),
-    /// These texts, which are secret by the name of the data or because the environment gave them.
-    Hidden(Vec<Secret>),
-    /// One column of a CSV file with a header line.
-    Csv {
-        /// Path of the file, relative to the plan.
-        path: String,
-        /// Name of the column.
-        column: String,
-    },
-}
-
-/// In which order values are drawn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum DataOrder {
-    /// Each draw independent and uniform, from the plan's seed.
-    Random,
-    /// One after the other, again from the first after the last.
-    Sequential,
 }

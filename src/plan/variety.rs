@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{DataSource, DataValues, Header, Plan, Request, Segment, Template};
+use super::{DataOrder, DataSource, DataValues, Header, Plan, Request, Segment, Template};
 
 impl Plan {
     /// How many requests that differ in path, headers or body the plan can make; `None` where it
     /// is not known before a file is read. Values that stand for each other count apart.
     pub fn variety(&self) -> Option<f64> {
-        self.requests.iter().map(|request| of_request(request, &self.data)).sum()
+        let sent = self.shares().into_iter().filter_map(|(index, _)| self.requests.get(index));
+        sent.map(|request| of_request(request, &self.data)).sum()
     }
 }
 
@@ -21,7 +22,12 @@ fn of_request(request: &Request, data: &BTreeMap<String, DataSource>) -> Option<
         .chain(headers)
         .chain(request.body.iter().map(|body| &body.template));
     let names: BTreeSet<&str> = templates.flat_map(names_in).collect();
-    names.into_iter().map(|name| data.get(name).and_then(of_source)).product()
+    // What is captured came from the target itself.
+    let sources: BTreeSet<&str> = names
+        .into_iter()
+        .map(|name| name.split_once('.').map_or(name, |(source, _)| source))
+        .collect();
+    sources.into_iter().filter_map(|name| data.get(name)).map(of_source).product()
 }
 
 fn names_in(template: &Template) -> impl Iterator<Item = &str> {
@@ -31,35 +37,60 @@ fn names_in(template: &Template) -> impl Iterator<Item = &str> {
     })
 }
 
+/// How many values there are; where some are far more popular than others, so many equally popular
+/// ones that would be as diverse: the exponential of the entropy (Hill 1973, of order 1).
 fn of_source(source: &DataSource) -> Option<f64> {
-    match &source.values {
-        DataValues::Range(first, last) => Some((last - first) as f64 + 1.0),
-        DataValues::List(texts) => Some(texts.len() as f64),
-        DataValues::Hidden(secrets) => Some(secrets.len() as f64),
-        DataValues::Csv { .. } => None,
-    }
+    let count = match &source.values {
+        DataValues::Range(first, last) => (last - first) as f64 + 1.0,
+        DataValues::List(texts) => texts.len() as f64,
+        DataValues::Hidden(secrets) => secrets.len() as f64,
+        DataValues::Uuid => f64::from(u32::MAX),
+        DataValues::Dates { first, last, .. } => {
+            let day = |text: &str| text.parse::<jiff::civil::Date>().ok();
+            f64::from((day(last)? - day(first)?).get_days()) + 1.0
+        }
+        DataValues::Csv { .. } | DataValues::Rows { .. } => return None,
+    };
+    Some(match source.order {
+        DataOrder::Random | DataOrder::Sequential => count,
+        DataOrder::Zipf(exponent) => zipf_diversity(count, exponent),
+        DataOrder::Hot { keys, share } => {
+            let hot = (count * keys).max(1.0);
+            let part = |share: f64, keys: f64| match share > 0.0 && keys > 0.0 {
+                true => share * (keys / share).ln(),
+                false => 0.0,
+            };
+            (part(share, hot) + part(1.0 - share, count - hot)).exp()
+        }
+    })
+}
+
+/// The exponential of the entropy of Zipf's law over `count` values.
+fn zipf_diversity(count: f64, exponent: f64) -> f64 {
+    // Beyond them the sums hardly change where they matter, and a plan is read in no time.
+    const SUMMED: f64 = 1e6;
+    let ranks = || (1..=count.min(SUMMED) as u64).map(|rank| rank as f64);
+    let total: f64 = ranks().map(|rank| rank.powf(-exponent)).sum();
+    let entropy: f64 =
+        ranks().map(|rank| rank.powf(-exponent) / total).map(|share| -share * share.ln()).sum();
+    entropy.exp()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Body, DataOrder};
+    use crate::plan::Body;
 
     fn request(path: &[&str], body: Option<&str>) -> Request {
         let value = |name: &&str| Segment::Value((*name).to_owned());
-        Request {
-            name: "it".to_owned(),
-            weight: 1.0,
-            method: "GET".to_owned(),
-            path: Template(path.iter().map(value).collect()),
-            headers: Vec::new(),
-            body: body.map(|name| Body { template: Template(vec![value(&name)]) }),
-        }
+        let path = Template(path.iter().map(value).collect());
+        let body = body.map(|name| Body { template: Template(vec![value(&name)]) });
+        Request { body, ..Request::get("it", path) }
     }
 
     #[test]
     fn values_of_one_name_are_drawn_once_a_request() {
-        let source = |values| DataSource { values, order: DataOrder::Random };
+        let source = DataSource::of;
         let list = DataValues::List(vec!["a".to_owned(), "b".to_owned()]);
         let csv = DataValues::Csv { path: "a.csv".to_owned(), column: "id".to_owned() };
         let data = BTreeMap::from([
@@ -71,5 +102,20 @@ mod tests {
         assert_eq!(of_request(&request(&["id", "id"], Some("id")), &data), Some(100.0));
         assert_eq!(of_request(&request(&["id"], Some("kind")), &data), Some(200.0));
         assert_eq!(of_request(&request(&["user"], None), &data), None);
+    }
+
+    #[test]
+    fn popular_values_make_a_mix_less_diverse() {
+        let of = |order| {
+            let range = DataSource::of(DataValues::Range(1, 1000));
+            of_source(&DataSource { order, ..range }).unwrap()
+        };
+        assert_eq!(of(DataOrder::Sequential), 1000.0);
+        assert!((of(DataOrder::Zipf(0.0)) - 1000.0).abs() < 1e-6, "equally popular");
+        let zipf = of(DataOrder::Zipf(1.0));
+        assert!((100.0..300.0).contains(&zipf), "{zipf}");
+        // All draws go to the ten hot ones.
+        assert!((of(DataOrder::Hot { keys: 0.01, share: 1.0 }) - 10.0).abs() < 1e-9);
+        assert!((of(DataOrder::Hot { keys: 0.5, share: 0.5 }) - 1000.0).abs() < 1e-6);
     }
 }

@@ -10,8 +10,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::{Environment, Event, PlanSummary, Stop, StopReason};
 use crate::timeline::{
-    EndpointTick, Gap, Histogram, Kind, Labels, LoadTick, Moment, ResponseClass, Stage, StageRole,
-    Unit, Window,
+    EndpointTick, Gap, Histogram, JourneyTick, Kind, Labels, LoadTick, Moment, ResponseClass,
+    Stage, StageRole, Unit, Window,
 };
 
 /// Names the format in the header line.
@@ -98,7 +98,13 @@ pub(super) struct TickLine<'a> {
     connects: u64,
     lateness: HistogramText<'a>,
     connect_time: HistogramText<'a>,
+    #[serde(default, skip_serializing_if = "no_journeys")]
+    journeys: Cow<'a, JourneyTick>,
     endpoints: Vec<EndpointLine<'a>>,
+}
+
+fn no_journeys(journeys: &Cow<'_, JourneyTick>) -> bool {
+    journeys.is_empty()
 }
 
 #[derive(Serialize, Deserialize)]
@@ -116,6 +122,14 @@ pub(super) struct StageLine {
     end: Moment,
     rate_from: Number,
     rate_to: Number,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    vus_from: Number,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    vus_to: Number,
+}
+
+fn is_zero(number: &Number) -> bool {
+    number.0 == 0.0
 }
 
 #[derive(Serialize, Deserialize)]
@@ -146,6 +160,7 @@ impl<'a> TickLine<'a> {
             connects: tick.connects,
             lateness: HistogramText(Cow::Borrowed(&tick.lateness)),
             connect_time: HistogramText(Cow::Borrowed(&tick.connect_time)),
+            journeys: Cow::Borrowed(&tick.journeys),
             endpoints: tick.endpoints.iter().map(EndpointLine::of).collect(),
         }
     }
@@ -162,6 +177,7 @@ impl<'a> TickLine<'a> {
             connects: self.connects,
             lateness: self.lateness.0.into_owned(),
             connect_time: self.connect_time.0.into_owned(),
+            journeys: self.journeys.into_owned(),
             endpoints: self.endpoints.into_iter().map(EndpointLine::into_endpoint).collect(),
         }
     }
@@ -195,6 +211,8 @@ impl StageLine {
             end: stage.window.end,
             rate_from: Number(stage.rate_from),
             rate_to: Number(stage.rate_to),
+            vus_from: Number(stage.vus_from),
+            vus_to: Number(stage.vus_to),
         }
     }
 
@@ -204,6 +222,8 @@ impl StageLine {
             window: Window::new(self.begin, self.end),
             rate_from: self.rate_from.0,
             rate_to: self.rate_to.0,
+            vus_from: self.vus_from.0,
+            vus_to: self.vus_to.0,
         }
     }
 }
@@ -239,7 +259,7 @@ impl<'a> EndLine<'a> {
 
 /// A number that is written as an integer where it is one, and never as something that JSON does
 /// not have.
-#[derive(Clone, Copy, Deserialize)]
+#[derive(Clone, Copy, Default, Deserialize)]
 #[serde(transparent)]
 pub(super) struct Number(pub(super) f64);
 
@@ -274,6 +294,7 @@ impl<'de> Deserialize<'de> for ClassText {
             "timeout" => ResponseClass::Timeout,
             "reset" => ResponseClass::Reset,
             "protocol" => ResponseClass::Protocol,
+            "check" => ResponseClass::Check,
             code => ResponseClass::Status(
                 code.parse().map_err(|_| de::Error::custom("unknown response class"))?,
             ),

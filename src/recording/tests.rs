@@ -7,8 +7,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::timeline::{
-    Batch, EndpointTick, Gap, Histogram, Kind, Labels, LoadTick, Reading, ResponseClass, SeriesKey,
-    Stage, StageRole, Unit, Window,
+    Batch, EndpointTick, Gap, Histogram, JourneyTick, Kind, Labels, LoadTick, Reading,
+    ResponseClass, SeriesKey, Stage, StageRole, Unit, Window,
 };
 
 fn window(second: u64) -> Window {
@@ -22,6 +22,7 @@ fn tick(second: u64) -> LoadTick {
         response_time.record(Duration::from_micros(900 + micros * second));
     }
     LoadTick {
+        journeys: JourneyTick::default(),
         window: window(second),
         generator: "here".to_owned(),
         offered: 200,
@@ -80,7 +81,11 @@ fn fill<W: Write>(writer: &mut Writer<W>, seconds: u64) -> Result<(), WriteError
         if second % 5 == 4 {
             let window = window(second);
             let stage = StageRole::Ramp;
-            writer.stage(&Stage { role: stage, window, rate_from: 10.0, rate_to: 20.5 })?;
+            writer.stage(&Stage {
+                rate_from: 10.0,
+                vus_to: 7.0,
+                ..Stage::constant(stage, window, 20.5)
+            })?;
             let reason = "timed out".to_owned();
             writer.gap(&Gap { collector: "postgres".to_owned(), window, reason })?;
             writer.event(&Event { at: window.begin, text: "line\nbreak".to_owned() })?;
@@ -351,7 +356,7 @@ fn hours_unfinished(hours: u64) -> Vec<u8> {
     let mut stored = Vec::new();
     let mut writer = begin(&mut stored).unwrap();
     let whole = Window::new(Moment::START, Moment::from_secs_f64(hours as f64 * 3600.0));
-    let stage = Stage { role: StageRole::Ramp, window: whole, rate_from: 9.0, rate_to: 9.0 };
+    let stage = Stage::constant(StageRole::Ramp, whole, 9.0);
     writer.stage(&stage).unwrap();
     for second in 0..hours * 3600 {
         let mut times = Histogram::new();

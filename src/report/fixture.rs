@@ -39,7 +39,7 @@ fn stages() -> Vec<Stage> {
         .map(|(role, rate, secs)| {
             let window = span(at, at + secs);
             at += secs;
-            Stage { role: *role, window, rate_from: *rate, rate_to: *rate }
+            Stage::constant(*role, window, *rate)
         })
         .collect()
 }
@@ -74,6 +74,7 @@ fn tick(second: u64, rate: f64, queue: &mut f64) -> LoadTick {
     let mut lateness = Histogram::new();
     lateness.record(Duration::from_micros(180));
     LoadTick {
+        journeys: JourneyTick::default(),
         window: span(second, second + 1),
         generator: "one".into(),
         offered: rate as u64,
@@ -205,6 +206,7 @@ fn summaries(recording: &Recording) -> Vec<StageSummary> {
             role: stage.role,
             window,
             offered: stage.rate(),
+            vus: None,
             throughput: (good.count() + bad.count()) as f64 / seconds,
             goodput: good.count() as f64 / seconds,
             error_ratio: bad.count() as f64 / (good.count() + bad.count()) as f64,

@@ -7,7 +7,7 @@ use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use crate::load::{Generator, LoadConfig, LoadError};
-use crate::plan::{Arrivals, Canary, Connections, Target};
+use crate::plan::{Canary, Connections, Target};
 use crate::timeline::{
     Batch, BatchBuilder, Epoch, Histogram, Labels, LoadTick, Moment, Stage, StageRole, Window,
     names,
@@ -78,7 +78,7 @@ impl Canaries {
     pub(super) fn take(&mut self, now: Moment) -> Vec<Batch> {
         let batches = |flight: &mut Flight| -> Vec<Batch> {
             while let Some(leg) = flight.swing.next_leg(now) {
-                flight.generator.hold(&leg);
+                flight.generator.hold(0, &leg);
             }
             flight.ticks.try_iter().map(|tick| flight.record.batch(&tick)).collect()
         };
@@ -102,14 +102,13 @@ fn config(canary: &Canary, load: &LoadConfig) -> LoadConfig {
     let unanswered = (canary.rate * load.target.timeout.as_secs_f64()).ceil() as usize + 1;
     LoadConfig {
         target: Target { connections: Connections::PerRequest, ..load.target.clone() },
-        requests: vec![canary.request.clone()],
         max_in_flight: unanswered.min(Canary::MAX_IN_FLIGHT),
         max_rate: canary.rate * (1.0 + SWING),
         workers: Some(1),
-        arrivals: Arrivals::Even,
         generator: canary.request.name.clone(),
         ..load.clone()
     }
+    .with_mix(vec![(canary.request.clone(), 1.0)])
 }
 
 impl Swing {
@@ -125,7 +124,7 @@ impl Swing {
         self.until = begin + LEG;
         self.is_rising = !self.is_rising;
         let window = Window::new(begin, self.until);
-        Some(Stage { role: StageRole::Ramp, window, rate_from, rate_to })
+        Some(Stage { rate_from, ..Stage::constant(StageRole::Ramp, window, rate_to) })
     }
 }
 
@@ -161,7 +160,7 @@ impl Record {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::timeline::{EndpointTick, ResponseClass};
+    use crate::timeline::{EndpointTick, JourneyTick, ResponseClass};
 
     fn tick(second: f64, ended: &[(ResponseClass, u64)]) -> LoadTick {
         let endpoints = ended.iter().map(|(class, millis)| {
@@ -172,6 +171,7 @@ mod tests {
         });
         let at = Moment::from_secs_f64;
         LoadTick {
+            journeys: JourneyTick::default(),
             window: Window::new(at(second), at(second + 1.0)),
             generator: "up".to_owned(),
             offered: 2,

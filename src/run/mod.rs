@@ -6,6 +6,7 @@
 
 mod canary;
 mod clock;
+mod levels;
 mod pilot;
 mod watch;
 
@@ -17,12 +18,13 @@ use std::time::{Duration, Instant};
 
 use crate::collect::{Observation, Opened, Sampler};
 use crate::load::{Generator, LoadConfig, LoadError};
-use crate::plan::{Canary, Executor, Limits};
+use crate::plan::{Canary, Executor, Limits, Scenario, Step};
 use crate::recording::{Environment, Event, PlanSummary, Stop, StopReason, WriteError, Writer};
 use crate::timeline::{Condenser, Epoch, LoadTick, Moment, Stage, StageRole, Timeline, Window};
 
 use canary::Canaries;
 use clock::Clocks;
+use pilot::Fixed;
 pub use pilot::{Level, Next, Pilot, pilot_for};
 use watch::Watch;
 
@@ -43,12 +45,16 @@ const KEPT: usize = 2000;
 
 /// All that a run needs, opened and checked.
 pub struct RunConfig {
-    /// How much load, and when.
-    pub executor: Executor,
+    /// How much load, and when: by flow of the load.
+    pub scenarios: Vec<Scenario>,
+    /// Requests of one journey on average, by scenario.
+    pub requests_per_journey: Vec<f64>,
     /// What may never be exceeded.
     pub limits: Limits,
     /// The load generator's part.
     pub load: LoadConfig,
+    /// What is done once when the run is over, by whoever asked for it.
+    pub teardown: Vec<Step>,
     /// What is probed beside the load.
     pub canaries: Vec<Canary>,
     /// The collectors, opened.
@@ -115,8 +121,24 @@ pub fn run<W: Write>(
     let sampler = Sampler::start(config.collectors, epoch, sink);
     let first = epoch.moment(Instant::now()) + HEAD_START;
     let canaries = Canaries::start(&config.canaries, &config.load, epoch, first)?;
+    let kinds = config.load.flows.iter().map(|flow| flow.kind.clone());
+    let courses: Vec<Vec<levels::Piece>> = config
+        .scenarios
+        .iter()
+        .zip(kinds)
+        .map(|(scenario, kind)| levels::pieces(scenario, &kind, config.limits.max_rate))
+        .collect();
     let (generator, ticks) = Generator::start(config.load, epoch)?;
-    let mut pilot = pilot_for(&config.executor, config.limits.max_rate);
+    let searching = config.scenarios.iter().enumerate().find_map(|(flow, scenario)| {
+        let executor = in_requests(&scenario.executor, config.requests_per_journey[flow]);
+        Some((flow, pilot_for(&executor, config.limits.max_rate)?))
+    });
+    let levels = || levels::together(&courses, &config.requests_per_journey);
+    let (lead, mut pilot) = match searching {
+        Some((flow, pilot)) => (Some(flow), pilot),
+        None => (None, Box::new(Fixed(levels().into())) as Box<dyn Pilot>),
+    };
+    let requests_per_journey = lead.map_or(1.0, |flow| config.requests_per_journey[flow]);
     let mut conductor = Conductor {
         epoch,
         writer: Some(writer),
@@ -126,6 +148,10 @@ pub fn run<W: Write>(
         observations,
         ticks,
         generator: Some(generator),
+        courses,
+        lead,
+        requests_per_journey,
+        ends: ending(&config.scenarios),
         canaries,
         keeps_series: pilot.looks_at_series(),
         clocks: Clocks::default(),
@@ -137,6 +163,39 @@ pub fn run<W: Write>(
     };
     let reason = conductor.conduct(pilot.as_mut(), &config.plan);
     Ok(conductor.finish(reason))
+}
+
+/// The same search in requests per second, where a plan counts journeys: stages are told in
+/// requests, whatever they are made of.
+fn in_requests(executor: &Executor, requests_per_journey: f64) -> Executor {
+    let mut executor = executor.clone();
+    match &mut executor {
+        Executor::Breakpoint(search) => {
+            search.start_rate *= requests_per_journey;
+            search.max_rate *= requests_per_journey;
+        }
+        Executor::Capacity(search) => {
+            search.start_rate *= requests_per_journey;
+            search.max_rate *= requests_per_journey;
+        }
+        Executor::Soak(soak) => soak.rate *= requests_per_journey,
+        _ => {}
+    }
+    executor
+}
+
+/// The flows whose journeys are counted, where all are.
+fn ending(scenarios: &[Scenario]) -> Vec<usize> {
+    let counts = |scenario: &Scenario| {
+        matches!(
+            scenario.executor,
+            Executor::PerVuIterations { .. } | Executor::SharedIterations { .. }
+        )
+    };
+    match scenarios.iter().all(counts) {
+        true => (0..scenarios.len()).collect(),
+        false => Vec::new(),
+    }
 }
 
 struct Conductor<'a, W: Write> {
@@ -152,6 +211,14 @@ struct Conductor<'a, W: Write> {
     observations: Receiver<Observation>,
     ticks: Receiver<LoadTick>,
     generator: Option<Generator>,
+    /// The stages that are known beforehand, by flow.
+    courses: Vec<Vec<levels::Piece>>,
+    /// The flow whose stages the pilot chooses.
+    lead: Option<usize>,
+    /// Of that flow.
+    requests_per_journey: f64,
+    /// Flows whose journeys are counted, where all are: the load is over with the last of them.
+    ends: Vec<usize>,
     canaries: Canaries,
     /// Whether the pilot wants collected series in the timeline.
     keeps_series: bool,
@@ -173,9 +240,16 @@ impl<W: Write> Conductor<'_, W> {
         if let Some(reason) = self.listen_until(begin, None) {
             return reason;
         }
+        if let Some(generator) = &self.generator {
+            let zero = self.now();
+            for (flow, course) in self.courses.iter().enumerate() {
+                course.iter().for_each(|piece| generator.hold(flow, &piece.stage(zero)));
+            }
+        }
         loop {
             match pilot.next(&self.timeline, plan) {
                 Next::Done(reason) => return reason,
+                Next::Hold(_) if self.is_done() => return StopReason::Completed,
                 Next::Hold(level) => {
                     if let Some(reason) = self.hold(level, pilot, plan) {
                         return reason;
@@ -193,15 +267,8 @@ impl<W: Write> Conductor<'_, W> {
         plan: &PlanSummary,
     ) -> Option<StopReason> {
         let begin = self.now();
-        let mut stage = Stage {
-            role: level.role,
-            window: Window::new(begin, begin + level.duration),
-            rate_from: level.rate_from,
-            rate_to: level.rate_to,
-        };
-        if let Some(generator) = &self.generator {
-            generator.hold(&stage);
-        }
+        let mut stage = level.stage(begin);
+        self.hold_flows(&stage);
         (self.progress)(Progress::StageBegins(&stage));
         // Written when it begins, so that a killed run tells what it was doing, and again when
         // it ended otherwise than planned.
@@ -216,6 +283,27 @@ impl<W: Write> Conductor<'_, W> {
             *held = stage;
         }
         ended
+    }
+
+    /// Tells the generator what the pilot has chosen. A recovery is silence everywhere.
+    fn hold_flows(&self, stage: &Stage) {
+        let (Some(generator), Some(lead)) = (&self.generator, self.lead) else { return };
+        match stage.role {
+            StageRole::Recovery => {
+                (0..self.courses.len()).for_each(|flow| generator.hold(flow, stage));
+            }
+            _ => {
+                let rate_from = stage.rate_from / self.requests_per_journey;
+                let rate_to = stage.rate_to / self.requests_per_journey;
+                generator.hold(lead, &Stage { rate_from, rate_to, ..*stage });
+            }
+        }
+    }
+
+    /// Whether every journey that was to be done is done.
+    fn is_done(&self) -> bool {
+        let is_done = |generator: &Generator| self.ends.iter().all(|flow| generator.is_done(*flow));
+        !self.ends.is_empty() && self.generator.as_ref().is_some_and(is_done)
     }
 
     /// Takes in what comes until the end of a stage, or until the pilot has seen enough of it.
@@ -271,6 +359,9 @@ impl<W: Write> Conductor<'_, W> {
                 }
             }
             self.take_observations();
+            if stage.is_some() && self.is_done() {
+                return None;
+            }
             let now = self.now();
             self.write(|writer| writer.flush_if_due(now));
             if let Some(error) = &self.write_error {

@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::diagnose::knee::{self, LiveSign};
-use crate::diagnose::soak;
-use crate::plan::{Breakpoint, Executor, Soak};
+use crate::diagnose::{soak, stages::summarize_timeline};
+use crate::plan::{Breakpoint, Capacity, Executor, Soak};
 use crate::recording::{PlanSummary, StopReason};
-use crate::timeline::{Stage, StageRole, Timeline};
+use crate::timeline::{Moment, Stage, StageRole, Timeline, Window};
 
 /// The longest that a backlog may take to drain before the next stage starts all the same; where
 /// stages are long, so are the queues they leave, and it is twice their length.
@@ -35,13 +35,30 @@ pub struct Level {
     pub rate_from: f64,
     /// Requests per second at its end.
     pub rate_to: f64,
+    /// Virtual users at its begin.
+    pub vus_from: f64,
+    /// Virtual users at its end.
+    pub vus_to: f64,
     /// How long; for a drain, the longest.
     pub duration: Duration,
 }
 
 impl Level {
     fn constant(role: StageRole, rate: f64, duration: Duration) -> Self {
-        Self { role, rate_from: rate, rate_to: rate, duration }
+        let (vus_from, vus_to) = (0.0, 0.0);
+        Self { role, rate_from: rate, rate_to: rate, vus_from, vus_to, duration }
+    }
+
+    /// The stage that begins at `begin`.
+    pub fn stage(&self, begin: Moment) -> Stage {
+        Stage {
+            role: self.role,
+            window: Window::new(begin, begin + self.duration),
+            rate_from: self.rate_from,
+            rate_to: self.rate_to,
+            vus_from: self.vus_from,
+            vus_to: self.vus_to,
+        }
     }
 }
 
@@ -62,17 +79,19 @@ pub trait Pilot {
     }
 }
 
-/// The pilot of a load shape. No stage exceeds `max_rate`.
-pub fn pilot_for(executor: &Executor, max_rate: f64) -> Box<dyn Pilot> {
+/// The pilot of a load shape that chooses its stages by what it measures; `None` for any other. No
+/// stage exceeds `max_rate`.
+pub fn pilot_for(executor: &Executor, max_rate: f64) -> Option<Box<dyn Pilot>> {
     match executor {
-        Executor::Breakpoint(search) => Box::new(Search::new(*search, max_rate)),
-        Executor::Soak(soak) => Box::new(Soaking::new(*soak, max_rate)),
-        fixed => Box::new(Fixed(levels(fixed, max_rate).into())),
+        Executor::Breakpoint(search) => Some(Box::new(Search::new(*search, max_rate))),
+        Executor::Soak(soak) => Some(Box::new(Soaking::new(*soak, max_rate))),
+        Executor::Capacity(search) => Some(Box::new(Halving::new(*search, max_rate))),
+        _ => None,
     }
 }
 
 /// Stages known beforehand.
-struct Fixed(VecDeque<Level>);
+pub(super) struct Fixed(pub(super) VecDeque<Level>);
 
 impl Pilot for Fixed {
     fn next(&mut self, _timeline: &Timeline, _plan: &PlanSummary) -> Next {
@@ -80,34 +99,6 @@ impl Pilot for Fixed {
             Some(level) => Next::Hold(level),
             None => Next::Done(StopReason::Completed),
         }
-    }
-}
-
-fn levels(executor: &Executor, max_rate: f64) -> Vec<Level> {
-    let cap = |rate: f64| rate.min(max_rate);
-    match executor {
-        Executor::ConstantArrivalRate { rate, duration } => {
-            vec![Level::constant(StageRole::Ramp, cap(*rate), *duration)]
-        }
-        Executor::RampingArrivalRate { start_rate, stages } => {
-            let mut from = cap(*start_rate);
-            let mut levels = Vec::new();
-            for stage in stages {
-                let to = cap(stage.target);
-                levels.push(Level {
-                    role: StageRole::Ramp,
-                    rate_from: from,
-                    rate_to: to,
-                    duration: stage.duration,
-                });
-                from = to;
-            }
-            levels
-        }
-        Executor::Steps { rates, hold } => {
-            rates.iter().map(|rate| Level::constant(StageRole::Ramp, cap(*rate), *hold)).collect()
-        }
-        Executor::Soak(_) | Executor::Breakpoint(_) => Vec::new(),
     }
 }
 
@@ -144,6 +135,64 @@ impl Pilot for Soaking {
         }
         let is_settled = soak::is_settled(timeline, plan, stage);
         std::mem::replace(&mut self.settled_before, is_settled) && is_settled
+    }
+}
+
+/// The search for the capacity: a rise until an objective is broken, then halving.
+struct Halving {
+    plan: Capacity,
+    /// Highest rate that met every objective, and lowest that did not.
+    good: f64,
+    bad: Option<f64>,
+    is_begun: bool,
+    /// The stage to come follows one that was broken, which may have left a queue.
+    drains: bool,
+    next: f64,
+}
+
+impl Halving {
+    fn new(mut plan: Capacity, max_rate: f64) -> Self {
+        plan.max_rate = plan.max_rate.min(max_rate);
+        let next = plan.start_rate.min(plan.max_rate);
+        Self { plan, good: 0.0, bad: None, is_begun: false, drains: false, next }
+    }
+
+    /// Takes in the stage that was held last.
+    fn learn(&mut self, timeline: &Timeline, plan: &PlanSummary) {
+        let held = timeline.stages.iter().rev().find(|stage| stage.role.is_measured());
+        let Some(held) = held else { return };
+        let summary = summarize_timeline(timeline, plan);
+        let last = summary.iter().rev().find(|summary| summary.role.is_measured());
+        // What the generator could not offer says nothing of the target.
+        let is_broken = last.is_some_and(|last| !last.broken_objectives.is_empty());
+        match is_broken {
+            true => self.bad = Some(held.rate()),
+            false => self.good = self.good.max(held.rate()),
+        }
+        self.drains = is_broken;
+    }
+}
+
+impl Pilot for Halving {
+    fn next(&mut self, timeline: &Timeline, plan: &PlanSummary) -> Next {
+        let is_drained = timeline.stages.last().is_some_and(|last| last.role == StageRole::Drain);
+        if self.is_begun && !is_drained {
+            self.learn(timeline, plan);
+            match self.bad {
+                None if self.good >= self.plan.max_rate => return Next::Done(StopReason::MaxRate),
+                None => self.next = (self.good * 2.0).min(self.plan.max_rate),
+                Some(bad) if (bad - self.good) <= self.plan.precision * bad => {
+                    return Next::Done(StopReason::Completed);
+                }
+                Some(bad) => self.next = f64::midpoint(self.good, bad),
+            }
+            if self.drains {
+                let longest = LONGEST_DRAIN.max(self.plan.hold * 2);
+                return Next::Hold(Level::constant(StageRole::Drain, self.good / 4.0, longest));
+            }
+        }
+        self.is_begun = true;
+        Next::Hold(Level::constant(StageRole::Ramp, self.next, self.plan.hold))
     }
 }
 
@@ -273,8 +322,9 @@ impl Pilot for Search {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::RampStage;
-    use crate::timeline::{EndpointTick, Histogram, LoadTick, Moment, ResponseClass, Window};
+    use crate::timeline::{
+        EndpointTick, Histogram, JourneyTick, LoadTick, Moment, ResponseClass, Window,
+    };
 
     /// A server that completes at most `capacity` requests a second, 10 ms each when unloaded.
     struct Server {
@@ -295,12 +345,8 @@ mod tests {
             for _ in 0..seconds {
                 self.second(level.rate_from);
             }
-            self.timeline.stages.push(Stage {
-                role: level.role,
-                window: Window::new(begin, self.now),
-                rate_from: level.rate_from,
-                rate_to: level.rate_to,
-            });
+            let window = Window::new(begin, self.now);
+            self.timeline.stages.push(Stage { window, ..level.stage(begin) });
         }
 
         fn second(&mut self, rate: f64) {
@@ -313,6 +359,7 @@ mod tests {
             }
             let end = self.now + Duration::from_secs(1);
             self.timeline.ticks.push(LoadTick {
+                journeys: JourneyTick::default(),
                 window: Window::new(self.now, end),
                 generator: "test".to_owned(),
                 offered: rate.round() as u64,
@@ -342,7 +389,7 @@ mod tests {
             hold: Duration::from_secs(5),
             recovery: Duration::from_secs(3),
         };
-        let mut pilot = pilot_for(&Executor::Breakpoint(search), 10_000.0);
+        let mut pilot = pilot_for(&Executor::Breakpoint(search), 10_000.0).unwrap();
         let mut server = Server::new(capacity);
         for _ in 0..100 {
             match pilot.next(&server.timeline, &PlanSummary::default()) {
@@ -387,13 +434,13 @@ mod tests {
     fn a_soak_holds_its_rate_and_is_not_settled_in_its_first_minutes() {
         let minutes = |count: u64| Duration::from_secs(60 * count);
         let soak = Soak { until_settled: true, ..Soak::usual(50.0, minutes(60)) };
-        let mut pilot = pilot_for(&Executor::Soak(soak), 40.0);
+        let mut pilot = pilot_for(&Executor::Soak(soak), 40.0).unwrap();
         let (timeline, plan) = (Timeline::default(), PlanSummary::default());
         let Next::Hold(level) = pilot.next(&timeline, &plan) else { panic!("there is a stage") };
         assert_eq!((level.rate_from, level.rate_to), (40.0, 40.0));
         assert!(pilot.looks_at_series());
         let window = Window::new(Moment::START, Moment::START + minutes(9));
-        let stage = Stage { role: level.role, window, rate_from: 40.0, rate_to: 40.0 };
+        let stage = Stage::constant(level.role, window, 40.0);
         assert!(!pilot.is_enough(&timeline, &plan, &stage));
         let Next::Hold(recovery) = pilot.next(&timeline, &plan) else { panic!("there is another") };
         assert_eq!(recovery.role, StageRole::Recovery);
@@ -401,15 +448,36 @@ mod tests {
     }
 
     #[test]
-    fn no_stage_exceeds_the_limit_of_the_run() {
-        let executor = Executor::RampingArrivalRate {
-            start_rate: 10.0,
-            stages: vec![RampStage { target: 900.0, duration: Duration::from_secs(9) }],
+    fn the_capacity_is_halved_down_to_what_meets_the_objectives() {
+        let objective = crate::recording::RecordedObjective {
+            text: "http_req_duration: p(95) < 300ms".to_owned(),
+            endpoint: None,
+            measure: crate::recording::RecordedMeasure::ResponseTimeQuantile(0.95),
+            bound: 0.3,
+            good_below: true,
         };
-        let mut pilot = pilot_for(&executor, 100.0);
-        let Next::Hold(level) = pilot.next(&Timeline::default(), &PlanSummary::default()) else {
-            panic!("there is a stage");
+        let plan = PlanSummary { objectives: vec![objective], ..PlanSummary::default() };
+        let hold = Duration::from_secs(10);
+        let search = Capacity { start_rate: 20.0, max_rate: 2000.0, hold, precision: 0.05 };
+        let mut pilot = pilot_for(&Executor::Capacity(search), 10_000.0).unwrap();
+        let mut server = Server::new(200.0);
+        let reason = loop {
+            match pilot.next(&server.timeline, &plan) {
+                Next::Hold(level) => {
+                    // The drain of the simulated server is over when its queue is.
+                    if level.role == StageRole::Drain {
+                        server.queue = 0.0;
+                    }
+                    server.hold(level);
+                }
+                Next::Done(reason) => break reason,
+            }
+            assert!(server.timeline.stages.len() < 40, "it does not end");
         };
-        assert_eq!((level.rate_from, level.rate_to), (10.0, 100.0));
+        assert_eq!(reason, StopReason::Completed);
+        let tried = server.timeline.stages.iter().filter(|stage| stage.role == StageRole::Ramp);
+        let last = tried.last().map_or(0.0, Stage::rate);
+        // Within 10 s a queue of 3 % makes 300 ms.
+        assert!((190.0..215.0).contains(&last), "{last}");
     }
 }

@@ -128,7 +128,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::timeline::{EndpointTick, Histogram, Window};
+    use crate::timeline::{EndpointTick, Histogram, JourneyTick, Window};
 
     fn moment(second: u64) -> Moment {
         Moment::from_nanos(second * 1_000_000_000)
@@ -136,7 +136,7 @@ mod tests {
 
     fn stage(role: StageRole, begin: u64, rate: f64) -> Stage {
         let window = Window::new(moment(begin), moment(begin + 20));
-        Stage { role, window, rate_from: rate, rate_to: rate }
+        Stage::constant(role, window, rate)
     }
 
     /// The second from `begin` on, in which so many requests ended in these ways.
@@ -152,6 +152,7 @@ mod tests {
             }
         });
         LoadTick {
+            journeys: JourneyTick::default(),
             window: Window::new(moment(begin), moment(begin + 1)),
             generator: "test".to_owned(),
             offered: 0,

@@ -55,17 +55,38 @@ pub struct Stage {
     pub rate_from: f64,
     /// Requests per second at its end; equal to `rate_from` where the stage is a constant level.
     pub rate_to: f64,
+    /// Virtual users at its begin: of the scenarios in the closed model, which have no rate.
+    #[serde(default)]
+    pub vus_from: f64,
+    /// Virtual users at its end.
+    #[serde(default)]
+    pub vus_to: f64,
 }
 
 impl Stage {
+    /// A constant rate in the open model.
+    pub fn constant(role: StageRole, window: Window, rate: f64) -> Self {
+        Self { role, window, rate_from: rate, rate_to: rate, vus_from: 0.0, vus_to: 0.0 }
+    }
+
+    /// Mean number of virtual users.
+    pub fn vus(&self) -> f64 {
+        (self.vus_from + self.vus_to) / 2.0
+    }
+
+    /// Whether its load is virtual users alone (closed model).
+    pub fn is_closed(&self) -> bool {
+        self.vus() > 0.0 && self.rate() == 0.0
+    }
+
     /// Mean offered rate in requests per second.
     pub fn rate(&self) -> f64 {
         (self.rate_from + self.rate_to) / 2.0
     }
 
-    /// Whether the rate moves within the stage, so that it is not stationary.
+    /// Whether the load moves within the stage, so that it is not stationary.
     pub fn is_ramping(&self) -> bool {
-        (self.rate_from - self.rate_to).abs() > 1e-9
+        (self.rate_from - self.rate_to).abs() > 1e-9 || (self.vus_from - self.vus_to).abs() > 1e-9
     }
 }
 
@@ -85,6 +106,8 @@ pub enum ResponseClass {
     Reset,
     /// What came back is not HTTP.
     Protocol,
+    /// A response that is not what the plan expects of it.
+    Check,
 }
 
 impl ResponseClass {
@@ -103,6 +126,7 @@ impl fmt::Display for ResponseClass {
             ResponseClass::Timeout => f.write_str("timeout"),
             ResponseClass::Reset => f.write_str("reset"),
             ResponseClass::Protocol => f.write_str("protocol"),
+            ResponseClass::Check => f.write_str("check"),
         }
     }
 }
@@ -121,6 +145,47 @@ pub struct EndpointTick {
     pub response_time: Histogram,
     /// From the actual send to the end of the response.
     pub service_time: Histogram,
+}
+
+/// What became of journeys within a tick.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JourneyTick {
+    /// Journeys that were done to their end.
+    #[serde(default)]
+    pub completed: u64,
+    /// Journeys that ended early, because a request failed or a value was missing.
+    #[serde(default)]
+    pub abandoned: u64,
+    /// Requests that the run's own highest rate made wait.
+    #[serde(default)]
+    pub capped: u64,
+    /// Checks that failed, in words, and how often.
+    #[serde(default)]
+    pub failed_checks: Vec<(String, u64)>,
+}
+
+impl JourneyTick {
+    /// Whether nothing happened that is worth keeping.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    fn absorb(&mut self, other: JourneyTick) {
+        self.completed += other.completed;
+        self.abandoned += other.abandoned;
+        self.capped += other.capped;
+        for (check, count) in other.failed_checks {
+            self.count_failed(&check, count);
+        }
+    }
+
+    /// Adds failures of a check.
+    pub fn count_failed(&mut self, check: &str, count: u64) {
+        match self.failed_checks.iter_mut().find(|(known, _)| known == check) {
+            Some((_, known)) => *known += count,
+            None => self.failed_checks.push((check.to_owned(), count)),
+        }
+    }
 }
 
 /// What one generator did within one window, a second as a rule.
@@ -147,6 +212,8 @@ pub struct LoadTick {
     pub connect_time: Histogram,
     /// New connections made.
     pub connects: u64,
+    /// What became of journeys.
+    pub journeys: JourneyTick,
     /// Completed requests by endpoint and class.
     pub endpoints: Vec<EndpointTick>,
 }
@@ -182,6 +249,7 @@ impl LoadTick {
         self.lateness.merge(&other.lateness);
         self.connect_time.merge(&other.connect_time);
         self.connects = self.connects.saturating_add(other.connects);
+        self.journeys.absorb(other.journeys);
         for endpoint in other.endpoints {
             let same = self
                 .endpoints

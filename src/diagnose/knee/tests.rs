@@ -8,8 +8,8 @@ use crate::diagnose::stages::summarize_timeline;
 use crate::diagnose::stats::Random;
 use crate::recording::PlanSummary;
 use crate::timeline::{
-    Batch, BatchBuilder, EndpointTick, Histogram, LoadTick, MetricSpec, Moment, ResponseClass,
-    Stage, StageRole, Window, names,
+    Batch, BatchBuilder, EndpointTick, Histogram, JourneyTick, LoadTick, MetricSpec, Moment,
+    ResponseClass, Stage, StageRole, Window, names,
 };
 
 /// A queue with `servers` servers, simulated a second at a time as a fluid.
@@ -75,7 +75,7 @@ impl Run {
         let begin = self.timeline.end();
         let end = begin + Duration::from_secs(seconds);
         let window = Window::new(begin, end);
-        self.timeline.stages.push(Stage { role, window, rate_from: rate, rate_to: rate });
+        self.timeline.stages.push(Stage::constant(role, window, rate));
         let wobble = 1.0 + self.system.noise * self.random.normal();
         for second in 0..seconds {
             self.second(begin + Duration::from_secs(second), rate, wobble);
@@ -118,6 +118,7 @@ impl Run {
             endpoints.push(endpoint(ResponseClass::Status(500), failed, service));
         }
         self.timeline.ticks.push(LoadTick {
+            journeys: JourneyTick::default(),
             window,
             generator: "g".into(),
             offered: offered as u64,

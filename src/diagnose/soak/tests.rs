@@ -1,5 +1,5 @@
 use super::*;
-use crate::timeline::{Batch, BatchBuilder, LoadTick, StageRole};
+use crate::timeline::{Batch, BatchBuilder, JourneyTick, LoadTick, StageRole};
 use crate::timeline::{EndpointTick, Histogram, Labels, ResponseClass};
 use std::time::Duration;
 
@@ -20,6 +20,7 @@ fn soaked(at: &dyn Fn(f64, &mut BatchBuilder)) -> (Timeline, Stage) {
             times.record(Duration::from_micros(9_000 + 40 * request));
         }
         timeline.ticks.push(LoadTick {
+            journeys: JourneyTick::default(),
             window,
             generator: "test".to_owned(),
             offered: 50,
@@ -39,7 +40,7 @@ fn soaked(at: &dyn Fn(f64, &mut BatchBuilder)) -> (Timeline, Stage) {
         });
     }
     let window = Window::new(second(0), second(SECONDS));
-    let stage = Stage { role: StageRole::Ramp, window, rate_from: 50.0, rate_to: 50.0 };
+    let stage = Stage::constant(StageRole::Ramp, window, 50.0);
     timeline.stages.push(stage);
     (timeline, stage)
 }

@@ -1,7 +1,9 @@
 use super::*;
 use crate::diagnose::generator::{blames_generator, health, limited};
 use crate::recording::Environment;
-use crate::timeline::{BatchBuilder, EndpointTick, LoadTick, ResponseClass, StageRole, names};
+use crate::timeline::{
+    BatchBuilder, EndpointTick, JourneyTick, LoadTick, ResponseClass, StageRole, names,
+};
 
 /// One second of one stage, before it is put on the clock.
 #[derive(Clone)]
@@ -44,7 +46,7 @@ fn hold(timeline: &mut Timeline, role: StageRole, seconds: &[Second]) {
     let rate = seconds.iter().map(|second| second.offered as f64).sum::<f64>();
     let rate = rate / seconds.len() as f64;
     let window = Window::new(begin, begin + span(seconds.len() as f64));
-    timeline.stages.push(Stage { role, window, rate_from: rate, rate_to: rate });
+    timeline.stages.push(Stage::constant(role, window, rate));
     for (index, second) in seconds.iter().enumerate() {
         let from = begin + span(index as f64);
         let response = |class, count| EndpointTick {
@@ -58,6 +60,7 @@ fn hold(timeline: &mut Timeline, role: StageRole, seconds: &[Second]) {
             endpoints.push(response(ResponseClass::Status(503), second.failed));
         }
         timeline.ticks.push(LoadTick {
+            journeys: JourneyTick::default(),
             window: Window::new(from, from + span(1.0)),
             generator: "g".into(),
             offered: second.offered,
@@ -305,7 +308,7 @@ fn a_tick_that_goes_on_into_the_next_stage_counts_for_neither() {
     for (index, rate) in rates.into_iter().enumerate() {
         let role = if rate > 0.0 { StageRole::Ramp } else { StageRole::Recovery };
         let window = Window::new(change(index), change(index + 1));
-        timeline.stages.push(Stage { role, window, rate_from: rate, rate_to: rate });
+        timeline.stages.push(Stage::constant(role, window, rate));
     }
     for second in 0..24_usize {
         let (now, before) = (second / 4, second.saturating_sub(1) / 4);

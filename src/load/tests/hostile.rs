@@ -106,14 +106,15 @@ fn a_connection_that_speaks_unasked_is_not_used_again() {
     let connector = connect::Connector::new(connect::Route::resolve(&config).unwrap());
     let mut mix = super::super::mix::Mix::compile(&config, 0, 1)
         .unwrap_or_else(|errors| panic!("{errors:?}"));
-    let mut draft = super::super::mix::Draft::default();
-    mix.draw(&mut draft);
+    let mut session = super::super::session::Session::default();
+    mix.begin(0, None, &mut session);
+    assert_eq!(mix.next(&mut session), Ok(super::super::program::Todo::Request(0)));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let mut deadline = exchange::Deadline::new();
         deadline.set(Instant::now() + Duration::from_secs(20));
         let mut link = connector.connect(&mut deadline).await.unwrap();
-        let status = link.exchange(&mix.build(&draft), &mut deadline, &mut ()).await.unwrap();
+        let status = link.exchange(&mix.build(0, &session), &mut deadline, &mut ()).await.unwrap();
         assert_eq!(status, 200);
         deadline.limit(std::future::poll_fn(|cx| link.poll_ended(cx))).await.unwrap();
         assert!(!link.is_ready().await);

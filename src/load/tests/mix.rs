@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
-use super::super::mix::{Draft, Mix};
+use super::super::mix::Mix;
+use super::super::program::Todo;
+use super::super::session::Session;
 use super::*;
 use crate::plan::{Header, Secret};
 
@@ -19,22 +21,24 @@ fn template(text: &str) -> Template {
     Template(segments)
 }
 
-fn request(name: &str, weight: f64, path: &str) -> plan::Request {
-    let (method, path) = ("GET".into(), template(path));
-    plan::Request { name: name.into(), weight, method, path, headers: vec![], body: None }
+fn request(name: &str, path: &str) -> plan::Request {
+    plan::Request::get(name, template(path))
 }
 
 fn config(requests: Vec<plan::Request>) -> LoadConfig {
-    let list = |items: &[&str], order| ResolvedData {
-        values: ResolvedValues::List(items.iter().map(|&item| item.into()).collect()),
-        order,
+    weighted(requests.into_iter().map(|request| (request, 1.0)).collect())
+}
+
+fn weighted(requests: Vec<(plan::Request, f64)>) -> LoadConfig {
+    let list = |items: &[&str]| {
+        ResolvedData::of(ResolvedValues::List(items.iter().map(|&item| item.into()).collect()))
     };
     let range = ResolvedValues::Range(-1, 3);
     let data = BTreeMap::from([
-        ("id".to_owned(), ResolvedData { values: range, order: DataOrder::Sequential }),
-        ("word".to_owned(), list(&["a b", "ü", "x&y=1"], DataOrder::Random)),
-        ("line".to_owned(), list(&["two\nlines"], DataOrder::Random)),
-        ("none".to_owned(), list(&[], DataOrder::Random)),
+        ("id".to_owned(), ResolvedData { order: DataOrder::Sequential, ..ResolvedData::of(range) }),
+        ("word".to_owned(), list(&["a b", "ü", "x&y=1"])),
+        ("line".to_owned(), list(&["two\nlines"])),
+        ("none".to_owned(), list(&[])),
     ]);
     let host = "shop.test".to_owned();
     let url = TargetUrl { https: false, host, port: 8080, base_path: "/base".into() };
@@ -42,16 +46,18 @@ fn config(requests: Vec<plan::Request>) -> LoadConfig {
     let timeout = Duration::from_secs(1);
     LoadConfig {
         target: Target { url, connections, timeout, tls: Tls::SystemRoots },
-        requests,
+        requests: Vec::new(),
+        journeys: Vec::new(),
+        flows: Vec::new(),
         data,
         max_in_flight: 10,
         max_rate: 100.0,
         workers: None,
-        arrivals: plan::Arrivals::Even,
         seed: 7,
         generator: "test".into(),
         ca_pem: None,
     }
+    .with_mix(requests)
 }
 
 fn compile(config: &LoadConfig, worker: usize, of: usize) -> Mix {
@@ -78,9 +84,10 @@ impl Read {
 }
 
 fn drawn(mix: &mut Mix) -> Read {
-    let mut draft = Draft::default();
-    mix.draw(&mut draft);
-    let text = String::from_utf8(mix.build(&draft).bytes.to_vec()).unwrap();
+    let mut session = Session::default();
+    mix.begin(0, None, &mut session);
+    let Ok(Todo::Request(endpoint)) = mix.next(&mut session) else { panic!("it is a request") };
+    let text = String::from_utf8(mix.build(endpoint, &session).bytes.to_vec()).unwrap();
     let (head, body) = text.split_once("\r\n\r\n").unwrap();
     let mut lines = head.split("\r\n").map(str::to_owned);
     let line = lines.next().unwrap();
@@ -93,7 +100,7 @@ fn drawn(mix: &mut Mix) -> Read {
 
 #[test]
 fn one_name_has_one_value_within_a_request() {
-    let mut post = request("post", 1.0, "/item/{id}?q={word}");
+    let mut post = request("post", "/item/{id}?q={word}");
     post.method = "POST".into();
     post.headers = vec![("x-id".into(), Header::Plain(template("no-{id}")))];
     post.body = Some(Body { template: template("<{id}|{word}>") });
@@ -120,21 +127,21 @@ fn one_name_has_one_value_within_a_request() {
 
 #[test]
 fn workers_share_sequential_values_and_weights_hold() {
-    let requests = || vec![request("a", 1.0, "/{id}"), request("b", 3.0, "/b")];
+    let requests = || vec![(request("a", "/{id}"), 1.0), (request("b", "/b"), 3.0)];
     let mut ids = Vec::new();
     for worker in 0..2 {
-        let mut mix = compile(&config(vec![request("a", 1.0, "/{id}")]), worker, 2);
+        let mut mix = compile(&config(vec![request("a", "/{id}")]), worker, 2);
         ids.extend((0..5).map(|_| drawn(&mut mix).path().to_owned()));
     }
     ids.sort();
     ids.dedup();
     assert_eq!(ids.len(), 5, "{ids:?}");
 
-    let mut mix = compile(&config(requests()), 0, 1);
+    let mut mix = compile(&weighted(requests()), 0, 1);
     let b = (0..4000).filter(|_| drawn(&mut mix).path() == "/base/b").count();
     assert!((2850..3150).contains(&b), "{b} of 4000 instead of 3000");
     let draws = |seed| {
-        let mut mix = compile(&LoadConfig { seed, ..config(requests()) }, 0, 1);
+        let mut mix = compile(&LoadConfig { seed, ..weighted(requests()) }, 0, 1);
         (0..50).map(|_| drawn(&mut mix).line).collect::<Vec<_>>()
     };
     assert_eq!(draws(1), draws(1));
@@ -143,7 +150,7 @@ fn workers_share_sequential_values_and_weights_hold() {
 
 #[test]
 fn each_request_says_that_it_is_synthetic() {
-    let mut own = request("own", 1.0, "/");
+    let mut own = request("own", "/");
     own.headers = vec![
         ("Host".into(), Header::Plain(template("other"))),
         ("X-Kneepoint".into(), Header::Plain(template("real-{id}"))),
@@ -153,12 +160,12 @@ fn each_request_says_that_it_is_synthetic() {
     assert_eq!(sent.all("x-kneepoint"), ["synthetic"]);
     assert_eq!(sent.all("host"), ["other"]);
     assert_eq!(sent.all("authorization"), ["Bearer hunter2"]);
-    let sent = drawn(&mut compile(&config(vec![request("plain", 1.0, "x")]), 0, 1));
+    let sent = drawn(&mut compile(&config(vec![request("plain", "x")]), 0, 1));
     assert_eq!(sent.line, "GET /basex HTTP/1.1");
     assert_eq!(sent.headers[0], ("host".into(), "shop.test:8080".into()));
     assert!(sent.all("user-agent")[0].starts_with("kneepoint/"));
     assert!(sent.all("connection").is_empty() && sent.all("content-length").is_empty());
-    let mut closing = config(vec![request("closing", 1.0, "/")]);
+    let mut closing = config(vec![request("closing", "/")]);
     closing.target.connections = Connections::PerRequest;
     assert_eq!(drawn(&mut compile(&closing, 0, 1)).all("connection"), ["close"]);
 }
@@ -167,7 +174,7 @@ fn each_request_says_that_it_is_synthetic() {
 fn what_has_no_body_says_so_where_one_is_usual() {
     for (method, expected) in [("POST", &["0"][..]), ("PUT", &["0"]), ("GET", &[]), ("DELETE", &[])]
     {
-        let mut request = request("none", 1.0, "/");
+        let mut request = request("none", "/");
         request.method = method.into();
         let sent = drawn(&mut compile(&config(vec![request]), 0, 1));
         assert_eq!(sent.all("content-length"), expected, "{method}");
@@ -176,10 +183,13 @@ fn what_has_no_body_says_so_where_one_is_usual() {
 
 #[test]
 fn a_value_may_be_a_whole_path() {
-    let mut config = config(vec![request("paths", 1.0, "{path}")]);
+    let mut config = config(vec![request("paths", "{path}")]);
     config.target.url.base_path = String::new();
     let values = ResolvedValues::List(["/a", "b?c", ""].map(String::from).into());
-    config.data.insert("path".into(), ResolvedData { values, order: DataOrder::Sequential });
+    config.data.insert(
+        "path".into(),
+        ResolvedData { order: DataOrder::Sequential, ..ResolvedData::of(values) },
+    );
     let mut mix = compile(&config, 0, 1);
     assert_eq!([(); 3].map(|()| drawn(&mut mix).path().to_owned()), ["/a", "/b?c", "/"]);
 }
@@ -187,21 +197,21 @@ fn a_value_may_be_a_whole_path() {
 #[test]
 fn what_cannot_be_sent_is_told_at_once() {
     let with = |name: &str, value: &str| {
-        let mut request = request(name, 1.0, "/");
+        let mut request = request(name, "/");
         request.headers = vec![(name.into(), Header::Plain(template(value)))];
         request
     };
-    let mut method = request("method", 1.0, "/");
+    let mut method = request("method", "/");
     method.method = "GET IT".into();
     let requests = vec![
         method,
-        request("unknown", 1.0, "/{nobody}"),
-        request("empty", 1.0, "/{none}"),
+        request("unknown", "/{nobody}"),
+        request("empty", "/{none}"),
         with("no name", "x"),
         with("content-length", "5"),
         with("x-broken", "a\nb"),
         with("x-line", "{line}"),
-        request("good", 1.0, "/{line}"),
+        request("good", "/{line}"),
     ];
     let errors = Mix::compile(&config(requests), 0, 1).err().unwrap();
     let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();

@@ -1,6 +1,7 @@
 //! The engine against real servers, well-behaved and not.
 
 mod hostile;
+mod journeys;
 mod mix;
 mod response;
 mod server;
@@ -22,8 +23,7 @@ fn text(text: &str) -> Template {
 }
 
 fn get(name: &str, path: Template) -> plan::Request {
-    let (name, method) = (name.into(), "GET".into());
-    plan::Request { name, weight: 1.0, method, path, headers: vec![], body: None }
+    plan::Request::get(name, path)
 }
 
 fn config(address: SocketAddr) -> LoadConfig {
@@ -32,29 +32,31 @@ fn config(address: SocketAddr) -> LoadConfig {
     let (connections, timeout) = (Connections::KeepAlive, Duration::from_secs(5));
     LoadConfig {
         target: Target { url, connections, timeout, tls: Tls::SystemRoots },
-        requests: vec![get("home", text("/"))],
+        requests: Vec::new(),
+        journeys: Vec::new(),
+        flows: Vec::new(),
         data: BTreeMap::new(),
         max_in_flight: 200,
         max_rate: 1e6,
         workers: Some(2),
-        arrivals: plan::Arrivals::Even,
         seed: 1,
         generator: "here".into(),
         ca_pem: None,
     }
+    .with_mix(vec![(get("home", text("/")), 1.0)])
 }
 
 fn stage(begin: f64, secs: f64, from: f64, to: f64) -> Stage {
     let begin = Moment::from_secs_f64(begin);
     let window = Window::new(begin, begin + Duration::from_secs_f64(secs));
-    Stage { role: StageRole::Ramp, window, rate_from: from, rate_to: to }
+    Stage { rate_from: from, ..Stage::constant(StageRole::Ramp, window, to) }
 }
 
 /// Holds the stages (times from now on), waits for their end and for `grace`.
 fn run(config: LoadConfig, stages: &[Stage], grace: Duration) -> Vec<LoadTick> {
     let epoch = Epoch::new(Instant::now());
     let (generator, receiver) = Generator::start(config, epoch).unwrap();
-    stages.iter().for_each(|stage| generator.hold(stage));
+    stages.iter().for_each(|stage| generator.hold(0, stage));
     let end = stages.iter().map(|stage| stage.window.end).max().unwrap();
     thread::sleep(epoch.instant(end).saturating_duration_since(Instant::now()));
     let rest = generator.stop(grace);
@@ -268,9 +270,12 @@ fn values_vary_and_bodies_arrive() {
     post.method = "POST".into();
     post.body = Some(Body { template: Template(vec![Segment::Text("id=".into()), value()]) });
     let mut config = config(address);
-    config.requests = vec![post];
+    config = config.with_mix(vec![(post, 1.0)]);
     let values = ResolvedValues::Range(0, 99);
-    config.data.insert("id".into(), ResolvedData { values, order: DataOrder::Sequential });
+    config.data.insert(
+        "id".into(),
+        ResolvedData { order: DataOrder::Sequential, ..ResolvedData::of(values) },
+    );
     run(config, &[stage(0.2, 1.0, 100.0, 100.0)], Duration::from_secs(5));
     let all = all.lock().unwrap();
     for seen in all.iter() {
@@ -344,13 +349,16 @@ fn a_stall_is_measured_from_the_intended_start() {
     // One worker draws the values in the order of arrivals. Of the hundred that arrive in a stall
     // most wait for a connection: a clock that starts when they are sent would not see it.
     (config.workers, config.max_in_flight) = (Some(1), 20);
-    config.requests = vec![get("nth", Template(vec![Segment::Value("n".into())]))];
+    config = config.with_mix(vec![(get("nth", Template(vec![Segment::Value("n".into())])), 1.0)]);
     let values = ResolvedValues::Range(0, 499);
-    config.data.insert("n".into(), ResolvedData { values, order: DataOrder::Sequential });
+    config.data.insert(
+        "n".into(),
+        ResolvedData { order: DataOrder::Sequential, ..ResolvedData::of(values) },
+    );
     let stage = stage(0.2, 5.0, 100.0, 100.0);
     let epoch = Epoch::new(Instant::now());
     let (generator, receiver) = Generator::start(config, epoch).unwrap();
-    generator.hold(&stage);
+    generator.hold(0, &stage);
     // Longer than the stage: what waits for a connection when load ends is given up.
     thread::sleep(Duration::from_millis(6700));
     let rest = generator.stop(Duration::from_secs(10));
@@ -392,7 +400,8 @@ fn a_probe_tells_who_answers_or_what_to_do() {
         response
     });
     let mut config = config(address);
-    config.requests.push(get("missing", text("/missing")));
+    config = config
+        .with_mix(vec![(get("home", text("/")), 1.0), (get("missing", text("/missing")), 1.0)]);
     let timeout = Duration::from_secs(5);
     let reports = probe(&config, timeout).unwrap();
     assert_eq!(reports.len(), 2);

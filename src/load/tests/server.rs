@@ -28,6 +28,8 @@ pub struct Seen {
     pub path: String,
     pub body: String,
     pub mark: Option<String>,
+    pub cookie: Option<String>,
+    pub authorization: Option<String>,
 }
 
 /// An HTTP server on one thread of its own, for as long as the test process lives. `respond` gets
@@ -97,12 +99,14 @@ async fn answer(
 ) -> Result<Response<Full<Bytes>>, hyper::Error> {
     let (head, body) = request.into_parts();
     let body = body.collect().await?.to_bytes();
-    let mark = head.headers.get("x-kneepoint");
+    let header = |name| head.headers.get(name).map(|value| value.to_str().unwrap().to_owned());
     Ok(respond(Seen {
         method: head.method.to_string(),
         path: head.uri.to_string(),
         body: String::from_utf8_lossy(&body).into_owned(),
-        mark: mark.map(|mark| mark.to_str().unwrap().to_owned()),
+        mark: header("x-kneepoint"),
+        cookie: header("cookie"),
+        authorization: header("authorization"),
     }))
 }
 

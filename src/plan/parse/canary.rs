@@ -1,16 +1,11 @@
 //! The `[[canary]]` tables.
 
-use std::collections::BTreeMap;
-
+use super::names::Names;
 use super::request::{read_headers, read_method, read_name, read_path};
 use super::walk::{Section, Value, Walk};
-use crate::plan::{Canary, DataSource, Limits, Request};
+use crate::plan::{Canary, Limits, Request};
 
-pub(super) fn read(
-    root: &mut Section<'_, '_>,
-    data: &BTreeMap<String, DataSource>,
-    limits: &Limits,
-) -> Vec<Canary> {
+pub(super) fn read(root: &mut Section<'_, '_>, names: &Names<'_>, limits: &Limits) -> Vec<Canary> {
     let walk = root.walk;
     let tables = root
         .take("canary")
@@ -25,7 +20,7 @@ pub(super) fn read(
     }
     let mut canaries: Vec<Canary> = Vec::new();
     for value in tables {
-        let Some(canary) = read_one(walk, value, data, limits) else { continue };
+        let Some(canary) = read_one(walk, value, names, limits) else { continue };
         if canaries.iter().any(|other| other.request.name == canary.request.name) {
             walk.wrong_with_help(
                 value.span(),
@@ -41,25 +36,25 @@ pub(super) fn read(
 fn read_one<'t>(
     walk: &Walk<'t>,
     value: &Value<'t>,
-    data: &BTreeMap<String, DataSource>,
+    names: &Names<'_>,
     limits: &Limits,
 ) -> Option<Canary> {
     let mut section = walk.section(value, "a table `[[canary]]`")?;
     let name = section.take("name").and_then(|value| read_name(walk, value));
     let path = section
         .require("path", "path = \"/health\"")
-        .and_then(|value| read_path(walk, value, data));
+        .and_then(|value| read_path(walk, value, names));
     let usual_rate = Canary::USUAL_RATE.min(limits.max_rate);
     let rate =
         section.take("rate").map_or(Some(usual_rate), |value| read_rate(walk, value, limits));
     let method = section
         .take("method")
         .map_or_else(|| Some("GET".to_owned()), |value| read_method(walk, value));
-    let headers = read_headers(&mut section, data);
+    let headers = read_headers(&mut section, names);
     section.finish();
     let path = path?;
     let name = name.unwrap_or_else(|| String::from(path.clone()));
-    let request = Request { name, weight: 1.0, method: method?, path, headers, body: None };
+    let request = Request { method: method?, headers, ..Request::get(name, path) };
     Some(Canary { request, rate: rate? })
 }
 

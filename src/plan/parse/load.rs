@@ -4,7 +4,9 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::walk::{Section, Value, Walk};
-use crate::plan::{Arrivals, Breakpoint, Executor, Limits, RampStage, Soak};
+use crate::plan::{
+    Arrivals, Breakpoint, Capacity, Executor, Limits, RampStage, Shape, Soak, VuStage,
+};
 
 pub(super) fn read_limits(root: &mut Section<'_, '_>) -> Limits {
     let walk = root.walk;
@@ -32,49 +34,68 @@ pub(super) fn read_limits(root: &mut Section<'_, '_>) -> Limits {
 }
 
 #[derive(Clone, Copy)]
-enum Shape {
-    Constant,
-    Ramping,
-    Steps,
-    Soak,
+enum Kind {
     Breakpoint,
+    Capacity,
+    Constant,
+    ConstantVus,
+    PerVuIterations,
+    Ramping,
+    RampingVus,
+    Replay,
+    SharedIterations,
+    Soak,
+    Steps,
 }
 
-pub(super) fn read(root: &mut Section<'_, '_>, limits: &Limits) -> Option<(Executor, Arrivals)> {
-    let walk = root.walk;
-    let Some(value) = root.take("load") else {
-        return Some((Executor::Breakpoint(Breakpoint::usual()), Arrivals::Even));
-    };
-    let mut section = walk.section(value, "a table `[load]`")?;
-    let choices = [
-        ("breakpoint", Shape::Breakpoint),
-        ("constant-arrival-rate", Shape::Constant),
-        ("ramping-arrival-rate", Shape::Ramping),
-        ("soak", Shape::Soak),
-        ("steps", Shape::Steps),
-    ];
-    let shape = match section.take("executor") {
-        None => Shape::Breakpoint,
-        // Without it no one knows which keys are right.
-        Some(value) => walk.choice(value, &choices)?,
-    };
-    let rhythms = [("even", Arrivals::Even), ("poisson", Arrivals::Poisson)];
-    let arrivals =
-        section.take("arrivals").map_or(Some(Arrivals::Even), |value| walk.choice(value, &rhythms));
+const KINDS: [(&str, Kind); 11] = [
+    ("breakpoint", Kind::Breakpoint),
+    ("capacity", Kind::Capacity),
+    ("constant-arrival-rate", Kind::Constant),
+    ("constant-vus", Kind::ConstantVus),
+    ("per-vu-iterations", Kind::PerVuIterations),
+    ("ramping-arrival-rate", Kind::Ramping),
+    ("ramping-vus", Kind::RampingVus),
+    ("replay", Kind::Replay),
+    ("shared-iterations", Kind::SharedIterations),
+    ("soak", Kind::Soak),
+    ("steps", Kind::Steps),
+];
+
+/// What the table of one load says: its executor and how its arrivals follow each other.
+pub(super) fn read_executor<'t>(
+    section: &mut Section<'_, 't>,
+    limits: &Limits,
+) -> Option<(Executor, Arrivals)> {
+    let walk = section.walk;
     let load = Reader { walk, limits };
-    let executor = match shape {
-        Shape::Constant => load.constant(&mut section),
-        Shape::Ramping => load.ramping(&mut section),
-        Shape::Steps => load.steps(&mut section),
-        Shape::Soak => load.soak(&mut section),
-        Shape::Breakpoint => load.breakpoint(&mut section),
+    let rhythms = [("even", Arrivals::Even), ("poisson", Arrivals::Poisson)];
+    let arrivals = section.take("arrivals");
+    let executor = match (section.take("executor"), section.take("shape")) {
+        (Some(_), Some(shape)) => {
+            walk.wrong_with_help(
+                shape.span(),
+                "a load has an `executor` or a `shape`, not both",
+                "a shape is a ready executor: leave one of them out",
+            );
+            return None;
+        }
+        (None, Some(shape)) => load.shape(shape, section),
+        (None, None) => load.breakpoint(section),
+        // Without it no one knows which keys are right.
+        (Some(name), None) => load.kind(walk.choice(name, &KINDS)?, section),
     };
-    let span = section.span.clone();
-    section.finish();
-    if let Some(executor) = &executor {
-        load.check_length(executor, span);
+    let executor = executor?;
+    if let Some(value) = arrivals.filter(|_| executor.most_vus() > 0) {
+        walk.wrong_with_help(
+            value.span(),
+            "virtual users begin a journey when the one before is over",
+            "`arrivals` goes with a rate",
+        );
     }
-    Some((executor?, arrivals?))
+    load.check_length(&executor, section.span.clone());
+    let arrivals = arrivals.map_or(Some(Arrivals::Even), |value| walk.choice(value, &rhythms))?;
+    Some((executor, arrivals))
 }
 
 struct Reader<'w, 't> {
@@ -197,20 +218,176 @@ impl<'t> Reader<'_, 't> {
         Some(Executor::Breakpoint(Breakpoint { start_rate, max_rate, factor, hold, recovery }))
     }
 
+    fn kind(&self, kind: Kind, section: &mut Section<'_, 't>) -> Option<Executor> {
+        match kind {
+            Kind::Breakpoint => self.breakpoint(section),
+            Kind::Capacity => self.capacity(section),
+            Kind::Constant => self.constant(section),
+            Kind::ConstantVus => self.constant_vus(section),
+            Kind::PerVuIterations => self.per_vu_iterations(section),
+            Kind::Ramping => self.ramping(section),
+            Kind::RampingVus => self.ramping_vus(section),
+            Kind::Replay => self.replay(section),
+            Kind::SharedIterations => self.shared_iterations(section),
+            Kind::Soak => self.soak(section),
+            Kind::Steps => self.steps(section),
+        }
+    }
+
+    /// A load by the name of its shape; two of them are executors.
+    fn shape(&self, value: &Value<'t>, section: &mut Section<'_, 't>) -> Option<Executor> {
+        let executors = [("breakpoint", Err(Kind::Breakpoint)), ("soak", Err(Kind::Soak))];
+        let shapes = Shape::ALL.map(|(name, shape)| (name, Ok(shape)));
+        let choices: Vec<_> = executors.into_iter().chain(shapes).collect();
+        let shape = match self.walk.choice(value, &choices)? {
+            Ok(shape) => shape,
+            Err(kind) => return self.kind(kind, section),
+        };
+        let duration = section.take("duration");
+        let duration =
+            duration.map_or(Some(shape.usual_duration()), |value| self.walk.duration(value));
+        let rate = match shape {
+            Shape::Smoke => section.take("rate").map_or(Some(1.0), |value| self.rate(value)),
+            _ => section.require("rate", "rate = \"50/s\"").and_then(|value| self.rate(value)),
+        };
+        let executor = shape.executor(rate?, duration?);
+        if executor.highest_rate() > self.limits.max_rate {
+            self.walk.wrong_with_help(
+                value.span(),
+                format!(
+                    "the shape goes up to {}/s, above the limit of {}/s",
+                    executor.highest_rate(),
+                    self.limits.max_rate
+                ),
+                "raise `max_rate` in `[limits]` if the target may have that much",
+            );
+        }
+        Some(executor)
+    }
+
+    fn capacity(&self, section: &mut Section<'_, 't>) -> Option<Executor> {
+        let walk = self.walk;
+        let usual = Capacity::usual();
+        let start = section.take("start").map_or(Some(usual.start_rate), |value| self.rate(value));
+        let usual_max = usual.max_rate.min(self.limits.max_rate);
+        let max = section.take("max").map_or(Some(usual_max), |value| self.rate(value));
+        let hold = section.take("hold").map_or(Some(usual.hold), |value| walk.duration(value));
+        let precision =
+            section.take("precision").map_or(Some(usual.precision), |value| walk.share(value));
+        let (start_rate, max_rate, precision) = (start?, max?, precision?);
+        if max_rate < start_rate {
+            walk.wrong_with_help(
+                section.span.clone(),
+                format!("the highest rate {max_rate}/s is below the first one, {start_rate}/s"),
+                "`max` must be above `start`",
+            );
+        }
+        let precision = precision.max(Capacity::FINEST);
+        Some(Executor::Capacity(Capacity { start_rate, max_rate, hold: hold?, precision }))
+    }
+
+    /// Virtual users that the limits allow.
+    fn vus(&self, value: &Value<'t>) -> Option<u32> {
+        let count = self.walk.integer(value, "a number of virtual users")?;
+        let most = self.limits.max_in_flight as u64;
+        if count > most {
+            self.walk.wrong_with_help(
+                value.span(),
+                format!("{count} virtual users are above the limit of {most} requests in flight"),
+                "raise `max_in_flight` in `[limits]` if the target may have that many",
+            );
+        }
+        Some(u32::try_from(count).unwrap_or(u32::MAX))
+    }
+
+    /// The same, at least one.
+    fn some_vus(&self, section: &mut Section<'_, 't>) -> Option<u32> {
+        let value = section.require("vus", "vus = 10")?;
+        let vus = self.vus(value)?;
+        if vus == 0 {
+            self.walk.wrong(value.span(), "there must be at least one virtual user");
+        }
+        Some(vus)
+    }
+
+    fn constant_vus(&self, section: &mut Section<'_, 't>) -> Option<Executor> {
+        let vus = self.some_vus(section);
+        let duration = section.require("duration", "duration = \"1m\"");
+        let duration = duration.map(|value| self.walk.duration(value));
+        Some(Executor::ConstantVus { vus: vus?, duration: duration?? })
+    }
+
+    fn ramping_vus(&self, section: &mut Section<'_, 't>) -> Option<Executor> {
+        let start_vus = section.take("start_vus").map_or(Some(1), |value| self.vus(value));
+        let example = "stages = [{ target = 100, duration = \"30s\" }]";
+        let value = section.require("stages", example);
+        let stages = value.and_then(|value| {
+            let list = self.walk.list(value, "a list of stages")?;
+            if list.is_empty() {
+                self.walk.wrong_with_help(
+                    value.span(),
+                    "there must be at least one stage",
+                    example,
+                );
+            }
+            list.into_iter().map(|value| self.vu_stage(value)).collect::<Option<Vec<_>>>()
+        });
+        Some(Executor::RampingVus { start_vus: start_vus?, stages: stages? })
+    }
+
+    fn vu_stage(&self, value: &Value<'t>) -> Option<VuStage> {
+        let what = "a stage such as `{ target = 100, duration = \"30s\" }`";
+        let mut section = self.walk.section(value, what)?;
+        let target = section.require("target", "target = 100").map(|value| self.vus(value));
+        let duration = section.require("duration", "duration = \"30s\"");
+        let duration = duration.map(|value| self.walk.duration(value));
+        section.finish();
+        Some(VuStage { target: target??, duration: duration?? })
+    }
+
+    /// VUs, iterations and the longest duration.
+    fn iterations(&self, section: &mut Section<'_, 't>) -> Option<(u32, u64, Duration)> {
+        let vus = self.some_vus(section);
+        let iterations = section.require("iterations", "iterations = 100").and_then(|value| {
+            let count = self.walk.integer(value, "a whole number above zero")?;
+            if count == 0 {
+                self.walk.wrong(value.span(), "there must be at least one iteration");
+            }
+            Some(count)
+        });
+        // k6's own.
+        let usual = Duration::from_secs(600).min(self.limits.max_duration);
+        let longest =
+            section.take("max_duration").map_or(Some(usual), |value| self.walk.duration(value));
+        Some((vus?, iterations?, longest?))
+    }
+
+    fn per_vu_iterations(&self, section: &mut Section<'_, 't>) -> Option<Executor> {
+        let (vus, iterations, max_duration) = self.iterations(section)?;
+        Some(Executor::PerVuIterations { vus, iterations, max_duration })
+    }
+
+    fn shared_iterations(&self, section: &mut Section<'_, 't>) -> Option<Executor> {
+        let (vus, iterations, max_duration) = self.iterations(section)?;
+        Some(Executor::SharedIterations { vus, iterations, max_duration })
+    }
+
+    fn replay(&self, section: &mut Section<'_, 't>) -> Option<Executor> {
+        let trace = section.require("trace", "trace = \"trace.csv\"");
+        let trace = trace.and_then(|value| self.walk.text(value, "the path of a CSV file"));
+        let speed = section.take("speed").map_or(Some(1.0), |value| {
+            let speed = self.walk.number(value, "a factor above zero such as `2.0`")?;
+            if speed <= 0.0 {
+                self.walk.wrong(value.span(), "the speed must be above zero, such as `2.0`");
+            }
+            Some(speed)
+        });
+        Some(Executor::Replay { trace: trace?.value, speed: speed? })
+    }
+
     /// A load that would be cut off by the limits is a mistake, not a surprise after half an hour.
     fn check_length(&self, executor: &Executor, span: Range<usize>) {
-        let length = match executor {
-            Executor::ConstantArrivalRate { duration, .. } => *duration,
-            Executor::RampingArrivalRate { stages, .. } => {
-                stages.iter().fold(Duration::ZERO, |sum, stage| sum.saturating_add(stage.duration))
-            }
-            Executor::Steps { rates, hold } => {
-                hold.saturating_mul(u32::try_from(rates.len()).unwrap_or(u32::MAX))
-            }
-            Executor::Soak(soak) => soak.length(),
-            // Its length is not known before.
-            Executor::Breakpoint(_) => return,
-        };
+        let Some(length) = executor.length() else { return };
         if length > self.limits.max_duration {
             self.walk.wrong_with_help(
                 span,

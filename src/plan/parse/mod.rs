@@ -1,12 +1,17 @@
 //! From text to a [`Plan`], with every mistake at once.
 
 mod canary;
+mod check;
 mod collect;
+mod data;
+mod journey;
 mod load;
 mod mask;
 mod mistake;
+mod names;
 mod objective;
 mod request;
+mod scenario;
 mod target;
 pub(super) mod template;
 #[cfg(test)]
@@ -17,6 +22,7 @@ use toml::de::DeTable;
 
 pub use mistake::{Mistake, PlanErrors};
 
+use self::names::Names;
 use self::walk::{Section, Walk};
 use super::quick::DEFAULT_SEED;
 use super::{CollectorShape, Plan, Target, TargetUrl};
@@ -66,22 +72,35 @@ fn whole<'t>(
     let name = root.take("name").and_then(|value| walk.name(value));
     let seed = root.take("seed").and_then(|value| walk.integer(value, "a whole number"));
     let target = target::read(&mut root);
-    let data = request::read_data(&mut root);
-    let requests = request::read(&mut root, &data);
+    let data = data::read(&mut root);
+    let mut names = Names::of(&data);
+    let mut requests = Vec::new();
+    let setup = journey::read_once(&mut root, "setup", &mut names, &mut requests);
+    let mut journeys = request::read(&mut root, &names, &mut requests);
+    journeys.extend(journey::read(&mut root, &names, &mut requests));
+    if !root.has("request") && !root.has("journey") {
+        root.missing(
+            "request",
+            "add a table `[[request]]` with `path = \"/\"`, or a `[[journey]]`",
+        );
+    }
+    let teardown = journey::read_once(&mut root, "teardown", &mut names, &mut requests);
     let limits = load::read_limits(&mut root);
-    let load = load::read(&mut root, &limits);
+    let scenarios = scenario::read(&mut root, &journeys, &limits);
     let objectives = objective::read(&mut root, &requests);
-    let canaries = canary::read(&mut root, &data, &limits);
+    let canaries = canary::read(&mut root, &Names::of(&data), &limits);
     let collectors = collect::read(&mut root, shapes);
     root.finish();
-    let (target, (load, arrivals)): (Target, _) = (target?, load?);
+    let (target, scenarios): (Target, _) = (target?, scenarios?);
     Some(Plan {
         name: name.unwrap_or_else(|| TargetUrl::authority(&target.url)),
         target,
         requests,
+        journeys,
+        setup,
+        teardown,
         data,
-        load,
-        arrivals,
+        scenarios,
         objectives,
         limits,
         canaries,

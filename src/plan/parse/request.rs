@@ -1,23 +1,24 @@
-//! The `[[request]]` tables and the `[data.…]` tables.
+//! The `[[request]]` tables.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
-use toml::de::DeValue;
-
-use super::template;
+use super::journey::read_weight;
+use super::names::Names;
 use super::walk::{Section, Value, Walk};
+use super::{check, template};
 use crate::plan::{
-    Body, DataOrder, DataSource, DataValues, Header, Request, Secret, Segment, Template,
-    is_secret_name, nearest,
+    Body, Header, Journey, Request, Secret, Segment, Template, is_secret_name, nearest,
 };
 
+/// Reads the mix: each request is added to `requests`, and is a journey of its own.
 pub(super) fn read(
     root: &mut Section<'_, '_>,
-    data: &BTreeMap<String, DataSource>,
-) -> Vec<Request> {
+    names: &Names<'_>,
+    requests: &mut Vec<Request>,
+) -> Vec<Journey> {
     let walk = root.walk;
     let Some(value) = root.take("request") else {
-        root.missing("request", "add a table `[[request]]` with `path = \"/\"`");
         return Vec::new();
     };
     let Some(tables) = walk.list(value, "a list of tables: write `[[request]]`") else {
@@ -26,49 +27,80 @@ pub(super) fn read(
     if tables.is_empty() {
         walk.wrong(value.span(), "there must be at least one request");
     }
-    let mut requests: Vec<Request> = Vec::new();
+    let mut journeys: Vec<Journey> = Vec::new();
     for value in tables {
-        let Some(request) = read_one(walk, value, data) else { continue };
-        if requests.iter().any(|other| other.name == request.name) {
+        let Some((request, weight)) = read_one(walk, value, names) else { continue };
+        if journeys.iter().any(|other| other.name == request.name) {
             walk.wrong_with_help(
                 value.span(),
                 format!("another request has the name `{}`", request.name),
                 "give each request a `name` of its own: results are kept by it",
             );
         }
+        journeys.push(Journey::of_one(request.name.clone(), weight, requests.len()));
         requests.push(request);
     }
-    requests
+    journeys
 }
 
-fn read_one<'t>(
-    walk: &Walk<'t>,
-    value: &Value<'t>,
-    data: &BTreeMap<String, DataSource>,
-) -> Option<Request> {
+fn read_one<'t>(walk: &Walk<'t>, value: &Value<'t>, names: &Names<'_>) -> Option<(Request, f64)> {
     let mut section = walk.section(value, "a table `[[request]]`")?;
+    let weight = read_weight(&mut section);
+    let request = read_request(&mut section, names);
+    section.finish();
+    let (request, captures) = request?;
+    if let Some((_, span)) = captures.into_iter().next() {
+        walk.wrong_with_help(
+            span,
+            "what a request of the mix captures has no later step that could use it",
+            "make it a step of a `[[journey]]`",
+        );
+    }
+    Some((request, weight?))
+}
+
+/// What a request captures: the names, and where they stand.
+type Captured = Vec<(String, Range<usize>)>;
+
+/// The keys that a request of the mix and a step of a journey have in common.
+pub(super) fn read_request(
+    section: &mut Section<'_, '_>,
+    known: &Names<'_>,
+) -> Option<(Request, Captured)> {
+    let walk = section.walk;
     let name = section.take("name").and_then(|value| read_name(walk, value));
-    let weight = section.take("weight").map_or(Some(1.0), |value| {
-        let weight = walk.number(value, "a weight above zero")?;
-        if weight <= 0.0 {
-            walk.wrong(value.span(), "the weight must be above zero");
-        }
-        Some(weight)
-    });
+    let tags = read_tags(section);
     let method = section.take("method").map(|value| read_method(walk, value));
     let path =
-        section.require("path", "path = \"/\"").and_then(|value| read_path(walk, value, data));
-    let headers = read_headers(&mut section, data);
+        section.require("path", "path = \"/\"").and_then(|value| read_path(walk, value, known));
+    let headers = read_headers(section, known);
     let body = section
         .take("body")
-        .and_then(|value| template::read(walk, value, "a text", data))
+        .and_then(|value| template::read(walk, value, "a text", known))
         .map(|template| Body { template });
-    section.finish();
+    let (captures, names) = check::read_captures(section)
+        .into_iter()
+        .map(|(capture, span)| (capture.clone(), (capture.name, span)))
+        .unzip();
+    let checks = check::read_checks(section);
     let usual_method = if body.is_some() { "POST" } else { "GET" };
     let method = method.unwrap_or_else(|| Some(usual_method.to_owned()))?;
     let path = path?;
     let name = name.unwrap_or_else(|| format!("{method} {}", String::from(path.clone())));
-    Some(Request { name, weight: weight?, method, path, headers, body })
+    Some((Request { name, tags, method, path, headers, body, captures, checks }, names))
+}
+
+/// `tags = { kind = "read" }`.
+fn read_tags(section: &mut Section<'_, '_>) -> BTreeMap<String, String> {
+    let walk = section.walk;
+    let table = section
+        .take("tags")
+        .and_then(|value| walk.section(value, "a table such as `{ kind = \"read\" }`"));
+    let mut tags = BTreeMap::new();
+    for (name, _, value) in table.iter().flat_map(Section::entries) {
+        tags.extend(walk.name(value).map(|value| (name.to_owned(), value)));
+    }
+    tags
 }
 
 pub(super) fn read_name(walk: &Walk<'_>, value: &Value<'_>) -> Option<String> {
@@ -93,12 +125,8 @@ pub(super) fn read_method(walk: &Walk<'_>, value: &Value<'_>) -> Option<String> 
     None
 }
 
-pub(super) fn read_path(
-    walk: &Walk<'_>,
-    value: &Value<'_>,
-    data: &BTreeMap<String, DataSource>,
-) -> Option<Template> {
-    let path = template::read(walk, value, "a path such as `/product/{id}`", data)?;
+pub(super) fn read_path(walk: &Walk<'_>, value: &Value<'_>, names: &Names<'_>) -> Option<Template> {
+    let path = template::read(walk, value, "a path such as `/product/{id}`", names)?;
     match path.0.first() {
         Some(Segment::Text(text)) if text.starts_with('/') => {}
         Some(Segment::Hidden(_)) => {}
@@ -124,7 +152,7 @@ pub(super) fn read_path(
 
 pub(super) fn read_headers(
     section: &mut Section<'_, '_>,
-    data: &BTreeMap<String, DataSource>,
+    names: &Names<'_>,
 ) -> Vec<(String, Header)> {
     let walk = section.walk;
     let mut headers = Vec::new();
@@ -150,104 +178,9 @@ pub(super) fn read_headers(
         let header = if secret || text.from_environment {
             Some(Header::Secret(Secret::new(text.value)))
         } else {
-            template::read(walk, value, "a text", data).map(Header::Plain)
+            template::read(walk, value, "a text", names).map(Header::Plain)
         };
         headers.extend(header.map(|header| (name.to_owned(), header)));
     }
     headers
-}
-
-pub(super) fn read_data(root: &mut Section<'_, '_>) -> BTreeMap<String, DataSource> {
-    let walk = root.walk;
-    let mut data = BTreeMap::new();
-    let Some(value) = root.take("data") else { return data };
-    let Some(section) = walk.section(value, "tables such as `[data.id]`") else { return data };
-    for (name, _, value) in section.entries() {
-        if is_secret_name(name) {
-            walk.hide(value.span());
-        }
-        // A name with a mistake in its values is known all the same.
-        let source = read_source(walk, name, value).unwrap_or(DataSource {
-            values: DataValues::List(Vec::new()),
-            order: DataOrder::Random,
-        });
-        data.insert(name.to_owned(), source);
-    }
-    data
-}
-
-fn read_source<'t>(walk: &Walk<'t>, name: &str, value: &Value<'t>) -> Option<DataSource> {
-    let mut section = walk.section(value, "a table such as `{ range = [1, 1000] }`")?;
-    let range = section.take("range");
-    let list = section.take("list");
-    let csv = section.take("csv");
-    let column = section.take("column");
-    let orders = [("random", DataOrder::Random), ("sequential", DataOrder::Sequential)];
-    let order =
-        section.take("order").map_or(Some(DataOrder::Random), |value| walk.choice(value, &orders));
-    let span = section.span.clone();
-    section.finish();
-    let values = match (range, list, csv, column) {
-        (Some(range), None, None, None) => read_range(walk, range),
-        (None, Some(list), None, None) => read_list(walk, name, list),
-        (None, None, Some(csv), Some(column)) => {
-            let path = walk.text(csv, "the path of a CSV file");
-            let column = walk.text(column, "the name of a column");
-            Some(DataValues::Csv { path: path?.value, column: column?.value })
-        }
-        (None, None, Some(_), None) => {
-            walk.wrong_with_help(
-                span,
-                "`column` is missing",
-                "name the column of the CSV file: `column = \"id\"`",
-            );
-            None
-        }
-        _ => {
-            walk.wrong_with_help(
-                span,
-                "the values must come from one of `range`, `list` and `csv`",
-                "such as `range = [1, 1000]`, `list = [\"a\", \"b\"]` or `csv = \"ids.csv\"` with `column = \"id\"`",
-            );
-            None
-        }
-    };
-    Some(DataSource { values: values?, order: order? })
-}
-
-fn read_range<'t>(walk: &Walk<'t>, value: &Value<'t>) -> Option<DataValues> {
-    const WHAT: &str = "two whole numbers such as `[1, 1000]`";
-    let ends = walk.list(value, WHAT)?;
-    let &[first, last] = ends.as_slice() else {
-        walk.wrong(value.span(), format!("expected {WHAT}, found {} values", ends.len()));
-        return None;
-    };
-    let (first, last) = (walk.signed(first, WHAT)?, walk.signed(last, WHAT)?);
-    if first > last {
-        walk.wrong(value.span(), format!("the range is empty: {first} is above {last}"));
-        return None;
-    }
-    Some(DataValues::Range(first, last))
-}
-
-fn read_list<'t>(walk: &Walk<'t>, name: &str, value: &Value<'t>) -> Option<DataValues> {
-    let values = walk.list(value, "a list of texts such as `[\"a\", \"b\"]`")?;
-    if values.is_empty() {
-        walk.wrong(value.span(), "the list must have at least one value");
-    }
-    let mut secret = is_secret_name(name);
-    let mut texts = Vec::new();
-    for value in values {
-        if let DeValue::Integer(_) = value.get_ref() {
-            texts.extend(walk.signed(value, "a whole number").map(|number| number.to_string()));
-        } else if let Some(text) = walk.text(value, "a text or a whole number") {
-            secret |= text.from_environment;
-            texts.push(text.value);
-        }
-    }
-    Some(if secret {
-        DataValues::Hidden(texts.into_iter().map(Secret::new).collect())
-    } else {
-        DataValues::List(texts)
-    })
 }

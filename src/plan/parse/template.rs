@@ -1,17 +1,17 @@
 //! Texts with values in them: `/product/{id}`.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 
+use super::names::Names;
 use super::walk::{Piece, Value, Walk};
-use crate::plan::{DataSource, Secret, Segment, Template, is_secret_name, nearest};
+use crate::plan::{Secret, Segment, Template, is_secret_name};
 
-/// Reads a template whose names must be in `data`.
+/// Reads a template whose names must be among `names`.
 pub(super) fn read(
     walk: &Walk<'_>,
     value: &Value<'_>,
     what: &str,
-    data: &BTreeMap<String, DataSource>,
+    names: &Names<'_>,
 ) -> Option<Template> {
     let Some(raw) = value.get_ref().as_str() else {
         // For the message alone.
@@ -27,7 +27,7 @@ pub(super) fn read(
                 let place = |part: Range<usize>| {
                     walk.inside(raw, &value.span(), begin + part.start..begin + part.end)
                 };
-                whole &= read_plain(walk, &plain, place, data, &mut segments);
+                whole &= read_plain(walk, &plain, place, names, &mut segments);
             }
         }
     }
@@ -39,7 +39,7 @@ fn read_plain(
     walk: &Walk<'_>,
     plain: &str,
     place: impl Fn(Range<usize>) -> Range<usize>,
-    data: &BTreeMap<String, DataSource>,
+    names: &Names<'_>,
     segments: &mut Vec<Segment>,
 ) -> bool {
     let mut text = String::new();
@@ -63,12 +63,8 @@ fn read_plain(
             );
             return false;
         };
-        if !data.contains_key(name) {
-            let help = nearest(name, data.keys().map(String::as_str)).unwrap_or_else(|| {
-                "describe its values in a table of `data`, or double the braces".to_owned()
-            });
-            let span = place(offset..offset + name.len() + 2);
-            walk.wrong_with_help(span, format!("there are no data `{name}`"), help);
+        if let Err((why, help)) = names.check(name) {
+            walk.wrong_with_help(place(offset..offset + name.len() + 2), why, help);
             whole = false;
         }
         if !text.is_empty() {

@@ -64,7 +64,7 @@ fn the_example_means_what_it_says() {
     assert_eq!(plan.seed, 42);
     assert_eq!(plan.target.url.to_string(), "http://127.0.0.1:8080");
     assert_eq!(plan.requests.len(), 2);
-    assert_eq!(plan.requests[0].weight, 3.0);
+    assert_eq!(plan.journeys[0].weight, 3.0);
     assert_eq!(plan.requests[0].method, "GET");
     assert_eq!(
         plan.requests[0].path.0,
@@ -74,11 +74,8 @@ fn the_example_means_what_it_says() {
     let body = &plan.requests[1].body.as_ref().unwrap().template.0;
     assert_eq!(body[0], Segment::Text("{\"product\": ".to_owned()));
     assert_eq!(body[4], Segment::Text("\"}".to_owned()));
-    assert_eq!(
-        plan.data["id"],
-        DataSource { values: DataValues::Range(1, 200_000), order: DataOrder::Random }
-    );
-    assert_eq!(plan.load, Executor::Breakpoint(Breakpoint::usual()));
+    assert_eq!(plan.data["id"], DataSource::of(DataValues::Range(1, 200_000)));
+    assert_eq!(plan.scenarios[0].executor, Executor::Breakpoint(Breakpoint::usual()));
     assert_eq!(plan.limits, Limits::usual());
     let canary = &plan.canaries[0];
     assert_eq!((canary.request.name.as_str(), canary.rate), ("health", 2.0));
@@ -97,7 +94,9 @@ fn the_example_means_what_it_says() {
 
 #[test]
 fn every_executor_is_read() {
-    let load = |text: &str| read(&with(&format!("[load]\n{text}"))).map(|plan| plan.load);
+    let load = |text: &str| {
+        read(&with(&format!("[load]\n{text}"))).map(|plan| plan.scenarios[0].executor.clone())
+    };
     let second = Duration::from_secs;
     assert_eq!(
         load("executor = \"constant-arrival-rate\"\nrate = \"3000/m\"\nduration = \"1m30s\""),
@@ -197,7 +196,65 @@ const MISTAKES: &[(&str, usize, usize, &str, &str)] = &[
     ("[data.name]\nlist = []", 6, 8, "at least one value", ""),
     ("[data.name]\nrange = [9, 1]", 6, 9, "the range is empty", ""),
     ("[data.name]\nrange = [1]", 6, 9, "found 1 values", ""),
-    ("[data.name]\ncsv = \"a.csv\"", 5, 1, "`column` is missing", "column = "),
+    ("[data.name]\nlist = [\"a\"]\ncolumn = \"b\"", 7, 10, "`column` goes with `csv` alone", ""),
+    (
+        "[load]\nexecutor = \"constant-vus\"\nvus = 9999\nduration = \"1m\"",
+        7,
+        7,
+        "9999 virtual users",
+        "max_in_flight",
+    ),
+    (
+        "[load]\nexecutor = \"constant-vus\"\nvus = 9\nduration = \"1m\"\narrivals = \"poisson\"",
+        9,
+        12,
+        "virtual users begin",
+        "rate",
+    ),
+    ("[load]\nshape = \"spik\"", 6, 9, "`spik` is not one of", "spike"),
+    ("[load]\nshape = \"stress\"\nrate = 4000", 6, 9, "goes up to 8000/s", "max_rate"),
+    (
+        "[[scenario]]\nname = \"a\"\njourneys = [\"buy\"]",
+        7,
+        13,
+        "no journey or request `buy`",
+        "known here",
+    ),
+    (
+        "[[journey]]\nname = \"b\"\n[[journey.step]]\npath = \"/{tokn}\"\n",
+        8,
+        10,
+        "no data `tokn`",
+        "",
+    ),
+    (
+        "[[journey]]\nname = \"b\"\nstep = [{ path = \"/\", capture = { id = { json = \"$.a\" } } }]",
+        7,
+        37,
+        "there are data `id` already",
+        "another name",
+    ),
+    (
+        "[[journey]]\nname = \"b\"\nstep = [{ path = \"/\", capture = { t = { json = \"a[\" } } }]",
+        7,
+        50,
+        "`a[` is no JSONPath",
+        "RFC 9535",
+    ),
+    (
+        "[[journey]]\nname = \"b\"\nstep = [{ path = \"/\", think = { normal = [\"1s\"] } }]",
+        7,
+        42,
+        "expected two durations",
+        "uniform",
+    ),
+    (
+        "[[journey]]\nname = \"b\"\nstep = [{ path = \"/\", check = { status = \"2x\" } }]",
+        7,
+        42,
+        "expected a status",
+        "",
+    ),
     ("[data.name]\norder = \"random\"", 5, 1, "one of `range`, `list` and `csv`", "range = "),
     ("sed = 1\n[sede]", 6, 2, "`sede` is not known here", "`seed`?"),
     ("[load]\nstart = = 1", 6, 9, "", ""),
@@ -286,7 +343,7 @@ fn an_address_is_a_plan() {
     assert_eq!(plan.target.url.to_string(), "https://a.example");
     assert_eq!(String::from(plan.requests[0].path.clone()), "/b/c?d=1");
     assert_eq!(plan.requests[0].name, "GET /b/c?d=1");
-    assert_eq!(plan.load, Executor::Breakpoint(Breakpoint::usual()));
+    assert_eq!(plan.scenarios[0].executor, Executor::Breakpoint(Breakpoint::usual()));
     assert!(Plan::for_url("a.example", Vec::new()).is_err());
     assert!(
         Plan::for_url("http://u:hunter2@a", Vec::new()).is_err_and(|why| !why.contains("hunter2"))

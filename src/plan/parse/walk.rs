@@ -358,6 +358,11 @@ impl<'w, 't> Section<'w, 't> {
         self.table.get(key)
     }
 
+    /// Whether the table has `key`.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.table.contains_key(key)
+    }
+
     /// The value of `key`, without which the table is incomplete.
     pub(super) fn require(&mut self, key: &'static str, example: &str) -> Option<&'w Value<'t>> {
         let value = self.take(key);

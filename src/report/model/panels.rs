@@ -190,6 +190,11 @@ fn bands(timeline: &Timeline) -> Vec<Band> {
         to: stage.window.end.secs(),
         label: match stage.role {
             StageRole::Drain | StageRole::Recovery => stage.role.to_string(),
+            _ if stage.is_closed() && stage.is_ramping() => {
+                let number = wording::number;
+                format!("{} to {} VUs", number(stage.vus_from), number(stage.vus_to))
+            }
+            _ if stage.is_closed() => format!("{} VUs", wording::number(stage.vus())),
             _ if stage.is_ramping() => {
                 format!(
                     "{} to {}",

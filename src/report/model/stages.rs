@@ -101,7 +101,10 @@ fn row(stage: &StageSummary) -> StageRow {
     StageRow {
         role: stage.role.to_string(),
         at: duration(stage.window.begin.secs()),
-        offered: number(stage.offered),
+        offered: match stage.vus {
+            Some(vus) => format!("{} ({} VUs)", number(stage.offered), number(vus)),
+            None => number(stage.offered),
+        },
         throughput: number(stage.throughput),
         goodput: number(stage.goodput),
         p50: time(|q| q.p50),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::timeline::{
-    EndpointTick, Histogram, Labels, Reading, ResponseClass, StageRole, Unit, Window,
+    EndpointTick, Histogram, JourneyTick, Labels, Reading, ResponseClass, StageRole, Unit, Window,
 };
 
 const MOST: usize = 1000;
@@ -15,7 +15,7 @@ fn at(second: f64) -> Moment {
 
 fn stage(begin: f64, end: f64) -> Stage {
     let window = Window::new(at(begin), at(end));
-    Stage { role: StageRole::Ramp, window, rate_from: 10.0, rate_to: 10.0 }
+    Stage::constant(StageRole::Ramp, window, 10.0)
 }
 
 fn reading(metric: &str, kind: Kind, value: f64) -> Reading {
@@ -31,6 +31,7 @@ fn tick(second: f64) -> LoadTick {
     let mut response_time = Histogram::new();
     (0..5).for_each(|index| response_time.record(Duration::from_millis(4 + index)));
     LoadTick {
+        journeys: JourneyTick::default(),
         window: Window::new(at(second), at(second + 1.0)),
         generator: "here".to_owned(),
         offered: 5,

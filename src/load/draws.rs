@@ -1,0 +1,221 @@
+//! Values for templates: which are drawn, in which order.
+
+use std::sync::Arc;
+
+use rand::RngExt;
+use rand::rngs::SmallRng;
+use rand_distr::{Distribution, Zipf};
+
+use super::LoadConfig;
+use super::mix::Exhausted;
+use super::session::Session;
+use crate::plan::{self, DataOrder, DrawnPer};
+
+/// The values of a data source, read from wherever they are. Cheap to clone.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ResolvedValues {
+    /// Every integer from the first to the last, both included.
+    Range(i64, i64),
+    /// These texts, at least one.
+    List(Arc<[String]>),
+    /// Rows of a file.
+    Rows {
+        /// Names of the columns.
+        columns: Arc<[String]>,
+        /// One row after the other.
+        cells: Arc<[String]>,
+    },
+    /// A random UUID each time.
+    Uuid,
+}
+
+/// A data source whose values are at hand.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ResolvedData {
+    /// The values.
+    pub values: ResolvedValues,
+    /// In which order they are used.
+    pub order: plan::DataOrder,
+    /// How often one is drawn.
+    pub per: plan::DrawnPer,
+    /// What happens after the last one of a sequence.
+    pub exhausted: plan::Exhausted,
+    /// Whether its rows are those of the trace that is replayed, each with its own request.
+    pub is_trace: bool,
+}
+
+impl ResolvedData {
+    /// Values drawn at random for each journey.
+    pub fn of(values: ResolvedValues) -> Self {
+        let (per, exhausted) = (DrawnPer::default(), plan::Exhausted::default());
+        Self { values, order: DataOrder::Random, per, exhausted, is_trace: false }
+    }
+
+    /// How many values there are.
+    pub fn count(&self) -> u64 {
+        match &self.values {
+            ResolvedValues::Range(first, last) if first > last => 0,
+            ResolvedValues::Range(first, last) => last.abs_diff(*first).saturating_add(1),
+            ResolvedValues::List(list) => list.len() as u64,
+            ResolvedValues::Rows { columns, cells } => (cells.len() / columns.len().max(1)) as u64,
+            ResolvedValues::Uuid => u64::MAX,
+        }
+    }
+
+    /// Names of its columns; empty where it has none.
+    pub(super) fn columns(&self) -> &[String] {
+        match &self.values {
+            ResolvedValues::Rows { columns, .. } => columns,
+            _ => &[],
+        }
+    }
+
+    /// Index of a column; that of what has no columns is zero, and its name empty.
+    pub(super) fn column(&self, name: &str) -> Option<usize> {
+        match &self.values {
+            ResolvedValues::Rows { columns, .. } => columns.iter().position(|known| known == name),
+            _ => name.is_empty().then_some(0),
+        }
+    }
+
+    /// Whether all its texts are so.
+    pub(super) fn all(&self, is_so: impl Fn(&str) -> bool) -> bool {
+        match &self.values {
+            ResolvedValues::Range(..) | ResolvedValues::Uuid => true,
+            ResolvedValues::List(texts) | ResolvedValues::Rows { cells: texts, .. } => {
+                texts.iter().all(|text| is_so(text))
+            }
+        }
+    }
+}
+
+/// What stands in for a name in a template.
+pub(super) enum Value<'a> {
+    Text(&'a str),
+    Number(i64),
+    Uuid(u128),
+}
+
+/// The data sources of one worker, and how far it is in each.
+pub(super) struct Sources {
+    /// In the order of the configuration.
+    sources: Vec<Source>,
+    worker: u64,
+    of: u64,
+}
+
+struct Source {
+    name: String,
+    data: ResolvedData,
+    count: u64,
+    drawn: u64,
+    zipf: Option<Zipf<f64>>,
+}
+
+impl Sources {
+    pub(super) fn new(config: &LoadConfig, worker: usize, of: usize) -> Self {
+        let source = |(name, data): (&String, &ResolvedData)| {
+            let count = data.count();
+            let zipf = match data.order {
+                DataOrder::Zipf(exponent) => Zipf::new(count.max(1) as f64, exponent).ok(),
+                _ => None,
+            };
+            Source { name: name.clone(), data: data.clone(), count, drawn: 0, zipf }
+        };
+        let sources = config.data.iter().map(source).collect();
+        Self { sources, worker: worker as u64, of: of as u64 }
+    }
+
+    /// Whether a user keeps what was drawn of a source from journey to journey.
+    pub(super) fn is_kept(&self, source: usize) -> bool {
+        self.sources[source].data.per == DrawnPer::Vu
+    }
+
+    /// Draws a value, unless the session has one.
+    ///
+    /// # Errors
+    ///
+    /// Where there are no values left.
+    pub(super) fn draw(
+        &mut self,
+        source: usize,
+        session: &mut Session,
+        random: &mut SmallRng,
+    ) -> Result<(), Exhausted> {
+        if session.drawn(source).is_some() {
+            return Ok(());
+        }
+        let (worker, of) = (self.worker, self.of);
+        let source_at = source;
+        let source = &mut self.sources[source];
+        let drawn = match (session.row.filter(|_| source.data.is_trace), source.data.order) {
+            (Some(row), _) => row % source.count,
+            (None, _) if source.data.values == ResolvedValues::Uuid => random.random(),
+            (None, DataOrder::Sequential) => {
+                let nth = worker + of * source.drawn;
+                if nth >= source.count && source.data.exhausted == plan::Exhausted::Stop {
+                    return Err(Exhausted);
+                }
+                source.drawn += 1;
+                nth % source.count
+            }
+            (None, DataOrder::Random) => random.random_range(0..source.count),
+            (None, DataOrder::Zipf(_)) => match &source.zipf {
+                Some(zipf) => (zipf.sample(random) as u64).clamp(1, source.count) - 1,
+                None => random.random_range(0..source.count),
+            },
+            (None, DataOrder::Hot { keys, share }) => {
+                let hot = ((source.count as f64 * keys).ceil() as u64).clamp(1, source.count);
+                match random.random::<f64>() < share || hot == source.count {
+                    true => random.random_range(0..hot),
+                    false => random.random_range(hot..source.count),
+                }
+            }
+        };
+        session.keep_drawn(source_at, drawn);
+        Ok(())
+    }
+
+    /// The value that a session has drawn.
+    pub(super) fn value(&self, source: usize, column: usize, session: &Session) -> Value<'_> {
+        let drawn = session.drawn(source).unwrap_or_default();
+        match &self.sources[source].data.values {
+            ResolvedValues::Range(first, _) => Value::Number(first.wrapping_add_unsigned(drawn)),
+            ResolvedValues::List(list) => Value::Text(&list[drawn as usize]),
+            ResolvedValues::Rows { columns, cells } => {
+                Value::Text(&cells[drawn as usize * columns.len() + column])
+            }
+            ResolvedValues::Uuid => Value::Uuid(spread(drawn)),
+        }
+    }
+
+    /// The same by its name, as a text; `None` where it was not drawn.
+    pub(super) fn text_of(&self, name: &str, session: &Session) -> Option<String> {
+        let by_name = |name: &str| self.sources.iter().position(|source| source.name == name);
+        let (source, column) = match (by_name(name), name.split_once('.')) {
+            (Some(source), _) => (source, 0),
+            (None, Some((source, column))) => {
+                let source = by_name(source)?;
+                (source, self.sources[source].data.column(column)?)
+            }
+            (None, None) => return None,
+        };
+        session.drawn(source)?;
+        Some(match self.value(source, column, session) {
+            Value::Text(text) => text.to_owned(),
+            Value::Number(number) => number.to_string(),
+            Value::Uuid(bits) => format!("{bits:x}"),
+        })
+    }
+}
+
+/// 128 bits out of 64 random ones, by the finaliser of SplitMix64 (Steele et al. 2014): two users
+/// who drew different ones get different ones.
+fn spread(drawn: u64) -> u128 {
+    let mix = |mut bits: u64| {
+        bits = (bits ^ bits >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        bits = (bits ^ bits >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
+        bits ^ bits >> 31
+    };
+    u128::from(mix(drawn)) << 64 | u128::from(mix(drawn.wrapping_add(0x9E37_79B9_7F4A_7C15)))
+}

@@ -1,0 +1,253 @@
+//! One scenario, as one worker serves it: when its journeys begin, and how many wait.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::LoadConfig;
+use super::crew::Crew;
+use super::pacer::{NEVER, Schedule};
+use crate::plan;
+use crate::timeline::Stage;
+
+/// One of the loads that go on side by side.
+#[derive(Clone, Debug)]
+pub struct FlowConfig {
+    /// Indices of its journeys among those of the configuration.
+    pub journeys: Vec<usize>,
+    /// When they begin.
+    pub kind: FlowKind,
+}
+
+/// When the journeys of a flow begin.
+#[derive(Clone, Debug)]
+pub enum FlowKind {
+    /// When the schedule says so (open model).
+    Open(plan::Arrivals),
+    /// When the one before is over (closed model): a stage says how many virtual users there are.
+    Closed(Iterations),
+    /// At these times after the begin of the stage, in nanoseconds, each with its journey.
+    Replay(Arc<[Arrival]>),
+}
+
+/// One arrival of a trace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    /// Nanoseconds from the begin.
+    pub at: u64,
+    /// Index of its journey.
+    pub journey: usize,
+}
+
+/// How many journeys virtual users do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Iterations {
+    /// As many as there is time for.
+    Unlimited,
+    /// Each so many; and so many users there are.
+    PerVu(u64, u32),
+    /// So many together; and so many users there are.
+    Shared(u64, u32),
+}
+
+impl FlowConfig {
+    /// All journeys in the open model.
+    pub fn open(arrivals: plan::Arrivals, journeys: usize) -> Self {
+        Self { journeys: (0..journeys).collect(), kind: FlowKind::Open(arrivals) }
+    }
+}
+
+/// What the workers have to know of each other's virtual users.
+#[derive(Debug)]
+pub(super) struct Tally {
+    /// Journeys that were begun, where they are shared.
+    begun: AtomicU64,
+    /// Virtual users that still have something to do, where that ends.
+    left: AtomicU64,
+}
+
+impl Tally {
+    pub(super) fn of(kind: &FlowKind) -> Self {
+        let left = match kind {
+            FlowKind::Closed(Iterations::PerVu(_, vus) | Iterations::Shared(_, vus)) => {
+                u64::from(*vus)
+            }
+            _ => u64::MAX,
+        };
+        Self { begun: AtomicU64::new(0), left: AtomicU64::new(left) }
+    }
+
+    /// Whether every virtual user has done all it had to do.
+    pub(super) fn is_done(&self) -> bool {
+        self.left.load(Ordering::Acquire) == 0
+    }
+}
+
+/// A journey that is due.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Due {
+    /// Nanoseconds of the clock.
+    pub(super) intended: u64,
+    /// Its place in a trace, and its journey there.
+    pub(super) replayed: Option<(u64, usize)>,
+}
+
+/// One scenario of one worker.
+pub(super) struct Flow {
+    source: Source,
+    /// Journeys that are due and wait for a lane.
+    pub(super) backlog: VecDeque<Due>,
+    /// There will be no more journeys: the data are used up.
+    pub(super) is_exhausted: bool,
+}
+
+enum Source {
+    Open(Schedule),
+    Replay(Replay),
+    Closed { crew: Crew, iterations: Iterations, tally: Arc<Tally>, next_change: u64 },
+}
+
+/// How far one worker is in a trace.
+struct Replay {
+    arrivals: Arc<[Arrival]>,
+    next: usize,
+    of: usize,
+    /// When it began; none before.
+    begin: Option<u64>,
+}
+
+impl Flow {
+    /// The share of worker `worker` out of `of`.
+    pub(super) fn new(
+        config: &LoadConfig,
+        flow: &FlowConfig,
+        tally: &Arc<Tally>,
+        worker: usize,
+        of: usize,
+    ) -> Self {
+        let source = match &flow.kind {
+            FlowKind::Open(arrivals) => Source::Open(
+                Schedule::new(worker, of, config.max_rate).with_arrivals(*arrivals, config.seed),
+            ),
+            FlowKind::Replay(arrivals) => {
+                let arrivals = Arc::clone(arrivals);
+                Source::Replay(Replay { arrivals, next: worker, of, begin: None })
+            }
+            FlowKind::Closed(iterations) => Source::Closed {
+                crew: Crew::new(worker, of),
+                iterations: *iterations,
+                tally: Arc::clone(tally),
+                next_change: NEVER,
+            },
+        };
+        Self { source, backlog: VecDeque::new(), is_exhausted: false }
+    }
+
+    /// Adds a stage.
+    pub(super) fn hold(&mut self, stage: &Stage) {
+        match &mut self.source {
+            Source::Open(schedule) => schedule.push(stage),
+            Source::Closed { crew, next_change, .. } => {
+                crew.push(stage);
+                *next_change = 0;
+            }
+            Source::Replay(replay) if stage.rate() > 0.0 => {
+                replay.begin.get_or_insert(stage.window.begin.nanos());
+            }
+            Source::Replay(replay) => replay.next = usize::MAX,
+        }
+    }
+
+    /// Ends it. Returns how many journeys waited.
+    pub(super) fn clear(&mut self) -> u64 {
+        match &mut self.source {
+            Source::Open(schedule) => schedule.clear(),
+            Source::Replay(replay) => replay.next = usize::MAX,
+            Source::Closed { crew, next_change, .. } => {
+                crew.clear();
+                *next_change = NEVER;
+            }
+        }
+        std::mem::take(&mut self.backlog).len() as u64
+    }
+
+    /// When a journey is due next, or the number of virtual users may change.
+    pub(super) fn next(&self) -> u64 {
+        match &self.source {
+            _ if self.is_exhausted => NEVER,
+            Source::Open(schedule) => schedule.next(),
+            Source::Replay(replay) => replay.next(),
+            Source::Closed { next_change, .. } => *next_change,
+        }
+    }
+
+    /// Takes what is due at [`Flow::next`], which has come.
+    pub(super) fn take(&mut self, now: u64) -> Taken {
+        let intended = self.next();
+        match &mut self.source {
+            Source::Open(schedule) => {
+                schedule.advance();
+                Taken::Due(Due { intended, replayed: None })
+            }
+            Source::Replay(replay) => {
+                let replayed = replay.advance();
+                Taken::Due(Due { intended, replayed })
+            }
+            Source::Closed { crew, next_change, .. } => {
+                *next_change = crew.next_change(now);
+                Taken::Vus(crew.muster(now))
+            }
+        }
+    }
+
+    /// Highest rate of the present stage that falls to this worker.
+    pub(super) fn rate(&self) -> f64 {
+        match &self.source {
+            Source::Open(schedule) => schedule.rate(),
+            Source::Replay(_) | Source::Closed { .. } => 0.0,
+        }
+    }
+
+    /// Whether virtual user `number`, who has done `done` journeys, begins another at `now`.
+    pub(super) fn begins(&mut self, number: usize, done: u64, now: u64) -> bool {
+        let is_exhausted = self.is_exhausted;
+        let Source::Closed { crew, iterations, tally, .. } = &mut self.source else {
+            return false;
+        };
+        let is_over = is_exhausted
+            || match iterations {
+                Iterations::Unlimited => false,
+                Iterations::PerVu(most, _) => done >= *most,
+                Iterations::Shared(most, _) => tally.begun.fetch_add(1, Ordering::Relaxed) >= *most,
+            };
+        if is_over {
+            crew.done(number);
+            tally.left.fetch_sub(1, Ordering::AcqRel);
+        }
+        !is_over && crew.goes_on(number, now)
+    }
+}
+
+/// What was due.
+pub(super) enum Taken {
+    /// A journey.
+    Due(Due),
+    /// Virtual users who begin work, by their numbers.
+    Vus(Vec<usize>),
+}
+
+impl Replay {
+    fn next(&self) -> u64 {
+        match (self.begin, self.arrivals.get(self.next)) {
+            (Some(begin), Some(arrival)) => begin.saturating_add(arrival.at),
+            _ => NEVER,
+        }
+    }
+
+    fn advance(&mut self) -> Option<(u64, usize)> {
+        let arrival = self.arrivals.get(self.next)?;
+        let row = self.next as u64;
+        self.next = self.next.saturating_add(self.of);
+        Some((row, arrival.journey))
+    }
+}

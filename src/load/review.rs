@@ -1,0 +1,339 @@
+//! Looks at a response: takes values out of it, and says whether it is what the plan expects.
+
+use httparse::Header;
+use jsonpath_rust::parser::model::JpQuery;
+use jsonpath_rust::parser::parse_json_path;
+use jsonpath_rust::query::js_path_process;
+use regex::bytes::Regex;
+use serde_json::Value;
+
+use super::response::Witness;
+use crate::plan::{Capture, CaptureSource, Check, Request};
+
+/// So much of a body is kept at the most: what is looked for has to be within it.
+const MOST_BODY: usize = 1024 * 1024;
+
+/// What is looked for in the responses to one request, compiled.
+#[derive(Debug, Default)]
+pub(super) struct Scrutiny {
+    captures: Vec<(usize, Source)>,
+    checks: Vec<(String, Expected)>,
+    reads_body: bool,
+    reads_json: bool,
+}
+
+#[derive(Debug)]
+enum Source {
+    Json(JpQuery),
+    Regex(Regex),
+    Header(String),
+    Cookie(String),
+}
+
+#[derive(Debug)]
+enum Expected {
+    Status(Vec<u16>),
+    Contains(Vec<u8>),
+    Matches(Regex),
+    Header(String, String),
+    Json(JpQuery, Value),
+}
+
+/// What came of looking.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Verdict {
+    /// The checks that failed, by their index.
+    pub(super) failed: Vec<usize>,
+    /// What was found, by the capture's slot; `None` where nothing was.
+    pub(super) captured: Vec<(usize, Option<String>)>,
+}
+
+impl Scrutiny {
+    /// What is looked for in the responses to `request`; `slot` gives a capture its place.
+    ///
+    /// # Errors
+    ///
+    /// A path or expression that means nothing.
+    pub(super) fn compile(
+        request: &Request,
+        mut slot: impl FnMut(&str) -> usize,
+    ) -> Result<Self, String> {
+        let mut scrutiny = Self::default();
+        for Capture { name, source } in &request.captures {
+            scrutiny.reads_body |= source.reads_body();
+            scrutiny.reads_json |= matches!(source, CaptureSource::Json(_));
+            let source = match source {
+                CaptureSource::Json(path) => Source::Json(json_path(path)?),
+                CaptureSource::Regex(regex) => Source::Regex(expression(regex)?),
+                CaptureSource::Header(name) => Source::Header(name.clone()),
+                CaptureSource::Cookie(name) => Source::Cookie(name.clone()),
+            };
+            scrutiny.captures.push((slot(name), source));
+        }
+        for check in &request.checks {
+            scrutiny.reads_body |= check.reads_body();
+            scrutiny.reads_json |= matches!(check, Check::Json(..));
+            let expected = match check {
+                Check::Status(statuses) => Expected::Status(statuses.clone()),
+                Check::Contains(text) => Expected::Contains(text.clone().into_bytes()),
+                Check::Matches(regex) => Expected::Matches(expression(regex)?),
+                Check::Header(name, text) => {
+                    Expected::Header(name.clone(), text.to_ascii_lowercase())
+                }
+                Check::Json(path, value) => Expected::Json(json_path(path)?, value.clone()),
+            };
+            scrutiny.checks.push((format!("{}: {check}", request.name), expected));
+        }
+        Ok(scrutiny)
+    }
+
+    /// Whether there is anything to look for.
+    pub(super) fn is_empty(&self) -> bool {
+        self.captures.is_empty() && self.checks.is_empty()
+    }
+
+    /// Whether anything is taken out.
+    pub(super) fn captures(&self) -> bool {
+        !self.captures.is_empty()
+    }
+
+    /// The text of a check.
+    pub(super) fn text_of(&self, check: usize) -> &str {
+        self.checks.get(check).map_or("", |(text, _)| text)
+    }
+}
+
+fn json_path(text: &str) -> Result<JpQuery, String> {
+    parse_json_path(text).map_err(|_| format!("`{text}` is no JSONPath"))
+}
+
+fn expression(text: &str) -> Result<Regex, String> {
+    Regex::new(text).map_err(|_| format!("`{text}` is no regular expression"))
+}
+
+/// Keeps of one response what is looked at.
+pub(super) struct Review<'s> {
+    scrutiny: &'s Scrutiny,
+    status: u16,
+    headers: Vec<(String, String)>,
+    /// The `Set-Cookie` headers, where they matter.
+    pub(super) cookies: Vec<String>,
+    pub(super) keeps_cookies: bool,
+    body: Vec<u8>,
+}
+
+impl<'s> Review<'s> {
+    /// A review that has seen nothing yet.
+    pub(super) fn new(scrutiny: &'s Scrutiny, keeps_cookies: bool) -> Self {
+        let (headers, cookies, body) = (Vec::new(), Vec::new(), Vec::new());
+        Self { scrutiny, status: 0, headers, cookies, keeps_cookies, body }
+    }
+
+    /// What the whole response comes to.
+    pub(super) fn conclude(&self) -> Verdict {
+        let scrutiny = self.scrutiny;
+        let json = match scrutiny.reads_json {
+            true => serde_json::from_slice(&self.body).unwrap_or(Value::Null),
+            false => Value::Null,
+        };
+        let is_met = |expected: &Expected| match expected {
+            Expected::Status(statuses) => statuses.contains(&self.status),
+            Expected::Contains(text) => contains(&self.body, text),
+            Expected::Matches(regex) => regex.is_match(&self.body),
+            Expected::Header(name, text) => {
+                self.named(name).any(|value| value.to_ascii_lowercase().contains(text.as_str()))
+            }
+            Expected::Json(path, wanted) => {
+                first(path, &json).is_some_and(|found| equal(found, wanted))
+            }
+        };
+        let checks = scrutiny.checks.iter().enumerate();
+        Verdict {
+            failed: checks
+                .filter(|(_, (_, expected))| !is_met(expected))
+                .map(|(index, _)| index)
+                .collect(),
+            captured: scrutiny
+                .captures
+                .iter()
+                .map(|(slot, source)| (*slot, self.find(source, &json)))
+                .collect(),
+        }
+    }
+
+    fn find(&self, source: &Source, json: &Value) -> Option<String> {
+        match source {
+            Source::Json(path) => first(path, json).and_then(|value| match value {
+                Value::Null => None,
+                Value::String(text) => Some(text.clone()),
+                other => Some(other.to_string()),
+            }),
+            Source::Regex(regex) => {
+                let found = regex.captures(&self.body)?;
+                let group = found.get(1).or_else(|| found.get(0))?;
+                Some(String::from_utf8_lossy(group.as_bytes()).into_owned())
+            }
+            Source::Header(name) => self.named(name).next().map(str::to_owned),
+            Source::Cookie(name) => self
+                .cookies
+                .iter()
+                .filter_map(|header| cookie::Cookie::parse(header.as_str()).ok())
+                .find(|cookie| cookie.name() == name)
+                .map(|cookie| cookie.value().to_owned()),
+        }
+    }
+
+    fn named<'h>(&'h self, wanted: &'h str) -> impl Iterator<Item = &'h str> {
+        self.headers
+            .iter()
+            .filter(move |(name, _)| name.eq_ignore_ascii_case(wanted))
+            .map(|(_, value)| value.as_str())
+    }
+
+    fn wants(&self, header: &str) -> bool {
+        let captured = self.scrutiny.captures.iter().any(|(_, source)| match source {
+            Source::Header(name) => name.eq_ignore_ascii_case(header),
+            _ => false,
+        });
+        captured
+            || self.scrutiny.checks.iter().any(|(_, expected)| match expected {
+                Expected::Header(name, _) => name.eq_ignore_ascii_case(header),
+                _ => false,
+            })
+    }
+}
+
+impl Witness for Review<'_> {
+    fn head(&mut self, status: u16, headers: &[Header<'_>]) {
+        self.status = status;
+        let captures_cookie =
+            self.scrutiny.captures.iter().any(|(_, source)| matches!(source, Source::Cookie(_)));
+        for header in headers {
+            let text = || String::from_utf8_lossy(header.value).into_owned();
+            if (self.keeps_cookies || captures_cookie)
+                && header.name.eq_ignore_ascii_case("set-cookie")
+            {
+                self.cookies.push(text());
+            }
+            if self.wants(header.name) {
+                self.headers.push((header.name.to_owned(), text()));
+            }
+        }
+    }
+
+    fn body(&mut self, bytes: &[u8]) {
+        if self.scrutiny.reads_body {
+            let room = MOST_BODY - self.body.len();
+            self.body.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        }
+    }
+}
+
+fn first<'v>(path: &JpQuery, value: &'v Value) -> Option<&'v Value> {
+    let found = js_path_process(path, value).ok()?;
+    found.into_iter().next().map(|found| found.val())
+}
+
+/// Whether two values are the same; a number is, however it is written.
+fn equal(found: &Value, wanted: &Value) -> bool {
+    match (found.as_f64(), wanted.as_f64()) {
+        (Some(found), Some(wanted)) => found == wanted,
+        _ => found == wanted,
+    }
+}
+
+fn contains(body: &[u8], text: &[u8]) -> bool {
+    text.is_empty() || body.windows(text.len()).any(|part| part == text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Segment, Template};
+
+    const BODY: &str = r#"{"token": "t1", "items": [{"id": 7}, {"id": 8}], "ok": true, "n": 2.0}"#;
+
+    fn review(captures: &[CaptureSource], checks: &[Check]) -> (Vec<Option<String>>, Vec<usize>) {
+        let capture =
+            |source: &CaptureSource| Capture { name: "it".to_owned(), source: source.clone() };
+        let path = Template(vec![Segment::Text("/".to_owned())]);
+        let request = Request {
+            captures: captures.iter().map(capture).collect(),
+            checks: checks.to_vec(),
+            ..Request::get("it", path)
+        };
+        let scrutiny = Scrutiny::compile(&request, |_| 3).unwrap();
+        let mut review = Review::new(&scrutiny, false);
+        let header = |name, value: &'static str| Header { name, value: value.as_bytes() };
+        let headers = [
+            header("Content-Type", "application/json; x=1"),
+            header("set-cookie", "sid=s1; Path=/"),
+        ];
+        review.head(201, &headers);
+        let (a, b) = BODY.split_at(20);
+        review.body(a.as_bytes());
+        review.body(b.as_bytes());
+        let verdict = review.conclude();
+        assert!(verdict.captured.iter().all(|(slot, _)| *slot == 3));
+        (verdict.captured.into_iter().map(|(_, found)| found).collect(), verdict.failed)
+    }
+
+    #[test]
+    fn values_are_found_where_the_plan_says() {
+        let text = |text: &str| text.to_owned();
+        let cases = [
+            (CaptureSource::Json(text("$.token")), Some("t1")),
+            (CaptureSource::Json(text("$.items[*].id")), Some("7")),
+            (CaptureSource::Json(text("$.items[?@.id > 7].id")), Some("8")),
+            (CaptureSource::Json(text("$.none")), None),
+            (CaptureSource::Regex(text("\"id\": (\\d)")), Some("7")),
+            (CaptureSource::Regex(text("tok..")), Some("token")),
+            (CaptureSource::Regex(text("nothing")), None),
+            (CaptureSource::Header(text("content-type")), Some("application/json; x=1")),
+            (CaptureSource::Header(text("location")), None),
+            (CaptureSource::Cookie(text("sid")), Some("s1")),
+        ];
+        for (source, expected) in cases {
+            let (found, _) = review(std::slice::from_ref(&source), &[]);
+            assert_eq!(found, [expected.map(str::to_owned)], "{source:?}");
+        }
+    }
+
+    #[test]
+    fn checks_fail_where_they_should() {
+        let text = |text: &str| text.to_owned();
+        let good = [
+            Check::Status(vec![200, 201]),
+            Check::Contains(text("items")),
+            Check::Matches(text("\"id\": *8")),
+            Check::Header(text("content-type"), text("JSON")),
+            Check::Json(text("$.ok"), true.into()),
+            Check::Json(text("$.n"), 2.into()),
+            Check::Json(text("$.token"), "t1".into()),
+        ];
+        assert_eq!(review(&[], &good).1, [0; 0]);
+        let bad = [
+            Check::Status(vec![200]),
+            Check::Contains(text("item ")),
+            Check::Matches(text("^x")),
+            Check::Header(text("content-type"), text("html")),
+            Check::Json(text("$.ok"), "true".into()),
+            Check::Json(text("$.none"), 2.into()),
+        ];
+        assert_eq!(review(&[], &bad).1, [0, 1, 2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn an_endless_body_is_kept_in_part() {
+        let check = Check::Contains("x".to_owned());
+        let path = Template(vec![Segment::Text("/".to_owned())]);
+        let request = Request { checks: vec![check], ..Request::get("it", path) };
+        let scrutiny = Scrutiny::compile(&request, |_| 0).unwrap();
+        let mut review = Review::new(&scrutiny, false);
+        for _ in 0..40 {
+            review.body(&[0; 64 * 1024]);
+        }
+        assert_eq!(review.body.len(), MOST_BODY);
+        assert_eq!(review.conclude().failed, [0]);
+    }
+}

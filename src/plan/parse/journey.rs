@@ -1,0 +1,212 @@
+//! The `[[journey]]` tables, and those of `[[setup]]` and `[[teardown]]`.
+
+use toml::de::DeValue;
+
+use super::names::Names;
+use super::request::{read_name, read_request};
+use super::walk::{Section, Value, Walk};
+use crate::plan::{Action, Condition, Journey, Pause, Request, Step, Test};
+
+/// So deep may groups of steps lie in one another.
+const DEEPEST: usize = 4;
+/// So often may one step be repeated.
+const MOST_REPEATS: u64 = 10_000;
+
+/// Reads the journeys; each of their requests is added to `requests`. `names` are those that each
+/// journey begins with.
+pub(super) fn read(
+    root: &mut Section<'_, '_>,
+    names: &Names<'_>,
+    requests: &mut Vec<Request>,
+) -> Vec<Journey> {
+    let walk = root.walk;
+    let tables = root
+        .take("journey")
+        .and_then(|value| walk.list(value, "a list of tables: write `[[journey]]`"))
+        .unwrap_or_default();
+    let mut journeys: Vec<Journey> = Vec::new();
+    for value in tables {
+        let Some(journey) = read_one(walk, value, names, requests) else { continue };
+        if journeys.iter().any(|other| other.name == journey.name) {
+            walk.wrong_with_help(
+                value.span(),
+                format!("another journey has the name `{}`", journey.name),
+                "give each journey a `name` of its own",
+            );
+        }
+        journeys.push(journey);
+    }
+    journeys
+}
+
+fn read_one<'t>(
+    walk: &Walk<'t>,
+    value: &Value<'t>,
+    names: &Names<'_>,
+    requests: &mut Vec<Request>,
+) -> Option<Journey> {
+    let mut section = walk.section(value, "a table `[[journey]]`")?;
+    let name = section.require("name", "name = \"buy\"").and_then(|value| read_name(walk, value));
+    let weight = read_weight(&mut section);
+    let cookies = section.take("cookies").map_or(Some(true), |value| walk.switch(value));
+    let stop = section.take("stop_on_failure").map_or(Some(false), |value| walk.switch(value));
+    let mut reader = Reader { walk, names: names.clone(), requests };
+    let example = "[[journey.step]]` with `path = \"/\"";
+    let steps = section.require("step", example).and_then(|value| reader.steps(value, 0));
+    section.finish();
+    Some(Journey {
+        name: name?,
+        weight: weight?,
+        steps: steps?,
+        cookies: cookies?,
+        stop_on_failure: stop?,
+    })
+}
+
+/// The `weight` of a request or journey.
+pub(super) fn read_weight(section: &mut Section<'_, '_>) -> Option<f64> {
+    let walk = section.walk;
+    section.take("weight").map_or(Some(1.0), |value| {
+        let weight = walk.number(value, "a weight above zero")?;
+        if weight <= 0.0 {
+            walk.wrong(value.span(), "the weight must be above zero");
+        }
+        Some(weight)
+    })
+}
+
+/// Reads `[[setup]]` or `[[teardown]]`: steps that are done once. What they capture is known by
+/// `names` then.
+pub(super) fn read_once(
+    root: &mut Section<'_, '_>,
+    key: &'static str,
+    names: &mut Names<'_>,
+    requests: &mut Vec<Request>,
+) -> Vec<Step> {
+    let walk = root.walk;
+    let Some(value) = root.take(key) else { return Vec::new() };
+    let mut reader = Reader { walk, names: names.clone(), requests };
+    let steps = reader.steps(value, 0).unwrap_or_default();
+    *names = reader.names;
+    steps
+}
+
+struct Reader<'w, 't, 'd> {
+    walk: &'w Walk<'t>,
+    /// What the steps so far have made known.
+    names: Names<'d>,
+    requests: &'w mut Vec<Request>,
+}
+
+impl<'t> Reader<'_, 't, '_> {
+    fn steps(&mut self, value: &Value<'t>, depth: usize) -> Option<Vec<Step>> {
+        let tables = self.walk.list(value, "a list of steps")?;
+        if tables.is_empty() {
+            self.walk.wrong(value.span(), "there must be at least one step");
+        }
+        if depth > DEEPEST {
+            self.walk.wrong(value.span(), "groups of steps may not lie so deep in one another");
+            return None;
+        }
+        let steps: Vec<Option<Step>> =
+            tables.into_iter().map(|value| self.step(value, depth)).collect();
+        steps.into_iter().collect()
+    }
+
+    fn step(&mut self, value: &Value<'t>, depth: usize) -> Option<Step> {
+        let walk = self.walk;
+        let mut section = walk.section(value, "a step such as `{ path = \"/\" }`")?;
+        let think = section.take("think").map(|value| self.pause(value));
+        let repeat = section.take("repeat").map_or(Some(1), |value| self.repeat(value));
+        let probability = section.take("probability").map_or(Some(1.0), |value| walk.share(value));
+        let when = section.take("when").map_or_else(Vec::new, |value| self.conditions(value));
+        let action = match section.take("steps") {
+            Some(steps) => self.steps(steps, depth + 1).map(Action::Group),
+            None => self.request(&mut section),
+        };
+        section.finish();
+        let think = think.map_or(Some(None), |think| think.map(Some))?;
+        Some(Step { action: action?, think, repeat: repeat?, probability: probability?, when })
+    }
+
+    fn request(&mut self, section: &mut Section<'_, 't>) -> Option<Action> {
+        let (request, captures) = read_request(section, &self.names)?;
+        for (name, span) in captures {
+            if let Err(why) = self.names.capture(&name) {
+                self.walk.wrong_with_help(span, why, "give what is captured another name");
+            }
+        }
+        self.requests.push(request);
+        Some(Action::Request(self.requests.len() - 1))
+    }
+
+    fn repeat(&self, value: &Value<'t>) -> Option<u32> {
+        let count = self.walk.integer(value, "how many times, above zero")?;
+        if !(1..=MOST_REPEATS).contains(&count) {
+            let message = format!("a step is done 1 to {MOST_REPEATS} times, not {count}");
+            self.walk.wrong_with_help(value.span(), message, "leave it out with `probability`");
+            return None;
+        }
+        u32::try_from(count).ok()
+    }
+
+    /// `{ token = true, kind = "book" }`.
+    fn conditions(&self, value: &Value<'t>) -> Vec<Condition> {
+        let walk = self.walk;
+        let what = "a table such as `{ token = true, kind = \"book\" }`";
+        let Some(section) = walk.section(value, what) else { return Vec::new() };
+        let mut conditions = Vec::new();
+        for (name, span, value) in section.entries() {
+            if let Err((why, help)) = self.names.check(name) {
+                walk.wrong_with_help(span, why, help);
+            }
+            let test = match value.get_ref() {
+                DeValue::Boolean(switch) => Some(Test::Present(*switch)),
+                _ => walk.text(value, "a text, `true` or `false`").map(|text| Test::Is(text.value)),
+            };
+            conditions.extend(test.map(|test| Condition { name: name.to_owned(), test }));
+        }
+        conditions
+    }
+
+    /// `"1s"`, or `{ uniform = ["1s", "3s"] }` and the like.
+    fn pause(&self, value: &Value<'t>) -> Option<Pause> {
+        let walk = self.walk;
+        if let DeValue::String(_) = value.get_ref() {
+            return walk.duration_or_zero(value).map(Pause::Fixed);
+        }
+        let mut section = walk.section(value, PAUSE)?;
+        let kinds: [(&str, fn(_, _) -> Pause); 3] = [
+            ("uniform", Pause::Uniform),
+            ("normal", Pause::Normal),
+            ("lognormal", Pause::Lognormal),
+        ];
+        let given: Vec<_> = kinds
+            .into_iter()
+            .filter_map(|(key, make)| section.take(key).map(|value| (key, value, make)))
+            .collect();
+        let span = section.span.clone();
+        section.finish();
+        let [(key, value, make)] = given[..] else {
+            walk.wrong_with_help(span, "a pause is of one kind", format!("write {PAUSE}"));
+            return None;
+        };
+        let two = walk.list(value, "two durations")?;
+        let &[first, second] = two.as_slice() else {
+            let message = format!("expected two durations, found {}", two.len());
+            walk.wrong_with_help(value.span(), message, format!("write {PAUSE}"));
+            return None;
+        };
+        let (first, second) = (walk.duration_or_zero(first)?, walk.duration_or_zero(second)?);
+        if key == "uniform" && first > second {
+            walk.wrong(value.span(), "the shorter pause comes first");
+        }
+        if key == "lognormal" && first.is_zero() {
+            walk.wrong(value.span(), "the mean of a lognormal pause must be above zero");
+        }
+        Some(make(first, second))
+    }
+}
+
+const PAUSE: &str = "`\"1s\"`, `{ uniform = [\"1s\", \"3s\"] }`, `{ normal = [\"2s\", \"500ms\"] }` or \
+                     `{ lognormal = [\"2s\", \"1s\"] }` (mean and deviation)";
