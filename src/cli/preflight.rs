@@ -203,27 +203,11 @@ pub(super) fn prepare(
         generator: host_name(),
     };
     let has_files = problems.0.is_empty();
-    if has_files {
-        once::set_up(&plan, &mut load, &mut problems);
-    }
-    // What the canaries ask has to work as well, and needs its own descriptors.
-    let canaries = plan.canaries.iter().map(|canary| canary.request.clone());
-    let probed = plan.canaries.iter().enumerate().map(|(index, canary)| {
-        Journey::of_one(canary.request.name.clone(), 1.0, plan.requests.len() + index)
-    });
-    let all = LoadConfig {
-        requests: load.requests.iter().cloned().chain(canaries).collect(),
-        journeys: load.journeys.iter().cloned().chain(probed).collect(),
-        max_in_flight: load.max_in_flight + plan.canaries.len() * Canary::MAX_IN_FLIGHT,
-        ..load.clone()
-    };
-    if let Err(error) = load::make_room(&all) {
-        problems.tell(error);
-    }
     let address = resolve(&plan.target, &mut problems);
     let is_local = address.is_some_and(|address| is_own_address(address.ip()));
+    let (opened, left_out) = open_collectors(&plan, is_local, lenient, &mut problems);
     let target_said = match address {
-        Some(_) if problems.0.is_empty() => probe(&all, &mut problems),
+        Some(_) if has_files => meet(&plan, &mut load, &mut problems),
         Some(address) => {
             connect(address, &mut problems);
             String::new()
@@ -231,28 +215,6 @@ pub(super) fn prepare(
         None => String::new(),
     };
     warn_of_ports(&plan);
-
-    let configs = with_defaults(plan.collectors.clone(), is_local);
-    let hint = TargetHint {
-        port: plan.target.url.port,
-        is_local,
-        process: TARGET_PROCESS.to_owned(),
-        process_config: configs.iter().find(|config| config.name == "process").cloned(),
-    };
-    let (opened, failed) = open_all(&configs, &hint);
-    let mut left_out = Vec::new();
-    for (config, error) in failed {
-        let asked_for = plan.collectors.iter().any(|asked| asked.name == config.name);
-        let what = format!("collector `{}`: {}", config.instance, error.what);
-        if error.is_absent && !asked_for {
-            continue;
-        }
-        if lenient || !asked_for {
-            left_out.push(what);
-        } else {
-            problems.add(what, error.hint);
-        }
-    }
     problems.refuse_if_any(ExitStatus::Preflight)?;
     for what in left_out {
         say(format_args!("kneepoint: {what}; it is left out"));
@@ -281,6 +243,68 @@ pub(super) fn prepare(
         started,
         interrupt,
     })
+}
+
+/// Does the setup, and tries everything that will be sent. Returns what the target said of itself.
+/// A setup changes something, so that nothing else may be wrong by then.
+fn meet(plan: &Plan, load: &mut LoadConfig, problems: &mut Problems) -> String {
+    // What the canaries ask has to work as well, and needs its own descriptors.
+    let room = LoadConfig {
+        max_in_flight: load.max_in_flight + plan.canaries.len() * Canary::MAX_IN_FLIGHT,
+        ..load.clone()
+    };
+    if let Err(error) = load::make_room(&room) {
+        problems.tell(error);
+    }
+    if !plan.setup.is_empty() {
+        if problems.0.is_empty() {
+            once::set_up(plan, load, problems);
+        }
+        if !problems.0.is_empty() {
+            return String::new();
+        }
+    }
+    let canaries = plan.canaries.iter().map(|canary| canary.request.clone());
+    let journeys = plan.canaries.iter().enumerate().map(|(index, canary)| {
+        Journey::of_one(canary.request.name.clone(), 1.0, plan.requests.len() + index)
+    });
+    let all = LoadConfig {
+        requests: load.requests.iter().cloned().chain(canaries).collect(),
+        journeys: load.journeys.iter().cloned().chain(journeys).collect(),
+        ..load.clone()
+    };
+    probe(&all, problems)
+}
+
+/// Opens what watches the target; what cannot be opened, and nobody needs, is told apart.
+fn open_collectors(
+    plan: &Plan,
+    is_local: bool,
+    lenient: bool,
+    problems: &mut Problems,
+) -> (Vec<Opened>, Vec<String>) {
+    let configs = with_defaults(plan.collectors.clone(), is_local);
+    let hint = TargetHint {
+        port: plan.target.url.port,
+        is_local,
+        process: TARGET_PROCESS.to_owned(),
+        process_config: configs.iter().find(|config| config.name == "process").cloned(),
+    };
+    let (opened, failed) = open_all(&configs, &hint);
+    let mut left_out = Vec::new();
+    for (config, error) in failed {
+        let asked_for = plan.collectors.iter().any(|asked| asked.name == config.name);
+        let what = format!("collector `{}`: {}", config.instance, error.what);
+        if error.is_absent && !asked_for {
+            continue;
+        }
+        if lenient || !asked_for {
+            left_out.push(what);
+        } else {
+            problems.add(what, error.hint);
+        }
+    }
+    (opened, left_out)
 }
 
 /// The plan's collectors, and those that need nothing said: the machine, kneepoint itself, and,

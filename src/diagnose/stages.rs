@@ -99,7 +99,7 @@ fn vus_in(stage: &Stage, window: Window) -> Option<f64> {
     let span = stage.window.secs();
     let middle = window.begin.since(stage.window.begin).as_secs_f64() + window.secs() / 2.0;
     let share = if span > 0.0 { (middle / span).clamp(0.0, 1.0) } else { 0.5 };
-    (stage.vus() > 0.0).then(|| stage.vus_from + (stage.vus_to - stage.vus_from) * share)
+    (stage.vus() > 0.0).then_some(stage.vus_from + (stage.vus_to - stage.vus_from) * share)
 }
 
 /// Leaves out stages that show a collapse from which the system had not come back (a metastable

@@ -357,11 +357,14 @@ fn origin_of(target: &[u8]) -> usize {
     scheme.len() + rest.iter().position(|byte| *byte == b'/').unwrap_or(rest.len())
 }
 
+/// Appends a text to a request.
+type Push = fn(&mut Vec<u8>, &[u8]);
+
 fn fill<'a>(
     out: &mut Vec<u8>,
     pieces: &[Piece],
     value: &impl Fn(Place) -> Value<'a>,
-    (push_text, push_value): (fn(&mut Vec<u8>, &[u8]), fn(&mut Vec<u8>, &[u8])),
+    (push_text, push_value): (Push, Push),
 ) {
     for piece in pieces {
         match piece {

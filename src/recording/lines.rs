@@ -98,13 +98,9 @@ pub(super) struct TickLine<'a> {
     connects: u64,
     lateness: HistogramText<'a>,
     connect_time: HistogramText<'a>,
-    #[serde(default, skip_serializing_if = "no_journeys")]
+    #[serde(default, skip_serializing_if = "JourneyTick::is_empty")]
     journeys: Cow<'a, JourneyTick>,
     endpoints: Vec<EndpointLine<'a>>,
-}
-
-fn no_journeys(journeys: &Cow<'_, JourneyTick>) -> bool {
-    journeys.is_empty()
 }
 
 #[derive(Serialize, Deserialize)]

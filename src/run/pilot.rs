@@ -475,8 +475,8 @@ mod tests {
             assert!(server.timeline.stages.len() < 40, "it does not end");
         };
         assert_eq!(reason, StopReason::Completed);
-        let tried = server.timeline.stages.iter().filter(|stage| stage.role == StageRole::Ramp);
-        let last = tried.last().map_or(0.0, Stage::rate);
+        let is_tried = |stage: &&Stage| stage.role == StageRole::Ramp;
+        let last = server.timeline.stages.iter().rfind(is_tried).map_or(0.0, Stage::rate);
         // Within 10 s a queue of 3 % makes 300 ms.
         assert!((190.0..215.0).contains(&last), "{last}");
     }

@@ -54,10 +54,13 @@ fn vus(begin: f64, secs: f64, from: f64, to: f64) -> Stage {
     Stage { vus_from: from, vus_to: to, ..stage(begin, secs, 0.0, 0.0) }
 }
 
+/// The paths that each user asked for, by its cookie.
+type Visits = Arc<Mutex<HashMap<String, Vec<String>>>>;
+
 /// A shop that knows its users: each login has a token and a cookie of its own, and both have to
 /// come back together.
-fn shop() -> (SocketAddr, Arc<Mutex<HashMap<String, Vec<String>>>>) {
-    let visits: Arc<Mutex<HashMap<String, Vec<String>>>> = Arc::default();
+fn shop() -> (SocketAddr, Visits) {
+    let visits = Visits::default();
     let (seen, logins) = (Arc::clone(&visits), AtomicUsize::new(0));
     let address = server::http(move |request: Seen| {
         if request.path == "/login" {

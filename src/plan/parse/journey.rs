@@ -1,5 +1,7 @@
 //! The `[[journey]]` tables, and those of `[[setup]]` and `[[teardown]]`.
 
+use std::time::Duration;
+
 use toml::de::DeValue;
 
 use super::names::Names;
@@ -176,7 +178,7 @@ impl<'t> Reader<'_, 't, '_> {
             return walk.duration_or_zero(value).map(Pause::Fixed);
         }
         let mut section = walk.section(value, PAUSE)?;
-        let kinds: [(&str, fn(_, _) -> Pause); 3] = [
+        let kinds: [(&str, TwoDurations); 3] = [
             ("uniform", Pause::Uniform),
             ("normal", Pause::Normal),
             ("lognormal", Pause::Lognormal),
@@ -207,6 +209,9 @@ impl<'t> Reader<'_, 't, '_> {
         Some(make(first, second))
     }
 }
+
+/// Makes a pause of its two durations.
+type TwoDurations = fn(Duration, Duration) -> Pause;
 
 const PAUSE: &str = "`\"1s\"`, `{ uniform = [\"1s\", \"3s\"] }`, `{ normal = [\"2s\", \"500ms\"] }` or \
                      `{ lognormal = [\"2s\", \"1s\"] }` (mean and deviation)";
