@@ -148,9 +148,12 @@ pub struct LiveArgs {
     /// Go on where a collector cannot be opened; what it would have read is told as missing
     #[arg(long)]
     pub lenient: bool,
-    /// End the run as soon as this file exists
-    #[arg(long, value_name = "FILE")]
-    pub kill_switch: Option<PathBuf>,
+    /// End the run as soon as this file exists, or this address answers with success
+    #[arg(long, value_name = "FILE|URL")]
+    pub kill_switch: Option<String>,
+    /// Show the schedule, the first requests and the expected volume, and send nothing
+    #[arg(long)]
+    pub dry_run: bool,
     /// A directory with more rule files
     #[arg(long, value_name = "DIR")]
     pub rules: Option<PathBuf>,

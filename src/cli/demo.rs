@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use super::args::DemoArgs;
-use super::run::{Order, execute, interrupt_flag};
+use super::run::{Order, execute};
+use super::stop::interrupt_flag;
 use super::{Ended, Refusal, preflight, print, say};
 use crate::demo::{self, FAULTS, Fault, Launcher};
 use crate::diagnose::RuleSet;

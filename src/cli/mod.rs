@@ -3,6 +3,7 @@
 mod args;
 mod data;
 mod demo;
+mod dry_run;
 mod exit;
 mod import;
 mod inspect;
@@ -13,6 +14,7 @@ mod progress;
 mod results;
 mod run;
 mod soak;
+mod stop;
 
 use std::ffi::OsString;
 use std::fmt;

@@ -13,7 +13,7 @@ use crate::collect::{COLLECTORS, Opened, TargetHint, is_own_address, open_all};
 use crate::load::{self, LoadConfig, LoadError};
 use crate::plan::{
     self, Canary, CollectorConfig, CollectorShape, Connections, Executor, Journey, Plan, Target,
-    Tls,
+    Tls, is_allowed_host,
 };
 use crate::recording::{CollectorNote, Environment, PlanSummary};
 use crate::report::wording;
@@ -24,6 +24,8 @@ use crate::timeline::names;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The series of the target carry this label where the plan gives its process no other name.
 const TARGET_PROCESS: &str = "target";
+/// The hosts that anyone on this machine may load, with commas between them; any where it is not set.
+const HOSTS: &str = "KNEEPOINT_HOSTS";
 /// Local ports stay taken for a minute after their connection was closed.
 const TIME_WAIT: f64 = 60.0;
 
@@ -92,7 +94,7 @@ fn in_words(plan: &Plan) -> String {
     scenarios.collect::<Vec<_>>().join("; ")
 }
 
-fn load_in_words(executor: &Executor) -> String {
+pub(super) fn load_in_words(executor: &Executor) -> String {
     let time = |duration: &Duration| wording::duration(duration.as_secs_f64());
     let users = |vus: u32| wording::plural(u64::from(vus), "virtual user", "virtual users");
     match executor {
@@ -158,11 +160,11 @@ impl Problems {
     }
 
     /// Adds an error that says itself what to do.
-    fn tell(&mut self, error: impl std::fmt::Display) {
+    pub(super) fn tell(&mut self, error: impl std::fmt::Display) {
         self.0.push((error.to_string(), None));
     }
 
-    fn refuse_if_any(self, status: ExitStatus) -> Result<(), Refusal> {
+    pub(super) fn refuse_if_any(self, status: ExitStatus) -> Result<(), Refusal> {
         if self.0.is_empty() {
             return Ok(());
         }
@@ -189,19 +191,8 @@ pub(super) fn prepare(
     interrupt: Arc<AtomicBool>,
 ) -> Result<RunConfig, Refusal> {
     let mut problems = Problems::default();
-    let mut load = LoadConfig {
-        data: data::resolve(&plan, folder, &mut problems),
-        flows: data::flows(&plan, folder, &mut problems),
-        journeys: plan.journeys.clone(),
-        ca_pem: read_ca(&plan.target, folder, &mut problems),
-        target: plan.target.clone(),
-        requests: plan.requests.clone(),
-        max_in_flight: plan.limits.max_in_flight,
-        max_rate: plan.limits.max_rate,
-        workers: None,
-        seed: plan.seed,
-        generator: host_name(),
-    };
+    refuse_foreign_hosts(&plan, &mut problems);
+    let mut load = load_config(&plan, folder, &mut problems);
     let has_files = problems.0.is_empty();
     let address = resolve(&plan.target, &mut problems);
     let is_local = address.is_some_and(|address| is_own_address(address.ip()));
@@ -219,16 +210,35 @@ pub(super) fn prepare(
     for what in left_out {
         say(format_args!("kneepoint: {what}; it is left out"));
     }
-    // Moment zero comes after all that may take its time.
-    let started = Instant::now();
-    let started_unix =
-        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
-    Ok(RunConfig {
+    let environment = Environment {
+        collectors: notes(&opened, &plan.canaries),
+        ..environment(target_said, is_local)
+    };
+    Ok(RunConfig { collectors: opened, environment, ..run_config(plan, load, interrupt) })
+}
+
+/// The load generator's part of a plan; what cannot be read is a problem.
+pub(super) fn load_config(plan: &Plan, folder: &Path, problems: &mut Problems) -> LoadConfig {
+    LoadConfig {
+        data: data::resolve(plan, folder, problems),
+        flows: data::flows(plan, folder, problems),
+        journeys: plan.journeys.clone(),
+        ca_pem: read_ca(&plan.target, folder, problems),
+        target: plan.target.clone(),
+        requests: plan.requests.clone(),
+        max_in_flight: plan.limits.max_in_flight,
+        max_rate: plan.limits.max_rate,
+        workers: None,
+        seed: plan.seed,
+        generator: host_name(),
+    }
+}
+
+/// A run of `plan`, which begins now and watches nothing yet.
+pub(super) fn run_config(plan: Plan, load: LoadConfig, interrupt: Arc<AtomicBool>) -> RunConfig {
+    RunConfig {
         plan: PlanSummary::of(&plan),
-        environment: Environment {
-            collectors: notes(&opened, &plan.canaries),
-            ..environment(started_unix, target_said, is_local)
-        },
+        environment: environment(String::new(), false),
         requests_per_journey: plan
             .scenarios
             .iter()
@@ -239,10 +249,31 @@ pub(super) fn prepare(
         teardown: plan.teardown,
         load,
         canaries: plan.canaries,
-        collectors: opened,
-        started,
+        collectors: Vec::new(),
+        started: Instant::now(),
         interrupt,
-    })
+    }
+}
+
+/// A target that neither the plan nor this machine allows is a problem.
+fn refuse_foreign_hosts(plan: &Plan, problems: &mut Problems) {
+    let host = &plan.target.url.host;
+    let variable = std::env::var(HOSTS).ok();
+    let machine: Vec<String> = variable
+        .iter()
+        .flat_map(|hosts| hosts.split(','))
+        .map(|host| host.trim().to_owned())
+        .filter(|host| !host.is_empty())
+        .collect();
+    let lists = [(&plan.limits.hosts, "`hosts` in [limits]"), (&machine, HOSTS)];
+    for (allowed, whose) in lists {
+        if !allowed.is_empty() && !is_allowed_host(host, allowed) {
+            problems.add(
+                format!("`{host}` may not be loaded: {whose} allows `{}`", allowed.join("`, `")),
+                "check `url` in [target], or add the host if it is meant",
+            );
+        }
+    }
 }
 
 /// Does the setup, and tries everything that will be sent. Returns what the target said of itself.
@@ -344,7 +375,10 @@ fn notes(opened: &[Opened], canaries: &[Canary]) -> Vec<CollectorNote> {
     collectors.chain(canary).collect()
 }
 
-fn environment(started_unix: f64, target: String, target_is_local: bool) -> Environment {
+/// Where the run happens. It begins now: moment zero comes after all that may take its time.
+fn environment(target: String, target_is_local: bool) -> Environment {
+    let started_unix =
+        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
     let memory_bytes = sysinfo::System::new().map_or(0, |mut system| {
         system.refresh_memory();
         system.total_memory()

@@ -3,13 +3,13 @@
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::atomic::AtomicBool;
 
 use super::args::{LiveArgs, OutputArgs, RunArgs, UrlArgs, WatchArgs};
 use super::progress::ProgressLine;
 use super::results::{self, load_rules};
-use super::{Ended, ExitStatus, Refusal, once, preflight, say, tell};
+use super::stop::{KillSwitch, interrupt_flag};
+use super::{Ended, ExitStatus, Refusal, dry_run, once, preflight, say, tell};
 use crate::diagnose::RuleSet;
 use crate::plan::{
     Arrivals, Breakpoint, Canary, CollectorConfig, Executor, OptionValue, Plan, Scenario, Secret,
@@ -18,9 +18,6 @@ use crate::plan::{
 use crate::recording::StopReason;
 use crate::report::wording;
 use crate::run;
-
-/// How often the kill-switch file is looked for.
-const LOOK: Duration = Duration::from_millis(200);
 
 pub(super) fn main(args: &RunArgs) -> Ended {
     let expected = args.expect.as_deref().map(|text| rate("--expect", text)).transpose()?;
@@ -31,22 +28,23 @@ pub(super) fn main(args: &RunArgs) -> Ended {
 /// Runs a plan as the command line asked for it.
 pub(super) fn live(plan: Plan, args: &LiveArgs, expected: Option<f64>) -> Ended {
     let rules = load_rules(args.rules.as_deref())?;
-    if let Some(path) = args.kill_switch.as_deref().filter(|path| path.exists()) {
-        return Err(Refusal::new(
-            ExitStatus::Preflight,
-            format!("the kill switch `{}` is there already; no load was sent", path.display()),
-        )
-        .with_hint("remove it, or name another file with `--kill-switch`"));
-    }
+    let planned = plan.limits.kill_switch.as_deref();
+    let kill_switch = args.kill_switch.as_deref().or(planned).map(KillSwitch::of).transpose()?;
     let folder = match args.what.contains("://") {
         true => Path::new("."),
         false => Path::new(&args.what).parent().unwrap_or(Path::new(".")),
     };
+    if args.dry_run {
+        return dry_run::show(plan, folder);
+    }
+    if let Some(kill_switch) = &kill_switch {
+        kill_switch.refuse_if_set()?;
+    }
     execute(Order {
         plan,
         folder,
         lenient: args.lenient,
-        interrupt: interrupt_flag(args.kill_switch.as_deref()),
+        interrupt: interrupt_flag(kill_switch),
         output: &args.output,
         rules: &rules,
         expected,
@@ -189,7 +187,7 @@ pub(super) fn execute(order: Order<'_>) -> Ended {
     Ok(match reason {
         StopReason::Failed(_) => ExitStatus::Failed,
         StopReason::Interrupted => ExitStatus::Interrupted,
-        StopReason::ErrorBudget => ExitStatus::ObjectiveFailed,
+        StopReason::ErrorBudget | StopReason::Objective(_) => ExitStatus::ObjectiveFailed,
         // A target that broke at a known load is an answer; one that just went away is none.
         StopReason::TargetGone(_) if status == ExitStatus::Done && diagnosis.knee.is_none() => {
             ExitStatus::Inconclusive
@@ -203,57 +201,5 @@ fn introduce(config: &run::RunConfig) {
     say(format_args!("target    {} {}", config.plan.target, config.environment.target));
     for collector in &config.environment.collectors {
         say(format_args!("watching  {:<10} {}", collector.instance, collector.watches));
-    }
-}
-
-/// A flag that Ctrl-C, SIGTERM or the appearance of the kill-switch file sets. The second signal
-/// ends the program at once; the recording so far stays.
-pub(super) fn interrupt_flag(kill_switch: Option<&Path>) -> Arc<AtomicBool> {
-    let flag = Arc::new(AtomicBool::new(false));
-    signals::on_signal(Arc::clone(&flag));
-    if let Some(path) = kill_switch.map(Path::to_owned) {
-        let flag = Arc::clone(&flag);
-        std::thread::spawn(move || {
-            while !path.exists() {
-                std::thread::sleep(LOOK);
-            }
-            flag.store(true, Ordering::Relaxed);
-        });
-    }
-    flag
-}
-
-mod signals {
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicBool, Ordering};
-
-    use tokio::signal::unix::{SignalKind, signal};
-
-    /// Waits for signals on a thread of its own.
-    pub(super) fn on_signal(flag: Arc<AtomicBool>) {
-        std::thread::spawn(move || {
-            let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build()
-            else {
-                return;
-            };
-            runtime.block_on(async {
-                let interrupt = signal(SignalKind::interrupt());
-                let terminate = signal(SignalKind::terminate());
-                let (Ok(mut interrupt), Ok(mut terminate)) = (interrupt, terminate) else {
-                    return;
-                };
-                loop {
-                    tokio::select! {
-                        _ = interrupt.recv() => {}
-                        _ = terminate.recv() => {}
-                    }
-                    if flag.swap(true, Ordering::Relaxed) {
-                        // SAFETY: ends the process without running anything else; the recording
-                        // is append-only and stays readable.
-                        unsafe { libc::_exit(130) }
-                    }
-                }
-            });
-        });
     }
 }

@@ -3,23 +3,23 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::recording::{Recording, StopReason};
-use crate::timeline::{Labels, SeriesKey, Unit, names};
+use crate::timeline::{Labels, SeriesKey, names};
 
 use super::facts::{Facts, measured};
 use super::generator;
 use super::knee::{self, KneeVerdict};
+use super::objectives;
 use super::predict;
 use super::rank::{self, Ranked};
 use super::rule::RuleRole;
 use super::ruleset::RuleSet;
-use super::stages::{objective_value, summarize};
+use super::stages::summarize;
 use super::verdict::{self, Ruling};
 use super::windows::windows;
 use super::{
-    Capacity, CollectorOverhead, Diagnosis, Knee, ObjectiveResult, Outcome, Recovery, StageSummary,
-    attribution, recovery, soak,
+    Capacity, CollectorOverhead, Diagnosis, Knee, Outcome, Recovery, StageSummary, attribution,
+    recovery, soak,
 };
-use crate::recording::RecordedMeasure;
 
 /// Concludes from one recording all that `rules` allow.
 ///
@@ -73,7 +73,7 @@ pub fn diagnose(recording: &Recording, rules: &RuleSet) -> Diagnosis {
     Diagnosis {
         outcome,
         soak,
-        objectives: objectives(recording, &stages),
+        objectives: objectives::results(recording, &stages),
         capacity: capacity(recording, &stages, knee.as_ref()),
         findings: ranked.findings,
         ruled_out: ranked.ruled_out,
@@ -121,37 +121,6 @@ fn concluded(verdict: KneeVerdict) -> (Outcome, Option<Knee>) {
         KneeVerdict::NotReached { proven_rate } => (Outcome::NotReached { proven_rate }, None),
         KneeVerdict::Inconclusive { missing } => (Outcome::InsufficientData { missing }, None),
     }
-}
-
-/// What each objective came to, its worst value where no stage broke it.
-fn objectives(recording: &Recording, stages: &[StageSummary]) -> Vec<ObjectiveResult> {
-    let stages = measured(stages);
-    recording
-        .plan
-        .objectives
-        .iter()
-        .map(|objective| {
-            let value = |stage: &StageSummary| {
-                objective_value(&recording.timeline, stage.window, objective)
-            };
-            let broken =
-                stages.iter().find(|stage| stage.broken_objectives.contains(&objective.text));
-            let worst = || {
-                let values = stages.iter().filter_map(|stage| value(stage));
-                if objective.good_below { values.reduce(f64::max) } else { values.reduce(f64::min) }
-            };
-            ObjectiveResult {
-                text: objective.text.clone(),
-                broken_at: broken.map(|stage| stage.offered),
-                value: broken.map_or_else(worst, |stage| value(stage)),
-                unit: match objective.measure {
-                    RecordedMeasure::FailureRatio => Unit::Ratio,
-                    _ => Unit::Seconds,
-                },
-                bound: objective.bound,
-            }
-        })
-        .collect()
 }
 
 /// How much load is fine: what met every objective, and lies below the knee.

@@ -13,6 +13,7 @@ mod lacking;
 pub mod leak;
 mod level;
 mod model;
+pub mod objectives;
 mod part;
 mod predict;
 mod rank;

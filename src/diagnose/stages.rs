@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::recording::{PlanSummary, RecordedMeasure, RecordedObjective, Recording};
+use crate::recording::{PlanSummary, Recording};
 use crate::timeline::{Histogram, LoadTick, Moment, Stage, StageRole, Timeline, Window};
 
-use super::{Quantiles, StageSummary, generator, stats};
+use super::{Quantiles, StageSummary, generator, objectives, stats};
 
 /// Share of a stage in which the system settles to its load.
 const SETTLING_SHARE: f64 = 0.15;
@@ -64,12 +64,9 @@ pub fn summarize_timeline(timeline: &Timeline, plan: &PlanSummary) -> Vec<StageS
             {
                 summary.offered = vus * per_user;
             }
-            summary.broken_objectives = plan
-                .objectives
-                .iter()
-                .filter(|objective| stage.role.is_measured() && tally.breaks(objective))
-                .map(|objective| objective.text.clone())
-                .collect();
+            if stage.role.is_measured() {
+                summary.broken_objectives = objectives::broken(timeline, *window, plan);
+            }
             summary.invalid = invalid(stage, &summary, tally, base, timeline);
             summary
         })
@@ -136,16 +133,6 @@ fn leave_out_collapsed(summaries: &mut [StageSummary], timeline: &Timeline) {
 
 fn fails(succeeded: u64, completed: u64) -> bool {
     completed > 0 && (succeeded as f64) < (1.0 - COLLAPSED) * completed as f64
-}
-
-/// The value of one objective inside `window`: seconds for durations, a ratio for failures;
-/// `None` where nothing came back to measure it by.
-pub fn objective_value(
-    timeline: &Timeline,
-    window: Window,
-    objective: &RecordedObjective,
-) -> Option<f64> {
-    Tally::of(timeline, window).value(objective)
 }
 
 /// Why the stage says nothing of the target.
@@ -291,13 +278,6 @@ pub(super) fn bins(timeline: &Timeline, window: Window) -> Vec<Bin> {
         .collect()
 }
 
-/// Responses of one endpoint.
-#[derive(Debug, Default)]
-struct Responses {
-    succeeded: Histogram,
-    completed: u64,
-}
-
 /// All that the ticks of one window add up to.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
@@ -316,7 +296,6 @@ pub(super) struct Tally {
     service: Histogram,
     failures: Histogram,
     errors: BTreeMap<String, u64>,
-    endpoints: BTreeMap<String, Responses>,
 }
 
 impl Tally {
@@ -331,12 +310,9 @@ impl Tally {
             tally.lateness.merge(&tick.lateness);
             for endpoint in &tick.endpoints {
                 let count = endpoint.response_time.count();
-                let responses = tally.endpoints.entry(endpoint.endpoint.clone()).or_default();
-                responses.completed += count;
                 tally.completed += count;
                 if endpoint.class.is_success() {
                     tally.succeeded += count;
-                    responses.succeeded.merge(&endpoint.response_time);
                     tally.response.merge(&endpoint.response_time);
                     tally.service.merge(&endpoint.service_time);
                 } else {
@@ -351,32 +327,6 @@ impl Tally {
     /// Seconds that the ticks cover.
     pub fn seconds(&self) -> f64 {
         self.bins.iter().map(|bin| bin.seconds).sum()
-    }
-
-    fn value(&self, objective: &RecordedObjective) -> Option<f64> {
-        let every = Responses { succeeded: self.response.clone(), completed: self.completed };
-        let responses = match &objective.endpoint {
-            Some(endpoint) => self.endpoints.get(endpoint)?,
-            None => &every,
-        };
-        match objective.measure {
-            RecordedMeasure::ResponseTimeQuantile(share) => responses.succeeded.quantile(share),
-            RecordedMeasure::ResponseTimeMean => responses.succeeded.mean(),
-            RecordedMeasure::FailureRatio if responses.completed == 0 => None,
-            RecordedMeasure::FailureRatio => {
-                let failed = responses.completed - responses.succeeded.count();
-                Some(failed as f64 / responses.completed as f64)
-            }
-        }
-    }
-
-    /// Whether an objective is broken; also where requests were due and not one succeeded.
-    fn breaks(&self, objective: &RecordedObjective) -> bool {
-        match self.value(objective) {
-            Some(value) if objective.good_below => value >= objective.bound,
-            Some(value) => value <= objective.bound,
-            None => self.offered > 0 && self.succeeded == 0,
-        }
     }
 
     fn summary(&self, stage: &Stage, window: Window, climb: f64) -> StageSummary {

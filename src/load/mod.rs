@@ -24,6 +24,7 @@ mod lane;
 mod meter;
 mod mix;
 mod pacer;
+mod preview;
 mod probe;
 mod program;
 mod response;
@@ -45,6 +46,7 @@ pub use draws::{ResolvedData, ResolvedValues};
 pub use error::LoadError;
 use flow::Tally;
 pub use flow::{Arrival, FlowConfig, FlowKind, Iterations};
+pub use preview::{Preview, preview};
 pub use probe::{Once, ProbeReport, once, probe};
 use worker::{Inbox, Seat};
 

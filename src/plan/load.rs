@@ -232,7 +232,7 @@ pub struct Breakpoint {
 }
 
 /// What a run may never exceed, whatever the load asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Limits {
     /// Requests per second over everything.
     pub max_rate: f64,
@@ -242,4 +242,44 @@ pub struct Limits {
     pub max_duration: Duration,
     /// Share of failed requests, over one stage, at which the run ends; 1 for never.
     pub error_budget: f64,
+    /// The only hosts that may be loaded, each a name or `*.domain`; any where there are none.
+    pub hosts: Vec<String>,
+    /// A file whose appearance ends the run, or a URL that does so once it answers with success.
+    pub kill_switch: Option<String>,
+}
+
+/// Whether a host is among `allowed`: by its name, or by `*.domain` for all below a domain.
+pub fn is_allowed_host(host: &str, allowed: &[String]) -> bool {
+    allowed.iter().any(|allowed| match allowed.strip_prefix("*.") {
+        Some(domain) => {
+            let below =
+                host.len().checked_sub(domain.len()).and_then(|at| host.split_at_checked(at));
+            below.is_some_and(|(name, end)| {
+                end.eq_ignore_ascii_case(domain) && name.len() > 1 && name.ends_with('.')
+            })
+        }
+        None => host.eq_ignore_ascii_case(allowed),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_allowed_by_name_or_below_a_domain() {
+        let allowed = ["localhost", "*.test.example"].map(str::to_owned);
+        for (host, is_allowed) in [
+            ("LOCALHOST", true),
+            ("a.test.example", true),
+            ("a.b.test.example", true),
+            ("test.example", false),
+            ("btest.example", false),
+            (".test.example", false),
+            ("127.0.0.1", false),
+        ] {
+            assert_eq!(is_allowed_host(host, &allowed), is_allowed, "{host}");
+        }
+        assert!(!is_allowed_host("localhost", &[]));
+    }
 }

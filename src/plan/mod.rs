@@ -5,22 +5,28 @@
 //!
 //! # The form of a plan
 //!
-//! TOML. `examples/shop.toml` shows every table; only `[target]` and one `[[request]]` are needed.
+//! TOML. `examples/shop.toml` and `examples/journeys.toml` show every table; only `[target]` and one
+//! `[[request]]` or `[[journey]]` are needed.
 //!
 //! | table | keys |
 //! |---|---|
 //! | at the top | `name`, `seed` |
 //! | `[target]` | `url`, `timeout`, `connections` (`keep-alive`, `per-request`), `tls` (`{ ca_file }` or `{ insecure }`) |
-//! | `[[request]]` | `name`, `weight`, `method`, `path`, `headers`, `body` |
-//! | `[data.NAME]` | one of `range`, `list`, `csv` with `column`; `order` (`random`, `sequential`) |
-//! | `[load]` | `executor` and its own keys, see [`Executor`] |
-//! | `[objectives]` | `http_req_duration`, `http_req_failed`, each also as `"metric{request}"`: a condition or a list of them |
-//! | `[limits]` | `max_rate`, `max_in_flight`, `max_duration`, `error_budget` |
+//! | `[[request]]` | `name`, `weight`, `method`, `path`, `headers`, `body`, `tags`, `check` |
+//! | `[[journey]]` | `name`, `weight`, `cookies`, `stop_on_failure`, and `[[journey.step]]`: the keys of a request but `weight`, `capture`, and `think`, `repeat`, `probability`, `when`; or `steps` for a group |
+//! | `[[setup]]`, `[[teardown]]` | steps that are done once, before and after the load |
+//! | `[data.NAME]` | one of `range`, `list`, `csv` (with `column`, or rows), `jsonl`, `uuid`, `dates`; `order` (`random`, `sequential`), `popularity` (`{ zipf }`, `{ hot, share }`), `per` (`iteration`, `vu`), `exhausted` (`wrap`, `stop`) |
+//! | `[load]` | `executor` or `shape` and its own keys, see [`Executor`] and [`Shape`]; `arrivals` |
+//! | `[[scenario]]` | in place of `[load]`, several: the same keys, `name`, `start_time`, `journeys` |
+//! | `[objectives]` | `http_req_duration`, `http_req_failed`, each also as `"metric{request}"` or `"metric{tag:value}"`, or any series: a condition, a table `{ condition, abort, delay }`, or a list of them |
+//! | `[limits]` | `max_rate`, `max_in_flight`, `max_duration`, `error_budget`, `hosts`, `kill_switch` |
 //! | `[[canary]]` | `path`, `name`, `rate` (at most `20/s`), `method`, `headers` |
 //! | `[collect.NAME]` | `interval`, `as`, and the collector's own options; `[[collect.NAME]]` for several |
 //!
 //! Rates are `50/s`, `3000/m` or a bare number per second; durations Go's (`1m30s`, `500ms`);
-//! shares `1%` or `0.01`; conditions k6's (`p(95) < 300ms`, `avg < 200ms`, `rate < 1%`).
+//! shares `1%` or `0.01`; conditions k6's (`p(95) < 300ms`, `avg < 200ms`, `rate < 1%`), and with a
+//! window (`p(99) < 500ms for 10s`) they have to hold in every window of that length and not in
+//! every stage.
 //!
 //! `{name}` in a path, header or body is a value of `[data.name]`; `{{` and `}}` are braces.
 //! `${NAME}` in any text is a variable of the environment, and secret: it stands as it is, braces
@@ -59,9 +65,11 @@ pub use check::{Capture, CaptureSource, Check};
 pub use collector::{CollectorConfig, CollectorShape, OptionKind, OptionSpec, OptionValue};
 pub use data::{DataOrder, DataSource, DataValues, DrawnPer, Exhausted, RowFormat};
 pub use journey::{Action, Condition, Journey, Pause, Step, Test};
-pub use load::{Arrivals, Breakpoint, Capacity, Executor, Limits, RampStage, Soak, VuStage};
+pub use load::{
+    Arrivals, Breakpoint, Capacity, Executor, Limits, RampStage, Soak, VuStage, is_allowed_host,
+};
 pub use nearest::nearest;
-pub use objective::{Comparison, Measure, Objective};
+pub use objective::{Comparison, Measure, Objective, Reduction};
 pub use parse::{Mistake, PlanErrors, parse};
 pub use request::{Body, Header, Request, Segment, Template};
 pub use scenario::Scenario;

@@ -1,10 +1,11 @@
 //! What the system has to meet, in k6's form: `http_req_duration: p(95) < 300ms`.
 
 use std::fmt;
+use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-/// One condition that every stage has to meet.
+/// One condition that every stage has to meet, or every window of its own length.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Objective {
     /// The condition as the plan has it, for reports.
@@ -13,14 +14,19 @@ pub struct Objective {
     pub measure: Measure,
     /// On which side of the bound the good values are.
     pub comparison: Comparison,
-    /// The bound: seconds for durations, a ratio for failures.
+    /// The bound: seconds for durations, a ratio for failures, the series' own unit.
     pub bound: f64,
-    /// The endpoint it speaks of; all of them where there is none.
-    pub endpoint: Option<String>,
+    /// The endpoints it speaks of; all of them where there is none.
+    pub endpoints: Vec<String>,
+    /// It has to hold in every window of this length; in every stage where there is none.
+    pub window: Option<Duration>,
+    /// Whether it ends the run once it is broken, and how long after the begin of the load at the
+    /// earliest.
+    pub abort_after: Option<Duration>,
 }
 
 /// What an objective measures.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Measure {
     /// The response time in seconds that this share (0 to 1) of the successful requests does not
@@ -30,6 +36,22 @@ pub enum Measure {
     ResponseTimeMean,
     /// Share of requests that failed.
     FailureRatio,
+    /// The series of this selector, and what is made of them.
+    Series(String, Reduction),
+}
+
+/// What is made of the readings of series; several series add up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reduction {
+    /// Their mean; growth per second for a counter.
+    Mean,
+    /// The lowest.
+    Min,
+    /// The highest.
+    Max,
+    /// Growth per second.
+    Rate,
 }
 
 /// The side on which the good values are.

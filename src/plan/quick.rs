@@ -63,6 +63,8 @@ impl Limits {
             max_in_flight: 2000,
             max_duration: Duration::from_secs(30 * 60),
             error_budget: 1.0,
+            hosts: Vec::new(),
+            kill_switch: None,
         }
     }
 }

@@ -65,6 +65,28 @@ pub(super) fn parse_share(text: &str) -> Option<f64> {
     (0.0..=1.0).contains(&share).then_some(share)
 }
 
+/// A number in the base unit of what is measured: `80`, `75%` (a ratio), `2GiB` (bytes), `300ms`
+/// (seconds).
+pub(super) fn parse_amount(text: &str) -> Option<f64> {
+    if let Some(number) = decimal(text) {
+        return Some(number);
+    }
+    const BYTES: [(&str, f64); 6] = [
+        ("KiB", 1024.0),
+        ("MiB", 1_048_576.0),
+        ("GiB", 1_073_741_824.0),
+        ("kB", 1e3),
+        ("MB", 1e6),
+        ("GB", 1e9),
+    ];
+    for (unit, bytes) in BYTES {
+        if let Some(number) = text.strip_suffix(unit) {
+            return decimal(number.trim_end()).map(|number| number * bytes);
+        }
+    }
+    parse_share(text).or_else(|| Some(parse_duration(text).ok()?.as_secs_f64()))
+}
+
 /// A finite decimal number without sign or exponent.
 pub(super) fn decimal(text: &str) -> Option<f64> {
     let plain = text.starts_with(|c: char| c.is_ascii_digit() || c == '.')

@@ -18,6 +18,7 @@ pub use environment::{CollectorNote, Environment};
 pub use read::{ReadError, ReadNote, read};
 pub use write::{WriteError, Writer};
 
+pub use crate::plan::Reduction;
 use crate::timeline::{Moment, Timeline};
 
 /// One run.
@@ -63,8 +64,17 @@ pub struct PlanSummary {
 pub struct RecordedObjective {
     /// The condition as the plan has it.
     pub text: String,
-    /// The endpoint it speaks of; all of them where there is none.
+    /// The endpoint it speaks of; all of them where neither this nor `endpoints` names any.
     pub endpoint: Option<String>,
+    /// The endpoints it speaks of, where it speaks of a tag.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub endpoints: Vec<String>,
+    /// It has to hold in every window of so many seconds; in every stage where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub for_secs: Option<f64>,
+    /// Once it is broken, so many seconds after the begin of the load or later, the run ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub abort_after_secs: Option<f64>,
     /// What is measured.
     pub measure: RecordedMeasure,
     /// The bound: seconds for durations, a ratio for failures.
@@ -73,8 +83,46 @@ pub struct RecordedObjective {
     pub good_below: bool,
 }
 
+impl RecordedObjective {
+    /// Whether it speaks of an endpoint.
+    pub fn is_about(&self, endpoint: &str) -> bool {
+        match &self.endpoint {
+            Some(named) => named == endpoint,
+            None => {
+                self.endpoints.is_empty() || self.endpoints.iter().any(|named| named == endpoint)
+            }
+        }
+    }
+
+    /// Whether `value` breaks it.
+    pub fn is_broken_by(&self, value: f64) -> bool {
+        if self.good_below { value >= self.bound } else { value <= self.bound }
+    }
+
+    /// The worse of two values.
+    pub fn worse(&self, a: f64, b: f64) -> f64 {
+        if self.good_below { a.max(b) } else { a.min(b) }
+    }
+}
+
+impl Default for RecordedObjective {
+    /// All endpoints, in every stage: no failure.
+    fn default() -> Self {
+        Self {
+            text: String::new(),
+            endpoint: None,
+            endpoints: Vec::new(),
+            for_secs: None,
+            abort_after_secs: None,
+            measure: RecordedMeasure::FailureRatio,
+            bound: 0.0,
+            good_below: true,
+        }
+    }
+}
+
 /// What an objective measures, as a recording keeps it.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RecordedMeasure {
     /// The response time that this share (0 to 1) of the successful requests does not exceed.
@@ -83,6 +131,15 @@ pub enum RecordedMeasure {
     ResponseTimeMean,
     /// Share of requests that failed.
     FailureRatio,
+    /// The series of this selector, and what is made of them.
+    Series(String, Reduction),
+}
+
+impl RecordedMeasure {
+    /// Whether it is one of the load's own.
+    pub fn is_of_responses(&self) -> bool {
+        !matches!(self, RecordedMeasure::Series(..))
+    }
 }
 
 /// Something that happened at one moment.
@@ -117,6 +174,8 @@ pub enum StopReason {
     GeneratorLimited,
     /// More requests failed than the plan's error budget allows.
     ErrorBudget,
+    /// An objective that the plan ends a run by was broken.
+    Objective(String),
     /// The plan's longest duration was reached.
     MaxDuration,
     /// The target stopped answering altogether.

@@ -39,13 +39,25 @@ impl RecordedObjective {
     fn of(objective: &Objective) -> Self {
         Self {
             text: objective.text.clone(),
-            endpoint: objective.endpoint.clone(),
-            measure: match objective.measure {
+            endpoint: match &objective.endpoints[..] {
+                [only] => Some(only.clone()),
+                _ => None,
+            },
+            endpoints: match &objective.endpoints[..] {
+                [_] => Vec::new(),
+                several => several.to_vec(),
+            },
+            for_secs: objective.window.map(|window| window.as_secs_f64()),
+            abort_after_secs: objective.abort_after.map(|delay| delay.as_secs_f64()),
+            measure: match &objective.measure {
                 Measure::ResponseTimeQuantile(share) => {
-                    RecordedMeasure::ResponseTimeQuantile(share)
+                    RecordedMeasure::ResponseTimeQuantile(*share)
                 }
                 Measure::ResponseTimeMean => RecordedMeasure::ResponseTimeMean,
                 Measure::FailureRatio => RecordedMeasure::FailureRatio,
+                Measure::Series(selector, reduction) => {
+                    RecordedMeasure::Series(selector.clone(), *reduction)
+                }
             },
             bound: objective.bound,
             good_below: objective.comparison == Comparison::Under,

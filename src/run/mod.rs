@@ -17,6 +17,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, sync_channel};
 use std::time::{Duration, Instant};
 
 use crate::collect::{Observation, Opened, Sampler};
+use crate::diagnose::objectives;
 use crate::load::{Generator, LoadConfig, LoadError};
 use crate::plan::{Canary, Executor, Limits, Scenario, Step};
 use crate::recording::{Environment, Event, PlanSummary, Stop, StopReason, WriteError, Writer};
@@ -103,6 +104,22 @@ pub enum RunError {
     Recording(#[source] WriteError),
 }
 
+/// The levels of scenarios that are known beforehand, in requests per second and virtual users;
+/// none where one of them chooses its stages by what it measures.
+pub fn schedule(config: &RunConfig) -> Vec<Level> {
+    if config.scenarios.iter().any(|scenario| scenario.executor.is_adaptive()) {
+        return Vec::new();
+    }
+    levels::together(&courses(config), &config.requests_per_journey)
+}
+
+/// The pieces of each scenario.
+fn courses(config: &RunConfig) -> Vec<Vec<levels::Piece>> {
+    let pairs = config.scenarios.iter().zip(&config.load.flows);
+    let max_rate = config.limits.max_rate;
+    pairs.map(|(scenario, flow)| levels::pieces(scenario, &flow.kind, max_rate)).collect()
+}
+
 /// Runs to the end, or to the reason for an earlier one, and returns that reason. What was
 /// measured is in `out`.
 ///
@@ -115,19 +132,13 @@ pub fn run<W: Write>(
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<StopReason, RunError> {
     let epoch = Epoch::new(config.started);
+    let courses = courses(&config);
     let writer =
         Writer::create(out, &config.plan, &config.environment).map_err(RunError::Recording)?;
     let (sink, observations) = sync_channel(WAITING_OBSERVATIONS);
     let sampler = Sampler::start(config.collectors, epoch, sink);
     let first = epoch.moment(Instant::now()) + HEAD_START;
     let canaries = Canaries::start(&config.canaries, &config.load, epoch, first)?;
-    let kinds = config.load.flows.iter().map(|flow| flow.kind.clone());
-    let courses: Vec<Vec<levels::Piece>> = config
-        .scenarios
-        .iter()
-        .zip(kinds)
-        .map(|(scenario, kind)| levels::pieces(scenario, &kind, config.limits.max_rate))
-        .collect();
     let (generator, ticks) = Generator::start(config.load, epoch)?;
     let searching = config.scenarios.iter().enumerate().find_map(|(flow, scenario)| {
         let executor = in_requests(&scenario.executor, config.requests_per_journey[flow]);
@@ -153,16 +164,25 @@ pub fn run<W: Write>(
         requests_per_journey,
         ends: ending(&config.scenarios),
         canaries,
-        keeps_series: pilot.looks_at_series(),
+        keeps_series: pilot.looks_at_series() || ends_by_series(&config.plan),
+        begin: None,
+        plan: config.plan.clone(),
         clocks: Clocks::default(),
         sampler: Some(sampler),
         interrupt: config.interrupt,
+        watch: Watch::new(&config.limits),
         limits: config.limits,
-        watch: Watch::new(config.limits),
         progress,
     };
     let reason = conductor.conduct(pilot.as_mut(), &config.plan);
     Ok(conductor.finish(reason))
+}
+
+/// Whether an objective on a collected series may end the run.
+fn ends_by_series(plan: &PlanSummary) -> bool {
+    plan.objectives.iter().any(|objective| {
+        objective.abort_after_secs.is_some() && !objective.measure.is_of_responses()
+    })
 }
 
 /// The same search in requests per second, where a plan counts journeys: stages are told in
@@ -220,8 +240,12 @@ struct Conductor<'a, W: Write> {
     /// Flows whose journeys are counted, where all are: the load is over with the last of them.
     ends: Vec<usize>,
     canaries: Canaries,
-    /// Whether the pilot wants collected series in the timeline.
+    /// Whether collected series are wanted in the timeline, by the pilot or an objective.
     keeps_series: bool,
+    /// When the load began.
+    begin: Option<Moment>,
+    /// What the recording says of the plan: its objectives may end the run.
+    plan: PlanSummary,
     clocks: Clocks,
     sampler: Option<Sampler>,
     interrupt: Arc<AtomicBool>,
@@ -240,8 +264,9 @@ impl<W: Write> Conductor<'_, W> {
         if let Some(reason) = self.listen_until(begin, None) {
             return reason;
         }
+        let zero = self.now();
+        self.begin = Some(zero);
         if let Some(generator) = &self.generator {
-            let zero = self.now();
             for (flow, course) in self.courses.iter().enumerate() {
                 course.iter().for_each(|piece| generator.hold(flow, &piece.stage(zero)));
             }
@@ -382,8 +407,14 @@ impl<W: Write> Conductor<'_, W> {
         if let Some(stage) = stage {
             (self.progress)(Progress::Tick { stage, tick: &tick });
         }
+        let end = tick.window.end;
         self.condenser.push_tick(&mut self.timeline, tick);
-        reason
+        let stage = stage.filter(|stage| stage.role.is_measured());
+        reason.or_else(|| {
+            let begin = stage?.window.begin;
+            let broken = objectives::aborting(&self.timeline, &self.plan, self.begin?, begin, end)?;
+            Some(StopReason::Objective(broken))
+        })
     }
 
     fn take_observations(&mut self) {

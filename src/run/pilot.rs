@@ -455,6 +455,7 @@ mod tests {
             measure: crate::recording::RecordedMeasure::ResponseTimeQuantile(0.95),
             bound: 0.3,
             good_below: true,
+            ..Default::default()
         };
         let plan = PlanSummary { objectives: vec![objective], ..PlanSummary::default() };
         let hold = Duration::from_secs(10);

@@ -18,7 +18,7 @@ const CALM_REQUESTS: f64 = 2.0;
 
 /// What was seen of the load so far, as far as it can end a stage or a run.
 pub struct Watch {
-    limits: Limits,
+    error_budget: f64,
     /// Begin of the stage that the counts below belong to.
     stage: Option<Moment>,
     completed: u64,
@@ -50,9 +50,9 @@ impl Residence {
 
 impl Watch {
     /// A watch over a run with these limits.
-    pub fn new(limits: Limits) -> Self {
+    pub fn new(limits: &Limits) -> Self {
         Self {
-            limits,
+            error_budget: limits.error_budget,
             stage: None,
             completed: 0,
             failed: 0,
@@ -119,7 +119,7 @@ impl Watch {
 
     fn budget_is_spent(&self) -> bool {
         let ratio = self.failed as f64 / self.completed.max(1) as f64;
-        self.completed >= REQUESTS_TO_JUDGE && ratio > self.limits.error_budget
+        self.completed >= REQUESTS_TO_JUDGE && ratio > self.error_budget
     }
 }
 
@@ -168,7 +168,7 @@ mod tests {
     }
 
     fn watch(error_budget: f64) -> Watch {
-        Watch::new(Limits { error_budget, ..Limits::usual() })
+        Watch::new(&Limits { error_budget, ..Limits::usual() })
     }
 
     const OK: ResponseClass = ResponseClass::Status(200);

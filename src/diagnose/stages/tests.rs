@@ -1,6 +1,7 @@
 use super::*;
 use crate::diagnose::generator::{blames_generator, health, limited};
 use crate::recording::Environment;
+use crate::recording::{RecordedMeasure, RecordedObjective};
 use crate::timeline::{
     BatchBuilder, EndpointTick, JourneyTick, LoadTick, ResponseClass, StageRole, names,
 };
@@ -123,6 +124,7 @@ fn errors_and_objectives_are_counted_by_stage() {
         measure,
         bound,
         good_below: true,
+        ..Default::default()
     };
     let plan = PlanSummary {
         objectives: vec![
@@ -136,7 +138,7 @@ fn errors_and_objectives_are_counted_by_stage() {
     assert_eq!(got[1].broken_objectives, ["failures", "slow"]);
     assert!((got[1].error_ratio - 0.2).abs() < 1e-9);
     assert_eq!(got[1].errors, [("503".to_string(), 100)]);
-    let value = objective_value(&timeline, got[1].window, &plan.objectives[0]);
+    let value = super::objectives::value(&timeline, got[1].window, &plan.objectives[0]);
     assert!((value.unwrap() - 0.2).abs() < 1e-9);
 }
 

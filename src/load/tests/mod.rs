@@ -26,7 +26,7 @@ fn get(name: &str, path: Template) -> plan::Request {
     plan::Request::get(name, path)
 }
 
-fn config(address: SocketAddr) -> LoadConfig {
+pub(super) fn config(address: SocketAddr) -> LoadConfig {
     let host = address.ip().to_string();
     let url = TargetUrl { https: false, host, port: address.port(), base_path: String::new() };
     let (connections, timeout) = (Connections::KeepAlive, Duration::from_secs(5));

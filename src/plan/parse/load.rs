@@ -29,6 +29,17 @@ pub(super) fn read_limits(root: &mut Section<'_, '_>) -> Limits {
     if let Some(share) = section.take("error_budget").and_then(|value| walk.share(value)) {
         limits.error_budget = share;
     }
+    if let Some(value) = section.take("hosts") {
+        let list =
+            walk.list(value, "a list of hosts such as `[\"127.0.0.1\", \"*.test.example\"]`");
+        let hosts = list.unwrap_or_default().into_iter();
+        let text = |value| walk.text(value, "the name of a host, or `*.domain`");
+        limits.hosts = hosts.filter_map(text).map(|text| text.value).collect();
+    }
+    if let Some(value) = section.take("kill_switch") {
+        limits.kill_switch =
+            walk.text(value, "the path of a file, or a URL").map(|text| text.value);
+    }
     section.finish();
     limits
 }

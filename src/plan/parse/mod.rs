@@ -87,9 +87,10 @@ fn whole<'t>(
     let teardown = journey::read_once(&mut root, "teardown", &mut names, &mut requests);
     let limits = load::read_limits(&mut root);
     let scenarios = scenario::read(&mut root, &journeys, &limits);
-    let objectives = objective::read(&mut root, &requests);
     let canaries = canary::read(&mut root, &Names::of(&data), &limits);
     let collectors = collect::read(&mut root, shapes);
+    let objectives = objective::read(&mut root, &requests, &collectors);
+    scenario::check_objectives(&root, scenarios.as_deref().unwrap_or_default(), &objectives);
     root.finish();
     let (target, scenarios): (Target, _) = (target?, scenarios?);
     Some(Plan {

@@ -1,41 +1,45 @@
 //! The `[objectives]` table, in k6's words.
 
+use std::time::Duration;
+
 use super::walk::{Section, Text, Value, Walk};
-use crate::plan::units::{decimal, parse_duration, parse_share};
-use crate::plan::{Comparison, Measure, Objective, Request, nearest};
+use crate::plan::units::{decimal, parse_amount, parse_duration, parse_share};
+use crate::plan::{CollectorConfig, Comparison, Measure, Objective, Reduction, Request, nearest};
+use crate::timeline::{Selector, names};
 
 const METRICS: [&str; 2] = ["http_req_duration", "http_req_failed"];
-const FORM: &str = "write `p(95) < 300ms` or `avg < 200ms` for `http_req_duration`, \
-                    `rate < 1%` for `http_req_failed`";
+const FORM: &str = "write `p(95) < 300ms` or `avg < 200ms` for `http_req_duration`, `rate < 1%` for \
+                    `http_req_failed`, `avg`, `min`, `max` or `rate` for any other series";
 
-pub(super) fn read(root: &mut Section<'_, '_>, requests: &[Request]) -> Vec<Objective> {
+pub(super) fn read(
+    root: &mut Section<'_, '_>,
+    requests: &[Request],
+    collectors: &[CollectorConfig],
+) -> Vec<Objective> {
     let walk = root.walk;
     let section =
         root.take("objectives").and_then(|value| walk.section(value, "a table `[objectives]`"));
+    // Only Prometheus endpoints have series whose names nobody knows before.
+    let has_foreign = collectors.iter().any(|collector| collector.name == "prometheus");
     let mut objectives = Vec::new();
     for (key, span, value) in section.iter().flat_map(Section::entries) {
-        let (metric, endpoint) = split_key(key);
-        if !METRICS.contains(&metric) {
-            let help = nearest(metric, METRICS).unwrap_or_else(|| FORM.to_owned());
-            walk.wrong_with_help(span, format!("`{metric}` is not measured"), help);
-            continue;
-        }
-        if let Some(endpoint) = endpoint
-            && !requests.iter().any(|request| request.name == endpoint)
-        {
-            let names = requests.iter().map(|request| request.name.as_str());
-            let help = nearest(endpoint, names)
-                .unwrap_or_else(|| "name a request as its `name` has it".to_owned());
-            walk.wrong_with_help(span, format!("there is no request `{endpoint}`"), help);
-        }
-        for text in conditions(walk, value) {
-            match condition(metric, &text.value) {
-                Ok((measure, comparison, bound)) => objectives.push(Objective {
+        let subject = match subject(key, requests, has_foreign) {
+            Ok(subject) => subject,
+            Err((why, help)) => {
+                walk.wrong_with_help(span, why, help);
+                continue;
+            }
+        };
+        for (text, abort_after) in conditions(walk, value) {
+            match condition(&subject, &text.value) {
+                Ok((measure, comparison, bound, window)) => objectives.push(Objective {
                     text: format!("{key}: {}", text.value),
                     measure,
                     comparison,
                     bound,
-                    endpoint: endpoint.map(str::to_owned),
+                    endpoints: subject.endpoints.clone(),
+                    window,
+                    abort_after,
                 }),
                 Err(why) => {
                     walk.wrong_with_help(text.span, format!("`{}` {why}", text.raw), FORM);
@@ -46,38 +50,128 @@ pub(super) fn read(root: &mut Section<'_, '_>, requests: &[Request]) -> Vec<Obje
     objectives
 }
 
-/// The metric and the endpoint of `metric{endpoint}`, where k6's `{name:endpoint}` is one too.
-fn split_key(key: &str) -> (&str, Option<&str>) {
-    match key.split_once('{') {
+/// What an objective is about.
+struct Subject<'k> {
+    /// One of the load's own metrics, or the selector of any other.
+    metric: &'k str,
+    endpoints: Vec<String>,
+}
+
+/// What `metric{endpoint}`, `metric{tag:value}` or `metric{label=value}` is about. k6's
+/// `{name:endpoint}` is an endpoint too.
+///
+/// # Errors
+///
+/// What is wrong with it, and the way out.
+fn subject<'k>(
+    key: &'k str,
+    requests: &[Request],
+    has_foreign: bool,
+) -> Result<Subject<'k>, (String, String)> {
+    let (metric, part) = match key.split_once('{') {
         None => (key, None),
-        Some((metric, rest)) => {
-            let endpoint = rest.strip_suffix('}').unwrap_or(rest);
-            (metric.trim_end(), Some(endpoint.strip_prefix("name:").unwrap_or(endpoint)))
+        Some((metric, rest)) => (metric.trim_end(), Some(rest.strip_suffix('}').unwrap_or(rest))),
+    };
+    if !METRICS.contains(&metric) {
+        let Ok(selector) = key.parse::<Selector>() else {
+            return Err((format!("`{key}` is no series"), FORM.to_owned()));
+        };
+        let own = || names::ALL.iter().map(|spec| spec.name).chain(METRICS);
+        return match has_foreign || own().any(|name| name == selector.metric) {
+            true => Ok(Subject { metric: key, endpoints: Vec::new() }),
+            false => Err((
+                format!("`{}` is not measured", selector.metric),
+                nearest(&selector.metric, own()).unwrap_or_else(|| {
+                    "`kneepoint list metrics` names all, and [collect.prometheus] adds an \
+                     endpoint's own"
+                        .to_owned()
+                }),
+            )),
+        };
+    }
+    let Some(part) = part else { return Ok(Subject { metric, endpoints: Vec::new() }) };
+    let part = part.strip_prefix("name:").unwrap_or(part);
+    let is_meant = |request: &&Request| match part.split_once(':') {
+        _ if request.name == part => true,
+        Some((tag, value)) => request.tags.get(tag).is_some_and(|own| own == value),
+        None => false,
+    };
+    let mut endpoints: Vec<String> = Vec::new();
+    for request in requests.iter().filter(is_meant) {
+        if !endpoints.contains(&request.name) {
+            endpoints.push(request.name.clone());
         }
     }
+    if endpoints.is_empty() {
+        let tags = requests.iter().flat_map(|request| &request.tags);
+        let tags: Vec<String> = tags.map(|(tag, value)| format!("{tag}:{value}")).collect();
+        let names = requests.iter().map(|request| request.name.as_str());
+        let help =
+            nearest(part, names.chain(tags.iter().map(String::as_str))).unwrap_or_else(|| {
+                "name a request as its `name` has it, or a tag as `tag:value`".to_owned()
+            });
+        return Err((format!("there is no request `{part}`"), help));
+    }
+    Ok(Subject { metric, endpoints })
 }
 
-fn conditions<'t>(walk: &Walk<'t>, value: &Value<'t>) -> Vec<Text> {
-    const WHAT: &str = "a condition such as `\"p(95) < 300ms\"`, or a list of them";
+/// The conditions of one key, and whether and when each ends the run.
+fn conditions<'t>(walk: &Walk<'t>, value: &Value<'t>) -> Vec<(Text, Option<Duration>)> {
     match value.get_ref().as_array() {
-        Some(list) => list.iter().filter_map(|value| walk.text(value, WHAT)).collect(),
-        None => walk.text(value, WHAT).into_iter().collect(),
+        Some(list) => list.iter().filter_map(|value| one_condition(walk, value)).collect(),
+        None => one_condition(walk, value).into_iter().collect(),
     }
 }
 
-/// Reads `p(95) < 300ms`; the error goes on after the condition's text.
-fn condition(metric: &str, text: &str) -> Result<(Measure, Comparison, f64), String> {
+fn one_condition<'t>(walk: &Walk<'t>, value: &Value<'t>) -> Option<(Text, Option<Duration>)> {
+    const WHAT: &str = "a condition such as `\"p(95) < 300ms\"`, or a list of them";
+    if value.get_ref().as_table().is_none() {
+        return Some((walk.text(value, WHAT)?, None));
+    }
+    let mut section = walk.section(value, WHAT)?;
+    let condition = section.require("condition", "condition = \"p(95) < 300ms\"");
+    let condition = condition.and_then(|value| walk.text(value, WHAT));
+    let abort = section.take("abort").map_or(Some(false), |value| walk.switch(value));
+    let delay =
+        section.take("delay").map_or(Some(Duration::ZERO), |value| walk.duration_or_zero(value));
+    section.finish();
+    let (abort, delay) = (abort?, delay?);
+    Some((condition?, abort.then_some(delay)))
+}
+
+/// What a condition measures, on which side its bound is, the bound, and the window it holds for.
+type Condition = (Measure, Comparison, f64, Option<Duration>);
+
+/// Reads `p(95) < 300ms for 10s`; the error goes on after the condition's text.
+fn condition(subject: &Subject<'_>, text: &str) -> Result<Condition, String> {
+    let (text, window) = match text.rsplit_once(" for ") {
+        None => (text, None),
+        Some((text, window)) => {
+            let window = parse_duration(window.trim()).ok().filter(|window| !window.is_zero());
+            (text, Some(window.ok_or("needs a duration such as `10s` after `for`")?))
+        }
+    };
     let at = text.find(['<', '>']).ok_or("is no condition")?;
     let comparison = if text[at..].starts_with('<') { Comparison::Under } else { Comparison::Over };
     let what = text[..at].trim();
     let bound = text[at + 1..].trim_start_matches('=').trim();
-    if metric == "http_req_failed" {
-        if what != "rate" {
-            return Err(format!("asks for `{what}`, failures have a `rate` only"));
-        }
-        let share = parse_share(bound).ok_or("needs a share such as `1%` on its right side")?;
-        return Ok((Measure::FailureRatio, comparison, share));
+    let (measure, bound) = match subject.metric {
+        "http_req_failed" => failures(what, bound)?,
+        "http_req_duration" => durations(what, bound)?,
+        selector => series(selector, what, bound)?,
+    };
+    Ok((measure, comparison, bound, window))
+}
+
+fn failures(what: &str, bound: &str) -> Result<(Measure, f64), String> {
+    if what != "rate" {
+        return Err(format!("asks for `{what}`, failures have a `rate` only"));
     }
+    let share = parse_share(bound).ok_or("needs a share such as `1%` on its right side")?;
+    Ok((Measure::FailureRatio, share))
+}
+
+fn durations(what: &str, bound: &str) -> Result<(Measure, f64), String> {
     let quantile = what
         .strip_prefix("p(")
         .and_then(|rest| rest.strip_suffix(')'))
@@ -94,5 +188,19 @@ fn condition(metric: &str, text: &str) -> Result<(Measure, Comparison, f64), Str
         .ok()
         .filter(|duration| !duration.is_zero())
         .ok_or("needs a duration with its unit such as `300ms` on its right side")?;
-    Ok((measure, comparison, duration.as_secs_f64()))
+    Ok((measure, duration.as_secs_f64()))
+}
+
+/// `avg < 2GiB`: anything that is collected, in its own unit.
+fn series(selector: &str, what: &str, bound: &str) -> Result<(Measure, f64), String> {
+    let reduction = match what {
+        "avg" | "value" => Reduction::Mean,
+        "min" => Reduction::Min,
+        "max" => Reduction::Max,
+        "rate" => Reduction::Rate,
+        _ => return Err(format!("asks for `{what}`; a series has `avg`, `min`, `max` and `rate`")),
+    };
+    let number = parse_amount(bound)
+        .ok_or("needs a number such as `80`, `2GiB`, `75%` or `300ms` on its right side")?;
+    Ok((Measure::Series(selector.to_owned(), reduction), number))
 }

@@ -2,7 +2,7 @@
 
 use super::load::read_executor;
 use super::walk::{Section, Value, Walk};
-use crate::plan::{Arrivals, Breakpoint, Executor, Journey, Limits, Scenario, nearest};
+use crate::plan::{Arrivals, Breakpoint, Executor, Journey, Limits, Objective, Scenario, nearest};
 
 pub(super) fn read(
     root: &mut Section<'_, '_>,
@@ -34,6 +34,22 @@ pub(super) fn read(
             );
             None
         }
+    }
+}
+
+/// Notes where a search for the capacity has no objective to search by.
+pub(super) fn check_objectives(
+    root: &Section<'_, '_>,
+    scenarios: &[Scenario],
+    objectives: &[Objective],
+) {
+    let searches = |scenario: &Scenario| matches!(scenario.executor, Executor::Capacity(_));
+    if objectives.is_empty() && scenarios.iter().any(searches) {
+        root.missing(
+            "objectives",
+            "the capacity is the highest rate that meets every objective: add `[objectives]` with \
+             `http_req_duration = \"p(95) < 300ms\"`",
+        );
     }
 }
 

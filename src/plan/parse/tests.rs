@@ -81,7 +81,7 @@ fn the_example_means_what_it_says() {
     assert_eq!((canary.request.name.as_str(), canary.rate), ("health", 2.0));
     assert_eq!(canary.request.path.0, [Segment::Text("/health".to_owned())]);
     assert_eq!(plan.objectives.len(), 4);
-    assert_eq!(plan.objectives[2].endpoint.as_deref(), Some("product"));
+    assert_eq!(plan.objectives[2].endpoints, ["product"]);
     assert_eq!(plan.objectives[2].measure, Measure::ResponseTimeQuantile(0.99));
     assert_eq!(plan.objectives[2].bound, 1.0);
     assert_eq!(plan.objectives[3].bound, 0.01);

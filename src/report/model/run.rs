@@ -139,6 +139,7 @@ fn ended(recording: &Recording) -> String {
         StopReason::KneeFound => "with the knee found and seen from both sides".to_owned(),
         StopReason::MaxRate => "at the plan's highest rate".to_owned(),
         StopReason::GeneratorLimited => "because the generator fell behind".to_owned(),
+        StopReason::Objective(text) => format!("because `{}` was not met", clean(text)),
         StopReason::ErrorBudget => "because the error budget was used up".to_owned(),
         StopReason::MaxDuration => "at the plan's longest duration".to_owned(),
         StopReason::TargetGone(why) => format!("because the target was gone: {}", clean(why)),

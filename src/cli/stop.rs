@@ -1,0 +1,172 @@
+//! What ends a run from outside: signals, and the kill switch.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use url::Url;
+
+use super::{ExitStatus, Refusal};
+use crate::plan::redact_url;
+
+/// How often the kill switch is looked at.
+const LOOK: Duration = Duration::from_millis(200);
+const ASK: Duration = Duration::from_secs(1);
+/// How long the answer of a kill switch may take.
+const ANSWER_WITHIN: Duration = Duration::from_secs(3);
+
+/// What ends the run of whoever has no terminal of it.
+pub(super) enum KillSwitch {
+    /// Set once this file exists.
+    File(PathBuf),
+    /// Set once this address answers with success (2xx). Anything else, silence too, is not set.
+    Url(Url),
+}
+
+impl KillSwitch {
+    /// The file or address that is named.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with an address.
+    pub(super) fn of(text: &str) -> Result<Self, Refusal> {
+        if !text.contains("://") {
+            return Ok(Self::File(text.into()));
+        }
+        match Url::parse(text).ok().filter(|url| ["http", "https"].contains(&url.scheme())) {
+            Some(url) => Ok(Self::Url(url)),
+            None => Err(Refusal::usage(format!(
+                "the kill switch `{}` is no address; write `https://host/path`, or name a file",
+                redact_url(text)
+            ))),
+        }
+    }
+
+    /// # Errors
+    ///
+    /// Where it is set already, or its address does not answer at all: then it would end nothing.
+    pub(super) fn refuse_if_set(&self) -> Result<(), Refusal> {
+        let shown = match self {
+            KillSwitch::File(path) => path.display().to_string(),
+            KillSwitch::Url(url) => redact_url(url.as_str()),
+        };
+        let refuse = |what: &str, hint: &str| {
+            let what = format!("the kill switch `{shown}` {what}; no load was sent");
+            Err(Refusal::new(ExitStatus::Preflight, what).with_hint(hint.to_owned()))
+        };
+        match self {
+            KillSwitch::File(path) if path.exists() => {
+                refuse("is there already", "remove it, or name another file with `--kill-switch`")
+            }
+            KillSwitch::File(_) => Ok(()),
+            KillSwitch::Url(url) => match Asker::new(url).and_then(|asker| asker.ask()) {
+                Ok(false) => Ok(()),
+                Ok(true) => refuse(
+                    "is set: it answers with success",
+                    "it has to answer with something else, such as 404, as long as the run may go on",
+                ),
+                Err(why) => refuse(
+                    &format!("does not answer: {why}"),
+                    "it has to answer, with anything but success, or it could not end the run",
+                ),
+            },
+        }
+    }
+
+    /// Waits until it is set.
+    fn wait(&self) {
+        match self {
+            KillSwitch::File(path) => {
+                while !path.exists() {
+                    std::thread::sleep(LOOK);
+                }
+            }
+            KillSwitch::Url(url) => {
+                let Ok(asker) = Asker::new(url) else { return };
+                while asker.ask() != Ok(true) {
+                    std::thread::sleep(ASK);
+                }
+            }
+        }
+    }
+}
+
+/// Asks an address whether the run has to end.
+struct Asker {
+    client: reqwest::Client,
+    url: Url,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Asker {
+    fn new(url: &Url) -> Result<Self, String> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| error.to_string())?;
+        let client = reqwest::Client::builder()
+            .timeout(ANSWER_WITHIN)
+            .build()
+            .map_err(|error| error.without_url().to_string())?;
+        Ok(Self { client, url: url.clone(), runtime })
+    }
+
+    fn ask(&self) -> Result<bool, String> {
+        let answer = self.runtime.block_on(self.client.get(self.url.clone()).send());
+        match answer {
+            Ok(answer) => Ok(answer.status().is_success()),
+            Err(error) => Err(error.without_url().to_string()),
+        }
+    }
+}
+
+/// A flag that Ctrl-C, SIGTERM or the kill switch sets. The second signal ends the program at once;
+/// the recording so far stays.
+pub(super) fn interrupt_flag(kill_switch: Option<KillSwitch>) -> Arc<AtomicBool> {
+    let flag = Arc::new(AtomicBool::new(false));
+    signals::on_signal(Arc::clone(&flag));
+    if let Some(kill_switch) = kill_switch {
+        let flag = Arc::clone(&flag);
+        std::thread::spawn(move || {
+            kill_switch.wait();
+            flag.store(true, Ordering::Relaxed);
+        });
+    }
+    flag
+}
+
+mod signals {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use tokio::signal::unix::{SignalKind, signal};
+
+    /// Waits for signals on a thread of its own.
+    pub(super) fn on_signal(flag: Arc<AtomicBool>) {
+        std::thread::spawn(move || {
+            let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build()
+            else {
+                return;
+            };
+            runtime.block_on(async {
+                let interrupt = signal(SignalKind::interrupt());
+                let terminate = signal(SignalKind::terminate());
+                let (Ok(mut interrupt), Ok(mut terminate)) = (interrupt, terminate) else {
+                    return;
+                };
+                loop {
+                    tokio::select! {
+                        _ = interrupt.recv() => {}
+                        _ = terminate.recv() => {}
+                    }
+                    if flag.swap(true, Ordering::Relaxed) {
+                        // SAFETY: ends the process without running anything else; the recording
+                        // is append-only and stays readable.
+                        unsafe { libc::_exit(130) }
+                    }
+                }
+            });
+        });
+    }
+}
