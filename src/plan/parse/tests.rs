@@ -230,7 +230,7 @@ const MISTAKES: &[(&str, usize, usize, &str, &str)] = &[
     (
         "[[journey]]\nname = \"b\"\nstep = [{ path = \"/\", capture = { id = { json = \"$.a\" } } }]",
         7,
-        37,
+        35,
         "there are data `id` already",
         "another name",
     ),
