@@ -29,7 +29,7 @@ use hyper::Response;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use kneepoint::load::{Generator, LoadConfig, ResolvedData, ResolvedValues};
+use kneepoint::load::{Generator, LoadConfig, PemFiles, ResolvedData, ResolvedValues};
 use kneepoint::plan::{
     Arrivals, Connections, DataOrder, Request, Segment, Target, TargetUrl, Template, Tls,
 };
@@ -268,7 +268,7 @@ fn config(port: u16, max_in_flight: usize) -> LoadConfig {
     let url = TargetUrl { https: false, host, port, base_path: String::new() };
     let (connections, timeout) = (Connections::KeepAlive, Duration::from_secs(10));
     LoadConfig {
-        target: Target { url, connections, timeout, tls: Tls::SystemRoots },
+        target: Target { url, connections, timeout, tls: Tls::usual() },
         requests: vec![Request {
             name: "home".into(),
             weight: 1.0,
@@ -284,7 +284,7 @@ fn config(port: u16, max_in_flight: usize) -> LoadConfig {
         arrivals: Arrivals::Even,
         seed: 1,
         generator: "bench".into(),
-        ca_pem: None,
+        pem: PemFiles::default(),
     }
 }
 

@@ -11,10 +11,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use super::args::CheckArgs;
 use super::{Ended, ExitStatus, Refusal, print, say};
 use crate::collect::{COLLECTORS, Opened, TargetHint, is_own_address, open_all};
-use crate::load::{self, LoadConfig, LoadError, ResolvedData, ResolvedValues};
+use crate::load::{self, LoadConfig, LoadError, PemFiles, ResolvedData, ResolvedValues};
 use crate::plan::{
     self, Canary, CollectorConfig, CollectorShape, Connections, DataSource, DataValues, Executor,
-    Plan, Target, Tls,
+    Plan, Target, Trust,
 };
 use crate::recording::{CollectorNote, Environment, PlanSummary};
 use crate::report::wording;
@@ -59,7 +59,7 @@ pub(super) fn check(args: &CheckArgs) -> Ended {
     let mut problems = Problems::default();
     let folder = args.plan.parent().unwrap_or(Path::new("."));
     resolve_data(&plan.data, folder, &mut problems);
-    read_ca(&plan.target, folder, &mut problems);
+    read_pem(&plan.target, folder, &mut problems);
     problems.refuse_if_any(ExitStatus::Usage)?;
     let text = format!(
         "{} is fine: {} against {}, {}{}\n",
@@ -151,7 +151,7 @@ pub(super) fn prepare(
     let mut problems = Problems::default();
     let load = LoadConfig {
         data: resolve_data(&plan.data, folder, &mut problems),
-        ca_pem: read_ca(&plan.target, folder, &mut problems),
+        pem: read_pem(&plan.target, folder, &mut problems),
         target: plan.target.clone(),
         requests: plan.requests.clone(),
         max_in_flight: plan.limits.max_in_flight,
@@ -338,18 +338,36 @@ fn read_column(path: &PathBuf, column: &str) -> Result<Vec<String>, String> {
     if values.is_empty() { Err(format!("`{shown}` has no line of data")) } else { Ok(values) }
 }
 
-fn read_ca(target: &Target, folder: &Path, problems: &mut Problems) -> Option<Vec<u8>> {
-    let Tls::CaFile(path) = &target.tls else { return None };
-    match std::fs::read(folder.join(path)) {
-        Ok(bytes) => Some(bytes),
-        Err(error) => {
-            problems.add(
-                format!("cannot read the CA file `{path}`: {error}"),
-                "the path is relative to the plan",
-            );
-            None
-        }
+/// The certificates and the key that the plan names, read and tried.
+fn read_pem(target: &Target, folder: &Path, problems: &mut Problems) -> PemFiles {
+    let before = problems.0.len();
+    let mut read = |path: Option<&String>, what: &str| {
+        let path = path?;
+        std::fs::read(folder.join(path))
+            .map_err(|error| {
+                problems.add(
+                    format!("cannot read the {what} `{path}`: {error}"),
+                    "the path is relative to the plan",
+                );
+            })
+            .ok()
+    };
+    let identity = target.tls.identity.as_ref();
+    let ca_file = match &target.tls.trust {
+        Trust::CaFile(path) => Some(path),
+        Trust::SystemRoots | Trust::Insecure => None,
+    };
+    let files = PemFiles {
+        ca: read(ca_file, "CA file"),
+        cert: read(identity.map(|identity| &identity.cert_file), "certificate file"),
+        key: read(identity.map(|identity| &identity.key_file), "key file"),
+    };
+    if problems.0.len() == before
+        && let Err(error) = load::check_tls(target, &files)
+    {
+        problems.tell(error);
     }
+    files
 }
 
 fn resolve(target: &Target, problems: &mut Problems) -> Option<SocketAddr> {

@@ -10,29 +10,28 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use rustls::client::Resumption;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
-use rustls_platform_verifier::BuilderVerifierExt as _;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::exchange::{Deadline, Failure, Link, Scratch};
+use super::tls::{Security, security};
 use super::{LoadConfig, LoadError};
-use crate::plan::Tls;
 
 /// So much is read at a time at most.
 const READ_BYTES: usize = 64 * 1024;
+
+/// Names for which a worker keeps TLS sessions; there is one target.
+const SESSIONS: usize = 8;
 
 /// Where connections go, and how. Resolved once: a run measures one system.
 #[derive(Clone)]
 pub(super) struct Route {
     addresses: Vec<SocketAddr>,
-    tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+    tls: Option<Security>,
+    /// Whether TLS sessions are resumed.
+    resumption: bool,
 }
 
 impl Route {
@@ -51,92 +50,13 @@ impl Route {
         if addresses.is_empty() {
             return Err(failed("it has no address".to_owned()));
         }
-        let unusable = |reason: String| LoadError::Certificates { host: url.host.clone(), reason };
-        let tls = if url.https {
-            let name = ServerName::try_from(url.host.clone())
-                .map_err(|error| unusable(error.to_string()))?;
-            Some((Arc::new(client_config(config).map_err(unusable)?), name))
-        } else {
-            None
-        };
-        Ok(Self { addresses, tls })
+        let tls = security(&config.target, &config.pem)?;
+        Ok(Self { addresses, tls, resumption: config.target.tls.resumption })
     }
 
     /// The address tried first.
     pub(super) fn first_address(&self) -> SocketAddr {
         self.addresses[0]
-    }
-}
-
-fn client_config(config: &LoadConfig) -> Result<ClientConfig, String> {
-    let provider = Arc::new(ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?;
-    let mut tls = match &config.target.tls {
-        Tls::SystemRoots => builder
-            .with_platform_verifier()
-            .map_err(|error| error.to_string())?
-            .with_no_client_auth(),
-        Tls::CaFile(path) => {
-            let pem = config.ca_pem.as_deref().ok_or_else(|| format!("`{path}` was not read"))?;
-            let mut roots = RootCertStore::empty();
-            for certificate in CertificateDer::pem_slice_iter(pem) {
-                let certificate = certificate.map_err(|error| format!("`{path}`: {error}"))?;
-                roots.add(certificate).map_err(|error| format!("`{path}`: {error}"))?;
-            }
-            if roots.is_empty() {
-                return Err(format!("`{path}` has no PEM certificate in it"));
-            }
-            builder.with_root_certificates(roots).with_no_client_auth()
-        }
-        Tls::Insecure => builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Unchecked(provider)))
-            .with_no_client_auth(),
-    };
-    tls.alpn_protocols = vec![b"http/1.1".to_vec()];
-    // A new connection stands for a new client, and that one pays for a whole handshake.
-    tls.resumption = Resumption::disabled();
-    Ok(tls)
-}
-
-/// Takes any certificate, as the plan asked for; signatures are still checked.
-#[derive(Debug)]
-struct Unchecked(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Unchecked {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
     }
 }
 
@@ -152,7 +72,14 @@ pub(super) struct Connector {
 impl Connector {
     /// A connector that starts with the first address.
     pub(super) fn new(route: Route) -> Self {
-        let tls = route.tls.as_ref().map(|(config, _)| TlsConnector::from(Arc::clone(config)));
+        let tls = route.tls.as_ref().map(|Security { config, .. }| {
+            let mut config = Arc::clone(config);
+            if route.resumption {
+                // One thread's own: a lock that all of them share would be felt.
+                Arc::make_mut(&mut config).resumption = Resumption::in_memory_sessions(SESSIONS);
+            }
+            TlsConnector::from(config)
+        });
         let scratch = Rc::new(RefCell::new(vec![0; READ_BYTES].into_boxed_slice()));
         Self { route, tls, preferred: Cell::new(0), scratch }
     }
@@ -170,7 +97,7 @@ impl Connector {
         let tcp = tcp.map_err(Failure::Connect)?;
         let peer = tcp.peer_addr().map_err(Failure::Connect)?;
         let stream = match (&self.tls, &self.route.tls) {
-            (Some(connector), Some((_, name))) => {
+            (Some(connector), Some(Security { name, .. })) => {
                 let connected = deadline.limit(connector.connect(name.clone(), tcp)).await;
                 let connected = connected.unwrap_or_else(|_| Err(late_error()));
                 Stream::Tls(Box::new(connected.map_err(Failure::Tls)?))

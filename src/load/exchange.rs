@@ -50,6 +50,8 @@ impl Failure {
             Failure::Timeout => ResponseClass::Timeout,
             Failure::Malformed(_) => ResponseClass::Protocol,
             Failure::Closed(_) => ResponseClass::Reset,
+            // A TLS 1.3 server says only after the handshake that it wants another certificate.
+            Failure::Lost(error) if is_alert(error) => ResponseClass::Tls,
             Failure::Lost(error) => match error.kind() {
                 // What the decoder of TLS records says of nonsense.
                 io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => ResponseClass::Protocol,
@@ -69,6 +71,12 @@ impl Failure {
         matches!(self, Failure::Connect(error)
             if error.raw_os_error().is_some_and(|code| EXHAUSTED.contains(&code)))
     }
+}
+
+/// Whether the other side has given up on TLS and said so.
+fn is_alert(error: &io::Error) -> bool {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+    matches!(inner, Some(rustls::Error::AlertReceived(_)))
 }
 
 /// When a request has to be over. One timer serves a connection's requests one after the other:

@@ -23,6 +23,7 @@ mod response;
 #[cfg(test)]
 mod tests;
 mod timer;
+mod tls;
 mod worker;
 
 use std::collections::BTreeMap;
@@ -34,6 +35,7 @@ use std::time::{Duration, Instant};
 
 pub use error::LoadError;
 pub use probe::{ProbeReport, probe};
+pub use tls::{PemFiles, check_tls};
 use worker::{Inbox, Seat};
 
 use crate::plan;
@@ -60,8 +62,8 @@ pub struct LoadConfig {
     pub seed: u64,
     /// Name of this generator in its ticks.
     pub generator: String,
-    /// Contents of the PEM file that [`plan::Tls::CaFile`] names.
-    pub ca_pem: Option<Vec<u8>>,
+    /// Contents of the PEM files that [`plan::Tls`] names.
+    pub pem: PemFiles,
 }
 
 /// The values of a data source, read from wherever they are. Cheap to clone.

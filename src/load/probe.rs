@@ -101,7 +101,8 @@ fn hint(failure: &Failure) -> &'static str {
             _ => "check `url` in [target] and the route to it",
         },
         (ResponseClass::Tls, _) => {
-            "check `tls` in [target] (its `ca_file`, say), and whether the port speaks TLS"
+            "check `tls` in [target] (`ca_file`, `server_name`, and `cert_file` if the target wants \
+             one), and whether the port speaks TLS"
         }
         (ResponseClass::Timeout, _) => {
             "check whether the target answers by itself, or raise `timeout` in [target]"

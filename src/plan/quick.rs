@@ -100,7 +100,7 @@ impl Target {
             url,
             connections: Connections::KeepAlive,
             timeout: DEFAULT_TIMEOUT,
-            tls: Tls::SystemRoots,
+            tls: Tls::usual(),
         }
     }
 }

@@ -63,14 +63,46 @@ pub enum Connections {
     PerRequest,
 }
 
+/// What both sides of a TLS connection show, and what is checked of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Tls {
+    /// How the target's certificate is checked.
+    pub trust: Trust,
+    /// The certificate that is shown to the target, where it asks for one.
+    pub identity: Option<Identity>,
+    /// Whether a new connection resumes the TLS session of one before it, as the same client
+    /// coming back does. Otherwise each stands for a new client and makes a whole handshake.
+    pub resumption: bool,
+    /// The name that is asked for (SNI) and that the certificate has to be for; the host of the
+    /// target's address where `None`. The `Host` header stays that of the address.
+    pub server_name: Option<String>,
+}
+
+impl Tls {
+    /// What a target gets whose plan says nothing of it.
+    pub fn usual() -> Self {
+        let trust = Trust::SystemRoots;
+        Self { trust, identity: None, resumption: false, server_name: None }
+    }
+}
+
 /// How the target's certificate is checked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Tls {
+pub enum Trust {
     /// Against the system's roots.
     SystemRoots,
     /// Against the certificates of this PEM file.
     CaFile(String),
     /// Not at all.
     Insecure,
+}
+
+/// A client certificate, in PEM files. Paths are relative to the plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Identity {
+    /// The certificate, followed by those that lead to its root.
+    pub cert_file: String,
+    /// Its private key, without a passphrase.
+    pub key_file: String,
 }

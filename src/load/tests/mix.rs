@@ -41,7 +41,7 @@ fn config(requests: Vec<plan::Request>) -> LoadConfig {
     let connections = Connections::KeepAlive;
     let timeout = Duration::from_secs(1);
     LoadConfig {
-        target: Target { url, connections, timeout, tls: Tls::SystemRoots },
+        target: Target { url, connections, timeout, tls: Tls::usual() },
         requests,
         data,
         max_in_flight: 10,
@@ -50,7 +50,7 @@ fn config(requests: Vec<plan::Request>) -> LoadConfig {
         arrivals: plan::Arrivals::Even,
         seed: 7,
         generator: "test".into(),
-        ca_pem: None,
+        pem: PemFiles::default(),
     }
 }
 

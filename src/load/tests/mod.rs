@@ -4,6 +4,7 @@ mod hostile;
 mod mix;
 mod response;
 mod server;
+mod tls;
 
 use std::collections::{BTreeMap, HashSet};
 use std::io::{Read, Write};
@@ -14,7 +15,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::plan::{Body, Connections, DataOrder, Segment, Target, TargetUrl, Template, Tls};
+use crate::plan::{Body, Connections, DataOrder, Segment, Target, TargetUrl, Template, Tls, Trust};
 use crate::timeline::{Epoch, Histogram, Moment, ResponseClass, StageRole, Window};
 
 fn text(text: &str) -> Template {
@@ -31,7 +32,7 @@ fn config(address: SocketAddr) -> LoadConfig {
     let url = TargetUrl { https: false, host, port: address.port(), base_path: String::new() };
     let (connections, timeout) = (Connections::KeepAlive, Duration::from_secs(5));
     LoadConfig {
-        target: Target { url, connections, timeout, tls: Tls::SystemRoots },
+        target: Target { url, connections, timeout, tls: Tls::usual() },
         requests: vec![get("home", text("/"))],
         data: BTreeMap::new(),
         max_in_flight: 200,
@@ -40,7 +41,7 @@ fn config(address: SocketAddr) -> LoadConfig {
         arrivals: plan::Arrivals::Even,
         seed: 1,
         generator: "here".into(),
-        ca_pem: None,
+        pem: PemFiles::default(),
     }
 }
 
@@ -159,7 +160,7 @@ fn failures_to_get_a_response_are_told_apart() {
     assert_eq!(ended, BTreeMap::from([(ResponseClass::Timeout, 20)]));
     // The same port, which never says a word of TLS.
     slow.target.url.https = true;
-    slow.target.tls = Tls::Insecure;
+    slow.target.tls.trust = Trust::Insecure;
     assert_eq!(how_twenty_end(slow), BTreeMap::from([(ResponseClass::Tls, 20)]));
 
     let (half, _) = server::raw(|connection| {
@@ -180,12 +181,12 @@ fn certificates_are_checked_as_the_plan_says() {
     config.target.url.host = "localhost".into();
     let ended = |config: &LoadConfig| how_twenty_end(config.clone());
     assert_eq!(ended(&config), BTreeMap::from([(ResponseClass::Tls, 20)]));
-    config.target.tls = Tls::Insecure;
+    config.target.tls.trust = Trust::Insecure;
     assert_eq!(ended(&config), BTreeMap::from([(ResponseClass::Status(200), 20)]));
-    config.target.tls = Tls::CaFile("ca.pem".into());
-    config.ca_pem = Some(pem.into_bytes());
+    config.target.tls.trust = Trust::CaFile("ca.pem".into());
+    config.pem.ca = Some(pem.into_bytes());
     assert_eq!(ended(&config), BTreeMap::from([(ResponseClass::Status(200), 20)]));
-    config.ca_pem = Some(b"nothing in it".to_vec());
+    config.pem.ca = Some(b"nothing in it".to_vec());
     let error = Generator::start(config, Epoch::new(Instant::now())).err().unwrap();
     assert!(error.to_string().contains("`ca.pem` has no PEM certificate"), "{error}");
 }

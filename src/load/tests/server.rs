@@ -18,6 +18,8 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::PrivateKeyDer;
+use rustls::server::WebPkiClientVerifier;
+use rustls::{HandshakeKind, RootCertStore};
 use tokio::net::TcpSocket;
 use tokio_rustls::TlsAcceptor;
 
@@ -40,22 +42,41 @@ pub fn http(respond: impl Fn(Seen) -> Response<Full<Bytes>> + Send + 'static) ->
 pub fn https(
     respond: impl Fn(Seen) -> Response<Full<Bytes>> + Send + 'static,
 ) -> (SocketAddr, String) {
+    let (acceptor, pem) = acceptor(None);
+    (serve(respond, Some((acceptor, Arc::default()))), pem)
+}
+
+/// The same, for clients with a certificate that is one of these, or for all. Counts the
+/// connections that resumed a session.
+pub fn https_for(
+    clients: Option<RootCertStore>,
+    respond: impl Fn(Seen) -> Response<Full<Bytes>> + Send + 'static,
+) -> (SocketAddr, String, Arc<AtomicUsize>) {
+    let (acceptor, pem) = acceptor(clients);
+    let resumed = Arc::new(AtomicUsize::new(0));
+    (serve(respond, Some((acceptor, Arc::clone(&resumed)))), pem, resumed)
+}
+
+fn acceptor(clients: Option<RootCertStore>) -> (TlsAcceptor, String) {
     let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let key = PrivateKeyDer::try_from(certified.signing_key.serialize_der()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider)
+    let builder = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certified.cert.der().clone()], key)
         .unwrap();
-    let acceptor = TlsAcceptor::from(Arc::new(config));
-    (serve(respond, Some(acceptor)), certified.cert.pem())
+    let builder = match clients {
+        None => builder.with_no_client_auth(),
+        Some(roots) => builder.with_client_cert_verifier(
+            WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap(),
+        ),
+    };
+    let config = builder.with_single_cert(vec![certified.cert.der().clone()], key).unwrap();
+    (TlsAcceptor::from(Arc::new(config)), certified.cert.pem())
 }
 
 fn serve(
     respond: impl Fn(Seen) -> Response<Full<Bytes>> + Send + 'static,
-    tls: Option<TlsAcceptor>,
+    tls: Option<(TlsAcceptor, Arc<AtomicUsize>)>,
 ) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -78,8 +99,12 @@ fn serve(
                     // Clients that go away are none of the server's business.
                     match tls {
                         None => drop(http.serve_connection(TokioIo::new(tcp), service).await),
-                        Some(acceptor) => {
+                        Some((acceptor, resumed)) => {
                             if let Ok(tls) = acceptor.accept(tcp).await {
+                                let kind = tls.get_ref().1.handshake_kind();
+                                if kind == Some(HandshakeKind::Resumed) {
+                                    resumed.fetch_add(1, Ordering::SeqCst);
+                                }
                                 drop(http.serve_connection(TokioIo::new(tls), service).await);
                             }
                         }

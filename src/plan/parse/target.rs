@@ -1,8 +1,10 @@
 //! The `[target]` table.
 
+use url::Host;
+
 use super::walk::{Section, Value, Walk};
 use crate::plan::units::parse_target_url;
-use crate::plan::{Connections, Target, Tls};
+use crate::plan::{Connections, Identity, Target, Tls, Trust};
 
 pub(super) fn read(root: &mut Section<'_, '_>) -> Option<Target> {
     let walk = root.walk;
@@ -29,18 +31,28 @@ pub(super) fn read(root: &mut Section<'_, '_>) -> Option<Target> {
     Some(Target {
         timeout: timeout.unwrap_or(usual.timeout),
         connections: connections.unwrap_or(usual.connections),
-        tls: tls.unwrap_or(Tls::SystemRoots),
-        ..usual
+        tls: tls.unwrap_or(usual.tls),
+        url: usual.url,
     })
 }
 
 fn read_tls<'t>(walk: &Walk<'t>, value: &Value<'t>) -> Option<Tls> {
+    const FILE: &str = "the path of a PEM file";
     let mut section = walk.section(value, "a table such as `{ ca_file = \"ca.pem\" }`")?;
-    let ca_file =
-        section.take("ca_file").and_then(|value| walk.text(value, "the path of a PEM file"));
+    let path = |value: &Value<'_>| walk.text(value, FILE).map(|text| text.value);
+    let ca_file = section.take("ca_file").map(path);
     let insecure = section.take("insecure").and_then(|value| walk.switch(value)) == Some(true);
+    let cert_file = section.take("cert_file").map(path);
+    let key_file = section.take("key_file").map(path);
+    let resumption = section.take("resumption").and_then(|value| walk.switch(value)) == Some(true);
+    let server_name = section.take("server_name").map(|value| {
+        walk.parsed(value, "a host name such as `shop.example`", |text| match Host::parse(text) {
+            Ok(_) => Ok(text.to_owned()),
+            Err(why) => Err(format!("`{text}` is no host name: {why}; write `shop.example`")),
+        })
+    });
     section.finish();
-    match (ca_file, insecure) {
+    let trust = match (ca_file, insecure) {
         (Some(_), true) => {
             walk.wrong_with_help(
                 value.span(),
@@ -49,8 +61,34 @@ fn read_tls<'t>(walk: &Walk<'t>, value: &Value<'t>) -> Option<Tls> {
             );
             None
         }
-        (Some(file), false) => Some(Tls::CaFile(file.value)),
-        (None, true) => Some(Tls::Insecure),
-        (None, false) => Some(Tls::SystemRoots),
-    }
+        (Some(file), false) => file.map(Trust::CaFile),
+        (None, true) => Some(Trust::Insecure),
+        (None, false) => Some(Trust::SystemRoots),
+    };
+    let identity = match (cert_file, key_file) {
+        (None, None) => None,
+        (Some(cert_file), Some(key_file)) => {
+            Some(Identity { cert_file: cert_file?, key_file: key_file? })
+        }
+        (cert_file, _) => {
+            let (has, lacks) = match cert_file {
+                Some(_) => ("cert_file", "key_file"),
+                None => ("key_file", "cert_file"),
+            };
+            walk.wrong_with_help(
+                value.span(),
+                format!("`{has}` is of no use without `{lacks}`"),
+                format!(
+                    "add `{lacks} = \"client.{}\"`",
+                    if has == "cert_file" { "key" } else { "pem" }
+                ),
+            );
+            return None;
+        }
+    };
+    let server_name = match server_name {
+        Some(name) => Some(name?),
+        None => None,
+    };
+    Some(Tls { trust: trust?, identity, resumption, server_name })
 }

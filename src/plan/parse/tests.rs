@@ -223,6 +223,43 @@ fn mistakes_are_told_with_place_and_help() {
     }
 }
 
+/// Keys of `[target]`, what is told of them, and the help.
+const TARGET_MISTAKES: &[(&str, &str, &str)] = &[
+    ("tls = { ca_file = \"a\", insecure = true }", "exclude each other", "leave `insecure` out"),
+    ("tls = { cert_file = \"a\" }", "`cert_file` is of no use without `key_file`", "client.key"),
+    ("tls = { key_file = \"a\" }", "`key_file` is of no use without `cert_file`", "client.pem"),
+    ("tls = { server_name = \"a b\" }", "`a b` is no host name", ""),
+    ("tls = { resumption = 1 }", "expected `true` or `false`", ""),
+];
+
+#[test]
+fn mistakes_of_the_target_are_told() {
+    for (keys, message, help) in TARGET_MISTAKES {
+        let text = format!("[target]\nurl = \"https://a\"\n{keys}\n[[request]]\npath = \"/\"");
+        let errors = read(&text).expect_err(keys);
+        let all: Vec<_> = errors.iter().collect();
+        let found = all.iter().any(|mistake| {
+            mistake.line == 3
+                && mistake.message.contains(message)
+                && mistake.help.as_deref().unwrap_or_default().contains(help)
+        });
+        assert!(found && all.len() == 1, "{keys}: {all:#?}");
+        assert!(!errors.to_string().contains("hunter2"), "{errors}");
+    }
+}
+
+#[test]
+fn a_target_has_certificates_of_its_own_and_ours() {
+    let text = "[target]\nurl = \"https://a\"\ntls = { ca_file = \"ca\", cert_file = \"c\", \
+                key_file = \"k\", resumption = true, server_name = \"b\" }\n\
+                [[request]]\npath = \"/\"";
+    let tls = read(text).unwrap_or_else(|errors| panic!("{errors}")).target.tls;
+    let identity = Identity { cert_file: "c".to_owned(), key_file: "k".to_owned() };
+    let server_name = Some("b".to_owned());
+    let trust = Trust::CaFile("ca".to_owned());
+    assert_eq!(tls, Tls { trust, identity: Some(identity), resumption: true, server_name });
+}
+
 #[test]
 fn five_mistakes_are_five_messages() {
     let text = "nmae = \"x\"\n[target]\nurl = \"ftp://a\"\n[[request]]\npath = \"/{id}\"\nweight = -1\n[load]\nfactor = 0.5\n";
