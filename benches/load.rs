@@ -31,7 +31,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use kneepoint::load::{Generator, LoadConfig, PemFiles, ResolvedData, ResolvedValues};
 use kneepoint::plan::{
-    Arrivals, Connections, DataOrder, Request, Segment, Target, TargetUrl, Template, Tls,
+    Arrivals, Connections, DataOrder, Request, Segment, Target, TargetUrl, Template,
 };
 use kneepoint::timeline::{Epoch, Histogram, LoadTick, Moment, Stage, StageRole, Window};
 
@@ -268,7 +268,7 @@ fn config(port: u16, max_in_flight: usize) -> LoadConfig {
     let url = TargetUrl { https: false, host, port, base_path: String::new() };
     let (connections, timeout) = (Connections::KeepAlive, Duration::from_secs(10));
     LoadConfig {
-        target: Target { url, connections, timeout, tls: Tls::usual() },
+        target: Target { connections, timeout, ..Target::usual(url) },
         requests: vec![Request {
             name: "home".into(),
             weight: 1.0,

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -152,7 +153,10 @@ pub(super) fn prepare(
     let load = LoadConfig {
         data: resolve_data(&plan.data, folder, &mut problems),
         pem: read_pem(&plan.target, folder, &mut problems),
-        target: plan.target.clone(),
+        target: Target {
+            unix_socket: plan.target.unix_socket.as_ref().map(|path| path_in(folder, path)),
+            ..plan.target.clone()
+        },
         requests: plan.requests.clone(),
         max_in_flight: plan.limits.max_in_flight,
         max_rate: plan.limits.max_rate,
@@ -176,21 +180,13 @@ pub(super) fn prepare(
     if let Err(error) = load::make_room(&all) {
         problems.tell(error);
     }
-    let address = resolve(&plan.target, &mut problems);
-    let is_local = address.is_some_and(|address| is_own_address(address.ip()));
-    let target_said = match address {
-        Some(_) if has_files => probe(&all, &mut problems),
-        Some(address) => {
-            connect(address, &mut problems);
-            String::new()
-        }
-        None => String::new(),
-    };
+    let (is_local, target_said) = meet(&all, has_files, &mut problems);
     warn_of_ports(&plan);
 
     let configs = with_defaults(plan.collectors.clone(), is_local);
     let hint = TargetHint {
         port: plan.target.url.port,
+        socket: load.target.unix_socket.clone(),
         is_local,
         process: TARGET_PROCESS.to_owned(),
         process_config: configs.iter().find(|config| config.name == "process").cloned(),
@@ -231,6 +227,27 @@ pub(super) fn prepare(
         started,
         interrupt,
     })
+}
+
+/// Tries the target, as far as the files are there that a request needs. Whether it runs on this
+/// machine, and what it said of itself.
+fn meet(load: &LoadConfig, has_files: bool, problems: &mut Problems) -> (bool, String) {
+    if let Some(path) = &load.target.unix_socket {
+        say(format_args!(
+            "kneepoint: `{path}` is no TCP port: connections to the target and its accept queue \
+             cannot be watched"
+        ));
+    }
+    let Some(place) = find(&load.target, problems) else { return (false, String::new()) };
+    let is_local = match &place {
+        Place::Host(address) => is_own_address(address.ip()),
+        Place::Socket(_) => true,
+    };
+    if has_files {
+        return (is_local, probe(load, problems));
+    }
+    connect(&place, problems);
+    (is_local, String::new())
 }
 
 /// The plan's collectors, and those that need nothing said: the machine, kneepoint itself, and,
@@ -370,6 +387,24 @@ fn read_pem(target: &Target, folder: &Path, problems: &mut Problems) -> PemFiles
     files
 }
 
+/// Where the target is.
+enum Place {
+    Host(SocketAddr),
+    Socket(String),
+}
+
+fn find(target: &Target, problems: &mut Problems) -> Option<Place> {
+    match &target.unix_socket {
+        Some(path) => Some(Place::Socket(path.clone())),
+        None => resolve(target, problems).map(Place::Host),
+    }
+}
+
+/// A path of the plan as one of this process.
+fn path_in(folder: &Path, path: &str) -> String {
+    folder.join(path).display().to_string()
+}
+
 fn resolve(target: &Target, problems: &mut Problems) -> Option<SocketAddr> {
     let url = &target.url;
     match (url.host.as_str(), url.port).to_socket_addrs().map(|mut found| found.next()) {
@@ -389,12 +424,24 @@ fn resolve(target: &Target, problems: &mut Problems) -> Option<SocketAddr> {
 }
 
 /// Tries whether anybody listens, where a file is missing without which no request can be made.
-fn connect(address: SocketAddr, problems: &mut Problems) {
-    if let Err(error) = TcpStream::connect_timeout(&address, CONNECT_TIMEOUT) {
-        problems.add(
-            format!("cannot connect to `{address}`: {error}"),
-            "start the target, or check host and port of `url` in [target]",
-        );
+fn connect(place: &Place, problems: &mut Problems) {
+    match place {
+        Place::Host(address) => {
+            if let Err(error) = TcpStream::connect_timeout(address, CONNECT_TIMEOUT) {
+                problems.add(
+                    format!("cannot connect to `{address}`: {error}"),
+                    "start the target, or check host and port of `url` in [target]",
+                );
+            }
+        }
+        Place::Socket(path) => {
+            if let Err(error) = UnixStream::connect(path) {
+                problems.add(
+                    format!("cannot connect to `{path}`: {error}"),
+                    "start the target, or check `unix_socket` in [target]",
+                );
+            }
+        }
     }
 }
 

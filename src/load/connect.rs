@@ -1,8 +1,10 @@
-//! Making connections: name resolution, TCP and TLS.
+//! Making connections: name resolution, TCP or a UNIX socket, and TLS.
 
 use std::cell::{Cell, RefCell};
+use std::fmt;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -11,7 +13,7 @@ use std::time::Instant;
 
 use rustls::client::Resumption;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -28,10 +30,18 @@ const SESSIONS: usize = 8;
 /// Where connections go, and how. Resolved once: a run measures one system.
 #[derive(Clone)]
 pub(super) struct Route {
-    addresses: Vec<SocketAddr>,
+    place: Place,
     tls: Option<Security>,
     /// Whether TLS sessions are resumed.
     resumption: bool,
+}
+
+/// What a socket is connected to.
+#[derive(Clone)]
+enum Place {
+    /// The addresses of one host, at least one.
+    Tcp(Vec<SocketAddr>),
+    Unix(PathBuf),
 }
 
 impl Route {
@@ -41,22 +51,38 @@ impl Route {
     ///
     /// When the host has no address, or the certificates are of no use.
     pub(super) fn resolve(config: &LoadConfig) -> Result<Self, LoadError> {
-        let url = &config.target.url;
-        let failed = |reason: String| LoadError::Resolve { host: url.host.clone(), reason };
-        let addresses: Vec<SocketAddr> = (url.host.as_str(), url.port)
-            .to_socket_addrs()
-            .map_err(|error| failed(error.to_string()))?
-            .collect();
+        let target = &config.target;
+        let place = match &target.unix_socket {
+            Some(path) => Place::Unix(PathBuf::from(path)),
+            None => Place::of_host(&target.url.host, target.url.port)?,
+        };
+        let tls = security(target, &config.pem)?;
+        Ok(Self { place, tls, resumption: target.tls.resumption })
+    }
+}
+
+impl Place {
+    fn of_host(host: &str, port: u16) -> Result<Self, LoadError> {
+        let failed = |reason: String| LoadError::Resolve { host: host.to_owned(), reason };
+        let addresses: Vec<SocketAddr> =
+            (host, port).to_socket_addrs().map_err(|error| failed(error.to_string()))?.collect();
         if addresses.is_empty() {
             return Err(failed("it has no address".to_owned()));
         }
-        let tls = security(&config.target, &config.pem)?;
-        Ok(Self { addresses, tls, resumption: config.target.tls.resumption })
+        Ok(Self::Tcp(addresses))
     }
+}
 
-    /// The address tried first.
-    pub(super) fn first_address(&self) -> SocketAddr {
-        self.addresses[0]
+/// Where connections go first: the address tried first, or the path of the socket.
+impl fmt::Display for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.place {
+            Place::Tcp(addresses) => match addresses.first() {
+                Some(address) => write!(f, "{address}"),
+                None => f.write_str("no address"),
+            },
+            Place::Unix(path) => write!(f, "{}", path.display()),
+        }
     }
 }
 
@@ -84,6 +110,11 @@ impl Connector {
         Self { route, tls, preferred: Cell::new(0), scratch }
     }
 
+    /// What it is connected to when it is connected to this.
+    pub(super) fn name(&self, peer: Option<SocketAddr>) -> String {
+        peer.map_or_else(|| self.route.to_string(), |peer| peer.to_string())
+    }
+
     /// A new connection, ready for its first request.
     ///
     /// # Errors
@@ -92,23 +123,41 @@ impl Connector {
     /// deadline passes, because which of the two it was says more than that it took long.
     pub(super) async fn connect(&self, deadline: &mut Deadline) -> Result<Link, Failure> {
         let begun = Instant::now();
-        let tcp = deadline.limit(self.connect_tcp()).await;
-        let tcp = tcp.unwrap_or_else(|_| Err(late_error()));
-        let tcp = tcp.map_err(Failure::Connect)?;
-        let peer = tcp.peer_addr().map_err(Failure::Connect)?;
+        let socket = deadline.limit(self.open()).await;
+        let socket = socket.unwrap_or_else(|_| Err(late_error()));
+        let (socket, peer) = socket.map_err(Failure::Connect)?;
         let stream = match (&self.tls, &self.route.tls) {
             (Some(connector), Some(Security { name, .. })) => {
-                let connected = deadline.limit(connector.connect(name.clone(), tcp)).await;
+                let connected = deadline.limit(connector.connect(name.clone(), socket)).await;
                 let connected = connected.unwrap_or_else(|_| Err(late_error()));
                 Stream::Tls(Box::new(connected.map_err(Failure::Tls)?))
             }
-            _ => Stream::Plain(tcp),
+            _ => socket,
         };
         Ok(Link::new(stream, Rc::clone(&self.scratch), peer, begun.elapsed()))
     }
 
-    async fn connect_tcp(&self) -> io::Result<TcpStream> {
-        let addresses = &self.route.addresses;
+    /// A socket, and the address of the other side where it has one.
+    async fn open(&self) -> io::Result<(Stream, Option<SocketAddr>)> {
+        match &self.route.place {
+            Place::Tcp(addresses) => {
+                let tcp = self.open_tcp(addresses).await?;
+                let peer = tcp.peer_addr()?;
+                Ok((Stream::Tcp(tcp), Some(peer)))
+            }
+            Place::Unix(path) => match UnixStream::connect(path).await {
+                Ok(unix) => Ok((Stream::Unix(unix), None)),
+                // Where TCP drops what does not fit and the client tries again, here it is told
+                // (unix(7): EAGAIN).
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    Err(io::Error::new(error.kind(), "the accept queue of the socket is full"))
+                }
+                Err(error) => Err(error),
+            },
+        }
+    }
+
+    async fn open_tcp(&self, addresses: &[SocketAddr]) -> io::Result<TcpStream> {
         let first = self.preferred.get();
         let mut last = None;
         for step in 0..addresses.len() {
@@ -132,15 +181,18 @@ fn late_error() -> io::Error {
 
 /// A connection's bytes, in clear.
 pub(super) enum Stream {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
+    Tcp(TcpStream),
+    Unix(UnixStream),
+    /// Over one of the others.
+    Tls(Box<TlsStream<Stream>>),
 }
 
 /// Calls the same method of whichever stream it is.
 macro_rules! on_stream {
     ($stream:expr, $method:ident $(, $argument:expr)*) => {
         match $stream {
-            Stream::Plain(tcp) => Pin::new(tcp).$method($($argument),*),
+            Stream::Tcp(tcp) => Pin::new(tcp).$method($($argument),*),
+            Stream::Unix(unix) => Pin::new(unix).$method($($argument),*),
             Stream::Tls(tls) => Pin::new(tls.as_mut()).$method($($argument),*),
         }
     };
@@ -170,5 +222,33 @@ impl Stream {
     /// Passes on what TLS holds back.
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         on_stream!(self, poll_flush, cx)
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        on_stream!(self.get_mut(), poll_read, cx, buffer)
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        on_stream!(self.get_mut(), poll_write, cx, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        on_stream!(self.get_mut(), poll_flush, cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        on_stream!(self.get_mut(), poll_shutdown, cx)
     }
 }

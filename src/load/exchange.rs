@@ -144,8 +144,8 @@ pub(super) struct Link {
     used: bool,
     /// Something came in answer to the request at hand.
     answered: bool,
-    /// The address of the other side.
-    pub(super) peer: SocketAddr,
+    /// The address of the other side, where it has one.
+    pub(super) peer: Option<SocketAddr>,
     /// How long it took to make it, TLS included.
     pub(super) connect_time: Duration,
 }
@@ -155,7 +155,7 @@ impl Link {
     pub(super) fn new(
         stream: Stream,
         scratch: Scratch,
-        peer: SocketAddr,
+        peer: Option<SocketAddr>,
         connect_time: Duration,
     ) -> Self {
         let (ended, used, answered) = (false, false, false);

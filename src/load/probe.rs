@@ -2,7 +2,6 @@
 //! request and not by thousands.
 
 use std::io;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use httparse::Header;
@@ -20,8 +19,8 @@ use crate::timeline::ResponseClass;
 pub struct ProbeReport {
     /// Name of the request in the plan.
     pub endpoint: String,
-    /// The address that answered.
-    pub peer: SocketAddr,
+    /// The address that answered, or the path of its socket.
+    pub peer: String,
     /// HTTP status.
     pub status: u16,
     /// The `Server` header, if there is one.
@@ -38,7 +37,7 @@ pub struct ProbeReport {
 pub fn probe(config: &LoadConfig, timeout: Duration) -> Result<Vec<ProbeReport>, Vec<LoadError>> {
     let mut mix = Mix::compile(config, 0, 1)?;
     let route = Route::resolve(config).map_err(|error| vec![error])?;
-    let address = route.first_address();
+    let address = route.to_string();
     let connector = Connector::new(route);
     let runtime = Builder::new_current_thread()
         .enable_io()
@@ -63,11 +62,12 @@ pub fn probe(config: &LoadConfig, timeout: Duration) -> Result<Vec<ProbeReport>,
         match got {
             Ok((peer, status, server)) => {
                 let elapsed = begun.elapsed();
+                let peer = connector.name(peer);
                 reports.push(ProbeReport { endpoint, peer, status, server, elapsed });
             }
             Err(failure) => errors.push(LoadError::NoResponse {
                 endpoint,
-                address: format!("{address}"),
+                address: address.clone(),
                 class: failure.class(),
                 reason: failure.to_string(),
                 hint: hint(&failure),
@@ -94,6 +94,10 @@ fn hint(failure: &Failure) -> &'static str {
         (ResponseClass::Connect, Failure::Connect(error)) => match error.kind() {
             io::ErrorKind::ConnectionRefused => {
                 "start the target, or check host and port of `url` in [target]"
+            }
+            io::ErrorKind::NotFound => "start the target, or check `unix_socket` in [target]",
+            io::ErrorKind::PermissionDenied => {
+                "run kneepoint as a user who may write to the target's socket"
             }
             io::ErrorKind::TimedOut => {
                 "check that no firewall drops the connection, and `timeout` in [target]"

@@ -10,7 +10,7 @@
 //! | table | keys |
 //! |---|---|
 //! | at the top | `name`, `seed` |
-//! | `[target]` | `url`, `timeout`, `connections` (`keep-alive`, `per-request`), `tls` (`ca_file` or `insecure`; `cert_file` with `key_file`; `resumption`, `server_name`) |
+//! | `[target]` | `url`, `timeout`, `connections` (`keep-alive`, `per-request`), `unix_socket`, `tls` (`ca_file` or `insecure`; `cert_file` with `key_file`; `resumption`, `server_name`) |
 //! | `[[request]]` | `name`, `weight`, `method`, `path`, `headers`, `body` |
 //! | `[data.NAME]` | one of `range`, `list`, `csv` with `column`; `order` (`random`, `sequential`) |
 //! | `[load]` | `executor` and its own keys, see [`Executor`] |

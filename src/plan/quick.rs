@@ -101,6 +101,7 @@ impl Target {
             connections: Connections::KeepAlive,
             timeout: DEFAULT_TIMEOUT,
             tls: Tls::usual(),
+            unix_socket: None,
         }
     }
 }

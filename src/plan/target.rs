@@ -16,6 +16,10 @@ pub struct Target {
     pub timeout: Duration,
     /// How certificates are checked; of no effect for `http`.
     pub tls: Tls,
+    /// Path of the UNIX socket that the target listens on, as for `curl --unix-socket`: then no
+    /// TCP connection is made, and `url` only says `http` or `https`, the `Host` header and the
+    /// base path. Relative to the plan.
+    pub unix_socket: Option<String>,
 }
 
 /// An `http` or `https` address taken apart.

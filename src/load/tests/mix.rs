@@ -41,7 +41,7 @@ fn config(requests: Vec<plan::Request>) -> LoadConfig {
     let connections = Connections::KeepAlive;
     let timeout = Duration::from_secs(1);
     LoadConfig {
-        target: Target { url, connections, timeout, tls: Tls::usual() },
+        target: Target { connections, timeout, ..Target::usual(url) },
         requests,
         data,
         max_in_flight: 10,

@@ -15,7 +15,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::plan::{Body, Connections, DataOrder, Segment, Target, TargetUrl, Template, Tls, Trust};
+use crate::plan::{Body, Connections, DataOrder, Segment, Target, TargetUrl, Template, Trust};
 use crate::timeline::{Epoch, Histogram, Moment, ResponseClass, StageRole, Window};
 
 fn text(text: &str) -> Template {
@@ -32,7 +32,7 @@ fn config(address: SocketAddr) -> LoadConfig {
     let url = TargetUrl { https: false, host, port: address.port(), base_path: String::new() };
     let (connections, timeout) = (Connections::KeepAlive, Duration::from_secs(5));
     LoadConfig {
-        target: Target { url, connections, timeout, tls: Tls::usual() },
+        target: Target { connections, timeout, ..Target::usual(url) },
         requests: vec![get("home", text("/"))],
         data: BTreeMap::new(),
         max_in_flight: 200,
@@ -399,7 +399,8 @@ fn a_probe_tells_who_answers_or_what_to_do() {
     assert_eq!(reports.len(), 2);
     assert_eq!((reports[0].status, reports[1].status), (200, 404));
     assert_eq!(reports[1].endpoint, "missing");
-    assert_eq!((reports[0].peer, reports[0].server.as_deref()), (address, Some("shop/1")));
+    assert_eq!(reports[0].peer, address.to_string());
+    assert_eq!(reports[0].server.as_deref(), Some("shop/1"));
 
     let (_bound, refusing) = server::refusing();
     let port = refusing.port();
@@ -414,4 +415,24 @@ fn a_probe_tells_who_answers_or_what_to_do() {
         )
         .replace("connection refused", "Connection refused")
     );
+}
+
+#[test]
+fn a_target_may_listen_on_a_unix_socket() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("app.sock");
+    let mut config = config("127.0.0.1:9".parse().unwrap());
+    config.target.url.host = "shop.example".into();
+    config.target.unix_socket = Some(path.display().to_string());
+    let error = probe(&config, Duration::from_secs(5)).unwrap_err().remove(0).to_string();
+    assert!(error.contains("app.sock`") && error.contains("check `unix_socket`"), "{error}");
+
+    server::http_at(&path, |_| server::status(200));
+    let report = probe(&config, Duration::from_secs(5)).unwrap().remove(0);
+    assert_eq!((report.peer, report.status), (path.display().to_string(), 200));
+    for connections in [Connections::KeepAlive, Connections::PerRequest] {
+        config.target.connections = connections;
+        let ended = how_twenty_end(config.clone());
+        assert_eq!(ended, BTreeMap::from([(ResponseClass::Status(200), 20)]));
+    }
 }

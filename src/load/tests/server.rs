@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -36,6 +37,34 @@ pub struct Seen {
 /// each request and may block, which stops the whole server.
 pub fn http(respond: impl Fn(Seen) -> Response<Full<Bytes>> + Send + 'static) -> SocketAddr {
     serve(respond, None)
+}
+
+/// The same on a UNIX socket.
+pub fn http_at(path: &Path, respond: impl Fn(Seen) -> Response<Full<Bytes>> + Send + 'static) {
+    let listener = std::os::unix::net::UnixListener::bind(path).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    thread::spawn(move || {
+        let respond = Rc::new(respond);
+        runtime().block_on(async move {
+            let listener = tokio::net::UnixListener::from_std(listener).unwrap();
+            loop {
+                let (unix, _) = listener.accept().await.unwrap();
+                let respond = respond.clone();
+                tokio::task::spawn_local(async move {
+                    let service = service_fn(|request| answer(request, &*respond));
+                    let http = http1::Builder::new();
+                    drop(http.serve_connection(TokioIo::new(unix), service).await);
+                });
+            }
+        });
+    });
+}
+
+fn runtime() -> tokio::runtime::LocalRuntime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build_local(tokio::runtime::LocalOptions::default())
+        .unwrap()
 }
 
 /// The same over TLS, and the PEM text of its certificate, which is for `localhost`.
@@ -82,12 +111,8 @@ fn serve(
     let address = listener.local_addr().unwrap();
     listener.set_nonblocking(true).unwrap();
     thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build_local(tokio::runtime::LocalOptions::default())
-            .unwrap();
         let respond = Rc::new(respond);
-        runtime.block_on(async move {
+        runtime().block_on(async move {
             let listener = tokio::net::TcpListener::from_std(listener).unwrap();
             loop {
                 let (tcp, _) = listener.accept().await.unwrap();

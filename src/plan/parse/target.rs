@@ -26,14 +26,35 @@ pub(super) fn read(root: &mut Section<'_, '_>) -> Option<Target> {
         walk.choice(value, &choices)
     });
     let tls = section.take("tls").and_then(|value| read_tls(walk, value));
+    let unix_socket = section.take("unix_socket").map(|value| read_socket(walk, value));
     section.finish();
     let usual = Target::usual(url?);
     Some(Target {
         timeout: timeout.unwrap_or(usual.timeout),
         connections: connections.unwrap_or(usual.connections),
         tls: tls.unwrap_or(usual.tls),
+        unix_socket: match unix_socket {
+            Some(path) => Some(path?),
+            None => None,
+        },
         url: usual.url,
     })
+}
+
+/// The path of a socket in the file system.
+fn read_socket(walk: &Walk<'_>, value: &Value<'_>) -> Option<String> {
+    /// What `sun_path` of `struct sockaddr_un` holds beside its end (unix(7)).
+    const MOST: usize = 107;
+    let path = walk.text(value, "the path of a socket such as `/run/app.sock`")?;
+    let wrong = match path.value.len() {
+        _ if path.value.contains("://") => "a path is wanted, not an address",
+        0 => "the path is empty",
+        length if length > MOST => "the path of a socket has no more than 107 bytes",
+        _ if path.value.contains('\0') => "the path has a zero byte in it",
+        _ => return Some(path.value),
+    };
+    walk.wrong_with_help(path.span, wrong, "write `unix_socket = \"/run/app.sock\"`");
+    None
 }
 
 fn read_tls<'t>(walk: &Walk<'t>, value: &Value<'t>) -> Option<Tls> {

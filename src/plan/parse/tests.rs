@@ -229,6 +229,8 @@ const TARGET_MISTAKES: &[(&str, &str, &str)] = &[
     ("tls = { cert_file = \"a\" }", "`cert_file` is of no use without `key_file`", "client.key"),
     ("tls = { key_file = \"a\" }", "`key_file` is of no use without `cert_file`", "client.pem"),
     ("tls = { server_name = \"a b\" }", "`a b` is no host name", ""),
+    ("unix_socket = \"http://a\"", "a path is wanted, not an address", "/run/app.sock"),
+    ("unix_socket = \"\"", "the path is empty", "/run/app.sock"),
     ("tls = { resumption = 1 }", "expected `true` or `false`", ""),
 ];
 
