@@ -240,6 +240,12 @@ fn meet(load: &LoadConfig, has_files: bool, problems: &mut Problems) -> (bool, S
     }
     let Some(place) = find(&load.target, problems) else { return (false, String::new()) };
     let is_local = match &place {
+        // Where this machine does not know the target's name, the proxy does.
+        Place::Host(_) if load.target.proxy.is_some() => {
+            let url = &load.target.url;
+            let mut found = (url.host.as_str(), url.port).to_socket_addrs().into_iter().flatten();
+            found.any(|address| is_own_address(address.ip()))
+        }
         Place::Host(address) => is_own_address(address.ip()),
         Place::Socket(_) => true,
     };
@@ -394,9 +400,10 @@ enum Place {
 }
 
 fn find(target: &Target, problems: &mut Problems) -> Option<Place> {
-    match &target.unix_socket {
-        Some(path) => Some(Place::Socket(path.clone())),
-        None => resolve(target, problems).map(Place::Host),
+    match (&target.unix_socket, &target.proxy) {
+        (Some(path), _) => Some(Place::Socket(path.clone())),
+        (None, Some(proxy)) => resolve(&proxy.host, proxy.port, "proxy", problems),
+        (None, None) => resolve(&target.url.host, target.url.port, "url", problems),
     }
 }
 
@@ -405,18 +412,18 @@ fn path_in(folder: &Path, path: &str) -> String {
     folder.join(path).display().to_string()
 }
 
-fn resolve(target: &Target, problems: &mut Problems) -> Option<SocketAddr> {
-    let url = &target.url;
-    match (url.host.as_str(), url.port).to_socket_addrs().map(|mut found| found.next()) {
-        Ok(Some(address)) => Some(address),
+/// The address of a host that `key` of [target] names.
+fn resolve(host: &str, port: u16, key: &str, problems: &mut Problems) -> Option<Place> {
+    match (host, port).to_socket_addrs().map(|mut found| found.next()) {
+        Ok(Some(address)) => Some(Place::Host(address)),
         Ok(None) => {
-            problems.add(format!("`{}` has no address", url.host), "check the target's url");
+            problems.add(format!("`{host}` has no address"), format!("check `{key}` in [target]"));
             None
         }
         Err(error) => {
             problems.add(
-                format!("cannot resolve `{}`: {error}", url.host),
-                "check the target's url, or give an address instead of a name",
+                format!("cannot resolve `{host}`: {error}"),
+                format!("check `{key}` in [target], or give an address instead of a name"),
             );
             None
         }
@@ -430,7 +437,7 @@ fn connect(place: &Place, problems: &mut Problems) {
             if let Err(error) = TcpStream::connect_timeout(address, CONNECT_TIMEOUT) {
                 problems.add(
                     format!("cannot connect to `{address}`: {error}"),
-                    "start the target, or check host and port of `url` in [target]",
+                    "start the target, or check host and port of `url` (or `proxy`) in [target]",
                 );
             }
         }

@@ -18,8 +18,10 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::exchange::{Deadline, Failure, Link, Scratch};
+use super::proxy::{NoTunnel, connect_request, tunnel};
 use super::tls::{Security, security};
 use super::{LoadConfig, LoadError};
+use crate::plan::Secret;
 
 /// So much is read at a time at most.
 const READ_BYTES: usize = 64 * 1024;
@@ -31,6 +33,8 @@ const SESSIONS: usize = 8;
 #[derive(Clone)]
 pub(super) struct Route {
     place: Place,
+    /// What to ask a proxy for before the connection is one to the target.
+    tunnel: Option<Secret>,
     tls: Option<Security>,
     /// Whether TLS sessions are resumed.
     resumption: bool,
@@ -52,18 +56,22 @@ impl Route {
     /// When the host has no address, or the certificates are of no use.
     pub(super) fn resolve(config: &LoadConfig) -> Result<Self, LoadError> {
         let target = &config.target;
-        let place = match &target.unix_socket {
-            Some(path) => Place::Unix(PathBuf::from(path)),
-            None => Place::of_host(&target.url.host, target.url.port)?,
+        let place = match (&target.unix_socket, &target.proxy) {
+            (Some(path), _) => Place::Unix(PathBuf::from(path)),
+            // The target's own name is the proxy's to resolve.
+            (None, Some(proxy)) => Place::of_host(&proxy.host, proxy.port, "proxy")?,
+            (None, None) => Place::of_host(&target.url.host, target.url.port, "url")?,
         };
+        let is_tunnelled = target.proxy.is_some() && target.url.https;
+        let tunnel = is_tunnelled.then(|| connect_request(target));
         let tls = security(target, &config.pem)?;
-        Ok(Self { place, tls, resumption: target.tls.resumption })
+        Ok(Self { place, tunnel, tls, resumption: target.tls.resumption })
     }
 }
 
 impl Place {
-    fn of_host(host: &str, port: u16) -> Result<Self, LoadError> {
-        let failed = |reason: String| LoadError::Resolve { host: host.to_owned(), reason };
+    fn of_host(host: &str, port: u16, key: &'static str) -> Result<Self, LoadError> {
+        let failed = |reason: String| LoadError::Resolve { host: host.to_owned(), key, reason };
         let addresses: Vec<SocketAddr> =
             (host, port).to_socket_addrs().map_err(|error| failed(error.to_string()))?.collect();
         if addresses.is_empty() {
@@ -125,7 +133,11 @@ impl Connector {
         let begun = Instant::now();
         let socket = deadline.limit(self.open()).await;
         let socket = socket.unwrap_or_else(|_| Err(late_error()));
-        let (socket, peer) = socket.map_err(Failure::Connect)?;
+        let (mut socket, peer) = socket.map_err(Failure::Connect)?;
+        if let Some(request) = &self.route.tunnel {
+            let made = deadline.limit(tunnel(&mut socket, request)).await;
+            made.unwrap_or(Err(NoTunnel::Late)).map_err(Failure::Proxy)?;
+        }
         let stream = match (&self.tls, &self.route.tls) {
             (Some(connector), Some(Security { name, .. })) => {
                 let connected = deadline.limit(connector.connect(name.clone(), socket)).await;

@@ -9,10 +9,12 @@ use crate::timeline::ResponseClass;
 #[non_exhaustive]
 pub enum LoadError {
     /// The target's name has no address.
-    #[error("cannot resolve `{host}`: {reason}; check `url` in [target], or use an address")]
+    #[error("cannot resolve `{host}`: {reason}; check `{key}` in [target], or use an address")]
     Resolve {
-        /// Host of the target.
+        /// Host of the target, or of the proxy.
         host: String,
+        /// The key of the plan that names it.
+        key: &'static str,
         /// What the resolver said.
         reason: String,
     },

@@ -14,6 +14,7 @@ use tokio::time::Sleep;
 
 use super::connect::Stream;
 use super::mix::Rendered;
+use super::proxy::NoTunnel;
 use super::response::{Malformed, Reader, Witness};
 use crate::timeline::ResponseClass;
 
@@ -29,6 +30,8 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 pub(super) enum Failure {
     #[error("{0}")]
     Connect(io::Error),
+    #[error("{0}")]
+    Proxy(NoTunnel),
     #[error("{0}")]
     Tls(io::Error),
     #[error("nothing came within the timeout")]
@@ -46,6 +49,7 @@ impl Failure {
     pub(super) fn class(&self) -> ResponseClass {
         match self {
             Failure::Connect(_) => ResponseClass::Connect,
+            Failure::Proxy(_) => ResponseClass::Proxy,
             Failure::Tls(_) => ResponseClass::Tls,
             Failure::Timeout => ResponseClass::Timeout,
             Failure::Malformed(_) => ResponseClass::Protocol,

@@ -9,6 +9,7 @@ use hyper::header::{self, HeaderName, HeaderValue};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
+use super::proxy::authorization;
 use super::{LoadConfig, LoadError, ResolvedData, ResolvedValues};
 use crate::plan::{self, Connections, DataOrder, Header, Segment, Template};
 
@@ -69,6 +70,8 @@ enum Text {
 /// What a request is put together from.
 struct Parts {
     method: Method,
+    /// What a proxy wants to have before the path; else empty.
+    origin: String,
     path: Vec<Piece>,
     /// The headers as lines, but the length of the body.
     headers: Vec<Piece>,
@@ -185,7 +188,7 @@ impl Parts {
 
     fn render<'a>(&self, value: impl Fn(usize) -> Value<'a>) -> Bytes {
         let mut out = Vec::with_capacity(512);
-        put(&mut out, format_args!("{} ", self.method));
+        put(&mut out, format_args!("{} {}", self.method, self.origin));
         let path = out.len();
         fill(&mut out, &self.path, &value, push_escaped);
         if out.get(path) != Some(&b'/') {
@@ -258,7 +261,12 @@ impl Endpoint {
             lines.push(Piece::Text(b"\r\n".to_vec()));
         }
         let is_head = method == Method::HEAD;
-        let parts = Parts { method, path, headers: joined(lines), body };
+        let target = &config.target;
+        let origin = match target.proxy {
+            Some(_) if !target.url.https => format!("http://{}", target.url.authority()),
+            _ => String::new(),
+        };
+        let parts = Parts { method, origin, path, headers: joined(lines), body };
         let text = match parts.varies() {
             true => Text::Varying(parts),
             false => Text::Fixed(parts.render(|_| Value::Text(""))),
@@ -291,6 +299,12 @@ fn headers(
     }
     if config.target.connections == Connections::PerRequest {
         headers.push((header::CONNECTION, own("close")));
+    }
+    if let Some(credentials) = config.target.proxy.as_ref().and_then(|p| p.credentials.as_ref())
+        && !config.target.url.https
+    {
+        headers.retain(|(name, _)| *name != header::PROXY_AUTHORIZATION);
+        headers.push((header::PROXY_AUTHORIZATION, own(authorization(credentials).reveal())));
     }
     headers.retain(|(name, _)| *name != MARK.0);
     headers.push((MARK.0, own(MARK.1)));

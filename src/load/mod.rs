@@ -19,6 +19,7 @@ mod meter;
 mod mix;
 mod pacer;
 mod probe;
+mod proxy;
 mod response;
 #[cfg(test)]
 mod tests;

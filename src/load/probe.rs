@@ -10,6 +10,7 @@ use tokio::runtime::{Builder, LocalOptions};
 use super::connect::{Connector, Route};
 use super::exchange::{Deadline, Failure};
 use super::mix::{Draft, Mix};
+use super::proxy::NoTunnel;
 use super::response::Witness;
 use super::{LoadConfig, LoadError};
 use crate::timeline::ResponseClass;
@@ -70,7 +71,7 @@ pub fn probe(config: &LoadConfig, timeout: Duration) -> Result<Vec<ProbeReport>,
                 address: address.clone(),
                 class: failure.class(),
                 reason: failure.to_string(),
-                hint: hint(&failure),
+                hint: hint(&failure, config.target.proxy.is_some()),
             }),
         }
     }
@@ -89,9 +90,10 @@ impl Witness for ServerName {
 }
 
 /// What to do about it.
-fn hint(failure: &Failure) -> &'static str {
+fn hint(failure: &Failure, has_proxy: bool) -> &'static str {
     match (failure.class(), failure) {
         (ResponseClass::Connect, Failure::Connect(error)) => match error.kind() {
+            _ if has_proxy => "check `proxy` in [target]: it is the proxy that cannot be reached",
             io::ErrorKind::ConnectionRefused => {
                 "start the target, or check host and port of `url` in [target]"
             }
@@ -104,6 +106,13 @@ fn hint(failure: &Failure) -> &'static str {
             }
             _ => "check `url` in [target] and the route to it",
         },
+        (ResponseClass::Proxy, Failure::Proxy(NoTunnel::Refused(407))) => {
+            "give the proxy its credentials: `proxy = \"http://user:password@host:port\"` in \
+             [target]"
+        }
+        (ResponseClass::Proxy, _) => {
+            "check `proxy` in [target], whether it may reach the host of `url`, and its own log"
+        }
         (ResponseClass::Tls, _) => {
             "check `tls` in [target] (`ca_file`, `server_name`, and `cert_file` if the target wants \
              one), and whether the port speaks TLS"

@@ -102,6 +102,7 @@ impl Target {
             timeout: DEFAULT_TIMEOUT,
             tls: Tls::usual(),
             unix_socket: None,
+            proxy: None,
         }
     }
 }

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::Secret;
+
 /// The system under test.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Target {
@@ -20,6 +22,21 @@ pub struct Target {
     /// TCP connection is made, and `url` only says `http` or `https`, the `Host` header and the
     /// base path. Relative to the plan.
     pub unix_socket: Option<String>,
+    /// The proxy that requests go through. Variables of the environment such as `HTTP_PROXY` are
+    /// never looked at: a load is made where the plan says.
+    pub proxy: Option<Proxy>,
+}
+
+/// An HTTP proxy. It is asked for `http` targets with the whole address in each request, and for
+/// a tunnel (CONNECT) to those of `https`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Proxy {
+    /// Host name or address (IPv6 without brackets).
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// `user:password` as they are, with no escapes.
+    pub credentials: Option<Secret>,
 }
 
 /// An `http` or `https` address taken apart.

@@ -270,6 +270,7 @@ impl<'de> Deserialize<'de> for ClassText {
         let text = Cow::<str>::deserialize(deserializer)?;
         let class = match text.as_ref() {
             "connect" => ResponseClass::Connect,
+            "proxy" => ResponseClass::Proxy,
             "tls" => ResponseClass::Tls,
             "timeout" => ResponseClass::Timeout,
             "reset" => ResponseClass::Reset,

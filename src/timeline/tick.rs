@@ -77,6 +77,8 @@ pub enum ResponseClass {
     Status(u16),
     /// The connection could not be made.
     Connect,
+    /// The proxy made no tunnel to the target.
+    Proxy,
     /// The TLS handshake failed.
     Tls,
     /// Nothing within the timeout.
@@ -99,6 +101,7 @@ impl fmt::Display for ResponseClass {
         match self {
             ResponseClass::Status(code) => write!(f, "{code}"),
             ResponseClass::Connect => f.write_str("connect"),
+            ResponseClass::Proxy => f.write_str("proxy"),
             ResponseClass::Tls => f.write_str("tls"),
             ResponseClass::Timeout => f.write_str("timeout"),
             ResponseClass::Reset => f.write_str("reset"),

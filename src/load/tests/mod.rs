@@ -2,6 +2,7 @@
 
 mod hostile;
 mod mix;
+mod proxy;
 mod response;
 mod server;
 mod tls;

@@ -3,7 +3,7 @@
 use url::Host;
 
 use super::walk::{Section, Value, Walk};
-use crate::plan::units::parse_target_url;
+use crate::plan::units::{parse_proxy, parse_target_url};
 use crate::plan::{Connections, Identity, Target, Tls, Trust};
 
 pub(super) fn read(root: &mut Section<'_, '_>) -> Option<Target> {
@@ -27,6 +27,20 @@ pub(super) fn read(root: &mut Section<'_, '_>) -> Option<Target> {
     });
     let tls = section.take("tls").and_then(|value| read_tls(walk, value));
     let unix_socket = section.take("unix_socket").map(|value| read_socket(walk, value));
+    let proxy = section.take("proxy").map(|value| {
+        if value.get_ref().as_str().is_some_and(|url| url.contains('@')) {
+            walk.hide(value.span());
+        }
+        let proxy = walk.parsed(value, "an address such as `http://127.0.0.1:3128`", parse_proxy);
+        if unix_socket.is_some() {
+            walk.wrong_with_help(
+                value.span(),
+                "`proxy` and `unix_socket` exclude each other",
+                "keep the one by which the target is reached",
+            );
+        }
+        proxy
+    });
     section.finish();
     let usual = Target::usual(url?);
     Some(Target {
@@ -35,6 +49,10 @@ pub(super) fn read(root: &mut Section<'_, '_>) -> Option<Target> {
         tls: tls.unwrap_or(usual.tls),
         unix_socket: match unix_socket {
             Some(path) => Some(path?),
+            None => None,
+        },
+        proxy: match proxy {
+            Some(proxy) => Some(proxy?),
             None => None,
         },
         url: usual.url,

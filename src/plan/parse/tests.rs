@@ -231,6 +231,11 @@ const TARGET_MISTAKES: &[(&str, &str, &str)] = &[
     ("tls = { server_name = \"a b\" }", "`a b` is no host name", ""),
     ("unix_socket = \"http://a\"", "a path is wanted, not an address", "/run/app.sock"),
     ("unix_socket = \"\"", "the path is empty", "/run/app.sock"),
+    ("proxy = \"socks5://a:1\"", "spoken to in `http`, not in `socks5`", ""),
+    ("proxy = \"http://u:hunter2@a:0\"", "has no port", ""),
+    ("proxy = \"http://u:hunter2@a/b\"", "more than host and port", ""),
+    ("proxy = \"u:hunter2@a\"", "spoken to in `http`", ""),
+    ("unix_socket = \"/a\"\nproxy = \"http://a\"", "exclude each other", "keep the one"),
     ("tls = { resumption = 1 }", "expected `true` or `false`", ""),
 ];
 
@@ -241,7 +246,7 @@ fn mistakes_of_the_target_are_told() {
         let errors = read(&text).expect_err(keys);
         let all: Vec<_> = errors.iter().collect();
         let found = all.iter().any(|mistake| {
-            mistake.line == 3
+            mistake.line >= 3
                 && mistake.message.contains(message)
                 && mistake.help.as_deref().unwrap_or_default().contains(help)
         });
@@ -260,6 +265,18 @@ fn a_target_has_certificates_of_its_own_and_ours() {
     let server_name = Some("b".to_owned());
     let trust = Trust::CaFile("ca".to_owned());
     assert_eq!(tls, Tls { trust, identity: Some(identity), resumption: true, server_name });
+}
+
+#[test]
+fn a_proxy_has_credentials_that_no_one_prints() {
+    let text = "[target]\nurl = \"https://a\"\nproxy = \"http://me:hunter2%40@p:3128\"\n\
+                [[request]]\npath = \"/\"";
+    let plan = read(text).unwrap_or_else(|errors| panic!("{errors}"));
+    let proxy = plan.target.proxy.clone().unwrap();
+    assert_eq!((proxy.host.as_str(), proxy.port), ("p", 3128));
+    assert_eq!(proxy.credentials.unwrap().reveal(), "me:hunter2@");
+    assert!(!format!("{plan:?}").contains("hunter2"));
+    assert!(!serde_json::to_string(&plan).unwrap().contains("hunter2"));
 }
 
 #[test]
