@@ -17,7 +17,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::exchange::{Deadline, Failure, Link, Scratch};
+use super::exchange::{Deadline, Failure, Link, Made, Scratch};
 use super::proxy::{NoTunnel, connect_request, tunnel};
 use super::tls::{Security, security};
 use super::{LoadConfig, LoadError};
@@ -138,6 +138,7 @@ impl Connector {
             let made = deadline.limit(tunnel(&mut socket, request)).await;
             made.unwrap_or(Err(NoTunnel::Late)).map_err(Failure::Proxy)?;
         }
+        let connected = Instant::now();
         let stream = match (&self.tls, &self.route.tls) {
             (Some(connector), Some(Security { name, .. })) => {
                 let connected = deadline.limit(connector.connect(name.clone(), socket)).await;
@@ -146,7 +147,10 @@ impl Connector {
             }
             _ => socket,
         };
-        Ok(Link::new(stream, Rc::clone(&self.scratch), peer, begun.elapsed()))
+        let end = Instant::now();
+        let tls_time = self.tls.is_some().then(|| end - connected);
+        let made = Made { connect_time: end - begun, tls_time };
+        Ok(Link::new(stream, Rc::clone(&self.scratch), peer, made))
     }
 
     /// A socket, and the address of the other side where it has one.

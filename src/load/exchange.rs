@@ -83,6 +83,43 @@ fn is_alert(error: &io::Error) -> bool {
     matches!(inner, Some(rustls::Error::AlertReceived(_)))
 }
 
+/// Measures a request: three looks at the clock for most of them.
+pub(super) struct Stopwatch {
+    begun: Instant,
+    sent: Option<Instant>,
+    first: Option<Instant>,
+    /// The response came in more than one piece.
+    is_cut: bool,
+}
+
+impl Stopwatch {
+    pub(super) fn start() -> Self {
+        Self { begun: Instant::now(), sent: None, first: None, is_cut: false }
+    }
+
+    /// The request has been sent, now or before.
+    pub(super) fn sent(&mut self) {
+        self.sent.get_or_insert_with(Instant::now);
+    }
+
+    /// A piece of the response has come.
+    pub(super) fn read(&mut self) {
+        self.is_cut = self.first.is_some();
+        self.first.get_or_insert_with(Instant::now);
+    }
+
+    /// The response is complete.
+    pub(super) fn spent(&self) -> Spent {
+        let first = self.first.unwrap_or_else(Instant::now);
+        let sent = self.sent.unwrap_or(first).min(first);
+        Spent {
+            send: sent.saturating_duration_since(self.begun),
+            wait: first.saturating_duration_since(sent),
+            receive: if self.is_cut { first.elapsed() } else { Duration::ZERO },
+        }
+    }
+}
+
 /// When a request has to be over. One timer serves a connection's requests one after the other:
 /// it is set anew only when it rings too early, so that a request that is in time costs nothing.
 pub(super) struct Deadline {
@@ -150,8 +187,30 @@ pub(super) struct Link {
     answered: bool,
     /// The address of the other side, where it has one.
     pub(super) peer: Option<SocketAddr>,
-    /// How long it took to make it, TLS included.
+    /// How long it took to make it.
+    pub(super) made: Made,
+    /// Where the time of its last response went.
+    pub(super) spent: Spent,
+}
+
+/// How long it took to make a connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Made {
+    /// All of it, TLS included.
     pub(super) connect_time: Duration,
+    /// The TLS handshake.
+    pub(super) tls_time: Option<Duration>,
+}
+
+/// Where the time of a response went.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Spent {
+    /// Until the request was sent.
+    pub(super) send: Duration,
+    /// Then to the first byte of the response.
+    pub(super) wait: Duration,
+    /// Then to its end.
+    pub(super) receive: Duration,
 }
 
 impl Link {
@@ -160,10 +219,11 @@ impl Link {
         stream: Stream,
         scratch: Scratch,
         peer: Option<SocketAddr>,
-        connect_time: Duration,
+        made: Made,
     ) -> Self {
         let (ended, used, answered) = (false, false, false);
-        Self { stream, scratch, ended, used, answered, peer, connect_time }
+        let spent = Spent::default();
+        Self { stream, scratch, ended, used, answered, peer, made, spent }
     }
 
     /// Ready once the connection has ended; until then the task is woken when it may have. For
@@ -223,11 +283,15 @@ impl Link {
         witness: &mut impl Witness,
     ) -> Result<u16, Failure> {
         self.answered = false;
+        let mut watch = Stopwatch::start();
         let mut sending = Sending { bytes: &request.bytes, failed: None };
         let mut reader = Reader::new(request.is_head);
         let answer = poll_fn(|cx| {
             loop {
                 sending.poll(&mut self.stream, cx);
+                if sending.bytes.is_empty() {
+                    watch.sent();
+                }
                 let scratch = &mut *self.scratch.borrow_mut();
                 let read = match self.stream.poll_read(cx, scratch) {
                     Poll::Ready(read) => read,
@@ -247,6 +311,7 @@ impl Link {
                     }
                     Ok(count) => {
                         self.answered = true;
+                        watch.read();
                         reader.feed(&scratch[..count], witness).map_err(Failure::Malformed)
                     }
                 };
@@ -256,6 +321,7 @@ impl Link {
             }
         })
         .await?;
+        self.spent = watch.spent();
         self.used = true;
         self.ended |= !answer.keep || !sending.is_over();
         Ok(answer.status)

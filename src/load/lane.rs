@@ -68,6 +68,9 @@ impl Lane {
         self.deadline.set(self.worker.clock.instant(begun.saturating_add(timeout)));
         let mut sent = begun;
         let result = self.attempt(begun, &mut sent).await;
+        if let (Ok(_), Some(link)) = (&result, &self.link) {
+            self.worker.measure(|meter| meter.exchanged(&link.spent));
+        }
         if result.is_err() {
             self.link = None;
         } else if !self.worker.keep_alive {
@@ -110,7 +113,7 @@ impl Lane {
                 meter.sent();
             }
             if let Ok(link) = &made {
-                meter.connected(link.connect_time);
+                meter.connected(&link.made);
             }
         });
         let link = self.link.insert(made?);

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::timeline::{
-    Batch, EndpointTick, Gap, Histogram, Kind, Labels, LoadTick, Reading, ResponseClass, SeriesKey,
+    Batch, EndpointTick, Gap, Histogram, Kind, Labels, LoadTick, Phases, Reading, ResponseClass, SeriesKey,
     Stage, StageRole, Unit, Window,
 };
 
@@ -32,6 +32,11 @@ fn tick(second: u64) -> LoadTick {
         lateness: Histogram::new(),
         connect_time: response_time.clone(),
         connects: 2,
+        // An even second is like one of an older recording.
+        phases: match second % 2 {
+            0 => Phases::default(),
+            _ => Phases { wait: response_time.clone(), ..Phases::default() },
+        },
         endpoints: vec![
             EndpointTick {
                 endpoint: "product \"é\"".to_owned(),
@@ -363,7 +368,12 @@ fn hours_unfinished(hours: u64) -> Vec<u8> {
             service_time: times,
         };
         let tick = LoadTick { endpoints: vec![endpoint], ..tick(1) };
-        let tick = LoadTick { window: window(second), connect_time: Histogram::new(), ..tick };
+        let tick = LoadTick {
+            window: window(second),
+            connect_time: Histogram::new(),
+            phases: Default::default(),
+            ..tick
+        };
         writer.tick(&tick).unwrap();
         writer.batch(&batch(second)).unwrap();
         writer.flush_if_due(window(second).end).unwrap();

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::plan::{Body, Connections, DataOrder, Segment, Target, TargetUrl, Template, Trust};
-use crate::timeline::{Epoch, Histogram, Moment, ResponseClass, StageRole, Window};
+use crate::timeline::{Epoch, Histogram, Moment, Phases, ResponseClass, StageRole, Window};
 
 fn text(text: &str) -> Template {
     Template(vec![Segment::Text(text.into())])
@@ -435,5 +435,40 @@ fn a_target_may_listen_on_a_unix_socket() {
         config.target.connections = connections;
         let ended = how_twenty_end(config.clone());
         assert_eq!(ended, BTreeMap::from([(ResponseClass::Status(200), 20)]));
+    }
+}
+
+#[test]
+fn the_time_of_a_request_is_parted() {
+    let (address, _) = server::raw(|connection| {
+        while server::read_request(connection) {
+            thread::sleep(Duration::from_millis(60));
+            drop(connection.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n"));
+            for byte in [b"a", b"b"] {
+                thread::sleep(Duration::from_millis(50));
+                drop(connection.write_all(byte));
+            }
+        }
+    });
+    let ticks = run(config(address), &[stage(0.2, 0.2, 100.0, 100.0)], Duration::from_secs(10));
+    let mut phases = Phases::default();
+    ticks.iter().for_each(|tick| phases.merge(&tick.phases));
+    assert!(phases.tls.is_empty());
+    for (phase, low, high) in
+        [(&phases.send, 0.0, 0.02), (&phases.wait, 0.06, 0.5), (&phases.receive, 0.1, 0.5)]
+    {
+        let median = phase.quantile(0.5).unwrap();
+        assert_eq!(phase.count(), 20);
+        assert!((low..high).contains(&median), "{median} in {phases:?}");
+    }
+
+    let (address, _) = server::https(|_| server::status(200));
+    let mut config = config(address);
+    config.target.url.https = true;
+    config.target.tls.trust = Trust::Insecure;
+    let ticks = run(config, &[stage(0.2, 0.2, 100.0, 100.0)], Duration::from_secs(10));
+    for tick in &ticks {
+        assert_eq!(tick.phases.tls.count(), tick.connects);
+        assert!(tick.phases.tls.sum() <= tick.connect_time.sum());
     }
 }
