@@ -276,6 +276,7 @@ fn config(port: u16, max_in_flight: usize) -> LoadConfig {
             path: Template(vec![Segment::Text("/".into())]),
             headers: vec![],
             body: None,
+            stream: None,
         }],
         data: BTreeMap::new(),
         max_in_flight,

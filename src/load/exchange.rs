@@ -16,6 +16,7 @@ use super::connect::Stream;
 use super::mix::Rendered;
 use super::proxy::NoTunnel;
 use super::response::{Malformed, Reader, Witness};
+use super::stream::Follower;
 use crate::timeline::ResponseClass;
 
 /// A request that was sent into a closing connection hears of it after a round trip; this leaves
@@ -125,36 +126,50 @@ impl Stopwatch {
 pub(super) struct Deadline {
     sleep: Pin<Box<Sleep>>,
     at: Instant,
-    armed: bool,
+    /// When the timer rings, if it was set.
+    armed: Option<Instant>,
 }
 
 impl Deadline {
     /// A deadline that has not been set. Needs a runtime with time around it.
     pub(super) fn new() -> Self {
         let at = Instant::now();
-        Self { sleep: Box::pin(tokio::time::sleep(Duration::ZERO)), at, armed: false }
+        Self { sleep: Box::pin(tokio::time::sleep(Duration::ZERO)), at, armed: None }
     }
 
-    /// Sets it, never to an earlier time than before.
+    /// Sets it. Nearly always to a later time than before, which costs nothing.
     pub(super) fn set(&mut self, at: Instant) {
         self.at = at;
+        if self.armed.is_some_and(|armed| armed > at) {
+            self.armed = None;
+        }
+    }
+
+    /// Sets it to `at` where it is earlier.
+    pub(super) fn extend(&mut self, at: Instant) {
+        self.at = self.at.max(at);
+    }
+
+    /// Whether it has passed.
+    pub(super) fn is_over(&self) -> bool {
+        Instant::now() >= self.at
     }
 
     /// Whether it has passed; if not, the task will be woken when it may have. A deadline belongs
     /// to one task, so that one registered waker is good for all its polls.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            if self.armed {
+            if self.armed.is_some() {
                 if !self.sleep.is_elapsed() {
                     return Poll::Pending;
                 }
-                self.armed = false;
+                self.armed = None;
                 if Instant::now() >= self.at {
                     return Poll::Ready(());
                 }
             }
             self.sleep.as_mut().reset(self.at.into());
-            self.armed = true;
+            self.armed = Some(self.at);
             if self.sleep.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }
@@ -185,6 +200,8 @@ pub(super) struct Link {
     used: bool,
     /// Something came in answer to the request at hand.
     answered: bool,
+    /// Its last response was not read to its end.
+    cut: bool,
     /// The address of the other side, where it has one.
     pub(super) peer: Option<SocketAddr>,
     /// How long it took to make it.
@@ -221,9 +238,9 @@ impl Link {
         peer: Option<SocketAddr>,
         made: Made,
     ) -> Self {
-        let (ended, used, answered) = (false, false, false);
+        let (ended, used, answered, cut) = (false, false, false, false);
         let spent = Spent::default();
-        Self { stream, scratch, ended, used, answered, peer, made, spent }
+        Self { stream, scratch, ended, used, answered, cut, peer, made, spent }
     }
 
     /// Ready once the connection has ended; until then the task is woken when it may have. For
@@ -246,6 +263,10 @@ impl Link {
     /// to one address would be out of ports within it. Closing with a reset leaves no
     /// `TIME_WAIT`, but servers log resets, and some count them as attacks.
     pub(super) async fn close(mut self) {
+        // The other side means to go on, and there is no end to wait for.
+        if self.cut {
+            return;
+        }
         let closed = poll_fn(|cx| {
             loop {
                 match self.stream.poll_read(cx, &mut self.scratch.borrow_mut()) {
@@ -286,6 +307,7 @@ impl Link {
         let mut watch = Stopwatch::start();
         let mut sending = Sending { bytes: &request.bytes, failed: None };
         let mut reader = Reader::new(request.is_head);
+        let mut follower = Follower::new(request.stream, witness);
         let answer = poll_fn(|cx| {
             loop {
                 sending.poll(&mut self.stream, cx);
@@ -295,6 +317,9 @@ impl Link {
                 let scratch = &mut *self.scratch.borrow_mut();
                 let read = match self.stream.poll_read(cx, scratch) {
                     Poll::Ready(read) => read,
+                    Poll::Pending if follower.poll_enough(cx, deadline) => {
+                        return Poll::Ready(Ok(reader.leave()));
+                    }
                     Poll::Pending => return deadline.poll(cx).map(|()| Err(Failure::Timeout)),
                 };
                 let answer = match read {
@@ -312,7 +337,11 @@ impl Link {
                     Ok(count) => {
                         self.answered = true;
                         watch.read();
-                        reader.feed(&scratch[..count], witness).map_err(Failure::Malformed)
+                        let fed = reader.feed(&scratch[..count], &mut follower);
+                        match follower.poll_enough(cx, deadline) {
+                            true => return Poll::Ready(Ok(reader.leave())),
+                            false => fed.map_err(Failure::Malformed),
+                        }
                     }
                 };
                 if let Some(answer) = answer.transpose() {
@@ -321,7 +350,11 @@ impl Link {
             }
         })
         .await?;
+        if !follower.may_end() {
+            return Err(Failure::Closed("before the stream had as many events as were asked for"));
+        }
         self.spent = watch.spent();
+        self.cut = answer.is_left;
         self.used = true;
         self.ended |= !answer.keep || !sending.is_over();
         Ok(answer.status)

@@ -11,7 +11,7 @@ use rand::{RngExt, SeedableRng};
 
 use super::proxy::authorization;
 use super::{LoadConfig, LoadError, ResolvedData, ResolvedValues};
-use crate::plan::{self, Connections, DataOrder, Header, Segment, Template};
+use crate::plan::{self, Connections, DataOrder, Header, Segment, Streaming, Template};
 
 /// On every request, so that whoever reads the target's logs knows what it is.
 const MARK: (HeaderName, &str) = (HeaderName::from_static("x-kneepoint"), "synthetic");
@@ -52,11 +52,14 @@ pub(super) struct Rendered {
     pub(super) bytes: Bytes,
     /// A HEAD request, to which no response has a body.
     pub(super) is_head: bool,
+    /// How far the response is followed.
+    pub(super) stream: Option<Streaming>,
 }
 
 struct Endpoint {
     text: Text,
     is_head: bool,
+    stream: Option<Streaming>,
     /// Data sources that it draws from, each once: indices into the mix's.
     sources: Vec<usize>,
 }
@@ -176,7 +179,7 @@ impl Mix {
                 }
             }),
         };
-        Rendered { bytes, is_head: endpoint.is_head }
+        Rendered { bytes, is_head: endpoint.is_head, stream: endpoint.stream }
     }
 }
 
@@ -271,7 +274,7 @@ impl Endpoint {
             true => Text::Varying(parts),
             false => Text::Fixed(parts.render(|_| Value::Text(""))),
         };
-        Ok(Self { text, is_head, sources })
+        Ok(Self { text, is_head, stream: request.stream, sources })
     }
 }
 

@@ -23,6 +23,7 @@ mod pacer;
 mod probe;
 mod proxy;
 mod response;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod timer;

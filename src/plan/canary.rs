@@ -61,6 +61,7 @@ impl Canary {
             path,
             headers: Vec::new(),
             body: None,
+            stream: None,
         };
         Ok(Self { request, rate: Self::USUAL_RATE })
     }

@@ -11,7 +11,7 @@
 //! |---|---|
 //! | at the top | `name`, `seed` |
 //! | `[target]` | `url`, `timeout`, `connections` (`keep-alive`, `per-request`), `unix_socket`, `proxy`, `tls` (`ca_file` or `insecure`; `cert_file` with `key_file`; `resumption`, `server_name`) |
-//! | `[[request]]` | `name`, `weight`, `method`, `path`, `headers`, `body` |
+//! | `[[request]]` | `name`, `weight`, `method`, `path`, `headers`, `body`, `stream` (`{ events }`, `{ for }`) |
 //! | `[data.NAME]` | one of `range`, `list`, `csv` with `column`; `order` (`random`, `sequential`) |
 //! | `[load]` | `executor` and its own keys, see [`Executor`] |
 //! | `[objectives]` | `http_req_duration`, `http_req_failed`, each also as `"metric{request}"`: a condition or a list of them |
@@ -55,7 +55,9 @@ pub use load::{Arrivals, Breakpoint, Executor, Limits, RampStage, Soak};
 pub use nearest::nearest;
 pub use objective::{Comparison, Measure, Objective};
 pub use parse::{Mistake, PlanErrors, parse};
-pub use request::{Body, DataOrder, DataSource, DataValues, Header, Request, Segment, Template};
+pub use request::{
+    Body, DataOrder, DataSource, DataValues, Header, Request, Segment, Streaming, Template,
+};
 pub use secret::{Secret, is_secret_name, redact_url};
 pub use target::{Connections, Identity, Proxy, Target, TargetUrl, Tls, Trust};
 pub use units::{parse_duration, parse_rate, parse_target_url};

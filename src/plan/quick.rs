@@ -76,6 +76,7 @@ impl Plan {
             path,
             headers: Vec::new(),
             body: None,
+            stream: None,
         };
         Ok(Plan {
             name,

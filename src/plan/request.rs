@@ -1,5 +1,7 @@
 //! The requests of the mix, and the values that vary in them.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use super::Secret;
@@ -19,6 +21,22 @@ pub struct Request {
     pub headers: Vec<(String, Header)>,
     /// Body, if any.
     pub body: Option<Body>,
+    /// How far a response is followed that goes on and on; to its end where `None`.
+    pub stream: Option<Streaming>,
+}
+
+/// When enough was seen of a response that goes on, such as one of server-sent events. The request
+/// has then succeeded, and its connection is closed. A response with a status from 400 on is read
+/// as any other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Streaming {
+    /// After so many events, above zero: of `text/event-stream` those with data, of anything else
+    /// lines that are not empty. A response that ends with fewer has failed.
+    pub events: Option<u64>,
+    /// So long after the first byte. Only what comes before that byte has to come within the
+    /// target's timeout; without it, everything has to.
+    #[serde(rename = "for")]
+    pub duration: Option<Duration>,
 }
 
 /// A header value: a template, or a secret that no one may print.

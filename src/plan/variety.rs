@@ -53,6 +53,7 @@ mod tests {
             method: "GET".to_owned(),
             path: Template(path.iter().map(value).collect()),
             headers: Vec::new(),
+            stream: None,
             body: body.map(|name| Body { template: Template(vec![value(&name)]) }),
         }
     }

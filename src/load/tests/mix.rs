@@ -21,7 +21,15 @@ fn template(text: &str) -> Template {
 
 fn request(name: &str, weight: f64, path: &str) -> plan::Request {
     let (method, path) = ("GET".into(), template(path));
-    plan::Request { name: name.into(), weight, method, path, headers: vec![], body: None }
+    plan::Request {
+        name: name.into(),
+        weight,
+        method,
+        path,
+        headers: vec![],
+        body: None,
+        stream: None,
+    }
 }
 
 fn config(requests: Vec<plan::Request>) -> LoadConfig {

@@ -5,6 +5,7 @@ mod mix;
 mod proxy;
 mod response;
 mod server;
+mod streams;
 mod tls;
 
 use std::collections::{BTreeMap, HashSet};
@@ -25,7 +26,7 @@ fn text(text: &str) -> Template {
 
 fn get(name: &str, path: Template) -> plan::Request {
     let (name, method) = (name.into(), "GET".into());
-    plan::Request { name, weight: 1.0, method, path, headers: vec![], body: None }
+    plan::Request { name, weight: 1.0, method, path, headers: vec![], body: None, stream: None }
 }
 
 fn config(address: SocketAddr) -> LoadConfig {

@@ -59,7 +59,8 @@ fn read_one<'t>(
     section.finish();
     let path = path?;
     let name = name.unwrap_or_else(|| String::from(path.clone()));
-    let request = Request { name, weight: 1.0, method: method?, path, headers, body: None };
+    let request =
+        Request { name, weight: 1.0, method: method?, path, headers, body: None, stream: None };
     Some(Canary { request, rate: rate? })
 }
 

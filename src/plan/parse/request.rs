@@ -7,7 +7,7 @@ use toml::de::DeValue;
 use super::template;
 use super::walk::{Section, Value, Walk};
 use crate::plan::{
-    Body, DataOrder, DataSource, DataValues, Header, Request, Secret, Segment, Template,
+    Body, DataOrder, DataSource, DataValues, Header, Request, Secret, Segment, Streaming, Template,
     is_secret_name, nearest,
 };
 
@@ -63,12 +63,47 @@ fn read_one<'t>(
         .take("body")
         .and_then(|value| template::read(walk, value, "a text", data))
         .map(|template| Body { template });
+    let stream = section.take("stream").map(|value| read_stream(walk, value));
     section.finish();
     let usual_method = if body.is_some() { "POST" } else { "GET" };
     let method = method.unwrap_or_else(|| Some(usual_method.to_owned()))?;
     let path = path?;
     let name = name.unwrap_or_else(|| format!("{method} {}", String::from(path.clone())));
-    Some(Request { name, weight: weight?, method, path, headers, body })
+    let stream = match stream {
+        Some(stream) => Some(stream?),
+        None => None,
+    };
+    Some(Request { name, weight: weight?, method, path, headers, body, stream })
+}
+
+/// How far a response that goes on is followed.
+fn read_stream<'t>(walk: &Walk<'t>, value: &Value<'t>) -> Option<Streaming> {
+    const WHAT: &str = "a table such as `{ events = 10 }` or `{ for = \"30s\" }`";
+    let mut section = walk.section(value, WHAT)?;
+    let events = section.take("events").map(|value| {
+        let events = walk.integer(value, "a number of events such as `10`")?;
+        if events == 0 {
+            walk.wrong(value.span(), "the number of events must be above zero");
+            return None;
+        }
+        Some(events)
+    });
+    let duration = section.take("for").map(|value| walk.duration(value));
+    section.finish();
+    match (events, duration) {
+        (None, None) => {
+            walk.wrong_with_help(
+                value.span(),
+                "it is not said when enough was seen of the stream",
+                "write `{ events = 10 }`, `{ for = \"30s\" }`, or both for whichever comes first",
+            );
+            None
+        }
+        (Some(None), _) | (_, Some(None)) => None,
+        (events, duration) => {
+            Some(Streaming { events: events.flatten(), duration: duration.flatten() })
+        }
+    }
 }
 
 pub(super) fn read_name(walk: &Walk<'_>, value: &Value<'_>) -> Option<String> {

@@ -199,6 +199,9 @@ const MISTAKES: &[(&str, usize, usize, &str, &str)] = &[
     ("[data.name]\nrange = [1]", 6, 9, "found 1 values", ""),
     ("[data.name]\ncsv = \"a.csv\"", 5, 1, "`column` is missing", "column = "),
     ("[data.name]\norder = \"random\"", 5, 1, "one of `range`, `list` and `csv`", "range = "),
+    ("stream = {}", 5, 10, "when enough was seen of the stream", "{ events = 10 }"),
+    ("stream = { events = 0 }", 5, 21, "must be above zero", ""),
+    ("stream = { fro = \"1s\" }", 5, 12, "`fro` is not known here", "`for`?"),
     ("sed = 1\n[sede]", 6, 2, "`sede` is not known here", "`seed`?"),
     ("[load]\nstart = = 1", 6, 9, "", ""),
 ];
