@@ -18,10 +18,11 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::exchange::{Deadline, Failure, Link, Made, Scratch};
+use super::http2::{Session, Share, StreamError};
 use super::proxy::{NoTunnel, connect_request, tunnel};
-use super::tls::{Security, security};
+use super::tls::{H2, Security, security};
 use super::{LoadConfig, LoadError};
-use crate::plan::Secret;
+use crate::plan::{Connections, HttpVersion, Secret};
 
 /// So much is read at a time at most.
 const READ_BYTES: usize = 64 * 1024;
@@ -38,6 +39,11 @@ pub(super) struct Route {
     tls: Option<Security>,
     /// Whether TLS sessions are resumed.
     resumption: bool,
+    version: HttpVersion,
+    /// Requests in flight on a connection of HTTP/2.
+    streams: usize,
+    /// Whether a connection serves more than one request.
+    is_kept: bool,
 }
 
 /// What a socket is connected to.
@@ -65,7 +71,15 @@ impl Route {
         let is_tunnelled = target.proxy.is_some() && target.url.https;
         let tunnel = is_tunnelled.then(|| connect_request(target));
         let tls = security(target, &config.pem)?;
-        Ok(Self { place, tunnel, tls, resumption: target.tls.resumption })
+        Ok(Self {
+            place,
+            tunnel,
+            tls,
+            resumption: target.tls.resumption,
+            version: target.version,
+            streams: target.streams,
+            is_kept: target.connections == Connections::KeepAlive,
+        })
     }
 }
 
@@ -101,6 +115,10 @@ pub(super) struct Connector {
     /// Index of the address that worked last: `localhost` is often two, one of them refused.
     preferred: Cell<usize>,
     scratch: Scratch,
+    /// Connections of HTTP/2, and those that may become some.
+    sessions: RefCell<Vec<Rc<Session>>>,
+    /// Whether it is known that connections are of HTTP/1.1.
+    is_http1: Cell<bool>,
 }
 
 impl Connector {
@@ -115,7 +133,13 @@ impl Connector {
             TlsConnector::from(config)
         });
         let scratch = Rc::new(RefCell::new(vec![0; READ_BYTES].into_boxed_slice()));
-        Self { route, tls, preferred: Cell::new(0), scratch }
+        let is_http1 = match route.version {
+            HttpVersion::Http1 => true,
+            HttpVersion::Http2 => false,
+            HttpVersion::Auto => tls.is_none(),
+        };
+        let (preferred, is_http1) = (Cell::new(0), Cell::new(is_http1));
+        Self { route, tls, preferred, scratch, sessions: RefCell::default(), is_http1 }
     }
 
     /// What it is connected to when it is connected to this.
@@ -123,13 +147,81 @@ impl Connector {
         peer.map_or_else(|| self.route.to_string(), |peer| peer.to_string())
     }
 
-    /// A new connection, ready for its first request.
+    /// A connection, ready for a request: a new one, or of HTTP/2 a share of one that has room.
     ///
     /// # Errors
     ///
     /// [`Failure::Connect`] with what the last address said, or [`Failure::Tls`]; also when the
     /// deadline passes, because which of the two it was says more than that it took long.
     pub(super) async fn connect(&self, deadline: &mut Deadline) -> Result<Link, Failure> {
+        while !self.is_http1.get() {
+            let is_secure = self.tls.is_some();
+            let share = match self.room() {
+                Ok(share) => share,
+                Err(session) => {
+                    let opened = self.open_session(&session, deadline).await;
+                    if let Err(failure) = &opened {
+                        session.give_up(Some(failure.for_another()));
+                    }
+                    if let Some((share, peer, made)) = opened? {
+                        return Ok(Link::shared(share, is_secure, peer, Some(made)));
+                    }
+                    continue;
+                }
+            };
+            match deadline.limit(share.opened()).await? {
+                Ok(()) => return Ok(Link::shared(share, is_secure, None, None)),
+                Err(Some(failure)) => return Err(failure),
+                // It ended, or is none of HTTP/2.
+                Err(None) => {}
+            }
+        }
+        let (stream, peer, made) = self.make(deadline).await?;
+        Ok(Link::new(stream, Rc::clone(&self.scratch), peer, made))
+    }
+
+    /// A share of a connection that has room, else a new one to be opened.
+    fn room(&self) -> Result<Share, Rc<Session>> {
+        let mut sessions = self.sessions.borrow_mut();
+        sessions.retain(|session| !session.is_gone());
+        if let Some(session) = sessions.iter().find(|it| it.has_room(self.route.streams)) {
+            return Ok(session.share());
+        }
+        let session = Session::opening();
+        if self.route.is_kept {
+            sessions.push(Rc::clone(&session));
+        }
+        Err(session)
+    }
+
+    /// Makes the connection that others may wait for already; `None` where it turns out to be of
+    /// HTTP/1.1 and that will do.
+    async fn open_session(
+        &self,
+        session: &Rc<Session>,
+        deadline: &mut Deadline,
+    ) -> Result<Option<(Share, Option<SocketAddr>, Made)>, Failure> {
+        let share = session.share();
+        let (stream, peer, made) = self.make(deadline).await?;
+        if let Stream::Tls(tls) = &stream
+            && tls.get_ref().1.alpn_protocol() != Some(H2)
+        {
+            if self.route.version == HttpVersion::Http2 {
+                return Err(StreamError::OtherVersion.into());
+            }
+            self.is_http1.set(true);
+            session.give_up(None);
+            return Ok(None);
+        }
+        deadline.limit(session.open(stream)).await??;
+        Ok(Some((share, peer, made)))
+    }
+
+    /// A new connection, and how long it took.
+    async fn make(
+        &self,
+        deadline: &mut Deadline,
+    ) -> Result<(Stream, Option<SocketAddr>, Made), Failure> {
         let begun = Instant::now();
         let socket = deadline.limit(self.open()).await;
         let socket = socket.unwrap_or_else(|_| Err(late_error()));
@@ -150,7 +242,7 @@ impl Connector {
         let end = Instant::now();
         let tls_time = self.tls.is_some().then(|| end - connected);
         let made = Made { connect_time: end - begun, tls_time };
-        Ok(Link::new(stream, Rc::clone(&self.scratch), peer, made))
+        Ok((stream, peer, made))
     }
 
     /// A socket, and the address of the other side where it has one.

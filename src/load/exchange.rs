@@ -13,6 +13,7 @@ use thiserror::Error;
 use tokio::time::Sleep;
 
 use super::connect::Stream;
+use super::http2::{Share, StreamError};
 use super::mix::Rendered;
 use super::proxy::NoTunnel;
 use super::response::{Malformed, Reader, Witness};
@@ -39,6 +40,8 @@ pub(super) enum Failure {
     Timeout,
     #[error("{0}")]
     Malformed(Malformed),
+    #[error("{0}")]
+    Stream(StreamError),
     #[error("the connection was closed {0}")]
     Closed(&'static str),
     #[error("the connection was lost: {0}")]
@@ -54,6 +57,8 @@ impl Failure {
             Failure::Tls(_) => ResponseClass::Tls,
             Failure::Timeout => ResponseClass::Timeout,
             Failure::Malformed(_) => ResponseClass::Protocol,
+            Failure::Stream(error) if error.is_protocol() => ResponseClass::Protocol,
+            Failure::Stream(_) => ResponseClass::Reset,
             Failure::Closed(_) => ResponseClass::Reset,
             // A TLS 1.3 server says only after the handshake that it wants another certificate.
             Failure::Lost(error) if is_alert(error) => ResponseClass::Tls,
@@ -62,6 +67,25 @@ impl Failure {
                 io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => ResponseClass::Protocol,
                 _ => ResponseClass::Reset,
             },
+        }
+    }
+
+    /// The same for another request that waited for the same connection.
+    pub(super) fn for_another(&self) -> Self {
+        let copied = |error: &io::Error| match error.raw_os_error() {
+            Some(code) => io::Error::from_raw_os_error(code),
+            None => io::Error::new(error.kind(), error.to_string()),
+        };
+        match self {
+            Failure::Connect(error) => Failure::Connect(copied(error)),
+            Failure::Proxy(error) => Failure::Proxy(error.copied()),
+            Failure::Tls(error) => Failure::Tls(copied(error)),
+            Failure::Timeout => Failure::Timeout,
+            Failure::Malformed(malformed) => Failure::Malformed(*malformed),
+            Failure::Stream(StreamError::OtherVersion) => StreamError::OtherVersion.into(),
+            Failure::Stream(error) => Failure::Lost(io::Error::other(error.to_string())),
+            Failure::Closed(when) => Failure::Closed(when),
+            Failure::Lost(error) => Failure::Lost(copied(error)),
         }
     }
 
@@ -107,6 +131,11 @@ impl Stopwatch {
     pub(super) fn read(&mut self) {
         self.is_cut = self.first.is_some();
         self.first.get_or_insert_with(Instant::now);
+    }
+
+    /// Whether any of the response has come.
+    fn has_read(&self) -> bool {
+        self.first.is_some()
     }
 
     /// The response is complete.
@@ -190,10 +219,9 @@ impl Deadline {
 /// Room for what is read next, for all connections of a worker: none of them keeps what it read.
 pub(super) type Scratch = Rc<RefCell<Box<[u8]>>>;
 
-/// A connection. It has no task of its own: whoever waits for it drives it.
+/// A connection for one request at a time.
 pub(super) struct Link {
-    stream: Stream,
-    scratch: Scratch,
+    wire: Wire,
     /// There will be no further response.
     ended: bool,
     /// It has served a request.
@@ -204,10 +232,24 @@ pub(super) struct Link {
     cut: bool,
     /// The address of the other side, where it has one.
     pub(super) peer: Option<SocketAddr>,
-    /// How long it took to make it.
-    pub(super) made: Made,
+    /// How long it took to make it; `None` where it is a share of one that there was.
+    pub(super) made: Option<Made>,
     /// Where the time of its last response went.
     pub(super) spent: Spent,
+}
+
+/// What carries the requests.
+enum Wire {
+    /// A connection of its own, of HTTP/1.1. It has no task of its own: whoever waits for it
+    /// drives it.
+    Alone(Alone),
+    /// A stream at a time of a connection of HTTP/2, and whether that is over TLS.
+    Shared(Share, bool),
+}
+
+struct Alone {
+    stream: Stream,
+    scratch: Scratch,
 }
 
 /// How long it took to make a connection.
@@ -238,17 +280,36 @@ impl Link {
         peer: Option<SocketAddr>,
         made: Made,
     ) -> Self {
+        Self::over(Wire::Alone(Alone { stream, scratch }), peer, Some(made))
+    }
+
+    /// A share of a connection, which was `made` for it or was there.
+    pub(super) fn shared(
+        share: Share,
+        is_secure: bool,
+        peer: Option<SocketAddr>,
+        made: Option<Made>,
+    ) -> Self {
+        Self::over(Wire::Shared(share, is_secure), peer, made)
+    }
+
+    fn over(wire: Wire, peer: Option<SocketAddr>, made: Option<Made>) -> Self {
         let (ended, used, answered, cut) = (false, false, false, false);
         let spent = Spent::default();
-        Self { stream, scratch, ended, used, answered, cut, peer, made, spent }
+        Self { wire, ended, used, answered, cut, peer, made, spent }
     }
 
     /// Ready once the connection has ended; until then the task is woken when it may have. For
     /// when no request is in flight: what comes then is no answer, and nothing after it would be.
     pub(super) fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if !self.ended {
-            let polled = self.stream.poll_read(cx, &mut self.scratch.borrow_mut());
-            self.ended = polled.is_ready();
+        match &mut self.wire {
+            Wire::Alone(Alone { stream, scratch }) if !self.ended => {
+                let polled = stream.poll_read(cx, &mut scratch.borrow_mut());
+                self.ended = polled.is_ready();
+            }
+            Wire::Alone(_) => {}
+            // The others that share it need no waking for its end: they look before they use it.
+            Wire::Shared(share, _) => self.ended |= share.is_gone(),
         }
         if self.ended { Poll::Ready(()) } else { Poll::Pending }
     }
@@ -262,14 +323,17 @@ impl Link {
     /// for a minute (RFC 9293, section 3.6.1), and a client that opens 500 connections a second
     /// to one address would be out of ports within it. Closing with a reset leaves no
     /// `TIME_WAIT`, but servers log resets, and some count them as attacks.
-    pub(super) async fn close(mut self) {
+    ///
+    /// What is shared goes on, or is ended as HTTP/2 has it by the last who has a share.
+    pub(super) async fn close(self) {
+        let Wire::Alone(Alone { mut stream, scratch }) = self.wire else { return };
         // The other side means to go on, and there is no end to wait for.
         if self.cut {
             return;
         }
         let closed = poll_fn(|cx| {
             loop {
-                match self.stream.poll_read(cx, &mut self.scratch.borrow_mut()) {
+                match stream.poll_read(cx, &mut scratch.borrow_mut()) {
                     Poll::Pending => return Poll::Pending,
                     Poll::Ready(Ok(count)) if count > 0 => {}
                     Poll::Ready(_) => return Poll::Ready(()),
@@ -285,6 +349,9 @@ impl Link {
     /// that the server closed the connection while it was idle. A server that worked on it for
     /// long and then dropped it is another matter: that is an error of the request.
     pub(super) fn was_stale(&self, failure: &Failure, after: Duration) -> bool {
+        if matches!(failure, Failure::Stream(StreamError::Refused(_))) {
+            return true;
+        }
         self.used
             && after < STALE_WITHIN
             && !self.answered
@@ -305,17 +372,28 @@ impl Link {
     ) -> Result<u16, Failure> {
         self.answered = false;
         let mut watch = Stopwatch::start();
+        let (stream, scratch) = match &mut self.wire {
+            Wire::Alone(Alone { stream, scratch }) => (stream, scratch),
+            Wire::Shared(share, is_secure) => {
+                let exchanged =
+                    share.exchange(request, *is_secure, deadline, &mut watch, witness).await;
+                self.answered = watch.has_read();
+                self.spent = watch.spent();
+                self.used = true;
+                return exchanged;
+            }
+        };
         let mut sending = Sending { bytes: &request.bytes, failed: None };
         let mut reader = Reader::new(request.is_head);
         let mut follower = Follower::new(request.stream, witness);
         let answer = poll_fn(|cx| {
             loop {
-                sending.poll(&mut self.stream, cx);
+                sending.poll(stream, cx);
                 if sending.bytes.is_empty() {
                     watch.sent();
                 }
-                let scratch = &mut *self.scratch.borrow_mut();
-                let read = match self.stream.poll_read(cx, scratch) {
+                let scratch = &mut *scratch.borrow_mut();
+                let read = match stream.poll_read(cx, scratch) {
                     Poll::Ready(read) => read,
                     Poll::Pending if follower.poll_enough(cx, deadline) => {
                         return Poll::Ready(Ok(reader.leave()));

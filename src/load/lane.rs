@@ -112,8 +112,8 @@ impl Lane {
             if is_sent {
                 meter.sent();
             }
-            if let Ok(link) = &made {
-                meter.connected(&link.made);
+            if let Ok(Link { made: Some(made), .. }) = &made {
+                meter.connected(made);
             }
         });
         let link = self.link.insert(made?);

@@ -16,6 +16,7 @@ mod decode;
 mod descriptors;
 mod error;
 mod exchange;
+mod http2;
 mod lane;
 mod meter;
 mod mix;

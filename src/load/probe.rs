@@ -121,7 +121,8 @@ fn hint(failure: &Failure, has_proxy: bool) -> &'static str {
             "check whether the target answers by itself, or raise `timeout` in [target]"
         }
         (ResponseClass::Protocol, _) => {
-            "check whether the port speaks HTTP/1.1, and `http` against `https` in `url`"
+            "check whether the port speaks the `version` of [target] (HTTP/1.1 unless the plan says \
+             so), and `http` against `https` in `url`"
         }
         _ => "check the target's own log for why it closed the connection",
     }

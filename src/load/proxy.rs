@@ -31,6 +31,21 @@ pub(super) enum NoTunnel {
     Late,
 }
 
+impl NoTunnel {
+    /// The same for another request.
+    pub(super) fn copied(&self) -> Self {
+        match self {
+            NoTunnel::Refused(code) => NoTunnel::Refused(*code),
+            NoTunnel::Malformed => NoTunnel::Malformed,
+            NoTunnel::Closed => NoTunnel::Closed,
+            NoTunnel::Lost(error) => {
+                NoTunnel::Lost(io::Error::new(error.kind(), error.to_string()))
+            }
+            NoTunnel::Late => NoTunnel::Late,
+        }
+    }
+}
+
 /// The value of `proxy-authorization` (RFC 7617).
 pub(super) fn authorization(credentials: &Secret) -> Secret {
     Secret::new(format!("Basic {}", STANDARD.encode(credentials.reveal())))

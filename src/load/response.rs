@@ -10,7 +10,7 @@ use thiserror::Error;
 /// All that comes before the body, interim responses too, and all that a chunked body has beside
 /// its data, is no longer than this.
 pub(super) const MAX_HEAD_BYTES: usize = 64 * 1024;
-const MAX_HEADERS: usize = 100;
+pub(super) const MAX_HEADERS: usize = 100;
 
 /// What is wrong with a response.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]

@@ -12,7 +12,10 @@ use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, Signatur
 use rustls_platform_verifier::BuilderVerifierExt as _;
 
 use super::LoadError;
-use crate::plan::{Identity, Target, Trust};
+use crate::plan::{HttpVersion, Identity, Target, Trust};
+
+/// The name of HTTP/2 over TLS (RFC 9113, section 3.1).
+pub(super) const H2: &[u8] = b"h2";
 
 /// The contents of the files that [`plan::Tls`](crate::plan::Tls) names.
 #[derive(Clone, Default)]
@@ -98,7 +101,11 @@ fn client_config(target: &Target, files: &PemFiles) -> Result<ClientConfig, Stri
             })?
         }
     };
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = match target.version {
+        HttpVersion::Http1 => vec![b"http/1.1".to_vec()],
+        HttpVersion::Http2 => vec![H2.to_vec()],
+        HttpVersion::Auto => vec![H2.to_vec(), b"http/1.1".to_vec()],
+    };
     // A new connection stands for a new client as a rule, and that one pays for a whole
     // handshake; where the plan says otherwise each worker gets a cache of its own.
     config.resumption = Resumption::disabled();

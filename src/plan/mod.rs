@@ -10,7 +10,7 @@
 //! | table | keys |
 //! |---|---|
 //! | at the top | `name`, `seed` |
-//! | `[target]` | `url`, `timeout`, `connections` (`keep-alive`, `per-request`), `unix_socket`, `proxy`, `tls` (`ca_file` or `insecure`; `cert_file` with `key_file`; `resumption`, `server_name`) |
+//! | `[target]` | `url`, `timeout`, `connections` (`keep-alive`, `per-request`), `unix_socket`, `proxy`, `version` (`http/1.1`, `http/2`, `auto`) with `streams`, `tls` (`ca_file` or `insecure`; `cert_file` with `key_file`; `resumption`, `server_name`) |
 //! | `[[request]]` | `name`, `weight`, `method`, `path`, `headers`, `body`, `stream` (`{ events }`, `{ for }`) |
 //! | `[data.NAME]` | one of `range`, `list`, `csv` with `column`; `order` (`random`, `sequential`) |
 //! | `[load]` | `executor` and its own keys, see [`Executor`] |
@@ -59,7 +59,7 @@ pub use request::{
     Body, DataOrder, DataSource, DataValues, Header, Request, Segment, Streaming, Template,
 };
 pub use secret::{Secret, is_secret_name, redact_url};
-pub use target::{Connections, Identity, Proxy, Target, TargetUrl, Tls, Trust};
+pub use target::{Connections, HttpVersion, Identity, Proxy, Target, TargetUrl, Tls, Trust};
 pub use units::{parse_duration, parse_rate, parse_target_url};
 
 /// One run, as it was asked for. Serialising it leaves every secret out.

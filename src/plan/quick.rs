@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::parse::template::hide_query;
 use super::units::parse_target_url;
 use super::{
-    Arrivals, Breakpoint, CollectorConfig, Connections, Executor, Limits, Plan, Request, Segment,
-    Soak, Target, TargetUrl, Template, Tls,
+    Arrivals, Breakpoint, CollectorConfig, Connections, Executor, HttpVersion, Limits, Plan,
+    Request, Segment, Soak, Target, TargetUrl, Template, Tls,
 };
 
 /// Seed of plans that name none: runs are repeatable unless someone asks for something else.
@@ -95,6 +95,10 @@ impl Plan {
 }
 
 impl Target {
+    /// Requests in flight on a connection of HTTP/2 where the plan does not say: what most servers
+    /// allow.
+    pub const USUAL_STREAMS: usize = 100;
+
     /// A target of which only the address is known.
     pub fn usual(url: TargetUrl) -> Self {
         Self {
@@ -103,6 +107,8 @@ impl Target {
             timeout: DEFAULT_TIMEOUT,
             tls: Tls::usual(),
             unix_socket: None,
+            version: HttpVersion::Http1,
+            streams: Self::USUAL_STREAMS,
             proxy: None,
         }
     }

@@ -22,6 +22,11 @@ pub struct Target {
     /// TCP connection is made, and `url` only says `http` or `https`, the `Host` header and the
     /// base path. Relative to the plan.
     pub unix_socket: Option<String>,
+    /// Which HTTP is spoken.
+    pub version: HttpVersion,
+    /// Requests in flight at most on one connection of HTTP/2, above zero; fewer where the target
+    /// allows fewer. One stands for clients that share nothing. Of no effect for HTTP/1.1.
+    pub streams: usize,
     /// The proxy that requests go through. Variables of the environment such as `HTTP_PROXY` are
     /// never looked at: a load is made where the plan says.
     pub proxy: Option<Proxy>,
@@ -74,11 +79,26 @@ impl fmt::Display for TargetUrl {
     }
 }
 
+/// Which HTTP is spoken with the target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum HttpVersion {
+    /// One request at a time on a connection.
+    #[serde(rename = "http/1.1")]
+    Http1,
+    /// HTTP/2 and nothing else: agreed upon by ALPN over TLS, taken for granted without it (prior
+    /// knowledge, RFC 9113, section 3.3).
+    #[serde(rename = "http/2")]
+    Http2,
+    /// What the target prefers of both (ALPN); HTTP/1.1 without TLS.
+    #[serde(rename = "auto")]
+    Auto,
+}
+
 /// How connections are used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Connections {
-    /// HTTP/1.1 connections are used again and again.
+    /// Connections are used again and again.
     KeepAlive,
     /// Each request makes a connection of its own.
     PerRequest,

@@ -1,6 +1,7 @@
 //! The engine against real servers, well-behaved and not.
 
 mod hostile;
+mod http2;
 mod mix;
 mod proxy;
 mod response;

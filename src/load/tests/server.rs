@@ -21,6 +21,7 @@ use hyper_util::rt::TokioIo;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::server::WebPkiClientVerifier;
 use rustls::{HandshakeKind, RootCertStore};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpSocket;
 use tokio_rustls::TlsAcceptor;
 
@@ -60,6 +61,37 @@ pub fn http_at(path: &Path, respond: impl Fn(Seen) -> Response<Full<Bytes>> + Se
     });
 }
 
+/// A server on one thread of its own, for as long as the test process lives, that has `speak`
+/// deal with each connection.
+pub fn accept<F: Future<Output = ()> + 'static>(
+    speak: impl Fn(tokio::net::TcpStream) -> F + Send + 'static,
+) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    listener.set_nonblocking(true).unwrap();
+    thread::spawn(move || {
+        runtime().block_on(async move {
+            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+            loop {
+                let (tcp, _) = listener.accept().await.unwrap();
+                tcp.set_nodelay(true).unwrap();
+                tokio::task::spawn_local(speak(tcp));
+            }
+        });
+    });
+    address
+}
+
+/// Answers the requests of one connection of HTTP/1.1.
+pub async fn speak_http1(
+    io: impl AsyncRead + AsyncWrite + Unpin,
+    respond: &impl Fn(Seen) -> Response<Full<Bytes>>,
+) {
+    let service = service_fn(|request| answer(request, respond));
+    // Clients that go away are none of the server's business.
+    drop(http1::Builder::new().serve_connection(TokioIo::new(io), service).await);
+}
+
 fn runtime() -> tokio::runtime::LocalRuntime {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -71,7 +103,7 @@ fn runtime() -> tokio::runtime::LocalRuntime {
 pub fn https(
     respond: impl Fn(Seen) -> Response<Full<Bytes>> + Send + 'static,
 ) -> (SocketAddr, String) {
-    let (acceptor, pem) = acceptor(None);
+    let (acceptor, pem) = acceptor(None, &[]);
     (serve(respond, Some((acceptor, Arc::default()))), pem)
 }
 
@@ -81,12 +113,14 @@ pub fn https_for(
     clients: Option<RootCertStore>,
     respond: impl Fn(Seen) -> Response<Full<Bytes>> + Send + 'static,
 ) -> (SocketAddr, String, Arc<AtomicUsize>) {
-    let (acceptor, pem) = acceptor(clients);
+    let (acceptor, pem) = acceptor(clients, &[]);
     let resumed = Arc::new(AtomicUsize::new(0));
     (serve(respond, Some((acceptor, Arc::clone(&resumed)))), pem, resumed)
 }
 
-fn acceptor(clients: Option<RootCertStore>) -> (TlsAcceptor, String) {
+/// TLS with a certificate for `localhost`, whose PEM text is the other part; `offers` are the
+/// protocols that it speaks, by their names in ALPN.
+pub fn acceptor(clients: Option<RootCertStore>, offers: &[&str]) -> (TlsAcceptor, String) {
     let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let key = PrivateKeyDer::try_from(certified.signing_key.serialize_der()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -99,7 +133,8 @@ fn acceptor(clients: Option<RootCertStore>) -> (TlsAcceptor, String) {
             WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap(),
         ),
     };
-    let config = builder.with_single_cert(vec![certified.cert.der().clone()], key).unwrap();
+    let mut config = builder.with_single_cert(vec![certified.cert.der().clone()], key).unwrap();
+    config.alpn_protocols = offers.iter().map(|offer| offer.as_bytes().to_vec()).collect();
     (TlsAcceptor::from(Arc::new(config)), certified.cert.pem())
 }
 

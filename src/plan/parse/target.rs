@@ -1,10 +1,12 @@
 //! The `[target]` table.
 
+use std::ops::Range;
+
 use url::Host;
 
 use super::walk::{Section, Value, Walk};
 use crate::plan::units::{parse_proxy, parse_target_url};
-use crate::plan::{Connections, Identity, Target, Tls, Trust};
+use crate::plan::{Connections, HttpVersion, Identity, Target, Tls, Trust};
 
 pub(super) fn read(root: &mut Section<'_, '_>) -> Option<Target> {
     let walk = root.walk;
@@ -41,8 +43,21 @@ pub(super) fn read(root: &mut Section<'_, '_>) -> Option<Target> {
         }
         proxy
     });
+    let version = section.take("version").map(|value| (read_version(walk, value), value.span()));
+    let streams = section.take("streams").map(|value| read_streams(walk, value, &version));
     section.finish();
-    let usual = Target::usual(url?);
+    let url = url?;
+    if let Some((Some(HttpVersion::Http2), span)) = &version
+        && proxy.is_some()
+        && !url.https
+    {
+        walk.wrong_with_help(
+            span.clone(),
+            "a proxy takes no HTTP/2 for targets of `http`",
+            "leave `version` or `proxy` out, or load the target over `https`",
+        );
+    }
+    let usual = Target::usual(url);
     Some(Target {
         timeout: timeout.unwrap_or(usual.timeout),
         connections: connections.unwrap_or(usual.connections),
@@ -55,8 +70,48 @@ pub(super) fn read(root: &mut Section<'_, '_>) -> Option<Target> {
             Some(proxy) => Some(proxy?),
             None => None,
         },
+        version: match version {
+            Some((version, _)) => version?,
+            None => usual.version,
+        },
+        streams: match streams {
+            Some(streams) => streams?,
+            None => usual.streams,
+        },
         url: usual.url,
     })
+}
+
+fn read_version(walk: &Walk<'_>, value: &Value<'_>) -> Option<HttpVersion> {
+    let choices = [
+        ("http/1.1", HttpVersion::Http1),
+        ("http/2", HttpVersion::Http2),
+        ("auto", HttpVersion::Auto),
+    ];
+    walk.choice(value, &choices)
+}
+
+/// Requests in flight on a connection that can have several.
+fn read_streams(
+    walk: &Walk<'_>,
+    value: &Value<'_>,
+    version: &Option<(Option<HttpVersion>, Range<usize>)>,
+) -> Option<usize> {
+    let streams = walk.integer(value, "a number of requests such as `100`")?;
+    if matches!(version, None | Some((Some(HttpVersion::Http1), _))) {
+        walk.wrong_with_help(
+            value.span(),
+            "`streams` is of HTTP/2: one of HTTP/1.1 has one request at a time",
+            "add `version = \"http/2\"`, or leave it out",
+        );
+    }
+    match usize::try_from(streams) {
+        Ok(streams) if streams > 0 => Some(streams),
+        _ => {
+            walk.wrong(value.span(), "the number of requests must be above zero");
+            None
+        }
+    }
 }
 
 /// The path of a socket in the file system.

@@ -239,6 +239,9 @@ const TARGET_MISTAKES: &[(&str, &str, &str)] = &[
     ("proxy = \"http://u:hunter2@a/b\"", "more than host and port", ""),
     ("proxy = \"u:hunter2@a\"", "spoken to in `http`", ""),
     ("unix_socket = \"/a\"\nproxy = \"http://a\"", "exclude each other", "keep the one"),
+    ("version = \"http/3\"", "`http/3` is not one of", ""),
+    ("streams = 5", "`streams` is of HTTP/2", "add `version"),
+    ("version = \"auto\"\nstreams = 0", "must be above zero", ""),
     ("tls = { resumption = 1 }", "expected `true` or `false`", ""),
 ];
 
