@@ -15,7 +15,7 @@ use crate::collect::{COLLECTORS, Opened, TargetHint, is_own_address, open_all};
 use crate::load::{self, LoadConfig, LoadError, PemFiles, ResolvedData, ResolvedValues};
 use crate::plan::{
     self, Canary, CollectorConfig, CollectorShape, Connections, DataSource, DataValues, Executor,
-    Plan, Target, Trust,
+    Plan, Target, Trust, WebSocket,
 };
 use crate::recording::{CollectorNote, Environment, PlanSummary};
 use crate::report::wording;
@@ -174,13 +174,15 @@ pub(super) fn prepare(
             .chain(plan.canaries.iter().map(|canary| &canary.request))
             .cloned()
             .collect(),
-        max_in_flight: load.max_in_flight + plan.canaries.len() * Canary::MAX_IN_FLIGHT,
+        max_in_flight: load.max_in_flight
+            + plan.canaries.len() * Canary::MAX_IN_FLIGHT
+            + plan.websockets.iter().map(|websocket| websocket.sessions).sum::<usize>(),
         ..load.clone()
     };
     if let Err(error) = load::make_room(&all) {
         problems.tell(error);
     }
-    let (is_local, target_said) = meet(&all, has_files, &mut problems);
+    let (is_local, target_said) = meet(&all, &plan.websockets, has_files, &mut problems);
     warn_of_ports(&plan);
 
     let configs = with_defaults(plan.collectors.clone(), is_local);
@@ -216,13 +218,14 @@ pub(super) fn prepare(
     Ok(RunConfig {
         plan: PlanSummary::of(&plan),
         environment: Environment {
-            collectors: notes(&opened, &plan.canaries),
+            collectors: notes(&opened, &plan.canaries, &plan.websockets),
             ..environment(started_unix, target_said, is_local)
         },
         executor: plan.load,
         limits: plan.limits,
         load,
         canaries: plan.canaries,
+        websockets: plan.websockets,
         collectors: opened,
         started,
         interrupt,
@@ -231,7 +234,12 @@ pub(super) fn prepare(
 
 /// Tries the target, as far as the files are there that a request needs. Whether it runs on this
 /// machine, and what it said of itself.
-fn meet(load: &LoadConfig, has_files: bool, problems: &mut Problems) -> (bool, String) {
+fn meet(
+    load: &LoadConfig,
+    websockets: &[WebSocket],
+    has_files: bool,
+    problems: &mut Problems,
+) -> (bool, String) {
     if let Some(path) = &load.target.unix_socket {
         say(format_args!(
             "kneepoint: `{path}` is no TCP port: connections to the target and its accept queue \
@@ -250,7 +258,15 @@ fn meet(load: &LoadConfig, has_files: bool, problems: &mut Problems) -> (bool, S
         Place::Socket(_) => true,
     };
     if has_files {
-        return (is_local, probe(load, problems));
+        let before = problems.0.len();
+        let said = probe(load, problems);
+        // What keeps requests from being answered keeps sessions from being opened.
+        let of_sessions = websockets.iter().filter(|_| problems.0.len() == before);
+        let failed: Vec<LoadError> = of_sessions
+            .filter_map(|websocket| load::probe_websocket(websocket, load).err())
+            .collect();
+        failed.iter().for_each(|error| problems.tell(error));
+        return (is_local, said);
     }
     connect(&place, problems);
     (is_local, String::new())
@@ -273,7 +289,7 @@ fn with_defaults(mut configs: Vec<CollectorConfig>, is_local: bool) -> Vec<Colle
 }
 
 /// What is watched, and what the canaries probe.
-fn notes(opened: &[Opened], canaries: &[Canary]) -> Vec<CollectorNote> {
+fn notes(opened: &[Opened], canaries: &[Canary], websockets: &[WebSocket]) -> Vec<CollectorNote> {
     let probed = canaries.iter().map(|Canary { request, rate }| {
         let path = String::from(request.path.clone());
         format!("{} {path} at {}", request.method, wording::rate(*rate))
@@ -284,13 +300,23 @@ fn notes(opened: &[Opened], canaries: &[Canary]) -> Vec<CollectorNote> {
         watches: probed.collect::<Vec<_>>().join(", "),
         interval_secs: 1.0,
     });
+    let held = websockets.iter().map(|WebSocket { request, sessions, .. }| {
+        let path = String::from(request.path.clone());
+        format!("{} at {path}", wording::plural(*sessions as u64, "session", "sessions"))
+    });
+    let websocket = (!websockets.is_empty()).then(|| CollectorNote {
+        name: names::WEBSOCKET.to_owned(),
+        instance: names::WEBSOCKET.to_owned(),
+        watches: held.collect::<Vec<_>>().join(", "),
+        interval_secs: 1.0,
+    });
     let collectors = opened.iter().map(|opened| CollectorNote {
         name: opened.spec.name.to_owned(),
         instance: opened.config.instance.clone(),
         watches: opened.collector.watches(),
         interval_secs: opened.interval().as_secs_f64(),
     });
-    collectors.chain(canary).collect()
+    collectors.chain(canary).chain(websocket).collect()
 }
 
 fn environment(started_unix: f64, target: String, target_is_local: bool) -> Environment {

@@ -22,7 +22,7 @@ use super::http2::{Session, Share, StreamError};
 use super::proxy::{NoTunnel, connect_request, tunnel};
 use super::tls::{H2, Security, security};
 use super::{LoadConfig, LoadError};
-use crate::plan::{Connections, HttpVersion, Secret};
+use crate::plan::{Connections, HttpVersion, Secret, Target};
 
 /// So much is read at a time at most.
 const READ_BYTES: usize = 64 * 1024;
@@ -80,6 +80,14 @@ impl Route {
             streams: target.streams,
             is_kept: target.connections == Connections::KeepAlive,
         })
+    }
+}
+
+impl Route {
+    /// The same, through a tunnel wherever there is a proxy: for what is not HTTP to its end.
+    pub(super) fn tunnelled(mut self, target: &Target) -> Self {
+        self.tunnel = target.proxy.is_some().then(|| connect_request(target));
+        self
     }
 }
 
@@ -218,7 +226,11 @@ impl Connector {
     }
 
     /// A new connection, and how long it took.
-    async fn make(
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Connector::connect`].
+    pub(super) async fn make(
         &self,
         deadline: &mut Deadline,
     ) -> Result<(Stream, Option<SocketAddr>, Made), Failure> {

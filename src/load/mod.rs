@@ -29,6 +29,7 @@ mod stream;
 mod tests;
 mod timer;
 mod tls;
+mod websocket;
 mod worker;
 
 use std::collections::BTreeMap;
@@ -41,6 +42,7 @@ use std::time::{Duration, Instant};
 pub use error::LoadError;
 pub use probe::{ProbeReport, probe};
 pub use tls::{PemFiles, check_tls};
+pub use websocket::{SessionCounts, SessionTick, Sessions, probe_websocket};
 use worker::{Inbox, Seat};
 
 use crate::plan;

@@ -17,6 +17,7 @@
 //! | `[objectives]` | `http_req_duration`, `http_req_failed`, each also as `"metric{request}"`: a condition or a list of them |
 //! | `[limits]` | `max_rate`, `max_in_flight`, `max_duration`, `error_budget` |
 //! | `[[canary]]` | `path`, `name`, `rate` (at most `20/s`), `method`, `headers` |
+//! | `[[websocket]]` | `path`, `sessions`, `name`, `headers`, `open_rate`, `message` with `interval` and `expect`, `drop` (`{ share, at }`), `backoff` (`{ from, to }`) |
 //! | `[collect.NAME]` | `interval`, `as`, and the collector's own options; `[[collect.NAME]]` for several |
 //!
 //! Rates are `50/s`, `3000/m` or a bare number per second; durations Go's (`1m30s`, `500ms`);
@@ -44,6 +45,7 @@ mod secret;
 mod target;
 mod units;
 mod variety;
+mod websocket;
 
 use std::collections::BTreeMap;
 
@@ -61,6 +63,7 @@ pub use request::{
 pub use secret::{Secret, is_secret_name, redact_url};
 pub use target::{Connections, HttpVersion, Identity, Proxy, Target, TargetUrl, Tls, Trust};
 pub use units::{parse_duration, parse_rate, parse_target_url};
+pub use websocket::{Backoff, Disconnect, Message, WebSocket};
 
 /// One run, as it was asked for. Serialising it leaves every secret out.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -83,6 +86,8 @@ pub struct Plan {
     pub limits: Limits,
     /// Cheap routes that are probed beside the load, in addition to what `limits` allow it.
     pub canaries: Vec<Canary>,
+    /// WebSocket sessions that are held beside the load, in addition to what `limits` allow it.
+    pub websockets: Vec<WebSocket>,
     /// What is watched beside the load.
     pub collectors: Vec<CollectorConfig>,
     /// Seed of every random choice.

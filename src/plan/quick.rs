@@ -88,6 +88,7 @@ impl Plan {
             objectives: Vec::new(),
             limits: Limits::usual(),
             canaries: Vec::new(),
+            websockets: Vec::new(),
             collectors,
             seed: DEFAULT_SEED,
         })

@@ -8,6 +8,7 @@ mod canary;
 mod clock;
 mod pilot;
 mod watch;
+mod websocket;
 
 use std::io::Write;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use crate::collect::{Observation, Opened, Sampler};
 use crate::load::{Generator, LoadConfig, LoadError};
-use crate::plan::{Canary, Executor, Limits};
+use crate::plan::{Canary, Executor, Limits, WebSocket};
 use crate::recording::{Environment, Event, PlanSummary, Stop, StopReason, WriteError, Writer};
 use crate::timeline::{Condenser, Epoch, LoadTick, Moment, Stage, StageRole, Timeline, Window};
 
@@ -25,6 +26,7 @@ use canary::Canaries;
 use clock::Clocks;
 pub use pilot::{Level, Next, Pilot, pilot_for};
 use watch::Watch;
+use websocket::WebSockets;
 
 /// Observations that may wait for the conductor; at 13 looks a second of the fastest collector
 /// this is minutes of them.
@@ -51,6 +53,8 @@ pub struct RunConfig {
     pub load: LoadConfig,
     /// What is probed beside the load.
     pub canaries: Vec<Canary>,
+    /// The sessions that are held beside the load.
+    pub websockets: Vec<WebSocket>,
     /// The collectors, opened.
     pub collectors: Vec<Opened>,
     /// What the recording says of the plan.
@@ -115,6 +119,7 @@ pub fn run<W: Write>(
     let sampler = Sampler::start(config.collectors, epoch, sink);
     let first = epoch.moment(Instant::now()) + HEAD_START;
     let canaries = Canaries::start(&config.canaries, &config.load, epoch, first)?;
+    let websockets = WebSockets::start(&config.websockets, &config.load, epoch, first)?;
     let (generator, ticks) = Generator::start(config.load, epoch)?;
     let mut pilot = pilot_for(&config.executor, config.limits.max_rate);
     let mut conductor = Conductor {
@@ -127,6 +132,7 @@ pub fn run<W: Write>(
         ticks,
         generator: Some(generator),
         canaries,
+        websockets,
         keeps_series: pilot.looks_at_series(),
         clocks: Clocks::default(),
         sampler: Some(sampler),
@@ -153,6 +159,7 @@ struct Conductor<'a, W: Write> {
     ticks: Receiver<LoadTick>,
     generator: Option<Generator>,
     canaries: Canaries,
+    websockets: WebSockets,
     /// Whether the pilot wants collected series in the timeline.
     keeps_series: bool,
     clocks: Clocks,
@@ -296,7 +303,7 @@ impl<W: Write> Conductor<'_, W> {
     }
 
     fn take_observations(&mut self) {
-        for batch in self.canaries.take(self.now()) {
+        for batch in self.canaries.take(self.now()).into_iter().chain(self.websockets.take()) {
             self.write(|writer| writer.batch(&batch));
         }
         if let Some(text) = self.clocks.look() {
@@ -343,7 +350,7 @@ impl<W: Write> Conductor<'_, W> {
                 self.write(|writer| writer.tick(&tick));
             }
         }
-        for batch in self.canaries.stop() {
+        for batch in self.canaries.stop().into_iter().chain(self.websockets.stop()) {
             self.write(|writer| writer.batch(&batch));
         }
         if let Some(sampler) = self.sampler.take() {

@@ -8,6 +8,7 @@ mod response;
 mod server;
 mod streams;
 mod tls;
+mod websocket;
 
 use std::collections::{BTreeMap, HashSet};
 use std::io::{Read, Write};

@@ -12,6 +12,7 @@ pub(super) mod template;
 #[cfg(test)]
 mod tests;
 mod walk;
+mod websocket;
 
 use toml::de::DeTable;
 
@@ -72,6 +73,7 @@ fn whole<'t>(
     let load = load::read(&mut root, &limits);
     let objectives = objective::read(&mut root, &requests);
     let canaries = canary::read(&mut root, &data, &limits);
+    let websockets = websocket::read(&mut root, &data);
     let collectors = collect::read(&mut root, shapes);
     root.finish();
     let (target, (load, arrivals)): (Target, _) = (target?, load?);
@@ -85,6 +87,7 @@ fn whole<'t>(
         objectives,
         limits,
         canaries,
+        websockets,
         collectors,
         seed: seed.unwrap_or(DEFAULT_SEED),
     })

@@ -83,6 +83,11 @@ fn the_example_means_what_it_says() {
     let canary = &plan.canaries[0];
     assert_eq!((canary.request.name.as_str(), canary.rate), ("health", 2.0));
     assert_eq!(canary.request.path.0, [Segment::Text("/health".to_owned())]);
+    let feed = &plan.websockets[0];
+    assert_eq!((feed.request.name.as_str(), feed.sessions), ("feed", 100));
+    assert_eq!((feed.open_rate, feed.backoff), (WebSocket::USUAL_OPEN_RATE, Backoff::usual()));
+    let message = feed.message.as_ref().unwrap();
+    assert_eq!((message.interval, message.expect), (WebSocket::USUAL_INTERVAL, true));
     assert_eq!(plan.objectives.len(), 4);
     assert_eq!(plan.objectives[2].endpoint.as_deref(), Some("product"));
     assert_eq!(plan.objectives[2].measure, Measure::ResponseTimeQuantile(0.99));
@@ -199,6 +204,36 @@ const MISTAKES: &[(&str, usize, usize, &str, &str)] = &[
     ("[data.name]\nrange = [1]", 6, 9, "found 1 values", ""),
     ("[data.name]\ncsv = \"a.csv\"", 5, 1, "`column` is missing", "column = "),
     ("[data.name]\norder = \"random\"", 5, 1, "one of `range`, `list` and `csv`", "range = "),
+    ("[[websocket]]\npath = \"/ws\"", 5, 1, "`sessions` is missing", "sessions = 100"),
+    ("[[websocket]]\npath = \"/ws\"\nsessions = 0", 7, 12, "1 to 50000 sessions", ""),
+    (
+        "[[websocket]]\npath = \"/ws\"\nsessions = 1\ninterval = \"1s\"",
+        8,
+        12,
+        "there is no `message`",
+        "add `message",
+    ),
+    (
+        "[[websocket]]\npath = \"/ws\"\nsessions = 1\ndrop = { share = \"150%\", at = \"1s\" }",
+        8,
+        18,
+        "is not a share",
+        "",
+    ),
+    (
+        "[[websocket]]\npath = \"/ws\"\nsessions = 1\nbackoff = { from = \"9s\", to = \"1s\" }",
+        8,
+        11,
+        "must grow from 1 ms",
+        "backoff = ",
+    ),
+    (
+        "[[websocket]]\npath = \"/a\"\nsessions = 1\n[[websocket]]\npath = \"/a\"\nsessions = 1",
+        8,
+        1,
+        "other sessions have the name `/a`",
+        "`name`",
+    ),
     ("stream = {}", 5, 10, "when enough was seen of the stream", "{ events = 10 }"),
     ("stream = { events = 0 }", 5, 21, "must be above zero", ""),
     ("stream = { fro = \"1s\" }", 5, 12, "`fro` is not known here", "`for`?"),
