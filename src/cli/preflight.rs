@@ -15,7 +15,7 @@ use crate::collect::{COLLECTORS, Opened, TargetHint, is_own_address, open_all};
 use crate::load::{self, LoadConfig, LoadError, PemFiles, ResolvedData, ResolvedValues};
 use crate::plan::{
     self, Canary, CollectorConfig, CollectorShape, Connections, DataSource, DataValues, Executor,
-    Plan, Target, Trust, WebSocket,
+    HttpVersion, Plan, Target, Trust, WebSocket,
 };
 use crate::recording::{CollectorNote, Environment, PlanSummary};
 use crate::report::wording;
@@ -244,6 +244,12 @@ fn meet(
         say(format_args!(
             "kneepoint: `{path}` is no TCP port: connections to the target and its accept queue \
              cannot be watched"
+        ));
+    }
+    if load.target.version != HttpVersion::Http1 && load.target.streams > 1 {
+        say(format_args!(
+            "kneepoint: requests of HTTP/2 share connections: what sockets tell of requests that \
+             are being served is a lower bound"
         ));
     }
     let Some(place) = find(&load.target, problems) else { return (false, String::new()) };

@@ -130,7 +130,7 @@ fn client_side(recording: &Recording, diagnosis: &Diagnosis) -> String {
         let [p50, p95, p99] = [0.5, 0.95, 0.99].map(|share| part.quantile(share));
         Some(format!("{name} {} / {} / {}", duration(p50?), duration(p95?), duration(p99?)))
     });
-    said.collect::<Vec<_>>().join(", ")
+    format!("p50 / p95 / p99 at the client: {}", said.collect::<Vec<_>>().join(", "))
 }
 
 /// What was run.
@@ -156,7 +156,7 @@ pub(super) fn facts(recording: &Recording, diagnosis: &Diagnosis, summary: &Summ
     facts.push(fact("Length", duration(summary.duration_seconds)));
     facts.push(fact("Ended", ended(recording)));
     let client_side = client_side(recording, diagnosis);
-    facts.push(fact("Where a request's client-side time goes (p50 / p95 / p99)", client_side));
+    facts.push(fact("Where a request's client-side time goes", client_side));
     facts.retain(|fact| !fact.value.is_empty());
     facts
 }
