@@ -211,6 +211,7 @@ fn tick(second: u64, random: &mut Random) -> LoadTick {
         backlog: 0,
         lateness,
         connect_time: Histogram::new(),
+        phases: Default::default(),
         connects: 0,
         endpoints,
     }

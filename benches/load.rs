@@ -29,8 +29,8 @@ use hyper::Response;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use kneepoint::load::{Generator, LoadConfig, ResolvedData, ResolvedValues};
-use kneepoint::plan::{Connections, DataOrder, Request, Segment, Target, TargetUrl, Template, Tls};
+use kneepoint::load::{Generator, LoadConfig, PemFiles, ResolvedData, ResolvedValues};
+use kneepoint::plan::{Connections, DataOrder, Request, Segment, Target, TargetUrl, Template};
 use kneepoint::timeline::{Epoch, Histogram, LoadTick, Moment, Stage, StageRole, Window};
 
 const CONNECTIONS: usize = 64;
@@ -266,7 +266,7 @@ fn config(port: u16, max_in_flight: usize) -> LoadConfig {
     let url = TargetUrl { https: false, host, port, base_path: String::new() };
     let (connections, timeout) = (Connections::KeepAlive, Duration::from_secs(10));
     LoadConfig {
-        target: Target { url, connections, timeout, tls: Tls::SystemRoots },
+        target: Target { connections, timeout, ..Target::usual(url) },
         requests: vec![],
         journeys: vec![],
         flows: vec![],
@@ -276,7 +276,7 @@ fn config(port: u16, max_in_flight: usize) -> LoadConfig {
         workers: Some(1),
         seed: 1,
         generator: "bench".into(),
-        ca_pem: None,
+        pem: PemFiles::default(),
     }
     .with_mix(vec![(Request::get("home", Template(vec![Segment::Text("/".into())])), 1.0)])
 }

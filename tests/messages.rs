@@ -174,7 +174,11 @@ fn requests_that_nobody_answers_are_told_in_one_line() {
 #[test]
 fn a_host_without_an_address_is_told() {
     let output = kneepoint(&["run", "http://kneepoint.invalid/"]).output().expect("starts");
-    assert_refused(&output, 106, &["cannot resolve `kneepoint.invalid`", "check the target's url"]);
+    assert_refused(
+        &output,
+        106,
+        &["cannot resolve `kneepoint.invalid`", "check `url` in [target]"],
+    );
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! that is wrong is told at once.
 
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -10,10 +11,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use super::args::CheckArgs;
 use super::{Ended, ExitStatus, Refusal, data, once, print, say};
 use crate::collect::{COLLECTORS, Opened, TargetHint, is_own_address, open_all};
-use crate::load::{self, LoadConfig, LoadError};
+use crate::load::{self, LoadConfig, LoadError, PemFiles};
 use crate::plan::{
-    self, Canary, CollectorConfig, CollectorShape, Connections, Executor, Journey, Plan, Target,
-    Tls, is_allowed_host,
+    self, Canary, CollectorConfig, CollectorShape, Connections, Executor, HttpVersion, Journey,
+    Plan, Target, Trust, WebSocket, is_allowed_host,
 };
 use crate::recording::{CollectorNote, Environment, PlanSummary};
 use crate::report::wording;
@@ -61,7 +62,7 @@ pub(super) fn check(args: &CheckArgs) -> Ended {
     let folder = args.plan.parent().unwrap_or(Path::new("."));
     data::resolve(&plan, folder, &mut problems);
     data::flows(&plan, folder, &mut problems);
-    read_ca(&plan.target, folder, &mut problems);
+    read_pem(&plan.target, folder, &mut problems);
     problems.refuse_if_any(ExitStatus::Usage)?;
     let text = format!(
         "{} is fine: {} against {}, {}{}\n",
@@ -194,24 +195,25 @@ pub(super) fn prepare(
     refuse_foreign_hosts(&plan, &mut problems);
     let mut load = load_config(&plan, folder, &mut problems);
     let has_files = problems.0.is_empty();
-    let address = resolve(&plan.target, &mut problems);
-    let is_local = address.is_some_and(|address| is_own_address(address.ip()));
-    let (opened, left_out) = open_collectors(&plan, is_local, lenient, &mut problems);
-    let target_said = match address {
+    let place = find(&load.target, &mut problems);
+    let is_local = place.as_ref().is_some_and(|place| is_local(place, &load.target));
+    let (opened, left_out) = open_collectors(&plan, &load.target, is_local, lenient, &mut problems);
+    let target_said = match place {
         Some(_) if has_files => meet(&plan, &mut load, &mut problems),
-        Some(address) => {
-            connect(address, &mut problems);
+        Some(place) => {
+            connect(&place, &mut problems);
             String::new()
         }
         None => String::new(),
     };
+    warn_of_blindness(&load.target);
     warn_of_ports(&plan);
     problems.refuse_if_any(ExitStatus::Preflight)?;
     for what in left_out {
         say(format_args!("kneepoint: {what}; it is left out"));
     }
     let environment = Environment {
-        collectors: notes(&opened, &plan.canaries),
+        collectors: notes(&opened, &plan.canaries, &plan.websockets),
         ..environment(target_said, is_local)
     };
     Ok(RunConfig { collectors: opened, environment, ..run_config(plan, load, interrupt) })
@@ -223,8 +225,11 @@ pub(super) fn load_config(plan: &Plan, folder: &Path, problems: &mut Problems) -
         data: data::resolve(plan, folder, problems),
         flows: data::flows(plan, folder, problems),
         journeys: plan.journeys.clone(),
-        ca_pem: read_ca(&plan.target, folder, problems),
-        target: plan.target.clone(),
+        pem: read_pem(&plan.target, folder, problems),
+        target: Target {
+            unix_socket: plan.target.unix_socket.as_ref().map(|path| path_in(folder, path)),
+            ..plan.target.clone()
+        },
         requests: plan.requests.clone(),
         max_in_flight: plan.limits.max_in_flight,
         max_rate: plan.limits.max_rate,
@@ -249,6 +254,7 @@ pub(super) fn run_config(plan: Plan, load: LoadConfig, interrupt: Arc<AtomicBool
         teardown: plan.teardown,
         load,
         canaries: plan.canaries,
+        websockets: plan.websockets,
         collectors: Vec::new(),
         started: Instant::now(),
         interrupt,
@@ -281,7 +287,9 @@ fn refuse_foreign_hosts(plan: &Plan, problems: &mut Problems) {
 fn meet(plan: &Plan, load: &mut LoadConfig, problems: &mut Problems) -> String {
     // What the canaries ask has to work as well, and needs its own descriptors.
     let room = LoadConfig {
-        max_in_flight: load.max_in_flight + plan.canaries.len() * Canary::MAX_IN_FLIGHT,
+        max_in_flight: load.max_in_flight
+            + plan.canaries.len() * Canary::MAX_IN_FLIGHT
+            + plan.websockets.iter().map(|websocket| websocket.sessions).sum::<usize>(),
         ..load.clone()
     };
     if let Err(error) = load::make_room(&room) {
@@ -304,12 +312,22 @@ fn meet(plan: &Plan, load: &mut LoadConfig, problems: &mut Problems) -> String {
         journeys: load.journeys.iter().cloned().chain(journeys).collect(),
         ..load.clone()
     };
-    probe(&all, problems)
+    let before = problems.0.len();
+    let said = probe(&all, problems);
+    // What keeps requests from being answered keeps sessions from being opened.
+    let is_fine = problems.0.len() == before;
+    for websocket in plan.websockets.iter().filter(|_| is_fine) {
+        if let Err(error) = load::probe_websocket(websocket, load) {
+            problems.tell(error);
+        }
+    }
+    said
 }
 
 /// Opens what watches the target; what cannot be opened, and nobody needs, is told apart.
 fn open_collectors(
     plan: &Plan,
+    target: &Target,
     is_local: bool,
     lenient: bool,
     problems: &mut Problems,
@@ -317,6 +335,7 @@ fn open_collectors(
     let configs = with_defaults(plan.collectors.clone(), is_local);
     let hint = TargetHint {
         port: plan.target.url.port,
+        socket: target.unix_socket.clone(),
         is_local,
         process: TARGET_PROCESS.to_owned(),
         process_config: configs.iter().find(|config| config.name == "process").cloned(),
@@ -338,6 +357,36 @@ fn open_collectors(
     (opened, left_out)
 }
 
+/// Whether the target runs on this machine.
+fn is_local(place: &Place, target: &Target) -> bool {
+    match place {
+        // Where this machine does not know the target's name, the proxy does.
+        Place::Host(_) if target.proxy.is_some() => {
+            let url = &target.url;
+            let mut found = (url.host.as_str(), url.port).to_socket_addrs().into_iter().flatten();
+            found.any(|address| is_own_address(address.ip()))
+        }
+        Place::Host(address) => is_own_address(address.ip()),
+        Place::Socket(_) => true,
+    }
+}
+
+/// Tells what will not be seen of this target.
+fn warn_of_blindness(target: &Target) {
+    if let Some(path) = &target.unix_socket {
+        say(format_args!(
+            "kneepoint: `{path}` is no TCP port: connections to the target and its accept queue \
+             cannot be watched"
+        ));
+    }
+    if target.version != HttpVersion::Http1 && target.streams > 1 {
+        say(format_args!(
+            "kneepoint: requests of HTTP/2 share connections: what sockets tell of requests that \
+             are being served is a lower bound"
+        ));
+    }
+}
+
 /// The plan's collectors, and those that need nothing said: the machine, kneepoint itself, and,
 /// where the target runs here, its processes, threads, sockets and JVMs.
 fn with_defaults(mut configs: Vec<CollectorConfig>, is_local: bool) -> Vec<CollectorConfig> {
@@ -355,7 +404,7 @@ fn with_defaults(mut configs: Vec<CollectorConfig>, is_local: bool) -> Vec<Colle
 }
 
 /// What is watched, and what the canaries probe.
-fn notes(opened: &[Opened], canaries: &[Canary]) -> Vec<CollectorNote> {
+fn notes(opened: &[Opened], canaries: &[Canary], websockets: &[WebSocket]) -> Vec<CollectorNote> {
     let probed = canaries.iter().map(|Canary { request, rate }| {
         let path = String::from(request.path.clone());
         format!("{} {path} at {}", request.method, wording::rate(*rate))
@@ -366,13 +415,23 @@ fn notes(opened: &[Opened], canaries: &[Canary]) -> Vec<CollectorNote> {
         watches: probed.collect::<Vec<_>>().join(", "),
         interval_secs: 1.0,
     });
+    let held = websockets.iter().map(|WebSocket { request, sessions, .. }| {
+        let path = String::from(request.path.clone());
+        format!("{} at {path}", wording::plural(*sessions as u64, "session", "sessions"))
+    });
+    let websocket = (!websockets.is_empty()).then(|| CollectorNote {
+        name: names::WEBSOCKET.to_owned(),
+        instance: names::WEBSOCKET.to_owned(),
+        watches: held.collect::<Vec<_>>().join(", "),
+        interval_secs: 1.0,
+    });
     let collectors = opened.iter().map(|opened| CollectorNote {
         name: opened.spec.name.to_owned(),
         instance: opened.config.instance.clone(),
         watches: opened.collector.watches(),
         interval_secs: opened.interval().as_secs_f64(),
     });
-    collectors.chain(canary).collect()
+    collectors.chain(canary).chain(websocket).collect()
 }
 
 /// Where the run happens. It begins now: moment zero comes after all that may take its time.
@@ -400,32 +459,69 @@ fn host_name() -> String {
     sysinfo::System::host_name().unwrap_or_else(|_| "localhost".to_owned())
 }
 
-fn read_ca(target: &Target, folder: &Path, problems: &mut Problems) -> Option<Vec<u8>> {
-    let Tls::CaFile(path) = &target.tls else { return None };
-    match std::fs::read(folder.join(path)) {
-        Ok(bytes) => Some(bytes),
-        Err(error) => {
-            problems.add(
-                format!("cannot read the CA file `{path}`: {error}"),
-                "the path is relative to the plan",
-            );
-            None
-        }
+/// The certificates and the key that the plan names, read and tried.
+fn read_pem(target: &Target, folder: &Path, problems: &mut Problems) -> PemFiles {
+    let before = problems.0.len();
+    let mut read = |path: Option<&String>, what: &str| {
+        let path = path?;
+        std::fs::read(folder.join(path))
+            .map_err(|error| {
+                problems.add(
+                    format!("cannot read the {what} `{path}`: {error}"),
+                    "the path is relative to the plan",
+                );
+            })
+            .ok()
+    };
+    let identity = target.tls.identity.as_ref();
+    let ca_file = match &target.tls.trust {
+        Trust::CaFile(path) => Some(path),
+        Trust::SystemRoots | Trust::Insecure => None,
+    };
+    let files = PemFiles {
+        ca: read(ca_file, "CA file"),
+        cert: read(identity.map(|identity| &identity.cert_file), "certificate file"),
+        key: read(identity.map(|identity| &identity.key_file), "key file"),
+    };
+    if problems.0.len() == before
+        && let Err(error) = load::check_tls(target, &files)
+    {
+        problems.tell(error);
+    }
+    files
+}
+
+/// Where the target is.
+enum Place {
+    Host(SocketAddr),
+    Socket(String),
+}
+
+fn find(target: &Target, problems: &mut Problems) -> Option<Place> {
+    match (&target.unix_socket, &target.proxy) {
+        (Some(path), _) => Some(Place::Socket(path.clone())),
+        (None, Some(proxy)) => resolve(&proxy.host, proxy.port, "proxy", problems),
+        (None, None) => resolve(&target.url.host, target.url.port, "url", problems),
     }
 }
 
-fn resolve(target: &Target, problems: &mut Problems) -> Option<SocketAddr> {
-    let url = &target.url;
-    match (url.host.as_str(), url.port).to_socket_addrs().map(|mut found| found.next()) {
-        Ok(Some(address)) => Some(address),
+/// A path of the plan as one of this process.
+fn path_in(folder: &Path, path: &str) -> String {
+    folder.join(path).display().to_string()
+}
+
+/// The address of a host that `key` of [target] names.
+fn resolve(host: &str, port: u16, key: &str, problems: &mut Problems) -> Option<Place> {
+    match (host, port).to_socket_addrs().map(|mut found| found.next()) {
+        Ok(Some(address)) => Some(Place::Host(address)),
         Ok(None) => {
-            problems.add(format!("`{}` has no address", url.host), "check the target's url");
+            problems.add(format!("`{host}` has no address"), format!("check `{key}` in [target]"));
             None
         }
         Err(error) => {
             problems.add(
-                format!("cannot resolve `{}`: {error}", url.host),
-                "check the target's url, or give an address instead of a name",
+                format!("cannot resolve `{host}`: {error}"),
+                format!("check `{key}` in [target], or give an address instead of a name"),
             );
             None
         }
@@ -433,12 +529,24 @@ fn resolve(target: &Target, problems: &mut Problems) -> Option<SocketAddr> {
 }
 
 /// Tries whether anybody listens, where a file is missing without which no request can be made.
-fn connect(address: SocketAddr, problems: &mut Problems) {
-    if let Err(error) = TcpStream::connect_timeout(&address, CONNECT_TIMEOUT) {
-        problems.add(
-            format!("cannot connect to `{address}`: {error}"),
-            "start the target, or check host and port of `url` in [target]",
-        );
+fn connect(place: &Place, problems: &mut Problems) {
+    match place {
+        Place::Host(address) => {
+            if let Err(error) = TcpStream::connect_timeout(address, CONNECT_TIMEOUT) {
+                problems.add(
+                    format!("cannot connect to `{address}`: {error}"),
+                    "start the target, or check host and port of `url` (or `proxy`) in [target]",
+                );
+            }
+        }
+        Place::Socket(path) => {
+            if let Err(error) = UnixStream::connect(path) {
+                problems.add(
+                    format!("cannot connect to `{path}`: {error}"),
+                    "start the target, or check `unix_socket` in [target]",
+                );
+            }
+        }
     }
 }
 

@@ -48,6 +48,8 @@ pub type OpenResult = Result<Box<dyn Collector>, OpenError>;
 pub struct TargetHint {
     /// TCP port of the target.
     pub port: u16,
+    /// Path of the UNIX socket that the target listens on instead of a port.
+    pub socket: Option<String>,
     /// Whether the target's address is one of this machine.
     pub is_local: bool,
     /// Name of the process group that series of the target carry as label `process`.

@@ -71,6 +71,7 @@ fn table(collector: &str) -> &'static str {
             "[collect.threads] on the machine the target runs on, with the right to trace it"
         }
         "postgres" => "[collect.postgres] with the database's url (a role in pg_monitor)",
+        names::WEBSOCKET => "[[websocket]] with the path of the sessions and how many",
         names::CANARY => "[[canary]] with the path of a cheap route",
         _ => "[collect.prometheus] with the target's metrics endpoint",
     }

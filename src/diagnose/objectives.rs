@@ -216,6 +216,7 @@ mod tests {
                 connect_time: Histogram::new(),
                 connects: 0,
                 journeys: JourneyTick::default(),
+                phases: crate::timeline::Phases::default(),
                 endpoints: vec![ended("read", slow), ended("write", 20)],
             });
             let mut batch = BatchBuilder::new();

@@ -124,6 +124,7 @@ fn tick(begin: Moment, rate: f64, queue: f64, picture: &Picture) -> LoadTick {
         backlog: 0,
         lateness,
         connect_time: Histogram::new(),
+        phases: Default::default(),
         connects: 0,
         endpoints,
     }

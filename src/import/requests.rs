@@ -144,6 +144,7 @@ impl Second<'_> {
             backlog: 0,
             lateness: Histogram::new(),
             connect_time: Histogram::new(),
+            phases: Default::default(),
             connects: 0,
             endpoints: endpoints.collect(),
         }

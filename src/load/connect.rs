@@ -1,8 +1,10 @@
-//! Making connections: name resolution, TCP and TLS.
+//! Making connections: name resolution, TCP or a UNIX socket, and TLS.
 
 use std::cell::{Cell, RefCell};
+use std::fmt;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -10,29 +12,46 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use rustls::client::Resumption;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
-use rustls_platform_verifier::BuilderVerifierExt as _;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::exchange::{Deadline, Failure, Link, Scratch};
+use super::exchange::{Deadline, Failure, Link, Made, Scratch};
+use super::http2::{Session, Share, StreamError};
+use super::proxy::{NoTunnel, connect_request, tunnel};
+use super::tls::{H2, Security, security};
 use super::{LoadConfig, LoadError};
-use crate::plan::Tls;
+use crate::plan::{Connections, HttpVersion, Secret, Target};
 
 /// So much is read at a time at most.
 const READ_BYTES: usize = 64 * 1024;
 
+/// Names for which a worker keeps TLS sessions; there is one target.
+const SESSIONS: usize = 8;
+
 /// Where connections go, and how. Resolved once: a run measures one system.
 #[derive(Clone)]
 pub(super) struct Route {
-    addresses: Vec<SocketAddr>,
-    tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+    place: Place,
+    /// What to ask a proxy for before the connection is one to the target.
+    tunnel: Option<Secret>,
+    tls: Option<Security>,
+    /// Whether TLS sessions are resumed.
+    resumption: bool,
+    version: HttpVersion,
+    /// Requests in flight on a connection of HTTP/2.
+    streams: usize,
+    /// Whether a connection serves more than one request.
+    is_kept: bool,
+}
+
+/// What a socket is connected to.
+#[derive(Clone)]
+enum Place {
+    /// The addresses of one host, at least one.
+    Tcp(Vec<SocketAddr>),
+    Unix(PathBuf),
 }
 
 impl Route {
@@ -42,101 +61,58 @@ impl Route {
     ///
     /// When the host has no address, or the certificates are of no use.
     pub(super) fn resolve(config: &LoadConfig) -> Result<Self, LoadError> {
-        let url = &config.target.url;
-        let failed = |reason: String| LoadError::Resolve { host: url.host.clone(), reason };
-        let addresses: Vec<SocketAddr> = (url.host.as_str(), url.port)
-            .to_socket_addrs()
-            .map_err(|error| failed(error.to_string()))?
-            .collect();
+        let target = &config.target;
+        let place = match (&target.unix_socket, &target.proxy) {
+            (Some(path), _) => Place::Unix(PathBuf::from(path)),
+            // The target's own name is the proxy's to resolve.
+            (None, Some(proxy)) => Place::of_host(&proxy.host, proxy.port, "proxy")?,
+            (None, None) => Place::of_host(&target.url.host, target.url.port, "url")?,
+        };
+        let is_tunnelled = target.proxy.is_some() && target.url.https;
+        let tunnel = is_tunnelled.then(|| connect_request(target));
+        let tls = security(target, &config.pem)?;
+        Ok(Self {
+            place,
+            tunnel,
+            tls,
+            resumption: target.tls.resumption,
+            version: target.version,
+            streams: target.streams,
+            is_kept: target.connections == Connections::KeepAlive,
+        })
+    }
+}
+
+impl Route {
+    /// The same, through a tunnel wherever there is a proxy: for what is not HTTP to its end.
+    pub(super) fn tunnelled(mut self, target: &Target) -> Self {
+        self.tunnel = target.proxy.is_some().then(|| connect_request(target));
+        self
+    }
+}
+
+impl Place {
+    fn of_host(host: &str, port: u16, key: &'static str) -> Result<Self, LoadError> {
+        let failed = |reason: String| LoadError::Resolve { host: host.to_owned(), key, reason };
+        let addresses: Vec<SocketAddr> =
+            (host, port).to_socket_addrs().map_err(|error| failed(error.to_string()))?.collect();
         if addresses.is_empty() {
             return Err(failed("it has no address".to_owned()));
         }
-        let unusable = |reason: String| LoadError::Certificates { host: url.host.clone(), reason };
-        let tls = if url.https {
-            let name = ServerName::try_from(url.host.clone())
-                .map_err(|error| unusable(error.to_string()))?;
-            Some((Arc::new(client_config(config).map_err(unusable)?), name))
-        } else {
-            None
-        };
-        Ok(Self { addresses, tls })
-    }
-
-    /// The address tried first.
-    pub(super) fn first_address(&self) -> SocketAddr {
-        self.addresses[0]
+        Ok(Self::Tcp(addresses))
     }
 }
 
-fn client_config(config: &LoadConfig) -> Result<ClientConfig, String> {
-    let provider = Arc::new(ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?;
-    let mut tls = match &config.target.tls {
-        Tls::SystemRoots => builder
-            .with_platform_verifier()
-            .map_err(|error| error.to_string())?
-            .with_no_client_auth(),
-        Tls::CaFile(path) => {
-            let pem = config.ca_pem.as_deref().ok_or_else(|| format!("`{path}` was not read"))?;
-            let mut roots = RootCertStore::empty();
-            for certificate in CertificateDer::pem_slice_iter(pem) {
-                let certificate = certificate.map_err(|error| format!("`{path}`: {error}"))?;
-                roots.add(certificate).map_err(|error| format!("`{path}`: {error}"))?;
-            }
-            if roots.is_empty() {
-                return Err(format!("`{path}` has no PEM certificate in it"));
-            }
-            builder.with_root_certificates(roots).with_no_client_auth()
+/// Where connections go first: the address tried first, or the path of the socket.
+impl fmt::Display for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.place {
+            Place::Tcp(addresses) => match addresses.first() {
+                Some(address) => write!(f, "{address}"),
+                None => f.write_str("no address"),
+            },
+            Place::Unix(path) => write!(f, "{}", path.display()),
         }
-        Tls::Insecure => builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Unchecked(provider)))
-            .with_no_client_auth(),
-    };
-    tls.alpn_protocols = vec![b"http/1.1".to_vec()];
-    // A new connection stands for a new client, and that one pays for a whole handshake.
-    tls.resumption = Resumption::disabled();
-    Ok(tls)
-}
-
-/// Takes any certificate, as the plan asked for; signatures are still checked.
-#[derive(Debug)]
-struct Unchecked(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Unchecked {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
     }
 }
 
@@ -147,41 +123,161 @@ pub(super) struct Connector {
     /// Index of the address that worked last: `localhost` is often two, one of them refused.
     preferred: Cell<usize>,
     scratch: Scratch,
+    /// Connections of HTTP/2, and those that may become some.
+    sessions: RefCell<Vec<Rc<Session>>>,
+    /// Whether it is known that connections are of HTTP/1.1.
+    is_http1: Cell<bool>,
 }
 
 impl Connector {
     /// A connector that starts with the first address.
     pub(super) fn new(route: Route) -> Self {
-        let tls = route.tls.as_ref().map(|(config, _)| TlsConnector::from(Arc::clone(config)));
+        let tls = route.tls.as_ref().map(|Security { config, .. }| {
+            let mut config = Arc::clone(config);
+            if route.resumption {
+                // One thread's own: a lock that all of them share would be felt.
+                Arc::make_mut(&mut config).resumption = Resumption::in_memory_sessions(SESSIONS);
+            }
+            TlsConnector::from(config)
+        });
         let scratch = Rc::new(RefCell::new(vec![0; READ_BYTES].into_boxed_slice()));
-        Self { route, tls, preferred: Cell::new(0), scratch }
+        let is_http1 = match route.version {
+            HttpVersion::Http1 => true,
+            HttpVersion::Http2 => false,
+            HttpVersion::Auto => tls.is_none(),
+        };
+        let (preferred, is_http1) = (Cell::new(0), Cell::new(is_http1));
+        Self { route, tls, preferred, scratch, sessions: RefCell::default(), is_http1 }
     }
 
-    /// A new connection, ready for its first request.
+    /// What it is connected to when it is connected to this.
+    pub(super) fn name(&self, peer: Option<SocketAddr>) -> String {
+        peer.map_or_else(|| self.route.to_string(), |peer| peer.to_string())
+    }
+
+    /// A connection, ready for a request: a new one, or of HTTP/2 a share of one that has room.
     ///
     /// # Errors
     ///
     /// [`Failure::Connect`] with what the last address said, or [`Failure::Tls`]; also when the
     /// deadline passes, because which of the two it was says more than that it took long.
     pub(super) async fn connect(&self, deadline: &mut Deadline) -> Result<Link, Failure> {
+        while !self.is_http1.get() {
+            let is_secure = self.tls.is_some();
+            let share = match self.room() {
+                Ok(share) => share,
+                Err(session) => {
+                    let opened = self.open_session(&session, deadline).await;
+                    if let Err(failure) = &opened {
+                        session.give_up(Some(failure.for_another()));
+                    }
+                    if let Some((share, peer, made)) = opened? {
+                        return Ok(Link::shared(share, is_secure, peer, Some(made)));
+                    }
+                    continue;
+                }
+            };
+            match deadline.limit(share.opened()).await? {
+                Ok(()) => return Ok(Link::shared(share, is_secure, None, None)),
+                Err(Some(failure)) => return Err(failure),
+                // It ended, or is none of HTTP/2.
+                Err(None) => {}
+            }
+        }
+        let (stream, peer, made) = self.make(deadline).await?;
+        Ok(Link::new(stream, Rc::clone(&self.scratch), peer, made))
+    }
+
+    /// A share of a connection that has room, else a new one to be opened.
+    fn room(&self) -> Result<Share, Rc<Session>> {
+        let mut sessions = self.sessions.borrow_mut();
+        sessions.retain(|session| !session.is_gone());
+        if let Some(session) = sessions.iter().find(|it| it.has_room(self.route.streams)) {
+            return Ok(session.share());
+        }
+        let session = Session::opening();
+        if self.route.is_kept {
+            sessions.push(Rc::clone(&session));
+        }
+        Err(session)
+    }
+
+    /// Makes the connection that others may wait for already; `None` where it turns out to be of
+    /// HTTP/1.1 and that will do.
+    async fn open_session(
+        &self,
+        session: &Rc<Session>,
+        deadline: &mut Deadline,
+    ) -> Result<Option<(Share, Option<SocketAddr>, Made)>, Failure> {
+        let share = session.share();
+        let (stream, peer, made) = self.make(deadline).await?;
+        if let Stream::Tls(tls) = &stream
+            && tls.get_ref().1.alpn_protocol() != Some(H2)
+        {
+            if self.route.version == HttpVersion::Http2 {
+                return Err(StreamError::OtherVersion.into());
+            }
+            self.is_http1.set(true);
+            session.give_up(None);
+            return Ok(None);
+        }
+        deadline.limit(session.open(stream)).await??;
+        Ok(Some((share, peer, made)))
+    }
+
+    /// A new connection, and how long it took.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Connector::connect`].
+    pub(super) async fn make(
+        &self,
+        deadline: &mut Deadline,
+    ) -> Result<(Stream, Option<SocketAddr>, Made), Failure> {
         let begun = Instant::now();
-        let tcp = deadline.limit(self.connect_tcp()).await;
-        let tcp = tcp.unwrap_or_else(|_| Err(late_error()));
-        let tcp = tcp.map_err(Failure::Connect)?;
-        let peer = tcp.peer_addr().map_err(Failure::Connect)?;
+        let socket = deadline.limit(self.open()).await;
+        let socket = socket.unwrap_or_else(|_| Err(late_error()));
+        let (mut socket, peer) = socket.map_err(Failure::Connect)?;
+        if let Some(request) = &self.route.tunnel {
+            let made = deadline.limit(tunnel(&mut socket, request)).await;
+            made.unwrap_or(Err(NoTunnel::Late)).map_err(Failure::Proxy)?;
+        }
+        let connected = Instant::now();
         let stream = match (&self.tls, &self.route.tls) {
-            (Some(connector), Some((_, name))) => {
-                let connected = deadline.limit(connector.connect(name.clone(), tcp)).await;
+            (Some(connector), Some(Security { name, .. })) => {
+                let connected = deadline.limit(connector.connect(name.clone(), socket)).await;
                 let connected = connected.unwrap_or_else(|_| Err(late_error()));
                 Stream::Tls(Box::new(connected.map_err(Failure::Tls)?))
             }
-            _ => Stream::Plain(tcp),
+            _ => socket,
         };
-        Ok(Link::new(stream, Rc::clone(&self.scratch), peer, begun.elapsed()))
+        let end = Instant::now();
+        let tls_time = self.tls.is_some().then(|| end - connected);
+        let made = Made { connect_time: end - begun, tls_time };
+        Ok((stream, peer, made))
     }
 
-    async fn connect_tcp(&self) -> io::Result<TcpStream> {
-        let addresses = &self.route.addresses;
+    /// A socket, and the address of the other side where it has one.
+    async fn open(&self) -> io::Result<(Stream, Option<SocketAddr>)> {
+        match &self.route.place {
+            Place::Tcp(addresses) => {
+                let tcp = self.open_tcp(addresses).await?;
+                let peer = tcp.peer_addr()?;
+                Ok((Stream::Tcp(tcp), Some(peer)))
+            }
+            Place::Unix(path) => match UnixStream::connect(path).await {
+                Ok(unix) => Ok((Stream::Unix(unix), None)),
+                // Where TCP drops what does not fit and the client tries again, here it is told
+                // (unix(7): EAGAIN).
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    Err(io::Error::new(error.kind(), "the accept queue of the socket is full"))
+                }
+                Err(error) => Err(error),
+            },
+        }
+    }
+
+    async fn open_tcp(&self, addresses: &[SocketAddr]) -> io::Result<TcpStream> {
         let first = self.preferred.get();
         let mut last = None;
         for step in 0..addresses.len() {
@@ -205,15 +301,18 @@ fn late_error() -> io::Error {
 
 /// A connection's bytes, in clear.
 pub(super) enum Stream {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
+    Tcp(TcpStream),
+    Unix(UnixStream),
+    /// Over one of the others.
+    Tls(Box<TlsStream<Stream>>),
 }
 
 /// Calls the same method of whichever stream it is.
 macro_rules! on_stream {
     ($stream:expr, $method:ident $(, $argument:expr)*) => {
         match $stream {
-            Stream::Plain(tcp) => Pin::new(tcp).$method($($argument),*),
+            Stream::Tcp(tcp) => Pin::new(tcp).$method($($argument),*),
+            Stream::Unix(unix) => Pin::new(unix).$method($($argument),*),
             Stream::Tls(tls) => Pin::new(tls.as_mut()).$method($($argument),*),
         }
     };
@@ -243,5 +342,33 @@ impl Stream {
     /// Passes on what TLS holds back.
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         on_stream!(self, poll_flush, cx)
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        on_stream!(self.get_mut(), poll_read, cx, buffer)
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        on_stream!(self.get_mut(), poll_write, cx, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        on_stream!(self.get_mut(), poll_flush, cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        on_stream!(self.get_mut(), poll_shutdown, cx)
     }
 }

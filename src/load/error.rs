@@ -9,10 +9,12 @@ use crate::timeline::ResponseClass;
 #[non_exhaustive]
 pub enum LoadError {
     /// The target's name has no address.
-    #[error("cannot resolve `{host}`: {reason}; check `url` in [target], or use an address")]
+    #[error("cannot resolve `{host}`: {reason}; check `{key}` in [target], or use an address")]
     Resolve {
-        /// Host of the target.
+        /// Host of the target, or of the proxy.
         host: String,
+        /// The key of the plan that names it.
+        key: &'static str,
         /// What the resolver said.
         reason: String,
     },
@@ -49,6 +51,19 @@ pub enum LoadError {
     /// The operating system refused a thread, a timer or an event queue.
     #[error("cannot start a load thread: {0}; check the limits of this process (`ulimit -a`)")]
     Thread(#[from] std::io::Error),
+    /// One WebSocket session was tried before any load and could not be opened.
+    #[error(
+        "cannot open the WebSocket session `{name}` at `{address}`: {reason}; check `path` and \
+         `headers` of [[websocket]]"
+    )]
+    NoSession {
+        /// Name of the sessions in the plan.
+        name: String,
+        /// Where it was tried.
+        address: String,
+        /// What the network or the target said.
+        reason: String,
+    },
     /// One request was tried before any load and got no response.
     #[error("request `{endpoint}` got no response from `{address}` ({class}): {reason}; {hint}")]
     NoResponse {

@@ -13,8 +13,11 @@ use thiserror::Error;
 use tokio::time::Sleep;
 
 use super::connect::Stream;
-use super::mix::Rendered;
+use super::http2::{Share, StreamError};
+use super::proxy::NoTunnel;
 use super::response::{Malformed, Reader, Witness};
+use super::stream::Follower;
+use super::wire::Rendered;
 use crate::timeline::ResponseClass;
 
 /// A request that was sent into a closing connection hears of it after a round trip; this leaves
@@ -30,11 +33,15 @@ pub(super) enum Failure {
     #[error("{0}")]
     Connect(io::Error),
     #[error("{0}")]
+    Proxy(NoTunnel),
+    #[error("{0}")]
     Tls(io::Error),
     #[error("nothing came within the timeout")]
     Timeout,
     #[error("{0}")]
     Malformed(Malformed),
+    #[error("{0}")]
+    Stream(StreamError),
     #[error("the connection was closed {0}")]
     Closed(&'static str),
     #[error("the connection was lost: {0}")]
@@ -46,15 +53,39 @@ impl Failure {
     pub(super) fn class(&self) -> ResponseClass {
         match self {
             Failure::Connect(_) => ResponseClass::Connect,
+            Failure::Proxy(_) => ResponseClass::Proxy,
             Failure::Tls(_) => ResponseClass::Tls,
             Failure::Timeout => ResponseClass::Timeout,
             Failure::Malformed(_) => ResponseClass::Protocol,
+            Failure::Stream(error) if error.is_protocol() => ResponseClass::Protocol,
+            Failure::Stream(_) => ResponseClass::Reset,
             Failure::Closed(_) => ResponseClass::Reset,
+            // A TLS 1.3 server says only after the handshake that it wants another certificate.
+            Failure::Lost(error) if is_alert(error) => ResponseClass::Tls,
             Failure::Lost(error) => match error.kind() {
                 // What the decoder of TLS records says of nonsense.
                 io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => ResponseClass::Protocol,
                 _ => ResponseClass::Reset,
             },
+        }
+    }
+
+    /// The same for another request that waited for the same connection.
+    pub(super) fn for_another(&self) -> Self {
+        let copied = |error: &io::Error| match error.raw_os_error() {
+            Some(code) => io::Error::from_raw_os_error(code),
+            None => io::Error::new(error.kind(), error.to_string()),
+        };
+        match self {
+            Failure::Connect(error) => Failure::Connect(copied(error)),
+            Failure::Proxy(error) => Failure::Proxy(error.copied()),
+            Failure::Tls(error) => Failure::Tls(copied(error)),
+            Failure::Timeout => Failure::Timeout,
+            Failure::Malformed(malformed) => Failure::Malformed(*malformed),
+            Failure::Stream(StreamError::OtherVersion) => StreamError::OtherVersion.into(),
+            Failure::Stream(error) => Failure::Lost(io::Error::other(error.to_string())),
+            Failure::Closed(when) => Failure::Closed(when),
+            Failure::Lost(error) => Failure::Lost(copied(error)),
         }
     }
 
@@ -71,41 +102,103 @@ impl Failure {
     }
 }
 
+/// Whether the other side has given up on TLS and said so.
+fn is_alert(error: &io::Error) -> bool {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+    matches!(inner, Some(rustls::Error::AlertReceived(_)))
+}
+
+/// Measures a request: three looks at the clock for most of them.
+pub(super) struct Stopwatch {
+    begun: Instant,
+    sent: Option<Instant>,
+    first: Option<Instant>,
+    /// The response came in more than one piece.
+    is_cut: bool,
+}
+
+impl Stopwatch {
+    pub(super) fn start() -> Self {
+        Self { begun: Instant::now(), sent: None, first: None, is_cut: false }
+    }
+
+    /// The request has been sent, now or before.
+    pub(super) fn sent(&mut self) {
+        self.sent.get_or_insert_with(Instant::now);
+    }
+
+    /// A piece of the response has come.
+    pub(super) fn read(&mut self) {
+        self.is_cut = self.first.is_some();
+        self.first.get_or_insert_with(Instant::now);
+    }
+
+    /// Whether any of the response has come.
+    fn has_read(&self) -> bool {
+        self.first.is_some()
+    }
+
+    /// The response is complete.
+    pub(super) fn spent(&self) -> Spent {
+        let first = self.first.unwrap_or_else(Instant::now);
+        let sent = self.sent.unwrap_or(first).min(first);
+        Spent {
+            send: sent.saturating_duration_since(self.begun),
+            wait: first.saturating_duration_since(sent),
+            receive: if self.is_cut { first.elapsed() } else { Duration::ZERO },
+        }
+    }
+}
+
 /// When a request has to be over. One timer serves a connection's requests one after the other:
 /// it is set anew only when it rings too early, so that a request that is in time costs nothing.
 pub(super) struct Deadline {
     sleep: Pin<Box<Sleep>>,
     at: Instant,
-    armed: bool,
+    /// When the timer rings, if it was set.
+    armed: Option<Instant>,
 }
 
 impl Deadline {
     /// A deadline that has not been set. Needs a runtime with time around it.
     pub(super) fn new() -> Self {
         let at = Instant::now();
-        Self { sleep: Box::pin(tokio::time::sleep(Duration::ZERO)), at, armed: false }
+        Self { sleep: Box::pin(tokio::time::sleep(Duration::ZERO)), at, armed: None }
     }
 
-    /// Sets it, never to an earlier time than before.
+    /// Sets it. Nearly always to a later time than before, which costs nothing.
     pub(super) fn set(&mut self, at: Instant) {
         self.at = at;
+        if self.armed.is_some_and(|armed| armed > at) {
+            self.armed = None;
+        }
+    }
+
+    /// Sets it to `at` where it is earlier.
+    pub(super) fn extend(&mut self, at: Instant) {
+        self.at = self.at.max(at);
+    }
+
+    /// Whether it has passed.
+    pub(super) fn is_over(&self) -> bool {
+        Instant::now() >= self.at
     }
 
     /// Whether it has passed; if not, the task will be woken when it may have. A deadline belongs
     /// to one task, so that one registered waker is good for all its polls.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            if self.armed {
+            if self.armed.is_some() {
                 if !self.sleep.is_elapsed() {
                     return Poll::Pending;
                 }
-                self.armed = false;
+                self.armed = None;
                 if Instant::now() >= self.at {
                     return Poll::Ready(());
                 }
             }
             self.sleep.as_mut().reset(self.at.into());
-            self.armed = true;
+            self.armed = Some(self.at);
             if self.sleep.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }
@@ -126,20 +219,57 @@ impl Deadline {
 /// Room for what is read next, for all connections of a worker: none of them keeps what it read.
 pub(super) type Scratch = Rc<RefCell<Box<[u8]>>>;
 
-/// A connection. It has no task of its own: whoever waits for it drives it.
+/// A connection for one request at a time.
 pub(super) struct Link {
-    stream: Stream,
-    scratch: Scratch,
+    wire: Wire,
     /// There will be no further response.
     ended: bool,
     /// It has served a request.
     used: bool,
     /// Something came in answer to the request at hand.
     answered: bool,
-    /// The address of the other side.
-    pub(super) peer: SocketAddr,
-    /// How long it took to make it, TLS included.
+    /// Its last response was not read to its end.
+    cut: bool,
+    /// The address of the other side, where it has one.
+    pub(super) peer: Option<SocketAddr>,
+    /// How long it took to make it; `None` where it is a share of one that there was.
+    pub(super) made: Option<Made>,
+    /// Where the time of its last response went.
+    pub(super) spent: Spent,
+}
+
+/// What carries the requests.
+enum Wire {
+    /// A connection of its own, of HTTP/1.1. It has no task of its own: whoever waits for it
+    /// drives it.
+    Alone(Alone),
+    /// A stream at a time of a connection of HTTP/2, and whether that is over TLS.
+    Shared(Share, bool),
+}
+
+struct Alone {
+    stream: Stream,
+    scratch: Scratch,
+}
+
+/// How long it took to make a connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Made {
+    /// All of it, TLS included.
     pub(super) connect_time: Duration,
+    /// The TLS handshake.
+    pub(super) tls_time: Option<Duration>,
+}
+
+/// Where the time of a response went.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Spent {
+    /// Until the request was sent.
+    pub(super) send: Duration,
+    /// Then to the first byte of the response.
+    pub(super) wait: Duration,
+    /// Then to its end.
+    pub(super) receive: Duration,
 }
 
 impl Link {
@@ -147,19 +277,39 @@ impl Link {
     pub(super) fn new(
         stream: Stream,
         scratch: Scratch,
-        peer: SocketAddr,
-        connect_time: Duration,
+        peer: Option<SocketAddr>,
+        made: Made,
     ) -> Self {
-        let (ended, used, answered) = (false, false, false);
-        Self { stream, scratch, ended, used, answered, peer, connect_time }
+        Self::over(Wire::Alone(Alone { stream, scratch }), peer, Some(made))
+    }
+
+    /// A share of a connection, which was `made` for it or was there.
+    pub(super) fn shared(
+        share: Share,
+        is_secure: bool,
+        peer: Option<SocketAddr>,
+        made: Option<Made>,
+    ) -> Self {
+        Self::over(Wire::Shared(share, is_secure), peer, made)
+    }
+
+    fn over(wire: Wire, peer: Option<SocketAddr>, made: Option<Made>) -> Self {
+        let (ended, used, answered, cut) = (false, false, false, false);
+        let spent = Spent::default();
+        Self { wire, ended, used, answered, cut, peer, made, spent }
     }
 
     /// Ready once the connection has ended; until then the task is woken when it may have. For
     /// when no request is in flight: what comes then is no answer, and nothing after it would be.
     pub(super) fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if !self.ended {
-            let polled = self.stream.poll_read(cx, &mut self.scratch.borrow_mut());
-            self.ended = polled.is_ready();
+        match &mut self.wire {
+            Wire::Alone(Alone { stream, scratch }) if !self.ended => {
+                let polled = stream.poll_read(cx, &mut scratch.borrow_mut());
+                self.ended = polled.is_ready();
+            }
+            Wire::Alone(_) => {}
+            // The others that share it need no waking for its end: they look before they use it.
+            Wire::Shared(share, _) => self.ended |= share.is_gone(),
         }
         if self.ended { Poll::Ready(()) } else { Poll::Pending }
     }
@@ -173,10 +323,17 @@ impl Link {
     /// for a minute (RFC 9293, section 3.6.1), and a client that opens 500 connections a second
     /// to one address would be out of ports within it. Closing with a reset leaves no
     /// `TIME_WAIT`, but servers log resets, and some count them as attacks.
-    pub(super) async fn close(mut self) {
+    ///
+    /// What is shared goes on, or is ended as HTTP/2 has it by the last who has a share.
+    pub(super) async fn close(self) {
+        let Wire::Alone(Alone { mut stream, scratch }) = self.wire else { return };
+        // The other side means to go on, and there is no end to wait for.
+        if self.cut {
+            return;
+        }
         let closed = poll_fn(|cx| {
             loop {
-                match self.stream.poll_read(cx, &mut self.scratch.borrow_mut()) {
+                match stream.poll_read(cx, &mut scratch.borrow_mut()) {
                     Poll::Pending => return Poll::Pending,
                     Poll::Ready(Ok(count)) if count > 0 => {}
                     Poll::Ready(_) => return Poll::Ready(()),
@@ -192,6 +349,9 @@ impl Link {
     /// that the server closed the connection while it was idle. A server that worked on it for
     /// long and then dropped it is another matter: that is an error of the request.
     pub(super) fn was_stale(&self, failure: &Failure, after: Duration) -> bool {
+        if matches!(failure, Failure::Stream(StreamError::Refused(_))) {
+            return true;
+        }
         self.used
             && after < STALE_WITHIN
             && !self.answered
@@ -211,14 +371,33 @@ impl Link {
         witness: &mut impl Witness,
     ) -> Result<u16, Failure> {
         self.answered = false;
+        let mut watch = Stopwatch::start();
+        let (stream, scratch) = match &mut self.wire {
+            Wire::Alone(Alone { stream, scratch }) => (stream, scratch),
+            Wire::Shared(share, is_secure) => {
+                let exchanged =
+                    share.exchange(request, *is_secure, deadline, &mut watch, witness).await;
+                self.answered = watch.has_read();
+                self.spent = watch.spent();
+                self.used = true;
+                return exchanged;
+            }
+        };
         let mut sending = Sending { bytes: &request.bytes, failed: None };
         let mut reader = Reader::new(request.is_head);
+        let mut follower = Follower::new(request.stream, witness);
         let answer = poll_fn(|cx| {
             loop {
-                sending.poll(&mut self.stream, cx);
-                let scratch = &mut *self.scratch.borrow_mut();
-                let read = match self.stream.poll_read(cx, scratch) {
+                sending.poll(stream, cx);
+                if sending.bytes.is_empty() {
+                    watch.sent();
+                }
+                let scratch = &mut *scratch.borrow_mut();
+                let read = match stream.poll_read(cx, scratch) {
                     Poll::Ready(read) => read,
+                    Poll::Pending if follower.poll_enough(cx, deadline) => {
+                        return Poll::Ready(Ok(reader.leave()));
+                    }
                     Poll::Pending => return deadline.poll(cx).map(|()| Err(Failure::Timeout)),
                 };
                 let answer = match read {
@@ -235,7 +414,12 @@ impl Link {
                     }
                     Ok(count) => {
                         self.answered = true;
-                        reader.feed(&scratch[..count], witness).map_err(Failure::Malformed)
+                        watch.read();
+                        let fed = reader.feed(&scratch[..count], &mut follower);
+                        match follower.poll_enough(cx, deadline) {
+                            true => return Poll::Ready(Ok(reader.leave())),
+                            false => fed.map_err(Failure::Malformed),
+                        }
                     }
                 };
                 if let Some(answer) = answer.transpose() {
@@ -244,6 +428,11 @@ impl Link {
             }
         })
         .await?;
+        if !follower.may_end() {
+            return Err(Failure::Closed("before the stream had as many events as were asked for"));
+        }
+        self.spent = watch.spent();
+        self.cut = answer.is_left;
         self.used = true;
         self.ended |= !answer.keep || !sending.is_over();
         Ok(answer.status)

@@ -144,10 +144,13 @@ impl Lane {
             Some(look) => {
                 let mut review = Review::new(&look.scrutiny, look.keeps_cookies);
                 let result = self.attempt(endpoint, now, &mut sent, &mut review).await;
-                let verdict = result.is_ok() && self.settle(endpoint, &look, &review);
+                let verdict = result.is_ok() && self.settle(endpoint, &look, &mut review);
                 (result, Some(verdict))
             }
         };
+        if let (Ok(_), Some(link)) = (&result, &self.link) {
+            self.worker.measure(|meter| meter.exchanged(&link.spent));
+        }
         if result.is_err() {
             self.link = None;
         } else if !self.worker.keep_alive {
@@ -167,7 +170,7 @@ impl Lane {
     }
 
     /// Keeps what a response says for later; whether it is as the plan expects it.
-    fn settle(&mut self, endpoint: usize, look: &Look, review: &Review<'_>) -> bool {
+    fn settle(&mut self, endpoint: usize, look: &Look, review: &mut Review<'_>) -> bool {
         let target = || self.worker.build(endpoint, &self.session).target();
         let target = if review.cookies.is_empty() { String::new() } else { target() };
         let missed = self.session.take_in(review, &target, self.worker.is_https);
@@ -213,8 +216,8 @@ impl Lane {
             if is_sent {
                 meter.sent();
             }
-            if let Ok(link) = &made {
-                meter.connected(link.connect_time);
+            if let Ok(Link { made: Some(made), .. }) = &made {
+                meter.connected(made);
             }
         });
         let link = self.link.insert(made?);

@@ -4,8 +4,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError};
 use std::time::{Duration, Instant};
 
+use super::exchange::{Made, Spent};
 use crate::timeline::{
-    EndpointTick, Epoch, Histogram, JourneyTick, LoadTick, Moment, ResponseClass, Window,
+    EndpointTick, Epoch, Histogram, JourneyTick, LoadTick, Moment, Phases, ResponseClass, Window,
 };
 
 /// Nanoseconds of a second.
@@ -57,6 +58,7 @@ pub(super) struct Meter {
     lateness: Histogram,
     connect_time: Histogram,
     connects: u64,
+    phases: Phases,
     journeys: JourneyTick,
     /// By name: each way its requests ended.
     outcomes: Vec<Vec<Outcome>>,
@@ -98,6 +100,7 @@ impl Meter {
             lateness: Histogram::new(),
             connect_time: Histogram::new(),
             connects: 0,
+            phases: Phases::default(),
         }
     }
 
@@ -127,9 +130,19 @@ impl Meter {
         self.lateness.record(Duration::from_nanos(now.saturating_sub(intended)));
     }
 
-    pub(super) fn connected(&mut self, connect_time: Duration) {
+    pub(super) fn connected(&mut self, made: &Made) {
         self.connects += 1;
-        self.connect_time.record(connect_time);
+        self.connect_time.record(made.connect_time);
+        if let Some(tls_time) = made.tls_time {
+            self.phases.tls.record(tls_time);
+        }
+    }
+
+    /// Where the time of a request went that got a response.
+    pub(super) fn exchanged(&mut self, spent: &Spent) {
+        self.phases.send.record(spent.send);
+        self.phases.wait.record(spent.wait);
+        self.phases.receive.record(spent.receive);
     }
 
     pub(super) fn begun(&mut self, at: u64) {
@@ -217,6 +230,7 @@ impl Meter {
             connect_time: std::mem::take(&mut self.connect_time),
             connects: std::mem::take(&mut self.connects),
             journeys: std::mem::take(&mut self.journeys),
+            phases: std::mem::take(&mut self.phases),
             endpoints,
         };
         self.begin = at;

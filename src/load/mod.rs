@@ -14,12 +14,15 @@
 mod connect;
 mod cookies;
 mod crew;
+mod decode;
 mod descriptors;
 mod draws;
+mod endpoint;
 mod error;
 mod exchange;
 mod flow;
 mod governor;
+mod http2;
 mod lane;
 mod meter;
 mod mix;
@@ -27,12 +30,17 @@ mod pacer;
 mod preview;
 mod probe;
 mod program;
+mod proxy;
 mod response;
 mod review;
 mod session;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod timer;
+mod tls;
+mod websocket;
+mod wire;
 mod worker;
 
 use std::collections::BTreeMap;
@@ -48,6 +56,8 @@ use flow::Tally;
 pub use flow::{Arrival, FlowConfig, FlowKind, Iterations};
 pub use preview::{Preview, preview};
 pub use probe::{Once, ProbeReport, once, probe};
+pub use tls::{PemFiles, check_tls};
+pub use websocket::{SessionCounts, SessionTick, Sessions, probe_websocket};
 use worker::{Inbox, Seat};
 
 use crate::plan;
@@ -77,8 +87,8 @@ pub struct LoadConfig {
     pub seed: u64,
     /// Name of this generator in its ticks.
     pub generator: String,
-    /// Contents of the PEM file that [`plan::Tls::CaFile`] names.
-    pub ca_pem: Option<Vec<u8>>,
+    /// Contents of the PEM files that [`plan::Tls`] names.
+    pub pem: PemFiles,
 }
 
 impl LoadConfig {

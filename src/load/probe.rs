@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use httparse::Header;
@@ -13,6 +12,7 @@ use super::connect::{Connector, Route};
 use super::exchange::{Deadline, Failure};
 use super::mix::Mix;
 use super::program::Todo;
+use super::proxy::NoTunnel;
 use super::response::Witness;
 use super::review::Review;
 use super::session::Session;
@@ -25,8 +25,8 @@ use crate::timeline::ResponseClass;
 pub struct ProbeReport {
     /// Name of the request in the plan.
     pub endpoint: String,
-    /// The address that answered.
-    pub peer: SocketAddr,
+    /// The address that answered, or the path of its socket.
+    pub peer: String,
     /// HTTP status.
     pub status: u16,
     /// The `Server` header, if there is one.
@@ -124,7 +124,7 @@ struct Scout<'c> {
     config: &'c LoadConfig,
     mix: Mix,
     connector: Connector,
-    address: SocketAddr,
+    address: String,
     runtime: LocalRuntime,
     timeout: Duration,
 }
@@ -133,7 +133,7 @@ impl<'c> Scout<'c> {
     fn new(config: &'c LoadConfig, timeout: Duration) -> Result<Self, Vec<LoadError>> {
         let mix = Mix::compile(config, 0, 1)?;
         let route = Route::resolve(config).map_err(|error| vec![error])?;
-        let address = route.first_address();
+        let address = route.to_string();
         let connector = Connector::new(route);
         let runtime = Builder::new_current_thread()
             .enable_io()
@@ -171,7 +171,7 @@ impl<'c> Scout<'c> {
         match got {
             Ok((peer, status)) => {
                 let is_https = config.target.url.https;
-                let missed = session.take_in(&seen.review, &request.target(), is_https);
+                let missed = session.take_in(&mut seen.review, &request.target(), is_https);
                 let checks = missed.checks.iter().map(|check| look.scrutiny.text_of(*check));
                 let captures = missed.captures.iter().map(|slot| &mix.captured_names()[*slot]);
                 Ok(ProbeReport {
@@ -180,7 +180,7 @@ impl<'c> Scout<'c> {
                         .chain(captures.map(|capture| format!("{name}: no `{capture}` is found")))
                         .collect(),
                     endpoint: name,
-                    peer,
+                    peer: connector.name(peer),
                     status,
                     server: seen.server,
                     elapsed: begun.elapsed(),
@@ -188,10 +188,10 @@ impl<'c> Scout<'c> {
             }
             Err(failure) => Err(LoadError::NoResponse {
                 endpoint: name,
-                address: format!("{address}"),
+                address: address.clone(),
                 class: failure.class(),
                 reason: failure.to_string(),
-                hint: hint(&failure),
+                hint: hint(&failure, config.target.proxy.is_some()),
             }),
         }
     }
@@ -217,25 +217,39 @@ impl Witness for Seen<'_> {
 }
 
 /// What to do about it.
-fn hint(failure: &Failure) -> &'static str {
+fn hint(failure: &Failure, has_proxy: bool) -> &'static str {
     match (failure.class(), failure) {
         (ResponseClass::Connect, Failure::Connect(error)) => match error.kind() {
+            _ if has_proxy => "check `proxy` in [target]: it is the proxy that cannot be reached",
             io::ErrorKind::ConnectionRefused => {
                 "start the target, or check host and port of `url` in [target]"
+            }
+            io::ErrorKind::NotFound => "start the target, or check `unix_socket` in [target]",
+            io::ErrorKind::PermissionDenied => {
+                "run kneepoint as a user who may write to the target's socket"
             }
             io::ErrorKind::TimedOut => {
                 "check that no firewall drops the connection, and `timeout` in [target]"
             }
             _ => "check `url` in [target] and the route to it",
         },
+        (ResponseClass::Proxy, Failure::Proxy(NoTunnel::Refused(407))) => {
+            "give the proxy its credentials: `proxy = \"http://user:password@host:port\"` in \
+             [target]"
+        }
+        (ResponseClass::Proxy, _) => {
+            "check `proxy` in [target], whether it may reach the host of `url`, and its own log"
+        }
         (ResponseClass::Tls, _) => {
-            "check `tls` in [target] (its `ca_file`, say), and whether the port speaks TLS"
+            "check `tls` in [target] (`ca_file`, `server_name`, and `cert_file` if the target wants \
+             one), and whether the port speaks TLS"
         }
         (ResponseClass::Timeout, _) => {
             "check whether the target answers by itself, or raise `timeout` in [target]"
         }
         (ResponseClass::Protocol, _) => {
-            "check whether the port speaks HTTP/1.1, and `http` against `https` in `url`"
+            "check whether the port speaks the `version` of [target] (HTTP/1.1 unless the plan says \
+             so), and `http` against `https` in `url`"
         }
         _ => "check the target's own log for why it closed the connection",
     }

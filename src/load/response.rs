@@ -10,7 +10,7 @@ use thiserror::Error;
 /// All that comes before the body, interim responses too, and all that a chunked body has beside
 /// its data, is no longer than this.
 pub(super) const MAX_HEAD_BYTES: usize = 64 * 1024;
-const MAX_HEADERS: usize = 100;
+pub(super) const MAX_HEADERS: usize = 100;
 
 /// What is wrong with a response.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -53,6 +53,8 @@ pub(super) struct Answer {
     pub(super) status: u16,
     /// Whether the connection is good for another request.
     pub(super) keep: bool,
+    /// Whether it was left before its end.
+    pub(super) is_left: bool,
 }
 
 /// How far one response has been read.
@@ -82,7 +84,7 @@ enum Part {
 impl Reader {
     /// Awaits the response to a request, which is a HEAD request or not.
     pub(super) fn new(is_head: bool) -> Self {
-        let answer = Answer { status: 0, keep: false };
+        let answer = Answer { status: 0, keep: false, is_left: false };
         Self { part: Part::Head, answer, is_head, held: Vec::new(), searched: 0, head_bytes: 0 }
     }
 
@@ -125,6 +127,11 @@ impl Reader {
             return Ok(None);
         }
         self.read_body(&held[taken..], witness)
+    }
+
+    /// The response is not read to its end: what there is of it has to do.
+    pub(super) fn leave(&self) -> Answer {
+        Answer { keep: false, is_left: true, ..self.answer }
     }
 
     /// The other side has closed the connection: where the response ends with it, that is its end.

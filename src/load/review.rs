@@ -7,6 +7,7 @@ use jsonpath_rust::query::js_path_process;
 use regex::bytes::Regex;
 use serde_json::Value;
 
+use super::decode::Decoder;
 use super::response::Witness;
 use crate::plan::{Capture, CaptureSource, Check, Request};
 
@@ -120,17 +121,23 @@ pub(super) struct Review<'s> {
     pub(super) cookies: Vec<String>,
     pub(super) keeps_cookies: bool,
     body: Vec<u8>,
+    /// Where the body is encoded, and looked at.
+    decoder: Option<Decoder>,
 }
 
 impl<'s> Review<'s> {
     /// A review that has seen nothing yet.
     pub(super) fn new(scrutiny: &'s Scrutiny, keeps_cookies: bool) -> Self {
         let (headers, cookies, body) = (Vec::new(), Vec::new(), Vec::new());
-        Self { scrutiny, status: 0, headers, cookies, keeps_cookies, body }
+        Self { scrutiny, status: 0, headers, cookies, keeps_cookies, body, decoder: None }
     }
 
     /// What the whole response comes to.
-    pub(super) fn conclude(&self) -> Verdict {
+    pub(super) fn conclude(&mut self) -> Verdict {
+        if let Some(decoder) = self.decoder.take() {
+            // A body that is cut or broken is looked at as far as it goes.
+            decoder.finish(&mut self.body).unwrap_or(());
+        }
         let scrutiny = self.scrutiny;
         let json = match scrutiny.reads_json {
             true => serde_json::from_slice(&self.body).unwrap_or(Value::Null),
@@ -215,6 +222,9 @@ impl Witness for Review<'_> {
             {
                 self.cookies.push(text());
             }
+            if self.scrutiny.reads_body && header.name.eq_ignore_ascii_case("content-encoding") {
+                self.decoder = Decoder::for_encoding(&text(), MOST_BODY);
+            }
             if self.wants(header.name) {
                 self.headers.push((header.name.to_owned(), text()));
             }
@@ -222,7 +232,10 @@ impl Witness for Review<'_> {
     }
 
     fn body(&mut self, bytes: &[u8]) {
-        if self.scrutiny.reads_body {
+        if let Some(decoder) = &mut self.decoder {
+            // It keeps to the same bound, and what is broken is told by what is not found in it.
+            decoder.push(bytes, &mut self.body).unwrap_or(());
+        } else if self.scrutiny.reads_body {
             let room = MOST_BODY - self.body.len();
             self.body.extend_from_slice(&bytes[..bytes.len().min(room)]);
         }
@@ -321,6 +334,23 @@ mod tests {
             Check::Json(text("$.none"), 2.into()),
         ];
         assert_eq!(review(&[], &bad).1, [0, 1, 2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn an_encoded_body_is_looked_at_in_clear() {
+        use std::io::Write as _;
+
+        let path = Template(vec![Segment::Text("/".to_owned())]);
+        let checks = vec![Check::Json("$.ok".to_owned(), true.into())];
+        let request = Request { checks, ..Request::get("it", path) };
+        let scrutiny = Scrutiny::compile(&request, |_| 0).unwrap();
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        gzip.write_all(BODY.as_bytes()).unwrap();
+        let encoded = gzip.finish().unwrap();
+        let mut review = Review::new(&scrutiny, false);
+        review.head(200, &[Header { name: "Content-Encoding", value: b"gzip" }]);
+        encoded.chunks(7).for_each(|chunk| review.body(chunk));
+        assert_eq!(review.conclude().failed, [0; 0]);
     }
 
     #[test]

@@ -67,7 +67,12 @@ impl Session {
 
     /// Keeps what a response to a request of `target` says: cookies, and what is captured. Returns
     /// what was not as the plan expects it.
-    pub(super) fn take_in(&mut self, review: &Review<'_>, target: &str, is_https: bool) -> Missed {
+    pub(super) fn take_in(
+        &mut self,
+        review: &mut Review<'_>,
+        target: &str,
+        is_https: bool,
+    ) -> Missed {
         for cookie in review.cookies.iter().filter(|_| review.keeps_cookies) {
             self.jar.set(cookie, target, is_https);
         }

@@ -18,10 +18,11 @@ use super::flow::{Due, Flow, Taken, Tally};
 use super::governor::Governor;
 use super::lane;
 use super::meter::{Clock, Ended, Meter, Outlet};
-use super::mix::{Exhausted, Look, Mix, Rendered};
+use super::mix::{Exhausted, Look, Mix};
 use super::program::Todo;
 use super::session::Session;
 use super::timer::{Timer, shorten_slice};
+use super::wire::Rendered;
 use crate::plan::Connections;
 use crate::timeline::{Epoch, LoadTick, Stage};
 

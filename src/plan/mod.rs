@@ -11,8 +11,8 @@
 //! | table | keys |
 //! |---|---|
 //! | at the top | `name`, `seed` |
-//! | `[target]` | `url`, `timeout`, `connections` (`keep-alive`, `per-request`), `tls` (`{ ca_file }` or `{ insecure }`) |
-//! | `[[request]]` | `name`, `weight`, `method`, `path`, `headers`, `body`, `tags`, `check` |
+//! | `[target]` | `url`, `timeout`, `connections` (`keep-alive`, `per-request`), `unix_socket`, `proxy`, `version` (`http/1.1`, `http/2`, `auto`) with `streams`, `tls` (`ca_file` or `insecure`; `cert_file` with `key_file`; `resumption`, `server_name`) |
+//! | `[[request]]` | `name`, `weight`, `method`, `path`, `headers`, `body`, `tags`, `check`, `stream` (`{ events }`, `{ for }`) |
 //! | `[[journey]]` | `name`, `weight`, `cookies`, `stop_on_failure`, and `[[journey.step]]`: the keys of a request but `weight`, `capture`, and `think`, `repeat`, `probability`, `when`; or `steps` for a group |
 //! | `[[setup]]`, `[[teardown]]` | steps that are done once, before and after the load |
 //! | `[data.NAME]` | one of `range`, `list`, `csv` (with `column`, or rows), `jsonl`, `uuid`, `dates`; `order` (`random`, `sequential`), `popularity` (`{ zipf }`, `{ hot, share }`), `per` (`iteration`, `vu`), `exhausted` (`wrap`, `stop`) |
@@ -21,6 +21,7 @@
 //! | `[objectives]` | `http_req_duration`, `http_req_failed`, each also as `"metric{request}"` or `"metric{tag:value}"`, or any series: a condition, a table `{ condition, abort, delay }`, or a list of them |
 //! | `[limits]` | `max_rate`, `max_in_flight`, `max_duration`, `error_budget`, `hosts`, `kill_switch` |
 //! | `[[canary]]` | `path`, `name`, `rate` (at most `20/s`), `method`, `headers` |
+//! | `[[websocket]]` | `path`, `sessions`, `name`, `headers`, `open_rate`, `message` with `interval` and `expect`, `drop` (`{ share, at }`), `backoff` (`{ from, to }`) |
 //! | `[collect.NAME]` | `interval`, `as`, and the collector's own options; `[[collect.NAME]]` for several |
 //!
 //! Rates are `50/s`, `3000/m` or a bare number per second; durations Go's (`1m30s`, `500ms`);
@@ -55,6 +56,7 @@ mod shape;
 mod target;
 mod units;
 mod variety;
+mod websocket;
 
 use std::collections::BTreeMap;
 
@@ -71,12 +73,13 @@ pub use load::{
 pub use nearest::nearest;
 pub use objective::{Comparison, Measure, Objective, Reduction};
 pub use parse::{Mistake, PlanErrors, parse};
-pub use request::{Body, Header, Request, Segment, Template};
+pub use request::{Body, Header, Request, Segment, Streaming, Template};
 pub use scenario::Scenario;
 pub use secret::{Secret, is_secret_name, redact_url};
 pub use shape::Shape;
-pub use target::{Connections, Target, TargetUrl, Tls};
+pub use target::{Connections, HttpVersion, Identity, Proxy, Target, TargetUrl, Tls, Trust};
 pub use units::{parse_duration, parse_rate, parse_target_url};
+pub use websocket::{Backoff, Disconnect, Message, WebSocket};
 
 /// One run, as it was asked for. Serialising it leaves every secret out.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -103,6 +106,8 @@ pub struct Plan {
     pub limits: Limits,
     /// Cheap routes that are probed beside the load, in addition to what `limits` allow it.
     pub canaries: Vec<Canary>,
+    /// WebSocket sessions that are held beside the load, in addition to what `limits` allow it.
+    pub websockets: Vec<WebSocket>,
     /// What is watched beside the load.
     pub collectors: Vec<CollectorConfig>,
     /// Seed of every random choice.

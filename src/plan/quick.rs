@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::parse::template::hide_query;
 use super::units::parse_target_url;
 use super::{
-    Arrivals, Breakpoint, Capacity, CollectorConfig, Connections, Executor, Journey, Limits, Plan,
-    Request, Scenario, Segment, Soak, Target, TargetUrl, Template, Tls,
+    Arrivals, Breakpoint, Capacity, CollectorConfig, Connections, Executor, HttpVersion, Journey,
+    Limits, Plan, Request, Scenario, Segment, Soak, Target, TargetUrl, Template, Tls,
 };
 
 /// Seed of plans that name none: runs are repeatable unless someone asks for something else.
@@ -97,6 +97,7 @@ impl Plan {
             objectives: Vec::new(),
             limits: Limits::usual(),
             canaries: Vec::new(),
+            websockets: Vec::new(),
             collectors,
             seed: DEFAULT_SEED,
         })
@@ -104,13 +105,21 @@ impl Plan {
 }
 
 impl Target {
+    /// Requests in flight on a connection of HTTP/2 where the plan does not say: what most servers
+    /// allow.
+    pub const USUAL_STREAMS: usize = 100;
+
     /// A target of which only the address is known.
     pub fn usual(url: TargetUrl) -> Self {
         Self {
             url,
             connections: Connections::KeepAlive,
             timeout: DEFAULT_TIMEOUT,
-            tls: Tls::SystemRoots,
+            tls: Tls::usual(),
+            unix_socket: None,
+            version: HttpVersion::Http1,
+            streams: Self::USUAL_STREAMS,
+            proxy: None,
         }
     }
 }

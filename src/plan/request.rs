@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use super::{Capture, Check, Secret};
@@ -21,6 +23,8 @@ pub struct Request {
     pub headers: Vec<(String, Header)>,
     /// Body, if any.
     pub body: Option<Body>,
+    /// How far a response is followed that goes on and on; to its end where `None`.
+    pub stream: Option<Streaming>,
     /// What is taken out of its response.
     pub captures: Vec<Capture>,
     /// What its response must be.
@@ -37,10 +41,25 @@ impl Request {
             path,
             headers: Vec::new(),
             body: None,
+            stream: None,
             captures: Vec::new(),
             checks: Vec::new(),
         }
     }
+}
+
+/// When enough was seen of a response that goes on, such as one of server-sent events. The request
+/// has then succeeded, and its connection is closed. A response with a status from 400 on is read
+/// as any other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Streaming {
+    /// After so many events, above zero: of `text/event-stream` those with data, of anything else
+    /// lines that are not empty. A response that ends with fewer has failed.
+    pub events: Option<u64>,
+    /// So long after the first byte. Only what comes before that byte has to come within the
+    /// target's timeout; without it, everything has to.
+    #[serde(rename = "for")]
+    pub duration: Option<Duration>,
 }
 
 /// A header value: a template, or a secret that no one may print.
@@ -76,6 +95,17 @@ pub enum Segment {
     /// A text that no one may print: it came from the environment, or its query parameter is
     /// secret by name.
     Hidden(Secret),
+}
+
+impl Template {
+    /// The same with every text in it hidden.
+    pub(super) fn hidden(self) -> Self {
+        let hide = |segment| match segment {
+            Segment::Text(text) => Segment::Hidden(Secret::new(text)),
+            other => other,
+        };
+        Self(self.0.into_iter().map(hide).collect())
+    }
 }
 
 impl From<Template> for String {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::TargetUrl;
+use super::{Proxy, Secret, TargetUrl};
 
 /// Requests per second from `50/s`, `3000/m`, `7200/h` or a bare `50` (vegeta's form). The rate
 /// is finite and not negative; whether zero makes sense is for the caller to say.
@@ -126,4 +126,41 @@ pub fn parse_target_url(text: &str) -> Result<TargetUrl, String> {
         return Err(format!("`{shown}` has port 0; name the port that the target listens on"));
     }
     Ok(TargetUrl { https, host, port, base_path: url.path().trim_end_matches('/').to_owned() })
+}
+
+/// A proxy from `http://host:port` or `http://user:password@host:port`; in user and password `%40`
+/// stands for `@`, as in any address.
+///
+/// # Errors
+///
+/// What is wrong with the text and what it should look like, without any credentials in it.
+pub(super) fn parse_proxy(text: &str) -> Result<Proxy, String> {
+    const FORM: &str = "write `http://host:port`";
+    let url = url::Url::parse(text)
+        .map_err(|why| format!("the proxy's address cannot be read: {why}; {FORM}"))?;
+    if url.scheme() != "http" {
+        return Err(format!("a proxy is spoken to in `http`, not in `{}`; {FORM}", url.scheme()));
+    }
+    if url.query().is_some() || url.fragment().is_some() || url.path() != "/" {
+        return Err(format!("the proxy's address has more than host and port; {FORM}"));
+    }
+    let plain = |text: &str| {
+        let decoded = percent_encoding::percent_decode_str(text).decode_utf8();
+        decoded
+            .map(String::from)
+            .map_err(|_| format!("the proxy's credentials are no text; {FORM}"))
+    };
+    let credentials = match (url.username(), url.password()) {
+        ("", None) => None,
+        (user, password) => {
+            let pair = format!("{}:{}", plain(user)?, plain(password.unwrap_or_default())?);
+            Some(Secret::new(pair))
+        }
+    };
+    let host = url.host_str().unwrap_or_default();
+    let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+    match url.port_or_known_default() {
+        Some(port) if port > 0 => Ok(Proxy { host, port, credentials }),
+        _ => Err(format!("the proxy's address has no port; {FORM}")),
+    }
 }

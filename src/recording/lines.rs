@@ -10,8 +10,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::{Environment, Event, PlanSummary, Stop, StopReason};
 use crate::timeline::{
-    EndpointTick, Gap, Histogram, JourneyTick, Kind, Labels, LoadTick, Moment, ResponseClass,
-    Stage, StageRole, Unit, Window,
+    EndpointTick, Gap, Histogram, JourneyTick, Kind, Labels, LoadTick, Moment, Phases,
+    ResponseClass, Stage, StageRole, Unit, Window,
 };
 
 /// Names the format in the header line.
@@ -98,6 +98,15 @@ pub(super) struct TickLine<'a> {
     connects: u64,
     lateness: HistogramText<'a>,
     connect_time: HistogramText<'a>,
+    /// Older recordings have none of these.
+    #[serde(default, skip_serializing_if = "HistogramText::is_empty")]
+    tls: HistogramText<'a>,
+    #[serde(default, skip_serializing_if = "HistogramText::is_empty")]
+    send: HistogramText<'a>,
+    #[serde(default, skip_serializing_if = "HistogramText::is_empty")]
+    wait: HistogramText<'a>,
+    #[serde(default, skip_serializing_if = "HistogramText::is_empty")]
+    receive: HistogramText<'a>,
     #[serde(default, skip_serializing_if = "JourneyTick::is_empty")]
     journeys: Cow<'a, JourneyTick>,
     endpoints: Vec<EndpointLine<'a>>,
@@ -156,6 +165,10 @@ impl<'a> TickLine<'a> {
             connects: tick.connects,
             lateness: HistogramText(Cow::Borrowed(&tick.lateness)),
             connect_time: HistogramText(Cow::Borrowed(&tick.connect_time)),
+            tls: HistogramText(Cow::Borrowed(&tick.phases.tls)),
+            send: HistogramText(Cow::Borrowed(&tick.phases.send)),
+            wait: HistogramText(Cow::Borrowed(&tick.phases.wait)),
+            receive: HistogramText(Cow::Borrowed(&tick.phases.receive)),
             journeys: Cow::Borrowed(&tick.journeys),
             endpoints: tick.endpoints.iter().map(EndpointLine::of).collect(),
         }
@@ -173,6 +186,12 @@ impl<'a> TickLine<'a> {
             connects: self.connects,
             lateness: self.lateness.0.into_owned(),
             connect_time: self.connect_time.0.into_owned(),
+            phases: Phases {
+                tls: self.tls.0.into_owned(),
+                send: self.send.0.into_owned(),
+                wait: self.wait.0.into_owned(),
+                receive: self.receive.0.into_owned(),
+            },
             journeys: self.journeys.into_owned(),
             endpoints: self.endpoints.into_iter().map(EndpointLine::into_endpoint).collect(),
         }
@@ -286,6 +305,7 @@ impl<'de> Deserialize<'de> for ClassText {
         let text = Cow::<str>::deserialize(deserializer)?;
         let class = match text.as_ref() {
             "connect" => ResponseClass::Connect,
+            "proxy" => ResponseClass::Proxy,
             "tls" => ResponseClass::Tls,
             "timeout" => ResponseClass::Timeout,
             "reset" => ResponseClass::Reset,
@@ -301,6 +321,18 @@ impl<'de> Deserialize<'de> for ClassText {
 
 /// A histogram as base64 of its HDR V2 encoding; an empty one as an empty text.
 struct HistogramText<'a>(Cow<'a, Histogram>);
+
+impl HistogramText<'_> {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Default for HistogramText<'_> {
+    fn default() -> Self {
+        Self(Cow::Owned(Histogram::new()))
+    }
+}
 
 impl Serialize for HistogramText<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

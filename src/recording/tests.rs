@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::timeline::{
-    Batch, EndpointTick, Gap, Histogram, JourneyTick, Kind, Labels, LoadTick, Reading,
+    Batch, EndpointTick, Gap, Histogram, JourneyTick, Kind, Labels, LoadTick, Phases, Reading,
     ResponseClass, SeriesKey, Stage, StageRole, Unit, Window,
 };
 
@@ -33,6 +33,11 @@ fn tick(second: u64) -> LoadTick {
         lateness: Histogram::new(),
         connect_time: response_time.clone(),
         connects: 2,
+        // An even second is like one of an older recording.
+        phases: match second % 2 {
+            0 => Phases::default(),
+            _ => Phases { wait: response_time.clone(), ..Phases::default() },
+        },
         endpoints: vec![
             EndpointTick {
                 endpoint: "product \"é\"".to_owned(),
@@ -368,7 +373,12 @@ fn hours_unfinished(hours: u64) -> Vec<u8> {
             service_time: times,
         };
         let tick = LoadTick { endpoints: vec![endpoint], ..tick(1) };
-        let tick = LoadTick { window: window(second), connect_time: Histogram::new(), ..tick };
+        let tick = LoadTick {
+            window: window(second),
+            connect_time: Histogram::new(),
+            phases: Default::default(),
+            ..tick
+        };
         writer.tick(&tick).unwrap();
         writer.batch(&batch(second)).unwrap();
         writer.flush_if_due(window(second).end).unwrap();

@@ -84,6 +84,7 @@ fn tick(second: u64, rate: f64, queue: &mut f64) -> LoadTick {
         backlog: 0,
         lateness,
         connect_time: Histogram::new(),
+        phases: Default::default(),
         connects: 0,
         endpoints,
     }

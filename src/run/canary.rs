@@ -181,6 +181,7 @@ mod tests {
             backlog: 0,
             lateness: Histogram::new(),
             connect_time: Histogram::new(),
+            phases: Default::default(),
             connects: 2,
             endpoints: endpoints.collect(),
         }

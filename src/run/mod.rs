@@ -9,6 +9,7 @@ mod clock;
 mod levels;
 mod pilot;
 mod watch;
+mod websocket;
 
 use std::io::Write;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use std::time::{Duration, Instant};
 use crate::collect::{Observation, Opened, Sampler};
 use crate::diagnose::objectives;
 use crate::load::{Generator, LoadConfig, LoadError};
-use crate::plan::{Canary, Executor, Limits, Scenario, Step};
+use crate::plan::{Canary, Executor, Limits, Scenario, Step, WebSocket};
 use crate::recording::{Environment, Event, PlanSummary, Stop, StopReason, WriteError, Writer};
 use crate::timeline::{Condenser, Epoch, LoadTick, Moment, Stage, StageRole, Timeline, Window};
 
@@ -28,6 +29,7 @@ use clock::Clocks;
 use pilot::Fixed;
 pub use pilot::{Level, Next, Pilot, pilot_for};
 use watch::Watch;
+use websocket::WebSockets;
 
 /// Observations that may wait for the conductor; at 13 looks a second of the fastest collector
 /// this is minutes of them.
@@ -58,6 +60,8 @@ pub struct RunConfig {
     pub teardown: Vec<Step>,
     /// What is probed beside the load.
     pub canaries: Vec<Canary>,
+    /// The sessions that are held beside the load.
+    pub websockets: Vec<WebSocket>,
     /// The collectors, opened.
     pub collectors: Vec<Opened>,
     /// What the recording says of the plan.
@@ -139,6 +143,7 @@ pub fn run<W: Write>(
     let sampler = Sampler::start(config.collectors, epoch, sink);
     let first = epoch.moment(Instant::now()) + HEAD_START;
     let canaries = Canaries::start(&config.canaries, &config.load, epoch, first)?;
+    let websockets = WebSockets::start(&config.websockets, &config.load, epoch, first)?;
     let (generator, ticks) = Generator::start(config.load, epoch)?;
     let searching = config.scenarios.iter().enumerate().find_map(|(flow, scenario)| {
         let executor = in_requests(&scenario.executor, config.requests_per_journey[flow]);
@@ -164,6 +169,7 @@ pub fn run<W: Write>(
         requests_per_journey,
         ends: ending(&config.scenarios),
         canaries,
+        websockets,
         keeps_series: pilot.looks_at_series() || ends_by_series(&config.plan),
         begin: None,
         plan: config.plan.clone(),
@@ -240,6 +246,7 @@ struct Conductor<'a, W: Write> {
     /// Flows whose journeys are counted, where all are: the load is over with the last of them.
     ends: Vec<usize>,
     canaries: Canaries,
+    websockets: WebSockets,
     /// Whether collected series are wanted in the timeline, by the pilot or an objective.
     keeps_series: bool,
     /// When the load began.
@@ -418,7 +425,7 @@ impl<W: Write> Conductor<'_, W> {
     }
 
     fn take_observations(&mut self) {
-        for batch in self.canaries.take(self.now()) {
+        for batch in self.canaries.take(self.now()).into_iter().chain(self.websockets.take()) {
             self.write(|writer| writer.batch(&batch));
         }
         if let Some(text) = self.clocks.look() {
@@ -465,7 +472,7 @@ impl<W: Write> Conductor<'_, W> {
                 self.write(|writer| writer.tick(&tick));
             }
         }
-        for batch in self.canaries.stop() {
+        for batch in self.canaries.stop().into_iter().chain(self.websockets.stop()) {
             self.write(|writer| writer.batch(&batch));
         }
         if let Some(sampler) = self.sampler.take() {

@@ -369,6 +369,7 @@ mod tests {
                 backlog: 0,
                 lateness: Histogram::new(),
                 connect_time: Histogram::new(),
+                phases: Default::default(),
                 connects: 0,
                 endpoints: vec![EndpointTick {
                     endpoint: "GET /".to_owned(),

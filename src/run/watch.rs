@@ -162,6 +162,7 @@ mod tests {
             backlog: 0,
             lateness: Histogram::new(),
             connect_time: Histogram::new(),
+            phases: Default::default(),
             connects: 0,
             endpoints: endpoints.collect(),
         }

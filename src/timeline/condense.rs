@@ -7,7 +7,9 @@
 use std::collections::BTreeMap;
 use std::iter;
 
-use super::{Batch, Kind, LoadTick, Moment, Point, Series, SeriesKey, Stage, Timeline, names};
+use super::{
+    Batch, Kind, LoadTick, MetricSpec, Moment, Point, Series, SeriesKey, Stage, Timeline, names,
+};
 
 /// A stage keeps at least so many looks of a collector: no window that a diagnosis compares by is
 /// shorter than a tenth of a stage, and thirty are enough for its median and spread.
@@ -324,13 +326,22 @@ enum Merging {
 /// Ends of the names of gauges whose value is a moment.
 const STAMPS: [&str; 4] = ["start_time", "start_time_seconds", "timestamp_seconds", "_created"];
 
+/// Gauges of the longest of a second.
+const HIGHEST: [&MetricSpec; 3] = [
+    &names::CANARY_RESPONSE_TIME_MAX,
+    &names::WEBSOCKET_ROUND_TRIP_MAX,
+    &names::WEBSOCKET_OPEN_TIME_MAX,
+];
+
 impl Merging {
     fn of(key: &SeriesKey, kind: Kind) -> Self {
         match kind {
             Kind::Counter => Merging::Counter,
             Kind::Census => Merging::Census,
             Kind::Gauge if STAMPS.iter().any(|end| key.metric.ends_with(end)) => Merging::Stamp,
-            Kind::Gauge if key.metric == names::CANARY_RESPONSE_TIME_MAX.name => Merging::Highest,
+            Kind::Gauge if HIGHEST.iter().any(|metric| key.metric == metric.name) => {
+                Merging::Highest
+            }
             Kind::Gauge => Merging::Level,
         }
     }

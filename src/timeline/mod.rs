@@ -19,5 +19,5 @@ pub use condense::Condenser;
 pub use histogram::Histogram;
 pub use metric::{Kind, Labels, MetricSpec, ParseSelectorError, Selector, SeriesKey, Unit};
 pub use series::{Point, Series, Timeline};
-pub use tick::{EndpointTick, JourneyTick, LoadTick, ResponseClass, Stage, StageRole};
+pub use tick::{EndpointTick, JourneyTick, LoadTick, Phases, ResponseClass, Stage, StageRole};
 pub use time::{Epoch, Moment, Window};

@@ -59,6 +59,31 @@ metrics! {
     /// Requests of a canary that have failed; label `canary`.
     CANARY_FAILURES = "canary.failures", Count, Counter;
 
+    /// WebSocket sessions that are open; label `websocket`.
+    WEBSOCKET_SESSIONS = "websocket.sessions", Count, Gauge;
+    /// WebSocket sessions opened; label `websocket`.
+    WEBSOCKET_OPENS = "websocket.opens", Count, Counter;
+    /// Attempts to open one that failed; label `websocket`.
+    WEBSOCKET_OPEN_FAILURES = "websocket.open_failures", Count, Counter;
+    /// Sessions that kneepoint let go of, as the plan asked; label `websocket`.
+    WEBSOCKET_DROPS = "websocket.drops", Count, Counter;
+    /// Sessions that ended otherwise; label `websocket`.
+    WEBSOCKET_BREAKS = "websocket.breaks", Count, Counter;
+    /// Messages sent; label `websocket`.
+    WEBSOCKET_SENT = "websocket.sent", Count, Counter;
+    /// Messages received; label `websocket`.
+    WEBSOCKET_RECEIVED = "websocket.received", Count, Counter;
+    /// Messages that had no answer within the timeout; label `websocket`.
+    WEBSOCKET_UNANSWERED = "websocket.unanswered", Count, Counter;
+    /// Time from a message to its answer that half of a second's answers do not exceed; label `websocket`.
+    WEBSOCKET_ROUND_TRIP_P50 = "websocket.round_trip.p50", Seconds, Gauge;
+    /// Longest of them; label `websocket`.
+    WEBSOCKET_ROUND_TRIP_MAX = "websocket.round_trip.max", Seconds, Gauge;
+    /// Time to open a session, from the connection to the upgrade, that half of a second's do not exceed; label `websocket`.
+    WEBSOCKET_OPEN_TIME_P50 = "websocket.open_time.p50", Seconds, Gauge;
+    /// Longest of them; label `websocket`.
+    WEBSOCKET_OPEN_TIME_MAX = "websocket.open_time.max", Seconds, Gauge;
+
     /// Seconds of processor time of the whole machine; label `mode` (user, system, iowait, irq, steal, idle).
     SYSTEM_CPU_TIME = "system.cpu.time", Seconds, Counter;
     /// Share of the machine's processor time that is not idle.
@@ -272,17 +297,22 @@ metrics! {
 /// Name of the canaries where collectors are named.
 pub const CANARY: &str = "canary";
 
+/// Name of the WebSocket sessions where collectors are named.
+pub const WEBSOCKET: &str = "websocket";
+
 /// The spec of a shared metric.
 pub fn find(name: &str) -> Option<&'static MetricSpec> {
     ALL.iter().find(|spec| spec.name == name)
 }
 
 /// The collector that emits a shared metric, told by its family; `None` for what comes with every
-/// run, such as the load. The canaries read like a collector, though the plan has them apart.
+/// run, such as the load. The canaries and the WebSocket sessions read like collectors, though the plan has
+/// them apart.
 pub fn collector(metric: &str) -> Option<&'static str> {
     Some(match metric.split('.').next()? {
         "system" => "host",
         "canary" => CANARY,
+        "websocket" => WEBSOCKET,
         "process" | "cgroup" => "process",
         "tcp" => "tcp",
         "threads" | "futex" => "threads",

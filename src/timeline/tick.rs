@@ -98,6 +98,8 @@ pub enum ResponseClass {
     Status(u16),
     /// The connection could not be made.
     Connect,
+    /// The proxy made no tunnel to the target.
+    Proxy,
     /// The TLS handshake failed.
     Tls,
     /// Nothing within the timeout.
@@ -122,6 +124,7 @@ impl fmt::Display for ResponseClass {
         match self {
             ResponseClass::Status(code) => write!(f, "{code}"),
             ResponseClass::Connect => f.write_str("connect"),
+            ResponseClass::Proxy => f.write_str("proxy"),
             ResponseClass::Tls => f.write_str("tls"),
             ResponseClass::Timeout => f.write_str("timeout"),
             ResponseClass::Reset => f.write_str("reset"),
@@ -188,6 +191,41 @@ impl JourneyTick {
     }
 }
 
+/// Where the time goes of requests that got a response, as the generator sees it, all endpoints
+/// together. Making the connection comes before, where one is made: [`LoadTick::connect_time`].
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Phases {
+    /// Of the time to make a connection: the TLS handshake.
+    pub tls: Histogram,
+    /// Until the whole request was handed to the system.
+    pub send: Histogram,
+    /// From then to the first byte of the response. A response that begins before the request has
+    /// been sent waits for no time.
+    pub wait: Histogram,
+    /// From the first byte of the response to its end.
+    pub receive: Histogram,
+}
+
+impl Phases {
+    /// Adds all that `other` holds.
+    pub fn merge(&mut self, other: &Phases) {
+        self.tls.merge(&other.tls);
+        self.send.merge(&other.send);
+        self.wait.merge(&other.wait);
+        self.receive.merge(&other.receive);
+    }
+
+    fn compact(&mut self) {
+        for phase in [&mut self.tls, &mut self.send, &mut self.wait, &mut self.receive] {
+            phase.compact();
+        }
+    }
+
+    fn cells(&self) -> usize {
+        [&self.tls, &self.send, &self.wait, &self.receive].iter().map(|phase| phase.cells()).sum()
+    }
+}
+
 /// What one generator did within one window, a second as a rule.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LoadTick {
@@ -212,6 +250,8 @@ pub struct LoadTick {
     pub connect_time: Histogram,
     /// New connections made.
     pub connects: u64,
+    /// Where the time of requests went that got a response.
+    pub phases: Phases,
     /// What became of journeys.
     pub journeys: JourneyTick,
     /// Completed requests by endpoint and class.
@@ -249,6 +289,7 @@ impl LoadTick {
         self.lateness.merge(&other.lateness);
         self.connect_time.merge(&other.connect_time);
         self.connects = self.connects.saturating_add(other.connects);
+        self.phases.merge(&other.phases);
         self.journeys.absorb(other.journeys);
         for endpoint in other.endpoints {
             let same = self
@@ -269,6 +310,7 @@ impl LoadTick {
     pub fn compact(&mut self) {
         self.lateness.compact();
         self.connect_time.compact();
+        self.phases.compact();
         for endpoint in &mut self.endpoints {
             endpoint.response_time.compact();
             endpoint.service_time.compact();
@@ -281,7 +323,7 @@ impl LoadTick {
             endpoint.response_time.cells() + endpoint.service_time.cells() + VALUES_OF_ENDPOINT
         };
         let endpoints: usize = self.endpoints.iter().map(of).sum();
-        endpoints + self.lateness.cells() + self.connect_time.cells()
+        endpoints + self.lateness.cells() + self.connect_time.cells() + self.phases.cells()
     }
 
     /// Responses and failures that came within the window.

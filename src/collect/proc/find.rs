@@ -47,6 +47,11 @@ impl NotFound {
                 "start the target, or name its process with `pid` or `name` where it listens \
                  inside a container",
             ),
+            (NotFound::Nothing, Wanted::Socket(path)) => OpenError::new(
+                format!("nobody on this machine listens on the socket `{path}`"),
+                "name the target's process with `pid` or `name` where it listens under another \
+                 path or inside a container",
+            ),
             (NotFound::Hidden { uids }, _) => {
                 let uids: Vec<String> = uids.iter().map(u32::to_string).collect();
                 OpenError::new(
@@ -144,12 +149,16 @@ pub fn is_named(text: &mut Text, name: &str, stat: &Stat, wanted: &str) -> bool 
 ///
 /// # Errors
 /// When nobody listens, or who it is may not be read.
-pub fn by_listeners(text: &mut Text, port: u16, wanted: &Listeners) -> Result<Found, NotFound> {
-    if wanted.inodes.is_empty() {
+pub fn by_listeners(
+    text: &mut Text,
+    wanted: &Wanted,
+    listeners: &Listeners,
+) -> Result<Found, NotFound> {
+    if listeners.inodes.is_empty() {
         return Err(NotFound::Nothing);
     }
     let mut holders: BTreeMap<u32, (String, Stat)> = all_pids()
-        .filter(|pid| holds(*pid, &wanted.inodes))
+        .filter(|pid| holds(*pid, &listeners.inodes))
         .filter_map(|pid| Some((pid, read_stat(text, pid).ok()?)))
         .collect();
     // A service manager keeps the socket of a service that it starts on demand.
@@ -158,10 +167,14 @@ pub fn by_listeners(text: &mut Text, port: u16, wanted: &Listeners) -> Result<Fo
         holders.retain(|pid, (name, _)| !is_manager(*pid, name));
     }
     if holders.is_empty() {
-        return Err(NotFound::Hidden { uids: wanted.uids.clone() });
+        return Err(NotFound::Hidden { uids: listeners.uids.clone() });
     }
     if let Some((name, _)) = holders.values().find(|(name, _)| is_forwarder(name)) {
-        return Err(NotFound::Forwarder(format!("{name} (port {port})")));
+        let name = match wanted {
+            Wanted::Port(port) => format!("{name} (port {port})"),
+            _ => name.clone(),
+        };
+        return Err(NotFound::Forwarder(name));
     }
     let mut ancestors = BTreeMap::new();
     let mut parent = |pid: u32| {

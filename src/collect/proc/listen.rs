@@ -1,8 +1,11 @@
-//! Who listens on a TCP port: `/proc/net/tcp` and `/proc/net/tcp6`.
+//! Who listens: on a TCP port in `/proc/net/tcp` and `/proc/net/tcp6`, on a UNIX socket in
+//! `/proc/net/unix`.
 
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 /// State of listening sockets in `/proc/net/tcp` (TCP_LISTEN of include/net/tcp_states.h).
 const LISTEN: &str = "0A";
@@ -63,6 +66,39 @@ pub fn listeners(port: u16) -> io::Result<Listeners> {
     four.or(six).map(|()| found)
 }
 
+/// Set for a UNIX socket that listens (`__SO_ACCEPTCON` of include/linux/net.h).
+const ACCEPTS: u32 = 0x1_0000;
+
+/// The UNIX sockets that listen under `path`, as they were bound, with the owner of the file.
+///
+/// # Errors
+/// When the table cannot be read.
+pub fn unix_listeners(path: &str) -> io::Result<Listeners> {
+    let whole = std::fs::canonicalize(path).unwrap_or_else(|_| path.into());
+    let is_it = |bound: &str| bound == path || Path::new(bound) == whole;
+    let inodes = unix_inodes(BufReader::new(File::open("/proc/net/unix")?), is_it)?;
+    let owner = std::fs::metadata(path).map(|file| file.uid());
+    Ok(Listeners { inodes, uids: owner.into_iter().collect() })
+}
+
+fn unix_inodes(rows: impl BufRead, is_it: impl Fn(&str) -> bool) -> io::Result<BTreeSet<u64>> {
+    let mut inodes = BTreeSet::new();
+    for line in rows.split(b'\n').skip(1) {
+        // Any bytes may stand in a path; one that is no text is not the plan's.
+        let Ok(line) = String::from_utf8(line?) else { continue };
+        let mut fields = line.split_ascii_whitespace();
+        let flags = fields.nth(3).and_then(|flags| u32::from_str_radix(flags, 16).ok());
+        let inode = fields.nth(2).and_then(|inode| inode.parse::<u64>().ok());
+        let (Some(flags), Some(inode)) = (flags, inode) else { continue };
+        // The path is the rest of the line, blanks included.
+        let path = line.split_once(&format!(" {inode} ")).map_or("", |(_, path)| path);
+        if flags & ACCEPTS != 0 && is_it(path) {
+            inodes.insert(inode);
+        }
+    }
+    Ok(inodes)
+}
+
 /// The inode of a descriptor's link text such as `socket:[650]`.
 pub fn socket_inode(link: &str) -> Option<u64> {
     link.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
@@ -97,7 +133,25 @@ mod tests {
     }
 
     #[test]
+    fn only_listening_sockets_of_a_path_count() {
+        let table = "Num       RefCount Protocol Flags    Type St Inode Path\n\
+                     ffff8880: 00000002 00000000 00010000 0001 01 4711 /run/my app.sock\n\
+                     ffff8881: 00000003 00000000 00000000 0001 03 4712 /run/my app.sock\n\
+                     ffff8882: 00000002 00000000 00010000 0001 01 4713 @abstract\n\
+                     ffff8883: 00000003 00000000 00000000 0001 03 4714\n";
+        let found = unix_inodes(table.as_bytes(), |path| path == "/run/my app.sock").unwrap();
+        assert_eq!(found, BTreeSet::from([4711]));
+    }
+
+    #[test]
     fn a_listener_of_this_process_is_found() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.sock");
+        let socket = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        assert_eq!(unix_listeners(path.to_str().unwrap()).unwrap().inodes.len(), 1);
+        drop(socket);
+        assert!(unix_listeners(path.to_str().unwrap()).unwrap().inodes.is_empty());
+
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         assert_eq!(listeners(port).unwrap().inodes.len(), 1);

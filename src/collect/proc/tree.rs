@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
+use std::io;
 use std::time::{Duration, Instant};
 
 use crate::collect::{OpenError, TargetHint};
 use crate::plan::CollectorConfig;
 
 use super::find::{self, NotFound};
-use super::listen::listeners;
+use super::listen::{Listeners, listeners, unix_listeners};
 use super::pid::Stat;
 use super::{Text, is_gone, ticks_per_second};
 
@@ -34,11 +35,13 @@ pub enum Wanted {
     Name(String),
     /// By the TCP port they listen on.
     Port(u16),
+    /// By the path of the UNIX socket they listen on.
+    Socket(String),
 }
 
 impl Wanted {
     /// What `config` asks for with its options `pid`, `name` and `port`; without any of them the
-    /// target's own port where the target is local.
+    /// target's own socket or port where the target is local.
     ///
     /// # Errors
     /// When more than one is set, a number is out of range, or there is nothing to go by.
@@ -68,6 +71,7 @@ impl Wanted {
                 Ok(port) if port > 0 => Ok(Wanted::Port(port)),
                 _ => Err(out_of_range("port", port)),
             },
+            (None, None, None) if let Some(path) = &hint.socket => Ok(Wanted::Socket(path.clone())),
             (None, None, None) if hint.is_local && hint.port > 0 => Ok(Wanted::Port(hint.port)),
             (None, None, None) => Err(OpenError::new(
                 "the target is not on this machine, so its process cannot be found by its port",
@@ -88,6 +92,7 @@ impl fmt::Display for Wanted {
             Wanted::Pid(pid) => write!(f, "pid {pid}"),
             Wanted::Name(name) => write!(f, "process `{name}`"),
             Wanted::Port(port) => write!(f, "the process that listens on port {port}"),
+            Wanted::Socket(path) => write!(f, "the process that listens on `{path}`"),
         }
     }
 }
@@ -239,9 +244,9 @@ impl Tree {
         let found = match &self.wanted {
             Wanted::Pid(pid) => find::by_pid(&mut self.text, *pid)?,
             Wanted::Name(name) => find::by_name(&mut self.text, name)?,
-            Wanted::Port(port) => {
-                let listeners = listeners(*port).map_err(NotFound::Unreadable)?;
-                let found = find::by_listeners(&mut self.text, *port, &listeners)?;
+            Wanted::Port(_) | Wanted::Socket(_) => {
+                let listeners = self.look_for_listeners().map_err(NotFound::Unreadable)?;
+                let found = find::by_listeners(&mut self.text, &self.wanted, &listeners)?;
                 self.listeners = listeners.inodes;
                 found
             }
@@ -254,6 +259,15 @@ impl Tree {
         self.strangers.clear();
         self.describe_roots();
         Ok(())
+    }
+
+    /// The sockets that listen where it was asked for.
+    fn look_for_listeners(&self) -> io::Result<Listeners> {
+        match &self.wanted {
+            Wanted::Port(port) => listeners(*port),
+            Wanted::Socket(path) => unix_listeners(path),
+            Wanted::Pid(_) | Wanted::Name(_) => Ok(Listeners::default()),
+        }
     }
 
     fn adopt(&mut self, name: String, stat: Stat) {
@@ -359,14 +373,13 @@ impl Tree {
         }
     }
 
-    /// Others that have come to listen on the wanted port are roots as well.
+    /// Others that have come to listen where it was asked for are roots as well.
     fn add_listeners(&mut self) {
-        let Wanted::Port(port) = self.wanted else { return };
-        let Ok(now) = listeners(port) else { return };
+        let Ok(now) = self.look_for_listeners() else { return };
         if now.inodes == self.listeners || now.inodes.is_empty() {
             return;
         }
-        if let Ok(found) = find::by_listeners(&mut self.text, port, &now) {
+        if let Ok(found) = find::by_listeners(&mut self.text, &self.wanted, &now) {
             for (name, stat) in found {
                 if !self.members.contains_key(&stat.pid) {
                     self.roots.insert(stat.pid);

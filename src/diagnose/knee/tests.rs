@@ -129,6 +129,7 @@ impl Run {
             backlog: 0,
             lateness: Histogram::new(),
             connect_time: Histogram::new(),
+            phases: Default::default(),
             connects: 0,
             endpoints,
         });

@@ -30,6 +30,7 @@ fn soaked(at: &dyn Fn(f64, &mut BatchBuilder)) -> (Timeline, Stage) {
             backlog: 0,
             lateness: Histogram::new(),
             connect_time: Histogram::new(),
+            phases: Default::default(),
             connects: 0,
             endpoints: vec![EndpointTick {
                 endpoint: "GET /".to_owned(),

@@ -71,6 +71,7 @@ fn hold(timeline: &mut Timeline, role: StageRole, seconds: &[Second]) {
             backlog: second.backlog,
             lateness: histogram(second.sent, second.late),
             connect_time: Histogram::new(),
+            phases: Default::default(),
             connects: 0,
             endpoints,
         });

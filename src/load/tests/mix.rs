@@ -45,7 +45,7 @@ fn weighted(requests: Vec<(plan::Request, f64)>) -> LoadConfig {
     let connections = Connections::KeepAlive;
     let timeout = Duration::from_secs(1);
     LoadConfig {
-        target: Target { url, connections, timeout, tls: Tls::SystemRoots },
+        target: Target { connections, timeout, ..Target::usual(url) },
         requests: Vec::new(),
         journeys: Vec::new(),
         flows: Vec::new(),
@@ -55,7 +55,7 @@ fn weighted(requests: Vec<(plan::Request, f64)>) -> LoadConfig {
         workers: None,
         seed: 7,
         generator: "test".into(),
-        ca_pem: None,
+        pem: PemFiles::default(),
     }
     .with_mix(requests)
 }

@@ -1,10 +1,15 @@
 //! The engine against real servers, well-behaved and not.
 
 mod hostile;
+mod http2;
 mod journeys;
 mod mix;
+mod proxy;
 mod response;
 mod server;
+mod streams;
+mod tls;
+mod websocket;
 
 use std::collections::{BTreeMap, HashSet};
 use std::io::{Read, Write};
@@ -15,8 +20,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::plan::{Body, Connections, DataOrder, Segment, Target, TargetUrl, Template, Tls};
-use crate::timeline::{Epoch, Histogram, Moment, ResponseClass, StageRole, Window};
+use crate::plan::{Body, Connections, DataOrder, Segment, Target, TargetUrl, Template, Trust};
+use crate::timeline::{Epoch, Histogram, Moment, Phases, ResponseClass, StageRole, Window};
 
 fn text(text: &str) -> Template {
     Template(vec![Segment::Text(text.into())])
@@ -31,7 +36,7 @@ pub(super) fn config(address: SocketAddr) -> LoadConfig {
     let url = TargetUrl { https: false, host, port: address.port(), base_path: String::new() };
     let (connections, timeout) = (Connections::KeepAlive, Duration::from_secs(5));
     LoadConfig {
-        target: Target { url, connections, timeout, tls: Tls::SystemRoots },
+        target: Target { connections, timeout, ..Target::usual(url) },
         requests: Vec::new(),
         journeys: Vec::new(),
         flows: Vec::new(),
@@ -41,7 +46,7 @@ pub(super) fn config(address: SocketAddr) -> LoadConfig {
         workers: Some(2),
         seed: 1,
         generator: "here".into(),
-        ca_pem: None,
+        pem: PemFiles::default(),
     }
     .with_mix(vec![(get("home", text("/")), 1.0)])
 }
@@ -161,7 +166,7 @@ fn failures_to_get_a_response_are_told_apart() {
     assert_eq!(ended, BTreeMap::from([(ResponseClass::Timeout, 20)]));
     // The same port, which never says a word of TLS.
     slow.target.url.https = true;
-    slow.target.tls = Tls::Insecure;
+    slow.target.tls.trust = Trust::Insecure;
     assert_eq!(how_twenty_end(slow), BTreeMap::from([(ResponseClass::Tls, 20)]));
 
     let (half, _) = server::raw(|connection| {
@@ -182,12 +187,12 @@ fn certificates_are_checked_as_the_plan_says() {
     config.target.url.host = "localhost".into();
     let ended = |config: &LoadConfig| how_twenty_end(config.clone());
     assert_eq!(ended(&config), BTreeMap::from([(ResponseClass::Tls, 20)]));
-    config.target.tls = Tls::Insecure;
+    config.target.tls.trust = Trust::Insecure;
     assert_eq!(ended(&config), BTreeMap::from([(ResponseClass::Status(200), 20)]));
-    config.target.tls = Tls::CaFile("ca.pem".into());
-    config.ca_pem = Some(pem.into_bytes());
+    config.target.tls.trust = Trust::CaFile("ca.pem".into());
+    config.pem.ca = Some(pem.into_bytes());
     assert_eq!(ended(&config), BTreeMap::from([(ResponseClass::Status(200), 20)]));
-    config.ca_pem = Some(b"nothing in it".to_vec());
+    config.pem.ca = Some(b"nothing in it".to_vec());
     let error = Generator::start(config, Epoch::new(Instant::now())).err().unwrap();
     assert!(error.to_string().contains("`ca.pem` has no PEM certificate"), "{error}");
 }
@@ -407,7 +412,8 @@ fn a_probe_tells_who_answers_or_what_to_do() {
     assert_eq!(reports.len(), 2);
     assert_eq!((reports[0].status, reports[1].status), (200, 404));
     assert_eq!(reports[1].endpoint, "missing");
-    assert_eq!((reports[0].peer, reports[0].server.as_deref()), (address, Some("shop/1")));
+    assert_eq!(reports[0].peer, address.to_string());
+    assert_eq!(reports[0].server.as_deref(), Some("shop/1"));
 
     let (_bound, refusing) = server::refusing();
     let port = refusing.port();
@@ -422,4 +428,59 @@ fn a_probe_tells_who_answers_or_what_to_do() {
         )
         .replace("connection refused", "Connection refused")
     );
+}
+
+#[test]
+fn a_target_may_listen_on_a_unix_socket() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("app.sock");
+    let mut config = config("127.0.0.1:9".parse().unwrap());
+    config.target.url.host = "shop.example".into();
+    config.target.unix_socket = Some(path.display().to_string());
+    let error = probe(&config, Duration::from_secs(5)).unwrap_err().remove(0).to_string();
+    assert!(error.contains("app.sock`") && error.contains("check `unix_socket`"), "{error}");
+
+    server::http_at(&path, |_| server::status(200));
+    let report = probe(&config, Duration::from_secs(5)).unwrap().remove(0);
+    assert_eq!((report.peer, report.status), (path.display().to_string(), 200));
+    for connections in [Connections::KeepAlive, Connections::PerRequest] {
+        config.target.connections = connections;
+        let ended = how_twenty_end(config.clone());
+        assert_eq!(ended, BTreeMap::from([(ResponseClass::Status(200), 20)]));
+    }
+}
+
+#[test]
+fn the_time_of_a_request_is_parted() {
+    let (address, _) = server::raw(|connection| {
+        while server::read_request(connection) {
+            thread::sleep(Duration::from_millis(60));
+            drop(connection.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n"));
+            for byte in [b"a", b"b"] {
+                thread::sleep(Duration::from_millis(50));
+                drop(connection.write_all(byte));
+            }
+        }
+    });
+    let ticks = run(config(address), &[stage(0.2, 0.2, 100.0, 100.0)], Duration::from_secs(10));
+    let mut phases = Phases::default();
+    ticks.iter().for_each(|tick| phases.merge(&tick.phases));
+    assert!(phases.tls.is_empty());
+    for (phase, low, high) in
+        [(&phases.send, 0.0, 0.02), (&phases.wait, 0.06, 0.5), (&phases.receive, 0.1, 0.5)]
+    {
+        let median = phase.quantile(0.5).unwrap();
+        assert_eq!(phase.count(), 20);
+        assert!((low..high).contains(&median), "{median} in {phases:?}");
+    }
+
+    let (address, _) = server::https(|_| server::status(200));
+    let mut config = config(address);
+    config.target.url.https = true;
+    config.target.tls.trust = Trust::Insecure;
+    let ticks = run(config, &[stage(0.2, 0.2, 100.0, 100.0)], Duration::from_secs(10));
+    for tick in &ticks {
+        assert_eq!(tick.phases.tls.count(), tick.connects);
+        assert!(tick.phases.tls.sum() <= tick.connect_time.sum());
+    }
 }

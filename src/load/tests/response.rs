@@ -23,11 +23,11 @@ fn read(bytes: &[u8], pieces: &[usize], is_head: bool) -> Outcome {
 }
 
 fn kept(status: u16) -> Outcome {
-    Ok(Some(Answer { status, keep: true }))
+    Ok(Some(Answer { status, keep: true, is_left: false }))
 }
 
 fn last(status: u16) -> Outcome {
-    Ok(Some(Answer { status, keep: false }))
+    Ok(Some(Answer { status, keep: false, is_left: false }))
 }
 
 const OK: &str = "HTTP/1.1 200 OK\r\n";

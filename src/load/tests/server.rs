@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -18,6 +19,9 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::PrivateKeyDer;
+use rustls::server::WebPkiClientVerifier;
+use rustls::{HandshakeKind, RootCertStore};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpSocket;
 use tokio_rustls::TlsAcceptor;
 
@@ -38,37 +42,114 @@ pub fn http(respond: impl Fn(Seen) -> Response<Full<Bytes>> + Send + 'static) ->
     serve(respond, None)
 }
 
-/// The same over TLS, and the PEM text of its certificate, which is for `localhost`.
-pub fn https(
-    respond: impl Fn(Seen) -> Response<Full<Bytes>> + Send + 'static,
-) -> (SocketAddr, String) {
-    let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let key = PrivateKeyDer::try_from(certified.signing_key.serialize_der()).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certified.cert.der().clone()], key)
-        .unwrap();
-    let acceptor = TlsAcceptor::from(Arc::new(config));
-    (serve(respond, Some(acceptor)), certified.cert.pem())
+/// The same on a UNIX socket.
+pub fn http_at(path: &Path, respond: impl Fn(Seen) -> Response<Full<Bytes>> + Send + 'static) {
+    let listener = std::os::unix::net::UnixListener::bind(path).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    thread::spawn(move || {
+        let respond = Rc::new(respond);
+        runtime().block_on(async move {
+            let listener = tokio::net::UnixListener::from_std(listener).unwrap();
+            loop {
+                let (unix, _) = listener.accept().await.unwrap();
+                let respond = respond.clone();
+                tokio::task::spawn_local(async move {
+                    let service = service_fn(|request| answer(request, &*respond));
+                    let http = http1::Builder::new();
+                    drop(http.serve_connection(TokioIo::new(unix), service).await);
+                });
+            }
+        });
+    });
 }
 
-fn serve(
-    respond: impl Fn(Seen) -> Response<Full<Bytes>> + Send + 'static,
-    tls: Option<TlsAcceptor>,
+/// A server on one thread of its own, for as long as the test process lives, that has `speak`
+/// deal with each connection.
+pub fn accept<F: Future<Output = ()> + 'static>(
+    speak: impl Fn(tokio::net::TcpStream) -> F + Send + 'static,
 ) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     listener.set_nonblocking(true).unwrap();
     thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build_local(tokio::runtime::LocalOptions::default())
-            .unwrap();
+        runtime().block_on(async move {
+            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+            loop {
+                let (tcp, _) = listener.accept().await.unwrap();
+                tcp.set_nodelay(true).unwrap();
+                tokio::task::spawn_local(speak(tcp));
+            }
+        });
+    });
+    address
+}
+
+/// Answers the requests of one connection of HTTP/1.1.
+pub async fn speak_http1(
+    io: impl AsyncRead + AsyncWrite + Unpin,
+    respond: &impl Fn(Seen) -> Response<Full<Bytes>>,
+) {
+    let service = service_fn(|request| answer(request, respond));
+    // Clients that go away are none of the server's business.
+    drop(http1::Builder::new().serve_connection(TokioIo::new(io), service).await);
+}
+
+fn runtime() -> tokio::runtime::LocalRuntime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build_local(tokio::runtime::LocalOptions::default())
+        .unwrap()
+}
+
+/// The same over TLS, and the PEM text of its certificate, which is for `localhost`.
+pub fn https(
+    respond: impl Fn(Seen) -> Response<Full<Bytes>> + Send + 'static,
+) -> (SocketAddr, String) {
+    let (acceptor, pem) = acceptor(None, &[]);
+    (serve(respond, Some((acceptor, Arc::default()))), pem)
+}
+
+/// The same, for clients with a certificate that is one of these, or for all. Counts the
+/// connections that resumed a session.
+pub fn https_for(
+    clients: Option<RootCertStore>,
+    respond: impl Fn(Seen) -> Response<Full<Bytes>> + Send + 'static,
+) -> (SocketAddr, String, Arc<AtomicUsize>) {
+    let (acceptor, pem) = acceptor(clients, &[]);
+    let resumed = Arc::new(AtomicUsize::new(0));
+    (serve(respond, Some((acceptor, Arc::clone(&resumed)))), pem, resumed)
+}
+
+/// TLS with a certificate for `localhost`, whose PEM text is the other part; `offers` are the
+/// protocols that it speaks, by their names in ALPN.
+pub fn acceptor(clients: Option<RootCertStore>, offers: &[&str]) -> (TlsAcceptor, String) {
+    let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key = PrivateKeyDer::try_from(certified.signing_key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .unwrap();
+    let builder = match clients {
+        None => builder.with_no_client_auth(),
+        Some(roots) => builder.with_client_cert_verifier(
+            WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap(),
+        ),
+    };
+    let mut config = builder.with_single_cert(vec![certified.cert.der().clone()], key).unwrap();
+    config.alpn_protocols = offers.iter().map(|offer| offer.as_bytes().to_vec()).collect();
+    (TlsAcceptor::from(Arc::new(config)), certified.cert.pem())
+}
+
+fn serve(
+    respond: impl Fn(Seen) -> Response<Full<Bytes>> + Send + 'static,
+    tls: Option<(TlsAcceptor, Arc<AtomicUsize>)>,
+) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    listener.set_nonblocking(true).unwrap();
+    thread::spawn(move || {
         let respond = Rc::new(respond);
-        runtime.block_on(async move {
+        runtime().block_on(async move {
             let listener = tokio::net::TcpListener::from_std(listener).unwrap();
             loop {
                 let (tcp, _) = listener.accept().await.unwrap();
@@ -80,8 +161,12 @@ fn serve(
                     // Clients that go away are none of the server's business.
                     match tls {
                         None => drop(http.serve_connection(TokioIo::new(tcp), service).await),
-                        Some(acceptor) => {
+                        Some((acceptor, resumed)) => {
                             if let Ok(tls) = acceptor.accept(tcp).await {
+                                let kind = tls.get_ref().1.handshake_kind();
+                                if kind == Some(HandshakeKind::Resumed) {
+                                    resumed.fetch_add(1, Ordering::SeqCst);
+                                }
                                 drop(http.serve_connection(TokioIo::new(tls), service).await);
                             }
                         }

@@ -17,6 +17,7 @@ pub(super) mod template;
 #[cfg(test)]
 mod tests;
 mod walk;
+mod websocket;
 
 use toml::de::DeTable;
 
@@ -88,6 +89,7 @@ fn whole<'t>(
     let limits = load::read_limits(&mut root);
     let scenarios = scenario::read(&mut root, &journeys, &limits);
     let canaries = canary::read(&mut root, &Names::of(&data), &limits);
+    let websockets = websocket::read(&mut root, &Names::of(&data));
     let collectors = collect::read(&mut root, shapes);
     let objectives = objective::read(&mut root, &requests, &collectors);
     scenario::check_objectives(&root, scenarios.as_deref().unwrap_or_default(), &objectives);
@@ -105,6 +107,7 @@ fn whole<'t>(
         objectives,
         limits,
         canaries,
+        websockets,
         collectors,
         seed: seed.unwrap_or(DEFAULT_SEED),
     })

@@ -8,7 +8,7 @@ use super::names::Names;
 use super::walk::{Section, Value, Walk};
 use super::{check, template};
 use crate::plan::{
-    Body, Header, Journey, Request, Secret, Segment, Template, is_secret_name, nearest,
+    Body, Header, Journey, Request, Secret, Segment, Streaming, Template, is_secret_name, nearest,
 };
 
 /// Reads the mix: each request is added to `requests`, and is a journey of its own.
@@ -83,11 +83,17 @@ pub(super) fn read_request(
         .map(|(capture, span)| (capture.clone(), (capture.name, span)))
         .unzip();
     let checks = check::read_checks(section);
+    let stream = section.take("stream").map(|value| read_stream(walk, value));
     let usual_method = if body.is_some() { "POST" } else { "GET" };
     let method = method.unwrap_or_else(|| Some(usual_method.to_owned()))?;
     let path = path?;
     let name = name.unwrap_or_else(|| format!("{method} {}", String::from(path.clone())));
-    Some((Request { name, tags, method, path, headers, body, captures, checks }, names))
+    let stream = match stream {
+        Some(stream) => Some(stream?),
+        None => None,
+    };
+    let request = Request { name, tags, method, path, headers, body, stream, captures, checks };
+    Some((request, names))
 }
 
 /// `tags = { kind = "read" }`.
@@ -101,6 +107,36 @@ fn read_tags(section: &mut Section<'_, '_>) -> BTreeMap<String, String> {
         tags.extend(walk.name(value).map(|value| (name.to_owned(), value)));
     }
     tags
+}
+
+/// How far a response that goes on is followed.
+fn read_stream<'t>(walk: &Walk<'t>, value: &Value<'t>) -> Option<Streaming> {
+    const WHAT: &str = "a table such as `{ events = 10 }` or `{ for = \"30s\" }`";
+    let mut section = walk.section(value, WHAT)?;
+    let events = section.take("events").map(|value| {
+        let events = walk.integer(value, "a number of events such as `10`")?;
+        if events == 0 {
+            walk.wrong(value.span(), "the number of events must be above zero");
+            return None;
+        }
+        Some(events)
+    });
+    let duration = section.take("for").map(|value| walk.duration(value));
+    section.finish();
+    match (events, duration) {
+        (None, None) => {
+            walk.wrong_with_help(
+                value.span(),
+                "it is not said when enough was seen of the stream",
+                "write `{ events = 10 }`, `{ for = \"30s\" }`, or both for whichever comes first",
+            );
+            None
+        }
+        (Some(None), _) | (_, Some(None)) => None,
+        (events, duration) => {
+            Some(Streaming { events: events.flatten(), duration: duration.flatten() })
+        }
+    }
 }
 
 pub(super) fn read_name(walk: &Walk<'_>, value: &Value<'_>) -> Option<String> {
@@ -175,10 +211,12 @@ pub(super) fn read_headers(
             continue;
         }
         // Values from the environment are secrets whatever the header's name.
-        let header = if secret || text.from_environment {
-            Some(Header::Secret(Secret::new(text.value)))
-        } else {
-            template::read(walk, value, "a text", names).map(Header::Plain)
+        let header = match secret || text.from_environment {
+            // A token that a step before has captured, say: what stands around it is hidden.
+            true if template::has_names(&text.raw) => template::read(walk, value, "a text", names)
+                .map(|template| Header::Plain(template.hidden())),
+            true => Some(Header::Secret(Secret::new(text.value))),
+            false => template::read(walk, value, "a text", names).map(Header::Plain),
         };
         headers.extend(header.map(|header| (name.to_owned(), header)));
     }

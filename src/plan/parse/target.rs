@@ -1,8 +1,12 @@
 //! The `[target]` table.
 
+use std::ops::Range;
+
+use url::Host;
+
 use super::walk::{Section, Value, Walk};
-use crate::plan::units::parse_target_url;
-use crate::plan::{Connections, Target, Tls};
+use crate::plan::units::{parse_proxy, parse_target_url};
+use crate::plan::{Connections, HttpVersion, Identity, Target, Tls, Trust};
 
 pub(super) fn read(root: &mut Section<'_, '_>) -> Option<Target> {
     let walk = root.walk;
@@ -24,23 +28,125 @@ pub(super) fn read(root: &mut Section<'_, '_>) -> Option<Target> {
         walk.choice(value, &choices)
     });
     let tls = section.take("tls").and_then(|value| read_tls(walk, value));
+    let unix_socket = section.take("unix_socket").map(|value| read_socket(walk, value));
+    let proxy = section.take("proxy").map(|value| {
+        if value.get_ref().as_str().is_some_and(|url| url.contains('@')) {
+            walk.hide(value.span());
+        }
+        let proxy = walk.parsed(value, "an address such as `http://127.0.0.1:3128`", parse_proxy);
+        if unix_socket.is_some() {
+            walk.wrong_with_help(
+                value.span(),
+                "`proxy` and `unix_socket` exclude each other",
+                "keep the one by which the target is reached",
+            );
+        }
+        proxy
+    });
+    let version = section.take("version").map(|value| (read_version(walk, value), value.span()));
+    let streams = section.take("streams").map(|value| read_streams(walk, value, &version));
     section.finish();
-    let usual = Target::usual(url?);
+    let url = url?;
+    if let Some((Some(HttpVersion::Http2), span)) = &version
+        && proxy.is_some()
+        && !url.https
+    {
+        walk.wrong_with_help(
+            span.clone(),
+            "a proxy takes no HTTP/2 for targets of `http`",
+            "leave `version` or `proxy` out, or load the target over `https`",
+        );
+    }
+    let usual = Target::usual(url);
     Some(Target {
         timeout: timeout.unwrap_or(usual.timeout),
         connections: connections.unwrap_or(usual.connections),
-        tls: tls.unwrap_or(Tls::SystemRoots),
-        ..usual
+        tls: tls.unwrap_or(usual.tls),
+        unix_socket: match unix_socket {
+            Some(path) => Some(path?),
+            None => None,
+        },
+        proxy: match proxy {
+            Some(proxy) => Some(proxy?),
+            None => None,
+        },
+        version: match version {
+            Some((version, _)) => version?,
+            None => usual.version,
+        },
+        streams: match streams {
+            Some(streams) => streams?,
+            None => usual.streams,
+        },
+        url: usual.url,
     })
 }
 
+fn read_version(walk: &Walk<'_>, value: &Value<'_>) -> Option<HttpVersion> {
+    let choices = [
+        ("http/1.1", HttpVersion::Http1),
+        ("http/2", HttpVersion::Http2),
+        ("auto", HttpVersion::Auto),
+    ];
+    walk.choice(value, &choices)
+}
+
+/// Requests in flight on a connection that can have several.
+fn read_streams(
+    walk: &Walk<'_>,
+    value: &Value<'_>,
+    version: &Option<(Option<HttpVersion>, Range<usize>)>,
+) -> Option<usize> {
+    let streams = walk.integer(value, "a number of requests such as `100`")?;
+    if matches!(version, None | Some((Some(HttpVersion::Http1), _))) {
+        walk.wrong_with_help(
+            value.span(),
+            "`streams` is of HTTP/2: one of HTTP/1.1 has one request at a time",
+            "add `version = \"http/2\"`, or leave it out",
+        );
+    }
+    match usize::try_from(streams) {
+        Ok(streams) if streams > 0 => Some(streams),
+        _ => {
+            walk.wrong(value.span(), "the number of requests must be above zero");
+            None
+        }
+    }
+}
+
+/// The path of a socket in the file system.
+fn read_socket(walk: &Walk<'_>, value: &Value<'_>) -> Option<String> {
+    /// What `sun_path` of `struct sockaddr_un` holds beside its end (unix(7)).
+    const MOST: usize = 107;
+    let path = walk.text(value, "the path of a socket such as `/run/app.sock`")?;
+    let wrong = match path.value.len() {
+        _ if path.value.contains("://") => "a path is wanted, not an address",
+        0 => "the path is empty",
+        length if length > MOST => "the path of a socket has no more than 107 bytes",
+        _ if path.value.contains('\0') => "the path has a zero byte in it",
+        _ => return Some(path.value),
+    };
+    walk.wrong_with_help(path.span, wrong, "write `unix_socket = \"/run/app.sock\"`");
+    None
+}
+
 fn read_tls<'t>(walk: &Walk<'t>, value: &Value<'t>) -> Option<Tls> {
+    const FILE: &str = "the path of a PEM file";
     let mut section = walk.section(value, "a table such as `{ ca_file = \"ca.pem\" }`")?;
-    let ca_file =
-        section.take("ca_file").and_then(|value| walk.text(value, "the path of a PEM file"));
+    let path = |value: &Value<'_>| walk.text(value, FILE).map(|text| text.value);
+    let ca_file = section.take("ca_file").map(path);
     let insecure = section.take("insecure").and_then(|value| walk.switch(value)) == Some(true);
+    let cert_file = section.take("cert_file").map(path);
+    let key_file = section.take("key_file").map(path);
+    let resumption = section.take("resumption").and_then(|value| walk.switch(value)) == Some(true);
+    let server_name = section.take("server_name").map(|value| {
+        walk.parsed(value, "a host name such as `shop.example`", |text| match Host::parse(text) {
+            Ok(_) => Ok(text.to_owned()),
+            Err(why) => Err(format!("`{text}` is no host name: {why}; write `shop.example`")),
+        })
+    });
     section.finish();
-    match (ca_file, insecure) {
+    let trust = match (ca_file, insecure) {
         (Some(_), true) => {
             walk.wrong_with_help(
                 value.span(),
@@ -49,8 +155,34 @@ fn read_tls<'t>(walk: &Walk<'t>, value: &Value<'t>) -> Option<Tls> {
             );
             None
         }
-        (Some(file), false) => Some(Tls::CaFile(file.value)),
-        (None, true) => Some(Tls::Insecure),
-        (None, false) => Some(Tls::SystemRoots),
-    }
+        (Some(file), false) => file.map(Trust::CaFile),
+        (None, true) => Some(Trust::Insecure),
+        (None, false) => Some(Trust::SystemRoots),
+    };
+    let identity = match (cert_file, key_file) {
+        (None, None) => None,
+        (Some(cert_file), Some(key_file)) => {
+            Some(Identity { cert_file: cert_file?, key_file: key_file? })
+        }
+        (cert_file, _) => {
+            let (has, lacks) = match cert_file {
+                Some(_) => ("cert_file", "key_file"),
+                None => ("key_file", "cert_file"),
+            };
+            walk.wrong_with_help(
+                value.span(),
+                format!("`{has}` is of no use without `{lacks}`"),
+                format!(
+                    "add `{lacks} = \"client.{}\"`",
+                    if has == "cert_file" { "key" } else { "pem" }
+                ),
+            );
+            return None;
+        }
+    };
+    let server_name = match server_name {
+        Some(name) => Some(name?),
+        None => None,
+    };
+    Some(Tls { trust: trust?, identity, resumption, server_name })
 }

@@ -34,6 +34,16 @@ pub(super) fn read(
     whole.then_some(Template(segments))
 }
 
+/// Whether a text has a `{name}` in it, known or not. A secret may have braces of its own, so that
+/// only what looks like a name makes a template of it.
+pub(super) fn has_names(raw: &str) -> bool {
+    let is_of_name = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+    raw.match_indices('{').any(|(at, _)| {
+        let name = raw[at + 1..].split_once('}').map_or("", |(name, _)| name);
+        !raw[..at].ends_with('$') && !name.is_empty() && name.chars().all(is_of_name)
+    })
+}
+
 /// Adds the segments of a piece; false where it is not well formed.
 fn read_plain(
     walk: &Walk<'_>,

@@ -80,6 +80,11 @@ fn the_example_means_what_it_says() {
     let canary = &plan.canaries[0];
     assert_eq!((canary.request.name.as_str(), canary.rate), ("health", 2.0));
     assert_eq!(canary.request.path.0, [Segment::Text("/health".to_owned())]);
+    let feed = &plan.websockets[0];
+    assert_eq!((feed.request.name.as_str(), feed.sessions), ("feed", 100));
+    assert_eq!((feed.open_rate, feed.backoff), (WebSocket::USUAL_OPEN_RATE, Backoff::usual()));
+    let message = feed.message.as_ref().unwrap();
+    assert_eq!((message.interval, message.expect), (WebSocket::USUAL_INTERVAL, true));
     assert_eq!(plan.objectives.len(), 4);
     assert_eq!(plan.objectives[2].endpoints, ["product"]);
     assert_eq!(plan.objectives[2].measure, Measure::ResponseTimeQuantile(0.99));
@@ -256,6 +261,39 @@ const MISTAKES: &[(&str, usize, usize, &str, &str)] = &[
         "",
     ),
     ("[data.name]\norder = \"random\"", 5, 1, "one of `range`, `list` and `csv`", "range = "),
+    ("[[websocket]]\npath = \"/ws\"", 5, 1, "`sessions` is missing", "sessions = 100"),
+    ("[[websocket]]\npath = \"/ws\"\nsessions = 0", 7, 12, "1 to 50000 sessions", ""),
+    (
+        "[[websocket]]\npath = \"/ws\"\nsessions = 1\ninterval = \"1s\"",
+        8,
+        12,
+        "there is no `message`",
+        "add `message",
+    ),
+    (
+        "[[websocket]]\npath = \"/ws\"\nsessions = 1\ndrop = { share = \"150%\", at = \"1s\" }",
+        8,
+        18,
+        "is not a share",
+        "",
+    ),
+    (
+        "[[websocket]]\npath = \"/ws\"\nsessions = 1\nbackoff = { from = \"9s\", to = \"1s\" }",
+        8,
+        11,
+        "must grow from 1 ms",
+        "backoff = ",
+    ),
+    (
+        "[[websocket]]\npath = \"/a\"\nsessions = 1\n[[websocket]]\npath = \"/a\"\nsessions = 1",
+        8,
+        1,
+        "other sessions have the name `/a`",
+        "`name`",
+    ),
+    ("stream = {}", 5, 10, "when enough was seen of the stream", "{ events = 10 }"),
+    ("stream = { events = 0 }", 5, 21, "must be above zero", ""),
+    ("stream = { fro = \"1s\" }", 5, 12, "`fro` is not known here", "`for`?"),
     ("sed = 1\n[sede]", 6, 2, "`sede` is not known here", "`seed`?"),
     ("[load]\nstart = = 1", 6, 9, "", ""),
 ];
@@ -278,6 +316,65 @@ fn mistakes_are_told_with_place_and_help() {
             assert!(!mistake.message.ends_with('.'), "{}", mistake.message);
         }
     }
+}
+
+/// Keys of `[target]`, what is told of them, and the help.
+const TARGET_MISTAKES: &[(&str, &str, &str)] = &[
+    ("tls = { ca_file = \"a\", insecure = true }", "exclude each other", "leave `insecure` out"),
+    ("tls = { cert_file = \"a\" }", "`cert_file` is of no use without `key_file`", "client.key"),
+    ("tls = { key_file = \"a\" }", "`key_file` is of no use without `cert_file`", "client.pem"),
+    ("tls = { server_name = \"a b\" }", "`a b` is no host name", ""),
+    ("unix_socket = \"http://a\"", "a path is wanted, not an address", "/run/app.sock"),
+    ("unix_socket = \"\"", "the path is empty", "/run/app.sock"),
+    ("proxy = \"socks5://a:1\"", "spoken to in `http`, not in `socks5`", ""),
+    ("proxy = \"http://u:hunter2@a:0\"", "has no port", ""),
+    ("proxy = \"http://u:hunter2@a/b\"", "more than host and port", ""),
+    ("proxy = \"u:hunter2@a\"", "spoken to in `http`", ""),
+    ("unix_socket = \"/a\"\nproxy = \"http://a\"", "exclude each other", "keep the one"),
+    ("version = \"http/3\"", "`http/3` is not one of", ""),
+    ("streams = 5", "`streams` is of HTTP/2", "add `version"),
+    ("version = \"auto\"\nstreams = 0", "must be above zero", ""),
+    ("tls = { resumption = 1 }", "expected `true` or `false`", ""),
+];
+
+#[test]
+fn mistakes_of_the_target_are_told() {
+    for (keys, message, help) in TARGET_MISTAKES {
+        let text = format!("[target]\nurl = \"https://a\"\n{keys}\n[[request]]\npath = \"/\"");
+        let errors = read(&text).expect_err(keys);
+        let all: Vec<_> = errors.iter().collect();
+        let found = all.iter().any(|mistake| {
+            mistake.line >= 3
+                && mistake.message.contains(message)
+                && mistake.help.as_deref().unwrap_or_default().contains(help)
+        });
+        assert!(found && all.len() == 1, "{keys}: {all:#?}");
+        assert!(!errors.to_string().contains("hunter2"), "{errors}");
+    }
+}
+
+#[test]
+fn a_target_has_certificates_of_its_own_and_ours() {
+    let text = "[target]\nurl = \"https://a\"\ntls = { ca_file = \"ca\", cert_file = \"c\", \
+                key_file = \"k\", resumption = true, server_name = \"b\" }\n\
+                [[request]]\npath = \"/\"";
+    let tls = read(text).unwrap_or_else(|errors| panic!("{errors}")).target.tls;
+    let identity = Identity { cert_file: "c".to_owned(), key_file: "k".to_owned() };
+    let server_name = Some("b".to_owned());
+    let trust = Trust::CaFile("ca".to_owned());
+    assert_eq!(tls, Tls { trust, identity: Some(identity), resumption: true, server_name });
+}
+
+#[test]
+fn a_proxy_has_credentials_that_no_one_prints() {
+    let text = "[target]\nurl = \"https://a\"\nproxy = \"http://me:hunter2%40@p:3128\"\n\
+                [[request]]\npath = \"/\"";
+    let plan = read(text).unwrap_or_else(|errors| panic!("{errors}"));
+    let proxy = plan.target.proxy.clone().unwrap();
+    assert_eq!((proxy.host.as_str(), proxy.port), ("p", 3128));
+    assert_eq!(proxy.credentials.unwrap().reveal(), "me:hunter2@");
+    assert!(!format!("{plan:?}").contains("hunter2"));
+    assert!(!serde_json::to_string(&plan).unwrap().contains("hunter2"));
 }
 
 #[test]
@@ -306,6 +403,23 @@ fn no_shown_line_has_a_secret_in_it() {
         assert!(!errors.to_string().contains("hunter2"), "{errors}");
         assert!(!format!("{errors:?}").contains("hunter2"), "{errors:?}");
     }
+}
+
+#[test]
+fn a_secret_header_may_take_what_was_captured() {
+    let text = with(
+        "[[journey]]\nname = \"b\"\nstep = [{ path = \"/login\", capture = { token = { json = \"$.t\" } } }, \
+         { path = \"/a\", headers = { authorization = \"Bearer {token}\", cookie = \"a={b c}\" } }]",
+    );
+    let plan = read(&text).unwrap_or_else(|errors| panic!("{errors}"));
+    let request = plan.requests.last().unwrap();
+    let bearer = Segment::Hidden(Secret::new("Bearer "));
+    let token = Template(vec![bearer, Segment::Value("token".to_owned())]);
+    assert_eq!(request.headers[0].1, Header::Plain(token));
+    assert_eq!(request.headers[1].1, Header::Secret(Secret::new("a={b c}")));
+    let wrong = text.replace("Bearer {token}", "Bearer {tokn}");
+    let errors = read(&wrong).unwrap_err();
+    assert!(errors.iter().any(|mistake| mistake.message == "there are no data `tokn`"), "{errors}");
 }
 
 #[test]

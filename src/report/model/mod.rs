@@ -120,7 +120,7 @@ impl Report {
             title,
             verdict: Verdict::new(diagnosis),
             figures: verdict::figures(diagnosis, &summary),
-            run: run::facts(recording, &summary),
+            run: run::facts(recording, diagnosis, &summary),
             findings: findings::findings(diagnosis),
             attribution: curves::attribution(diagnosis),
             recovery: diagnosis.recovery.as_ref().and_then(RecoveryTable::new),

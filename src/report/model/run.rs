@@ -9,6 +9,7 @@ use super::super::wording::{
 use super::stages::counting;
 use crate::diagnose::{CollectorOverhead, Diagnosis};
 use crate::recording::{Recording, StopReason};
+use crate::timeline::{Histogram, Phases};
 
 /// A name and a value.
 #[derive(Clone, Debug, Serialize)]
@@ -104,8 +105,36 @@ fn fact(name: &str, value: impl Into<String>) -> Fact {
     Fact { name: name.to_owned(), value: value.into() }
 }
 
+/// Where the time of a request went, as its client saw it at or below the knee: p50, p95 and p99
+/// of each part. Nothing where the recording does not have the parts.
+fn client_side(recording: &Recording, diagnosis: &Diagnosis) -> String {
+    let knee = diagnosis.knee.as_ref().map_or(f64::INFINITY, |knee| knee.high);
+    let (mut connect, mut phases) = (Histogram::new(), Phases::default());
+    for stage in counting(diagnosis).into_iter().filter(|stage| stage.offered <= knee) {
+        for tick in recording.timeline.ticks_within(stage.window) {
+            connect.merge(&tick.connect_time);
+            phases.merge(&tick.phases);
+        }
+    }
+    if phases.wait.is_empty() {
+        return String::new();
+    }
+    let parts = [
+        (if phases.tls.is_empty() { "connect" } else { "connect with TLS" }, &connect),
+        ("TLS", &phases.tls),
+        ("send", &phases.send),
+        ("wait", &phases.wait),
+        ("receive", &phases.receive),
+    ];
+    let said = parts.iter().filter_map(|(name, part)| {
+        let [p50, p95, p99] = [0.5, 0.95, 0.99].map(|share| part.quantile(share));
+        Some(format!("{name} {} / {} / {}", duration(p50?), duration(p95?), duration(p99?)))
+    });
+    format!("p50 / p95 / p99 at the client: {}", said.collect::<Vec<_>>().join(", "))
+}
+
 /// What was run.
-pub(super) fn facts(recording: &Recording, summary: &Summary) -> Vec<Fact> {
+pub(super) fn facts(recording: &Recording, diagnosis: &Diagnosis, summary: &Summary) -> Vec<Fact> {
     let plan = &recording.plan;
     let mut facts = vec![fact("Target", clean(&plan.target))];
     let load = match plan.max_rate > 0.0 {
@@ -126,6 +155,8 @@ pub(super) fn facts(recording: &Recording, summary: &Summary) -> Vec<Fact> {
     }
     facts.push(fact("Length", duration(summary.duration_seconds)));
     facts.push(fact("Ended", ended(recording)));
+    let client_side = client_side(recording, diagnosis);
+    facts.push(fact("Where a request's client-side time goes", client_side));
     facts.retain(|fact| !fact.value.is_empty());
     facts
 }

@@ -41,6 +41,7 @@ fn tick(second: f64) -> LoadTick {
         backlog: second as u64,
         lateness: Histogram::new(),
         connect_time: Histogram::new(),
+        phases: Default::default(),
         connects: 1,
         endpoints: vec![EndpointTick {
             endpoint: "/".to_owned(),

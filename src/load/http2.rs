@@ -1,0 +1,354 @@
+//! HTTP/2 (RFC 9113): connections that lanes share, and one exchange over a stream of one.
+
+use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use h2::client::{Builder, ResponseFuture, SendRequest};
+use h2::{Reason, RecvStream, SendStream};
+use httparse::{EMPTY_HEADER, Header};
+use hyper::header::{CONNECTION, HOST, HeaderName, TE, UPGRADE};
+use hyper::http::uri::PathAndQuery;
+use hyper::{Request, Uri};
+use thiserror::Error;
+use tokio::sync::Notify;
+
+use super::connect::Stream;
+use super::exchange::{Deadline, Failure, Stopwatch};
+use super::response::{MAX_HEAD_BYTES, MAX_HEADERS, Witness};
+use super::stream::Follower;
+use super::wire::Rendered;
+
+/// What the other side may send of a response before it was read here. It is read as it comes, so
+/// that this bounds what a burst takes, not what is kept.
+const STREAM_WINDOW: u32 = 1024 * 1024;
+/// The same for all responses of a connection.
+const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
+
+/// Why a stream came to no complete response.
+#[derive(Debug, Error)]
+pub(super) enum StreamError {
+    /// The other side has not looked at the request: it may be sent again (section 8.7).
+    #[error("the request was refused before it was looked at: {0}")]
+    Refused(h2::Error),
+    #[error("{0}")]
+    Failed(h2::Error),
+    #[error("HTTP/2 has no headers `te`, `upgrade`, `keep-alive` and `proxy-connection`")]
+    Unfit,
+    #[error("the target does not speak HTTP/2 on this port")]
+    OtherVersion,
+}
+
+/// A connection, for as many streams at a time as the plan allows.
+pub(super) struct Session {
+    state: RefCell<State>,
+    /// Rings when the state has changed.
+    changed: Notify,
+    /// Lanes that hold a share of it.
+    shares: Cell<usize>,
+}
+
+enum State {
+    /// One lane makes the connection, the others wait.
+    Opening,
+    Open(SendRequest<Bytes>),
+    /// There was none to be had, for this reason, or it has ended: nothing more is begun on it.
+    Gone(Option<Failure>),
+}
+
+/// The right to have one stream at a time on a connection.
+pub(super) struct Share {
+    session: Rc<Session>,
+}
+
+impl Session {
+    /// One that is being made.
+    pub(super) fn opening() -> Rc<Self> {
+        let (state, changed) = (RefCell::new(State::Opening), Notify::new());
+        Rc::new(Self { state, changed, shares: Cell::new(0) })
+    }
+
+    /// Whether another lane may have a share, where no more than `most` may.
+    pub(super) fn has_room(&self, most: usize) -> bool {
+        let most = match &*self.state.borrow() {
+            State::Opening => most,
+            State::Open(sender) => most.min(sender.current_max_send_streams().max(1)),
+            State::Gone(_) => 0,
+        };
+        self.shares.get() < most
+    }
+
+    pub(super) fn is_gone(&self) -> bool {
+        matches!(*self.state.borrow(), State::Gone(_))
+    }
+
+    /// A share, for a lane that will wait until it is open.
+    pub(super) fn share(self: &Rc<Self>) -> Share {
+        self.shares.set(self.shares.get() + 1);
+        Share { session: Rc::clone(self) }
+    }
+
+    fn change(&self, state: State) {
+        *self.state.borrow_mut() = state;
+        self.changed.notify_waiters();
+    }
+
+    /// There is no connection to be had, and why.
+    pub(super) fn give_up(&self, why: Option<Failure>) {
+        self.change(State::Gone(why));
+    }
+
+    /// Begins HTTP/2 on a connection. A task of its own drives it from then on.
+    ///
+    /// # Errors
+    ///
+    /// When the connection is lost meanwhile.
+    pub(super) async fn open(self: &Rc<Self>, stream: Stream) -> Result<(), Failure> {
+        let begun = Builder::new()
+            .enable_push(false)
+            .initial_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_header_list_size(MAX_HEAD_BYTES as u32)
+            .handshake::<_, Bytes>(stream)
+            .await;
+        let (sender, connection) = begun.map_err(|error| failure(error, false))?;
+        self.change(State::Open(sender));
+        // Who drives it does not keep it: it ends with the last share, unless others may come.
+        let session = Rc::downgrade(self);
+        tokio::task::spawn_local(async move {
+            // Streams that are cut off by its end are told why themselves.
+            drop(connection.await);
+            if let Some(session) = session.upgrade() {
+                session.give_up(None);
+            }
+        });
+        Ok(())
+    }
+}
+
+impl Share {
+    /// Waits until the connection is open.
+    ///
+    /// # Errors
+    ///
+    /// When there is none to be had: why, or that another has to be looked for.
+    pub(super) async fn opened(&self) -> Result<(), Option<Failure>> {
+        loop {
+            let changed = self.session.changed.notified();
+            let mut changed = pin!(changed);
+            // Before the look, so that no change is missed between the two.
+            changed.as_mut().enable();
+            match &*self.session.state.borrow() {
+                State::Open(_) => return Ok(()),
+                State::Gone(why) => return Err(why.as_ref().map(Failure::for_another)),
+                State::Opening => {}
+            }
+            changed.await;
+        }
+    }
+
+    /// Whether nothing more can be begun on the connection.
+    pub(super) fn is_gone(&self) -> bool {
+        self.session.is_gone()
+    }
+
+    /// Sends `request` on a stream of its own and reads the response to its end.
+    ///
+    /// # Errors
+    ///
+    /// Why there is no whole response.
+    pub(super) async fn exchange(
+        &self,
+        request: &Rendered,
+        is_secure: bool,
+        deadline: &mut Deadline,
+        watch: &mut Stopwatch,
+        witness: &mut impl Witness,
+    ) -> Result<u16, Failure> {
+        let sender = match &*self.session.state.borrow() {
+            State::Open(sender) => Some(sender.clone()),
+            _ => None,
+        };
+        let mut sender = sender.ok_or(Failure::Closed("before the request was sent"))?;
+        let (head, body) = translate(request, is_secure).ok_or(StreamError::Unfit)?;
+        let unsent = |error| failure(error, true);
+        deadline.limit(poll_fn(|cx| sender.poll_ready(cx))).await?.map_err(unsent)?;
+        let begun = sender.send_request(head, body.is_empty());
+        let (response, upload) = begun.map_err(|error| {
+            // A connection that has begun to end takes no more streams.
+            self.session.give_up(None);
+            unsent(error)
+        })?;
+        // Dropped here, it does not keep a connection open that has ended.
+        drop(sender);
+        let mut follower = Follower::new(request.stream, witness);
+        let upload = Upload { stream: upload, rest: body };
+        let mut flow = Flow { upload, response: Some(response), body: None, status: 0 };
+        poll_fn(|cx| flow.poll(cx, watch, deadline, &mut follower)).await?;
+        if !follower.may_end() {
+            return Err(Failure::Closed("before the stream had as many events as were asked for"));
+        }
+        Ok(flow.status)
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.session.shares.set(self.session.shares.get().saturating_sub(1));
+    }
+}
+
+/// One request on its way out and its response on its way in. Dropped before its end, the stream
+/// is cancelled and the connection goes on.
+struct Flow {
+    upload: Upload,
+    /// Until the head has come.
+    response: Option<ResponseFuture>,
+    body: Option<RecvStream>,
+    status: u16,
+}
+
+impl Flow {
+    fn poll<W: Witness>(
+        &mut self,
+        cx: &mut Context<'_>,
+        watch: &mut Stopwatch,
+        deadline: &mut Deadline,
+        follower: &mut Follower<'_, W>,
+    ) -> Poll<Result<(), Failure>> {
+        if self.upload.poll(cx).is_ready() {
+            watch.sent();
+        }
+        if let Poll::Ready(over) = self.poll_response(cx, watch, follower) {
+            return Poll::Ready(over.map_err(|error| failure(error, false)));
+        }
+        if follower.poll_enough(cx, deadline) {
+            return Poll::Ready(Ok(()));
+        }
+        deadline.poll(cx).map(|()| Err(Failure::Timeout))
+    }
+
+    fn poll_response<W: Witness>(
+        &mut self,
+        cx: &mut Context<'_>,
+        watch: &mut Stopwatch,
+        follower: &mut Follower<'_, W>,
+    ) -> Poll<Result<(), h2::Error>> {
+        if let Some(response) = &mut self.response {
+            let (head, body) = ready!(pin!(response).poll(cx))?.into_parts();
+            (self.response, self.body) = (None, Some(body));
+            watch.read();
+            self.status = head.status.as_u16();
+            let mut headers = Vec::with_capacity(head.headers.len());
+            for (name, value) in &head.headers {
+                headers.push(Header { name: name.as_str(), value: value.as_bytes() });
+            }
+            follower.head(self.status, &headers);
+        }
+        let Some(body) = &mut self.body else { return Poll::Ready(Ok(())) };
+        while let Some(piece) = ready!(body.poll_data(cx)) {
+            let piece = piece?;
+            watch.read();
+            follower.body(&piece);
+            body.flow_control().release_capacity(piece.len())?;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// What of a body is still to be sent, as the other side has room for it.
+struct Upload {
+    stream: SendStream<Bytes>,
+    rest: Bytes,
+}
+
+impl Upload {
+    /// Ready when it is over. That it cannot be sent is told by the response, or by its absence.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while !self.rest.is_empty() {
+            self.stream.reserve_capacity(self.rest.len());
+            let room = match ready!(self.stream.poll_capacity(cx)) {
+                Some(Ok(room)) => room.min(self.rest.len()),
+                Some(Err(_)) | None => break,
+            };
+            let piece = self.rest.split_to(room);
+            let is_last = self.rest.is_empty();
+            if self.stream.send_data(piece, is_last).is_err() {
+                break;
+            }
+        }
+        Poll::Ready(())
+    }
+}
+
+/// The HTTP/2 form of a request that was put together for HTTP/1.1, and its body.
+fn translate(request: &Rendered, is_secure: bool) -> Option<(Request<()>, Bytes)> {
+    let mut headers = [EMPTY_HEADER; MAX_HEADERS];
+    let mut parsed = httparse::Request::new(&mut headers);
+    let length = match parsed.parse(&request.bytes).ok()? {
+        httparse::Status::Complete(length) => length,
+        httparse::Status::Partial => return None,
+    };
+    let host = parsed.headers.iter().find(|header| HOST == header.name)?;
+    let uri = Uri::builder()
+        .scheme(if is_secure { "https" } else { "http" })
+        .authority(host.value)
+        .path_and_query(PathAndQuery::try_from(parsed.path?).ok()?)
+        .build()
+        .ok()?;
+    let mut head = Request::builder().method(parsed.method?).uri(uri);
+    for header in parsed.headers.iter() {
+        // Of no meaning here, and not to be sent (section 8.2.2).
+        const OF_HTTP_1: [HeaderName; 4] = [
+            HeaderName::from_static("keep-alive"),
+            HeaderName::from_static("proxy-connection"),
+            TE,
+            UPGRADE,
+        ];
+        if OF_HTTP_1.iter().any(|name| name == header.name) {
+            return None;
+        }
+        // The one is `:authority` now, the other says what is left to the plan.
+        if HOST != header.name && CONNECTION != header.name {
+            head = head.header(header.name, header.value);
+        }
+    }
+    Some((head.body(()).ok()?, request.bytes.slice(length..)))
+}
+
+/// What an error means for the request; it may have met it before it was sent.
+fn failure(error: h2::Error, is_unsent: bool) -> Failure {
+    let is_refused = error.is_remote()
+        && (error.reason() == Some(Reason::REFUSED_STREAM)
+            || error.is_go_away() && error.reason() == Some(Reason::NO_ERROR));
+    if is_unsent || is_refused {
+        return StreamError::Refused(error).into();
+    }
+    match error.get_io() {
+        Some(lost) => Failure::Lost(io::Error::new(lost.kind(), lost.to_string())),
+        None => StreamError::Failed(error).into(),
+    }
+}
+
+impl StreamError {
+    /// Whether what came back is not what HTTP/2 says, and not merely an end.
+    pub(super) fn is_protocol(&self) -> bool {
+        match self {
+            StreamError::Refused(_) => false,
+            StreamError::Failed(error) if error.is_remote() => {
+                error.reason() == Some(Reason::HTTP_1_1_REQUIRED)
+            }
+            StreamError::Failed(_) | StreamError::Unfit | StreamError::OtherVersion => true,
+        }
+    }
+}
+
+impl From<StreamError> for Failure {
+    fn from(error: StreamError) -> Self {
+        Failure::Stream(error)
+    }
+}

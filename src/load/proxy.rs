@@ -1,0 +1,99 @@
+//! The way through an HTTP proxy: a tunnel for TLS (RFC 9110, section 9.3.6), whole addresses for
+//! the rest (RFC 9112, section 3.2.2).
+
+use std::io;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use httparse::{EMPTY_HEADER, Response};
+use thiserror::Error;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use super::connect::Stream;
+use crate::plan::{Secret, Target};
+
+/// What a proxy may say before the tunnel begins.
+const MAX_HEAD_BYTES: usize = 16 * 1024;
+const MAX_HEADERS: usize = 64;
+
+/// Why there is no tunnel.
+#[derive(Debug, Error)]
+pub(super) enum NoTunnel {
+    #[error("the proxy answers CONNECT with {0}")]
+    Refused(u16),
+    #[error("the proxy answers CONNECT with what is no HTTP response")]
+    Malformed,
+    #[error("the proxy closed the connection without an answer to CONNECT")]
+    Closed,
+    #[error("the connection to the proxy was lost: {0}")]
+    Lost(io::Error),
+    #[error("the proxy has not answered CONNECT within the timeout")]
+    Late,
+}
+
+impl NoTunnel {
+    /// The same for another request.
+    pub(super) fn copied(&self) -> Self {
+        match self {
+            NoTunnel::Refused(code) => NoTunnel::Refused(*code),
+            NoTunnel::Malformed => NoTunnel::Malformed,
+            NoTunnel::Closed => NoTunnel::Closed,
+            NoTunnel::Lost(error) => {
+                NoTunnel::Lost(io::Error::new(error.kind(), error.to_string()))
+            }
+            NoTunnel::Late => NoTunnel::Late,
+        }
+    }
+}
+
+/// The value of `proxy-authorization` (RFC 7617).
+pub(super) fn authorization(credentials: &Secret) -> Secret {
+    Secret::new(format!("Basic {}", STANDARD.encode(credentials.reveal())))
+}
+
+/// The request that asks for a tunnel to `target`: a secret where it has credentials.
+pub(super) fn connect_request(target: &Target) -> Secret {
+    let url = &target.url;
+    let host = if url.host.contains(':') { format!("[{}]", url.host) } else { url.host.clone() };
+    let to = format!("{host}:{}", url.port);
+    let mut text = format!("CONNECT {to} HTTP/1.1\r\nhost: {to}\r\n");
+    if let Some(credentials) = target.proxy.as_ref().and_then(|proxy| proxy.credentials.as_ref()) {
+        let value = authorization(credentials);
+        text.push_str(&format!("proxy-authorization: {}\r\n", value.reveal()));
+    }
+    text.push_str("\r\n");
+    Secret::new(text)
+}
+
+/// Has the proxy at the other end of `stream` make the tunnel that `request` asks for.
+///
+/// # Errors
+///
+/// What the proxy said instead.
+pub(super) async fn tunnel(stream: &mut Stream, request: &Secret) -> Result<(), NoTunnel> {
+    stream.write_all(request.reveal().as_bytes()).await.map_err(NoTunnel::Lost)?;
+    stream.flush().await.map_err(NoTunnel::Lost)?;
+    let mut head = Vec::new();
+    loop {
+        let mut piece = [0; 1024];
+        let count = stream.read(&mut piece).await.map_err(NoTunnel::Lost)?;
+        if count == 0 {
+            return Err(NoTunnel::Closed);
+        }
+        head.extend_from_slice(&piece[..count]);
+        let mut headers = [EMPTY_HEADER; MAX_HEADERS];
+        let mut response = Response::new(&mut headers);
+        let parsed = response.parse(&head).map_err(|_| NoTunnel::Malformed)?;
+        match (response.code, parsed) {
+            (Some(code), httparse::Status::Complete(length)) => match code {
+                // The other end of a tunnel for TLS waits to be spoken to.
+                200..300 if length < head.len() => return Err(NoTunnel::Malformed),
+                200..300 => return Ok(()),
+                100..200 => drop(head.drain(..length)),
+                code => return Err(NoTunnel::Refused(code)),
+            },
+            _ if head.len() > MAX_HEAD_BYTES => return Err(NoTunnel::Malformed),
+            _ => {}
+        }
+    }
+}

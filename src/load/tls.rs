@@ -1,0 +1,173 @@
+//! Who the target has to be, and who we are: the certificates of both sides.
+
+use std::fmt;
+use std::sync::Arc;
+
+use rustls::client::Resumption;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls_platform_verifier::BuilderVerifierExt as _;
+
+use super::LoadError;
+use crate::plan::{HttpVersion, Identity, Target, Trust};
+
+/// The name of HTTP/2 over TLS (RFC 9113, section 3.1).
+pub(super) const H2: &[u8] = b"h2";
+
+/// The contents of the files that [`plan::Tls`](crate::plan::Tls) names.
+#[derive(Clone, Default)]
+pub struct PemFiles {
+    /// Of [`Trust::CaFile`].
+    pub ca: Option<Vec<u8>>,
+    /// Of [`Identity::cert_file`].
+    pub cert: Option<Vec<u8>>,
+    /// Of [`Identity::key_file`].
+    pub key: Option<Vec<u8>>,
+}
+
+/// Says which are there: a key is no one's to print.
+impl fmt::Debug for PemFiles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let size = |bytes: &Option<Vec<u8>>| bytes.as_ref().map(Vec::len);
+        f.debug_struct("PemFiles")
+            .field("ca", &size(&self.ca))
+            .field("cert", &size(&self.cert))
+            .field("key", &size(&self.key))
+            .finish()
+    }
+}
+
+/// How a connection to the target is made safe.
+#[derive(Clone)]
+pub(super) struct Security {
+    pub(super) config: Arc<ClientConfig>,
+    pub(super) name: ServerName<'static>,
+}
+
+/// Checks that the files make a TLS client, without connecting.
+///
+/// # Errors
+///
+/// What is wrong with which file.
+pub fn check_tls(target: &Target, files: &PemFiles) -> Result<(), LoadError> {
+    security(target, files).map(drop)
+}
+
+/// What an `https` target needs; `None` for one of `http`.
+pub(super) fn security(target: &Target, files: &PemFiles) -> Result<Option<Security>, LoadError> {
+    if !target.url.https {
+        return Ok(None);
+    }
+    let host = target.tls.server_name.as_ref().unwrap_or(&target.url.host);
+    let unusable = |reason: String| LoadError::Certificates { host: host.clone(), reason };
+    let name = ServerName::try_from(host.clone()).map_err(|error| unusable(error.to_string()))?;
+    let config = Arc::new(client_config(target, files).map_err(unusable)?);
+    Ok(Some(Security { config, name }))
+}
+
+fn client_config(target: &Target, files: &PemFiles) -> Result<ClientConfig, String> {
+    let provider = Arc::new(ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?;
+    let builder = match &target.tls.trust {
+        Trust::SystemRoots => {
+            builder.with_platform_verifier().map_err(|error| error.to_string())?
+        }
+        Trust::CaFile(path) => {
+            let mut roots = RootCertStore::empty();
+            for certificate in certificates(path, files.ca.as_deref())? {
+                roots.add(certificate).map_err(|error| format!("`{path}`: {error}"))?;
+            }
+            builder.with_root_certificates(roots)
+        }
+        Trust::Insecure => {
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(Unchecked(provider)))
+        }
+    };
+    let mut config = match &target.tls.identity {
+        None => builder.with_no_client_auth(),
+        Some(Identity { cert_file, key_file }) => {
+            let chain = certificates(cert_file, files.cert.as_deref())?;
+            let key = private_key(key_file, files.key.as_deref())?;
+            builder.with_client_auth_cert(chain, key).map_err(|error| match error {
+                Error::InconsistentKeys(_) => {
+                    format!("`{key_file}` is not the key of the first certificate in `{cert_file}`")
+                }
+                error => format!("`{cert_file}` with `{key_file}`: {error}"),
+            })?
+        }
+    };
+    config.alpn_protocols = match target.version {
+        HttpVersion::Http1 => vec![b"http/1.1".to_vec()],
+        HttpVersion::Http2 => vec![H2.to_vec()],
+        HttpVersion::Auto => vec![H2.to_vec(), b"http/1.1".to_vec()],
+    };
+    // A new connection stands for a new client as a rule, and that one pays for a whole
+    // handshake; where the plan says otherwise each worker gets a cache of its own.
+    config.resumption = Resumption::disabled();
+    Ok(config)
+}
+
+fn certificates(path: &str, pem: Option<&[u8]>) -> Result<Vec<CertificateDer<'static>>, String> {
+    let pem = pem.ok_or_else(|| format!("`{path}` was not read"))?;
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    let found = found.map_err(|error| format!("`{path}`: {error}"))?;
+    if found.is_empty() {
+        return Err(format!("`{path}` has no PEM certificate in it"));
+    }
+    Ok(found)
+}
+
+fn private_key(path: &str, pem: Option<&[u8]>) -> Result<PrivateKeyDer<'static>, String> {
+    let pem = pem.ok_or_else(|| format!("`{path}` was not read"))?;
+    PrivateKeyDer::from_pem_slice(pem).map_err(|error| match error {
+        rustls::pki_types::pem::Error::NoItemsFound => format!(
+            "`{path}` has no PEM private key in it that can be read (one with a passphrase cannot: \
+             take it off with `openssl pkey`)"
+        ),
+        error => format!("`{path}`: {error}"),
+    })
+}
+
+/// Takes any certificate, as the plan asked for; signatures are still checked.
+#[derive(Debug)]
+struct Unchecked(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Unchecked {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

@@ -1,0 +1,137 @@
+//! The `[[websocket]]` tables.
+
+use std::time::Duration;
+
+use super::names::Names;
+use super::request::{read_headers, read_name, read_path};
+use super::template;
+use super::walk::{Section, Value, Walk};
+use crate::plan::{Backoff, Body, Disconnect, Message, Request, WebSocket};
+
+pub(super) fn read(root: &mut Section<'_, '_>, names: &Names<'_>) -> Vec<WebSocket> {
+    let walk = root.walk;
+    let tables = root
+        .take("websocket")
+        .and_then(|value| walk.list(value, "a list of tables: write `[[websocket]]`"))
+        .unwrap_or_default();
+    if let Some(surplus) = tables.get(WebSocket::MOST) {
+        walk.wrong_with_help(
+            surplus.span(),
+            format!("there may be {} kinds of sessions at the most", WebSocket::MOST),
+            "sessions that do the same are one kind: raise `sessions` instead",
+        );
+    }
+    let mut websockets: Vec<WebSocket> = Vec::new();
+    for value in tables {
+        let Some(websocket) = read_one(walk, value, names) else { continue };
+        if websockets.iter().any(|other| other.request.name == websocket.request.name) {
+            walk.wrong_with_help(
+                value.span(),
+                format!("other sessions have the name `{}`", websocket.request.name),
+                "give each kind of sessions a `name` of its own: it is measured by it",
+            );
+        }
+        websockets.push(websocket);
+    }
+    websockets
+}
+
+fn read_one<'t>(walk: &Walk<'t>, value: &Value<'t>, names: &Names<'_>) -> Option<WebSocket> {
+    let mut section = walk.section(value, "a table `[[websocket]]`")?;
+    let name = section.take("name").and_then(|value| read_name(walk, value));
+    let path =
+        section.require("path", "path = \"/ws\"").and_then(|value| read_path(walk, value, names));
+    let headers = read_headers(&mut section, names);
+    let sessions =
+        section.require("sessions", "sessions = 100").and_then(|value| read_sessions(walk, value));
+    let open_rate = section
+        .take("open_rate")
+        .map_or(Some(WebSocket::USUAL_OPEN_RATE), |value| walk.rate(value));
+    let message = read_message(&mut section, names);
+    let drop = section.take("drop").map(|value| read_drop(walk, value));
+    let backoff =
+        section.take("backoff").map_or(Some(Backoff::usual()), |value| read_backoff(walk, value));
+    section.finish();
+    let path = path?;
+    let name = name.unwrap_or_else(|| String::from(path.clone()));
+    let request = Request { headers, ..Request::get(name, path) };
+    Some(WebSocket {
+        request,
+        sessions: sessions?,
+        open_rate: open_rate?,
+        message: message.ok()?,
+        drop: match drop {
+            Some(drop) => Some(drop?),
+            None => None,
+        },
+        backoff: backoff?,
+    })
+}
+
+fn read_sessions(walk: &Walk<'_>, value: &Value<'_>) -> Option<usize> {
+    let sessions = walk.integer(value, "a number of sessions such as `100`")?;
+    match usize::try_from(sessions) {
+        Ok(sessions) if (1..=WebSocket::MOST_SESSIONS).contains(&sessions) => Some(sessions),
+        _ => {
+            walk.wrong(
+                value.span(),
+                format!("there may be 1 to {} sessions of a kind", WebSocket::MOST_SESSIONS),
+            );
+            None
+        }
+    }
+}
+
+/// What the sessions send; an error where it was told what is wrong with it.
+fn read_message(section: &mut Section<'_, '_>, names: &Names<'_>) -> Result<Option<Message>, ()> {
+    let walk = section.walk;
+    let message = section.take("message");
+    let interval = section.take("interval");
+    let expect = section.take("expect");
+    let Some(message) = message else {
+        return match interval.or(expect) {
+            None => Ok(None),
+            Some(value) => {
+                walk.wrong_with_help(
+                    value.span(),
+                    "there is no `message` that this could be of",
+                    "add `message = \"ping\"`",
+                );
+                Err(())
+            }
+        };
+    };
+    let template = template::read(walk, message, "a text", names).ok_or(())?;
+    let interval =
+        interval.map_or(Some(WebSocket::USUAL_INTERVAL), |value| walk.duration(value)).ok_or(())?;
+    let expect = expect.map_or(Some(true), |value| walk.switch(value)).ok_or(())?;
+    Ok(Some(Message { text: Body { template }, interval, expect }))
+}
+
+fn read_drop<'t>(walk: &Walk<'t>, value: &Value<'t>) -> Option<Disconnect> {
+    let mut section = walk.section(value, "a table such as `{ share = \"50%\", at = \"60s\" }`")?;
+    let share = section.require("share", "share = \"50%\"").and_then(|value| walk.share(value));
+    let at = section.require("at", "at = \"60s\"").and_then(|value| walk.duration(value));
+    section.finish();
+    Some(Disconnect { share: share?, at: at? })
+}
+
+fn read_backoff<'t>(walk: &Walk<'t>, value: &Value<'t>) -> Option<Backoff> {
+    /// A session that comes back at once, again and again, is an attack.
+    const LEAST: Duration = Duration::from_millis(1);
+    let usual = Backoff::usual();
+    let mut section = walk.section(value, "a table such as `{ from = \"100ms\", to = \"5s\" }`")?;
+    let from = section.take("from").map_or(Some(usual.from), |value| walk.duration(value));
+    let to = section.take("to").map_or(Some(usual.to.max(from?)), |value| walk.duration(value));
+    section.finish();
+    let backoff = Backoff { from: from?, to: to? };
+    if backoff.from > backoff.to || backoff.from < LEAST {
+        walk.wrong_with_help(
+            value.span(),
+            "the wait must grow from 1 ms or more to something no less",
+            "write `backoff = { from = \"100ms\", to = \"5s\" }`",
+        );
+        return None;
+    }
+    Some(backoff)
+}
