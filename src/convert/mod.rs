@@ -40,6 +40,7 @@ pub struct ConverterSpec {
 registry! {
     /// Every format, in the order in which they are tried and listed.
     pub static CONVERTERS: [ConverterSpec] = [
+        har,
         vegeta,
     ]
 }
