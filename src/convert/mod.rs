@@ -42,6 +42,7 @@ registry! {
     pub static CONVERTERS: [ConverterSpec] = [
         har,
         vegeta,
+        access_log,
     ]
 }
 
