@@ -41,6 +41,7 @@ registry! {
     /// Every format, in the order in which they are tried and listed.
     pub static CONVERTERS: [ConverterSpec] = [
         har,
+        openapi,
         artillery,
         vegeta,
         access_log,
