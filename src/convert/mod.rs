@@ -168,3 +168,6 @@ pub fn convert(
     let Artifact { told, seen, .. } = artifact;
     Ok(Converted { plan, seen, notes: told.into_notes() })
 }
+
+#[cfg(test)]
+mod tests;
