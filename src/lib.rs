@@ -19,6 +19,8 @@ pub mod collect;
 
 pub mod import;
 
+pub mod convert;
+
 pub mod diagnose;
 
 pub mod report;

@@ -15,6 +15,7 @@ const ROOMS: &[Room] = &[
     Room { name: "load", uses: &["timeline", "plan"], never: &[] },
     Room { name: "collect", uses: &["timeline", "plan"], never: &[] },
     Room { name: "import", uses: &["timeline", "plan", "recording"], never: &[] },
+    Room { name: "convert", uses: &["timeline", "plan"], never: &[OUTSIDE, CLOCK] },
     Room {
         name: "diagnose",
         uses: &["timeline", "plan", "recording"],
@@ -40,6 +41,7 @@ const ROOMS: &[Room] = &[
             "load",
             "collect",
             "import",
+            "convert",
             "diagnose",
             "report",
             "run",

@@ -306,12 +306,13 @@ fn options_that_make_no_sense_are_refused() {
 
 #[test]
 fn what_there_is_can_be_asked_for() {
-    let cases: [(&[&str], &str); 10] = [
+    let cases: [(&[&str], &str); 11] = [
         (&["--help"], "Exit codes:"),
         (&["run", "--help"], "--kill-switch"),
         (&["--version"], env!("CARGO_PKG_VERSION")),
         (&["list", "collectors"], "postgres"),
         (&["list", "formats"], "html"),
+        (&["list", "converters"], "access-log"),
         (&["list", "rules"], "db-pool-too-small"),
         (&["list", "metrics"], "db.sessions"),
         (&["demo", "--list"], "pool-small"),
@@ -367,4 +368,64 @@ fn results_of_another_tool_tell_a_knee_and_no_cause() {
     assert_refused(&wrong, 104, &["vegata", "did you mean `vegeta`"]);
     let other = kneepoint(&["import", "k6"]).arg(&file).output().expect("the program starts");
     assert_refused(&other, 104, &["line 1", "is not k6's", "k6 run --out json"]);
+}
+
+#[test]
+fn what_others_have_becomes_a_plan_that_can_be_checked() {
+    let server = Server::start();
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let log = directory.path().join("access.log");
+    let lines: String = (0..40)
+        .map(|number| {
+            format!(
+                "10.0.0.1 - - [01/Mar/2026:10:00:{:02} +0000] \"GET /item/{} HTTP/1.1\" 200 5\n",
+                number / 2,
+                number % 3
+            )
+        })
+        .collect();
+    std::fs::write(&log, lines + "cut\n").expect("the file is written");
+    let out = directory.path().join("made");
+    let convert = |more: &[&str]| {
+        let mut command = kneepoint(&["convert"]);
+        command.arg(&log).args(["--target", &server.url()]).args(more);
+        command.output().expect("the program starts")
+    };
+    let made = out.to_str().expect("UTF-8");
+    let output = convert(&["--out", made]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    for says in ["2.00 requests per second", "100.0 %  GET /item/:id", "item_id.csv", "plan.toml"] {
+        assert!(stdout(&output).contains(says), "not told: {says}\n{}", stdout(&output));
+    }
+    assert!(stderr(&output).contains("access.log:41: 1 of 41 lines"), "{}", stderr(&output));
+    let plan = out.join("plan.toml");
+    let check = kneepoint(&["check"]).arg(&plan).output().expect("the program starts");
+    assert_eq!(check.status.code(), Some(0), "{}", stderr(&check));
+
+    let again = convert(&["--out", made]);
+    assert_refused(&again, 1, &["item_id.csv", "`--force`"]);
+    assert!(plan.exists(), "what was there stays");
+    assert_eq!(convert(&["--out", made, "--force"]).status.code(), Some(0));
+
+    let targets = directory.path().join("targets.txt");
+    std::fs::write(&targets, "GET http://127.0.0.1/a{b}\n").expect("the file is written");
+    let targets = targets.to_str().expect("UTF-8");
+    let output = kneepoint(&["convert", targets, "--out", "-"]).output().expect("it starts");
+    assert!(stdout(&output).starts_with("# Made from targets.txt (vegeta)"), "{}", stdout(&output));
+
+    let odd = directory.path().join("odd.bin");
+    std::fs::write(&odd, [0, 1, 2, 255]).expect("the file is written");
+    let odd = odd.to_str().expect("UTF-8");
+    for (arguments, code, says) in [
+        (vec!["convert", odd], 104, "--from`: har, openapi, artillery, vegeta, access-log"),
+        (vec!["convert", odd, "--from", "vegata"], 104, "did you mean `vegeta`?"),
+        (vec!["convert", odd, "--from", "har"], 104, "odd.bin:1: "),
+        (vec!["convert", targets, "--from", "har"], 104, "it looks like vegeta"),
+        (vec!["convert", targets, "--timed"], 104, "`--timed` means nothing for vegeta"),
+        (vec!["convert", targets, "--target", "nowhere"], 104, "`--target`: "),
+        (vec!["convert", "nowhere.log"], 104, "cannot open `nowhere.log`"),
+    ] {
+        let output = kneepoint(&arguments).output().expect("the program starts");
+        assert_refused(&output, code, &[says]);
+    }
 }

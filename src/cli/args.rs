@@ -40,9 +40,11 @@ pub enum Command {
     Report(ReportArgs),
     /// Read the results of another load generator, and tell where the knee is
     Import(ImportArgs),
+    /// Make a plan from what another tool, a browser, a server's log or an API description has
+    Convert(ConvertArgs),
     /// Check a plan without sending anything
     Check(CheckArgs),
-    /// List collectors, report formats, importers, rules or metrics
+    /// List collectors, report formats, importers, converters, rules or metrics
     List(ListArgs),
     /// Explain or test diagnosis rules
     Rules(RulesArgs),
@@ -250,6 +252,34 @@ pub struct ImportArgs {
     pub output: OutputArgs,
 }
 
+/// `kneepoint convert`.
+#[derive(Debug, Args)]
+pub struct ConvertArgs {
+    /// The file, `-` for standard input
+    pub file: PathBuf,
+    /// Its format, where its content does not tell; `kneepoint list converters` names them
+    #[arg(long, value_name = "FORMAT")]
+    pub from: Option<String>,
+    /// A directory for the plan and its data, or a plan file ending in .toml; `-` prints the plan
+    #[arg(long, value_name = "DIR|FILE", default_value = "kneepoint-plan")]
+    pub out: PathBuf,
+    /// Where the requests shall go, instead of where the file says
+    #[arg(long, value_name = "URL")]
+    pub target: Option<String>,
+    /// Replay each request of an access log at its own time
+    #[arg(long)]
+    pub timed: bool,
+    /// How many times faster than the log
+    #[arg(long, value_name = "FACTOR", requires = "timed")]
+    pub speed: Option<f64>,
+    /// Keep images, scripts and styles that a browser recorded
+    #[arg(long)]
+    pub keep_static: bool,
+    /// Write over files that are there
+    #[arg(long)]
+    pub force: bool,
+}
+
 /// `kneepoint report`.
 #[derive(Debug, Args)]
 pub struct ReportArgs {
@@ -287,6 +317,8 @@ pub enum Listing {
     Formats,
     /// Results of other tools that can be read
     Importers,
+    /// What plans can be made from
+    Converters,
     /// Diagnosis rules
     Rules,
     /// Metrics that rules and reports name

@@ -6,6 +6,7 @@ use super::args::{Listing, RulesArgs, RulesCommand};
 use super::results::load_rules;
 use super::{Ended, ExitStatus, Refusal, print};
 use crate::collect::COLLECTORS;
+use crate::convert::CONVERTERS;
 use crate::diagnose::{ConditionRole, Rule, RuleSet};
 use crate::import::IMPORTERS;
 use crate::report::FORMATS;
@@ -19,6 +20,9 @@ pub(super) fn main(what: Listing) -> Ended {
         }
         Listing::Importers => {
             table(IMPORTERS.iter().map(|importer| (importer.name, importer.summary.to_owned())))
+        }
+        Listing::Converters => {
+            table(CONVERTERS.iter().map(|converter| (converter.name, converter.summary.to_owned())))
         }
         Listing::Rules => table(
             RuleSet::builtin().rules().iter().map(|rule| (rule.id.as_str(), rule.title.clone())),

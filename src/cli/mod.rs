@@ -1,6 +1,7 @@
 //! The edge: argv, environment, files, stdout and exit codes. Nobody else prints or exits.
 
 mod args;
+mod convert;
 mod data;
 mod demo;
 mod dry_run;
@@ -100,6 +101,7 @@ fn dispatch(command: Command) -> Ended {
         Command::Diagnose(args) => inspect::diagnose(&args),
         Command::Report(args) => inspect::report(&args),
         Command::Import(args) => import::main(&args),
+        Command::Convert(args) => convert::main(&args),
         Command::Check(args) => preflight::check(&args),
         Command::List(args) => list::main(args.what),
         Command::Rules(args) => list::rules(&args),

@@ -1,0 +1,232 @@
+//! Access logs of nginx and Apache, in the common and the combined format, also with the time of
+//! the request at the end of the line: either a weighted mix in which values are as popular as
+//! they were, or every request at its own time.
+//!
+//! A log may be larger than the memory: lines are read one by one, and what is kept of them is
+//! bounded (see [`groups`] and [`trace`]).
+
+mod groups;
+mod line;
+mod pattern;
+mod pulse;
+mod trace;
+
+use std::collections::BTreeMap;
+
+use self::groups::Groups;
+use self::line::{Line, Lines};
+use self::pattern::Pattern;
+use self::pulse::Pulse;
+use self::trace::Trace;
+use super::artifact::Artifact;
+use super::draft::{Draft, Load};
+use super::http::METHODS;
+use super::told::{MOST_PROBLEMS, Problem};
+use super::{ConvertError, ConverterSpec};
+
+pub(super) static SPEC: ConverterSpec = ConverterSpec {
+    name: "access-log",
+    summary: "access logs of nginx or Apache: a mix by path, or with --timed an exact replay",
+    options: &["--timed", "--speed"],
+    looks,
+    convert,
+};
+
+/// Bad lines before the first good one, after which the file is none of this format.
+const MOST_BAD_AT_FIRST: u64 = 1000;
+/// The search for the knee begins at the mean rate and ends at so many times the highest one.
+const SEARCH_TO: f64 = 10.0;
+
+fn looks(begin: &str) -> bool {
+    let lines = Lines::new();
+    begin.lines().take(20).any(|line| lines.read(line).is_some())
+}
+
+/// What was counted along the way.
+#[derive(Default)]
+struct Count {
+    lines: u64,
+    bad: u64,
+    /// The first bad lines.
+    examples: Vec<Problem>,
+    taken: u64,
+    /// Requests by the first digit of their status.
+    classes: BTreeMap<u16, u64>,
+    /// Requests of methods that a plan does not know.
+    methods: u64,
+    /// Requests that were answered with 4xx and are not in the mix.
+    refused: u64,
+    with_body: u64,
+    secrets: u64,
+}
+
+fn convert(artifact: &mut Artifact<'_>) -> Result<Draft, ConvertError> {
+    let lines = Lines::new();
+    let timed = artifact.options.timed;
+    let (mut count, mut pulse) = (Count::default(), Pulse::default());
+    let mut groups = Groups::default();
+    let mut trace = if timed { Some(Trace::begin(artifact)?) } else { None };
+    let mut text = String::new();
+    while artifact.next_line(&mut text)? {
+        count.lines += 1;
+        if text.trim().is_empty() {
+            continue;
+        }
+        let Some(line) = lines.read(&text) else {
+            count.bad(&text);
+            if count.taken == 0 && count.bad >= MOST_BAD_AT_FIRST {
+                break;
+            }
+            continue;
+        };
+        pulse.beat(line.second);
+        *count.classes.entry(line.status / 100).or_default() += 1;
+        let Some(pattern) = count.wanted(&line, timed) else { continue };
+        let group = groups.group(&pattern);
+        match &mut trace {
+            Some(trace) => trace.add(&line, groups.name(group), groups.row(group, &pattern))?,
+            None => groups.keep(group, &pattern),
+        }
+        groups.count(group);
+        count.taken += 1;
+    }
+    if count.taken == 0 {
+        return Err(count.nothing());
+    }
+    count.tell(artifact, timed);
+    pulse.tell(artifact);
+    groups.tell(artifact);
+    let late = trace.map(Trace::finish).transpose()?;
+    if let Some(late) = late.filter(|late| *late > 0) {
+        artifact.told.say(format!(
+            "{late} lines stand far from their place in time and are replayed where they stand"
+        ));
+    }
+    draft(artifact, groups, &count, &pulse)
+}
+
+impl Count {
+    fn bad(&mut self, text: &str) {
+        self.bad += 1;
+        if self.examples.len() < MOST_PROBLEMS {
+            let problem = "expected is the common or the combined format: \
+                           `host - user [10/Oct/2026:13:55:36 +0000] \"GET / HTTP/1.1\" 200 12`";
+            // The line itself may hold a secret; its length says enough of how odd it is.
+            let text = format!("no request was found in its {} bytes; {problem}", text.len());
+            let line = usize::try_from(self.lines).unwrap_or(usize::MAX);
+            self.examples.push(Problem { line: Some(line), column: None, text });
+        }
+    }
+
+    /// The request as a pattern, where it shall be sent.
+    fn wanted(&mut self, line: &Line<'_>, timed: bool) -> Option<Pattern> {
+        if !METHODS.contains(&line.method) {
+            self.methods += 1;
+            return None;
+        }
+        // Scanners ask for what is not there; it would be a mix of 404s. A replay is exact.
+        if !timed && (400..500).contains(&line.status) {
+            self.refused += 1;
+            return None;
+        }
+        let (pattern, secrets) = pattern::of(line.method, line.target)?;
+        self.secrets += u64::from(secrets);
+        self.with_body += u64::from(matches!(line.method, "POST" | "PUT" | "PATCH"));
+        Some(pattern)
+    }
+
+    fn nothing(self) -> ConvertError {
+        if self.bad > 0 && self.classes.is_empty() {
+            return ConvertError::Malformed(self.examples);
+        }
+        let refused = match self.refused {
+            0 => String::new(),
+            refused => format!(": {refused} were answered with 4xx"),
+        };
+        ConvertError::Empty(format!("it holds no request that can be sent again{refused}"))
+    }
+
+    fn share(&self, part: u64) -> String {
+        let whole: u64 = self.classes.values().sum();
+        format!("{:.1} %", part as f64 / whole.max(1) as f64 * 100.0)
+    }
+
+    fn tell(&self, artifact: &mut Artifact<'_>, timed: bool) {
+        let requests: u64 = self.classes.values().sum();
+        let of = |class: u16| self.classes.get(&class).copied().unwrap_or(0);
+        artifact.seen.push(format!(
+            "{requests} requests; {} of them failed at the server (5xx), {} were refused (4xx)",
+            self.share(of(5)),
+            self.share(of(4))
+        ));
+        let told = &mut artifact.told;
+        if self.bad > 0 {
+            let line = self.examples.first().and_then(|problem| problem.line).unwrap_or(0);
+            told.at(
+                line,
+                format!(
+                    "{} of {} lines are no requests and left out, this one first",
+                    self.bad, self.lines
+                ),
+            );
+        }
+        if self.methods > 0 {
+            told.say(format!("{} requests of other methods are left out", self.methods));
+        }
+        if self.refused > 0 {
+            told.say(format!(
+                "{} requests that were answered with 4xx are left out ({}): scanners ask for what \
+                 is not there, and a log holds no credentials. `--timed` keeps them",
+                self.refused,
+                self.share(self.refused)
+            ));
+        }
+        if timed && of(4) > 0 {
+            told.say("requests that were answered with 4xx are in the replay, as they were sent");
+        }
+        if self.secrets > 0 {
+            told.say(format!(
+                "{} requests had a parameter that is secret by its name: it is left out of them",
+                self.secrets
+            ));
+        }
+        if self.with_body > 0 {
+            told.say(format!(
+                "a log holds no bodies and no headers: {} requests of POST, PUT or PATCH are in \
+                 the plan without a body; add it there",
+                self.with_body
+            ));
+        }
+    }
+}
+
+fn draft(
+    artifact: &mut Artifact<'_>,
+    groups: Groups,
+    count: &Count,
+    pulse: &Pulse,
+) -> Result<Draft, ConvertError> {
+    let timed = artifact.options.timed;
+    let speed = artifact.options.speed.unwrap_or(1.0);
+    let mut draft = Draft::default();
+    draft.comments.push("A log holds no headers: add those that the service asks for.".to_owned());
+    if count.with_body > 0 {
+        draft.comments.push(
+            "Requests of POST, PUT and PATCH have no body yet, as a log holds none.".to_owned(),
+        );
+    }
+    draft.load = if timed {
+        Load::Replay { trace: trace::FILE.to_owned(), speed }
+    } else {
+        let (mean, peak) = (pulse.mean(), pulse.peak());
+        let comment = format!(
+            "The log had {mean:.1} requests per second, {peak} in its fullest second. To hold one \
+             rate instead: executor = \"constant-arrival-rate\", rate = \"{peak}/s\", duration = \
+             \"5m\"."
+        );
+        let start = mean.max(1.0);
+        Load::Search { start, max: (peak as f64 * SEARCH_TO).max(100.0).max(start), comment }
+    };
+    groups.into_draft(artifact, timed, &mut draft)?;
+    Ok(draft)
+}

@@ -1,0 +1,272 @@
+//! `config`: the target, the phases of the load, and where values come from.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+
+use super::Script;
+use crate::convert::draft::{Data, Load};
+use crate::convert::http;
+use crate::convert::template::identifier;
+use crate::convert::tree::{Node, Value};
+use crate::plan::{is_secret_name, parse_duration};
+
+/// Lines of a file of values that are copied; a plan holds them in memory.
+const MOST_ROWS: usize = 1_000_000;
+
+/// How long a step from one rate to the next takes: a plan knows only ramps.
+const STEP: Duration = Duration::from_millis(1);
+
+/// One phase: the rate at its begin and its end, in journeys per second.
+struct Phase {
+    from: f64,
+    to: f64,
+    length: Duration,
+    name: Option<String>,
+}
+
+/// Longest time that is believed.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+/// Shortest time that a plan has, beside none.
+const SHORTEST: Duration = Duration::from_millis(1);
+
+/// `10`, `"10s"`, `"2m"` or `"2 minutes"`.
+pub(super) fn time(node: &Node) -> Option<Duration> {
+    let text = node.text()?.trim();
+    let time = match node.number() {
+        Some(seconds) => Duration::try_from_secs_f64(seconds).ok()?,
+        None => parse_duration(text).ok().or_else(|| {
+            let time = text.parse::<SignedDuration>().ok()?;
+            Duration::try_from(time).ok()
+        })?,
+    };
+    (time <= LONGEST).then(|| if time.is_zero() { time } else { time.max(SHORTEST) })
+}
+
+impl Script<'_, '_> {
+    pub(super) fn config(&mut self, config: &Node) {
+        for (key, node) in config.entries() {
+            match key.text.as_str() {
+                "target" => self.target(node),
+                "phases" => self.phases(node),
+                "http" => self.http(node),
+                "payload" => match &node.value {
+                    Value::List(items) => items.iter().for_each(|item| self.payload(item)),
+                    _ => self.payload(node),
+                },
+                "variables" => self.variables(node),
+                "defaults" => self.defaults(node),
+                _ => self.unknown(key.line, &key.text, "`config`"),
+            }
+        }
+    }
+
+    fn target(&mut self, node: &Node) {
+        let text = node.text().unwrap_or_default();
+        if text.contains("{{") {
+            self.artifact.told.at(node.line, "`target` has a variable: name it with `--target`");
+            return;
+        }
+        match http::address(text) {
+            Ok(address) => {
+                if address.credentials {
+                    http::tell_credentials(&mut self.artifact.told, node.line);
+                }
+                let path = address.path.shown();
+                let path = path.split('?').next().unwrap_or_default().trim_end_matches('/');
+                self.draft.url = Some(format!("{}{path}", address.base));
+            }
+            Err(why) => self.wrong(node, why),
+        }
+    }
+
+    fn http(&mut self, node: &Node) {
+        for (key, value) in node.entries() {
+            match key.text.as_str() {
+                "timeout" => {
+                    self.draft.timeout = time(value).filter(|timeout| !timeout.is_zero());
+                    if self.draft.timeout.is_none() {
+                        self.wrong(value, "`timeout` must be a number of seconds above zero");
+                    }
+                }
+                "defaults" => self.defaults(value),
+                _ => self.unknown(key.line, &key.text, "`http`"),
+            }
+        }
+    }
+
+    fn defaults(&mut self, node: &Node) {
+        for (key, value) in node.entries() {
+            match key.text.as_str() {
+                "headers" => {
+                    let headers = value.entries().iter();
+                    self.headers
+                        .extend(headers.map(|(key, node)| (key.text.clone(), node.clone())));
+                }
+                _ => self.unknown(key.line, &key.text, "`defaults`"),
+            }
+        }
+    }
+
+    fn variables(&mut self, node: &Node) {
+        for (key, value) in node.entries() {
+            let name = self.texts.data_name(&identifier(&key.text));
+            let texts: Vec<String> = match &value.value {
+                Value::List(items) => {
+                    items.iter().filter_map(Node::text).map(str::to_owned).collect()
+                }
+                _ => value.text().map(str::to_owned).into_iter().collect(),
+            };
+            if texts.is_empty() {
+                self.unknown(key.line, &key.text, "`variables`");
+                continue;
+            }
+            let environment = texts.iter().any(|text| text.contains("{{"));
+            let data = if is_secret_name(&name) || environment {
+                let text = format!("the values of `{name}` are taken from the environment");
+                self.artifact.told.at(key.line, text);
+                Data::Variable(name.clone())
+            } else {
+                Data::List(texts)
+            };
+            self.texts.define(&key.text, &name);
+            self.draft.data.push((name, data));
+        }
+    }
+
+    /// A file of values. It gets a header line, which a plan wants and artillery does without.
+    fn payload(&mut self, node: &Node) {
+        let Some(path) = node.get("path").and_then(Node::text) else {
+            return self.wrong(node, "`payload` must name a file: `path: users.csv`");
+        };
+        for (key, _) in node.entries() {
+            let known =
+                ["path", "fields", "order", "skipHeader", "delimiter", "cast", "skipEmptyLines"];
+            if !known.contains(&key.text.as_str()) {
+                self.unknown(key.line, &key.text, "`payload`");
+            }
+        }
+        let mut fields: Vec<String> = match node.get("fields") {
+            Some(Node { value: Value::List(items), .. }) => {
+                items.iter().filter_map(Node::text).map(str::to_owned).collect()
+            }
+            Some(one) => one.text().map(str::to_owned).into_iter().collect(),
+            None => Vec::new(),
+        };
+        let delimiter = node.get("delimiter").and_then(Node::text).unwrap_or(",");
+        let delimiter = delimiter.bytes().next().unwrap_or(b',');
+        let skip = node.get("skipHeader").and_then(Node::switch).unwrap_or(false);
+        let rows = match self.rows(path, delimiter) {
+            Ok(rows) => rows,
+            Err(why) => {
+                let text = format!("`payload`: `{}` cannot be read: {why}", path.escape_debug());
+                return self.wrong(node, text);
+            }
+        };
+        let mut rows = rows.into_iter();
+        if skip || fields.is_empty() {
+            let header = rows.next().unwrap_or_default();
+            if fields.is_empty() {
+                fields = header.iter().map(str::to_owned).collect();
+            }
+        }
+        let columns: Vec<String> = fields.iter().map(|field| identifier(field)).collect();
+        let stem = path.rsplit(['/', '\\']).next().unwrap_or(path);
+        let stem = stem.rsplit_once('.').map_or(stem, |(stem, _)| stem);
+        let name = self.texts.data_name(&identifier(stem));
+        let file = format!("{name}.csv");
+        let written = self.artifact.write(&file, |csv| {
+            csv.write_record(&columns)?;
+            rows.try_for_each(|row| {
+                csv.write_record((0..columns.len()).map(|index| row.get(index).unwrap_or_default()))
+            })
+        });
+        if let Err(why) = written {
+            return self.wrong(node, why.to_string());
+        }
+        let sequential = node.get("order").and_then(Node::text) == Some("sequence");
+        let one = (columns.len() == 1).then(|| columns[0].clone());
+        for (field, column) in fields.iter().zip(&columns) {
+            let value = if one.is_some() { name.clone() } else { format!("{name}.{column}") };
+            self.texts.define(field, &value);
+        }
+        self.draft.data.push((name, Data::Csv { file, column: one, sequential }));
+    }
+
+    fn rows(&mut self, path: &str, delimiter: u8) -> Result<Vec<csv::StringRecord>, String> {
+        let file = self.artifact.beside.open(path).map_err(|error| error.to_string())?;
+        let mut reader = csv::ReaderBuilder::new();
+        let reader =
+            reader.has_headers(false).flexible(true).delimiter(delimiter).from_reader(file);
+        let mut rows = Vec::new();
+        for row in reader.into_records() {
+            rows.push(row.map_err(|error| error.to_string())?);
+            if rows.len() > MOST_ROWS {
+                return Err(format!("it has more than {MOST_ROWS} lines"));
+            }
+        }
+        if rows.is_empty() { Err("it is empty".to_owned()) } else { Ok(rows) }
+    }
+
+    fn phases(&mut self, node: &Node) {
+        if !matches!(node.value, Value::List(_)) {
+            return self.wrong(node, "expected a list of phases");
+        }
+        let phases: Vec<Phase> = node.items().iter().filter_map(|item| self.phase(item)).collect();
+        self.draft.load = match phases.as_slice() {
+            [] => Load::Usual,
+            [one] if one.from == one.to => Load::Constant { rate: one.from, duration: one.length },
+            [first, ..] => {
+                let mut stages = Vec::new();
+                let mut now = first.from;
+                for phase in &phases {
+                    if phase.from != now {
+                        stages.push((phase.from, STEP, None));
+                    }
+                    stages.push((phase.to, phase.length, phase.name.clone()));
+                    now = phase.to;
+                }
+                Load::Ramp { start: first.from, stages }
+            }
+        };
+    }
+
+    fn phase(&mut self, node: &Node) -> Option<Phase> {
+        for (key, _) in node.entries() {
+            let known = ["duration", "arrivalRate", "rampTo", "arrivalCount", "name", "pause"];
+            if !known.contains(&key.text.as_str()) {
+                self.unknown(key.line, &key.text, "the phase");
+            }
+        }
+        let name = node.get("name").and_then(Node::text).map(str::to_owned);
+        let pause = node.get("pause");
+        let length = node.get("duration").or(pause).and_then(time);
+        let Some(length) = length.filter(|length| !length.is_zero()) else {
+            self.wrong(node, "the phase has no `duration` above zero, such as `60` or `\"1m\"`");
+            return None;
+        };
+        let mut number = |key: &str| {
+            let node = node.get(key)?;
+            let number = node.number().filter(|number| *number >= 0.0);
+            if number.is_none() {
+                self.wrong(node, format!("`{key}` must be a number, zero or more"));
+            }
+            number
+        };
+        let (rate, to, count) = (number("arrivalRate"), number("rampTo"), number("arrivalCount"));
+        let from = match (rate, count) {
+            (Some(rate), _) => rate,
+            (None, Some(count)) => count / length.as_secs_f64(),
+            (None, None) if to.is_some() || pause.is_some() => 0.0,
+            (None, None) => {
+                self.wrong(node, "the phase has neither `arrivalRate` nor `arrivalCount`");
+                return None;
+            }
+        };
+        if from == 0.0 {
+            let text = "a plan has no rate of 0: it stands there as 0.001/s";
+            self.artifact.told.at(node.line, text);
+        }
+        Some(Phase { from, to: to.unwrap_or(from), length, name })
+    }
+}

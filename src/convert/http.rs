@@ -1,0 +1,293 @@
+//! What requests of every format have in common: addresses, paths, headers, bodies, names.
+
+use std::collections::BTreeSet;
+
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use url::Url;
+
+use super::template::{Template, without_secret};
+use super::told::Told;
+use super::tree::{self, Node, Value};
+use crate::plan::is_secret_name;
+
+/// Methods that a plan knows.
+pub(super) const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+
+/// What a path of a plan must not hold as it is.
+const NOT_IN_PATH: &AsciiSet =
+    &CONTROLS.add(b' ').add(b'#').add(b'<').add(b'>').add(b'`').add(b'^').add(b'\\').add(b'"');
+
+/// A path or a part of one as it can be sent; what is encoded already stays so.
+pub(super) fn sendable(path: &str) -> String {
+    utf8_percent_encode(path, NOT_IN_PATH).to_string()
+}
+
+/// An address taken apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Address {
+    /// `http://host:port`, without credentials.
+    pub(super) base: String,
+    /// Path and query; begins with `/`.
+    pub(super) path: Template,
+    /// Whether a name or a password stood in it.
+    pub(super) credentials: bool,
+}
+
+/// Takes `http://…` apart. Messages never hold the address itself: it may hold a password.
+pub(super) fn address(text: &str) -> Result<Address, String> {
+    let url = Url::parse(text).map_err(|why| format!("this is no address: {why}"))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(format!("`{}` cannot be sent; expected `http://` or `https://`", url.scheme()));
+    }
+    let host = url.host_str().unwrap_or_default();
+    if url.port() == Some(0) {
+        return Err("port 0 is none that a target can listen on".to_owned());
+    }
+    let port = url.port().map_or_else(String::new, |port| format!(":{port}"));
+    let mut path = url.path().to_owned();
+    if let Some(query) = url.query() {
+        path.push('?');
+        path.push_str(query);
+    }
+    Ok(Address {
+        base: format!("{}://{host}{port}", url.scheme()),
+        path: request_path(&path),
+        credentials: !url.username().is_empty() || url.password().is_some(),
+    })
+}
+
+/// A path with its query, in which no value stands that is secret by its parameter's name.
+pub(super) fn request_path(path: &str) -> Template {
+    let path = path.split('#').next().unwrap_or_default();
+    let (path, query) = path.split_once('?').map_or((path, None), |(it, query)| (it, Some(query)));
+    let mut template = Template::default();
+    if !path.starts_with('/') {
+        template.text("/");
+    }
+    template.text(&sendable(path));
+    for (index, pair) in query.into_iter().flat_map(|query| query.split('&')).enumerate() {
+        template.text(if index == 0 { "?" } else { "&" });
+        match pair.split_once('=') {
+            Some((name, value)) => {
+                template.text(&format!("{}=", sendable(name)));
+                template.append(without_secret(name, Template::plain(&sendable(value))));
+            }
+            None => template.text(&sendable(pair)),
+        }
+    }
+    template
+}
+
+/// Headers that a connection or the generator makes for itself, or that would make the same
+/// request differ from one user to the next.
+const OWN_HEADERS: [&str; 17] = [
+    "host",
+    "connection",
+    "content-length",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "cookie",
+    "if-none-match",
+    "if-modified-since",
+    "accept-encoding",
+    "x-kneepoint",
+    "expect",
+];
+
+/// A header as a plan has it; `None` for those that have no place there.
+pub(super) fn header(name: &str, value: Template) -> Option<(String, Template)> {
+    let name = name.trim().to_ascii_lowercase();
+    let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+    let own = OWN_HEADERS.contains(&name.as_str());
+    if own || name.is_empty() || !name.chars().all(token) {
+        return None;
+    }
+    let control = |c: char| c.is_control() && c != '\t';
+    let value = value.map_text(|text| text.replace(control, " "));
+    let value = without_secret(&name, value);
+    Some((name, value))
+}
+
+/// A body without the values that are secret by the names of their fields, and those names.
+pub(super) fn body(text: &str, content_type: &str) -> (Template, BTreeSet<String>) {
+    let mut secrets = BTreeSet::new();
+    let is_form = || !text.contains(['\n', ' ', '{', '<']) && text.contains('=');
+    if content_type.contains("x-www-form-urlencoded") || is_form() {
+        let mut template = Template::default();
+        for (index, pair) in text.split('&').enumerate() {
+            template.text(if index == 0 { "" } else { "&" });
+            let Some((name, value)) = pair.split_once('=') else {
+                template.text(pair);
+                continue;
+            };
+            template.text(&format!("{name}="));
+            if is_secret_name(name) && !value.is_empty() {
+                secrets.insert(name.to_owned());
+            }
+            template.append(without_secret(name, Template::plain(value)));
+        }
+        return (template, secrets);
+    }
+    if content_type.contains("multipart/") {
+        return multipart(text);
+    }
+    if let Some(node) = tree::json(text).ok().filter(|node| holds_secret(node, &mut secrets)) {
+        return (json_body(&node, &Template::plain), secrets);
+    }
+    (Template::plain(text), secrets)
+}
+
+/// The parts of a form with files: line by line, as only the names of the fields matter here.
+fn multipart(text: &str) -> (Template, BTreeSet<String>) {
+    let mut secrets = BTreeSet::new();
+    let mut template = Template::default();
+    let boundary = text.lines().next().unwrap_or_default().trim_end();
+    // The name of the secret whose value comes next, and whether its headers are over.
+    let mut inside: Option<(String, bool)> = None;
+    for line in text.split_inclusive('\n') {
+        let bare = line.trim_end();
+        let ends = line.starts_with("--") && bare.starts_with(boundary);
+        if ends && let Some((name, true)) = inside.take() {
+            template.variable(&name);
+            template.text("\r\n");
+        }
+        match &mut inside {
+            Some((_, true)) => continue,
+            Some((_, over)) => *over = bare.is_empty(),
+            None => {
+                // `filename=` is no name.
+                let lower = bare.to_ascii_lowercase().replace("; ", ";");
+                let name = lower.split_once(";name=").map(|(_, rest)| rest.trim_matches('"'));
+                let name = name.and_then(|name| name.split(['"', ';']).next());
+                if let Some(name) = name.filter(|name| is_secret_name(name)) {
+                    secrets.insert(name.to_owned());
+                    inside = Some((name.to_owned(), false));
+                }
+            }
+        }
+        template.text(line);
+    }
+    if let Some((name, true)) = inside {
+        template.variable(&name);
+    }
+    (template, secrets)
+}
+
+fn holds_secret(node: &Node, found: &mut BTreeSet<String>) -> bool {
+    match &node.value {
+        Value::Map(entries) => {
+            for (key, value) in entries {
+                if is_secret_name(&key.text) && is_told(value) {
+                    found.insert(key.text.clone());
+                }
+                holds_secret(value, found);
+            }
+        }
+        Value::List(items) => items.iter().for_each(|item| {
+            holds_secret(item, found);
+        }),
+        Value::Scalar { .. } => {}
+    }
+    !found.is_empty()
+}
+
+/// Whether a value could give something away: a switch and nothing at all do not.
+fn is_told(value: &Node) -> bool {
+    matches!(&value.value, Value::Scalar { text, .. } if !text.is_empty())
+        && !value.is_null()
+        && value.switch().is_none()
+}
+
+/// A tree as JSON, in which texts are read by `text` and secrets are variables.
+pub(super) fn json_body(node: &Node, text: &dyn Fn(&str) -> Template) -> Template {
+    let mut out = Template::default();
+    write_json(node, text, &mut out);
+    out
+}
+
+fn write_json(node: &Node, text: &dyn Fn(&str) -> Template, out: &mut Template) {
+    match &node.value {
+        Value::Scalar { .. } if !node.is_text() => out.text(&node.json_scalar()),
+        Value::Scalar { text: plain, .. } => {
+            out.text("\"");
+            out.append(text(plain).map_text(json_inside));
+            out.text("\"");
+        }
+        Value::List(items) => {
+            out.text("[");
+            for (index, item) in items.iter().enumerate() {
+                out.text(if index == 0 { "" } else { ", " });
+                write_json(item, text, out);
+            }
+            out.text("]");
+        }
+        Value::Map(entries) => {
+            out.text("{");
+            for (index, (key, value)) in entries.iter().enumerate() {
+                out.text(if index == 0 { "\"" } else { ", \"" });
+                out.text(&json_inside(&key.text));
+                out.text("\": ");
+                let literal = is_told(value) && !text(value.scalar()).varies();
+                if literal && is_secret_name(&key.text) {
+                    out.text("\"");
+                    out.variable(&key.text);
+                    out.text("\"");
+                } else {
+                    write_json(value, text, out);
+                }
+            }
+            out.text("}");
+        }
+    }
+}
+
+/// A text as it stands between the quotes of JSON.
+fn json_inside(text: &str) -> String {
+    let quoted = serde_json::Value::from(text).to_string();
+    quoted[1..quoted.len() - 1].to_owned()
+}
+
+/// Names that are each given once.
+#[derive(Debug, Default)]
+pub(super) struct Names(BTreeSet<String>);
+
+impl Names {
+    /// A name of its own for a request or a journey: results are kept by it.
+    pub(super) fn request(&mut self, wanted: &str) -> String {
+        let harmless = |c: char| if c.is_control() || "{}\"".contains(c) { ' ' } else { c };
+        let wanted: String = wanted.chars().map(harmless).take(120).collect();
+        let wanted = wanted.split_whitespace().collect::<Vec<_>>().join(" ");
+        let wanted = if wanted.is_empty() { "request".to_owned() } else { wanted };
+        self.unique(&wanted, ' ')
+    }
+
+    /// A name of its own for data.
+    pub(super) fn data(&mut self, wanted: &str) -> String {
+        self.unique(&super::template::identifier(wanted), '_')
+    }
+
+    fn unique(&mut self, wanted: &str, between: char) -> String {
+        let mut name = wanted.to_owned();
+        let mut number = 2;
+        while !self.0.insert(name.clone()) {
+            name = format!("{wanted}{between}{number}");
+            number += 1;
+        }
+        name
+    }
+}
+
+/// Says that secrets were taken out, with the variables that stand for them.
+pub(super) fn tell_credentials(told: &mut Told, line: usize) {
+    told.at(
+        line,
+        "the address holds a name or a password, which is left out; if the target asks for it, \
+         add the header `authorization = \"Basic ${BASIC_AUTH}\"`",
+    );
+}

@@ -1,0 +1,247 @@
+//! Descriptions of an API: OpenAPI 3.0 and 3.1 and Swagger 2, in JSON or YAML. One request an
+//! operation; what no example says is made up from the schemas, and told.
+
+mod operation;
+mod schema;
+mod security;
+
+use std::collections::BTreeMap;
+
+use self::operation::Operation;
+use self::schema::Schemas;
+use super::artifact::Artifact;
+use super::draft::{Ask, Data, Draft};
+use super::http::{self, Names};
+use super::told::Problem;
+use super::tree::{self, Node, Value};
+use super::{ConvertError, ConverterSpec};
+
+pub(super) static SPEC: ConverterSpec = ConverterSpec {
+    name: "openapi",
+    summary: "descriptions of an API, OpenAPI 3 or Swagger 2: one request an operation",
+    options: &[],
+    looks,
+    convert,
+};
+
+/// Operations in one plan.
+const MOST_REQUESTS: usize = 1000;
+/// How often a request that only reads is sent for one that changes something.
+const READ_WEIGHT: f64 = 10.0;
+
+fn looks(begin: &str) -> bool {
+    ["openapi", "swagger"].iter().any(|key| {
+        let json = begin.trim_start().starts_with('{') && begin.contains(&format!("\"{key}\""));
+        let yaml = begin.lines().any(|line| {
+            let line = line.trim_start_matches(['"', '\'']);
+            line.strip_prefix(key)
+                .is_some_and(|rest| rest.trim_start_matches(['"', '\'']).starts_with(':'))
+        });
+        json || yaml
+    })
+}
+
+/// A description while it is being read.
+struct Reader<'r, 'a> {
+    artifact: &'r mut Artifact<'a>,
+    root: &'r Node,
+    schemas: Schemas<'r>,
+    /// Swagger 2.
+    old: bool,
+    names: Names,
+    data_names: Names,
+    /// Values by the parameter they are for.
+    data: BTreeMap<String, Vec<(String, Data)>>,
+    draft: Draft,
+    problems: Vec<Problem>,
+    made_up: Vec<String>,
+}
+
+fn convert(artifact: &mut Artifact<'_>) -> Result<Draft, ConvertError> {
+    let text = artifact.text()?;
+    let root = tree::read(&text)?;
+    drop(text);
+    let version = |key| root.get(key).and_then(Node::text);
+    let old = match (version("openapi"), version("swagger")) {
+        (Some(version), _) if version.starts_with("3.") => false,
+        (None, Some(version)) if version.starts_with('2') => true,
+        _ => {
+            let text = "expected `openapi: 3.0.x`, `openapi: 3.1.x` or `swagger: \"2.0\"`";
+            return Err(ConvertError::at(root.line, Some(root.column), text));
+        }
+    };
+    let mut reader = Reader {
+        artifact,
+        root: &root,
+        schemas: Schemas { root: &root },
+        old,
+        names: Names::default(),
+        data_names: Names::default(),
+        data: BTreeMap::new(),
+        draft: Draft::default(),
+        problems: Vec::new(),
+        made_up: Vec::new(),
+    };
+    reader.read();
+    reader.finish()
+}
+
+impl<'r> Reader<'r, '_> {
+    fn read(&mut self) {
+        let root = self.root;
+        let title = root.get("info").and_then(|info| info.get("title")).and_then(Node::text);
+        self.draft.name = title.map(str::to_owned);
+        self.draft.url = if self.old { self.old_server() } else { self.server() };
+        let Some(paths) = root.get("paths").filter(|node| matches!(node.value, Value::Map(_)))
+        else {
+            let (line, column) = (Some(self.root.line), Some(self.root.column));
+            let text = "`paths` is missing, or no table".to_owned();
+            return self.problems.push(Problem { line, column, text });
+        };
+        for (path, item) in paths.entries() {
+            if path.text.starts_with("x-") {
+                continue;
+            }
+            if !path.text.starts_with('/') {
+                let text = format!("`{}`: a path must begin with `/`", path.text.escape_debug());
+                self.problems.push(Problem { line: Some(path.line), column: None, text });
+                continue;
+            }
+            let item = self.schemas.resolve(item);
+            for (method, operation) in item.entries() {
+                let upper = method.text.to_ascii_uppercase();
+                match upper.as_str() {
+                    "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS" => {
+                        self.operation(&upper, &path.text, item, operation);
+                    }
+                    "TRACE" => self.artifact.told.at(method.line, "TRACE is left out"),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    fn operation(&mut self, method: &str, path: &'r str, item: &'r Node, node: &'r Node) {
+        if self.draft.requests.len() >= MOST_REQUESTS {
+            let text = format!("only the first {MOST_REQUESTS} operations are taken");
+            return self.artifact.told.say(text);
+        }
+        let shown = path.replace('{', ":").replace('}', "");
+        let name = node.get("operationId").and_then(Node::text);
+        let name = self.names.request(name.unwrap_or(&format!("{method} {shown}")));
+        let mut ask = Ask { name, method: method.to_owned(), ..Ask::default() };
+        if let Some(summary) = node.get("summary").and_then(Node::text) {
+            ask.comments.push(summary.to_owned());
+        }
+        if node.get("deprecated").and_then(Node::switch) == Some(true) {
+            ask.comments.push("Deprecated.".to_owned());
+        }
+        match method {
+            "GET" | "HEAD" | "OPTIONS" => ask.weight = Some(READ_WEIGHT),
+            "DELETE" => {
+                ask.weight = Some(1.0);
+                ask.off = true;
+                ask.comments.push(
+                    "It deletes, so it is left out: take the `#` away where that is wanted."
+                        .to_owned(),
+                );
+            }
+            _ => {
+                ask.weight = Some(1.0);
+                ask.comments.push("It changes data at the target.".to_owned());
+            }
+        }
+        let ask = Operation { reader: self, item, node, path, ask, query: Vec::new() }.read();
+        self.draft.requests.push(ask);
+    }
+
+    /// The first server, with its variables' defaults.
+    fn server(&mut self) -> Option<String> {
+        let server = self.root.get("servers")?.items().first()?;
+        let mut url = server.get("url")?.text()?.to_owned();
+        for (key, variable) in server.get("variables").map_or(&[][..], Node::entries) {
+            let value = variable.get("default").and_then(Node::text).unwrap_or_default();
+            url = url.replace(&format!("{{{}}}", key.text), value);
+        }
+        self.base(&url)
+    }
+
+    fn old_server(&mut self) -> Option<String> {
+        let host = self.root.get("host").and_then(Node::text);
+        let base = self.root.get("basePath").and_then(Node::text).unwrap_or_default();
+        let scheme = self.root.get("schemes").and_then(|list| list.items().first());
+        let scheme = scheme.and_then(Node::text).unwrap_or("http");
+        match host {
+            Some(host) => self.base(&format!("{scheme}://{host}{base}")),
+            None => self.base(base),
+        }
+    }
+
+    /// The address before each path. A path alone leaves the host open.
+    fn base(&mut self, url: &str) -> Option<String> {
+        if url.starts_with('/') && url.len() > 1 {
+            let text = format!(
+                "the paths begin with `{}`: name the target with it, `--target \
+                 http://127.0.0.1:8080{}`",
+                url.escape_debug(),
+                url.trim_end_matches('/').escape_debug()
+            );
+            self.artifact.told.say(text);
+            return None;
+        }
+        let address = http::address(url).ok()?;
+        if address.credentials {
+            http::tell_credentials(&mut self.artifact.told, 0);
+        }
+        let path = address.path.shown();
+        let path = path.split('?').next().unwrap_or_default().trim_end_matches('/');
+        self.artifact.told.say(format!(
+            "the plan's target is `{}`, as the description says: make sure that it may have load",
+            address.base
+        ));
+        Some(format!("{}{path}", address.base))
+    }
+
+    /// The name of data for a parameter: the same values have one name.
+    fn value(&mut self, parameter: &str, data: Data, made_up: bool) -> String {
+        let known = self.data.entry(parameter.to_owned()).or_default();
+        if let Some((name, _)) = known.iter().find(|(_, same)| *same == data) {
+            return name.clone();
+        }
+        let name = self.data_names.data(parameter);
+        known.push((name.clone(), data.clone()));
+        if made_up {
+            self.made_up.push(name.clone());
+        }
+        self.draft.data.push((name.clone(), data));
+        name
+    }
+
+    fn finish(mut self) -> Result<Draft, ConvertError> {
+        if !self.problems.is_empty() {
+            return Err(ConvertError::Malformed(self.problems));
+        }
+        let on = self.draft.requests.iter().filter(|ask| !ask.off).count();
+        if on == 0 {
+            let text = "it describes no operation that can be sent without deleting anything";
+            return Err(ConvertError::Empty(text.to_owned()));
+        }
+        if !self.made_up.is_empty() {
+            let names = self.made_up.join("`, `");
+            self.artifact.told.say(format!(
+                "no example gives values for `{names}`: they are made up, and the target will \
+                 hardly know them"
+            ));
+            self.draft.comments.push(format!("Values that were made up: `{names}`."));
+        }
+        let off = self.draft.requests.len() - on;
+        if off > 0 {
+            self.artifact.told.say(format!("{off} operations delete: they stand as comments"));
+        }
+        self.draft
+            .comments
+            .push("Bodies are examples, and weights a guess: ten reads for each write.".to_owned());
+        self.artifact.seen.push(format!("{on} operations to send, {off} left out as comments"));
+        Ok(self.draft)
+    }
+}
