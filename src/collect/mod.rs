@@ -108,6 +108,7 @@ registry! {
         tcp,
         threads,
         jvm,
+        disk,
         generator,
         postgres,
         prometheus,

@@ -60,6 +60,7 @@ pub static SPEC: CollectorSpec = CollectorSpec {
         names::DB_BLOCKS_HIT,
         names::DB_ROWS_READ,
         names::DB_TEMP_BYTES,
+        names::DB_TEMP_FILES,
         names::DB_DEADLOCKS,
         names::DB_STATEMENT_CALLS,
         names::DB_STATEMENT_TIME,

@@ -8,7 +8,7 @@ mod resources;
 pub use answer::{Pace, ResourceKind, RunsOut, Soak, SoakVerdict, Trend, TrendStep, TrendVerdict};
 
 use crate::recording::{PlanSummary, Recording};
-use crate::timeline::{Moment, Point, Selector, Stage, Timeline, Window, names};
+use crate::timeline::{MetricSpec, Moment, Point, Selector, Stage, Timeline, Window, names};
 
 use super::facts::{Facts, bare};
 use super::leak::{self, Judgement, LeakVerdict};
@@ -25,9 +25,9 @@ const MOST_SERIES: usize = 8;
 /// must have begun to have grown there.
 const USED_UP: f64 = 0.95;
 const BEGAN: f64 = 0.7;
-/// Points of the processor time per request over a whole stage, and the fewest seconds of one.
-const CPU_POINTS: f64 = 240.0;
-const CPU_SECS: f64 = 5.0;
+/// Points of what each request costs over a whole stage, and the fewest seconds of one.
+const COST_POINTS: f64 = 240.0;
+const COST_SECS: f64 = 5.0;
 
 /// The answer on the longest stage at one rate; `None` where none was held for a minute.
 pub fn soak(recording: &Recording, facts: &Facts) -> Option<Soak> {
@@ -53,11 +53,11 @@ fn answer(facts: &Facts, plan: &PlanSummary, stage: &Stage) -> Soak {
     let load = looks(facts, &bare(&names::LOAD_OFFERED), window);
     let run = Run { facts, window, load: &load, restarts: facts.restarts() };
     let mut trends: Vec<Trend> = RESOURCES.iter().flat_map(|it| run.trends(it)).collect();
-    trends.extend(run.cpu_per_request());
+    let costs = resources::PER_REQUEST.iter();
+    trends.extend(costs.filter_map(|(total, resource)| run.per_request(total, resource)));
     confirm(&mut trends);
-    trends.retain(|trend| {
-        trend.kind != ResourceKind::DescriptorType || trend.verdict == TrendVerdict::Leak
-    });
+    trends
+        .retain(|trend| !trend.kind.is_told_only_growing() || trend.verdict == TrendVerdict::Leak);
     // What runs out first; within it, in the order of the catalogue.
     trends.sort_by(|a, b| {
         let place = |trend: &Trend| (trend.verdict.rank(), !trend.kind.can_run_out());
@@ -111,31 +111,44 @@ impl Run<'_> {
         subject: Option<String>,
     ) -> Option<Trend> {
         let points = looks(self.facts, selector, self.window);
-        let limit = resource.limits.iter().find_map(|metric| {
-            self.facts.metric(metric, &[self.window]).filter(|limit| *limit > 0.0)
-        });
+        let limit = self.limit(resource, subject.as_deref());
         let judged = Judged { resource, subject, series: selector.to_string(), limit, points };
         self.judge(judged)
     }
 
-    /// Seconds of processor time per request, in equal pieces of the stage.
-    fn cpu_per_request(&self) -> Option<Trend> {
-        let cpu = bare(&names::PROCESS_CPU_TIME);
-        let piece = (self.window.secs() / CPU_POINTS).max(CPU_SECS);
+    /// Where a resource is exhausted: its own limit, or one that all share.
+    fn limit(&self, resource: &Resource, subject: Option<&str>) -> Option<f64> {
+        let level = |selector: &Selector| {
+            self.facts.level_of(selector, super::Over::Sum, &[self.window], &[])
+        };
+        let of = |metric: &&MetricSpec| {
+            let shared = bare(metric);
+            let own = resource.by.zip(subject).and_then(|(label, subject)| {
+                let labels = shared.labels.clone().with(label, subject);
+                level(&Selector { labels, ..shared.clone() })
+            });
+            own.or_else(|| level(&shared)).filter(|limit| *limit > 0.0)
+        };
+        resource.limits.iter().find_map(of)
+    }
+
+    /// What is added to a running total for each request, in equal pieces of the stage.
+    fn per_request(&self, total: &MetricSpec, resource: &Resource) -> Option<Trend> {
+        let total = bare(total);
+        let piece = (self.window.secs() / COST_POINTS).max(COST_SECS);
         let count = (self.window.secs() / piece) as usize;
         let begin = self.window.begin.secs();
         let points = (0..count).filter_map(|index| {
             let from = Moment::from_secs_f64(begin + index as f64 * piece);
             let to = Moment::from_secs_f64(begin + (index + 1) as f64 * piece);
             let window = Window::new(from, to);
-            let cores = self.facts.level_of(&cpu, super::Over::Sum, &[window], &[])?;
+            let pace = self.facts.level_of(&total, super::Over::Sum, &[window], &[])?;
             let rate = self.facts.throughput(&[window]).filter(|rate| *rate > 0.0)?;
             Some(Point {
                 at: Moment::from_secs_f64(from.secs().midpoint(to.secs())),
-                value: cores / rate,
+                value: pace / rate,
             })
         });
-        let resource = &resources::CPU_PER_REQUEST;
         let series = resource.selector.to_owned();
         let points = points.collect();
         self.judge(Judged { resource, subject: None, series, limit: None, points })

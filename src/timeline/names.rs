@@ -134,6 +134,21 @@ metrics! {
     /// Processes of the control group killed for want of memory; label `process`.
     CGROUP_OOM_KILLS = "cgroup.oom_kills", Count, Counter;
 
+    /// Bytes used on a file system that the target writes to; labels `process`, `mount` (where it sees it).
+    DISK_USED = "disk.used", Bytes, Gauge;
+    /// Bytes that can be used there by ordinary users; labels `process`, `mount`.
+    DISK_USED_LIMIT = "disk.used.limit", Bytes, Gauge;
+    /// Inodes used on a file system that the target writes to; labels `process`, `mount`.
+    DISK_INODES = "disk.inodes", Count, Gauge;
+    /// Inodes that can be used there; absent where they are made as needed; labels `process`, `mount`.
+    DISK_INODES_LIMIT = "disk.inodes.limit", Count, Gauge;
+    /// Bytes on the disk of the files that the target has open for writing; label `process`.
+    DISK_WRITTEN = "disk.written", Bytes, Gauge;
+    /// Bytes on the disk of files that are deleted and that the target still has open; label `process`.
+    DISK_DELETED = "disk.deleted", Bytes, Gauge;
+    /// How many such files there are; label `process`.
+    DISK_DELETED_FILES = "disk.deleted.files", Count, Gauge;
+
     /// PostgreSQL client sessions; labels `app`, `state`, `wait_type`, `wait_event` (`none` where it waits for nothing).
     DB_SESSIONS = "db.sessions", Count, Census;
     /// Sessions that hold a lock which others wait for and wait for none themselves; label `state`.
@@ -158,8 +173,10 @@ metrics! {
     DB_BLOCKS_HIT = "db.blocks.hit", Count, Counter;
     /// Rows fetched or scanned.
     DB_ROWS_READ = "db.rows.read", Count, Counter;
-    /// Bytes of temporary files.
+    /// Bytes written to temporary files.
     DB_TEMP_BYTES = "db.temp.bytes", Bytes, Counter;
+    /// Temporary files made.
+    DB_TEMP_FILES = "db.temp.files", Count, Counter;
     /// Deadlocks.
     DB_DEADLOCKS = "db.deadlocks", Count, Counter;
     /// Statement executions (pg_stat_statements).
@@ -284,6 +301,7 @@ pub fn collector(metric: &str) -> Option<&'static str> {
         "system" => "host",
         "canary" => CANARY,
         "process" | "cgroup" => "process",
+        "disk" => "disk",
         "tcp" => "tcp",
         "threads" | "futex" => "threads",
         "db" => "postgres",

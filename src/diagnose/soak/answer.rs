@@ -62,10 +62,20 @@ pub enum ResourceKind {
     Threads,
     /// Sessions of a database.
     Sessions,
+    /// Space used on a disk.
+    Disk,
+    /// Inodes used on a disk.
+    Inodes,
+    /// Files that are deleted and still open.
+    Deleted,
+    /// Files that are open for writing; tells who fills a disk, and is told only where they grow.
+    Written,
     /// How long half of the responses take.
     ResponseTime,
     /// Processor time that a request costs.
     CpuPerRequest,
+    /// Temporary files that a database writes for a request.
+    TempPerRequest,
 }
 
 impl ResourceKind {
@@ -75,18 +85,27 @@ impl ResourceKind {
             self,
             ResourceKind::Resident
                 | ResourceKind::DescriptorType
+                | ResourceKind::Written
                 | ResourceKind::ResponseTime
                 | ResourceKind::CpuPerRequest
+                | ResourceKind::TempPerRequest
         )
+    }
+
+    /// Whether it is worth a row only where it grows.
+    pub fn is_told_only_growing(self) -> bool {
+        use ResourceKind::{DescriptorType, TempPerRequest, Written};
+        matches!(self, DescriptorType | Written | TempPerRequest)
     }
 
     /// Whether growth of this confirms growth of `other`.
     pub fn confirms(self, other: ResourceKind) -> bool {
         use ResourceKind::{
-            Connections, DescriptorType, Descriptors, Heap, Memory, Pool, Resident, Sessions,
-            Threads, Unclosed,
+            Connections, Deleted, DescriptorType, Descriptors, Disk, Heap, Inodes, Memory, Pool,
+            Resident, Sessions, Threads, Unclosed, Written,
         };
-        let groups: [&[ResourceKind]; 3] = [
+        let groups: [&[ResourceKind]; 4] = [
+            &[Disk, Inodes, Deleted, Written],
             &[Memory, Resident, Heap],
             &[Descriptors, DescriptorType, Unclosed, Connections, Pool, Sessions],
             &[Threads],

@@ -13,13 +13,14 @@ pub struct Resource {
     pub unit: Unit,
     /// The label by whose values it is judged one by one.
     pub by: Option<&'static str>,
-    /// The metrics that limit it; the first that was read counts.
+    /// The metrics that limit it, by the same label where they have it; the first that was read
+    /// counts.
     pub limits: &'static [&'static MetricSpec],
 }
 
 const MEMORY_LIMITS: &[&MetricSpec] = &[&names::CGROUP_MEMORY_LIMIT, &names::SYSTEM_MEMORY_TOTAL];
 
-/// All of them but the processor time per request, which no series has. Memory that no file backs
+/// All of them but what each request costs, which no series has. Memory that no file backs
 /// comes before resident memory, which counts the page cache's share of mapped files.
 pub const RESOURCES: &[Resource] = &[
     Resource {
@@ -103,6 +104,39 @@ pub const RESOURCES: &[Resource] = &[
         limits: &[&names::DB_CONNECTIONS_LIMIT],
     },
     Resource {
+        kind: ResourceKind::Disk,
+        name: "space used on a disk that the target writes to",
+        selector: "disk.used",
+        unit: Unit::Bytes,
+        by: Some("mount"),
+        limits: &[&names::DISK_USED_LIMIT],
+    },
+    Resource {
+        kind: ResourceKind::Inodes,
+        name: "inodes used on a disk that the target writes to",
+        selector: "disk.inodes",
+        unit: Unit::Count,
+        by: Some("mount"),
+        limits: &[&names::DISK_INODES_LIMIT],
+    },
+    Resource {
+        kind: ResourceKind::Deleted,
+        name: "deleted files that the target keeps open",
+        selector: "disk.deleted",
+        unit: Unit::Bytes,
+        by: None,
+        limits: &[],
+    },
+    // A log grows for ever, and only matters where it fills its disk.
+    Resource {
+        kind: ResourceKind::Written,
+        name: "files that the target has open for writing",
+        selector: "disk.written",
+        unit: Unit::Bytes,
+        by: None,
+        limits: &[],
+    },
+    Resource {
         kind: ResourceKind::ResponseTime,
         name: "median response time",
         selector: "load.response_time.p50",
@@ -112,15 +146,31 @@ pub const RESOURCES: &[Resource] = &[
     },
 ];
 
-/// Seconds of processor time per request.
-pub const CPU_PER_REQUEST: Resource = Resource {
-    kind: ResourceKind::CpuPerRequest,
-    name: "processor time per request",
-    selector: "process.cpu.time / load.throughput",
-    unit: Unit::Seconds,
-    by: None,
-    limits: &[],
-};
+/// What each request costs, by the running total that it adds to.
+pub const PER_REQUEST: [(&MetricSpec, Resource); 2] = [
+    (
+        &names::PROCESS_CPU_TIME,
+        Resource {
+            kind: ResourceKind::CpuPerRequest,
+            name: "processor time per request",
+            selector: "process.cpu.time / load.throughput",
+            unit: Unit::Seconds,
+            by: None,
+            limits: &[],
+        },
+    ),
+    (
+        &names::DB_TEMP_BYTES,
+        Resource {
+            kind: ResourceKind::TempPerRequest,
+            name: "bytes that PostgreSQL writes to temporary files for each request",
+            selector: "db.temp.bytes / load.throughput",
+            unit: Unit::Bytes,
+            by: None,
+            limits: &[],
+        },
+    ),
+];
 
 /// What nobody looked at, each with the one thing to add to the plan.
 pub fn not_watched(is_read: impl Fn(&MetricSpec) -> bool) -> Vec<String> {
@@ -128,6 +178,10 @@ pub fn not_watched(is_read: impl Fn(&MetricSpec) -> bool) -> Vec<String> {
         (
             &names::PROCESS_MEMORY_RSS,
             "memory, descriptors and threads: add [collect.process] on the target's machine",
+        ),
+        (
+            &names::DISK_USED,
+            "disks and open files: add [collect.disk] on the target's machine, as its user or root",
         ),
         (
             &names::TCP_SOCKETS,

@@ -136,3 +136,27 @@ fn work_that_grows_with_each_request_drifts() {
     assert_eq!(drift.verdict, TrendVerdict::Leak, "{drift:?}");
     assert_eq!(soak.verdict, SoakVerdict::NoLeak, "a drift runs nothing out");
 }
+
+#[test]
+fn a_log_that_fills_its_disk_is_told_with_the_disk_and_one_that_does_not_is_no_leak() {
+    let logged = |limit: f64| {
+        answered(&move |second, batch: &mut BatchBuilder| {
+            let written = 1e6 * second;
+            let on = |mount| of("shop").with("mount", mount);
+            for (mount, used, limit) in [("/", 5e9, 9e12), ("/var", 4e9 + written, limit)] {
+                batch.push_labelled(&names::DISK_USED, on(mount), used);
+                batch.push_labelled(&names::DISK_USED_LIMIT, on(mount), limit);
+            }
+            batch.push_labelled(&names::DISK_WRITTEN, of("shop"), written);
+        })
+    };
+    let full = logged(1e10);
+    assert_eq!(full.verdict, SoakVerdict::Leak);
+    let disk = &full.trends[0];
+    assert_eq!((disk.kind, disk.subject.as_deref()), (ResourceKind::Disk, Some("/var")));
+    assert_eq!(disk.limit, Some(1e10), "the limit is that of the same disk");
+    assert_eq!(disk.confirmed_by.as_deref(), Some("disk.written"));
+    let left = (1e10 - 4e9 - 6e8) / 1e6;
+    assert!((disk.seconds_left().unwrap() / left - 1.0).abs() < 0.05, "{disk:?}");
+    assert_eq!(logged(9e12).verdict, SoakVerdict::NoLeak);
+}

@@ -37,8 +37,13 @@ fn named(kind: ResourceKind) -> (&'static str, &'static str) {
         ResourceKind::Pool => ("trend-pool", "Pooled connections in use"),
         ResourceKind::Threads => ("trend-threads", "Threads and their floors"),
         ResourceKind::Sessions => ("trend-sessions", "Database sessions and their floors"),
+        ResourceKind::Disk => ("trend-disk", "Space used on a disk, and its floors"),
+        ResourceKind::Inodes => ("trend-inodes", "Inodes used on a disk, and their floors"),
+        ResourceKind::Deleted => ("trend-deleted", "Deleted files kept open, and their floors"),
+        ResourceKind::Written => ("trend-written", "Files open for writing, and their floors"),
         ResourceKind::ResponseTime => ("trend-response", "Median response time and its floors"),
         ResourceKind::CpuPerRequest => ("trend-cpu", "Processor time per request"),
+        ResourceKind::TempPerRequest => ("trend-temp", "Temporary files of PostgreSQL per request"),
     }
 }
 
