@@ -5,6 +5,8 @@ mod answer;
 mod gates;
 mod resources;
 
+pub(super) use resources::limits_of;
+
 pub use answer::{Pace, ResourceKind, RunsOut, Soak, SoakVerdict, Trend, TrendStep, TrendVerdict};
 
 use crate::recording::{PlanSummary, Recording};
@@ -86,17 +88,14 @@ impl Run<'_> {
     /// What each series of a resource says, those that grew most first.
     fn trends(&self, resource: &Resource) -> Vec<Trend> {
         let Ok(selector) = resource.selector.parse::<Selector>() else { return Vec::new() };
-        let Some(label) = resource.by else {
-            return self.trend(resource, &selector, None).into_iter().collect();
-        };
-        let subjects = self.facts.label_values(&[&selector], label);
-        let mut trends: Vec<Trend> = subjects
-            .into_iter()
-            .filter_map(|subject| {
-                let labels = selector.labels.clone().with(label, subject.as_str());
-                let one = Selector { labels, ..selector.clone() };
-                self.trend(resource, &one, Some(subject))
-            })
+        if resource.by.is_empty() {
+            return self.trend(resource, &selector, &[]).into_iter().collect();
+        }
+        let mut trends: Vec<Trend> = self
+            .facts
+            .label_groups(&selector, resource.by)
+            .iter()
+            .filter_map(|subject| self.trend(resource, &selector, subject))
             .collect();
         let grown = |trend: &Trend| trend.level - trend.begin;
         trends.sort_by(|a, b| grown(b).total_cmp(&grown(a)));
@@ -108,25 +107,25 @@ impl Run<'_> {
         &self,
         resource: &Resource,
         selector: &Selector,
-        subject: Option<String>,
+        subject: &[(&str, String)],
     ) -> Option<Trend> {
-        let points = looks(self.facts, selector, self.window);
-        let limit = self.limit(resource, subject.as_deref());
-        let judged = Judged { resource, subject, series: selector.to_string(), limit, points };
+        let series = of_subject(selector, subject);
+        let points = looks(self.facts, &series, self.window);
+        let limit = self.limit(resource, subject);
+        let values: Vec<&str> = subject.iter().map(|(_, value)| value.as_str()).collect();
+        let subject = (!values.is_empty()).then(|| values.join(", "));
+        let judged = Judged { resource, subject, series: series.to_string(), limit, points };
         self.judge(judged)
     }
 
     /// Where a resource is exhausted: its own limit, or one that all share.
-    fn limit(&self, resource: &Resource, subject: Option<&str>) -> Option<f64> {
+    fn limit(&self, resource: &Resource, subject: &[(&str, String)]) -> Option<f64> {
         let level = |selector: &Selector| {
             self.facts.level_of(selector, super::Over::Sum, &[self.window], &[])
         };
         let of = |metric: &&MetricSpec| {
             let shared = bare(metric);
-            let own = resource.by.zip(subject).and_then(|(label, subject)| {
-                let labels = shared.labels.clone().with(label, subject);
-                level(&Selector { labels, ..shared.clone() })
-            });
+            let own = level(&of_subject(&shared, subject));
             own.or_else(|| level(&shared)).filter(|limit| *limit > 0.0)
         };
         resource.limits.iter().find_map(of)
@@ -157,7 +156,10 @@ impl Run<'_> {
     fn judge(&self, judged: Judged) -> Option<Trend> {
         let Judged { resource, subject, series, limit, points } = judged;
         let (first, last) = (points.first()?, points.last()?);
-        let is_memory = matches!(resource.kind, ResourceKind::Memory | ResourceKind::Heap);
+        let is_memory = matches!(
+            resource.kind,
+            ResourceKind::Memory | ResourceKind::Resident | ResourceKind::Heap
+        );
         let context = leak::Context {
             load: self.load,
             limit,
@@ -224,6 +226,14 @@ fn concluded(mut trend: Trend, judgement: Judgement) -> Trend {
         }
     };
     trend
+}
+
+/// The series of a selector that have these labels.
+fn of_subject(selector: &Selector, subject: &[(&str, String)]) -> Selector {
+    let narrowed = subject
+        .iter()
+        .fold(selector.labels.clone(), |labels, (label, value)| labels.with(label, value.as_str()));
+    Selector { labels: narrowed, ..selector.clone() }
 }
 
 /// The median of the first tenth of a series and that of the last.

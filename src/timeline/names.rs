@@ -230,7 +230,8 @@ metrics! {
     /// Seconds of calls to another service; label `peer`.
     CLIENT_CALL_TIME = "client.call_time", Seconds, Counter;
 
-    /// Established sockets of the target; labels `role` (inbound, outbound), `peer` (outbound: name or address; inbound: the local port).
+    /// Sockets of the target; labels `role` (inbound, outbound), `state` (`established`, `syn_sent`,
+    /// `syn_recv`, `fin_wait_2`, `close_wait`), outbound `peer` (address and name), inbound `port`.
     TCP_SOCKETS = "tcp.sockets", Count, Census;
     /// Calls under way to a peer: outbound sockets that wait for an answer; label `peer`.
     TCP_CALLS = "tcp.calls", Count, Census;
@@ -256,7 +257,7 @@ metrics! {
     TCP_RETRANSMITS = "tcp.retransmits", Count, Counter;
     /// Mean of the smoothed round trips of these; label `role`.
     TCP_ROUND_TRIP = "tcp.round_trip", Seconds, Gauge;
-    /// Sockets of the target that the peer has closed and the target has not (CLOSE_WAIT).
+    /// Sockets of the target that the peer has closed and the target has not (CLOSE_WAIT); outbound label `peer`, inbound `port`.
     TCP_CLOSE_WAIT = "tcp.close_wait", Count, Census;
 
     /// Threads of the target by what they do; label `class` (running, runnable, futex, futex_timed, poll, accept, socket, pipe, sleep, disk, fsync, child, other).

@@ -11,8 +11,8 @@ pub struct Resource {
     /// The series whose sum it is.
     pub selector: &'static str,
     pub unit: Unit,
-    /// The label by whose values it is judged one by one.
-    pub by: Option<&'static str>,
+    /// The labels by whose values it is judged one by one; what lacks the first is not judged.
+    pub by: &'static [&'static str],
     /// The metrics that limit it, by the same label where they have it; the first that was read
     /// counts.
     pub limits: &'static [&'static MetricSpec],
@@ -28,7 +28,7 @@ pub const RESOURCES: &[Resource] = &[
         name: "anonymous memory of the target",
         selector: "process.memory.anonymous",
         unit: Unit::Bytes,
-        by: Some("process"),
+        by: &["process"],
         limits: MEMORY_LIMITS,
     },
     Resource {
@@ -36,7 +36,7 @@ pub const RESOURCES: &[Resource] = &[
         name: "resident memory of the target",
         selector: "process.memory.rss",
         unit: Unit::Bytes,
-        by: Some("process"),
+        by: &["process"],
         limits: MEMORY_LIMITS,
     },
     Resource {
@@ -44,7 +44,7 @@ pub const RESOURCES: &[Resource] = &[
         name: "heap in use",
         selector: "runtime.heap.used",
         unit: Unit::Bytes,
-        by: None,
+        by: &[],
         limits: &[&names::RUNTIME_HEAP_LIMIT],
     },
     Resource {
@@ -52,7 +52,7 @@ pub const RESOURCES: &[Resource] = &[
         name: "open descriptors of the target",
         selector: "process.open_fds",
         unit: Unit::Count,
-        by: Some("process"),
+        by: &["process"],
         limits: &[&names::PROCESS_OPEN_FDS_LIMIT],
     },
     Resource {
@@ -60,23 +60,39 @@ pub const RESOURCES: &[Resource] = &[
         name: "descriptors of the target by type",
         selector: "process.fds",
         unit: Unit::Count,
-        by: Some("type"),
+        by: &["type"],
         limits: &[],
     },
     Resource {
         kind: ResourceKind::Unclosed,
-        name: "connections that the other side has closed and the target has not",
+        name: "connections that the peer has closed and the target has not (CLOSE_WAIT)",
         selector: "tcp.close_wait",
         unit: Unit::Count,
-        by: Some("peer"),
+        by: &["peer"],
+        limits: &[],
+    },
+    Resource {
+        kind: ResourceKind::Unclosed,
+        name: "connections that clients have closed and the target has not (CLOSE_WAIT)",
+        selector: "tcp.close_wait",
+        unit: Unit::Count,
+        by: &["port"],
         limits: &[],
     },
     Resource {
         kind: ResourceKind::Connections,
-        name: "connections of the target",
-        selector: "tcp.sockets{role=outbound}",
+        name: "connections to a peer",
+        selector: "tcp.sockets{role=outbound,state=!close_wait}",
         unit: Unit::Count,
-        by: Some("peer"),
+        by: &["peer", "state"],
+        limits: &[],
+    },
+    Resource {
+        kind: ResourceKind::Connections,
+        name: "connections of clients by port",
+        selector: "tcp.sockets{role=inbound,state=!close_wait}",
+        unit: Unit::Count,
+        by: &["port", "state"],
         limits: &[],
     },
     Resource {
@@ -84,7 +100,7 @@ pub const RESOURCES: &[Resource] = &[
         name: "pooled connections in use",
         selector: "pool.connections{state=used}",
         unit: Unit::Count,
-        by: None,
+        by: &[],
         limits: &[&names::POOL_LIMIT],
     },
     Resource {
@@ -92,7 +108,7 @@ pub const RESOURCES: &[Resource] = &[
         name: "threads of the target",
         selector: "process.threads",
         unit: Unit::Count,
-        by: Some("process"),
+        by: &["process"],
         limits: &[],
     },
     Resource {
@@ -100,7 +116,7 @@ pub const RESOURCES: &[Resource] = &[
         name: "database sessions",
         selector: "db.sessions",
         unit: Unit::Count,
-        by: Some("app"),
+        by: &["app"],
         limits: &[&names::DB_CONNECTIONS_LIMIT],
     },
     Resource {
@@ -108,7 +124,7 @@ pub const RESOURCES: &[Resource] = &[
         name: "space used on a disk that the target writes to",
         selector: "disk.used",
         unit: Unit::Bytes,
-        by: Some("mount"),
+        by: &["mount"],
         limits: &[&names::DISK_USED_LIMIT],
     },
     Resource {
@@ -116,7 +132,7 @@ pub const RESOURCES: &[Resource] = &[
         name: "inodes used on a disk that the target writes to",
         selector: "disk.inodes",
         unit: Unit::Count,
-        by: Some("mount"),
+        by: &["mount"],
         limits: &[&names::DISK_INODES_LIMIT],
     },
     Resource {
@@ -124,7 +140,7 @@ pub const RESOURCES: &[Resource] = &[
         name: "deleted files that the target keeps open",
         selector: "disk.deleted",
         unit: Unit::Bytes,
-        by: None,
+        by: &[],
         limits: &[],
     },
     // A log grows for ever, and only matters where it fills its disk.
@@ -133,7 +149,7 @@ pub const RESOURCES: &[Resource] = &[
         name: "files that the target has open for writing",
         selector: "disk.written",
         unit: Unit::Bytes,
-        by: None,
+        by: &[],
         limits: &[],
     },
     Resource {
@@ -141,7 +157,7 @@ pub const RESOURCES: &[Resource] = &[
         name: "median response time",
         selector: "load.response_time.p50",
         unit: Unit::Seconds,
-        by: None,
+        by: &[],
         limits: &[],
     },
 ];
@@ -155,7 +171,7 @@ pub const PER_REQUEST: [(&MetricSpec, Resource); 2] = [
             name: "processor time per request",
             selector: "process.cpu.time / load.throughput",
             unit: Unit::Seconds,
-            by: None,
+            by: &[],
             limits: &[],
         },
     ),
@@ -166,11 +182,17 @@ pub const PER_REQUEST: [(&MetricSpec, Resource); 2] = [
             name: "bytes that PostgreSQL writes to temporary files for each request",
             selector: "db.temp.bytes / load.throughput",
             unit: Unit::Bytes,
-            by: None,
+            by: &[],
             limits: &[],
         },
     ),
 ];
+
+/// The metrics that limit what `metric` counts; none where it is not in the table.
+pub fn limits_of(metric: &str) -> &'static [&'static MetricSpec] {
+    let is_of = |resource: &&Resource| resource.selector.split('{').next() == Some(metric);
+    RESOURCES.iter().find(is_of).map_or(&[], |resource| resource.limits)
+}
 
 /// What nobody looked at, each with the one thing to add to the plan.
 pub fn not_watched(is_read: impl Fn(&MetricSpec) -> bool) -> Vec<String> {

@@ -160,3 +160,31 @@ fn a_log_that_fills_its_disk_is_told_with_the_disk_and_one_that_does_not_is_no_l
     assert!((disk.seconds_left().unwrap() / left - 1.0).abs() < 0.05, "{disk:?}");
     assert_eq!(logged(9e12).verdict, SoakVerdict::NoLeak);
 }
+
+#[test]
+fn a_leak_of_connections_names_the_peer_and_the_state() {
+    let soak = answered(&|second, batch| {
+        let socket = |role, label, whom, state, count| {
+            let labels = Labels::none().with("role", role).with(label, whom).with("state", state);
+            (labels, count)
+        };
+        let grown = (second / 20.0).floor();
+        for (labels, count) in [
+            socket("outbound", "peer", "10.0.0.5:8443 (payments)", "established", 4.0 + grown),
+            socket("outbound", "peer", "10.0.0.5:8443 (payments)", "close_wait", 1.0),
+            socket("outbound", "peer", "10.0.0.6:5432 (postgres)", "established", 9.0),
+            socket("inbound", "port", "8080", "established", 20.0),
+        ] {
+            batch.push_labelled(&names::TCP_SOCKETS, labels, count);
+        }
+        let port = Labels::none().with("port", "8080");
+        batch.push_labelled(&names::TCP_CLOSE_WAIT, port, 2.0 * grown);
+    });
+    let leaks: Vec<_> = soak.trends.iter().filter(|trend| trend.is_running_out()).collect();
+    let told: Vec<_> = leaks.iter().map(|trend| (trend.kind, trend.subject.as_deref())).collect();
+    let (unclosed, connections) = (ResourceKind::Unclosed, ResourceKind::Connections);
+    let payments = Some("10.0.0.5:8443 (payments), established");
+    assert_eq!(told, [(unclosed, Some("8080")), (connections, payments)], "{leaks:?}");
+    let judged = soak.trends.iter().filter(|trend| trend.kind == connections).count();
+    assert_eq!(judged, 3, "each peer and state by itself");
+}
