@@ -48,6 +48,7 @@ pub static SPEC: CollectorSpec = CollectorSpec {
     ],
     metrics: &[
         names::DB_SESSIONS,
+        names::DB_SESSIONS_UNUSED,
         names::DB_ROOT_BLOCKERS,
         names::DB_BLOCKED,
         names::DB_TRANSACTION_AGE,

@@ -151,6 +151,8 @@ metrics! {
 
     /// PostgreSQL client sessions; labels `app`, `state`, `wait_type`, `wait_event` (`none` where it waits for nothing).
     DB_SESSIONS = "db.sessions", Count, Census;
+    /// Sessions that are idle, or idle in a transaction, and were for a minute or longer; labels `app`, `state`.
+    DB_SESSIONS_UNUSED = "db.sessions.unused", Count, Census;
     /// Sessions that hold a lock which others wait for and wait for none themselves; label `state`.
     DB_ROOT_BLOCKERS = "db.root_blockers", Count, Census;
     /// Sessions that wait for a lock.

@@ -62,6 +62,8 @@ pub enum ResourceKind {
     Threads,
     /// Sessions of a database.
     Sessions,
+    /// Sessions of a database that nobody uses.
+    Unused,
     /// Space used on a disk.
     Disk,
     /// Inodes used on a disk.
@@ -102,12 +104,12 @@ impl ResourceKind {
     pub fn confirms(self, other: ResourceKind) -> bool {
         use ResourceKind::{
             Connections, Deleted, DescriptorType, Descriptors, Disk, Heap, Inodes, Memory, Pool,
-            Resident, Sessions, Threads, Unclosed, Written,
+            Resident, Sessions, Threads, Unclosed, Unused, Written,
         };
         let groups: [&[ResourceKind]; 4] = [
             &[Disk, Inodes, Deleted, Written],
             &[Memory, Resident, Heap],
-            &[Descriptors, DescriptorType, Unclosed, Connections, Pool, Sessions],
+            &[Descriptors, DescriptorType, Unclosed, Connections, Pool, Sessions, Unused],
             &[Threads],
         ];
         groups.iter().any(|group| group.contains(&self) && group.contains(&other))

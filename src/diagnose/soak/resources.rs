@@ -120,6 +120,14 @@ pub const RESOURCES: &[Resource] = &[
         limits: &[&names::DB_CONNECTIONS_LIMIT],
     },
     Resource {
+        kind: ResourceKind::Unused,
+        name: "database sessions that nobody used for a minute",
+        selector: "db.sessions.unused",
+        unit: Unit::Count,
+        by: &["app", "state"],
+        limits: &[&names::DB_CONNECTIONS_LIMIT],
+    },
+    Resource {
         kind: ResourceKind::Disk,
         name: "space used on a disk that the target writes to",
         selector: "disk.used",

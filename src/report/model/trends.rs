@@ -37,6 +37,7 @@ fn named(kind: ResourceKind) -> (&'static str, &'static str) {
         ResourceKind::Pool => ("trend-pool", "Pooled connections in use"),
         ResourceKind::Threads => ("trend-threads", "Threads and their floors"),
         ResourceKind::Sessions => ("trend-sessions", "Database sessions and their floors"),
+        ResourceKind::Unused => ("trend-unused", "Database sessions that nobody uses"),
         ResourceKind::Disk => ("trend-disk", "Space used on a disk, and its floors"),
         ResourceKind::Inodes => ("trend-inodes", "Inodes used on a disk, and their floors"),
         ResourceKind::Deleted => ("trend-deleted", "Deleted files kept open, and their floors"),
