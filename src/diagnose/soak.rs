@@ -23,6 +23,8 @@ pub const EXECUTOR: &str = "soak";
 const SHORTEST_SECS: f64 = 60.0;
 /// Most series of one resource that are judged, such as its peers; those that grew most.
 const MOST_SERIES: usize = 8;
+/// More collections than this say nothing one by one.
+const MOST_COLLECTIONS: usize = 60;
 /// Share of the limit from which on a resource is used up, and of its last level below which it
 /// must have begun to have grown there.
 const USED_UP: f64 = 0.95;
@@ -153,6 +155,12 @@ impl Run<'_> {
         self.judge(Judged { resource, subject: None, series, limit: None, points })
     }
 
+    /// When the runtime collected all of its heap, where that was seldom enough to be told apart.
+    fn collections(&self) -> Vec<Moment> {
+        let all = self.facts.collections(self.window);
+        if all.len() > MOST_COLLECTIONS { Vec::new() } else { all }
+    }
+
     fn judge(&self, judged: Judged) -> Option<Trend> {
         let Judged { resource, subject, series, limit, points } = judged;
         let (first, last) = (points.first()?, points.last()?);
@@ -190,6 +198,7 @@ impl Run<'_> {
                 .copied()
                 .filter(|at| self.window.contains(*at))
                 .collect(),
+            collections: if is_memory { self.collections() } else { Vec::new() },
             steps: gates::told(&judgement, resource.unit, limit.is_some()),
             floors: judgement.floors.iter().map(|floor| (floor.at, floor.value)).collect(),
             verdict: TrendVerdict::Exhausted,

@@ -50,13 +50,25 @@ impl Facts<'_> {
     /// Whether a runtime owns the target's memory that was not seen to collect all of it in
     /// `windows`: what it has not collected may be garbage.
     pub fn is_uncollected(&self, windows: &[Window]) -> bool {
-        // Young collections come soon and say nothing of what is old.
-        let kind = Labels::none().with("kind", "major");
-        let major = Selector { labels: kind, ..bare(&names::JVM_GC_COUNT) };
         let collections = self
-            .level_of(&major, Over::Sum, windows, &[])
+            .level_of(&major_collections(), Over::Sum, windows, &[])
             .or_else(|| self.metric(&names::RUNTIME_GC_COUNT, windows));
         collections.map_or(self.is_lazy_runtime, |rate| rate == 0.0)
+    }
+
+    /// Moments in `window` by which a runtime had collected all of its heap once more.
+    pub fn collections(&self, window: Window) -> Vec<Moment> {
+        let told = |selector: &Selector| {
+            let mut moments = self.changed_at(selector, &[]);
+            moments.retain(|at| window.contains(*at));
+            moments.sort_unstable();
+            moments
+        };
+        let major = major_collections();
+        match self.matching(&major, &[]).is_empty() {
+            true => told(&bare(&names::RUNTIME_GC_COUNT)),
+            false => told(&major),
+        }
     }
 
     /// Moments at which the target's process started anew.
@@ -103,4 +115,10 @@ pub(super) fn is_lazy_runtime(recording: &Recording) -> bool {
 
 fn is_memory(metric: &str) -> bool {
     metric.starts_with("process.memory.") || metric == names::RUNTIME_HEAP_USED.name
+}
+
+/// Young collections come soon and say nothing of what is old.
+fn major_collections() -> Selector {
+    let kind = Labels::none().with("kind", "major");
+    Selector { labels: kind, ..bare(&names::JVM_GC_COUNT) }
 }

@@ -147,6 +147,9 @@ pub struct Trend {
     pub confirmed_by: Option<String>,
     /// Moments at which its process started anew.
     pub restarts: Vec<Moment>,
+    /// Moments at which its runtime collected all of its heap; empty where they are too many to
+    /// tell apart.
+    pub collections: Vec<Moment>,
     /// The way to the verdict.
     pub steps: Vec<TrendStep>,
     /// Its lower edge, what follows the load taken off.
