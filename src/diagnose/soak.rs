@@ -4,6 +4,7 @@
 mod answer;
 mod gates;
 mod resources;
+mod second;
 
 pub(super) use resources::limits_of;
 
@@ -16,6 +17,7 @@ use super::facts::{Facts, bare};
 use super::leak::{self, Judgement, LeakVerdict};
 use super::{Windows, stats};
 use resources::{RESOURCES, Resource};
+use second::Second;
 
 /// Name of the load shape that asks for this answer.
 pub const EXECUTOR: &str = "soak";
@@ -109,15 +111,23 @@ impl Run<'_> {
         &self,
         resource: &Resource,
         selector: &Selector,
-        subject: &[(&str, String)],
+        labels: &[(&str, String)],
     ) -> Option<Trend> {
-        let series = of_subject(selector, subject);
+        let series = of_subject(selector, labels);
         let points = looks(self.facts, &series, self.window);
-        let limit = self.limit(resource, subject);
-        let values: Vec<&str> = subject.iter().map(|(_, value)| value.as_str()).collect();
+        let limit = self.limit(resource, labels);
+        let values: Vec<&str> = labels.iter().map(|(_, value)| value.as_str()).collect();
         let subject = (!values.is_empty()).then(|| values.join(", "));
-        let judged = Judged { resource, subject, series: series.to_string(), limit, points };
-        self.judge(judged)
+        let held_in = resource.held_in.iter().filter_map(|other| {
+            let other: Selector = other.parse().ok()?;
+            // What does not tell whose it is may be asked where there is only one.
+            let told = !self.facts.label_groups(&other, resource.by).is_empty();
+            let alone = || self.facts.label_groups(selector, resource.by).len() == 1;
+            if told { Some(of_subject(&other, labels)) } else { alone().then_some(other) }
+        });
+        let held_in = held_in.collect();
+        let series = series.to_string();
+        self.judge(Judged { resource, subject, series, limit, points, held_in })
     }
 
     /// Where a resource is exhausted: its own limit, or one that all share.
@@ -152,7 +162,8 @@ impl Run<'_> {
         });
         let series = resource.selector.to_owned();
         let points = points.collect();
-        self.judge(Judged { resource, subject: None, series, limit: None, points })
+        let held_in = Vec::new();
+        self.judge(Judged { resource, subject: None, series, limit: None, points, held_in })
     }
 
     /// When the runtime collected all of its heap, where that was seldom enough to be told apart.
@@ -162,7 +173,7 @@ impl Run<'_> {
     }
 
     fn judge(&self, judged: Judged) -> Option<Trend> {
-        let Judged { resource, subject, series, limit, points } = judged;
+        let Judged { resource, subject, series, limit, points, held_in } = judged;
         let (first, last) = (points.first()?, points.last()?);
         let is_memory = matches!(
             resource.kind,
@@ -175,6 +186,9 @@ impl Run<'_> {
             uncollected: is_memory && self.facts.is_uncollected(&[self.window]),
         };
         let judgement = leak::judge(&points, &context);
+        let is_leak = matches!(judgement.verdict, LeakVerdict::Leak { .. });
+        let second = judgement.pace.filter(|_| is_leak && resource.kind.can_run_out());
+        let second = second.map(|claimed| self.second(claimed, &held_in, &context));
         let (begin, level) = ends(&points);
         // Grown to its limit, and it stays there.
         let is_used_up =
@@ -203,7 +217,23 @@ impl Run<'_> {
             floors: judgement.floors.iter().map(|floor| (floor.at, floor.value)).collect(),
             verdict: TrendVerdict::Exhausted,
         };
-        Some(if is_used_up { trend } else { concluded(trend, judgement) })
+        if is_used_up {
+            return Some(trend);
+        }
+        let trend = concluded(trend, judgement);
+        Some(match second {
+            Some(second) => seconded(trend, &second),
+            None => trend,
+        })
+    }
+
+    /// What the series that hold the same say of a growth that one of them claims.
+    fn second(&self, claimed: leak::Pace, held_in: &[Selector], context: &leak::Context) -> Second {
+        let others = held_in.iter().map(|selector| {
+            let points = looks(self.facts, selector, self.window);
+            (selector.to_string(), leak::judge(&points, context).pace)
+        });
+        second::ask(claimed, others)
     }
 }
 
@@ -214,6 +244,8 @@ struct Judged<'r> {
     series: String,
     limit: Option<f64>,
     points: Vec<Point>,
+    /// The series that hold the same.
+    held_in: Vec<Selector>,
 }
 
 fn concluded(mut trend: Trend, judgement: Judgement) -> Trend {
@@ -234,6 +266,22 @@ fn concluded(mut trend: Trend, judgement: Judgement) -> Trend {
             TrendVerdict::Undecided { why, more_seconds }
         }
     };
+    trend
+}
+
+/// A leak as it stands once a second series was asked: one that would have shown it and does not
+/// leaves it open.
+fn seconded(mut trend: Trend, second: &Second) -> Trend {
+    trend.steps.push(second.told(trend.unit));
+    match second {
+        Second::Agrees { series, .. } => trend.confirmed_by = Some(series.clone()),
+        Second::Disagrees { series, .. } => {
+            let why = format!("{series} holds the same, and does not grow as fast");
+            trend.verdict = TrendVerdict::Undecided { why, more_seconds: trend.window.secs() };
+            trend.pace = None;
+        }
+        Second::NoneToAsk => {}
+    }
     trend
 }
 
@@ -272,7 +320,9 @@ fn confirm(trends: &mut [Trend]) {
         .filter(|trend| trend.verdict == TrendVerdict::Leak)
         .map(|trend| (trend.kind, trend.series.clone()))
         .collect();
-    for trend in trends.iter_mut().filter(|trend| trend.verdict == TrendVerdict::Leak) {
+    let unconfirmed =
+        |trend: &&mut Trend| trend.verdict == TrendVerdict::Leak && trend.confirmed_by.is_none();
+    for trend in trends.iter_mut().filter(unconfirmed) {
         let other = leaking
             .iter()
             .find(|(kind, series)| kind.confirms(trend.kind) && *series != trend.series);

@@ -16,6 +16,9 @@ pub struct Resource {
     /// The metrics that limit it, by the same label where they have it; the first that was read
     /// counts.
     pub limits: &'static [&'static MetricSpec],
+    /// Series that hold the same: what grows here has to grow there too. A heap is none of the
+    /// memory it lies in, which may have been taken at the start.
+    pub held_in: &'static [&'static str],
 }
 
 const MEMORY_LIMITS: &[&MetricSpec] = &[&names::CGROUP_MEMORY_LIMIT, &names::SYSTEM_MEMORY_TOTAL];
@@ -30,6 +33,7 @@ pub const RESOURCES: &[Resource] = &[
         unit: Unit::Bytes,
         by: &["process"],
         limits: MEMORY_LIMITS,
+        held_in: &["process.memory.rss"],
     },
     Resource {
         kind: ResourceKind::Resident,
@@ -38,6 +42,7 @@ pub const RESOURCES: &[Resource] = &[
         unit: Unit::Bytes,
         by: &["process"],
         limits: MEMORY_LIMITS,
+        held_in: &[],
     },
     Resource {
         kind: ResourceKind::Heap,
@@ -46,6 +51,7 @@ pub const RESOURCES: &[Resource] = &[
         unit: Unit::Bytes,
         by: &[],
         limits: &[&names::RUNTIME_HEAP_LIMIT],
+        held_in: &[],
     },
     Resource {
         kind: ResourceKind::Descriptors,
@@ -54,6 +60,7 @@ pub const RESOURCES: &[Resource] = &[
         unit: Unit::Count,
         by: &["process"],
         limits: &[&names::PROCESS_OPEN_FDS_LIMIT],
+        held_in: &["process.fds"],
     },
     Resource {
         kind: ResourceKind::DescriptorType,
@@ -62,6 +69,7 @@ pub const RESOURCES: &[Resource] = &[
         unit: Unit::Count,
         by: &["type"],
         limits: &[],
+        held_in: &[],
     },
     Resource {
         kind: ResourceKind::Unclosed,
@@ -70,6 +78,7 @@ pub const RESOURCES: &[Resource] = &[
         unit: Unit::Count,
         by: &["peer"],
         limits: &[],
+        held_in: &[],
     },
     Resource {
         kind: ResourceKind::Unclosed,
@@ -78,6 +87,7 @@ pub const RESOURCES: &[Resource] = &[
         unit: Unit::Count,
         by: &["port"],
         limits: &[],
+        held_in: &[],
     },
     Resource {
         kind: ResourceKind::Connections,
@@ -86,6 +96,7 @@ pub const RESOURCES: &[Resource] = &[
         unit: Unit::Count,
         by: &["peer", "state"],
         limits: &[],
+        held_in: &[],
     },
     Resource {
         kind: ResourceKind::Connections,
@@ -94,6 +105,7 @@ pub const RESOURCES: &[Resource] = &[
         unit: Unit::Count,
         by: &["port", "state"],
         limits: &[],
+        held_in: &[],
     },
     Resource {
         kind: ResourceKind::Pool,
@@ -102,6 +114,7 @@ pub const RESOURCES: &[Resource] = &[
         unit: Unit::Count,
         by: &[],
         limits: &[&names::POOL_LIMIT],
+        held_in: &[],
     },
     Resource {
         kind: ResourceKind::Threads,
@@ -110,6 +123,7 @@ pub const RESOURCES: &[Resource] = &[
         unit: Unit::Count,
         by: &["process"],
         limits: &[],
+        held_in: &["threads.total"],
     },
     Resource {
         kind: ResourceKind::Sessions,
@@ -118,6 +132,7 @@ pub const RESOURCES: &[Resource] = &[
         unit: Unit::Count,
         by: &["app"],
         limits: &[&names::DB_CONNECTIONS_LIMIT],
+        held_in: &[],
     },
     Resource {
         kind: ResourceKind::Unused,
@@ -126,6 +141,7 @@ pub const RESOURCES: &[Resource] = &[
         unit: Unit::Count,
         by: &["app", "state"],
         limits: &[&names::DB_CONNECTIONS_LIMIT],
+        held_in: &[],
     },
     Resource {
         kind: ResourceKind::Disk,
@@ -134,6 +150,7 @@ pub const RESOURCES: &[Resource] = &[
         unit: Unit::Bytes,
         by: &["mount"],
         limits: &[&names::DISK_USED_LIMIT],
+        held_in: &[],
     },
     Resource {
         kind: ResourceKind::Inodes,
@@ -142,6 +159,7 @@ pub const RESOURCES: &[Resource] = &[
         unit: Unit::Count,
         by: &["mount"],
         limits: &[&names::DISK_INODES_LIMIT],
+        held_in: &[],
     },
     Resource {
         kind: ResourceKind::Deleted,
@@ -150,6 +168,7 @@ pub const RESOURCES: &[Resource] = &[
         unit: Unit::Bytes,
         by: &[],
         limits: &[],
+        held_in: &[],
     },
     // A log grows for ever, and only matters where it fills its disk.
     Resource {
@@ -159,6 +178,7 @@ pub const RESOURCES: &[Resource] = &[
         unit: Unit::Bytes,
         by: &[],
         limits: &[],
+        held_in: &[],
     },
     Resource {
         kind: ResourceKind::ResponseTime,
@@ -167,6 +187,7 @@ pub const RESOURCES: &[Resource] = &[
         unit: Unit::Seconds,
         by: &[],
         limits: &[],
+        held_in: &[],
     },
 ];
 
@@ -181,6 +202,7 @@ pub const PER_REQUEST: [(&MetricSpec, Resource); 2] = [
             unit: Unit::Seconds,
             by: &[],
             limits: &[],
+            held_in: &[],
         },
     ),
     (
@@ -192,6 +214,7 @@ pub const PER_REQUEST: [(&MetricSpec, Resource); 2] = [
             unit: Unit::Bytes,
             by: &[],
             limits: &[],
+            held_in: &[],
         },
     ),
 ];

@@ -188,3 +188,27 @@ fn a_leak_of_connections_names_the_peer_and_the_state() {
     let judged = soak.trends.iter().filter(|trend| trend.kind == connections).count();
     assert_eq!(judged, 3, "each peer and state by itself");
 }
+
+#[test]
+fn a_second_series_that_would_have_shown_the_growth_and_does_not_leaves_it_open() {
+    let beside = |noise_of: f64, resident: f64| {
+        answered(&move |second, batch: &mut BatchBuilder| {
+            let bytes = 1e8 + 1e5 * second + 2e4 * noise(second);
+            batch.push_labelled(&names::PROCESS_MEMORY_ANONYMOUS, of("shop"), bytes);
+            let all = 3e8 + resident * second + noise_of * noise(second * second);
+            batch.push_labelled(&names::PROCESS_MEMORY_RSS, of("shop"), all);
+            batch.push(&names::SYSTEM_MEMORY_TOTAL, 1e9);
+        })
+    };
+    let step = |soak: &Soak| soak.trends[0].steps.last().unwrap().clone();
+    let agrees = beside(2e4, 1e5);
+    assert_eq!(agrees.verdict, SoakVerdict::Leak);
+    assert!(step(&agrees).holds == Some(true) && step(&agrees).text.contains("agrees"));
+    let disagrees = beside(2e4, 0.0);
+    assert!(matches!(disagrees.verdict, SoakVerdict::Undecided { .. }), "{disagrees:?}");
+    assert!(step(&disagrees).holds == Some(false), "{:?}", step(&disagrees));
+    // One that shakes by more than the growth has nothing to say.
+    let shaken = beside(4e8, 0.0);
+    assert_eq!(shaken.verdict, SoakVerdict::Leak);
+    assert_eq!(step(&shaken).holds, None, "{:?}", step(&shaken));
+}
