@@ -179,10 +179,13 @@ impl Run<'_> {
             resource.kind,
             ResourceKind::Memory | ResourceKind::Resident | ResourceKind::Heap
         );
+        // Kneepoint lives on where the target starts anew.
+        let is_own = resource.kind == ResourceKind::OwnMemory;
+        let restarts = if is_own { &[] } else { self.restarts.as_slice() };
         let context = leak::Context {
             load: self.load,
             limit,
-            restarts: &self.restarts,
+            restarts,
             uncollected: is_memory && self.facts.is_uncollected(&[self.window]),
         };
         let judgement = leak::judge(&points, &context);
@@ -206,12 +209,7 @@ impl Run<'_> {
             limit,
             pace: None,
             confirmed_by: None,
-            restarts: self
-                .restarts
-                .iter()
-                .copied()
-                .filter(|at| self.window.contains(*at))
-                .collect(),
+            restarts: restarts.iter().copied().filter(|at| self.window.contains(*at)).collect(),
             collections: if is_memory { self.collections() } else { Vec::new() },
             steps: gates::told(&judgement, resource.unit, limit.is_some()),
             floors: judgement.floors.iter().map(|floor| (floor.at, floor.value)).collect(),

@@ -72,6 +72,8 @@ pub enum ResourceKind {
     Deleted,
     /// Files that are open for writing; tells who fills a disk, and is told only where they grow.
     Written,
+    /// Memory of the tool itself; never the target's fault.
+    OwnMemory,
     /// How long half of the responses take.
     ResponseTime,
     /// Processor time that a request costs.
@@ -88,6 +90,7 @@ impl ResourceKind {
             ResourceKind::Resident
                 | ResourceKind::DescriptorType
                 | ResourceKind::Written
+                | ResourceKind::OwnMemory
                 | ResourceKind::ResponseTime
                 | ResourceKind::CpuPerRequest
                 | ResourceKind::TempPerRequest

@@ -180,6 +180,16 @@ pub const RESOURCES: &[Resource] = &[
         limits: &[],
         held_in: &[],
     },
+    // Told so that nobody takes it for the target's, and so that it does not hide.
+    Resource {
+        kind: ResourceKind::OwnMemory,
+        name: "memory of kneepoint itself",
+        selector: "generator.memory.rss",
+        unit: Unit::Bytes,
+        by: &[],
+        limits: &[&names::SYSTEM_MEMORY_TOTAL],
+        held_in: &[],
+    },
     Resource {
         kind: ResourceKind::ResponseTime,
         name: "median response time",

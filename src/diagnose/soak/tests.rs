@@ -212,3 +212,14 @@ fn a_second_series_that_would_have_shown_the_growth_and_does_not_leaves_it_open(
     assert_eq!(shaken.verdict, SoakVerdict::Leak);
     assert_eq!(step(&shaken).holds, None, "{:?}", step(&shaken));
 }
+
+#[test]
+fn memory_of_the_tool_itself_is_told_and_never_held_against_the_target() {
+    let soak = answered(&|second, batch| {
+        batch.push(&names::GENERATOR_MEMORY_RSS, 1e8 + 1e5 * second + 2e4 * noise(second));
+        batch.push_labelled(&names::PROCESS_OPEN_FDS, of("shop"), 40.0);
+    });
+    assert_eq!(soak.verdict, SoakVerdict::NoLeak);
+    let own = soak.trends.iter().find(|trend| trend.kind == ResourceKind::OwnMemory).unwrap();
+    assert_eq!(own.verdict, TrendVerdict::Leak, "{own:?}");
+}

@@ -20,8 +20,10 @@ pub(super) fn panels(diagnosis: &Diagnosis, timeline: &Timeline, grid: Grid) -> 
     let mut drawn: Vec<ResourceKind> = Vec::new();
     let mut panels = Vec::new();
     for trend in &soak.trends {
-        // Resident memory is drawn with the memory; here it would be the same curve again.
-        if trend.kind == ResourceKind::Resident || drawn.contains(&trend.kind) {
+        // Resident memory is drawn with the memory; here it would be the same curve again. That of
+        // kneepoint is worth a line of text.
+        let is_apart = matches!(trend.kind, ResourceKind::Resident | ResourceKind::OwnMemory);
+        if is_apart || drawn.contains(&trend.kind) {
             continue;
         }
         drawn.push(trend.kind);
@@ -50,6 +52,7 @@ fn named(kind: ResourceKind) -> (&'static str, &'static str) {
         ResourceKind::Inodes => ("trend-inodes", "Inodes used on a disk, and their floors"),
         ResourceKind::Deleted => ("trend-deleted", "Deleted files kept open, and their floors"),
         ResourceKind::Written => ("trend-written", "Files open for writing, and their floors"),
+        ResourceKind::OwnMemory => ("trend-own", "Memory of kneepoint itself"),
         ResourceKind::ResponseTime => ("trend-response", "Median response time and its floors"),
         ResourceKind::CpuPerRequest => ("trend-cpu", "Processor time per request"),
         ResourceKind::TempPerRequest => ("trend-temp", "Temporary files of PostgreSQL per request"),
