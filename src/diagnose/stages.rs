@@ -279,8 +279,14 @@ pub(super) struct Tally {
 
 impl Tally {
     fn of(timeline: &Timeline, window: Window) -> Self {
-        let mut tally =
-            Self { bins: bins(timeline, window), window: Some(window), ..Self::default() };
+        let mut tally = Self {
+            bins: bins(timeline, window),
+            window: Some(window),
+            lateness: Histogram::of_many(),
+            response: Histogram::of_many(),
+            service: Histogram::of_many(),
+            ..Self::default()
+        };
         tally.missed = missed(timeline, window);
         for tick in timeline.ticks_within(window) {
             tally.offered += tick.offered;
@@ -288,7 +294,13 @@ impl Tally {
             tally.lateness.merge(&tick.lateness);
             for endpoint in &tick.endpoints {
                 let count = endpoint.response_time.count();
-                let responses = tally.endpoints.entry(endpoint.endpoint.clone()).or_default();
+                let responses = match tally.endpoints.get_mut(&endpoint.endpoint) {
+                    Some(known) => known,
+                    None => tally
+                        .endpoints
+                        .entry(endpoint.endpoint.clone())
+                        .or_insert(Responses { succeeded: Histogram::of_many(), completed: 0 }),
+                };
                 responses.completed += count;
                 tally.completed += count;
                 if endpoint.class.is_success() {
@@ -302,6 +314,10 @@ impl Tally {
                 }
             }
         }
+        for sum in [&mut tally.lateness, &mut tally.response, &mut tally.service] {
+            sum.compact();
+        }
+        tally.endpoints.values_mut().for_each(|responses| responses.succeeded.compact());
         tally
     }
 
