@@ -24,15 +24,15 @@
     cover.setAttribute("aria-valuemax", String(count - 1));
     cover.setAttribute("aria-valuenow", "0");
     plot.append(cross, cover);
-    cover.addEventListener("pointermove", function (event) { show(nearest(plot, event.clientX)); });
-    cover.addEventListener("pointerdown", function (event) { show(nearest(plot, event.clientX)); });
+    cover.addEventListener("pointermove", function (event) { show(nearest(plot, event.clientX, panel.reach)); });
+    cover.addEventListener("pointerdown", function (event) { show(nearest(plot, event.clientX, panel.reach)); });
     cover.addEventListener("pointerleave", function (event) {
       if (event.pointerType === "mouse" && document.activeElement !== cover) hide();
     });
     cover.addEventListener("blur", hide);
     cover.addEventListener("keydown", key);
     return {
-      plot: plot, cross: cross, cover: cover, lines: panel.lines,
+      plot: plot, cross: cross, cover: cover, lines: panel.lines, reach: panel.reach,
       now: figure.querySelector(".now"), outputs: figure.querySelectorAll("output")
     };
   });
@@ -41,10 +41,10 @@
     return plot.querySelector(".on-phone").offsetParent === null ? data.wide : data.narrow;
   }
 
-  function nearest(plot, x) {
+  function nearest(plot, x, reach) {
     var box = plot.getBoundingClientRect();
     var range = ends(plot);
-    var share = ((x - box.left) / box.width - range[0]) / (range[1] - range[0]);
+    var share = ((x - box.left) / box.width - range[0]) / (range[1] - range[0]) / reach;
     return Math.max(0, Math.min(count - 1, Math.floor(share * count)));
   }
 
@@ -53,7 +53,7 @@
     current = index;
     panels.forEach(function (panel) {
       var range = ends(panel.plot);
-      var share = range[0] + (index + 0.5) / count * (range[1] - range[0]);
+      var share = range[0] + (index + 0.5) / count * panel.reach * (range[1] - range[0]);
       panel.cross.style.left = share * 100 + "%";
       panel.cross.hidden = false;
       panel.now.textContent = "at " + data.times[index];

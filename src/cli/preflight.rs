@@ -388,10 +388,10 @@ fn warn_of_blindness(target: &Target) {
 }
 
 /// The plan's collectors, and those that need nothing said: the machine, kneepoint itself, and,
-/// where the target runs here, its processes, threads, sockets and JVMs.
+/// where the target runs here, its processes, threads, sockets, JVMs and disks.
 fn with_defaults(mut configs: Vec<CollectorConfig>, is_local: bool) -> Vec<CollectorConfig> {
     let usual: &[&str] = if is_local {
-        &["host", "process", "tcp", "threads", "jvm", "generator"]
+        &["host", "process", "tcp", "threads", "jvm", "disk", "generator"]
     } else {
         &["generator"]
     };

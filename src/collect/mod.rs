@@ -110,6 +110,7 @@ registry! {
         tcp,
         threads,
         jvm,
+        disk,
         generator,
         postgres,
         prometheus,

@@ -48,6 +48,7 @@ pub static SPEC: CollectorSpec = CollectorSpec {
     ],
     metrics: &[
         names::DB_SESSIONS,
+        names::DB_SESSIONS_UNUSED,
         names::DB_ROOT_BLOCKERS,
         names::DB_BLOCKED,
         names::DB_TRANSACTION_AGE,
@@ -60,6 +61,7 @@ pub static SPEC: CollectorSpec = CollectorSpec {
         names::DB_BLOCKS_HIT,
         names::DB_ROWS_READ,
         names::DB_TEMP_BYTES,
+        names::DB_TEMP_FILES,
         names::DB_DEADLOCKS,
         names::DB_STATEMENT_CALLS,
         names::DB_STATEMENT_TIME,

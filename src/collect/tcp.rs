@@ -215,7 +215,9 @@ impl Tcp {
         self.peers.learn(&sockets);
         for socket in sockets.iter().filter(|socket| socket.state != TcpState::Listen) {
             let inbound = own_addresses.contains(&socket.local);
-            if !inbound && !self.is_own(socket) {
+            // Once the target has let go of what it closed, the kernel keeps it for a while.
+            let is_let_go = socket.state == TcpState::FinWait2 && socket.inode == 0;
+            if is_let_go || !inbound && !self.is_own(socket) {
                 continue;
             }
             let role = if inbound { Role::Inbound } else { Role::Outbound };
@@ -228,13 +230,20 @@ impl Tcp {
     }
 
     fn count_one(&mut self, role: Role, socket: &Socket, look: u64, census: &mut Census) {
-        let known = self.memories.entry(socket.cookie).or_default();
-        known.look = look;
-        let turn = known.memory.turn(role, socket);
         let labels = match role {
             Role::Inbound => Labels::none().with("port", socket.local.port().to_string()),
             Role::Outbound => self.peers.labels(socket.remote),
         };
+        let role_name = if role == Role::Inbound { "inbound" } else { "outbound" };
+        let in_state = labels.clone().with("role", role_name).with("state", socket.state.name());
+        census.add(&names::TCP_SOCKETS, in_state);
+        if socket.state == TcpState::FinWait2 {
+            // The target has said its last: nobody's turn.
+            return;
+        }
+        let known = self.memories.entry(socket.cookie).or_default();
+        known.look = look;
+        let turn = known.memory.turn(role, socket);
         let unread = socket.unread_bytes() > 0 && turn != Turn::Queued;
         let sent = socket.info.data_segments_out.wrapping_sub(known.segments_out);
         let again = socket.info.retransmitted.wrapping_sub(known.retransmitted);
@@ -244,8 +253,6 @@ impl Tcp {
         if role == Role::Outbound {
             *self.calls_sent.entry(labels.clone()).or_default() += u64::from(sent);
         }
-        let role_name = if role == Role::Inbound { "inbound" } else { "outbound" };
-        census.add(&names::TCP_SOCKETS, labels.clone().with("role", role_name));
         if unread {
             census.add(&names::TCP_UNREAD, labels.clone().with("role", role_name));
         }
@@ -424,5 +431,32 @@ mod tests {
         let wanted =
             [format!("tcp.calls{{peer={address}*}}"), format!("tcp.unread{{peer={address}*}}")];
         assert_eq!(look(&mut *collector, &wanted), [1.0, 1.0]);
+    }
+
+    #[test]
+    fn sockets_are_told_by_their_state() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let client = TcpStream::connect(address).unwrap();
+        let (server, _) = listener.accept().unwrap();
+        let own = OptionValue::Integer(u64::from(std::process::id()));
+        let hint = TargetHint {
+            process_config: Some(CollectorConfig::new("process").with("pid", own)),
+            ..TargetHint::default()
+        };
+        let mut collector = open(&CollectorConfig::new("tcp"), &hint).unwrap();
+        let port = address.port();
+        let wanted = [
+            format!("tcp.sockets{{peer={address}*,state=established}}"),
+            format!("tcp.sockets{{peer={address}*,state=fin_wait_2}}"),
+            format!("tcp.sockets{{port={port},state=close_wait}}"),
+        ];
+        assert_eq!(look(&mut *collector, &wanted), [1.0, 0.0, 0.0]);
+        client.shutdown(std::net::Shutdown::Write).unwrap();
+        let waited = Instant::now();
+        while look(&mut *collector, &wanted) != [0.0, 1.0, 1.0] {
+            assert!(waited.elapsed() < Duration::from_secs(20), "half of it never closed");
+        }
+        drop((client, server));
     }
 }

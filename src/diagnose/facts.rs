@@ -1,16 +1,17 @@
 //! What signals are measured on: the timeline, what follows from it beside it, and the windows.
 
+mod growth;
+
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::recording::Recording;
 use crate::timeline::{
-    Kind, Labels, LoadTick, MetricSpec, Moment, Point, Selector, Series, SeriesKey, Timeline,
-    Window, names,
+    Kind, Labels, LoadTick, MetricSpec, Moment, Selector, Series, SeriesKey, Timeline, Window,
+    names,
 };
 
 use super::attribution::{self, Growth};
-use super::leak::{self, LeakVerdict};
 use super::part::PartKind;
 use super::signal::{Operand, Over, Span};
 use super::{StageSummary, Windows, derived, stats};
@@ -23,10 +24,6 @@ const CLIENT: &str = "client.";
 const DATABASE_PORTS: [&str; 2] = ["5432", "6432"];
 /// How the names of services start that speak PostgreSQL's protocol.
 const DATABASE_SERVICES: [&str; 4] = ["postgres", "pgbouncer", "pgcat", "odyssey"];
-
-/// Runtimes that let their heap grow far before they first collect all of it, by the name of the
-/// process.
-const LAZY_RUNTIMES: [&str; 2] = ["java", "dotnet"];
 
 /// One value of one label, to which every series that carries the label is held.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +43,7 @@ pub struct Facts<'a> {
     /// What client metrics call a peer, and what its sockets call it.
     peer_names: BTreeMap<String, String>,
     growth: Option<Growth>,
-    /// Whether the target runs on a runtime of [`LAZY_RUNTIMES`].
+    /// Whether the target runs on a runtime of [`growth::LAZY_RUNTIMES`].
     is_lazy_runtime: bool,
 }
 
@@ -56,7 +53,7 @@ impl<'a> Facts<'a> {
         let mut facts = Self::of_timeline(&recording.timeline, windows);
         derived::add_plan(&mut facts.derived, &recording.plan);
         facts.database_peers = database_peers(recording);
-        facts.is_lazy_runtime = is_lazy_runtime(recording);
+        facts.is_lazy_runtime = growth::is_lazy_runtime(recording);
         facts.peer_names = peer_names(&recording.timeline, &facts.database_peers);
         facts.growth = attribution::growth(&facts);
         facts
@@ -253,6 +250,28 @@ impl<'a> Facts<'a> {
         values.into_iter().collect()
     }
 
+    /// What the series of a set are told apart by: the values of `labels`, as far as a series has
+    /// them; without those that lack the first. In order.
+    pub fn label_groups<'l>(
+        &self,
+        selector: &Selector,
+        labels: &[&'l str],
+    ) -> Vec<Vec<(&'l str, String)>> {
+        let matching = self.matching(selector, &[]);
+        let groups: BTreeSet<Vec<(&str, String)>> = matching
+            .iter()
+            .map(|(_, key, _)| {
+                let own = self.known_labels(key);
+                let value = |label: &&'l str| Some((*label, own.get(label)?.to_owned()));
+                labels.iter().filter_map(value).collect()
+            })
+            .filter(|group: &Vec<(&str, String)>| {
+                group.first().map(|it| it.0) == labels.first().copied()
+            })
+            .collect();
+        groups.into_iter().collect()
+    }
+
     /// Share of the growth of the response time that `parts` explain together.
     pub fn share(&self, parts: &[PartKind], narrow: &[Narrow]) -> Option<f64> {
         let peer = narrow.iter().find(|narrow| narrow.label == "peer");
@@ -265,80 +284,6 @@ impl<'a> Facts<'a> {
         self.growth.as_ref()?.held_share(parts, peer.map(|peer| peer.value.as_str()))
     }
 
-    /// Growth per second, at its lower bound, of the series that leaks fastest; 0 where none
-    /// leaks; `None` where there is none, or that cannot be told.
-    pub fn leak(&self, selector: &Selector, narrow: &[Narrow]) -> Option<f64> {
-        let throughput = bare(&names::LOAD_OFFERED);
-        let load: Vec<Point> = self
-            .matching(&throughput, &[])
-            .first()
-            .map(|(_, _, series)| series.points.clone())
-            .unwrap_or_default();
-        let restarts = self.restarts();
-        let mut worst: Option<f64> = None;
-        for (_, _, series) in self.matching(selector, narrow) {
-            let context = leak::Context {
-                load: &load,
-                limit: self.limit_of(&selector.metric),
-                restarts: &restarts,
-                uncollected: is_memory(&selector.metric)
-                    && self.is_uncollected(&self.windows(Span::Run)),
-            };
-            let slope = match leak::verdict(&series.points, &context) {
-                LeakVerdict::Leak { low, .. } => low,
-                LeakVerdict::NoLeak { .. } => 0.0,
-                LeakVerdict::Undecided { .. } => continue,
-            };
-            worst = Some(worst.map_or(slope, |worst| worst.max(slope)));
-        }
-        // A census that never found one has no series, and nothing has leaked.
-        let run = self.windows(Span::Run);
-        let none = self.matching(selector, narrow).is_empty()
-            && is_census(&selector.metric)
-            && self.looks(&selector.metric, &run) > 0;
-        if none { Some(0.0) } else { worst }
-    }
-
-    /// Whether a runtime owns the target's memory that was not seen to collect all of it in
-    /// `windows`: what it has not collected may be garbage.
-    pub fn is_uncollected(&self, windows: &[Window]) -> bool {
-        // Young collections come soon and say nothing of what is old.
-        let kind = Labels::none().with("kind", "major");
-        let major = Selector { labels: kind, ..bare(&names::JVM_GC_COUNT) };
-        let collections = self
-            .level_of(&major, Over::Sum, windows, &[])
-            .or_else(|| self.metric(&names::RUNTIME_GC_COUNT, windows));
-        collections.map_or(self.is_lazy_runtime, |rate| rate == 0.0)
-    }
-
-    /// Moments at which the target's process started anew.
-    pub fn restarts(&self) -> Vec<Moment> {
-        self.changed_at(&bare(&names::PROCESS_START_TIME), &[])
-    }
-
-    /// Moments at which a series had another value than at the look before, by more than rounding.
-    fn changed_at(&self, selector: &Selector, narrow: &[Narrow]) -> Vec<Moment> {
-        self.matching(selector, narrow)
-            .into_iter()
-            .flat_map(|(_, _, series)| series.points.windows(2))
-            .filter(|pair| (pair[1].value - pair[0].value).abs() > 0.5)
-            .map(|pair| pair[1].at)
-            .collect()
-    }
-
-    /// How often a series had another value than at the look before, in all of `windows`.
-    pub fn changes(
-        &self,
-        selector: &Selector,
-        windows: &[Window],
-        narrow: &[Narrow],
-    ) -> Option<f64> {
-        let within = |at: &Moment| windows.iter().any(|window| window.contains(*at));
-        let is_read = !self.matching(selector, narrow).is_empty();
-        let changes = self.changed_at(selector, narrow).into_iter().filter(within).count();
-        is_read.then_some(changes as f64)
-    }
-
     /// Seconds from the last reading of a series to the end of `windows`.
     pub fn silent_secs(
         &self,
@@ -349,20 +294,6 @@ impl<'a> Facts<'a> {
         let series = self.matching(selector, narrow);
         let last = series.iter().filter_map(|(_, _, series)| series.points.last()).map(|it| it.at);
         Some(windows.last()?.end.since(last.max()?).as_secs_f64())
-    }
-
-    fn limit_of(&self, metric: &str) -> Option<f64> {
-        let limits: &[&MetricSpec] = if metric == names::PROCESS_OPEN_FDS.name {
-            &[&names::PROCESS_OPEN_FDS_LIMIT]
-        } else if metric == names::RUNTIME_HEAP_USED.name {
-            &[&names::RUNTIME_HEAP_LIMIT]
-        } else if metric.starts_with("process.memory.") {
-            &[&names::CGROUP_MEMORY_LIMIT, &names::SYSTEM_MEMORY_TOTAL]
-        } else {
-            &[]
-        };
-        let run = self.windows(Span::Run);
-        limits.iter().find_map(|limit| self.metric(limit, &run))
     }
 
     /// How often the collectors that emit `metric` looked in `windows`.
@@ -452,20 +383,9 @@ impl<'a> Facts<'a> {
     }
 }
 
-/// Whether the watched processes run on a runtime that collects late, by their names.
-fn is_lazy_runtime(recording: &Recording) -> bool {
-    let processes = recording.environment.collectors.iter().filter(|it| it.name == "process");
-    let mut words = processes.flat_map(|it| it.watches.split(|c: char| !c.is_alphanumeric()));
-    words.any(|word| LAZY_RUNTIMES.contains(&word))
-}
-
 /// The selector of all series of a metric.
 pub fn bare(metric: &MetricSpec) -> Selector {
     Selector { metric: metric.name.to_owned(), labels: Labels::none() }
-}
-
-fn is_memory(metric: &str) -> bool {
-    metric.starts_with("process.memory.") || metric == names::RUNTIME_HEAP_USED.name
 }
 
 fn is_census(metric: &str) -> bool {

@@ -66,6 +66,7 @@ fn table(collector: &str) -> &'static str {
     match collector {
         "host" => "[collect.host] on the machine the target runs on",
         "process" => "[collect.process] with the target's pid, name or port",
+        "disk" => "[collect.disk] on the machine the target runs on",
         "tcp" => "[collect.tcp] on the machine the target runs on",
         "threads" => {
             "[collect.threads] on the machine the target runs on, with the right to trace it"

@@ -147,6 +147,17 @@ pub enum Step {
     Collected,
 }
 
+/// Growth per second, in the series' unit, with its 95 % interval.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Pace {
+    /// The estimate.
+    pub slope: f64,
+    /// Lower end of the interval.
+    pub low: f64,
+    /// Upper end of the interval.
+    pub high: f64,
+}
+
 /// A verdict with the way to it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Judgement {
@@ -156,6 +167,8 @@ pub struct Judgement {
     pub gates: Vec<Gate>,
     /// The lower edge that was judged, what follows the load taken off.
     pub floors: Vec<Point>,
+    /// How fast that edge grows, whatever the verdict; `None` where too few were found.
+    pub pace: Option<Pace>,
 }
 
 /// Judges one series: memory without page cache, descriptors, connections.
@@ -168,7 +181,8 @@ pub fn judge(points: &[Point], context: &Context) -> Judgement {
     let verdict = judge.series(points);
     let at = judge.floors.at.iter().zip(&judge.floors.value);
     let floors = at.map(|(at, value)| Point { at: Moment::from_secs_f64(*at), value: *value });
-    Judgement { verdict, floors: floors.collect(), gates: judge.gates }
+    let pace = Some(steady_pace(&judge.floors)).filter(|pace| (pace.high - pace.low).is_finite());
+    Judgement { verdict, floors: floors.collect(), gates: judge.gates, pace }
 }
 
 /// The verdict alone.
@@ -378,19 +392,24 @@ fn matters(slope: f64, floors: &Track, context: &Context) -> (f64, bool) {
     (weight, grown > LEVEL_LEAST * level && (fills || grown > LEVEL * level))
 }
 
-/// The verdict with the slope of the steady part.
-fn leak(floors: &Track, context: &Context) -> LeakVerdict {
+/// How fast the floors rise in their steady part.
+fn steady_pace(floors: &Track) -> Pace {
     let steady = trend::rise(&floors.tail(STEADY_PART), INTERVAL);
     let spread = (steady.high - steady.slope).max(steady.slope - steady.low);
-    let (low, high) = (steady.slope - spread, steady.slope + spread);
+    Pace { slope: steady.slope, low: steady.slope - spread, high: steady.slope + spread }
+}
+
+/// The verdict with the slope of the steady part.
+fn leak(floors: &Track, context: &Context) -> LeakVerdict {
+    let Pace { slope, low, high } = steady_pace(floors);
     let room = context.limit.zip(floors.value.last()).map(|(limit, last)| (limit - last).max(0.0));
     let until = |room: f64, slope: f64| if slope > 0.0 { room / slope } else { f64::INFINITY };
     LeakVerdict::Leak {
-        slope: steady.slope,
+        slope,
         low,
         high,
         exhaustion: room.map(|room| Exhaustion {
-            expected: until(room, steady.slope),
+            expected: until(room, slope),
             soonest: until(room, high),
             latest: until(room, low),
         }),

@@ -102,7 +102,6 @@ pub fn value(timeline: &Timeline, window: Window, objective: &RecordedObjective)
 }
 
 /// The responses that an objective speaks of.
-#[derive(Default)]
 struct Responses {
     succeeded: Histogram,
     completed: u64,
@@ -110,7 +109,7 @@ struct Responses {
 
 impl Responses {
     fn of<'t>(ticks: impl Iterator<Item = &'t LoadTick>, objective: &RecordedObjective) -> Self {
-        let mut responses = Self::default();
+        let mut responses = Self { succeeded: Histogram::of_many(), completed: 0 };
         for endpoint in ticks.flat_map(|tick| &tick.endpoints) {
             if !objective.is_about(&endpoint.endpoint) {
                 continue;

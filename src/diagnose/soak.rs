@@ -4,16 +4,20 @@
 mod answer;
 mod gates;
 mod resources;
+mod second;
+
+pub(super) use resources::limits_of;
 
 pub use answer::{Pace, ResourceKind, RunsOut, Soak, SoakVerdict, Trend, TrendStep, TrendVerdict};
 
 use crate::recording::{PlanSummary, Recording};
-use crate::timeline::{Moment, Point, Selector, Stage, Timeline, Window, names};
+use crate::timeline::{MetricSpec, Moment, Point, Selector, Stage, Timeline, Window, names};
 
 use super::facts::{Facts, bare};
 use super::leak::{self, Judgement, LeakVerdict};
 use super::{Windows, stats};
 use resources::{RESOURCES, Resource};
+use second::Second;
 
 /// Name of the load shape that asks for this answer.
 pub const EXECUTOR: &str = "soak";
@@ -21,13 +25,15 @@ pub const EXECUTOR: &str = "soak";
 const SHORTEST_SECS: f64 = 60.0;
 /// Most series of one resource that are judged, such as its peers; those that grew most.
 const MOST_SERIES: usize = 8;
+/// More collections than this say nothing one by one.
+const MOST_COLLECTIONS: usize = 60;
 /// Share of the limit from which on a resource is used up, and of its last level below which it
 /// must have begun to have grown there.
 const USED_UP: f64 = 0.95;
 const BEGAN: f64 = 0.7;
-/// Points of the processor time per request over a whole stage, and the fewest seconds of one.
-const CPU_POINTS: f64 = 240.0;
-const CPU_SECS: f64 = 5.0;
+/// Points of what each request costs over a whole stage, and the fewest seconds of one.
+const COST_POINTS: f64 = 240.0;
+const COST_SECS: f64 = 5.0;
 
 /// The answer on the longest stage at one rate; `None` where none was held for a minute.
 pub fn soak(recording: &Recording, facts: &Facts) -> Option<Soak> {
@@ -53,11 +59,11 @@ fn answer(facts: &Facts, plan: &PlanSummary, stage: &Stage) -> Soak {
     let load = looks(facts, &bare(&names::LOAD_OFFERED), window);
     let run = Run { facts, window, load: &load, restarts: facts.restarts() };
     let mut trends: Vec<Trend> = RESOURCES.iter().flat_map(|it| run.trends(it)).collect();
-    trends.extend(run.cpu_per_request());
+    let costs = resources::PER_REQUEST.iter();
+    trends.extend(costs.filter_map(|(total, resource)| run.per_request(total, resource)));
     confirm(&mut trends);
-    trends.retain(|trend| {
-        trend.kind != ResourceKind::DescriptorType || trend.verdict == TrendVerdict::Leak
-    });
+    trends
+        .retain(|trend| !trend.kind.is_told_only_growing() || trend.verdict == TrendVerdict::Leak);
     // What runs out first; within it, in the order of the catalogue.
     trends.sort_by(|a, b| {
         let place = |trend: &Trend| (trend.verdict.rank(), !trend.kind.can_run_out());
@@ -86,17 +92,14 @@ impl Run<'_> {
     /// What each series of a resource says, those that grew most first.
     fn trends(&self, resource: &Resource) -> Vec<Trend> {
         let Ok(selector) = resource.selector.parse::<Selector>() else { return Vec::new() };
-        let Some(label) = resource.by else {
-            return self.trend(resource, &selector, None).into_iter().collect();
-        };
-        let subjects = self.facts.label_values(&[&selector], label);
-        let mut trends: Vec<Trend> = subjects
-            .into_iter()
-            .filter_map(|subject| {
-                let labels = selector.labels.clone().with(label, subject.as_str());
-                let one = Selector { labels, ..selector.clone() };
-                self.trend(resource, &one, Some(subject))
-            })
+        if resource.by.is_empty() {
+            return self.trend(resource, &selector, &[]).into_iter().collect();
+        }
+        let mut trends: Vec<Trend> = self
+            .facts
+            .label_groups(&selector, resource.by)
+            .iter()
+            .filter_map(|subject| self.trend(resource, &selector, subject))
             .collect();
         let grown = |trend: &Trend| trend.level - trend.begin;
         trends.sort_by(|a, b| grown(b).total_cmp(&grown(a)));
@@ -108,50 +111,87 @@ impl Run<'_> {
         &self,
         resource: &Resource,
         selector: &Selector,
-        subject: Option<String>,
+        labels: &[(&str, String)],
     ) -> Option<Trend> {
-        let points = looks(self.facts, selector, self.window);
-        let limit = resource.limits.iter().find_map(|metric| {
-            self.facts.metric(metric, &[self.window]).filter(|limit| *limit > 0.0)
+        let series = of_subject(selector, labels);
+        let points = looks(self.facts, &series, self.window);
+        let limit = self.limit(resource, labels);
+        let values: Vec<&str> = labels.iter().map(|(_, value)| value.as_str()).collect();
+        let subject = (!values.is_empty()).then(|| values.join(", "));
+        let held_in = resource.held_in.iter().filter_map(|other| {
+            let other: Selector = other.parse().ok()?;
+            // What does not tell whose it is may be asked where there is only one.
+            let told = !self.facts.label_groups(&other, resource.by).is_empty();
+            let alone = || self.facts.label_groups(selector, resource.by).len() == 1;
+            if told { Some(of_subject(&other, labels)) } else { alone().then_some(other) }
         });
-        let judged = Judged { resource, subject, series: selector.to_string(), limit, points };
-        self.judge(judged)
+        let held_in = held_in.collect();
+        let series = series.to_string();
+        self.judge(Judged { resource, subject, series, limit, points, held_in })
     }
 
-    /// Seconds of processor time per request, in equal pieces of the stage.
-    fn cpu_per_request(&self) -> Option<Trend> {
-        let cpu = bare(&names::PROCESS_CPU_TIME);
-        let piece = (self.window.secs() / CPU_POINTS).max(CPU_SECS);
+    /// Where a resource is exhausted: its own limit, or one that all share.
+    fn limit(&self, resource: &Resource, subject: &[(&str, String)]) -> Option<f64> {
+        let level = |selector: &Selector| {
+            self.facts.level_of(selector, super::Over::Sum, &[self.window], &[])
+        };
+        let of = |metric: &&MetricSpec| {
+            let shared = bare(metric);
+            let own = level(&of_subject(&shared, subject));
+            own.or_else(|| level(&shared)).filter(|limit| *limit > 0.0)
+        };
+        resource.limits.iter().find_map(of)
+    }
+
+    /// What is added to a running total for each request, in equal pieces of the stage.
+    fn per_request(&self, total: &MetricSpec, resource: &Resource) -> Option<Trend> {
+        let total = bare(total);
+        let piece = (self.window.secs() / COST_POINTS).max(COST_SECS);
         let count = (self.window.secs() / piece) as usize;
         let begin = self.window.begin.secs();
         let points = (0..count).filter_map(|index| {
             let from = Moment::from_secs_f64(begin + index as f64 * piece);
             let to = Moment::from_secs_f64(begin + (index + 1) as f64 * piece);
             let window = Window::new(from, to);
-            let cores = self.facts.level_of(&cpu, super::Over::Sum, &[window], &[])?;
+            let pace = self.facts.level_of(&total, super::Over::Sum, &[window], &[])?;
             let rate = self.facts.throughput(&[window]).filter(|rate| *rate > 0.0)?;
             Some(Point {
                 at: Moment::from_secs_f64(from.secs().midpoint(to.secs())),
-                value: cores / rate,
+                value: pace / rate,
             })
         });
-        let resource = &resources::CPU_PER_REQUEST;
         let series = resource.selector.to_owned();
         let points = points.collect();
-        self.judge(Judged { resource, subject: None, series, limit: None, points })
+        let held_in = Vec::new();
+        self.judge(Judged { resource, subject: None, series, limit: None, points, held_in })
+    }
+
+    /// When the runtime collected all of its heap, where that was seldom enough to be told apart.
+    fn collections(&self) -> Vec<Moment> {
+        let all = self.facts.collections(self.window);
+        if all.len() > MOST_COLLECTIONS { Vec::new() } else { all }
     }
 
     fn judge(&self, judged: Judged) -> Option<Trend> {
-        let Judged { resource, subject, series, limit, points } = judged;
+        let Judged { resource, subject, series, limit, points, held_in } = judged;
         let (first, last) = (points.first()?, points.last()?);
-        let is_memory = matches!(resource.kind, ResourceKind::Memory | ResourceKind::Heap);
+        let is_memory = matches!(
+            resource.kind,
+            ResourceKind::Memory | ResourceKind::Resident | ResourceKind::Heap
+        );
+        // Kneepoint lives on where the target starts anew.
+        let is_own = resource.kind == ResourceKind::OwnMemory;
+        let restarts = if is_own { &[] } else { self.restarts.as_slice() };
         let context = leak::Context {
             load: self.load,
             limit,
-            restarts: &self.restarts,
+            restarts,
             uncollected: is_memory && self.facts.is_uncollected(&[self.window]),
         };
         let judgement = leak::judge(&points, &context);
+        let is_leak = matches!(judgement.verdict, LeakVerdict::Leak { .. });
+        let second = judgement.pace.filter(|_| is_leak && resource.kind.can_run_out());
+        let second = second.map(|claimed| self.second(claimed, &held_in, &context));
         let (begin, level) = ends(&points);
         // Grown to its limit, and it stays there.
         let is_used_up =
@@ -169,17 +209,29 @@ impl Run<'_> {
             limit,
             pace: None,
             confirmed_by: None,
-            restarts: self
-                .restarts
-                .iter()
-                .copied()
-                .filter(|at| self.window.contains(*at))
-                .collect(),
+            restarts: restarts.iter().copied().filter(|at| self.window.contains(*at)).collect(),
+            collections: if is_memory { self.collections() } else { Vec::new() },
             steps: gates::told(&judgement, resource.unit, limit.is_some()),
             floors: judgement.floors.iter().map(|floor| (floor.at, floor.value)).collect(),
             verdict: TrendVerdict::Exhausted,
         };
-        Some(if is_used_up { trend } else { concluded(trend, judgement) })
+        if is_used_up {
+            return Some(trend);
+        }
+        let trend = concluded(trend, judgement);
+        Some(match second {
+            Some(second) => seconded(trend, &second),
+            None => trend,
+        })
+    }
+
+    /// What the series that hold the same say of a growth that one of them claims.
+    fn second(&self, claimed: leak::Pace, held_in: &[Selector], context: &leak::Context) -> Second {
+        let others = held_in.iter().map(|selector| {
+            let points = looks(self.facts, selector, self.window);
+            (selector.to_string(), leak::judge(&points, context).pace)
+        });
+        second::ask(claimed, others)
     }
 }
 
@@ -190,6 +242,8 @@ struct Judged<'r> {
     series: String,
     limit: Option<f64>,
     points: Vec<Point>,
+    /// The series that hold the same.
+    held_in: Vec<Selector>,
 }
 
 fn concluded(mut trend: Trend, judgement: Judgement) -> Trend {
@@ -211,6 +265,30 @@ fn concluded(mut trend: Trend, judgement: Judgement) -> Trend {
         }
     };
     trend
+}
+
+/// A leak as it stands once a second series was asked: one that would have shown it and does not
+/// leaves it open.
+fn seconded(mut trend: Trend, second: &Second) -> Trend {
+    trend.steps.push(second.told(trend.unit));
+    match second {
+        Second::Agrees { series, .. } => trend.confirmed_by = Some(series.clone()),
+        Second::Disagrees { series, .. } => {
+            let why = format!("{series} holds the same, and does not grow as fast");
+            trend.verdict = TrendVerdict::Undecided { why, more_seconds: trend.window.secs() };
+            trend.pace = None;
+        }
+        Second::NoneToAsk => {}
+    }
+    trend
+}
+
+/// The series of a selector that have these labels.
+fn of_subject(selector: &Selector, subject: &[(&str, String)]) -> Selector {
+    let narrowed = subject
+        .iter()
+        .fold(selector.labels.clone(), |labels, (label, value)| labels.with(label, value.as_str()));
+    Selector { labels: narrowed, ..selector.clone() }
 }
 
 /// The median of the first tenth of a series and that of the last.
@@ -240,7 +318,9 @@ fn confirm(trends: &mut [Trend]) {
         .filter(|trend| trend.verdict == TrendVerdict::Leak)
         .map(|trend| (trend.kind, trend.series.clone()))
         .collect();
-    for trend in trends.iter_mut().filter(|trend| trend.verdict == TrendVerdict::Leak) {
+    let unconfirmed =
+        |trend: &&mut Trend| trend.verdict == TrendVerdict::Leak && trend.confirmed_by.is_none();
+    for trend in trends.iter_mut().filter(unconfirmed) {
         let other = leaking
             .iter()
             .find(|(kind, series)| kind.confirms(trend.kind) && *series != trend.series);

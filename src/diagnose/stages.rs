@@ -300,8 +300,14 @@ pub(super) struct Tally {
 
 impl Tally {
     fn of(timeline: &Timeline, window: Window) -> Self {
-        let mut tally =
-            Self { bins: bins(timeline, window), window: Some(window), ..Self::default() };
+        let mut tally = Self {
+            bins: bins(timeline, window),
+            window: Some(window),
+            lateness: Histogram::of_many(),
+            response: Histogram::of_many(),
+            service: Histogram::of_many(),
+            ..Self::default()
+        };
         tally.missed = missed(timeline, window);
         for tick in timeline.ticks_within(window) {
             tally.offered += tick.offered;
@@ -320,6 +326,9 @@ impl Tally {
                     *tally.errors.entry(endpoint.class.to_string()).or_default() += count;
                 }
             }
+        }
+        for sum in [&mut tally.lateness, &mut tally.response, &mut tally.service] {
+            sum.compact();
         }
         tally
     }

@@ -4,8 +4,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use base64::{Engine as _, decoded_len_estimate};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::{Environment, Event, PlanSummary, Stop, StopReason};
@@ -343,6 +343,10 @@ impl Serialize for HistogramText<'_> {
     }
 }
 
+/// A histogram of no more bytes, as nearly all of a second are, is decoded without asking for
+/// memory.
+const FEW_BYTES: usize = 2048;
+
 impl<'de> Deserialize<'de> for HistogramText<'_> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         /// Decodes the text where it is: a day has two million of them.
@@ -358,8 +362,16 @@ impl<'de> Deserialize<'de> for HistogramText<'_> {
                 if text.is_empty() {
                     return Ok(Histogram::new());
                 }
-                let bytes = BASE64.decode(text.as_bytes()).map_err(E::custom)?;
-                let histogram = is_modest(&bytes).then(|| Histogram::from_v2(&bytes)).flatten();
+                let mut few = [0; FEW_BYTES];
+                let many;
+                let bytes = if decoded_len_estimate(text.len()) <= FEW_BYTES {
+                    let length = BASE64.decode_slice(text, &mut few).map_err(E::custom)?;
+                    &few[..length]
+                } else {
+                    many = BASE64.decode(text).map_err(E::custom)?;
+                    &many
+                };
+                let histogram = is_modest(bytes).then(|| Histogram::from_v2(bytes)).flatten();
                 histogram.ok_or_else(|| E::custom("no HDR V2 histogram"))
             }
         }

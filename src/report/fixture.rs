@@ -497,7 +497,7 @@ pub(super) fn diagnosis(recording: &Recording) -> Diagnosis {
 }
 
 /// A diagnosis that says nothing but its outcome.
-fn soak() -> Soak {
+pub(super) fn soak() -> Soak {
     let window = span(30, 180);
     let trend = |kind, resource: &str, unit, verdict, pace| Trend {
         kind,
@@ -514,6 +514,7 @@ fn soak() -> Soak {
         pace,
         confirmed_by: Some("process.memory.rss{process=shop}".into()),
         restarts: vec![Moment::from_secs_f64(50.0)],
+        collections: vec![Moment::from_secs_f64(70.0)],
         steps: vec![TrendStep {
             text: "its floors rise by at least 9 MB/h".into(),
             holds: Some(true),

@@ -85,12 +85,15 @@ struct Crosshair {
 #[derive(Serialize)]
 struct Readout {
     id: &'static str,
+    /// Share of the axis that the run takes; the rest shows what comes after it.
+    reach: f64,
     lines: Vec<Vec<String>>,
 }
 
 fn crosshair(report: &Report) -> Crosshair {
     let panels = report.time.panels.iter().map(|panel| Readout {
         id: panel.id,
+        reach: panel.ahead.as_ref().map_or(1.0, |ahead| report.time.end / ahead.end),
         lines: panel.lines.iter().map(|line| line.texts(panel.quantity)).collect(),
     });
     Crosshair {

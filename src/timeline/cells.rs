@@ -92,7 +92,8 @@ impl Cells {
             && long(RATIO)? == 1f64.to_bits();
         let counters = counters(long(HIGHEST)?);
         let mut left = bytes.get(HEADER..).filter(|left| usual && left.len() == length)?;
-        let mut read = Self::default();
+        // Read twice, so that it takes the memory that it needs once: a long run has millions.
+        let mut read = Self { cells: Vec::with_capacity(positive(left)?), count: 0 };
         let mut index = 0u64;
         while !left.is_empty() {
             let number = zig_zag(&mut left)?;
@@ -108,10 +109,7 @@ impl Cells {
                 return None;
             }
         }
-        (index <= counters).then(|| {
-            read.cells.shrink_to_fit();
-            read
-        })
+        (index <= counters).then_some(read)
     }
 
     /// Counts all of it in `dense`, the highest first, so that it grows once.
@@ -128,35 +126,39 @@ impl Cells {
         if self.count.saturating_add(other.count) > u64::from(u32::MAX) {
             return false;
         }
-        // In place and from behind: a long run is condensed by millions of these.
+        // In place and from behind, and without a branch that depends on the values: a long run is
+        // condensed by millions of these.
         let had = self.cells.len();
-        let total = had + other.missing_in(self);
-        self.cells.reserve_exact(total - had);
-        self.cells.resize(total, Cell { index: 0, count: 0 });
-        let (mut own, mut to) = (had, total);
-        for cell in other.cells.iter().rev() {
-            while own > 0 && self.cells[own - 1].index > cell.index {
-                (own, to) = (own - 1, to - 1);
-                self.cells[to] = self.cells[own];
-            }
-            let is_same = own > 0 && self.cells[own - 1].index == cell.index;
-            let same = if is_same { self.cells[own - 1].count } else { 0 };
-            own -= usize::from(is_same);
-            to -= 1;
-            self.cells[to] = Cell { index: cell.index, count: same + cell.count };
+        let total = had + other.len() - self.common_with(other);
+        if self.cells.capacity() < total {
+            // Room for some that come later, as one takes up its neighbours one by one.
+            self.cells.reserve_exact(total - had + total / 4);
         }
+        self.cells.resize(total, Cell { index: 0, count: 0 });
+        let (mut own, mut theirs, mut to) = (had, other.len(), total);
+        while own > 0 && theirs > 0 {
+            let (ours, added) = (self.cells[own - 1], other.cells[theirs - 1]);
+            let (takes, adds) = (ours.index >= added.index, added.index >= ours.index);
+            let index = ours.index.max(added.index);
+            let count = u32::from(takes) * ours.count + u32::from(adds) * added.count;
+            (own, theirs, to) = (own - usize::from(takes), theirs - usize::from(adds), to - 1);
+            self.cells[to] = Cell { index, count };
+        }
+        // What is left of its own is in place already.
+        self.cells[..theirs].copy_from_slice(&other.cells[..theirs]);
         self.count += other.count;
         true
     }
 
-    /// How many of its cells `other` has not.
-    fn missing_in(&self, other: &Cells) -> usize {
-        let mut theirs = other.cells.iter().map(|cell| cell.index).peekable();
-        let is_missing = |cell: &&Cell| {
-            while theirs.next_if(|index| *index < cell.index).is_some() {}
-            theirs.next_if(|index| *index == cell.index).is_none()
-        };
-        self.cells.iter().filter(is_missing).count()
+    /// How many values both have counted.
+    fn common_with(&self, other: &Cells) -> usize {
+        let (mut own, mut theirs, mut common) = (0, 0, 0);
+        while own < self.len() && theirs < other.len() {
+            let (ours, added) = (self.cells[own].index, other.cells[theirs].index);
+            common += usize::from(ours == added);
+            (own, theirs) = (own + usize::from(ours <= added), theirs + usize::from(added <= ours));
+        }
+        common
     }
 
     /// Highest value; 0 where there is none.
@@ -201,6 +203,15 @@ fn counters(highest: u64) -> u64 {
         }
     }
     (buckets + 1) * HALF
+}
+
+/// How many numbers above zero there are; `None` where they are cut short.
+fn positive(mut bytes: &[u8]) -> Option<usize> {
+    let mut count = 0;
+    while !bytes.is_empty() {
+        count += usize::from(zig_zag(&mut bytes)? > 0);
+    }
+    Some(count)
 }
 
 /// Takes a number of variable length (seven bits a byte, the low ones first, eight in the ninth)

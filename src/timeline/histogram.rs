@@ -50,6 +50,12 @@ impl Histogram {
         Self(Form::Sparse(Cells::default()))
     }
 
+    /// An empty histogram that is to take up many others, which is quick where it has all its
+    /// counters; [`Histogram::compact`] it once it has.
+    pub fn of_many() -> Self {
+        Self(Form::Dense(Box::new(empty())))
+    }
+
     /// Counts one duration. Below a microsecond counts as one, above an hour as an hour.
     pub fn record(&mut self, duration: Duration) {
         let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);

@@ -159,8 +159,25 @@ metrics! {
     /// Processes of the control group killed for want of memory; label `process`.
     CGROUP_OOM_KILLS = "cgroup.oom_kills", Count, Counter;
 
+    /// Bytes used on a file system that the target writes to; labels `process`, `mount` (where it sees it).
+    DISK_USED = "disk.used", Bytes, Gauge;
+    /// Bytes that can be used there by ordinary users; labels `process`, `mount`.
+    DISK_USED_LIMIT = "disk.used.limit", Bytes, Gauge;
+    /// Inodes used on a file system that the target writes to; labels `process`, `mount`.
+    DISK_INODES = "disk.inodes", Count, Gauge;
+    /// Inodes that can be used there; absent where they are made as needed; labels `process`, `mount`.
+    DISK_INODES_LIMIT = "disk.inodes.limit", Count, Gauge;
+    /// Bytes on the disk of the files that the target has open for writing; label `process`.
+    DISK_WRITTEN = "disk.written", Bytes, Gauge;
+    /// Bytes on the disk of files that are deleted and that the target still has open; label `process`.
+    DISK_DELETED = "disk.deleted", Bytes, Gauge;
+    /// How many such files there are; label `process`.
+    DISK_DELETED_FILES = "disk.deleted.files", Count, Gauge;
+
     /// PostgreSQL client sessions; labels `app`, `state`, `wait_type`, `wait_event` (`none` where it waits for nothing).
     DB_SESSIONS = "db.sessions", Count, Census;
+    /// Sessions that are idle, or idle in a transaction, and were for a minute or longer; labels `app`, `state`.
+    DB_SESSIONS_UNUSED = "db.sessions.unused", Count, Census;
     /// Sessions that hold a lock which others wait for and wait for none themselves; label `state`.
     DB_ROOT_BLOCKERS = "db.root_blockers", Count, Census;
     /// Sessions that wait for a lock.
@@ -183,8 +200,10 @@ metrics! {
     DB_BLOCKS_HIT = "db.blocks.hit", Count, Counter;
     /// Rows fetched or scanned.
     DB_ROWS_READ = "db.rows.read", Count, Counter;
-    /// Bytes of temporary files.
+    /// Bytes written to temporary files.
     DB_TEMP_BYTES = "db.temp.bytes", Bytes, Counter;
+    /// Temporary files made.
+    DB_TEMP_FILES = "db.temp.files", Count, Counter;
     /// Deadlocks.
     DB_DEADLOCKS = "db.deadlocks", Count, Counter;
     /// Statement executions (pg_stat_statements).
@@ -238,7 +257,8 @@ metrics! {
     /// Seconds of calls to another service; label `peer`.
     CLIENT_CALL_TIME = "client.call_time", Seconds, Counter;
 
-    /// Established sockets of the target; labels `role` (inbound, outbound), `peer` (outbound: name or address; inbound: the local port).
+    /// Sockets of the target; labels `role` (inbound, outbound), `state` (`established`, `syn_sent`,
+    /// `syn_recv`, `fin_wait_2`, `close_wait`), outbound `peer` (address and name), inbound `port`.
     TCP_SOCKETS = "tcp.sockets", Count, Census;
     /// Calls under way to a peer: outbound sockets that wait for an answer; label `peer`.
     TCP_CALLS = "tcp.calls", Count, Census;
@@ -264,7 +284,7 @@ metrics! {
     TCP_RETRANSMITS = "tcp.retransmits", Count, Counter;
     /// Mean of the smoothed round trips of these; label `role`.
     TCP_ROUND_TRIP = "tcp.round_trip", Seconds, Gauge;
-    /// Sockets of the target that the peer has closed and the target has not (CLOSE_WAIT).
+    /// Sockets of the target that the peer has closed and the target has not (CLOSE_WAIT); outbound label `peer`, inbound `port`.
     TCP_CLOSE_WAIT = "tcp.close_wait", Count, Census;
 
     /// Threads of the target by what they do; label `class` (running, runnable, futex, futex_timed, poll, accept, socket, pipe, sleep, disk, fsync, child, other).
@@ -314,6 +334,7 @@ pub fn collector(metric: &str) -> Option<&'static str> {
         "canary" => CANARY,
         "websocket" => WEBSOCKET,
         "process" | "cgroup" => "process",
+        "disk" => "disk",
         "tcp" => "tcp",
         "threads" | "futex" => "threads",
         "db" => "postgres",

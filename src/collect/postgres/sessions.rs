@@ -32,7 +32,9 @@ select kind,
        count(xact_start)::float8 as transactions,
        coalesce(sum(extract(epoch from now - xact_start)), 0)::float8 as transaction_age,
        coalesce(sum(extract(epoch from now - state_change)), 0)::float8 as state_age,
-       coalesce(sum(extract(epoch from now - query_start)), 0)::float8 as query_age
+       coalesce(sum(extract(epoch from now - query_start)), 0)::float8 as query_age,
+       count(*) filter (where kind = 'here' and state like 'idle%'
+                        and extract(epoch from now - state_change)::float8 >= $1::float8)::float8 as unused
 from seen group by 1, 2, 3, 4, 5";
 
 /// The sessions that hold up others and wait for no lock themselves, by state. Blocker 0 is a
@@ -49,6 +51,10 @@ from blocker left join pg_stat_activity session using (pid)
 where session.wait_event_type is distinct from 'Lock'
   and (blocker.pid = 0 or session.pid is not null)
 group by 1";
+
+/// Seconds after which a session that was not used since counts as unused: a pool in use comes
+/// round sooner, and one that nobody gave back never does.
+const UNUSED_AFTER: f64 = 60.0;
 
 /// Time between two questions for the root blockers.
 const ROOTS_EVERY: Duration = Duration::from_millis(250);
@@ -80,6 +86,8 @@ pub(super) struct Visibility {
 pub(super) struct Sessions {
     look: Statement,
     roots: Statement,
+    /// See [`UNUSED_AFTER`].
+    pub(super) unused_after: f64,
     roots_asked: Option<Instant>,
     roots_found: BTreeMap<String, f64>,
 }
@@ -90,6 +98,7 @@ impl Sessions {
         Ok(Self {
             look: client.prepare(LOOK).await?,
             roots: client.prepare(ROOTS).await?,
+            unused_after: UNUSED_AFTER,
             roots_asked: None,
             roots_found: BTreeMap::new(),
         })
@@ -101,7 +110,7 @@ impl Sessions {
         client: &Client,
         batch: &mut BatchBuilder,
     ) -> Result<(Visibility, u64), Error> {
-        let rows = client.query(&self.look, &[]).await?;
+        let rows = client.query(&self.look, &[&self.unused_after]).await?;
         let (visibility, blocked) = census(&rows, batch)?;
         let mut queries = 1;
         if blocked == 0.0 {
@@ -139,6 +148,7 @@ fn census(rows: &[Row], batch: &mut BatchBuilder) -> Result<(Visibility, f64), E
     let mut connections = 0.0;
     let mut blocked = 0.0;
     let mut states: BTreeMap<String, Ages> = BTreeMap::new();
+    let mut unused: BTreeMap<(String, String), f64> = BTreeMap::new();
     for row in rows {
         let sessions: f64 = row.try_get("sessions")?;
         connections += sessions;
@@ -157,7 +167,10 @@ fn census(rows: &[Row], batch: &mut BatchBuilder) -> Result<(Visibility, f64), E
         if wait.0 == "Lock" {
             blocked += sessions;
         }
-        let labels = session_labels(or_none(row.try_get("app")?), &state, wait);
+        let app = or_none(row.try_get("app")?);
+        *unused.entry((app.clone(), state.clone())).or_insert(0.0) +=
+            row.try_get::<_, f64>("unused")?;
+        let labels = session_labels(app, &state, wait);
         batch.push_labelled(&names::DB_SESSIONS, labels, sessions);
         let ages = states.entry(state).or_default();
         ages.sessions += sessions;
@@ -171,6 +184,10 @@ fn census(rows: &[Row], batch: &mut BatchBuilder) -> Result<(Visibility, f64), E
         let nothing = ("none".to_owned(), "none".to_owned());
         let labels = session_labels("none".to_owned(), "idle", nothing);
         batch.push_labelled(&names::DB_SESSIONS, labels, 0.0);
+    }
+    for ((app, state), sessions) in unused.into_iter().filter(|(_, sessions)| *sessions > 0.0) {
+        let labels = Labels::none().with("app", app).with("state", state);
+        batch.push_labelled(&names::DB_SESSIONS_UNUSED, labels, sessions);
     }
     batch.push(&names::DB_CONNECTIONS, connections);
     batch.push(&names::DB_BLOCKED, blocked);

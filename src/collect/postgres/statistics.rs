@@ -17,16 +17,18 @@ select current_setting('max_connections')::float8
 
 const DATABASE: &str = "
 select (xact_commit + xact_rollback)::float8, blks_read::float8, blks_hit::float8,
-       (tup_returned + tup_fetched)::float8, temp_bytes::float8, deadlocks::float8
+       (tup_returned + tup_fetched)::float8, temp_bytes::float8,
+       temp_files::float8, deadlocks::float8
 from pg_stat_database where datname = current_database()";
 
 /// The columns of [`DATABASE`].
-const DATABASE_COUNTERS: [&MetricSpec; 6] = [
+const DATABASE_COUNTERS: [&MetricSpec; 7] = [
     &names::DB_TRANSACTIONS,
     &names::DB_BLOCKS_READ,
     &names::DB_BLOCKS_HIT,
     &names::DB_ROWS_READ,
     &names::DB_TEMP_BYTES,
+    &names::DB_TEMP_FILES,
     &names::DB_DEADLOCKS,
 ];
 
@@ -63,7 +65,7 @@ impl Total {
 /// make them fall.
 #[derive(Debug, Default)]
 pub(super) struct Totals {
-    database: [Total; 6],
+    database: [Total; 7],
     calls: Total,
     time: Total,
     /// Transactions that kneepoint itself made.

@@ -119,6 +119,30 @@ fn an_idle_transaction_that_blocks_others_is_told_from_the_blocked() {
 }
 
 #[test]
+fn a_session_that_nobody_uses_is_told_by_its_application() {
+    let Some(cluster) = PrivateCluster::start(&[]) else { return };
+    let runtime = Runtime::new().unwrap();
+    let url = cluster.url("postgres");
+    let lost = client(&runtime, &url, "shop");
+    run(&runtime, &lost, "begin; select 1");
+    let _never_used = client(&runtime, &url, "cron");
+    let own = client(&runtime, &url, "kneepoint");
+    let found = |unused_after: f64| {
+        let mut batch = BatchBuilder::new();
+        runtime.block_on(async {
+            let mut sessions = super::sessions::Sessions::prepare(&own).await.unwrap();
+            sessions.unused_after = unused_after;
+            sessions.sample(&own, &mut batch).await.unwrap();
+        });
+        batch.finish()
+    };
+    assert_eq!(sum(&found(60.0), "db.sessions.unused"), 0.0);
+    let unused = found(0.0);
+    assert_eq!(sum(&unused, "db.sessions.unused{app=shop,state=idle in transaction}"), 1.0);
+    assert_eq!(sum(&unused, "db.sessions.unused{app=cron,state=idle}"), 1.0);
+}
+
+#[test]
 fn statistics_leave_kneepoint_out_and_survive_a_reset() {
     let Some(cluster) = PrivateCluster::start(&["shared_preload_libraries=pg_stat_statements"])
     else {

@@ -7,6 +7,7 @@ pub mod find;
 pub mod hsperf;
 pub mod listen;
 pub mod machine;
+pub mod mounts;
 pub mod pid;
 pub mod threads;
 pub mod tree;

@@ -25,21 +25,35 @@ pub enum TcpState {
     Established = 1,
     SynSent = 2,
     SynRecv = 3,
+    FinWait2 = 5,
     CloseWait = 8,
     Listen = 10,
 }
 
 impl TcpState {
-    const ALL: [TcpState; 5] = [
+    const ALL: [TcpState; 6] = [
         TcpState::Established,
         TcpState::SynSent,
         TcpState::SynRecv,
+        TcpState::FinWait2,
         TcpState::CloseWait,
         TcpState::Listen,
     ];
 
     fn from_number(number: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|state| *state as u8 == number)
+    }
+
+    /// The name of the state in labels, as `ss` has it in other letters.
+    pub fn name(self) -> &'static str {
+        match self {
+            TcpState::Established => "established",
+            TcpState::SynSent => "syn_sent",
+            TcpState::SynRecv => "syn_recv",
+            TcpState::FinWait2 => "fin_wait_2",
+            TcpState::CloseWait => "close_wait",
+            TcpState::Listen => "listen",
+        }
     }
 
     /// The bits of all states that are of interest here.

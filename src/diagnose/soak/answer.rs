@@ -62,10 +62,24 @@ pub enum ResourceKind {
     Threads,
     /// Sessions of a database.
     Sessions,
+    /// Sessions of a database that nobody uses.
+    Unused,
+    /// Space used on a disk.
+    Disk,
+    /// Inodes used on a disk.
+    Inodes,
+    /// Files that are deleted and still open.
+    Deleted,
+    /// Files that are open for writing; tells who fills a disk, and is told only where they grow.
+    Written,
+    /// Memory of the tool itself; never the target's fault.
+    OwnMemory,
     /// How long half of the responses take.
     ResponseTime,
     /// Processor time that a request costs.
     CpuPerRequest,
+    /// Temporary files that a database writes for a request.
+    TempPerRequest,
 }
 
 impl ResourceKind {
@@ -75,20 +89,30 @@ impl ResourceKind {
             self,
             ResourceKind::Resident
                 | ResourceKind::DescriptorType
+                | ResourceKind::Written
+                | ResourceKind::OwnMemory
                 | ResourceKind::ResponseTime
                 | ResourceKind::CpuPerRequest
+                | ResourceKind::TempPerRequest
         )
+    }
+
+    /// Whether it is worth a row only where it grows.
+    pub fn is_told_only_growing(self) -> bool {
+        use ResourceKind::{DescriptorType, TempPerRequest, Written};
+        matches!(self, DescriptorType | Written | TempPerRequest)
     }
 
     /// Whether growth of this confirms growth of `other`.
     pub fn confirms(self, other: ResourceKind) -> bool {
         use ResourceKind::{
-            Connections, DescriptorType, Descriptors, Heap, Memory, Pool, Resident, Sessions,
-            Threads, Unclosed,
+            Connections, Deleted, DescriptorType, Descriptors, Disk, Heap, Inodes, Memory, Pool,
+            Resident, Sessions, Threads, Unclosed, Unused, Written,
         };
-        let groups: [&[ResourceKind]; 3] = [
+        let groups: [&[ResourceKind]; 4] = [
+            &[Disk, Inodes, Deleted, Written],
             &[Memory, Resident, Heap],
-            &[Descriptors, DescriptorType, Unclosed, Connections, Pool, Sessions],
+            &[Descriptors, DescriptorType, Unclosed, Connections, Pool, Sessions, Unused],
             &[Threads],
         ];
         groups.iter().any(|group| group.contains(&self) && group.contains(&other))
@@ -126,6 +150,9 @@ pub struct Trend {
     pub confirmed_by: Option<String>,
     /// Moments at which its process started anew.
     pub restarts: Vec<Moment>,
+    /// Moments at which its runtime collected all of its heap; empty where they are too many to
+    /// tell apart.
+    pub collections: Vec<Moment>,
     /// The way to the verdict.
     pub steps: Vec<TrendStep>,
     /// Its lower edge, what follows the load taken off.

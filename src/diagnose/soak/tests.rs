@@ -138,3 +138,90 @@ fn work_that_grows_with_each_request_drifts() {
     assert_eq!(drift.verdict, TrendVerdict::Leak, "{drift:?}");
     assert_eq!(soak.verdict, SoakVerdict::NoLeak, "a drift runs nothing out");
 }
+
+#[test]
+fn a_log_that_fills_its_disk_is_told_with_the_disk_and_one_that_does_not_is_no_leak() {
+    let logged = |limit: f64| {
+        answered(&move |second, batch: &mut BatchBuilder| {
+            let written = 1e6 * second;
+            let on = |mount| of("shop").with("mount", mount);
+            for (mount, used, limit) in [("/", 5e9, 9e12), ("/var", 4e9 + written, limit)] {
+                batch.push_labelled(&names::DISK_USED, on(mount), used);
+                batch.push_labelled(&names::DISK_USED_LIMIT, on(mount), limit);
+            }
+            batch.push_labelled(&names::DISK_WRITTEN, of("shop"), written);
+        })
+    };
+    let full = logged(1e10);
+    assert_eq!(full.verdict, SoakVerdict::Leak);
+    let disk = &full.trends[0];
+    assert_eq!((disk.kind, disk.subject.as_deref()), (ResourceKind::Disk, Some("/var")));
+    assert_eq!(disk.limit, Some(1e10), "the limit is that of the same disk");
+    assert_eq!(disk.confirmed_by.as_deref(), Some("disk.written"));
+    let left = (1e10 - 4e9 - 6e8) / 1e6;
+    assert!((disk.seconds_left().unwrap() / left - 1.0).abs() < 0.05, "{disk:?}");
+    assert_eq!(logged(9e12).verdict, SoakVerdict::NoLeak);
+}
+
+#[test]
+fn a_leak_of_connections_names_the_peer_and_the_state() {
+    let soak = answered(&|second, batch| {
+        let socket = |role, label, whom, state, count| {
+            let labels = Labels::none().with("role", role).with(label, whom).with("state", state);
+            (labels, count)
+        };
+        let grown = (second / 20.0).floor();
+        for (labels, count) in [
+            socket("outbound", "peer", "10.0.0.5:8443 (payments)", "established", 4.0 + grown),
+            socket("outbound", "peer", "10.0.0.5:8443 (payments)", "close_wait", 1.0),
+            socket("outbound", "peer", "10.0.0.6:5432 (postgres)", "established", 9.0),
+            socket("inbound", "port", "8080", "established", 20.0),
+        ] {
+            batch.push_labelled(&names::TCP_SOCKETS, labels, count);
+        }
+        let port = Labels::none().with("port", "8080");
+        batch.push_labelled(&names::TCP_CLOSE_WAIT, port, 2.0 * grown);
+    });
+    let leaks: Vec<_> = soak.trends.iter().filter(|trend| trend.is_running_out()).collect();
+    let told: Vec<_> = leaks.iter().map(|trend| (trend.kind, trend.subject.as_deref())).collect();
+    let (unclosed, connections) = (ResourceKind::Unclosed, ResourceKind::Connections);
+    let payments = Some("10.0.0.5:8443 (payments), established");
+    assert_eq!(told, [(unclosed, Some("8080")), (connections, payments)], "{leaks:?}");
+    let judged = soak.trends.iter().filter(|trend| trend.kind == connections).count();
+    assert_eq!(judged, 3, "each peer and state by itself");
+}
+
+#[test]
+fn a_second_series_that_would_have_shown_the_growth_and_does_not_leaves_it_open() {
+    let beside = |noise_of: f64, resident: f64| {
+        answered(&move |second, batch: &mut BatchBuilder| {
+            let bytes = 1e8 + 1e5 * second + 2e4 * noise(second);
+            batch.push_labelled(&names::PROCESS_MEMORY_ANONYMOUS, of("shop"), bytes);
+            let all = 3e8 + resident * second + noise_of * noise(second * second);
+            batch.push_labelled(&names::PROCESS_MEMORY_RSS, of("shop"), all);
+            batch.push(&names::SYSTEM_MEMORY_TOTAL, 1e9);
+        })
+    };
+    let step = |soak: &Soak| soak.trends[0].steps.last().unwrap().clone();
+    let agrees = beside(2e4, 1e5);
+    assert_eq!(agrees.verdict, SoakVerdict::Leak);
+    assert!(step(&agrees).holds == Some(true) && step(&agrees).text.contains("agrees"));
+    let disagrees = beside(2e4, 0.0);
+    assert!(matches!(disagrees.verdict, SoakVerdict::Undecided { .. }), "{disagrees:?}");
+    assert!(step(&disagrees).holds == Some(false), "{:?}", step(&disagrees));
+    // One that shakes by more than the growth has nothing to say.
+    let shaken = beside(4e8, 0.0);
+    assert_eq!(shaken.verdict, SoakVerdict::Leak);
+    assert_eq!(step(&shaken).holds, None, "{:?}", step(&shaken));
+}
+
+#[test]
+fn memory_of_the_tool_itself_is_told_and_never_held_against_the_target() {
+    let soak = answered(&|second, batch| {
+        batch.push(&names::GENERATOR_MEMORY_RSS, 1e8 + 1e5 * second + 2e4 * noise(second));
+        batch.push_labelled(&names::PROCESS_OPEN_FDS, of("shop"), 40.0);
+    });
+    assert_eq!(soak.verdict, SoakVerdict::NoLeak);
+    let own = soak.trends.iter().find(|trend| trend.kind == ResourceKind::OwnMemory).unwrap();
+    assert_eq!(own.verdict, TrendVerdict::Leak, "{own:?}");
+}

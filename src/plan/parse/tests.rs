@@ -242,7 +242,7 @@ const MISTAKES: &[(&str, usize, usize, &str, &str)] = &[
     (
         "[[journey]]\nname = \"b\"\nstep = [{ path = \"/\", capture = { t = { json = \"a[\" } } }]",
         7,
-        50,
+        48,
         "`a[` is no JSONPath",
         "RFC 9535",
     ),

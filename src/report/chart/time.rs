@@ -1,9 +1,13 @@
 //! One panel over time.
 
-use super::super::model::{Line, LineStyle, Panel, TimeCharts};
-use super::canvas::{Anchor, Canvas, Caption, FRAME, GRID, KNEE, MUTED, draw, text_width};
+use super::super::model::{Ahead, Line, LineStyle, Panel, TimeCharts};
+use super::canvas::{Anchor, Canvas, Caption, FRAME, GRID, KNEE, MUTED, TEXT, draw, text_width};
 use super::frame::{Entry, Frame, Look};
 use super::scale::{Scale, time_step};
+
+/// Pixels of a mark at the foot, and of the wings of an arrow.
+const MARK: f64 = 8.0;
+const ARROW: f64 = 9.0;
 
 /// A time axis is drawn at one of two widths, so that text stays readable on a phone.
 pub(super) fn panel(charts: &TimeCharts, panel: &Panel, look: Look) -> String {
@@ -14,7 +18,7 @@ pub(super) fn panel(charts: &TimeCharts, panel: &Panel, look: Look) -> String {
     let size = (frame.width, frame.height);
     draw(size, &caption, look == Look::Standalone, |canvas| {
         frame.heading(canvas, panel.title, &entries);
-        let x = time_axis(canvas, charts, &frame);
+        let x = time_axis(canvas, charts, panel, &frame);
         let y = value_axis(canvas, panel, &frame);
         // A tint would shine through the layers and look like one of them.
         if panel.stacked {
@@ -22,15 +26,57 @@ pub(super) fn panel(charts: &TimeCharts, panel: &Panel, look: Look) -> String {
             spans(canvas, charts, &frame, &x, false);
         } else {
             spans(canvas, charts, &frame, &x, true);
+            if let Some(ahead) = &panel.ahead {
+                onward(canvas, ahead, &frame, (x.at(charts.end), &x), &y);
+            }
             lines(canvas, charts, panel.lines.iter(), &x, &y);
+        }
+        for mark in panel.marks.iter().map(|at| x.at(*at)) {
+            let foot = [(mark, frame.bottom - MARK), (mark, frame.bottom)];
+            canvas.line(&foot, TEXT, 1.25, LineStyle::Solid);
         }
     })
 }
 
-fn time_axis(canvas: &Canvas<'_>, charts: &TimeCharts, frame: &Frame) -> Scale {
+/// What comes after the run: a tint, the lines, and where the limit is reached.
+fn onward(canvas: &Canvas<'_>, ahead: &Ahead, frame: &Frame, (over, x): (f64, &Scale), y: &Scale) {
+    canvas.rect((over, frame.top), (frame.right, frame.bottom), GRID, 0.5);
+    canvas.line(&[(over, frame.top), (over, frame.bottom)], FRAME, 1.0, LineStyle::Solid);
+    let pixels = |(at, value): (f64, f64)| (x.at(at), y.at(value));
+    for line in &ahead.lines {
+        let ends = [pixels(line.from), pixels(line.to)];
+        canvas.line(&ends, line.ink as u8, 1.75, line.style);
+    }
+    let Some(line) = ahead.lines.first() else { return };
+    let ((from_x, from_y), (to_x, to_y)) = (pixels(line.from), pixels(line.to));
+    let label_at = match ahead.at {
+        Some(at) => {
+            let at = x.at(at);
+            canvas.line(&[(at, frame.top), (at, frame.bottom)], KNEE, 1.25, LineStyle::Solid);
+            canvas.dot((to_x, to_y), 3.5, KNEE);
+            at - 6.0
+        }
+        None => {
+            // An arrow on the way to what lies beyond.
+            let angle = (to_y - from_y).atan2(to_x - from_x);
+            let wing = |turn: f64| {
+                (to_x - ARROW * (angle + turn).cos(), to_y - ARROW * (angle + turn).sin())
+            };
+            let head = [wing(0.45), (to_x, to_y), wing(-0.45)];
+            canvas.line(&head, line.ink as u8, 1.75, LineStyle::Solid);
+            frame.right - 2.0
+        }
+    };
+    // Below a line that rises there is room.
+    let place = (label_at, frame.bottom - 10.0);
+    canvas.text(place, Anchor::Right, frame.small, TEXT, &ahead.label);
+}
+
+fn time_axis(canvas: &Canvas<'_>, charts: &TimeCharts, panel: &Panel, frame: &Frame) -> Scale {
     let count = if frame.width > 600.0 { 12 } else { 5 };
-    let step = time_step(charts.end, count);
-    let x = Scale::exact(0.0, charts.end, (frame.left, frame.right), step);
+    let end = panel.ahead.as_ref().map_or(charts.end, |ahead| ahead.end);
+    let step = time_step(end, count);
+    let x = Scale::exact(0.0, end, (frame.left, frame.right), step);
     let (top, bottom) = (frame.top, frame.bottom);
     let mut free_from = frame.left;
     for band in &charts.bands {
@@ -77,6 +123,8 @@ fn value_axis(canvas: &Canvas<'_>, panel: &Panel, frame: &Frame) -> Scale {
             measured.clone().flat_map(|l| l.values.iter().flatten()).copied().fold(0.0, f64::max)
         }
     };
+    let onward = panel.ahead.iter().flat_map(|ahead| &ahead.lines).map(|line| line.to.1);
+    let most = onward.fold(most, f64::max);
     // A bound far above what was measured would flatten the lines: it is in the legend only.
     let limits = panel.lines.iter().filter(|line| line.style == LineStyle::Limit);
     let limit =

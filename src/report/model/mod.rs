@@ -16,7 +16,7 @@ use serde::Serialize;
 
 pub(super) use curves::{CurvePoint, LayerChart, LayerPoint, LoadCurve};
 pub(super) use findings::{EvidenceRow, FindingView, NotCheckedRow, RuledOutRow};
-pub(super) use panels::{Line, LineStyle, Panel, Quantity, TimeCharts};
+pub(super) use panels::{Ahead, Line, LineStyle, Panel, Quantity, TimeCharts};
 pub(super) use recovery::RecoveryTable;
 pub(super) use run::{CollectorRow, EventRow, Fact, Summary};
 pub(super) use soak::SoakTable;

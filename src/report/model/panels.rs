@@ -46,7 +46,7 @@ pub(in crate::report) struct Span {
 }
 
 /// One chart over time.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(in crate::report) struct Panel {
     pub id: &'static str,
     pub title: &'static str,
@@ -57,16 +57,43 @@ pub(in crate::report) struct Panel {
     pub lines: Vec<Line>,
     /// What it shows, in a sentence.
     pub about: String,
+    /// Moments that are marked at its foot, in seconds.
+    pub marks: Vec<f64>,
+    /// How it goes on once the run is over.
+    pub ahead: Option<Ahead>,
+}
+
+/// How a line goes on beyond the end of the run, to where it reaches its limit.
+#[derive(Clone, Debug)]
+pub(in crate::report) struct Ahead {
+    /// Seconds since the start at which the axis of the panel ends.
+    pub end: f64,
+    /// From the end of what was measured, each as far as the limit or the end of the axis.
+    pub lines: Vec<AheadLine>,
+    /// When the limit is reached, in words.
+    pub label: String,
+    /// That moment in seconds since the start; `None` where it lies beyond the axis.
+    pub at: Option<f64>,
+}
+
+/// One straight line of an [`Ahead`]: points of seconds since the start and value.
+#[derive(Clone, Debug)]
+pub(in crate::report) struct AheadLine {
+    pub ink: usize,
+    pub style: LineStyle,
+    pub from: (f64, f64),
+    pub to: (f64, f64),
 }
 
 /// What an axis counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::report) enum Quantity {
     /// Requests per second.
     Rate,
     Seconds,
     Cores,
     Bytes,
+    #[default]
     Count,
 }
 
@@ -280,6 +307,7 @@ fn load(timeline: &Timeline, grid: Grid) -> Option<Panel> {
         about: "Requests that the schedule asked for, responses and failures, and successful \
                 responses, each per second."
             .to_owned(),
+        ..Panel::default()
     })
 }
 
@@ -309,6 +337,7 @@ fn response(timeline: &Timeline, grid: Grid) -> Option<Panel> {
                 end of its response."
             .to_owned(),
         lines,
+        ..Panel::default()
     })
 }
 
@@ -354,6 +383,7 @@ fn errors(timeline: &Timeline, grid: Grid) -> Option<Panel> {
         log: false,
         lines,
         about: "Failed requests per second by status code or kind of failure.".to_owned(),
+        ..Panel::default()
     })
 }
 
@@ -397,6 +427,7 @@ fn in_flight(timeline: &Timeline, grid: Grid) -> Option<Panel> {
         log: false,
         lines,
         about: "Requests that were sent or are due and have no response yet.".to_owned(),
+        ..Panel::default()
     })
 }
 
@@ -431,6 +462,7 @@ fn cpu(timeline: &Timeline, grid: Grid) -> Option<Panel> {
         log: false,
         lines,
         about: "Cores in use, and cores that may be used.".to_owned(),
+        ..Panel::default()
     })
 }
 
@@ -482,6 +514,7 @@ fn sessions(timeline: &Timeline, grid: Grid) -> Option<Panel> {
         log: false,
         lines,
         about: "PostgreSQL sessions by what they do, stacked.".to_owned(),
+        ..Panel::default()
     })
 }
 
@@ -505,6 +538,7 @@ fn memory(timeline: &Timeline, grid: Grid) -> Option<Panel> {
         log: false,
         lines,
         about: "Resident memory of the target, and the part of it that no file backs.".to_owned(),
+        ..Panel::default()
     })
 }
 
@@ -532,6 +566,7 @@ fn canaries(timeline: &Timeline, grid: Grid) -> Option<Panel> {
         about: "Mean response time of the probe requests beside the load, each over a new \
                 connection."
             .to_owned(),
+        ..Panel::default()
     })
 }
 

@@ -155,7 +155,7 @@ pub(super) fn answer(soak: &Soak) -> (Tone, String, Vec<String>) {
     let mut details: Vec<String> = leaks().skip(1).map(told).collect();
     let drifts = soak.trends.iter().filter(|trend| {
         !trend.kind.can_run_out()
-            && trend.kind != ResourceKind::Resident
+            && !matches!(trend.kind, ResourceKind::Resident | ResourceKind::Written)
             && trend.verdict == TrendVerdict::Leak
     });
     details.extend(drifts.map(told));

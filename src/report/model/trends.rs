@@ -2,9 +2,17 @@
 
 use super::super::wording::{self, clean};
 use super::grid::Grid;
-use super::panels::{Line, LineStyle, Panel, Quantity, line, spreads};
-use crate::diagnose::{Diagnosis, ResourceKind, Trend};
+use super::panels::{Ahead, AheadLine, Line, LineStyle, Panel, Quantity, line, spreads};
+use crate::diagnose::{Diagnosis, Pace, ResourceKind, Trend};
 use crate::timeline::{Timeline, Unit};
+
+/// A limit that is reached within so many times the length of the run is drawn; one that lies
+/// further …
+const MOST_AHEAD: f64 = 3.0;
+/// … is pointed at from this many times the length.
+const POINTED_FROM: f64 = 1.25;
+/// Ink of the pace and of its limit.
+const PACE_INK: usize = 4;
 
 /// One panel for each kind of resource, of the series of that kind that is worst.
 pub(super) fn panels(diagnosis: &Diagnosis, timeline: &Timeline, grid: Grid) -> Vec<Panel> {
@@ -12,8 +20,10 @@ pub(super) fn panels(diagnosis: &Diagnosis, timeline: &Timeline, grid: Grid) -> 
     let mut drawn: Vec<ResourceKind> = Vec::new();
     let mut panels = Vec::new();
     for trend in &soak.trends {
-        // Resident memory is drawn with the memory; here it would be the same curve again.
-        if trend.kind == ResourceKind::Resident || drawn.contains(&trend.kind) {
+        // Resident memory is drawn with the memory; here it would be the same curve again. That of
+        // kneepoint is worth a line of text.
+        let is_apart = matches!(trend.kind, ResourceKind::Resident | ResourceKind::OwnMemory);
+        if is_apart || drawn.contains(&trend.kind) {
             continue;
         }
         drawn.push(trend.kind);
@@ -37,8 +47,15 @@ fn named(kind: ResourceKind) -> (&'static str, &'static str) {
         ResourceKind::Pool => ("trend-pool", "Pooled connections in use"),
         ResourceKind::Threads => ("trend-threads", "Threads and their floors"),
         ResourceKind::Sessions => ("trend-sessions", "Database sessions and their floors"),
+        ResourceKind::Unused => ("trend-unused", "Database sessions that nobody uses"),
+        ResourceKind::Disk => ("trend-disk", "Space used on a disk, and its floors"),
+        ResourceKind::Inodes => ("trend-inodes", "Inodes used on a disk, and their floors"),
+        ResourceKind::Deleted => ("trend-deleted", "Deleted files kept open, and their floors"),
+        ResourceKind::Written => ("trend-written", "Files open for writing, and their floors"),
+        ResourceKind::OwnMemory => ("trend-own", "Memory of kneepoint itself"),
         ResourceKind::ResponseTime => ("trend-response", "Median response time and its floors"),
         ResourceKind::CpuPerRequest => ("trend-cpu", "Processor time per request"),
+        ResourceKind::TempPerRequest => ("trend-temp", "Temporary files of PostgreSQL per request"),
     }
 }
 
@@ -60,17 +77,13 @@ fn panel(trend: &Trend, timeline: &Timeline, grid: Grid) -> Option<Panel> {
     }
     lines.push(line("floors", 1, LineStyle::Solid, floors));
     if let Some(pace) = &trend.pace {
-        for (name, slope, style) in [
-            ("pace", pace.slope, LineStyle::Dashed),
-            ("95 %, lower", pace.low, LineStyle::Dotted),
-            ("95 %, upper", pace.high, LineStyle::Dotted),
-        ] {
-            lines.push(line(name, 4, style, sloped(trend, slope, grid)));
+        for (name, slope, style) in paces(pace) {
+            lines.push(line(name, PACE_INK, style, sloped(trend, slope, grid)));
         }
     }
     if let Some(limit) = trend.limit {
         let bound = grid.times().into_iter().map(|_| Some(limit)).collect();
-        lines.push(line("limit", 4, LineStyle::Limit, bound));
+        lines.push(line("limit", PACE_INK, LineStyle::Limit, bound));
     }
     if lines.iter().all(|line| line.values.iter().all(Option::is_none)) {
         return None;
@@ -85,6 +98,49 @@ fn panel(trend: &Trend, timeline: &Timeline, grid: Grid) -> Option<Panel> {
         log: quantity == Quantity::Seconds && spreads(least, most),
         lines,
         about: about(trend),
+        marks: trend.collections.iter().map(|at| at.secs()).collect(),
+        ahead: ahead(trend, grid.len as f64 * grid.step),
+    })
+}
+
+/// The slope of a pace and the ends of its interval, each with its name and how it is drawn.
+fn paces(pace: &Pace) -> [(&'static str, f64, LineStyle); 3] {
+    [
+        ("pace", pace.slope, LineStyle::Dashed),
+        ("95 %, lower", pace.low, LineStyle::Dotted),
+        ("95 %, upper", pace.high, LineStyle::Dotted),
+    ]
+}
+
+/// How the pace of a leak goes on to its limit, on an axis of a run that is `run` seconds long.
+fn ahead(trend: &Trend, run: f64) -> Option<Ahead> {
+    let pace = trend.pace.as_ref()?;
+    let (limit, out) = (trend.limit?, pace.runs_out?);
+    let (from, level) = trend.floors.last().map(|(at, level)| (at.secs(), *level))?;
+    let reached = trend.window.end.secs() + out.expected;
+    let is_near = reached <= MOST_AHEAD * run;
+    let end = if is_near { (1.05 * reached).max(POINTED_FROM * run) } else { POINTED_FROM * run };
+    let onward = |(_, slope, style): (&str, f64, LineStyle)| {
+        let at_end = level + slope * (end - from);
+        let to = match slope > 0.0 && at_end > limit {
+            true => (from + (limit - level).max(0.0) / slope, limit),
+            false => (end, at_end.max(0.0)),
+        };
+        AheadLine { ink: PACE_INK, style, from: (from, level), to }
+    };
+    // One that lies far beyond would flatten what was measured.
+    let bound = is_near.then_some(AheadLine {
+        ink: PACE_INK,
+        style: LineStyle::Limit,
+        from: (run, limit),
+        to: (end, limit),
+    });
+    let left = wording::duration(out.expected.round());
+    Some(Ahead {
+        end,
+        lines: paces(pace).into_iter().map(onward).chain(bound).collect(),
+        label: format!("at its limit in {left}"),
+        at: is_near.then_some(reached),
     })
 }
 
@@ -105,9 +161,41 @@ fn about(trend: &Trend) -> String {
         let left = wording::duration(out.expected.round());
         about += &format!(" At the pace that was found it reaches its limit in {left}.");
     }
+    if !trend.collections.is_empty() {
+        let count = trend.collections.len() as u64;
+        let count = wording::plural(count, "full collection", "full collections");
+        about += &format!(" {count} of its runtime are marked at the foot.");
+    }
     if !trend.restarts.is_empty() {
         let count = wording::plural(trend.restarts.len() as u64, "restart", "restarts");
         about += &format!(" {count} of its process lie within.");
     }
     about
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixture;
+
+    #[test]
+    fn a_limit_that_is_near_is_drawn_and_one_that_is_far_is_pointed_at() {
+        let soak = fixture::soak();
+        let mut trend = soak.trends[0].clone();
+        let (end, level) = (trend.window.end.secs(), trend.floors.last().unwrap().1);
+        let mut drawn = |left: f64| {
+            let pace = trend.pace.as_mut().unwrap();
+            pace.runs_out.as_mut().unwrap().expected = left;
+            trend.limit = Some(level + pace.slope * left);
+            ahead(&trend, end).unwrap()
+        };
+        let near = drawn(0.8 * end);
+        assert_eq!(near.at, Some(1.8 * end));
+        assert!(near.end > 1.8 * end && near.lines[0].to.1 > near.lines[0].from.1);
+        let far = drawn(50.0 * end);
+        assert_eq!((far.at, far.end, far.lines[0].to.0), (None, 1.25 * end, 1.25 * end));
+        assert!(far.label.starts_with("at its limit in "), "{}", far.label);
+        trend.limit = None;
+        assert!(ahead(&trend, end).is_none());
+    }
 }
