@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use super::preflight::{self, Problems};
-use super::{Ended, ExitStatus, print};
+use super::{Ended, ExitStatus, print, words};
 use crate::load;
 use crate::plan::{Breakpoint, Capacity, Executor, Plan};
 use crate::report::wording;
@@ -76,8 +76,8 @@ fn line(text: &mut String, words: std::fmt::Arguments<'_>) {
 
 fn describe(text: &mut String, config: &RunConfig) {
     for scenario in &config.scenarios {
-        let words = preflight::load_in_words(&scenario.executor);
-        line(text, format_args!("load      {} ({})", words, scenario.name));
+        let load = words::load(&scenario.executor);
+        line(text, format_args!("load      {load} ({})", scenario.name));
     }
     let limits = &config.limits;
     line(

@@ -16,6 +16,8 @@ mod results;
 mod run;
 mod soak;
 mod stop;
+mod target;
+mod words;
 
 use std::ffi::OsString;
 use std::fmt;

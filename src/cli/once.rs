@@ -1,7 +1,8 @@
 //! `[[setup]]` and `[[teardown]]`: what is done once, before and after the load.
 
-use super::preflight::{Problems, without_response};
+use super::preflight::Problems;
 use super::say;
+use super::target::without_response;
 use crate::load::{self, LoadConfig, Once, ResolvedData, ResolvedValues};
 use crate::plan::{Plan, Step};
 

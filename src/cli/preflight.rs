@@ -1,35 +1,27 @@
 //! Before any load: everything that a run needs is read, resolved, opened and tried, and all
 //! that is wrong is told at once.
 
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
-use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::args::CheckArgs;
-use super::{Ended, ExitStatus, Refusal, data, once, print, say};
-use crate::collect::{COLLECTORS, Opened, TargetHint, is_own_address, open_all};
-use crate::load::{self, LoadConfig, LoadError, PemFiles};
-use crate::plan::{
-    self, Canary, CollectorConfig, CollectorShape, Connections, Executor, HttpVersion, Journey,
-    Plan, Target, Trust, WebSocket, is_allowed_host,
+use super::target::{
+    connect, find, is_local, meet, path_in, read_pem, refuse_foreign_hosts, warn_of_blindness,
+    warn_of_ports,
 };
+use super::{Ended, ExitStatus, Refusal, data, print, say, words};
+use crate::collect::{COLLECTORS, Opened, TargetHint, open_all};
+use crate::load::LoadConfig;
+use crate::plan::{self, Canary, CollectorConfig, CollectorShape, Plan, Target, WebSocket};
 use crate::recording::{CollectorNote, Environment, PlanSummary};
 use crate::report::wording;
 use crate::run::RunConfig;
 use crate::timeline::names;
 
-/// A connection of the preflight may take so long where no request can be made yet.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The series of the target carry this label where the plan gives its process no other name.
 const TARGET_PROCESS: &str = "target";
-/// The hosts that anyone on this machine may load, with commas between them; any where it is not set.
-const HOSTS: &str = "KNEEPOINT_HOSTS";
-/// Local ports stay taken for a minute after their connection was closed.
-const TIME_WAIT: f64 = 60.0;
-
 /// The collectors as a plan may name them.
 pub(super) fn shapes() -> Vec<CollectorShape> {
     COLLECTORS.iter().map(|spec| spec.shape()).collect()
@@ -69,86 +61,10 @@ pub(super) fn check(args: &CheckArgs) -> Ended {
         args.plan.display(),
         wording::plural(plan.requests.len() as u64, "request", "requests"),
         plan.target.url,
-        in_words(&plan),
-        canaries_in_words(&plan.canaries),
+        words::loads(&plan),
+        words::canaries(&plan.canaries),
     );
     print(text.as_bytes())
-}
-
-fn canaries_in_words(canaries: &[Canary]) -> String {
-    match canaries.len() as u64 {
-        0 => String::new(),
-        count => format!(", with {}", wording::plural(count, "canary", "canaries")),
-    }
-}
-
-fn in_words(plan: &Plan) -> String {
-    let several = plan.scenarios.len() > 1;
-    let scenarios = plan.scenarios.iter().map(|scenario| {
-        let name = if several { format!("{}: ", scenario.name) } else { String::new() };
-        let start = match scenario.start.is_zero() {
-            true => String::new(),
-            false => format!(" from {} on", wording::duration(scenario.start.as_secs_f64())),
-        };
-        format!("{name}{}{start}", load_in_words(&scenario.executor))
-    });
-    scenarios.collect::<Vec<_>>().join("; ")
-}
-
-pub(super) fn load_in_words(executor: &Executor) -> String {
-    let time = |duration: &Duration| wording::duration(duration.as_secs_f64());
-    let users = |vus: u32| wording::plural(u64::from(vus), "virtual user", "virtual users");
-    match executor {
-        Executor::ConstantArrivalRate { rate, duration } => {
-            format!("{} for {}", wording::rate(*rate), time(duration))
-        }
-        Executor::RampingArrivalRate { .. } => {
-            let total = executor.length().unwrap_or_default();
-            format!("ramping to {} within {}", wording::rate(executor.highest_rate()), time(&total))
-        }
-        Executor::Steps { rates, hold } => format!(
-            "{}, each held {}",
-            wording::plural(rates.len() as u64, "step", "steps"),
-            time(hold)
-        ),
-        Executor::ConstantVus { vus, duration } => {
-            format!("{} for {}", users(*vus), time(duration))
-        }
-        Executor::RampingVus { .. } => {
-            let total = executor.length().unwrap_or_default();
-            format!("ramping to {} within {}", users(executor.most_vus()), time(&total))
-        }
-        Executor::PerVuIterations { vus, iterations, .. } => format!(
-            "{}, each {}",
-            users(*vus),
-            wording::plural(*iterations, "iteration", "iterations")
-        ),
-        Executor::SharedIterations { vus, iterations, .. } => format!(
-            "{} by {}",
-            wording::plural(*iterations, "iteration", "iterations"),
-            users(*vus)
-        ),
-        Executor::Replay { trace, speed } if *speed == 1.0 => format!("replaying `{trace}`"),
-        Executor::Replay { trace, speed } => {
-            format!("replaying `{trace}` {speed} times as fast")
-        }
-        Executor::Soak(soak) => format!(
-            "soaking at {} for {}{}",
-            wording::rate(soak.rate),
-            time(&soak.duration),
-            if soak.until_settled { ", or until it is settled what leaks" } else { "" }
-        ),
-        Executor::Breakpoint(search) => format!(
-            "searching for the breakpoint from {} up to {}",
-            wording::rate(search.start_rate),
-            wording::rate(search.max_rate)
-        ),
-        Executor::Capacity(search) => format!(
-            "searching for the highest rate that meets the objectives, from {} up to {}",
-            wording::rate(search.start_rate),
-            wording::rate(search.max_rate)
-        ),
-    }
 }
 
 /// All that is wrong, so that it is told at once.
@@ -156,6 +72,11 @@ pub(super) fn load_in_words(executor: &Executor) -> String {
 pub(super) struct Problems(Vec<(String, Option<String>)>);
 
 impl Problems {
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.0.len()
+    }
+
     pub(super) fn add(&mut self, what: impl Into<String>, hint: impl Into<String>) {
         self.0.push((what.into(), Some(hint.into())));
     }
@@ -261,69 +182,6 @@ pub(super) fn run_config(plan: Plan, load: LoadConfig, interrupt: Arc<AtomicBool
     }
 }
 
-/// A target that neither the plan nor this machine allows is a problem.
-fn refuse_foreign_hosts(plan: &Plan, problems: &mut Problems) {
-    let host = &plan.target.url.host;
-    let variable = std::env::var(HOSTS).ok();
-    let machine: Vec<String> = variable
-        .iter()
-        .flat_map(|hosts| hosts.split(','))
-        .map(|host| host.trim().to_owned())
-        .filter(|host| !host.is_empty())
-        .collect();
-    let lists = [(&plan.limits.hosts, "`hosts` in [limits]"), (&machine, HOSTS)];
-    for (allowed, whose) in lists {
-        if !allowed.is_empty() && !is_allowed_host(host, allowed) {
-            problems.add(
-                format!("`{host}` may not be loaded: {whose} allows `{}`", allowed.join("`, `")),
-                "check `url` in [target], or add the host if it is meant",
-            );
-        }
-    }
-}
-
-/// Does the setup, and tries everything that will be sent. Returns what the target said of itself.
-/// A setup changes something, so that nothing else may be wrong by then.
-fn meet(plan: &Plan, load: &mut LoadConfig, problems: &mut Problems) -> String {
-    // What the canaries ask has to work as well, and needs its own descriptors.
-    let room = LoadConfig {
-        max_in_flight: load.max_in_flight
-            + plan.canaries.len() * Canary::MAX_IN_FLIGHT
-            + plan.websockets.iter().map(|websocket| websocket.sessions).sum::<usize>(),
-        ..load.clone()
-    };
-    if let Err(error) = load::make_room(&room) {
-        problems.tell(error);
-    }
-    if !plan.setup.is_empty() {
-        if problems.0.is_empty() {
-            once::set_up(plan, load, problems);
-        }
-        if !problems.0.is_empty() {
-            return String::new();
-        }
-    }
-    let canaries = plan.canaries.iter().map(|canary| canary.request.clone());
-    let journeys = plan.canaries.iter().enumerate().map(|(index, canary)| {
-        Journey::of_one(canary.request.name.clone(), 1.0, plan.requests.len() + index)
-    });
-    let all = LoadConfig {
-        requests: load.requests.iter().cloned().chain(canaries).collect(),
-        journeys: load.journeys.iter().cloned().chain(journeys).collect(),
-        ..load.clone()
-    };
-    let before = problems.0.len();
-    let said = probe(&all, problems);
-    // What keeps requests from being answered keeps sessions from being opened.
-    let is_fine = problems.0.len() == before;
-    for websocket in plan.websockets.iter().filter(|_| is_fine) {
-        if let Err(error) = load::probe_websocket(websocket, load) {
-            problems.tell(error);
-        }
-    }
-    said
-}
-
 /// Opens what watches the target; what cannot be opened, and nobody needs, is told apart.
 fn open_collectors(
     plan: &Plan,
@@ -355,36 +213,6 @@ fn open_collectors(
         }
     }
     (opened, left_out)
-}
-
-/// Whether the target runs on this machine.
-fn is_local(place: &Place, target: &Target) -> bool {
-    match place {
-        // Where this machine does not know the target's name, the proxy does.
-        Place::Host(_) if target.proxy.is_some() => {
-            let url = &target.url;
-            let mut found = (url.host.as_str(), url.port).to_socket_addrs().into_iter().flatten();
-            found.any(|address| is_own_address(address.ip()))
-        }
-        Place::Host(address) => is_own_address(address.ip()),
-        Place::Socket(_) => true,
-    }
-}
-
-/// Tells what will not be seen of this target.
-fn warn_of_blindness(target: &Target) {
-    if let Some(path) = &target.unix_socket {
-        say(format_args!(
-            "kneepoint: `{path}` is no TCP port: connections to the target and its accept queue \
-             cannot be watched"
-        ));
-    }
-    if target.version != HttpVersion::Http1 && target.streams > 1 {
-        say(format_args!(
-            "kneepoint: requests of HTTP/2 share connections: what sockets tell of requests that \
-             are being served is a lower bound"
-        ));
-    }
 }
 
 /// The plan's collectors, and those that need nothing said: the machine, kneepoint itself, and,
@@ -457,170 +285,4 @@ fn environment(target: String, target_is_local: bool) -> Environment {
 
 fn host_name() -> String {
     sysinfo::System::host_name().unwrap_or_else(|_| "localhost".to_owned())
-}
-
-/// The certificates and the key that the plan names, read and tried.
-fn read_pem(target: &Target, folder: &Path, problems: &mut Problems) -> PemFiles {
-    let before = problems.0.len();
-    let mut read = |path: Option<&String>, what: &str| {
-        let path = path?;
-        std::fs::read(folder.join(path))
-            .map_err(|error| {
-                problems.add(
-                    format!("cannot read the {what} `{path}`: {error}"),
-                    "the path is relative to the plan",
-                );
-            })
-            .ok()
-    };
-    let identity = target.tls.identity.as_ref();
-    let ca_file = match &target.tls.trust {
-        Trust::CaFile(path) => Some(path),
-        Trust::SystemRoots | Trust::Insecure => None,
-    };
-    let files = PemFiles {
-        ca: read(ca_file, "CA file"),
-        cert: read(identity.map(|identity| &identity.cert_file), "certificate file"),
-        key: read(identity.map(|identity| &identity.key_file), "key file"),
-    };
-    if problems.0.len() == before
-        && let Err(error) = load::check_tls(target, &files)
-    {
-        problems.tell(error);
-    }
-    files
-}
-
-/// Where the target is.
-enum Place {
-    Host(SocketAddr),
-    Socket(String),
-}
-
-fn find(target: &Target, problems: &mut Problems) -> Option<Place> {
-    match (&target.unix_socket, &target.proxy) {
-        (Some(path), _) => Some(Place::Socket(path.clone())),
-        (None, Some(proxy)) => resolve(&proxy.host, proxy.port, "proxy", problems),
-        (None, None) => resolve(&target.url.host, target.url.port, "url", problems),
-    }
-}
-
-/// A path of the plan as one of this process.
-fn path_in(folder: &Path, path: &str) -> String {
-    folder.join(path).display().to_string()
-}
-
-/// The address of a host that `key` of [target] names.
-fn resolve(host: &str, port: u16, key: &str, problems: &mut Problems) -> Option<Place> {
-    match (host, port).to_socket_addrs().map(|mut found| found.next()) {
-        Ok(Some(address)) => Some(Place::Host(address)),
-        Ok(None) => {
-            problems.add(format!("`{host}` has no address"), format!("check `{key}` in [target]"));
-            None
-        }
-        Err(error) => {
-            problems.add(
-                format!("cannot resolve `{host}`: {error}"),
-                format!("check `{key}` in [target], or give an address instead of a name"),
-            );
-            None
-        }
-    }
-}
-
-/// Tries whether anybody listens, where a file is missing without which no request can be made.
-fn connect(place: &Place, problems: &mut Problems) {
-    match place {
-        Place::Host(address) => {
-            if let Err(error) = TcpStream::connect_timeout(address, CONNECT_TIMEOUT) {
-                problems.add(
-                    format!("cannot connect to `{address}`: {error}"),
-                    "start the target, or check host and port of `url` (or `proxy`) in [target]",
-                );
-            }
-        }
-        Place::Socket(path) => {
-            if let Err(error) = UnixStream::connect(path) {
-                problems.add(
-                    format!("cannot connect to `{path}`: {error}"),
-                    "start the target, or check `unix_socket` in [target]",
-                );
-            }
-        }
-    }
-}
-
-/// Sends one request of each kind; returns what the target said of itself.
-fn probe(load: &LoadConfig, problems: &mut Problems) -> String {
-    let reports = match load::probe(load, load.target.timeout) {
-        Ok(reports) => reports,
-        Err(errors) => {
-            without_response(errors, problems);
-            return String::new();
-        }
-    };
-    let mut said: Vec<String> = Vec::new();
-    for report in &reports {
-        let server = report.server.as_deref().unwrap_or("no Server header");
-        let line = format!("{} ({server})", report.peer);
-        if !said.contains(&line) {
-            said.push(line);
-        }
-        for missed in &report.missed {
-            problems.add(
-                format!("request `{}`: {missed}", report.endpoint),
-                "a run measures a system that works: mend the request, or what the plan expects",
-            );
-        }
-        if report.status >= 400 {
-            problems.add(
-                format!("request `{}` is answered with {}", report.endpoint, report.status),
-                "a run measures a system that works: mend the path, headers or body, or leave \
-                 the request out",
-            );
-        }
-    }
-    said.join(", ")
-}
-
-/// Tells requests that failed in the same way together.
-pub(super) fn without_response(errors: Vec<LoadError>, problems: &mut Problems) {
-    let mut groups: Vec<(String, &'static str, Vec<String>)> = Vec::new();
-    for error in errors {
-        let LoadError::NoResponse { endpoint, address, class, reason, hint } = error else {
-            problems.tell(error);
-            continue;
-        };
-        let how = format!("no response from `{address}` ({class}): {reason}");
-        match groups.iter_mut().find(|(known, ..)| *known == how) {
-            Some((.., endpoints)) => endpoints.push(endpoint),
-            None => groups.push((how, hint, vec![endpoint])),
-        }
-    }
-    for (how, hint, endpoints) in groups {
-        let requests = if endpoints.len() == 1 { "request" } else { "requests" };
-        problems.add(format!("{requests} `{}` got {how}", endpoints.join("`, `")), hint);
-    }
-}
-
-/// A connection per request uses up local ports, which shows as connection failures that are not
-/// the target's.
-fn warn_of_ports(plan: &Plan) {
-    if plan.target.connections != Connections::PerRequest {
-        return;
-    }
-    let Ok(range) = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range") else {
-        return;
-    };
-    let bounds: Vec<f64> = range.split_whitespace().filter_map(|port| port.parse().ok()).collect();
-    if let [first, last] = bounds[..] {
-        let sustained = (last - first + 1.0) / TIME_WAIT;
-        if plan.limits.max_rate > sustained {
-            say(format_args!(
-                "kneepoint: with a connection per request this machine's ports carry about {} \
-                 for longer than a minute",
-                wording::rate(sustained)
-            ));
-        }
-    }
 }

@@ -1,0 +1,281 @@
+//! The target before any load: where it is, whether it may be loaded, and what it answers.
+
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+use super::preflight::Problems;
+use super::{once, say};
+use crate::collect::is_own_address;
+use crate::load::{self, LoadConfig, LoadError, PemFiles};
+use crate::plan::{
+    Canary, Connections, HttpVersion, Journey, Plan, Target, Trust, is_allowed_host,
+};
+use crate::report::wording;
+
+/// A connection of the preflight may take so long where no request can be made yet.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// The hosts that anyone on this machine may load, with commas between them; any where it is not set.
+const HOSTS: &str = "KNEEPOINT_HOSTS";
+/// Local ports stay taken for a minute after their connection was closed.
+const TIME_WAIT: f64 = 60.0;
+
+/// A target that neither the plan nor this machine allows is a problem.
+pub(super) fn refuse_foreign_hosts(plan: &Plan, problems: &mut Problems) {
+    let host = &plan.target.url.host;
+    let variable = std::env::var(HOSTS).ok();
+    let machine: Vec<String> = variable
+        .iter()
+        .flat_map(|hosts| hosts.split(','))
+        .map(|host| host.trim().to_owned())
+        .filter(|host| !host.is_empty())
+        .collect();
+    let lists = [(&plan.limits.hosts, "`hosts` in [limits]"), (&machine, HOSTS)];
+    for (allowed, whose) in lists {
+        if !allowed.is_empty() && !is_allowed_host(host, allowed) {
+            problems.add(
+                format!("`{host}` may not be loaded: {whose} allows `{}`", allowed.join("`, `")),
+                "check `url` in [target], or add the host if it is meant",
+            );
+        }
+    }
+}
+
+/// Does the setup, and tries everything that will be sent. Returns what the target said of itself.
+/// A setup changes something, so that nothing else may be wrong by then.
+pub(super) fn meet(plan: &Plan, load: &mut LoadConfig, problems: &mut Problems) -> String {
+    // What the canaries ask has to work as well, and needs its own descriptors.
+    let room = LoadConfig {
+        max_in_flight: load.max_in_flight
+            + plan.canaries.len() * Canary::MAX_IN_FLIGHT
+            + plan.websockets.iter().map(|websocket| websocket.sessions).sum::<usize>(),
+        ..load.clone()
+    };
+    if let Err(error) = load::make_room(&room) {
+        problems.tell(error);
+    }
+    if !plan.setup.is_empty() {
+        if problems.count() == 0 {
+            once::set_up(plan, load, problems);
+        }
+        if problems.count() > 0 {
+            return String::new();
+        }
+    }
+    let canaries = plan.canaries.iter().map(|canary| canary.request.clone());
+    let journeys = plan.canaries.iter().enumerate().map(|(index, canary)| {
+        Journey::of_one(canary.request.name.clone(), 1.0, plan.requests.len() + index)
+    });
+    let all = LoadConfig {
+        requests: load.requests.iter().cloned().chain(canaries).collect(),
+        journeys: load.journeys.iter().cloned().chain(journeys).collect(),
+        ..load.clone()
+    };
+    let before = problems.count();
+    let said = probe(&all, problems);
+    // What keeps requests from being answered keeps sessions from being opened.
+    let is_fine = problems.count() == before;
+    for websocket in plan.websockets.iter().filter(|_| is_fine) {
+        if let Err(error) = load::probe_websocket(websocket, load) {
+            problems.tell(error);
+        }
+    }
+    said
+}
+
+/// Whether the target runs on this machine.
+pub(super) fn is_local(place: &Place, target: &Target) -> bool {
+    match place {
+        // Where this machine does not know the target's name, the proxy does.
+        Place::Host(_) if target.proxy.is_some() => {
+            let url = &target.url;
+            let mut found = (url.host.as_str(), url.port).to_socket_addrs().into_iter().flatten();
+            found.any(|address| is_own_address(address.ip()))
+        }
+        Place::Host(address) => is_own_address(address.ip()),
+        Place::Socket(_) => true,
+    }
+}
+
+/// Tells what will not be seen of this target.
+pub(super) fn warn_of_blindness(target: &Target) {
+    if let Some(path) = &target.unix_socket {
+        say(format_args!(
+            "kneepoint: `{path}` is no TCP port: connections to the target and its accept queue \
+             cannot be watched"
+        ));
+    }
+    if target.version != HttpVersion::Http1 && target.streams > 1 {
+        say(format_args!(
+            "kneepoint: requests of HTTP/2 share connections: what sockets tell of requests that \
+             are being served is a lower bound"
+        ));
+    }
+}
+
+/// The certificates and the key that the plan names, read and tried.
+pub(super) fn read_pem(target: &Target, folder: &Path, problems: &mut Problems) -> PemFiles {
+    let before = problems.count();
+    let mut read = |path: Option<&String>, what: &str| {
+        let path = path?;
+        std::fs::read(folder.join(path))
+            .map_err(|error| {
+                problems.add(
+                    format!("cannot read the {what} `{path}`: {error}"),
+                    "the path is relative to the plan",
+                );
+            })
+            .ok()
+    };
+    let identity = target.tls.identity.as_ref();
+    let ca_file = match &target.tls.trust {
+        Trust::CaFile(path) => Some(path),
+        Trust::SystemRoots | Trust::Insecure => None,
+    };
+    let files = PemFiles {
+        ca: read(ca_file, "CA file"),
+        cert: read(identity.map(|identity| &identity.cert_file), "certificate file"),
+        key: read(identity.map(|identity| &identity.key_file), "key file"),
+    };
+    if problems.count() == before
+        && let Err(error) = load::check_tls(target, &files)
+    {
+        problems.tell(error);
+    }
+    files
+}
+
+/// Where the target is.
+pub(super) enum Place {
+    Host(SocketAddr),
+    Socket(String),
+}
+
+pub(super) fn find(target: &Target, problems: &mut Problems) -> Option<Place> {
+    match (&target.unix_socket, &target.proxy) {
+        (Some(path), _) => Some(Place::Socket(path.clone())),
+        (None, Some(proxy)) => resolve(&proxy.host, proxy.port, "proxy", problems),
+        (None, None) => resolve(&target.url.host, target.url.port, "url", problems),
+    }
+}
+
+/// A path of the plan as one of this process.
+pub(super) fn path_in(folder: &Path, path: &str) -> String {
+    folder.join(path).display().to_string()
+}
+
+/// The address of a host that `key` of [target] names.
+fn resolve(host: &str, port: u16, key: &str, problems: &mut Problems) -> Option<Place> {
+    match (host, port).to_socket_addrs().map(|mut found| found.next()) {
+        Ok(Some(address)) => Some(Place::Host(address)),
+        Ok(None) => {
+            problems.add(format!("`{host}` has no address"), format!("check `{key}` in [target]"));
+            None
+        }
+        Err(error) => {
+            problems.add(
+                format!("cannot resolve `{host}`: {error}"),
+                format!("check `{key}` in [target], or give an address instead of a name"),
+            );
+            None
+        }
+    }
+}
+
+/// Tries whether anybody listens, where a file is missing without which no request can be made.
+pub(super) fn connect(place: &Place, problems: &mut Problems) {
+    match place {
+        Place::Host(address) => {
+            if let Err(error) = TcpStream::connect_timeout(address, CONNECT_TIMEOUT) {
+                problems.add(
+                    format!("cannot connect to `{address}`: {error}"),
+                    "start the target, or check host and port of `url` (or `proxy`) in [target]",
+                );
+            }
+        }
+        Place::Socket(path) => {
+            if let Err(error) = UnixStream::connect(path) {
+                problems.add(
+                    format!("cannot connect to `{path}`: {error}"),
+                    "start the target, or check `unix_socket` in [target]",
+                );
+            }
+        }
+    }
+}
+
+/// Sends one request of each kind; returns what the target said of itself.
+fn probe(load: &LoadConfig, problems: &mut Problems) -> String {
+    let reports = match load::probe(load, load.target.timeout) {
+        Ok(reports) => reports,
+        Err(errors) => {
+            without_response(errors, problems);
+            return String::new();
+        }
+    };
+    let mut said: Vec<String> = Vec::new();
+    for report in &reports {
+        let server = report.server.as_deref().unwrap_or("no Server header");
+        let line = format!("{} ({server})", report.peer);
+        if !said.contains(&line) {
+            said.push(line);
+        }
+        for missed in &report.missed {
+            problems.add(
+                format!("request `{}`: {missed}", report.endpoint),
+                "a run measures a system that works: mend the request, or what the plan expects",
+            );
+        }
+        if report.status >= 400 {
+            problems.add(
+                format!("request `{}` is answered with {}", report.endpoint, report.status),
+                "a run measures a system that works: mend the path, headers or body, or leave \
+                 the request out",
+            );
+        }
+    }
+    said.join(", ")
+}
+
+/// Tells requests that failed in the same way together.
+pub(super) fn without_response(errors: Vec<LoadError>, problems: &mut Problems) {
+    let mut groups: Vec<(String, &'static str, Vec<String>)> = Vec::new();
+    for error in errors {
+        let LoadError::NoResponse { endpoint, address, class, reason, hint } = error else {
+            problems.tell(error);
+            continue;
+        };
+        let how = format!("no response from `{address}` ({class}): {reason}");
+        match groups.iter_mut().find(|(known, ..)| *known == how) {
+            Some((.., endpoints)) => endpoints.push(endpoint),
+            None => groups.push((how, hint, vec![endpoint])),
+        }
+    }
+    for (how, hint, endpoints) in groups {
+        let requests = if endpoints.len() == 1 { "request" } else { "requests" };
+        problems.add(format!("{requests} `{}` got {how}", endpoints.join("`, `")), hint);
+    }
+}
+
+/// A connection per request uses up local ports, which shows as connection failures that are not
+/// the target's.
+pub(super) fn warn_of_ports(plan: &Plan) {
+    if plan.target.connections != Connections::PerRequest {
+        return;
+    }
+    let Ok(range) = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range") else {
+        return;
+    };
+    let bounds: Vec<f64> = range.split_whitespace().filter_map(|port| port.parse().ok()).collect();
+    if let [first, last] = bounds[..] {
+        let sustained = (last - first + 1.0) / TIME_WAIT;
+        if plan.limits.max_rate > sustained {
+            say(format_args!(
+                "kneepoint: with a connection per request this machine's ports carry about {} \
+                 for longer than a minute",
+                wording::rate(sustained)
+            ));
+        }
+    }
+}
