@@ -89,7 +89,7 @@ fn numbers(stage: &Stage, ticks: &[LoadTick]) -> String {
     let seconds: f64 = ticks.iter().map(|tick| tick.window.secs()).sum();
     let completed: u64 = ticks.iter().map(LoadTick::completed).sum();
     let succeeded: u64 = ticks.iter().map(LoadTick::succeeded).sum();
-    let in_flight = ticks.iter().map(|tick| tick.in_flight * tick.window.secs()).sum::<f64>()
+    let in_flight = ticks.iter().fold(0.0, |sum, tick| sum + tick.in_flight * tick.window.secs())
         / seconds.max(1e-9);
     let mut times = Histogram::new();
     for endpoint in ticks.iter().flat_map(|tick| &tick.endpoints) {

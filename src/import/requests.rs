@@ -91,6 +91,7 @@ impl Requests {
             requests: requests.collect(),
             executor: "imported".to_owned(),
             max_rate: timeline.stages.iter().map(Stage::rate).fold(0.0, f64::max),
+            max_vus: 0,
             ..PlanSummary::default()
         }
     }

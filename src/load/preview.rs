@@ -3,8 +3,8 @@
 use super::mix::Mix;
 use super::program::Todo;
 use super::session::Session;
-use super::{LoadConfig, LoadError};
-use crate::plan::{Header, Request, Segment, Template};
+use super::{LoadConfig, LoadError, ResolvedData, ResolvedValues};
+use crate::plan::{Header, Request, Segment, Template, is_secret_name};
 
 /// What stands in the place of a secret.
 const HIDDEN: &str = "***";
@@ -29,8 +29,11 @@ pub struct Preview {
 ///
 /// Every request that cannot be put on the wire.
 pub fn preview(config: &LoadConfig, count: usize) -> Result<Vec<Preview>, Vec<LoadError>> {
-    let config =
-        LoadConfig { requests: config.requests.iter().map(redacted).collect(), ..config.clone() };
+    let config = LoadConfig {
+        requests: config.requests.iter().map(redacted).collect(),
+        data: config.data.iter().map(without_secrets).collect(),
+        ..config.clone()
+    };
     let mut mix = Mix::compile(&config, 0, 1)?;
     let mut previews = Vec::new();
     for flow in 0..config.flows.len() {
@@ -81,6 +84,24 @@ fn redacted(request: &Request) -> Request {
     request
 }
 
+/// Data with what is secret by its name hidden.
+fn without_secrets((name, data): (&String, &ResolvedData)) -> (String, ResolvedData) {
+    let mut data = data.clone();
+    if let ResolvedValues::Rows { columns, cells } = &data.values {
+        let width = columns.len().max(1);
+        let is_secret = |at: usize| is_secret_name(&columns[at % width]);
+        let cell = |(at, cell): (usize, &String)| match is_secret(at) {
+            true => HIDDEN.to_owned(),
+            false => cell.clone(),
+        };
+        let cells = cells.iter().enumerate().map(cell).collect();
+        data.values = ResolvedValues::Rows { columns: columns.clone(), cells };
+    } else if is_secret_name(name) {
+        data.values = ResolvedValues::List([HIDDEN.to_owned()].into());
+    }
+    (name.clone(), data)
+}
+
 fn hide(template: &Template) -> Template {
     let segment = |segment: &Segment| match segment {
         Segment::Hidden(_) => Segment::Text(HIDDEN.to_owned()),
@@ -109,5 +130,13 @@ mod tests {
         assert!(previews[0].text.starts_with("GET /a?token=*** HTTP/1.1\r\n"));
         assert!(previews[0].text.contains("authorization: ***\r\n"));
         assert!(!previews[0].text.contains("hunter2"));
+
+        let path = Template(vec![text("/"), Segment::Value("user.password".to_owned())]);
+        let mut config = config.with_mix(vec![(Request::get("a", path), 1.0)]);
+        let columns = ["name", "password"].map(str::to_owned);
+        let cells = ["ada", "hunter2"].map(str::to_owned);
+        let rows = ResolvedValues::Rows { columns: columns.into(), cells: cells.into() };
+        config.data.insert("user".to_owned(), ResolvedData::of(rows));
+        assert!(preview(&config, 1).unwrap()[0].text.starts_with("GET /*** "));
     }
 }

@@ -50,6 +50,9 @@ pub struct PlanSummary {
     pub executor: String,
     /// Highest rate that the plan allowed.
     pub max_rate: f64,
+    /// Most virtual users that the plan asked for.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub max_vus: u32,
     /// How many different requests the plan can make, where that is known.
     #[serde(default)]
     pub variety: Option<f64>,
@@ -57,6 +60,10 @@ pub struct PlanSummary {
     pub objectives: Vec<RecordedObjective>,
     /// The whole plan as JSON, secrets left out.
     pub full: serde_json::Value,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// An objective as a recording keeps it.

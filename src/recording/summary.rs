@@ -27,6 +27,7 @@ impl PlanSummary {
             } else {
                 plan.limits.max_rate
             },
+            max_vus: plan.scenarios.iter().map(|scenario| scenario.executor.most_vus()).sum(),
             variety: plan.variety(),
             objectives: plan.objectives.iter().map(RecordedObjective::of).collect(),
             // A plan is made of maps with text keys, numbers and texts: JSON has all of them.

@@ -153,6 +153,7 @@ pub(super) fn recording() -> Recording {
             requests: vec![("checkout".into(), 0.8), ("health".into(), 0.2)],
             executor: "breakpoint".into(),
             max_rate: 600.0,
+            max_vus: 0,
             ..PlanSummary::default()
         },
         environment: Environment {

@@ -173,7 +173,8 @@ impl JourneyTick {
         *self == Self::default()
     }
 
-    fn absorb(&mut self, other: JourneyTick) {
+    /// Adds what happened in another tick.
+    pub fn absorb(&mut self, other: JourneyTick) {
         self.completed += other.completed;
         self.abandoned += other.abandoned;
         self.capped += other.capped;

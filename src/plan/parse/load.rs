@@ -149,9 +149,19 @@ impl<'t> Reader<'_, 't> {
                     example,
                 );
             }
-            list.into_iter().map(|value| self.ramp_stage(value)).collect::<Option<Vec<_>>>()
+            let stages: Option<Vec<_>> =
+                list.into_iter().map(|value| self.ramp_stage(value)).collect();
+            self.takes_time(value, stages.iter().flatten().map(|stage| stage.duration));
+            stages
         });
         Some(Executor::RampingArrivalRate { start_rate: start_rate??, stages: stages? })
+    }
+
+    /// Notes where stages, each of which may be a jump, take no time at all.
+    fn takes_time(&self, value: &Value<'t>, mut durations: impl Iterator<Item = Duration>) {
+        if durations.all(|duration| duration.is_zero()) {
+            self.walk.wrong(value.span(), "the stages must take their time, such as `30s`");
+        }
     }
 
     fn ramp_stage(&self, value: &Value<'t>) -> Option<RampStage> {
@@ -160,7 +170,7 @@ impl<'t> Reader<'_, 't> {
         let target = section.require("target", "target = \"100/s\"");
         let target = target.map(|value| self.rate(value));
         let duration = section.require("duration", "duration = \"30s\"");
-        let duration = duration.map(|value| self.walk.duration(value));
+        let duration = duration.map(|value| self.walk.duration_or_zero(value));
         section.finish();
         Some(RampStage { target: target??, duration: duration?? })
     }
@@ -341,7 +351,10 @@ impl<'t> Reader<'_, 't> {
                     example,
                 );
             }
-            list.into_iter().map(|value| self.vu_stage(value)).collect::<Option<Vec<_>>>()
+            let stages: Option<Vec<_>> =
+                list.into_iter().map(|value| self.vu_stage(value)).collect();
+            self.takes_time(value, stages.iter().flatten().map(|stage| stage.duration));
+            stages
         });
         Some(Executor::RampingVus { start_vus: start_vus?, stages: stages? })
     }
@@ -351,7 +364,7 @@ impl<'t> Reader<'_, 't> {
         let mut section = self.walk.section(value, what)?;
         let target = section.require("target", "target = 100").map(|value| self.vus(value));
         let duration = section.require("duration", "duration = \"30s\"");
-        let duration = duration.map(|value| self.walk.duration(value));
+        let duration = duration.map(|value| self.walk.duration_or_zero(value));
         section.finish();
         Some(VuStage { target: target??, duration: duration?? })
     }

@@ -98,6 +98,43 @@ fn the_example_means_what_it_says() {
 }
 
 #[test]
+fn the_journeys_of_the_example_are_read() {
+    let text = include_str!("../../../examples/journeys.toml");
+    let plan = read(text).unwrap_or_else(|errors| panic!("{errors}"));
+    let names: Vec<_> = plan.journeys.iter().map(|journey| journey.name.as_str()).collect();
+    assert_eq!(names, ["buy", "look"]);
+    // login, three times a list and 0.6 products, pay.
+    let buy: f64 = plan.journeys[0].requests().iter().map(|(_, times)| times).sum();
+    assert!((buy - 6.8).abs() < 1e-9, "{buy}");
+    assert_eq!((plan.setup.len(), plan.teardown.len()), (1, 1));
+    assert_eq!(plan.scenarios[1].journeys, [1]);
+    assert_eq!(plan.scenarios[1].start, Duration::from_secs(60));
+    assert_eq!(plan.scenarios[0].executor.most_vus(), 50);
+    assert_eq!(plan.objectives[0].endpoints, ["list", "product"]);
+    assert_eq!(plan.data["id"].order, DataOrder::Zipf(1.1));
+    let shares: f64 = plan.shares().iter().map(|(_, share)| share).sum();
+    assert!((shares - 1.0).abs() < 1e-9, "{shares}");
+}
+
+#[test]
+fn objectives_take_windows_tags_series_and_may_end_the_run() {
+    let objective = |text: &str| {
+        read(&with(&format!("[objectives]\n{text}"))).map(|plan| plan.objectives[0].clone())
+    };
+    let windowed = objective("http_req_duration = \"p(99) < 500ms for 10s\"").unwrap();
+    assert_eq!(windowed.window, Some(Duration::from_secs(10)));
+    let ending =
+        objective("http_req_failed = { condition = \"rate < 1%\", abort = true, delay = \"5s\" }");
+    assert_eq!(ending.unwrap().abort_after, Some(Duration::from_secs(5)));
+    let memory = objective("\"process.memory.rss{process=target}\" = \"max < 2GiB\"").unwrap();
+    assert_eq!(memory.bound, 2_147_483_648.0);
+    let selector = "process.memory.rss{process=target}".to_owned();
+    assert_eq!(memory.measure, Measure::Series(selector, Reduction::Max));
+    assert!(objective("\"process.memory.rsss\" = \"max < 2GiB\"").is_err());
+    assert!(objective("http_req_duration = \"p(99) < 500ms for soon\"").is_err());
+}
+
+#[test]
 fn every_executor_is_read() {
     let load = |text: &str| {
         read(&with(&format!("[load]\n{text}"))).map(|plan| plan.scenarios[0].executor.clone())

@@ -9,7 +9,7 @@ use super::super::wording::{
 use super::stages::counting;
 use crate::diagnose::{CollectorOverhead, Diagnosis};
 use crate::recording::{Recording, StopReason};
-use crate::timeline::{Histogram, Phases};
+use crate::timeline::{Histogram, JourneyTick, Phases};
 
 /// A name and a value.
 #[derive(Clone, Debug, Serialize)]
@@ -96,6 +96,9 @@ impl Summary {
     }
 }
 
+/// Failed checks that are told, the most frequent first.
+const CHECKS_SHOWN: usize = 5;
+
 /// The start, where the recording knows it.
 fn started(unix: f64) -> Option<Timestamp> {
     (unix > 0.0).then(|| Timestamp::from_second(unix as i64).ok()).flatten()
@@ -133,11 +136,34 @@ fn client_side(recording: &Recording, diagnosis: &Diagnosis) -> String {
     format!("p50 / p95 / p99 at the client: {}", said.collect::<Vec<_>>().join(", "))
 }
 
+/// What became of journeys, and which checks failed; nothing where there was neither.
+fn journeys(recording: &Recording) -> Option<Fact> {
+    let mut sum = JourneyTick::default();
+    for tick in &recording.timeline.ticks {
+        sum.absorb(tick.journeys.clone());
+    }
+    let mut parts = Vec::new();
+    if sum.completed + sum.abandoned > 0 {
+        parts.push(format!("{} done, {} given up", sum.completed, sum.abandoned));
+    }
+    sum.failed_checks.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    let shown = sum.failed_checks.iter().take(CHECKS_SHOWN);
+    parts.extend(shown.map(|(check, count)| format!("{count} x not so: {}", clean(check))));
+    if sum.capped > 0 {
+        parts.push(format!("{} requests waited for the plan's own `max_rate`", sum.capped));
+    }
+    (!parts.is_empty()).then(|| fact("Journeys", parts.join("; ")))
+}
+
 /// What was run.
 pub(super) fn facts(recording: &Recording, diagnosis: &Diagnosis, summary: &Summary) -> Vec<Fact> {
     let plan = &recording.plan;
     let mut facts = vec![fact("Target", clean(&plan.target))];
     let load = match plan.max_rate > 0.0 {
+        _ if plan.max_vus > 0 => {
+            let users = plural(u64::from(plan.max_vus), "virtual user", "virtual users");
+            format!("{}, {users} at the most", clean(&plan.executor))
+        }
         true => format!("{}, {} at the most", clean(&plan.executor), wording::rate(plan.max_rate)),
         false => clean(&plan.executor),
     };
@@ -147,6 +173,7 @@ pub(super) fn facts(recording: &Recording, diagnosis: &Diagnosis, summary: &Summ
         .iter()
         .map(|(name, share)| format!("{} ({})", clean(name), percent(*share)))
         .collect();
+    facts.extend(journeys(recording));
     if !requests.is_empty() {
         facts.push(fact("Requests", requests.join(", ")));
     }

@@ -171,11 +171,20 @@ fn between(kind: KneeKind, low: &StageSummary, high: &StageSummary) -> String {
             duration(to.p50),
             at.1
         ),
-        (KneeKind::Throughput, ..) => format!(
-            ": of {} offered, {} are answered",
-            rate(high.offered),
-            wording::number(high.throughput)
-        ),
+        (KneeKind::Throughput, ..) => match high.vus {
+            Some(vus) => format!(
+                ": {} virtual users would make {} if the answers came as at the fewest of them, \
+                 and {} are answered",
+                wording::number(vus),
+                rate(high.offered),
+                wording::number(high.throughput)
+            ),
+            None => format!(
+                ": of {} offered, {} are answered",
+                rate(high.offered),
+                wording::number(high.throughput)
+            ),
+        },
         _ => format!(
             ": {} of the requests fail at {}, and {} at {}",
             percent(low.error_ratio),
@@ -186,12 +195,28 @@ fn between(kind: KneeKind, low: &StageSummary, high: &StageSummary) -> String {
     }
 }
 
+/// How many virtual users there were where so much was offered; `None` in the open model.
+fn users_at(diagnosis: &Diagnosis, offered: f64) -> Option<f64> {
+    let mut stages = counting(diagnosis).into_iter();
+    stages.find(|stage| stage.offered == offered).and_then(|stage| stage.vus)
+}
+
 fn capacity(diagnosis: &Diagnosis) -> String {
     let Some(capacity) = diagnosis.capacity else { return String::new() };
     let met = match diagnosis.objectives.is_empty() {
         true => "lies below the knee",
         false => "meets every objective",
     };
+    if let Some(good) = users_at(diagnosis, capacity.good) {
+        let bad = capacity.bad.and_then(|bad| users_at(diagnosis, bad));
+        let bad = bad.map_or(String::new(), |bad| format!("; {} do not", wording::number(bad)));
+        let met = if diagnosis.objectives.is_empty() {
+            "lie below the knee"
+        } else {
+            "meet every objective"
+        };
+        return format!("Capacity: {} virtual users {met}{bad}.", wording::number(good));
+    }
     let bad = match capacity.bad {
         Some(bad) => format!("; {} does not", wording::number(bad)),
         None => String::new(),
@@ -283,7 +308,11 @@ pub(super) fn figures(diagnosis: &Diagnosis, summary: &Summary) -> Vec<Figure> {
             (false, None) => "highest load tried".to_owned(),
             (false, Some(bad)) => format!("{} breaks an objective", wording::short_rate(bad)),
         };
-        add("Capacity", wording::short_rate(capacity.good), note);
+        let good = match users_at(diagnosis, capacity.good) {
+            Some(vus) => format!("{} VUs", wording::number(vus)),
+            None => wording::short_rate(capacity.good),
+        };
+        add("Capacity", good, note);
     }
     if let Some(peak) = summary.peak_goodput.filter(|_| soak.is_none()) {
         add("Peak goodput", wording::short_rate(peak), "successful responses".to_owned());
