@@ -92,6 +92,7 @@ impl Requests {
             executor: "imported".to_owned(),
             max_rate: timeline.stages.iter().map(Stage::rate).fold(0.0, f64::max),
             max_vus: 0,
+            tags: Vec::new(),
             ..PlanSummary::default()
         }
     }

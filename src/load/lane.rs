@@ -16,6 +16,7 @@ use super::response::Witness;
 use super::review::Review;
 use super::session::Session;
 use super::worker::{Berth, Job, Next, Worker};
+use crate::plan::Reuse;
 use crate::timeline::ResponseClass;
 
 /// Does the journey of `job`, then whatever else is given, until there is no connection left to
@@ -58,11 +59,16 @@ struct Lane {
     link: Option<Link>,
     deadline: Deadline,
     session: Session,
+    /// Requests on the connection at hand.
+    served: u64,
+    /// When it was used last.
+    used: u64,
 }
 
 impl Lane {
     fn new(worker: Rc<Worker>) -> Self {
-        Self { link: None, deadline: Deadline::new(), session: Session::default(), worker }
+        let (deadline, session) = (Deadline::new(), Session::default());
+        Self { link: None, deadline, session, served: 0, used: 0, worker }
     }
 
     /// Waits for a journey; `None` when the connection ends first.
@@ -136,14 +142,40 @@ impl Lane {
                 now
             }
         };
+        let mut sent = None;
+        let mut attempts = 0;
+        let class = loop {
+            let (class, at) = self.ask(endpoint, now, attempts > 0).await;
+            sent.get_or_insert(at);
+            attempts += 1;
+            match class.and_then(|class| self.worker.retry(attempts, class)) {
+                Some(wait) => tokio::time::sleep(wait).await,
+                None => break class,
+            }
+            now = self.worker.clock.now();
+        };
+        let (sent, at) = (sent.unwrap_or(now), self.worker.clock.now());
+        self.worker.finished(&Ended { endpoint, class, intended, sent, at });
+        let is_success = class.is_some_and(ResponseClass::is_success);
+        self.worker.goes_on(&self.session, endpoint, is_success)
+    }
+
+    /// Sends a request once, at `now`: how it ended, and when it was sent.
+    async fn ask(
+        &mut self,
+        endpoint: usize,
+        now: u64,
+        is_retry: bool,
+    ) -> (Option<ResponseClass>, u64) {
         let timeout = u64::try_from(self.worker.timeout.as_nanos()).unwrap_or(u64::MAX);
         self.deadline.set(self.worker.clock.instant(now.saturating_add(timeout)));
-        let mut sent = now;
+        self.renew(now);
+        let mut sending = Sending { begun: now, sent: now, is_counted: is_retry };
         let (result, verdict) = match self.worker.look(endpoint, &self.session) {
-            None => (self.attempt(endpoint, now, &mut sent, &mut ()).await, None),
+            None => (self.attempt(endpoint, &mut sending, &mut ()).await, None),
             Some(look) => {
                 let mut review = Review::new(&look.scrutiny, look.keeps_cookies);
-                let result = self.attempt(endpoint, now, &mut sent, &mut review).await;
+                let result = self.attempt(endpoint, &mut sending, &mut review).await;
                 let verdict = result.is_ok() && self.settle(endpoint, &look, &mut review);
                 (result, Some(verdict))
             }
@@ -163,10 +195,17 @@ impl Lane {
             Err(failure) if failure.is_local() => None,
             Err(failure) => Some(failure.class()),
         };
-        let at = self.worker.clock.now();
-        self.worker.finished(&Ended { endpoint, class, intended, sent, at });
-        let is_success = class.is_some_and(ResponseClass::is_success);
-        self.worker.goes_on(&self.session, endpoint, is_success)
+        (class, sending.sent)
+    }
+
+    /// Gives up a connection that has served for long enough, or was idle for too long.
+    fn renew(&mut self, now: u64) {
+        let Reuse { requests, idle } = self.worker.reuse;
+        let is_idle = idle.is_some_and(|most| u128::from(now - self.used) > most.as_nanos());
+        if requests.is_some_and(|most| self.served >= most) || is_idle {
+            self.part();
+        }
+        (self.served, self.used) = (self.served + 1, now);
     }
 
     /// Keeps what a response says for later; whether it is as the plan expects it.
@@ -183,35 +222,35 @@ impl Lane {
         missed.is_empty()
     }
 
-    /// Over the connection at hand, else over a new one. `sent` becomes the time of the first
-    /// send.
+    /// Over the connection at hand, else over a new one.
     async fn attempt(
         &mut self,
         endpoint: usize,
-        begun: u64,
-        sent: &mut u64,
+        sending: &mut Sending,
         witness: &mut impl Witness,
     ) -> Result<u16, Failure> {
-        let mut again = false;
         if let Some(link) = &mut self.link
             && link.is_ready().await
         {
-            self.worker.measure(super::meter::Meter::sent);
+            if !sending.is_counted {
+                self.worker.measure(super::meter::Meter::sent);
+            }
             let request = self.worker.build(endpoint, &self.session);
             match link.exchange(&request, &mut self.deadline, witness).await {
                 Err(failure) => {
-                    let after = self.worker.clock.now().saturating_sub(begun);
+                    let after = self.worker.clock.now().saturating_sub(sending.begun);
                     if !link.was_stale(&failure, Duration::from_nanos(after)) {
                         return Err(failure);
                     }
-                    again = true;
+                    sending.is_counted = true;
                 }
                 done => return done,
             }
         }
         self.part();
+        self.served = 1;
         let made = self.worker.connector.connect(&mut self.deadline).await;
-        let is_sent = !again && !made.as_ref().is_err_and(Failure::is_local);
+        let is_sent = !sending.is_counted && !made.as_ref().is_err_and(Failure::is_local);
         self.worker.measure(|meter| {
             if is_sent {
                 meter.sent();
@@ -221,10 +260,19 @@ impl Lane {
             }
         });
         let link = self.link.insert(made?);
-        if !again {
-            *sent = self.worker.clock.now();
+        if !sending.is_counted {
+            sending.sent = self.worker.clock.now();
         }
         let request = self.worker.build(endpoint, &self.session);
         link.exchange(&request, &mut self.deadline, witness).await
     }
+}
+
+/// A request on its way.
+struct Sending {
+    begun: u64,
+    /// When it was sent first.
+    sent: u64,
+    /// Whether it is counted as sent already.
+    is_counted: bool,
 }

@@ -175,6 +175,10 @@ impl Meter {
         self.over(at);
     }
 
+    pub(super) fn retried(&mut self) {
+        self.journeys.retries += 1;
+    }
+
     pub(super) fn capped(&mut self) {
         self.journeys.capped += 1;
     }

@@ -32,6 +32,7 @@ mod probe;
 mod program;
 mod proxy;
 mod response;
+mod retry;
 mod review;
 mod session;
 mod stream;

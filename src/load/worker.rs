@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::Notify;
 
@@ -20,11 +22,12 @@ use super::lane;
 use super::meter::{Clock, Ended, Meter, Outlet};
 use super::mix::{Exhausted, Look, Mix};
 use super::program::Todo;
+use super::retry::Retrying;
 use super::session::Session;
 use super::timer::{Timer, shorten_slice};
 use super::wire::Rendered;
-use crate::plan::Connections;
-use crate::timeline::{Epoch, LoadTick, Stage};
+use crate::plan::{Connections, Reuse};
+use crate::timeline::{Epoch, LoadTick, ResponseClass, Stage};
 
 /// So many due journeys may wait, over all workers, even where few may go on at a time.
 const MIN_BACKLOG: usize = 100_000;
@@ -110,6 +113,7 @@ pub(super) struct Worker {
     pub(super) connector: Connector,
     pub(super) timeout: Duration,
     pub(super) keep_alive: bool,
+    pub(super) reuse: Reuse,
     pub(super) is_https: bool,
     /// Connections that are done with and wait for the other side to close them.
     closing: Cell<usize>,
@@ -125,6 +129,9 @@ struct State {
     outlet: Outlet,
     /// Holds every request to the highest rate, where the schedule does not do so already.
     governor: Option<Governor>,
+    /// How clients ask again, where they do; with draws of its own, so that what is asked stays the
+    /// same whatever fails.
+    retrying: Option<(Retrying, SmallRng)>,
     /// Journeys that wait for a lane, over all flows.
     waiting: usize,
     max_backlog: usize,
@@ -218,6 +225,10 @@ impl Worker {
             mix,
             outlet: Outlet::new(seat.ticks),
             governor: Governor::of(&config, of),
+            retrying: config.target.retries.map(|policy| {
+                let seed = config.seed.wrapping_add(worker as u64).rotate_left(32);
+                (Retrying::new(policy), SmallRng::seed_from_u64(seed))
+            }),
             waiting: 0,
             max_backlog: share(max_backlog),
             idle: Vec::new(),
@@ -229,6 +240,7 @@ impl Worker {
             connector: Connector::new(seat.route),
             timeout: config.target.timeout,
             keep_alive: config.target.connections == Connections::KeepAlive,
+            reuse: config.target.reuse,
             is_https: config.target.url.https,
             closing: Cell::new(0),
             stopping: Cell::new(false),
@@ -391,6 +403,19 @@ impl Worker {
         let state = &mut *self.state.borrow_mut();
         let name = state.mix.captured_names()[slot].clone();
         state.meter.capture_failed(endpoint, &name);
+    }
+
+    /// How long to wait before a request is asked again that ended in `class`, for the
+    /// `attempt`-th time; `None` where it is not.
+    pub(super) fn retry(&self, attempt: u32, class: ResponseClass) -> Option<Duration> {
+        let state = &mut *self.state.borrow_mut();
+        let (retrying, random) = state.retrying.as_mut()?;
+        if attempt == 1 {
+            retrying.request();
+        }
+        let wait = retrying.wait(attempt, class, random).filter(|_| !self.stopping.get())?;
+        state.meter.retried();
+        Some(wait)
     }
 
     /// Counts the end of a request.

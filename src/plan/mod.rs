@@ -11,7 +11,7 @@
 //! | table | keys |
 //! |---|---|
 //! | at the top | `name`, `seed` |
-//! | `[target]` | `url`, `timeout`, `connections` (`keep-alive`, `per-request`), `unix_socket`, `proxy`, `version` (`http/1.1`, `http/2`, `auto`) with `streams`, `tls` (`ca_file` or `insecure`; `cert_file` with `key_file`; `resumption`, `server_name`) |
+//! | `[target]` | `url`, `timeout`, `connections` (`keep-alive`, `per-request`), `reuse` (`{ requests, idle }`), `retries` (`{ most, backoff, budget }`), `unix_socket`, `proxy`, `version` (`http/1.1`, `http/2`, `auto`) with `streams`, `tls` (`ca_file` or `insecure`; `cert_file` with `key_file`; `resumption`, `server_name`) |
 //! | `[[request]]` | `name`, `weight`, `method`, `path`, `headers`, `body`, `tags`, `check`, `stream` (`{ events }`, `{ for }`) |
 //! | `[[journey]]` | `name`, `weight`, `cookies`, `stop_on_failure`, and `[[journey.step]]`: the keys of a request but `weight`, `capture`, and `think`, `repeat`, `probability`, `when`; or `steps` for a group |
 //! | `[[setup]]`, `[[teardown]]` | steps that are done once, before and after the load |
@@ -41,6 +41,7 @@
 
 mod canary;
 mod check;
+mod client;
 mod collector;
 mod data;
 mod journey;
@@ -64,6 +65,7 @@ use serde::Serialize;
 
 pub use canary::Canary;
 pub use check::{Capture, CaptureSource, Check};
+pub use client::{Retries, Reuse};
 pub use collector::{CollectorConfig, CollectorShape, OptionKind, OptionSpec, OptionValue};
 pub use data::{DataOrder, DataSource, DataValues, DrawnPer, Exhausted, RowFormat};
 pub use journey::{Action, Condition, Journey, Pause, Step, Test};

@@ -7,7 +7,7 @@ use super::parse::template::hide_query;
 use super::units::parse_target_url;
 use super::{
     Arrivals, Breakpoint, Capacity, CollectorConfig, Connections, Executor, HttpVersion, Journey,
-    Limits, Plan, Request, Scenario, Segment, Soak, Target, TargetUrl, Template, Tls,
+    Limits, Plan, Request, Reuse, Scenario, Segment, Soak, Target, TargetUrl, Template, Tls,
 };
 
 /// Seed of plans that name none: runs are repeatable unless someone asks for something else.
@@ -114,6 +114,8 @@ impl Target {
         Self {
             url,
             connections: Connections::KeepAlive,
+            reuse: Reuse::default(),
+            retries: None,
             timeout: DEFAULT_TIMEOUT,
             tls: Tls::usual(),
             unix_socket: None,

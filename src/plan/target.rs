@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::Secret;
+use super::{Retries, Reuse, Secret};
 
 /// The system under test.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -14,6 +14,10 @@ pub struct Target {
     pub url: TargetUrl,
     /// Whether connections are kept.
     pub connections: Connections,
+    /// When a kept connection is given up for a new one.
+    pub reuse: Reuse,
+    /// How a request that failed is asked again; not at all where `None`.
+    pub retries: Option<Retries>,
     /// After this long without a complete response a request has failed.
     pub timeout: Duration,
     /// How certificates are checked; of no effect for `http`.

@@ -46,6 +46,9 @@ pub struct PlanSummary {
     pub target: String,
     /// Names of the requests with their share of the load, in the plan's order.
     pub requests: Vec<(String, f64)>,
+    /// Each tag as `tag:value` with the names of its requests.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<(String, Vec<String>)>,
     /// Name of the load shape (`breakpoint`, `constant-arrival-rate` …).
     pub executor: String,
     /// Highest rate that the plan allowed.

@@ -1,5 +1,7 @@
 //! From a plan to what a recording keeps of it.
 
+use std::collections::BTreeMap;
+
 use super::{PlanSummary, RecordedMeasure, RecordedObjective};
 use crate::plan::{Comparison, Measure, Objective, Plan};
 
@@ -21,6 +23,7 @@ impl PlanSummary {
                 .into_iter()
                 .map(|(index, share)| (plan.requests[index].name.clone(), share))
                 .collect(),
+            tags: tags(plan),
             executor: names.join(", "),
             max_rate: if asked > 0.0 {
                 asked.min(plan.limits.max_rate)
@@ -34,6 +37,20 @@ impl PlanSummary {
             full: serde_json::to_value(plan).unwrap_or_default(),
         }
     }
+}
+
+/// Each tag with the names of its requests, each once.
+fn tags(plan: &Plan) -> Vec<(String, Vec<String>)> {
+    let mut tags: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for request in &plan.requests {
+        for (tag, value) in &request.tags {
+            let names = tags.entry(format!("{tag}:{value}")).or_default();
+            if !names.contains(&request.name) {
+                names.push(request.name.clone());
+            }
+        }
+    }
+    tags.into_iter().collect()
 }
 
 impl RecordedObjective {

@@ -154,6 +154,7 @@ pub(super) fn recording() -> Recording {
             executor: "breakpoint".into(),
             max_rate: 600.0,
             max_vus: 0,
+            tags: Vec::new(),
             ..PlanSummary::default()
         },
         environment: Environment {

@@ -5,7 +5,7 @@ use std::io;
 
 use serde::Serialize;
 
-use super::model::{Fact, Summary, Verdict};
+use super::model::{Fact, RequestNumbers, Summary, Verdict};
 use super::{FormatSpec, Report};
 use crate::diagnose::Diagnosis;
 use crate::recording::Environment;
@@ -27,6 +27,7 @@ struct Document<'a> {
     verdict: &'a Verdict,
     summary: &'a Summary,
     run: &'a [Fact],
+    requests: Vec<&'a RequestNumbers>,
     environment: &'a Environment,
     diagnosis: &'a Diagnosis,
 }
@@ -38,6 +39,7 @@ fn render(report: &Report, w: &mut dyn io::Write) -> io::Result<()> {
         verdict: &report.verdict,
         summary: &report.summary,
         run: &report.run,
+        requests: report.requests.iter().map(|row| &row.numbers).collect(),
         environment: &report.machine,
         diagnosis: &report.diagnosis,
     };

@@ -43,6 +43,7 @@ fn render(report: &Report, w: &mut dyn io::Write) -> io::Result<()> {
     attribution(report, w)?;
     soak(report, w)?;
     stages(report, w)?;
+    requests(report, w)?;
     let rules = |rules: Vec<&str>| rules.join("`, `");
     if !report.ruled_out.is_empty() {
         let ids = report.ruled_out.iter().map(|row| row.rule.as_str()).collect();
@@ -110,6 +111,29 @@ fn stages(report: &Report, w: &mut dyn io::Write) -> io::Result<()> {
             w,
             "| {} | {} | {} | {} | {} | {} | {} |",
             row.offered, row.throughput, row.p50, row.p95, row.p99, row.errors, row.in_flight
+        )?;
+    }
+    writeln!(w, "\n</details>\n")
+}
+
+fn requests(report: &Report, w: &mut dyn io::Write) -> io::Result<()> {
+    if report.requests.len() < 2 {
+        return Ok(());
+    }
+    writeln!(w, "<details><summary>Requests</summary>\n")?;
+    writeln!(w, "| request | answered | p50 | p95 | p99 | p99 beyond the knee | errors |")?;
+    writeln!(w, "|---|---:|---:|---:|---:|---:|---:|")?;
+    for row in report.requests.iter().map(|row| &row.cells) {
+        writeln!(
+            w,
+            "| {} | {} | {} | {} | {} | {} | {} |",
+            escape(&row.name),
+            row.completed,
+            row.p50,
+            row.p95,
+            row.p99,
+            row.beyond_p99,
+            row.errors
         )?;
     }
     writeln!(w, "\n</details>\n")

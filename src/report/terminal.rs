@@ -4,7 +4,7 @@
 use std::io::{self, Write};
 
 use super::model::{
-    AttributionView, EvidenceRow, FindingView, GrowthRow, SoakTable, StageTable, Tone,
+    AttributionView, EvidenceRow, FindingView, GrowthRow, RequestRow, SoakTable, StageTable, Tone,
 };
 use super::{FormatSpec, Report};
 
@@ -38,6 +38,8 @@ const MOST_LISTED: usize = 2;
 /// percentage of the growth on.
 const MOST_PARTS: usize = 4;
 const LEAST_PART: u32 = 1;
+/// So many requests are shown, the slowest first.
+const REQUESTS_SHOWN: usize = 8;
 /// How many stages are shown on either side of the knee, beside the first and the last.
 const STAGES_BESIDE_KNEE: usize = 2;
 /// How many refutations are shown.
@@ -81,6 +83,7 @@ pub fn render_with(
         self::soak(&mut page, soak)?;
     }
     stages(&mut page, &report.stages)?;
+    requests(&mut page, &report.requests)?;
     objectives(&mut page, report)?;
     ruled_out(&mut page, report)?;
     not_checked(&mut page, report)?;
@@ -281,6 +284,47 @@ fn near_the_knee(stages: &StageTable) -> Vec<usize> {
         })
     };
     (0..stages.rows.len()).filter(is_near).collect()
+}
+
+/// The slowest of several requests, and the tags.
+fn requests(page: &mut Page<'_>, requests: &[RequestRow]) -> io::Result<()> {
+    if requests.len() < 2 {
+        return Ok(());
+    }
+    page.title("Requests, up to the knee and beyond it")?;
+    let header = ["answered", "p50", "p95", "p99", "p99 beyond", "errors", ""];
+    let mut shown: Vec<&RequestRow> = requests.iter().collect();
+    shown.sort_by(|a, b| {
+        let slow = |row: &RequestRow| row.numbers.p99_seconds.unwrap_or(0.0);
+        a.numbers.is_tag.cmp(&b.numbers.is_tag).then_with(|| slow(b).total_cmp(&slow(a)))
+    });
+    let tags = shown.iter().filter(|row| row.numbers.is_tag).count();
+    let names = shown.len() - tags;
+    let is_shown =
+        |(index, row): &(usize, &&RequestRow)| row.numbers.is_tag || *index < REQUESTS_SHOWN;
+    let rows: Vec<Vec<String>> = shown
+        .iter()
+        .enumerate()
+        .filter(is_shown)
+        .map(|(_, row)| {
+            let cells = &row.cells;
+            let numbers = [
+                &cells.completed,
+                &cells.p50,
+                &cells.p95,
+                &cells.p99,
+                &cells.beyond_p99,
+                &cells.errors,
+                &cells.name,
+            ];
+            numbers.into_iter().cloned().collect()
+        })
+        .collect();
+    page.table(&header, &rows, None)?;
+    match names.saturating_sub(REQUESTS_SHOWN) {
+        0 => Ok(()),
+        rest => page.text("  ", &format!("and {rest} more in the report file")),
+    }
 }
 
 fn objectives(page: &mut Page<'_>, report: &Report) -> io::Result<()> {

@@ -162,6 +162,10 @@ pub struct JourneyTick {
     /// Requests that the run's own highest rate made wait.
     #[serde(default)]
     pub capped: u64,
+    /// Attempts that were made again after a failure. They are not among the requests that were
+    /// sent, which are counted once.
+    #[serde(default)]
+    pub retries: u64,
     /// Checks that failed, in words, and how often.
     #[serde(default)]
     pub failed_checks: Vec<(String, u64)>,
@@ -178,6 +182,7 @@ impl JourneyTick {
         self.completed += other.completed;
         self.abandoned += other.abandoned;
         self.capped += other.capped;
+        self.retries += other.retries;
         for (check, count) in other.failed_checks {
             self.count_failed(&check, count);
         }

@@ -11,7 +11,8 @@ use hyper::Response;
 use super::server::{self, Seen};
 use super::*;
 use crate::plan::{
-    Action, Capture, CaptureSource, Check, Condition, Header, Journey, Pause, Step, Test,
+    Action, Backoff, Capture, CaptureSource, Check, Condition, Header, Journey, Pause, Retries,
+    Step, Test,
 };
 
 fn template(text: &str) -> Template {
@@ -337,4 +338,41 @@ fn what_is_done_once_is_known_afterwards() {
     // A probe asks the same of a user of its own.
     let reports = probe(&config, Duration::from_secs(5)).unwrap();
     assert!(reports.iter().all(|report| report.status == 200 && report.missed.is_empty()));
+}
+
+#[test]
+fn clients_ask_again_and_the_amplification_is_measured() {
+    let count = AtomicUsize::new(0);
+    // Every second answer is a 503.
+    let address = server::http(move |_| match count.fetch_add(1, Ordering::SeqCst) % 2 {
+        0 => server::status(503),
+        _ => server::status(200),
+    });
+    let backoff = Backoff { from: Duration::from_millis(1), to: Duration::from_millis(2) };
+    let mut config = config(address);
+    config.workers = Some(1);
+    config.target.retries = Some(Retries { most: 3, backoff, budget: Retries::USUAL_BUDGET });
+    let ticks = run(config, &[stage(0.1, 1.0, 50.0, 50.0)], Duration::from_secs(2));
+    assert_eq!(classes(&ticks), BTreeMap::from([(ResponseClass::Status(200), 50)]));
+    assert_eq!(
+        sum(&ticks, |tick| tick.sent),
+        50,
+        "a request is sent once, however often it is asked"
+    );
+    assert_eq!(sum(&ticks, |tick| tick.journeys.retries), 50);
+}
+
+#[test]
+fn connections_are_given_up_as_the_plan_says() {
+    let address = server::http(|_| server::status(200));
+    let mut config = journey(address, vec![get("home", text("/"))], steps(1), CLOSED);
+    config.workers = Some(1);
+    config.target.reuse = plan::Reuse { requests: Some(5), idle: None };
+    config.journeys[0].steps[0].think = Some(Pause::Fixed(Duration::from_millis(10)));
+    let ticks = run(config.clone(), &[vus(0.0, 1.0, 1.0, 1.0)], Duration::from_secs(1));
+    let (done, connects) = (sum(&ticks, |tick| tick.sent), sum(&ticks, |tick| tick.connects));
+    assert_eq!(connects, done.div_ceil(5), "{done} requests");
+    config.target.reuse = plan::Reuse { requests: None, idle: Some(Duration::from_millis(1)) };
+    let ticks = run(config, &[vus(0.0, 1.0, 1.0, 1.0)], Duration::from_secs(1));
+    assert_eq!(sum(&ticks, |tick| tick.sent), sum(&ticks, |tick| tick.connects));
 }

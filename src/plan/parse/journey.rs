@@ -6,7 +6,7 @@ use toml::de::DeValue;
 
 use super::names::Names;
 use super::request::{read_name, read_request};
-use super::walk::{Section, Value, Walk};
+use super::walk::{Section, Value, Walk, optional};
 use crate::plan::{Action, Condition, Journey, Pause, Request, Step, Test};
 
 /// So deep may groups of steps lie in one another.
@@ -127,8 +127,13 @@ impl<'t> Reader<'_, 't, '_> {
             None => self.request(&mut section),
         };
         section.finish();
-        let think = think.map_or(Some(None), |think| think.map(Some))?;
-        Some(Step { action: action?, think, repeat: repeat?, probability: probability?, when })
+        Some(Step {
+            action: action?,
+            think: optional(think)?,
+            repeat: repeat?,
+            probability: probability?,
+            when,
+        })
     }
 
     fn request(&mut self, section: &mut Section<'_, 't>) -> Option<Action> {

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::journey::read_weight;
 use super::names::Names;
-use super::walk::{Section, Value, Walk};
+use super::walk::{Section, Value, Walk, optional};
 use super::{check, template};
 use crate::plan::{
     Body, Header, Journey, Request, Secret, Segment, Streaming, Template, is_secret_name, nearest,
@@ -88,10 +88,7 @@ pub(super) fn read_request(
     let method = method.unwrap_or_else(|| Some(usual_method.to_owned()))?;
     let path = path?;
     let name = name.unwrap_or_else(|| format!("{method} {}", String::from(path.clone())));
-    let stream = match stream {
-        Some(stream) => Some(stream?),
-        None => None,
-    };
+    let stream = optional(stream)?;
     let request = Request { name, tags, method, path, headers, body, stream, captures, checks };
     Some((request, names))
 }

@@ -4,9 +4,12 @@ use std::ops::Range;
 
 use url::Host;
 
-use super::walk::{Section, Value, Walk};
+use super::walk::{Section, Value, Walk, optional};
+use super::websocket::read_backoff;
 use crate::plan::units::{parse_proxy, parse_target_url};
-use crate::plan::{Connections, HttpVersion, Identity, Target, Tls, Trust};
+use crate::plan::{
+    Backoff, Connections, HttpVersion, Identity, Retries, Reuse, Target, Tls, Trust,
+};
 
 pub(super) fn read(root: &mut Section<'_, '_>) -> Option<Target> {
     let walk = root.walk;
@@ -27,6 +30,8 @@ pub(super) fn read(root: &mut Section<'_, '_>) -> Option<Target> {
             [("keep-alive", Connections::KeepAlive), ("per-request", Connections::PerRequest)];
         walk.choice(value, &choices)
     });
+    let reuse = section.take("reuse").map(|value| read_reuse(walk, value));
+    let retries = section.take("retries").map(|value| read_retries(walk, value));
     let tls = section.take("tls").and_then(|value| read_tls(walk, value));
     let unix_socket = section.take("unix_socket").map(|value| read_socket(walk, value));
     let proxy = section.take("proxy").map(|value| {
@@ -61,25 +66,61 @@ pub(super) fn read(root: &mut Section<'_, '_>) -> Option<Target> {
     Some(Target {
         timeout: timeout.unwrap_or(usual.timeout),
         connections: connections.unwrap_or(usual.connections),
+        reuse: optional(reuse)?.unwrap_or(usual.reuse),
+        retries: optional(retries)?,
         tls: tls.unwrap_or(usual.tls),
         unix_socket: match unix_socket {
             Some(path) => Some(path?),
             None => None,
         },
-        proxy: match proxy {
-            Some(proxy) => Some(proxy?),
-            None => None,
-        },
+        proxy: optional(proxy)?,
         version: match version {
             Some((version, _)) => version?,
             None => usual.version,
         },
-        streams: match streams {
-            Some(streams) => streams?,
-            None => usual.streams,
-        },
+        streams: optional(streams)?.unwrap_or(usual.streams),
         url: usual.url,
     })
+}
+
+/// `{ requests = 100, idle = "30s" }`.
+fn read_reuse<'t>(walk: &Walk<'t>, value: &Value<'t>) -> Option<Reuse> {
+    let mut section =
+        walk.section(value, "a table such as `{ requests = 100, idle = \"30s\" }`")?;
+    let requests = section.take("requests").map(|value| {
+        let requests = walk.integer(value, "a number of requests such as `100`")?;
+        if requests == 0 {
+            walk.wrong_with_help(
+                value.span(),
+                "a connection serves at least one request",
+                "write `connections = \"per-request\"` for a new one each time",
+            );
+        }
+        Some(requests)
+    });
+    let idle = section.take("idle").map(|value| walk.duration(value));
+    section.finish();
+    Some(Reuse { requests: optional(requests)?, idle: optional(idle)? })
+}
+
+/// `{ most = 2, backoff = { from = "100ms", to = "2s" }, budget = "10%" }`.
+fn read_retries<'t>(walk: &Walk<'t>, value: &Value<'t>) -> Option<Retries> {
+    const WHAT: &str =
+        "a table such as `{ most = 2, backoff = { from = \"100ms\", to = \"2s\" } }`";
+    let mut section = walk.section(value, WHAT)?;
+    let most = section.require("most", "most = 2").and_then(|value| {
+        let most = walk.integer(value, "a number of attempts such as `2`")?;
+        if !(1..=100).contains(&most) {
+            walk.wrong(value.span(), "there are 1 to 100 attempts after the first one");
+        }
+        u32::try_from(most).ok()
+    });
+    let backoff =
+        section.take("backoff").map_or(Some(Backoff::usual()), |value| read_backoff(walk, value));
+    let budget =
+        section.take("budget").map_or(Some(Retries::USUAL_BUDGET), |value| walk.share(value));
+    section.finish();
+    Some(Retries { most: most?, backoff: backoff?, budget: budget? })
 }
 
 fn read_version(walk: &Walk<'_>, value: &Value<'_>) -> Option<HttpVersion> {

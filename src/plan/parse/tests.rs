@@ -297,7 +297,7 @@ const MISTAKES: &[(&str, usize, usize, &str, &str)] = &[
         "expected a status",
         "",
     ),
-    ("[data.name]\norder = \"random\"", 5, 1, "one of `range`, `list` and `csv`", "range = "),
+    ("[data.name]\norder = \"random\"", 5, 1, "must come from one of `range`, `list`", "range = "),
     ("[[websocket]]\npath = \"/ws\"", 5, 1, "`sessions` is missing", "sessions = 100"),
     ("[[websocket]]\npath = \"/ws\"\nsessions = 0", 7, 12, "1 to 50000 sessions", ""),
     (

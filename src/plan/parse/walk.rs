@@ -403,6 +403,11 @@ impl<'w, 't> Section<'w, 't> {
     }
 }
 
+/// The value of a key that may be left out and must not be wrong: `None` where it is wrong.
+pub(super) fn optional<T>(read: Option<Option<T>>) -> Option<Option<T>> {
+    read.map_or(Some(None), |value| value.map(Some))
+}
+
 fn number(value: &DeValue<'_>) -> Option<f64> {
     match value {
         DeValue::Integer(integer) => i64::from_str_radix(integer.as_str(), integer.radix())

@@ -116,7 +116,7 @@ fn read_drop<'t>(walk: &Walk<'t>, value: &Value<'t>) -> Option<Disconnect> {
     Some(Disconnect { share: share?, at: at? })
 }
 
-fn read_backoff<'t>(walk: &Walk<'t>, value: &Value<'t>) -> Option<Backoff> {
+pub(super) fn read_backoff<'t>(walk: &Walk<'t>, value: &Value<'t>) -> Option<Backoff> {
     /// A session that comes back at once, again and again, is an attack.
     const LEAST: Duration = Duration::from_millis(1);
     let usual = Backoff::usual();

@@ -6,6 +6,7 @@ mod findings;
 mod grid;
 mod panels;
 mod recovery;
+mod requests;
 mod run;
 mod soak;
 mod stages;
@@ -18,6 +19,7 @@ pub(super) use curves::{CurvePoint, LayerChart, LayerPoint, LoadCurve};
 pub(super) use findings::{EvidenceRow, FindingView, NotCheckedRow, RuledOutRow};
 pub(super) use panels::{Ahead, Line, LineStyle, Panel, Quantity, TimeCharts};
 pub(super) use recovery::RecoveryTable;
+pub(super) use requests::{RequestNumbers, RequestRow};
 pub(super) use run::{CollectorRow, EventRow, Fact, Summary};
 pub(super) use soak::SoakTable;
 pub(super) use stages::{ObjectiveRow, StageTable};
@@ -45,6 +47,8 @@ pub struct Report {
     /// What a long stage says of leaks and drift.
     pub(super) soak: Option<SoakTable>,
     pub(super) stages: StageTable,
+    /// What each request and each tag came to; told where there are several.
+    pub(super) requests: Vec<RequestRow>,
     pub(super) objectives: Vec<ObjectiveRow>,
     pub(super) ruled_out: Vec<RuledOutRow>,
     pub(super) not_checked: Vec<NotCheckedRow>,
@@ -126,6 +130,7 @@ impl Report {
             recovery: diagnosis.recovery.as_ref().and_then(RecoveryTable::new),
             soak: diagnosis.soak.as_ref().map(SoakTable::new),
             stages: StageTable::new(diagnosis),
+            requests: requests::requests(recording, diagnosis),
             objectives: stages::objectives(diagnosis),
             ruled_out: findings::ruled_out(diagnosis),
             not_checked: findings::not_checked(diagnosis),

@@ -149,10 +149,19 @@ fn journeys(recording: &Recording) -> Option<Fact> {
     sum.failed_checks.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     let shown = sum.failed_checks.iter().take(CHECKS_SHOWN);
     parts.extend(shown.map(|(check, count)| format!("{count} x not so: {}", clean(check))));
+    if sum.retries > 0 {
+        let offered: u64 = recording.timeline.ticks.iter().map(|tick| tick.offered).sum();
+        let amplification = 1.0 + sum.retries as f64 / offered.max(1) as f64;
+        parts.push(format!(
+            "{} attempts were made again: {} for each request",
+            sum.retries,
+            wording::number(amplification)
+        ));
+    }
     if sum.capped > 0 {
         parts.push(format!("{} requests waited for the plan's own `max_rate`", sum.capped));
     }
-    (!parts.is_empty()).then(|| fact("Journeys", parts.join("; ")))
+    (!parts.is_empty()).then(|| fact("Users", parts.join("; ")))
 }
 
 /// What was run.
