@@ -291,13 +291,19 @@ fn requests(page: &mut Page<'_>, requests: &[RequestRow]) -> io::Result<()> {
     if requests.len() < 2 {
         return Ok(());
     }
-    page.title("Requests, up to the knee and beyond it")?;
-    let header = ["answered", "p50", "p95", "p99", "p99 beyond", "errors", ""];
+    let has_beyond = requests.iter().any(|row| row.numbers.beyond_p99_seconds.is_some());
+    let (title, beyond) = match has_beyond {
+        true => ("Requests, up to the knee and beyond it", "p99 beyond"),
+        false => ("Requests", ""),
+    };
+    page.title(title)?;
+    let header = ["answered", "p50", "p95", "p99", beyond, "errors", ""];
     let mut shown: Vec<&RequestRow> = requests.iter().collect();
     shown.sort_by(|a, b| {
         let slow = |row: &RequestRow| row.numbers.p99_seconds.unwrap_or(0.0);
         a.numbers.is_tag.cmp(&b.numbers.is_tag).then_with(|| slow(b).total_cmp(&slow(a)))
     });
+    let nothing = String::new();
     let tags = shown.iter().filter(|row| row.numbers.is_tag).count();
     let names = shown.len() - tags;
     let is_shown =
@@ -313,7 +319,7 @@ fn requests(page: &mut Page<'_>, requests: &[RequestRow]) -> io::Result<()> {
                 &cells.p50,
                 &cells.p95,
                 &cells.p99,
-                &cells.beyond_p99,
+                if has_beyond { &cells.beyond_p99 } else { &nothing },
                 &cells.errors,
                 &cells.name,
             ];
