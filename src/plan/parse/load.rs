@@ -138,41 +138,43 @@ impl<'t> Reader<'_, 't> {
     fn ramping(&self, section: &mut Section<'_, 't>) -> Option<Executor> {
         let start = section.require("start_rate", "start_rate = \"10/s\"");
         let start_rate = start.map(|value| self.rate(value));
-        let example = "stages = [{ target = \"100/s\", duration = \"30s\" }]";
-        let value = section.require("stages", example);
-        let stages = value.and_then(|value| {
-            let list = self.walk.list(value, "a list of stages")?;
-            if list.is_empty() {
-                self.walk.wrong_with_help(
-                    value.span(),
-                    "there must be at least one stage",
-                    example,
-                );
-            }
-            let stages: Option<Vec<_>> =
-                list.into_iter().map(|value| self.ramp_stage(value)).collect();
-            self.takes_time(value, stages.iter().flatten().map(|stage| stage.duration));
-            stages
-        });
-        Some(Executor::RampingArrivalRate { start_rate: start_rate??, stages: stages? })
+        let stages = self.stages(section, "\"100/s\"", |value| self.rate(value));
+        let stage = |(target, duration)| RampStage { target, duration };
+        let stages = stages?.into_iter().map(stage).collect();
+        Some(Executor::RampingArrivalRate { start_rate: start_rate??, stages })
     }
 
-    /// Notes where stages, each of which may be a jump, take no time at all.
-    fn takes_time(&self, value: &Value<'t>, mut durations: impl Iterator<Item = Duration>) {
-        if durations.all(|duration| duration.is_zero()) {
+    /// The stages of a ramp; `read` reads the target of one, which is written as `target`. Each may be a jump,
+    /// but not all of them.
+    fn stages<T>(
+        &self,
+        section: &mut Section<'_, 't>,
+        target: &str,
+        read: impl Fn(&Value<'t>) -> Option<T>,
+    ) -> Option<Vec<(T, Duration)>> {
+        let example = format!("{{ target = {target}, duration = \"30s\" }}");
+        let target = format!("target = {target}");
+        let value = section.require("stages", &format!("stages = [{example}]"))?;
+        let list = self.walk.list(value, "a list of stages")?;
+        if list.is_empty() {
+            let help = format!("stages = [{example}]");
+            self.walk.wrong_with_help(value.span(), "there must be at least one stage", help);
+            return None;
+        }
+        let stage = |value: &Value<'t>| {
+            let mut section = self.walk.section(value, &format!("a stage such as `{example}`"))?;
+            let target = section.require("target", &target).map(&read);
+            let duration = section.require("duration", "duration = \"30s\"");
+            let duration = duration.map(|value| self.walk.duration_or_zero(value));
+            section.finish();
+            Some((target??, duration??))
+        };
+        let read: Vec<Option<_>> = list.into_iter().map(stage).collect();
+        let stages: Vec<(T, Duration)> = read.into_iter().collect::<Option<_>>()?;
+        if stages.iter().all(|(_, duration)| duration.is_zero()) {
             self.walk.wrong(value.span(), "the stages must take their time, such as `30s`");
         }
-    }
-
-    fn ramp_stage(&self, value: &Value<'t>) -> Option<RampStage> {
-        let what = "a stage such as `{ target = \"100/s\", duration = \"30s\" }`";
-        let mut section = self.walk.section(value, what)?;
-        let target = section.require("target", "target = \"100/s\"");
-        let target = target.map(|value| self.rate(value));
-        let duration = section.require("duration", "duration = \"30s\"");
-        let duration = duration.map(|value| self.walk.duration_or_zero(value));
-        section.finish();
-        Some(RampStage { target: target??, duration: duration?? })
+        Some(stages)
     }
 
     fn steps(&self, section: &mut Section<'_, 't>) -> Option<Executor> {
@@ -340,33 +342,10 @@ impl<'t> Reader<'_, 't> {
 
     fn ramping_vus(&self, section: &mut Section<'_, 't>) -> Option<Executor> {
         let start_vus = section.take("start_vus").map_or(Some(1), |value| self.vus(value));
-        let example = "stages = [{ target = 100, duration = \"30s\" }]";
-        let value = section.require("stages", example);
-        let stages = value.and_then(|value| {
-            let list = self.walk.list(value, "a list of stages")?;
-            if list.is_empty() {
-                self.walk.wrong_with_help(
-                    value.span(),
-                    "there must be at least one stage",
-                    example,
-                );
-            }
-            let stages: Option<Vec<_>> =
-                list.into_iter().map(|value| self.vu_stage(value)).collect();
-            self.takes_time(value, stages.iter().flatten().map(|stage| stage.duration));
-            stages
-        });
-        Some(Executor::RampingVus { start_vus: start_vus?, stages: stages? })
-    }
-
-    fn vu_stage(&self, value: &Value<'t>) -> Option<VuStage> {
-        let what = "a stage such as `{ target = 100, duration = \"30s\" }`";
-        let mut section = self.walk.section(value, what)?;
-        let target = section.require("target", "target = 100").map(|value| self.vus(value));
-        let duration = section.require("duration", "duration = \"30s\"");
-        let duration = duration.map(|value| self.walk.duration_or_zero(value));
-        section.finish();
-        Some(VuStage { target: target??, duration: duration?? })
+        let stages = self.stages(section, "100", |value| self.vus(value));
+        let stage = |(target, duration)| VuStage { target, duration };
+        let stages = stages?.into_iter().map(stage).collect();
+        Some(Executor::RampingVus { start_vus: start_vus?, stages })
     }
 
     /// VUs, iterations and the longest duration.
