@@ -6,6 +6,9 @@ mod data;
 mod demo;
 mod dry_run;
 mod exit;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod import;
 mod inspect;
 mod list;
@@ -16,6 +19,7 @@ mod results;
 mod run;
 mod soak;
 mod stop;
+mod table;
 mod target;
 mod words;
 

@@ -39,7 +39,10 @@ impl Artifact<'_> {
             let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
             ConvertError::at(line, None, "there are bytes here that are no UTF-8 text")
         })?;
-        Ok(text.strip_prefix('\u{feff}').map_or_else(|| text.clone(), str::to_owned))
+        Ok(match text.strip_prefix('\u{feff}') {
+            Some(rest) => rest.to_owned(),
+            None => text,
+        })
     }
 
     /// The next line without its end, into `line`; false at the end of the input. Whatever the

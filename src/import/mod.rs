@@ -3,7 +3,7 @@
 
 mod requests;
 
-use std::io::{self, BufRead};
+use std::io::{self, BufRead, Read};
 
 use crate::recording::Recording;
 use crate::registry::registry;
@@ -54,6 +54,18 @@ pub enum ImportError {
         /// `line 3: …`.
         mistakes: Vec<String>,
     },
+    /// A line that no tool writes.
+    #[error("line {line} is longer than {limit} MB", limit = LONGEST_LINE >> 20)]
+    LongLine {
+        /// Number of the line, from 1.
+        line: usize,
+    },
+    /// The last request ended so long after the first began.
+    #[error("it spans {days} days, and no more than 7 are read: a time in it is likely wrong")]
+    Long {
+        /// How many whole days.
+        days: u64,
+    },
     /// There is no request in it.
     #[error("it holds no request")]
     Empty,
@@ -61,6 +73,9 @@ pub enum ImportError {
 
 /// How many mistakes are told.
 const MOST_MISTAKES: usize = 5;
+
+/// Longest line that is read, in bytes: that of a request with its body in it.
+const LONGEST_LINE: usize = 16 << 20;
 
 /// Reads the results of another tool, under `name`.
 ///
@@ -73,13 +88,26 @@ pub fn import(
 ) -> Result<Recording, ImportError> {
     let mut requests = Requests::default();
     let mut mistakes = Vec::new();
-    for (index, line) in input.lines().enumerate() {
-        let line = line.map_err(|source| ImportError::Unreadable { line: index + 1, source })?;
+    let (mut bytes, mut number) = (Vec::new(), 0);
+    loop {
+        number += 1;
+        bytes.clear();
+        let unreadable = |source| ImportError::Unreadable { line: number, source };
+        let count = (&mut *input).take(LONGEST_LINE as u64).read_until(b'\n', &mut bytes);
+        if count.map_err(unreadable)? == 0 {
+            break;
+        }
+        if bytes.len() == LONGEST_LINE && !bytes.ends_with(b"\n") {
+            return Err(ImportError::LongLine { line: number });
+        }
+        let line = std::str::from_utf8(&bytes)
+            .map_err(|error| unreadable(io::Error::new(io::ErrorKind::InvalidData, error)))?;
+        let line = line.trim_end_matches(['\r', '\n']);
         if line.trim().is_empty() {
             continue;
         }
-        if let Err(mistake) = (spec.take)(&line, &mut requests) {
-            mistakes.push(format!("line {}: {mistake}", index + 1));
+        if let Err(mistake) = (spec.take)(line, &mut requests) {
+            mistakes.push(format!("line {number}: {mistake}"));
             if mistakes.len() == MOST_MISTAKES {
                 break;
             }
@@ -88,7 +116,7 @@ pub fn import(
     if !mistakes.is_empty() {
         return Err(ImportError::Malformed { mistakes });
     }
-    requests.into_recording(spec.name, name).ok_or(ImportError::Empty)
+    requests.into_recording(spec.name, name)
 }
 
 #[cfg(test)]
@@ -108,6 +136,13 @@ mod tests {
         assert!(lines[0].starts_with("line 2: ") && lines[0].contains("timestamp"), "{text}");
         assert!(lines[1].starts_with("line 3: "), "{text}");
         assert_eq!(told(&"nonsense\n".repeat(40)).lines().count(), MOST_MISTAKES);
+    }
+
+    #[test]
+    fn a_line_without_end_is_not_read_to_its_end() {
+        let mut endless = io::BufReader::new(io::repeat(b'x'));
+        let why = import(find("k6").unwrap(), "it", &mut endless).unwrap_err();
+        assert_eq!(why.to_string(), "line 1 is longer than 16 MB");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::ImportError;
 use crate::recording::{Environment, Event, PlanSummary, Recording, Stop, StopReason};
 use crate::timeline::{
     EndpointTick, Histogram, JourneyTick, LoadTick, Moment, ResponseClass, Stage, StageRole,
@@ -14,6 +15,10 @@ const SHORTEST_STAGE: usize = 4;
 const MOST_STAGES: usize = 40;
 /// Neighbouring stages are one where their rates differ by no more than this share.
 const SAME_RATE: f64 = 0.05;
+
+/// Longest run that is read, in seconds: each has a tick. A time that is wrong by years is not
+/// worth the memory of all the seconds up to it.
+const LONGEST_RUN: f64 = 7.0 * 86_400.0;
 
 /// One request.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,10 +59,18 @@ impl Requests {
         Ok(())
     }
 
-    /// The recording that another tool would have made; `None` where there was no request.
-    pub fn into_recording(self, from: &str, name: &str) -> Option<Recording> {
-        let begin = self.0.iter().map(|request| request.sent_unix).reduce(f64::min)?.floor();
-        let ticks = self.ticks(begin);
+    /// The recording that another tool would have made.
+    ///
+    /// # Errors
+    /// When there is no request, or the last ended too long after the first began.
+    pub fn into_recording(self, from: &str, name: &str) -> Result<Recording, ImportError> {
+        let begin = self.0.iter().map(|request| request.sent_unix).reduce(f64::min);
+        let begin = begin.ok_or(ImportError::Empty)?.floor();
+        let end = self.0.iter().map(|it| it.sent_unix + it.took).fold(begin, f64::max);
+        if end - begin > LONGEST_RUN {
+            return Err(ImportError::Long { days: ((end - begin) / 86_400.0) as u64 });
+        }
+        let ticks = self.ticks(begin, end);
         let stages = stages(&ticks);
         let timeline = Timeline { stages, ticks, ..Timeline::default() };
         let at = timeline.end();
@@ -65,7 +78,7 @@ impl Requests {
             "imported from {from}: response times are those that it measured, from the send; what \
              its schedule asked for and it did not send is not in them"
         );
-        Some(Recording {
+        Ok(Recording {
             plan: self.plan(name, &timeline),
             environment: Environment {
                 kneepoint: env!("CARGO_PKG_VERSION").to_owned(),
@@ -98,8 +111,7 @@ impl Requests {
     }
 
     /// One tick a second from `begin` to the end of the last response.
-    fn ticks(&self, begin: f64) -> Vec<LoadTick> {
-        let end = self.0.iter().map(|it| it.sent_unix + it.took).fold(begin, f64::max);
+    fn ticks(&self, begin: f64, end: f64) -> Vec<LoadTick> {
         let mut seconds: Vec<Second> = Vec::new();
         seconds.resize_with((end - begin).floor() as usize + 1, Second::default);
         for request in &self.0 {
@@ -107,13 +119,23 @@ impl Requests {
             let done = sent + request.took;
             let (first, last) = (sent as usize, done as usize);
             seconds[first].sent += 1;
-            for (index, second) in seconds.iter_mut().enumerate().take(last + 1).skip(first) {
-                let from = sent.max(index as f64);
-                second.in_flight += (done.min(index as f64 + 1.0) - from).max(0.0);
+            if first == last {
+                seconds[first].in_flight += request.took;
+            } else {
+                seconds[first].in_flight += (first + 1) as f64 - sent;
+                seconds[last].in_flight += done - last as f64;
+                // Those between are told by their ends: a request may take days.
+                seconds[first + 1].throughout += 1;
+                seconds[last].throughout -= 1;
             }
             let key = (request.endpoint.as_str(), request.class);
             let took = Duration::from_secs_f64(request.took);
             seconds[last].ended.entry(key).or_default().record(took);
+        }
+        let mut throughout = 0;
+        for second in &mut seconds {
+            throughout += second.throughout;
+            second.in_flight += throughout as f64;
         }
         seconds.into_iter().enumerate().map(|(index, second)| second.tick(index)).collect()
     }
@@ -124,6 +146,8 @@ impl Requests {
 struct Second<'r> {
     sent: u64,
     in_flight: f64,
+    /// By how many more requests than in the second before were in flight all along.
+    throughout: i64,
     ended: BTreeMap<(&'r str, ResponseClass), Histogram>,
 }
 
@@ -233,6 +257,28 @@ mod tests {
         };
         assert!(Requests::default().add(request(f64::NAN, 1.0)).is_err());
         assert!(Requests::default().add(request(1.0, -1.0)).is_err());
-        assert!(Requests::default().into_recording("it", "name").is_none());
+        assert!(Requests::default().into_recording("it", "name").is_err());
+    }
+
+    /// One line with a wrong time once asked for the memory of all the seconds up to it.
+    #[test]
+    fn a_run_of_years_is_refused_and_a_request_of_days_is_not() {
+        let recording = |sent: &[f64], took: f64| {
+            let mut requests = Requests::default();
+            for sent in sent {
+                let (endpoint, class) = ("GET /".to_owned(), ResponseClass::Timeout);
+                requests.add(Request { sent_unix: *sent, took, endpoint, class }).unwrap();
+            }
+            requests.into_recording("it", "name")
+        };
+        for (sent, took) in [(&[0.0, 1e12][..], 1.0), (&[1e9], 1e300), (&[-1e308, 1e308], 0.0)] {
+            let why = recording(sent, took).unwrap_err().to_string();
+            assert!(why.contains("days"), "{why}");
+        }
+        let day = recording(&[0.5, 10.5], 86_400.0).unwrap();
+        let in_flight: Vec<f64> = day.timeline.ticks.iter().map(|tick| tick.in_flight).collect();
+        assert_eq!(in_flight[..3], [0.5, 1.0, 1.0]);
+        assert_eq!((in_flight[10], in_flight[11], in_flight[86_399]), (1.5, 2.0, 2.0));
+        assert_eq!(in_flight[86_400..], [1.5, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.5]);
     }
 }

@@ -21,6 +21,9 @@ mod endpoint;
 mod error;
 mod exchange;
 mod flow;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod governor;
 mod http2;
 mod lane;

@@ -1,7 +1,7 @@
 //! Looks at a response: takes values out of it, and says whether it is what the plan expects.
 
 use httparse::Header;
-use jsonpath_rust::parser::model::JpQuery;
+use jsonpath_rust::parser::model::{JpQuery, Segment, Selector};
 use jsonpath_rust::parser::parse_json_path;
 use jsonpath_rust::query::js_path_process;
 use regex::bytes::Regex;
@@ -13,6 +13,9 @@ use crate::plan::{Capture, CaptureSource, Check, Request};
 
 /// So much of a body is kept at the most: what is looked for has to be within it.
 const MOST_BODY: usize = 1024 * 1024;
+
+/// So much memory it may take, about, to look for something in JSON.
+const MOST_PATHS: usize = 32 * 1024 * 1024;
 
 /// What is looked for in the responses to one request, compiled.
 #[derive(Debug, Default)]
@@ -98,6 +101,27 @@ impl Scrutiny {
         !self.captures.is_empty()
     }
 
+    /// How many `..` there are in a path, at the most, of those that may lead to several values.
+    fn descents(&self) -> Option<u32> {
+        let captures = self.captures.iter().filter_map(|(_, source)| match source {
+            Source::Json(path) => Some(path),
+            _ => None,
+        });
+        let checks = self.checks.iter().filter_map(|(_, expected)| match expected {
+            Expected::Json(path, _) => Some(path),
+            _ => None,
+        });
+        let is_plain = |segment: &Segment| {
+            matches!(segment, Segment::Selector(Selector::Name(_) | Selector::Index(_)))
+        };
+        let is_descent = |segment: &&Segment| matches!(segment, Segment::Descendant(_));
+        captures
+            .chain(checks)
+            .filter(|path| !path.segments.iter().all(is_plain))
+            .map(|path| path.segments.iter().filter(is_descent).count() as u32)
+            .max()
+    }
+
     /// The text of a check.
     pub(super) fn text_of(&self, check: usize) -> &str {
         self.checks.get(check).map_or("", |(text, _)| text)
@@ -142,6 +166,11 @@ impl<'s> Review<'s> {
         let json = match scrutiny.reads_json {
             true => serde_json::from_slice(&self.body).unwrap_or(Value::Null),
             false => Value::Null,
+        };
+        let is_too_much = |descents| effort(&json, 0, 1, descents) > MOST_PATHS;
+        let json = match scrutiny.descents().is_some_and(is_too_much) {
+            true => Value::Null,
+            false => json,
         };
         let is_met = |expected: &Expected| match expected {
             Expected::Status(statuses) => statuses.contains(&self.status),
@@ -245,6 +274,27 @@ impl Witness for Review<'_> {
 fn first<'v>(path: &JpQuery, value: &'v Value) -> Option<&'v Value> {
     let found = js_path_process(path, value).ok()?;
     found.into_iter().next().map(|found| found.val())
+}
+
+/// The memory that it may take to look for something in a value at `level`, whose own path is of so
+/// many bytes. The library keeps the path of each part that it looks at as a text, so that a long
+/// key above many parts would take gigabytes; and with several `..` it comes to a part in as many
+/// ways as they can be parted among the levels above it.
+fn effort(value: &Value, path: usize, level: usize, descents: u32) -> usize {
+    const REFERENCE: usize = 32;
+    let own = (REFERENCE + path).saturating_mul(level.saturating_pow(descents.saturating_sub(1)));
+    let part = |path: usize, part: &Value| effort(part, path, level + 1, descents);
+    let parts = match value {
+        Value::Array(items) => {
+            items.iter().map(|item| part(path + 9, item)).fold(0, usize::saturating_add)
+        }
+        Value::Object(entries) => entries
+            .iter()
+            .map(|(key, item)| part(path + key.len() + 4, item))
+            .fold(0, usize::saturating_add),
+        _ => 0,
+    };
+    own.saturating_add(parts)
 }
 
 /// Whether two values are the same; a number is, however it is written.
@@ -365,5 +415,26 @@ mod tests {
         }
         assert_eq!(review.body.len(), MOST_BODY);
         assert_eq!(review.conclude().failed, [0]);
+    }
+
+    #[test]
+    fn json_that_is_a_bomb_holds_nothing() {
+        let path = Template(vec![Segment::Text("/".to_owned())]);
+        let is_found = |path_in: &str, body: &str| {
+            let checks = vec![Check::Json(path_in.to_owned(), 7.into())];
+            let request = Request { checks, ..Request::get("it", path.clone()) };
+            let scrutiny = Scrutiny::compile(&request, |_| 0).unwrap();
+            let mut review = Review::new(&scrutiny, false);
+            review.body(body.as_bytes());
+            review.conclude().failed.is_empty()
+        };
+        let zeros = "0,".repeat(300_000);
+        let flat = format!("{{\"id\": 7, \"all\": [{zeros}0]}}");
+        assert!(is_found("$..id", &flat) && is_found("$.id", &flat));
+        // 120 GB of paths.
+        let long = format!("{{\"id\": 7, \"{}\": [{zeros}0]}}", "k".repeat(400_000));
+        assert!(is_found("$.id", &long) && !is_found("$..id", &long) && !is_found("$..*", &long));
+        let deep = format!("{}{zeros}{{\"id\": 7}}{}", "[".repeat(100), "]".repeat(100));
+        assert!(!is_found("$..*..id", &deep));
     }
 }

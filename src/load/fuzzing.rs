@@ -1,0 +1,104 @@
+//! What a target may send, given to the parsers of this room: for `fuzz/` and tests/damaged.rs.
+
+use httparse::Header;
+
+use super::cookies::Jar;
+use super::decode::Decoder;
+use super::response::{Reader, Witness};
+use super::review::{Review, Scrutiny};
+use crate::plan::{Capture, CaptureSource, Check, Request, Segment, Template};
+
+/// No decoded body of these is longer.
+const LONGEST: usize = 64 * 1024;
+
+/// Keeps of a response what the engine would, at the most.
+struct Seen<'s>(Review<'s>);
+
+impl Witness for Seen<'_> {
+    fn head(&mut self, status: u16, headers: &[Header<'_>]) {
+        assert!((100..1000).contains(&status));
+        self.0.head(status, headers);
+    }
+
+    fn body(&mut self, bytes: &[u8]) {
+        self.0.body(bytes);
+    }
+}
+
+/// A request whose response is looked at in every way. One that was taken from text besides.
+fn curious(json: &str, regex: &str) -> Request {
+    let capture = |name: &str, source| Capture { name: name.to_owned(), source };
+    let path = Template(vec![Segment::Text("/".to_owned())]);
+    Request {
+        captures: vec![
+            capture("a", CaptureSource::Json(json.to_owned())),
+            capture("b", CaptureSource::Regex(regex.to_owned())),
+            capture("c", CaptureSource::Header("location".to_owned())),
+            capture("d", CaptureSource::Cookie("sid".to_owned())),
+        ],
+        checks: vec![
+            Check::Status(vec![200]),
+            Check::Contains("token".to_owned()),
+            Check::Matches(regex.to_owned()),
+            Check::Header("content-type".to_owned(), "json".to_owned()),
+            Check::Json(json.to_owned(), 1.into()),
+        ],
+        ..Request::get("it", path)
+    }
+}
+
+/// A response of HTTP/1.1 in pieces of `piece` bytes, looked at to its end.
+pub fn response(bytes: &[u8], piece: usize, is_head: bool) {
+    let request = curious("$..id", "id=([0-9]+)");
+    let Ok(scrutiny) = Scrutiny::compile(&request, |_| 0) else { return };
+    let mut seen = Seen(Review::new(&scrutiny, true));
+    let mut reader = Reader::new(is_head);
+    for piece in bytes.chunks(piece.max(1)) {
+        match reader.feed(piece, &mut seen) {
+            Ok(None) => {}
+            Ok(Some(_)) => break,
+            Err(_) => return,
+        }
+    }
+    reader.close().ok();
+    let mut jar = Jar::default();
+    for cookie in &seen.0.cookies {
+        jar.set(cookie, "/", false);
+    }
+    let verdict = seen.0.conclude();
+    assert_eq!(verdict.captured.len(), 4);
+}
+
+/// A body by each encoding, in pieces of `piece` bytes.
+pub fn decode(bytes: &[u8], piece: usize) {
+    for encoding in ["gzip", "deflate", "br", "zstd", "identity"] {
+        let Some(mut decoder) = Decoder::for_encoding(encoding, LONGEST) else { continue };
+        let mut out = Vec::new();
+        let all = bytes.chunks(piece.max(1));
+        let broken = all.map(|piece| decoder.push(piece, &mut out)).any(|done| done.is_err());
+        if !broken {
+            decoder.finish(&mut out).ok();
+        }
+        assert!(out.len() <= LONGEST);
+    }
+}
+
+/// `Set-Cookie` headers, one a line, and what goes back.
+pub fn cookies(text: &str) {
+    let mut jar = Jar::default();
+    for (number, line) in text.lines().enumerate() {
+        jar.set(line, "/shop/login?x=1", number % 2 == 0);
+        // What came in a header has no line end, and must not get one on the way out.
+        let sent = jar.line("/shop/login");
+        assert!(sent.is_empty() || sent.trim_end_matches("\r\n").lines().count() == 1);
+    }
+}
+
+/// A JSONPath and a regular expression of a plan, against a body.
+pub fn review(json: &str, regex: &str, body: &[u8]) {
+    let Ok(scrutiny) = Scrutiny::compile(&curious(json, regex), |_| 0) else { return };
+    let mut review = Review::new(&scrutiny, false);
+    review.head(200, &[]);
+    review.body(body);
+    review.conclude();
+}

@@ -1,0 +1,135 @@
+//! Each parser with damaged input: what `fuzz/` does for hours, for seconds. The same bytes each
+//! time: seeds, and a few thousand mutations of them from a seeded generator. No input may bring a
+//! parser down, nor make it take much more memory than the input has.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot read its seeds has failed")]
+
+mod memory;
+#[path = "../fuzz/src/lib.rs"]
+mod parsers;
+
+use std::time::{Duration, Instant};
+
+use parsers::TARGETS;
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
+
+#[global_allocator]
+static COUNTED: memory::Counted = memory::Counted;
+
+const MUTATIONS: usize = 1_000;
+/// No mutation is longer.
+const LONGEST: usize = 64 * 1024;
+/// What a parser may take for the shortest input, and for each byte of it.
+const BASE: usize = 24 << 20;
+const PER_BYTE: usize = 400;
+
+/// One to four changes, any after the other.
+fn mutated(seeds: &[Vec<u8>], random: &mut SmallRng) -> Vec<u8> {
+    let pick = |random: &mut SmallRng, length: usize| random.random_range(0..=length);
+    let mut bytes = seeds[random.random_range(0..seeds.len())].clone();
+    for _ in 0..random.random_range(1..=4) {
+        let (a, b) = (pick(random, bytes.len()), pick(random, bytes.len()));
+        let (from, to) = (a.min(b), a.max(b).min(a.min(b) + 4096));
+        match random.random_range(0..8) {
+            0 => bytes.truncate(a),
+            1 => drop(bytes.drain(from..to)),
+            2 => {
+                let part = bytes[from..to].repeat(random.random_range(1..=40));
+                bytes.splice(from..from, part);
+            }
+            3 => {
+                let other = &seeds[random.random_range(0..seeds.len())];
+                let at = pick(random, other.len());
+                let part = other[at..other.len().min(at + 2000)].to_vec();
+                bytes.splice(from..to, part);
+            }
+            4 => {
+                const ODD: [&[u8]; 16] = [
+                    b"18446744073709551615",
+                    b"-1",
+                    b"1e308",
+                    b"NaN",
+                    b"9999-12-31T23:59:59Z",
+                    b"\0",
+                    b"\xff\xfe",
+                    "\u{2028}é𝄞".as_bytes(),
+                    b"{{{{",
+                    b"[[[[[[[[",
+                    b"${A}",
+                    b"\r\n\r\n",
+                    b"\"",
+                    b"'''",
+                    b"&a *a",
+                    b"..",
+                ];
+                let part = ODD[random.random_range(0..ODD.len())];
+                bytes.splice(from..from, part.iter().copied());
+            }
+            _ if bytes.is_empty() => {}
+            _ => {
+                let at = random.random_range(0..bytes.len());
+                bytes[at] = random.random();
+            }
+        }
+        bytes.truncate(LONGEST);
+    }
+    bytes
+}
+
+#[test]
+fn no_damaged_input_brings_a_parser_down() {
+    let run = |target: &'static parsers::Target| {
+        let mut random = SmallRng::seed_from_u64(7);
+        let seeds = (target.seeds)();
+        let mut slowest = Duration::ZERO;
+        for number in 0..seeds.len() + MUTATIONS {
+            let bytes = match seeds.get(number) {
+                Some(seed) => seed.clone(),
+                None => mutated(&seeds, &mut random),
+            };
+            let begun = Instant::now();
+            let ((), peak) = memory::peak_of_thread(|| (target.run)(&bytes));
+            slowest = slowest.max(begun.elapsed());
+            let bound = BASE + PER_BYTE * bytes.len();
+            assert!(peak <= bound, "{} {number}: {peak} of {} bytes", target.name, bytes.len());
+        }
+        assert!(slowest < Duration::from_secs(20), "{}: {slowest:?}", target.name);
+    };
+    let running: Vec<_> = TARGETS
+        .iter()
+        .map(|target| (target.name, std::thread::spawn(move || run(target))))
+        .collect();
+    for (name, thread) in running {
+        assert!(thread.join().is_ok(), "`{name}` fell; its message stands above");
+    }
+}
+
+/// Not a test: writes what the fuzzers begin with.
+#[test]
+#[ignore = "only for `fuzz/`, see ARCHITECTURE.md"]
+fn write_the_seeds() {
+    for target in TARGETS {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus");
+        let folder = std::path::Path::new(folder).join(target.name);
+        std::fs::create_dir_all(&folder).unwrap();
+        for (number, seed) in (target.seeds)().iter().enumerate() {
+            std::fs::write(folder.join(format!("seed-{number}")), seed).unwrap();
+        }
+    }
+}
+
+/// What was added to `fuzz/` and not to the list would be run by nobody here.
+#[test]
+fn every_fuzzer_is_in_the_list() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/fuzz_targets");
+    let mut files: Vec<String> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    files.sort();
+    let mut listed: Vec<String> =
+        TARGETS.iter().map(|target| format!("{}.rs", target.name)).collect();
+    listed.sort();
+    assert_eq!(files, listed);
+}
