@@ -1,0 +1,251 @@
+//! The other tools: how each is asked for the same, and where its answer stands.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::process::{Cost, measure};
+use crate::{CONNECTIONS, MEMORY_SECS, SECS, STALL_RATE, STALL_SECS};
+
+/// Another tool.
+pub struct Peer {
+    pub name: &'static str,
+    /// How to get it.
+    pub install: &'static str,
+    /// It takes a language's runtime with it: it is run longer, and once, so that its start is a
+    /// small part of what is counted.
+    pub is_slow: bool,
+    run: Option<fn(&Task<'_>) -> Option<Run>>,
+}
+
+/// What a tool is to do.
+pub struct Task<'t> {
+    pub port: u16,
+    pub work: Work,
+    /// For its scripts and results.
+    pub directory: &'t Path,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+pub enum Work {
+    /// As fast as it goes, over [`CONNECTIONS`] connections.
+    FlatOut,
+    /// So many users or connections; of whoever can, a request a second each.
+    Users(usize),
+    /// A constant rate in the open model.
+    Rate,
+}
+
+/// What a tool used and says.
+pub struct Run {
+    pub requests: u64,
+    /// In seconds.
+    pub p99: Option<f64>,
+    pub cost: Cost,
+}
+
+pub static PEERS: [Peer; 7] = [
+    Peer { name: "wrk", install: "apt-get install wrk", is_slow: false, run: Some(wrk) },
+    Peer { name: "oha", install: "cargo install oha", is_slow: false, run: Some(oha) },
+    Peer { name: "hey", install: "apt-get install hey", is_slow: false, run: Some(hey) },
+    Peer {
+        name: "vegeta",
+        install: "no package of Debian, and no adapter here",
+        is_slow: false,
+        run: None,
+    },
+    Peer {
+        name: "k6",
+        install: "no package of Debian, and no adapter here",
+        is_slow: true,
+        run: None,
+    },
+    Peer {
+        name: "locust",
+        install: "pip install locust, in a virtual environment on PATH",
+        is_slow: true,
+        run: Some(locust),
+    },
+    Peer {
+        name: "artillery",
+        install: "npm install artillery, with node_modules/.bin on PATH",
+        is_slow: true,
+        run: Some(artillery),
+    },
+];
+
+impl Peer {
+    /// Why it is not measured, where it is not.
+    pub fn absence(&self) -> Option<String> {
+        let is_here = self.run.is_some() && find(self.name).is_some();
+        (!is_here).then(|| format!("{} is not to be had here: {}", self.name, self.install))
+    }
+
+    /// `None` where it is not there, or cannot do that.
+    pub fn run(&self, task: &Task<'_>) -> Option<Run> {
+        find(self.name)?;
+        self.run?(task)
+    }
+}
+
+/// Where on `PATH` a program lies.
+fn find(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|part| part.join(program)).find(|file| file.is_file())
+}
+
+impl Task<'_> {
+    fn url(&self) -> String {
+        format!("http://127.0.0.1:{}/", self.port)
+    }
+
+    fn secs(&self) -> u64 {
+        match self.work {
+            Work::FlatOut => SECS,
+            Work::Users(_) => MEMORY_SECS,
+            Work::Rate => STALL_SECS,
+        }
+    }
+
+    fn connections(&self) -> usize {
+        match self.work {
+            Work::FlatOut => CONNECTIONS,
+            Work::Users(users) => users,
+            Work::Rate => STALL_RATE as usize * 2,
+        }
+    }
+
+    fn measure(&self, command: &mut Command) -> Option<(String, Cost)> {
+        measure(command, Duration::from_secs(self.secs() * 3 + 40))
+    }
+
+    fn write(&self, name: &str, text: &str) -> Option<PathBuf> {
+        let path = self.directory.join(name);
+        std::fs::write(&path, text).ok().map(|()| path)
+    }
+}
+
+/// Knows no rate: it is flat out with many connections too.
+fn wrk(task: &Task<'_>) -> Option<Run> {
+    if task.work == Work::Rate {
+        return None;
+    }
+    let (connections, secs) = (task.connections().to_string(), format!("{}s", task.secs()));
+    let arguments = ["-t1", "-c", &connections, "-d", &secs, &task.url()];
+    let (output, cost) = task.measure(Command::new("wrk").args(arguments))?;
+    let line = output.lines().find(|line| line.contains(" requests in "))?;
+    Some(Run { requests: line.split_whitespace().next()?.parse().ok()?, p99: None, cost })
+}
+
+fn oha(task: &Task<'_>) -> Option<Run> {
+    let mut command = Command::new("oha");
+    command.env("TOKIO_WORKER_THREADS", "1").args(["--no-tui", "--output-format", "json"]);
+    command.args(["-c", &task.connections().to_string(), "-z", &format!("{}s", task.secs())]);
+    match task.work {
+        Work::FlatOut => {}
+        Work::Users(users) => drop(command.args(["-q", &users.to_string()])),
+        Work::Rate => {
+            let rate = STALL_RATE.to_string();
+            command.args(["-q", &rate, "--latency-correction", "-w"]);
+        }
+    }
+    let (output, cost) = task.measure(command.arg(task.url()))?;
+    let report: Value = serde_json::from_str(&output).ok()?;
+    let requests = report["statusCodeDistribution"]["200"].as_u64()?;
+    Some(Run { requests, p99: report["latencyPercentiles"]["p99"].as_f64(), cost })
+}
+
+/// Its rate is that of each worker, who waits for the response: no open model.
+fn hey(task: &Task<'_>) -> Option<Run> {
+    let mut command = Command::new("hey");
+    command.args(["-cpus", "1", "-c", &task.connections().to_string()]);
+    command.args(["-z", &format!("{}s", task.secs())]);
+    match task.work {
+        Work::FlatOut => {}
+        Work::Users(_) => drop(command.args(["-q", "1"])),
+        Work::Rate => return None,
+    }
+    let (output, cost) = task.measure(command.arg(task.url()))?;
+    // The line `[200]\t12345 responses`.
+    let line = output.lines().find_map(|line| line.trim().strip_prefix("[200]"))?;
+    Some(Run { requests: line.split_whitespace().next()?.parse().ok()?, p99: None, cost })
+}
+
+/// How long what is slow is run flat out.
+const SLOW_SECS: u64 = 10;
+
+/// Users at a constant throughput of one a second each are as good as the open model for as long
+/// as no response takes longer than that.
+fn locust(task: &Task<'_>) -> Option<Run> {
+    let (wait_time, users, secs) = match task.work {
+        Work::FlatOut => ("constant(0)", CONNECTIONS, SLOW_SECS),
+        Work::Users(users) => ("constant(1)", users, MEMORY_SECS),
+        Work::Rate => ("constant_throughput(1)", STALL_RATE as usize, STALL_SECS),
+    };
+    let script = format!(
+        "from locust import FastHttpUser, constant, constant_throughput, task\n\n\
+         class User(FastHttpUser):\n    wait_time = {wait_time}\n\n    @task\n    \
+         def home(self):\n        self.client.get(\"/\")\n"
+    );
+    let script = task.write("locustfile.py", &script)?;
+    let mut command = Command::new("locust");
+    command.arg("-f").arg(script).args(["--headless", "--json", "--loglevel", "ERROR"]);
+    command.args(["--host", task.url().trim_end_matches('/'), "-t", &format!("{secs}s")]);
+    command.args(["-u", &users.to_string(), "-r", &users.to_string()]);
+    let (output, cost) = task.measure(&mut command)?;
+    let report: Value = serde_json::from_str(&output).ok()?;
+    let home = report.get(0)?;
+    let mut times = Vec::new();
+    for (millis, count) in home["response_times"].as_object()? {
+        times.push((millis.parse::<f64>().ok()?, count.as_u64()?));
+    }
+    let requests = home["num_requests"].as_u64()?;
+    Some(Run { requests, p99: quantile(times, 0.99).map(|millis| millis / 1e3), cost })
+}
+
+/// Of values with their counts.
+fn quantile(mut values: Vec<(f64, u64)>, quantile: f64) -> Option<f64> {
+    values.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let count: u64 = values.iter().map(|(_, count)| count).sum();
+    let mut left = (count as f64 * quantile).ceil() as u64;
+    values.into_iter().find_map(|(value, count)| {
+        left = left.saturating_sub(count);
+        (left == 0).then_some(value)
+    })
+}
+
+/// How many requests each of its users does flat out: it has no other end.
+const ARTILLERY_REQUESTS: usize = 200;
+
+fn artillery(task: &Task<'_>) -> Option<Run> {
+    let get = json!({ "get": { "url": "/" } });
+    let (phase, flow) = match task.work {
+        Work::FlatOut => (
+            json!({ "duration": 1, "arrivalCount": CONNECTIONS }),
+            json!([{ "loop": [get], "count": ARTILLERY_REQUESTS }]),
+        ),
+        Work::Users(users) => (
+            json!({ "duration": 3, "arrivalCount": users }),
+            json!([{ "loop": [get, { "think": 1 }], "count": MEMORY_SECS - 1 }]),
+        ),
+        Work::Rate => {
+            (json!({ "duration": STALL_SECS, "arrivalRate": STALL_RATE as u64 }), json!([get]))
+        }
+    };
+    let script = json!({
+        "config": { "target": task.url().trim_end_matches('/'), "phases": [phase] },
+        "scenarios": [{ "flow": flow }],
+    });
+    let script = task.write("artillery.json", &script.to_string())?;
+    let results = task.directory.join("artillery-results.json");
+    let mut command = Command::new("artillery");
+    command.env("ARTILLERY_DISABLE_TELEMETRY", "true").args(["run", "--quiet", "--output"]);
+    let (_, cost) = task.measure(command.arg(&results).arg(script))?;
+    let report: Value = serde_json::from_slice(&std::fs::read(results).ok()?).ok()?;
+    let report = &report["aggregate"];
+    let requests = report["counters"]["http.codes.200"].as_u64()?;
+    let p99 = report["summaries"]["http.response_time"]["p99"].as_f64();
+    Some(Run { requests, p99: p99.map(|millis| millis / 1e3), cost })
+}
