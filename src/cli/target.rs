@@ -165,7 +165,7 @@ pub(super) fn path_in(folder: &Path, path: &str) -> String {
     folder.join(path).display().to_string()
 }
 
-/// The address of a host that `key` of [target] names.
+/// The address of a host that `key` of the plan's target names.
 fn resolve(host: &str, port: u16, key: &str, problems: &mut Problems) -> Option<Place> {
     match (host, port).to_socket_addrs().map(|mut found| found.next()) {
         Ok(Some(address)) => Some(Place::Host(address)),
