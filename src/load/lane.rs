@@ -88,7 +88,8 @@ impl Lane {
     /// Does one journey of `flow`; whether anything was sent or waited for. In the open model `job`
     /// is counted already, and its first request is begun.
     async fn travel(&mut self, flow: usize, job: Option<Job>) -> bool {
-        let (mut now, mut todo) = self.worker.begin(flow, job, &mut self.session);
+        let (now, mut todo) = self.worker.begin(flow, job, &mut self.session);
+        let mut now = Some(now);
         let mut due = job.map(|job| job.due);
         let mut is_idle = true;
         let end = loop {
@@ -99,9 +100,11 @@ impl Lane {
                 }
                 Ok(Todo::Done) => break Some(true),
                 Ok(Todo::Think(pause)) => {
+                    now = None;
                     self.worker.think(pause).await;
                 }
                 Ok(Todo::Request(endpoint)) => {
+                    let now = now.take().unwrap_or_else(|| self.worker.clock.now());
                     if !self.serve(endpoint, due.take(), now).await {
                         break Some(false);
                     }
@@ -111,7 +114,7 @@ impl Lane {
             if self.worker.is_stopping() {
                 break None;
             }
-            (now, todo) = self.worker.next(&mut self.session);
+            todo = self.worker.next(&mut self.session);
         };
         if due.is_some() {
             self.worker.withdraw();
@@ -198,7 +201,8 @@ impl Lane {
         {
             self.worker.measure(super::meter::Meter::sent);
             let request = self.worker.build(endpoint, &self.session);
-            match link.exchange(&request, &mut self.deadline, witness).await {
+            let first = self.worker.clock.instant(*sent);
+            match link.exchange(&request, first, &mut self.deadline, witness).await {
                 Err(failure) => {
                     let after = self.worker.clock.now().saturating_sub(begun);
                     if !link.was_stale(&failure, Duration::from_nanos(after)) {
@@ -221,10 +225,12 @@ impl Lane {
             }
         });
         let link = self.link.insert(made?);
+        let connected = self.worker.clock.now();
         if !again {
-            *sent = self.worker.clock.now();
+            *sent = connected;
         }
         let request = self.worker.build(endpoint, &self.session);
-        link.exchange(&request, &mut self.deadline, witness).await
+        let connected = self.worker.clock.instant(connected);
+        link.exchange(&request, connected, &mut self.deadline, witness).await
     }
 }
