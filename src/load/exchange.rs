@@ -108,7 +108,7 @@ fn is_alert(error: &io::Error) -> bool {
     matches!(inner, Some(rustls::Error::AlertReceived(_)))
 }
 
-/// Measures a request: three looks at the clock for most of them.
+/// Measures a request: two looks at the clock for most of them.
 pub(super) struct Stopwatch {
     begun: Instant,
     sent: Option<Instant>,
@@ -118,8 +118,9 @@ pub(super) struct Stopwatch {
 }
 
 impl Stopwatch {
-    pub(super) fn start() -> Self {
-        Self { begun: Instant::now(), sent: None, first: None, is_cut: false }
+    /// Measures from `begun` on.
+    fn since(begun: Instant) -> Self {
+        Self { begun, sent: None, first: None, is_cut: false }
     }
 
     /// The request has been sent, now or before.
@@ -358,8 +359,8 @@ impl Link {
             && failure.class() == ResponseClass::Reset
     }
 
-    /// Sends `request` and reads its response to the end; `witness` sees it as it comes. Returns
-    /// its status.
+    /// Sends `request`, which was `begun` a moment ago, and reads its response to the end;
+    /// `witness` sees it as it comes. Returns its status.
     ///
     /// # Errors
     ///
@@ -367,11 +368,12 @@ impl Link {
     pub(super) async fn exchange(
         &mut self,
         request: &Rendered,
+        begun: Instant,
         deadline: &mut Deadline,
         witness: &mut impl Witness,
     ) -> Result<u16, Failure> {
         self.answered = false;
-        let mut watch = Stopwatch::start();
+        let mut watch = Stopwatch::since(begun);
         let (stream, scratch) = match &mut self.wire {
             Wire::Alone(Alone { stream, scratch }) => (stream, scratch),
             Wire::Shared(share, is_secure) => {

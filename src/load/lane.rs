@@ -94,7 +94,8 @@ impl Lane {
     /// Does one journey of `flow`; whether anything was sent or waited for. In the open model `job`
     /// is counted already, and its first request is begun.
     async fn travel(&mut self, flow: usize, job: Option<Job>) -> bool {
-        let (mut now, mut todo) = self.worker.begin(flow, job, &mut self.session);
+        let (now, mut todo) = self.worker.begin(flow, job, &mut self.session);
+        let mut now = Some(now);
         let mut due = job.map(|job| job.due);
         let mut is_idle = true;
         let end = loop {
@@ -105,9 +106,11 @@ impl Lane {
                 }
                 Ok(Todo::Done) => break Some(true),
                 Ok(Todo::Think(pause)) => {
+                    now = None;
                     self.worker.think(pause).await;
                 }
                 Ok(Todo::Request(endpoint)) => {
+                    let now = now.take().unwrap_or_else(|| self.worker.clock.now());
                     if !self.serve(endpoint, due.take(), now).await {
                         break Some(false);
                     }
@@ -117,7 +120,7 @@ impl Lane {
             if self.worker.is_stopping() {
                 break None;
             }
-            (now, todo) = self.worker.next(&mut self.session);
+            todo = self.worker.next(&mut self.session);
         };
         if due.is_some() {
             self.worker.withdraw();
@@ -236,7 +239,8 @@ impl Lane {
                 self.worker.measure(super::meter::Meter::sent);
             }
             let request = self.worker.build(endpoint, &self.session);
-            match link.exchange(&request, &mut self.deadline, witness).await {
+            let first = self.worker.clock.instant(sending.sent);
+            match link.exchange(&request, first, &mut self.deadline, witness).await {
                 Err(failure) => {
                     let after = self.worker.clock.now().saturating_sub(sending.begun);
                     if !link.was_stale(&failure, Duration::from_nanos(after)) {
@@ -260,11 +264,13 @@ impl Lane {
             }
         });
         let link = self.link.insert(made?);
+        let connected = self.worker.clock.now();
         if !sending.is_counted {
-            sending.sent = self.worker.clock.now();
+            sending.sent = connected;
         }
         let request = self.worker.build(endpoint, &self.session);
-        link.exchange(&request, &mut self.deadline, witness).await
+        let connected = self.worker.clock.instant(connected);
+        link.exchange(&request, connected, &mut self.deadline, witness).await
     }
 }
 

@@ -165,7 +165,7 @@ impl<'c> Scout<'c> {
             let mut deadline = Deadline::new();
             deadline.set(begun + *timeout);
             let mut link = connector.connect(&mut deadline).await?;
-            let status = link.exchange(&request, &mut deadline, &mut seen).await?;
+            let status = link.exchange(&request, Instant::now(), &mut deadline, &mut seen).await?;
             Ok::<_, Failure>((link.peer, status))
         });
         match got {

@@ -145,7 +145,7 @@ impl Cursor {
     /// Back to the begin.
     pub(super) fn reset(&mut self) {
         self.at = 0;
-        self.counters.fill(0);
+        self.counters.clear();
     }
 }
 

@@ -351,9 +351,9 @@ impl Worker {
         (now, state.mix.next(session))
     }
 
-    /// Takes the time and goes on in a journey.
-    pub(super) fn next(&self, session: &mut Session) -> (u64, Result<Todo, Exhausted>) {
-        (self.clock.now(), self.state.borrow_mut().mix.next(session))
+    /// Goes on in a journey.
+    pub(super) fn next(&self, session: &mut Session) -> Result<Todo, Exhausted> {
+        self.state.borrow_mut().mix.next(session)
     }
 
     /// Lets a user think.

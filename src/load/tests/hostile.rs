@@ -114,7 +114,9 @@ fn a_connection_that_speaks_unasked_is_not_used_again() {
         let mut deadline = exchange::Deadline::new();
         deadline.set(Instant::now() + Duration::from_secs(20));
         let mut link = connector.connect(&mut deadline).await.unwrap();
-        let status = link.exchange(&mix.build(0, &session), &mut deadline, &mut ()).await.unwrap();
+        let request = mix.build(0, &session);
+        let answer = link.exchange(&request, Instant::now(), &mut deadline, &mut ()).await;
+        let status = answer.unwrap();
         assert_eq!(status, 200);
         deadline.limit(std::future::poll_fn(|cx| link.poll_ended(cx))).await.unwrap();
         assert!(!link.is_ready().await);
