@@ -50,18 +50,8 @@ pub static PEERS: [Peer; 7] = [
     Peer { name: "wrk", install: "apt-get install wrk", is_slow: false, run: Some(wrk) },
     Peer { name: "oha", install: "cargo install oha", is_slow: false, run: Some(oha) },
     Peer { name: "hey", install: "apt-get install hey", is_slow: false, run: Some(hey) },
-    Peer {
-        name: "vegeta",
-        install: "no package of Debian, and no adapter here",
-        is_slow: false,
-        run: None,
-    },
-    Peer {
-        name: "k6",
-        install: "no package of Debian, and no adapter here",
-        is_slow: true,
-        run: None,
-    },
+    Peer { name: "vegeta", install: "no package of Debian has it", is_slow: false, run: None },
+    Peer { name: "k6", install: "no package of Debian has it", is_slow: true, run: None },
     Peer {
         name: "locust",
         install: "pip install locust, in a virtual environment on PATH",
@@ -79,8 +69,11 @@ pub static PEERS: [Peer; 7] = [
 impl Peer {
     /// Why it is not measured, where it is not.
     pub fn absence(&self) -> Option<String> {
-        let is_here = self.run.is_some() && find(self.name).is_some();
-        (!is_here).then(|| format!("{} is not to be had here: {}", self.name, self.install))
+        match (self.run, find(self.name)) {
+            (Some(_), Some(_)) => None,
+            (Some(_), None) => Some(format!("{} is not installed: {}", self.name, self.install)),
+            (None, _) => Some(format!("{} is not to be had here: {}", self.name, self.install)),
+        }
     }
 
     /// `None` where it is not there, or cannot do that.
