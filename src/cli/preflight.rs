@@ -22,6 +22,7 @@ use crate::timeline::names;
 
 /// The series of the target carry this label where the plan gives its process no other name.
 const TARGET_PROCESS: &str = "target";
+
 /// The collectors as a plan may name them.
 pub(super) fn shapes() -> Vec<CollectorShape> {
     COLLECTORS.iter().map(|spec| spec.shape()).collect()
@@ -52,9 +53,7 @@ pub(super) fn check(args: &CheckArgs) -> Ended {
     let plan = read_plan(&args.plan)?;
     let mut problems = Problems::default();
     let folder = args.plan.parent().unwrap_or(Path::new("."));
-    data::resolve(&plan, folder, &mut problems);
-    data::flows(&plan, folder, &mut problems);
-    read_pem(&plan.target, folder, &mut problems);
+    load_config(&plan, folder, &mut problems);
     problems.refuse_if_any(ExitStatus::Usage)?;
     let text = format!(
         "{} is fine: {} against {}, {}{}\n",
@@ -172,7 +171,6 @@ pub(super) fn run_config(plan: Plan, load: LoadConfig, interrupt: Arc<AtomicBool
             .collect(),
         scenarios: plan.scenarios,
         limits: plan.limits,
-        teardown: plan.teardown,
         load,
         canaries: plan.canaries,
         websockets: plan.websockets,

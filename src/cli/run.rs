@@ -161,6 +161,7 @@ pub(super) struct Order<'a> {
 /// Runs and concludes; shared with the demo.
 pub(super) fn execute(order: Order<'_>) -> Ended {
     let output = order.output;
+    let teardown = order.plan.teardown.clone();
     let config = preflight::prepare(order.plan, order.folder, order.lenient, order.interrupt)?;
     results::prepare(&output.out)?;
     let path = results::recording_in(&output.out);
@@ -171,12 +172,12 @@ pub(super) fn execute(order: Order<'_>) -> Ended {
     if !output.quiet {
         introduce(&config);
     }
-    let teardown = (config.teardown.clone(), config.load.clone());
+    let load = config.load.clone();
     let mut line = ProgressLine::new(output.quiet);
     // The file needs no buffer: the recording is written a frame at a time.
     let reason =
         run::run(config, file, &mut |progress| line.show(&progress)).map_err(Refusal::failed)?;
-    once::tear_down(&teardown.0, &teardown.1);
+    once::tear_down(&teardown, &load);
     if let StopReason::Failed(why) = &reason {
         tell(&Refusal::failed(format!("the run ended early: {why}")));
     }

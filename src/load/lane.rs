@@ -174,13 +174,13 @@ impl Lane {
         self.deadline.set(self.worker.clock.instant(now.saturating_add(timeout)));
         self.renew(now);
         let mut sending = Sending { begun: now, sent: now, is_counted: is_retry };
-        let (result, verdict) = match self.worker.look(endpoint, &self.session) {
-            None => (self.attempt(endpoint, &mut sending, &mut ()).await, None),
+        let (result, is_as_expected) = match self.worker.look(endpoint, &self.session) {
+            None => (self.attempt(endpoint, &mut sending, &mut ()).await, true),
             Some(look) => {
                 let mut review = Review::new(&look.scrutiny, look.keeps_cookies);
                 let result = self.attempt(endpoint, &mut sending, &mut review).await;
-                let verdict = result.is_ok() && self.settle(endpoint, &look, &mut review);
-                (result, Some(verdict))
+                let is_as_expected = result.is_ok() && self.settle(endpoint, &look, &mut review);
+                (result, is_as_expected)
             }
         };
         if let (Ok(_), Some(link)) = (&result, &self.link) {
@@ -191,7 +191,6 @@ impl Lane {
         } else if !self.worker.keep_alive {
             self.part();
         }
-        let is_as_expected = verdict.is_none_or(|verdict| verdict);
         let class = match &result {
             Ok(status) if *status < 400 && !is_as_expected => Some(ResponseClass::Check),
             Ok(status) => Some(ResponseClass::Status(*status)),

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use crate::collect::{Observation, Opened, Sampler};
 use crate::diagnose::objectives;
 use crate::load::{Generator, LoadConfig, LoadError};
-use crate::plan::{Canary, Executor, Limits, Scenario, Step, WebSocket};
+use crate::plan::{Canary, Executor, Limits, Scenario, WebSocket};
 use crate::recording::{Environment, Event, PlanSummary, Stop, StopReason, WriteError, Writer};
 use crate::timeline::{Condenser, Epoch, LoadTick, Moment, Stage, StageRole, Timeline, Window};
 
@@ -56,8 +56,6 @@ pub struct RunConfig {
     pub limits: Limits,
     /// The load generator's part.
     pub load: LoadConfig,
-    /// What is done once when the run is over, by whoever asked for it.
-    pub teardown: Vec<Step>,
     /// What is probed beside the load.
     pub canaries: Vec<Canary>,
     /// The sessions that are held beside the load.
@@ -172,7 +170,7 @@ pub fn run<W: Write>(
         websockets,
         keeps_series: pilot.looks_at_series() || ends_by_series(&config.plan),
         begin: None,
-        plan: config.plan.clone(),
+        plan: config.plan,
         clocks: Clocks::default(),
         sampler: Some(sampler),
         interrupt: config.interrupt,
@@ -180,7 +178,7 @@ pub fn run<W: Write>(
         limits: config.limits,
         progress,
     };
-    let reason = conductor.conduct(pilot.as_mut(), &config.plan);
+    let reason = conductor.conduct(pilot.as_mut());
     Ok(conductor.finish(reason))
 }
 
@@ -251,7 +249,7 @@ struct Conductor<'a, W: Write> {
     keeps_series: bool,
     /// When the load began.
     begin: Option<Moment>,
-    /// What the recording says of the plan: its objectives may end the run.
+    /// What the recording says of the plan.
     plan: PlanSummary,
     clocks: Clocks,
     sampler: Option<Sampler>,
@@ -266,7 +264,7 @@ impl<W: Write> Conductor<'_, W> {
         self.epoch.moment(Instant::now())
     }
 
-    fn conduct(&mut self, pilot: &mut dyn Pilot, plan: &PlanSummary) -> StopReason {
+    fn conduct(&mut self, pilot: &mut dyn Pilot) -> StopReason {
         let begin = self.now() + HEAD_START;
         if let Some(reason) = self.listen_until(begin, None) {
             return reason;
@@ -279,11 +277,11 @@ impl<W: Write> Conductor<'_, W> {
             }
         }
         loop {
-            match pilot.next(&self.timeline, plan) {
+            match pilot.next(&self.timeline, &self.plan) {
                 Next::Done(reason) => return reason,
                 Next::Hold(_) if self.is_done() => return StopReason::Completed,
                 Next::Hold(level) => {
-                    if let Some(reason) = self.hold(level, pilot, plan) {
+                    if let Some(reason) = self.hold(level, pilot) {
                         return reason;
                     }
                 }
@@ -292,12 +290,7 @@ impl<W: Write> Conductor<'_, W> {
     }
 
     /// Holds one stage; `Some` where the run has to end.
-    fn hold(
-        &mut self,
-        level: Level,
-        pilot: &mut dyn Pilot,
-        plan: &PlanSummary,
-    ) -> Option<StopReason> {
+    fn hold(&mut self, level: Level, pilot: &mut dyn Pilot) -> Option<StopReason> {
         let begin = self.now();
         let mut stage = level.stage(begin);
         self.hold_flows(&stage);
@@ -306,7 +299,7 @@ impl<W: Write> Conductor<'_, W> {
         // it ended otherwise than planned.
         self.write(|writer| writer.stage(&stage));
         self.timeline.stages.push(stage);
-        let ended = self.listen_while(&stage, pilot, plan);
+        let ended = self.listen_while(&stage, pilot);
         stage.window = Window::new(begin, self.now().min(stage.window.end));
         self.write(|writer| writer.stage(&stage));
         let ticks: Vec<LoadTick> = self.timeline.ticks_within(stage.window).cloned().collect();
@@ -339,12 +332,7 @@ impl<W: Write> Conductor<'_, W> {
     }
 
     /// Takes in what comes until the end of a stage, or until the pilot has seen enough of it.
-    fn listen_while(
-        &mut self,
-        stage: &Stage,
-        pilot: &mut dyn Pilot,
-        plan: &PlanSummary,
-    ) -> Option<StopReason> {
+    fn listen_while(&mut self, stage: &Stage, pilot: &mut dyn Pilot) -> Option<StopReason> {
         if !pilot.looks_at_series() {
             return self.listen_until(stage.window.end, Some(stage));
         }
@@ -354,7 +342,7 @@ impl<W: Write> Conductor<'_, W> {
                 return None;
             }
             let held = Stage { window: Window::new(stage.window.begin, now), ..*stage };
-            if pilot.is_enough(&self.timeline, plan, &held) {
+            if pilot.is_enough(&self.timeline, &self.plan, &held) {
                 (self.progress)(Progress::Event("settled: every resource leaks or does not"));
                 return None;
             }
