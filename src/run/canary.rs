@@ -101,7 +101,12 @@ impl Canaries {
 fn config(canary: &Canary, load: &LoadConfig) -> LoadConfig {
     let unanswered = (canary.rate * load.target.timeout.as_secs_f64()).ceil() as usize + 1;
     LoadConfig {
-        target: Target { connections: Connections::PerRequest, ..load.target.clone() },
+        target: Target {
+            connections: Connections::PerRequest,
+            // A probe that is asked again would hide what it is there to find.
+            retries: None,
+            ..load.target.clone()
+        },
         max_in_flight: unanswered.min(Canary::MAX_IN_FLIGHT),
         max_rate: canary.rate * (1.0 + SWING),
         workers: Some(1),
