@@ -1,6 +1,8 @@
 //! The text inside zstd frames, as far as it can be had.
 
 use std::io::{self, BufRead, Read};
+use std::sync::mpsc;
+use std::{mem, panic, thread};
 
 use super::ReadNote;
 
@@ -11,7 +13,10 @@ pub(super) const MAX_LINE: usize = 64 << 20;
 /// First bytes of a zstd frame (RFC 8878, section 3.1.1).
 pub(super) const ZSTD_MAGIC: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
 
-/// Gives every line of the decoded text to `take`.
+/// Blocks of decoded lines that may wait to be taken.
+const AHEAD: usize = 2;
+
+/// Gives every line of the decoded text to `take`, while a thread of its own decodes the next.
 ///
 /// The lines of a frame are given when its checksum has proven them, except that a frame of more
 /// than [`MAX_LINE`] bytes is given in pieces. A frame that the end of the file cuts off is given
@@ -21,30 +26,56 @@ pub(super) const ZSTD_MAGIC: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
 ///
 /// Those of the reader and of `take`, and a line beyond [`MAX_LINE`].
 pub(super) fn for_each_line<E: From<FrameError>>(
+    reader: impl BufRead + Send,
+    mut take: impl FnMut(&[u8]) -> Result<(), E>,
+) -> Result<Vec<ReadNote>, E> {
+    let (give, blocks) = mpsc::sync_channel(AHEAD);
+    thread::scope(|scope| {
+        let decoding = scope.spawn(move || {
+            let mut notes = Vec::new();
+            // Nobody takes blocks any more where `take` has failed, and its error is the answer.
+            decode(reader, &mut notes, |block| give.send(block).is_ok()).map(|()| notes)
+        });
+        for block in blocks {
+            let lines = block.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+            lines.into_iter().try_for_each(&mut take)?;
+        }
+        let decoded = decoding.join().unwrap_or_else(|panicked| panic::resume_unwind(panicked));
+        Ok(decoded?)
+    })
+}
+
+/// Decodes frame by frame, and gives blocks of whole lines for as long as they are wanted.
+fn decode(
     mut reader: impl BufRead,
     notes: &mut Vec<ReadNote>,
-    mut take: impl FnMut(&[u8]) -> Result<(), E>,
-) -> Result<(), E> {
+    mut give: impl FnMut(Vec<u8>) -> bool,
+) -> Result<(), FrameError> {
     let mut text = Vec::new();
     // The magic number of the next frame, where looking for it has read past it.
     let mut magic: &[u8] = &[];
-    while !magic.is_empty() || !reader.fill_buf().map_err(FrameError::Io)?.is_empty() {
+    while !magic.is_empty() || !reader.fill_buf()?.is_empty() {
         // What an earlier frame left is the begin of a line that this one may end.
         let carried = text.len();
         let input = magic.chain(&mut reader);
-        let mut decoder = zstd::Decoder::with_buffer(input).map_err(FrameError::Io)?.single_frame();
+        let mut decoder = zstd::Decoder::with_buffer(input)?.single_frame();
         magic = &[];
-        match decode(&mut decoder, &mut text, &mut take)? {
-            FrameEnd::Whole => give_lines(&mut text, &mut take)?,
+        match decode_frame(&mut decoder, &mut text, &mut give)? {
+            FrameEnd::Whole => {
+                if !give_lines(&mut text, &mut give) {
+                    return Ok(());
+                }
+            }
             FrameEnd::Torn => {
-                give_lines(&mut text, &mut take)?;
+                give_lines(&mut text, &mut give);
                 notes.push(ReadNote::TornEnd);
                 return Ok(());
             }
+            FrameEnd::Unwanted => return Ok(()),
             FrameEnd::Damaged => {
                 text.truncate(carried);
                 notes.push(ReadNote::DamagedFrame);
-                if !skip_past_magic(&mut reader).map_err(FrameError::Io)? {
+                if !skip_past_magic(&mut reader)? {
                     break;
                 }
                 magic = &ZSTD_MAGIC;
@@ -64,17 +95,25 @@ pub(super) enum FrameError {
     LineTooLong,
 }
 
+impl From<io::Error> for FrameError {
+    fn from(why: io::Error) -> Self {
+        FrameError::Io(why)
+    }
+}
+
 enum FrameEnd {
     Whole,
     Torn,
     Damaged,
+    /// Nobody takes what it holds.
+    Unwanted,
 }
 
-fn decode<E: From<FrameError>>(
+fn decode_frame(
     decoder: &mut impl Read,
     text: &mut Vec<u8>,
-    take: &mut impl FnMut(&[u8]) -> Result<(), E>,
-) -> Result<FrameEnd, E> {
+    give: &mut impl FnMut(Vec<u8>) -> bool,
+) -> Result<FrameEnd, FrameError> {
     let mut chunk = vec![0; 64 << 10];
     loop {
         match decoder.read(&mut chunk) {
@@ -85,29 +124,25 @@ fn decode<E: From<FrameError>>(
                 io::ErrorKind::UnexpectedEof => return Ok(FrameEnd::Torn),
                 // The decoder's own errors have no kind; those of a disk have one.
                 io::ErrorKind::Other => return Ok(FrameEnd::Damaged),
-                _ => return Err(FrameError::Io(why).into()),
+                _ => return Err(why.into()),
             },
         }
         if text.len() > MAX_LINE {
-            give_lines(text, take)?;
+            if !give_lines(text, give) {
+                return Ok(FrameEnd::Unwanted);
+            }
             if text.len() > MAX_LINE {
-                return Err(FrameError::LineTooLong.into());
+                return Err(FrameError::LineTooLong);
             }
         }
     }
 }
 
-/// Gives away all whole lines and keeps the begin of the next.
-fn give_lines<E>(
-    text: &mut Vec<u8>,
-    take: &mut impl FnMut(&[u8]) -> Result<(), E>,
-) -> Result<(), E> {
-    let Some(last) = text.iter().rposition(|byte| *byte == b'\n') else { return Ok(()) };
-    for line in text[..last].split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-        take(line)?;
-    }
-    text.drain(..=last);
-    Ok(())
+/// Gives away all whole lines and keeps the begin of the next; says whether they were wanted.
+fn give_lines(text: &mut Vec<u8>, give: &mut impl FnMut(Vec<u8>) -> bool) -> bool {
+    let Some(last) = text.iter().rposition(|byte| *byte == b'\n') else { return true };
+    let next = text.split_off(last + 1);
+    give(mem::replace(text, next))
 }
 
 /// Reads past the next four bytes that look like the begin of a frame, and says whether there

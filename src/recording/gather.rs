@@ -49,8 +49,8 @@ pub(super) struct Gather {
     displaced: BTreeMap<u32, usize>,
     /// The values of one line.
     values: Vec<(u32, f64)>,
-    /// Values that the timeline keeps, each cell of a histogram being one.
-    kept: u64,
+    /// Values and looks of collectors that are kept.
+    readings: usize,
 }
 
 impl Gather {
@@ -60,13 +60,13 @@ impl Gather {
             declared: Vec::new(),
             displaced: BTreeMap::new(),
             values: Vec::new(),
-            kept: 0,
+            readings: 0,
         }
     }
 
     /// Values that the timeline keeps, each cell of a histogram being one.
     pub(super) fn kept(&self) -> u64 {
-        self.kept
+        (self.readings + self.condenser.tick_values()) as u64
     }
 
     pub(super) fn declare(&mut self, timeline: &mut Timeline, line: SeriesLine<'_>) {
@@ -131,7 +131,7 @@ impl Gather {
                 declared.settle(timeline);
             }
         }
-        self.kept += self.values.len() as u64 + 1;
+        self.readings += self.values.len() + 1;
         self.look(timeline, head.collector, at);
         Ok(())
     }
@@ -151,12 +151,7 @@ impl Gather {
     }
 
     pub(super) fn tick(&mut self, timeline: &mut Timeline, tick: LoadTick) {
-        let before = timeline.ticks.len();
-        self.kept += tick.values() as u64;
         self.condenser.push_tick(timeline, tick);
-        if timeline.ticks.len() <= before {
-            self.count(timeline);
-        }
     }
 
     /// Ends what is still open.
@@ -175,7 +170,6 @@ impl Gather {
         let points = timeline.series.values().map(|series| series.points.len());
         let waiting = self.declared.iter().map(|declared| declared.waiting.len());
         let looks = timeline.readings.values().map(Vec::len);
-        let ticks = timeline.ticks.iter().map(LoadTick::values);
-        self.kept = points.chain(waiting).chain(looks).chain(ticks).sum::<usize>() as u64;
+        self.readings = points.chain(waiting).chain(looks).sum();
     }
 }

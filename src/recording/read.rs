@@ -119,13 +119,12 @@ const TOLD_KINDS: usize = 10;
 ///
 /// When it is not a recording, or one of another major version. Damage inside is a note, and so
 /// is a missing end.
-pub fn read(mut reader: impl BufRead) -> Result<(Recording, Vec<ReadNote>), ReadError> {
+pub fn read(mut reader: impl BufRead + Send) -> Result<(Recording, Vec<ReadNote>), ReadError> {
     if let Some(what) = foreign(reader.fill_buf()?) {
         return Err(ReadError::NotARecording(what));
     }
-    let mut notes = Vec::new();
     let mut lines = Lines::new();
-    frames::for_each_line(reader, &mut notes, |line| lines.take(line))?;
+    let notes = frames::for_each_line(reader, |line| lines.take(line))?;
     lines.finish(notes)
 }
 

@@ -1,6 +1,8 @@
 //! The counters of a histogram that are not zero: what a second of load leaves of the thousand
 //! that an HDR histogram has, and all that is kept of one when it is complete.
 
+use std::cell::RefCell;
+
 use hdrhistogram::Histogram;
 
 /// Sub-buckets of a bucket with two significant digits, and half of them: the layout of an HDR
@@ -126,39 +128,19 @@ impl Cells {
         if self.count.saturating_add(other.count) > u64::from(u32::MAX) {
             return false;
         }
-        // In place and from behind, and without a branch that depends on the values: a long run is
-        // condensed by millions of these.
-        let had = self.cells.len();
-        let total = had + other.len() - self.common_with(other);
-        if self.cells.capacity() < total {
-            // Room for some that come later, as one takes up its neighbours one by one.
-            self.cells.reserve_exact(total - had + total / 4);
-        }
-        self.cells.resize(total, Cell { index: 0, count: 0 });
-        let (mut own, mut theirs, mut to) = (had, other.len(), total);
-        while own > 0 && theirs > 0 {
-            let (ours, added) = (self.cells[own - 1], other.cells[theirs - 1]);
-            let (takes, adds) = (ours.index >= added.index, added.index >= ours.index);
-            let index = ours.index.max(added.index);
-            let count = u32::from(takes) * ours.count + u32::from(adds) * added.count;
-            (own, theirs, to) = (own - usize::from(takes), theirs - usize::from(adds), to - 1);
-            self.cells[to] = Cell { index, count };
-        }
-        // What is left of its own is in place already.
-        self.cells[..theirs].copy_from_slice(&other.cells[..theirs]);
+        // Without a branch that depends on the values, and without memory of its own each time: a
+        // long run is condensed by millions of these.
+        MERGED.with_borrow_mut(|merged| {
+            let total = merge_into(merged, &self.cells, &other.cells);
+            self.cells.clear();
+            if self.cells.capacity() < total {
+                // Room for some that come later, as one takes up its neighbours one by one.
+                self.cells = Vec::with_capacity(total + total / 8);
+            }
+            self.cells.extend_from_slice(&merged[..total]);
+        });
         self.count += other.count;
         true
-    }
-
-    /// How many values both have counted.
-    fn common_with(&self, other: &Cells) -> usize {
-        let (mut own, mut theirs, mut common) = (0, 0, 0);
-        while own < self.len() && theirs < other.len() {
-            let (ours, added) = (self.cells[own].index, other.cells[theirs].index);
-            common += usize::from(ours == added);
-            (own, theirs) = (own + usize::from(ours <= added), theirs + usize::from(added <= ours));
-        }
-        common
     }
 
     /// Highest value; 0 where there is none.
@@ -189,6 +171,34 @@ impl Cells {
             None => 0,
         }
     }
+}
+
+thread_local! {
+    /// Where two histograms are put together, so that the outcome takes the memory that it needs.
+    static MERGED: RefCell<Vec<Cell>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Puts two sequences of counters together at the begin of `merged`, and says how many they make.
+fn merge_into(merged: &mut Vec<Cell>, first: &[Cell], second: &[Cell]) -> usize {
+    let most = first.len() + second.len();
+    if merged.len() < most {
+        merged.resize(most, Cell { index: 0, count: 0 });
+    }
+    let (mut from_first, mut from_second, mut to) = (0, 0, 0);
+    while let (Some(one), Some(other)) = (first.get(from_first), second.get(from_second)) {
+        let (takes, adds) = (one.index <= other.index, other.index <= one.index);
+        let index = one.index.min(other.index);
+        let count = u32::from(takes) * one.count + u32::from(adds) * other.count;
+        merged[to] = Cell { index, count };
+        (from_first, from_second) =
+            (from_first + usize::from(takes), from_second + usize::from(adds));
+        to += 1;
+    }
+    for left in [&first[from_first..], &second[from_second..]] {
+        merged[to..to + left.len()].copy_from_slice(left);
+        to += left.len();
+    }
+    to
 }
 
 /// How many counters a histogram up to `highest` has.

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use std::iter;
 
 use super::{
-    Batch, Kind, LoadTick, MetricSpec, Moment, Point, Series, SeriesKey, Stage, Timeline, names,
+    Batch, Kind, LoadTick, MetricSpec, Moment, Point, Series, SeriesKey, Stage, Timeline, Window,
+    names,
 };
 
 /// A stage keeps at least so many looks of a collector: no window that a diagnosis compares by is
@@ -89,8 +90,10 @@ impl Condenser {
     /// Adds a tick.
     pub fn push_tick(&mut self, timeline: &mut Timeline, mut tick: LoadTick) {
         tick.compact();
-        self.tick_values += tick.values();
-        timeline.ticks.push(tick);
+        // At once where it is known that it will have to be: later its neighbour lies far away in
+        // memory, which takes longer than all else that is done with it.
+        let slots = Slots { stages: &timeline.stages, nanos: self.ticks.nanos };
+        self.tick_values += place(&mut timeline.ticks, tick, slots);
         let have = timeline.ticks.len();
         if have <= self.ticks.due && self.tick_values <= self.tick_values_due {
             return;
@@ -99,12 +102,18 @@ impl Condenser {
         let most_values = self.most * VALUES_OF_TICK;
         let tick_values = &mut self.tick_values;
         self.ticks.coarsen(longest, |nanos| {
-            condense_ticks(timeline, nanos, true);
-            *tick_values = values(&timeline.ticks);
+            if condense_ticks(timeline, nanos) {
+                *tick_values = values(&timeline.ticks);
+            }
             timeline.ticks.len() <= have / 4 * 3 && *tick_values <= most_values / 2 * 3
         });
         self.ticks.due = due(timeline.ticks.len(), self.most);
         self.tick_values_due = due(self.tick_values, most_values);
+    }
+
+    /// Values that the ticks keep, each counter of a histogram being one.
+    pub fn tick_values(&self) -> usize {
+        self.tick_values
     }
 
     /// Adds one reading of a collector.
@@ -145,7 +154,7 @@ impl Condenser {
             }
         }
         for nanos in self.ticks.each().filter(|_| self.ticks.nanos > FINEST) {
-            condense_ticks(timeline, nanos, false);
+            condense_ticks(timeline, nanos);
         }
         self.tick_values = values(&timeline.ticks);
     }
@@ -156,7 +165,7 @@ fn values(ticks: &[LoadTick]) -> usize {
 }
 
 fn longest(stages: &[Stage]) -> u64 {
-    stages.iter().map(length).max().unwrap_or(0)
+    stages.iter().map(|stage| length(stage.window)).max().unwrap_or(0)
 }
 
 /// When what has `left` is looked at again: where the stages allow for no less, when it has grown
@@ -180,7 +189,7 @@ impl Slots<'_> {
     fn stage(&self, at: Moment) -> Option<&Stage> {
         let next = self.stages.partition_point(|stage| stage.window.begin <= at);
         let stage = self.stages.get(next.checked_sub(1)?)?;
-        let long = length(stage) / KEPT_OF_STAGE >= self.nanos;
+        let long = length(stage.window) / KEPT_OF_STAGE >= self.nanos;
         (long && stage.window.contains(at)).then_some(stage)
     }
 
@@ -199,49 +208,52 @@ impl Slots<'_> {
     }
 }
 
-fn length(stage: &Stage) -> u64 {
-    stage.window.end.nanos() - stage.window.begin.nanos()
+fn length(window: Window) -> u64 {
+    window.end.nanos() - window.begin.nanos()
 }
 
 fn between(first: Moment, last: Moment) -> Moment {
     first + last.since(first) / 2
 }
 
-/// Puts neighbouring ticks of a generator together. Where more may come, the last slot is left as
-/// it is.
-fn condense_ticks(timeline: &mut Timeline, nanos: u64, open: bool) {
+/// Puts neighbouring ticks of a generator together; says whether there may be fewer now.
+fn condense_ticks(timeline: &mut Timeline, nanos: u64) -> bool {
+    let shortest = timeline.ticks.iter().map(|tick| length(tick.window)).min();
+    if shortest.is_none_or(|shortest| nanos <= shortest) {
+        return false;
+    }
     let slots = Slots { stages: &timeline.stages, nanos };
-    let last = timeline.ticks.last().and_then(|tick| slots.of_tick(tick)).filter(|_| open);
     let mut kept: Vec<LoadTick> = Vec::with_capacity(timeline.ticks.len());
-    // The slot at hand, and where the last tick of each generator in it is.
-    let mut at_hand: Option<Slot> = None;
-    let mut latest: Vec<usize> = Vec::new();
     for tick in timeline.ticks.drain(..) {
-        let slot = slots.of_tick(&tick).filter(|slot| Some(*slot) != last);
-        if slot.is_none() || slot != at_hand {
-            latest.clear();
-        }
-        at_hand = slot;
-        match latest.iter().find(|index| follows(&kept[**index], &tick)) {
-            Some(index) => kept[*index].append(tick),
-            None => {
-                latest.retain(|index| kept[*index].generator != tick.generator);
-                latest.push(kept.len());
-                kept.push(tick);
-            }
-        }
+        place(&mut kept, tick, slots);
     }
     timeline.ticks = kept;
+    true
 }
 
-/// Whether `tick` goes on where one of the same generator ended; nothing is made of a time that
+/// Puts `tick` together with the last of its generator where both lie in one slot, and else behind
+/// all others; gives how many values there are more.
+fn place(ticks: &mut Vec<LoadTick>, tick: LoadTick, slots: Slots<'_>) -> usize {
+    if let Some(slot) = slots.of_tick(&tick) {
+        let mut in_slot = ticks.iter_mut().rev().take_while(|it| slots.of_tick(it) == Some(slot));
+        let before = in_slot.find(|before| before.generator == tick.generator);
+        if let Some(before) = before.filter(|before| follows(before, &tick)) {
+            let had = before.values();
+            before.append(tick);
+            return before.values().saturating_sub(had);
+        }
+    }
+    let values = tick.values();
+    ticks.push(tick);
+    values
+}
+
+/// Whether `tick` goes on where one before it ended; nothing is made of a time that
 /// nobody measured.
 fn follows(before: &LoadTick, tick: &LoadTick) -> bool {
     let hole = tick.window.begin.since(before.window.end);
     let shorter = before.window.secs().min(tick.window.secs());
-    before.generator == tick.generator
-        && before.window.end <= tick.window.begin
-        && hole.as_secs_f64() <= 0.1 * shorter
+    before.window.end <= tick.window.begin && hole.as_secs_f64() <= 0.1 * shorter
 }
 
 /// Looks that become one.
