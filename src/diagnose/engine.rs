@@ -18,7 +18,7 @@ use super::verdict::{self, Ruling};
 use super::windows::windows;
 use super::{
     Capacity, CollectorOverhead, Diagnosis, Knee, Outcome, Recovery, StageSummary, attribution,
-    recovery, soak,
+    overload, recovery, soak,
 };
 
 /// Concludes from one recording all that `rules` allow.
@@ -66,13 +66,17 @@ pub fn diagnose(recording: &Recording, rules: &RuleSet) -> Diagnosis {
     }
     let recovery = recovery::recovery(&facts, &stages);
     caveats.extend(recovery.as_ref().and_then(Recovery::caveat));
-    let soak = match outcome {
-        Outcome::GeneratorLimited { .. } | Outcome::Aborted { .. } => None,
-        _ => soak::soak(recording, &facts),
+    let (soak, overload) = match outcome {
+        Outcome::GeneratorLimited { .. } | Outcome::Aborted { .. } => (None, None),
+        _ => (
+            soak::soak(recording, &facts),
+            overload::overload(&recording.timeline, &stages, knee.as_ref()),
+        ),
     };
     Diagnosis {
         outcome,
         soak,
+        overload,
         objectives: objectives::results(recording, &stages),
         capacity: capacity(recording, &stages, knee.as_ref()),
         findings: ranked.findings,

@@ -14,6 +14,7 @@ pub mod leak;
 mod level;
 mod model;
 pub mod objectives;
+mod overload;
 mod part;
 mod predict;
 mod rank;

@@ -33,6 +33,10 @@ pub struct Diagnosis {
     /// no span without load at its end.
     #[serde(default)]
     pub recovery: Option<Recovery>,
+    /// How the system bore the highest load; `None` where it carried all of it on the way up, or
+    /// where no lower load was carried before it.
+    #[serde(default)]
+    pub overload: Option<Overload>,
     /// What the longest stage at one rate says of leaks and drift; `None` where none was held for a
     /// minute.
     #[serde(default)]
@@ -168,6 +172,62 @@ pub enum KneeKind {
     Latency,
     /// Errors set in.
     Errors,
+}
+
+/// What load beyond what the system carries did to it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Overload {
+    /// How the system bore it.
+    pub kind: OverloadKind,
+    /// The load, in requests per second: the highest that was held.
+    pub offered: f64,
+    /// Successful responses per second under it.
+    pub goodput: f64,
+    /// The most successful responses per second under any load.
+    pub peak_goodput: f64,
+    /// Seconds that half of the successful responses took at most.
+    pub response_p50: Option<f64>,
+    /// Seconds that half of the failures took at most; `None` where nothing failed.
+    pub failure_p50: Option<f64>,
+    /// Share of requests that failed.
+    pub error_ratio: f64,
+    /// Requests per second by which those in flight grew.
+    pub queue_growth: f64,
+    /// What came of it when there was less load again; `None` where there was not, or not for long
+    /// enough.
+    pub back: Option<Return>,
+}
+
+/// How a system bears load beyond what it carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OverloadKind {
+    /// It carries that load too.
+    Carried,
+    /// It serves as much as it can and fails the rest at once.
+    Refuses,
+    /// It serves as much as it can; the rest fails after a long time.
+    FailsLate,
+    /// It serves as much as it can, and lets the rest wait.
+    Queues,
+    /// It serves less than nine tenths of what it can.
+    Loses,
+    /// It serves less than seven tenths of what it can.
+    Collapses,
+}
+
+/// Whether a system came back when there was less load again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Return {
+    /// The load then, in requests per second.
+    pub offered: f64,
+    /// Whether the run held that very load before too, to compare with.
+    pub same_load: bool,
+    /// So many seconds later it answered as before: half of the responses in at most twice the
+    /// time, and no more failures. `None` where it did not.
+    pub after_seconds: Option<f64>,
+    /// For so many seconds it was watched.
+    pub watched_seconds: f64,
 }
 
 /// What one objective came to.

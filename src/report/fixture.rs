@@ -1,12 +1,17 @@
 //! A run that never was, with the shape of a real one: a service whose pool of four database
 //! connections carries 212 requests per second. Tests render it in every format.
 
+mod beside;
+
 use std::time::Duration;
 
 use crate::diagnose::*;
 use crate::recording::*;
 use crate::timeline::names::*;
 use crate::timeline::*;
+
+pub(super) use beside::soak;
+use beside::{overload, recovery};
 
 const CAPACITY: f64 = 212.0;
 const POOL: f64 = 4.0;
@@ -455,29 +460,8 @@ pub(super) fn diagnosis(recording: &Recording) -> Diagnosis {
         not_checked: not_checked(),
         attribution: Some(attribution(&stages)),
         soak: Some(soak()),
-        recovery: Some(Recovery {
-            seconds: 15.0,
-            levels: vec![
-                AfterLoad {
-                    what: "open descriptors".into(),
-                    unit: Unit::Count,
-                    before: 24.0,
-                    peak: 180.0,
-                    after: 30.0,
-                    returned: true,
-                    staying: None,
-                },
-                AfterLoad {
-                    what: "anonymous memory".into(),
-                    unit: Unit::Bytes,
-                    before: 20e6,
-                    peak: 90e6,
-                    after: 88e6,
-                    returned: false,
-                    staying: Some("allocators keep memory for the next load".into()),
-                },
-            ],
-        }),
+        overload: Some(overload()),
+        recovery: Some(recovery()),
         generator: GeneratorHealth {
             healthy: true,
             lateness_p99: 0.00018,
@@ -499,62 +483,6 @@ pub(super) fn diagnosis(recording: &Recording) -> Diagnosis {
 }
 
 /// A diagnosis that says nothing but its outcome.
-pub(super) fn soak() -> Soak {
-    let window = span(30, 180);
-    let trend = |kind, resource: &str, unit, verdict, pace| Trend {
-        kind,
-        resource: resource.into(),
-        subject: Some("shop".into()),
-        series: "process.memory.anonymous{process=shop}".into(),
-        unit,
-        verdict,
-        window,
-        readings: 300,
-        begin: 20e6,
-        level: 40e6,
-        limit: Some(2e9),
-        pace,
-        confirmed_by: Some("process.memory.rss{process=shop}".into()),
-        restarts: vec![Moment::from_secs_f64(50.0)],
-        collections: vec![Moment::from_secs_f64(70.0)],
-        steps: vec![TrendStep {
-            text: "its floors rise by at least 9 MB/h".into(),
-            holds: Some(true),
-        }],
-        floors: (3..18).map(|ten| (Moment::from_secs_f64(10.0 * f64::from(ten)), 20e6)).collect(),
-    };
-    let out = RunsOut { expected: 720.0, soonest: 700.0, latest: None };
-    let pace = Pace { slope: 2700.0, low: 2600.0, high: 2800.0, runs_out: Some(out) };
-    let undecided =
-        TrendVerdict::Undecided { why: "it fell back only 2 times".into(), more_seconds: 90.0 };
-    let detectable = TrendVerdict::NoLeak { detectable: 0.01 };
-    Soak {
-        asked: false,
-        verdict: SoakVerdict::Leak,
-        rate: 50.0,
-        window,
-        trends: vec![
-            trend(
-                ResourceKind::Memory,
-                "anonymous memory of the target",
-                Unit::Bytes,
-                TrendVerdict::Leak,
-                Some(pace),
-            ),
-            trend(
-                ResourceKind::Pool,
-                "pooled connections in use",
-                Unit::Count,
-                TrendVerdict::Exhausted,
-                None,
-            ),
-            trend(ResourceKind::Heap, "heap in use", Unit::Bytes, undecided, None),
-            trend(ResourceKind::Threads, "threads of the target", Unit::Count, detectable, None),
-        ],
-        not_watched: vec!["database sessions: add [collect.postgres]".into()],
-    }
-}
-
 pub(super) fn bare(outcome: Outcome) -> Diagnosis {
     Diagnosis {
         outcome,
@@ -567,6 +495,7 @@ pub(super) fn bare(outcome: Outcome) -> Diagnosis {
         ruled_out: vec![],
         not_checked: vec![],
         attribution: None,
+        overload: None,
         recovery: None,
         soak: None,
         generator: GeneratorHealth::default(),

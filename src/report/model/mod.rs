@@ -4,6 +4,7 @@
 mod curves;
 mod findings;
 mod grid;
+mod overload;
 mod panels;
 mod recovery;
 mod requests;

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::super::wording::{self, clean, duration, list, percent, plural, rate, sentence};
 use super::findings::confidence;
+use super::overload;
 use super::run::Summary;
 use super::soak;
 use super::stages::counting;
@@ -64,6 +65,14 @@ impl Verdict {
                 format!("The run ended before anything could be measured: {}", ended(why)),
                 Vec::new(),
             ),
+        };
+        let (tone, headline) = match &diagnosis.overload {
+            // Load that went up and came back asks how it is borne, which takes no knee.
+            Some(overload) if outcome == "insufficient_data" && overload::is_asked(overload) => {
+                details.insert(0, headline);
+                (overload::tone(overload), overload::sentence(overload))
+            }
+            _ => (tone, headline),
         };
         let asked = diagnosis.soak.as_ref().filter(|soak| soak.asked && outcome != "knee");
         let (tone, headline) = match asked {
@@ -131,6 +140,7 @@ fn knee(diagnosis: &Diagnosis) -> Answer {
     if let Some(knee) = &diagnosis.knee {
         details.push(how_it_bends(diagnosis, knee));
     }
+    details.extend(diagnosis.overload.as_ref().map(overload::sentence));
     details.push(capacity(diagnosis));
     (Tone::Bad, "knee", headline, details)
 }
@@ -151,7 +161,7 @@ fn how_it_bends(diagnosis: &Diagnosis, knee: &Knee) -> String {
         }
         _ => String::new(),
     };
-    let fall = match knee.retrograde {
+    let fall = match knee.retrograde && diagnosis.overload.is_none() {
         true => format!(
             " Beyond it goodput falls below its peak of {}.",
             wording::short_rate(knee.peak_goodput)
@@ -248,7 +258,8 @@ fn not_reached(diagnosis: &Diagnosis, proven_rate: f64) -> Answer {
         (None, 0) => (Tone::Good, format!("{place}: throughput followed the load all the way.")),
         (None, _) => (Tone::Good, format!("{place}: every objective was met all the way.")),
     };
-    let mut details = vec![capacity(diagnosis)];
+    let mut details: Vec<String> = diagnosis.overload.iter().map(overload::sentence).collect();
+    details.push(capacity(diagnosis));
     if first.is_none() {
         details.push("Where it breaks lies higher: raise max_rate to find it.".to_owned());
     }
