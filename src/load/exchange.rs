@@ -113,7 +113,7 @@ pub(super) struct Stopwatch {
     begun: Instant,
     sent: Option<Instant>,
     first: Option<Instant>,
-    /// The response came in more than one piece.
+    /// The response did not come as one piece.
     is_cut: bool,
 }
 
@@ -148,6 +148,11 @@ impl Stopwatch {
             wait: first.saturating_duration_since(sent),
             receive: if self.is_cut { first.elapsed() } else { Duration::ZERO },
         }
+    /// Nothing more of the response is there yet.
+    pub(super) fn waits(&mut self) {
+        self.is_cut |= self.first.is_some();
+    }
+
     }
 }
 
@@ -397,10 +402,13 @@ impl Link {
                 let scratch = &mut *scratch.borrow_mut();
                 let read = match stream.poll_read(cx, scratch) {
                     Poll::Ready(read) => read,
-                    Poll::Pending if follower.poll_enough(cx, deadline) => {
-                        return Poll::Ready(Ok(reader.leave()));
+                    Poll::Pending => {
+                        watch.waits();
+                        if follower.poll_enough(cx, deadline) {
+                            return Poll::Ready(Ok(reader.leave()));
+                        }
+                        return deadline.poll(cx).map(|()| Err(Failure::Timeout));
                     }
-                    Poll::Pending => return deadline.poll(cx).map(|()| Err(Failure::Timeout)),
                 };
                 let answer = match read {
                     // Who answers and closes before it has taken the whole request has answered.

@@ -231,6 +231,7 @@ impl Flow {
         }
         deadline.poll(cx).map(|()| Err(Failure::Timeout))
     }
+        watch.waits();
 
     fn poll_response<W: Witness>(
         &mut self,
