@@ -137,7 +137,8 @@ fn tls_sessions_are_resumed_only_where_the_plan_says_so() {
 
 #[test]
 fn a_unix_socket_is_asked_with_the_host_and_path_of_the_address() {
-    let nginx = Nginx::start(Site { server: FINE, ..Site::default() });
+    let server = format!("listen unix:nginx.sock; {FINE}");
+    let nginx = Nginx::start(Site { server: &server, ..Site::default() });
     let target = "unix_socket = \"nginx.sock\"";
     let came = run(&nginx, &plan("http://shop.example/base", target, GET, (20, 1)));
     came.assert_good(20);

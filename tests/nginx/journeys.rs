@@ -151,7 +151,9 @@ fn the_report_has_each_request_and_each_tag_apart() {
     let p50 = |name: &str| row(name)["p50_seconds"].as_f64().expect("seconds");
     let logged = came.logged(|entry| entry.uri.clone());
     for name in ["quick", "other", "slow"] {
-        assert!(completed(name).abs_diff(logged[&format!("/{name}")]) <= 40, "{rows:?}");
+        // Those that ended after the stage are not in its table.
+        let logged = logged[&format!("/{name}")];
+        assert!((logged / 2..=logged).contains(&completed(name)), "{logged}: {rows:?}");
         assert_eq!(row(name)["is_tag"], false);
     }
     assert_eq!(completed("kind:read"), completed("quick") + completed("other"));

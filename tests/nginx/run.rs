@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::path::Path;
+use std::process::Output;
 
 use kneepoint::recording::{self, Recording};
 use kneepoint::timeline::{LoadTick, Phases, ResponseClass};
 
 use super::server::{Entry, Nginx};
-use super::target::{KNEEPOINT, kneepoint, write_plan};
+use super::target::{kneepoint, write_plan};
 
 /// The requests of the preflight are over before moment zero, those of the load come 1.5 s later.
 const BETWEEN: f64 = 0.7;
@@ -30,16 +32,17 @@ pub struct Came {
     pub log: Vec<Entry>,
 }
 
+fn call(nginx: &Nginx, plan: &str, out: &Path) -> Output {
+    let plan = write_plan(nginx.directory(), plan);
+    let mut command = kneepoint(&["run", "--quiet"]);
+    command.arg(plan).arg("--out").arg(out).output().expect("the program starts")
+}
+
 /// Runs a plan to its end.
 pub fn run(nginx: &Nginx, plan: &str) -> Came {
     let before = nginx.log().len();
     let out = tempfile::tempdir().expect("a directory");
-    let output = kneepoint(&["run", "--quiet"])
-        .arg(write_plan(nginx.directory(), plan))
-        .arg("--out")
-        .arg(out.path())
-        .output()
-        .expect("the program starts");
+    let output = call(nginx, plan, out.path());
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(matches!(output.status.code(), Some(0 | 123)), "{:?}\n{said}", output.status);
     assert!(!said.contains("panicked"), "{said}");
@@ -55,10 +58,9 @@ pub fn run(nginx: &Nginx, plan: &str) -> Came {
 /// What a plan is refused with before any load: nginx has seen the preflight's requests alone.
 pub fn refused(nginx: &Nginx, plan: &str, requests: usize) -> String {
     let before = nginx.log().len();
-    let path = write_plan(nginx.directory(), plan);
-    let output = kneepoint(&["run"]).arg(path).output().expect("the program starts");
+    let output = call(nginx, plan, &nginx.directory().join("out"));
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(106), "{KNEEPOINT}: {said}");
+    assert_eq!(output.status.code(), Some(106), "{said}");
     assert!(said.contains("no load was sent"), "{said}");
     assert_eq!(nginx.log().len() - before, requests, "{said}");
     said

@@ -60,9 +60,9 @@ pub struct Site<'a> {
 }
 
 /// Serves a [`Site`] until it is dropped. `cert.pem` and `key.pem` in its directory are for
-/// `localhost`, and it listens on the UNIX socket `nginx.sock` too.
+/// `localhost`.
 pub struct Nginx {
-    pub port: u16,
+    port: u16,
     directory: TempDir,
     child: Child,
 }
@@ -75,7 +75,8 @@ impl Nginx {
     /// The same, with files that its configuration names or that it serves.
     pub fn with_files(site: Site<'_>, files: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
-        let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("it");
+        let certified =
+            rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
         let key = certified.signing_key.serialize_pem();
         let cert = certified.cert.pem();
         let own = [("cert.pem", cert.as_str()), ("key.pem", key.as_str())];
@@ -143,7 +144,7 @@ fn config(Site { listen, http, server }: Site<'_>, port: u16) -> String {
          uwsgi_temp_path .;\nscgi_temp_path .;\n\
          {http}\n\
          server {{\n\
-         listen 127.0.0.1:{port} {listen};\nlisten unix:nginx.sock;\nroot .;\n\
+         listen 127.0.0.1:{port} {listen};\nroot .;\n\
          ssl_certificate cert.pem;\nssl_certificate_key key.pem;\n\
          {server}\n}}\n}}\n"
     )
