@@ -210,11 +210,17 @@ impl Connector {
         deadline: &mut Deadline,
     ) -> Result<Option<(Share, Option<SocketAddr>, Made)>, Failure> {
         let share = session.share();
-        let (stream, peer, made) = self.make(deadline).await?;
+        let is_wanted = self.route.version == HttpVersion::Http2;
+        let (stream, peer, made) = match self.make(deadline).await {
+            Err(failure) if is_wanted && failure.is_other_protocol() => {
+                return Err(StreamError::OtherVersion.into());
+            }
+            made => made?,
+        };
         if let Stream::Tls(tls) = &stream
             && tls.get_ref().1.alpn_protocol() != Some(H2)
         {
-            if self.route.version == HttpVersion::Http2 {
+            if is_wanted {
                 return Err(StreamError::OtherVersion.into());
             }
             self.is_http1.set(true);

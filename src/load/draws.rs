@@ -189,23 +189,35 @@ impl Sources {
         }
     }
 
-    /// The same by its name, as a text; `None` where it was not drawn.
-    pub(super) fn text_of(&self, name: &str, session: &Session) -> Option<String> {
-        let by_name = |name: &str| self.sources.iter().position(|source| source.name == name);
-        let (source, column) = match (by_name(name), name.split_once('.')) {
-            (Some(source), _) => (source, 0),
-            (None, Some((source, column))) => {
-                let source = by_name(source)?;
-                (source, self.sources[source].data.column(column)?)
-            }
-            (None, None) => return None,
-        };
-        session.drawn(source)?;
-        Some(match self.value(source, column, session) {
+    /// The same by its name, as a text, drawn where it was not; `None` where there is no such name.
+    ///
+    /// # Errors
+    ///
+    /// Where there are no values left.
+    pub(super) fn draw_text(
+        &mut self,
+        name: &str,
+        session: &mut Session,
+        random: &mut SmallRng,
+    ) -> Result<Option<String>, Exhausted> {
+        let Some((source, column)) = self.place(name) else { return Ok(None) };
+        self.draw(source, session, random)?;
+        Ok(Some(match self.value(source, column, session) {
             Value::Text(text) => text.to_owned(),
             Value::Number(number) => number.to_string(),
             Value::Uuid(bits) => format!("{bits:x}"),
-        })
+        }))
+    }
+
+    /// The source and the column of a name.
+    fn place(&self, name: &str) -> Option<(usize, usize)> {
+        let by_name = |name: &str| self.sources.iter().position(|source| source.name == name);
+        if let Some(source) = by_name(name) {
+            return Some((source, 0));
+        }
+        let (source, column) = name.split_once('.')?;
+        let source = by_name(source)?;
+        Some((source, self.sources[source].data.column(column)?))
     }
 }
 

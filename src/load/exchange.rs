@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use rustls::AlertDescription;
 use thiserror::Error;
 use tokio::time::Sleep;
 
@@ -61,7 +62,7 @@ impl Failure {
             Failure::Stream(_) => ResponseClass::Reset,
             Failure::Closed(_) => ResponseClass::Reset,
             // A TLS 1.3 server says only after the handshake that it wants another certificate.
-            Failure::Lost(error) if is_alert(error) => ResponseClass::Tls,
+            Failure::Lost(error) if alert(error).is_some() => ResponseClass::Tls,
             Failure::Lost(error) => match error.kind() {
                 // What the decoder of TLS records says of nonsense.
                 io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => ResponseClass::Protocol,
@@ -89,6 +90,17 @@ impl Failure {
         }
     }
 
+    /// Whether the other side has not looked at the request, so that it may be sent again.
+    pub(super) fn is_refused(&self) -> bool {
+        matches!(self, Failure::Stream(StreamError::Refused(_)))
+    }
+
+    /// Whether the other side speaks none of the protocols that it was offered (ALPN, RFC 7301).
+    pub(super) fn is_other_protocol(&self) -> bool {
+        let Failure::Tls(error) = self else { return false };
+        alert(error) == Some(AlertDescription::NoApplicationProtocol)
+    }
+
     /// Whether this machine, not the target, had nothing left to make a connection with:
     /// descriptors, ports or memory.
     pub(super) fn is_local(&self) -> bool {
@@ -102,10 +114,12 @@ impl Failure {
     }
 }
 
-/// Whether the other side has given up on TLS and said so.
-fn is_alert(error: &io::Error) -> bool {
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
-    matches!(inner, Some(rustls::Error::AlertReceived(_)))
+/// What the other side has said when it gave up on TLS.
+fn alert(error: &io::Error) -> Option<AlertDescription> {
+    match error.get_ref()?.downcast_ref()? {
+        rustls::Error::AlertReceived(alert) => Some(*alert),
+        _ => None,
+    }
 }
 
 /// Measures a request: two looks at the clock for most of them.
@@ -113,7 +127,7 @@ pub(super) struct Stopwatch {
     begun: Instant,
     sent: Option<Instant>,
     first: Option<Instant>,
-    /// The response came in more than one piece.
+    /// The response did not come as one piece.
     is_cut: bool,
 }
 
@@ -132,6 +146,11 @@ impl Stopwatch {
     pub(super) fn read(&mut self) {
         self.is_cut = self.first.is_some();
         self.first.get_or_insert_with(Instant::now);
+    }
+
+    /// Nothing more of the response is there yet.
+    pub(super) fn waits(&mut self) {
+        self.is_cut |= self.first.is_some();
     }
 
     /// Whether any of the response has come.
@@ -350,7 +369,7 @@ impl Link {
     /// that the server closed the connection while it was idle. A server that worked on it for
     /// long and then dropped it is another matter: that is an error of the request.
     pub(super) fn was_stale(&self, failure: &Failure, after: Duration) -> bool {
-        if matches!(failure, Failure::Stream(StreamError::Refused(_))) {
+        if failure.is_refused() {
             return true;
         }
         self.used
@@ -397,10 +416,13 @@ impl Link {
                 let scratch = &mut *scratch.borrow_mut();
                 let read = match stream.poll_read(cx, scratch) {
                     Poll::Ready(read) => read,
-                    Poll::Pending if follower.poll_enough(cx, deadline) => {
-                        return Poll::Ready(Ok(reader.leave()));
+                    Poll::Pending => {
+                        watch.waits();
+                        if follower.poll_enough(cx, deadline) {
+                            return Poll::Ready(Ok(reader.leave()));
+                        }
+                        return deadline.poll(cx).map(|()| Err(Failure::Timeout));
                     }
-                    Poll::Pending => return deadline.poll(cx).map(|()| Err(Failure::Timeout)),
                 };
                 let answer = match read {
                     // Who answers and closes before it has taken the whole request has answered.

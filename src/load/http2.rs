@@ -175,20 +175,25 @@ impl Share {
         };
         let mut sender = sender.ok_or(Failure::Closed("before the request was sent"))?;
         let (head, body) = translate(request, is_secure).ok_or(StreamError::Unfit)?;
-        let unsent = |error| failure(error, true);
-        deadline.limit(poll_fn(|cx| sender.poll_ready(cx))).await?.map_err(unsent)?;
-        let begun = sender.send_request(head, body.is_empty());
+        let ready = deadline.limit(poll_fn(|cx| sender.poll_ready(cx))).await?;
+        let begun = ready.and_then(|()| sender.send_request(head, body.is_empty()));
         let (response, upload) = begun.map_err(|error| {
             // A connection that has begun to end takes no more streams.
             self.session.give_up(None);
-            unsent(error)
+            failure(error, true)
         })?;
         // Dropped here, it does not keep a connection open that has ended.
         drop(sender);
         let mut follower = Follower::new(request.stream, witness);
         let upload = Upload { stream: upload, rest: body };
         let mut flow = Flow { upload, response: Some(response), body: None, status: 0 };
-        poll_fn(|cx| flow.poll(cx, watch, deadline, &mut follower)).await?;
+        let answered = poll_fn(|cx| flow.poll(cx, watch, deadline, &mut follower)).await;
+        if let Err(Failure::Stream(StreamError::Refused(error))) = &answered
+            && error.is_go_away()
+        {
+            self.session.give_up(None);
+        }
+        answered?;
         if !follower.may_end() {
             return Err(Failure::Closed("before the stream had as many events as were asked for"));
         }
@@ -226,6 +231,7 @@ impl Flow {
         if let Poll::Ready(over) = self.poll_response(cx, watch, follower) {
             return Poll::Ready(over.map_err(|error| failure(error, false)));
         }
+        watch.waits();
         if follower.poll_enough(cx, deadline) {
             return Poll::Ready(Ok(()));
         }

@@ -19,6 +19,10 @@ use super::worker::{Berth, Job, Next, Worker};
 use crate::plan::Reuse;
 use crate::timeline::ResponseClass;
 
+/// A request that was refused unseen over a fresh connection is sent again so often: the connection
+/// may be a shared one whose end begins meanwhile.
+const MOST_REFUSALS: usize = 3;
+
 /// Does the journey of `job`, then whatever else is given, until there is no connection left to
 /// keep.
 pub(super) async fn run(worker: Rc<Worker>, mut job: Job) {
@@ -250,6 +254,22 @@ impl Lane {
                 done => return done,
             }
         }
+        for _ in 0..MOST_REFUSALS {
+            match self.attempt_anew(endpoint, sending, witness).await {
+                Err(failure) if failure.is_refused() => sending.is_counted = true,
+                done => return done,
+            }
+        }
+        self.attempt_anew(endpoint, sending, witness).await
+    }
+
+    /// Over a connection that has not served this lane yet.
+    async fn attempt_anew(
+        &mut self,
+        endpoint: usize,
+        sending: &mut Sending,
+        witness: &mut impl Witness,
+    ) -> Result<u16, Failure> {
         self.part();
         self.served = 1;
         let made = self.worker.connector.connect(&mut self.deadline).await;

@@ -118,17 +118,16 @@ impl Mix {
     ///
     /// Where there are no values left.
     pub(super) fn next(&mut self, session: &mut Session) -> Result<Todo, Exhausted> {
-        let program = &self.programs[session.journey];
-        let (sources, captured) = (&self.sources, &self.captured);
+        let Self { programs, sources, captured, random, .. } = self;
         let mut cursor = std::mem::take(&mut session.cursor);
-        let todo = program.next(&mut cursor, &mut self.random, |condition| {
+        let todo = programs[session.journey].next(&mut cursor, random, |condition, random| {
             let slot = captured.iter().position(|name| *name == condition.name);
             let value = match slot {
                 Some(slot) => session.captured(slot).map(str::to_owned),
-                None => sources.text_of(&condition.name, session),
+                None => sources.draw_text(&condition.name, session, random)?,
             };
-            holds(&condition.test, value.as_deref())
-        });
+            Ok::<_, Exhausted>(holds(&condition.test, value.as_deref()))
+        })?;
         session.cursor = cursor;
         if let Todo::Request(endpoint) = todo {
             self.draw(endpoint, session)?;

@@ -110,24 +110,35 @@ impl Program {
     }
 
     /// Goes on to the next thing to do. `holds` says whether a condition does now.
-    pub(super) fn next(
+    ///
+    /// # Errors
+    ///
+    /// What `holds` fails with.
+    pub(super) fn next<E>(
         &self,
         cursor: &mut Cursor,
         random: &mut SmallRng,
-        holds: impl Fn(&Condition) -> bool,
-    ) -> Todo {
+        mut holds: impl FnMut(&Condition, &mut SmallRng) -> Result<bool, E>,
+    ) -> Result<Todo, E> {
         cursor.counters.resize(self.loops, 0);
         loop {
-            let Some(op) = self.ops.get(cursor.at) else { return Todo::Done };
+            let Some(op) = self.ops.get(cursor.at) else { return Ok(Todo::Done) };
             cursor.at += 1;
             match op {
-                Op::Request(request) => return Todo::Request(*request),
-                Op::Think(think) => return Todo::Think(think.draw(random)),
+                Op::Request(request) => return Ok(Todo::Request(*request)),
+                Op::Think(think) => return Ok(Todo::Think(think.draw(random))),
                 Op::Chance { probability, to } if random.random::<f64>() >= *probability => {
                     cursor.at = *to;
                 }
-                Op::When { conditions, to } if !conditions.iter().all(&holds) => cursor.at = *to,
-                Op::Chance { .. } | Op::When { .. } => {}
+                Op::Chance { .. } => {}
+                Op::When { conditions, to } => {
+                    for condition in conditions {
+                        if !holds(condition, random)? {
+                            cursor.at = *to;
+                            break;
+                        }
+                    }
+                }
                 Op::Again { counter, times, to } => {
                     cursor.counters[*counter] += 1;
                     if cursor.counters[*counter] < *times {
@@ -192,6 +203,8 @@ pub(super) fn holds(test: &Test, value: Option<&str>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+
     use rand::SeedableRng;
 
     use super::*;
@@ -205,13 +218,13 @@ mod tests {
         let (mut cursor, mut random) = (Cursor::default(), SmallRng::seed_from_u64(1));
         let mut done = Vec::new();
         loop {
-            let todo = program.next(&mut cursor, &mut random, |condition| {
+            let todo = program.next(&mut cursor, &mut random, |condition, _| {
                 let value = known.iter().find(|known| **known == condition.name);
-                holds(&condition.test, value.copied())
+                Ok::<_, Infallible>(holds(&condition.test, value.copied()))
             });
             match todo {
-                Todo::Done => return done,
-                todo => done.push(todo),
+                Ok(Todo::Done) => return done,
+                Ok(todo) => done.push(todo),
             }
         }
     }
@@ -267,8 +280,8 @@ mod tests {
         let mut random = SmallRng::seed_from_u64(1);
         let taken = (0..10_000)
             .filter(|_| {
-                let todo = program.next(&mut Cursor::default(), &mut random, |_| true);
-                todo != Todo::Done
+                let holds = |_: &Condition, _: &mut SmallRng| Ok::<_, Infallible>(true);
+                program.next(&mut Cursor::default(), &mut random, holds) != Ok(Todo::Done)
             })
             .count();
         // Five standard deviations.

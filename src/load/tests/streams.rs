@@ -80,3 +80,30 @@ fn a_stream_that_ends_too_early_has_failed() {
     let ended = how_twenty_end(follow(address, Some(4), None));
     assert_eq!(ended, BTreeMap::from([(ResponseClass::Status(503), 20)]));
 }
+
+#[test]
+fn what_comes_as_one_piece_is_received_until_it_ends() {
+    const OPEN: &str = "HTTP/1.1 200 OK\r\n\r\ndata";
+    let piece_then_close = |connection: &mut TcpStream| {
+        if server::read_request(connection) {
+            drop(connection.write_all(OPEN.as_bytes()));
+            thread::sleep(Duration::from_millis(200));
+        }
+    };
+    let (address, _) = server::raw(piece_then_close);
+    let follow = |millis| follow(address, None, Some(Duration::from_millis(millis)));
+    let stages = [stage(0.2, 0.2, 100.0, 100.0)];
+    for (how, config) in [
+        ("left by the timer", follow(200)),
+        ("closed by the server", follow(60_000)),
+        ("no stream", config(address)),
+    ] {
+        let ticks = run(config, &stages, Duration::from_secs(10));
+        let mut receive = Histogram::new();
+        ticks.iter().for_each(|tick| receive.merge(&tick.phases.receive));
+        assert_eq!(receive.count(), 20, "{how}");
+        // Who reads the piece late has less of the time left.
+        let median = receive.quantile(0.5).unwrap();
+        assert!(median > 0.1, "{how}: {median}");
+    }
+}

@@ -1,6 +1,7 @@
 //! The report as a value: every number and sentence that a format shows, computed here and
 //! nowhere else. Texts from outside are cleaned of control characters on the way in.
 
+mod beside;
 mod curves;
 mod findings;
 mod grid;

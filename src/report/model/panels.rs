@@ -4,12 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::wording;
 use super::grid::{Grid, add};
-use super::trends;
+use super::{beside, trends};
 use crate::diagnose::{Diagnosis, Windows};
 use crate::recording::Recording;
-use crate::timeline::{
-    Histogram, Labels, LoadTick, ResponseClass, Selector, StageRole, Timeline, Window, names,
-};
+use crate::timeline::{Histogram, LoadTick, ResponseClass, StageRole, Timeline, Window};
 
 /// All panels over time.
 #[derive(Clone, Debug, Default)]
@@ -90,6 +88,8 @@ pub(in crate::report) struct AheadLine {
 pub(in crate::report) enum Quantity {
     /// Requests per second.
     Rate,
+    /// Messages per second.
+    Messages,
     Seconds,
     Cores,
     Bytes,
@@ -102,6 +102,7 @@ impl Quantity {
     pub fn axis(self) -> &'static str {
         match self {
             Quantity::Rate => "req/s",
+            Quantity::Messages => "msg/s",
             Quantity::Seconds => "time",
             Quantity::Cores => "cores",
             Quantity::Bytes => "bytes",
@@ -112,7 +113,7 @@ impl Quantity {
     /// A value as text.
     pub fn text(self, value: f64) -> String {
         match self {
-            Quantity::Rate => wording::short_rate(value),
+            Quantity::Rate | Quantity::Messages => wording::short_rate(value),
             Quantity::Seconds => wording::duration(value),
             Quantity::Cores => wording::cores(value),
             Quantity::Bytes => wording::bytes(value),
@@ -123,7 +124,9 @@ impl Quantity {
     /// A value as the label of a tick, where the axis title has the unit if the label has none.
     pub fn tick(self, value: f64) -> String {
         match self {
-            Quantity::Rate | Quantity::Cores | Quantity::Count => wording::number(value),
+            Quantity::Rate | Quantity::Messages | Quantity::Cores | Quantity::Count => {
+                wording::number(value)
+            }
             Quantity::Seconds if value == 0.0 => "0".to_owned(),
             Quantity::Bytes if value == 0.0 => "0".to_owned(),
             Quantity::Seconds | Quantity::Bytes => self.text(value),
@@ -203,8 +206,7 @@ impl TimeCharts {
                 None => charts.missing.push(name.to_owned()),
             }
         }
-        // A run without canaries lacks nothing.
-        charts.panels.extend(canaries(timeline, grid));
+        charts.panels.extend(beside::panels(timeline, grid));
         charts.panels.extend(trends::panels(diagnosis, timeline, grid));
         charts.spans.extend(restarts(diagnosis, grid));
         charts
@@ -542,34 +544,6 @@ fn memory(timeline: &Timeline, grid: Grid) -> Option<Panel> {
     })
 }
 
-fn canaries(timeline: &Timeline, grid: Grid) -> Option<Panel> {
-    let all =
-        Selector { metric: names::CANARY_RESPONSE_TIME.name.to_owned(), labels: Labels::none() };
-    let inks = [(1, LineStyle::Solid), (2, LineStyle::Dashed), (3, LineStyle::Solid)];
-    let inks = inks.into_iter().chain([(4, LineStyle::Dotted), (5, LineStyle::Dashed)]).cycle();
-    let mut lines = Vec::new();
-    for ((key, _), (ink, style)) in timeline.select(&all).zip(inks) {
-        let one = Selector { labels: key.labels.clone(), ..all.clone() };
-        let name = key.labels.get("canary").unwrap_or_default();
-        let values = grid.sum(timeline, &one).filter(|values| has_values(values));
-        lines.extend(values.map(|values| line(wording::clean(name), ink, style, values)));
-    }
-    let known = || lines.iter().flat_map(|line| line.values.iter().flatten().copied());
-    let (least, most) = known().fold((f64::INFINITY, 0.0_f64), |(a, b), v| (a.min(v), b.max(v)));
-    (most > 0.0).then(|| Panel {
-        id: "canaries",
-        title: "Response time of the canaries",
-        quantity: Quantity::Seconds,
-        stacked: false,
-        log: spreads(least, most),
-        lines,
-        about: "Mean response time of the probe requests beside the load, each over a new \
-                connection."
-            .to_owned(),
-        ..Panel::default()
-    })
-}
-
 type Wanted = (&'static str, &'static str, usize, LineStyle);
 
 /// The lines of those of the wanted series that the recording has.
@@ -584,6 +558,6 @@ fn select(timeline: &Timeline, grid: Grid, selector: &str) -> Option<Values> {
     grid.sum(timeline, &selector).filter(|values| has_values(values))
 }
 
-fn has_values(values: &[Option<f64>]) -> bool {
+pub(super) fn has_values(values: &[Option<f64>]) -> bool {
     values.iter().any(Option::is_some)
 }
