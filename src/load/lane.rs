@@ -3,38 +3,53 @@
 //! where one is idle; in the closed model each is a virtual user.
 
 use std::future::poll_fn;
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
 use super::exchange::{Deadline, Failure, Link};
 use super::flow::Due;
-use super::meter::Ended;
+use super::meter::{Ended, Meter};
 use super::mix::{Exhausted, Look};
 use super::program::Todo;
 use super::response::Witness;
 use super::review::Review;
 use super::session::Session;
-use super::worker::{Berth, Job, Next, Worker};
+use super::storm::{self, Exposure};
+use super::worker::{Berth, Job, Next, Standing, Worker};
 use crate::plan::Reuse;
 use crate::timeline::ResponseClass;
 
 /// Does the journey of `job`, then whatever else is given, until there is no connection left to
 /// keep.
-pub(super) async fn run(worker: Rc<Worker>, mut job: Job) {
+pub(super) async fn run(worker: Rc<Worker>, job: Job) {
     let mut lane = Lane::new(worker);
     let berth = Rc::new(Berth::default());
+    let mut flow = job.flow;
+    let mut job = Some(job);
     loop {
-        lane.travel(job.flow, Some(job)).await;
-        job = match lane.worker.end(job.flow, &berth, lane.link.is_some()) {
-            Next::Serve(job) => job,
-            Next::Wait => match lane.wait(&berth).await {
-                Some(job) => job,
-                None => {
+        if let Some(job) = job {
+            flow = job.flow;
+            lane.travel(flow, Some(job)).await;
+        }
+        job = match lane.worker.end(flow, &berth, lane.standing()) {
+            Next::Serve(job) => Some(job),
+            Next::Wait => {
+                let job = lane.wait(&berth).await;
+                if job.is_none() {
                     lane.worker.leave(&berth);
-                    return lane.part();
                 }
-            },
+                job
+            }
+            Next::ComeBack => {
+                lane.hold_off().await;
+                let job = lane.worker.is_back(flow);
+                if job.is_none() && !lane.worker.is_stopping() {
+                    lane.come_back().await;
+                }
+                job
+            }
             Next::Leave => return,
         };
     }
@@ -59,6 +74,7 @@ struct Lane {
     link: Option<Link>,
     deadline: Deadline,
     session: Session,
+    exposure: Option<Exposure>,
     /// Requests on the connection at hand.
     served: u64,
     /// When it was used last.
@@ -68,20 +84,83 @@ struct Lane {
 impl Lane {
     fn new(worker: Rc<Worker>) -> Self {
         let (deadline, session) = (Deadline::new(), Session::default());
-        Self { link: None, deadline, session, served: 0, used: 0, worker }
+        let exposure = worker.storm.as_ref().map(Exposure::to);
+        Self { link: None, deadline, session, exposure, served: 0, used: 0, worker }
+    }
+
+    fn standing(&self) -> Standing {
+        match &self.exposure {
+            _ if self.link.is_some() => Standing::Connected,
+            Some(exposure) if exposure.is_away() => Standing::Away,
+            _ => Standing::Unconnected,
+        }
     }
 
     /// Waits for a journey; `None` when the connection ends first.
     async fn wait(&mut self, berth: &Berth) -> Option<Job> {
-        let link = &mut self.link;
-        poll_fn(|cx| match berth.poll_job(cx) {
-            Poll::Ready(job) => Poll::Ready(Some(job)),
-            Poll::Pending => match link {
-                Some(link) => link.poll_ended(cx).map(|()| None),
-                None => Poll::Ready(None),
-            },
-        })
-        .await
+        while let Some(link) = &mut self.link {
+            let given = poll_fn(|cx| match berth.poll_job(cx) {
+                Poll::Ready(job) => Poll::Ready(Some(job)),
+                Poll::Pending => link.poll_ended(cx).map(|()| None),
+            });
+            tokio::select! {
+                biased;
+                job = given => {
+                    if job.is_none() {
+                        self.part();
+                    }
+                    return job;
+                }
+                () = storm::comes(&mut self.exposure) => self.weather(),
+            }
+        }
+        None
+    }
+
+    /// Lets a user think.
+    async fn think(&mut self, pause: Duration) {
+        let worker = Rc::clone(&self.worker);
+        let mut thinking = pin!(worker.think(pause));
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut thinking => return,
+                () = storm::comes(&mut self.exposure) => self.weather(),
+            }
+        }
+    }
+
+    /// Loses the connection, if the storm that has come takes it.
+    fn weather(&mut self) {
+        if let Some(exposure) = &mut self.exposure
+            && self.link.is_some()
+            && exposure.is_hit()
+        {
+            self.link = None;
+        }
+    }
+
+    /// Waits until a connection that was lost to the storm may be made anew; whether that took any
+    /// time.
+    async fn hold_off(&self) -> bool {
+        match &self.exposure {
+            Some(exposure) => exposure.hold_off().await,
+            None => false,
+        }
+    }
+
+    /// Makes the connection anew that was lost to the storm, with no request for it.
+    async fn come_back(&mut self) {
+        let now = self.worker.clock.now();
+        (self.served, self.used) = (0, now);
+        self.limit(now);
+        self.link = self.connect().await.ok();
+    }
+
+    /// Sets the deadline for what begins `now`.
+    fn limit(&mut self, now: u64) {
+        let timeout = u64::try_from(self.worker.timeout.as_nanos()).unwrap_or(u64::MAX);
+        self.deadline.set(self.worker.clock.instant(now.saturating_add(timeout)));
     }
 
     /// Has the connection closed, if there is one.
@@ -107,7 +186,7 @@ impl Lane {
                 Ok(Todo::Done) => break Some(true),
                 Ok(Todo::Think(pause)) => {
                     now = None;
-                    self.worker.think(pause).await;
+                    self.think(pause).await;
                 }
                 Ok(Todo::Request(endpoint)) => {
                     let now = now.take().unwrap_or_else(|| self.worker.clock.now());
@@ -167,11 +246,13 @@ impl Lane {
     async fn ask(
         &mut self,
         endpoint: usize,
-        now: u64,
+        mut now: u64,
         is_retry: bool,
     ) -> (Option<ResponseClass>, u64) {
-        let timeout = u64::try_from(self.worker.timeout.as_nanos()).unwrap_or(u64::MAX);
-        self.deadline.set(self.worker.clock.instant(now.saturating_add(timeout)));
+        if self.hold_off().await {
+            now = self.worker.clock.now();
+        }
+        self.limit(now);
         self.renew(now);
         let mut sending = Sending { begun: now, sent: now, is_counted: is_retry };
         let (result, is_as_expected) = match self.worker.look(endpoint, &self.session) {
@@ -190,6 +271,9 @@ impl Lane {
             self.link = None;
         } else if !self.worker.keep_alive {
             self.part();
+        }
+        if self.exposure.as_mut().is_some_and(Exposure::has_come) {
+            self.weather();
         }
         let class = match &result {
             Ok(status) if *status < 400 && !is_as_expected => Some(ResponseClass::Check),
@@ -235,7 +319,7 @@ impl Lane {
             && link.is_ready().await
         {
             if !sending.is_counted {
-                self.worker.measure(super::meter::Meter::sent);
+                self.worker.measure(Meter::sent);
             }
             let request = self.worker.build(endpoint, &self.session);
             let first = self.worker.clock.instant(sending.sent);
@@ -252,17 +336,11 @@ impl Lane {
         }
         self.part();
         self.served = 1;
-        let made = self.worker.connector.connect(&mut self.deadline).await;
-        let is_sent = !sending.is_counted && !made.as_ref().is_err_and(Failure::is_local);
-        self.worker.measure(|meter| {
-            if is_sent {
-                meter.sent();
-            }
-            if let Ok(Link { made: Some(made), .. }) = &made {
-                meter.connected(made);
-            }
-        });
-        let link = self.link.insert(made?);
+        let link = self.connect().await;
+        if !sending.is_counted && !link.as_ref().is_err_and(Failure::is_local) {
+            self.worker.measure(Meter::sent);
+        }
+        let link = self.link.insert(link?);
         let connected = self.worker.clock.now();
         if !sending.is_counted {
             sending.sent = connected;
@@ -270,6 +348,18 @@ impl Lane {
         let request = self.worker.build(endpoint, &self.session);
         let connected = self.worker.clock.instant(connected);
         link.exchange(&request, connected, &mut self.deadline, witness).await
+    }
+
+    /// A new connection, counted.
+    async fn connect(&mut self) -> Result<Link, Failure> {
+        let link = self.worker.connector.connect(&mut self.deadline).await;
+        if let Ok(Link { made: Some(made), .. }) = &link {
+            self.worker.measure(|meter| meter.connected(made));
+        }
+        if let Some(exposure) = &mut self.exposure {
+            exposure.tried(link.is_ok());
+        }
+        link
     }
 }
 

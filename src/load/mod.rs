@@ -38,6 +38,7 @@ mod response;
 mod retry;
 mod review;
 mod session;
+mod storm;
 mod stream;
 #[cfg(test)]
 mod tests;

@@ -24,6 +24,7 @@ use super::mix::{Exhausted, Look, Mix};
 use super::program::Todo;
 use super::retry::Retrying;
 use super::session::Session;
+use super::storm::Storm;
 use super::timer::{Timer, shorten_slice};
 use super::wire::Rendered;
 use crate::plan::{Connections, Reuse};
@@ -115,6 +116,8 @@ pub(super) struct Worker {
     pub(super) keep_alive: bool,
     pub(super) reuse: Reuse,
     pub(super) is_https: bool,
+    /// The reconnect storm, where the plan has one.
+    pub(super) storm: Option<Rc<Storm>>,
     /// Connections that are done with and wait for the other side to close them.
     closing: Cell<usize>,
     stopping: Cell<bool>,
@@ -141,6 +144,8 @@ struct State {
     /// Journeys of the open model that go on.
     busy: usize,
     max_busy: usize,
+    /// Lanes of the open model that lost their connection to the storm and are not back.
+    away: usize,
 }
 
 /// Where a lane waits for its next journey.
@@ -183,11 +188,19 @@ impl Berth {
 async fn dispatch(seat: Seat, mut timer: Timer) {
     let inbox = Arc::clone(&seat.inbox);
     let worker = Rc::new(Worker::new(seat));
+    let mut storm = worker.storm.clone();
     let mut deadline = None;
     loop {
         let orders = inbox.take();
         worker.catch_up(worker.clock.now());
         worker.schedule(&orders.stages);
+        let begin = orders.stages.iter().map(|(_, stage)| stage.window.begin).min();
+        if let Some(begin) = begin
+            && let Some(storm) = storm.take()
+        {
+            let begin = worker.clock.0.instant(begin);
+            tokio::task::spawn_local(async move { storm.rage(begin).await });
+        }
         // Before the stop, which may have come while this thread had no core: what was due by
         // then was offered all the same.
         worker.catch_up(worker.clock.now());
@@ -218,6 +231,7 @@ impl Worker {
         let max_backlog = config.max_in_flight.saturating_mul(4).max(MIN_BACKLOG);
         let clock = Clock(seat.epoch);
         let names = config.requests.iter().map(|request| request.name.clone()).collect();
+        let seed = config.seed.wrapping_add(worker as u64).rotate_left(32);
         let flows = config.flows.iter().zip(&seat.tallies);
         let state = State {
             flows: flows.map(|(flow, tally)| Flow::new(&config, flow, tally, worker, of)).collect(),
@@ -225,15 +239,16 @@ impl Worker {
             mix,
             outlet: Outlet::new(seat.ticks),
             governor: Governor::of(&config, of),
-            retrying: config.target.retries.map(|policy| {
-                let seed = config.seed.wrapping_add(worker as u64).rotate_left(32);
-                (Retrying::new(policy), SmallRng::seed_from_u64(seed))
-            }),
+            retrying: config
+                .target
+                .retries
+                .map(|policy| (Retrying::new(policy), SmallRng::seed_from_u64(seed))),
             waiting: 0,
             max_backlog: share(max_backlog),
             idle: Vec::new(),
             busy: 0,
             max_busy: share(config.max_in_flight).max(1),
+            away: 0,
         };
         Self {
             clock,
@@ -242,6 +257,7 @@ impl Worker {
             keep_alive: config.target.connections == Connections::KeepAlive,
             reuse: config.target.reuse,
             is_https: config.target.url.https,
+            storm: config.target.storm.map(|policy| Rc::new(Storm::new(policy, seed))),
             closing: Cell::new(0),
             stopping: Cell::new(false),
             inbox: seat.inbox,
@@ -307,7 +323,8 @@ impl Worker {
             return;
         }
         state.meter.late(due.intended, now);
-        if state.busy < state.max_busy {
+        // No new client stands in for one that is on its way back.
+        if state.away == 0 && state.busy < state.max_busy {
             state.meter.begun(now);
             state.busy += 1;
             let job = Job { flow, due, measure_lateness: false };
@@ -462,19 +479,31 @@ impl Worker {
     }
 
     /// Says what a lane of the open model does after a journey.
-    pub(super) fn end(self: &Rc<Self>, flow: usize, berth: &Rc<Berth>, connected: bool) -> Next {
+    pub(super) fn end(&self, flow: usize, berth: &Rc<Berth>, standing: Standing) -> Next {
         let state = &mut *self.state.borrow_mut();
-        if let Some((flow, due)) = state.next_waiting(flow) {
-            state.meter.begun(self.clock.now());
-            return Next::Serve(Job { flow, due, measure_lateness: false });
+        if standing == Standing::Away && !self.stopping.get() {
+            state.busy -= 1;
+            state.away += 1;
+            return Next::ComeBack;
+        }
+        if let Some(job) = state.next_job(flow, self.clock) {
+            return Next::Serve(job);
         }
         state.busy -= 1;
-        if connected {
+        if standing == Standing::Connected {
             state.idle.push(Rc::clone(berth));
             Next::Wait
         } else {
             Next::Leave
         }
+    }
+
+    /// A lane that was away may connect again: with a journey that waits, if one does.
+    pub(super) fn is_back(&self, flow: usize) -> Option<Job> {
+        let state = &mut *self.state.borrow_mut();
+        state.away -= 1;
+        state.busy += 1;
+        state.next_job(flow, self.clock)
     }
 
     /// Whether virtual user `number`, who has done `done` journeys, begins another.
@@ -496,9 +525,12 @@ impl Worker {
         }
     }
 
-    /// Takes a lane whose connection has ended out of those that may be given a request.
+    /// Takes a lane whose connection has ended out of those that may be given a request, until
+    /// [`Worker::end`] says what it does.
     pub(super) fn leave(&self, berth: &Rc<Berth>) {
-        self.state.borrow_mut().idle.retain(|idle| !Rc::ptr_eq(idle, berth));
+        let state = &mut *self.state.borrow_mut();
+        state.idle.retain(|idle| !Rc::ptr_eq(idle, berth));
+        state.busy += 1;
     }
 
     fn is_drained(&self) -> bool {
@@ -521,19 +553,29 @@ impl State {
         self.flows.iter().enumerate().map(next).min().unwrap_or((u64::MAX, 0))
     }
 
-    /// The next journey that waits: of this flow, else of another.
-    fn next_waiting(&mut self, flow: usize) -> Option<(usize, Due)> {
+    /// The next journey that waits, which begins now: of this flow, else of another.
+    fn next_job(&mut self, flow: usize, clock: Clock) -> Option<Job> {
         if self.waiting == 0 {
             return None;
         }
         let others = (0..self.flows.len()).filter(|other| *other != flow);
-        let found = std::iter::once(flow).chain(others).find_map(|flow| {
+        let job = std::iter::once(flow).chain(others).find_map(|flow| {
             let due = self.flows[flow].backlog.pop_front()?;
-            Some((flow, due))
-        });
-        self.waiting -= usize::from(found.is_some());
-        found
+            Some(Job { flow, due, measure_lateness: false })
+        })?;
+        self.waiting -= 1;
+        self.meter.begun(clock.now());
+        Some(job)
     }
+}
+
+/// What a lane has after a journey.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    Connected,
+    Unconnected,
+    /// No connection, as it was lost to the storm.
+    Away,
 }
 
 /// What a lane does after a journey.
@@ -542,6 +584,8 @@ pub(super) enum Next {
     Serve(Job),
     /// It keeps its connection and waits to be given a journey.
     Wait,
+    /// It waits until it may connect again.
+    ComeBack,
     /// It has no connection and nothing to do.
     Leave,
 }

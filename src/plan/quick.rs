@@ -116,6 +116,7 @@ impl Target {
             connections: Connections::KeepAlive,
             reuse: Reuse::default(),
             retries: None,
+            storm: None,
             timeout: DEFAULT_TIMEOUT,
             tls: Tls::usual(),
             unix_socket: None,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Retries, Reuse, Secret};
+use super::{Retries, Reuse, Secret, Storm};
 
 /// The system under test.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -18,6 +18,9 @@ pub struct Target {
     pub reuse: Reuse,
     /// How a request that failed is asked again; not at all where `None`.
     pub retries: Option<Retries>,
+    /// Lets go of connections at one moment, to see them come back. One with a request in flight
+    /// is let go of after the response, so that nothing fails that the target would have answered.
+    pub storm: Option<Storm>,
     /// After this long without a complete response a request has failed.
     pub timeout: Duration,
     /// How certificates are checked; of no effect for `http`.

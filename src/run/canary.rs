@@ -105,6 +105,8 @@ fn config(canary: &Canary, load: &LoadConfig) -> LoadConfig {
             connections: Connections::PerRequest,
             // A probe that is asked again would hide what it is there to find.
             retries: None,
+            // It keeps no connection that could be dropped.
+            storm: None,
             ..load.target.clone()
         },
         max_in_flight: unanswered.min(Canary::MAX_IN_FLIGHT),

@@ -2,6 +2,7 @@
 
 mod canary;
 mod check;
+mod client;
 mod collect;
 mod data;
 mod journey;

@@ -4,12 +4,10 @@ use std::ops::Range;
 
 use url::Host;
 
+use super::client::{read_retries, read_reuse, read_storm};
 use super::walk::{Section, Value, Walk, optional};
-use super::websocket::read_backoff;
 use crate::plan::units::{parse_proxy, parse_target_url};
-use crate::plan::{
-    Backoff, Connections, HttpVersion, Identity, Retries, Reuse, Target, Tls, Trust,
-};
+use crate::plan::{Connections, HttpVersion, Identity, Target, Tls, Trust};
 
 pub(super) fn read(root: &mut Section<'_, '_>) -> Option<Target> {
     let walk = root.walk;
@@ -32,6 +30,8 @@ pub(super) fn read(root: &mut Section<'_, '_>) -> Option<Target> {
     });
     let reuse = section.take("reuse").map(|value| read_reuse(walk, value));
     let retries = section.take("retries").map(|value| read_retries(walk, value));
+    let drop = section.take("drop");
+    let storm = read_storm(walk, drop, section.take("backoff"));
     let tls = section.take("tls").and_then(|value| read_tls(walk, value));
     let unix_socket = section.take("unix_socket").map(|value| read_socket(walk, value));
     let proxy = section.take("proxy").map(|value| {
@@ -50,6 +50,9 @@ pub(super) fn read(root: &mut Section<'_, '_>) -> Option<Target> {
     });
     let version = section.take("version").map(|value| (read_version(walk, value), value.span()));
     let streams = section.take("streams").map(|value| read_streams(walk, value, &version));
+    if let Some(drop) = drop {
+        check_kept(walk, drop, connections, &version);
+    }
     section.finish();
     let url = url?;
     if let Some((Some(HttpVersion::Http2), span)) = &version
@@ -68,6 +71,7 @@ pub(super) fn read(root: &mut Section<'_, '_>) -> Option<Target> {
         connections: connections.unwrap_or(usual.connections),
         reuse: optional(reuse)?.unwrap_or(usual.reuse),
         retries: optional(retries)?,
+        storm: storm?,
         tls: tls.unwrap_or(usual.tls),
         unix_socket: match unix_socket {
             Some(path) => Some(path?),
@@ -83,44 +87,23 @@ pub(super) fn read(root: &mut Section<'_, '_>) -> Option<Target> {
     })
 }
 
-/// `{ requests = 100, idle = "30s" }`.
-fn read_reuse<'t>(walk: &Walk<'t>, value: &Value<'t>) -> Option<Reuse> {
-    let mut section =
-        walk.section(value, "a table such as `{ requests = 100, idle = \"30s\" }`")?;
-    let requests = section.take("requests").map(|value| {
-        let requests = walk.integer(value, "a number of requests such as `100`")?;
-        if requests == 0 {
-            walk.wrong_with_help(
-                value.span(),
-                "a connection serves at least one request",
-                "write `connections = \"per-request\"` for a new one each time",
-            );
-        }
-        Some(requests)
-    });
-    let idle = section.take("idle").map(|value| walk.duration(value));
-    section.finish();
-    Some(Reuse { requests: optional(requests)?, idle: optional(idle)? })
-}
-
-/// `{ most = 2, backoff = { from = "100ms", to = "2s" }, budget = "10%" }`.
-fn read_retries<'t>(walk: &Walk<'t>, value: &Value<'t>) -> Option<Retries> {
-    const WHAT: &str =
-        "a table such as `{ most = 2, backoff = { from = \"100ms\", to = \"2s\" } }`";
-    let mut section = walk.section(value, WHAT)?;
-    let most = section.require("most", "most = 2").and_then(|value| {
-        let most = walk.integer(value, "a number of attempts such as `2`")?;
-        if !(1..=100).contains(&most) {
-            walk.wrong(value.span(), "there are 1 to 100 attempts after the first one");
-        }
-        u32::try_from(most).ok()
-    });
-    let backoff =
-        section.take("backoff").map_or(Some(Backoff::usual()), |value| read_backoff(walk, value));
-    let budget =
-        section.take("budget").map_or(Some(Retries::USUAL_BUDGET), |value| walk.share(value));
-    section.finish();
-    Some(Retries { most: most?, backoff: backoff?, budget: budget? })
+/// Notes where there are no connections that `drop` could be of.
+fn check_kept(
+    walk: &Walk<'_>,
+    drop: &Value<'_>,
+    connections: Option<Connections>,
+    version: &Option<(Option<HttpVersion>, Range<usize>)>,
+) {
+    let (what, key) = match (connections, version) {
+        (Some(Connections::PerRequest), _) => ("that are kept", "connections"),
+        (_, Some((Some(HttpVersion::Http2 | HttpVersion::Auto), _))) => ("of HTTP/1.1", "version"),
+        _ => return,
+    };
+    walk.wrong_with_help(
+        drop.span(),
+        format!("`drop` is of connections {what}"),
+        format!("leave `{key}` or `drop` out"),
+    );
 }
 
 fn read_version(walk: &Walk<'_>, value: &Value<'_>) -> Option<HttpVersion> {

@@ -372,6 +372,22 @@ const TARGET_MISTAKES: &[(&str, &str, &str)] = &[
     ("streams = 5", "`streams` is of HTTP/2", "add `version"),
     ("version = \"auto\"\nstreams = 0", "must be above zero", ""),
     ("tls = { resumption = 1 }", "expected `true` or `false`", ""),
+    ("drop = { share = 2, at = \"1s\" }", "must be a share", ""),
+    ("drop = { share = 1 }", "`at` is missing", "add `at"),
+    ("drop = { share = 1, at = \"1s\", every = \"9ms\" }", "once a second at the most", ""),
+    ("drop = { share = 1, at = \"1s\", evry = \"9s\" }", "`evry` is not known", "`every`"),
+    ("backoff = { to = \"1s\" }", "there is no `drop`", "add `drop"),
+    ("drop = { share = 1, at = \"1s\" }\nbackoff = { from = \"0.1ms\" }", "1 ms or more", ""),
+    (
+        "drop = { share = 1, at = \"1s\" }\nconnections = \"per-request\"",
+        "`drop` is of connections that are kept",
+        "leave `connections` or `drop` out",
+    ),
+    (
+        "drop = { share = 1, at = \"1s\" }\nversion = \"auto\"",
+        "`drop` is of connections of HTTP/1.1",
+        "leave `version` or `drop` out",
+    ),
 ];
 
 #[test]
