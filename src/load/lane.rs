@@ -2,11 +2,13 @@
 //! model there are as many as journeys ever went on at a time, and none is spawned for a journey
 //! where one is idle; in the closed model each is a virtual user.
 
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use tokio::time::sleep_until;
 
 use super::exchange::{Deadline, Failure, Link};
 use super::flow::Due;
@@ -18,7 +20,6 @@ use super::review::Review;
 use super::session::Session;
 use super::storm::{self, Exposure};
 use super::worker::{Berth, Job, Next, Standing, Worker};
-use crate::plan::Reuse;
 use crate::timeline::ResponseClass;
 
 /// Does the journey of `job`, then whatever else is given, until there is no connection left to
@@ -77,7 +78,7 @@ struct Lane {
     exposure: Option<Exposure>,
     /// Requests on the connection at hand.
     served: u64,
-    /// When it was used last.
+    /// When its last request ended, in nanoseconds of the clock.
     used: u64,
 }
 
@@ -98,6 +99,7 @@ impl Lane {
 
     /// Waits for a journey; `None` when the connection ends first.
     async fn wait(&mut self, berth: &Berth) -> Option<Job> {
+        let idle_end = self.idle_end();
         while let Some(link) = &mut self.link {
             let given = poll_fn(|cx| match berth.poll_job(cx) {
                 Poll::Ready(job) => Poll::Ready(Some(job)),
@@ -111,7 +113,7 @@ impl Lane {
                     }
                     return job;
                 }
-                () = storm::comes(&mut self.exposure) => self.weather(),
+                why = end_of_rest(&mut self.exposure, idle_end) => self.lose(why),
             }
         }
         None
@@ -122,11 +124,27 @@ impl Lane {
         let worker = Rc::clone(&self.worker);
         let mut thinking = pin!(worker.think(pause));
         loop {
+            let idle_end = self.link.as_ref().and(self.idle_end());
             tokio::select! {
                 biased;
                 () = &mut thinking => return,
-                () = storm::comes(&mut self.exposure) => self.weather(),
+                why = end_of_rest(&mut self.exposure, idle_end) => self.lose(why),
             }
+        }
+    }
+
+    /// When the connection was not in use for as long as it may be.
+    fn idle_end(&self) -> Option<Instant> {
+        let idle = u64::try_from(self.worker.reuse.idle?.as_nanos()).ok()?;
+        Some(self.worker.clock.instant(self.used.saturating_add(idle)))
+    }
+
+    /// Loses a connection that is not in use.
+    fn lose(&mut self, why: EndOfRest) {
+        match why {
+            EndOfRest::Storm => self.weather(),
+            // Closed from this side: that is what such a client does.
+            EndOfRest::Idle => self.link = None,
         }
     }
 
@@ -238,6 +256,7 @@ impl Lane {
         };
         let (sent, at) = (sent.unwrap_or(now), self.worker.clock.now());
         self.worker.finished(&Ended { endpoint, class, intended, sent, at });
+        self.used = at;
         let is_success = class.is_some_and(ResponseClass::is_success);
         self.worker.goes_on(&self.session, endpoint, is_success)
     }
@@ -253,7 +272,7 @@ impl Lane {
             now = self.worker.clock.now();
         }
         self.limit(now);
-        self.renew(now);
+        self.renew();
         let mut sending = Sending { begun: now, sent: now, is_counted: is_retry };
         let (result, is_as_expected) = match self.worker.look(endpoint, &self.session) {
             None => (self.attempt(endpoint, &mut sending, &mut ()).await, true),
@@ -284,14 +303,12 @@ impl Lane {
         (class, sending.sent)
     }
 
-    /// Gives up a connection that has served for long enough, or was idle for too long.
-    fn renew(&mut self, now: u64) {
-        let Reuse { requests, idle } = self.worker.reuse;
-        let is_idle = idle.is_some_and(|most| u128::from(now - self.used) > most.as_nanos());
-        if requests.is_some_and(|most| self.served >= most) || is_idle {
+    /// Gives up a connection that has served for long enough.
+    fn renew(&mut self) {
+        if self.worker.reuse.requests.is_some_and(|most| self.served >= most) {
             self.part();
         }
-        (self.served, self.used) = (self.served + 1, now);
+        self.served += 1;
     }
 
     /// Keeps what a response says for later; whether it is as the plan expects it.
@@ -360,6 +377,28 @@ impl Lane {
             exposure.tried(link.is_ok());
         }
         link
+    }
+}
+
+/// What becomes of a connection while it is not in use.
+#[derive(Clone, Copy, Debug)]
+enum EndOfRest {
+    /// The storm has come, and may take it.
+    Storm,
+    Idle,
+}
+
+/// Waits for what may end a connection that is not in use until `idle_end`.
+async fn end_of_rest(exposure: &mut Option<Exposure>, idle_end: Option<Instant>) -> EndOfRest {
+    let idle = async {
+        match idle_end {
+            Some(end) => sleep_until(end.into()).await,
+            None => pending().await,
+        }
+    };
+    tokio::select! {
+        () = storm::comes(exposure) => EndOfRest::Storm,
+        () = idle => EndOfRest::Idle,
     }
 }
 

@@ -97,6 +97,11 @@ pub struct LoadConfig {
 }
 
 impl LoadConfig {
+    /// Journeys at a time at most in the open model, each over one connection.
+    fn most_at_a_time(&self) -> usize {
+        self.max_in_flight.min(self.target.max_connections.unwrap_or(usize::MAX))
+    }
+
     /// The same with one load in the open model: these requests by their weights, each a journey of
     /// its own.
     #[must_use]
@@ -226,7 +231,7 @@ pub fn make_room(config: &LoadConfig) -> Result<(), LoadError> {
 fn worker_count(config: &LoadConfig) -> usize {
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let needed = (config.max_rate / RATE_PER_WORKER).ceil().max(1.0) as usize;
-    config.workers.unwrap_or(needed.min(cores)).clamp(1, config.max_in_flight.max(1))
+    config.workers.unwrap_or(needed.min(cores)).clamp(1, config.most_at_a_time().max(1))
 }
 
 fn start_worker(seat: Seat) -> Result<JoinHandle<()>, LoadError> {

@@ -247,7 +247,7 @@ impl Worker {
             max_backlog: share(max_backlog),
             idle: Vec::new(),
             busy: 0,
-            max_busy: share(config.max_in_flight).max(1),
+            max_busy: share(config.most_at_a_time()).max(1),
             away: 0,
         };
         Self {

@@ -22,12 +22,12 @@ impl Retries {
     pub const USUAL_BUDGET: f64 = f64::INFINITY;
 }
 
-/// When a client makes a new connection although it has one.
+/// When a client closes a connection that it could go on with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Reuse {
     /// After so many requests on one.
     pub requests: Option<u64>,
-    /// Where it was idle for longer.
+    /// Where it was not in use for so long.
     pub idle: Option<Duration>,
 }
 

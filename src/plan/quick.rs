@@ -114,6 +114,7 @@ impl Target {
         Self {
             url,
             connections: Connections::KeepAlive,
+            max_connections: None,
             reuse: Reuse::default(),
             retries: None,
             storm: None,

@@ -14,7 +14,11 @@ pub struct Target {
     pub url: TargetUrl,
     /// Whether connections are kept.
     pub connections: Connections,
-    /// When a kept connection is given up for a new one.
+    /// Connections of the open model at most, as a client's pool has it: what is due beyond them
+    /// waits, and is counted as backlog. `max_in_flight` bounds them too. Virtual users have one
+    /// connection each, whatever this says.
+    pub max_connections: Option<usize>,
+    /// When a kept connection is closed.
     pub reuse: Reuse,
     /// How a request that failed is asked again; not at all where `None`.
     pub retries: Option<Retries>,

@@ -105,7 +105,9 @@ fn config(canary: &Canary, load: &LoadConfig) -> LoadConfig {
             connections: Connections::PerRequest,
             // A probe that is asked again would hide what it is there to find.
             retries: None,
-            // It keeps no connection that could be dropped.
+            // It waits for the target alone and for no client's pool, and it keeps no connection that
+            // could be dropped.
+            max_connections: None,
             storm: None,
             ..load.target.clone()
         },

@@ -138,6 +138,36 @@ fn who_finds_no_one_waits_longer_each_time() {
 }
 
 #[test]
+fn a_pool_is_as_large_as_the_plan_says_and_what_is_due_beyond_it_waits() {
+    let (address, visitors) = serve(Duration::from_millis(100));
+    let mut config = config(address);
+    config.target.max_connections = Some(3);
+    // It takes six connections to carry them.
+    let ticks = run(config, &[stage(0.1, 1.5, 60.0, 60.0)], Duration::from_secs(5));
+    assert_eq!(visitors.came().len(), 3);
+    assert!(ticks[0].backlog > 10, "{}", ticks[0].backlog);
+    let (sent, held_back) = (sum(&ticks, |tick| tick.sent), sum(&ticks, |tick| tick.held_back));
+    assert_eq!(sent + held_back, 90);
+    assert_eq!(classes(&ticks), BTreeMap::from([(ResponseClass::Status(200), sent)]));
+}
+
+#[test]
+fn a_connection_out_of_use_is_closed_without_a_request_that_would_notice() {
+    let (address, visitors) = serve(Duration::ZERO);
+    let mut config = config(address);
+    (config.workers, config.target.max_connections) = (Some(1), Some(1));
+    config.target.reuse = plan::Reuse { requests: None, idle: Some(Duration::from_millis(200)) };
+    let burst = |begin| stage(begin, 0.2, 100.0, 100.0);
+    let stages = [burst(0.1), stage(0.3, 1.7, 0.0, 0.0), burst(2.0)];
+    let ticks = run(config, &stages, Duration::from_secs(5));
+    assert_eq!(classes(&ticks), BTreeMap::from([(ResponseClass::Status(200), 40)]));
+    let (came, went) = (visitors.came(), visitors.went());
+    assert_eq!(came.len(), 2);
+    // Long before the next request, which comes 1.7 s later.
+    assert!(came[1] - went[0] > Duration::from_millis(500), "{:?}", came[1] - went[0]);
+}
+
+#[test]
 fn connections_are_given_up_as_the_plan_says() {
     let address = server::http(|_| server::status(200));
     let mut config = journey(address, vec![get("home", text("/"))], steps(1), CLOSED);

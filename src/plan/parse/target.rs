@@ -7,7 +7,7 @@ use url::Host;
 use super::client::{read_retries, read_reuse, read_storm};
 use super::walk::{Section, Value, Walk, optional};
 use crate::plan::units::{parse_proxy, parse_target_url};
-use crate::plan::{Connections, HttpVersion, Identity, Target, Tls, Trust};
+use crate::plan::{Connections, HttpVersion, Identity, Proxy, Target, Tls, Trust};
 
 pub(super) fn read(root: &mut Section<'_, '_>) -> Option<Target> {
     let walk = root.walk;
@@ -28,30 +28,24 @@ pub(super) fn read(root: &mut Section<'_, '_>) -> Option<Target> {
             [("keep-alive", Connections::KeepAlive), ("per-request", Connections::PerRequest)];
         walk.choice(value, &choices)
     });
+    let most = section.take("max_connections");
+    let max_connections = most.map(|value| read_max_connections(walk, value));
     let reuse = section.take("reuse").map(|value| read_reuse(walk, value));
     let retries = section.take("retries").map(|value| read_retries(walk, value));
     let drop = section.take("drop");
     let storm = read_storm(walk, drop, section.take("backoff"));
     let tls = section.take("tls").and_then(|value| read_tls(walk, value));
     let unix_socket = section.take("unix_socket").map(|value| read_socket(walk, value));
-    let proxy = section.take("proxy").map(|value| {
-        if value.get_ref().as_str().is_some_and(|url| url.contains('@')) {
-            walk.hide(value.span());
-        }
-        let proxy = walk.parsed(value, "an address such as `http://127.0.0.1:3128`", parse_proxy);
-        if unix_socket.is_some() {
-            walk.wrong_with_help(
-                value.span(),
-                "`proxy` and `unix_socket` exclude each other",
-                "keep the one by which the target is reached",
-            );
-        }
-        proxy
-    });
+    let has_socket = unix_socket.is_some();
+    let proxy = section.take("proxy").map(|value| read_proxy(walk, value, has_socket));
     let version = section.take("version").map(|value| (read_version(walk, value), value.span()));
     let streams = section.take("streams").map(|value| read_streams(walk, value, &version));
+    if let Some(most) = most {
+        check_http1(walk, ("max_connections", most), &version);
+    }
     if let Some(drop) = drop {
-        check_kept(walk, drop, connections, &version);
+        check_http1(walk, ("drop", drop), &version);
+        check_kept(walk, drop, connections);
     }
     section.finish();
     let url = url?;
@@ -69,6 +63,7 @@ pub(super) fn read(root: &mut Section<'_, '_>) -> Option<Target> {
     Some(Target {
         timeout: timeout.unwrap_or(usual.timeout),
         connections: connections.unwrap_or(usual.connections),
+        max_connections: optional(max_connections)?,
         reuse: optional(reuse)?.unwrap_or(usual.reuse),
         retries: optional(retries)?,
         storm: storm?,
@@ -87,23 +82,53 @@ pub(super) fn read(root: &mut Section<'_, '_>) -> Option<Target> {
     })
 }
 
-/// Notes where there are no connections that `drop` could be of.
-fn check_kept(
-    walk: &Walk<'_>,
-    drop: &Value<'_>,
-    connections: Option<Connections>,
-    version: &Option<(Option<HttpVersion>, Range<usize>)>,
-) {
-    let (what, key) = match (connections, version) {
-        (Some(Connections::PerRequest), _) => ("that are kept", "connections"),
-        (_, Some((Some(HttpVersion::Http2 | HttpVersion::Auto), _))) => ("of HTTP/1.1", "version"),
-        _ => return,
-    };
-    walk.wrong_with_help(
-        drop.span(),
-        format!("`drop` is of connections {what}"),
-        format!("leave `{key}` or `drop` out"),
-    );
+/// An address with a name and a password in it, perhaps.
+fn read_proxy(walk: &Walk<'_>, value: &Value<'_>, has_socket: bool) -> Option<Proxy> {
+    if value.get_ref().as_str().is_some_and(|url| url.contains('@')) {
+        walk.hide(value.span());
+    }
+    if has_socket {
+        walk.wrong_with_help(
+            value.span(),
+            "`proxy` and `unix_socket` exclude each other",
+            "keep the one by which the target is reached",
+        );
+    }
+    walk.parsed(value, "an address such as `http://127.0.0.1:3128`", parse_proxy)
+}
+
+/// The version of `[target]`, where it has one that is right, and its place.
+type Version = Option<(Option<HttpVersion>, Range<usize>)>;
+
+/// Notes a key of connections that have one request at a time, where others may be made.
+fn check_http1(walk: &Walk<'_>, (key, value): (&str, &Value<'_>), version: &Version) {
+    if let Some((Some(HttpVersion::Http2 | HttpVersion::Auto), _)) = version {
+        walk.wrong_with_help(
+            value.span(),
+            format!("`{key}` is of HTTP/1.1: requests share the connections of HTTP/2"),
+            format!("leave `version` or `{key}` out"),
+        );
+    }
+}
+
+/// Notes that no connection is there to be dropped.
+fn check_kept(walk: &Walk<'_>, drop: &Value<'_>, connections: Option<Connections>) {
+    if connections == Some(Connections::PerRequest) {
+        walk.wrong_with_help(
+            drop.span(),
+            "`drop` is of connections that are kept",
+            "leave `connections` or `drop` out",
+        );
+    }
+}
+
+/// Connections at most.
+fn read_max_connections(walk: &Walk<'_>, value: &Value<'_>) -> Option<usize> {
+    let most = walk.integer(value, "a number of connections such as `50`")?;
+    if most == 0 {
+        walk.wrong(value.span(), "there is at least one connection");
+    }
+    usize::try_from(most).ok().filter(|most| *most > 0)
 }
 
 fn read_version(walk: &Walk<'_>, value: &Value<'_>) -> Option<HttpVersion> {
@@ -116,11 +141,7 @@ fn read_version(walk: &Walk<'_>, value: &Value<'_>) -> Option<HttpVersion> {
 }
 
 /// Requests in flight on a connection that can have several.
-fn read_streams(
-    walk: &Walk<'_>,
-    value: &Value<'_>,
-    version: &Option<(Option<HttpVersion>, Range<usize>)>,
-) -> Option<usize> {
+fn read_streams(walk: &Walk<'_>, value: &Value<'_>, version: &Version) -> Option<usize> {
     let streams = walk.integer(value, "a number of requests such as `100`")?;
     if matches!(version, None | Some((Some(HttpVersion::Http1), _))) {
         walk.wrong_with_help(

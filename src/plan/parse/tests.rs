@@ -385,8 +385,20 @@ const TARGET_MISTAKES: &[(&str, &str, &str)] = &[
     ),
     (
         "drop = { share = 1, at = \"1s\" }\nversion = \"auto\"",
-        "`drop` is of connections of HTTP/1.1",
+        "`drop` is of HTTP/1.1",
         "leave `version` or `drop` out",
+    ),
+    ("max_connections = 0", "at least one connection", ""),
+    ("max_connections = \"5\"", "expected a number of connections", ""),
+    (
+        "max_connections = 5\nversion = \"http/2\"",
+        "`max_connections` is of HTTP/1.1",
+        "leave `version` or `max_connections` out",
+    ),
+    (
+        "max_connections = 5\n[load]\nexecutor = \"constant-vus\"\nvus = 9\nduration = \"9s\"",
+        "virtual users have one connection each",
+        "leave `max_connections` out",
     ),
 ];
 
