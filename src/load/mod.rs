@@ -34,6 +34,7 @@ mod preview;
 mod probe;
 mod program;
 mod proxy;
+mod resolve;
 mod response;
 mod retry;
 mod review;

@@ -36,6 +36,9 @@ const MIN_BACKLOG: usize = 100_000;
 /// A timer rings up to so many nanoseconds after it was set for: the runtime counts milliseconds.
 const TIMER_GRAIN: u64 = 2_000_000;
 
+/// So many names at a time may be asked for.
+const RESOLVING: usize = 64;
+
 /// So many connections of a worker may wait for the other side to close them.
 pub(super) const MAX_CLOSING: usize = 128;
 
@@ -92,6 +95,8 @@ pub(super) fn work(seat: Seat, started: &SyncSender<io::Result<()>>) {
     let runtime = Builder::new_current_thread()
         .enable_io()
         .enable_time()
+        // Nothing but names is looked up on them.
+        .max_blocking_threads(RESOLVING)
         .build_local(LocalOptions::default());
     let runtime = match runtime {
         Ok(runtime) => runtime,
@@ -106,6 +111,8 @@ pub(super) fn work(seat: Seat, started: &SyncSender<io::Result<()>>) {
             Err(error) => drop(started.send(Err(error))),
         }
     });
+    // A name server that does not answer keeps no one from ending.
+    runtime.shutdown_background();
 }
 
 /// What the dispatcher and the lanes of one worker have in common.

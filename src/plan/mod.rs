@@ -11,7 +11,7 @@
 //! | table | keys |
 //! |---|---|
 //! | at the top | `name`, `seed` |
-//! | `[target]` | `url`, `timeout`, `connections` (`keep-alive`, `per-request`), `max_connections`, `reuse` (`{ requests, idle }`), `retries` (`{ most, backoff, budget }`), `drop` (`{ share, at, every }`) with `backoff` (`{ from, to }`), `unix_socket`, `proxy`, `version` (`http/1.1`, `http/2`, `auto`) with `streams`, `tls` (`ca_file` or `insecure`; `cert_file` with `key_file`; `resumption`, `server_name`) |
+//! | `[target]` | `url`, `timeout`, `connections` (`keep-alive`, `per-request`), `max_connections`, `reuse` (`{ requests, idle }`), `retries` (`{ most, backoff, budget }`), `drop` (`{ share, at, every }`) with `backoff` (`{ from, to }`), `dns` (`once`, `per-connection`, or a time to live such as `30s`), `unix_socket`, `proxy`, `version` (`http/1.1`, `http/2`, `auto`) with `streams`, `tls` (`ca_file` or `insecure`; `cert_file` with `key_file`; `resumption`, `server_name`) |
 //! | `[[request]]` | `name`, `weight`, `method`, `path`, `headers`, `body`, `tags`, `check`, `stream` (`{ events }`, `{ for }`) |
 //! | `[[journey]]` | `name`, `weight`, `cookies`, `stop_on_failure`, and `[[journey.step]]`: the keys of a request but `weight`, `capture`, and `think`, `repeat`, `probability`, `when`; or `steps` for a group |
 //! | `[[setup]]`, `[[teardown]]` | steps that are done once, before and after the load |
@@ -79,7 +79,7 @@ pub use request::{Body, Header, Request, Segment, Streaming, Template};
 pub use scenario::Scenario;
 pub use secret::{Secret, is_secret_name, redact_url};
 pub use shape::Shape;
-pub use target::{Connections, HttpVersion, Identity, Proxy, Target, TargetUrl, Tls, Trust};
+pub use target::{Connections, Dns, HttpVersion, Identity, Proxy, Target, TargetUrl, Tls, Trust};
 pub use units::{parse_duration, parse_rate, parse_target_url};
 pub use websocket::{Message, WebSocket};
 

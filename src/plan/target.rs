@@ -20,6 +20,8 @@ pub struct Target {
     pub max_connections: Option<usize>,
     /// When a kept connection is closed.
     pub reuse: Reuse,
+    /// When the name of the host, or of the proxy, is resolved; an address never is.
+    pub dns: Dns,
     /// How a request that failed is asked again; not at all where `None`.
     pub retries: Option<Retries>,
     /// Lets go of connections at one moment, to see them come back. One with a request in flight
@@ -103,6 +105,19 @@ pub enum HttpVersion {
     /// What the target prefers of both (ALPN); HTTP/1.1 without TLS.
     #[serde(rename = "auto")]
     Auto,
+}
+
+/// When a name is resolved. Who waits for an answer waits at the client, which is measured apart
+/// from what it takes to connect. Where there is none, the connection could not be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Dns {
+    /// Before the load, and never again.
+    Once,
+    /// For each connection.
+    PerConnection,
+    /// For a connection that is made so long after the last answer, or later.
+    Every(Duration),
 }
 
 /// How connections are used.

@@ -2,7 +2,7 @@
 
 use super::journeys::{CLOSED, journey, steps, vus};
 use super::*;
-use crate::plan::{Backoff, Disconnect, Pause, Storm};
+use crate::plan::{Backoff, Disconnect, Dns, Pause, Storm};
 
 /// When a server took and lost its connections.
 #[derive(Clone, Default)]
@@ -165,6 +165,26 @@ fn a_connection_out_of_use_is_closed_without_a_request_that_would_notice() {
     assert_eq!(came.len(), 2);
     // Long before the next request, which comes 1.7 s later.
     assert!(came[1] - went[0] > Duration::from_millis(500), "{:?}", came[1] - went[0]);
+}
+
+#[test]
+fn a_name_is_resolved_as_often_as_the_plan_says() {
+    let (address, _) = serve(Duration::ZERO);
+    let mut config = config(address);
+    (config.workers, config.target.connections) = (Some(1), Connections::PerRequest);
+    let mut resolved = |host: &str, dns| {
+        (config.target.url.host, config.target.dns) = (host.to_owned(), dns);
+        let stages = [stage(0.1, 1.0, 50.0, 50.0)];
+        let ticks = run(config.clone(), &stages, Duration::from_secs(5));
+        assert_eq!(classes(&ticks), BTreeMap::from([(ResponseClass::Status(200), 50)]));
+        assert_eq!(sum(&ticks, |tick| tick.connect_time.count()), 50);
+        sum(&ticks, |tick| tick.phases.dns.count())
+    };
+    assert_eq!(resolved("localhost", Dns::Once), 0);
+    assert_eq!(resolved("localhost", Dns::PerConnection), 50);
+    let now_and_then = resolved("localhost", Dns::Every(Duration::from_millis(300)));
+    assert!((1..=12).contains(&now_and_then), "{now_and_then}");
+    assert_eq!(resolved("127.0.0.1", Dns::PerConnection), 0, "an address has no name");
 }
 
 #[test]

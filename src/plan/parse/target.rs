@@ -6,8 +6,8 @@ use url::Host;
 
 use super::client::{read_retries, read_reuse, read_storm};
 use super::walk::{Section, Value, Walk, optional};
-use crate::plan::units::{parse_proxy, parse_target_url};
-use crate::plan::{Connections, HttpVersion, Identity, Proxy, Target, Tls, Trust};
+use crate::plan::units::{parse_duration, parse_proxy, parse_target_url};
+use crate::plan::{Connections, Dns, HttpVersion, Identity, Proxy, Target, Tls, Trust, nearest};
 
 pub(super) fn read(root: &mut Section<'_, '_>) -> Option<Target> {
     let walk = root.walk;
@@ -37,6 +37,7 @@ pub(super) fn read(root: &mut Section<'_, '_>) -> Option<Target> {
     let tls = section.take("tls").and_then(|value| read_tls(walk, value));
     let unix_socket = section.take("unix_socket").map(|value| read_socket(walk, value));
     let has_socket = unix_socket.is_some();
+    let dns = section.take("dns").map(|value| read_dns(walk, value, has_socket));
     let proxy = section.take("proxy").map(|value| read_proxy(walk, value, has_socket));
     let version = section.take("version").map(|value| (read_version(walk, value), value.span()));
     let streams = section.take("streams").map(|value| read_streams(walk, value, &version));
@@ -65,6 +66,7 @@ pub(super) fn read(root: &mut Section<'_, '_>) -> Option<Target> {
         connections: connections.unwrap_or(usual.connections),
         max_connections: optional(max_connections)?,
         reuse: optional(reuse)?.unwrap_or(usual.reuse),
+        dns: optional(dns)?.unwrap_or(usual.dns),
         retries: optional(retries)?,
         storm: storm?,
         tls: tls.unwrap_or(usual.tls),
@@ -154,6 +156,32 @@ fn read_streams(walk: &Walk<'_>, value: &Value<'_>, version: &Version) -> Option
         Ok(streams) if streams > 0 => Some(streams),
         _ => {
             walk.wrong(value.span(), "the number of requests must be above zero");
+            None
+        }
+    }
+}
+
+/// `once`, `per-connection`, or for how long an answer is believed.
+fn read_dns(walk: &Walk<'_>, value: &Value<'_>, has_socket: bool) -> Option<Dns> {
+    const WORDS: [(&str, Dns); 2] = [("once", Dns::Once), ("per-connection", Dns::PerConnection)];
+    const WHAT: &str = "`once`, `per-connection` or a duration such as `30s`";
+    if has_socket {
+        walk.wrong_with_help(
+            value.span(),
+            "`unix_socket` has no name that could be resolved",
+            "leave `dns` or `unix_socket` out",
+        );
+    }
+    let text = walk.text(value, WHAT)?;
+    if let Some((_, dns)) = WORDS.iter().find(|(word, _)| *word == text.value) {
+        return Some(*dns);
+    }
+    match parse_duration(&text.value) {
+        Ok(time) if !time.is_zero() => Some(Dns::Every(time)),
+        _ => {
+            let near = nearest(&text.raw, WORDS.map(|(word, _)| word));
+            let help = near.unwrap_or_else(|| "write `dns = \"30s\"`".to_owned());
+            walk.wrong_with_help(text.span, format!("`{}` is not {WHAT}", text.raw), help);
             None
         }
     }

@@ -388,6 +388,9 @@ const TARGET_MISTAKES: &[(&str, &str, &str)] = &[
         "`drop` is of HTTP/1.1",
         "leave `version` or `drop` out",
     ),
+    ("dns = \"per-conection\"", "is not `once`, `per-connection` or a duration", "per-connection"),
+    ("dns = \"0s\"", "is not `once`, `per-connection` or a duration", "30s"),
+    ("unix_socket = \"/a\"\ndns = \"once\"", "has no name", "leave `dns`"),
     ("max_connections = 0", "at least one connection", ""),
     ("max_connections = \"5\"", "expected a number of connections", ""),
     (
