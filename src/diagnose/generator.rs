@@ -69,8 +69,9 @@ pub(super) fn fault(
     let response = summary.response.map_or(0.0, |response| response.mean);
     let grown = response > 2.0 * base;
     let allowed = LATE_SHARE * if grown { response - base } else { response };
-    let waited = tally.waited / tally.completed.max(1) as f64;
     let service = summary.service.map_or(f64::INFINITY, |service| service.mean);
+    // Where the backlog grows, those who wait in it are yet to be among those who were answered.
+    let waited = (tally.waited / tally.completed.max(1) as f64).min(response - service);
     if waited > allowed && service <= UNGROWN * base {
         return Some(format!(
             "{BLAME}had no connection free: requests waited {:.1} ms on average for one, of a mean \
