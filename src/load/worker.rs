@@ -3,21 +3,21 @@
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use tokio::runtime::{Builder, LocalOptions};
-use tokio::sync::Notify;
 
 use super::LoadConfig;
 use super::connect::{Connector, Route};
 use super::exchange::Link;
 use super::flow::{Due, Flow, Taken, Tally};
 use super::governor::Governor;
+use super::inbox::Inbox;
 use super::lane;
 use super::meter::{Clock, Ended, Meter, Outlet};
 use super::mix::{Exhausted, Look, Mix};
@@ -41,38 +41,6 @@ const RESOLVING: usize = 64;
 
 /// So many connections of a worker may wait for the other side to close them.
 pub(super) const MAX_CLOSING: usize = 128;
-
-/// What a worker is told from outside.
-#[derive(Default)]
-pub(super) struct Inbox {
-    orders: Mutex<Orders>,
-    bell: Notify,
-}
-
-#[derive(Default)]
-struct Orders {
-    /// Each with its flow.
-    stages: Vec<(usize, Stage)>,
-    stop: Option<Instant>,
-}
-
-impl Inbox {
-    /// Adds a stage to the schedule of a flow.
-    pub(super) fn hold(&self, flow: usize, stage: &Stage) {
-        self.orders.lock().unwrap_or_else(PoisonError::into_inner).stages.push((flow, *stage));
-        self.bell.notify_one();
-    }
-
-    /// Ends arrivals, and the worker when nothing is in flight or at `deadline`.
-    pub(super) fn stop(&self, deadline: Instant) {
-        self.orders.lock().unwrap_or_else(PoisonError::into_inner).stop = Some(deadline);
-        self.bell.notify_one();
-    }
-
-    fn take(&self) -> Orders {
-        std::mem::take(&mut *self.orders.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
 
 /// Everything that one worker starts with.
 pub(super) struct Seat {
