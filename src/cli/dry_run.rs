@@ -75,6 +75,13 @@ fn line(text: &mut String, words: std::fmt::Arguments<'_>) {
 }
 
 fn describe(text: &mut String, config: &RunConfig) {
+    if let Some(most) = config.load.target.max_connections {
+        let most = wording::plural(most as u64, "connection", "connections");
+        line(text, format_args!("pool      at most {most}"));
+    }
+    if let Some(storm) = &config.load.target.storm {
+        line(text, format_args!("storm     {}", words::storm(storm)));
+    }
     for scenario in &config.scenarios {
         let load = words::load(&scenario.executor);
         line(text, format_args!("load      {load} ({})", scenario.name));

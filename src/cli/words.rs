@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::plan::{Canary, Executor, Plan};
+use crate::plan::{Canary, Executor, Plan, Storm};
 use crate::report::wording;
 
 /// How many canaries there are, as the end of a sentence; empty where there is none.
@@ -11,6 +11,21 @@ pub(super) fn canaries(canaries: &[Canary]) -> String {
         0 => String::new(),
         count => format!(", with {}", wording::plural(count, "canary", "canaries")),
     }
+}
+
+/// Which connections are dropped, and how they come back.
+pub(super) fn storm(storm: &Storm) -> String {
+    let time = |duration: Duration| wording::duration(duration.as_secs_f64());
+    let Storm { drop, backoff } = storm;
+    let every = drop.every.map(|every| format!(" and every {} from then on", time(every)));
+    format!(
+        "{} of the connections are dropped at {}{}, each back after {} to {}",
+        wording::percent(drop.share),
+        time(drop.at),
+        every.unwrap_or_default(),
+        time(backoff.from / 2),
+        time(backoff.to)
+    )
 }
 
 /// Every load of a plan.

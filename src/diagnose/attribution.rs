@@ -10,7 +10,7 @@
 
 mod overlap;
 
-use crate::timeline::{Labels, MetricSpec, Selector, Unit, Window, names};
+use crate::timeline::{Labels, LoadTick, MetricSpec, Selector, Unit, Window, names};
 
 use super::facts::{Facts, Narrow, bare, measured};
 use super::level::{Level, level};
@@ -300,8 +300,12 @@ fn split(facts: &Facts, windows: &[Window]) -> Option<Split> {
     let arrived = parts.level(&names::TCP_REQUESTS);
     parts.add(PartKind::Unread, unread);
     parts.add(PartKind::AcceptQueue, parts.level(&names::TCP_ACCEPT_QUEUE));
-    parts.add(PartKind::Connect, connecting(facts, windows));
-    parts.add(PartKind::Generator, parts.level(&names::LOAD_BACKLOG));
+    parts.add(PartKind::Connect, on_average(facts, windows, |tick| tick.connect_time.sum()));
+    let resolving = on_average(facts, windows, |tick| tick.phases.dns.sum());
+    let resolving = resolving.map_or(0.0, |level| level.value);
+    let own = parts.level(&names::LOAD_BACKLOG);
+    let own = own.map(|level| Level { value: level.value + resolving, ..level });
+    parts.add(PartKind::Generator, own);
     let mut rest = (response - parts.sum()).max(0.0);
     if let Some(arrived) = arrived {
         let read = (arrived.value - unread.map_or(0.0, |unread| unread.value)) / throughput;
@@ -317,11 +321,15 @@ fn split(facts: &Facts, windows: &[Window]) -> Option<Split> {
     Some(split)
 }
 
-/// Requests that connect to the target, on average.
-fn connecting(facts: &Facts, windows: &[Window]) -> Option<Level> {
+/// How many requests do something at a time, of which each tick tells how many seconds it took.
+fn on_average(
+    facts: &Facts,
+    windows: &[Window],
+    seconds_of: impl Fn(&LoadTick) -> f64,
+) -> Option<Level> {
     let (mut spent, mut seconds) = (0.0, 0.0);
     for tick in facts.ticks(windows) {
-        spent += tick.connect_time.sum();
+        spent += seconds_of(tick);
         seconds += tick.window.secs();
     }
     (seconds > 0.0).then(|| Level { value: spent / seconds, error: 0.0 })

@@ -22,6 +22,9 @@ const LATE_SECONDS: f64 = 0.010;
 /// Share of a response time, or where it has grown of its growth, from which on lateness explains
 /// it: the larger half.
 const LATE_SHARE: f64 = 0.5;
+/// A service time has not grown that is no longer than so many times the unloaded response time:
+/// the target has room for more than the connections that it is asked over.
+const UNGROWN: f64 = 1.5;
 /// Share of the machine's CPU in use at which threads wait for a core.
 const FULL_MACHINE: f64 = 0.93;
 /// Share of the CPU in use from which on it is the target that fills the machine.
@@ -66,6 +69,18 @@ pub(super) fn fault(
     let response = summary.response.map_or(0.0, |response| response.mean);
     let grown = response > 2.0 * base;
     let allowed = LATE_SHARE * if grown { response - base } else { response };
+    let service = summary.service.map_or(f64::INFINITY, |service| service.mean);
+    // Where the backlog grows, those who wait in it are yet to be among those who were answered.
+    let waited = (tally.waited / tally.completed.max(1) as f64).min(response - service);
+    if waited > allowed && service <= UNGROWN * base {
+        return Some(format!(
+            "{BLAME}had no connection free: requests waited {:.1} ms on average for one, of a mean \
+             response time of {:.1} ms, and the target answered as quickly as unloaded (raise \
+             `max_connections`, or `max_in_flight`)",
+            waited * 1e3,
+            response * 1e3
+        ));
+    }
     let material = summary.lateness_p99 > LATE_SECONDS && response > 0.0 && late > allowed;
     (material && !target_fills_machine(timeline, window)).then(|| {
         format!(
@@ -129,11 +144,12 @@ pub fn health(recording: &Recording, stages: &[StageSummary]) -> GeneratorHealth
     if recording.environment.target_is_local {
         remarks.push("target and generator share one machine and compete for its cores".into());
     }
-    let held_back: u64 = measured().map(|stage| stage.held_back).sum();
+    let held_back: u64 =
+        measured().filter(|stage| !blames_generator(stage)).map(|stage| stage.held_back).sum();
     if held_back > 0 {
         remarks.push(format!(
-            "{held_back} requests were given up because the plan's `max_in_flight` was reached: \
-             the target was slow, not the generator"
+            "{held_back} requests were given up because all connections were in use that the plan \
+             allows (`max_in_flight`, `max_connections`): the target was slow, not the generator"
         ));
     }
     let faults: Vec<&StageSummary> = measured().filter(|stage| blames_generator(stage)).collect();

@@ -289,6 +289,8 @@ pub(super) struct Tally {
     capped: u64,
     /// Requests that were due and never begun: see [`missed`].
     pub missed: f64,
+    /// Seconds that requests waited for a connection, all together.
+    pub waited: f64,
     pub completed: u64,
     pub succeeded: u64,
     pub lateness: Histogram,
@@ -313,6 +315,7 @@ impl Tally {
             tally.offered += tick.offered;
             tally.held_back += tick.held_back;
             tally.capped += tick.journeys.capped;
+            tally.waited += tick.backlog as f64 * tick.window.secs();
             tally.lateness.merge(&tick.lateness);
             for endpoint in &tick.endpoints {
                 let count = endpoint.response_time.count();

@@ -3,13 +3,13 @@
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustls::client::Resumption;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -20,6 +20,7 @@ use tokio_rustls::client::TlsStream;
 use super::exchange::{Deadline, Failure, Link, Made, Scratch};
 use super::http2::{Session, Share, StreamError};
 use super::proxy::{NoTunnel, connect_request, tunnel};
+use super::resolve::{Host, Resolver};
 use super::tls::{H2, Security, security};
 use super::{LoadConfig, LoadError};
 use crate::plan::{Connections, HttpVersion, Secret, Target};
@@ -30,7 +31,7 @@ const READ_BYTES: usize = 64 * 1024;
 /// Names for which a worker keeps TLS sessions; there is one target.
 const SESSIONS: usize = 8;
 
-/// Where connections go, and how. Resolved once: a run measures one system.
+/// Where connections go, and how.
 #[derive(Clone)]
 pub(super) struct Route {
     place: Place,
@@ -49,8 +50,7 @@ pub(super) struct Route {
 /// What a socket is connected to.
 #[derive(Clone)]
 enum Place {
-    /// The addresses of one host, at least one.
-    Tcp(Vec<SocketAddr>),
+    Tcp(Host),
     Unix(PathBuf),
 }
 
@@ -62,11 +62,13 @@ impl Route {
     /// When the host has no address, or the certificates are of no use.
     pub(super) fn resolve(config: &LoadConfig) -> Result<Self, LoadError> {
         let target = &config.target;
+        let host =
+            |name: &str, port, key| Host::resolve(name, port, target.dns, key).map(Place::Tcp);
         let place = match (&target.unix_socket, &target.proxy) {
             (Some(path), _) => Place::Unix(PathBuf::from(path)),
             // The target's own name is the proxy's to resolve.
-            (None, Some(proxy)) => Place::of_host(&proxy.host, proxy.port, "proxy")?,
-            (None, None) => Place::of_host(&target.url.host, target.url.port, "url")?,
+            (None, Some(proxy)) => host(&proxy.host, proxy.port, "proxy")?,
+            (None, None) => host(&target.url.host, target.url.port, "url")?,
         };
         let is_tunnelled = target.proxy.is_some() && target.url.https;
         let tunnel = is_tunnelled.then(|| connect_request(target));
@@ -91,23 +93,11 @@ impl Route {
     }
 }
 
-impl Place {
-    fn of_host(host: &str, port: u16, key: &'static str) -> Result<Self, LoadError> {
-        let failed = |reason: String| LoadError::Resolve { host: host.to_owned(), key, reason };
-        let addresses: Vec<SocketAddr> =
-            (host, port).to_socket_addrs().map_err(|error| failed(error.to_string()))?.collect();
-        if addresses.is_empty() {
-            return Err(failed("it has no address".to_owned()));
-        }
-        Ok(Self::Tcp(addresses))
-    }
-}
-
 /// Where connections go first: the address tried first, or the path of the socket.
 impl fmt::Display for Route {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.place {
-            Place::Tcp(addresses) => match addresses.first() {
+            Place::Tcp(host) => match host.first_address() {
                 Some(address) => write!(f, "{address}"),
                 None => f.write_str("no address"),
             },
@@ -116,9 +106,16 @@ impl fmt::Display for Route {
     }
 }
 
+/// The same place for one worker.
+enum Door {
+    Tcp(Resolver),
+    Unix(PathBuf),
+}
+
 /// Makes the connections of one worker.
 pub(super) struct Connector {
     route: Route,
+    door: Door,
     tls: Option<TlsConnector>,
     /// Index of the address that worked last: `localhost` is often two, one of them refused.
     preferred: Cell<usize>,
@@ -140,6 +137,10 @@ impl Connector {
             }
             TlsConnector::from(config)
         });
+        let door = match &route.place {
+            Place::Tcp(host) => Door::Tcp(Resolver::new(host.clone())),
+            Place::Unix(path) => Door::Unix(path.clone()),
+        };
         let scratch = Rc::new(RefCell::new(vec![0; READ_BYTES].into_boxed_slice()));
         let is_http1 = match route.version {
             HttpVersion::Http1 => true,
@@ -147,7 +148,8 @@ impl Connector {
             HttpVersion::Auto => tls.is_none(),
         };
         let (preferred, is_http1) = (Cell::new(0), Cell::new(is_http1));
-        Self { route, tls, preferred, scratch, sessions: RefCell::default(), is_http1 }
+        let sessions = RefCell::default();
+        Self { route, door, tls, preferred, scratch, sessions, is_http1 }
     }
 
     /// What it is connected to when it is connected to this.
@@ -243,7 +245,7 @@ impl Connector {
         let begun = Instant::now();
         let socket = deadline.limit(self.open()).await;
         let socket = socket.unwrap_or_else(|_| Err(late_error()));
-        let (mut socket, peer) = socket.map_err(Failure::Connect)?;
+        let Socket { stream: mut socket, peer, dns_time } = socket.map_err(Failure::Connect)?;
         if let Some(request) = &self.route.tunnel {
             let made = deadline.limit(tunnel(&mut socket, request)).await;
             made.unwrap_or(Err(NoTunnel::Late)).map_err(Failure::Proxy)?;
@@ -259,20 +261,21 @@ impl Connector {
         };
         let end = Instant::now();
         let tls_time = self.tls.is_some().then(|| end - connected);
-        let made = Made { connect_time: end - begun, tls_time };
+        let connect_time = end - begun - dns_time.unwrap_or_default();
+        let made = Made { dns_time, connect_time, tls_time };
         Ok((stream, peer, made))
     }
 
-    /// A socket, and the address of the other side where it has one.
-    async fn open(&self) -> io::Result<(Stream, Option<SocketAddr>)> {
-        match &self.route.place {
-            Place::Tcp(addresses) => {
-                let tcp = self.open_tcp(addresses).await?;
+    async fn open(&self) -> io::Result<Socket> {
+        match &self.door {
+            Door::Tcp(resolver) => {
+                let (addresses, dns_time) = resolver.addresses().await?;
+                let tcp = self.open_tcp(&addresses).await?;
                 let peer = tcp.peer_addr()?;
-                Ok((Stream::Tcp(tcp), Some(peer)))
+                Ok(Socket { stream: Stream::Tcp(tcp), peer: Some(peer), dns_time })
             }
-            Place::Unix(path) => match UnixStream::connect(path).await {
-                Ok(unix) => Ok((Stream::Unix(unix), None)),
+            Door::Unix(path) => match UnixStream::connect(path).await {
+                Ok(unix) => Ok(Socket { stream: Stream::Unix(unix), peer: None, dns_time: None }),
                 // Where TCP drops what does not fit and the client tries again, here it is told
                 // (unix(7): EAGAIN).
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -299,6 +302,15 @@ impl Connector {
         }
         Err(last.unwrap_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable)))
     }
+}
+
+/// A socket that is connected.
+struct Socket {
+    stream: Stream,
+    /// The address of the other side, where it has one.
+    peer: Option<SocketAddr>,
+    /// How long it took to resolve the name, where that was done.
+    dns_time: Option<Duration>,
 }
 
 fn late_error() -> io::Error {

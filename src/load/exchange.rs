@@ -275,7 +275,9 @@ struct Alone {
 /// How long it took to make a connection.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Made {
-    /// All of it, TLS included.
+    /// To resolve the name, where that was done for it.
+    pub(super) dns_time: Option<Duration>,
+    /// All the rest, TLS included.
     pub(super) connect_time: Duration,
     /// The TLS handshake.
     pub(super) tls_time: Option<Duration>,

@@ -2,21 +2,24 @@
 //! model there are as many as journeys ever went on at a time, and none is spawned for a journey
 //! where one is idle; in the closed model each is a virtual user.
 
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use tokio::time::sleep_until;
 
 use super::exchange::{Deadline, Failure, Link};
 use super::flow::Due;
-use super::meter::Ended;
+use super::meter::{Ended, Meter};
 use super::mix::{Exhausted, Look};
 use super::program::Todo;
 use super::response::Witness;
 use super::review::Review;
 use super::session::Session;
-use super::worker::{Berth, Job, Next, Worker};
-use crate::plan::Reuse;
+use super::storm::{self, Exposure};
+use super::worker::{Berth, Job, Next, Standing, Worker};
 use crate::timeline::ResponseClass;
 
 /// A request that was refused unseen over a fresh connection is sent again so often: the connection
@@ -25,20 +28,33 @@ const MOST_REFUSALS: usize = 3;
 
 /// Does the journey of `job`, then whatever else is given, until there is no connection left to
 /// keep.
-pub(super) async fn run(worker: Rc<Worker>, mut job: Job) {
+pub(super) async fn run(worker: Rc<Worker>, job: Job) {
     let mut lane = Lane::new(worker);
     let berth = Rc::new(Berth::default());
+    let mut flow = job.flow;
+    let mut job = Some(job);
     loop {
-        lane.travel(job.flow, Some(job)).await;
-        job = match lane.worker.end(job.flow, &berth, lane.link.is_some()) {
-            Next::Serve(job) => job,
-            Next::Wait => match lane.wait(&berth).await {
-                Some(job) => job,
-                None => {
+        if let Some(job) = job {
+            flow = job.flow;
+            lane.travel(flow, Some(job)).await;
+        }
+        job = match lane.worker.end(flow, &berth, lane.standing()) {
+            Next::Serve(job) => Some(job),
+            Next::Wait => {
+                let job = lane.wait(&berth).await;
+                if job.is_none() {
                     lane.worker.leave(&berth);
-                    return lane.part();
                 }
-            },
+                job
+            }
+            Next::ComeBack => {
+                lane.hold_off().await;
+                let job = lane.worker.is_back(flow);
+                if job.is_none() && !lane.worker.is_stopping() {
+                    lane.come_back().await;
+                }
+                job
+            }
             Next::Leave => return,
         };
     }
@@ -63,29 +79,110 @@ struct Lane {
     link: Option<Link>,
     deadline: Deadline,
     session: Session,
+    exposure: Option<Exposure>,
     /// Requests on the connection at hand.
     served: u64,
-    /// When it was used last.
+    /// When its last request ended, in nanoseconds of the clock.
     used: u64,
 }
 
 impl Lane {
     fn new(worker: Rc<Worker>) -> Self {
         let (deadline, session) = (Deadline::new(), Session::default());
-        Self { link: None, deadline, session, served: 0, used: 0, worker }
+        let exposure = worker.storm.as_ref().map(Exposure::to);
+        Self { link: None, deadline, session, exposure, served: 0, used: 0, worker }
+    }
+
+    fn standing(&self) -> Standing {
+        match &self.exposure {
+            _ if self.link.is_some() => Standing::Connected,
+            Some(exposure) if exposure.is_away() => Standing::Away,
+            _ => Standing::Unconnected,
+        }
     }
 
     /// Waits for a journey; `None` when the connection ends first.
     async fn wait(&mut self, berth: &Berth) -> Option<Job> {
-        let link = &mut self.link;
-        poll_fn(|cx| match berth.poll_job(cx) {
-            Poll::Ready(job) => Poll::Ready(Some(job)),
-            Poll::Pending => match link {
-                Some(link) => link.poll_ended(cx).map(|()| None),
-                None => Poll::Ready(None),
-            },
-        })
-        .await
+        let idle_end = self.idle_end();
+        while let Some(link) = &mut self.link {
+            let given = poll_fn(|cx| match berth.poll_job(cx) {
+                Poll::Ready(job) => Poll::Ready(Some(job)),
+                Poll::Pending => link.poll_ended(cx).map(|()| None),
+            });
+            tokio::select! {
+                biased;
+                job = given => {
+                    if job.is_none() {
+                        self.part();
+                    }
+                    return job;
+                }
+                why = end_of_rest(&mut self.exposure, idle_end) => self.lose(why),
+            }
+        }
+        None
+    }
+
+    /// Lets a user think.
+    async fn think(&mut self, pause: Duration) {
+        let worker = Rc::clone(&self.worker);
+        let mut thinking = pin!(worker.think(pause));
+        loop {
+            let idle_end = self.link.as_ref().and(self.idle_end());
+            tokio::select! {
+                biased;
+                () = &mut thinking => return,
+                why = end_of_rest(&mut self.exposure, idle_end) => self.lose(why),
+            }
+        }
+    }
+
+    /// When the connection was not in use for as long as it may be.
+    fn idle_end(&self) -> Option<Instant> {
+        let idle = u64::try_from(self.worker.reuse.idle?.as_nanos()).ok()?;
+        Some(self.worker.clock.instant(self.used.saturating_add(idle)))
+    }
+
+    /// Loses a connection that is not in use.
+    fn lose(&mut self, why: EndOfRest) {
+        match why {
+            EndOfRest::Storm => self.weather(),
+            // Closed from this side: that is what such a client does.
+            EndOfRest::Idle => self.link = None,
+        }
+    }
+
+    /// Loses the connection, if the storm that has come takes it.
+    fn weather(&mut self) {
+        if let Some(exposure) = &mut self.exposure
+            && self.link.is_some()
+            && exposure.is_hit()
+        {
+            self.link = None;
+        }
+    }
+
+    /// Waits until a connection that was lost to the storm may be made anew; whether that took any
+    /// time.
+    async fn hold_off(&self) -> bool {
+        match &self.exposure {
+            Some(exposure) => exposure.hold_off().await,
+            None => false,
+        }
+    }
+
+    /// Makes the connection anew that was lost to the storm, with no request for it.
+    async fn come_back(&mut self) {
+        let now = self.worker.clock.now();
+        (self.served, self.used) = (0, now);
+        self.limit(now);
+        self.link = self.connect().await.ok();
+    }
+
+    /// Sets the deadline for what begins `now`.
+    fn limit(&mut self, now: u64) {
+        let timeout = u64::try_from(self.worker.timeout.as_nanos()).unwrap_or(u64::MAX);
+        self.deadline.set(self.worker.clock.instant(now.saturating_add(timeout)));
     }
 
     /// Has the connection closed, if there is one.
@@ -111,7 +208,7 @@ impl Lane {
                 Ok(Todo::Done) => break Some(true),
                 Ok(Todo::Think(pause)) => {
                     now = None;
-                    self.worker.think(pause).await;
+                    self.think(pause).await;
                 }
                 Ok(Todo::Request(endpoint)) => {
                     let now = now.take().unwrap_or_else(|| self.worker.clock.now());
@@ -163,6 +260,7 @@ impl Lane {
         };
         let (sent, at) = (sent.unwrap_or(now), self.worker.clock.now());
         self.worker.finished(&Ended { endpoint, class, intended, sent, at });
+        self.used = at;
         let is_success = class.is_some_and(ResponseClass::is_success);
         self.worker.goes_on(&self.session, endpoint, is_success)
     }
@@ -171,12 +269,14 @@ impl Lane {
     async fn ask(
         &mut self,
         endpoint: usize,
-        now: u64,
+        mut now: u64,
         is_retry: bool,
     ) -> (Option<ResponseClass>, u64) {
-        let timeout = u64::try_from(self.worker.timeout.as_nanos()).unwrap_or(u64::MAX);
-        self.deadline.set(self.worker.clock.instant(now.saturating_add(timeout)));
-        self.renew(now);
+        if self.hold_off().await {
+            now = self.worker.clock.now();
+        }
+        self.limit(now);
+        self.renew();
         let mut sending = Sending { begun: now, sent: now, is_counted: is_retry };
         let (result, is_as_expected) = match self.worker.look(endpoint, &self.session) {
             None => (self.attempt(endpoint, &mut sending, &mut ()).await, true),
@@ -195,6 +295,9 @@ impl Lane {
         } else if !self.worker.keep_alive {
             self.part();
         }
+        if self.exposure.as_mut().is_some_and(Exposure::has_come) {
+            self.weather();
+        }
         let class = match &result {
             Ok(status) if *status < 400 && !is_as_expected => Some(ResponseClass::Check),
             Ok(status) => Some(ResponseClass::Status(*status)),
@@ -204,14 +307,12 @@ impl Lane {
         (class, sending.sent)
     }
 
-    /// Gives up a connection that has served for long enough, or was idle for too long.
-    fn renew(&mut self, now: u64) {
-        let Reuse { requests, idle } = self.worker.reuse;
-        let is_idle = idle.is_some_and(|most| u128::from(now - self.used) > most.as_nanos());
-        if requests.is_some_and(|most| self.served >= most) || is_idle {
+    /// Gives up a connection that has served for long enough.
+    fn renew(&mut self) {
+        if self.worker.reuse.requests.is_some_and(|most| self.served >= most) {
             self.part();
         }
-        (self.served, self.used) = (self.served + 1, now);
+        self.served += 1;
     }
 
     /// Keeps what a response says for later; whether it is as the plan expects it.
@@ -239,7 +340,7 @@ impl Lane {
             && link.is_ready().await
         {
             if !sending.is_counted {
-                self.worker.measure(super::meter::Meter::sent);
+                self.worker.measure(Meter::sent);
             }
             let request = self.worker.build(endpoint, &self.session);
             let first = self.worker.clock.instant(sending.sent);
@@ -272,17 +373,11 @@ impl Lane {
     ) -> Result<u16, Failure> {
         self.part();
         self.served = 1;
-        let made = self.worker.connector.connect(&mut self.deadline).await;
-        let is_sent = !sending.is_counted && !made.as_ref().is_err_and(Failure::is_local);
-        self.worker.measure(|meter| {
-            if is_sent {
-                meter.sent();
-            }
-            if let Ok(Link { made: Some(made), .. }) = &made {
-                meter.connected(made);
-            }
-        });
-        let link = self.link.insert(made?);
+        let link = self.connect().await;
+        if !sending.is_counted && !link.as_ref().is_err_and(Failure::is_local) {
+            self.worker.measure(Meter::sent);
+        }
+        let link = self.link.insert(link?);
         let connected = self.worker.clock.now();
         if !sending.is_counted {
             sending.sent = connected;
@@ -290,6 +385,40 @@ impl Lane {
         let request = self.worker.build(endpoint, &self.session);
         let connected = self.worker.clock.instant(connected);
         link.exchange(&request, connected, &mut self.deadline, witness).await
+    }
+
+    /// A new connection, counted.
+    async fn connect(&mut self) -> Result<Link, Failure> {
+        let link = self.worker.connector.connect(&mut self.deadline).await;
+        if let Ok(Link { made: Some(made), .. }) = &link {
+            self.worker.measure(|meter| meter.connected(made));
+        }
+        if let Some(exposure) = &mut self.exposure {
+            exposure.tried(link.is_ok());
+        }
+        link
+    }
+}
+
+/// What becomes of a connection while it is not in use.
+#[derive(Clone, Copy, Debug)]
+enum EndOfRest {
+    /// The storm has come, and may take it.
+    Storm,
+    Idle,
+}
+
+/// Waits for what may end a connection that is not in use until `idle_end`.
+async fn end_of_rest(exposure: &mut Option<Exposure>, idle_end: Option<Instant>) -> EndOfRest {
+    let idle = async {
+        match idle_end {
+            Some(end) => sleep_until(end.into()).await,
+            None => pending().await,
+        }
+    };
+    tokio::select! {
+        () = storm::comes(exposure) => EndOfRest::Storm,
+        () = idle => EndOfRest::Idle,
     }
 }
 

@@ -133,6 +133,9 @@ impl Meter {
     pub(super) fn connected(&mut self, made: &Made) {
         self.connects += 1;
         self.connect_time.record(made.connect_time);
+        if let Some(dns_time) = made.dns_time {
+            self.phases.dns.record(dns_time);
+        }
         if let Some(tls_time) = made.tls_time {
             self.phases.tls.record(tls_time);
         }

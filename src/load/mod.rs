@@ -26,6 +26,7 @@ mod flow;
 pub mod fuzzing;
 mod governor;
 mod http2;
+mod inbox;
 mod lane;
 mod meter;
 mod mix;
@@ -34,10 +35,12 @@ mod preview;
 mod probe;
 mod program;
 mod proxy;
+mod resolve;
 mod response;
 mod retry;
 mod review;
 mod session;
+mod storm;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -58,11 +61,12 @@ pub use draws::{ResolvedData, ResolvedValues};
 pub use error::LoadError;
 use flow::Tally;
 pub use flow::{Arrival, FlowConfig, FlowKind, Iterations};
+use inbox::Inbox;
 pub use preview::{Preview, preview};
 pub use probe::{Once, ProbeReport, once, probe};
 pub use tls::{PemFiles, check_tls};
 pub use websocket::{SessionCounts, SessionTick, Sessions, probe_websocket};
-use worker::{Inbox, Seat};
+use worker::Seat;
 
 use crate::plan;
 use crate::timeline::{Epoch, LoadTick, Stage};
@@ -96,6 +100,11 @@ pub struct LoadConfig {
 }
 
 impl LoadConfig {
+    /// Journeys at a time at most in the open model, each over one connection.
+    fn most_at_a_time(&self) -> usize {
+        self.max_in_flight.min(self.target.max_connections.unwrap_or(usize::MAX))
+    }
+
     /// The same with one load in the open model: these requests by their weights, each a journey of
     /// its own.
     #[must_use]
@@ -225,7 +234,7 @@ pub fn make_room(config: &LoadConfig) -> Result<(), LoadError> {
 fn worker_count(config: &LoadConfig) -> usize {
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let needed = (config.max_rate / RATE_PER_WORKER).ceil().max(1.0) as usize;
-    config.workers.unwrap_or(needed.min(cores)).clamp(1, config.max_in_flight.max(1))
+    config.workers.unwrap_or(needed.min(cores)).clamp(1, config.most_at_a_time().max(1))
 }
 
 fn start_worker(seat: Seat) -> Result<JoinHandle<()>, LoadError> {

@@ -31,6 +31,7 @@ use super::exchange::{Deadline, Failure};
 use super::mix::Mix;
 use super::response::MAX_HEADERS;
 use super::session::Session;
+use super::storm;
 use super::wire::Rendered;
 use super::{LoadConfig, LoadError, first_of};
 use crate::plan::{self, Connections, HttpVersion, Template, WebSocket};
@@ -276,13 +277,12 @@ async fn hold(
 async fn session(held: Rc<Held>, index: usize, mut random: SmallRng) {
     let after = index as f64 / held.websocket.open_rate;
     sleep_until((held.begin + Duration::from_secs_f64(after)).into()).await;
-    let mut drop_at = held.drop_of(index);
     let mut attempt = 0;
     loop {
         let mut lasted = Duration::ZERO;
         if let Ok(socket) = held.open().await {
             let opened = Instant::now();
-            let end = held.serve(socket, &mut drop_at, &mut random).await;
+            let end = held.serve(socket, held.drop_of(index), &mut random).await;
             lasted = opened.elapsed();
             let counts = &mut held.tally.borrow_mut().counts;
             counts.open -= 1;
@@ -299,19 +299,16 @@ async fn session(held: Rc<Held>, index: usize, mut random: SmallRng) {
         if lasted > held.websocket.backoff.to {
             attempt = 0;
         }
-        let limit = held.websocket.backoff.limit(attempt);
+        sleep(storm::wait(&held.websocket.backoff, attempt, &mut random)).await;
         attempt += 1;
-        sleep(limit.mul_f64(random.random_range(0.5..=1.0))).await;
     }
 }
 
 impl Held {
-    /// When a session is let go of, if it is one of those.
+    /// When a session that is open now is let go of, if it is one of those.
     fn drop_of(&self, index: usize) -> Option<Instant> {
-        let drop = self.websocket.drop?;
-        // Spread over all of them, so that the share is that of early and late ones alike.
-        let before = |index: usize| (index as f64 * drop.share).floor();
-        (before(index + 1) > before(index)).then(|| self.begin + drop.at)
+        let drop = self.websocket.drop.filter(|drop| storm::is_hit(index as u64, drop.share))?;
+        self.begin.checked_add(drop.next(self.begin.elapsed())?)
     }
 
     /// A new session, counted, or why there is none.
@@ -366,12 +363,10 @@ impl Held {
     async fn serve(
         &self,
         mut socket: WebSocketStream<Stream>,
-        drop_at: &mut Option<Instant>,
+        drop_at: Option<Instant>,
         random: &mut SmallRng,
     ) -> End {
         let now = Instant::now();
-        // What was not open then was not lost.
-        *drop_at = drop_at.filter(|at| *at > now);
         let far = now + NEVER;
         let messages = self.websocket.message.as_ref();
         // Not all at once, where many were opened at a time.
@@ -393,10 +388,7 @@ impl Held {
                     Some(Ok(frame)) if !frame.is_close() => {}
                     _ => return End::Broken,
                 },
-                () = sleep_until(drop_at.unwrap_or(far).into()) => {
-                    *drop_at = None;
-                    return End::Dropped;
-                }
+                () = sleep_until(drop_at.unwrap_or(far).into()) => return End::Dropped,
                 () = sleep_until(patience.into()) => {
                     let Some(message) = messages.filter(|_| asked.is_none()) else {
                         return End::Unanswered;

@@ -3,27 +3,28 @@
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use tokio::runtime::{Builder, LocalOptions};
-use tokio::sync::Notify;
 
 use super::LoadConfig;
 use super::connect::{Connector, Route};
 use super::exchange::Link;
 use super::flow::{Due, Flow, Taken, Tally};
 use super::governor::Governor;
+use super::inbox::Inbox;
 use super::lane;
 use super::meter::{Clock, Ended, Meter, Outlet};
 use super::mix::{Exhausted, Look, Mix};
 use super::program::Todo;
 use super::retry::Retrying;
 use super::session::Session;
+use super::storm::Storm;
 use super::timer::{Timer, shorten_slice};
 use super::wire::Rendered;
 use crate::plan::{Connections, Reuse};
@@ -35,40 +36,11 @@ const MIN_BACKLOG: usize = 100_000;
 /// A timer rings up to so many nanoseconds after it was set for: the runtime counts milliseconds.
 const TIMER_GRAIN: u64 = 2_000_000;
 
+/// So many names at a time may be asked for.
+const RESOLVING: usize = 64;
+
 /// So many connections of a worker may wait for the other side to close them.
 pub(super) const MAX_CLOSING: usize = 128;
-
-/// What a worker is told from outside.
-#[derive(Default)]
-pub(super) struct Inbox {
-    orders: Mutex<Orders>,
-    bell: Notify,
-}
-
-#[derive(Default)]
-struct Orders {
-    /// Each with its flow.
-    stages: Vec<(usize, Stage)>,
-    stop: Option<Instant>,
-}
-
-impl Inbox {
-    /// Adds a stage to the schedule of a flow.
-    pub(super) fn hold(&self, flow: usize, stage: &Stage) {
-        self.orders.lock().unwrap_or_else(PoisonError::into_inner).stages.push((flow, *stage));
-        self.bell.notify_one();
-    }
-
-    /// Ends arrivals, and the worker when nothing is in flight or at `deadline`.
-    pub(super) fn stop(&self, deadline: Instant) {
-        self.orders.lock().unwrap_or_else(PoisonError::into_inner).stop = Some(deadline);
-        self.bell.notify_one();
-    }
-
-    fn take(&self) -> Orders {
-        std::mem::take(&mut *self.orders.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
 
 /// Everything that one worker starts with.
 pub(super) struct Seat {
@@ -91,6 +63,8 @@ pub(super) fn work(seat: Seat, started: &SyncSender<io::Result<()>>) {
     let runtime = Builder::new_current_thread()
         .enable_io()
         .enable_time()
+        // Nothing but names is looked up on them.
+        .max_blocking_threads(RESOLVING)
         .build_local(LocalOptions::default());
     let runtime = match runtime {
         Ok(runtime) => runtime,
@@ -105,6 +79,8 @@ pub(super) fn work(seat: Seat, started: &SyncSender<io::Result<()>>) {
             Err(error) => drop(started.send(Err(error))),
         }
     });
+    // A name server that does not answer keeps no one from ending.
+    runtime.shutdown_background();
 }
 
 /// What the dispatcher and the lanes of one worker have in common.
@@ -115,6 +91,8 @@ pub(super) struct Worker {
     pub(super) keep_alive: bool,
     pub(super) reuse: Reuse,
     pub(super) is_https: bool,
+    /// The reconnect storm, where the plan has one.
+    pub(super) storm: Option<Rc<Storm>>,
     /// Connections that are done with and wait for the other side to close them.
     closing: Cell<usize>,
     stopping: Cell<bool>,
@@ -141,6 +119,8 @@ struct State {
     /// Journeys of the open model that go on.
     busy: usize,
     max_busy: usize,
+    /// Lanes of the open model that lost their connection to the storm and are not back.
+    away: usize,
 }
 
 /// Where a lane waits for its next journey.
@@ -183,11 +163,19 @@ impl Berth {
 async fn dispatch(seat: Seat, mut timer: Timer) {
     let inbox = Arc::clone(&seat.inbox);
     let worker = Rc::new(Worker::new(seat));
+    let mut storm = worker.storm.clone();
     let mut deadline = None;
     loop {
         let orders = inbox.take();
         worker.catch_up(worker.clock.now());
         worker.schedule(&orders.stages);
+        let begin = orders.stages.iter().map(|(_, stage)| stage.window.begin).min();
+        if let Some(begin) = begin
+            && let Some(storm) = storm.take()
+        {
+            let begin = worker.clock.0.instant(begin);
+            tokio::task::spawn_local(async move { storm.rage(begin).await });
+        }
         // Before the stop, which may have come while this thread had no core: what was due by
         // then was offered all the same.
         worker.catch_up(worker.clock.now());
@@ -218,6 +206,7 @@ impl Worker {
         let max_backlog = config.max_in_flight.saturating_mul(4).max(MIN_BACKLOG);
         let clock = Clock(seat.epoch);
         let names = config.requests.iter().map(|request| request.name.clone()).collect();
+        let seed = config.seed.wrapping_add(worker as u64).rotate_left(32);
         let flows = config.flows.iter().zip(&seat.tallies);
         let state = State {
             flows: flows.map(|(flow, tally)| Flow::new(&config, flow, tally, worker, of)).collect(),
@@ -225,15 +214,16 @@ impl Worker {
             mix,
             outlet: Outlet::new(seat.ticks),
             governor: Governor::of(&config, of),
-            retrying: config.target.retries.map(|policy| {
-                let seed = config.seed.wrapping_add(worker as u64).rotate_left(32);
-                (Retrying::new(policy), SmallRng::seed_from_u64(seed))
-            }),
+            retrying: config
+                .target
+                .retries
+                .map(|policy| (Retrying::new(policy), SmallRng::seed_from_u64(seed))),
             waiting: 0,
             max_backlog: share(max_backlog),
             idle: Vec::new(),
             busy: 0,
-            max_busy: share(config.max_in_flight).max(1),
+            max_busy: share(config.most_at_a_time()).max(1),
+            away: 0,
         };
         Self {
             clock,
@@ -242,6 +232,7 @@ impl Worker {
             keep_alive: config.target.connections == Connections::KeepAlive,
             reuse: config.target.reuse,
             is_https: config.target.url.https,
+            storm: config.target.storm.map(|policy| Rc::new(Storm::new(policy, seed))),
             closing: Cell::new(0),
             stopping: Cell::new(false),
             inbox: seat.inbox,
@@ -307,7 +298,8 @@ impl Worker {
             return;
         }
         state.meter.late(due.intended, now);
-        if state.busy < state.max_busy {
+        // No new client stands in for one that is on its way back.
+        if state.away == 0 && state.busy < state.max_busy {
             state.meter.begun(now);
             state.busy += 1;
             let job = Job { flow, due, measure_lateness: false };
@@ -462,19 +454,31 @@ impl Worker {
     }
 
     /// Says what a lane of the open model does after a journey.
-    pub(super) fn end(self: &Rc<Self>, flow: usize, berth: &Rc<Berth>, connected: bool) -> Next {
+    pub(super) fn end(&self, flow: usize, berth: &Rc<Berth>, standing: Standing) -> Next {
         let state = &mut *self.state.borrow_mut();
-        if let Some((flow, due)) = state.next_waiting(flow) {
-            state.meter.begun(self.clock.now());
-            return Next::Serve(Job { flow, due, measure_lateness: false });
+        if standing == Standing::Away && !self.stopping.get() {
+            state.busy -= 1;
+            state.away += 1;
+            return Next::ComeBack;
+        }
+        if let Some(job) = state.next_job(flow, self.clock) {
+            return Next::Serve(job);
         }
         state.busy -= 1;
-        if connected {
+        if standing == Standing::Connected {
             state.idle.push(Rc::clone(berth));
             Next::Wait
         } else {
             Next::Leave
         }
+    }
+
+    /// A lane that was away may connect again: with a journey that waits, if one does.
+    pub(super) fn is_back(&self, flow: usize) -> Option<Job> {
+        let state = &mut *self.state.borrow_mut();
+        state.away -= 1;
+        state.busy += 1;
+        state.next_job(flow, self.clock)
     }
 
     /// Whether virtual user `number`, who has done `done` journeys, begins another.
@@ -496,9 +500,12 @@ impl Worker {
         }
     }
 
-    /// Takes a lane whose connection has ended out of those that may be given a request.
+    /// Takes a lane whose connection has ended out of those that may be given a request, until
+    /// [`Worker::end`] says what it does.
     pub(super) fn leave(&self, berth: &Rc<Berth>) {
-        self.state.borrow_mut().idle.retain(|idle| !Rc::ptr_eq(idle, berth));
+        let state = &mut *self.state.borrow_mut();
+        state.idle.retain(|idle| !Rc::ptr_eq(idle, berth));
+        state.busy += 1;
     }
 
     fn is_drained(&self) -> bool {
@@ -521,19 +528,29 @@ impl State {
         self.flows.iter().enumerate().map(next).min().unwrap_or((u64::MAX, 0))
     }
 
-    /// The next journey that waits: of this flow, else of another.
-    fn next_waiting(&mut self, flow: usize) -> Option<(usize, Due)> {
+    /// The next journey that waits, which begins now: of this flow, else of another.
+    fn next_job(&mut self, flow: usize, clock: Clock) -> Option<Job> {
         if self.waiting == 0 {
             return None;
         }
         let others = (0..self.flows.len()).filter(|other| *other != flow);
-        let found = std::iter::once(flow).chain(others).find_map(|flow| {
+        let job = std::iter::once(flow).chain(others).find_map(|flow| {
             let due = self.flows[flow].backlog.pop_front()?;
-            Some((flow, due))
-        });
-        self.waiting -= usize::from(found.is_some());
-        found
+            Some(Job { flow, due, measure_lateness: false })
+        })?;
+        self.waiting -= 1;
+        self.meter.begun(clock.now());
+        Some(job)
     }
+}
+
+/// What a lane has after a journey.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    Connected,
+    Unconnected,
+    /// No connection, as it was lost to the storm.
+    Away,
 }
 
 /// What a lane does after a journey.
@@ -542,6 +559,8 @@ pub(super) enum Next {
     Serve(Job),
     /// It keeps its connection and waits to be given a journey.
     Wait,
+    /// It waits until it may connect again.
+    ComeBack,
     /// It has no connection and nothing to do.
     Leave,
 }

@@ -11,7 +11,7 @@
 //! | table | keys |
 //! |---|---|
 //! | at the top | `name`, `seed` |
-//! | `[target]` | `url`, `timeout`, `connections` (`keep-alive`, `per-request`), `reuse` (`{ requests, idle }`), `retries` (`{ most, backoff, budget }`), `unix_socket`, `proxy`, `version` (`http/1.1`, `http/2`, `auto`) with `streams`, `tls` (`ca_file` or `insecure`; `cert_file` with `key_file`; `resumption`, `server_name`) |
+//! | `[target]` | `url`, `timeout`, `connections` (`keep-alive`, `per-request`), `max_connections`, `reuse` (`{ requests, idle }`), `retries` (`{ most, backoff, budget }`), `drop` (`{ share, at, every }`) with `backoff` (`{ from, to }`), `dns` (`once`, `per-connection`, or a time to live such as `30s`), `unix_socket`, `proxy`, `version` (`http/1.1`, `http/2`, `auto`) with `streams`, `tls` (`ca_file` or `insecure`; `cert_file` with `key_file`; `resumption`, `server_name`) |
 //! | `[[request]]` | `name`, `weight`, `method`, `path`, `headers`, `body`, `tags`, `check`, `stream` (`{ events }`, `{ for }`) |
 //! | `[[journey]]` | `name`, `weight`, `cookies`, `stop_on_failure`, and `[[journey.step]]`: the keys of a request but `weight`, `capture`, and `think`, `repeat`, `probability`, `when`; or `steps` for a group |
 //! | `[[setup]]`, `[[teardown]]` | steps that are done once, before and after the load |
@@ -21,7 +21,7 @@
 //! | `[objectives]` | `http_req_duration`, `http_req_failed`, each also as `"metric{request}"` or `"metric{tag:value}"`, or any series: a condition, a table `{ condition, abort, delay }`, or a list of them |
 //! | `[limits]` | `max_rate`, `max_in_flight`, `max_duration`, `error_budget`, `hosts`, `kill_switch` |
 //! | `[[canary]]` | `path`, `name`, `rate` (at most `20/s`), `method`, `headers` |
-//! | `[[websocket]]` | `path`, `sessions`, `name`, `headers`, `open_rate`, `message` with `interval` and `expect`, `drop` (`{ share, at }`), `backoff` (`{ from, to }`) |
+//! | `[[websocket]]` | `path`, `sessions`, `name`, `headers`, `open_rate`, `message` with `interval` and `expect`, `drop` and `backoff` as of `[target]` |
 //! | `[collect.NAME]` | `interval`, `as`, and the collector's own options; `[[collect.NAME]]` for several |
 //!
 //! Rates are `50/s`, `3000/m` or a bare number per second; durations Go's (`1m30s`, `500ms`);
@@ -65,7 +65,7 @@ use serde::Serialize;
 
 pub use canary::Canary;
 pub use check::{Capture, CaptureSource, Check};
-pub use client::{Retries, Reuse};
+pub use client::{Backoff, Disconnect, Retries, Reuse, Storm};
 pub use collector::{CollectorConfig, CollectorShape, OptionKind, OptionSpec, OptionValue};
 pub use data::{DataOrder, DataSource, DataValues, DrawnPer, Exhausted, RowFormat};
 pub use journey::{Action, Condition, Journey, Pause, Step, Test};
@@ -79,9 +79,9 @@ pub use request::{Body, Header, Request, Segment, Streaming, Template};
 pub use scenario::Scenario;
 pub use secret::{Secret, is_secret_name, redact_url};
 pub use shape::Shape;
-pub use target::{Connections, HttpVersion, Identity, Proxy, Target, TargetUrl, Tls, Trust};
+pub use target::{Connections, Dns, HttpVersion, Identity, Proxy, Target, TargetUrl, Tls, Trust};
 pub use units::{parse_duration, parse_rate, parse_target_url};
-pub use websocket::{Backoff, Disconnect, Message, WebSocket};
+pub use websocket::{Message, WebSocket};
 
 /// One run, as it was asked for. Serialising it leaves every secret out.
 #[derive(Clone, Debug, PartialEq, Serialize)]

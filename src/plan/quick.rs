@@ -6,8 +6,9 @@ use std::time::Duration;
 use super::parse::template::hide_query;
 use super::units::parse_target_url;
 use super::{
-    Arrivals, Breakpoint, Capacity, CollectorConfig, Connections, Executor, HttpVersion, Journey,
-    Limits, Plan, Request, Reuse, Scenario, Segment, Soak, Target, TargetUrl, Template, Tls,
+    Arrivals, Breakpoint, Capacity, CollectorConfig, Connections, Dns, Executor, HttpVersion,
+    Journey, Limits, Plan, Request, Reuse, Scenario, Segment, Soak, Target, TargetUrl, Template,
+    Tls,
 };
 
 /// Seed of plans that name none: runs are repeatable unless someone asks for something else.
@@ -114,8 +115,11 @@ impl Target {
         Self {
             url,
             connections: Connections::KeepAlive,
+            max_connections: None,
             reuse: Reuse::default(),
+            dns: Dns::Once,
             retries: None,
+            storm: None,
             timeout: DEFAULT_TIMEOUT,
             tls: Tls::usual(),
             unix_socket: None,

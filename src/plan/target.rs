@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Retries, Reuse, Secret};
+use super::{Retries, Reuse, Secret, Storm};
 
 /// The system under test.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -14,10 +14,19 @@ pub struct Target {
     pub url: TargetUrl,
     /// Whether connections are kept.
     pub connections: Connections,
-    /// When a kept connection is given up for a new one.
+    /// Connections of the open model at most, as a client's pool has it: what is due beyond them
+    /// waits, and is counted as backlog. `max_in_flight` bounds them too. Virtual users have one
+    /// connection each, whatever this says.
+    pub max_connections: Option<usize>,
+    /// When a kept connection is closed.
     pub reuse: Reuse,
+    /// When the name of the host, or of the proxy, is resolved; an address never is.
+    pub dns: Dns,
     /// How a request that failed is asked again; not at all where `None`.
     pub retries: Option<Retries>,
+    /// Lets go of connections at one moment, to see them come back. One with a request in flight
+    /// is let go of after the response, so that nothing fails that the target would have answered.
+    pub storm: Option<Storm>,
     /// After this long without a complete response a request has failed.
     pub timeout: Duration,
     /// How certificates are checked; of no effect for `http`.
@@ -96,6 +105,19 @@ pub enum HttpVersion {
     /// What the target prefers of both (ALPN); HTTP/1.1 without TLS.
     #[serde(rename = "auto")]
     Auto,
+}
+
+/// When a name is resolved. Who waits for an answer waits at the client, which is measured apart
+/// from what it takes to connect. Where there is none, the connection could not be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Dns {
+    /// Before the load, and never again.
+    Once,
+    /// For each connection.
+    PerConnection,
+    /// For a connection that is made so long after the last answer, or later.
+    Every(Duration),
 }
 
 /// How connections are used.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Body, Request};
+use super::{Backoff, Body, Disconnect, Request};
 
 /// Sessions of one kind. What becomes of them is measured apart from the load, like canaries.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -44,35 +44,4 @@ pub struct Message {
     /// Whether each is answered: the next message that comes is the answer, and none within the
     /// target's timeout ends the session.
     pub expect: bool,
-}
-
-/// A loss of many sessions at once, as when a proxy restarts.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Disconnect {
-    /// Share of the sessions, from 0 to 1. They are cut off with no farewell.
-    pub share: f64,
-    /// When, since the first stage began.
-    pub at: Duration,
-}
-
-/// How long a session waits before it is opened again: the time doubles with each attempt that
-/// fails in a row, and each waits for half of it up to all of it, at random.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Backoff {
-    /// Before the first attempt.
-    pub from: Duration,
-    /// At the most.
-    pub to: Duration,
-}
-
-impl Backoff {
-    /// Where the plan does not say.
-    pub fn usual() -> Self {
-        Self { from: Duration::from_millis(100), to: Duration::from_secs(5) }
-    }
-
-    /// The longest wait before attempt `attempt`, counted from zero.
-    pub fn limit(&self, attempt: u32) -> Duration {
-        self.from.saturating_mul(1u32.checked_shl(attempt).unwrap_or(u32::MAX)).min(self.to)
-    }
 }

@@ -100,6 +100,8 @@ pub(super) struct TickLine<'a> {
     connect_time: HistogramText<'a>,
     /// Older recordings have none of these.
     #[serde(default, skip_serializing_if = "HistogramText::is_empty")]
+    dns: HistogramText<'a>,
+    #[serde(default, skip_serializing_if = "HistogramText::is_empty")]
     tls: HistogramText<'a>,
     #[serde(default, skip_serializing_if = "HistogramText::is_empty")]
     send: HistogramText<'a>,
@@ -165,6 +167,7 @@ impl<'a> TickLine<'a> {
             connects: tick.connects,
             lateness: HistogramText(Cow::Borrowed(&tick.lateness)),
             connect_time: HistogramText(Cow::Borrowed(&tick.connect_time)),
+            dns: HistogramText(Cow::Borrowed(&tick.phases.dns)),
             tls: HistogramText(Cow::Borrowed(&tick.phases.tls)),
             send: HistogramText(Cow::Borrowed(&tick.phases.send)),
             wait: HistogramText(Cow::Borrowed(&tick.phases.wait)),
@@ -187,6 +190,7 @@ impl<'a> TickLine<'a> {
             lateness: self.lateness.0.into_owned(),
             connect_time: self.connect_time.0.into_owned(),
             phases: Phases {
+                dns: self.dns.0.into_owned(),
                 tls: self.tls.0.into_owned(),
                 send: self.send.0.into_owned(),
                 wait: self.wait.0.into_owned(),

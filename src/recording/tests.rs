@@ -36,7 +36,11 @@ fn tick(second: u64) -> LoadTick {
         // An even second is like one of an older recording.
         phases: match second % 2 {
             0 => Phases::default(),
-            _ => Phases { wait: response_time.clone(), ..Phases::default() },
+            _ => Phases {
+                dns: response_time.clone(),
+                wait: response_time.clone(),
+                ..Phases::default()
+            },
         },
         endpoints: vec![
             EndpointTick {

@@ -48,6 +48,22 @@ fn every_format_renders_every_outcome_twice_alike() {
 }
 
 #[test]
+fn the_time_to_resolve_a_name_is_told_where_there_was_any() {
+    let told = |dns: Option<f64>| {
+        let mut recording = recording();
+        for tick in &mut recording.timeline.ticks {
+            let secs = std::time::Duration::from_secs_f64;
+            tick.phases.wait.record(secs(0.020));
+            dns.into_iter().for_each(|dns| tick.phases.dns.record(secs(dns)));
+        }
+        let report = Report::new(&recording, &diagnosis(&recording));
+        rendered(find("json").unwrap(), &report)
+    };
+    assert!(told(Some(0.007)).contains("DNS 7"), "{}", told(Some(0.007)));
+    assert!(told(None).contains("wait 20") && !told(None).contains("DNS "));
+}
+
+#[test]
 fn formats_have_names_of_their_own_and_summaries_in_form() {
     let mut names: Vec<_> = FORMATS.iter().map(|format| format.name).collect();
     names.sort_unstable();

@@ -91,7 +91,7 @@ pub(super) fn bytes(value: f64) -> String {
 }
 
 /// A share as a percentage: `95 %`, `0.4 %`.
-pub(super) fn percent(ratio: f64) -> String {
+pub(crate) fn percent(ratio: f64) -> String {
     if !ratio.is_finite() {
         return NOTHING.to_owned();
     }

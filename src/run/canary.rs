@@ -7,7 +7,7 @@ use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use crate::load::{Generator, LoadConfig, LoadError};
-use crate::plan::{Canary, Connections, Target};
+use crate::plan::{Canary, Connections, Dns, Target};
 use crate::timeline::{
     Batch, BatchBuilder, Epoch, Histogram, Labels, LoadTick, Moment, Stage, StageRole, Window,
     names,
@@ -105,6 +105,11 @@ fn config(canary: &Canary, load: &LoadConfig) -> LoadConfig {
             connections: Connections::PerRequest,
             // A probe that is asked again would hide what it is there to find.
             retries: None,
+            // It waits for the target alone: for no client's pool and for no name, and it keeps no
+            // connection that could be dropped.
+            max_connections: None,
+            dns: Dns::Once,
+            storm: None,
             ..load.target.clone()
         },
         max_in_flight: unanswered.min(Canary::MAX_IN_FLIGHT),

@@ -8,6 +8,7 @@ mod canary;
 mod clock;
 mod levels;
 mod pilot;
+mod storm;
 mod watch;
 mod websocket;
 
@@ -28,6 +29,7 @@ use canary::Canaries;
 use clock::Clocks;
 use pilot::Fixed;
 pub use pilot::{Level, Next, Pilot, pilot_for};
+use storm::Storms;
 use watch::Watch;
 use websocket::WebSockets;
 
@@ -142,6 +144,7 @@ pub fn run<W: Write>(
     let first = epoch.moment(Instant::now()) + HEAD_START;
     let canaries = Canaries::start(&config.canaries, &config.load, epoch, first)?;
     let websockets = WebSockets::start(&config.websockets, &config.load, epoch, first)?;
+    let storms = Storms::of(&config.load.target);
     let (generator, ticks) = Generator::start(config.load, epoch)?;
     let searching = config.scenarios.iter().enumerate().find_map(|(flow, scenario)| {
         let executor = in_requests(&scenario.executor, config.requests_per_journey[flow]);
@@ -172,6 +175,7 @@ pub fn run<W: Write>(
         begin: None,
         plan: config.plan,
         clocks: Clocks::default(),
+        storms,
         sampler: Some(sampler),
         interrupt: config.interrupt,
         watch: Watch::new(&config.limits),
@@ -252,6 +256,7 @@ struct Conductor<'a, W: Write> {
     /// What the recording says of the plan.
     plan: PlanSummary,
     clocks: Clocks,
+    storms: Storms,
     sampler: Option<Sampler>,
     interrupt: Arc<AtomicBool>,
     limits: Limits,
@@ -418,6 +423,11 @@ impl<W: Write> Conductor<'_, W> {
         }
         if let Some(text) = self.clocks.look() {
             self.tell(self.now(), text);
+        }
+        if let Some(begin) = self.begin
+            && let Some((at, text)) = self.storms.look(self.now().since(begin))
+        {
+            self.tell(begin + at, text);
         }
         loop {
             let observation = match self.observations.try_recv() {

@@ -198,9 +198,12 @@ impl JourneyTick {
 }
 
 /// Where the time goes of requests that got a response, as the generator sees it, all endpoints
-/// together. Making the connection comes before, where one is made: [`LoadTick::connect_time`].
+/// together. Making the connection comes before, where one is made: `dns`, then
+/// [`LoadTick::connect_time`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Phases {
+    /// To resolve the target's name, for those connections for which that was done.
+    pub dns: Histogram,
     /// Of the time to make a connection: the TLS handshake.
     pub tls: Histogram,
     /// Until the whole request was handed to the system.
@@ -215,6 +218,7 @@ pub struct Phases {
 impl Phases {
     /// Adds all that `other` holds.
     pub fn merge(&mut self, other: &Phases) {
+        self.dns.merge(&other.dns);
         self.tls.merge(&other.tls);
         self.send.merge(&other.send);
         self.wait.merge(&other.wait);
@@ -222,13 +226,13 @@ impl Phases {
     }
 
     fn compact(&mut self) {
-        for phase in [&mut self.tls, &mut self.send, &mut self.wait, &mut self.receive] {
-            phase.compact();
-        }
+        let Self { dns, tls, send, wait, receive } = self;
+        [dns, tls, send, wait, receive].into_iter().for_each(Histogram::compact);
     }
 
     fn cells(&self) -> usize {
-        [&self.tls, &self.send, &self.wait, &self.receive].iter().map(|phase| phase.cells()).sum()
+        let Self { dns, tls, send, wait, receive } = self;
+        [dns, tls, send, wait, receive].into_iter().map(Histogram::cells).sum()
     }
 }
 
@@ -252,7 +256,7 @@ pub struct LoadTick {
     /// Actual minus intended start of those requests that had a connection at hand: how late the
     /// generator itself was.
     pub lateness: Histogram,
-    /// Time to make each new connection, TLS included.
+    /// Time to make each new connection once its address was known, TLS included.
     pub connect_time: Histogram,
     /// New connections made.
     pub connects: u64,

@@ -17,6 +17,8 @@ struct Second {
     failed: u64,
     response: f64,
     late: f64,
+    /// Of the response time, for a connection.
+    waited: f64,
     in_flight: f64,
 }
 
@@ -31,6 +33,7 @@ impl Second {
             failed: 0,
             response: 0.010,
             late: 0.0001,
+            waited: 0.0,
             in_flight: rate as f64 * 0.010,
         }
     }
@@ -54,7 +57,7 @@ fn hold(timeline: &mut Timeline, role: StageRole, seconds: &[Second]) {
             endpoint: "get".into(),
             class,
             response_time: histogram(count, second.response),
-            service_time: histogram(count, second.response - second.late),
+            service_time: histogram(count, second.response - second.late - second.waited),
         };
         let mut endpoints = vec![response(ResponseClass::Status(200), second.answered)];
         if second.failed > 0 {
@@ -212,6 +215,31 @@ fn a_full_flight_is_the_targets_slowness_and_a_missed_schedule_the_generators() 
     let health = health(&recording, &got);
     assert!(!health.healthy && health.remarks.iter().any(|remark| remark.contains("given up")));
     assert!((limited(&recording, &got).unwrap().from_rate - 300.0).abs() < 1.0);
+}
+
+#[test]
+fn a_pool_that_is_too_small_is_the_clients_own_bottleneck() {
+    // 150 of 200 requests a second come through; the others wait, as the ticks say.
+    let held = |response: f64, waited: f64| {
+        let mut timeline = Timeline::default();
+        hold(&mut timeline, StageRole::Ramp, &vec![Second::at(100); 8]);
+        let full: Vec<Second> = (0..8)
+            .map(|second| Second {
+                sent: 150,
+                answered: 150,
+                backlog: 50 * (second + 1),
+                response,
+                waited,
+                in_flight: 150.0 * (response - waited),
+                ..Second::at(200)
+            })
+            .collect();
+        hold(&mut timeline, StageRole::Ramp, &full);
+        summaries(&timeline).remove(1).invalid
+    };
+    let why = held(1.011, 1.0).unwrap();
+    assert!(why.contains("had no connection free") && why.contains("`max_connections`"), "{why}");
+    assert_eq!(held(1.060, 1.0), None, "a target that takes six times as long has itself to blame");
 }
 
 #[test]

@@ -29,7 +29,7 @@ fn capture(name: &str, source: CaptureSource) -> Capture {
 }
 
 /// A configuration with one journey, in one flow of this kind.
-fn journey(
+pub(super) fn journey(
     address: SocketAddr,
     requests: Vec<plan::Request>,
     steps: Vec<Step>,
@@ -44,14 +44,14 @@ fn journey(
     }
 }
 
-fn steps(requests: usize) -> Vec<Step> {
+pub(super) fn steps(requests: usize) -> Vec<Step> {
     (0..requests).map(|request| Step::of(Action::Request(request))).collect()
 }
 
 const OPEN: FlowKind = FlowKind::Open(plan::Arrivals::Even);
-const CLOSED: FlowKind = FlowKind::Closed(Iterations::Unlimited);
+pub(super) const CLOSED: FlowKind = FlowKind::Closed(Iterations::Unlimited);
 
-fn vus(begin: f64, secs: f64, from: f64, to: f64) -> Stage {
+pub(super) fn vus(begin: f64, secs: f64, from: f64, to: f64) -> Stage {
     Stage { vus_from: from, vus_to: to, ..stage(begin, secs, 0.0, 0.0) }
 }
 
@@ -360,19 +360,4 @@ fn clients_ask_again_and_the_amplification_is_measured() {
         "a request is sent once, however often it is asked"
     );
     assert_eq!(sum(&ticks, |tick| tick.journeys.retries), 50);
-}
-
-#[test]
-fn connections_are_given_up_as_the_plan_says() {
-    let address = server::http(|_| server::status(200));
-    let mut config = journey(address, vec![get("home", text("/"))], steps(1), CLOSED);
-    config.workers = Some(1);
-    config.target.reuse = plan::Reuse { requests: Some(5), idle: None };
-    config.journeys[0].steps[0].think = Some(Pause::Fixed(Duration::from_millis(10)));
-    let ticks = run(config.clone(), &[vus(0.0, 1.0, 1.0, 1.0)], Duration::from_secs(1));
-    let (done, connects) = (sum(&ticks, |tick| tick.sent), sum(&ticks, |tick| tick.connects));
-    assert_eq!(connects, done.div_ceil(5), "{done} requests");
-    config.target.reuse = plan::Reuse { requests: None, idle: Some(Duration::from_millis(1)) };
-    let ticks = run(config, &[vus(0.0, 1.0, 1.0, 1.0)], Duration::from_secs(1));
-    assert_eq!(sum(&ticks, |tick| tick.sent), sum(&ticks, |tick| tick.connects));
 }

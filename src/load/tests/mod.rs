@@ -1,5 +1,6 @@
 //! The engine against real servers, well-behaved and not.
 
+mod connections;
 mod hostile;
 mod http2;
 mod journeys;

@@ -103,7 +103,7 @@ fn sessions_are_held_and_their_round_trips_measured() {
 fn a_storm_comes_back_with_a_backoff() {
     let (address, upgraded) = serve(Behaviour::Silent);
     let mut websocket = websocket(40, Duration::from_secs(60), false);
-    websocket.drop = Some(Disconnect { share: 0.5, at: Duration::from_millis(900) });
+    websocket.drop = Some(Disconnect { share: 0.5, at: Duration::from_millis(900), every: None });
     // The connections are lost at 1 s, and back by 1.05 s.
     let ticks = hold(&websocket, &load(address), 2.5);
     let last = &ticks.last().unwrap().counts;

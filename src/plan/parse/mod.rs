@@ -2,6 +2,7 @@
 
 mod canary;
 mod check;
+mod client;
 mod collect;
 mod data;
 mod journey;
@@ -93,6 +94,9 @@ fn whole<'t>(
     let collectors = collect::read(&mut root, shapes);
     let objectives = objective::read(&mut root, &requests, &collectors);
     scenario::check_objectives(&root, scenarios.as_deref().unwrap_or_default(), &objectives);
+    if let (Some(target), Some(scenarios)) = (&target, &scenarios) {
+        scenario::check_pool(&root, target, scenarios);
+    }
     root.finish();
     let (target, scenarios): (Target, _) = (target?, scenarios?);
     Some(Plan {

@@ -2,7 +2,9 @@
 
 use super::load::read_executor;
 use super::walk::{Section, Value, Walk};
-use crate::plan::{Arrivals, Breakpoint, Executor, Journey, Limits, Objective, Scenario, nearest};
+use crate::plan::{
+    Arrivals, Breakpoint, Executor, Journey, Limits, Objective, Scenario, Target, nearest,
+};
 
 pub(super) fn read(
     root: &mut Section<'_, '_>,
@@ -49,6 +51,18 @@ pub(super) fn check_objectives(
             "objectives",
             "the capacity is the highest rate that meets every objective: add `[objectives]` with \
              `http_req_duration = \"p(95) < 300ms\"`",
+        );
+    }
+}
+
+/// Notes a bound on the connections of the open model where there is none.
+pub(super) fn check_pool(root: &Section<'_, '_>, target: &Target, scenarios: &[Scenario]) {
+    let is_closed = |scenario: &Scenario| scenario.executor.most_vus() > 0;
+    if target.max_connections.is_some() && scenarios.iter().all(is_closed) {
+        root.walk.wrong_with_help(
+            root.place_in("target", "max_connections"),
+            "`max_connections` is of loads with a rate: virtual users have one connection each",
+            "leave `max_connections` out, or take an executor such as `constant-arrival-rate`",
         );
     }
 }

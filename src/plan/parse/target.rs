@@ -4,12 +4,10 @@ use std::ops::Range;
 
 use url::Host;
 
+use super::client::{read_retries, read_reuse, read_storm};
 use super::walk::{Section, Value, Walk, optional};
-use super::websocket::read_backoff;
-use crate::plan::units::{parse_proxy, parse_target_url};
-use crate::plan::{
-    Backoff, Connections, HttpVersion, Identity, Retries, Reuse, Target, Tls, Trust,
-};
+use crate::plan::units::{parse_duration, parse_proxy, parse_target_url};
+use crate::plan::{Connections, Dns, HttpVersion, Identity, Proxy, Target, Tls, Trust, nearest};
 
 pub(super) fn read(root: &mut Section<'_, '_>) -> Option<Target> {
     let walk = root.walk;
@@ -30,26 +28,26 @@ pub(super) fn read(root: &mut Section<'_, '_>) -> Option<Target> {
             [("keep-alive", Connections::KeepAlive), ("per-request", Connections::PerRequest)];
         walk.choice(value, &choices)
     });
+    let most = section.take("max_connections");
+    let max_connections = most.map(|value| read_max_connections(walk, value));
     let reuse = section.take("reuse").map(|value| read_reuse(walk, value));
     let retries = section.take("retries").map(|value| read_retries(walk, value));
+    let drop = section.take("drop");
+    let storm = read_storm(walk, drop, section.take("backoff"));
     let tls = section.take("tls").and_then(|value| read_tls(walk, value));
     let unix_socket = section.take("unix_socket").map(|value| read_socket(walk, value));
-    let proxy = section.take("proxy").map(|value| {
-        if value.get_ref().as_str().is_some_and(|url| url.contains('@')) {
-            walk.hide(value.span());
-        }
-        let proxy = walk.parsed(value, "an address such as `http://127.0.0.1:3128`", parse_proxy);
-        if unix_socket.is_some() {
-            walk.wrong_with_help(
-                value.span(),
-                "`proxy` and `unix_socket` exclude each other",
-                "keep the one by which the target is reached",
-            );
-        }
-        proxy
-    });
+    let has_socket = unix_socket.is_some();
+    let dns = section.take("dns").map(|value| read_dns(walk, value, has_socket));
+    let proxy = section.take("proxy").map(|value| read_proxy(walk, value, has_socket));
     let version = section.take("version").map(|value| (read_version(walk, value), value.span()));
     let streams = section.take("streams").map(|value| read_streams(walk, value, &version));
+    if let Some(most) = most {
+        check_http1(walk, ("max_connections", most), &version);
+    }
+    if let Some(drop) = drop {
+        check_http1(walk, ("drop", drop), &version);
+        check_kept(walk, drop, connections);
+    }
     section.finish();
     let url = url?;
     if let Some((Some(HttpVersion::Http2), span)) = &version
@@ -66,8 +64,11 @@ pub(super) fn read(root: &mut Section<'_, '_>) -> Option<Target> {
     Some(Target {
         timeout: timeout.unwrap_or(usual.timeout),
         connections: connections.unwrap_or(usual.connections),
+        max_connections: optional(max_connections)?,
         reuse: optional(reuse)?.unwrap_or(usual.reuse),
+        dns: optional(dns)?.unwrap_or(usual.dns),
         retries: optional(retries)?,
+        storm: storm?,
         tls: tls.unwrap_or(usual.tls),
         unix_socket: match unix_socket {
             Some(path) => Some(path?),
@@ -83,44 +84,53 @@ pub(super) fn read(root: &mut Section<'_, '_>) -> Option<Target> {
     })
 }
 
-/// `{ requests = 100, idle = "30s" }`.
-fn read_reuse<'t>(walk: &Walk<'t>, value: &Value<'t>) -> Option<Reuse> {
-    let mut section =
-        walk.section(value, "a table such as `{ requests = 100, idle = \"30s\" }`")?;
-    let requests = section.take("requests").map(|value| {
-        let requests = walk.integer(value, "a number of requests such as `100`")?;
-        if requests == 0 {
-            walk.wrong_with_help(
-                value.span(),
-                "a connection serves at least one request",
-                "write `connections = \"per-request\"` for a new one each time",
-            );
-        }
-        Some(requests)
-    });
-    let idle = section.take("idle").map(|value| walk.duration(value));
-    section.finish();
-    Some(Reuse { requests: optional(requests)?, idle: optional(idle)? })
+/// An address with a name and a password in it, perhaps.
+fn read_proxy(walk: &Walk<'_>, value: &Value<'_>, has_socket: bool) -> Option<Proxy> {
+    if value.get_ref().as_str().is_some_and(|url| url.contains('@')) {
+        walk.hide(value.span());
+    }
+    if has_socket {
+        walk.wrong_with_help(
+            value.span(),
+            "`proxy` and `unix_socket` exclude each other",
+            "keep the one by which the target is reached",
+        );
+    }
+    walk.parsed(value, "an address such as `http://127.0.0.1:3128`", parse_proxy)
 }
 
-/// `{ most = 2, backoff = { from = "100ms", to = "2s" }, budget = "10%" }`.
-fn read_retries<'t>(walk: &Walk<'t>, value: &Value<'t>) -> Option<Retries> {
-    const WHAT: &str =
-        "a table such as `{ most = 2, backoff = { from = \"100ms\", to = \"2s\" } }`";
-    let mut section = walk.section(value, WHAT)?;
-    let most = section.require("most", "most = 2").and_then(|value| {
-        let most = walk.integer(value, "a number of attempts such as `2`")?;
-        if !(1..=100).contains(&most) {
-            walk.wrong(value.span(), "there are 1 to 100 attempts after the first one");
-        }
-        u32::try_from(most).ok()
-    });
-    let backoff =
-        section.take("backoff").map_or(Some(Backoff::usual()), |value| read_backoff(walk, value));
-    let budget =
-        section.take("budget").map_or(Some(Retries::USUAL_BUDGET), |value| walk.share(value));
-    section.finish();
-    Some(Retries { most: most?, backoff: backoff?, budget: budget? })
+/// The version of `[target]`, where it has one that is right, and its place.
+type Version = Option<(Option<HttpVersion>, Range<usize>)>;
+
+/// Notes a key of connections that have one request at a time, where others may be made.
+fn check_http1(walk: &Walk<'_>, (key, value): (&str, &Value<'_>), version: &Version) {
+    if let Some((Some(HttpVersion::Http2 | HttpVersion::Auto), _)) = version {
+        walk.wrong_with_help(
+            value.span(),
+            format!("`{key}` is of HTTP/1.1: requests share the connections of HTTP/2"),
+            format!("leave `version` or `{key}` out"),
+        );
+    }
+}
+
+/// Notes that no connection is there to be dropped.
+fn check_kept(walk: &Walk<'_>, drop: &Value<'_>, connections: Option<Connections>) {
+    if connections == Some(Connections::PerRequest) {
+        walk.wrong_with_help(
+            drop.span(),
+            "`drop` is of connections that are kept",
+            "leave `connections` or `drop` out",
+        );
+    }
+}
+
+/// Connections at most.
+fn read_max_connections(walk: &Walk<'_>, value: &Value<'_>) -> Option<usize> {
+    let most = walk.integer(value, "a number of connections such as `50`")?;
+    if most == 0 {
+        walk.wrong(value.span(), "there is at least one connection");
+    }
+    usize::try_from(most).ok().filter(|most| *most > 0)
 }
 
 fn read_version(walk: &Walk<'_>, value: &Value<'_>) -> Option<HttpVersion> {
@@ -133,11 +143,7 @@ fn read_version(walk: &Walk<'_>, value: &Value<'_>) -> Option<HttpVersion> {
 }
 
 /// Requests in flight on a connection that can have several.
-fn read_streams(
-    walk: &Walk<'_>,
-    value: &Value<'_>,
-    version: &Option<(Option<HttpVersion>, Range<usize>)>,
-) -> Option<usize> {
+fn read_streams(walk: &Walk<'_>, value: &Value<'_>, version: &Version) -> Option<usize> {
     let streams = walk.integer(value, "a number of requests such as `100`")?;
     if matches!(version, None | Some((Some(HttpVersion::Http1), _))) {
         walk.wrong_with_help(
@@ -150,6 +156,32 @@ fn read_streams(
         Ok(streams) if streams > 0 => Some(streams),
         _ => {
             walk.wrong(value.span(), "the number of requests must be above zero");
+            None
+        }
+    }
+}
+
+/// `once`, `per-connection`, or for how long an answer is believed.
+fn read_dns(walk: &Walk<'_>, value: &Value<'_>, has_socket: bool) -> Option<Dns> {
+    const WORDS: [(&str, Dns); 2] = [("once", Dns::Once), ("per-connection", Dns::PerConnection)];
+    const WHAT: &str = "`once`, `per-connection` or a duration such as `30s`";
+    if has_socket {
+        walk.wrong_with_help(
+            value.span(),
+            "`unix_socket` has no name that could be resolved",
+            "leave `dns` or `unix_socket` out",
+        );
+    }
+    let text = walk.text(value, WHAT)?;
+    if let Some((_, dns)) = WORDS.iter().find(|(word, _)| *word == text.value) {
+        return Some(*dns);
+    }
+    match parse_duration(&text.value) {
+        Ok(time) if !time.is_zero() => Some(Dns::Every(time)),
+        _ => {
+            let near = nearest(&text.raw, WORDS.map(|(word, _)| word));
+            let help = near.unwrap_or_else(|| "write `dns = \"30s\"`".to_owned());
+            walk.wrong_with_help(text.span, format!("`{}` is not {WHAT}", text.raw), help);
             None
         }
     }

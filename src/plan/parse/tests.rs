@@ -372,6 +372,37 @@ const TARGET_MISTAKES: &[(&str, &str, &str)] = &[
     ("streams = 5", "`streams` is of HTTP/2", "add `version"),
     ("version = \"auto\"\nstreams = 0", "must be above zero", ""),
     ("tls = { resumption = 1 }", "expected `true` or `false`", ""),
+    ("drop = { share = 2, at = \"1s\" }", "must be a share", ""),
+    ("drop = { share = 1 }", "`at` is missing", "add `at"),
+    ("drop = { share = 1, at = \"1s\", every = \"9ms\" }", "once a second at the most", ""),
+    ("drop = { share = 1, at = \"1s\", evry = \"9s\" }", "`evry` is not known", "`every`"),
+    ("backoff = { to = \"1s\" }", "there is no `drop`", "add `drop"),
+    ("drop = { share = 1, at = \"1s\" }\nbackoff = { from = \"0.1ms\" }", "1 ms or more", ""),
+    (
+        "drop = { share = 1, at = \"1s\" }\nconnections = \"per-request\"",
+        "`drop` is of connections that are kept",
+        "leave `connections` or `drop` out",
+    ),
+    (
+        "drop = { share = 1, at = \"1s\" }\nversion = \"auto\"",
+        "`drop` is of HTTP/1.1",
+        "leave `version` or `drop` out",
+    ),
+    ("dns = \"per-conection\"", "is not `once`, `per-connection` or a duration", "per-connection"),
+    ("dns = \"0s\"", "is not `once`, `per-connection` or a duration", "30s"),
+    ("unix_socket = \"/a\"\ndns = \"once\"", "has no name", "leave `dns`"),
+    ("max_connections = 0", "at least one connection", ""),
+    ("max_connections = \"5\"", "expected a number of connections", ""),
+    (
+        "max_connections = 5\nversion = \"http/2\"",
+        "`max_connections` is of HTTP/1.1",
+        "leave `version` or `max_connections` out",
+    ),
+    (
+        "max_connections = 5\n[load]\nexecutor = \"constant-vus\"\nvus = 9\nduration = \"9s\"",
+        "virtual users have one connection each",
+        "leave `max_connections` out",
+    ),
 ];
 
 #[test]

@@ -358,6 +358,15 @@ impl<'w, 't> Section<'w, 't> {
         self.table.get(key)
     }
 
+    /// The place of the value of `key` in a table of this one, which may have been read.
+    pub(super) fn place_in(&self, table: &str, key: &str) -> Range<usize> {
+        let value = match self.table.get(table).map(Spanned::get_ref) {
+            Some(DeValue::Table(inner)) => inner.get(key),
+            _ => None,
+        };
+        value.map_or(self.span.clone(), Spanned::span)
+    }
+
     /// Whether the table has `key`.
     pub(super) fn has(&self, key: &str) -> bool {
         self.table.contains_key(key)

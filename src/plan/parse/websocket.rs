@@ -1,12 +1,11 @@
 //! The `[[websocket]]` tables.
 
-use std::time::Duration;
-
+use super::client::{read_backoff, read_drop};
 use super::names::Names;
 use super::request::{read_headers, read_name, read_path};
 use super::template;
 use super::walk::{Section, Value, Walk};
-use crate::plan::{Backoff, Body, Disconnect, Message, Request, WebSocket};
+use crate::plan::{Backoff, Body, Message, Request, WebSocket};
 
 pub(super) fn read(root: &mut Section<'_, '_>, names: &Names<'_>) -> Vec<WebSocket> {
     let walk = root.walk;
@@ -106,32 +105,4 @@ fn read_message(section: &mut Section<'_, '_>, names: &Names<'_>) -> Result<Opti
         interval.map_or(Some(WebSocket::USUAL_INTERVAL), |value| walk.duration(value)).ok_or(())?;
     let expect = expect.map_or(Some(true), |value| walk.switch(value)).ok_or(())?;
     Ok(Some(Message { text: Body { template }, interval, expect }))
-}
-
-fn read_drop<'t>(walk: &Walk<'t>, value: &Value<'t>) -> Option<Disconnect> {
-    let mut section = walk.section(value, "a table such as `{ share = \"50%\", at = \"60s\" }`")?;
-    let share = section.require("share", "share = \"50%\"").and_then(|value| walk.share(value));
-    let at = section.require("at", "at = \"60s\"").and_then(|value| walk.duration(value));
-    section.finish();
-    Some(Disconnect { share: share?, at: at? })
-}
-
-pub(super) fn read_backoff<'t>(walk: &Walk<'t>, value: &Value<'t>) -> Option<Backoff> {
-    /// A session that comes back at once, again and again, is an attack.
-    const LEAST: Duration = Duration::from_millis(1);
-    let usual = Backoff::usual();
-    let mut section = walk.section(value, "a table such as `{ from = \"100ms\", to = \"5s\" }`")?;
-    let from = section.take("from").map_or(Some(usual.from), |value| walk.duration(value));
-    let to = section.take("to").map_or(Some(usual.to.max(from?)), |value| walk.duration(value));
-    section.finish();
-    let backoff = Backoff { from: from?, to: to? };
-    if backoff.from > backoff.to || backoff.from < LEAST {
-        walk.wrong_with_help(
-            value.span(),
-            "the wait must grow from 1 ms or more to something no less",
-            "write `backoff = { from = \"100ms\", to = \"5s\" }`",
-        );
-        return None;
-    }
-    Some(backoff)
 }

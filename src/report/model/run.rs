@@ -123,6 +123,7 @@ fn client_side(recording: &Recording, diagnosis: &Diagnosis) -> String {
         return String::new();
     }
     let parts = [
+        ("DNS", &phases.dns),
         (if phases.tls.is_empty() { "connect" } else { "connect with TLS" }, &connect),
         ("TLS", &phases.tls),
         ("send", &phases.send),
