@@ -9,9 +9,10 @@ use serde::Deserialize;
 
 use super::artifact::Artifact;
 use super::draft::{Ask, Draft, Journey, Step};
-use super::http::{self, METHODS, Names};
+use super::http::{self, Names};
 use super::template::Template;
 use super::{ConvertError, ConverterSpec};
+use crate::plan::METHODS;
 
 pub(super) static SPEC: ConverterSpec = ConverterSpec {
     name: "har",
@@ -302,7 +303,7 @@ fn ask(request: Request, path: Template, names: &mut Names, left: &mut Left) -> 
     };
     let text = post.text.clone().filter(|text| !text.is_empty() || post.params.is_empty());
     let text = text.unwrap_or_else(form);
-    let (body, secrets) = http::body(&text, &post.mime_type);
+    let (body, secrets) = http::body(&text, &post.mime_type, &Template::plain);
     left.secrets.extend(secrets);
     if !body.is_empty() {
         ask.body = Some(body);

@@ -8,7 +8,7 @@ use super::names::Names;
 use super::walk::{Section, Value, Walk, optional};
 use super::{check, template};
 use crate::plan::{
-    Body, Header, Journey, Request, Secret, Segment, Streaming, Template, is_secret_name,
+    Body, Header, Journey, METHODS, Request, Secret, Segment, Streaming, Template, is_secret_name,
     nearest,
 };
 
@@ -144,15 +144,14 @@ pub(super) fn read_name(walk: &Walk<'_>, value: &Value<'_>) -> Option<String> {
 }
 
 pub(super) fn read_method(walk: &Walk<'_>, value: &Value<'_>) -> Option<String> {
-    const KNOWN: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
     let method = walk.text(value, "a method such as `GET`")?.value.to_ascii_uppercase();
-    if KNOWN.contains(&method.as_str()) {
+    if METHODS.contains(&method.as_str()) {
         return Some(method);
     }
     let help =
-        nearest(&method.to_lowercase(), KNOWN.map(str::to_lowercase).iter().map(String::as_str))
+        nearest(&method.to_lowercase(), METHODS.map(str::to_lowercase).iter().map(String::as_str))
             .map_or_else(
-                || format!("known: `{}`", KNOWN.join("`, `")),
+                || format!("known: `{}`", METHODS.join("`, `")),
                 |help| help.to_uppercase(),
             );
     walk.wrong_with_help(value.span(), format!("`{method}` is no HTTP method"), help);
