@@ -165,9 +165,10 @@ fn form_body(text: &str, read: Read<'_>) -> (Template, BTreeSet<String>) {
 /// for one that is whole only when its values are filled in.
 fn fields(text: &str, read: Read<'_>) -> (Template, BTreeSet<String>) {
     static FIELD: LazyLock<Regex> = LazyLock::new(|| {
+        // A text that is no key is found as well, so that none begins in the middle of another.
         let form = r#"(?x)
-            "(?<key>(?:[^"\\]|\\.)*)"\s*:\s*
-                (?: "(?<text>(?:[^"\\]|\\.)+)" | (?<number>-?[0-9][0-9.eE+-]*) )
+            "(?<key>(?:[^"\\]|\\.)*)"
+                (?: \s*:\s* (?: "(?<text>(?:[^"\\]|\\.)+)" | (?<number>-?[0-9][0-9.eE+-]*) ) )?
             | <(?<tag>[A-Za-z_][\w:.-]*)(?:\s[^<>]*)?>(?<inside>[^<]*[^<\s][^<]*)</"#;
         // Checked by every test of this room.
         Regex::new(form).unwrap_or_else(|why| unreachable!("{why}"))
@@ -175,12 +176,12 @@ fn fields(text: &str, read: Read<'_>) -> (Template, BTreeSet<String>) {
     let mut secrets = BTreeSet::new();
     let mut template = Template::default();
     let mut taken = 0;
-    let part = |found: &Captures<'_>, names: [&str; 3]| {
+    let part = |found: &Captures<'_>, names: &[&str]| {
         names.iter().find_map(|name| found.name(name)).map(|part| part.range())
     };
     for found in FIELD.captures_iter(text) {
-        let name = part(&found, ["key", "tag", "tag"]);
-        let value = part(&found, ["text", "number", "inside"]);
+        let name = part(&found, &["key", "tag"]);
+        let value = part(&found, &["text", "number", "inside"]);
         let (Some(name), Some(value)) = (name.map(|name| &text[name]), value) else { continue };
         if !is_secret_name(name) || read(&text[value.clone()]).varies() {
             continue;
@@ -362,6 +363,11 @@ mod tests {
                 "<o:password type=\"text\">hush</o:password><to>b</to>",
                 "<o:password type=\"text\">${O_PASSWORD}</o:password><to>b</to>",
                 &["o:password"],
+            ),
+            (
+                r#"["a", ":"], "password": "hush""#,
+                r#"["a", ":"], "password": "${PASSWORD}""#,
+                &["password"],
             ),
             ("user=ada&password=hush", "user=ada&password=${PASSWORD}", &["password"]),
             // Nothing here could give anything away.
