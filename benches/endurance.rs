@@ -21,9 +21,12 @@ use std::time::{Duration, Instant};
 use kneepoint::diagnose::{RuleSet, diagnose};
 use kneepoint::recording::{self, Environment, PlanSummary, Stop, StopReason, Writer};
 use kneepoint::timeline::{
-    Batch, Condenser, EndpointTick, Histogram, JourneyTick, Kind, Labels, LoadTick, Moment,
-    Reading, ResponseClass, SeriesKey, Stage, StageRole, Timeline, Unit, Window,
+    Batch, Condenser, EndpointTick, Histogram, Kind, Labels, LoadTick, Moment, Reading,
+    ResponseClass, SeriesKey, Stage, StageRole, Timeline, Unit, Window,
 };
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
+use rand_distr::{Distribution, Poisson, StandardNormal};
 
 const HOURS: u64 = 24;
 const SERIES: usize = 300;
@@ -81,7 +84,7 @@ fn write(path: &Path, hours: u64) {
     let mut writer = Writer::create(out, &plan, &environment).expect("the disk has room");
     let mut timeline = Timeline::default();
     let mut condenser = Condenser::new(KEPT);
-    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let mut random = SmallRng::seed_from_u64(1);
     let mut system = System::new(&mut random);
     let end = Moment::START + Duration::from_secs(hours * 3600);
     let window = Window::new(Moment::START, end);
@@ -142,32 +145,14 @@ fn read(path: &Path) {
     tell("memory of reading and diagnosis, peak", peak_megabytes(), "MB", 500.0);
 }
 
-/// Numbers that look random and are the same in every run (Marsaglia's xorshift).
-struct Random(u64);
+/// A number of the standard normal distribution.
+fn normal(random: &mut SmallRng) -> f64 {
+    StandardNormal.sample(random)
+}
 
-impl Random {
-    fn share(&mut self) -> f64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) as f64 / (1u64 << 53) as f64
-    }
-
-    /// Of the standard normal distribution (Box and Muller).
-    fn normal(&mut self) -> f64 {
-        let radius = (-2.0 * (1.0 - self.share()).ln()).sqrt();
-        radius * (std::f64::consts::TAU * self.share()).cos()
-    }
-
-    /// How many of a Poisson process come where `mean` do in the mean.
-    fn arrivals(&mut self, mean: f64) -> u32 {
-        let (mut count, mut product) = (0, self.share());
-        while product > (-mean).exp() {
-            count += 1;
-            product *= self.share();
-        }
-        count
-    }
+/// How many of a Poisson process come where `mean` do in the mean.
+fn arrivals(random: &mut SmallRng, mean: f64) -> u32 {
+    Poisson::new(mean).expect("the mean is above zero").sample(random) as u32
 }
 
 fn second_window(second: u64) -> Window {
@@ -175,24 +160,24 @@ fn second_window(second: u64) -> Window {
     Window::new(begin, begin + Duration::from_secs(1))
 }
 
-fn tick(second: u64, random: &mut Random) -> LoadTick {
+fn tick(second: u64, random: &mut SmallRng) -> LoadTick {
     let mut lateness = Histogram::new();
     let mut endpoints = Vec::new();
     let (mut count, mut in_flight) = (0, 0.0);
     for endpoint in 0..ENDPOINTS {
         let mut response_time = Histogram::new();
         let mut service_time = Histogram::new();
-        let arrivals = random.arrivals(RATE);
+        let arrivals = arrivals(random, RATE);
         for _ in 0..arrivals {
-            let seconds = 0.004 * (1 + endpoint) as f64 * (0.4 * random.normal()).exp();
-            let late = Duration::from_secs_f64(60e-6 * (0.5 * random.normal()).exp());
+            let seconds = 0.004 * (1 + endpoint) as f64 * (0.4 * normal(random)).exp();
+            let late = Duration::from_secs_f64(60e-6 * (0.5 * normal(random)).exp());
             service_time.record(Duration::from_secs_f64(seconds));
             response_time.record(Duration::from_secs_f64(seconds) + late);
             lateness.record(late);
             in_flight += seconds;
         }
         count += u64::from(arrivals);
-        let failed = random.share() < 0.01;
+        let failed = random.random::<f64>() < 0.01;
         endpoints.push(EndpointTick {
             endpoint: format!("GET /endpoint/{endpoint}"),
             class: ResponseClass::Status(if failed { 503 } else { 200 }),
@@ -201,19 +186,12 @@ fn tick(second: u64, random: &mut Random) -> LoadTick {
         });
     }
     LoadTick {
-        journeys: JourneyTick::default(),
-        window: second_window(second),
-        generator: "local".to_owned(),
         offered: count,
         sent: count,
-        held_back: 0,
         in_flight,
-        backlog: 0,
         lateness,
-        connect_time: Histogram::new(),
-        phases: Default::default(),
-        connects: 0,
         endpoints,
+        ..LoadTick::empty(second_window(second), "local")
     }
 }
 
@@ -225,7 +203,7 @@ struct System {
 }
 
 impl System {
-    fn new(random: &mut Random) -> Self {
+    fn new(random: &mut SmallRng) -> Self {
         let keys = (0..SERIES).map(|index| {
             let labels = Labels::none().with("of", format!("part {}", index / 3));
             match index % 3 {
@@ -234,21 +212,21 @@ impl System {
                 _ => (SeriesKey::new("system.level", labels), Kind::Gauge),
             }
         });
-        let values = (0..SERIES).map(|_| (random.share() * 1e6).round());
+        let values = (0..SERIES).map(|_| (random.random::<f64>() * 1e6).round());
         Self { keys: keys.collect(), values: values.collect() }
     }
 
-    fn look(&mut self, second: u64, random: &mut Random) -> Vec<Batch> {
+    fn look(&mut self, second: u64, random: &mut SmallRng) -> Vec<Batch> {
         let mut readings = Vec::with_capacity(SERIES);
         for (index, ((key, kind), value)) in self.keys.iter().zip(&mut self.values).enumerate() {
             match (index % 3, index / 3 % 4) {
                 (0, _) => {}
                 // Seconds to the nanosecond, as the kernel counts them.
-                (1, 0) => *value += (0.02 * random.share() * 1e9).round() / 1e9,
-                (1, _) => *value += f64::from(random.arrivals(5.0)),
-                (_, 0) => *value = (1e9 + 1e6 * random.normal()).div_euclid(4096.0) * 4096.0,
-                (_, 1) => *value = (0.3 + 0.05 * random.normal()).clamp(0.0, 1.0),
-                _ => *value = f64::from(random.arrivals(4.0)),
+                (1, 0) => *value += (0.02 * random.random::<f64>() * 1e9).round() / 1e9,
+                (1, _) => *value += f64::from(arrivals(random, 5.0)),
+                (_, 0) => *value = (1e9 + 1e6 * normal(random)).div_euclid(4096.0) * 4096.0,
+                (_, 1) => *value = (0.3 + 0.05 * normal(random)).clamp(0.0, 1.0),
+                _ => *value = f64::from(arrivals(random, 4.0)),
             }
             let reading =
                 Reading { key: key.clone(), unit: Unit::Count, kind: *kind, value: *value };
@@ -257,8 +235,8 @@ impl System {
         let names = ["host", "process", "prometheus"];
         let mut batches = Vec::new();
         for (name, of) in names.iter().zip(readings.chunks(SERIES / names.len())) {
-            let begin =
-                second_window(second).begin + Duration::from_secs_f64(0.01 * random.share());
+            let begin = second_window(second).begin
+                + Duration::from_secs_f64(0.01 * random.random::<f64>());
             let window = Window::new(begin, begin + Duration::from_micros(700));
             batches.push(Batch { collector: (*name).to_owned(), window, readings: of.to_vec() });
         }

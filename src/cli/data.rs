@@ -65,7 +65,7 @@ fn values(source: &DataSource, folder: &Path) -> Result<ResolvedValues, String> 
         }
         DataValues::Uuid => ResolvedValues::Uuid,
         DataValues::Dates { first, last, format } => {
-            ResolvedValues::List(days(first, last, format)?.into())
+            ResolvedValues::List(days(*first, *last, format)?.into())
         }
     })
 }
@@ -77,9 +77,7 @@ fn table<T>(path: &Path, read: impl FnOnce(Table<File>) -> Result<T, String>) ->
     read(Table { shown, input })
 }
 
-fn days(first: &str, last: &str, format: &str) -> Result<Vec<String>, String> {
-    let day = |text: &str| text.parse::<Date>().map_err(|error| format!("`{text}`: {error}"));
-    let (first, last) = (day(first)?, day(last)?);
+fn days(first: Date, last: Date, format: &str) -> Result<Vec<String>, String> {
     first
         .series(jiff::Span::new().days(1))
         .take_while(|day| *day <= last)

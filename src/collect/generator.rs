@@ -5,9 +5,9 @@ use std::time::Duration;
 use crate::plan::CollectorConfig;
 use crate::timeline::{BatchBuilder, names};
 
-use super::proc::Text;
 use super::proc::pid::{parse_open_files_limit, parse_status};
 use super::proc::threads::Threads;
+use super::proc::{Text, process_cpu_seconds};
 use super::{Collector, CollectorSpec, OpenError, OpenResult, SampleError, TargetHint};
 
 pub(super) static SPEC: CollectorSpec = CollectorSpec {
@@ -73,14 +73,6 @@ impl Collector for Generator {
         }
         Ok(())
     }
-}
-
-/// Processor seconds of all threads of this process, those that have ended included.
-fn process_cpu_seconds() -> Option<f64> {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the pointer is to a live timespec that the call only writes to.
-    let done = unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut time) };
-    (done == 0).then(|| time.tv_sec as f64 + time.tv_nsec as f64 / 1e9)
 }
 
 #[cfg(test)]

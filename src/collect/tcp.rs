@@ -320,7 +320,25 @@ mod tests {
     use crate::plan::OptionValue;
     use crate::timeline::Selector;
 
-    /// The value of the series that `selector` names; zero where there is none.
+    /// A collector that watches the process that the test itself is.
+    fn of_this_process() -> Box<dyn Collector> {
+        let own = OptionValue::Integer(u64::from(std::process::id()));
+        let hint = TargetHint {
+            process_config: Some(CollectorConfig::new("process").with("pid", own)),
+            ..TargetHint::default()
+        };
+        open(&CollectorConfig::new("tcp"), &hint).unwrap()
+    }
+
+    /// Both ends of a connection, the client's first, and the listener that tells them apart.
+    fn connection() -> (TcpStream, TcpStream, TcpListener) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let server = listener.accept().unwrap().0;
+        (client, server, listener)
+    }
+
+    /// The values of the series that the selectors name; zero where there is none.
     fn look(collector: &mut dyn Collector, selectors: &[String]) -> Vec<f64> {
         let mut batch = BatchBuilder::new();
         collector.sample(&mut batch).unwrap();
@@ -334,16 +352,9 @@ mod tests {
 
     #[test]
     fn a_call_is_under_way_from_the_request_to_the_answer() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let mut client = TcpStream::connect(address).unwrap();
-        let (mut server, _) = listener.accept().unwrap();
-        let own = OptionValue::Integer(u64::from(std::process::id()));
-        let hint = TargetHint {
-            process_config: Some(CollectorConfig::new("process").with("pid", own)),
-            ..TargetHint::default()
-        };
-        let mut collector = open(&CollectorConfig::new("tcp"), &hint).unwrap();
+        let (mut client, mut server, _listener) = connection();
+        let address = client.peer_addr().unwrap();
+        let mut collector = of_this_process();
         let port = address.port();
         let wanted = [
             format!("tcp.calls{{peer={address}*}}"),
@@ -368,12 +379,7 @@ mod tests {
     fn a_request_is_served_once_it_is_read_and_an_end_is_no_request() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let own = OptionValue::Integer(u64::from(std::process::id()));
-        let hint = TargetHint {
-            process_config: Some(CollectorConfig::new("process").with("pid", own)),
-            ..TargetHint::default()
-        };
-        let mut collector = open(&CollectorConfig::new("tcp"), &hint).unwrap();
+        let mut collector = of_this_process();
         let port = address.port();
         let wanted =
             ["", ".served", ".unread"].map(|which| format!("tcp.requests{which}{{port={port}}}"));
@@ -414,20 +420,13 @@ mod tests {
 
     #[test]
     fn an_answer_that_is_not_read_yet_has_not_ended_the_call() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let mut client = TcpStream::connect(address).unwrap();
-        let (mut server, _) = listener.accept().unwrap();
+        let (mut client, mut server, _listener) = connection();
+        let address = client.peer_addr().unwrap();
         client.write_all(b"?").unwrap();
         server.read_exact(&mut [0]).unwrap();
         std::thread::sleep(Duration::from_millis(30));
         server.write_all(b"!").unwrap();
-        let own = OptionValue::Integer(u64::from(std::process::id()));
-        let hint = TargetHint {
-            process_config: Some(CollectorConfig::new("process").with("pid", own)),
-            ..TargetHint::default()
-        };
-        let mut collector = open(&CollectorConfig::new("tcp"), &hint).unwrap();
+        let mut collector = of_this_process();
         let wanted =
             [format!("tcp.calls{{peer={address}*}}"), format!("tcp.unread{{peer={address}*}}")];
         assert_eq!(look(&mut *collector, &wanted), [1.0, 1.0]);
@@ -435,16 +434,9 @@ mod tests {
 
     #[test]
     fn sockets_are_told_by_their_state() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let client = TcpStream::connect(address).unwrap();
-        let (server, _) = listener.accept().unwrap();
-        let own = OptionValue::Integer(u64::from(std::process::id()));
-        let hint = TargetHint {
-            process_config: Some(CollectorConfig::new("process").with("pid", own)),
-            ..TargetHint::default()
-        };
-        let mut collector = open(&CollectorConfig::new("tcp"), &hint).unwrap();
+        let (client, server, _listener) = connection();
+        let address = client.peer_addr().unwrap();
+        let mut collector = of_this_process();
         let port = address.port();
         let wanted = [
             format!("tcp.sockets{{peer={address}*,state=established}}"),

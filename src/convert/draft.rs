@@ -108,17 +108,6 @@ const SLACK: Duration = Duration::from_secs(60);
 /// The length that a run may have without saying more.
 const USUAL_MAX_DURATION: Duration = Duration::from_secs(30 * 60);
 
-impl Load {
-    /// How many phases it has.
-    pub(super) fn phases(&self) -> usize {
-        match self {
-            Load::Usual => 0,
-            Load::Ramp { stages, .. } => stages.len(),
-            _ => 1,
-        }
-    }
-}
-
 impl Draft {
     /// The text of the plan.
     pub(super) fn write(mut self, from: &str, options: &Options, told: &mut Told) -> String {

@@ -9,9 +9,10 @@ use serde::Deserialize;
 
 use super::artifact::Artifact;
 use super::draft::{Ask, Draft, Journey, Step};
-use super::http::{self, METHODS, Names};
+use super::http::{self, Names};
 use super::template::Template;
 use super::{ConvertError, ConverterSpec};
+use crate::plan::METHODS;
 
 pub(super) static SPEC: ConverterSpec = ConverterSpec {
     name: "har",
@@ -176,6 +177,9 @@ fn convert(artifact: &mut Artifact<'_>) -> Result<Draft, ConvertError> {
             left.assets
         )));
     }
+    if sent.iter().any(|entry| entry.address.credentials) {
+        http::tell_credentials(&mut artifact.told, 0);
+    }
     let dropped = sent.len().saturating_sub(MOST_STEPS);
     sent.truncate(MOST_STEPS);
     if dropped > 0 {
@@ -219,9 +223,6 @@ fn accept(entry: Entry, artifact: &mut Artifact<'_>, left: &mut Left) -> Option<
         left.unsent += 1;
         return None;
     };
-    if address.credentials {
-        http::tell_credentials(&mut artifact.told, 0);
-    }
     let begin = begin.as_millisecond() as f64 / 1e3;
     let took = entry.time.filter(|time| time.is_finite()).unwrap_or(0.0).max(0.0) / 1e3;
     let request = Request { method, ..entry.request };
@@ -300,9 +301,18 @@ fn ask(request: Request, path: Template, names: &mut Names, left: &mut Left) -> 
         let pairs = post.params.iter().map(|pair| (&pair.name, &pair.value));
         url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
     };
-    let text = post.text.clone().filter(|text| !text.is_empty() || post.params.is_empty());
-    let text = text.unwrap_or_else(form);
-    let (body, secrets) = http::body(&text, &post.mime_type);
+    let text = match post.text.as_deref().filter(|text| !text.is_empty()) {
+        Some(text) => text.to_owned(),
+        // Its files are not in the recording, and without them it is no such form.
+        None if post.mime_type.contains("multipart/") => {
+            let text =
+                "The recording lacks its form with files: the body has to be written by hand.";
+            ask.comments.push(text.to_owned());
+            return ask;
+        }
+        None => form(),
+    };
+    let (body, secrets) = http::body(&text, &post.mime_type, &Template::plain);
     left.secrets.extend(secrets);
     if !body.is_empty() {
         ask.body = Some(body);

@@ -1,17 +1,16 @@
 //! What requests of every format have in common: addresses, paths, headers, bodies, names.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
-use url::Url;
+use regex::{Captures, Regex};
+use url::{Url, form_urlencoded};
 
 use super::template::{Template, without_secret};
 use super::told::Told;
-use super::tree::{self, Node, Value};
+use super::tree::{Node, Value};
 use crate::plan::is_secret_name;
-
-/// Methods that a plan knows.
-pub(super) const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
 /// What a path of a plan must not hold as it is.
 const NOT_IN_PATH: &AsciiSet =
@@ -31,6 +30,16 @@ pub(super) struct Address {
     pub(super) path: Template,
     /// Whether a name or a password stood in it.
     pub(super) credentials: bool,
+}
+
+impl Address {
+    /// What stands before every path where this is the address of a whole service: no query, and
+    /// no `/` at the end.
+    pub(super) fn before_paths(&self) -> String {
+        let path = self.path.shown();
+        let path = path.split('?').next().unwrap_or_default().trim_end_matches('/');
+        format!("{}{path}", self.base)
+    }
 }
 
 /// Takes `http://…` apart. Messages never hold the address itself: it may hold a password.
@@ -114,37 +123,80 @@ pub(super) fn header(name: &str, value: Template) -> Option<(String, Template)> 
     Some((name, value))
 }
 
+/// How a text of the input is read: as it is, or with values in it.
+pub(super) type Read<'r> = &'r dyn Fn(&str) -> Template;
+
 /// A body without the values that are secret by the names of their fields, and those names.
-pub(super) fn body(text: &str, content_type: &str) -> (Template, BTreeSet<String>) {
-    let mut secrets = BTreeSet::new();
-    let is_form = || !text.contains(['\n', ' ', '{', '<']) && text.contains('=');
+pub(super) fn body(text: &str, content_type: &str, read: Read<'_>) -> (Template, BTreeSet<String>) {
+    let is_form = || {
+        let fixed = read(text).shown();
+        !fixed.contains(['\n', ' ', '{', '<']) && fixed.contains('=')
+    };
     if content_type.contains("x-www-form-urlencoded") || is_form() {
-        let mut template = Template::default();
-        for (index, pair) in text.split('&').enumerate() {
-            template.text(if index == 0 { "" } else { "&" });
-            let Some((name, value)) = pair.split_once('=') else {
-                template.text(pair);
-                continue;
-            };
-            template.text(&format!("{name}="));
-            if is_secret_name(name) && !value.is_empty() {
-                secrets.insert(name.to_owned());
-            }
-            template.append(without_secret(name, Template::plain(value)));
+        form_body(text, read)
+    } else if content_type.contains("multipart/") {
+        multipart(text, read)
+    } else {
+        fields(text, read)
+    }
+}
+
+fn form_body(text: &str, read: Read<'_>) -> (Template, BTreeSet<String>) {
+    let mut secrets = BTreeSet::new();
+    let mut template = Template::default();
+    for (index, pair) in text.split('&').enumerate() {
+        template.text(if index == 0 { "" } else { "&" });
+        let Some((name, value)) = pair.split_once('=') else {
+            template.append(read(pair));
+            continue;
+        };
+        template.append(read(name));
+        template.text("=");
+        let (value, hidden) = (read(value), without_secret(name, read(value)));
+        if hidden != value {
+            secrets.insert(name.to_owned());
         }
-        return (template, secrets);
+        template.append(hidden);
     }
-    if content_type.contains("multipart/") {
-        return multipart(text);
+    (template, secrets)
+}
+
+/// The fields of JSON and of XML: text by text, so that it works for any number of documents, and
+/// for one that is whole only when its values are filled in.
+fn fields(text: &str, read: Read<'_>) -> (Template, BTreeSet<String>) {
+    static FIELD: LazyLock<Regex> = LazyLock::new(|| {
+        // A text that is no key is found as well, so that none begins in the middle of another.
+        let form = r#"(?x)
+            "(?<key>(?:[^"\\]|\\.)*)"
+                (?: \s*:\s* (?: "(?<text>(?:[^"\\]|\\.)+)" | (?<number>-?[0-9][0-9.eE+-]*) ) )?
+            | <(?<tag>[A-Za-z_][\w:.-]*)(?:\s[^<>]*)?>(?<inside>[^<]*[^<\s][^<]*)</"#;
+        // Checked by every test of this room.
+        Regex::new(form).unwrap_or_else(|why| unreachable!("{why}"))
+    });
+    let mut secrets = BTreeSet::new();
+    let mut template = Template::default();
+    let mut taken = 0;
+    let part = |found: &Captures<'_>, names: &[&str]| {
+        names.iter().find_map(|name| found.name(name)).map(|part| part.range())
+    };
+    for found in FIELD.captures_iter(text) {
+        let name = part(&found, &["key", "tag"]);
+        let value = part(&found, &["text", "number", "inside"]);
+        let (Some(name), Some(value)) = (name.map(|name| &text[name]), value) else { continue };
+        if !is_secret_name(name) || read(&text[value.clone()]).varies() {
+            continue;
+        }
+        template.append(read(&text[taken..value.start]));
+        template.variable(name);
+        secrets.insert(name.to_owned());
+        taken = value.end;
     }
-    if let Some(node) = tree::json(text).ok().filter(|node| holds_secret(node, &mut secrets)) {
-        return (json_body(&node, &Template::plain), secrets);
-    }
-    (Template::plain(text), secrets)
+    template.append(read(&text[taken..]));
+    (template, secrets)
 }
 
 /// The parts of a form with files: line by line, as only the names of the fields matter here.
-fn multipart(text: &str) -> (Template, BTreeSet<String>) {
+fn multipart(text: &str, read: Read<'_>) -> (Template, BTreeSet<String>) {
     let mut secrets = BTreeSet::new();
     let mut template = Template::default();
     let boundary = text.lines().next().unwrap_or_default().trim_end();
@@ -171,30 +223,12 @@ fn multipart(text: &str) -> (Template, BTreeSet<String>) {
                 }
             }
         }
-        template.text(line);
+        template.append(read(line));
     }
     if let Some((name, true)) = inside {
         template.variable(&name);
     }
     (template, secrets)
-}
-
-fn holds_secret(node: &Node, found: &mut BTreeSet<String>) -> bool {
-    match &node.value {
-        Value::Map(entries) => {
-            for (key, value) in entries {
-                if is_secret_name(&key.text) && is_told(value) {
-                    found.insert(key.text.clone());
-                }
-                holds_secret(value, found);
-            }
-        }
-        Value::List(items) => items.iter().for_each(|item| {
-            holds_secret(item, found);
-        }),
-        Value::Scalar { .. } => {}
-    }
-    !found.is_empty()
 }
 
 /// Whether a value could give something away: a switch and nothing at all do not.
@@ -205,13 +239,13 @@ fn is_told(value: &Node) -> bool {
 }
 
 /// A tree as JSON, in which texts are read by `text` and secrets are variables.
-pub(super) fn json_body(node: &Node, text: &dyn Fn(&str) -> Template) -> Template {
+pub(super) fn json_body(node: &Node, text: Read<'_>) -> Template {
     let mut out = Template::default();
     write_json(node, text, &mut out);
     out
 }
 
-fn write_json(node: &Node, text: &dyn Fn(&str) -> Template, out: &mut Template) {
+fn write_json(node: &Node, text: Read<'_>, out: &mut Template) {
     match &node.value {
         Value::Scalar { .. } if !node.is_text() => out.text(&node.json_scalar()),
         Value::Scalar { text: plain, .. } => {
@@ -253,6 +287,22 @@ fn json_inside(text: &str) -> String {
     quoted[1..quoted.len() - 1].to_owned()
 }
 
+/// A table as a form, in which texts are read by `text` and secrets are variables.
+pub(super) fn form(node: &Node, text: Read<'_>) -> Template {
+    let mut form = Template::default();
+    for (index, (key, value)) in node.entries().iter().enumerate() {
+        form.text(if index == 0 { "" } else { "&" });
+        form.text(&format!("{}=", encoded(&key.text)));
+        form.append(without_secret(&key.text, text(value.scalar()).map_text(encoded)));
+    }
+    form
+}
+
+/// A text as a name or a value of a form or a query.
+pub(super) fn encoded(text: &str) -> String {
+    form_urlencoded::byte_serialize(text.as_bytes()).collect()
+}
+
 /// Names that are each given once.
 #[derive(Debug, Default)]
 pub(super) struct Names(BTreeSet<String>);
@@ -283,11 +333,54 @@ impl Names {
     }
 }
 
-/// Says that secrets were taken out, with the variables that stand for them.
+/// Says that an address had credentials in it, and where they belong.
 pub(super) fn tell_credentials(told: &mut Told, line: usize) {
     told.at(
         line,
         "the address holds a name or a password, which is left out; if the target asks for it, \
          add the header `authorization = \"Basic ${BASIC_AUTH}\"`",
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_of_bodies_are_found_whatever_holds_them() {
+        for (text, written, names) in [
+            (
+                r#"{"user":"ada", "password" : "hu\"sh","n":[1]}"#,
+                r#"{{"user":"ada", "password" : "${PASSWORD}","n":[1]}}"#,
+                &["password"][..],
+            ),
+            (
+                "{\"token\": 17}\n{\"a\": \"b\", \"api_key\": \"hush\"}\n",
+                "{{\"token\": ${TOKEN}}}\n{{\"a\": \"b\", \"api_key\": \"${API_KEY}\"}}\n",
+                &["api_key", "token"],
+            ),
+            (
+                "<o:password type=\"text\">hush</o:password><to>b</to>",
+                "<o:password type=\"text\">${O_PASSWORD}</o:password><to>b</to>",
+                &["o:password"],
+            ),
+            (
+                r#"["a", ":"], "password": "hush""#,
+                r#"["a", ":"], "password": "${PASSWORD}""#,
+                &["password"],
+            ),
+            ("user=ada&password=hush", "user=ada&password=${PASSWORD}", &["password"]),
+            // Nothing here could give anything away.
+            (
+                r#"{"token": "", "password": null, "has_password": true}"#,
+                r#"{{"token": "", "password": null, "has_password": true}}"#,
+                &[],
+            ),
+            ("<token> </token> a token: b", "<token> </token> a token: b", &[]),
+        ] {
+            let (body, secrets) = body(text, "", &Template::plain);
+            assert_eq!(body.written(), written);
+            assert!(secrets.iter().eq(names), "{secrets:?}");
+        }
+    }
 }

@@ -197,6 +197,32 @@ fn mistakes_are_told_at_once_with_their_place() {
 }
 
 #[test]
+fn a_body_with_values_in_it_keeps_them_and_no_secret() {
+    let script = "config: {target: 'http://127.0.0.1:1'}\nscenarios:\n  - flow:\n      \
+                  - post: {url: /a, body: '{\"u\": {{ user }}, \"password\": \"hush\"}'}\n      \
+                  - post: {url: /b, body: 'u={{ user }}&password=hush&token={{ token }}'}\n";
+    let (converted, _) = converted(script, &options("it")).unwrap();
+    let plan = page(&converted);
+    assert!(plan.contains(r#"{{"u": {user}, "password": "${PASSWORD}"}}"#), "{plan}");
+    assert!(plan.contains("u={user}&password=${PASSWORD}&token={token}"), "{plan}");
+}
+
+#[test]
+fn a_form_with_files_that_was_not_recorded_is_not_made_up() {
+    let entry = serde_json::json!({
+        "startedDateTime": "2026-03-01T10:00:00Z",
+        "request": {"method": "POST", "url": "http://127.0.0.1/photo", "postData": {
+            "mimeType": "multipart/form-data; boundary=x",
+            "params": [{"name": "title", "value": "me"}, {"name": "file", "fileName": "a.png"}],
+        }},
+    });
+    let har = serde_json::json!({"log": {"creator": {}, "entries": [entry]}});
+    let (converted, _) = converted(&har.to_string(), &options("it")).unwrap();
+    assert!(converted.plan.contains("has to be written by hand"), "{}", converted.plan);
+    assert!(!converted.plan.contains("title=me"), "{}", converted.plan);
+}
+
+#[test]
 fn an_option_that_means_nothing_is_refused() {
     let options = Options { keep_static: true, ..options("it") };
     let why = converted(FILES[4].2, &options).unwrap_err().to_string();

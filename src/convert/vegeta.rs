@@ -9,11 +9,11 @@ use serde::Deserialize;
 
 use super::artifact::Artifact;
 use super::draft::{Ask, Draft};
-use super::http::{self, METHODS, Names};
+use super::http::{self, Names};
 use super::template::Template;
 use super::told::{MOST_PROBLEMS, Problem};
 use super::{ConvertError, ConverterSpec};
-use crate::plan::nearest;
+use crate::plan::{METHODS, nearest};
 
 pub(super) static SPEC: ConverterSpec = ConverterSpec {
     name: "vegeta",
@@ -203,7 +203,7 @@ impl Reader {
         if let Some(body) = target.body {
             let kind = ask.headers.iter().find(|(name, _)| name == "content-type");
             let kind = kind.map_or_else(String::new, |(_, value)| value.shown());
-            let (body, secrets) = http::body(&body, &kind);
+            let (body, secrets) = http::body(&body, &kind, &Template::plain);
             if !secrets.is_empty() {
                 let text = "a secret in the body stands as a variable of the environment";
                 artifact.told.at(target.line, text);

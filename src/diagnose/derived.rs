@@ -157,7 +157,7 @@ fn push_second(load: &mut Timeline, second: &Second) {
     if length <= 0.0 {
         return;
     }
-    let at = window.begin + window.end.since(window.begin) / 2;
+    let at = window.middle();
     load.readings.entry(LOAD.to_owned()).or_default().push(at);
     let mut push = |metric: &MetricSpec, labels: Labels, value: f64| {
         let series =

@@ -178,9 +178,7 @@ fn unit(timeline: &Timeline, measure: &RecordedMeasure) -> Unit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::timeline::{
-        BatchBuilder, EndpointTick, JourneyTick, Labels, ResponseClass, SeriesKey,
-    };
+    use crate::timeline::{BatchBuilder, EndpointTick, Labels, ResponseClass, SeriesKey};
 
     fn at(second: f64) -> Moment {
         Moment::from_secs_f64(second)
@@ -204,19 +202,11 @@ mod tests {
             };
             let begin = at(f64::from(second));
             timeline.ticks.push(LoadTick {
-                window: Window::new(begin, begin + Duration::from_secs(1)),
-                generator: "here".to_owned(),
                 offered: 20,
                 sent: 20,
-                held_back: 0,
                 in_flight: 1.0,
-                backlog: 0,
-                lateness: Histogram::new(),
-                connect_time: Histogram::new(),
-                connects: 0,
-                journeys: JourneyTick::default(),
-                phases: crate::timeline::Phases::default(),
                 endpoints: vec![ended("read", slow), ended("write", 20)],
+                ..LoadTick::empty(Window::new(begin, begin + Duration::from_secs(1)), "here")
             });
             let mut batch = BatchBuilder::new();
             let key = SeriesKey::new("queue.depth", Labels::none().with("queue", "mail"));

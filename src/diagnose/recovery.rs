@@ -51,7 +51,7 @@ pub fn recovery(facts: &Facts, stages: &[StageSummary]) -> Option<Recovery> {
     let windows = facts.windows(Span::Recovery);
     let seconds = windows.iter().map(Window::secs).sum();
     let last = windows.last().filter(|_| seconds >= LEAST_SECS)?;
-    let half = Window::new(last.begin + last.end.since(last.begin) / 2, last.end);
+    let half = Window::new(last.middle(), last.end);
     let stages = measured(stages);
     let levels = LEVELS.iter().filter_map(|level| after_load(level, facts, &stages, half));
     Some(Recovery { seconds, levels: levels.collect() })

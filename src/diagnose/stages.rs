@@ -94,7 +94,7 @@ fn per_user(spans: &[(&Stage, Window, f64)], tallies: &[Tally]) -> Option<f64> {
 /// Mean number of virtual users within a part of a stage; `None` where it has none.
 fn vus_in(stage: &Stage, window: Window) -> Option<f64> {
     let span = stage.window.secs();
-    let middle = window.begin.since(stage.window.begin).as_secs_f64() + window.secs() / 2.0;
+    let middle = window.middle().since(stage.window.begin).as_secs_f64();
     let share = if span > 0.0 { (middle / span).clamp(0.0, 1.0) } else { 0.5 };
     (stage.vus() > 0.0).then_some(stage.vus_from + (stage.vus_to - stage.vus_from) * share)
 }
@@ -107,8 +107,8 @@ fn leave_out_collapsed(summaries: &mut [StageSummary], timeline: &Timeline) {
         if summary.role != StageRole::Drain {
             return false;
         }
-        let (begin, end) = (summary.window.begin, summary.window.end);
-        let late = Tally::of(timeline, Window::new(begin + end.since(begin) / 2, end));
+        let window = summary.window;
+        let late = Tally::of(timeline, Window::new(window.middle(), window.end));
         fails(late.succeeded, late.completed)
     };
     let Some(at) = summaries.iter().position(still_fails) else { return };
@@ -267,7 +267,7 @@ pub(super) fn bins(timeline: &Timeline, window: Window) -> Vec<Bin> {
             let first = by_generator.values().next().map(|ticks| ticks[index].window);
             let first = first.unwrap_or(window);
             Bin {
-                middle: first.begin + first.end.since(first.begin) / 2,
+                middle: first.middle(),
                 seconds: first.secs(),
                 offered: ticks().map(|tick| tick.offered as f64).sum(),
                 completed: ticks().map(|tick| tick.completed() as f64).sum(),

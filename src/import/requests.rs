@@ -6,8 +6,7 @@ use std::time::Duration;
 use super::ImportError;
 use crate::recording::{Environment, Event, PlanSummary, Recording, Stop, StopReason};
 use crate::timeline::{
-    EndpointTick, Histogram, JourneyTick, LoadTick, Moment, ResponseClass, Stage, StageRole,
-    Timeline, Window,
+    EndpointTick, Histogram, LoadTick, Moment, ResponseClass, Stage, StageRole, Timeline, Window,
 };
 
 /// A stage is at least so many seconds long, and a run has at most so many of them.
@@ -160,19 +159,11 @@ impl Second<'_> {
             response_time: times,
         });
         LoadTick {
-            journeys: JourneyTick::default(),
-            window: seconds(index, index + 1),
-            generator: "imported".to_owned(),
             offered: self.sent,
             sent: self.sent,
-            held_back: 0,
             in_flight: self.in_flight,
-            backlog: 0,
-            lateness: Histogram::new(),
-            connect_time: Histogram::new(),
-            phases: Default::default(),
-            connects: 0,
             endpoints: endpoints.collect(),
+            ..LoadTick::empty(seconds(index, index + 1), "imported")
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Values for templates: which are drawn, in which order.
 
+use std::fmt;
 use std::sync::Arc;
 
 use rand::RngExt;
@@ -93,7 +94,18 @@ impl ResolvedData {
 pub(super) enum Value<'a> {
     Text(&'a str),
     Number(i64),
+    /// 128 random bits.
     Uuid(u128),
+}
+
+impl fmt::Display for Value<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Text(text) => f.write_str(text),
+            Value::Number(number) => number.fmt(f),
+            Value::Uuid(bits) => f.write_str(&uuid(*bits)),
+        }
+    }
 }
 
 /// The data sources of one worker, and how far it is in each.
@@ -105,7 +117,6 @@ pub(super) struct Sources {
 }
 
 struct Source {
-    name: String,
     data: ResolvedData,
     count: u64,
     drawn: u64,
@@ -114,15 +125,15 @@ struct Source {
 
 impl Sources {
     pub(super) fn new(config: &LoadConfig, worker: usize, of: usize) -> Self {
-        let source = |(name, data): (&String, &ResolvedData)| {
+        let source = |data: &ResolvedData| {
             let count = data.count();
             let zipf = match data.order {
                 DataOrder::Zipf(exponent) => Zipf::new(count.max(1) as f64, exponent).ok(),
                 _ => None,
             };
-            Source { name: name.clone(), data: data.clone(), count, drawn: 0, zipf }
+            Source { data: data.clone(), count, drawn: 0, zipf }
         };
-        let sources = config.data.iter().map(source).collect();
+        let sources = config.data.values().map(source).collect();
         Self { sources, worker: worker as u64, of: of as u64 }
     }
 
@@ -188,37 +199,6 @@ impl Sources {
             ResolvedValues::Uuid => Value::Uuid(spread(drawn)),
         }
     }
-
-    /// The same by its name, as a text, drawn where it was not; `None` where there is no such name.
-    ///
-    /// # Errors
-    ///
-    /// Where there are no values left.
-    pub(super) fn draw_text(
-        &mut self,
-        name: &str,
-        session: &mut Session,
-        random: &mut SmallRng,
-    ) -> Result<Option<String>, Exhausted> {
-        let Some((source, column)) = self.place(name) else { return Ok(None) };
-        self.draw(source, session, random)?;
-        Ok(Some(match self.value(source, column, session) {
-            Value::Text(text) => text.to_owned(),
-            Value::Number(number) => number.to_string(),
-            Value::Uuid(bits) => format!("{bits:x}"),
-        }))
-    }
-
-    /// The source and the column of a name.
-    fn place(&self, name: &str) -> Option<(usize, usize)> {
-        let by_name = |name: &str| self.sources.iter().position(|source| source.name == name);
-        if let Some(source) = by_name(name) {
-            return Some((source, 0));
-        }
-        let (source, column) = name.split_once('.')?;
-        let source = by_name(source)?;
-        Some((source, self.sources[source].data.column(column)?))
-    }
 }
 
 /// 128 bits out of 64 random ones, by the finaliser of SplitMix64 (Steele et al. 2014): two users
@@ -230,4 +210,12 @@ fn spread(drawn: u64) -> u128 {
         bits ^ bits >> 31
     };
     u128::from(mix(drawn)) << 64 | u128::from(mix(drawn.wrapping_add(0x9E37_79B9_7F4A_7C15)))
+}
+
+/// A UUID of version 4 out of 128 random bits (RFC 9562, section 5.4).
+fn uuid(bits: u128) -> String {
+    let bits = bits & !(0xF << 76) & !(0x3 << 62) | 0x4 << 76 | 0x2 << 62;
+    let hex = format!("{bits:032x}");
+    let parts = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]];
+    parts.join("-")
 }

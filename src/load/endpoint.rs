@@ -46,7 +46,7 @@ impl Endpoint {
         request: &plan::Request,
         captured: &[String],
     ) -> Result<Self, String> {
-        let mut names = Names { config, captured, sources: Vec::new() };
+        let mut names = Names::new(config, captured);
         let method = Method::from_bytes(request.method.as_bytes())
             .ok()
             .filter(|method| *method != Method::CONNECT)
@@ -161,15 +161,20 @@ fn header(
     Ok((parsed, pieces))
 }
 
-/// What the names of templates stand for.
-struct Names<'c> {
+/// What the names of templates and conditions stand for.
+pub(super) struct Names<'c> {
     config: &'c LoadConfig,
     captured: &'c [String],
     /// Data sources that were used so far, each once.
-    sources: Vec<usize>,
+    pub(super) sources: Vec<usize>,
 }
 
-impl Names<'_> {
+impl<'c> Names<'c> {
+    /// Nothing was used yet; `captured` are the names of what is captured, by slot.
+    pub(super) fn new(config: &'c LoadConfig, captured: &'c [String]) -> Self {
+        Self { config, captured, sources: Vec::new() }
+    }
+
     /// Whether all values of `name` are so; what is captured is not known yet, and is cleaned as it
     /// is put in.
     fn all(&self, name: &str, is_so: impl Fn(&str) -> bool) -> bool {
@@ -193,7 +198,12 @@ impl Names<'_> {
         template.0.iter().map(piece).collect()
     }
 
-    fn place(&mut self, name: &str) -> Result<Place, String> {
+    /// Where the value of `name` stands.
+    ///
+    /// # Errors
+    ///
+    /// It stands nowhere.
+    pub(super) fn place(&mut self, name: &str) -> Result<Place, String> {
         if let Some(slot) = self.captured.iter().position(|known| known == name) {
             return Ok(Place::Captured(slot));
         }

@@ -68,7 +68,7 @@ impl Mix {
         }
         let mut programs = Vec::new();
         for journey in &config.journeys {
-            match Program::compile(journey) {
+            match Program::compile(config, journey, &captured) {
                 Ok(program) => programs.push(program),
                 Err(reason) => {
                     errors.push(LoadError::Request { endpoint: journey.name.clone(), reason });
@@ -112,22 +112,25 @@ impl Mix {
         session.begin(journey, None, |source| self.sources.is_kept(source));
     }
 
-    /// What the journey does next. Values that a condition or the request needs are drawn.
+    /// What the journey does next. What its conditions speak of was drawn before the first step of
+    /// it, and what the request needs is drawn now.
     ///
     /// # Errors
     ///
     /// Where there are no values left.
     pub(super) fn next(&mut self, session: &mut Session) -> Result<Todo, Exhausted> {
-        let Self { programs, sources, captured, random, .. } = self;
+        let program = &self.programs[session.journey];
+        for &source in &program.sources {
+            self.sources.draw(source, session, &mut self.random)?;
+        }
+        let sources = &self.sources;
         let mut cursor = std::mem::take(&mut session.cursor);
-        let todo = programs[session.journey].next(&mut cursor, random, |condition, random| {
-            let slot = captured.iter().position(|name| *name == condition.name);
-            let value = match slot {
-                Some(slot) => session.captured(slot).map(str::to_owned),
-                None => sources.draw_text(&condition.name, session, random)?,
-            };
-            Ok::<_, Exhausted>(holds(&condition.test, value.as_deref()))
-        })?;
+        let todo = program.next(&mut cursor, &mut self.random, |place, test| match place {
+            Place::Captured(slot) => holds(test, session.captured(slot)),
+            Place::Data(source, column) => {
+                holds(test, Some(&sources.value(source, column, session).to_string()))
+            }
+        });
         session.cursor = cursor;
         if let Todo::Request(endpoint) = todo {
             self.draw(endpoint, session)?;

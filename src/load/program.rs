@@ -6,7 +6,10 @@ use rand::rngs::SmallRng;
 use rand::{Rng, RngExt};
 use rand_distr::{Distribution, LogNormal, Normal};
 
-use crate::plan::{Action, Condition, Journey, Pause, Step, Test};
+use super::LoadConfig;
+use super::endpoint::Names;
+use super::wire::Place;
+use crate::plan::{Action, Journey, Pause, Step, Test};
 
 /// A journey as operations, done from the first to the last.
 #[derive(Debug)]
@@ -16,6 +19,8 @@ pub(super) struct Program {
     loops: usize,
     pub(super) cookies: bool,
     pub(super) stop_on_failure: bool,
+    /// Data sources that its conditions speak of, each once.
+    pub(super) sources: Vec<usize>,
 }
 
 #[derive(Debug)]
@@ -27,7 +32,7 @@ enum Op {
     /// Goes on at `to` unless a draw of this probability succeeds.
     Chance { probability: f64, to: usize },
     /// Goes on at `to` unless every condition holds.
-    When { conditions: Vec<Condition>, to: usize },
+    When { conditions: Vec<(Place, Test)>, to: usize },
     /// Goes back to `to` until it was here `times` times.
     Again { counter: usize, times: u32, to: usize },
 }
@@ -60,23 +65,34 @@ pub(super) enum Todo {
 }
 
 impl Program {
-    /// The operations of a journey.
+    /// The operations of a journey; `captured` are the names of what is captured, by slot.
     ///
     /// # Errors
     ///
-    /// A pause that cannot be drawn.
-    pub(super) fn compile(journey: &Journey) -> Result<Self, String> {
+    /// A pause that cannot be drawn, or a condition on what has no values.
+    pub(super) fn compile(
+        config: &LoadConfig,
+        journey: &Journey,
+        captured: &[String],
+    ) -> Result<Self, String> {
         let (cookies, stop_on_failure) = (journey.cookies, journey.stop_on_failure);
-        let mut program = Self { ops: Vec::new(), loops: 0, cookies, stop_on_failure };
-        program.add(&journey.steps)?;
+        let mut program =
+            Self { ops: Vec::new(), loops: 0, cookies, stop_on_failure, sources: Vec::new() };
+        let mut names = Names::new(config, captured);
+        program.add(&journey.steps, &mut names)?;
+        program.sources = names.sources;
         Ok(program)
     }
 
-    fn add(&mut self, steps: &[Step]) -> Result<(), String> {
+    fn add(&mut self, steps: &[Step], names: &mut Names<'_>) -> Result<(), String> {
         for step in steps {
             let first = self.ops.len();
             if !step.when.is_empty() {
-                self.ops.push(Op::When { conditions: step.when.clone(), to: 0 });
+                let conditions = step.when.iter().map(|condition| {
+                    Ok::<_, String>((names.place(&condition.name)?, condition.test.clone()))
+                });
+                self.ops
+                    .push(Op::When { conditions: conditions.collect::<Result<_, _>>()?, to: 0 });
             }
             if step.probability < 1.0 {
                 self.ops.push(Op::Chance { probability: step.probability, to: 0 });
@@ -84,7 +100,7 @@ impl Program {
             let body = self.ops.len();
             match &step.action {
                 Action::Request(request) => self.ops.push(Op::Request(*request)),
-                Action::Group(steps) => self.add(steps)?,
+                Action::Group(steps) => self.add(steps, names)?,
             }
             if let Some(pause) = &step.think {
                 self.ops.push(Op::Think(Think::of(pause)?));
@@ -109,36 +125,30 @@ impl Program {
         matches!(self.ops[..], [Op::Request(_)])
     }
 
-    /// Goes on to the next thing to do. `holds` says whether a condition does now.
-    ///
-    /// # Errors
-    ///
-    /// What `holds` fails with.
-    pub(super) fn next<E>(
+    /// Goes on to the next thing to do. `holds` says whether a test does now of the value at
+    /// its place.
+    pub(super) fn next(
         &self,
         cursor: &mut Cursor,
         random: &mut SmallRng,
-        mut holds: impl FnMut(&Condition, &mut SmallRng) -> Result<bool, E>,
-    ) -> Result<Todo, E> {
+        holds: impl Fn(Place, &Test) -> bool,
+    ) -> Todo {
         cursor.counters.resize(self.loops, 0);
         loop {
-            let Some(op) = self.ops.get(cursor.at) else { return Ok(Todo::Done) };
+            let Some(op) = self.ops.get(cursor.at) else { return Todo::Done };
             cursor.at += 1;
             match op {
-                Op::Request(request) => return Ok(Todo::Request(*request)),
-                Op::Think(think) => return Ok(Todo::Think(think.draw(random))),
+                Op::Request(request) => return Todo::Request(*request),
+                Op::Think(think) => return Todo::Think(think.draw(random)),
                 Op::Chance { probability, to } if random.random::<f64>() >= *probability => {
                     cursor.at = *to;
                 }
-                Op::Chance { .. } => {}
-                Op::When { conditions, to } => {
-                    for condition in conditions {
-                        if !holds(condition, random)? {
-                            cursor.at = *to;
-                            break;
-                        }
-                    }
+                Op::When { conditions, to }
+                    if !conditions.iter().all(|(place, test)| holds(*place, test)) =>
+                {
+                    cursor.at = *to;
                 }
+                Op::Chance { .. } | Op::When { .. } => {}
                 Op::Again { counter, times, to } => {
                     cursor.counters[*counter] += 1;
                     if cursor.counters[*counter] < *times {
@@ -203,28 +213,29 @@ pub(super) fn holds(test: &Test, value: Option<&str>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::convert::Infallible;
-
     use rand::SeedableRng;
 
+    use super::super::tests::config;
     use super::*;
+    use crate::plan::Condition;
 
     fn step(request: usize) -> Step {
         Step::of(Action::Request(request))
     }
 
-    fn walk(journey: &Journey, known: &[&str]) -> Vec<Todo> {
-        let program = Program::compile(journey).unwrap();
+    fn compile(journey: &Journey) -> Program {
+        let config = config(([127, 0, 0, 1], 1).into());
+        Program::compile(&config, journey, &["token".to_owned()]).unwrap()
+    }
+
+    fn walk(journey: &Journey, token: Option<&str>) -> Vec<Todo> {
+        let program = compile(journey);
         let (mut cursor, mut random) = (Cursor::default(), SmallRng::seed_from_u64(1));
         let mut done = Vec::new();
         loop {
-            let todo = program.next(&mut cursor, &mut random, |condition, _| {
-                let value = known.iter().find(|known| **known == condition.name);
-                Ok::<_, Infallible>(holds(&condition.test, value.copied()))
-            });
-            match todo {
-                Ok(Todo::Done) => return done,
-                Ok(todo) => done.push(todo),
+            match program.next(&mut cursor, &mut random, |_, test| holds(test, token)) {
+                Todo::Done => return done,
+                todo => done.push(todo),
             }
         }
     }
@@ -238,7 +249,7 @@ mod tests {
         let (r, t) = (Todo::Request, Todo::Think(pause));
         let round = [r(1), t, r(1), t, r(2)];
         let expected: Vec<Todo> = [r(0)].into_iter().chain(round).chain(round).collect();
-        assert_eq!(walk(&journey, &[]), expected);
+        assert_eq!(walk(&journey, None), expected);
     }
 
     #[test]
@@ -248,8 +259,8 @@ mod tests {
         let without = Step { when: when(Test::Present(false)), ..step(2) };
         let never = Step { probability: 0.0, ..step(3) };
         let journey = Journey { steps: vec![with, without, never], ..Journey::of_one("a", 1.0, 0) };
-        assert_eq!(walk(&journey, &["token"]), [Todo::Request(1); 3]);
-        assert_eq!(walk(&journey, &[]), [Todo::Request(2)]);
+        assert_eq!(walk(&journey, Some("abc")), [Todo::Request(1); 3]);
+        assert_eq!(walk(&journey, None), [Todo::Request(2)]);
     }
 
     #[test]
@@ -276,12 +287,12 @@ mod tests {
     fn half_of_the_journeys_take_a_step_of_probability_one_half() {
         let maybe = Step { probability: 0.5, ..step(0) };
         let journey = Journey { steps: vec![maybe], ..Journey::of_one("a", 1.0, 0) };
-        let program = Program::compile(&journey).unwrap();
+        let program = compile(&journey);
         let mut random = SmallRng::seed_from_u64(1);
         let taken = (0..10_000)
             .filter(|_| {
-                let holds = |_: &Condition, _: &mut SmallRng| Ok::<_, Infallible>(true);
-                program.next(&mut Cursor::default(), &mut random, holds) != Ok(Todo::Done)
+                let todo = program.next(&mut Cursor::default(), &mut random, |_, _| true);
+                todo != Todo::Done
             })
             .count();
         // Five standard deviations.

@@ -246,7 +246,8 @@ async fn hold(
     }
     let mut begin = epoch.moment(Instant::now());
     loop {
-        let whole = Duration::from_secs(begin.secs() as u64 + 1);
+        // Counted from now: what was not taken off yet would have its end behind it.
+        let whole = Duration::from_secs(epoch.moment(Instant::now()).secs() as u64 + 1);
         let end = epoch.instant(Moment::START + whole);
         tokio::select! {
             () = stop.bell.notified() => {}
@@ -429,4 +430,54 @@ fn upgrade(request: &Rendered) -> Option<Request<()>> {
         }
     }
     head.body(()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Backoff;
+
+    /// What the thread that asks has worked.
+    fn worked() -> Duration {
+        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: the call only writes to a live timespec.
+        let done = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+        assert_eq!(done, 0);
+        Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+    }
+
+    #[test]
+    fn seconds_that_no_one_takes_cost_nothing() {
+        let path = Template(vec![plan::Segment::Text("/".to_owned())]);
+        let websocket = WebSocket {
+            request: plan::Request::get("idle", path),
+            sessions: 0,
+            open_rate: WebSocket::USUAL_OPEN_RATE,
+            message: None,
+            drop: None,
+            backoff: Backoff::usual(),
+        };
+        let load = super::super::tests::config(([127, 0, 0, 1], 1).into());
+        let (mix, route) = compile(&websocket, &load).unwrap();
+        let begin = Instant::now();
+        let held = Held {
+            websocket,
+            connector: Connector::new(route),
+            mix: RefCell::new(mix),
+            patience: SECOND,
+            begin,
+            tally: RefCell::default(),
+        };
+        let (ticks, receiver) = sync_channel(TICKS_WAITING);
+        drop(receiver);
+        let before = worked();
+        runtime().unwrap().block_on(async {
+            let stop = Stop::default();
+            let held = hold(Rc::new(held), 1, Epoch::new(begin), &ticks, &stop);
+            // The first second is over then, and there is no one to take it.
+            assert!(timeout(3 * SECOND, held).await.is_err());
+        });
+        let spent = worked() - before;
+        assert!(spent < SECOND / 5, "{spent:?} of work in three seconds of waiting");
+    }
 }

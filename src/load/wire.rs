@@ -140,19 +140,10 @@ fn fill<'a>(
             Piece::Text(text) => push_text(out, text),
             Piece::Value(place) => match value(*place) {
                 Value::Text(text) => push_value(out, text.as_bytes()),
-                Value::Number(number) => put(out, format_args!("{number}")),
-                Value::Uuid(bits) => put(out, format_args!("{}", uuid(bits))),
+                value => put(out, format_args!("{value}")),
             },
         }
     }
-}
-
-/// A UUID of version 4 out of 128 random bits (RFC 9562, section 5.4).
-fn uuid(bits: u128) -> String {
-    let bits = bits & !(0xF << 76) & !(0x3 << 62) | 0x4 << 76 | 0x2 << 62;
-    let hex = format!("{bits:032x}");
-    let parts = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]];
-    parts.join("-")
 }
 
 fn put(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {

@@ -1,5 +1,6 @@
 //! Where the values of templates come from.
 
+use jiff::civil::Date;
 use serde::Serialize;
 
 use super::Secret;
@@ -45,10 +46,10 @@ pub enum DataValues {
     Uuid,
     /// Every day from the first to the last, both included.
     Dates {
-        /// The first day, as `2026-01-31`.
-        first: String,
-        /// The last day.
-        last: String,
+        /// The first day.
+        first: Date,
+        /// The last day, no earlier than the first.
+        last: Date,
         /// How it is written, in strftime's form.
         format: String,
     },

@@ -75,7 +75,7 @@ pub use load::{
 pub use nearest::nearest;
 pub use objective::{Comparison, Measure, Objective, Reduction};
 pub use parse::{Mistake, PlanErrors, parse};
-pub use request::{Body, Header, Request, Segment, Streaming, Template};
+pub use request::{Body, Header, METHODS, Request, Segment, Streaming, Template};
 pub use scenario::Scenario;
 pub use secret::{Secret, is_secret_name, redact_url};
 pub use shape::Shape;

@@ -1,12 +1,14 @@
 //! The requests that are sent, and the values that vary in them.
 
 use std::collections::BTreeMap;
-
 use std::time::Duration;
 
 use serde::Serialize;
 
 use super::{Capture, Check, Secret};
+
+/// The HTTP methods that a plan may have.
+pub const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
 /// One request.
 #[derive(Clone, Debug, PartialEq, Serialize)]

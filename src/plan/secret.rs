@@ -44,18 +44,24 @@ impl Serialize for Secret {
 /// Whether a header, query parameter or option of this name carries a secret by its name.
 pub fn is_secret_name(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    const PARTS: [&str; 9] = [
+    const PARTS: [&str; 14] = [
         "authorization",
         "cookie",
         "password",
         "passwd",
+        "passphrase",
+        "pwd",
         "secret",
         "token",
+        "jwt",
+        "credential",
+        "signature",
         "api-key",
         "api_key",
         "apikey",
     ];
-    PARTS.iter().any(|part| name.contains(part)) || name == "key" || name == "signature"
+    const WHOLE: [&str; 4] = ["key", "pass", "sid", "sessionid"];
+    PARTS.iter().any(|part| name.contains(part)) || WHOLE.contains(&name.as_str())
 }
 
 /// A URL without its password and without the values of query parameters that are secret by name.

@@ -45,10 +45,7 @@ fn of_source(source: &DataSource) -> Option<f64> {
         DataValues::List(texts) => texts.len() as f64,
         DataValues::Hidden(secrets) => secrets.len() as f64,
         DataValues::Uuid => f64::from(u32::MAX),
-        DataValues::Dates { first, last, .. } => {
-            let day = |text: &str| text.parse::<jiff::civil::Date>().ok();
-            f64::from((day(last)? - day(first)?).get_days()) + 1.0
-        }
+        DataValues::Dates { first, last, .. } => f64::from((*last - *first).get_days()) + 1.0,
         DataValues::Csv { .. } | DataValues::Rows { .. } => return None,
     };
     Some(match source.order {

@@ -121,7 +121,7 @@ impl Gather {
             return Err(format!("series {id} is not declared"));
         }
         let window = head.window;
-        let at = window.begin + window.end.since(window.begin) / 2;
+        let at = window.middle();
         for index in 0..self.values.len() {
             let (id, value) = self.values[index];
             let Some(place) = self.place(id) else { continue };

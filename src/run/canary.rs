@@ -170,7 +170,7 @@ impl Record {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::timeline::{EndpointTick, JourneyTick, ResponseClass};
+    use crate::timeline::{EndpointTick, ResponseClass};
 
     fn tick(second: f64, ended: &[(ResponseClass, u64)]) -> LoadTick {
         let endpoints = ended.iter().map(|(class, millis)| {
@@ -181,19 +181,11 @@ mod tests {
         });
         let at = Moment::from_secs_f64;
         LoadTick {
-            journeys: JourneyTick::default(),
-            window: Window::new(at(second), at(second + 1.0)),
-            generator: "up".to_owned(),
             offered: 2,
             sent: 2,
-            held_back: 0,
-            in_flight: 0.0,
-            backlog: 0,
-            lateness: Histogram::new(),
-            connect_time: Histogram::new(),
-            phases: Default::default(),
             connects: 2,
             endpoints: endpoints.collect(),
+            ..LoadTick::empty(Window::new(at(second), at(second + 1.0)), "up")
         }
     }
 

@@ -1,5 +1,8 @@
 //! The stages of loads that are known beforehand: each scenario's own, for the generator, and what
 //! they come to together, for the recording.
+//!
+//! Plans and the generator count journeys per second, recordings and searches requests per second:
+//! the one becomes the other here and nowhere else.
 
 use std::time::Duration;
 
@@ -124,6 +127,34 @@ impl Course {
             self.rate(duration, rate, rate);
             begin += duration;
         }
+    }
+}
+
+/// The same search in requests per second, where a plan counts journeys: stages are told in
+/// requests, whatever they are made of.
+pub(super) fn in_requests(executor: &Executor, requests_per_journey: f64) -> Executor {
+    let mut executor = executor.clone();
+    match &mut executor {
+        Executor::Breakpoint(search) => {
+            search.start_rate *= requests_per_journey;
+            search.max_rate *= requests_per_journey;
+        }
+        Executor::Capacity(search) => {
+            search.start_rate *= requests_per_journey;
+            search.max_rate *= requests_per_journey;
+        }
+        Executor::Soak(soak) => soak.rate *= requests_per_journey,
+        _ => {}
+    }
+    executor
+}
+
+/// The same stage in journeys per second, for the generator.
+pub(super) fn in_journeys(stage: &Stage, requests_per_journey: f64) -> Stage {
+    Stage {
+        rate_from: stage.rate_from / requests_per_journey,
+        rate_to: stage.rate_to / requests_per_journey,
+        ..*stage
     }
 }
 

@@ -147,7 +147,7 @@ pub fn run<W: Write>(
     let storms = Storms::of(&config.load.target);
     let (generator, ticks) = Generator::start(config.load, epoch)?;
     let searching = config.scenarios.iter().enumerate().find_map(|(flow, scenario)| {
-        let executor = in_requests(&scenario.executor, config.requests_per_journey[flow]);
+        let executor = levels::in_requests(&scenario.executor, config.requests_per_journey[flow]);
         Some((flow, pilot_for(&executor, config.limits.max_rate)?))
     });
     let levels = || levels::together(&courses, &config.requests_per_journey);
@@ -191,25 +191,6 @@ fn ends_by_series(plan: &PlanSummary) -> bool {
     plan.objectives.iter().any(|objective| {
         objective.abort_after_secs.is_some() && !objective.measure.is_of_responses()
     })
-}
-
-/// The same search in requests per second, where a plan counts journeys: stages are told in
-/// requests, whatever they are made of.
-fn in_requests(executor: &Executor, requests_per_journey: f64) -> Executor {
-    let mut executor = executor.clone();
-    match &mut executor {
-        Executor::Breakpoint(search) => {
-            search.start_rate *= requests_per_journey;
-            search.max_rate *= requests_per_journey;
-        }
-        Executor::Capacity(search) => {
-            search.start_rate *= requests_per_journey;
-            search.max_rate *= requests_per_journey;
-        }
-        Executor::Soak(soak) => soak.rate *= requests_per_journey,
-        _ => {}
-    }
-    executor
 }
 
 /// The flows whose journeys are counted, where all are.
@@ -323,9 +304,7 @@ impl<W: Write> Conductor<'_, W> {
                 (0..self.courses.len()).for_each(|flow| generator.hold(flow, stage));
             }
             _ => {
-                let rate_from = stage.rate_from / self.requests_per_journey;
-                let rate_to = stage.rate_to / self.requests_per_journey;
-                generator.hold(lead, &Stage { rate_from, rate_to, ..*stage });
+                generator.hold(lead, &levels::in_journeys(stage, self.requests_per_journey));
             }
         }
     }

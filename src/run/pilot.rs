@@ -322,9 +322,7 @@ impl Pilot for Search {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::timeline::{
-        EndpointTick, Histogram, JourneyTick, LoadTick, Moment, ResponseClass, Window,
-    };
+    use crate::timeline::{EndpointTick, Histogram, LoadTick, Moment, ResponseClass, Window};
 
     /// A server that completes at most `capacity` requests a second, 10 ms each when unloaded.
     struct Server {
@@ -359,24 +357,16 @@ mod tests {
             }
             let end = self.now + Duration::from_secs(1);
             self.timeline.ticks.push(LoadTick {
-                journeys: JourneyTick::default(),
-                window: Window::new(self.now, end),
-                generator: "test".to_owned(),
                 offered: rate.round() as u64,
                 sent: rate.round() as u64,
-                held_back: 0,
                 in_flight: completed * response.as_secs_f64(),
-                backlog: 0,
-                lateness: Histogram::new(),
-                connect_time: Histogram::new(),
-                phases: Default::default(),
-                connects: 0,
                 endpoints: vec![EndpointTick {
                     endpoint: "GET /".to_owned(),
                     class: ResponseClass::Status(200),
                     response_time: times.clone(),
                     service_time: times,
                 }],
+                ..LoadTick::empty(Window::new(self.now, end), "test")
             });
             self.now = end;
         }

@@ -128,7 +128,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::timeline::{EndpointTick, Histogram, JourneyTick, Window};
+    use crate::timeline::{EndpointTick, Histogram, Window};
 
     fn moment(second: u64) -> Moment {
         Moment::from_nanos(second * 1_000_000_000)
@@ -152,19 +152,9 @@ mod tests {
             }
         });
         LoadTick {
-            journeys: JourneyTick::default(),
-            window: Window::new(moment(begin), moment(begin + 1)),
-            generator: "test".to_owned(),
-            offered: 0,
-            sent: 0,
-            held_back: 0,
             in_flight,
-            backlog: 0,
-            lateness: Histogram::new(),
-            connect_time: Histogram::new(),
-            phases: Default::default(),
-            connects: 0,
             endpoints: endpoints.collect(),
+            ..LoadTick::empty(Window::new(moment(begin), moment(begin + 1)), "test")
         }
     }
 

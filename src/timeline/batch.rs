@@ -31,7 +31,7 @@ pub struct Batch {
 impl Batch {
     /// The moment the values stand for: the middle of the reading.
     pub fn at(&self) -> Moment {
-        self.window.begin + self.window.end.since(self.window.begin) / 2
+        self.window.middle()
     }
 }
 

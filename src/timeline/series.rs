@@ -119,10 +119,7 @@ impl Timeline {
 
     /// The load ticks whose middle lies inside `window`.
     pub fn ticks_within(&self, window: Window) -> impl Iterator<Item = &LoadTick> {
-        self.ticks.iter().filter(move |tick| {
-            let middle = tick.window.begin.nanos() / 2 + tick.window.end.nanos() / 2;
-            window.contains(Moment::from_nanos(middle))
-        })
+        self.ticks.iter().filter(move |tick| window.contains(tick.window.middle()))
     }
 
     /// The last moment of which anything is known.

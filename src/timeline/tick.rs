@@ -269,6 +269,25 @@ pub struct LoadTick {
 }
 
 impl LoadTick {
+    /// What a generator did that did nothing within `window`.
+    pub fn empty(window: Window, generator: impl Into<String>) -> Self {
+        Self {
+            window,
+            generator: generator.into(),
+            offered: 0,
+            sent: 0,
+            held_back: 0,
+            in_flight: 0.0,
+            backlog: 0,
+            lateness: Histogram::new(),
+            connect_time: Histogram::new(),
+            connects: 0,
+            phases: Phases::default(),
+            journeys: JourneyTick::default(),
+            endpoints: Vec::new(),
+        }
+    }
+
     /// Adds what the same generator did after it. The window grows to hold both.
     pub fn append(&mut self, later: LoadTick) {
         let backlog = later.backlog;

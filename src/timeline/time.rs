@@ -87,6 +87,11 @@ impl Window {
         self.end.secs() - self.begin.secs()
     }
 
+    /// The moment half-way from its begin to its end.
+    pub fn middle(&self) -> Moment {
+        self.begin + self.end.since(self.begin) / 2
+    }
+
     /// Whether `moment` lies inside.
     pub fn contains(&self, moment: Moment) -> bool {
         self.begin <= moment && moment < self.end

@@ -57,9 +57,18 @@ pub fn ticks_per_second() -> f64 {
 
 /// Processor seconds that the calling thread has used, where the system tells.
 pub fn thread_cpu_seconds() -> Option<f64> {
+    clock_seconds(libc::CLOCK_THREAD_CPUTIME_ID)
+}
+
+/// The same of all threads of this process, those that have ended included.
+pub fn process_cpu_seconds() -> Option<f64> {
+    clock_seconds(libc::CLOCK_PROCESS_CPUTIME_ID)
+}
+
+fn clock_seconds(clock: libc::clockid_t) -> Option<f64> {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the pointer is to a live timespec that the call only writes to.
-    let done = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
+    let done = unsafe { libc::clock_gettime(clock, &mut time) };
     (done == 0).then(|| time.tv_sec as f64 + time.tv_nsec as f64 / 1e9)
 }
 

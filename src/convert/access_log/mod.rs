@@ -20,9 +20,9 @@ use self::pulse::Pulse;
 use self::trace::Trace;
 use super::artifact::Artifact;
 use super::draft::{Draft, Load};
-use super::http::METHODS;
 use super::told::{MOST_PROBLEMS, Problem};
 use super::{ConvertError, ConverterSpec};
+use crate::plan::METHODS;
 
 pub(super) static SPEC: ConverterSpec = ConverterSpec {
     name: "access-log",

@@ -1,5 +1,10 @@
 //! From paths to patterns: which parts of a path are values.
 
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use regex::Regex;
+
 use crate::convert::http::sendable;
 use crate::plan::is_secret_name;
 
@@ -36,6 +41,7 @@ pub(super) enum Piece {
 /// The pattern of a request, and whether a secret was taken out of it; `None` where the target is
 /// no path, such as that of `OPTIONS *`.
 pub(super) fn of(method: &str, target: &str) -> Option<(Pattern, bool)> {
+    let target = &unescaped(target);
     // A proxy's log has whole addresses.
     let path = match target.split_once("://") {
         Some(("http" | "https", rest)) => rest.find('/').map_or("/", |at| &rest[at..]),
@@ -75,6 +81,15 @@ pub(super) fn of(method: &str, target: &str) -> Option<(Pattern, bool)> {
         pieces.push(Piece::Text(text));
     }
     Some((Pattern { method: method.to_owned(), pieces, values }, secret))
+}
+
+/// Servers write an octet that is not printable, and a quote, as `\xHH`.
+fn unescaped(target: &str) -> Cow<'_, str> {
+    static OCTET: LazyLock<Regex> = LazyLock::new(|| {
+        // Checked by every test of this room.
+        Regex::new(r"\\x([0-9A-Fa-f]{2})").unwrap_or_else(|why| unreachable!("{why}"))
+    });
+    OCTET.replace_all(target, "%$1")
 }
 
 /// A query without the parameters that are secret by their names.
@@ -175,6 +190,7 @@ mod tests {
             assert!(target.ends_with(&pattern.path()), "{target}");
         }
         assert_eq!(of("OPTIONS", "*"), None);
+        assert_eq!(name(r"/caf\xC3\xA9"), "GET /caf%C3%A9");
     }
 
     #[test]

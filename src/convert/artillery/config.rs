@@ -72,9 +72,7 @@ impl Script<'_, '_> {
                 if address.credentials {
                     http::tell_credentials(&mut self.artifact.told, node.line);
                 }
-                let path = address.path.shown();
-                let path = path.split('?').next().unwrap_or_default().trim_end_matches('/');
-                self.draft.url = Some(format!("{}{path}", address.base));
+                self.draft.url = Some(address.before_paths());
             }
             Err(why) => self.wrong(node, why),
         }

@@ -233,20 +233,18 @@ impl Flow<'_, '_, '_> {
                 let body = http::json_body(value, &|text| texts.read(text, value.line));
                 parts.body = Some((body, Some("application/json")));
             }
-            "body" => parts.body = Some((body(texts.read(value.scalar(), value.line)), None)),
+            "body" => {
+                let (body, _) =
+                    http::body(value.scalar(), "", &|text| texts.read(text, value.line));
+                parts.body = Some((body, None));
+            }
             "form" => {
-                let mut form = Template::default();
-                for (index, (key, value)) in value.entries().iter().enumerate() {
-                    form.text(if index == 0 { "" } else { "&" });
-                    form.text(&format!("{}=", encoded(&key.text)));
-                    let text = texts.read(value.scalar(), value.line).map_text(encoded);
-                    form.append(without_secret(&key.text, text));
-                }
+                let form = http::form(value, &|text| texts.read(text, value.line));
                 parts.body = Some((form, Some("application/x-www-form-urlencoded")));
             }
             "qs" => {
                 for (key, value) in value.entries() {
-                    let text = texts.read(value.scalar(), value.line).map_text(encoded);
+                    let text = texts.read(value.scalar(), value.line).map_text(http::encoded);
                     parts.query.push((key.text.clone(), text));
                 }
             }
@@ -356,20 +354,11 @@ fn each(node: &Node, mut take: impl FnMut(&Node)) {
     }
 }
 
-/// A body of text: its secrets are found only where it holds no values.
-fn body(text: Template) -> Template {
-    if text.varies() { text } else { http::body(&text.shown(), "").0 }
-}
-
-fn encoded(text: &str) -> String {
-    url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
-}
-
 fn with_query(mut path: Template, query: Vec<(String, Template)>, mut any: bool) -> Template {
     for (name, value) in query {
         path.text(if any { "&" } else { "?" });
         any = true;
-        path.text(&format!("{}=", encoded(&name)));
+        path.text(&format!("{}=", http::encoded(&name)));
         path.append(without_secret(&name, value));
     }
     path

@@ -70,7 +70,9 @@ fn convert(artifact: &mut Artifact<'_>) -> Result<Draft, ConvertError> {
     if journeys == 0 {
         return Err(ConvertError::Empty("its scenarios hold no request over HTTP".to_owned()));
     }
-    artifact.seen.push(format!("{journeys} scenarios, {} phases of load", draft.load.phases()));
+    let phases = tree.get("config").and_then(|config| config.get("phases"));
+    let phases = phases.map_or(0, |phases| phases.items().len());
+    artifact.seen.push(format!("{journeys} scenarios, {phases} phases of load"));
     Ok(draft)
 }
 

@@ -15,6 +15,7 @@ use super::http::{self, Names};
 use super::told::Problem;
 use super::tree::{self, Node, Value};
 use super::{ConvertError, ConverterSpec};
+use crate::plan::METHODS;
 
 pub(super) static SPEC: ConverterSpec = ConverterSpec {
     name: "openapi",
@@ -110,12 +111,10 @@ impl<'r> Reader<'r, '_> {
             let item = self.schemas.resolve(item);
             for (method, operation) in item.entries() {
                 let upper = method.text.to_ascii_uppercase();
-                match upper.as_str() {
-                    "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS" => {
-                        self.operation(&upper, &path.text, item, operation);
-                    }
-                    "TRACE" => self.artifact.told.at(method.line, "TRACE is left out"),
-                    _ => {}
+                if METHODS.contains(&upper.as_str()) {
+                    self.operation(&upper, &path.text, item, operation);
+                } else if upper == "TRACE" {
+                    self.artifact.told.at(method.line, "TRACE is left out");
                 }
             }
         }
@@ -193,13 +192,11 @@ impl<'r> Reader<'r, '_> {
         if address.credentials {
             http::tell_credentials(&mut self.artifact.told, 0);
         }
-        let path = address.path.shown();
-        let path = path.split('?').next().unwrap_or_default().trim_end_matches('/');
         self.artifact.told.say(format!(
             "the plan's target is `{}`, as the description says: make sure that it may have load",
             address.base
         ));
-        Some(format!("{}{path}", address.base))
+        Some(address.before_paths())
     }
 
     /// The name of data for a parameter: the same values have one name.

@@ -3,8 +3,9 @@
 use super::Reader;
 use crate::convert::draft::Ask;
 use crate::convert::http;
-use crate::convert::template::{Template, without_secret};
+use crate::convert::template::Template;
 use crate::convert::tree::{Node, Value};
+use crate::plan::is_secret_name;
 
 /// An operation while it becomes a request.
 pub(super) struct Operation<'o, 'r, 'a> {
@@ -90,21 +91,15 @@ impl<'r> Operation<'_, 'r, '_> {
     fn parameter(&mut self, parameter: &Parameter<'r>) {
         let &Parameter { place, name, required, node } = parameter;
         match place {
-            "query" if required => {
-                let value = if crate::plan::is_secret_name(name) {
-                    Template::secret(name)
-                } else {
-                    self.value(name, Some(node))
+            "query" | "header" if required => {
+                let value = match is_secret_name(name) {
+                    true => Template::secret(name),
+                    false => self.value(name, Some(node)),
                 };
-                self.query.push((name.to_owned(), value));
-            }
-            "header" if required => {
-                let value = if crate::plan::is_secret_name(name) {
-                    Template::secret(name)
-                } else {
-                    self.value(name, Some(node))
-                };
-                self.ask.headers.extend(http::header(name, value));
+                match place {
+                    "query" => self.query.push((name.to_owned(), value)),
+                    _ => self.ask.headers.extend(http::header(name, value)),
+                }
             }
             "cookie" if required => {
                 let text = format!("the cookie `{}` is left out", name.escape_debug());
@@ -159,9 +154,9 @@ impl<'r> Operation<'_, 'r, '_> {
         let body = if kind.contains("json") {
             http::json_body(made, &Template::plain)
         } else if kind.contains("x-www-form-urlencoded") {
-            form(made)
+            http::form(made, &Template::plain)
         } else if let Some(text) = made.text().filter(|_| !kind.contains("multipart")) {
-            http::body(text, kind).0
+            http::body(text, kind, &Template::plain).0
         } else {
             let kind = kind.escape_debug();
             self.ask.comments.push(format!("Its body, {kind}, has to be written by hand."));
@@ -173,16 +168,4 @@ impl<'r> Operation<'_, 'r, '_> {
         let kind = if kind.contains('*') { "application/json" } else { kind };
         self.ask.headers.extend(http::header("content-type", Template::plain(kind)));
     }
-}
-
-fn form(made: &Node) -> Template {
-    let mut form = Template::default();
-    let encoded =
-        |text: &str| -> String { url::form_urlencoded::byte_serialize(text.as_bytes()).collect() };
-    for (index, (key, value)) in made.entries().iter().enumerate() {
-        form.text(if index == 0 { "" } else { "&" });
-        form.text(&format!("{}=", encoded(&key.text)));
-        form.append(without_secret(&key.text, Template::plain(&encoded(value.scalar()))));
-    }
-    form
 }

@@ -8,8 +8,8 @@ use crate::diagnose::stages::summarize_timeline;
 use crate::diagnose::stats::Random;
 use crate::recording::PlanSummary;
 use crate::timeline::{
-    Batch, BatchBuilder, EndpointTick, Histogram, JourneyTick, LoadTick, MetricSpec, Moment,
-    ResponseClass, Stage, StageRole, Window, names,
+    Batch, BatchBuilder, EndpointTick, Histogram, LoadTick, MetricSpec, Moment, ResponseClass,
+    Stage, StageRole, Window, names,
 };
 
 /// A queue with `servers` servers, simulated a second at a time as a fluid.
@@ -118,20 +118,13 @@ impl Run {
             endpoints.push(endpoint(ResponseClass::Status(500), failed, service));
         }
         self.timeline.ticks.push(LoadTick {
-            journeys: JourneyTick::default(),
-            window,
-            generator: "g".into(),
             offered: offered as u64,
             sent: (offered - held_back) as u64,
             held_back: held_back as u64,
             in_flight: (before + self.queue) / 2.0
                 + offered * (response - (before + self.queue) / 2.0 / capacity),
-            backlog: 0,
-            lateness: Histogram::new(),
-            connect_time: Histogram::new(),
-            phases: Default::default(),
-            connects: 0,
             endpoints,
+            ..LoadTick::empty(window, "g")
         });
     }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::timeline::{Batch, BatchBuilder, JourneyTick, LoadTick, StageRole};
+use crate::timeline::{Batch, BatchBuilder, LoadTick, StageRole};
 use crate::timeline::{EndpointTick, Histogram, Labels, ResponseClass};
 use std::time::Duration;
 
@@ -20,24 +20,16 @@ fn soaked(at: &dyn Fn(f64, &mut BatchBuilder)) -> (Timeline, Stage) {
             times.record(Duration::from_micros(9_000 + 40 * request));
         }
         timeline.ticks.push(LoadTick {
-            journeys: JourneyTick::default(),
-            window,
-            generator: "test".to_owned(),
             offered: 50,
             sent: 50,
-            held_back: 0,
             in_flight: 0.5,
-            backlog: 0,
-            lateness: Histogram::new(),
-            connect_time: Histogram::new(),
-            phases: Default::default(),
-            connects: 0,
             endpoints: vec![EndpointTick {
                 endpoint: "GET /".to_owned(),
                 class: ResponseClass::Status(200),
                 response_time: times.clone(),
                 service_time: times,
             }],
+            ..LoadTick::empty(window, "test")
         });
     }
     let window = Window::new(second(0), second(SECONDS));

@@ -2,9 +2,7 @@ use super::*;
 use crate::diagnose::generator::{blames_generator, health, limited};
 use crate::recording::Environment;
 use crate::recording::{RecordedMeasure, RecordedObjective};
-use crate::timeline::{
-    BatchBuilder, EndpointTick, JourneyTick, LoadTick, ResponseClass, StageRole, names,
-};
+use crate::timeline::{BatchBuilder, EndpointTick, LoadTick, ResponseClass, StageRole, names};
 
 /// One second of one stage, before it is put on the clock.
 #[derive(Clone)]
@@ -64,19 +62,14 @@ fn hold(timeline: &mut Timeline, role: StageRole, seconds: &[Second]) {
             endpoints.push(response(ResponseClass::Status(503), second.failed));
         }
         timeline.ticks.push(LoadTick {
-            journeys: JourneyTick::default(),
-            window: Window::new(from, from + span(1.0)),
-            generator: "g".into(),
             offered: second.offered,
             sent: second.sent,
             held_back: second.held_back,
             in_flight: second.in_flight,
             backlog: second.backlog,
             lateness: histogram(second.sent, second.late),
-            connect_time: Histogram::new(),
-            phases: Default::default(),
-            connects: 0,
             endpoints,
+            ..LoadTick::empty(Window::new(from, from + span(1.0)), "g")
         });
     }
 }

@@ -7,7 +7,7 @@ use super::super::mix::Mix;
 use super::super::program::Todo;
 use super::super::session::Session;
 use super::*;
-use crate::plan::{Header, Secret};
+use crate::plan::{Action, Condition, Header, Journey, Secret, Step, Test};
 
 fn template(text: &str) -> Template {
     let mut segments = Vec::new();
@@ -168,6 +168,33 @@ fn each_request_says_that_it_is_synthetic() {
     let mut closing = config(vec![request("closing", "/")]);
     closing.target.connections = Connections::PerRequest;
     assert_eq!(drawn(&mut compile(&closing, 0, 1)).all("connection"), ["close"]);
+}
+
+#[test]
+fn a_condition_speaks_of_the_value_that_the_journey_has() {
+    let when = |name: &str, test| vec![Condition { name: name.to_owned(), test }];
+    let ids = |conditions| {
+        let mut config = config(vec![request("item", "/item/{id}")]);
+        let step = Step { when: conditions, ..Step::of(Action::Request(0)) };
+        config.journeys = vec![Journey { steps: vec![step], ..Journey::of_one("item", 1.0, 0) }];
+        let mut mix = compile(&config, 0, 1);
+        // One after the other, from -1 to 3.
+        let asked = (0..5).filter_map(|_| {
+            let mut session = Session::default();
+            mix.begin(0, None, &mut session);
+            match mix.next(&mut session) {
+                Ok(Todo::Request(endpoint)) => Some(mix.build(endpoint, &session).target()),
+                todo => {
+                    assert_eq!(todo, Ok(Todo::Done));
+                    None
+                }
+            }
+        });
+        asked.collect::<Vec<_>>()
+    };
+    assert_eq!(ids(when("id", Test::Is("2".to_owned()))), ["/base/item/2"]);
+    assert_eq!(ids(when("id", Test::Present(true))).len(), 5);
+    assert!(ids(when("id", Test::Present(false))).is_empty());
 }
 
 #[test]

@@ -7,10 +7,7 @@ use crate::plan::{Canary, Limits, Request};
 
 pub(super) fn read(root: &mut Section<'_, '_>, names: &Names<'_>, limits: &Limits) -> Vec<Canary> {
     let walk = root.walk;
-    let tables = root
-        .take("canary")
-        .and_then(|value| walk.list(value, "a list of tables: write `[[canary]]`"))
-        .unwrap_or_default();
+    let tables = root.tables("canary").unwrap_or_default();
     if let Some(surplus) = tables.get(Canary::MOST) {
         walk.wrong_with_help(
             surplus.span(),
@@ -18,19 +15,12 @@ pub(super) fn read(root: &mut Section<'_, '_>, names: &Names<'_>, limits: &Limit
             "one cheap route for each part that requests go through is enough",
         );
     }
-    let mut canaries: Vec<Canary> = Vec::new();
-    for value in tables {
-        let Some(canary) = read_one(walk, value, names, limits) else { continue };
-        if canaries.iter().any(|other| other.request.name == canary.request.name) {
-            walk.wrong_with_help(
-                value.span(),
-                format!("another canary has the name `{}`", canary.request.name),
-                "give each canary a `name` of its own: it is measured by it",
-            );
-        }
-        canaries.push(canary);
-    }
-    canaries
+    walk.named(
+        tables,
+        |value| read_one(walk, value, names, limits),
+        |canary| &canary.request.name,
+        ("another canary has", "give each canary a `name` of its own: it is measured by it"),
+    )
 }
 
 fn read_one<'t>(

@@ -25,20 +25,12 @@ pub(super) fn read(root: &mut Section<'_, '_>, shapes: &[CollectorShape]) -> Vec
             DeValue::Array(list) => list.iter().collect(),
             _ => vec![value],
         };
-        for value in tables {
-            let Some(collector) = read_one(walk, value, shape) else { continue };
-            let same = |other: &&CollectorConfig| {
-                other.name == collector.name && other.instance == collector.instance
-            };
-            if collectors.iter().find(same).is_some() {
-                walk.wrong_with_help(
-                    value.span(),
-                    format!("two collectors have the name `{}`", collector.instance),
-                    "tell them apart with `as = \"a-name\"`",
-                );
-            }
-            collectors.push(collector);
-        }
+        collectors.extend(walk.named(
+            tables,
+            |value| read_one(walk, value, shape),
+            |collector| &collector.instance,
+            ("two collectors have", "tell them apart with `as = \"a-name\"`"),
+        ));
     }
     collectors
 }

@@ -174,7 +174,7 @@ fn read_dates<'t>(
             format
         }
     };
-    Some(DataValues::Dates { first: first.to_string(), last: last.to_string(), format })
+    Some(DataValues::Dates { first, last, format })
 }
 
 fn read_range<'t>(walk: &Walk<'t>, value: &Value<'t>) -> Option<DataValues> {

@@ -22,23 +22,12 @@ pub(super) fn read(
     requests: &mut Vec<Request>,
 ) -> Vec<Journey> {
     let walk = root.walk;
-    let tables = root
-        .take("journey")
-        .and_then(|value| walk.list(value, "a list of tables: write `[[journey]]`"))
-        .unwrap_or_default();
-    let mut journeys: Vec<Journey> = Vec::new();
-    for value in tables {
-        let Some(journey) = read_one(walk, value, names, requests) else { continue };
-        if journeys.iter().any(|other| other.name == journey.name) {
-            walk.wrong_with_help(
-                value.span(),
-                format!("another journey has the name `{}`", journey.name),
-                "give each journey a `name` of its own",
-            );
-        }
-        journeys.push(journey);
-    }
-    journeys
+    walk.named(
+        root.tables("journey").unwrap_or_default(),
+        |value| read_one(walk, value, names, requests),
+        |journey| &journey.name,
+        ("another journey has", "give each journey a `name` of its own"),
+    )
 }
 
 fn read_one<'t>(

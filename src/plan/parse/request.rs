@@ -8,7 +8,8 @@ use super::names::Names;
 use super::walk::{Section, Value, Walk, optional};
 use super::{check, template};
 use crate::plan::{
-    Body, Header, Journey, Request, Secret, Segment, Streaming, Template, is_secret_name, nearest,
+    Body, Header, Journey, METHODS, Request, Secret, Segment, Streaming, Template, is_secret_name,
+    nearest,
 };
 
 /// Reads the mix: each request is added to `requests`, and is a journey of its own.
@@ -27,20 +28,17 @@ pub(super) fn read(
     if tables.is_empty() {
         walk.wrong(value.span(), "there must be at least one request");
     }
-    let mut journeys: Vec<Journey> = Vec::new();
-    for value in tables {
-        let Some((request, weight)) = read_one(walk, value, names) else { continue };
-        if journeys.iter().any(|other| other.name == request.name) {
-            walk.wrong_with_help(
-                value.span(),
-                format!("another request has the name `{}`", request.name),
-                "give each request a `name` of its own: results are kept by it",
-            );
-        }
-        journeys.push(Journey::of_one(request.name.clone(), weight, requests.len()));
-        requests.push(request);
-    }
-    journeys
+    walk.named(
+        tables,
+        |value| {
+            let (request, weight) = read_one(walk, value, names)?;
+            let journey = Journey::of_one(request.name.clone(), weight, requests.len());
+            requests.push(request);
+            Some(journey)
+        },
+        |journey| &journey.name,
+        ("another request has", "give each request a `name` of its own: results are kept by it"),
+    )
 }
 
 fn read_one<'t>(walk: &Walk<'t>, value: &Value<'t>, names: &Names<'_>) -> Option<(Request, f64)> {
@@ -146,14 +144,16 @@ pub(super) fn read_name(walk: &Walk<'_>, value: &Value<'_>) -> Option<String> {
 }
 
 pub(super) fn read_method(walk: &Walk<'_>, value: &Value<'_>) -> Option<String> {
-    const KNOWN: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
     let method = walk.text(value, "a method such as `GET`")?.value.to_ascii_uppercase();
-    if KNOWN.contains(&method.as_str()) {
+    if METHODS.contains(&method.as_str()) {
         return Some(method);
     }
     let help =
-        nearest(&method.to_lowercase(), KNOWN.map(str::to_lowercase).iter().map(String::as_str))
-            .map_or_else(|| format!("known: `{}`", KNOWN.join("`, `")), |help| help.to_uppercase());
+        nearest(&method.to_lowercase(), METHODS.map(str::to_lowercase).iter().map(String::as_str))
+            .map_or_else(
+                || format!("known: `{}`", METHODS.join("`, `")),
+                |help| help.to_uppercase(),
+            );
     walk.wrong_with_help(value.span(), format!("`{method}` is no HTTP method"), help);
     None
 }

@@ -77,28 +77,23 @@ fn read_several<'t>(
     if tables.is_empty() {
         walk.wrong(value.span(), "there must be at least one scenario");
     }
-    let mut scenarios: Vec<Scenario> = Vec::new();
-    let mut whole = true;
-    for value in tables {
-        let Some(scenario) = read_one(walk, value, journeys, limits) else {
-            whole = false;
-            continue;
-        };
-        if scenarios.iter().any(|other| other.name == scenario.name) {
-            let message = format!("another scenario has the name `{}`", scenario.name);
-            let help = "give each scenario a `name` of its own";
-            walk.wrong_with_help(value.span(), message, help);
-        }
-        let adapts = |scenario: &Scenario| scenario.executor.is_adaptive();
-        if adapts(&scenario) && scenarios.iter().any(adapts) {
-            walk.wrong_with_help(
-                value.span(),
-                "another scenario chooses its stages by what it measures already",
-                "let one search, and give the others a fixed load",
-            );
-        }
-        scenarios.push(scenario);
-    }
+    let (count, mut adapts) = (tables.len(), false);
+    let scenarios = walk.named(
+        tables,
+        |value| {
+            let scenario = read_one(walk, value, journeys, limits)?;
+            if scenario.executor.is_adaptive() && std::mem::replace(&mut adapts, true) {
+                walk.wrong_with_help(
+                    value.span(),
+                    "another scenario chooses its stages by what it measures already",
+                    "let one search, and give the others a fixed load",
+                );
+            }
+            Some(scenario)
+        },
+        |scenario| &scenario.name,
+        ("another scenario has", "give each scenario a `name` of its own"),
+    );
     let vus: u64 = scenarios.iter().map(|scenario| u64::from(scenario.executor.most_vus())).sum();
     if vus > limits.max_in_flight as u64 && scenarios.len() > 1 {
         walk.wrong_with_help(
@@ -111,7 +106,7 @@ fn read_several<'t>(
             "raise `max_in_flight` in `[limits]` if the target may have that many",
         );
     }
-    whole.then_some(scenarios)
+    (scenarios.len() == count).then_some(scenarios)
 }
 
 fn read_one<'t>(

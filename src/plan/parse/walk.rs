@@ -293,6 +293,31 @@ impl<'t> Walk<'t> {
         }
     }
 
+    /// What `read` makes of each of `tables`, but of those that it refuses. Each has a `name` of its
+    /// own; `clash` says what else has it, and what to do.
+    pub(super) fn named<'v, T>(
+        &self,
+        tables: Vec<&'v Value<'t>>,
+        mut read: impl FnMut(&'v Value<'t>) -> Option<T>,
+        name: impl Fn(&T) -> &str,
+        clash: (&str, &str),
+    ) -> Vec<T> {
+        let mut named: Vec<T> = Vec::new();
+        for value in tables {
+            let Some(one) = read(value) else { continue };
+            if named.iter().any(|other| name(other) == name(&one)) {
+                let (others, help) = clash;
+                self.wrong_with_help(
+                    value.span(),
+                    format!("{others} the name `{}`", name(&one)),
+                    help,
+                );
+            }
+            named.push(one);
+        }
+        named
+    }
+
     /// One of several words.
     pub(super) fn choice<T: Copy>(&self, value: &Value<'_>, choices: &[(&str, T)]) -> Option<T> {
         let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
@@ -365,6 +390,13 @@ impl<'w, 't> Section<'w, 't> {
             _ => None,
         };
         value.map_or(self.span.clone(), Spanned::span)
+    }
+
+    /// The tables `[[key]]`; `None` where there is no such list.
+    pub(super) fn tables(&mut self, key: &'static str) -> Option<Vec<&'w Value<'t>>> {
+        let walk = self.walk;
+        self.take(key)
+            .and_then(|value| walk.list(value, &format!("a list of tables: write `[[{key}]]`")))
     }
 
     /// Whether the table has `key`.

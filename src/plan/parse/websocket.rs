@@ -9,10 +9,7 @@ use crate::plan::{Backoff, Body, Message, Request, WebSocket};
 
 pub(super) fn read(root: &mut Section<'_, '_>, names: &Names<'_>) -> Vec<WebSocket> {
     let walk = root.walk;
-    let tables = root
-        .take("websocket")
-        .and_then(|value| walk.list(value, "a list of tables: write `[[websocket]]`"))
-        .unwrap_or_default();
+    let tables = root.tables("websocket").unwrap_or_default();
     if let Some(surplus) = tables.get(WebSocket::MOST) {
         walk.wrong_with_help(
             surplus.span(),
@@ -20,19 +17,15 @@ pub(super) fn read(root: &mut Section<'_, '_>, names: &Names<'_>) -> Vec<WebSock
             "sessions that do the same are one kind: raise `sessions` instead",
         );
     }
-    let mut websockets: Vec<WebSocket> = Vec::new();
-    for value in tables {
-        let Some(websocket) = read_one(walk, value, names) else { continue };
-        if websockets.iter().any(|other| other.request.name == websocket.request.name) {
-            walk.wrong_with_help(
-                value.span(),
-                format!("other sessions have the name `{}`", websocket.request.name),
-                "give each kind of sessions a `name` of its own: it is measured by it",
-            );
-        }
-        websockets.push(websocket);
-    }
-    websockets
+    walk.named(
+        tables,
+        |value| read_one(walk, value, names),
+        |websocket| &websocket.request.name,
+        (
+            "other sessions have",
+            "give each kind of sessions a `name` of its own: it is measured by it",
+        ),
+    )
 }
 
 fn read_one<'t>(walk: &Walk<'t>, value: &Value<'t>, names: &Names<'_>) -> Option<WebSocket> {

@@ -273,7 +273,7 @@ pub(super) fn line(name: impl Into<String>, ink: usize, style: LineStyle, values
 fn tick_rate(timeline: &Timeline, grid: Grid, count: impl Fn(&LoadTick) -> u64) -> Values {
     let mut by_generator: BTreeMap<&str, Vec<(f64, f64)>> = BTreeMap::new();
     for tick in &timeline.ticks {
-        let Some(index) = grid.index(middle(tick)) else { continue };
+        let Some(index) = grid.index(tick.window.middle()) else { continue };
         let sums =
             by_generator.entry(&tick.generator).or_insert_with(|| vec![(0.0, 0.0); grid.len]);
         sums[index].0 += count(tick) as f64;
@@ -287,10 +287,6 @@ fn tick_rate(timeline: &Timeline, grid: Grid, count: impl Fn(&LoadTick) -> u64) 
         add(&mut total, rates.collect());
     }
     total.unwrap_or_else(|| vec![None; grid.len])
-}
-
-fn middle(tick: &LoadTick) -> crate::timeline::Moment {
-    tick.window.begin + tick.window.end.since(tick.window.begin) / 2
 }
 
 fn load(timeline: &Timeline, grid: Grid) -> Option<Panel> {
@@ -316,7 +312,7 @@ fn load(timeline: &Timeline, grid: Grid) -> Option<Panel> {
 fn response(timeline: &Timeline, grid: Grid) -> Option<Panel> {
     let mut merged = vec![Histogram::new(); grid.len];
     for tick in &timeline.ticks {
-        let Some(index) = grid.index(middle(tick)) else { continue };
+        let Some(index) = grid.index(tick.window.middle()) else { continue };
         for endpoint in tick.endpoints.iter().filter(|endpoint| endpoint.class.is_success()) {
             merged[index].merge(&endpoint.response_time);
         }
@@ -393,7 +389,7 @@ fn in_flight(timeline: &Timeline, grid: Grid) -> Option<Panel> {
     let level = |value: fn(&LoadTick) -> f64| {
         let mut by_generator: BTreeMap<&str, Vec<(f64, f64)>> = BTreeMap::new();
         for tick in &timeline.ticks {
-            let Some(index) = grid.index(middle(tick)) else { continue };
+            let Some(index) = grid.index(tick.window.middle()) else { continue };
             let sums =
                 by_generator.entry(&tick.generator).or_insert_with(|| vec![(0.0, 0.0); grid.len]);
             sums[index].0 += value(tick);
