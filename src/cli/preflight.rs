@@ -8,8 +8,8 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::args::CheckArgs;
 use super::target::{
-    connect, find, is_local, meet, path_in, read_pem, refuse_foreign_hosts, warn_of_blindness,
-    warn_of_ports,
+    connect, find, is_local, meet, path_in, read_pem, refuse_foreign_hosts, shares_connections,
+    warn_of_blindness, warn_of_ports,
 };
 use super::{Ended, ExitStatus, Refusal, data, print, say, words};
 use crate::collect::{COLLECTORS, Opened, TargetHint, open_all};
@@ -126,7 +126,7 @@ pub(super) fn prepare(
         }
         None => String::new(),
     };
-    warn_of_blindness(&load.target);
+    warn_of_blindness(&load.target, !plan.websockets.is_empty());
     warn_of_ports(&plan);
     problems.refuse_if_any(ExitStatus::Preflight)?;
     for what in left_out {
@@ -192,6 +192,7 @@ fn open_collectors(
     let hint = TargetHint {
         port: plan.target.url.port,
         socket: target.unix_socket.clone(),
+        is_shared: shares_connections(target) || !plan.websockets.is_empty(),
         is_local,
         process: TARGET_PROCESS.to_owned(),
         process_config: configs.iter().find(|config| config.name == "process").cloned(),

@@ -99,19 +99,27 @@ pub(super) fn is_local(place: &Place, target: &Target) -> bool {
 }
 
 /// Tells what will not be seen of this target.
-pub(super) fn warn_of_blindness(target: &Target) {
+pub(super) fn warn_of_blindness(target: &Target, has_sessions: bool) {
     if let Some(path) = &target.unix_socket {
         say(format_args!(
             "kneepoint: `{path}` is no TCP port: connections to the target and its accept queue \
              cannot be watched"
         ));
+        return;
     }
-    if target.version != HttpVersion::Http1 && target.streams > 1 {
-        say(format_args!(
-            "kneepoint: requests of HTTP/2 share connections: what sockets tell of requests that \
-             are being served is a lower bound"
-        ));
-    }
+    let what = match (shares_connections(target), has_sessions) {
+        (true, _) => "requests of HTTP/2 share connections",
+        (false, true) => "WebSocket sessions hold connections",
+        (false, false) => return,
+    };
+    say(format_args!(
+        "kneepoint: {what}: sockets do not tell how many requests the target is serving"
+    ));
+}
+
+/// Whether several requests may be under way on one connection.
+pub(super) fn shares_connections(target: &Target) -> bool {
+    target.version != HttpVersion::Http1 && target.streams > 1
 }
 
 /// The certificates and the key that the plan names, read and tried.

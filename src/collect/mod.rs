@@ -50,6 +50,9 @@ pub struct TargetHint {
     pub port: u16,
     /// Path of the UNIX socket that the target listens on instead of a port.
     pub socket: Option<String>,
+    /// Whether its connections carry something other than one request after the other (WebSocket
+    /// sessions, streams of HTTP/2), so that a socket does not tell how many are being served.
+    pub is_shared: bool,
     /// Whether the target's address is one of this machine.
     pub is_local: bool,
     /// Name of the process group that series of the target carry as label `process`.

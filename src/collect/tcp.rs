@@ -11,8 +11,8 @@
 //! mixed up where work is limited by workers: those served are stuck at the number of workers, while
 //! those unread grow without an end.
 //!
-//! What it cannot see: calls multiplexed on one connection (HTTP/2, pipelining) count as one; UNIX
-//! sockets and other network namespaces are out of sight; without the right to read the target's
+//! What it cannot see: calls multiplexed on one connection (HTTP/2, pipelining) count as one, and
+//! requests are not counted where the load itself comes so, or holds sessions; UNIX sockets and other network namespaces are out of sight; without the right to read the target's
 //! descriptors only its inbound side is known. A request counts as unread until all of its bytes
 //! that have arrived are read, so a body that comes in faster than it is read counts as well.
 
@@ -83,6 +83,8 @@ struct Tcp {
     /// Data segments sent to each peer so far.
     calls_sent: BTreeMap<Labels, u64>,
     paths: Paths,
+    /// The port on which the turn of a connection does not tell requests.
+    shared: Option<u16>,
     /// The sockets of the last look, kept for their memory.
     sockets: Vec<Socket>,
 }
@@ -121,6 +123,7 @@ fn open(config: &CollectorConfig, hint: &TargetHint) -> Result<Box<dyn Collector
         memories: HashMap::new(),
         calls_sent: BTreeMap::new(),
         paths: Paths::default(),
+        shared: hint.is_shared.then_some(hint.port),
         sockets,
     }))
 }
@@ -260,6 +263,7 @@ impl Tcp {
             census.add(&names::TCP_CLOSE_WAIT, labels.clone());
         }
         match (role, turn) {
+            (Role::Inbound, _) if self.shared == Some(socket.local.port()) => {}
             (Role::Outbound, Turn::Connecting) => census.add(&names::TCP_CONNECTING, labels),
             // An answer that is here and not read yet has not ended the call.
             (Role::Outbound, Turn::Busy) => census.add(&names::TCP_CALLS, labels),
@@ -322,12 +326,14 @@ mod tests {
 
     /// A collector that watches the process that the test itself is.
     fn of_this_process() -> Box<dyn Collector> {
+        told(TargetHint::default())
+    }
+
+    /// The same, with more that is known of the target.
+    fn told(hint: TargetHint) -> Box<dyn Collector> {
         let own = OptionValue::Integer(u64::from(std::process::id()));
-        let hint = TargetHint {
-            process_config: Some(CollectorConfig::new("process").with("pid", own)),
-            ..TargetHint::default()
-        };
-        open(&CollectorConfig::new("tcp"), &hint).unwrap()
+        let process_config = Some(CollectorConfig::new("process").with("pid", own));
+        open(&CollectorConfig::new("tcp"), &TargetHint { process_config, ..hint }).unwrap()
     }
 
     /// Both ends of a connection, the client's first, and the listener that tells them apart.
@@ -373,6 +379,21 @@ mod tests {
             client.read_exact(&mut byte).unwrap();
             std::thread::sleep(Duration::from_millis(30));
         }
+    }
+
+    #[test]
+    fn what_holds_a_connection_is_no_request() {
+        let (mut client, mut server, _listener) = connection();
+        let port = client.peer_addr().unwrap().port();
+        let mut shared = told(TargetHint { port, is_shared: true, ..TargetHint::default() });
+        let mut other = told(TargetHint { port: 1, is_shared: true, ..TargetHint::default() });
+        let wanted = ["requests", "requests.served", "sockets"]
+            .map(|metric| format!("tcp.{metric}{{port={port}}}"));
+        client.write_all(b"?").unwrap();
+        server.read_exact(&mut [0]).unwrap();
+        std::thread::sleep(Duration::from_millis(30));
+        assert_eq!(look(&mut *other, &wanted), [1.0, 1.0, 1.0]);
+        assert_eq!(look(&mut *shared, &wanted), [0.0, 0.0, 1.0]);
     }
 
     #[test]
