@@ -337,9 +337,13 @@ fn verdict(trends: &[Trend]) -> SoakVerdict {
         TrendVerdict::Undecided { why, more_seconds } => Some((*more_seconds, trend, why)),
         _ => None,
     });
-    if let Some((more_seconds, trend, why)) = open.max_by(|a, b| a.0.total_cmp(&b.0)) {
+    let open: Vec<_> = open.collect();
+    // All of them have to be settled; the one that grew is the one to ask about.
+    let more_seconds = open.iter().map(|it| it.0).reduce(f64::max);
+    let most = open.iter().max_by(|a, b| a.1.share_grown().total_cmp(&b.1.share_grown()));
+    if let Some((_, trend, why)) = most {
         let why = format!("{}: {why}", trend.name());
-        return SoakVerdict::Undecided { why, more_seconds: Some(more_seconds) };
+        return SoakVerdict::Undecided { why, more_seconds };
     }
     match counted().next() {
         Some(_) => SoakVerdict::NoLeak,

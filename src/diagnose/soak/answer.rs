@@ -210,6 +210,12 @@ impl Trend {
         is_bad && self.kind.can_run_out()
     }
 
+    /// Share of its last level by which it has grown; negative where it has shrunk.
+    pub(super) fn share_grown(&self) -> f64 {
+        let grown = self.level - self.begin;
+        if grown == 0.0 { 0.0 } else { grown / self.level.abs().max(self.begin.abs()) }
+    }
+
     /// Seconds until it reaches its limit, where it grows and that is known.
     pub fn seconds_left(&self) -> Option<f64> {
         Some(self.pace?.runs_out?.expected)

@@ -120,6 +120,29 @@ fn a_runtime_that_may_still_collect_is_not_accused() {
 }
 
 #[test]
+fn of_what_is_open_that_is_named_which_grew() {
+    let soak = answered(&|second, batch| {
+        let bytes = 1e8 + 1e5 * second;
+        if second % 20.0 == 0.0 {
+            batch.push_labelled(&names::PROCESS_MEMORY_ANONYMOUS, of("shop"), bytes);
+        }
+        // Looked at less often, so that it takes longer to tell.
+        if second % 50.0 == 0.0 {
+            batch.push_labelled(&names::PROCESS_THREADS, of("shop"), 8.0);
+        }
+    });
+    let open = |trend: &&Trend| matches!(trend.verdict, TrendVerdict::Undecided { .. });
+    assert_eq!(soak.trends.iter().filter(open).count(), 2, "{soak:?}");
+    let SoakVerdict::Undecided { why, more_seconds } = &soak.verdict else { panic!("{soak:?}") };
+    assert!(why.starts_with("anonymous memory"), "{why}");
+    let of_all = soak.trends.iter().filter_map(|trend| match trend.verdict {
+        TrendVerdict::Undecided { more_seconds, .. } => Some(more_seconds),
+        _ => None,
+    });
+    assert_eq!(*more_seconds, of_all.reduce(f64::max));
+}
+
+#[test]
 fn work_that_grows_with_each_request_drifts() {
     let soak = answered(&|second, batch| {
         let seconds = 50.0 * (0.004 * second + 0.5 * 0.000_01 * second * second);

@@ -52,7 +52,7 @@ pub(super) fn over_time(report: &Report, look: Look) -> Vec<Chart> {
     let draw = |panel: &super::model::Panel| Chart {
         id: panel.id,
         title: panel.title,
-        legend: panel.lines.iter().map(|line| Entry::of(line, panel.stacked)).collect(),
+        legend: time::entries(panel),
         svg: time::panel(&report.time, panel, look),
     };
     report.time.panels.iter().map(draw).collect()

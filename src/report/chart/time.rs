@@ -9,9 +9,22 @@ use super::scale::{Scale, time_step};
 const MARK: f64 = 8.0;
 const ARROW: f64 = 9.0;
 
+/// What the legend of a panel explains: its lines, and the marks at its foot.
+pub(super) fn entries(panel: &Panel) -> Vec<Entry> {
+    let lines = panel.lines.iter().map(|line| Entry::of(line, panel.stacked));
+    let foot = panel.marks.iter().any(|(_, name)| name.is_none()).then(|| Entry {
+        name: "at the foot: full collections".to_owned(),
+        ink: TEXT,
+        style: LineStyle::Solid,
+        filled: false,
+        hatched: false,
+    });
+    lines.chain(foot).collect()
+}
+
 /// A time axis is drawn at one of two widths, so that text stays readable on a phone.
 pub(super) fn panel(charts: &TimeCharts, panel: &Panel, look: Look) -> String {
-    let entries: Vec<_> = panel.lines.iter().map(|line| Entry::of(line, panel.stacked)).collect();
+    let entries = entries(panel);
     let height = if look.is_wide() { 190.0 } else { 170.0 };
     let frame = Frame::new(look, height, panel.title, &entries);
     let caption = Caption { title: panel.title, about: &panel.about };
@@ -31,11 +44,27 @@ pub(super) fn panel(charts: &TimeCharts, panel: &Panel, look: Look) -> String {
             }
             lines(canvas, charts, panel.lines.iter(), &x, &y);
         }
-        for mark in panel.marks.iter().map(|at| x.at(*at)) {
-            let foot = [(mark, frame.bottom - MARK), (mark, frame.bottom)];
-            canvas.line(&foot, TEXT, 1.25, LineStyle::Solid);
-        }
+        marks(canvas, panel, &frame, &x);
     })
+}
+
+/// Moments with a name over the whole height, the others at the foot.
+fn marks(canvas: &Canvas<'_>, panel: &Panel, frame: &Frame, x: &Scale) {
+    let mut free_from = frame.left;
+    for (at, name) in &panel.marks {
+        let at = x.at(*at);
+        let Some(name) = name else {
+            let foot = [(at, frame.bottom - MARK), (at, frame.bottom)];
+            canvas.line(&foot, TEXT, 1.25, LineStyle::Solid);
+            continue;
+        };
+        canvas.line(&[(at, frame.top), (at, frame.bottom)], TEXT, 1.0, LineStyle::Dashed);
+        let end = at + 4.0 + text_width(name, frame.small);
+        if at >= free_from && end <= frame.right {
+            canvas.text((at + 4.0, frame.top + 8.0), Anchor::Left, frame.small, TEXT, name);
+            free_from = end + 6.0;
+        }
+    }
 }
 
 /// What comes after the run: a tint, the lines, and where the limit is reached.

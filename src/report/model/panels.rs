@@ -55,8 +55,8 @@ pub(in crate::report) struct Panel {
     pub lines: Vec<Line>,
     /// What it shows, in a sentence.
     pub about: String,
-    /// Moments that are marked at its foot, in seconds.
-    pub marks: Vec<f64>,
+    /// Moments that are marked, in seconds: at its foot, or with a word over its whole height.
+    pub marks: Vec<(f64, Option<&'static str>)>,
     /// How it goes on once the run is over.
     pub ahead: Option<Ahead>,
 }

@@ -85,7 +85,8 @@ fn panel(trend: &Trend, timeline: &Timeline, grid: Grid) -> Option<Panel> {
         let bound = grid.times().into_iter().map(|_| Some(limit)).collect();
         lines.push(line("limit", PACE_INK, LineStyle::Limit, bound));
     }
-    if lines.iter().all(|line| line.values.iter().all(Option::is_none)) {
+    lines.retain(|line| line.values.iter().any(Option::is_some));
+    if lines.is_empty() {
         return None;
     }
     let known = || lines[0].values.iter().flatten().copied();
@@ -98,9 +99,16 @@ fn panel(trend: &Trend, timeline: &Timeline, grid: Grid) -> Option<Panel> {
         log: quantity == Quantity::Seconds && spreads(least, most),
         lines,
         about: about(trend),
-        marks: trend.collections.iter().map(|at| at.secs()).collect(),
+        marks: marks(trend),
         ahead: ahead(trend, grid.len as f64 * grid.step),
     })
+}
+
+/// Restarts by name; collections, of which there may be many, at the foot.
+fn marks(trend: &Trend) -> Vec<(f64, Option<&'static str>)> {
+    let collections = trend.collections.iter().map(|at| (at.secs(), None));
+    let restarts = trend.restarts.iter().map(|at| (at.secs(), Some("restart")));
+    collections.chain(restarts).collect()
 }
 
 /// The slope of a pace and the ends of its interval, each with its name and how it is drawn.
