@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::diagnose::knee::{self, LiveSign};
+use crate::diagnose::knee::{self, KneeVerdict, LiveSign};
 use crate::diagnose::{soak, stages::summarize_timeline};
 use crate::plan::{Breakpoint, Capacity, Executor, Soak};
 use crate::recording::{PlanSummary, StopReason};
@@ -16,6 +16,13 @@ const LONGEST_DRAIN: Duration = Duration::from_secs(20);
 /// A soak is held at least for so long, however soon it seems settled: what is slow to show is why
 /// one soaks.
 const SHORTEST_SOAK: Duration = Duration::from_secs(10 * 60);
+
+/// So often a search goes on above what it held around a sign, where that was too little to place
+/// a knee: the sign came early, by chance, and the knee lies near the top.
+const FURTHER: u32 = 2;
+
+/// What is held past a sign, in shares of its rate.
+const PAST: [f64; 3] = [1.0, 1.15, 1.35];
 
 /// What to do next.
 #[derive(Clone, Debug, PartialEq)]
@@ -202,6 +209,8 @@ struct Search {
     phase: Phase,
     /// Highest rate that was held without a sign.
     last_good: f64,
+    /// So often it may still go on above what was held around a sign.
+    further: u32,
 }
 
 /// What was held last, and so what is to be judged.
@@ -222,7 +231,7 @@ impl Search {
     fn new(mut plan: Breakpoint, max_rate: f64) -> Self {
         plan.max_rate = plan.max_rate.min(max_rate);
         plan.start_rate = plan.start_rate.min(plan.max_rate);
-        Self { plan, phase: Phase::Start, last_good: 0.0 }
+        Self { plan, phase: Phase::Start, last_good: 0.0, further: FURTHER }
     }
 
     /// The next stage of the rise, or what ends it.
@@ -243,13 +252,25 @@ impl Search {
             LiveSign::GeneratorLimited { .. } => {
                 Step::Turn(Phase::Measured(StopReason::GeneratorLimited))
             }
-            LiveSign::Sign { .. } => Step::Turn(Phase::Measured(StopReason::KneeFound)),
+            LiveSign::Sign { .. } => Step::Turn(self.after_sign(timeline, plan)),
             // A false sign. The rise goes on from beyond it, so that there cannot be many.
             LiveSign::None => {
                 let held = timeline.stages.last().map_or(self.plan.start_rate, Stage::rate);
                 self.rise_from(held)
             }
         }
+    }
+
+    /// Whether there is enough on both sides of the knee, or what is to be held beyond.
+    fn after_sign(&mut self, timeline: &Timeline, plan: &PlanSummary) -> Phase {
+        let held = timeline.stages.last().map_or(self.plan.max_rate, Stage::rate);
+        let knee = knee::find(&summarize_timeline(timeline, plan), timeline);
+        let is_placed = matches!(knee, KneeVerdict::Found(_));
+        if is_placed || self.further == 0 || held >= self.plan.max_rate {
+            return Phase::Measured(StopReason::KneeFound);
+        }
+        self.further -= 1;
+        Phase::Refining(self.past(held, &PAST[1..]).collect())
     }
 
     fn rise_from(&mut self, held: f64) -> Step {
@@ -271,10 +292,14 @@ impl Search {
         let drain = Level::constant(StageRole::Drain, good / 4.0, LONGEST_DRAIN.max(hold * 2));
         let fine = (0..4)
             .map(|index| Level::constant(StageRole::Refine, good + step * f64::from(index), hold));
-        let past = [1.0, 1.15, 1.35].map(|share| {
-            Level::constant(StageRole::Beyond, (sign * share).min(self.plan.max_rate), hold)
-        });
-        std::iter::once(drain).chain(fine).chain(past).collect()
+        std::iter::once(drain).chain(fine).chain(self.past(sign, &PAST)).collect()
+    }
+
+    fn past(&self, rate: f64, shares: &[f64]) -> impl Iterator<Item = Level> {
+        let (most, hold) = (self.plan.max_rate, self.plan.hold);
+        let level =
+            move |share: &f64| Level::constant(StageRole::Beyond, (rate * share).min(most), hold);
+        shares.iter().map(level)
     }
 }
 
@@ -403,6 +428,37 @@ mod tests {
         assert_eq!(around(StageRole::Drain).count(), 1);
         assert_eq!(stages.last().map(|stage| stage.role), Some(StageRole::Recovery));
         assert!(stages.iter().all(|stage| stage.rate() < 500.0), "{stages:?}");
+    }
+
+    #[test]
+    fn a_knee_that_shows_only_at_the_top_is_looked_at_from_beyond() {
+        let search = Breakpoint {
+            start_rate: 20.0,
+            max_rate: 2000.0,
+            factor: 1.5,
+            hold: Duration::from_secs(5),
+            recovery: Duration::from_secs(3),
+        };
+        let (mut pilot, plan) = (Search::new(search, 10_000.0), PlanSummary::default());
+        let mut server = Server::new(190.0);
+        let reason = loop {
+            match pilot.next(&server.timeline, &plan) {
+                Next::Hold(level) => {
+                    // For one stage it is slow, below what it carries else.
+                    let is_slow = level.role == StageRole::Ramp && level.rate_from > 150.0;
+                    server.capacity = if is_slow { 140.0 } else { 190.0 };
+                    server.hold(level);
+                }
+                Next::Done(reason) => break reason,
+            }
+            assert!(server.timeline.stages.len() < 40, "it does not end");
+        };
+        assert_eq!(reason, StopReason::KneeFound);
+        assert!(pilot.further < FURTHER, "{:?}", server.timeline.stages);
+        let summaries = summarize_timeline(&server.timeline, &plan);
+        let knee = knee::find(&summaries, &server.timeline);
+        let KneeVerdict::Found(knee) = &knee else { panic!("{knee:?}") };
+        assert!((180.0..200.0).contains(&knee.rate), "{knee:?}");
     }
 
     #[test]
