@@ -397,15 +397,19 @@ mod tests {
         }
     }
 
-    fn search(capacity: f64, max_rate: f64) -> (Vec<Stage>, StopReason) {
-        let search = Breakpoint {
+    fn breakpoint(max_rate: f64) -> Breakpoint {
+        Breakpoint {
             start_rate: 20.0,
             max_rate,
             factor: 1.5,
             hold: Duration::from_secs(5),
             recovery: Duration::from_secs(3),
-        };
-        let mut pilot = pilot_for(&Executor::Breakpoint(search), 10_000.0).unwrap();
+        }
+    }
+
+    fn search(capacity: f64, max_rate: f64) -> (Vec<Stage>, StopReason) {
+        let search = Executor::Breakpoint(breakpoint(max_rate));
+        let mut pilot = pilot_for(&search, 10_000.0).unwrap();
         let mut server = Server::new(capacity);
         for _ in 0..100 {
             match pilot.next(&server.timeline, &PlanSummary::default()) {
@@ -432,14 +436,8 @@ mod tests {
 
     #[test]
     fn a_knee_that_shows_only_at_the_top_is_looked_at_from_beyond() {
-        let search = Breakpoint {
-            start_rate: 20.0,
-            max_rate: 2000.0,
-            factor: 1.5,
-            hold: Duration::from_secs(5),
-            recovery: Duration::from_secs(3),
-        };
-        let (mut pilot, plan) = (Search::new(search, 10_000.0), PlanSummary::default());
+        let mut pilot = Search::new(breakpoint(2000.0), 10_000.0);
+        let plan = PlanSummary::default();
         let mut server = Server::new(190.0);
         let reason = loop {
             match pilot.next(&server.timeline, &plan) {
