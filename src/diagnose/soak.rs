@@ -188,7 +188,8 @@ impl Run<'_> {
             restarts,
             uncollected: is_memory && self.facts.is_uncollected(&[self.window]),
         };
-        let judgement = leak::judge(&points, &context);
+        let judged = if is_memory { self.facts.before_queue(&points) } else { &points[..] };
+        let judgement = leak::judge(judged, &context);
         let is_leak = matches!(judgement.verdict, LeakVerdict::Leak { .. });
         let second = judgement.pace.filter(|_| is_leak && resource.kind.can_run_out());
         let second = second.map(|claimed| self.second(claimed, &held_in, &context));

@@ -12,6 +12,13 @@ use crate::diagnose::soak;
 /// process.
 pub(super) const LAZY_RUNTIMES: [&str; 2] = ["java", "dotnet"];
 
+/// Requests queue where at least so many are in flight, and so many times as many as are in the
+/// least busy fifth of the run;
+const QUEUED: f64 = 50.0;
+const QUEUES: f64 = 10.0;
+/// they do for much of a run from this share of it on.
+const MUCH: f64 = 0.1;
+
 impl Facts<'_> {
     /// Growth per second, at its lower bound, of the series that leaks fastest; 0 where none
     /// leaks; `None` where there is none, or that cannot be told.
@@ -32,7 +39,11 @@ impl Facts<'_> {
                 uncollected: is_memory(&selector.metric)
                     && self.is_uncollected(&self.windows(Span::Run)),
             };
-            let slope = match leak::verdict(&series.points, &context) {
+            let points = match is_memory(&selector.metric) {
+                true => self.before_queue(&series.points),
+                false => &series.points,
+            };
+            let slope = match leak::verdict(points, &context) {
                 LeakVerdict::Leak { low, .. } => low,
                 LeakVerdict::NoLeak { .. } => 0.0,
                 LeakVerdict::Undecided { .. } => continue,
@@ -45,6 +56,25 @@ impl Facts<'_> {
             && is_census(&selector.metric)
             && self.looks(&selector.metric, &run) > 0;
         if none { Some(0.0) } else { worst }
+    }
+
+    /// The points up to the first moment at which requests queued, where they did for much of the
+    /// run: each that waits takes memory, and allocators keep it for the next.
+    pub fn before_queue<'p>(&self, points: &'p [Point]) -> &'p [Point] {
+        let in_flight = bare(&names::LOAD_IN_FLIGHT);
+        let levels = self.matching(&in_flight, &[]);
+        let Some((_, _, levels)) = levels.first() else { return points };
+        let mut sorted: Vec<f64> = levels.points.iter().map(|point| point.value).collect();
+        sorted.sort_by(f64::total_cmp);
+        let usual = sorted.get(sorted.len() / 5).copied().unwrap_or(0.0);
+        let bound = (QUEUES * usual).max(QUEUED);
+        let mut queued = levels.points.iter().filter(|point| point.value >= bound);
+        let first = queued.next().map(|point| point.at);
+        let is_much = (queued.count() + 1) as f64 >= MUCH * sorted.len() as f64;
+        match first.filter(|_| is_much) {
+            Some(first) => &points[..points.partition_point(|point| point.at < first)],
+            None => points,
+        }
     }
 
     /// Whether a runtime owns the target's memory that was not seen to collect all of it in
