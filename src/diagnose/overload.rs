@@ -137,9 +137,7 @@ fn back(timeline: &Timeline, top: &StageSummary, before: &[&StageSummary]) -> Op
 /// Response times of all requests of a tick that succeeded.
 fn successes(tick: &LoadTick) -> Histogram {
     let mut all = Histogram::of_many();
-    for endpoint in tick.endpoints.iter().filter(|endpoint| endpoint.class.is_success()) {
-        all.merge(&endpoint.response_time);
-    }
+    tick.successes().for_each(|times| all.merge(times));
     all
 }
 

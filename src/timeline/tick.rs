@@ -362,10 +362,12 @@ impl LoadTick {
 
     /// Successful responses that came within the window.
     pub fn succeeded(&self) -> u64 {
-        self.endpoints
-            .iter()
-            .filter(|endpoint| endpoint.class.is_success())
-            .map(|endpoint| endpoint.response_time.count())
-            .sum()
+        self.successes().map(Histogram::count).sum()
+    }
+
+    /// Response times of the successful responses, by endpoint and class.
+    pub fn successes(&self) -> impl Iterator<Item = &Histogram> {
+        let good = self.endpoints.iter().filter(|endpoint| endpoint.class.is_success());
+        good.map(|endpoint| &endpoint.response_time)
     }
 }

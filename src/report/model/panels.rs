@@ -313,9 +313,7 @@ fn response(timeline: &Timeline, grid: Grid) -> Option<Panel> {
     let mut merged = vec![Histogram::new(); grid.len];
     for tick in &timeline.ticks {
         let Some(index) = grid.index(tick.window.middle()) else { continue };
-        for endpoint in tick.endpoints.iter().filter(|endpoint| endpoint.class.is_success()) {
-            merged[index].merge(&endpoint.response_time);
-        }
+        tick.successes().for_each(|times| merged[index].merge(times));
     }
     let quantile = |q: f64| merged.iter().map(|h| h.quantile(q)).collect::<Values>();
     let lines = vec![
