@@ -25,6 +25,8 @@ pub mod diagnose;
 
 pub mod report;
 
+pub mod prepare;
+
 pub mod run;
 
 pub mod demo;

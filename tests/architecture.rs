@@ -27,8 +27,13 @@ const ROOMS: &[Room] = &[
         never: &[OUTSIDE, CLOCK, UNORDERED],
     },
     Room {
+        name: "prepare",
+        uses: &["timeline", "plan", "recording", "load", "collect"],
+        never: &[],
+    },
+    Room {
         name: "run",
-        uses: &["timeline", "plan", "recording", "load", "collect", "import", "diagnose"],
+        uses: &["timeline", "plan", "recording", "load", "collect", "prepare", "diagnose"],
         never: &[],
     },
     Room { name: "demo", uses: &["plan"], never: &[] },
@@ -44,6 +49,7 @@ const ROOMS: &[Room] = &[
             "convert",
             "diagnose",
             "report",
+            "prepare",
             "run",
             "demo",
         ],

@@ -168,7 +168,7 @@ pub fn review(bytes: &[u8]) {
 
 /// Files of data and traces.
 pub fn data(bytes: &[u8]) {
-    kneepoint::cli::fuzzing::data(bytes);
+    kneepoint::prepare::fuzzing::data(bytes);
 }
 
 /// The repository.

@@ -5,7 +5,9 @@ use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use super::args::ConvertArgs;
-use super::{Ended, ExitStatus, Refusal, print, say};
+use super::console::{print, say};
+use super::error::{CliError, CommandResult};
+use super::exit::ExitStatus;
 use crate::convert::{
     self, Beside, CONVERTERS, ConvertError, Converted, ConverterSpec, Options, Problem,
 };
@@ -14,14 +16,14 @@ use crate::plan::parse_target_url;
 /// Name of the plan inside an output directory.
 const PLAN: &str = "plan.toml";
 
-pub(super) fn main(args: &ConvertArgs) -> Ended {
+pub(super) fn main(args: &ConvertArgs) -> CommandResult {
     let options = options(args)?;
     let named = args.from.as_deref().map(spec_named).transpose()?;
     let (sniffed, mut input) = convert::sniff(input(&args.file)?)
-        .map_err(|error| Refusal::usage(format!("cannot read `{}`: {error}", shown(args))))?;
+        .map_err(|error| CliError::usage(format!("cannot read `{}`: {error}", shown(args))))?;
     let spec = named.or(sniffed).ok_or_else(|| {
         let formats: Vec<_> = CONVERTERS.iter().map(|spec| spec.name).collect();
-        Refusal::usage(format!("`{}` is in no format that is known here", shown(args)))
+        CliError::usage(format!("`{}` is in no format that is known here", shown(args)))
             .with_hint(format!("name it with `--from`: {}", formats.join(", ")))
     })?;
     let mut around = Around::new(args);
@@ -35,14 +37,14 @@ pub(super) fn main(args: &ConvertArgs) -> Ended {
     written
 }
 
-fn options(args: &ConvertArgs) -> Result<Options, Refusal> {
+fn options(args: &ConvertArgs) -> Result<Options, CliError> {
     if let Some(target) = &args.target {
-        parse_target_url(target).map_err(|why| Refusal::usage(format!("`--target`: {why}")))?;
+        parse_target_url(target).map_err(|why| CliError::usage(format!("`--target`: {why}")))?;
     }
     if let Some(speed) = args.speed
         && !(speed.is_finite() && speed > 0.0)
     {
-        return Err(Refusal::usage("`--speed` must be a factor above zero such as 2"));
+        return Err(CliError::usage("`--speed` must be a factor above zero such as 2"));
     }
     let origin = match args.file.file_name() {
         Some(_) if args.file == Path::new("-") => "standard input".to_owned(),
@@ -58,10 +60,10 @@ fn options(args: &ConvertArgs) -> Result<Options, Refusal> {
     })
 }
 
-fn spec_named(name: &str) -> Result<&'static ConverterSpec, Refusal> {
+fn spec_named(name: &str) -> Result<&'static ConverterSpec, CliError> {
     convert::find(name).ok_or_else(|| {
         let names: Vec<_> = CONVERTERS.iter().map(|spec| spec.name).collect();
-        Refusal::unknown("format to convert", name, &names)
+        CliError::unknown("format to convert", name, &names)
     })
 }
 
@@ -70,14 +72,14 @@ fn shown(args: &ConvertArgs) -> String {
 }
 
 /// A file, or standard input for `-`.
-fn input(path: &Path) -> Result<Box<dyn BufRead>, Refusal> {
+fn input(path: &Path) -> Result<Box<dyn BufRead>, CliError> {
     if path == Path::new("-") {
         return Ok(Box::new(BufReader::new(io::stdin())));
     }
-    let cannot = |error| Refusal::usage(format!("cannot open `{}`: {error}", path.display()));
+    let cannot = |error| CliError::usage(format!("cannot open `{}`: {error}", path.display()));
     let file = File::open(path).map_err(cannot)?;
     if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
-        return Err(Refusal::usage(format!("`{}` is a directory", path.display())));
+        return Err(CliError::usage(format!("`{}` is a directory", path.display())));
     }
     Ok(Box::new(BufReader::with_capacity(256 * 1024, file)))
 }
@@ -87,7 +89,7 @@ fn refusal(
     spec: &ConverterSpec,
     sniffed: Option<&ConverterSpec>,
     error: &ConvertError,
-) -> Refusal {
+) -> CliError {
     let file = shown(args);
     let refusal = match error {
         ConvertError::Malformed(problems) => {
@@ -98,16 +100,16 @@ fn refusal(
             };
             let text =
                 format!("`{file}`, read as {}, has {count}\n{}", spec.name, places.join("\n"));
-            Refusal::usage(text)
+            CliError::usage(text)
         }
         ConvertError::Unwritable { .. } => {
-            return Refusal::failed(error).with_hint(
+            return CliError::failed(error).with_hint(
                 "choose another place with `--out`; `--force` writes over what is there",
             );
         }
-        ConvertError::Unfit(_) => Refusal::usage(error),
+        ConvertError::Unfit(_) => CliError::usage(error),
         ConvertError::Empty(_) | ConvertError::Unreadable(_) => {
-            Refusal::usage(format!("`{file}`, read as {}: {error}", spec.name))
+            CliError::usage(format!("`{file}`, read as {}: {error}", spec.name))
         }
     };
     match sniffed {
@@ -133,7 +135,7 @@ fn finish(
     spec: &ConverterSpec,
     around: &mut Around,
     converted: &Converted,
-) -> Ended {
+) -> CommandResult {
     for note in &converted.notes {
         let line = note.line.map_or_else(String::new, |line| format!(":{line}"));
         say(format_args!("kneepoint: {}{line}: {note}", shown(args)));
@@ -159,12 +161,12 @@ fn finish(
     Ok(ExitStatus::Done)
 }
 
-fn cannot_write(path: &Path, error: &io::Error) -> Refusal {
+fn cannot_write(path: &Path, error: &io::Error) -> CliError {
     let hint = match error.kind() {
         io::ErrorKind::AlreadyExists => "`--force` writes over it; `--out` chooses another place",
         _ => "choose another place with `--out`",
     };
-    Refusal::failed(format!("cannot write `{}`: {error}", path.display())).with_hint(hint)
+    CliError::failed(format!("cannot write `{}`: {error}", path.display())).with_hint(hint)
 }
 
 /// The files around the input and the plan.

@@ -3,18 +3,20 @@
 use std::path::Path;
 
 use super::args::DemoArgs;
-use super::run::{Order, execute};
+use super::console::{print, say};
+use super::error::{CliError, CommandResult};
+use super::run::{LiveRun, execute};
 use super::stop::interrupt_flag;
-use super::{Ended, Refusal, preflight, print, say};
 use crate::demo::{self, FAULTS, Fault, Launcher};
 use crate::diagnose::RuleSet;
+use crate::prepare;
 
 /// The fault that is shown where none is named.
 const DEFAULT: &str = "pool-small";
 /// The same where there is no PostgreSQL.
 const DEFAULT_WITHOUT_POSTGRES: &str = "single-thread";
 
-pub(super) fn main(args: &DemoArgs) -> Ended {
+pub(super) fn main(args: &DemoArgs) -> CommandResult {
     if args.list {
         return list();
     }
@@ -29,15 +31,15 @@ pub(super) fn main(args: &DemoArgs) -> Ended {
             fault.summary
         ));
     }
-    let launcher = Launcher::new().map_err(Refusal::failed)?;
+    let launcher = Launcher::new().map_err(CliError::failed)?;
     let launcher = if args.healthy { launcher.healthy() } else { launcher };
-    let running = launcher.start(fault, None).map_err(Refusal::failed)?;
+    let running = launcher.start(fault, None).map_err(CliError::failed)?;
     let ended = if args.print_plan {
         print(running.plan.as_bytes())
     } else {
         let origin = format!("demo {}", fault.name);
-        preflight::parse_plan(&running.plan, &origin).and_then(|plan| {
-            execute(Order {
+        prepare::parse_plan(&running.plan, &origin).map_err(CliError::from).and_then(|plan| {
+            execute(LiveRun {
                 plan,
                 folder: Path::new("."),
                 lenient: false,
@@ -52,7 +54,7 @@ pub(super) fn main(args: &DemoArgs) -> Ended {
     ended
 }
 
-fn list() -> Ended {
+fn list() -> CommandResult {
     let width = FAULTS.iter().map(|fault| fault.name.len()).max().unwrap_or(0);
     let mut text = String::new();
     for fault in FAULTS {
@@ -62,19 +64,19 @@ fn list() -> Ended {
     print(text.as_bytes())
 }
 
-fn choose(name: Option<&str>) -> Result<&'static Fault, Refusal> {
+fn choose(name: Option<&str>) -> Result<&'static Fault, CliError> {
     let has_postgres = demo::find_postgres().is_some();
     let find = |name: &str| {
         FAULTS.iter().copied().find(|fault| fault.name == name).ok_or_else(|| {
             let names: Vec<_> = FAULTS.iter().map(|fault| fault.name).collect();
-            Refusal::unknown("fault", name, &names)
+            CliError::unknown("fault", name, &names)
         })
     };
     match name {
         Some(name) => {
             let fault = find(name)?;
             match demo::lacking(fault) {
-                Some(why) => Err(Refusal::failed(format!("fault `{name}`: {why}"))),
+                Some(why) => Err(CliError::failed(format!("fault `{name}`: {why}"))),
                 None => Ok(fault),
             }
         }

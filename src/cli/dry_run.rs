@@ -5,12 +5,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use super::preflight::{self, Problems};
-use super::{Ended, ExitStatus, print, words};
+use super::console::print;
+use super::error::{CliError, CommandResult};
+use super::exit::ExitStatus;
+use super::words;
 use crate::load;
 use crate::plan::{Breakpoint, Capacity, Executor, Plan};
+use crate::prepare::{self, RunConfig};
 use crate::report::wording;
-use crate::run::{self, Level, RunConfig};
+use crate::run::{self, Level};
 
 /// So many requests of each load are shown,
 const REQUESTS: usize = 5;
@@ -20,20 +23,16 @@ const STAGES: usize = 40;
 const BODY: usize = 300;
 
 /// Prints the schedule, the first requests and how many there will be.
-pub(super) fn show(plan: Plan, folder: &Path) -> Ended {
-    let mut problems = Problems::default();
-    let load = preflight::load_config(&plan, folder, &mut problems);
-    let previews = load::preview(&load, REQUESTS).unwrap_or_else(|errors| {
-        errors.into_iter().for_each(|error| problems.tell(error));
-        Vec::new()
-    });
-    problems.refuse_if_any(ExitStatus::Usage)?;
+pub(super) fn show(plan: Plan, folder: &Path) -> CommandResult {
+    let refuse = |problems| CliError::problems(ExitStatus::Usage, &problems);
+    let load = prepare::load_config(&plan, folder).map_err(refuse)?;
+    let previews = load::preview(&load, REQUESTS).map_err(|errors| refuse(errors.into()))?;
     let shares: Vec<(String, f64)> = plan
         .shares()
         .into_iter()
         .map(|(index, share)| (plan.requests[index].name.clone(), share))
         .collect();
-    let config = preflight::run_config(plan, load, Arc::new(AtomicBool::new(false)));
+    let config = prepare::run_config(plan, load, Arc::new(AtomicBool::new(false)));
     let mut text = format!("target    {}\n", config.plan.target);
     describe(&mut text, &config);
     let levels = run::schedule(&config);

@@ -5,26 +5,27 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 
 use super::args::ImportArgs;
-use super::{Ended, Refusal, results};
+use super::error::{CliError, CommandResult};
+use super::results;
 use crate::diagnose::RuleSet;
 use crate::import::{self, IMPORTERS};
 use crate::recording::{Recording, WriteError, Writer};
 
-pub(super) fn main(args: &ImportArgs) -> Ended {
+pub(super) fn main(args: &ImportArgs) -> CommandResult {
     let spec = import::find(&args.from).ok_or_else(|| {
         let names: Vec<_> = IMPORTERS.iter().map(|spec| spec.name).collect();
-        Refusal::unknown("format of results", &args.from, &names)
+        CliError::unknown("format of results", &args.from, &names)
     })?;
     let name = args.file.file_stem().map_or_else(String::new, |it| it.display().to_string());
     let refused = |error| {
-        Refusal::usage(format!("`{}` is not {}'s: {error}", args.file.display(), spec.name))
+        CliError::usage(format!("`{}` is not {}'s: {error}", args.file.display(), spec.name))
             .with_hint(format!("expected are {}", spec.summary))
     };
     let recording = import::import(spec, &name, &mut *input(&args.file)?).map_err(refused)?;
     results::prepare(&args.output.out)?;
     let path = results::recording_in(&args.output.out);
     results::write_file(&path, |out| {
-        write(&recording, out).map_err(|error| Refusal::failed(error.to_string()))
+        write(&recording, out).map_err(|error| CliError::failed(error.to_string()))
     })?;
     let out = Some(args.output.out.as_path());
     let rules = RuleSet::builtin();
@@ -33,12 +34,12 @@ pub(super) fn main(args: &ImportArgs) -> Ended {
 }
 
 /// A file, or standard input for `-`.
-fn input(path: &Path) -> Result<Box<dyn BufRead>, Refusal> {
+fn input(path: &Path) -> Result<Box<dyn BufRead>, CliError> {
     if path == Path::new("-") {
         return Ok(Box::new(BufReader::new(std::io::stdin())));
     }
     let file = File::open(path)
-        .map_err(|error| Refusal::usage(format!("cannot open `{}`: {error}", path.display())))?;
+        .map_err(|error| CliError::usage(format!("cannot open `{}`: {error}", path.display())))?;
     Ok(Box::new(BufReader::new(file)))
 }
 

@@ -3,12 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use super::args::{DiagnoseArgs, ReportArgs};
+use super::console::print;
+use super::error::{CliError, CommandResult};
+use super::exit::ExitStatus;
 use super::results::{self, format_named, load_rules};
-use super::{Ended, ExitStatus, Refusal, print};
 use crate::diagnose::diagnose as diagnose_recording;
 use crate::report::Report;
 
-pub(super) fn diagnose(args: &DiagnoseArgs) -> Ended {
+pub(super) fn diagnose(args: &DiagnoseArgs) -> CommandResult {
     let rules = load_rules(args.rules.as_deref())?;
     let path = recording_path(&args.recording);
     let recording = results::read(&path)?;
@@ -17,11 +19,11 @@ pub(super) fn diagnose(args: &DiagnoseArgs) -> Ended {
     Ok(results::status_of(&diagnosis, None))
 }
 
-pub(super) fn report(args: &ReportArgs) -> Ended {
+pub(super) fn report(args: &ReportArgs) -> CommandResult {
     let mut wanted = Vec::new();
     for text in &args.format {
         let Some((name, file)) = text.split_once('=') else {
-            return Err(Refusal::usage(format!("`--format {text}` names no file"))
+            return Err(CliError::usage(format!("`--format {text}` names no file"))
                 .with_hint("write FORMAT=FILE, such as html=report.html, or json=- for stdout"));
         };
         wanted.push((format_named(name)?, file));

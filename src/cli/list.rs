@@ -3,8 +3,10 @@
 use std::path::Path;
 
 use super::args::{Listing, RulesArgs, RulesCommand};
+use super::console::print;
+use super::error::{CliError, CommandResult};
+use super::exit::ExitStatus;
 use super::results::load_rules;
-use super::{Ended, ExitStatus, Refusal, print};
 use crate::collect::COLLECTORS;
 use crate::convert::CONVERTERS;
 use crate::diagnose::{ConditionRole, Rule, RuleSet};
@@ -12,7 +14,7 @@ use crate::import::IMPORTERS;
 use crate::report::FORMATS;
 use crate::timeline::names;
 
-pub(super) fn main(what: Listing) -> Ended {
+pub(super) fn main(what: Listing) -> CommandResult {
     let text = match what {
         Listing::Collectors => collectors(),
         Listing::Formats => {
@@ -56,20 +58,20 @@ fn collectors() -> String {
     text
 }
 
-pub(super) fn rules(args: &RulesArgs) -> Ended {
+pub(super) fn rules(args: &RulesArgs) -> CommandResult {
     match &args.command {
         RulesCommand::Explain { id, rules } => explain(id, rules.as_deref()),
         RulesCommand::Test { rules } => test(rules.as_deref()),
     }
 }
 
-fn explain(id: &str, directory: Option<&Path>) -> Ended {
+fn explain(id: &str, directory: Option<&Path>) -> CommandResult {
     let rules = load_rules(directory)?;
     match rules.rules().iter().find(|rule| rule.id == id) {
         Some(rule) => print(page(rule).as_bytes()),
         None => {
             let ids: Vec<_> = rules.rules().iter().map(|rule| rule.id.as_str()).collect();
-            Err(Refusal::unknown("rule", id, &ids))
+            Err(CliError::unknown("rule", id, &ids))
         }
     }
 }
@@ -110,7 +112,7 @@ fn page(rule: &Rule) -> String {
     text
 }
 
-fn test(directory: Option<&Path>) -> Ended {
+fn test(directory: Option<&Path>) -> CommandResult {
     let outcomes = load_rules(directory)?.run_cases();
     let failed: Vec<_> = outcomes.iter().filter(|outcome| !outcome.passed()).collect();
     let mut text = String::new();

@@ -3,7 +3,7 @@
 
 use std::io::{IsTerminal, Write};
 
-use super::say;
+use super::console::say;
 use crate::report::wording;
 use crate::run::Progress;
 use crate::timeline::{Histogram, LoadTick, Stage, StageRole};

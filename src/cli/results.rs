@@ -6,7 +6,9 @@ use std::io::{BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use super::args::StdoutFormat;
-use super::{ExitStatus, Refusal, colour_wanted, print, say};
+use super::console::{colour_wanted, print, say};
+use super::error::CliError;
+use super::exit::ExitStatus;
 use crate::diagnose::{Diagnosis, FindingRole, Outcome, RuleSet, SoakVerdict, diagnose};
 use crate::recording::{self, Recording};
 use crate::report::{self, FormatSpec, Report, TerminalStyle};
@@ -20,12 +22,12 @@ const FILES: [(&str, &str); 3] =
 const CHARTS: &str = "charts";
 
 /// The built-in rules and those of a directory.
-pub(super) fn load_rules(directory: Option<&Path>) -> Result<RuleSet, Refusal> {
+pub(super) fn load_rules(directory: Option<&Path>) -> Result<RuleSet, CliError> {
     let Some(directory) = directory else {
         return Ok(RuleSet::builtin().clone());
     };
     let unreadable = |error: std::io::Error| {
-        Refusal::usage(format!("cannot read rules from `{}`: {error}", directory.display()))
+        CliError::usage(format!("cannot read rules from `{}`: {error}", directory.display()))
     };
     let mut files = Vec::new();
     for entry in fs::read_dir(directory).map_err(unreadable)? {
@@ -38,16 +40,16 @@ pub(super) fn load_rules(directory: Option<&Path>) -> Result<RuleSet, Refusal> {
     files.sort();
     let files: Vec<(&str, &str)> =
         files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
-    Ok(RuleSet::builtin().with(RuleSet::parse(&files).map_err(Refusal::usage)?))
+    Ok(RuleSet::builtin().with(RuleSet::parse(&files).map_err(CliError::usage)?))
 }
 
 /// Reads a recording and tells what could not be read of it.
-pub(super) fn read(path: &Path) -> Result<Recording, Refusal> {
+pub(super) fn read(path: &Path) -> Result<Recording, CliError> {
     let file = File::open(path).map_err(|error| {
-        Refusal::usage(format!("cannot open the recording `{}`: {error}", path.display()))
+        CliError::usage(format!("cannot open the recording `{}`: {error}", path.display()))
     })?;
     let (recording, notes) = recording::read(BufReader::new(file)).map_err(|error| {
-        Refusal::usage(format!("`{}`: {error}", path.display()))
+        CliError::usage(format!("`{}`: {error}", path.display()))
             .with_hint(format!("a run leaves its recording as `{RECORDING}` where `--out` says"))
     })?;
     for note in notes {
@@ -57,18 +59,18 @@ pub(super) fn read(path: &Path) -> Result<Recording, Refusal> {
 }
 
 /// The report format of this name.
-pub(super) fn format_named(name: &str) -> Result<&'static FormatSpec, Refusal> {
+pub(super) fn format_named(name: &str) -> Result<&'static FormatSpec, CliError> {
     report::FORMATS.iter().copied().find(|format| format.name == name).ok_or_else(|| {
         let names: Vec<_> = report::FORMATS.iter().map(|format| format.name).collect();
-        Refusal::unknown("report format", name, &names)
+        CliError::unknown("report format", name, &names)
     })
 }
 
 /// Prepares the output directory. What an earlier run left there moves to `earlier-N`, so that
 /// nothing recorded is lost.
-pub(super) fn prepare(directory: &Path) -> Result<(), Refusal> {
+pub(super) fn prepare(directory: &Path) -> Result<(), CliError> {
     let cannot = |error: std::io::Error| {
-        Refusal::failed(format!("cannot use `{}` for the results: {error}", directory.display()))
+        CliError::failed(format!("cannot use `{}` for the results: {error}", directory.display()))
             .with_hint("choose another directory with `--out`")
     };
     fs::create_dir_all(directory).map_err(cannot)?;
@@ -104,7 +106,7 @@ pub(super) fn conclude(
     recorded_at: &Path,
     format: StdoutFormat,
     out: Option<&Path>,
-) -> Result<Diagnosis, Refusal> {
+) -> Result<Diagnosis, CliError> {
     let diagnosis = diagnose(recording, rules);
     let report = Report::new(recording, &diagnosis);
     let mut files = vec![recorded_at.display().to_string()];
@@ -130,7 +132,7 @@ fn write_reports(
     report: &Report,
     directory: &Path,
     files: &mut Vec<String>,
-) -> Result<(), Refusal> {
+) -> Result<(), CliError> {
     make_directory(directory)?;
     for (format, name) in FILES {
         let path = directory.join(name);
@@ -147,9 +149,9 @@ fn write_reports(
     Ok(())
 }
 
-fn make_directory(path: &Path) -> Result<(), Refusal> {
+fn make_directory(path: &Path) -> Result<(), CliError> {
     fs::create_dir_all(path).map_err(|error| {
-        Refusal::failed(format!("cannot make `{}`: {error}", path.display()))
+        CliError::failed(format!("cannot make `{}`: {error}", path.display()))
             .with_hint("choose another directory with `--out`")
     })
 }
@@ -158,17 +160,17 @@ fn make_directory(path: &Path) -> Result<(), Refusal> {
 /// pass for a whole one.
 pub(super) fn write_file(
     path: &Path,
-    write: impl FnOnce(&mut dyn Write) -> Result<(), Refusal>,
-) -> Result<(), Refusal> {
+    write: impl FnOnce(&mut dyn Write) -> Result<(), CliError>,
+) -> Result<(), CliError> {
     let cannot = |why: String| {
-        Refusal::failed(format!("cannot write `{}`: {why}", path.display()))
+        CliError::failed(format!("cannot write `{}`: {why}", path.display()))
             .with_hint("free space or choose another place; `kneepoint report` writes it again")
     };
     let file = File::create(path).map_err(|error| cannot(error.to_string()))?;
     let is_plain = file.metadata().is_ok_and(|metadata| metadata.is_file());
     let mut out = BufWriter::new(file);
     let written = write(&mut out)
-        .and_then(|()| out.flush().map_err(Refusal::from))
+        .and_then(|()| out.flush().map_err(CliError::from))
         .map_err(|refusal| cannot(refusal.message));
     // A device or a pipe has nothing to take away.
     if written.is_err() && is_plain {

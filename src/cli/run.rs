@@ -6,27 +6,31 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use super::args::{LiveArgs, OutputArgs, RunArgs, UrlArgs, WatchArgs};
+use super::console::{say, show_error};
+use super::dry_run;
+use super::error::{CliError, CommandResult};
+use super::exit::ExitStatus;
 use super::progress::ProgressLine;
 use super::results::{self, load_rules};
 use super::stop::{KillSwitch, interrupt_flag};
-use super::{Ended, ExitStatus, Refusal, dry_run, once, preflight, say, tell};
 use crate::diagnose::RuleSet;
 use crate::plan::{
     Arrivals, Breakpoint, Canary, CollectorConfig, Executor, OptionValue, Plan, Scenario, Secret,
     parse_duration, parse_rate,
 };
+use crate::prepare::{self, Prepared, RunConfig};
 use crate::recording::StopReason;
 use crate::report::wording;
 use crate::run;
 
-pub(super) fn main(args: &RunArgs) -> Ended {
+pub(super) fn main(args: &RunArgs) -> CommandResult {
     let expected = args.expect.as_deref().map(|text| rate("--expect", text)).transpose()?;
     let plan = plan_of(&args.live, &args.url.given(), |url| plan_for_search(url, &args.url))?;
     live(plan, &args.live, expected)
 }
 
 /// Runs a plan as the command line asked for it.
-pub(super) fn live(plan: Plan, args: &LiveArgs, expected: Option<f64>) -> Ended {
+pub(super) fn live(plan: Plan, args: &LiveArgs, expected: Option<f64>) -> CommandResult {
     let rules = load_rules(args.rules.as_deref())?;
     let planned = plan.limits.kill_switch.as_deref();
     let kill_switch = args.kill_switch.as_deref().or(planned).map(KillSwitch::of).transpose()?;
@@ -40,7 +44,7 @@ pub(super) fn live(plan: Plan, args: &LiveArgs, expected: Option<f64>) -> Ended 
     if let Some(kill_switch) = &kill_switch {
         kill_switch.refuse_if_set()?;
     }
-    execute(Order {
+    execute(LiveRun {
         plan,
         folder,
         lenient: args.lenient,
@@ -56,19 +60,19 @@ pub(super) fn live(plan: Plan, args: &LiveArgs, expected: Option<f64>) -> Ended 
 pub(super) fn plan_of(
     args: &LiveArgs,
     given: &[&'static str],
-    of_url: impl Fn(&str) -> Result<Plan, Refusal>,
-) -> Result<Plan, Refusal> {
+    of_url: impl Fn(&str) -> Result<Plan, CliError>,
+) -> Result<Plan, CliError> {
     if args.what.contains("://") {
         return of_url(&args.what);
     }
     let path = Path::new(&args.what);
     refuse_url_options(given, path)?;
-    preflight::read_plan(path)
+    Ok(prepare::read_plan(path)?)
 }
 
 /// A rate above zero from the command line.
-pub(super) fn rate(option: &str, text: &str) -> Result<f64, Refusal> {
-    let wrong = |why: String| Refusal::usage(format!("`{option}`: {why}"));
+pub(super) fn rate(option: &str, text: &str) -> Result<f64, CliError> {
+    let wrong = |why: String| CliError::usage(format!("`{option}`: {why}"));
     match parse_rate(text).map_err(wrong)? {
         rate if rate > 0.0 => Ok(rate),
         _ => Err(wrong("the rate must be above zero, such as `50/s`".to_owned())),
@@ -76,19 +80,19 @@ pub(super) fn rate(option: &str, text: &str) -> Result<f64, Refusal> {
 }
 
 /// What a plan says itself cannot be said beside it.
-fn refuse_url_options(given: &[&'static str], plan: &Path) -> Result<(), Refusal> {
+fn refuse_url_options(given: &[&'static str], plan: &Path) -> Result<(), CliError> {
     if given.is_empty() {
         return Ok(());
     }
     let message = format!("`{}` goes with a URL, not with a plan", given.join("`, `"));
-    Err(Refusal::usage(message).with_hint(format!(
+    Err(CliError::usage(message).with_hint(format!(
         "say it in `{}`: `pid`, `url` and the like under [collect], rates under [load]",
         plan.display()
     )))
 }
 
 /// A plan of one address with what is to be watched beside it.
-pub(super) fn plan_for_url(url: &str, args: &WatchArgs) -> Result<Plan, Refusal> {
+pub(super) fn plan_for_url(url: &str, args: &WatchArgs) -> Result<Plan, CliError> {
     let mut collectors = Vec::new();
     let secret = |url: &str| OptionValue::Secret(Secret::new(url));
     if let Some(pid) = args.pid {
@@ -105,13 +109,13 @@ pub(super) fn plan_for_url(url: &str, args: &WatchArgs) -> Result<Plan, Refusal>
         }
         collectors.push(config);
     }
-    let mut plan = Plan::for_url(url, collectors).map_err(Refusal::usage)?;
+    let mut plan = Plan::for_url(url, collectors).map_err(CliError::usage)?;
     plan.canaries = Canary::at_paths(&args.canary)
-        .map_err(|why| Refusal::usage(format!("`--canary`: {why}")))?;
+        .map_err(|why| CliError::usage(format!("`--canary`: {why}")))?;
     Ok(plan)
 }
 
-fn plan_for_search(url: &str, args: &UrlArgs) -> Result<Plan, Refusal> {
+fn plan_for_search(url: &str, args: &UrlArgs) -> Result<Plan, CliError> {
     let mut plan = plan_for_url(url, &args.watch)?;
     let mut search = Breakpoint::usual();
     if let Some(max) = &args.max {
@@ -123,13 +127,13 @@ fn plan_for_search(url: &str, args: &UrlArgs) -> Result<Plan, Refusal> {
         search.start_rate = rate("--start", start)?;
     }
     if let Some(hold) = &args.hold {
-        search.hold = parse_duration(hold).map_err(Refusal::usage)?;
+        search.hold = parse_duration(hold).map_err(CliError::usage)?;
     }
     if search.hold.is_zero() {
-        return Err(Refusal::usage("`--hold`: a stage must take its time, such as `5s`"));
+        return Err(CliError::usage("`--hold`: a stage must take its time, such as `5s`"));
     }
     if search.start_rate > search.max_rate {
-        return Err(Refusal::usage(format!(
+        return Err(CliError::usage(format!(
             "`--start` is above the highest rate, {}",
             wording::rate(search.max_rate)
         ))
@@ -144,7 +148,7 @@ fn plan_for_search(url: &str, args: &UrlArgs) -> Result<Plan, Refusal> {
 }
 
 /// One run, as the command line asked for it.
-pub(super) struct Order<'a> {
+pub(super) struct LiveRun<'a> {
     pub(super) plan: Plan,
     /// Where relative paths in the plan start.
     pub(super) folder: &'a Path,
@@ -159,32 +163,41 @@ pub(super) struct Order<'a> {
 }
 
 /// Runs and concludes; shared with the demo.
-pub(super) fn execute(order: Order<'_>) -> Ended {
-    let output = order.output;
-    let teardown = order.plan.teardown.clone();
-    let config = preflight::prepare(order.plan, order.folder, order.lenient, order.interrupt)?;
+pub(super) fn execute(live: LiveRun<'_>) -> CommandResult {
+    let output = live.output;
+    let options = prepare::Options {
+        folder: live.folder.to_owned(),
+        lenient: live.lenient,
+        interrupt: live.interrupt,
+    };
+    let Prepared { config, teardown, warnings } = prepare::prepare(live.plan, options)
+        .map_err(|problems| CliError::problems(ExitStatus::Preflight, &problems))?;
+    for warning in warnings {
+        say(format_args!("kneepoint: {warning}"));
+    }
     results::prepare(&output.out)?;
     let path = results::recording_in(&output.out);
     let file = File::create(&path).map_err(|error| {
-        Refusal::failed(format!("cannot write the recording `{}`: {error}", path.display()))
+        CliError::failed(format!("cannot write the recording `{}`: {error}", path.display()))
             .with_hint("choose another directory with `--out`")
     })?;
     if !output.quiet {
         introduce(&config);
     }
-    let load = config.load.clone();
     let mut line = ProgressLine::new(output.quiet);
     // The file needs no buffer: the recording is written a frame at a time.
     let reason =
-        run::run(config, file, &mut |progress| line.show(&progress)).map_err(Refusal::failed)?;
-    once::tear_down(&teardown, &load);
+        run::run(config, file, &mut |progress| line.show(&progress)).map_err(CliError::failed)?;
+    for why in teardown.run() {
+        say(format_args!("kneepoint: teardown: {why}"));
+    }
     if let StopReason::Failed(why) = &reason {
-        tell(&Refusal::failed(format!("the run ended early: {why}")));
+        show_error(&CliError::failed(format!("the run ended early: {why}")));
     }
     let recording = results::read(&path)?;
     let out = Some(output.out.as_path());
-    let diagnosis = results::conclude(&recording, order.rules, &path, output.format, out)?;
-    let status = results::status_of(&diagnosis, order.expected);
+    let diagnosis = results::conclude(&recording, live.rules, &path, output.format, out)?;
+    let status = results::status_of(&diagnosis, live.expected);
     Ok(match reason {
         StopReason::Failed(_) => ExitStatus::Failed,
         StopReason::Interrupted => ExitStatus::Interrupted,
@@ -198,7 +211,7 @@ pub(super) fn execute(order: Order<'_>) -> Ended {
 }
 
 /// Shows what is about to be loaded and what is watched.
-fn introduce(config: &run::RunConfig) {
+fn introduce(config: &RunConfig) {
     say(format_args!("target    {} {}", config.plan.target, config.environment.target));
     for collector in &config.environment.collectors {
         say(format_args!("watching  {:<10} {}", collector.instance, collector.watches));

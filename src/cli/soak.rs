@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::args::SoakArgs;
+use super::error::{CliError, CommandResult};
 use super::run::{live, plan_for_url, plan_of, rate};
-use super::{Ended, Refusal};
 use crate::plan::{Executor, Plan, Scenario, Soak, parse_duration};
 use crate::report::wording;
 
@@ -13,12 +13,12 @@ const USUAL: Duration = Duration::from_secs(3600);
 /// What a run may take beyond its load: the collectors' head start, and requests that end late.
 const SLACK: Duration = Duration::from_secs(60);
 
-pub(super) fn main(args: &SoakArgs) -> Ended {
+pub(super) fn main(args: &SoakArgs) -> CommandResult {
     let mut plan = plan_of(&args.live, &args.watch.given(), |url| plan_for_url(url, &args.watch))?;
     let soak = soak(args, &plan)?;
     if soak.rate > plan.limits.max_rate {
         let (asked, limit) = (wording::rate(soak.rate), wording::rate(plan.limits.max_rate));
-        return Err(Refusal::usage(format!("{asked} is above the limit of {limit}"))
+        return Err(CliError::usage(format!("{asked} is above the limit of {limit}"))
             .with_hint("raise `max_rate` in `[limits]` if the target may have that much"));
     }
     // The time that the command line asks for is time that it allows.
@@ -30,7 +30,7 @@ pub(super) fn main(args: &SoakArgs) -> Ended {
 }
 
 /// The soak that plan and command line ask for together.
-fn soak(args: &SoakArgs, plan: &Plan) -> Result<Soak, Refusal> {
+fn soak(args: &SoakArgs, plan: &Plan) -> Result<Soak, CliError> {
     let planned = match &plan.scenarios[..] {
         [Scenario { executor: Executor::Soak(soak), .. }] => Some(*soak),
         [Scenario { executor: Executor::ConstantArrivalRate { rate, duration }, .. }] => {
@@ -40,10 +40,10 @@ fn soak(args: &SoakArgs, plan: &Plan) -> Result<Soak, Refusal> {
     };
     let asked = args.rate.as_deref().map(|text| rate("--rate", text)).transpose()?;
     let Some(rate) = asked.or(planned.map(|soak| soak.rate)) else {
-        return Err(Refusal::usage("a soak holds one rate, and none is given")
+        return Err(CliError::usage("a soak holds one rate, and none is given")
             .with_hint("say it with `--rate 50/s`; half of the capacity is a good start"));
     };
-    let wrong = |why: String| Refusal::usage(format!("`--duration`: {why}"));
+    let wrong = |why: String| CliError::usage(format!("`--duration`: {why}"));
     let duration = args.duration.as_deref().map(parse_duration).transpose().map_err(wrong)?;
     if duration.is_some_and(|duration| duration.is_zero()) {
         return Err(wrong("a soak must take its time, such as `2h`".to_owned()));

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::{ExitStatus, Refusal};
+use super::error::CliError;
+use super::exit::ExitStatus;
 use crate::plan::redact_url;
 
 /// How often the kill switch is looked at.
@@ -30,13 +31,13 @@ impl KillSwitch {
     /// # Errors
     ///
     /// What is wrong with an address.
-    pub(super) fn of(text: &str) -> Result<Self, Refusal> {
+    pub(super) fn of(text: &str) -> Result<Self, CliError> {
         if !text.contains("://") {
             return Ok(Self::File(text.into()));
         }
         match Url::parse(text).ok().filter(|url| ["http", "https"].contains(&url.scheme())) {
             Some(url) => Ok(Self::Url(url)),
-            None => Err(Refusal::usage(format!(
+            None => Err(CliError::usage(format!(
                 "the kill switch `{}` is no address; write `https://host/path`, or name a file",
                 redact_url(text)
             ))),
@@ -46,14 +47,14 @@ impl KillSwitch {
     /// # Errors
     ///
     /// Where it is set already, or its address does not answer at all: then it would end nothing.
-    pub(super) fn refuse_if_set(&self) -> Result<(), Refusal> {
+    pub(super) fn refuse_if_set(&self) -> Result<(), CliError> {
         let shown = match self {
             KillSwitch::File(path) => path.display().to_string(),
             KillSwitch::Url(url) => redact_url(url.as_str()),
         };
         let refuse = |what: &str, hint: &str| {
             let what = format!("the kill switch `{shown}` {what}; no load was sent");
-            Err(Refusal::new(ExitStatus::Preflight, what).with_hint(hint.to_owned()))
+            Err(CliError::new(ExitStatus::Preflight, what).with_hint(hint.to_owned()))
         };
         match self {
             KillSwitch::File(path) if path.exists() => {

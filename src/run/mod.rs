@@ -18,11 +18,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, sync_channel};
 use std::time::{Duration, Instant};
 
-use crate::collect::{Observation, Opened, Sampler};
+use crate::collect::{Observation, Sampler};
 use crate::diagnose::objectives;
-use crate::load::{Generator, LoadConfig, LoadError};
-use crate::plan::{Canary, Executor, Limits, Scenario, WebSocket};
-use crate::recording::{Environment, Event, PlanSummary, Stop, StopReason, WriteError, Writer};
+use crate::load::{Generator, LoadError};
+use crate::plan::{Executor, Limits, Scenario};
+use crate::prepare::RunConfig;
+use crate::recording::{Event, PlanSummary, Stop, StopReason, WriteError, Writer};
 use crate::timeline::{Condenser, Epoch, LoadTick, Moment, Stage, StageRole, Timeline, Window};
 
 use canary::Canaries;
@@ -47,32 +48,6 @@ const GRACE: Duration = Duration::from_secs(2);
 
 /// Ticks that are kept of long stages: the search for the knee compares stages by hundreds.
 const KEPT: usize = 2000;
-
-/// All that a run needs, opened and checked.
-pub struct RunConfig {
-    /// How much load, and when: by flow of the load.
-    pub scenarios: Vec<Scenario>,
-    /// Requests of one journey on average, by scenario.
-    pub requests_per_journey: Vec<f64>,
-    /// What may never be exceeded.
-    pub limits: Limits,
-    /// The load generator's part.
-    pub load: LoadConfig,
-    /// What is probed beside the load.
-    pub canaries: Vec<Canary>,
-    /// The sessions that are held beside the load.
-    pub websockets: Vec<WebSocket>,
-    /// The collectors, opened.
-    pub collectors: Vec<Opened>,
-    /// What the recording says of the plan.
-    pub plan: PlanSummary,
-    /// Where the run happens; `started_unix` is moment zero.
-    pub environment: Environment,
-    /// The instant of moment zero.
-    pub started: Instant,
-    /// Set from outside to end the run early.
-    pub interrupt: Arc<AtomicBool>,
-}
 
 /// What is told of a run while it goes on.
 #[derive(Debug)]

@@ -1,10 +1,8 @@
 //! `[[setup]]` and `[[teardown]]`: what is done once, before and after the load.
 
-use super::preflight::Problems;
-use super::say;
-use super::target::without_response;
+use super::problems::Problems;
 use crate::load::{self, LoadConfig, Once, ResolvedData, ResolvedValues};
-use crate::plan::{Plan, Step};
+use crate::plan::{Action, Plan, Step};
 
 /// Does the plan's setup. What it captures becomes data of `load`, the same for all.
 pub(super) fn set_up(plan: &Plan, load: &mut LoadConfig, problems: &mut Problems) {
@@ -13,7 +11,7 @@ pub(super) fn set_up(plan: &Plan, load: &mut LoadConfig, problems: &mut Problems
     }
     let once = match load::once(load, &plan.setup, load.target.timeout) {
         Ok(once) => once,
-        Err(errors) => return without_response(errors, problems),
+        Err(errors) => return problems.add_load_errors(errors),
     };
     for why in faults(&once) {
         problems.add(
@@ -32,17 +30,21 @@ pub(super) fn set_up(plan: &Plan, load: &mut LoadConfig, problems: &mut Problems
     }
 }
 
-/// Does the plan's teardown. The run is over: what fails is told, and changes nothing.
-pub(super) fn tear_down(teardown: &[Step], load: &LoadConfig) {
-    if teardown.is_empty() {
-        return;
-    }
-    match load::once(load, teardown, load.target.timeout) {
-        Ok(once) => {
-            faults(&once).iter().for_each(|why| say(format_args!("kneepoint: teardown: {why}")));
+/// What a plan wants done once the load is over.
+pub struct Teardown {
+    pub(super) steps: Vec<Step>,
+    pub(super) load: LoadConfig,
+}
+
+impl Teardown {
+    /// Does it. Returns what went wrong, which changes nothing: the run is over.
+    pub fn run(&self) -> Vec<String> {
+        if self.steps.is_empty() {
+            return Vec::new();
         }
-        Err(errors) => {
-            errors.iter().for_each(|why| say(format_args!("kneepoint: teardown: {why}")));
+        match load::once(&self.load, &self.steps, self.load.target.timeout) {
+            Ok(once) => faults(&once),
+            Err(errors) => errors.iter().map(ToString::to_string).collect(),
         }
     }
 }
@@ -60,7 +62,6 @@ fn faults(once: &Once) -> Vec<String> {
 }
 
 fn requests_of(step: &Step) -> Vec<usize> {
-    use crate::plan::Action;
     match &step.action {
         Action::Request(request) => vec![*request],
         Action::Group(steps) => steps.iter().flat_map(requests_of).collect(),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use jiff::civil::Date;
 
-use super::preflight::Problems;
+use super::problems::Problems;
 use super::table::Table;
 use crate::load::{FlowConfig, FlowKind, Iterations, ResolvedData, ResolvedValues};
 use crate::plan::{DataSource, DataValues, Executor, Plan, RowFormat, Scenario};

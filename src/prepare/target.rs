@@ -5,14 +5,14 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-use super::preflight::Problems;
-use super::{once, say};
+use super::problems::Problems;
+use super::setup::set_up;
+use super::warning::Warning;
 use crate::collect::is_own_address;
-use crate::load::{self, LoadConfig, LoadError, PemFiles};
+use crate::load::{self, LoadConfig, PemFiles};
 use crate::plan::{
     Canary, Connections, HttpVersion, Journey, Plan, Target, Trust, is_allowed_host,
 };
-use crate::report::wording;
 
 /// A connection of the preflight may take so long where no request can be made yet.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -53,11 +53,11 @@ pub(super) fn meet(plan: &Plan, load: &mut LoadConfig, problems: &mut Problems) 
         ..load.clone()
     };
     if let Err(error) = load::make_room(&room) {
-        problems.tell(error);
+        problems.add_error(error);
     }
     if !plan.setup.is_empty() {
         if problems.count() == 0 {
-            once::set_up(plan, load, problems);
+            set_up(plan, load, problems);
         }
         if problems.count() > 0 {
             return String::new();
@@ -78,43 +78,33 @@ pub(super) fn meet(plan: &Plan, load: &mut LoadConfig, problems: &mut Problems) 
     let is_fine = problems.count() == before;
     for websocket in plan.websockets.iter().filter(|_| is_fine) {
         if let Err(error) = load::probe_websocket(websocket, load) {
-            problems.tell(error);
+            problems.add_error(error);
         }
     }
     said
 }
 
 /// Whether the target runs on this machine.
-pub(super) fn is_local(place: &Place, target: &Target) -> bool {
-    match place {
+pub(super) fn is_local(address: &TargetAddress, target: &Target) -> bool {
+    match address {
         // Where this machine does not know the target's name, the proxy does.
-        Place::Host(_) if target.proxy.is_some() => {
+        TargetAddress::Host(_) if target.proxy.is_some() => {
             let url = &target.url;
             let mut found = (url.host.as_str(), url.port).to_socket_addrs().into_iter().flatten();
             found.any(|address| is_own_address(address.ip()))
         }
-        Place::Host(address) => is_own_address(address.ip()),
-        Place::Socket(_) => true,
+        TargetAddress::Host(address) => is_own_address(address.ip()),
+        TargetAddress::Socket(_) => true,
     }
 }
 
-/// Tells what will not be seen of this target.
-pub(super) fn warn_of_blindness(target: &Target, has_sessions: bool) {
-    if let Some(path) = &target.unix_socket {
-        say(format_args!(
-            "kneepoint: `{path}` is no TCP port: connections to the target and its accept queue \
-             cannot be watched"
-        ));
-        return;
+/// What will not be seen of this target.
+pub(super) fn blindness(target: &Target, has_sessions: bool) -> Option<Warning> {
+    match &target.unix_socket {
+        Some(path) => Some(Warning::NoTcpPort { path: path.clone() }),
+        None if shares_connections(target) => Some(Warning::SharedConnections),
+        None => has_sessions.then_some(Warning::HeldConnections),
     }
-    let what = match (shares_connections(target), has_sessions) {
-        (true, _) => "requests of HTTP/2 share connections",
-        (false, true) => "WebSocket sessions hold connections",
-        (false, false) => return,
-    };
-    say(format_args!(
-        "kneepoint: {what}: sockets do not tell how many requests the target is serving"
-    ));
 }
 
 /// Whether several requests may be under way on one connection.
@@ -149,20 +139,20 @@ pub(super) fn read_pem(target: &Target, folder: &Path, problems: &mut Problems) 
     if problems.count() == before
         && let Err(error) = load::check_tls(target, &files)
     {
-        problems.tell(error);
+        problems.add_error(error);
     }
     files
 }
 
 /// Where the target is.
-pub(super) enum Place {
+pub(super) enum TargetAddress {
     Host(SocketAddr),
     Socket(String),
 }
 
-pub(super) fn find(target: &Target, problems: &mut Problems) -> Option<Place> {
+pub(super) fn find(target: &Target, problems: &mut Problems) -> Option<TargetAddress> {
     match (&target.unix_socket, &target.proxy) {
-        (Some(path), _) => Some(Place::Socket(path.clone())),
+        (Some(path), _) => Some(TargetAddress::Socket(path.clone())),
         (None, Some(proxy)) => resolve(&proxy.host, proxy.port, "proxy", problems),
         (None, None) => resolve(&target.url.host, target.url.port, "url", problems),
     }
@@ -174,9 +164,9 @@ pub(super) fn path_in(folder: &Path, path: &str) -> String {
 }
 
 /// The address of a host that `key` of the plan's target names.
-fn resolve(host: &str, port: u16, key: &str, problems: &mut Problems) -> Option<Place> {
+fn resolve(host: &str, port: u16, key: &str, problems: &mut Problems) -> Option<TargetAddress> {
     match (host, port).to_socket_addrs().map(|mut found| found.next()) {
-        Ok(Some(address)) => Some(Place::Host(address)),
+        Ok(Some(address)) => Some(TargetAddress::Host(address)),
         Ok(None) => {
             problems.add(format!("`{host}` has no address"), format!("check `{key}` in [target]"));
             None
@@ -192,9 +182,9 @@ fn resolve(host: &str, port: u16, key: &str, problems: &mut Problems) -> Option<
 }
 
 /// Tries whether anybody listens, where a file is missing without which no request can be made.
-pub(super) fn connect(place: &Place, problems: &mut Problems) {
-    match place {
-        Place::Host(address) => {
+pub(super) fn connect(address: &TargetAddress, problems: &mut Problems) {
+    match address {
+        TargetAddress::Host(address) => {
             if let Err(error) = TcpStream::connect_timeout(address, CONNECT_TIMEOUT) {
                 problems.add(
                     format!("cannot connect to `{address}`: {error}"),
@@ -202,7 +192,7 @@ pub(super) fn connect(place: &Place, problems: &mut Problems) {
                 );
             }
         }
-        Place::Socket(path) => {
+        TargetAddress::Socket(path) => {
             if let Err(error) = UnixStream::connect(path) {
                 problems.add(
                     format!("cannot connect to `{path}`: {error}"),
@@ -218,7 +208,7 @@ fn probe(load: &LoadConfig, problems: &mut Problems) -> String {
     let reports = match load::probe(load, load.target.timeout) {
         Ok(reports) => reports,
         Err(errors) => {
-            without_response(errors, problems);
+            problems.add_load_errors(errors);
             return String::new();
         }
     };
@@ -246,44 +236,15 @@ fn probe(load: &LoadConfig, problems: &mut Problems) -> String {
     said.join(", ")
 }
 
-/// Tells requests that failed in the same way together.
-pub(super) fn without_response(errors: Vec<LoadError>, problems: &mut Problems) {
-    let mut groups: Vec<(String, &'static str, Vec<String>)> = Vec::new();
-    for error in errors {
-        let LoadError::NoResponse { endpoint, address, class, reason, hint } = error else {
-            problems.tell(error);
-            continue;
-        };
-        let how = format!("no response from `{address}` ({class}): {reason}");
-        match groups.iter_mut().find(|(known, ..)| *known == how) {
-            Some((.., endpoints)) => endpoints.push(endpoint),
-            None => groups.push((how, hint, vec![endpoint])),
-        }
-    }
-    for (how, hint, endpoints) in groups {
-        let requests = if endpoints.len() == 1 { "request" } else { "requests" };
-        problems.add(format!("{requests} `{}` got {how}", endpoints.join("`, `")), hint);
-    }
-}
-
 /// A connection per request uses up local ports, which shows as connection failures that are not
 /// the target's.
-pub(super) fn warn_of_ports(plan: &Plan) {
+pub(super) fn few_ports(plan: &Plan) -> Option<Warning> {
     if plan.target.connections != Connections::PerRequest {
-        return;
+        return None;
     }
-    let Ok(range) = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range") else {
-        return;
-    };
+    let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok()?;
     let bounds: Vec<f64> = range.split_whitespace().filter_map(|port| port.parse().ok()).collect();
-    if let [first, last] = bounds[..] {
-        let sustained = (last - first + 1.0) / TIME_WAIT;
-        if plan.limits.max_rate > sustained {
-            say(format_args!(
-                "kneepoint: with a connection per request this machine's ports carry about {} \
-                 for longer than a minute",
-                wording::rate(sustained)
-            ));
-        }
-    }
+    let [first, last] = bounds[..] else { return None };
+    let sustained = (last - first + 1.0) / TIME_WAIT;
+    (plan.limits.max_rate > sustained).then_some(Warning::FewPorts { sustained })
 }

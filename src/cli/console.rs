@@ -1,0 +1,35 @@
+//! What goes to stdout and stderr. Nobody else writes there.
+
+use std::fmt;
+use std::io::{self, IsTerminal, Write};
+
+use super::error::{CliError, CommandResult};
+use super::exit::ExitStatus;
+
+/// Prints on stdout. A reader that has gone away, such as `head`, is no failure.
+pub(super) fn print(bytes: &[u8]) -> CommandResult {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Ok(()) => Ok(ExitStatus::Done),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitStatus::Done),
+        Err(error) => Err(CliError::failed(format!("cannot write to stdout: {error}"))),
+    }
+}
+
+/// Prints a line on stderr. Where that fails there is nobody left to tell.
+pub(super) fn say(line: impl fmt::Display) {
+    let _told = writeln!(io::stderr().lock(), "{line}").is_ok();
+}
+
+pub(super) fn show_error(error: &CliError) {
+    say(format_args!("kneepoint: {}", error.message));
+    if let Some(hint) = &error.hint {
+        say(format_args!("  hint: {hint}"));
+    }
+}
+
+/// Whether stdout may have colour: a terminal, and nobody said no (<https://no-color.org>).
+pub(super) fn colour_wanted() -> bool {
+    let said_no = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    io::stdout().is_terminal() && !said_no
+}

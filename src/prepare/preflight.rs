@@ -1,0 +1,165 @@
+//! Before any load: everything that a run needs is read, resolved, opened and tried.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use super::config::{RunConfig, environment, read_load, run_config};
+use super::problems::Problems;
+use super::setup::Teardown;
+use super::target::{
+    blindness, connect, few_ports, find, is_local, meet, refuse_foreign_hosts, shares_connections,
+};
+use super::warning::Warning;
+use crate::collect::{Opened, TargetHint, open_all};
+use crate::plan::{Canary, CollectorConfig, Plan, Target, WebSocket};
+use crate::recording::{CollectorNote, Environment};
+use crate::timeline::names;
+
+/// The series of the target carry this label where the plan gives its process no other name.
+const TARGET_PROCESS: &str = "target";
+
+/// What a plan does not say of its run.
+pub struct Options {
+    /// Where relative paths in the plan start.
+    pub folder: PathBuf,
+    /// Whether the run goes on without a collector that cannot be opened.
+    pub lenient: bool,
+    /// Set it to end the run early.
+    pub interrupt: Arc<AtomicBool>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { folder: ".".into(), lenient: false, interrupt: Arc::default() }
+    }
+}
+
+/// A run that can start.
+pub struct Prepared {
+    /// What [`run::run`](crate::run::run) takes.
+    pub config: RunConfig,
+    /// What is to be done once the run is over.
+    pub teardown: Teardown,
+    /// What a person should know beforehand.
+    pub warnings: Vec<Warning>,
+}
+
+/// Checks and opens everything that `plan` needs.
+///
+/// # Errors
+/// Everything that is wrong. Nothing was sent by then but one request of each kind, and the
+/// plan's setup where nothing else was wrong.
+pub fn prepare(plan: Plan, options: Options) -> Result<Prepared, Problems> {
+    let Options { folder, lenient, interrupt } = options;
+    let mut problems = Problems::default();
+    refuse_foreign_hosts(&plan, &mut problems);
+    let mut load = read_load(&plan, &folder, &mut problems);
+    let has_files = problems.is_empty();
+    let address = find(&load.target, &mut problems);
+    let is_local = address.as_ref().is_some_and(|address| is_local(address, &load.target));
+    let (opened, left_out) = open_collectors(&plan, &load.target, is_local, lenient, &mut problems);
+    let target_said = match address {
+        Some(_) if has_files => meet(&plan, &mut load, &mut problems),
+        Some(address) => {
+            connect(&address, &mut problems);
+            String::new()
+        }
+        None => String::new(),
+    };
+    let warnings = blindness(&load.target, !plan.websockets.is_empty())
+        .into_iter()
+        .chain(few_ports(&plan))
+        .chain(left_out)
+        .collect();
+    let teardown = Teardown { steps: plan.teardown.clone(), load: load.clone() };
+    let environment = Environment {
+        collectors: notes(&opened, &plan.canaries, &plan.websockets),
+        ..environment(target_said, is_local)
+    };
+    let config = run_config(plan, load, interrupt);
+    let config = RunConfig { collectors: opened, environment, ..config };
+    problems.or(Prepared { config, teardown, warnings })
+}
+
+/// Opens what watches the target; what cannot be opened, and nobody needs, is a warning.
+fn open_collectors(
+    plan: &Plan,
+    target: &Target,
+    is_local: bool,
+    lenient: bool,
+    problems: &mut Problems,
+) -> (Vec<Opened>, Vec<Warning>) {
+    let configs = with_defaults(plan.collectors.clone(), is_local);
+    let hint = TargetHint {
+        port: plan.target.url.port,
+        socket: target.unix_socket.clone(),
+        is_shared: shares_connections(target) || !plan.websockets.is_empty(),
+        is_local,
+        process: TARGET_PROCESS.to_owned(),
+        process_config: configs.iter().find(|config| config.name == "process").cloned(),
+    };
+    let (opened, failed) = open_all(&configs, &hint);
+    let mut left_out = Vec::new();
+    for (config, error) in failed {
+        let asked_for = plan.collectors.iter().any(|asked| asked.name == config.name);
+        let what = format!("collector `{}`: {}", config.instance, error.what);
+        if error.is_absent && !asked_for {
+            continue;
+        }
+        if lenient || !asked_for {
+            left_out.push(Warning::LeftOut { what });
+        } else {
+            problems.add(what, error.hint);
+        }
+    }
+    (opened, left_out)
+}
+
+/// The plan's collectors, and those that need nothing said: the machine, kneepoint itself, and,
+/// where the target runs here, its processes, threads, sockets, JVMs and disks.
+fn with_defaults(mut configs: Vec<CollectorConfig>, is_local: bool) -> Vec<CollectorConfig> {
+    let usual: &[&str] = if is_local {
+        &["host", "process", "tcp", "threads", "jvm", "disk", "generator"]
+    } else {
+        &["generator"]
+    };
+    for name in usual {
+        if !configs.iter().any(|config| config.name == *name) {
+            configs.push(CollectorConfig::new(name));
+        }
+    }
+    configs
+}
+
+/// What is watched, and what the canaries probe.
+fn notes(opened: &[Opened], canaries: &[Canary], websockets: &[WebSocket]) -> Vec<CollectorNote> {
+    let probed = canaries.iter().map(|Canary { request, rate }| {
+        let path = String::from(request.path.clone());
+        format!("{} {path} at {rate} requests/s", request.method)
+    });
+    let canary = (!canaries.is_empty()).then(|| CollectorNote {
+        name: names::CANARY.to_owned(),
+        instance: names::CANARY.to_owned(),
+        watches: probed.collect::<Vec<_>>().join(", "),
+        interval_secs: 1.0,
+    });
+    let held = websockets.iter().map(|WebSocket { request, sessions, .. }| {
+        let path = String::from(request.path.clone());
+        let plural = if *sessions == 1 { "" } else { "s" };
+        format!("{sessions} session{plural} at {path}")
+    });
+    let websocket = (!websockets.is_empty()).then(|| CollectorNote {
+        name: names::WEBSOCKET.to_owned(),
+        instance: names::WEBSOCKET.to_owned(),
+        watches: held.collect::<Vec<_>>().join(", "),
+        interval_secs: 1.0,
+    });
+    let collectors = opened.iter().map(|opened| CollectorNote {
+        name: opened.spec.name.to_owned(),
+        instance: opened.config.instance.clone(),
+        watches: opened.collector.watches(),
+        interval_secs: opened.interval().as_secs_f64(),
+    });
+    collectors.chain(canary).chain(websocket).collect()
+}

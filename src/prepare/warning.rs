@@ -1,0 +1,48 @@
+//! What a person should know of a run that can start all the same.
+
+use std::fmt;
+
+/// One such thing.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Warning {
+    /// The target listens on a UNIX socket, which no collector looks into.
+    NoTcpPort {
+        /// The socket's path.
+        path: String,
+    },
+    /// Requests of HTTP/2 share connections, so that sockets do not tell what the target serves.
+    SharedConnections,
+    /// The same, because WebSocket sessions hold connections.
+    HeldConnections,
+    /// With a connection per request, this machine runs out of local ports.
+    FewPorts {
+        /// Requests per second that its ports carry for long.
+        sustained: f64,
+    },
+    /// A collector was not opened; the run goes on without it.
+    LeftOut {
+        /// The collector, and why.
+        what: String,
+    },
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sockets = "sockets do not tell how many requests the target is serving";
+        match self {
+            Self::NoTcpPort { path } => write!(
+                f,
+                "`{path}` is no TCP port: connections to the target and its accept queue cannot \
+                 be watched"
+            ),
+            Self::SharedConnections => write!(f, "requests of HTTP/2 share connections: {sockets}"),
+            Self::HeldConnections => write!(f, "WebSocket sessions hold connections: {sockets}"),
+            Self::FewPorts { sustained } => write!(
+                f,
+                "with a connection per request this machine's ports carry about {sustained:.0} \
+                 requests/s for longer than a minute"
+            ),
+            Self::LeftOut { what } => write!(f, "{what}; it is left out"),
+        }
+    }
+}
