@@ -1,46 +1,40 @@
 //! `Recording` → `Diagnosis`: pure. The same recording gives the same bytes; no clock, no files,
 //! no randomness without a fixed seed, no unordered maps.
+//!
+//! The room has storeys, each a folder, and each uses only those below it:
+//!
+//! | storey | answers |
+//! |---|---|
+//! | `conclude` | which cause, how sure, what a fix would bring |
+//! | `curve` | where the curve bends, and which stages count |
+//! | `rules` | whether one rule holds |
+//! | `leaks` | whether something grows without end |
+//! | `measure` | what a selector comes to in a window |
+//! | `terms` | the words that all of them use |
 
-mod attribution;
-mod builtin;
-mod case;
-mod derived;
-mod engine;
-mod facts;
-pub mod generator;
-pub mod knee;
-mod lacking;
-pub mod leak;
-mod level;
-mod model;
-pub mod objectives;
-mod overload;
-mod part;
-mod predict;
-mod rank;
-mod recovery;
-mod rule;
-mod rule_file;
-mod ruleset;
-pub mod scaling;
-mod signal;
+mod conclude;
+mod curve;
+mod leaks;
+mod measure;
+mod rules;
 #[cfg(test)]
 mod simulated;
-pub mod soak;
-pub mod stages;
-pub mod stats;
-mod verdict;
-pub mod windows;
-mod wording;
+mod terms;
 
-pub use case::{Case, CaseOutcome, Expect};
-pub use engine::diagnose;
-pub use model::*;
-pub use part::PartKind;
-pub use rule::{
+pub use conclude::engine::diagnose;
+pub use conclude::{generator, scaling};
+pub use curve::{knee, objectives, stages, windows};
+pub use leaks::{leak, soak};
+pub use measure::signal::{Operand, Over, Signal, Span};
+pub use rules::case::{Case, CaseOutcome, Expect};
+pub use rules::rule::{
     Bound, Check, Condition, ConditionRole, Predict, PredictLimit, Rule, RuleRole, Test,
 };
-pub use rule_file::{RuleErrors, RuleMistake};
-pub use ruleset::RuleSet;
-pub use signal::{Operand, Over, Signal, Span};
-pub use soak::{Pace, ResourceKind, RunsOut, Soak, SoakVerdict, Trend, TrendStep, TrendVerdict};
+pub use rules::rule_file::{RuleErrors, RuleMistake};
+pub use rules::ruleset::RuleSet;
+pub use terms::model::*;
+pub use terms::part::PartKind;
+pub use terms::soak::{
+    Pace, ResourceKind, RunsOut, Soak, SoakVerdict, Trend, TrendStep, TrendVerdict,
+};
+pub use terms::stats;

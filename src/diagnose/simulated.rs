@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use crate::diagnose::conclude::engine::diagnose;
+use crate::diagnose::rules::ruleset::RuleSet;
+use crate::diagnose::terms::model::{Diagnosis, StageSummary};
 use crate::recording::{CollectorNote, Environment, PlanSummary, Recording, Stop, StopReason};
 use crate::timeline::{
     Batch, BatchBuilder, EndpointTick, Histogram, JourneyTick, Labels, LoadTick, Moment,
     ResponseClass, Selector, Stage, StageRole, Timeline, Window, names,
 };
-
-use super::{Diagnosis, RuleSet, StageSummary, diagnose};
 
 /// Length of each stage in seconds.
 const HOLD: u64 = 10;
@@ -182,8 +183,10 @@ fn said(rates: &[f64], system: &dyn Fn(f64) -> Picture) -> Diagnosis {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diagnose::facts::Facts;
-    use crate::diagnose::{Confidence, FindingRole, Knee, Outcome, rank, verdict};
+    use crate::diagnose::conclude::rank;
+    use crate::diagnose::measure::facts::Facts;
+    use crate::diagnose::rules::ruling;
+    use crate::diagnose::terms::model::{Confidence, FindingRole, Knee, Outcome};
 
     /// How full the system is, up to 1.
     fn load(rate: f64) -> f64 {
@@ -431,7 +434,7 @@ mod tests {
         let diagnosis = diagnose(&recording, RuleSet::builtin());
         let facts = Facts::new(&recording, &diagnosis.windows);
         let rules = RuleSet::builtin().rules();
-        let rulings: Vec<_> = rules.iter().flat_map(|rule| verdict::judge(rule, &facts)).collect();
+        let rulings: Vec<_> = rules.iter().flat_map(|rule| ruling::judge(rule, &facts)).collect();
         let sure = |knee: &Knee| {
             rank::rank(&rulings, Some(knee), &Default::default()).findings.remove(0).confidence
         };

@@ -1,0 +1,254 @@
+//! The diagnosis as a whole: the gates in their order, then the cause.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::diagnose::curve::knee::{self, KneeVerdict};
+use crate::diagnose::curve::stages::summarize;
+use crate::diagnose::curve::windows::windows;
+use crate::diagnose::curve::{objectives, overload};
+use crate::diagnose::leaks::soak;
+use crate::diagnose::measure::facts::{Facts, measured};
+use crate::diagnose::rules::rule::RuleRole;
+use crate::diagnose::rules::ruleset::RuleSet;
+use crate::diagnose::rules::ruling::{self, Ruling};
+use crate::diagnose::terms::model::{
+    Capacity, CollectorOverhead, Diagnosis, Finding, FindingRole, Knee, NotChecked, Outcome,
+    Recovery, StageSummary,
+};
+use crate::recording::{Recording, StopReason};
+use crate::timeline::{Labels, SeriesKey, names};
+
+use super::rank::{self, Ranked};
+use super::{attribution, generator, predict, recovery};
+
+/// Concludes from one recording all that `rules` allow.
+///
+/// The gates come in order, and each can end the matter: the generator was the limit, too little
+/// was measured, there is no knee. Only then is a cause named.
+pub fn diagnose(recording: &Recording, rules: &RuleSet) -> Diagnosis {
+    let stages = summarize(recording);
+    let (outcome, knee) = outcome(recording, &stages);
+    let windows = windows(&stages, knee.as_ref());
+    let facts = Facts::new(recording, &windows);
+    let rulings: Vec<Ruling> =
+        rules.rules().iter().flat_map(|rule| ruling::judge(rule, &facts)).collect();
+    let mut caveats = run_caveats(recording, &stages, &facts);
+    let mut ranked = match outcome {
+        // Without a knee, for whatever reason, only what stands apart from it is told: a leak
+        // shows at one steady rate as well.
+        Outcome::Knee | Outcome::NotReached { .. } | Outcome::InsufficientData { .. } => {
+            rank::rank(&rulings, knee.as_ref(), &watched(recording))
+        }
+        // The numbers are those of the generator: nobody is accused by them.
+        Outcome::GeneratorLimited { .. } | Outcome::Aborted { .. } => Ranked {
+            findings: Vec::new(),
+            ruled_out: Vec::new(),
+            not_checked: Vec::new(),
+            caveats: Vec::new(),
+        },
+    };
+    if let Some(knee) = &knee {
+        predict::foresee(&mut ranked.findings, rules, &facts, &stages, knee);
+    }
+    caveats.extend(ranked.caveats);
+    if outcome == Outcome::Knee {
+        caveats.extend(cause_caveat(&ranked.findings, &ranked.not_checked));
+        for sign in rank::measured(&rulings, RuleRole::Gate) {
+            caveats.push(format!("kneepoint itself: {}", sign.text));
+        }
+    }
+    let attribution = match outcome {
+        Outcome::GeneratorLimited { .. } | Outcome::Aborted { .. } => None,
+        _ => attribution::attribute(&facts, &stages, knee.is_some()),
+    };
+    if let Some(attribution) = &attribution {
+        caveats.extend(attribution.broken_assumptions.iter().cloned());
+    }
+    let recovery = recovery::recovery(&facts, &stages);
+    caveats.extend(recovery.as_ref().and_then(Recovery::caveat));
+    let (soak, overload) = match outcome {
+        Outcome::GeneratorLimited { .. } | Outcome::Aborted { .. } => (None, None),
+        _ => (
+            soak::soak(recording, &facts),
+            overload::overload(&recording.timeline, &stages, knee.as_ref()),
+        ),
+    };
+    Diagnosis {
+        outcome,
+        soak,
+        overload,
+        objectives: objectives::results(recording, &stages),
+        capacity: capacity(recording, &stages, knee.as_ref()),
+        findings: ranked.findings,
+        ruled_out: ranked.ruled_out,
+        not_checked: ranked.not_checked,
+        attribution,
+        recovery,
+        generator: generator::health(recording, &stages),
+        overhead: overhead(recording),
+        caveats,
+        stages,
+        knee,
+        windows,
+    }
+}
+
+fn outcome(recording: &Recording, stages: &[StageSummary]) -> (Outcome, Option<Knee>) {
+    if recording.timeline.ticks.is_empty() {
+        let why = match recording.stop.as_ref().map(|stop| &stop.reason) {
+            Some(StopReason::TargetGone(why) | StopReason::Failed(why)) => why.clone(),
+            Some(StopReason::Interrupted) => "it was interrupted before any load".to_owned(),
+            _ => "the recording holds no load at all".to_owned(),
+        };
+        return (Outcome::Aborted { why }, None);
+    }
+    if let Some(limited) = generator::limited(recording, stages) {
+        let (from_rate, why) = (limited.from_rate, limited.why);
+        return (Outcome::GeneratorLimited { from_rate, why }, None);
+    }
+    let gone = recording.stop.as_ref().and_then(|stop| match &stop.reason {
+        StopReason::TargetGone(why) => Some(why),
+        _ => None,
+    });
+    match (knee::find(stages, &recording.timeline), gone) {
+        (KneeVerdict::NotReached { .. } | KneeVerdict::Inconclusive { .. }, Some(why)) => {
+            let missing = vec![format!("a target that stays to the end: {why}")];
+            (Outcome::InsufficientData { missing }, None)
+        }
+        (verdict, _) => concluded(verdict),
+    }
+}
+
+fn concluded(verdict: KneeVerdict) -> (Outcome, Option<Knee>) {
+    match verdict {
+        KneeVerdict::Found(knee) => (Outcome::Knee, Some(knee)),
+        KneeVerdict::NotReached { proven_rate } => (Outcome::NotReached { proven_rate }, None),
+        KneeVerdict::Inconclusive { missing } => (Outcome::InsufficientData { missing }, None),
+    }
+}
+
+/// How much load is fine: what met every objective, and lies below the knee.
+fn capacity(
+    recording: &Recording,
+    stages: &[StageSummary],
+    knee: Option<&Knee>,
+) -> Option<Capacity> {
+    let stages = measured(stages);
+    let is_bad = |stage: &StageSummary| {
+        if recording.plan.objectives.is_empty() {
+            knee.is_some_and(|knee| stage.offered > knee.rate)
+        } else {
+            !stage.broken_objectives.is_empty()
+        }
+    };
+    let bad = stages.iter().find(|stage| is_bad(stage)).map(|stage| stage.offered);
+    let below = |stage: &&&StageSummary| bad.is_none_or(|bad| stage.offered < bad);
+    let good = stages.iter().filter(below).rfind(|stage| !is_bad(stage))?;
+    Some(Capacity { good: good.offered, bad })
+}
+
+/// The collectors that ran, whether they read something or not.
+fn watched(recording: &Recording) -> BTreeSet<String> {
+    let opened = recording.environment.collectors.iter().map(|note| note.name.clone());
+    opened.chain(recording.timeline.readings.keys().cloned()).collect()
+}
+
+/// What watching cost, by collector.
+fn overhead(recording: &Recording) -> Vec<CollectorOverhead> {
+    let timeline = &recording.timeline;
+    let mut collectors: Vec<&str> = timeline.readings.keys().map(String::as_str).collect();
+    collectors.extend(timeline.gaps.iter().map(|gap| gap.collector.as_str()));
+    collectors.sort_unstable();
+    collectors.dedup();
+    collectors
+        .into_iter()
+        .map(|collector| {
+            let moments = timeline.readings.get(collector).map_or(&[][..], Vec::as_slice);
+            let gaps: Vec<&str> = timeline
+                .gaps
+                .iter()
+                .filter(|gap| gap.collector == collector)
+                .map(|gap| gap.reason.as_str())
+                .collect();
+            let key = SeriesKey::new(
+                names::COLLECTOR_CPU_TIME.name,
+                Labels::none().with("collector", collector),
+            );
+            let whole =
+                crate::timeline::Window::new(crate::timeline::Moment::START, timeline.end());
+            CollectorOverhead {
+                collector: collector.to_owned(),
+                cores: timeline.series.get(&key).and_then(|it| it.rate(whole)).unwrap_or(0.0),
+                looks: moments.len() as u64,
+                gaps: gaps.len() as u64,
+                reason: most_frequent(&gaps),
+                from: moments.first().copied().unwrap_or_default(),
+                to: moments.last().copied().unwrap_or_default(),
+            }
+        })
+        .collect()
+}
+
+fn most_frequent(reasons: &[&str]) -> Option<String> {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for reason in reasons {
+        *counts.entry(reason).or_default() += 1;
+    }
+    counts
+        .into_iter()
+        .max_by(|a, b| a.1.cmp(&b.1).then_with(|| b.0.cmp(a.0)))
+        .map(|(reason, _)| reason.to_owned())
+}
+
+/// What a careful reader has to know of the run.
+fn run_caveats(recording: &Recording, stages: &[StageSummary], facts: &Facts) -> Vec<String> {
+    let mut caveats = Vec::new();
+    for restart in facts.restarts() {
+        caveats.push(format!("the target's process started anew at {restart}"));
+    }
+    let invalid: Vec<&StageSummary> =
+        stages.iter().filter(|stage| stage.role.is_measured() && stage.invalid.is_some()).collect();
+    if let Some(first) = invalid.first() {
+        let why = first.invalid.as_deref().unwrap_or_default();
+        caveats.push(format!(
+            "{} of {} stages do not count; at {:.0} requests per second: {why}",
+            invalid.len(),
+            stages.iter().filter(|stage| stage.role.is_measured()).count(),
+            first.offered
+        ));
+    }
+    for cost in overhead(recording) {
+        let tries = cost.gaps + cost.looks;
+        if cost.gaps * 10 > tries {
+            let reason = cost.reason.unwrap_or_default();
+            caveats.push(format!(
+                "`{}` failed in {} of {tries} looks: {reason}",
+                cost.collector, cost.gaps
+            ));
+        }
+    }
+    if matches!(
+        recording.stop.as_ref().map(|stop| &stop.reason),
+        None | Some(StopReason::Interrupted | StopReason::MaxDuration)
+    ) {
+        caveats.push("the run ended before its plan did".to_owned());
+    }
+    caveats
+}
+
+/// A knee without a cause is told as such.
+fn cause_caveat(findings: &[Finding], not_checked: &[NotChecked]) -> Option<String> {
+    if findings.iter().any(|finding| finding.role == FindingRole::Cause) {
+        return None;
+    }
+    Some(match not_checked.first() {
+        None => {
+            "every rule was looked at and none holds: the cause lies where no rule looks".to_owned()
+        }
+        Some(first) => format!(
+            "not enough evidence to name a cause: {} hypotheses had no data; {}",
+            not_checked.len(),
+            first.add
+        ),
+    })
+}

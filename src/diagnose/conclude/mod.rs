@@ -1,0 +1,10 @@
+//! Which cause, how sure that is, and what a fix would bring.
+
+pub(super) mod attribution;
+pub(super) mod engine;
+pub mod generator;
+mod lacking;
+mod predict;
+pub(super) mod rank;
+pub(super) mod recovery;
+pub mod scaling;

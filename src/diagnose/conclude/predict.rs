@@ -1,0 +1,596 @@
+//! What a fix would bring: the capacity without the limit that was found, what binds next, and how
+//! many connections or cores the load would need.
+//!
+//! The utilization law (Denning and Buzen 1978): a resource of which there are `m`, and of which a
+//! request needs `D` seconds, carries `m / D` requests per second at the most, and the least of
+//! these is what the whole carries. `D` is taken below the knee, where nothing queues for anything.
+//! Nothing is predicted from what was not measured, and nothing without its assumption.
+
+use crate::diagnose::measure::facts::{Facts, bare, measured};
+use crate::diagnose::measure::level::{Level, level};
+use crate::diagnose::measure::signal::{Measure, Span};
+use crate::diagnose::rules::rule::{Check, Condition, Rule};
+use crate::diagnose::rules::ruleset::RuleSet;
+use crate::diagnose::terms::model::{
+    Counterfactual, Finding, FindingRole, Knee, NextLimit, StageSummary,
+};
+use crate::diagnose::terms::part::PartKind;
+use crate::diagnose::terms::wording;
+use crate::timeline::{Labels, MetricSpec, Selector, Unit, Window, names};
+
+use super::scaling;
+
+/// What a request needs is the same at two loads where it differs by no more than this share.
+const ALIKE: f64 = 0.2;
+/// Two estimates differ where they are this many standard errors apart.
+const SURE: f64 = 2.0;
+/// A pool is used up where this share of it is in use.
+const USED_UP: f64 = 0.9;
+/// A thread that does this share of the work of its process cannot pass it on to others.
+const MOST_OF_THE_WORK: f64 = 0.8;
+/// Two counts of connections in use are of the same ones where they differ by this share at most.
+const SAME_COUNT: f64 = 0.2;
+/// Share of the database's cores that may be busy in a prediction.
+const BUSY_DATABASE: f64 = 0.8;
+
+/// Sessions that are busy for a caller, whether they compute or wait for it.
+const BUSY_SESSIONS: [&str; 2] =
+    ["db.sessions{state=active}", "db.sessions{state=idle in transaction*}"];
+
+/// What a request needs of something there is only so much of.
+#[derive(Clone, Debug, PartialEq)]
+struct Resource {
+    kind: Kind,
+    /// As a report names it: `the target's CPU`.
+    name: String,
+    /// Seconds of it that one request keeps busy, below the knee.
+    demand: f64,
+    /// The same at low load, where that was measured.
+    low: Option<f64>,
+    /// Standard error of the difference of the two.
+    difference_error: f64,
+    /// How much of it there is.
+    limit: f64,
+    unit: Unit,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    TargetCpu,
+    Thread,
+    Pool,
+    Workers,
+}
+
+impl Resource {
+    /// Requests per second at which it is used up.
+    fn carries(&self) -> f64 {
+        self.limit / self.demand
+    }
+
+    /// Whether a request needs the more of it the higher the load, by more than chance.
+    fn grows(&self) -> bool {
+        self.low.is_some_and(|low| {
+            self.demand > low * (1.0 + ALIKE) && self.demand - low > SURE * self.difference_error
+        })
+    }
+
+    fn describe(&self) -> NextLimit {
+        NextLimit {
+            name: self.name.clone(),
+            demand: self.demand,
+            limit: self.limit,
+            unit: self.unit,
+        }
+    }
+
+    /// On what a prediction with it rests.
+    fn assumption(&self) -> String {
+        let demand = seconds(self.demand);
+        match self.low {
+            Some(low) => format!(
+                "a request goes on needing {demand} of {} ({} at low load)",
+                self.name,
+                seconds(low)
+            ),
+            None => format!("a request goes on needing {demand} of {}", self.name),
+        }
+    }
+}
+
+fn seconds(seconds: f64) -> String {
+    wording::number(seconds, Measure::In(Unit::Seconds))
+}
+
+fn rate(per_second: f64) -> String {
+    wording::number(per_second, Measure::PerSecond(Unit::Count))
+}
+
+/// The resource that is used up first.
+fn bottleneck(resources: &[Resource]) -> Option<&Resource> {
+    resources.iter().min_by(|a, b| a.carries().total_cmp(&b.carries()))
+}
+
+/// What a rule accuses, told from what it measures.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Blame {
+    cpu: bool,
+    /// Whether the target itself uses up the cores that it may use.
+    cores: bool,
+    thread: bool,
+    pool: bool,
+    workers: bool,
+    /// Parts of the time in which a connection is held that would go away.
+    held: Vec<PartKind>,
+}
+
+impl Blame {
+    fn of(rule: &Rule) -> Self {
+        let mut busy = Vec::new();
+        for condition in rule.require.iter().chain(&rule.support) {
+            predicted(condition, &mut busy);
+        }
+        let is_busy = |names: &[&str]| {
+            busy.iter().any(|metric| names.iter().any(|name| metric.starts_with(name)))
+        };
+        let explains = |part| rule.explains.contains(&part);
+        let thread =
+            is_busy(&[names::PROCESS_THREAD_BUSIEST.name, names::PROCESS_CPU_BUSIEST.name]);
+        let held = [PartKind::DbExecuting, PartKind::DbLockWait, PartKind::DbHeld];
+        Blame {
+            cpu: !thread && explains(PartKind::AppCpu),
+            cores: !thread && is_busy(&[names::PROCESS_CPU_TIME.name]),
+            thread,
+            pool: explains(PartKind::PoolWait),
+            workers: is_busy(&[names::WORKERS_BUSY.name]),
+            held: held.into_iter().filter(|part| explains(*part)).collect(),
+        }
+    }
+}
+
+/// The metrics from which the capacity of a condition follows.
+fn predicted<'r>(condition: &'r Condition, busy: &mut Vec<&'r str>) {
+    if let Some(predict) = &condition.predict {
+        busy.extend(predict.busy.selectors.iter().map(|selector| selector.metric.as_str()));
+    }
+    if let Check::Any(inner) | Check::All(inner) = &condition.check {
+        inner.iter().for_each(|condition| predicted(condition, busy));
+    }
+}
+
+/// Adds to each finding that limits anything what a fix would bring.
+pub fn foresee(
+    findings: &mut [Finding],
+    rules: &RuleSet,
+    facts: &Facts,
+    stages: &[StageSummary],
+    knee: &Knee,
+) {
+    let stages = measured(stages);
+    let Some(highest) = stages.last().map(|stage| stage.offered) else { return };
+    let carried = stages.iter().map(|stage| stage.throughput).fold(knee.rate, f64::max);
+    let run = Run::new(facts, carried, highest);
+    let limits = |finding: &&mut Finding| {
+        matches!(finding.role, FindingRole::Cause | FindingRole::Contributing)
+    };
+    for finding in findings.iter_mut().filter(limits) {
+        if let Some(rule) = rules.rules().iter().find(|rule| rule.id == finding.rule) {
+            finding.counterfactuals = run.answers(&Blame::of(rule), finding.predicted_capacity);
+        }
+    }
+}
+
+/// A run, as predictions need it.
+struct Run<'f> {
+    facts: &'f Facts<'f>,
+    /// Where demands are taken, and where they are compared with.
+    below: Vec<Window>,
+    low: Vec<Window>,
+    /// Most requests per second that ended in a stage.
+    carried: f64,
+    /// Highest load that was offered, in requests per second.
+    highest: f64,
+}
+
+impl<'f> Run<'f> {
+    fn new(facts: &'f Facts<'f>, carried: f64, highest: f64) -> Self {
+        let (approach, low) = (facts.windows(Span::Approach), facts.windows(Span::Baseline));
+        let below = if approach.is_empty() { low.clone() } else { approach };
+        Self { facts, below, low, carried, highest }
+    }
+
+    fn answers(&self, blame: &Blame, own: Option<f64>) -> Vec<Counterfactual> {
+        let mut answers = Vec::new();
+        let others = self.others(blame);
+        let next = bottleneck(&others);
+        if blame.pool && blame.held.is_empty() {
+            answers.extend(self.pool_needed());
+        }
+        if blame.cores {
+            answers.extend(self.cores_needed());
+        }
+        if let Some(next) = next {
+            answers.push(self.gone(next));
+        }
+        answers.extend(own.and_then(|own| halved(own, next)));
+        answers
+    }
+
+    /// What is left to bind where the accused is gone.
+    fn others(&self, blame: &Blame) -> Vec<Resource> {
+        let mut others = self.resources();
+        others.retain(|resource| match resource.kind {
+            Kind::TargetCpu => !blame.cpu,
+            Kind::Thread => !blame.thread && !blame.cpu,
+            Kind::Pool => !blame.pool || !blame.held.is_empty(),
+            Kind::Workers => !blame.workers,
+        });
+        // A demand that grows with the load holds a queue for something else.
+        others.retain(|resource| !resource.grows());
+        let freed: f64 = blame.held.iter().filter_map(|part| self.database(*part)).sum();
+        for pool in others.iter_mut().filter(|resource| resource.kind == Kind::Pool) {
+            let whole = pool.demand;
+            if freed <= 0.0 {
+                continue;
+            }
+            pool.demand -= freed;
+            pool.low = None;
+            // What is left of a difference of two estimates that are nearly alike is noise.
+            if pool.demand < ALIKE * whole {
+                pool.demand = 0.0;
+            }
+        }
+        // What would bind below a load that was carried does not bind there.
+        others.retain(|resource| {
+            let carries = resource.carries();
+            resource.demand > 0.0 && carries.is_finite() && carries > self.carried
+        });
+        others
+    }
+
+    fn gone(&self, next: &Resource) -> Counterfactual {
+        let carries = next.carries();
+        let mut assumption =
+            format!("{}, and nothing that was not measured binds before", next.assumption());
+        if carries > 2.0 * self.highest {
+            assumption += &format!(
+                "; the highest load that was held is {}, so take it for `not near`",
+                rate(self.highest)
+            );
+        }
+        Counterfactual::Gone { carries, next: next.describe(), assumption }
+    }
+
+    /// Seconds per request of one part of the database's time, below the knee.
+    fn database(&self, part: PartKind) -> Option<f64> {
+        self.per_request(&self.sum(&[part.sessions()?], &self.below)?, &self.below)
+    }
+
+    fn level(&self, metric: &MetricSpec, windows: &[Window]) -> Option<f64> {
+        level(self.facts, &bare(metric), windows).map(|level| level.value)
+    }
+
+    fn sum(&self, selectors: &[&str], windows: &[Window]) -> Option<Level> {
+        let mut sum = Level::default();
+        for text in selectors {
+            let one = level(self.facts, &text.parse().ok()?, windows)?;
+            sum.value += one.value;
+            sum.error = sum.error.hypot(one.error);
+        }
+        Some(sum)
+    }
+
+    fn per_request(&self, level: &Level, windows: &[Window]) -> Option<f64> {
+        self.level_per_request(level, windows).map(|level| level.value)
+    }
+
+    fn level_per_request(&self, level: &Level, windows: &[Window]) -> Option<Level> {
+        let throughput = self.facts.throughput(windows).filter(|throughput| *throughput > 0.0)?;
+        Some(Level { value: level.value / throughput, error: level.error / throughput })
+    }
+
+    fn resource(
+        &self,
+        kind: Kind,
+        (name, unit): (String, Unit),
+        busy: impl Fn(&[Window]) -> Option<Level>,
+        limit: f64,
+    ) -> Option<Resource> {
+        let demand = |windows: &[Window]| self.level_per_request(&busy(windows)?, windows);
+        let low = (self.low != self.below).then(|| demand(&self.low)).flatten();
+        let demand = demand(&self.below)?;
+        (demand.value > 0.0 && limit > 0.0).then(|| Resource {
+            kind,
+            name,
+            demand: demand.value,
+            difference_error: low.as_ref().map_or(0.0, |low| demand.error.hypot(low.error)),
+            low: low.map(|low| low.value),
+            limit,
+            unit,
+        })
+    }
+
+    /// Everything of which a demand and a limit were measured.
+    fn resources(&self) -> Vec<Resource> {
+        let run = self.facts.windows(Span::Run);
+        let total = |metric: &MetricSpec| {
+            let selector = bare(metric);
+            move |windows: &[Window]| level(self.facts, &selector, windows)
+        };
+        let cpu = total(&names::PROCESS_CPU_TIME);
+        let mut found = Vec::new();
+        if let Some(allowed) = self.level(&names::PROCESS_CPU_ALLOWED, &run) {
+            let name = ("the target's CPU".to_owned(), Unit::Cores);
+            found.extend(self.resource(Kind::TargetCpu, name, &cpu, allowed));
+        }
+        let thread = total(&names::PROCESS_THREAD_BUSIEST);
+        let name = ("the busiest thread".to_owned(), Unit::Cores);
+        let thread = self.resource(Kind::Thread, name, thread, 1.0).filter(|thread| {
+            let all = cpu(&self.below).and_then(|all| self.per_request(&all, &self.below));
+            all.is_some_and(|all| thread.demand >= MOST_OF_THE_WORK * all)
+        });
+        found.extend(thread);
+        found.extend(self.labelled(Kind::Pool));
+        found.extend(self.labelled(Kind::Workers));
+        found
+    }
+
+    /// Pools of connections, or of workers, by name.
+    fn labelled(&self, kind: Kind) -> Vec<Resource> {
+        let (used, limit, noun) = match kind {
+            Kind::Workers => (&names::WORKERS_BUSY, &names::WORKERS_LIMIT, "workers"),
+            _ => (&names::POOL_CONNECTIONS, &names::POOL_LIMIT, "connections"),
+        };
+        let pools = self.facts.label_values(&[&bare(limit)], "pool");
+        let is_only = pools.len() == 1;
+        let run = self.facts.windows(Span::Run);
+        let pool = |pool: String| {
+            let of = |metric: &MetricSpec, labels: Labels| {
+                let labels = labels.with("pool", pool.as_str());
+                Selector { metric: metric.name.to_owned(), labels }
+            };
+            let most = level(self.facts, &of(limit, Labels::none()), &run)?.value;
+            let state = Labels::none().with("state", "used");
+            let used = of(used, if kind == Kind::Pool { state } else { Labels::none() });
+            let told = |windows: &[Window]| level(self.facts, &used, windows);
+            let sessions = kind == Kind::Pool && is_only && self.are_sessions(&told);
+            let busy = |windows: &[Window]| {
+                if sessions { self.sum(&BUSY_SESSIONS, windows) } else { told(windows) }
+            };
+            let name = format!("the pool of {most:.0} {noun} `{pool}`");
+            self.resource(kind, (name, Unit::Count), busy, most)
+        };
+        pools.into_iter().filter_map(pool).collect()
+    }
+
+    /// Whether the database's busy sessions are the connections that `told` says are in use: there
+    /// are more looks at them, and they are as many where the pool is used up.
+    fn are_sessions(&self, told: &impl Fn(&[Window]) -> Option<Level>) -> bool {
+        let at_knee = self.facts.windows(Span::Knee);
+        let both = self.sum(&BUSY_SESSIONS, &at_knee).zip(told(&at_knee));
+        both.is_some_and(|(sessions, told)| {
+            (sessions.value - told.value).abs() <= SAME_COUNT * told.value
+        })
+    }
+
+    /// How many connections would carry the highest load.
+    fn pool_needed(&self) -> Option<Counterfactual> {
+        let at_knee = self.facts.windows(Span::Knee);
+        let pools = self.labelled(Kind::Pool);
+        let used = self.level(&names::POOL_CONNECTIONS, &at_knee).and_then(|_| {
+            self.sum(&["pool.connections{state=used}"], &at_knee).map(|used| used.value)
+        });
+        let pool = bottleneck(&pools)?;
+        let cores = self.level(&names::SYSTEM_CPU_CORES, &self.facts.windows(Span::Run));
+        let database = |windows: &[Window]| self.level(&names::DB_CPU_TIME, windows);
+        let work = database(&self.below)
+            .zip(self.facts.throughput(&self.below))
+            .map(|(busy, throughput)| busy / throughput * self.highest);
+        pool_answer(&Pool {
+            resource: pool,
+            used: used?,
+            rate: self.highest,
+            database: work.zip(cores),
+        })
+    }
+
+    /// How many cores would carry the highest load.
+    fn cores_needed(&self) -> Option<Counterfactual> {
+        let cpu = self.resources().into_iter().find(|it| it.kind == Kind::TargetCpu)?;
+        let count = scaling::cores(self.highest * cpu.demand)?;
+        if f64::from(count) <= cpu.limit {
+            return None;
+        }
+        let share = scaling::safe_utilization(count) * 100.0;
+        Some(Counterfactual::Needed {
+            what: "cores".to_owned(),
+            count: u64::from(count),
+            now: cpu.limit,
+            rate: self.highest,
+            wait_p99: None,
+            assumption: format!(
+                "{}; the work spreads over all cores, and {count} of them are best used to at \
+                 most {share:.0} %",
+                cpu.assumption()
+            ),
+        })
+    }
+}
+
+/// A pool that is accused, as its size is reckoned.
+struct Pool<'r> {
+    resource: &'r Resource,
+    /// Connections in use at and beyond the knee, on average.
+    used: f64,
+    /// The load to carry, in requests per second.
+    rate: f64,
+    /// Cores that the database would use at that load, and how many there are.
+    database: Option<(f64, f64)>,
+}
+
+/// The size that would carry the load, or why none would; `None` where the pool is not used up.
+fn pool_answer(pool: &Pool) -> Option<Counterfactual> {
+    let Pool { resource, used, rate, database } = pool;
+    if *used < USED_UP * resource.limit {
+        return None;
+    }
+    let what = "a larger pool".to_owned();
+    let hold = resource.demand;
+    if let Some(low) = resource.low.filter(|_| resource.grows()) {
+        let why = format!(
+            "a connection is held the longer the more are in use, {} at low load and {} below the \
+             knee: what it waits for is the limit",
+            seconds(low),
+            seconds(hold)
+        );
+        return Some(Counterfactual::NoHelp { what, why });
+    }
+    if let Some((work, cores)) = database.filter(|(work, cores)| *work > BUSY_DATABASE * cores) {
+        let why = format!(
+            "at {} PostgreSQL would need {work:.1} of {cores:.0} cores: its processor binds next",
+            self::rate(*rate)
+        );
+        return Some(Counterfactual::NoHelp { what, why });
+    }
+    let count = scaling::pool_size(*rate, hold, hold)?;
+    let low =
+        resource.low.map_or_else(String::new, |low| format!(" ({} at low load)", seconds(low)));
+    let room = match database {
+        Some((work, cores)) => {
+            format!("PostgreSQL, which would need {work:.2} of {cores:.0} cores")
+        }
+        None => "PostgreSQL, whose processor was not measured,".to_owned(),
+    };
+    Some(Counterfactual::Needed {
+        what: "connections".to_owned(),
+        count: u64::from(count),
+        now: resource.limit,
+        rate: *rate,
+        wait_p99: scaling::pool_wait(count, *rate, hold).map(|wait| wait.p99),
+        assumption: format!(
+            "a request goes on holding a connection for {}{low}; arrivals at random (Erlang C); \
+             {room} answers as quickly",
+            seconds(hold)
+        ),
+    })
+}
+
+/// Half of what a request needs doubles the capacity, unless something else binds before.
+fn halved(own: f64, next: Option<&Resource>) -> Option<Counterfactual> {
+    let doubled = 2.0 * own;
+    let next = next?;
+    let binds = next.carries() < doubled;
+    Some(Counterfactual::Halved {
+        carries: doubled.min(next.carries()),
+        next: binds.then(|| next.describe()),
+        assumption: format!("{}, and nothing else changes", next.assumption()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resource(name: &str, demand: f64, limit: f64) -> Resource {
+        Resource {
+            kind: Kind::Pool,
+            name: name.to_owned(),
+            demand,
+            low: None,
+            difference_error: 0.0,
+            limit,
+            unit: Unit::Count,
+        }
+    }
+
+    /// Menascé, Almeida and Dowdy: Capacity Planning and Performance Modeling (1994), example 3.9.
+    fn server() -> Vec<Resource> {
+        vec![
+            resource("CPU", 0.092, 1.0),
+            resource("disk 1", 0.079, 1.0),
+            resource("disk 2", 0.108, 1.0),
+            resource("disk 3", 0.142, 1.0),
+        ]
+    }
+
+    #[test]
+    fn the_largest_demand_bounds_the_throughput() {
+        let all = server();
+        let first = bottleneck(&all).unwrap();
+        assert_eq!(first.name, "disk 3");
+        assert!((first.carries() - 7.04).abs() < 0.005);
+        // Utilization at 3.8 transactions per second: 35, 30, 41 and 54 %.
+        let used: Vec<_> = all.iter().map(|it| (380.0 * it.demand).round()).collect();
+        assert_eq!(used, [35.0, 30.0, 41.0, 54.0]);
+    }
+
+    #[test]
+    fn a_disk_twice_as_fast_brings_a_third_more_and_not_twice() {
+        let all = server();
+        let own = bottleneck(&all).unwrap().carries();
+        let next = bottleneck(&all[..3]).unwrap();
+        match halved(own, Some(next)).unwrap() {
+            Counterfactual::Halved { carries, next: Some(next), .. } => {
+                assert!((carries - 9.26).abs() < 0.005, "{carries}");
+                assert!((carries / own - 1.31).abs() < 0.005, "{carries}");
+                assert_eq!(next.name, "disk 2");
+            }
+            other => panic!("{other:?}"),
+        }
+        let far = resource("CPU", 0.01, 1.0);
+        match halved(own, Some(&far)).unwrap() {
+            Counterfactual::Halved { carries, next: None, .. } => {
+                assert!((carries - 2.0 * own).abs() < 1e-9);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn pool(hold: f64, low: f64, limit: f64) -> Resource {
+        Resource { low: Some(low), ..resource("the pool", hold, limit) }
+    }
+
+    #[test]
+    fn a_pool_that_is_used_up_gets_the_size_that_carries_the_load() {
+        let resource = pool(0.040, 0.039, 8.0);
+        let answer =
+            pool_answer(&Pool { resource: &resource, used: 7.9, rate: 400.0, database: None });
+        match answer.unwrap() {
+            Counterfactual::Needed { count, now, wait_p99: Some(p99), assumption, .. } => {
+                assert_eq!((count, now), (20, 8.0));
+                assert!((p99 - 0.032).abs() < 0.0005, "{p99}");
+                assert!(assumption.contains("Erlang C") && assumption.contains("40 ms"));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_pool_in_which_callers_queue_but_connections_are_free_is_not_too_small() {
+        // Oracle's figures as HikariCP's page on pool sizes quotes them: 9,600 threads that think
+        // for 550 ms and wait for 33 ms and 77 ms use 1,120 of 2,048 connections.
+        let throughput: f64 = 9600.0 / (0.55 + 0.110);
+        let used = throughput * 0.077;
+        assert!((used - 1120.0).abs() < 1.0, "{used}");
+        let resource = pool(0.077, 0.002, 2048.0);
+        let rate = throughput;
+        assert_eq!(pool_answer(&Pool { resource: &resource, used, rate, database: None }), None);
+    }
+
+    #[test]
+    fn a_larger_pool_does_not_help_where_connections_are_held_longer_or_the_database_is_full() {
+        let why = |resource: &Resource, database| match pool_answer(&Pool {
+            resource,
+            used: 8.0,
+            rate: 400.0,
+            database,
+        })
+        .unwrap()
+        {
+            Counterfactual::NoHelp { why, .. } => why,
+            other => panic!("{other:?}"),
+        };
+        assert!(why(&pool(0.040, 0.020, 8.0), None).contains("20 ms at low load and 40 ms"));
+        assert!(why(&pool(0.040, 0.040, 8.0), Some((3.6, 4.0))).contains("3.6 of 4 cores"));
+    }
+}

@@ -1,0 +1,165 @@
+//! What became of the levels that load had raised, once the load was off: what drains, and what
+//! stays. Work that goes on for requests nobody waits for any more, connections that are not
+//! given back and memory that is not freed show here first.
+
+use crate::diagnose::measure::facts::{Facts, measured};
+use crate::diagnose::measure::signal::{Measure, Over, Span};
+use crate::diagnose::terms::model::{AfterLoad, Recovery, StageSummary};
+use crate::diagnose::terms::wording;
+use crate::timeline::{Labels, MetricSpec, Selector, Unit, Window, names};
+
+/// A level rose under load where its peak is at least this multiple of the baseline,
+const ROSE: f64 = 1.5;
+/// and it came back where at most this share of the rise is left.
+const LEFT: f64 = 0.25;
+/// Seconds without load below which nothing is said.
+const LEAST_SECS: f64 = 2.0;
+
+/// A level that is looked at.
+struct Level {
+    metric: &'static MetricSpec,
+    label: Option<(&'static str, &'static str)>,
+    /// In words, as the subject of a sentence.
+    what: &'static str,
+    /// A rise of less is none.
+    floor: f64,
+    /// What it means where it stays.
+    staying: &'static str,
+}
+
+const WORK: &str = "the target still works, on requests that nobody waits for any more";
+const MEMORY: &str = "allocators keep memory for the next load: only growth from one load to \
+                      the next is a leak";
+const KEPT: &str = "something is not given back, or only after a timeout";
+
+#[rustfmt::skip]
+const LEVELS: [Level; 8] = [
+    Level { metric: &names::TCP_REQUESTS, label: None, what: "requests that the target has not answered", floor: 2.0, staying: WORK },
+    Level { metric: &names::TCP_ACCEPT_QUEUE, label: None, what: "connections that wait to be accepted", floor: 2.0, staying: WORK },
+    Level { metric: &names::PROCESS_CPU_TIME, label: None, what: "cores that the target uses", floor: 0.2, staying: WORK },
+    Level { metric: &names::DB_SESSIONS, label: Some(("state", "active")), what: "database sessions that execute", floor: 2.0, staying: WORK },
+    Level { metric: &names::DB_SESSIONS, label: Some(("state", "idle in transaction")), what: "database sessions idle in a transaction", floor: 2.0, staying: KEPT },
+    Level { metric: &names::PROCESS_OPEN_FDS, label: None, what: "open descriptors", floor: 16.0, staying: KEPT },
+    Level { metric: &names::PROCESS_THREADS, label: None, what: "threads", floor: 4.0, staying: KEPT },
+    Level { metric: &names::PROCESS_MEMORY_ANONYMOUS, label: None, what: "anonymous memory", floor: 16e6, staying: MEMORY },
+];
+
+/// Compares each level at its highest stage with what it was before and after; `None` where the
+/// run has no span without load at its end.
+pub fn recovery(facts: &Facts, stages: &[StageSummary]) -> Option<Recovery> {
+    let windows = facts.windows(Span::Recovery);
+    let seconds = windows.iter().map(Window::secs).sum();
+    let last = windows.last().filter(|_| seconds >= LEAST_SECS)?;
+    let half = Window::new(last.middle(), last.end);
+    let stages = measured(stages);
+    let levels = LEVELS.iter().filter_map(|level| after_load(level, facts, &stages, half));
+    Some(Recovery { seconds, levels: levels.collect() })
+}
+
+fn after_load(
+    level: &Level,
+    facts: &Facts,
+    stages: &[&StageSummary],
+    end: Window,
+) -> Option<AfterLoad> {
+    let labels =
+        level.label.map_or_else(Labels::none, |(name, value)| Labels::none().with(name, value));
+    let selector = Selector { metric: level.metric.name.to_owned(), labels };
+    let at = |windows: &[Window]| facts.level_of(&selector, Over::Sum, windows, &[]);
+    let before = at(&[stages.first()?.window])?;
+    let peak = stages.iter().filter_map(|stage| at(&[stage.window])).reduce(f64::max)?;
+    let after = at(&[end])?;
+    let rise = peak - before;
+    if rise < level.floor || peak < before * ROSE {
+        return None;
+    }
+    let returned = after - before <= rise * LEFT;
+    // A counter of seconds is a level of cores.
+    let unit = match level.metric.name == names::PROCESS_CPU_TIME.name {
+        true => Unit::Cores,
+        false => level.metric.unit,
+    };
+    let staying = (!returned).then(|| level.staying.to_owned());
+    Some(AfterLoad { what: level.what.to_owned(), unit, before, peak, after, returned, staying })
+}
+
+impl Recovery {
+    /// What stayed, as a sentence fragment for a careful reader. Memory is left out, as it stays in
+    /// healthy systems too; so is what a request holds, while requests are still worked on.
+    pub(crate) fn caveat(&self) -> Option<String> {
+        let stays = |why: &str| -> Vec<&AfterLoad> {
+            self.levels.iter().filter(|level| level.staying.as_deref() == Some(why)).collect()
+        };
+        let (working, kept) = (stays(WORK), stays(KEPT));
+        let (levels, why) = if working.is_empty() { (kept, KEPT) } else { (working, WORK) };
+        let say = |level: &&AfterLoad| {
+            let say = |value| wording::number(value, Measure::In(level.unit));
+            let (after, before, peak) = (say(level.after), say(level.before), say(level.peak));
+            format!("{} stay at {after} ({before} at the lowest load, {peak} at most)", level.what)
+        };
+        (!levels.is_empty()).then(|| {
+            let levels: Vec<String> = levels.iter().map(say).collect();
+            format!("{:.0} s after the load {}: {why}", self.seconds, levels.join(", and "))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::diagnose::simulated;
+    use crate::diagnose::terms::model::Windows;
+    use crate::timeline::{Kind, Moment, Point, Series, SeriesKey, StageRole, Timeline};
+
+    fn window(from: u64, to: u64) -> Window {
+        let at = |second| Moment::START + Duration::from_secs(second);
+        Window::new(at(from), at(to))
+    }
+
+    fn stage(from: u64, to: u64, offered: f64) -> StageSummary {
+        simulated::held(StageRole::Ramp, window(from, to), offered)
+    }
+
+    /// Open descriptors: 20 at the lowest load, 220 at the highest, then `after`.
+    fn judged(after: f64, seconds: u64) -> Option<Recovery> {
+        let end = 20 + seconds;
+        let points = (0..end).map(|second| Point {
+            at: Moment::START + Duration::from_secs(second),
+            value: match second {
+                0..10 => 20.0,
+                10..20 => 220.0,
+                _ => after,
+            },
+        });
+        let mut timeline = Timeline::default();
+        let series = Series {
+            unit: Unit::Count,
+            kind: Kind::Gauge,
+            collector: "process".to_owned(),
+            points: points.collect(),
+        };
+        timeline.series.insert(SeriesKey::bare(names::PROCESS_OPEN_FDS.name), series);
+        let windows = Windows { recovery: vec![window(20, end)], ..Windows::default() };
+        let facts = Facts::of_timeline(&timeline, &windows);
+        recovery(&facts, &[stage(0, 10, 10.0), stage(10, 20, 90.0)])
+    }
+
+    #[test]
+    fn what_comes_back_is_told_apart_from_what_stays() {
+        let back = judged(30.0, 10).unwrap();
+        assert!(back.levels[0].returned);
+        assert_eq!(back.caveat(), None);
+        let stays = judged(215.0, 10).unwrap();
+        assert!(!stays.levels[0].returned);
+        let caveat = stays.caveat().unwrap();
+        assert!(caveat.contains("open descriptors stay at 215 (20 at the"), "{caveat}");
+    }
+
+    #[test]
+    fn nothing_is_said_of_a_moment_or_of_no_recovery() {
+        assert!(judged(215.0, 1).is_none());
+        assert!(judged(215.0, 0).is_none());
+    }
+}

@@ -1,0 +1,237 @@
+//! Where the curve bends: the offered load from which on throughput stops following it, response
+//! time takes off, or errors set in. One function serves the live stop and the diagnosis.
+
+mod door;
+mod fit;
+mod live;
+mod signs;
+
+use crate::diagnose::terms::model::{Knee, KneeKind, StageSummary};
+use crate::timeline::Timeline;
+
+use self::fit::Broken;
+use self::signs::{Base, Step};
+
+pub use live::{LiveSign, live};
+
+/// Fewest requests in a stage that says what load is fine.
+const REQUESTS: u64 = 30;
+/// Share of requests that fail from which on no load is proven good, whatever the lowest ones show.
+const FAILING: f64 = 0.1;
+/// Goodput below this share of what a lower load had is that of a collapse.
+const COLLAPSE: f64 = 0.7;
+/// Share of the peak that goodput must lose for the curve to count as retrograde.
+const RETROGRADE: f64 = 0.05;
+/// Standard errors by which the peak may exceed the others by chance: it is the best of many.
+const BEST_OF_MANY: f64 = 3.0;
+/// Share of the missing goodput that quick failures must make up for them to be what limits it.
+const EXPLAINED_BY_ERRORS: f64 = 0.7;
+
+/// What can be said of the knee.
+#[derive(Clone, Debug, PartialEq)]
+pub enum KneeVerdict {
+    /// The curve bent.
+    Found(Knee),
+    /// It did not, up to the highest load that was held.
+    NotReached {
+        /// That load, in requests per second.
+        proven_rate: f64,
+    },
+    /// That cannot be told.
+    Inconclusive {
+        /// What is missing, each with what to do about it.
+        missing: Vec<String>,
+    },
+}
+
+/// One sign that was established, with the bracket it lies in.
+#[derive(Clone, Copy, Debug)]
+struct Established {
+    kind: KneeKind,
+    rate: f64,
+    low: f64,
+    high: f64,
+}
+
+/// Finds the knee: the lowest of throughput knee, latency take-off and error knee, as far as each
+/// is established. `timeline` is the one that `stages` were made from; the stages may have been
+/// held in any order.
+pub fn find(stages: &[StageSummary], timeline: &Timeline) -> KneeVerdict {
+    let mut steps = signs::steps(stages, timeline);
+    steps.sort_by(|a, b| a.offered.total_cmp(&b.offered));
+    let Some(lowest) = steps.first() else {
+        return KneeVerdict::Inconclusive { missing: vec![no_stage(stages)] };
+    };
+    if steps.iter().all(|step| step.goodput == 0.0) {
+        let missing = "successful responses: not one request succeeded; check the target's \
+                       address and the expected status"
+            .into();
+        return KneeVerdict::Inconclusive { missing: vec![missing] };
+    }
+    if lowest.grows && lowest.shortfall() > 0.1 * lowest.offered {
+        let missing = format!(
+            "stages below the knee: already the lowest, {:.0}/s, was more than the target \
+             answers; start lower",
+            lowest.offered
+        );
+        return KneeVerdict::Inconclusive { missing: vec![missing] };
+    }
+    match established(&steps) {
+        Some(knee) => KneeVerdict::Found(knee),
+        None => unbent(&steps),
+    }
+}
+
+fn no_stage(stages: &[StageSummary]) -> String {
+    let held = stages.iter().filter(|stage| stage.role.is_measured()).count();
+    match stages.iter().find_map(|stage| stage.invalid.as_deref()) {
+        Some(why) => format!("stages that count: none of {held} does, the first because {why}"),
+        None => "stages held: none was; let the run reach its load".into(),
+    }
+}
+
+/// The verdict where no knee is established.
+fn unbent(steps: &[Step]) -> KneeVerdict {
+    let base = signs::base(steps);
+    let bent = |step: &&Step| live::sign(step, &base).is_some();
+    let top = &steps[steps.len() - 1];
+    let mut missing = Vec::new();
+    if bent(&top) {
+        let below = steps.iter().rev().find(|step| !bent(step)).map_or(0.0, |step| step.offered);
+        missing.push(format!(
+            "stages beyond the bend: it shows between {below:.0}/s and {:.0}/s, but only at the \
+             top; hold two or three more stages from there on",
+            top.offered
+        ));
+    }
+    if missing.is_empty() {
+        missing.extend(strained(steps, &base));
+    }
+    let failed = top.failed as f64 / top.completed.max(1) as f64;
+    if missing.is_empty() && failed > FAILING {
+        missing.push(format!(
+            "requests that succeed: at {:.0}/s {:.0} % of them fail, {:.0} % at low load; look at \
+             the errors first",
+            top.offered,
+            failed * 100.0,
+            base.errors * 100.0
+        ));
+    }
+    if top.completed < REQUESTS {
+        missing.push(format!(
+            "requests per stage: the highest had {}, {REQUESTS} are needed; hold it longer",
+            top.completed
+        ));
+    }
+    if missing.is_empty() {
+        KneeVerdict::NotReached { proven_rate: top.offered }
+    } else {
+        KneeVerdict::Inconclusive { missing }
+    }
+}
+
+/// What shows at the highest loads that no load is proven good by which it shows.
+fn strained(steps: &[Step], base: &Base) -> Option<String> {
+    let from = steps.iter().rposition(|step| step.strains(base).is_empty()).map_or(0, |at| at + 1);
+    let (first, top) = (steps.get(from)?, steps.last()?);
+    Some(format!(
+        "stages beyond the bend that sets in at {:.0}/s: at {:.0}/s {}; hold two or three more \
+         stages from there on, each longer",
+        first.offered,
+        top.offered,
+        top.strains(base).join(", and ")
+    ))
+}
+
+/// The knee by the sign that came first.
+fn established(steps: &[Step]) -> Option<Knee> {
+    let samples: Vec<_> = steps.iter().map(Step::sample).collect();
+    let throughput = fit::first_knee(&samples);
+    let base = &signs::base(steps);
+    let takeoff = signs::takeoff(steps, base);
+    let errors = signs::errors_from(steps, base.errors);
+    let bracketed = |kind, at: usize, rate: f64| {
+        let low = if at > 0 { steps[at - 1].offered } else { 0.0 };
+        let high = steps[at].offered;
+        Established { kind, rate: rate.clamp(low, high), low, high }
+    };
+    let by_throughput = throughput.map(|broken| Established {
+        kind: KneeKind::Throughput,
+        rate: broken.knee,
+        low: broken.low,
+        high: broken.high,
+    });
+    // Flow balance: what a growing queue does not take in is answered, so the throughput of the
+    // first stage beyond is the load at which the queue would not grow.
+    let by_latency = takeoff.map(|at| bracketed(KneeKind::Latency, at, steps[at].throughput));
+    // A limit that rejects what exceeds it lets pass the load at which errors would not set in;
+    // where less gets through than was carried below, it collapsed somewhere in between.
+    let by_errors = errors.map(|at| {
+        let low = if at > 0 { steps[at - 1].offered } else { 0.0 };
+        let passed = steps[at].goodput;
+        let rate = if passed < COLLAPSE * low { low.midpoint(steps[at].offered) } else { passed };
+        bracketed(KneeKind::Errors, at, rate)
+    });
+    let mut first = earliest(by_throughput, [by_latency, by_errors])?;
+    let rejected = throughput.is_some_and(|broken| rejects(steps, &broken, errors, base));
+    if let (true, Some(broken)) = (rejected, throughput) {
+        let (low, high) = (broken.low, broken.high);
+        first = Established { kind: KneeKind::Errors, rate: broken.knee, low, high };
+    }
+    let best = steps.iter().max_by(|a, b| a.goodput.total_cmp(&b.goodput))?;
+    Some(Knee {
+        rate: first.rate,
+        low: first.low,
+        high: first.high,
+        kind: first.kind,
+        throughput: by_throughput.map(|sign| sign.rate),
+        latency: by_latency.map(|sign| sign.rate),
+        errors: by_errors.map(|sign| sign.rate),
+        peak_goodput: best.goodput,
+        retrograde: is_retrograde(steps, best),
+    })
+}
+
+/// The sign that came first. Where its bracket reaches the throughput knee they are the same knee,
+/// and the fit places it best.
+fn earliest(
+    throughput: Option<Established>,
+    others: [Option<Established>; 2],
+) -> Option<Established> {
+    let first = others.into_iter().flatten().min_by(|a, b| a.rate.total_cmp(&b.rate));
+    match (throughput, first) {
+        (Some(throughput), Some(first)) if first.high < throughput.rate => Some(first),
+        (throughput, first) => throughput.or(first),
+    }
+}
+
+/// Whether goodput bends because requests are rejected: in the first stages beyond the knee,
+/// failures make up what goodput lacks, the queue does not grow and the response time did not take
+/// off.
+fn rejects(steps: &[Step], broken: &Broken, errors: Option<usize>, base: &Base) -> bool {
+    let Some(at) = errors else { return false };
+    let beyond: Vec<&Step> =
+        steps[at..].iter().filter(|step| step.offered > broken.knee).take(3).collect();
+    let by_errors = |step: &&&Step| {
+        let missing = broken.below * step.offered - step.goodput;
+        let failures = step.throughput - step.goodput;
+        let calm = !step.grows && step.response.is_none_or(|it| it.p50 <= 2.0 * base.p50);
+        calm && failures >= EXPLAINED_BY_ERRORS * missing
+    };
+    !beyond.is_empty() && 2 * beyond.iter().filter(by_errors).count() > beyond.len()
+}
+
+/// Whether goodput falls beyond its peak by more than chance, at the highest load or in two
+/// stages.
+fn is_retrograde(steps: &[Step], best: &Step) -> bool {
+    let fell = |step: &&Step| {
+        let loss = best.goodput - step.goodput;
+        let chance = BEST_OF_MANY * step.error.hypot(best.error);
+        step.offered > best.offered && loss > chance && loss >= RETROGRADE * best.goodput
+    };
+    let top = steps.last();
+    top.as_ref().is_some_and(fell) || steps.iter().filter(fell).count() >= 2
+}
+
+#[cfg(test)]
+mod tests;

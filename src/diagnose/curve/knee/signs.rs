@@ -1,0 +1,246 @@
+//! What a single stage shows of a bend: a queue that grows, a response time that took off, errors.
+
+use crate::diagnose::curve::stages::{Bin, bins};
+use crate::diagnose::terms::model::{Quantiles, StageSummary};
+use crate::diagnose::terms::stats;
+use crate::timeline::Timeline;
+
+use super::door;
+use super::fit::Sample;
+
+/// Normal quantile of the two-sided 95 % intervals.
+const Z: f64 = 1.96;
+/// Growth of the queue, as a share of the offered load, below which it is never material.
+const GROWTH_SHARE: f64 = 0.02;
+/// Relative error of a goodput that is assumed at the least: no real system keeps less.
+const ERROR_FLOOR: f64 = 0.01;
+/// Fewer ticks than this are too few to tell a stage's own scatter, and the multiple of the growth
+/// by chance (two standard errors) that is certain even so.
+const FEW_TICKS: usize = 6;
+const CERTAIN_OF_FEW: f64 = 1.5;
+/// Share of requests given up for want of room in flight that counts as a queue that grows.
+const HELD_BACK_SHARE: f64 = 0.01;
+/// Error ratio below which errors never make a knee, and how far above the baseline they must be.
+const ERROR_RATIO: f64 = 0.01;
+const ERROR_FACTOR: f64 = 5.0;
+/// Multiple of the unloaded 95 % point that one response in ten must exceed for the tail alone to
+/// show a bend. Every quantile of the response time of an M/M/1 queue (Kleinrock 1975, section
+/// 5.6) grows by 1 / (1 − utilization): at 95 % of the capacity it is twenty times as long, and in
+/// a stage of a few seconds chance may double that.
+const TAIL: f64 = 40.0;
+/// Multiple of the unloaded median from which on a queue that certainly grows needs no other bound:
+/// by the same law half of the responses take that long only within a twentieth of the capacity,
+/// where a stage of a few seconds cannot tell a growing queue from a critical one.
+const CRITICAL: f64 = 20.0;
+
+/// One stage that counts.
+#[derive(Clone, Debug)]
+pub struct Step {
+    pub offered: f64,
+    pub throughput: f64,
+    pub goodput: f64,
+    /// Standard error of the goodput, from the ticks of the stage.
+    pub error: f64,
+    pub completed: u64,
+    pub failed: u64,
+    /// Requests that were given up because too many were in flight.
+    pub held_back: u64,
+    /// Response times of the successful requests.
+    pub response: Option<Quantiles>,
+    /// The queue grows by more than chance, or overflows at the target's door.
+    pub grows: bool,
+    /// What the kernel turns away at the target's door, in words.
+    pub turned_away: Option<String>,
+}
+
+/// What a system shows at low load.
+#[derive(Clone, Copy, Debug)]
+pub struct Base {
+    /// Median response time in seconds.
+    pub p50: f64,
+    /// The 95 % point of the response time in seconds.
+    pub p95: f64,
+    /// Share of requests that fail.
+    pub errors: f64,
+}
+
+impl Step {
+    pub fn sample(&self) -> Sample {
+        Sample { offered: self.offered, goodput: self.goodput, error: self.error }
+    }
+
+    /// Lower end of the error ratio's 95 % interval.
+    pub fn error_ratio_low(&self) -> f64 {
+        stats::wilson(self.failed, self.completed, Z).0
+    }
+
+    /// Requests due and not answered, per second.
+    pub fn shortfall(&self) -> f64 {
+        self.offered - self.throughput
+    }
+
+    /// Whether half of the responses take more than `times` as long as at low load, or a tenth of
+    /// them much longer; also where nothing succeeded.
+    pub fn is_slow(&self, base: &Base, times: f64) -> bool {
+        self.response.is_none_or(|it| it.p50 > times * base.p50 || self.has_long_tail(base))
+    }
+
+    fn has_long_tail(&self, base: &Base) -> bool {
+        self.response.is_some_and(|it| it.p90 > TAIL * base.p95)
+    }
+
+    /// What keeps the stage from being proven good although it is no bend yet, in words.
+    pub fn strains(&self, base: &Base) -> Vec<String> {
+        let mut strains: Vec<String> = self.turned_away.iter().cloned().collect();
+        if let Some(response) = self.response.filter(|_| self.has_long_tail(base)) {
+            strains.push(format!(
+                "one response in ten takes more than {:.0} ms, where nineteen in twenty take less \
+                 than {:.0} ms at low load",
+                response.p90 * 1e3,
+                base.p95 * 1e3
+            ));
+        }
+        if self.held_back > 0 {
+            strains.push(format!(
+                "{} requests were given up because too many were in flight",
+                self.held_back
+            ));
+        }
+        strains
+    }
+}
+
+/// The stages that count, in the order they were held.
+pub fn steps(stages: &[StageSummary], timeline: &Timeline) -> Vec<Step> {
+    let counted = || {
+        stages.iter().filter(|stage| {
+            stage.role.is_measured() && stage.invalid.is_none() && stage.offered > 0.0
+        })
+    };
+    let base = counted()
+        .filter_map(|stage| stage.response)
+        .map(|response| response.p50)
+        .reduce(f64::min)
+        .unwrap_or(0.0);
+    counted().map(|stage| step(stage, timeline, base)).collect()
+}
+
+fn step(stage: &StageSummary, timeline: &Timeline, base: f64) -> Step {
+    let bins = &bins(timeline, stage.window);
+    let turned_away = door::turned_away(timeline, stage.window, stage.offered);
+    let seconds: f64 = bins.iter().map(|bin| bin.seconds).sum::<f64>().max(f64::MIN_POSITIVE);
+    let completed: f64 = bins.iter().map(|bin| bin.completed).sum();
+    let succeeded: f64 = bins.iter().map(|bin| bin.succeeded).sum();
+    // Requests cross the edges of a stage: one, and by chance a root of those in flight.
+    let edges = (1.0 + (stage.offered * base).sqrt()) / seconds;
+    let error = block_error(bins).max(ERROR_FLOOR * stage.goodput).max(edges);
+    Step {
+        offered: stage.offered,
+        throughput: stage.throughput,
+        goodput: stage.goodput,
+        error,
+        completed: completed as u64,
+        failed: (completed - succeeded) as u64,
+        held_back: stage.held_back,
+        response: stage.response,
+        grows: turned_away.is_some() || grows(stage, bins.len(), seconds, base),
+        turned_away,
+    }
+}
+
+/// Standard error of a stage's goodput from blocks of two ticks, taken against what was offered
+/// in them, so that the schedule's own scatter does not count; blocks, because neighbouring ticks
+/// depend on each other (Carlstein 1986).
+fn block_error(bins: &[Bin]) -> f64 {
+    let blocks: Vec<f64> = bins
+        .chunks_exact(2)
+        .map(|pair| {
+            let seconds: f64 = pair.iter().map(|bin| bin.seconds).sum();
+            pair.iter().map(|bin| bin.succeeded - bin.offered).sum::<f64>() / seconds
+        })
+        .collect();
+    (stats::variance(&blocks) / blocks.len().max(1) as f64).sqrt()
+}
+
+/// Whether the queue is not stationary: it grows with certainty, and by more than twice what
+/// Poisson arrivals and departures (variance 2λT over a stage of T seconds) make of one at its
+/// critical load. Without that bound every busy but stable queue looks like a growing one in a
+/// short stage.
+///
+/// A stage of few ticks shows too little of its own scatter to be certain by: a growth that
+/// Poisson arrivals and departures make once in a thousand stages counts there as well.
+fn grows(stage: &StageSummary, ticks: usize, seconds: f64, base: f64) -> bool {
+    let (slope, low, _) = stage.in_flight_slope;
+    let is_critical = stage.response.is_some_and(|it| it.p50 > CRITICAL * base);
+    let chance = 2.0 * (2.0 * stage.offered / seconds).sqrt();
+    let bound = if is_critical { 0.0 } else { chance }.max(GROWTH_SHARE * stage.offered);
+    let due = stage.offered * seconds;
+    stage.held_back as f64 > HELD_BACK_SHARE * due
+        || (low > 0.0 && slope > bound)
+        || (ticks < FEW_TICKS && slope > CERTAIN_OF_FEW * chance)
+}
+
+/// What `sorted` shows at low load: response times as the medians over the lowest three stages
+/// that have some, failures over up to a quarter of the ramp, two stages at the least.
+pub fn base(sorted: &[Step]) -> Base {
+    let lowest: Vec<Quantiles> = sorted.iter().filter_map(|step| step.response).take(3).collect();
+    let median = |of: fn(&Quantiles) -> f64| {
+        stats::median(&lowest.iter().map(of).collect::<Vec<_>>()).unwrap_or(0.0)
+    };
+    let count = (sorted.len() / 4).max(2).min(sorted.len());
+    let (failed, completed) = sorted[..count].iter().fold((0, 0), |(failed, completed), step| {
+        (failed + step.failed, completed + step.completed)
+    });
+    Base {
+        p50: median(|it| it.p50),
+        p95: median(|it| it.p95),
+        errors: failed as f64 / completed.max(1) as f64,
+    }
+}
+
+/// Index of the first stage from which on the response time stays twice as long as `base` while
+/// the queue grows: three stages running, or all that there are, at least two.
+pub fn takeoff(sorted: &[Step], base: &Base) -> Option<usize> {
+    (0..sorted.len()).find(|&at| {
+        let run = &sorted[at..(at + 3).min(sorted.len())];
+        let grown = run.iter().filter(|step| step.grows).count();
+        let slow = run.iter().all(|step| step.is_slow(base, 2.0));
+        run.len() >= 2 && slow && sorted[at].grows && 2 * grown > run.len()
+    })
+}
+
+/// Index of the first stage from which on errors are certain: above 1 % and five times the
+/// `baseline`, there and in most of the stages above.
+pub fn errors_from(sorted: &[Step], baseline: f64) -> Option<usize> {
+    let bound = ERROR_RATIO.max(ERROR_FACTOR * baseline);
+    let failing = |step: &Step| step.error_ratio_low() > bound;
+    (0..sorted.len()).find(|&at| {
+        let rest = &sorted[at..];
+        failing(&rest[0]) && 2 * rest.iter().filter(|step| failing(step)).count() > rest.len()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::diagnose::simulated::held;
+    use crate::timeline::{Moment, StageRole, Window};
+
+    use super::*;
+
+    #[test]
+    fn certain_growth_of_a_critical_queue_counts_below_the_bound_of_chance() {
+        let window = Window::new(Moment::START, Moment::START + std::time::Duration::from_secs(6));
+        let mut stage = held(StageRole::Ramp, window, 100.0);
+        // Chance makes up to 2·√(2·100/6) = 11.5 a second of a critical queue.
+        stage.in_flight_slope = (11.0, 8.0, 14.0);
+        let grows_at = |p50: f64, stage: &mut StageSummary| {
+            let quantiles = Quantiles { mean: p50, p50, p90: p50, p95: p50, p99: p50, max: p50 };
+            stage.response = Some(quantiles);
+            grows(stage, 12, 6.0, 0.012)
+        };
+        assert!(!grows_at(0.2, &mut stage));
+        assert!(grows_at(0.3, &mut stage));
+        stage.in_flight_slope = (11.0, -1.0, 23.0);
+        assert!(!grows_at(0.3, &mut stage));
+    }
+}

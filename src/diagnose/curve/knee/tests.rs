@@ -1,0 +1,508 @@
+//! The knee against simulated systems whose capacity is known.
+
+use std::time::Duration;
+
+use super::*;
+use crate::diagnose::conclude::scaling::erlang_c;
+use crate::diagnose::curve::stages::summarize_timeline;
+use crate::diagnose::terms::stats::Random;
+use crate::recording::PlanSummary;
+use crate::timeline::{
+    Batch, BatchBuilder, EndpointTick, Histogram, LoadTick, MetricSpec, Moment, ResponseClass,
+    Stage, StageRole, Window, names,
+};
+
+/// A queue with `servers` servers, simulated a second at a time as a fluid.
+#[derive(Clone)]
+struct System {
+    capacity: f64,
+    servers: u32,
+    /// Relative noise of the throughput of each stage.
+    noise: f64,
+    /// Added to every response time, in seconds.
+    latency: f64,
+    /// Requests per second beyond which it answers 429 at once.
+    limit: f64,
+    /// Share of requests that fail at once beyond this load.
+    failing: (f64, f64),
+    /// Capacity lost for each request per second offered beyond the capacity.
+    collapse: f64,
+    /// Requests in flight beyond which the generator gives up.
+    room: f64,
+    /// Arrivals and departures scatter as Poisson's do.
+    poisson: bool,
+    /// Slope of the throughput between the capacity and a second one at twice the capacity.
+    second: f64,
+}
+
+impl System {
+    fn new(capacity: f64, servers: u32) -> Self {
+        Self {
+            capacity,
+            servers,
+            noise: 0.01,
+            latency: 0.0,
+            limit: f64::INFINITY,
+            failing: (f64::INFINITY, 0.0),
+            collapse: 0.0,
+            room: f64::INFINITY,
+            poisson: false,
+            second: 0.0,
+        }
+    }
+}
+
+struct Run {
+    system: System,
+    random: Random,
+    timeline: Timeline,
+    queue: f64,
+    sent: f64,
+}
+
+impl Run {
+    fn new(system: &System, seed: u64) -> Self {
+        Self {
+            system: system.clone(),
+            random: Random::new(seed),
+            timeline: Timeline::default(),
+            queue: 0.0,
+            sent: 0.0,
+        }
+    }
+
+    fn hold(&mut self, role: StageRole, rate: f64, seconds: u64) {
+        let begin = self.timeline.end();
+        let end = begin + Duration::from_secs(seconds);
+        let window = Window::new(begin, end);
+        self.timeline.stages.push(Stage::constant(role, window, rate));
+        let wobble = 1.0 + self.system.noise * self.random.normal();
+        for second in 0..seconds {
+            self.second(begin + Duration::from_secs(second), rate, wobble);
+        }
+    }
+
+    fn second(&mut self, begin: Moment, rate: f64, wobble: f64) {
+        let system = self.system.clone();
+        let scatter = if system.poisson { self.random.normal() } else { 0.0 };
+        let due = (self.sent + (rate + scatter * rate.sqrt()).max(0.0)).floor();
+        let offered = due - self.sent.floor();
+        self.sent = (self.sent + rate + scatter * rate.sqrt()).max(due);
+        let limited = (offered - system.limit).max(0.0).round();
+        let (from, share) = system.failing;
+        let failed = if rate > from { (share * offered).round() } else { 0.0 };
+        let admitted = offered - limited - failed;
+        let over = (rate - system.capacity).max(0.0);
+        let jitter = 1.0 + system.noise * self.random.normal();
+        let beyond = system.second * over.min(system.capacity);
+        let scatter = if system.poisson { self.random.normal() } else { 0.0 };
+        let capacity = (system.capacity + beyond - system.collapse * over).max(1.0);
+        let capacity = (capacity * wobble * jitter + scatter * capacity.sqrt()).max(1.0);
+        let held_back = (self.queue + admitted - capacity - system.room).max(0.0).round();
+        let waiting = self.queue + admitted - held_back;
+        let done = waiting.min(capacity).floor();
+        let before = self.queue;
+        self.queue = waiting - done;
+        let service = f64::from(system.servers) / system.capacity;
+        let load = (admitted / capacity * f64::from(system.servers))
+            .min(0.995 * f64::from(system.servers));
+        let wait = erlang_c(system.servers, load)
+            .map_or(0.0, |probability| probability * service / (f64::from(system.servers) - load));
+        let response = system.latency + service + wait + (before + self.queue) / 2.0 / capacity;
+        let window = Window::new(begin, begin + Duration::from_secs(1));
+        let mut endpoints = vec![endpoint(ResponseClass::Status(200), done, response)];
+        if limited > 0.0 {
+            endpoints.push(endpoint(ResponseClass::Status(429), limited, service / 5.0));
+        }
+        if failed > 0.0 {
+            endpoints.push(endpoint(ResponseClass::Status(500), failed, service));
+        }
+        self.timeline.ticks.push(LoadTick {
+            offered: offered as u64,
+            sent: (offered - held_back) as u64,
+            held_back: held_back as u64,
+            in_flight: (before + self.queue) / 2.0
+                + offered * (response - (before + self.queue) / 2.0 / capacity),
+            endpoints,
+            ..LoadTick::empty(window, "g")
+        });
+    }
+
+    fn verdict(&self) -> KneeVerdict {
+        find(&summarize_timeline(&self.timeline, &PlanSummary::default()), &self.timeline)
+    }
+}
+
+fn endpoint(class: ResponseClass, count: f64, response: f64) -> EndpointTick {
+    let mut response_time = Histogram::new();
+    for index in 0..count as u64 {
+        // An exponential spread by its quantiles.
+        let share = (index as f64 + 0.5) / count;
+        response_time.record(Duration::from_secs_f64(response * -(1.0 - share).ln()));
+    }
+    EndpointTick {
+        endpoint: "get".into(),
+        class,
+        service_time: response_time.clone(),
+        response_time,
+    }
+}
+
+/// Stages of equal steps from zero to `end` times the capacity, held `seconds` each.
+fn ramp(system: &System, end: f64, count: usize, seconds: u64, seed: u64) -> Run {
+    let mut run = Run::new(system, seed);
+    for step in 1..=count {
+        let rate = end * system.capacity * step as f64 / count as f64;
+        run.hold(StageRole::Ramp, rate, seconds);
+    }
+    run
+}
+
+fn found(verdict: &KneeVerdict) -> &Knee {
+    match verdict {
+        KneeVerdict::Found(knee) => knee,
+        other => panic!("no knee: {other:?}"),
+    }
+}
+
+#[track_caller]
+fn assert_near(knee: &Knee, rate: f64, tolerance: f64) {
+    assert!((knee.rate / rate - 1.0).abs() <= tolerance, "{rate}: {knee:?}");
+    assert!(knee.low <= knee.rate && knee.rate <= knee.high, "{knee:?}");
+}
+
+#[test]
+fn no_knee_below_capacity_and_the_right_one_beyond() {
+    for servers in [1, 8, 64] {
+        for seed in 0..20 {
+            let system = System::new(200.0, servers);
+            // So near to its capacity a queue can be so long by chance that no load is proven good.
+            let near = ramp(&system, 0.95, 40, 8, seed).verdict();
+            assert!(!matches!(near, KneeVerdict::Found(_)), "{servers} {seed}: {near:?}");
+            for end in [0.5, 0.8, 0.9] {
+                let verdict = ramp(&system, end, 40, 8, seed).verdict();
+                let KneeVerdict::NotReached { proven_rate } = verdict else {
+                    panic!("servers {servers}, seed {seed}, end {end}: {verdict:?}");
+                };
+                assert!((proven_rate - 200.0 * end).abs() < 2.0, "{proven_rate}");
+            }
+            for end in [1.1, 1.2, 1.5, 2.0, 3.0, 4.0] {
+                let verdict = ramp(&system, end, 40, 8, seed).verdict();
+                let KneeVerdict::Found(knee) = &verdict else {
+                    panic!("servers {servers}, seed {seed}, end {end}: {verdict:?}");
+                };
+                assert!(
+                    (knee.rate / 200.0 - 1.0).abs() <= 0.05,
+                    "servers {servers}, seed {seed}, end {end}: {knee:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn random_arrivals_and_departures_make_no_knee() {
+    let (mut missed, mut outside) = (0, 0);
+    for seed in 0..40 {
+        let mut system = System::new(100.0, 4);
+        system.poisson = true;
+        for end in [0.5, 0.8, 0.95] {
+            let verdict = ramp(&system, end, 16, 8, seed).verdict();
+            assert!(!matches!(verdict, KneeVerdict::Found(_)), "{seed} {end}: {verdict:?}");
+        }
+        match ramp(&system, 2.0, 16, 8, seed).verdict() {
+            // Each stage's goodput scatters by 4 %.
+            KneeVerdict::Found(knee) => {
+                assert_near(&knee, 100.0, 0.2);
+                outside += usize::from(knee.low > 100.0 || knee.high < 100.0);
+            }
+            _ => missed += 1,
+        }
+    }
+    assert_eq!(missed, 0);
+    assert!(outside <= 6, "{outside} of 40 intervals of 95 % miss the capacity");
+}
+
+#[test]
+fn the_point_where_the_ramp_is_cut_does_not_matter() {
+    let system = System::new(500.0, 8);
+    for seed in 0..5 {
+        let rates: Vec<f64> = (1..=60).map(|step| 25.0 * f64::from(step)).collect();
+        let cut = |end: f64| {
+            let mut run = Run::new(&system, seed);
+            rates
+                .iter()
+                .take_while(|rate| **rate <= end * 500.0)
+                .for_each(|rate| run.hold(StageRole::Ramp, *rate, 8));
+            found(&run.verdict()).clone()
+        };
+        let whole = cut(3.0);
+        assert_near(&whole, 500.0, 0.05);
+        for end in [1.2, 1.5, 2.0] {
+            let part = cut(end);
+            assert_eq!(part.kind, whole.kind);
+            assert!((part.rate / whole.rate - 1.0).abs() < 0.03, "{part:?} {whole:?}");
+        }
+    }
+}
+
+#[test]
+fn step_count_noise_unit_and_offset_change_nothing() {
+    for seed in 0..10 {
+        let system = System::new(300.0, 8);
+        let doubled = System { noise: 0.02, ..system.clone() };
+        let offset = System { latency: 0.5, ..system.clone() };
+        let thousandfold = System::new(3000.0, 8);
+        for count in [12, 24, 48] {
+            assert_near(found(&ramp(&system, 2.0, count, 8, seed).verdict()), 300.0, 0.05);
+        }
+        let noisy = ramp(&doubled, 2.0, 40, 8, seed).verdict();
+        assert_near(found(&noisy), 300.0, 0.08);
+        let below = ramp(&doubled, 0.9, 40, 8, seed).verdict();
+        assert!(matches!(below, KneeVerdict::NotReached { .. }), "{below:?}");
+        assert_near(found(&ramp(&offset, 2.0, 40, 8, seed).verdict()), 300.0, 0.05);
+        assert_near(found(&ramp(&thousandfold, 2.0, 20, 4, seed).verdict()), 3000.0, 0.05);
+    }
+}
+
+#[test]
+fn a_limiter_is_an_error_knee_at_its_limit() {
+    for seed in 0..10 {
+        let system = System { limit: 120.0, ..System::new(1000.0, 8) };
+        let verdict = ramp(&system, 0.3, 20, 8, seed).verdict();
+        let knee = found(&verdict);
+        assert_eq!(knee.kind, KneeKind::Errors);
+        assert_near(knee, 120.0, 0.03);
+        assert_eq!(knee.latency, None);
+        assert!(!knee.retrograde);
+    }
+}
+
+#[test]
+fn errors_make_a_knee_while_throughput_follows() {
+    for seed in 0..10 {
+        let system = System { failing: (150.0, 0.08), ..System::new(1000.0, 8) };
+        let verdict = ramp(&system, 0.3, 20, 8, seed).verdict();
+        let knee = found(&verdict);
+        assert_eq!((knee.kind, knee.throughput, knee.latency), (KneeKind::Errors, None, None));
+        assert!((150.0..=165.0).contains(&knee.high), "{knee:?}");
+    }
+}
+
+#[test]
+fn throughput_that_falls_is_retrograde() {
+    for seed in 0..10 {
+        let system = System { collapse: 0.3, ..System::new(200.0, 8) };
+        let verdict = ramp(&system, 2.0, 24, 8, seed).verdict();
+        let knee = found(&verdict);
+        assert_near(knee, 200.0, 0.05);
+        assert!(knee.retrograde, "{knee:?}");
+        let flat = ramp(&System::new(200.0, 8), 2.0, 24, 8, seed).verdict();
+        assert!(!found(&flat).retrograde);
+    }
+}
+
+#[test]
+fn the_first_of_two_knees_wins() {
+    for seed in 0..10 {
+        let system = System { second: 0.3, ..System::new(200.0, 8) };
+        for end in [1.5, 2.5, 4.0] {
+            let verdict = ramp(&system, end, 40, 8, seed).verdict();
+            assert_near(found(&verdict), 200.0, 0.06);
+        }
+    }
+}
+
+/// What the conductor does: a geometric rise to the first sign, a drain, a refinement from the
+/// last good load to beyond the sign, and one stage further beyond.
+fn breakpoint(system: &System, start: f64, max: f64, hold: u64, seed: u64) -> Run {
+    let plan = PlanSummary::default();
+    let mut run = Run::new(system, seed);
+    run.hold(StageRole::Baseline, start, hold);
+    let mut rate = start;
+    while rate <= max {
+        run.hold(StageRole::Ramp, rate, hold);
+        if let LiveSign::Sign { at_rate, last_good_rate, .. } = live(&run.timeline, &plan) {
+            run.hold(StageRole::Drain, 0.3 * last_good_rate, 15);
+            run.queue = 0.0;
+            for step in 0..5 {
+                let share = f64::from(step) / 4.0;
+                let from = 0.9 * last_good_rate;
+                run.hold(StageRole::Refine, from + share * (1.02 * at_rate - from), hold);
+                if step > 2 {
+                    run.queue = 0.0;
+                }
+            }
+            if live(&run.timeline, &plan) != LiveSign::None {
+                run.hold(StageRole::Beyond, 1.2 * at_rate, hold);
+                run.hold(StageRole::Recovery, 0.0, 10);
+                return run;
+            }
+        }
+        rate *= 1.5;
+    }
+    run
+}
+
+#[test]
+fn the_order_of_a_live_run_gives_the_same_knee() {
+    for seed in 0..10 {
+        for capacity in [47.0, 160.0, 900.0] {
+            let run = breakpoint(&System::new(capacity, 4), 10.0, 4000.0, 8, seed);
+            let verdict = run.verdict();
+            let knee = found(&verdict);
+            assert_near(knee, capacity, 0.08);
+            let crossed = System { room: 30.0, ..System::new(capacity, 4) };
+            assert_near(
+                found(&breakpoint(&crossed, 10.0, 4000.0, 8, seed).verdict()),
+                capacity,
+                0.1,
+            );
+        }
+        let free = breakpoint(&System::new(1e5, 4), 10.0, 1000.0, 6, seed);
+        assert!(matches!(free.verdict(), KneeVerdict::NotReached { .. }), "{:?}", free.verdict());
+    }
+}
+
+#[test]
+fn a_false_sign_is_cleared_by_later_stages_at_its_load() {
+    let plan = PlanSummary::default();
+    let mut run = Run::new(&System::new(1000.0, 4), 1);
+    for rate in [20.0, 20.0, 30.0, 45.0] {
+        run.hold(StageRole::Ramp, rate, 8);
+        assert_eq!(live(&run.timeline, &plan), LiveSign::None);
+    }
+    // A neighbour takes the machine for a while.
+    run.system.capacity = 40.0;
+    run.hold(StageRole::Ramp, 67.0, 8);
+    run.system.capacity = 1000.0;
+    let LiveSign::Sign { at_rate, last_good_rate, .. } = live(&run.timeline, &plan) else {
+        panic!("a stage that lost a third of its requests shows no sign");
+    };
+    assert!((at_rate - 67.0).abs() < 1.5 && (last_good_rate - 45.0).abs() < 1.5);
+    run.hold(StageRole::Drain, 10.0, 8);
+    for rate in [50.0, 58.0, 68.0] {
+        run.hold(StageRole::Refine, rate, 8);
+    }
+    assert_eq!(live(&run.timeline, &plan), LiveSign::None);
+}
+
+#[test]
+fn a_coarse_ramp_does_not_drag_the_knee_down() {
+    for seed in 0..20 {
+        // Only three stages lie beyond the knee when it is first believed.
+        for capacity in [150.0, 185.0, 200.0] {
+            let mut run = Run::new(&System::new(capacity, 4), seed);
+            for rate in [20.0, 32.0, 51.0, 82.0, 131.0, 210.0, 336.0, 537.0, 800.0] {
+                run.hold(StageRole::Ramp, rate, 4);
+            }
+            let verdict = run.verdict();
+            assert_near(found(&verdict), capacity, 0.06);
+        }
+    }
+}
+
+type Level<'l> = (&'l MetricSpec, &'l dyn Fn(u64) -> f64);
+
+/// Adds readings, one a second, to the stage that was held last.
+fn watch(run: &mut Run, levels: &[Level]) {
+    let Some(window) = run.timeline.stages.last().map(|stage| stage.window) else { return };
+    for second in 0..window.secs() as u64 {
+        let mut batch = BatchBuilder::new();
+        for (metric, level) in levels {
+            let labels = crate::timeline::Labels::none().with("port", "8080");
+            batch.push_labelled(metric, labels, level(second));
+        }
+        let at = window.begin + Duration::from_secs(second);
+        let (window, readings) = (Window::new(at, at), batch.finish());
+        run.timeline.push_batch(Batch { collector: "host".into(), window, readings });
+    }
+}
+
+#[test]
+fn no_load_is_proven_good_that_is_turned_away_or_takes_much_longer() {
+    let missing = |change: &dyn Fn(&mut System), levels: &[Level]| {
+        let mut run = ramp(&System::new(400.0, 4), 0.4, 5, 8, 1);
+        change(&mut run.system);
+        run.hold(StageRole::Ramp, 180.0, 8);
+        watch(&mut run, levels);
+        match run.verdict() {
+            KneeVerdict::NotReached { .. } => String::new(),
+            KneeVerdict::Inconclusive { missing } => missing.join("; "),
+            KneeVerdict::Found(knee) => panic!("{knee:?}"),
+        }
+    };
+    let same = |_: &mut System| {};
+    assert_eq!(missing(&same, &[]), "");
+    let drops: Level = (&names::SYSTEM_TCP_LISTEN_DROPS, &|second| 42.0 * second as f64);
+    let text = missing(&same, &[drops]);
+    assert!(text.contains("beyond the bend") && text.contains("drops 42 connections"), "{text}");
+    let queue: Level = (&names::TCP_ACCEPT_QUEUE, &|_| 5.9);
+    let text = missing(&same, &[queue, (&names::TCP_ACCEPT_QUEUE_LIMIT, &|_| 5.0)]);
+    assert!(text.contains("6 of at most 5 connections wait"), "{text}");
+    assert_eq!(missing(&same, &[queue, (&names::TCP_ACCEPT_QUEUE_LIMIT, &|_| 128.0)]), "");
+    let text = missing(&|system| system.latency = 2.0, &[]);
+    assert!(text.contains("one response in ten takes more than"), "{text}");
+    // One request in a hundred, too few for a queue that grows.
+    let text = missing(&|system| system.room = -221.0, &[]);
+    assert!(text.contains("given up"), "{text}");
+}
+
+#[test]
+fn drops_of_another_service_of_the_machine_say_nothing_of_the_target() {
+    let proven = |most: f64| {
+        let mut run = ramp(&System::new(400.0, 4), 0.4, 5, 8, 1);
+        run.hold(StageRole::Ramp, 180.0, 30);
+        let queue = |second: u64| if second == 20 { most } else { 0.0 };
+        watch(
+            &mut run,
+            &[
+                (&names::SYSTEM_TCP_LISTEN_DROPS, &|second| 42.0 * second as f64),
+                (&names::TCP_ACCEPT_QUEUE, &queue),
+                (&names::TCP_ACCEPT_QUEUE_LIMIT, &|_| 128.0),
+            ],
+        );
+        matches!(run.verdict(), KneeVerdict::NotReached { .. })
+    };
+    assert!(proven(3.0));
+    assert!(!proven(70.0), "it may have overflowed between two looks");
+}
+
+#[test]
+fn what_is_turned_away_at_the_door_is_a_queue_that_grows() {
+    let mut run = ramp(&System::new(400.0, 4), 0.4, 5, 8, 1);
+    // Dropped connections come back a second later: slow, and no queue in sight.
+    run.system.latency = 1.0;
+    for rate in [180.0, 200.0, 220.0] {
+        run.hold(StageRole::Ramp, rate, 8);
+        watch(&mut run, &[(&names::SYSTEM_TCP_LISTEN_DROPS, &|second| 40.0 * second as f64)]);
+    }
+    let verdict = run.verdict();
+    let knee = found(&verdict);
+    assert_eq!(knee.kind, KneeKind::Latency);
+    assert!((159.0..181.0).contains(&knee.low) && knee.high < 181.0, "{knee:?}");
+}
+
+#[test]
+fn too_little_is_said_to_be_too_little() {
+    let missing = |verdict: KneeVerdict| match verdict {
+        KneeVerdict::Inconclusive { missing } => missing.join("; "),
+        other => panic!("{other:?}"),
+    };
+    let none = find(&[], &Timeline::default());
+    assert!(missing(none).contains("stages held"));
+    let mut low = Run::new(&System::new(100.0, 4), 1);
+    low.hold(StageRole::Ramp, 150.0, 8);
+    low.hold(StageRole::Ramp, 200.0, 8);
+    assert!(missing(low.verdict()).contains("start lower"));
+    let mut bent = Run::new(&System::new(100.0, 4), 1);
+    for rate in [20.0, 40.0, 60.0, 150.0] {
+        bent.hold(StageRole::Ramp, rate, 8);
+    }
+    assert!(missing(bent.verdict()).contains("beyond the bend"));
+    let mut short = Run::new(&System::new(100.0, 4), 1);
+    short.hold(StageRole::Ramp, 3.0, 5);
+    assert!(missing(short.verdict()).contains("requests per stage"));
+    let broken = System { failing: (0.0, 1.0), ..System::new(100.0, 4) };
+    assert!(missing(ramp(&broken, 0.5, 8, 8, 1).verdict()).contains("not one request"));
+}

@@ -1,0 +1,7 @@
+//! Where the curve bends, and which stages say anything of the target.
+
+pub mod knee;
+pub mod objectives;
+pub(super) mod overload;
+pub mod stages;
+pub mod windows;

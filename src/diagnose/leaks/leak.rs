@@ -1,0 +1,420 @@
+//! Whether one series (memory, descriptors, connections) grows without an end: a leak.
+//!
+//! Growth alone is no leak: warm-up, a cache that fills, a collector's sawtooth and load that
+//! rises all grow. The verdict is cautious on purpose, and says `Undecided` with what would
+//! decide it.
+
+mod models;
+mod prepare;
+mod trend;
+
+use crate::diagnose::terms::stats;
+use crate::timeline::{Moment, Point};
+
+use self::models::Shape;
+use self::prepare::{Floors, Track};
+
+/// Fewest points and seconds of a series that is judged.
+const POINTS: usize = 40;
+const SECONDS: f64 = 60.0;
+/// How far ahead growth is looked at, in seconds: a day at the least, ten times as long as it was
+/// watched, a week at the most.
+const DAY: f64 = 86_400.0;
+const AHEAD: f64 = 10.0;
+const WEEK: f64 = 7.0 * DAY;
+/// Share of the room below the limit that growth must take within the horizon to matter.
+const ROOM: f64 = 0.1;
+/// Share of its level by which a series grows while it is watched to matter without a limit near.
+const LEVEL: f64 = 0.2;
+/// Share of its level below which growth while it is watched never matters.
+const LEVEL_LEAST: f64 = 0.01;
+/// Normal quantiles: one-sided 99.5 % to believe in growth, 95 % for its last part, two-sided 95 %
+/// for the interval that is told.
+const SURE: f64 = 2.576;
+/// The same with few floors, whose autocorrelation is not known well, and how many that is.
+const SURE_OF_FEW: f64 = 3.3;
+const FEW_FLOORS: usize = 24;
+const PERSISTS: f64 = 1.645;
+/// One-sided 99 %: growth that is so certain and no more leaves the verdict open.
+const LIKELY: f64 = 2.326;
+const INTERVAL: f64 = 1.96;
+/// The last part of a series, over which growth has to persist.
+const LAST_PART: f64 = 0.55;
+/// From here on the slope that is told is taken: start-up bends lie before it.
+const STEADY_PART: f64 = 0.5;
+/// The end of a series, whose slope shows whether growth has stopped, and the share of the whole
+/// slope that its upper bound must stay below for that.
+const END_PART: f64 = 0.75;
+const STOPPED: f64 = 0.25;
+/// Share of the rise that one step may carry.
+const CONCENTRATION: f64 = 0.5;
+/// Share by which the load may vary and still count as steady, and its correlation with time from
+/// which on it counts as rising.
+const STEADY_LOAD: f64 = 0.3;
+const RISING_LOAD: f64 = 0.5;
+
+/// What is known beside the series itself.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Context<'a> {
+    /// Requests per second over time, so that growth with the load is not taken for a leak.
+    pub load: &'a [Point],
+    /// Value at which the resource is exhausted, in the series' unit.
+    pub limit: Option<f64>,
+    /// Moments at which the process started anew.
+    pub restarts: &'a [Moment],
+    /// Whether a managed runtime owns the memory and no major collection was seen in the series.
+    pub uncollected: bool,
+}
+
+/// What a series says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LeakVerdict {
+    /// It grows without an end.
+    Leak {
+        /// Growth per second, in the series' unit.
+        slope: f64,
+        /// Lower end of its 95 % interval.
+        low: f64,
+        /// Upper end of its 95 % interval.
+        high: f64,
+        /// Seconds from the end of the series until the limit is reached, at the slope and at the
+        /// two ends of its interval (soonest, latest); `None` without a limit.
+        exhaustion: Option<Exhaustion>,
+    },
+    /// It may.
+    Undecided {
+        /// Why that cannot be told.
+        why: String,
+        /// How many more seconds under the same load would tell.
+        more_seconds: f64,
+    },
+    /// It does not.
+    NoLeak {
+        /// Smallest growth per second that would have been found.
+        minimum_detectable_slope: f64,
+    },
+}
+
+/// When a leaking resource runs out, in seconds after the end of the series.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Exhaustion {
+    /// At the estimated slope.
+    pub expected: f64,
+    /// At the upper end of the slope's interval.
+    pub soonest: f64,
+    /// At the lower end of the slope's interval; infinite where that is no growth.
+    pub latest: f64,
+}
+
+/// One step of the judgement, with what was measured and what it takes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Gate {
+    /// What was looked at.
+    pub step: Step,
+    /// What was measured, in the unit that the step names; `None` where it is no number.
+    pub value: Option<f64>,
+    /// Whether the step speaks for a leak; `None` for a step that only prepares.
+    pub passed: Option<bool>,
+}
+
+/// The steps of the judgement, in their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// One life of the process was taken: its seconds.
+    Life,
+    /// Its start-up was left out: the seconds of it.
+    StartUp,
+    /// What follows the load was taken off: growth per request per second.
+    Load,
+    /// The lower edge was taken: how many floors.
+    Floors,
+    /// How often it fell back sharply.
+    Resets,
+    /// The floors rise with certainty: lower bound of the growth per second.
+    Certain,
+    /// The growth is large enough to matter: seconds until the limit at its lower bound, or where
+    /// there is no limit, its share of the level while it was watched.
+    Matters,
+    /// No single step carries most of the rise: the share of the largest.
+    Spread,
+    /// The growth has not stopped: upper bound of the last part's slope as a share of the whole.
+    GoesOn,
+    /// The growth is certain in the last part too: its lower bound per second.
+    Persists,
+    /// No curve with a bound tells the rise as well.
+    Unbounded,
+    /// The runtime has collected its old generation.
+    Collected,
+}
+
+/// Growth per second, in the series' unit, with its 95 % interval.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Pace {
+    /// The estimate.
+    pub slope: f64,
+    /// Lower end of the interval.
+    pub low: f64,
+    /// Upper end of the interval.
+    pub high: f64,
+}
+
+/// A verdict with the way to it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Judgement {
+    /// What the series says.
+    pub verdict: LeakVerdict,
+    /// Each step that was taken, in order.
+    pub gates: Vec<Gate>,
+    /// The lower edge that was judged, what follows the load taken off.
+    pub floors: Vec<Point>,
+    /// How fast that edge grows, whatever the verdict; `None` where too few were found.
+    pub pace: Option<Pace>,
+}
+
+/// Judges one series: memory without page cache, descriptors, connections.
+///
+/// The series is split at restarts, its start-up is left out, and what follows the load is taken
+/// off. Its floors then have to rise with certainty, by an amount that matters, to the end, in
+/// more than one step, and in a way that no curve with a bound tells as well.
+pub fn judge(points: &[Point], context: &Context) -> Judgement {
+    let mut judge = Judge { context, gates: Vec::new(), floors: Track::default() };
+    let verdict = judge.series(points);
+    let at = judge.floors.at.iter().zip(&judge.floors.value);
+    let floors = at.map(|(at, value)| Point { at: Moment::from_secs_f64(*at), value: *value });
+    let pace = Some(steady_pace(&judge.floors)).filter(|pace| (pace.high - pace.low).is_finite());
+    Judgement { verdict, floors: floors.collect(), gates: judge.gates, pace }
+}
+
+/// The verdict alone.
+pub fn verdict(points: &[Point], context: &Context) -> LeakVerdict {
+    judge(points, context).verdict
+}
+
+fn rises_with_time(track: &Track, load: &[f64]) -> bool {
+    let highest = load.iter().copied().fold(0.0, f64::max);
+    let lowest = load.iter().copied().fold(f64::INFINITY, f64::min);
+    highest - lowest > STEADY_LOAD * highest && stats::correlation(&track.at, load) > RISING_LOAD
+}
+
+fn undecided(why: &str, more_seconds: f64) -> LeakVerdict {
+    LeakVerdict::Undecided { why: why.to_owned(), more_seconds: more_seconds.max(1.0) }
+}
+
+/// A judgement under way.
+struct Judge<'c> {
+    context: &'c Context<'c>,
+    gates: Vec<Gate>,
+    floors: Track,
+}
+
+impl Judge<'_> {
+    fn note(&mut self, step: Step, value: f64) {
+        self.gates.push(Gate { step, value: Some(value), passed: None });
+    }
+
+    /// Notes a step that decides, and whether it speaks for a leak.
+    fn passes(&mut self, step: Step, value: Option<f64>, passed: bool) -> bool {
+        self.gates.push(Gate { step, value, passed: Some(passed) });
+        passed
+    }
+
+    fn series(&mut self, points: &[Point]) -> LeakVerdict {
+        let life = prepare::longest_life(points, self.context);
+        self.note(Step::Life, life.seconds());
+        if life.len() < POINTS || life.seconds() < SECONDS {
+            let pace = life.seconds() / life.len().max(2) as f64;
+            let wanted = SECONDS.max(POINTS as f64 * pace);
+            let (readings, seconds) = (life.len(), life.seconds());
+            let why = format!(
+                "{readings} readings over {seconds:.0} s of one life of the process are too few"
+            );
+            return undecided(&why, wanted - seconds);
+        }
+        let origin = life.at[0];
+        let settled = prepare::without_startup(&life);
+        self.note(Step::StartUp, settled.at.first().map_or(0.0, |at| at - origin));
+        let load = prepare::load_at(&settled, self.context.load);
+        if !rises_with_time(&settled, &load) {
+            return self.under_load(&settled, &load, origin);
+        }
+        // What depends on the load in a bent line would leave a rise behind: only a part with a
+        // steady load can decide.
+        let steady = settled.tail(0.5);
+        let load = prepare::load_at(&steady, self.context.load);
+        if steady.len() >= POINTS / 2 && !rises_with_time(&steady, &load) {
+            return self.under_load(&steady, &load, origin);
+        }
+        match self.settled(&settled, origin) {
+            none @ LeakVerdict::NoLeak { .. } => none,
+            _ => undecided("it grew while the load rose; hold one load", life.seconds()),
+        }
+    }
+
+    /// Judges a settled series once what follows the load is taken off.
+    fn under_load(&mut self, track: &Track, load: &[f64], origin: f64) -> LeakVerdict {
+        let (track, share) = prepare::without_load(track, load);
+        if let Some(share) = share {
+            self.note(Step::Load, share);
+        }
+        self.settled(&track, origin)
+    }
+
+    /// Judges a settled series whose load is steady or taken off.
+    fn settled(&mut self, track: &Track, origin: f64) -> LeakVerdict {
+        let floors = prepare::floors(track);
+        self.floors = floors.track.clone();
+        self.note(Step::Floors, floors.track.len() as f64);
+        self.note(Step::Resets, floors.resets as f64);
+        let few = floors.track.len() < FEW_FLOORS && !floors.after_resets;
+        let sure = trend::rise(&floors.track, if few { SURE_OF_FEW } else { SURE });
+        let detectable = (sure.high - sure.slope).max(0.0);
+        let none = LeakVerdict::NoLeak { minimum_detectable_slope: detectable };
+        if (2..prepare::MANY_RESETS).contains(&floors.resets) {
+            return few_resets(&floors, track, none);
+        }
+        let is_certain = sure.low > 0.0 && sure.slope > 0.0;
+        if !self.passes(Step::Certain, Some(sure.low), is_certain) {
+            return self.uncertain(&floors.track, detectable).unwrap_or(none);
+        }
+        // What goes on is what the last part shows: the bend of a start-up may hide or feign
+        // growth.
+        let last = trend::rise(&floors.track.tail(LAST_PART), PERSISTS);
+        let (weight, matters) = matters(sure.low.max(last.low), &floors.track, self.context);
+        if !self.passes(Step::Matters, Some(weight), matters) {
+            // As told, and as the last part does not exclude.
+            let possible = sure.slope.min(last.high);
+            return if matters_at(possible, &floors.track, self.context) {
+                let why = "it grows, and how fast is not certain enough to tell whether it matters";
+                undecided(why, until_certain(&sure, track.seconds()))
+            } else {
+                none
+            };
+        }
+        let concentration = trend::concentration(&floors.track);
+        if !self.passes(Step::Spread, Some(concentration), concentration <= CONCENTRATION) {
+            return none;
+        }
+        let end = trend::rise(&floors.track.tail(END_PART), PERSISTS);
+        let goes_on = end.high >= STOPPED * sure.slope;
+        if !self.passes(Step::GoesOn, Some(end.high / sure.slope), goes_on) {
+            return none;
+        }
+        if !self.passes(Step::Persists, Some(last.low), last.low > 0.0) {
+            let why = "its growth is not certain in the last part";
+            return undecided(why, until_certain(&last, track.seconds()));
+        }
+        match models::shape(&floors.track, origin) {
+            Shape::Bounded => {
+                self.passes(Step::Unbounded, None, false);
+                return none;
+            }
+            Shape::MayFlatten => {
+                self.passes(Step::Unbounded, None, false);
+                let why = "a curve that flattens out fits as well as endless growth";
+                return undecided(why, track.seconds());
+            }
+            Shape::Unbounded => self.passes(Step::Unbounded, None, true),
+        };
+        if self.context.uncollected {
+            self.passes(Step::Collected, None, false);
+            let why = "the runtime has not collected its old generation yet";
+            return undecided(why, track.seconds());
+        }
+        leak(&floors.track, self.context)
+    }
+
+    /// The verdict on floors whose rise is not certain, where that does not mean that there is
+    /// none: it is likely, or a leak that fills what is left within a day would not have been seen.
+    fn uncertain(&self, floors: &Track, detectable: f64) -> Option<LeakVerdict> {
+        let likely = trend::rise(floors, LIKELY);
+        if likely.low > 0.0 && matters_at(likely.slope, floors, self.context) {
+            let why = "it seems to grow, and too little was seen to be sure";
+            return Some(undecided(why, until_certain(&likely, floors.seconds())));
+        }
+        let room = self.context.limit? - floors.value.last()?;
+        let share = detectable * DAY / room.max(f64::MIN_POSITIVE);
+        let why = "a leak that exhausts it within a day could not have been seen yet";
+        (share > 1.0).then(|| undecided(why, longer(floors.seconds(), share).min(3.0 * DAY)))
+    }
+}
+
+/// Seconds more than `seconds` until the error of a slope is so many `times` as small: it falls with
+/// the 3/2th power of the time it is taken over.
+fn longer(seconds: f64, times: f64) -> f64 {
+    seconds * (times.powf(2.0 / 3.0) - 1.0)
+}
+
+/// Seconds more until the growth of the last part would be certain if it goes on like this.
+fn until_certain(last: &trend::Rise, seconds: f64) -> f64 {
+    let spread = last.slope - last.low;
+    if last.slope <= 0.0 || !spread.is_finite() {
+        return seconds;
+    }
+    longer(seconds, spread / last.slope).clamp(0.1 * seconds, 3.0 * seconds)
+}
+
+/// Whether growth at that slope would matter.
+fn matters_at(slope: f64, floors: &Track, context: &Context) -> bool {
+    slope > 0.0 && matters(slope, floors, context).1
+}
+
+/// Two to four falls are too few floors to tell a rise of them from chance.
+fn few_resets(floors: &Floors, track: &Track, none: LeakVerdict) -> LeakVerdict {
+    let slope = stats::theil_sen(&floors.track.at, &floors.track.value).unwrap_or(0.0);
+    let low = |part: &Track| stats::quantile(&part.value, 0.05).unwrap_or(0.0);
+    let half = track.at[0] + track.seconds() / 2.0;
+    let middle = track.at.partition_point(|at| *at < half);
+    let first = Track { at: track.at[..middle].to_vec(), value: track.value[..middle].to_vec() };
+    let range = stats::quantile(&track.value, 0.95).unwrap_or(0.0) - low(track);
+    let rose = low(&track.tail(0.5)) - low(&first);
+    if slope > 0.0 && rose > 0.1 * range {
+        let why = format!("it fell back only {} times", floors.resets);
+        let each = track.seconds() / floors.resets as f64;
+        return undecided(&why, each * (prepare::MANY_RESETS - floors.resets) as f64);
+    }
+    none
+}
+
+/// Whether growth by `slope` per second is worth a finding: it takes a tenth of the room below the
+/// limit within the time that is looked ahead, or grew by a fifth of its level while it was
+/// watched. And by what that was told: seconds until the limit, or without one the share of its
+/// level.
+fn matters(slope: f64, floors: &Track, context: &Context) -> (f64, bool) {
+    let level = stats::median(&floors.value).unwrap_or(0.0).abs();
+    let grown = slope * floors.seconds();
+    let room = context.limit.zip(floors.value.last()).map(|(limit, last)| limit - last);
+    let ahead = (AHEAD * floors.seconds()).clamp(DAY, WEEK);
+    let fills = room.is_some_and(|room| slope * ahead > ROOM * room);
+    let weight = match room {
+        Some(room) => room.max(0.0) / slope,
+        None => grown / level.max(f64::MIN_POSITIVE),
+    };
+    (weight, grown > LEVEL_LEAST * level && (fills || grown > LEVEL * level))
+}
+
+/// How fast the floors rise in their steady part.
+fn steady_pace(floors: &Track) -> Pace {
+    let steady = trend::rise(&floors.tail(STEADY_PART), INTERVAL);
+    let spread = (steady.high - steady.slope).max(steady.slope - steady.low);
+    Pace { slope: steady.slope, low: steady.slope - spread, high: steady.slope + spread }
+}
+
+/// The verdict with the slope of the steady part.
+fn leak(floors: &Track, context: &Context) -> LeakVerdict {
+    let Pace { slope, low, high } = steady_pace(floors);
+    let room = context.limit.zip(floors.value.last()).map(|(limit, last)| (limit - last).max(0.0));
+    let until = |room: f64, slope: f64| if slope > 0.0 { room / slope } else { f64::INFINITY };
+    LeakVerdict::Leak {
+        slope,
+        low,
+        high,
+        exhaustion: room.map(|room| Exhaustion {
+            expected: until(room, slope),
+            soonest: until(room, high),
+            latest: until(room, low),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests;

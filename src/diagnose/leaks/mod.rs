@@ -1,0 +1,4 @@
+//! Whether something grows without end.
+
+pub mod leak;
+pub mod soak;

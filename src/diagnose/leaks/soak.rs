@@ -1,0 +1,359 @@
+//! What a long stage at one load says of leaks and drift: every watched resource is judged by
+//! itself (see [`leak`]), and one answer follows.
+
+mod gates;
+mod resources;
+mod second;
+
+pub(crate) use resources::limits_of;
+
+use crate::diagnose::measure::facts::{Facts, bare};
+use crate::diagnose::measure::signal::{Operand, Over};
+use crate::diagnose::terms::model::Windows;
+use crate::diagnose::terms::soak::{
+    Pace, ResourceKind, RunsOut, Soak, SoakVerdict, Trend, TrendVerdict,
+};
+use crate::diagnose::terms::stats;
+use crate::recording::{PlanSummary, Recording};
+use crate::timeline::{MetricSpec, Moment, Point, Selector, Stage, Timeline, Window, names};
+
+use self::resources::{RESOURCES, Resource};
+use self::second::Second;
+use super::leak::{self, Judgement, LeakVerdict};
+
+/// Name of the load shape that asks for this answer.
+pub const EXECUTOR: &str = "soak";
+/// A stage that was held for less says nothing of leaks.
+const SHORTEST_SECS: f64 = 60.0;
+/// Most series of one resource that are judged, such as its peers; those that grew most.
+const MOST_SERIES: usize = 8;
+/// More collections than this say nothing one by one.
+const MOST_COLLECTIONS: usize = 60;
+/// Share of the limit from which on a resource is used up, and of its last level below which it
+/// must have begun to have grown there.
+const USED_UP: f64 = 0.95;
+const BEGAN: f64 = 0.7;
+/// Points of what each request costs over a whole stage, and the fewest seconds of one.
+const COST_POINTS: f64 = 240.0;
+const COST_SECS: f64 = 5.0;
+
+/// The answer on the longest stage at one rate; `None` where none was held for a minute.
+pub fn soak(recording: &Recording, facts: &Facts) -> Option<Soak> {
+    let timeline = &recording.timeline;
+    let held = |stage: &&Stage| stage.role.is_measured() && !stage.is_ramping();
+    let stage = timeline
+        .stages
+        .iter()
+        .filter(held)
+        .max_by_key(|stage| stage.window.end.since(stage.window.begin))?;
+    (stage.window.secs() >= SHORTEST_SECS).then(|| answer(facts, &recording.plan, stage))
+}
+
+/// Whether `timeline`, of which `stage` is still held, says enough: no resource is undecided.
+pub fn is_settled(timeline: &Timeline, plan: &PlanSummary, stage: &Stage) -> bool {
+    let windows = Windows::default();
+    let facts = Facts::of_timeline(timeline, &windows);
+    !matches!(answer(&facts, plan, stage).verdict, SoakVerdict::Undecided { .. })
+}
+
+fn answer(facts: &Facts, plan: &PlanSummary, stage: &Stage) -> Soak {
+    let window = stage.window;
+    let load = looks(facts, &bare(&names::LOAD_OFFERED), window);
+    let run = Run { facts, window, load: &load, restarts: facts.restarts() };
+    let mut trends: Vec<Trend> = RESOURCES.iter().flat_map(|it| run.trends(it)).collect();
+    let costs = resources::PER_REQUEST.iter();
+    trends.extend(costs.filter_map(|(total, resource)| run.per_request(total, resource)));
+    confirm(&mut trends);
+    trends
+        .retain(|trend| !trend.kind.is_told_only_growing() || trend.verdict == TrendVerdict::Leak);
+    // What runs out first; within it, in the order of the catalogue.
+    trends.sort_by(|a, b| {
+        let place = |trend: &Trend| (trend.verdict.rank(), !trend.kind.can_run_out());
+        let left = |trend: &Trend| trend.seconds_left().unwrap_or(f64::INFINITY);
+        place(a).cmp(&place(b)).then(left(a).total_cmp(&left(b)))
+    });
+    Soak {
+        asked: plan.executor == EXECUTOR,
+        verdict: verdict(&trends),
+        rate: stage.rate(),
+        window,
+        not_watched: resources::not_watched(|metric| facts.metric(metric, &[window]).is_some()),
+        trends,
+    }
+}
+
+/// One stage under judgement.
+struct Run<'a> {
+    facts: &'a Facts<'a>,
+    window: Window,
+    load: &'a [Point],
+    restarts: Vec<Moment>,
+}
+
+impl Run<'_> {
+    /// What each series of a resource says, those that grew most first.
+    fn trends(&self, resource: &Resource) -> Vec<Trend> {
+        let Ok(selector) = resource.selector.parse::<Selector>() else { return Vec::new() };
+        if resource.by.is_empty() {
+            return self.trend(resource, &selector, &[]).into_iter().collect();
+        }
+        let mut trends: Vec<Trend> = self
+            .facts
+            .label_groups(&selector, resource.by)
+            .iter()
+            .filter_map(|subject| self.trend(resource, &selector, subject))
+            .collect();
+        let grown = |trend: &Trend| trend.level - trend.begin;
+        trends.sort_by(|a, b| grown(b).total_cmp(&grown(a)));
+        trends.truncate(MOST_SERIES);
+        trends
+    }
+
+    fn trend(
+        &self,
+        resource: &Resource,
+        selector: &Selector,
+        labels: &[(&str, String)],
+    ) -> Option<Trend> {
+        let series = of_subject(selector, labels);
+        let points = looks(self.facts, &series, self.window);
+        let limit = self.limit(resource, labels);
+        let values: Vec<&str> = labels.iter().map(|(_, value)| value.as_str()).collect();
+        let subject = (!values.is_empty()).then(|| values.join(", "));
+        let held_in = resource.held_in.iter().filter_map(|other| {
+            let other: Selector = other.parse().ok()?;
+            // What does not tell whose it is may be asked where there is only one.
+            let told = !self.facts.label_groups(&other, resource.by).is_empty();
+            let alone = || self.facts.label_groups(selector, resource.by).len() == 1;
+            if told { Some(of_subject(&other, labels)) } else { alone().then_some(other) }
+        });
+        let held_in = held_in.collect();
+        let series = series.to_string();
+        self.judge(Judged { resource, subject, series, limit, points, held_in })
+    }
+
+    /// Where a resource is exhausted: its own limit, or one that all share.
+    fn limit(&self, resource: &Resource, subject: &[(&str, String)]) -> Option<f64> {
+        let level =
+            |selector: &Selector| self.facts.level_of(selector, Over::Sum, &[self.window], &[]);
+        let of = |metric: &&MetricSpec| {
+            let shared = bare(metric);
+            let own = level(&of_subject(&shared, subject));
+            own.or_else(|| level(&shared)).filter(|limit| *limit > 0.0)
+        };
+        resource.limits.iter().find_map(of)
+    }
+
+    /// What is added to a running total for each request, in equal pieces of the stage.
+    fn per_request(&self, total: &MetricSpec, resource: &Resource) -> Option<Trend> {
+        let total = bare(total);
+        let piece = (self.window.secs() / COST_POINTS).max(COST_SECS);
+        let count = (self.window.secs() / piece) as usize;
+        let begin = self.window.begin.secs();
+        let points = (0..count).filter_map(|index| {
+            let from = Moment::from_secs_f64(begin + index as f64 * piece);
+            let to = Moment::from_secs_f64(begin + (index + 1) as f64 * piece);
+            let window = Window::new(from, to);
+            let pace = self.facts.level_of(&total, Over::Sum, &[window], &[])?;
+            let rate = self.facts.throughput(&[window]).filter(|rate| *rate > 0.0)?;
+            Some(Point {
+                at: Moment::from_secs_f64(from.secs().midpoint(to.secs())),
+                value: pace / rate,
+            })
+        });
+        let series = resource.selector.to_owned();
+        let points = points.collect();
+        let held_in = Vec::new();
+        self.judge(Judged { resource, subject: None, series, limit: None, points, held_in })
+    }
+
+    /// When the runtime collected all of its heap, where that was seldom enough to be told apart.
+    fn collections(&self) -> Vec<Moment> {
+        let all = self.facts.collections(self.window);
+        if all.len() > MOST_COLLECTIONS { Vec::new() } else { all }
+    }
+
+    fn judge(&self, judged: Judged) -> Option<Trend> {
+        let Judged { resource, subject, series, limit, points, held_in } = judged;
+        let (first, last) = (points.first()?, points.last()?);
+        let is_memory = matches!(
+            resource.kind,
+            ResourceKind::Memory | ResourceKind::Resident | ResourceKind::Heap
+        );
+        // Kneepoint lives on where the target starts anew.
+        let is_own = resource.kind == ResourceKind::OwnMemory;
+        let restarts = if is_own { &[] } else { self.restarts.as_slice() };
+        let context = leak::Context {
+            load: self.load,
+            limit,
+            restarts,
+            uncollected: is_memory && self.facts.is_uncollected(&[self.window]),
+        };
+        let judged = if is_memory { self.facts.before_queue(&points) } else { &points[..] };
+        let judgement = leak::judge(judged, &context);
+        let is_leak = matches!(judgement.verdict, LeakVerdict::Leak { .. });
+        let second = judgement.pace.filter(|_| is_leak && resource.kind.can_run_out());
+        let second = second.map(|claimed| self.second(claimed, &held_in, &context));
+        let (begin, level) = ends(&points);
+        // Grown to its limit, and it stays there.
+        let is_used_up =
+            limit.is_some_and(|limit| level >= USED_UP * limit && begin <= BEGAN * level);
+        let trend = Trend {
+            kind: resource.kind,
+            resource: resource.name.to_owned(),
+            subject,
+            series,
+            unit: resource.unit,
+            window: Window::new(first.at, last.at),
+            readings: points.len() as u64,
+            begin,
+            level,
+            limit,
+            pace: None,
+            confirmed_by: None,
+            restarts: restarts.iter().copied().filter(|at| self.window.contains(*at)).collect(),
+            collections: if is_memory { self.collections() } else { Vec::new() },
+            steps: gates::told(&judgement, resource.unit, limit.is_some()),
+            floors: judgement.floors.iter().map(|floor| (floor.at, floor.value)).collect(),
+            verdict: TrendVerdict::Exhausted,
+        };
+        if is_used_up {
+            return Some(trend);
+        }
+        let trend = concluded(trend, judgement);
+        Some(match second {
+            Some(second) => seconded(trend, &second),
+            None => trend,
+        })
+    }
+
+    /// What the series that hold the same say of a growth that one of them claims.
+    fn second(&self, claimed: leak::Pace, held_in: &[Selector], context: &leak::Context) -> Second {
+        let others = held_in.iter().map(|selector| {
+            let points = looks(self.facts, selector, self.window);
+            (selector.to_string(), leak::judge(&points, context).pace)
+        });
+        second::ask(claimed, others)
+    }
+}
+
+/// A series with all that is known beside it.
+struct Judged<'r> {
+    resource: &'r Resource,
+    subject: Option<String>,
+    series: String,
+    limit: Option<f64>,
+    points: Vec<Point>,
+    /// The series that hold the same.
+    held_in: Vec<Selector>,
+}
+
+fn concluded(mut trend: Trend, judgement: Judgement) -> Trend {
+    trend.verdict = match judgement.verdict {
+        LeakVerdict::Leak { slope, low, high, exhaustion } => {
+            let runs_out = exhaustion.map(|it| RunsOut {
+                expected: it.expected,
+                soonest: it.soonest,
+                latest: it.latest.is_finite().then_some(it.latest),
+            });
+            trend.pace = Some(Pace { slope, low, high, runs_out });
+            TrendVerdict::Leak
+        }
+        LeakVerdict::NoLeak { minimum_detectable_slope } => {
+            TrendVerdict::NoLeak { detectable: minimum_detectable_slope }
+        }
+        LeakVerdict::Undecided { why, more_seconds } => {
+            TrendVerdict::Undecided { why, more_seconds }
+        }
+    };
+    trend
+}
+
+/// A leak as it stands once a second series was asked: one that would have shown it and does not
+/// leaves it open.
+fn seconded(mut trend: Trend, second: &Second) -> Trend {
+    trend.steps.push(second.told(trend.unit));
+    match second {
+        Second::Agrees { series, .. } => trend.confirmed_by = Some(series.clone()),
+        Second::Disagrees { series, .. } => {
+            let why = format!("{series} holds the same, and does not grow as fast");
+            trend.verdict = TrendVerdict::Undecided { why, more_seconds: trend.window.secs() };
+            trend.pace = None;
+        }
+        Second::NoneToAsk => {}
+    }
+    trend
+}
+
+/// The series of a selector that have these labels.
+fn of_subject(selector: &Selector, subject: &[(&str, String)]) -> Selector {
+    let narrowed = subject
+        .iter()
+        .fold(selector.labels.clone(), |labels, (label, value)| labels.with(label, value.as_str()));
+    Selector { labels: narrowed, ..selector.clone() }
+}
+
+/// The median of the first tenth of a series and that of the last.
+fn ends(points: &[Point]) -> (f64, f64) {
+    let tenth = points.len().div_ceil(10);
+    let level = |part: &[Point]| {
+        stats::median(&part.iter().map(|point| point.value).collect::<Vec<_>>()).unwrap_or(0.0)
+    };
+    (level(&points[..tenth]), level(&points[points.len() - tenth..]))
+}
+
+/// The sum over the series of a selector at each look inside `window`.
+fn looks(facts: &Facts, selector: &Selector, window: Window) -> Vec<Point> {
+    let operand = Operand { over: Over::Sum, selectors: vec![selector.clone()], by: None };
+    let looks = facts.looks_at(&operand, window, &[]);
+    let mut points: Vec<Point> =
+        looks.into_iter().map(|((_, at), value)| Point { at, value }).collect();
+    points.sort_by_key(|point| point.at);
+    points
+}
+
+/// Notes for each leak the other series of its kind that leaks as well.
+fn confirm(trends: &mut [Trend]) {
+    let leaking: Vec<(ResourceKind, String)> = trends
+        .iter()
+        .filter(|trend| trend.verdict == TrendVerdict::Leak)
+        .map(|trend| (trend.kind, trend.series.clone()))
+        .collect();
+    let unconfirmed =
+        |trend: &&mut Trend| trend.verdict == TrendVerdict::Leak && trend.confirmed_by.is_none();
+    for trend in trends.iter_mut().filter(unconfirmed) {
+        let other = leaking
+            .iter()
+            .find(|(kind, series)| kind.confirms(trend.kind) && *series != trend.series);
+        trend.confirmed_by = other.map(|(_, series)| series.clone());
+    }
+}
+
+fn verdict(trends: &[Trend]) -> SoakVerdict {
+    if trends.iter().any(Trend::is_running_out) {
+        return SoakVerdict::Leak;
+    }
+    let counted = || trends.iter().filter(|trend| trend.kind.can_run_out());
+    let open = counted().filter_map(|trend| match &trend.verdict {
+        TrendVerdict::Undecided { why, more_seconds } => Some((*more_seconds, trend, why)),
+        _ => None,
+    });
+    let open: Vec<_> = open.collect();
+    // All of them have to be settled; the one that grew is the one to ask about.
+    let more_seconds = open.iter().map(|it| it.0).reduce(f64::max);
+    let most = open.iter().max_by(|a, b| a.1.share_grown().total_cmp(&b.1.share_grown()));
+    if let Some((_, trend, why)) = most {
+        let why = format!("{}: {why}", trend.name());
+        return SoakVerdict::Undecided { why, more_seconds };
+    }
+    match counted().next() {
+        Some(_) => SoakVerdict::NoLeak,
+        None => SoakVerdict::Undecided {
+            why: "nothing was watched that can run out".to_owned(),
+            more_seconds: None,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,509 @@
+//! What signals are measured on: the timeline, what follows from it beside it, and the windows.
+
+mod growth;
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::diagnose::conclude::attribution::{self, Growth};
+use crate::diagnose::terms::model::{StageSummary, Windows};
+use crate::diagnose::terms::part::PartKind;
+use crate::diagnose::terms::stats;
+use crate::recording::Recording;
+use crate::timeline::{
+    Kind, Labels, LoadTick, MetricSpec, Moment, Selector, Series, SeriesKey, Timeline, Window,
+    names,
+};
+
+use super::derived;
+use super::signal::{Operand, Over, Span};
+
+/// A selector's value that stands for every peer that is a database which is watched too.
+pub const DATABASE: &str = "$database";
+/// How the metrics begin that clients of other services export.
+const CLIENT: &str = "client.";
+/// Ports on which PostgreSQL and its poolers listen where nothing else is known.
+const DATABASE_PORTS: [&str; 2] = ["5432", "6432"];
+/// How the names of services start that speak PostgreSQL's protocol.
+const DATABASE_SERVICES: [&str; 4] = ["postgres", "pgbouncer", "pgcat", "odyssey"];
+
+/// One value of one label, to which every series that carries the label is held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Narrow {
+    /// The label.
+    pub label: String,
+    /// Its value.
+    pub value: String,
+}
+
+/// A recording as rules see it.
+pub struct Facts<'a> {
+    timeline: &'a Timeline,
+    derived: Timeline,
+    windows: &'a Windows,
+    database_peers: BTreeSet<String>,
+    /// What client metrics call a peer, and what its sockets call it.
+    peer_names: BTreeMap<String, String>,
+    growth: Option<Growth>,
+    /// Whether the target runs on a runtime of [`growth::LAZY_RUNTIMES`].
+    is_lazy_runtime: bool,
+}
+
+impl<'a> Facts<'a> {
+    /// The facts of `recording`, compared between `windows`.
+    pub fn new(recording: &'a Recording, windows: &'a Windows) -> Self {
+        let mut facts = Self::of_timeline(&recording.timeline, windows);
+        derived::add_plan(&mut facts.derived, &recording.plan);
+        facts.database_peers = database_peers(recording);
+        facts.is_lazy_runtime = growth::is_lazy_runtime(recording);
+        facts.peer_names = peer_names(&recording.timeline, &facts.database_peers);
+        facts.growth = attribution::growth(&facts);
+        facts
+    }
+
+    /// The facts of a timeline about whose machine nothing is known.
+    pub fn of_timeline(timeline: &'a Timeline, windows: &'a Windows) -> Self {
+        let mut facts = Self {
+            timeline,
+            derived: derived::series(timeline),
+            windows,
+            database_peers: BTreeSet::new(),
+            peer_names: BTreeMap::new(),
+            growth: None,
+            is_lazy_runtime: false,
+        };
+        facts.database_peers = timeline
+            .series
+            .keys()
+            .filter(|key| key.metric.starts_with("tcp.") && is_database_key(key))
+            .filter_map(|key| key.labels.get("peer").map(str::to_owned))
+            .collect();
+        facts.peer_names = peer_names(timeline, &facts.database_peers);
+        facts.growth = attribution::growth(&facts);
+        facts
+    }
+
+    /// What the response time gained from baseline to the knee, by part.
+    pub fn growth(&self) -> Option<&Growth> {
+        self.growth.as_ref()
+    }
+
+    /// Whether PostgreSQL itself was watched, so that waiting for it is told by its sessions.
+    pub fn database_is_watched(&self) -> bool {
+        self.collectors_of(names::DB_SESSIONS.name).next().is_some()
+    }
+
+    /// Whether any peer is known to be a PostgreSQL server.
+    pub fn knows_databases(&self) -> bool {
+        !self.database_peers.is_empty()
+    }
+
+    /// Whether `peer` is a PostgreSQL server.
+    pub fn is_database(&self, peer: &str) -> bool {
+        self.database_peers.contains(peer)
+    }
+
+    /// The windows of a span, in order of time.
+    pub fn windows(&self, span: Span) -> Vec<Window> {
+        let windows = self.windows;
+        let mut chosen = match span {
+            Span::Baseline => windows.baseline.clone(),
+            Span::Approach => windows.approach.clone(),
+            Span::Knee => [windows.knee.as_slice(), &windows.beyond].concat(),
+            Span::Beyond => windows.beyond.clone(),
+            Span::Recovery => windows.recovery.clone(),
+            Span::Run => vec![Window::new(Moment::START, self.timeline.end())],
+        };
+        chosen.sort_by_key(|window| window.begin);
+        chosen
+    }
+
+    /// The windows of the stages nearest to the knee in which what saturates is saturated.
+    pub fn nearest_the_knee(&self) -> Vec<Window> {
+        if self.windows.knee.is_empty() {
+            return self.windows(Span::Knee);
+        }
+        self.windows.knee.clone()
+    }
+
+    /// Responses per second in `windows`.
+    pub fn throughput(&self, windows: &[Window]) -> Option<f64> {
+        self.metric(&names::LOAD_THROUGHPUT, windows)
+    }
+
+    /// The summed level of a metric.
+    pub fn metric(&self, metric: &MetricSpec, windows: &[Window]) -> Option<f64> {
+        self.level_of(&bare(metric), Over::Sum, windows, &[])
+    }
+
+    /// The level of an operand; `None` where one of its sets has no data.
+    pub fn level(&self, operand: &Operand, windows: &[Window], narrow: &[Narrow]) -> Option<f64> {
+        let levels = operand
+            .selectors
+            .iter()
+            .map(|selector| self.level_of(selector, operand.over, windows, narrow))
+            .collect::<Option<Vec<f64>>>()?;
+        match operand.over {
+            Over::Sum => Some(levels.iter().sum()),
+            Over::Max => levels.into_iter().reduce(f64::max),
+            Over::Min => levels.into_iter().reduce(f64::min),
+            Over::Mean => stats::mean(&levels),
+        }
+    }
+
+    /// The level of one set of series.
+    pub fn level_of(
+        &self,
+        selector: &Selector,
+        over: Over,
+        windows: &[Window],
+        narrow: &[Narrow],
+    ) -> Option<f64> {
+        let levels: Vec<f64> =
+            self.levels(selector, windows, narrow).into_iter().map(|(_, level)| level).collect();
+        if levels.is_empty() {
+            let none = is_census(&selector.metric)
+                && self.is_answerable(selector)
+                && self.looks(&selector.metric, windows) > 0;
+            return none.then_some(0.0);
+        }
+        match over {
+            Over::Sum => Some(levels.iter().sum()),
+            Over::Max => levels.into_iter().reduce(f64::max),
+            Over::Min => levels.into_iter().reduce(f64::min),
+            Over::Mean => stats::mean(&levels),
+        }
+    }
+
+    /// The level of each series of a set that has data in `windows`.
+    pub fn levels(
+        &self,
+        selector: &Selector,
+        windows: &[Window],
+        narrow: &[Narrow],
+    ) -> Vec<(SeriesKey, f64)> {
+        self.matching(selector, narrow)
+            .into_iter()
+            .filter_map(|(timeline, key, series)| {
+                Some((key.clone(), level(timeline, series, windows)?))
+            })
+            .collect()
+    }
+
+    /// Names of the series of a set that have data in `windows`.
+    pub fn series_names(
+        &self,
+        selector: &Selector,
+        windows: &[Window],
+        narrow: &[Narrow],
+    ) -> Vec<String> {
+        self.levels(selector, windows, narrow).into_iter().map(|(key, _)| key.to_string()).collect()
+    }
+
+    /// What an operand came to at each look inside `window`; empty for counters.
+    pub fn samples(&self, operand: &Operand, window: Window, narrow: &[Narrow]) -> Vec<f64> {
+        self.looks_at(operand, window, narrow).into_values().collect()
+    }
+
+    /// The same by collector and moment.
+    pub fn looks_at(
+        &self,
+        operand: &Operand,
+        window: Window,
+        narrow: &[Narrow],
+    ) -> BTreeMap<(&str, Moment), f64> {
+        let mut sums: BTreeMap<(&str, Moment), f64> = BTreeMap::new();
+        for selector in &operand.selectors {
+            if is_census(&selector.metric) && self.is_answerable(selector) {
+                for (timeline, collector) in self.collectors_of(&selector.metric) {
+                    let looks = timeline.readings.get(collector).into_iter().flatten();
+                    for at in looks.filter(|at| window.contains(**at)) {
+                        sums.entry((collector, *at)).or_default();
+                    }
+                }
+            }
+            for (_, _, series) in self.matching(selector, narrow) {
+                if series.kind == Kind::Counter {
+                    continue;
+                }
+                for point in series.within(window) {
+                    *sums.entry((series.collector.as_str(), point.at)).or_default() += point.value;
+                }
+            }
+        }
+        sums
+    }
+
+    /// The ticks of the load whose middle lies in one of `windows`.
+    pub fn ticks(&self, windows: &[Window]) -> impl Iterator<Item = &LoadTick> {
+        self.timeline.ticks.iter().filter(move |tick| {
+            let length = tick.window.end.since(tick.window.begin);
+            windows.iter().any(|window| window.contains(tick.window.begin + length / 2))
+        })
+    }
+
+    /// The values of `label` on the series of these sets, in order.
+    pub fn label_values(&self, selectors: &[&Selector], label: &str) -> Vec<String> {
+        let values: BTreeSet<String> = selectors
+            .iter()
+            .flat_map(|selector| self.matching(selector, &[]))
+            .filter_map(|(_, key, _)| self.known_labels(key).get(label).map(str::to_owned))
+            .collect();
+        values.into_iter().collect()
+    }
+
+    /// What the series of a set are told apart by: the values of `labels`, as far as a series has
+    /// them; without those that lack the first. In order.
+    pub fn label_groups<'l>(
+        &self,
+        selector: &Selector,
+        labels: &[&'l str],
+    ) -> Vec<Vec<(&'l str, String)>> {
+        let matching = self.matching(selector, &[]);
+        let groups: BTreeSet<Vec<(&str, String)>> = matching
+            .iter()
+            .map(|(_, key, _)| {
+                let own = self.known_labels(key);
+                let value = |label: &&'l str| Some((*label, own.get(label)?.to_owned()));
+                labels.iter().filter_map(value).collect()
+            })
+            .filter(|group: &Vec<(&str, String)>| {
+                group.first().map(|it| it.0) == labels.first().copied()
+            })
+            .collect();
+        groups.into_iter().collect()
+    }
+
+    /// Share of the growth of the response time that `parts` explain together.
+    pub fn share(&self, parts: &[PartKind], narrow: &[Narrow]) -> Option<f64> {
+        let peer = narrow.iter().find(|narrow| narrow.label == "peer");
+        self.growth.as_ref()?.share(parts, peer.map(|peer| peer.value.as_str()))
+    }
+
+    /// Share of the growth of the time for which the target holds a request that `parts` explain.
+    pub fn held_share(&self, parts: &[PartKind], narrow: &[Narrow]) -> Option<f64> {
+        let peer = narrow.iter().find(|narrow| narrow.label == "peer");
+        self.growth.as_ref()?.held_share(parts, peer.map(|peer| peer.value.as_str()))
+    }
+
+    /// Seconds from the last reading of a series to the end of `windows`.
+    pub fn silent_secs(
+        &self,
+        selector: &Selector,
+        windows: &[Window],
+        narrow: &[Narrow],
+    ) -> Option<f64> {
+        let series = self.matching(selector, narrow);
+        let last = series.iter().filter_map(|(_, _, series)| series.points.last()).map(|it| it.at);
+        Some(windows.last()?.end.since(last.max()?).as_secs_f64())
+    }
+
+    /// How often the collectors that emit `metric` looked in `windows`.
+    fn looks(&self, metric: &str, windows: &[Window]) -> usize {
+        self.collectors_of(metric)
+            .map(|(timeline, collector)| looks(timeline, collector, windows))
+            .sum()
+    }
+
+    /// The collectors that emit `metric`, or would: those that emit another of its family. A
+    /// census that never found one thing has no series of its own.
+    fn collectors_of<'s>(
+        &'s self,
+        metric: &str,
+    ) -> impl Iterator<Item = (&'s Timeline, &'s str)> + use<'s> {
+        let family = metric.split_once('.').map_or(metric, |(family, _)| family).to_owned() + ".";
+        [self.timeline, &self.derived].into_iter().flat_map(move |timeline| {
+            let from = SeriesKey::bare(&family);
+            let family = family.clone();
+            let names: BTreeSet<&str> = timeline
+                .series
+                .range(from..)
+                .take_while(move |(key, _)| key.metric.starts_with(&family))
+                .map(|(_, series)| series.collector.as_str())
+                .collect();
+            names.into_iter().map(move |name| (timeline, name))
+        })
+    }
+
+    /// Whether a census that finds nothing for `selector` means none: not so for the peers that
+    /// are databases where it is not known which are.
+    fn is_answerable(&self, selector: &Selector) -> bool {
+        !self.database_peers.is_empty()
+            || selector.labels.iter().all(|(_, value)| value != DATABASE)
+    }
+
+    /// The labels of a series, a peer by the name that its sockets have.
+    fn known_labels<'k>(&self, key: &'k SeriesKey) -> Cow<'k, Labels> {
+        let known = key.labels.get("peer").and_then(|peer| self.peer_names.get(peer));
+        match known.filter(|_| key.metric.starts_with(CLIENT)) {
+            Some(name) => Cow::Owned(key.labels.clone().with("peer", name.as_str())),
+            None => Cow::Borrowed(&key.labels),
+        }
+    }
+
+    fn matching<'s>(
+        &'s self,
+        selector: &Selector,
+        narrow: &[Narrow],
+    ) -> Vec<(&'s Timeline, &'s SeriesKey, &'s Series)> {
+        let mut wanted = Labels::none();
+        let mut database = None;
+        for (name, value) in selector.labels.iter() {
+            if value.trim_start_matches('!') == DATABASE {
+                database = Some((name, !value.starts_with('!')));
+            } else {
+                wanted = wanted.with(name, value);
+            }
+        }
+        let of_metric: Vec<_> = [self.timeline, &self.derived]
+            .into_iter()
+            .flat_map(|timeline| {
+                timeline
+                    .series
+                    .range(SeriesKey::bare(&selector.metric)..)
+                    .take_while(|(key, _)| key.metric == selector.metric)
+                    .map(move |(key, series)| (timeline, key, series))
+            })
+            .collect();
+        for narrow in narrow {
+            let carried =
+                of_metric.iter().any(|(_, key, _)| key.labels.get(&narrow.label).is_some());
+            if carried && database != Some((narrow.label.as_str(), true)) {
+                wanted = wanted.with(&narrow.label, narrow.value.clone());
+            }
+        }
+        of_metric
+            .into_iter()
+            .filter(|(_, key, _)| self.known_labels(key).matches(&wanted))
+            .filter(|(_, key, _)| {
+                database.is_none_or(|(label, is_one)| {
+                    let peer = key.labels.get(label);
+                    peer.is_some_and(|peer| self.database_peers.contains(peer) == is_one)
+                })
+            })
+            .collect()
+    }
+}
+
+/// The selector of all series of a metric.
+pub fn bare(metric: &MetricSpec) -> Selector {
+    Selector { metric: metric.name.to_owned(), labels: Labels::none() }
+}
+
+fn is_census(metric: &str) -> bool {
+    names::find(metric).is_some_and(|spec| spec.kind == Kind::Census)
+}
+
+fn looks(timeline: &Timeline, collector: &str, windows: &[Window]) -> usize {
+    windows.iter().map(|window| timeline.looks(collector, *window)).sum()
+}
+
+/// The level of one series.
+fn level(timeline: &Timeline, series: &Series, windows: &[Window]) -> Option<f64> {
+    match series.kind {
+        Kind::Counter => {
+            let (increase, seconds) = windows
+                .iter()
+                .filter_map(|window| series.increase(*window))
+                .fold((0.0, 0.0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+            (seconds > 0.0).then(|| increase / seconds)
+        }
+        Kind::Gauge => {
+            let points: Vec<f64> = windows
+                .iter()
+                .flat_map(|window| series.within(*window))
+                .map(|point| point.value)
+                .collect();
+            stats::mean(&points)
+        }
+        Kind::Census => {
+            let looks = looks(timeline, &series.collector, windows);
+            let found: f64 = windows
+                .iter()
+                .flat_map(|window| series.within(*window))
+                .map(|point| point.value)
+                .sum();
+            (looks > 0).then(|| found / looks as f64)
+        }
+    }
+}
+
+fn has_database_port(peer: &str) -> bool {
+    address(peer).rsplit_once(':').is_some_and(|(_, port)| DATABASE_PORTS.contains(&port))
+}
+
+/// The peers that are PostgreSQL: by the name of their service, by what a `postgres` collector
+/// says it watches, or by their port.
+fn database_peers(recording: &Recording) -> BTreeSet<String> {
+    let watched: Vec<&str> = recording
+        .environment
+        .collectors
+        .iter()
+        .filter(|note| note.name == "postgres")
+        .map(|note| note.watches.as_str())
+        .collect();
+    let is_watched = |peer: &str| {
+        let peer = address(peer);
+        let port = peer.rsplit_once(':').map(|(_, port)| port);
+        watched
+            .iter()
+            .any(|text| text.contains(peer) || port.is_some_and(|port| has_word(text, port)))
+    };
+    let sockets = recording.timeline.series.keys().filter(|key| key.metric.starts_with("tcp."));
+    sockets
+        .filter_map(|key| {
+            let peer = key.labels.get("peer")?;
+            let known = is_database_key(key) || is_watched(peer);
+            known.then(|| peer.to_owned())
+        })
+        .collect()
+}
+
+/// Peers that client metrics name by host alone, or by address without a service, and the name of
+/// the one peer among the target's sockets that it can be: no other socket goes to that host, but
+/// for those to databases, which client metrics of HTTP do not count.
+fn peer_names(timeline: &Timeline, databases: &BTreeSet<String>) -> BTreeMap<String, String> {
+    let peers = |prefix: &'static str| -> BTreeSet<&str> {
+        let keys = timeline.series.keys().filter(|key| key.metric.starts_with(prefix));
+        keys.filter_map(|key| key.labels.get("peer")).collect()
+    };
+    let sockets = peers("tcp.");
+    let host = |peer: &str| {
+        let host = address(peer).rsplit_once(':').map_or(peer, |(host, _)| host);
+        host.trim_matches(['[', ']']).to_owned()
+    };
+    let mut names = BTreeMap::new();
+    for client in peers(CLIENT).into_iter().filter(|peer| !sockets.contains(peer)) {
+        let same = |peer: &&&str| address(peer) == client || host(peer) == client;
+        let services = sockets.iter().filter(|peer| !databases.contains(**peer));
+        let found: Vec<&&str> = services.filter(same).collect();
+        if let [one] = found.as_slice() {
+            names.insert(client.to_owned(), (**one).to_owned());
+        }
+    }
+    names
+}
+
+/// The address in `10.0.3.7:8443 (payments)`.
+fn address(peer: &str) -> &str {
+    peer.split_once(' ').map_or(peer, |(address, _)| address)
+}
+
+fn is_database_key(key: &SeriesKey) -> bool {
+    let service = key.labels.get("service").unwrap_or_default().to_ascii_lowercase();
+    DATABASE_SERVICES.iter().any(|name| service.starts_with(name))
+        || key.labels.get("peer").is_some_and(has_database_port)
+}
+
+/// Whether `word` stands in `text` with no letter or digit beside it.
+fn has_word(text: &str, word: &str) -> bool {
+    text.split(|c: char| !c.is_ascii_alphanumeric()).any(|part| part == word)
+}
+
+/// The offered load of a stage, for those that list stages by load.
+pub fn measured(stages: &[StageSummary]) -> Vec<&StageSummary> {
+    let mut measured: Vec<&StageSummary> =
+        stages.iter().filter(|stage| stage.role.is_measured() && stage.invalid.is_none()).collect();
+    measured.sort_by(|a, b| a.offered.total_cmp(&b.offered));
+    measured
+}

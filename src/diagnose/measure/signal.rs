@@ -1,0 +1,457 @@
+//! The closed set of signals that rules may name, and how each is measured.
+//!
+//! A *level* is what a selector comes to in a span: the mean of a gauge, the growth per second of
+//! a counter, the mean count of a census. Everything else is made of levels. No data is never
+//! zero; only a census whose collector looked and found nothing is.
+
+use std::fmt;
+
+use crate::diagnose::terms::part::PartKind;
+use crate::diagnose::terms::stats;
+use crate::timeline::{Kind, Selector, Unit, Window, names};
+
+use super::facts::{Facts, Narrow};
+
+/// What a rule may measure.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Signal {
+    /// A level.
+    Value(Operand),
+    /// One level divided by another.
+    Ratio(Operand, Operand),
+    /// A level divided by the throughput: seconds or things per request (Little's law for counts).
+    PerRequest(Operand),
+    /// The share of a level that is left when those of others that have data are taken off.
+    Rest(Operand, Vec<Selector>),
+    /// The level at which a count is stuck at and beyond the knee; 0 where it is not stuck.
+    Pinned(Operand),
+    /// A level less that at baseline.
+    Rise(Operand),
+    /// Largest less smallest level of the stages in the span, divided by their mean.
+    Spread(Operand),
+    /// Share of the growth of the response time that these parts explain together.
+    Share(Vec<PartKind>),
+    /// The same of the time for which the target holds a request: without the queues in front of
+    /// it, which only follow from that time where the target takes no more requests at once.
+    HeldShare(Vec<PartKind>),
+    /// How many series reach a level.
+    Count(Selector, f64),
+    /// How often a value was another one than at the look before.
+    Changes(Selector),
+    /// Seconds from the last reading to the end of the span.
+    Silent(Selector),
+    /// Growth per second that will not end; 0 where the series does not leak.
+    Leak(Selector),
+    /// A signal divided by itself at baseline.
+    Growth(Box<Signal>),
+}
+
+/// The series a signal reads.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Operand {
+    /// Sets of series whose levels are added.
+    pub selectors: Vec<Selector>,
+    /// How several series of one set become one level.
+    pub over: Over,
+    /// Label by whose values the signal is measured one by one; the largest counts, or the least
+    /// where `over` asks for that.
+    pub by: Option<String>,
+}
+
+/// How several series become one level.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Over {
+    /// Their sum.
+    Sum,
+    /// The largest.
+    Max,
+    /// The smallest.
+    Min,
+    /// Their mean.
+    Mean,
+}
+
+/// The span of a run in which a signal is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Span {
+    /// Low load.
+    Baseline,
+    /// Below the knee.
+    Approach,
+    /// At the knee and beyond it: what saturates must be saturated there.
+    Knee,
+    /// Past the knee only.
+    Beyond,
+    /// After the load.
+    Recovery,
+    /// All of it.
+    Run,
+}
+
+impl Span {
+    /// Every span.
+    pub const ALL: [Span; 6] =
+        [Span::Baseline, Span::Approach, Span::Knee, Span::Beyond, Span::Recovery, Span::Run];
+
+    /// The name in rule files and reports.
+    pub fn key(self) -> &'static str {
+        match self {
+            Span::Baseline => "baseline",
+            Span::Approach => "approach",
+            Span::Knee => "knee",
+            Span::Beyond => "beyond",
+            Span::Recovery => "recovery",
+            Span::Run => "run",
+        }
+    }
+}
+
+/// What a value is, so that it can be written with its unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Measure {
+    /// In a unit of the timeline.
+    In(Unit),
+    /// A unit per second.
+    PerSecond(Unit),
+    /// A multiple of the value at baseline.
+    Times,
+}
+
+impl Measure {
+    /// The unit of the timeline that comes nearest.
+    pub fn unit(self) -> Unit {
+        match self {
+            Measure::In(unit) => unit,
+            Measure::PerSecond(Unit::Seconds) => Unit::Cores,
+            Measure::PerSecond(unit) => unit,
+            Measure::Times => Unit::Times,
+        }
+    }
+}
+
+/// What a signal came to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Measured {
+    /// The value.
+    pub value: f64,
+    /// The first and the second level of a ratio or a remainder.
+    pub levels: Option<(f64, f64)>,
+    /// The label value that it was measured for, where a signal is measured one by one.
+    pub of: Option<String>,
+}
+
+impl Measured {
+    fn plain(value: f64) -> Self {
+        Self { value, levels: None, of: None }
+    }
+}
+
+/// A count is stuck where its mean fills this share of the most it reaches.
+const STUCK_FILL: f64 = 0.85;
+/// Its most is this quantile of the looks: one look may count a connection that is just closing.
+const STUCK_MOST: f64 = 0.95;
+/// A large count that only fluctuates fills nearly all of its most too: a Poisson count of mean m
+/// fills 1 / (1 + 1.64 / √m). One that is stuck fluctuates by less than half of that.
+const STUCK_SCATTER: f64 = 0.8;
+/// Stages at and beyond the knee differ by at most this share of the largest.
+const STUCK_SPREAD: f64 = 0.2;
+/// At baseline the count is at most this share of where it is stuck: a level that never moves
+/// tells nothing of the load.
+const STUCK_ROOM: f64 = 0.75;
+
+impl Signal {
+    /// Measures it. `None` is no data.
+    pub fn measure(&self, facts: &Facts, span: Span, narrow: &[Narrow]) -> Option<Measured> {
+        let narrowed = |label: &str| narrow.iter().any(|narrow| narrow.label == label);
+        if let Some(label) = self.by().filter(|label| !narrowed(label)) {
+            let each =
+                facts.label_values(&self.selectors(), label).into_iter().filter_map(|value| {
+                    let one = Narrow { label: label.to_owned(), value: value.clone() };
+                    let measured = self.measure(facts, span, &[narrow, &[one]].concat())?;
+                    Some(Measured { of: Some(value), ..measured })
+                });
+            let order = |a: &Measured, b: &Measured| a.value.total_cmp(&b.value);
+            let decisive = if self.is_least() { each.min_by(order) } else { each.max_by(order) };
+            return decisive.or_else(|| self.measure_once(facts, span, narrow));
+        }
+        self.measure_once(facts, span, narrow)
+    }
+
+    fn measure_once(&self, facts: &Facts, span: Span, narrow: &[Narrow]) -> Option<Measured> {
+        let windows = facts.windows(span);
+        match self {
+            Signal::Value(operand) => facts.level(operand, &windows, narrow).map(Measured::plain),
+            Signal::Ratio(above, below) => {
+                let above = facts.level(above, &windows, narrow)?;
+                let below = facts.level(below, &windows, narrow)?;
+                (below > 0.0).then(|| Measured {
+                    value: above / below,
+                    levels: Some((above, below)),
+                    of: None,
+                })
+            }
+            Signal::PerRequest(operand) => {
+                let level = facts.level(operand, &windows, narrow)?;
+                let throughput = facts.throughput(&windows)?;
+                (throughput > 0.0).then(|| Measured::plain(level / throughput))
+            }
+            Signal::Rest(of, less) => {
+                let all = facts.level(of, &windows, narrow)?;
+                let known: f64 = less
+                    .iter()
+                    .filter_map(|selector| facts.level_of(selector, Over::Sum, &windows, narrow))
+                    .sum();
+                let left = (all - known).max(0.0);
+                (all > 0.0).then(|| Measured {
+                    value: left / all,
+                    levels: Some((left, all)),
+                    of: None,
+                })
+            }
+            Signal::Pinned(operand) => pinned(facts, operand, narrow).map(Measured::plain),
+            Signal::Rise(operand) => {
+                let level = facts.level(operand, &windows, narrow)?;
+                let base = facts.level(operand, &facts.windows(Span::Baseline), narrow)?;
+                Some(Measured { value: level - base, levels: Some((level, base)), of: None })
+            }
+            Signal::Spread(operand) => spread(facts, operand, &windows, narrow),
+            Signal::Share(parts) => facts.share(parts, narrow).map(Measured::plain),
+            Signal::HeldShare(parts) => facts.held_share(parts, narrow).map(Measured::plain),
+            Signal::Count(selector, least) => {
+                let levels = facts.levels(selector, &windows, narrow);
+                (!levels.is_empty()).then(|| {
+                    let count = levels.iter().filter(|(_, level)| level >= least).count();
+                    Measured::plain(count as f64)
+                })
+            }
+            Signal::Changes(selector) => {
+                facts.changes(selector, &windows, narrow).map(Measured::plain)
+            }
+            Signal::Silent(selector) => {
+                facts.silent_secs(selector, &windows, narrow).map(Measured::plain)
+            }
+            Signal::Leak(selector) => facts.leak(selector, narrow).map(Measured::plain),
+            Signal::Growth(inner) => {
+                let at = inner.measure(facts, span, narrow)?;
+                let base = inner.measure(facts, Span::Baseline, narrow)?;
+                (base.value > 0.0).then(|| Measured {
+                    value: at.value / base.value,
+                    levels: Some((at.value, base.value)),
+                    of: at.of,
+                })
+            }
+        }
+    }
+
+    /// What its values are.
+    pub fn measure_unit(&self) -> Measure {
+        match self {
+            Signal::Value(operand) => operand.unit(),
+            Signal::Ratio(above, below) => match (above.unit(), below.unit()) {
+                (Measure::PerSecond(Unit::Seconds), Measure::PerSecond(Unit::Count)) => {
+                    Measure::In(Unit::Seconds)
+                }
+                (Measure::In(above), Measure::In(below)) if above != below => {
+                    Measure::In(Unit::Unknown)
+                }
+                _ => Measure::In(Unit::Ratio),
+            },
+            Signal::PerRequest(operand) => match operand.unit() {
+                Measure::PerSecond(unit) => Measure::In(unit),
+                _ => Measure::In(Unit::Seconds),
+            },
+            Signal::Pinned(operand) | Signal::Rise(operand) => operand.unit(),
+            Signal::Rest(..) | Signal::Spread(_) | Signal::Share(_) | Signal::HeldShare(_) => {
+                Measure::In(Unit::Ratio)
+            }
+            Signal::Count(..) | Signal::Changes(_) => Measure::In(Unit::Count),
+            Signal::Silent(_) => Measure::In(Unit::Seconds),
+            Signal::Leak(selector) => Measure::PerSecond(match unit_of(selector) {
+                Measure::In(unit) | Measure::PerSecond(unit) => unit,
+                Measure::Times => Unit::Count,
+            }),
+            Signal::Growth(_) => Measure::Times,
+        }
+    }
+
+    /// What the two levels of a ratio or a growth are.
+    pub fn level_units(&self) -> (Measure, Measure) {
+        match self {
+            Signal::Ratio(above, below) => (above.unit(), below.unit()),
+            Signal::Growth(inner) => (inner.measure_unit(), inner.measure_unit()),
+            Signal::Rest(of, _) => (of.unit(), of.unit()),
+            other => (other.measure_unit(), other.measure_unit()),
+        }
+    }
+
+    /// Every selector inside.
+    pub fn selectors(&self) -> Vec<&Selector> {
+        match self {
+            Signal::Value(operand)
+            | Signal::PerRequest(operand)
+            | Signal::Pinned(operand)
+            | Signal::Rise(operand)
+            | Signal::Spread(operand) => operand.selectors.iter().collect(),
+            Signal::Ratio(above, below) => above.selectors.iter().chain(&below.selectors).collect(),
+            Signal::Rest(of, less) => of.selectors.iter().chain(less).collect(),
+            Signal::Count(selector, _)
+            | Signal::Changes(selector)
+            | Signal::Silent(selector)
+            | Signal::Leak(selector) => vec![selector],
+            Signal::Share(_) | Signal::HeldShare(_) => Vec::new(),
+            Signal::Growth(inner) => inner.selectors(),
+        }
+    }
+
+    fn by(&self) -> Option<&str> {
+        self.operand()?.by.as_deref()
+    }
+
+    /// Whether the least of the values counts where it is measured one by one.
+    fn is_least(&self) -> bool {
+        self.operand().is_some_and(|operand| operand.over == Over::Min)
+    }
+
+    /// What is measured, the first of it.
+    fn operand(&self) -> Option<&Operand> {
+        match self {
+            Signal::Value(operand)
+            | Signal::Ratio(operand, _)
+            | Signal::PerRequest(operand)
+            | Signal::Rest(operand, _)
+            | Signal::Pinned(operand)
+            | Signal::Rise(operand)
+            | Signal::Spread(operand) => Some(operand),
+            Signal::Growth(inner) => inner.operand(),
+            Signal::Share(_)
+            | Signal::HeldShare(_)
+            | Signal::Count(..)
+            | Signal::Changes(_)
+            | Signal::Silent(_)
+            | Signal::Leak(_) => None,
+        }
+    }
+}
+
+impl Operand {
+    /// What its level is; that of its first selector.
+    pub fn unit(&self) -> Measure {
+        self.selectors.first().map_or(Measure::In(Unit::Unknown), unit_of)
+    }
+}
+
+fn unit_of(selector: &Selector) -> Measure {
+    match names::find(&selector.metric) {
+        // Seconds of time, not of work: per second they are a share.
+        Some(spec)
+            if [names::SYSTEM_DISK_BUSY.name, names::SYSTEM_PRESSURE.name].contains(&spec.name) =>
+        {
+            Measure::In(Unit::Ratio)
+        }
+        Some(spec) if spec.kind == Kind::Counter => Measure::PerSecond(spec.unit),
+        Some(spec) => Measure::In(spec.unit),
+        None => Measure::In(Unit::Unknown),
+    }
+}
+
+/// Where a count is stuck. A count that is flat because the throughput is flat fluctuates, as the
+/// number in an unbounded queueing station does; one that is at its limit hardly does. So the
+/// mean has to fill nearly all of what the count ever reaches.
+fn pinned(facts: &Facts, operand: &Operand, narrow: &[Narrow]) -> Option<f64> {
+    let windows = facts.windows(Span::Knee);
+    let mut all = Vec::new();
+    let mut means = Vec::new();
+    for window in &windows {
+        let samples = facts.samples(operand, *window, narrow);
+        if let Some(mean) = stats::mean(&samples) {
+            means.push(mean);
+        }
+        all.extend(samples);
+    }
+    let mean = stats::mean(&all)?;
+    let ceiling = stats::quantile(&all, STUCK_MOST)?;
+    let fill = STUCK_FILL.max(1.0 / (1.0 + STUCK_SCATTER / ceiling.max(1.0).sqrt()));
+    if ceiling < 1.0 || mean < fill * ceiling {
+        return Some(0.0);
+    }
+    if relative_spread(&means).is_some_and(|spread| spread > STUCK_SPREAD) {
+        return Some(0.0);
+    }
+    let baseline = facts.level(operand, &facts.windows(Span::Baseline), narrow);
+    if baseline.is_some_and(|baseline| baseline > STUCK_ROOM * ceiling) {
+        return Some(0.0);
+    }
+    Some(mean)
+}
+
+fn spread(
+    facts: &Facts,
+    operand: &Operand,
+    windows: &[Window],
+    narrow: &[Narrow],
+) -> Option<Measured> {
+    let levels: Vec<f64> = windows
+        .iter()
+        .filter_map(|window| facts.level(operand, std::slice::from_ref(window), narrow))
+        .collect();
+    // One stage has no spread, and a flat line through one point proves nothing.
+    if levels.len() < 2 {
+        return None;
+    }
+    relative_spread(&levels).map(Measured::plain)
+}
+
+fn relative_spread(levels: &[f64]) -> Option<f64> {
+    let largest = levels.iter().copied().reduce(f64::max)?;
+    let smallest = levels.iter().copied().reduce(f64::min)?;
+    let mean = levels.iter().sum::<f64>() / levels.len() as f64;
+    (mean > 0.0).then(|| (largest - smallest) / mean)
+}
+
+impl fmt::Display for Operand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.over {
+            Over::Sum => {}
+            Over::Max => f.write_str("largest ")?,
+            Over::Min => f.write_str("least ")?,
+            Over::Mean => f.write_str("mean ")?,
+        }
+        for (index, selector) in self.selectors.iter().enumerate() {
+            write!(f, "{}{selector}", if index == 0 { "" } else { " + " })?;
+        }
+        match &self.by {
+            Some(label) => write!(f, " by {label}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Signal::Value(operand) => write!(f, "{operand}"),
+            Signal::Ratio(above, below) => write!(f, "{above} / {below}"),
+            Signal::PerRequest(operand) => write!(f, "{operand} per request"),
+            Signal::Rest(of, less) => {
+                write!(f, "rest of {of}")?;
+                less.iter().try_for_each(|selector| write!(f, " - {selector}"))
+            }
+            Signal::Pinned(operand) => write!(f, "{operand} pinned"),
+            Signal::Rise(operand) => write!(f, "rise of {operand}"),
+            Signal::Spread(operand) => write!(f, "spread of {operand}"),
+            Signal::Share(parts) => {
+                f.write_str("share of the growth:")?;
+                parts.iter().try_for_each(|part| write!(f, " {}", part.key()))
+            }
+            Signal::HeldShare(parts) => {
+                f.write_str("share of the growth inside:")?;
+                parts.iter().try_for_each(|part| write!(f, " {}", part.key()))
+            }
+            Signal::Count(selector, least) => write!(f, "count of {selector} at least {least}"),
+            Signal::Changes(selector) => write!(f, "changes of {selector}"),
+            Signal::Silent(selector) => write!(f, "silence of {selector}"),
+            Signal::Leak(selector) => write!(f, "leak of {selector}"),
+            Signal::Growth(inner) => write!(f, "growth of {inner}"),
+        }
+    }
+}

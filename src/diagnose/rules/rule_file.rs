@@ -1,0 +1,566 @@
+//! From the text of a rule file to a [`Rule`], with every mistake at once.
+
+use std::fmt;
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::diagnose::measure::facts::DATABASE;
+use crate::diagnose::measure::signal::{Operand, Over, Signal, Span};
+use crate::diagnose::terms::part::PartKind;
+use crate::plan::nearest;
+use crate::timeline::{Selector, names};
+
+use super::case::{Case, Expect, parse_series};
+use super::rule::{Bound, Check, Condition, Predict, PredictLimit, Rule, RuleRole, Test};
+
+/// One mistake in a rule file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleMistake {
+    /// The file's name.
+    pub file: String,
+    /// Line, counted from 1.
+    pub line: usize,
+    /// Column in characters, counted from 1.
+    pub column: usize,
+    /// What is wrong and what to write; lower case, no full stop.
+    pub message: String,
+}
+
+/// Every mistake of all rule files, in order of the files and their text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleErrors(pub Vec<RuleMistake>);
+
+impl fmt::Display for RuleErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, mistake) in self.0.iter().enumerate() {
+            let RuleMistake { file, line, column, message } = mistake;
+            let line_end = if index == 0 { "" } else { "\n" };
+            write!(f, "{line_end}{file}:{line}:{column}: {message}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for RuleErrors {}
+
+/// Places in a sentence of evidence.
+const PLACES: [&str; 5] = ["value", "a", "b", "baseline", "of"];
+
+/// Reads one rule file. Whether it is in keeping with the others, [`super::ruleset::RuleSet`] checks.
+pub(super) fn parse(file: &str, text: &str) -> Result<Rule, Vec<RuleMistake>> {
+    let mut reader = Reader { file, text, mistakes: Vec::new() };
+    let (table, errors) = DeTable::parse_recoverable(text);
+    for error in errors {
+        reader.mistake(error.span().unwrap_or(0..0), error.message().to_owned());
+    }
+    if !reader.mistakes.is_empty() {
+        return Err(reader.mistakes);
+    }
+    let span = table.span();
+    let rule = reader.rule(Fields::new(table.get_ref(), span));
+    reader.mistakes.sort_by_key(|mistake| (mistake.line, mistake.column));
+    if reader.mistakes.is_empty() { Ok(rule) } else { Err(reader.mistakes) }
+}
+
+struct Reader<'t> {
+    file: &'t str,
+    text: &'t str,
+    mistakes: Vec<RuleMistake>,
+}
+
+/// A table whose fields are taken one by one; what is left over is unknown.
+struct Fields<'t> {
+    table: &'t DeTable<'t>,
+    span: Range<usize>,
+    asked: Vec<&'static str>,
+}
+
+/// A field and what is made of its value.
+type Named<A, B> = (&'static str, fn(A) -> B);
+
+type Value<'t> = &'t Spanned<DeValue<'t>>;
+
+impl<'t> Fields<'t> {
+    fn new(table: &'t DeTable<'t>, span: Range<usize>) -> Self {
+        Self { table, span, asked: Vec::new() }
+    }
+
+    fn take(&mut self, name: &'static str) -> Option<Value<'t>> {
+        self.asked.push(name);
+        self.table.iter().find(|(key, _)| key.get_ref() == name).map(|(_, value)| value)
+    }
+}
+
+impl<'t> Reader<'t> {
+    fn mistake(&mut self, span: Range<usize>, message: String) {
+        let before = self.text.get(..span.start).unwrap_or(self.text);
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().map_or(0, |line| line.chars().count()) + 1;
+        self.mistakes.push(RuleMistake { file: self.file.to_owned(), line, column, message });
+    }
+
+    fn finish(&mut self, fields: &Fields) {
+        for (key, _) in fields.table {
+            let name = key.get_ref();
+            if fields.asked.iter().any(|asked| asked == name) {
+                continue;
+            }
+            let hint = nearest(name, fields.asked.iter().copied())
+                .unwrap_or_else(|| format!("it may hold {}", fields.asked.join(", ")));
+            self.mistake(key.span(), format!("unknown field `{name}`; {hint}"));
+        }
+    }
+
+    fn rule(&mut self, mut fields: Fields<'t>) -> Rule {
+        let role = match self.optional_text(&mut fields, "role").as_deref() {
+            None | Some("limit") => RuleRole::Limit,
+            Some("apart") => RuleRole::Apart,
+            Some("gate") => RuleRole::Gate,
+            Some(other) => {
+                let message = format!("`{other}` is no role; write `limit`, `apart` or `gate`");
+                self.at(&mut fields, "role", message);
+                RuleRole::Limit
+            }
+        };
+        let explains = self.parts(&mut fields, "explains");
+        let rule = Rule {
+            id: self.text(&mut fields, "id"),
+            title: self.text(&mut fields, "title"),
+            what: self.text(&mut fields, "what"),
+            why: self.text(&mut fields, "why"),
+            next: self.text(&mut fields, "next"),
+            disproved_by: self.text(&mut fields, "disproved_by"),
+            references: self.texts(&mut fields, "references"),
+            add: self.text(&mut fields, "add"),
+            lacking: self.optional_text(&mut fields, "lacking"),
+            role,
+            subject_by: self.optional_text(&mut fields, "subject_by"),
+            explains,
+            consequence_of: self.texts(&mut fields, "consequence_of"),
+            require: self.conditions(&mut fields, "require"),
+            support: self.conditions(&mut fields, "support"),
+            refute: self.conditions(&mut fields, "refute"),
+            cases: self.cases(&mut fields),
+        };
+        let stem = self.file.rsplit(['/', '\\']).next().and_then(|name| name.strip_suffix(".toml"));
+        if stem.is_some_and(|stem| stem != rule.id) && !rule.id.is_empty() {
+            let message = format!("the id `{}` is not the file's name; make them equal", rule.id);
+            self.at(&mut fields, "id", message);
+        }
+        if rule.require.is_empty() {
+            self.mistake(fields.span.clone(), "a rule needs a [[require]]".to_owned());
+        }
+        self.finish(&fields);
+        rule
+    }
+
+    /// A mistake at the value of a field.
+    fn at(&mut self, fields: &mut Fields<'t>, name: &'static str, message: String) {
+        let span = fields.take(name).map_or(fields.span.clone(), Spanned::span);
+        self.mistake(span, message);
+    }
+
+    fn text(&mut self, fields: &mut Fields<'t>, name: &'static str) -> String {
+        if let Some(text) = self.optional_text(fields, name) {
+            return text;
+        }
+        if fields.take(name).is_none() {
+            self.mistake(fields.span.clone(), format!("`{name}` is missing"));
+        }
+        String::new()
+    }
+
+    fn optional_text(&mut self, fields: &mut Fields<'t>, name: &'static str) -> Option<String> {
+        let value = fields.take(name)?;
+        let text = self.as_text(value, name)?.trim().to_owned();
+        if text.is_empty() {
+            self.mistake(value.span(), format!("`{name}` is empty"));
+        }
+        Some(text)
+    }
+
+    fn as_text(&mut self, value: Value<'t>, name: &str) -> Option<&'t str> {
+        let text = value.get_ref().as_str();
+        if text.is_none() {
+            self.mistake(value.span(), format!("`{name}` is no text"));
+        }
+        text
+    }
+
+    fn texts(&mut self, fields: &mut Fields<'t>, name: &'static str) -> Vec<String> {
+        let values = self.items(fields, name);
+        values
+            .into_iter()
+            .filter_map(|value| self.as_text(value, name).map(str::to_owned))
+            .collect()
+    }
+
+    /// The values of an array; one value stands for an array of one.
+    fn items(&mut self, fields: &mut Fields<'t>, name: &'static str) -> Vec<Value<'t>> {
+        fields.take(name).map_or_else(Vec::new, items_of)
+    }
+
+    fn switch(&mut self, fields: &mut Fields<'t>, name: &'static str) -> bool {
+        let Some(value) = fields.take(name) else { return false };
+        value.get_ref().as_bool().unwrap_or_else(|| {
+            self.mistake(value.span(), format!("`{name}` is neither `true` nor `false`"));
+            false
+        })
+    }
+
+    fn number(&mut self, value: Value<'t>, name: &str) -> Option<f64> {
+        let number = match value.get_ref() {
+            DeValue::Float(float) => float.as_str().parse().ok(),
+            DeValue::Integer(integer) => integer.as_str().parse().ok(),
+            _ => None,
+        };
+        let number = number.filter(|number: &f64| number.is_finite());
+        if number.is_none() {
+            self.mistake(value.span(), format!("`{name}` is no number"));
+        }
+        number
+    }
+
+    fn parts(&mut self, fields: &mut Fields<'t>, name: &'static str) -> Vec<PartKind> {
+        let values = self.items(fields, name);
+        self.parts_of(&values, name)
+    }
+
+    fn parts_of(&mut self, values: &[Value<'t>], name: &str) -> Vec<PartKind> {
+        let mut parts = Vec::new();
+        for value in values {
+            let Some(text) = self.as_text(value, name) else { continue };
+            match PartKind::find(text) {
+                Some(part) => parts.push(part),
+                None => {
+                    let all = PartKind::ALL.map(PartKind::key).join(", ");
+                    let message =
+                        format!("`{text}` is no part of the response time; there are {all}");
+                    self.mistake(value.span(), message);
+                }
+            }
+        }
+        parts
+    }
+
+    fn conditions(&mut self, fields: &mut Fields<'t>, name: &'static str) -> Vec<Condition> {
+        let values = self.items(fields, name);
+        self.conditions_of(values)
+    }
+
+    fn conditions_of(&mut self, values: Vec<Value<'t>>) -> Vec<Condition> {
+        values.into_iter().filter_map(|value| self.condition(value)).collect()
+    }
+
+    fn table(&mut self, value: Value<'t>) -> Option<Fields<'t>> {
+        let Some(table) = value.get_ref().as_table() else {
+            self.mistake(value.span(), "a table is wanted here".to_owned());
+            return None;
+        };
+        Some(Fields::new(table, value.span()))
+    }
+
+    fn condition(&mut self, value: Value<'t>) -> Option<Condition> {
+        let mut fields = self.table(value)?;
+        let groups = (fields.take("any"), fields.take("all"));
+        let check = match groups {
+            (Some(any), None) => Some(Check::Any(self.conditions_of(items_of(any)))),
+            (None, Some(all)) => Some(Check::All(self.conditions_of(items_of(all)))),
+            (None, None) => self.test(&mut fields).map(Check::Test),
+            (Some(_), Some(all)) => {
+                self.mistake(all.span(), "`any` and `all` exclude each other".to_owned());
+                None
+            }
+        };
+        let predict = fields.take("predict").and_then(|value| self.predict(value));
+        let condition = Condition {
+            check: check.clone().unwrap_or(Check::All(Vec::new())),
+            symptom: self.switch(&mut fields, "symptom"),
+            optional: self.switch(&mut fields, "optional"),
+            advice: self.optional_text(&mut fields, "advice"),
+            title: self.optional_text(&mut fields, "title"),
+            predict,
+        };
+        self.finish(&fields);
+        check.is_some().then_some(condition)
+    }
+
+    fn test(&mut self, fields: &mut Fields<'t>) -> Option<Test> {
+        let says = self.text(fields, "says");
+        for place in places(&says) {
+            if !PLACES.contains(&place) {
+                let all = PLACES.map(|place| format!("{{{place}}}")).join(" ");
+                let message = format!("`{{{place}}}` has no meaning; there are {all}");
+                self.at(fields, "says", message);
+            }
+        }
+        let span = match self.optional_text(fields, "window") {
+            None => Span::Knee,
+            Some(text) => match Span::ALL.into_iter().find(|span| span.key() == text) {
+                Some(span) => span,
+                None => {
+                    let all = Span::ALL.map(Span::key).join(", ");
+                    self.at(fields, "window", format!("`{text}` is no window; there are {all}"));
+                    Span::Knee
+                }
+            },
+        };
+        let bounds = self.bounds(fields);
+        let Some(signal) = fields.take("signal") else {
+            let message = "a condition needs `signal`, `any` or `all`".to_owned();
+            self.mistake(fields.span.clone(), message);
+            return None;
+        };
+        let signal = self.signal(signal)?;
+        Some(Test { says, signal, span, bounds })
+    }
+
+    fn bounds(&mut self, fields: &mut Fields<'t>) -> Vec<Bound> {
+        let kinds: [Named<f64, Bound>; 3] =
+            [("over", Bound::Over), ("at_least", Bound::AtLeast), ("under", Bound::Under)];
+        let mut bounds = Vec::new();
+        for (name, bound) in kinds {
+            let Some(value) = fields.take(name) else { continue };
+            bounds.extend(self.number(value, name).map(bound));
+        }
+        if bounds.is_empty() && !kinds.iter().any(|(name, _)| fields.take(name).is_some()) {
+            let message = "a signal needs a bound: `over`, `at_least` or `under`".to_owned();
+            self.mistake(fields.span.clone(), message);
+        }
+        bounds
+    }
+
+    fn signal(&mut self, value: Value<'t>) -> Option<Signal> {
+        let mut fields = self.table(value)?;
+        let over = match self.optional_text(&mut fields, "series").as_deref() {
+            None | Some("sum") => Over::Sum,
+            Some("max") => Over::Max,
+            Some("min") => Over::Min,
+            Some("mean") => Over::Mean,
+            Some(other) => {
+                let message = format!("`{other}` is none of `sum`, `max`, `min`, `mean`");
+                self.at(&mut fields, "series", message);
+                Over::Sum
+            }
+        };
+        let by = self.optional_text(&mut fields, "by");
+        let signal = self.named_signal(&mut fields, over, by);
+        if signal.is_none() && self.mistakes.is_empty() {
+            let message = "a signal is one of value, ratio, per_request, rest, pinned, rise, \
+                           spread, share, held_share, count, changes, silent, leak, growth";
+            self.mistake(fields.span.clone(), message.to_owned());
+        }
+        self.finish(&fields);
+        signal
+    }
+
+    fn named_signal(
+        &mut self,
+        fields: &mut Fields<'t>,
+        over: Over,
+        by: Option<String>,
+    ) -> Option<Signal> {
+        let plain: [Named<Operand, Signal>; 5] = [
+            ("value", Signal::Value),
+            ("per_request", Signal::PerRequest),
+            ("pinned", Signal::Pinned),
+            ("rise", Signal::Rise),
+            ("spread", Signal::Spread),
+        ];
+        for (name, signal) in plain {
+            if let Some(value) = fields.take(name) {
+                let selectors = self.selectors(value)?;
+                return Some(signal(Operand { selectors, over, by }));
+            }
+        }
+        if let Some(value) = fields.take("ratio") {
+            let [above, below] = items_of(value)[..] else {
+                self.mistake(value.span(), "`ratio` needs two: `[above, below]`".to_owned());
+                return None;
+            };
+            let above = Operand { selectors: self.selectors(above)?, over, by };
+            let below = Operand { selectors: self.selectors(below)?, over, by: None };
+            return Some(Signal::Ratio(above, below));
+        }
+        if let Some(value) = fields.take("rest") {
+            let of = Operand { selectors: self.selectors(value)?, over, by };
+            let less = fields.take("less").map(|value| self.selectors(value));
+            return Some(Signal::Rest(of, less.flatten().unwrap_or_default()));
+        }
+        if let Some(value) = fields.take("share") {
+            return Some(Signal::Share(self.parts_of(&items_of(value), "share")));
+        }
+        if let Some(value) = fields.take("held_share") {
+            return Some(Signal::HeldShare(self.parts_of(&items_of(value), "held_share")));
+        }
+        if let Some(value) = fields.take("count") {
+            let selector = self.selector(value)?;
+            let reach = fields.take("reaching").and_then(|value| self.number(value, "reaching"));
+            return Some(Signal::Count(selector, reach.unwrap_or(f64::MIN_POSITIVE)));
+        }
+        let of_series: [Named<Selector, Signal>; 3] =
+            [("changes", Signal::Changes), ("silent", Signal::Silent), ("leak", Signal::Leak)];
+        for (name, signal) in of_series {
+            if let Some(value) = fields.take(name) {
+                return Some(signal(self.selector(value)?));
+            }
+        }
+        let inner = fields.take("growth")?;
+        Some(Signal::Growth(Box::new(self.signal(inner)?)))
+    }
+
+    fn selectors(&mut self, value: Value<'t>) -> Option<Vec<Selector>> {
+        let all: Vec<Selector> =
+            items_of(value).into_iter().filter_map(|value| self.selector(value)).collect();
+        (!all.is_empty()).then_some(all)
+    }
+
+    fn selector(&mut self, value: Value<'t>) -> Option<Selector> {
+        let text = self.as_text(value, "the selector")?;
+        let selector: Selector = match text.parse() {
+            Ok(selector) => selector,
+            Err(error) => {
+                let error: crate::timeline::ParseSelectorError = error;
+                self.mistake(value.span(), error.to_string());
+                return None;
+            }
+        };
+        if names::find(&selector.metric).is_none() {
+            let hint = nearest(&selector.metric, names::ALL.iter().map(|spec| spec.name));
+            let hint = hint.map_or(String::new(), |hint| format!("; {hint}"));
+            let message = format!("no collector emits `{}`{hint}", selector.metric);
+            self.mistake(value.span(), message);
+            return None;
+        }
+        let placeholder = selector.labels.iter().find(|(_, value)| value.starts_with('$'));
+        if let Some((_, name)) = placeholder.filter(|(_, name)| *name != DATABASE) {
+            let message = format!("`{name}` stands for nothing; there is `{DATABASE}`");
+            self.mistake(value.span(), message);
+        }
+        Some(selector)
+    }
+
+    fn predict(&mut self, value: Value<'t>) -> Option<Predict> {
+        let mut fields = self.table(value)?;
+        let busy = fields.take("busy").and_then(|value| self.selectors(value));
+        let by = self.optional_text(&mut fields, "by");
+        let operand = |selectors| Operand { selectors, over: Over::Sum, by: by.clone() };
+        let limit = match fields.take("limit") {
+            None => None,
+            Some(value) => match value.get_ref() {
+                DeValue::String(text) if text == "pinned" => Some(PredictLimit::Pinned),
+                DeValue::String(_) | DeValue::Array(_) => self
+                    .selectors(value)
+                    .map(|selectors| PredictLimit::Measured(operand(selectors))),
+                _ => self.number(value, "limit").map(PredictLimit::Fixed),
+            },
+        };
+        if busy.is_none() || limit.is_none() {
+            let message = "`predict` needs `busy` and `limit`".to_owned();
+            self.mistake(fields.span.clone(), message);
+        }
+        self.finish(&fields);
+        Some(Predict { busy: operand(busy?), limit: limit? })
+    }
+
+    fn cases(&mut self, fields: &mut Fields<'t>) -> Vec<Case> {
+        let values = self.items(fields, "case");
+        values.into_iter().filter_map(|value| self.case(value)).collect()
+    }
+
+    fn case(&mut self, value: Value<'t>) -> Option<Case> {
+        let mut fields = self.table(value)?;
+        let name = self.text(&mut fields, "name");
+        let text = self.text(&mut fields, "expect");
+        let expect = Expect::find(&text);
+        if expect.is_none() {
+            self.at(&mut fields, "expect", "write `fires`, `quiet` or `no-data`".to_owned());
+        }
+        let knee = fields.take("knee").and_then(|value| self.number(value, "knee"));
+        let mut series = Vec::new();
+        if let Some(value) = fields.take("series") {
+            let table = self.table(value)?;
+            for (key, value) in table.table {
+                let Some(text) = self.as_text(value, "the series") else { continue };
+                match (key.get_ref().parse::<Selector>(), parse_series(text)) {
+                    (Err(error), _) => self.mistake(key.span(), error.to_string()),
+                    (_, Err(why)) => self.mistake(value.span(), why),
+                    (Ok(selector), _) if names::find(&selector.metric).is_none() => {
+                        let message = format!("no collector emits `{}`", selector.metric);
+                        self.mistake(key.span(), message);
+                    }
+                    (Ok(selector), Ok(values)) => series.push((selector, values)),
+                }
+            }
+        }
+        let stages = series.iter().map(|(_, values)| values.len()).max().unwrap_or(0);
+        if series.iter().any(|(_, values)| values.len() != stages) {
+            let message = "the series of a case have one value a stage, so equally many".to_owned();
+            self.mistake(fields.span.clone(), message);
+        }
+        let knee = knee.map_or(0, |knee| knee as usize);
+        if knee < 2 || knee > stages {
+            let message = format!("`knee` is the number of a stage from 2 to {stages}");
+            self.at(&mut fields, "knee", message);
+        }
+        self.finish(&fields);
+        Some(Case { name, expect: expect?, knee, series })
+    }
+}
+
+fn items_of<'t>(value: Value<'t>) -> Vec<Value<'t>> {
+    match value.get_ref().as_array() {
+        Some(array) => array.iter().collect(),
+        None => vec![value],
+    }
+}
+
+/// The names between braces.
+fn places(text: &str) -> Vec<&str> {
+    text.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(name, _)| name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_mistake_is_told_with_its_place() {
+        let text = r#"id = "other"
+title = "t"
+what = "w"
+why = "w"
+next = "n"
+disproved_by = "d"
+add = "a"
+explain = ["app_cpu"]
+
+[[require]]
+says = "{much}"
+signal = { value = "process.cpu.tim" }
+over = 1
+
+[[require]]
+says = "no bound"
+signal = { share = ["lunch"] }
+window = "knee"
+"#;
+        let mistakes = parse("rules/mine.toml", text).unwrap_err();
+        let told: Vec<String> =
+            RuleErrors(mistakes).to_string().lines().map(str::to_owned).collect();
+        let wanted = [
+            ("rules/mine.toml:1:", "`other` is not the file's name"),
+            ("rules/mine.toml:8:1:", "did you mean `explains`?"),
+            ("rules/mine.toml:11:8:", "`{much}` has no meaning"),
+            ("rules/mine.toml:12:20:", "did you mean `process.cpu.time`?"),
+            ("rules/mine.toml:15:1:", "needs a bound"),
+            ("rules/mine.toml:17:21:", "`lunch` is no part"),
+        ];
+        assert_eq!(told.len(), wanted.len(), "{told:#?}");
+        for ((place, message), line) in wanted.iter().zip(&told) {
+            assert!(line.starts_with(place) && line.contains(message), "{line}");
+        }
+    }
+}

@@ -1,0 +1,590 @@
+//! What a diagnosis says. Every part serialises; `reports/schema` publishes the shape.
+
+use serde::{Deserialize, Serialize};
+
+use crate::timeline::{Moment, StageRole, Unit, Window};
+
+use super::soak::Soak;
+
+/// All that kneepoint concludes from one recording.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Diagnosis {
+    /// The answer, or the honest reason why there is none.
+    pub outcome: Outcome,
+    /// Each measured stage in the order it was held.
+    pub stages: Vec<StageSummary>,
+    /// Where the curve bent; `None` where it did not, or where that cannot be told.
+    pub knee: Option<Knee>,
+    /// What every objective came to, at which offered load it first broke.
+    pub objectives: Vec<ObjectiveResult>,
+    /// Highest offered load in requests per second that met every objective (without objectives:
+    /// that lies below the knee), and the lowest that did not.
+    pub capacity: Option<Capacity>,
+    /// The spans in which signals were compared.
+    pub windows: Windows,
+    /// Fired rules: the cause first, then what contributes, then what merely follows from it.
+    pub findings: Vec<Finding>,
+    /// Hypotheses whose signals were measured and which do not hold.
+    pub ruled_out: Vec<RuledOut>,
+    /// Hypotheses that could not be looked at, and the one thing that would allow it.
+    pub not_checked: Vec<NotChecked>,
+    /// Where the response time goes, as far as it can be told from outside.
+    pub attribution: Option<Attribution>,
+    /// What became of the levels that load had raised, once it was off; `None` where the run has
+    /// no span without load at its end.
+    #[serde(default)]
+    pub recovery: Option<Recovery>,
+    /// How the system bore the highest load; `None` where it carried all of it on the way up, or
+    /// where no lower load was carried before it.
+    #[serde(default)]
+    pub overload: Option<Overload>,
+    /// What the longest stage at one rate says of leaks and drift; `None` where none was held for a
+    /// minute.
+    #[serde(default)]
+    pub soak: Option<Soak>,
+    /// Whether the generator kept its schedule.
+    pub generator: GeneratorHealth,
+    /// What watching cost.
+    pub overhead: Vec<CollectorOverhead>,
+    /// Things a careful reader has to know: gaps, restarts, unmet assumptions.
+    pub caveats: Vec<String>,
+}
+
+/// The answer of a diagnosis.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum Outcome {
+    /// A knee was found; see [`Diagnosis::knee`].
+    Knee,
+    /// No knee up to the highest load that was held.
+    NotReached {
+        /// That load, in requests per second.
+        proven_rate: f64,
+    },
+    /// kneepoint or its machine was the limit, so nothing can be said of the target.
+    GeneratorLimited {
+        /// Offered load from which on the schedule was not kept.
+        from_rate: f64,
+        /// The signs of it.
+        why: String,
+    },
+    /// Too little was measured.
+    InsufficientData {
+        /// What is missing, each with what to do about it.
+        missing: Vec<String>,
+    },
+    /// The run ended before anything could be measured.
+    Aborted {
+        /// Why.
+        why: String,
+    },
+}
+
+/// One stage as numbers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StageSummary {
+    /// Why it was held.
+    pub role: StageRole,
+    /// The part of the stage that counts: its first seconds, in which the system settles, are
+    /// left out.
+    pub window: Window,
+    /// Requests per second that were due. Where all load is virtual users: those that they would
+    /// make if the response time stayed what it is with the fewest of them.
+    pub offered: f64,
+    /// Mean number of virtual users, where there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vus: Option<f64>,
+    /// Responses and failures per second.
+    pub throughput: f64,
+    /// Successful responses per second.
+    pub goodput: f64,
+    /// Share of requests that failed.
+    pub error_ratio: f64,
+    /// Failed requests by class (`429`, `timeout` …), most frequent first.
+    pub errors: Vec<(String, u64)>,
+    /// Response times of successful requests in seconds; `None` where there were none.
+    pub response: Option<Quantiles>,
+    /// Service times (from the actual send) of successful requests in seconds.
+    pub service: Option<Quantiles>,
+    /// Response times of failed requests in seconds.
+    pub failures: Option<Quantiles>,
+    /// Mean requests in flight, those waiting for a connection included.
+    pub in_flight: f64,
+    /// Growth of the requests in flight per second, with the lower and upper end of its 95 %
+    /// interval; a queue that is not stationary grows.
+    pub in_flight_slope: (f64, f64, f64),
+    /// Requests that were given up because too many were waiting.
+    pub held_back: u64,
+    /// Lateness of the generator: p99 in seconds.
+    pub lateness_p99: f64,
+    /// Objectives (by text) that this stage broke.
+    pub broken_objectives: Vec<String>,
+    /// Why this stage says nothing of the target; `None` where it counts.
+    pub invalid: Option<String>,
+}
+
+/// Points of a distribution of durations, in seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Quantiles {
+    /// Mean.
+    pub mean: f64,
+    /// Median.
+    pub p50: f64,
+    /// 90 %.
+    pub p90: f64,
+    /// 95 %.
+    pub p95: f64,
+    /// 99 %.
+    pub p99: f64,
+    /// Longest.
+    pub max: f64,
+}
+
+/// Where the curve bent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Knee {
+    /// Offered load at the knee, in requests per second.
+    pub rate: f64,
+    /// Lower end of its 95 % interval.
+    pub low: f64,
+    /// Upper end of its 95 % interval.
+    pub high: f64,
+    /// Which sign came first.
+    pub kind: KneeKind,
+    /// The throughput knee, where one was established.
+    pub throughput: Option<f64>,
+    /// The latency take-off, where one was established.
+    pub latency: Option<f64>,
+    /// The error knee, where one was established.
+    pub errors: Option<f64>,
+    /// Highest goodput seen, in responses per second.
+    pub peak_goodput: f64,
+    /// Whether goodput fell by at least 5 % from its peak beyond the knee.
+    pub retrograde: bool,
+}
+
+/// The sign by which a knee showed first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KneeKind {
+    /// Throughput stopped following the offered load.
+    Throughput,
+    /// The response time took off while the queue grew.
+    Latency,
+    /// Errors set in.
+    Errors,
+}
+
+/// What load beyond what the system carries did to it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Overload {
+    /// How the system bore it.
+    pub kind: OverloadKind,
+    /// The load, in requests per second: the highest that was held.
+    pub offered: f64,
+    /// Successful responses per second under it.
+    pub goodput: f64,
+    /// The most successful responses per second under any load.
+    pub peak_goodput: f64,
+    /// Seconds that half of the successful responses took at most.
+    pub response_p50: Option<f64>,
+    /// Seconds that half of the failures took at most; `None` where nothing failed.
+    pub failure_p50: Option<f64>,
+    /// Share of requests that failed.
+    pub error_ratio: f64,
+    /// Requests per second by which those in flight grew.
+    pub queue_growth: f64,
+    /// What came of it when there was less load again; `None` where there was not, or not for long
+    /// enough.
+    pub back: Option<Return>,
+}
+
+/// How a system bears load beyond what it carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OverloadKind {
+    /// It carries that load too.
+    Carried,
+    /// It serves as much as it can and fails the rest at once.
+    Refuses,
+    /// It serves as much as it can; the rest fails after a long time.
+    FailsLate,
+    /// It serves as much as it can, and lets the rest wait.
+    Queues,
+    /// It serves less than nine tenths of what it can.
+    Loses,
+    /// It serves less than seven tenths of what it can.
+    Collapses,
+}
+
+/// Whether a system came back when there was less load again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Return {
+    /// The load then, in requests per second.
+    pub offered: f64,
+    /// Whether the run held that very load before too, to compare with.
+    pub same_load: bool,
+    /// So many seconds later it answered as before: half of the responses in at most twice the
+    /// time, and no more failures. `None` where it did not.
+    pub after_seconds: Option<f64>,
+    /// For so many seconds it was watched.
+    pub watched_seconds: f64,
+}
+
+/// What one objective came to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ObjectiveResult {
+    /// The objective as the plan has it.
+    pub text: String,
+    /// Offered load of the first stage that broke it; `None` where none did.
+    pub broken_at: Option<f64>,
+    /// The value in that stage, or the worst value seen.
+    pub value: Option<f64>,
+    /// The unit of the value and the bound.
+    pub unit: Unit,
+    /// The bound.
+    pub bound: f64,
+}
+
+/// How much load is fine.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Capacity {
+    /// Highest offered load that met every objective.
+    pub good: f64,
+    /// Lowest offered load that did not; `None` where every one did.
+    pub bad: Option<f64>,
+}
+
+/// The spans in which signals are compared, where the run has them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Windows {
+    /// Low load: at most 30 % of the knee.
+    pub baseline: Vec<Window>,
+    /// 60 to 95 % of the knee.
+    pub approach: Vec<Window>,
+    /// Around the knee, 95 to 110 %; without a knee, the highest load held.
+    pub knee: Vec<Window>,
+    /// Past 110 % of the knee.
+    pub beyond: Vec<Window>,
+    /// After the load.
+    pub recovery: Vec<Window>,
+}
+
+/// How sure a finding is. Derived by counting evidence, as `ARCHITECTURE.md` documents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Confidence {
+    /// A possibility worth a look.
+    Low,
+    /// Likely: the required evidence holds, some of the rest is missing.
+    Medium,
+    /// Confirmed by what it predicts.
+    High,
+}
+
+/// What a finding is to the knee.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum FindingRole {
+    /// It bent the curve.
+    Cause,
+    /// It holds too and does not follow from the cause.
+    Contributing,
+    /// It follows from another finding.
+    Consequence {
+        /// Rule id of that finding.
+        of: String,
+    },
+    /// It has nothing to do with the knee, such as a leak.
+    Apart,
+}
+
+/// One fired rule.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Finding {
+    /// Id of the rule.
+    pub rule: String,
+    /// What is wrong, as a sentence fragment: `sessions wait on PostgreSQL locks`.
+    pub title: String,
+    /// The subject where a rule can hold for several, such as the peer `10.0.3.7:8443`.
+    pub subject: Option<String>,
+    /// What it is to the knee.
+    pub role: FindingRole,
+    /// How sure it is.
+    pub confidence: Confidence,
+    /// How the confidence was counted, in words.
+    pub confidence_why: String,
+    /// Why this limits throughput.
+    pub why: String,
+    /// What to do now.
+    pub next: String,
+    /// What would disprove it.
+    pub disproved_by: String,
+    /// The conditions that had to hold, each with its measured value.
+    pub evidence: Vec<Evidence>,
+    /// What was looked at to refute it and did not.
+    pub refutations: Vec<Evidence>,
+    /// Offered load that this limit predicts as the most the system can carry, where it can be
+    /// computed (utilization law).
+    pub predicted_capacity: Option<f64>,
+    /// Share (0 to 1) of the response time's growth that it explains, where that can be told.
+    pub explains_growth: Option<f64>,
+    /// What a fix would bring, as far as its inputs were measured.
+    #[serde(default)]
+    pub counterfactuals: Vec<Counterfactual>,
+}
+
+/// What would be if a limit were another, and on what that rests.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum Counterfactual {
+    /// The limit is gone: what binds next.
+    Gone {
+        /// Requests per second at which that binds.
+        carries: f64,
+        /// What it is.
+        next: NextLimit,
+        /// On what the number rests.
+        assumption: String,
+    },
+    /// A request needs half as much of what is limited.
+    Halved {
+        /// Requests per second that are carried then, at the most.
+        carries: f64,
+        /// What binds before the capacity is doubled, if anything does.
+        next: Option<NextLimit>,
+        /// On what the number rests.
+        assumption: String,
+    },
+    /// How many it takes to carry a load.
+    Needed {
+        /// Of what: `connections` or `cores`.
+        what: String,
+        /// So many.
+        count: u64,
+        /// How many there are now.
+        now: f64,
+        /// The load, in requests per second: the highest that was offered in the run.
+        rate: f64,
+        /// Seconds that 99 % of the requests wait for one at the most, where that was reckoned.
+        wait_p99: Option<f64>,
+        /// On what the number rests.
+        assumption: String,
+    },
+    /// A fix that suggests itself and would not help.
+    NoHelp {
+        /// The fix: `a larger pool`.
+        what: String,
+        /// Why it would not.
+        why: String,
+    },
+}
+
+/// Something there is only so much of.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NextLimit {
+    /// What it is, in words: `the target's CPU`.
+    pub name: String,
+    /// Seconds of it that one request keeps busy.
+    pub demand: f64,
+    /// How much of it there is.
+    pub limit: f64,
+    /// What the limit counts.
+    pub unit: Unit,
+}
+
+/// One condition and what was measured of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// The condition in words, with its numbers: `4.0 of 4 pooled connections are busy`.
+    pub text: String,
+    /// The signal as the rule writes it.
+    pub signal: String,
+    /// The span it was taken in: `baseline`, `knee` …
+    pub window: String,
+    /// The measured value; `None` where there is no data.
+    pub value: Option<f64>,
+    /// The same at baseline, where that was measured.
+    pub baseline: Option<f64>,
+    /// The bound as the rule writes it, such as `over 0.9`.
+    pub bound: String,
+    /// Unit of the values.
+    pub unit: Unit,
+    /// Whether the condition holds; `None` without data.
+    pub holds: Option<bool>,
+    /// The recorded series it rests on.
+    pub series: Vec<String>,
+}
+
+/// A hypothesis that was measured and does not hold.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RuledOut {
+    /// Id of the rule.
+    pub rule: String,
+    /// Its title.
+    pub title: String,
+    /// The conditions that decided, each with its measured value.
+    pub because: Vec<Evidence>,
+}
+
+/// A hypothesis that could not be looked at.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NotChecked {
+    /// Id of the rule.
+    pub rule: String,
+    /// Its title.
+    pub title: String,
+    /// The signals without data.
+    pub missing: Vec<String>,
+    /// The one thing to add to the plan to get them.
+    pub add: String,
+}
+
+/// Where the response time goes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Attribution {
+    /// Seconds per request by part, for each stage that counts, in order of offered load.
+    pub stages: Vec<StageParts>,
+    /// What each part adds between baseline and knee, largest first; empty without a knee.
+    pub growth: Vec<PartGrowth>,
+    /// Share (0 to 1) of the growth that no part explains.
+    pub unexplained: f64,
+    /// Assumptions that do not hold in this run, in words.
+    pub broken_assumptions: Vec<String>,
+    /// The stages of low load taken together.
+    #[serde(default)]
+    pub baseline: Option<StageParts>,
+    /// The stages nearest to the knee in which what saturates is saturated, taken together.
+    #[serde(default)]
+    pub knee: Option<StageParts>,
+    /// Where parts overlap, the worst first.
+    #[serde(default)]
+    pub overlaps: Vec<Overlap>,
+}
+
+/// Parts that were counted for the same time, so that they rank and do not add up.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Overlap {
+    /// Offered load at which it is worst, in requests per second.
+    pub offered: f64,
+    /// Seconds per request by which the parts exceed the response time there.
+    pub seconds: f64,
+    /// Names of the two parts that most likely share it; empty where that cannot be told.
+    pub parts: Vec<String>,
+    /// All of it in words.
+    pub text: String,
+}
+
+/// The parts of one stage.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StageParts {
+    /// Offered load in requests per second.
+    pub offered: f64,
+    /// Requests per second that arrived.
+    #[serde(default)]
+    pub arrivals: f64,
+    /// Requests per second that ended.
+    #[serde(default)]
+    pub completions: f64,
+    /// Whether as many ended as arrived; else a queue grew, and the parts are those of that queue.
+    #[serde(default)]
+    pub balanced: bool,
+    /// Mean response time in seconds.
+    pub response: f64,
+    /// Seconds by which the parts exceed it, beyond what chance allows; 0 where they add up.
+    #[serde(default)]
+    pub overlap: f64,
+    /// Parts in the order in which a report stacks them, the unexplained rest last.
+    pub parts: Vec<Part>,
+}
+
+/// One part of the response time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Part {
+    /// What it is, in words: `app CPU`, `PostgreSQL executing`, `waiting for 127.0.0.1:9100`.
+    pub name: String,
+    /// The part as a rule file names it, such as `app_cpu` or `downstream`.
+    #[serde(default)]
+    pub kind: String,
+    /// The service that is waited for, where it is one.
+    #[serde(default)]
+    pub peer: Option<String>,
+    /// Seconds per request.
+    pub seconds: f64,
+    /// Standard error of that, of what was counted in looks; 0 where nothing was missed.
+    #[serde(default)]
+    pub error: f64,
+}
+
+/// What one part adds from baseline to knee.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PartGrowth {
+    /// What it is, in words.
+    pub name: String,
+    /// Seconds per request at baseline.
+    pub baseline: f64,
+    /// Seconds per request at the knee.
+    pub knee: f64,
+    /// Share (0 to 1) of the growth of the response time.
+    pub share: f64,
+}
+
+/// What drained and what stayed after the load.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Recovery {
+    /// Seconds without load.
+    pub seconds: f64,
+    /// Each level that rose considerably under load.
+    pub levels: Vec<AfterLoad>,
+}
+
+/// One level before, under and after load.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AfterLoad {
+    /// What it counts, in words: `open descriptors`.
+    pub what: String,
+    /// Unit of the values.
+    pub unit: Unit,
+    /// At the lowest load.
+    pub before: f64,
+    /// The highest of any stage.
+    pub peak: f64,
+    /// In the second half of the time without load.
+    pub after: f64,
+    /// Whether at most a quarter of the rise is left.
+    pub returned: bool,
+    /// What it means that it stays; `None` where it does not.
+    pub staying: Option<String>,
+}
+
+/// Whether the generator kept its schedule.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct GeneratorHealth {
+    /// Whether nothing speaks against it.
+    pub healthy: bool,
+    /// Worst p99 lateness of a stage at or below the knee, in seconds.
+    pub lateness_p99: f64,
+    /// Share of one core that kneepoint used, at the most.
+    pub cpu_cores: Option<f64>,
+    /// Remarks, such as a machine shared with the target.
+    pub remarks: Vec<String>,
+}
+
+/// What one collector cost.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CollectorOverhead {
+    /// Name of the collector.
+    pub collector: String,
+    /// Cores it used on average.
+    pub cores: f64,
+    /// How often it looked.
+    pub looks: u64,
+    /// How often it could not.
+    pub gaps: u64,
+    /// The most frequent reason for a gap.
+    pub reason: Option<String>,
+    /// From the first to the last look.
+    pub from: Moment,
+    /// The last look.
+    pub to: Moment,
+}

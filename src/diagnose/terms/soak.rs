@@ -1,0 +1,256 @@
+//! What is said of a long stage: the answer, and each series that was judged for it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::timeline::{Moment, Unit, Window};
+
+/// What a long stage at one load says of leaks and drift.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Soak {
+    /// Whether the plan asked for it, rather than that it holds a rate for long by the way.
+    pub asked: bool,
+    /// The answer.
+    pub verdict: SoakVerdict,
+    /// Offered load that was held, in requests per second.
+    pub rate: f64,
+    /// When it was held.
+    pub window: Window,
+    /// Each series that was judged, what grows first.
+    pub trends: Vec<Trend>,
+    /// What nobody looked at, each with the one thing to add to the plan.
+    pub not_watched: Vec<String>,
+}
+
+/// Whether the system will stand.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum SoakVerdict {
+    /// Something that can run out grows without an end, or has run out.
+    Leak,
+    /// Nothing that was watched does.
+    NoLeak,
+    /// That cannot be told yet.
+    Undecided {
+        /// Of what, and why.
+        why: String,
+        /// How many more seconds under the same load would tell, where that can be reckoned.
+        more_seconds: Option<f64>,
+    },
+}
+
+/// What a series is a series of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResourceKind {
+    /// Memory that no file backs.
+    Memory,
+    /// Resident memory, page cache of mapped files included; a second witness only.
+    Resident,
+    /// What a runtime says of its heap.
+    Heap,
+    /// Open descriptors.
+    Descriptors,
+    /// Open descriptors of one type; tells what grows, and is told only where it does.
+    DescriptorType,
+    /// Connections in CLOSE_WAIT.
+    Unclosed,
+    /// Connections to others.
+    Connections,
+    /// Connections of a pool that are in use.
+    Pool,
+    /// Threads.
+    Threads,
+    /// Sessions of a database.
+    Sessions,
+    /// Sessions of a database that nobody uses.
+    Unused,
+    /// Space used on a disk.
+    Disk,
+    /// Inodes used on a disk.
+    Inodes,
+    /// Files that are deleted and still open.
+    Deleted,
+    /// Files that are open for writing; tells who fills a disk, and is told only where they grow.
+    Written,
+    /// Memory of the tool itself; never the target's fault.
+    OwnMemory,
+    /// How long half of the responses take.
+    ResponseTime,
+    /// Processor time that a request costs.
+    CpuPerRequest,
+    /// Temporary files that a database writes for a request.
+    TempPerRequest,
+}
+
+impl ResourceKind {
+    /// Whether it runs out, rather than drifts or tells the same as another kind.
+    pub fn can_run_out(self) -> bool {
+        !matches!(
+            self,
+            ResourceKind::Resident
+                | ResourceKind::DescriptorType
+                | ResourceKind::Written
+                | ResourceKind::OwnMemory
+                | ResourceKind::ResponseTime
+                | ResourceKind::CpuPerRequest
+                | ResourceKind::TempPerRequest
+        )
+    }
+
+    /// Whether it is worth a row only where it grows.
+    pub fn is_told_only_growing(self) -> bool {
+        use ResourceKind::{DescriptorType, TempPerRequest, Written};
+        matches!(self, DescriptorType | Written | TempPerRequest)
+    }
+
+    /// Whether growth of this confirms growth of `other`.
+    pub fn confirms(self, other: ResourceKind) -> bool {
+        use ResourceKind::{
+            Connections, Deleted, DescriptorType, Descriptors, Disk, Heap, Inodes, Memory, Pool,
+            Resident, Sessions, Threads, Unclosed, Unused, Written,
+        };
+        let groups: [&[ResourceKind]; 4] = [
+            &[Disk, Inodes, Deleted, Written],
+            &[Memory, Resident, Heap],
+            &[Descriptors, DescriptorType, Unclosed, Connections, Pool, Sessions, Unused],
+            &[Threads],
+        ];
+        groups.iter().any(|group| group.contains(&self) && group.contains(&other))
+    }
+}
+
+/// One series over a long stage.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Trend {
+    /// What it is a series of.
+    pub kind: ResourceKind,
+    /// The same in words.
+    pub resource: String,
+    /// Whose, where there are several: a process, a peer, an application.
+    pub subject: Option<String>,
+    /// The recorded series.
+    pub series: String,
+    /// Unit of its values.
+    pub unit: Unit,
+    /// What it says.
+    pub verdict: TrendVerdict,
+    /// From its first reading to the last.
+    pub window: Window,
+    /// How many readings there are.
+    pub readings: u64,
+    /// Its level in the first tenth.
+    pub begin: f64,
+    /// Its level in the last tenth.
+    pub level: f64,
+    /// Where it is exhausted, if that is known.
+    pub limit: Option<f64>,
+    /// How fast it grows, where it does.
+    pub pace: Option<Pace>,
+    /// Another series of its kind that grows as well.
+    pub confirmed_by: Option<String>,
+    /// Moments at which its process started anew.
+    pub restarts: Vec<Moment>,
+    /// Moments at which its runtime collected all of its heap; empty where they are too many to
+    /// tell apart.
+    pub collections: Vec<Moment>,
+    /// The way to the verdict.
+    pub steps: Vec<TrendStep>,
+    /// Its lower edge, what follows the load taken off.
+    pub floors: Vec<(Moment, f64)>,
+}
+
+/// What one series says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum TrendVerdict {
+    /// It grows without an end.
+    Leak,
+    /// It grew to its limit and stays there.
+    Exhausted,
+    /// It may.
+    Undecided {
+        /// Why that cannot be told.
+        why: String,
+        /// How many more seconds under the same load would tell.
+        more_seconds: f64,
+    },
+    /// It does not.
+    NoLeak {
+        /// Smallest growth per second that would have been found.
+        detectable: f64,
+    },
+}
+
+impl TrendVerdict {
+    /// Its place in a list, the worst first.
+    pub fn rank(&self) -> u8 {
+        match self {
+            TrendVerdict::Exhausted => 0,
+            TrendVerdict::Leak => 1,
+            TrendVerdict::Undecided { .. } => 2,
+            TrendVerdict::NoLeak { .. } => 3,
+        }
+    }
+}
+
+impl Trend {
+    /// What it is and whose, in words.
+    pub fn name(&self) -> String {
+        match &self.subject {
+            Some(subject) if !self.resource.contains(subject.as_str()) => {
+                format!("{} ({subject})", self.resource)
+            }
+            _ => self.resource.clone(),
+        }
+    }
+
+    /// Whether it is something that can run out, and grows without an end or has run out.
+    pub fn is_running_out(&self) -> bool {
+        let is_bad = matches!(self.verdict, TrendVerdict::Leak | TrendVerdict::Exhausted);
+        is_bad && self.kind.can_run_out()
+    }
+
+    /// Share of its last level by which it has grown; negative where it has shrunk.
+    pub(crate) fn share_grown(&self) -> f64 {
+        let grown = self.level - self.begin;
+        if grown == 0.0 { 0.0 } else { grown / self.level.abs().max(self.begin.abs()) }
+    }
+
+    /// Seconds until it reaches its limit, where it grows and that is known.
+    pub fn seconds_left(&self) -> Option<f64> {
+        Some(self.pace?.runs_out?.expected)
+    }
+}
+
+/// How fast something grows.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pace {
+    /// Growth per second, in the unit of the series.
+    pub slope: f64,
+    /// Lower end of its 95 % interval.
+    pub low: f64,
+    /// Upper end of its 95 % interval.
+    pub high: f64,
+    /// When the limit is reached; `None` where none is known.
+    pub runs_out: Option<RunsOut>,
+}
+
+/// Seconds from the end of a series until its limit is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunsOut {
+    /// At the estimated pace.
+    pub expected: f64,
+    /// At the upper end of its interval.
+    pub soonest: f64,
+    /// At the lower end of its interval; `None` where that is no growth.
+    pub latest: Option<f64>,
+}
+
+/// One step of a judgement.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrendStep {
+    /// In words, with its number.
+    pub text: String,
+    /// Whether it speaks for a leak; `None` for a step that only prepares.
+    pub holds: Option<bool>,
+}
