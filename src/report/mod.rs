@@ -2,6 +2,7 @@
 //! only lays them out and writes them to the writer handed to it.
 
 mod chart;
+pub mod glossary;
 mod model;
 pub(crate) mod wording;
 
