@@ -2,7 +2,6 @@
 
 use serde::Serialize;
 
-use super::parse::template::hide_query;
 use super::{Request, Segment, Template, redact_url};
 
 /// A probe request that is sent again and again while the load goes on, each time over a new
@@ -53,7 +52,7 @@ impl Canary {
                 "`{shown}` is no path; write `/health`: its host is that of the target"
             ));
         }
-        let path = hide_query(Template(vec![Segment::Text(path.to_owned())]));
+        let path = Template(vec![Segment::Text(path.to_owned())]).with_secret_query_hidden();
         let request = Request::get(String::from(path.clone()), path);
         Ok(Self { request, rate: Self::USUAL_RATE })
     }

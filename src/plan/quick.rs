@@ -3,16 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::parse::template::hide_query;
+use super::model::DEFAULT_SEED;
 use super::units::parse_target_url;
 use super::{
     Arrivals, Breakpoint, Capacity, CollectorConfig, Connections, Dns, Executor, HttpVersion,
     Journey, Limits, Plan, Request, Reuse, Scenario, Segment, Soak, Target, TargetUrl, Template,
     Tls,
 };
-
-/// Seed of plans that name none: runs are repeatable unless someone asks for something else.
-pub(super) const DEFAULT_SEED: u64 = 1;
 
 /// How long a request may take where the plan does not say.
 pub(super) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -82,7 +79,7 @@ impl Plan {
         let target_url = parse_target_url(&base)?;
         let path = if path.is_empty() { "/".to_owned() } else { path };
         let name = target_url.authority();
-        let path = hide_query(Template(vec![Segment::Text(path)]));
+        let path = Template(vec![Segment::Text(path)]).with_secret_query_hidden();
         let request = Request::get(format!("GET {}", String::from(path.clone())), path);
         let journeys = vec![Journey::of_one(request.name.clone(), 1.0, 0)];
         let search = Executor::Breakpoint(Breakpoint::usual());

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Capture, Check, Secret};
+use super::{Capture, Check, Secret, is_secret_name};
 
 /// The HTTP methods that a plan may have.
 pub const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
@@ -107,6 +107,38 @@ impl Template {
             other => other,
         };
         Self(self.0.into_iter().map(hide).collect())
+    }
+
+    /// The same path with the values of query parameters hidden that are secret by name.
+    pub(super) fn with_secret_query_hidden(self) -> Self {
+        let mut in_query = false;
+        let mut segments = Vec::new();
+        for segment in self.0 {
+            let Segment::Text(text) = segment else {
+                segments.push(segment);
+                continue;
+            };
+            let mut plain = String::new();
+            for part in text.split_inclusive(['?', '&']) {
+                match part.split_once('=') {
+                    Some((name, value)) if in_query && is_secret_name(name) => {
+                        let secret = value.trim_end_matches('&');
+                        plain.push_str(&format!("{name}="));
+                        segments.push(Segment::Text(std::mem::take(&mut plain)));
+                        if !secret.is_empty() {
+                            segments.push(Segment::Hidden(Secret::new(secret)));
+                        }
+                        plain.push_str(&value[secret.len()..]);
+                    }
+                    _ => plain.push_str(part),
+                }
+                in_query |= part.ends_with('?');
+            }
+            if !plain.is_empty() {
+                segments.push(Segment::Text(plain));
+            }
+        }
+        Self(segments)
     }
 }
 

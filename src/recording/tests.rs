@@ -7,8 +7,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::timeline::{
-    Batch, EndpointTick, Gap, Histogram, JourneyTick, Kind, Labels, LoadTick, Phases, Reading,
-    ResponseClass, SeriesKey, Stage, StageRole, Unit, Window,
+    Batch, EndpointTick, Gap, Histogram, JourneyTick, Kind, Labels, LoadTick, Moment, Phases,
+    Reading, ResponseClass, SeriesKey, Stage, StageRole, Timeline, Unit, Window,
 };
 
 fn window(second: u64) -> Window {

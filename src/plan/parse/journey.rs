@@ -5,7 +5,7 @@ use std::time::Duration;
 use toml::de::DeValue;
 
 use super::names::Names;
-use super::request::{read_name, read_request};
+use super::request::{read_name, read_request, read_weight};
 use super::walk::{Section, Value, Walk, optional};
 use crate::plan::{Action, Condition, Journey, Pause, Request, Step, Test};
 
@@ -51,18 +51,6 @@ fn read_one<'t>(
         steps: steps?,
         cookies: cookies?,
         stop_on_failure: stop?,
-    })
-}
-
-/// The `weight` of a request or journey.
-pub(super) fn read_weight(section: &mut Section<'_, '_>) -> Option<f64> {
-    let walk = section.walk;
-    section.take("weight").map_or(Some(1.0), |value| {
-        let weight = walk.number(value, "a weight above zero")?;
-        if weight <= 0.0 {
-            walk.wrong(value.span(), "the weight must be above zero");
-        }
-        Some(weight)
     })
 }
 

@@ -14,7 +14,7 @@ mod objective;
 mod request;
 mod scenario;
 mod target;
-pub(super) mod template;
+mod template;
 #[cfg(test)]
 mod tests;
 mod walk;
@@ -26,8 +26,8 @@ pub use mistake::{Mistake, PlanErrors};
 
 use self::names::Names;
 use self::walk::{Section, Walk};
-use super::quick::DEFAULT_SEED;
-use super::{CollectorShape, Plan, Target, TargetUrl};
+use super::model::{DEFAULT_SEED, Plan};
+use super::{CollectorShape, Target, TargetUrl};
 
 /// Reads a plan. `origin` is the file's name for messages, `shapes` are the collectors that there
 /// are, and `environment` looks up the variables that `${NAME}` stands for.

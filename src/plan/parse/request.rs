@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::journey::read_weight;
 use super::names::Names;
 use super::walk::{Section, Value, Walk, optional};
 use super::{check, template};
@@ -55,6 +54,18 @@ fn read_one<'t>(walk: &Walk<'t>, value: &Value<'t>, names: &Names<'_>) -> Option
         );
     }
     Some((request, weight?))
+}
+
+/// The `weight` of a request or journey.
+pub(super) fn read_weight(section: &mut Section<'_, '_>) -> Option<f64> {
+    let walk = section.walk;
+    section.take("weight").map_or(Some(1.0), |value| {
+        let weight = walk.number(value, "a weight above zero")?;
+        if weight <= 0.0 {
+            walk.wrong(value.span(), "the weight must be above zero");
+        }
+        Some(weight)
+    })
 }
 
 /// What a request captures: the names, and where they stand.
@@ -180,7 +191,7 @@ pub(super) fn read_path(walk: &Walk<'_>, value: &Value<'_>, names: &Names<'_>) -
         );
         return None;
     }
-    Some(template::hide_query(path))
+    Some(path.with_secret_query_hidden())
 }
 
 pub(super) fn read_headers(

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::names::Names;
 use super::walk::{Piece, Value, Walk};
-use crate::plan::{Secret, Segment, Template, is_secret_name};
+use crate::plan::{Secret, Segment, Template};
 
 /// Reads a template whose names must be among `names`.
 pub(super) fn read(
@@ -88,36 +88,4 @@ fn read_plain(
         segments.push(Segment::Text(text));
     }
     whole
-}
-
-/// The same path with the values of query parameters hidden that are secret by name.
-pub(in crate::plan) fn hide_query(path: Template) -> Template {
-    let mut in_query = false;
-    let mut segments = Vec::new();
-    for segment in path.0 {
-        let Segment::Text(text) = segment else {
-            segments.push(segment);
-            continue;
-        };
-        let mut plain = String::new();
-        for part in text.split_inclusive(['?', '&']) {
-            match part.split_once('=') {
-                Some((name, value)) if in_query && is_secret_name(name) => {
-                    let secret = value.trim_end_matches('&');
-                    plain.push_str(&format!("{name}="));
-                    segments.push(Segment::Text(std::mem::take(&mut plain)));
-                    if !secret.is_empty() {
-                        segments.push(Segment::Hidden(Secret::new(secret)));
-                    }
-                    plain.push_str(&value[secret.len()..]);
-                }
-                _ => plain.push_str(part),
-            }
-            in_query |= part.ends_with('?');
-        }
-        if !plain.is_empty() {
-            segments.push(Segment::Text(plain));
-        }
-    }
-    Template(segments)
 }

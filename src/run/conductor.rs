@@ -1,0 +1,432 @@
+//! Starts the collectors, holds one stage after the other, asks the diagnosis for the sign of a knee,
+//! stops, and writes everything down as it comes.
+
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, sync_channel};
+use std::time::{Duration, Instant};
+
+use super::canary::Canaries;
+use super::clock::Clocks;
+use super::levels;
+use super::pilot::{Fixed, Level, Next, Pilot, pilot_for};
+use super::storm::Storms;
+use super::watch::Watch;
+use super::websocket::WebSockets;
+use crate::collect::{Observation, Sampler};
+use crate::diagnose::objectives;
+use crate::load::{Generator, LoadError};
+use crate::plan::{Executor, Limits, Scenario};
+use crate::prepare::RunConfig;
+use crate::recording::{Event, PlanSummary, Stop, StopReason, WriteError, Writer};
+use crate::timeline::{Condenser, Epoch, LoadTick, Moment, Stage, StageRole, Timeline, Window};
+
+/// Observations that may wait for the conductor; at 13 looks a second of the fastest collector
+/// this is minutes of them.
+const WAITING_OBSERVATIONS: usize = 10_000;
+/// How often the conductor looks up from its channels.
+const BEAT: Duration = Duration::from_millis(50);
+/// The collectors look at the system at rest for so long before the first request.
+const HEAD_START: Duration = Duration::from_millis(1500);
+/// How often a pilot that looks at series is asked whether a stage was held for long enough.
+const LOOK: Duration = Duration::from_secs(30);
+/// How long requests in flight may take to end once the run is over.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Ticks that are kept of long stages: the search for the knee compares stages by hundreds.
+const KEPT: usize = 2000;
+
+/// What is told of a run while it goes on.
+#[derive(Debug)]
+pub enum Progress<'a> {
+    /// A stage begins.
+    StageBegins(&'a Stage),
+    /// A second of the current stage is over.
+    Tick {
+        /// The stage.
+        stage: &'a Stage,
+        /// That second.
+        tick: &'a LoadTick,
+    },
+    /// A stage is over; these are its ticks.
+    StageEnded {
+        /// The stage.
+        stage: &'a Stage,
+        /// What the generator did in it.
+        ticks: &'a [LoadTick],
+    },
+    /// Something happened.
+    Event(&'a str),
+}
+
+/// Why a run could not be brought to an end that is worth reading.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The load generator did not start.
+    #[error("cannot start the load generator: {0}")]
+    Load(#[from] LoadError),
+    /// The recording could not be begun.
+    #[error("{0}; free space or choose another place with `--out`")]
+    Recording(#[source] WriteError),
+}
+
+/// The levels of scenarios that are known beforehand, in requests per second and virtual users;
+/// none where one of them chooses its stages by what it measures.
+pub fn schedule(config: &RunConfig) -> Vec<Level> {
+    if config.scenarios.iter().any(|scenario| scenario.executor.is_adaptive()) {
+        return Vec::new();
+    }
+    levels::together(&courses(config), &config.requests_per_journey)
+}
+
+/// The pieces of each scenario.
+fn courses(config: &RunConfig) -> Vec<Vec<levels::Piece>> {
+    let pairs = config.scenarios.iter().zip(&config.load.flows);
+    let max_rate = config.limits.max_rate;
+    pairs.map(|(scenario, flow)| levels::pieces(scenario, &flow.kind, max_rate)).collect()
+}
+
+/// Runs to the end, or to the reason for an earlier one, and returns that reason. What was
+/// measured is in `out`.
+///
+/// # Errors
+/// Only where nothing could be recorded at all. Whatever goes wrong later ends the run with a
+/// [`StopReason`], and what was recorded until then stays.
+pub fn run<W: Write>(
+    config: RunConfig,
+    out: W,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<StopReason, RunError> {
+    let epoch = Epoch::new(config.started);
+    let courses = courses(&config);
+    let writer =
+        Writer::create(out, &config.plan, &config.environment).map_err(RunError::Recording)?;
+    let (sink, observations) = sync_channel(WAITING_OBSERVATIONS);
+    let sampler = Sampler::start(config.collectors, epoch, sink);
+    let first = epoch.moment(Instant::now()) + HEAD_START;
+    let canaries = Canaries::start(&config.canaries, &config.load, epoch, first)?;
+    let websockets = WebSockets::start(&config.websockets, &config.load, epoch, first)?;
+    let storms = Storms::of(&config.load.target);
+    let (generator, ticks) = Generator::start(config.load, epoch)?;
+    let searching = config.scenarios.iter().enumerate().find_map(|(flow, scenario)| {
+        let executor = levels::in_requests(&scenario.executor, config.requests_per_journey[flow]);
+        Some((flow, pilot_for(&executor, config.limits.max_rate)?))
+    });
+    let levels = || levels::together(&courses, &config.requests_per_journey);
+    let (lead, mut pilot) = match searching {
+        Some((flow, pilot)) => (Some(flow), pilot),
+        None => (None, Box::new(Fixed(levels().into())) as Box<dyn Pilot>),
+    };
+    let requests_per_journey = lead.map_or(1.0, |flow| config.requests_per_journey[flow]);
+    let mut conductor = Conductor {
+        epoch,
+        writer: Some(writer),
+        write_error: None,
+        timeline: Timeline::default(),
+        condenser: Condenser::new(KEPT),
+        observations,
+        ticks,
+        generator: Some(generator),
+        courses,
+        lead,
+        requests_per_journey,
+        ends: ending(&config.scenarios),
+        canaries,
+        websockets,
+        keeps_series: pilot.looks_at_series() || ends_by_series(&config.plan),
+        begin: None,
+        plan: config.plan,
+        clocks: Clocks::default(),
+        storms,
+        sampler: Some(sampler),
+        interrupt: config.interrupt,
+        watch: Watch::new(&config.limits),
+        limits: config.limits,
+        progress,
+    };
+    let reason = conductor.conduct(pilot.as_mut());
+    Ok(conductor.finish(reason))
+}
+
+/// Whether an objective on a collected series may end the run.
+fn ends_by_series(plan: &PlanSummary) -> bool {
+    plan.objectives.iter().any(|objective| {
+        objective.abort_after_secs.is_some() && !objective.measure.is_of_responses()
+    })
+}
+
+/// The flows whose journeys are counted, where all are.
+fn ending(scenarios: &[Scenario]) -> Vec<usize> {
+    let counts = |scenario: &Scenario| {
+        matches!(
+            scenario.executor,
+            Executor::PerVuIterations { .. } | Executor::SharedIterations { .. }
+        )
+    };
+    match scenarios.iter().all(counts) {
+        true => (0..scenarios.len()).collect(),
+        false => Vec::new(),
+    }
+}
+
+struct Conductor<'a, W: Write> {
+    epoch: Epoch,
+    /// `None` once the recording is closed.
+    writer: Option<Writer<W>>,
+    write_error: Option<WriteError>,
+    /// Stages and ticks only: what the search for the knee needs. Collected series go to the
+    /// file and are not kept.
+    timeline: Timeline,
+    /// Keeps it small, however long a stage is held.
+    condenser: Condenser,
+    observations: Receiver<Observation>,
+    ticks: Receiver<LoadTick>,
+    generator: Option<Generator>,
+    /// The stages that are known beforehand, by flow.
+    courses: Vec<Vec<levels::Piece>>,
+    /// The flow whose stages the pilot chooses.
+    lead: Option<usize>,
+    /// Of that flow.
+    requests_per_journey: f64,
+    /// Flows whose journeys are counted, where all are: the load is over with the last of them.
+    ends: Vec<usize>,
+    canaries: Canaries,
+    websockets: WebSockets,
+    /// Whether collected series are wanted in the timeline, by the pilot or an objective.
+    keeps_series: bool,
+    /// When the load began.
+    begin: Option<Moment>,
+    /// What the recording says of the plan.
+    plan: PlanSummary,
+    clocks: Clocks,
+    storms: Storms,
+    sampler: Option<Sampler>,
+    interrupt: Arc<AtomicBool>,
+    limits: Limits,
+    watch: Watch,
+    progress: &'a mut dyn FnMut(Progress<'_>),
+}
+
+impl<W: Write> Conductor<'_, W> {
+    fn now(&self) -> Moment {
+        self.epoch.moment(Instant::now())
+    }
+
+    fn conduct(&mut self, pilot: &mut dyn Pilot) -> StopReason {
+        let begin = self.now() + HEAD_START;
+        if let Some(reason) = self.listen_until(begin, None) {
+            return reason;
+        }
+        let zero = self.now();
+        self.begin = Some(zero);
+        if let Some(generator) = &self.generator {
+            for (flow, course) in self.courses.iter().enumerate() {
+                course.iter().for_each(|piece| generator.hold(flow, &piece.stage(zero)));
+            }
+        }
+        loop {
+            match pilot.next(&self.timeline, &self.plan) {
+                Next::Done(reason) => return reason,
+                Next::Hold(_) if self.is_done() => return StopReason::Completed,
+                Next::Hold(level) => {
+                    if let Some(reason) = self.hold(level, pilot) {
+                        return reason;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Holds one stage; `Some` where the run has to end.
+    fn hold(&mut self, level: Level, pilot: &mut dyn Pilot) -> Option<StopReason> {
+        let begin = self.now();
+        let mut stage = level.stage(begin);
+        self.hold_flows(&stage);
+        (self.progress)(Progress::StageBegins(&stage));
+        // Written when it begins, so that a killed run tells what it was doing, and again when
+        // it ended otherwise than planned.
+        self.write(|writer| writer.stage(&stage));
+        self.timeline.stages.push(stage);
+        let ended = self.listen_while(&stage, pilot);
+        stage.window = Window::new(begin, self.now().min(stage.window.end));
+        self.write(|writer| writer.stage(&stage));
+        let ticks: Vec<LoadTick> = self.timeline.ticks_within(stage.window).cloned().collect();
+        (self.progress)(Progress::StageEnded { stage: &stage, ticks: &ticks });
+        if let Some(held) = self.timeline.stages.last_mut() {
+            *held = stage;
+        }
+        ended
+    }
+
+    /// Tells the generator what the pilot has chosen. A recovery is silence everywhere.
+    fn hold_flows(&self, stage: &Stage) {
+        let (Some(generator), Some(lead)) = (&self.generator, self.lead) else { return };
+        match stage.role {
+            StageRole::Recovery => {
+                (0..self.courses.len()).for_each(|flow| generator.hold(flow, stage));
+            }
+            _ => {
+                generator.hold(lead, &levels::in_journeys(stage, self.requests_per_journey));
+            }
+        }
+    }
+
+    /// Whether every journey that was to be done is done.
+    fn is_done(&self) -> bool {
+        let is_done = |generator: &Generator| self.ends.iter().all(|flow| generator.is_done(*flow));
+        !self.ends.is_empty() && self.generator.as_ref().is_some_and(is_done)
+    }
+
+    /// Takes in what comes until the end of a stage, or until the pilot has seen enough of it.
+    fn listen_while(&mut self, stage: &Stage, pilot: &mut dyn Pilot) -> Option<StopReason> {
+        if !pilot.looks_at_series() {
+            return self.listen_until(stage.window.end, Some(stage));
+        }
+        loop {
+            let now = self.now();
+            if now >= stage.window.end {
+                return None;
+            }
+            let held = Stage { window: Window::new(stage.window.begin, now), ..*stage };
+            if pilot.is_enough(&self.timeline, &self.plan, &held) {
+                (self.progress)(Progress::Event("settled: every resource leaks or does not"));
+                return None;
+            }
+            let until = stage.window.end.min(now + LOOK);
+            if let Some(reason) = self.listen_until(until, Some(stage)) {
+                return Some(reason);
+            }
+        }
+    }
+
+    /// Takes in what comes until `end`. Returns early, without a reason, where a drain is done;
+    /// with one where the run has to end.
+    fn listen_until(&mut self, end: Moment, stage: Option<&Stage>) -> Option<StopReason> {
+        loop {
+            let now = self.now();
+            if now >= end {
+                return None;
+            }
+            let wait = end.since(now).min(BEAT);
+            match self.ticks.recv_timeout(wait) {
+                Ok(tick) => {
+                    if let Some(reason) = self.take_tick(tick, stage) {
+                        return Some(reason);
+                    }
+                    let drained = stage.is_some_and(|stage| stage.role == StageRole::Drain)
+                        && self.watch.is_drained();
+                    if drained {
+                        return None;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Some(StopReason::Failed("the load generator stopped".to_owned()));
+                }
+            }
+            self.take_observations();
+            if stage.is_some() && self.is_done() {
+                return None;
+            }
+            let now = self.now();
+            self.write(|writer| writer.flush_if_due(now));
+            if let Some(error) = &self.write_error {
+                return Some(StopReason::Failed(error.to_string()));
+            }
+            if self.interrupt.load(Ordering::Relaxed) {
+                return Some(StopReason::Interrupted);
+            }
+            if now.since(Moment::START) >= self.limits.max_duration {
+                return Some(StopReason::MaxDuration);
+            }
+        }
+    }
+
+    fn take_tick(&mut self, tick: LoadTick, stage: Option<&Stage>) -> Option<StopReason> {
+        self.write(|writer| writer.tick(&tick));
+        let reason = self.watch.see(&tick, stage);
+        if let Some(stage) = stage {
+            (self.progress)(Progress::Tick { stage, tick: &tick });
+        }
+        let end = tick.window.end;
+        self.condenser.push_tick(&mut self.timeline, tick);
+        let stage = stage.filter(|stage| stage.role.is_measured());
+        reason.or_else(|| {
+            let begin = stage?.window.begin;
+            let broken = objectives::aborting(&self.timeline, &self.plan, self.begin?, begin, end)?;
+            Some(StopReason::Objective(broken))
+        })
+    }
+
+    fn take_observations(&mut self) {
+        for batch in self.canaries.take(self.now()).into_iter().chain(self.websockets.take()) {
+            self.write(|writer| writer.batch(&batch));
+        }
+        if let Some(text) = self.clocks.look() {
+            self.tell(self.now(), text);
+        }
+        if let Some(begin) = self.begin
+            && let Some((at, text)) = self.storms.look(self.now().since(begin))
+        {
+            self.tell(begin + at, text);
+        }
+        loop {
+            let observation = match self.observations.try_recv() {
+                Ok(observation) => observation,
+                Err(TryRecvError::Empty | TryRecvError::Disconnected) => return,
+            };
+            match observation {
+                Observation::Batch(batch) => {
+                    self.write(|writer| writer.batch(&batch));
+                    if self.keeps_series {
+                        self.condenser.push_batch(&mut self.timeline, batch);
+                    }
+                }
+                Observation::Gap(gap) => self.write(|writer| writer.gap(&gap)),
+                Observation::Event { at, text } => self.tell(at, text),
+            }
+        }
+    }
+
+    fn tell(&mut self, at: Moment, text: String) {
+        (self.progress)(Progress::Event(&text));
+        self.write(|writer| writer.event(&Event { at, text }));
+    }
+
+    /// Writes, and remembers the first failure: the run ends at the next beat, and nothing that
+    /// is already written is touched again.
+    fn write(&mut self, put: impl FnOnce(&mut Writer<W>) -> Result<(), WriteError>) {
+        if let (Some(writer), None) = (&mut self.writer, &self.write_error) {
+            self.write_error = put(writer).err();
+        }
+    }
+
+    fn finish(mut self, reason: StopReason) -> StopReason {
+        if let Some(generator) = self.generator.take() {
+            let late = generator.stop(GRACE);
+            while let Ok(tick) = self.ticks.try_recv() {
+                self.write(|writer| writer.tick(&tick));
+            }
+            for tick in late {
+                self.write(|writer| writer.tick(&tick));
+            }
+        }
+        for batch in self.canaries.stop().into_iter().chain(self.websockets.stop()) {
+            self.write(|writer| writer.batch(&batch));
+        }
+        if let Some(sampler) = self.sampler.take() {
+            sampler.stop();
+        }
+        self.take_observations();
+        let at = self.now();
+        let stop = Stop { at, reason: reason.clone() };
+        if let (Some(writer), None) = (self.writer.take(), &self.write_error) {
+            self.write_error = writer.finish(&stop).err();
+        }
+        match self.write_error {
+            Some(error) => StopReason::Failed(error.to_string()),
+            None => reason,
+        }
+    }
+}
