@@ -31,7 +31,7 @@ use std::process::{Child, ChildStdin, ExitCode};
 use std::time::{Duration, Instant};
 
 pub use cluster::{find_postgres, install_hint};
-pub use faults::{FAULTS, Fault, Truth, find};
+pub use faults::{BuiltInKnee, FAULTS, Fault, Truth, find};
 
 /// How long the guard may take to stop everything before it is killed.
 const STOP_PATIENCE: Duration = Duration::from_secs(15);

@@ -1,12 +1,16 @@
 //! The lab: systems with a known fault, their healthy twins, and how often the diagnosis is right.
 //!
 //! The table of faults is the sample shop's own: each fault says which causes are right and where
-//! its knee lies, see `src/demo/faults/`. Every system is started for real, run like anybody's
-//! service, and scored; the test fails where a healthy twin is accused, or where a wrong cause is
-//! named with high confidence.
+//! its knee lies, see `src/demo/faults/`. Every system is started for real, run as anybody would
+//! run a service, and scored. The test fails when
 //!
-//! By default one fault and its twin are run, so that the tests stay short. What else there is to
-//! say comes through the environment:
+//! - a wrong cause is named first,
+//! - the knee lies outside what is built in,
+//! - a healthy twin is accused,
+//! - no cause is named more often than [`MAY_BE_SILENT`] allows.
+//!
+//! By default one fault and its twin are run, so that the tests stay short. Environment variables
+//! ask for more:
 //!
 //! | variable | what it does |
 //! |---|---|
@@ -21,11 +25,15 @@ mod system;
 
 use kneepoint::demo::{self, FAULTS};
 
-use score::{Score, Scored};
+use score::{Score, Scored, failures};
 use system::{Bench, System};
 
-/// What runs where nothing else is asked for: it needs no database and is over in a few minutes.
+/// The fault that runs by default: it needs no database and takes a few minutes.
 const SHORT: &str = "single-thread";
+
+/// In how many runs of a lab a fault may be left without a cause. A fault that is not listed must
+/// get one in every run; whoever adds one here says why nothing better can be known.
+const MAY_BE_SILENT: &[(&str, usize)] = &[];
 
 /// The systems that are asked for.
 fn chosen() -> Vec<System> {
@@ -53,7 +61,7 @@ fn chosen() -> Vec<System> {
         .collect()
 }
 
-// One test for all: two systems at once would be each other's noisy neighbour.
+// One test for all: two systems at the same time would take each other's CPU.
 #[test]
 fn causes_are_named_and_the_healthy_are_not_accused() {
     let seeds = std::env::var("KNEEPOINT_LAB_SEEDS").map_or(1, |text| text.parse().expect("seeds"));
@@ -66,7 +74,10 @@ fn causes_are_named_and_the_healthy_are_not_accused() {
             continue;
         }
         for seed in 1..=seeds {
-            let scored = Scored::new(&system, seed, &bench.diagnose(&system, seed));
+            let (report, alone) = bench.diagnose(&system, seed);
+            let (name, fault, truth) = (system.to_string(), system.fault.name, system.truth());
+            let alone = || alone.expect("measured where the knee depends on it");
+            let scored = Scored::new(name, fault, seed, truth, &report, alone);
             eprintln!("{scored}");
             all.push(scored);
         }
@@ -75,7 +86,6 @@ fn causes_are_named_and_the_healthy_are_not_accused() {
         let count = all.iter().filter(|scored| scored.score == score).count();
         eprintln!("{count:>4} {score}");
     }
-    let failed: Vec<String> =
-        all.iter().filter(|scored| scored.score.fails()).map(Scored::explain).collect();
-    assert!(failed.is_empty(), "{}", failed.join("\n\n"));
+    let failures = failures(&all, MAY_BE_SILENT);
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
 }

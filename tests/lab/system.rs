@@ -2,16 +2,31 @@
 
 use std::fmt;
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
-use kneepoint::demo::{Fault, Launcher};
+use kneepoint::demo::{BuiltInKnee, Fault, Launcher, Truth};
 use serde_json::Value;
 
 /// The broken system of a fault or its healthy twin.
 pub struct System {
     pub fault: &'static Fault,
     pub healthy: bool,
+}
+
+impl System {
+    /// What a right diagnosis of this system says.
+    pub fn truth(&self) -> Truth {
+        if self.healthy { Truth::HEALTHY } else { self.fault.truth }
+    }
+
+    /// Whether the time of a request that is alone decides where the knee must lie.
+    fn needs_time_alone(&self) -> bool {
+        self.truth().knee == Some(BuiltInKnee::OneAtATime)
+    }
 }
 
 impl fmt::Display for System {
@@ -24,6 +39,12 @@ impl fmt::Display for System {
 const RECORDING: &str = "recording.jsonl.zst";
 /// What else a run leaves.
 const RESULTS: [&str; 3] = ["report.html", "report.json", "charts"];
+
+/// Beside a recording: the seconds that a request took before there was load.
+const ALONE: &str = "alone.json";
+
+/// How many requests are sent, one after the other, to learn the time of one.
+const REQUESTS_ALONE: usize = 30;
 
 /// Where systems are run.
 pub struct Bench {
@@ -39,21 +60,24 @@ impl Bench {
         Self { program, keep: std::env::var_os("KNEEPOINT_LAB_KEEP").map(PathBuf::from) }
     }
 
-    /// The report of a run, as the program prints it.
-    pub fn diagnose(&self, system: &System, seed: u64) -> Value {
+    /// The report of a run, as the program prints it, and the seconds that a request took when it
+    /// was alone in the system; those only where they decide where the knee must lie.
+    pub fn diagnose(&self, system: &System, seed: u64) -> (Value, Option<f64>) {
         let Some(keep) = &self.keep else {
             let out = tempfile::tempdir().expect("a temporary directory");
-            return self.run(system, seed, out.path());
+            let report = self.run(system, seed, out.path());
+            return (report, alone(system, out.path()));
         };
         let out = keep.join(format!("{system}-{seed}").replace(':', "-"));
         let recording = out.join(RECORDING);
         if !recording.exists() {
             fs::create_dir_all(&out).expect("a directory to keep recordings in");
-            return self.run(system, seed, &out);
+            let report = self.run(system, seed, &out);
+            return (report, alone(system, &out));
         }
         let mut command = Command::new(&self.program);
         command.arg("diagnose").arg(recording).args(["--format", "json"]);
-        printed(&mut command, system)
+        (printed(&mut command, system), alone(system, &out))
     }
 
     fn run(&self, system: &System, seed: u64, out: &Path) -> Value {
@@ -62,6 +86,10 @@ impl Bench {
         let shop = launcher
             .start(system.fault, None)
             .unwrap_or_else(|error| panic!("{system} does not start: {error}"));
+        if system.needs_time_alone() {
+            let seconds = measure_alone(&shop.url).as_secs_f64();
+            fs::write(out.join(ALONE), seconds.to_string()).expect("own directory");
+        }
         let plan = out.join("plan.toml");
         // Ahead of the tables, where the name of the plan stands as well.
         fs::write(&plan, format!("seed = {seed}\n{}", shop.plan)).expect("the plan is written");
@@ -78,11 +106,47 @@ impl Bench {
     }
 }
 
-/// The JSON that a command prints; how it ends does not matter, a knee is no failure.
+/// What [`Bench::run`] measured before the load.
+fn alone(system: &System, out: &Path) -> Option<f64> {
+    system.needs_time_alone().then(|| {
+        let path = out.join(ALONE);
+        let text = fs::read_to_string(&path).unwrap_or_else(|error| {
+            panic!("{}: {error}; remove the recording to have it made again", path.display())
+        });
+        text.trim().parse().expect("a number of seconds")
+    })
+}
+
+/// The median time of a search when nothing else is asked of the shop.
+fn measure_alone(url: &str) -> Duration {
+    let mut times: Vec<Duration> = (0..REQUESTS_ALONE).map(|number| search(url, number)).collect();
+    times.sort();
+    times[times.len() / 2]
+}
+
+/// How long one search takes, on a connection of its own.
+fn search(url: &str, number: usize) -> Duration {
+    let authority = url.strip_prefix("http://").expect("http");
+    let begun = Instant::now();
+    let mut stream = TcpStream::connect(authority).expect("the shop listens");
+    write!(
+        stream,
+        "GET /search?category=category-{} HTTP/1.1\r\nHost: {authority}\r\n\
+         Connection: close\r\n\r\n",
+        number + 1
+    )
+    .expect("the shop reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("the shop answers");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    begun.elapsed()
+}
+
+/// The JSON that a command prints. Its exit status does not matter: a knee is not a failure.
 fn printed(command: &mut Command, system: &System) -> Value {
     let output = command.output().expect("the program starts");
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
         let stderr = String::from_utf8_lossy(&output.stderr);
-        panic!("{system}: stdout is no JSON: {error}\n{stderr}")
+        panic!("{system}: stdout is not JSON: {error}\n{stderr}")
     })
 }

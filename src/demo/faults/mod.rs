@@ -63,27 +63,59 @@ pub struct Fault {
     pub(super) healthy: Option<System>,
 }
 
-/// What is built into a system and so is known of it.
+/// What is built into a system and therefore known about it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Truth {
-    /// Ids of the rules of which a right diagnosis names one first; empty where nothing is to be
-    /// found. Several where one fault has two right names.
+    /// Ids of the rules that are right as the first cause; empty where nothing is wrong. There are
+    /// several where one fault has two right names.
     pub rules: &'static [&'static str],
-    /// Lowest and highest rate, in requests per second, at which the knee may lie; none where
-    /// there is no knee.
-    pub knee: Option<(f64, f64)>,
+    /// Where the knee lies; none where the system has no knee.
+    pub knee: Option<BuiltInKnee>,
+}
+
+/// Where the knee of a system must lie, in requests per second.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum BuiltInKnee {
+    /// Between two rates: the times and counts that decide it are the same on every machine.
+    Between(f64, f64),
+    /// One resource works on one request after the other, and how long it takes depends on the
+    /// machine: its capacity is 1 / (time of a request that is alone in the system).
+    OneAtATime,
+}
+
+/// How much of 1 / (time alone) a knee may be. Under load a request also costs the switches
+/// between sessions, so that the knee may lie well below; above is only the error of the time.
+const SHARE_OF_ONE_AT_A_TIME: (f64, f64) = (0.7, 1.15);
+
+impl BuiltInKnee {
+    /// The lowest and the highest right rate. `alone` gives the seconds that a request takes when
+    /// it is alone in the system.
+    pub fn range(self, alone: impl FnOnce() -> f64) -> (f64, f64) {
+        match self {
+            BuiltInKnee::Between(low, high) => (low, high),
+            BuiltInKnee::OneAtATime => {
+                let capacity = 1.0 / alone();
+                (SHARE_OF_ONE_AT_A_TIME.0 * capacity, SHARE_OF_ONE_AT_A_TIME.1 * capacity)
+            }
+        }
+    }
 }
 
 impl Truth {
-    /// Nothing is to be found.
-    const HEALTHY: Truth = Truth { rules: &[], knee: None };
+    /// Nothing is wrong.
+    pub const HEALTHY: Truth = Truth { rules: &[], knee: None };
 
-    /// The cause is this one, and there is a knee between two rates.
+    /// This is the cause, and the knee lies between two rates.
     const fn knee(rules: &'static [&'static str], low: f64, high: f64) -> Truth {
-        Truth { rules, knee: Some((low, high)) }
+        Truth { rules, knee: Some(BuiltInKnee::Between(low, high)) }
     }
 
-    /// This is wrong, and no knee comes of it.
+    /// This is the cause, and one resource works on one request after the other.
+    const fn one_at_a_time(rules: &'static [&'static str]) -> Truth {
+        Truth { rules, knee: Some(BuiltInKnee::OneAtATime) }
+    }
+
+    /// This is wrong, and it leads to no knee.
     const fn apart(rules: &'static [&'static str]) -> Truth {
         Truth { rules, knee: None }
     }

@@ -11,7 +11,7 @@ pub(super) static SPEC: Fault = Fault {
     name: "slow-query-small-pool",
     summary: "4 connections, all taken by searches without an index on one core: knee near 80/s",
     needs_postgres: true,
-    truth: Truth::knee(&["db-queries-slow"], 35.0, 110.0),
+    truth: Truth::one_at_a_time(&["db-queries-slow"]),
     broken: System {
         shop: FOUR,
         database: DatabaseTraits { category_index: false, one_core: true, ..HEALTHY_DATABASE },
