@@ -25,16 +25,20 @@ pub use conclude::engine::diagnose;
 pub use conclude::{generator, scaling};
 pub use curve::{knee, objectives, stages, windows};
 pub use leaks::{leak, soak};
-pub use measure::signal::{Operand, Over, Signal, Span};
-pub use rules::case::{Case, CaseOutcome, Expect};
+pub use measure::signal::Signal;
+pub use rules::case::{Case, Expect};
 pub use rules::rule::{
     Bound, Check, Condition, ConditionRole, Predict, PredictLimit, Rule, RuleRole, Test,
 };
 pub use rules::rule_file::{RuleErrors, RuleMistake};
 pub use rules::ruleset::RuleSet;
+pub use rules::trial::CaseOutcome;
+pub use terms::invalid::{GeneratorFault, Invalid};
 pub use terms::model::*;
+pub use terms::operand::{Operand, Over};
 pub use terms::part::PartKind;
 pub use terms::soak::{
     Pace, ResourceKind, RunsOut, Soak, SoakVerdict, Trend, TrendStep, TrendVerdict,
 };
+pub use terms::span::Span;
 pub use terms::stats;

@@ -121,7 +121,7 @@ fn hostile() -> Report {
     let mut diagnosis = diagnosis(&recording);
     diagnosis.findings[0].subject = Some(EVIL.into());
     diagnosis.findings[0].evidence[0].text = EVIL.into();
-    diagnosis.stages[0].invalid = Some(EVIL.into());
+    diagnosis.stages[0].invalid = Some(EVIL.to_owned().into());
     diagnosis.stages[1].errors = vec![(EVIL.into(), 1)];
     diagnosis.not_checked[0].add = EVIL.into();
     diagnosis.overhead[0].reason = Some(EVIL.into());

@@ -1,357 +1,25 @@
-//! Where the response time goes, told from outside by Little's law (Little 1961): the mean number
-//! of requests in a part, divided by the throughput, is the seconds that a request spends there.
-//!
-//! The whole is taken the same way, requests in flight divided by throughput, so that the parts
-//! and the whole agree even while a queue grows. Parts may overlap, as an asynchronous service
-//! computes for one request while another waits; then they rank and do not stack.
-//!
-//! What the target has read and does nothing for that was looked at is told from the requests that
-//! its sockets owe an answer to: it is located, not explained.
+//! What is said of where the response time goes: the parts of each stage, what grew, and where the
+//! account does not add up. [`crate::diagnose::measure::split`] measures the parts.
 
 mod overlap;
 
-use crate::diagnose::measure::facts::{Facts, Narrow, bare, measured};
-use crate::diagnose::measure::level::{Level, level};
-use crate::diagnose::measure::signal::{Measure, Over, Span};
-use crate::diagnose::terms::model::{Attribution, Part, PartGrowth, StageParts, StageSummary};
-use crate::diagnose::terms::part::PartKind;
+use crate::diagnose::curve::stages::by_load;
+use crate::diagnose::measure::facts::Facts;
+use crate::diagnose::measure::split::{FLOW_BALANCE, PartTime, Split, split};
+use crate::diagnose::terms::growth::Growth;
+use crate::diagnose::terms::measure::Measure;
+use crate::diagnose::terms::model::{Attribution, Part, StageParts, StageSummary};
+use crate::diagnose::terms::span::Span;
 use crate::diagnose::terms::{stats, wording};
-use crate::timeline::{Labels, LoadTick, MetricSpec, Selector, Unit, Window, names};
+use crate::timeline::{Unit, Window};
 
 /// The part of the growth that may stay unexplained before it has to be said.
 const UNEXPLAINED: f64 = 0.3;
-/// Completions and arrivals differ by no more than this where flow is balanced.
-const FLOW_BALANCE: f64 = 0.02;
-
-/// The response time of one span in parts.
-#[derive(Clone, Debug, PartialEq)]
-struct Split {
-    /// Requests per second that the schedule asked for in the span.
-    arrivals: f64,
-    /// Responses and failures per second.
-    completions: f64,
-    /// Requests in flight by throughput, in seconds.
-    response: f64,
-    /// Parts that have data, in order of [`PartKind::ALL`].
-    parts: Vec<Share>,
-}
-
-/// One part of a split.
-#[derive(Clone, Debug, PartialEq)]
-struct Share {
-    kind: PartKind,
-    peer: Option<String>,
-    /// Seconds per request, and the standard error of that.
-    seconds: f64,
-    error: f64,
-}
-
-/// What the response time gained from baseline to the knee.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Growth {
-    /// Seconds gained, without the wait for kneepoint's own connections.
-    total: f64,
-    parts: Vec<Gain>,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-struct Gain {
-    kind: PartKind,
-    peer: Option<String>,
-    baseline: f64,
-    knee: f64,
-}
-
-impl Growth {
-    /// Share of the growth that `parts` explain together, of one peer only where one is named;
-    /// `None` where none of them has data.
-    pub fn share(&self, parts: &[PartKind], peer: Option<&str>) -> Option<f64> {
-        self.gain(parts, peer)
-            .filter(|_| self.total > 0.0)
-            .map(|gain| (gain / self.total).clamp(0.0, 1.0))
-    }
-
-    /// The same share of the growth of the time for which the target holds a request. The queues
-    /// in front of it are left out: where the target takes no more requests at once, they are as
-    /// long as that time makes them (Little 1961: what it carries is the requests that it holds,
-    /// divided by the time for which it holds each). `None` where that time did not grow.
-    pub fn held_share(&self, parts: &[PartKind], peer: Option<&str>) -> Option<f64> {
-        let in_front = |gain: &&Gain| PartKind::IN_FRONT.contains(&gain.kind);
-        let gained = |gains: Vec<&Gain>| gains.iter().map(|it| it.knee - it.baseline).sum::<f64>();
-        let (front, inside): (Vec<&Gain>, Vec<&Gain>) = self.parts.iter().partition(in_front);
-        // While a queue grows, those that stand in it are more than will have passed it: what is
-        // left of the response time can be too short for the parts that were measured inside.
-        let held = (self.total - gained(front)).max(gained(inside));
-        self.gain(parts, peer).filter(|_| held > 0.0).map(|gain| (gain / held).clamp(0.0, 1.0))
-    }
-
-    /// Seconds that `parts` gained; `None` where none of them has data.
-    fn gain(&self, parts: &[PartKind], peer: Option<&str>) -> Option<f64> {
-        let gains: Vec<f64> = self
-            .parts
-            .iter()
-            .filter(|gain| parts.iter().any(|part| part.covers(gain.kind)))
-            .filter(|gain| peer.is_none() || gain.peer.is_none() || gain.peer.as_deref() == peer)
-            .map(|gain| gain.knee - gain.baseline)
-            .collect();
-        (!gains.is_empty()).then(|| gains.iter().sum())
-    }
-
-    /// Share of the growth that no part explains, whether it lies inside the target or not.
-    pub fn unexplained(&self) -> f64 {
-        self.share(&[PartKind::Unexplained], None).unwrap_or(1.0)
-    }
-
-    /// What each part adds, largest first.
-    fn by_share(&self) -> Vec<PartGrowth> {
-        let share = |gain: &Gain| match self.total > 0.0 {
-            true => ((gain.knee - gain.baseline) / self.total).clamp(0.0, 1.0),
-            false => 0.0,
-        };
-        let told = |gain: &Gain| PartGrowth {
-            name: gain.kind.name(gain.peer.as_deref()),
-            baseline: gain.baseline,
-            knee: gain.knee,
-            share: share(gain),
-        };
-        let mut gains: Vec<PartGrowth> = self.parts.iter().map(told).collect();
-        gains.sort_by(|a, b| b.share.total_cmp(&a.share));
-        gains
-    }
-
-    /// Share of the growth that was located inside the target and nothing more.
-    fn in_target(&self) -> f64 {
-        self.share(&[PartKind::InTarget], None).unwrap_or(0.0)
-    }
-}
-
-/// Compares baseline and knee; `None` without load at one of them.
-pub fn growth(facts: &Facts) -> Option<Growth> {
-    let baseline = split(facts, &facts.windows(Span::Baseline))?;
-    let knee = split(facts, &facts.windows(Span::Knee))?;
-    let mut parts: Vec<Gain> = knee
-        .parts
-        .iter()
-        .map(|part| Gain {
-            kind: part.kind,
-            peer: part.peer.clone(),
-            baseline: baseline.seconds(part.kind, part.peer.as_deref()),
-            knee: part.seconds,
-        })
-        .collect();
-    let own = |split: &Split| split.seconds(PartKind::Generator, None);
-    let total = (knee.response - own(&knee)) - (baseline.response - own(&baseline));
-    // The rest of the growth, not the growth of the rests: parts that overlap at one end only
-    // would leave more unexplained than there is.
-    let rests = [PartKind::Generator, PartKind::InTarget, PartKind::Unexplained];
-    let explained: f64 = parts
-        .iter()
-        .filter(|gain| !rests.contains(&gain.kind))
-        .map(|gain| (gain.knee - gain.baseline).max(0.0))
-        .sum();
-    let mut rest = (total - explained).max(0.0);
-    for kind in [PartKind::InTarget, PartKind::Unexplained] {
-        let is_last = kind == PartKind::Unexplained;
-        if let Some(gain) = parts.iter_mut().find(|gain| gain.kind == kind) {
-            let own = if is_last { rest } else { (gain.knee - gain.baseline).clamp(0.0, rest) };
-            gain.knee = gain.baseline + own;
-            rest -= own;
-        }
-    }
-    Some(Growth { total, parts })
-}
-
-impl Split {
-    fn seconds(&self, kind: PartKind, peer: Option<&str>) -> f64 {
-        let same = |part: &&Share| part.kind == kind && part.peer.as_deref() == peer;
-        self.parts.iter().find(same).map_or(0.0, |part| part.seconds)
-    }
-
-    /// Whether as many requests ended as arrived, so that no queue grew.
-    fn is_balanced(&self) -> bool {
-        (self.arrivals - self.completions).abs() <= FLOW_BALANCE * self.arrivals
-    }
-
-    fn summary(&self, offered: f64) -> StageParts {
-        StageParts {
-            offered,
-            arrivals: self.arrivals,
-            completions: self.completions,
-            balanced: self.is_balanced(),
-            response: self.response,
-            overlap: overlap::seconds(self),
-            parts: self.parts.iter().map(Share::summary).collect(),
-        }
-    }
-}
-
-impl Share {
-    fn name(&self) -> String {
-        self.kind.name(self.peer.as_deref())
-    }
-
-    fn summary(&self) -> Part {
-        Part {
-            name: self.name(),
-            kind: self.kind.key().to_owned(),
-            peer: self.peer.clone(),
-            seconds: self.seconds,
-            error: self.error,
-        }
-    }
-}
-
-/// Collects parts as levels, which divided by the throughput are seconds per request.
-struct Parts<'f> {
-    facts: &'f Facts<'f>,
-    windows: &'f [Window],
-    throughput: f64,
-    parts: Vec<Share>,
-}
-
-impl Parts<'_> {
-    fn level(&self, metric: &MetricSpec) -> Option<Level> {
-        level(self.facts, &bare(metric), self.windows)
-    }
-
-    fn selected(&self, text: &str) -> Option<Level> {
-        level(self.facts, &text.parse().ok()?, self.windows)
-    }
-
-    fn add(&mut self, kind: PartKind, level: Option<Level>) {
-        self.add_peer(kind, None, level);
-    }
-
-    fn add_peer(&mut self, kind: PartKind, peer: Option<String>, level: Option<Level>) {
-        if let Some(level) = level {
-            let seconds = level.value.max(0.0) / self.throughput;
-            let error = level.error / self.throughput;
-            self.parts.push(Share { kind, peer, seconds, error });
-        }
-    }
-
-    fn sum(&self) -> f64 {
-        self.parts.iter().map(|part| part.seconds).sum()
-    }
-
-    /// Callers that wait for a connection: the running total misses none, but counts a wait when
-    /// it ends; where a queue grows, the number that waits is right.
-    fn pool_wait(&self, is_balanced: bool) -> Option<Level> {
-        let total = || self.level(&names::POOL_WAIT_TIME);
-        let pending = || self.level(&names::POOL_PENDING);
-        if is_balanced { total().or_else(pending) } else { pending().or_else(total) }
-    }
-
-    /// Threads that wait on a futex which others wait on too, beyond those that wait there at low
-    /// load: those are workers without work. No more of them than there are requests in work hold
-    /// one, and callers that wait for a connection are counted as such where a pool tells of them.
-    fn in_line(&self, is_balanced: bool) -> Option<Level> {
-        self.level(&names::THREADS_FUTEX_SAME)?;
-        let untimed: Selector = "futex.threads{wait=!timed}".parse().ok()?;
-        let baseline = self.facts.windows(Span::Baseline);
-        let rise = |futex: String| {
-            let one = [Narrow { label: "futex".to_owned(), value: futex }];
-            let on = |windows: &[Window]| self.facts.level_of(&untimed, Over::Sum, windows, &one);
-            Some((on(self.windows)? - on(&baseline).unwrap_or(0.0)).max(0.0))
-        };
-        let futexes = self.facts.label_values(&[&untimed], "futex");
-        let threads: f64 = futexes.into_iter().filter_map(rise).sum();
-        let served = self.level(&names::TCP_REQUESTS_SERVED).map_or(f64::MAX, |level| level.value);
-        let pooled = self.pool_wait(is_balanced).map_or(0.0, |level| level.value);
-        Some(Level { value: (threads.min(served) - pooled).max(0.0), error: 0.0 })
-    }
-}
-
-/// The parts of the response time in `windows`, the unexplained rest last.
-fn split(facts: &Facts, windows: &[Window]) -> Option<Split> {
-    let of = |metric: &MetricSpec| level(facts, &bare(metric), windows).map(|level| level.value);
-    let throughput = of(&names::LOAD_THROUGHPUT).filter(|throughput| *throughput > 0.0)?;
-    let response = match of(&names::LOAD_IN_FLIGHT) {
-        Some(in_flight) => (in_flight + of(&names::LOAD_BACKLOG).unwrap_or(0.0)) / throughput,
-        None => of(&names::LOAD_RESPONSE_TIME)?,
-    };
-    let arrivals = of(&names::LOAD_OFFERED).unwrap_or(throughput);
-    let mut split = Split { arrivals, completions: throughput, response, parts: Vec::new() };
-    let is_balanced = split.is_balanced();
-    let mut parts = Parts { facts, windows, throughput, parts: Vec::new() };
-    parts.add(PartKind::AppCpu, parts.level(&names::PROCESS_CPU_TIME));
-    parts.add(PartKind::RunQueue, parts.level(&names::PROCESS_RUN_QUEUE_TIME));
-    parts.add(PartKind::Throttled, parts.level(&names::CGROUP_CPU_THROTTLED_TIME));
-    for kind in PartKind::ALL {
-        if let Some(selector) = kind.sessions() {
-            parts.add(kind, parts.selected(selector));
-        }
-    }
-    parts.add(PartKind::PoolWait, parts.pool_wait(is_balanced));
-    let called = peers(facts, windows, &names::TCP_CALLS);
-    let called =
-        if called.is_empty() { peers(facts, windows, &names::CLIENT_CALL_TIME) } else { called };
-    for (peer, level) in called {
-        parts.add_peer(PartKind::Downstream, Some(peer), Some(level));
-    }
-    for (peer, level) in peers(facts, windows, &names::TCP_CONNECTING) {
-        parts.add_peer(PartKind::PeerConnect, Some(peer), Some(level));
-    }
-    parts.add(PartKind::DiskWait, parts.level(&names::THREADS_BLOCKED_IO));
-    parts.add(PartKind::LockWait, parts.in_line(is_balanced));
-    parts.add(PartKind::WorkerWait, parts.level(&names::WORKERS_QUEUE));
-    let inside = parts.sum();
-    let unread = parts.selected("tcp.unread{role=inbound}");
-    let arrived = parts.level(&names::TCP_REQUESTS);
-    parts.add(PartKind::Unread, unread);
-    parts.add(PartKind::AcceptQueue, parts.level(&names::TCP_ACCEPT_QUEUE));
-    parts.add(PartKind::Connect, on_average(facts, windows, |tick| tick.connect_time.sum()));
-    let resolving = on_average(facts, windows, |tick| tick.phases.dns.sum());
-    let resolving = resolving.map_or(0.0, |level| level.value);
-    let own = parts.level(&names::LOAD_BACKLOG);
-    let own = own.map(|level| Level { value: level.value + resolving, ..level });
-    parts.add(PartKind::Generator, own);
-    let mut rest = (response - parts.sum()).max(0.0);
-    if let Some(arrived) = arrived {
-        let read = (arrived.value - unread.map_or(0.0, |unread| unread.value)) / throughput;
-        let seconds = (read - inside).clamp(0.0, rest);
-        let error = arrived.error / throughput;
-        rest -= seconds;
-        parts.parts.push(Share { kind: PartKind::InTarget, peer: None, seconds, error });
-        parts.parts.sort_by_key(|part| part.kind);
-    }
-    let rest = Share { kind: PartKind::Unexplained, peer: None, seconds: rest, error: 0.0 };
-    parts.parts.push(rest);
-    split.parts = parts.parts;
-    Some(split)
-}
-
-/// How many requests do something at a time, of which each tick tells how many seconds it took.
-fn on_average(
-    facts: &Facts,
-    windows: &[Window],
-    seconds_of: impl Fn(&LoadTick) -> f64,
-) -> Option<Level> {
-    let (mut spent, mut seconds) = (0.0, 0.0);
-    for tick in facts.ticks(windows) {
-        spent += seconds_of(tick);
-        seconds += tick.window.secs();
-    }
-    (seconds > 0.0).then(|| Level { value: spent / seconds, error: 0.0 })
-}
-
-/// The level of a metric for each peer; not for the database where its sessions tell more.
-fn peers(facts: &Facts, windows: &[Window], metric: &MetricSpec) -> Vec<(String, Level)> {
-    let is_told = |peer: &String| !(facts.database_is_watched() && facts.is_database(peer));
-    let peers = facts.label_values(&[&bare(metric)], "peer").into_iter().filter(is_told);
-    peers
-        .filter_map(|peer| {
-            let labels = Labels::none().with("peer", peer.as_str());
-            let selector = Selector { metric: metric.name.to_owned(), labels };
-            level(facts, &selector, windows).map(|level| (peer, level))
-        })
-        .collect()
-}
 
 /// The whole attribution, without a growth where the curve does not bend; `None` without load.
 pub fn attribute(facts: &Facts, stages: &[StageSummary], bends: bool) -> Option<Attribution> {
     let growth = facts.growth().filter(|_| bends);
-    let valid = measured(stages);
+    let valid = by_load(stages);
     let splits: Vec<(f64, Split)> = valid
         .iter()
         .filter_map(|stage| Some((stage.offered, split(facts, &[stage.window])?)))
@@ -370,7 +38,7 @@ pub fn attribute(facts: &Facts, stages: &[StageSummary], bends: bool) -> Option<
         broken_assumptions: broken,
         baseline: pooled(facts, &valid, &facts.windows(Span::Baseline)),
         knee: pooled(facts, &valid, &facts.nearest_the_knee()).filter(|_| bends),
-        stages: splits.iter().map(|(offered, split)| split.summary(*offered)).collect(),
+        stages: splits.iter().map(|(offered, split)| stage_parts(split, *offered)).collect(),
         growth: growth.map_or_else(Vec::new, Growth::by_share),
         unexplained: growth.map_or(0.0, |it| (it.unexplained() - it.in_target()).max(0.0)),
         overlaps,
@@ -382,7 +50,27 @@ fn pooled(facts: &Facts, stages: &[&StageSummary], windows: &[Window]) -> Option
     let within = stages.iter().filter(|stage| windows.contains(&stage.window));
     let offered: Vec<f64> = within.map(|stage| stage.offered).collect();
     let offered = stats::mean(&offered)?;
-    Some(split(facts, windows)?.summary(offered))
+    Some(stage_parts(&split(facts, windows)?, offered))
+}
+
+/// A split as a report shows it, under the load that was offered in it.
+fn stage_parts(split: &Split, offered: f64) -> StageParts {
+    let part = |part: &PartTime| Part {
+        name: part.name(),
+        kind: part.kind.key().to_owned(),
+        peer: part.peer.clone(),
+        seconds: part.seconds,
+        error: part.error,
+    };
+    StageParts {
+        offered,
+        arrivals: split.arrivals,
+        completions: split.completions,
+        balanced: split.is_balanced(),
+        response: split.response,
+        overlap: overlap::seconds(split),
+        parts: split.parts.iter().map(part).collect(),
+    }
 }
 
 /// Says how much of the growth nothing explains, where that is much.

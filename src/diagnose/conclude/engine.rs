@@ -3,14 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnose::curve::knee::{self, KneeVerdict};
-use crate::diagnose::curve::stages::summarize;
+use crate::diagnose::curve::stages::{by_load, summarize};
 use crate::diagnose::curve::windows::windows;
 use crate::diagnose::curve::{objectives, overload};
 use crate::diagnose::leaks::soak;
-use crate::diagnose::measure::facts::{Facts, measured};
+use crate::diagnose::measure::facts::Facts;
+use crate::diagnose::measure::split;
 use crate::diagnose::rules::rule::RuleRole;
 use crate::diagnose::rules::ruleset::RuleSet;
 use crate::diagnose::rules::ruling::{self, Ruling};
+use crate::diagnose::terms::invalid::Invalid;
 use crate::diagnose::terms::model::{
     Capacity, CollectorOverhead, Diagnosis, Finding, FindingRole, Knee, NotChecked, Outcome,
     Recovery, StageSummary,
@@ -27,9 +29,11 @@ use super::{attribution, generator, predict, recovery};
 /// was measured, there is no knee. Only then is a cause named.
 pub fn diagnose(recording: &Recording, rules: &RuleSet) -> Diagnosis {
     let stages = summarize(recording);
-    let (outcome, knee) = outcome(recording, &stages);
+    let found = knee::find(&stages, &recording.timeline);
+    let generator = generator::health(recording, &stages, &found);
+    let (outcome, knee) = outcome(recording, &stages, found);
     let windows = windows(&stages, knee.as_ref());
-    let facts = Facts::new(recording, &windows);
+    let facts = split::with_growth(Facts::new(recording, &windows));
     let rulings: Vec<Ruling> =
         rules.rules().iter().flat_map(|rule| ruling::judge(rule, &facts)).collect();
     let mut caveats = run_caveats(recording, &stages, &facts);
@@ -84,7 +88,7 @@ pub fn diagnose(recording: &Recording, rules: &RuleSet) -> Diagnosis {
         not_checked: ranked.not_checked,
         attribution,
         recovery,
-        generator: generator::health(recording, &stages),
+        generator,
         overhead: overhead(recording),
         caveats,
         stages,
@@ -93,7 +97,11 @@ pub fn diagnose(recording: &Recording, rules: &RuleSet) -> Diagnosis {
     }
 }
 
-fn outcome(recording: &Recording, stages: &[StageSummary]) -> (Outcome, Option<Knee>) {
+fn outcome(
+    recording: &Recording,
+    stages: &[StageSummary],
+    found: KneeVerdict,
+) -> (Outcome, Option<Knee>) {
     if recording.timeline.ticks.is_empty() {
         let why = match recording.stop.as_ref().map(|stop| &stop.reason) {
             Some(StopReason::TargetGone(why) | StopReason::Failed(why)) => why.clone(),
@@ -102,7 +110,7 @@ fn outcome(recording: &Recording, stages: &[StageSummary]) -> (Outcome, Option<K
         };
         return (Outcome::Aborted { why }, None);
     }
-    if let Some(limited) = generator::limited(recording, stages) {
+    if let Some(limited) = generator::limited(stages, &found) {
         let (from_rate, why) = (limited.from_rate, limited.why);
         return (Outcome::GeneratorLimited { from_rate, why }, None);
     }
@@ -110,7 +118,7 @@ fn outcome(recording: &Recording, stages: &[StageSummary]) -> (Outcome, Option<K
         StopReason::TargetGone(why) => Some(why),
         _ => None,
     });
-    match (knee::find(stages, &recording.timeline), gone) {
+    match (found, gone) {
         (KneeVerdict::NotReached { .. } | KneeVerdict::Inconclusive { .. }, Some(why)) => {
             let missing = vec![format!("a target that stays to the end: {why}")];
             (Outcome::InsufficientData { missing }, None)
@@ -133,7 +141,7 @@ fn capacity(
     stages: &[StageSummary],
     knee: Option<&Knee>,
 ) -> Option<Capacity> {
-    let stages = measured(stages);
+    let stages = by_load(stages);
     let is_bad = |stage: &StageSummary| {
         if recording.plan.objectives.is_empty() {
             knee.is_some_and(|knee| stage.offered > knee.rate)
@@ -209,7 +217,7 @@ fn run_caveats(recording: &Recording, stages: &[StageSummary], facts: &Facts) ->
     let invalid: Vec<&StageSummary> =
         stages.iter().filter(|stage| stage.role.is_measured() && stage.invalid.is_some()).collect();
     if let Some(first) = invalid.first() {
-        let why = first.invalid.as_deref().unwrap_or_default();
+        let why = first.invalid.as_ref().map(Invalid::to_string).unwrap_or_default();
         caveats.push(format!(
             "{} of {} stages do not count; at {:.0} requests per second: {why}",
             invalid.len(),

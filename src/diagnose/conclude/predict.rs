@@ -6,15 +6,18 @@
 //! these is what the whole carries. `D` is taken below the knee, where nothing queues for anything.
 //! Nothing is predicted from what was not measured, and nothing without its assumption.
 
-use crate::diagnose::measure::facts::{Facts, bare, measured};
+use crate::diagnose::curve::stages::by_load;
+use crate::diagnose::measure::facts::Facts;
 use crate::diagnose::measure::level::{Level, level};
-use crate::diagnose::measure::signal::{Measure, Span};
 use crate::diagnose::rules::rule::{Check, Condition, Rule};
 use crate::diagnose::rules::ruleset::RuleSet;
+use crate::diagnose::terms::measure::Measure;
 use crate::diagnose::terms::model::{
     Counterfactual, Finding, FindingRole, Knee, NextLimit, StageSummary,
 };
+use crate::diagnose::terms::operand::bare;
 use crate::diagnose::terms::part::PartKind;
+use crate::diagnose::terms::span::Span;
 use crate::diagnose::terms::wording;
 use crate::timeline::{Labels, MetricSpec, Selector, Unit, Window, names};
 
@@ -166,7 +169,7 @@ pub fn foresee(
     stages: &[StageSummary],
     knee: &Knee,
 ) {
-    let stages = measured(stages);
+    let stages = by_load(stages);
     let Some(highest) = stages.last().map(|stage| stage.offered) else { return };
     let carried = stages.iter().map(|stage| stage.throughput).fold(knee.rate, f64::max);
     let run = Run::new(facts, carried, highest);

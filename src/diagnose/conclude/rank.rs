@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use crate::diagnose::measure::signal::Span;
 use crate::diagnose::rules::rule::RuleRole;
 use crate::diagnose::rules::ruling::{Judged, Ruling, Verdict};
 use crate::diagnose::terms::model::{
     Confidence, Evidence, Finding, FindingRole, Knee, NotChecked, RuledOut,
 };
+use crate::diagnose::terms::span::Span;
 use crate::timeline::Unit;
 
 use super::lacking;

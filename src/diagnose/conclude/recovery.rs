@@ -2,9 +2,12 @@
 //! stays. Work that goes on for requests nobody waits for any more, connections that are not
 //! given back and memory that is not freed show here first.
 
-use crate::diagnose::measure::facts::{Facts, measured};
-use crate::diagnose::measure::signal::{Measure, Over, Span};
+use crate::diagnose::curve::stages::by_load;
+use crate::diagnose::measure::facts::Facts;
+use crate::diagnose::terms::measure::Measure;
 use crate::diagnose::terms::model::{AfterLoad, Recovery, StageSummary};
+use crate::diagnose::terms::operand::Over;
+use crate::diagnose::terms::span::Span;
 use crate::diagnose::terms::wording;
 use crate::timeline::{Labels, MetricSpec, Selector, Unit, Window, names};
 
@@ -51,7 +54,7 @@ pub fn recovery(facts: &Facts, stages: &[StageSummary]) -> Option<Recovery> {
     let seconds = windows.iter().map(Window::secs).sum();
     let last = windows.last().filter(|_| seconds >= LEAST_SECS)?;
     let half = Window::new(last.middle(), last.end);
-    let stages = measured(stages);
+    let stages = by_load(stages);
     let levels = LEVELS.iter().filter_map(|level| after_load(level, facts, &stages, half));
     Some(Recovery { seconds, levels: levels.collect() })
 }

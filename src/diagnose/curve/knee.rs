@@ -84,7 +84,7 @@ pub fn find(stages: &[StageSummary], timeline: &Timeline) -> KneeVerdict {
 
 fn no_stage(stages: &[StageSummary]) -> String {
     let held = stages.iter().filter(|stage| stage.role.is_measured()).count();
-    match stages.iter().find_map(|stage| stage.invalid.as_deref()) {
+    match stages.iter().find_map(|stage| stage.invalid.as_ref()) {
         Some(why) => format!("stages that count: none of {held} does, the first because {why}"),
         None => "stages held: none was; let the run reach its load".into(),
     }

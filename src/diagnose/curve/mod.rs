@@ -4,4 +4,6 @@ pub mod knee;
 pub mod objectives;
 pub(super) mod overload;
 pub mod stages;
+mod tally;
+pub(super) mod validity;
 pub mod windows;

@@ -9,8 +9,7 @@ use crate::timeline::{Histogram, Kind, LoadTick, Moment, Selector, Timeline, Uni
 /// What each objective came to: its value where it was broken, else the worst one.
 pub(crate) fn results(recording: &Recording, stages: &[StageSummary]) -> Vec<ObjectiveResult> {
     let timeline = &recording.timeline;
-    let stages: Vec<&StageSummary> =
-        stages.iter().filter(|stage| stage.role.is_measured() && stage.invalid.is_none()).collect();
+    let stages: Vec<&StageSummary> = stages.iter().filter(|stage| stage.counts()).collect();
     let result = |objective: &RecordedObjective| {
         let worst_in = |stage: &StageSummary| worst(timeline, stage.window, objective);
         let is_broken = |stage: &&&StageSummary| stage.broken_objectives.contains(&objective.text);

@@ -41,9 +41,7 @@ pub(crate) fn overload(
     knee: Option<&Knee>,
 ) -> Option<Overload> {
     // A closed model offers no more than what is answered.
-    let counts = |stage: &&StageSummary| {
-        stage.role.is_measured() && stage.invalid.is_none() && stage.vus.is_none()
-    };
+    let counts = |stage: &&StageSummary| stage.counts() && stage.vus.is_none();
     let stages: Vec<&StageSummary> = stages.iter().filter(counts).collect();
     let carried = |stage: &StageSummary| {
         stage.goodput >= CARRIED * stage.offered

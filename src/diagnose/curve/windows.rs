@@ -24,8 +24,7 @@ pub fn windows(stages: &[StageSummary], knee: Option<&Knee>) -> Windows {
             .collect(),
         ..Windows::default()
     };
-    let measured: Vec<&StageSummary> =
-        stages.iter().filter(|stage| stage.role.is_measured() && stage.invalid.is_none()).collect();
+    let measured: Vec<&StageSummary> = stages.iter().filter(|stage| stage.counts()).collect();
     let Some(top) = measured.iter().map(|stage| stage.offered).reduce(f64::max) else {
         return windows;
     };
@@ -79,6 +78,7 @@ pub fn windows(stages: &[StageSummary], knee: Option<&Knee>) -> Windows {
 mod tests {
     use super::*;
     use crate::diagnose::simulated;
+    use crate::diagnose::terms::invalid::Invalid;
     use crate::diagnose::terms::model::KneeKind;
     use crate::timeline::{Moment, Window};
 
@@ -108,7 +108,7 @@ mod tests {
             (0..).zip(rates).map(|(index, rate)| stage(index, StageRole::Ramp, rate)).collect();
         stages.push(stage(7, StageRole::Drain, 5.0));
         stages.push(stage(8, StageRole::Recovery, 0.0));
-        stages[0].invalid = Some("it does not count".into());
+        stages[0].invalid = Some(Invalid::Empty);
         let got = windows(&stages, Some(&knee(100.0)));
         let of = |indices: &[usize]| -> Vec<Window> {
             indices.iter().map(|index| stages[*index].window).collect()

@@ -2,14 +2,11 @@
 //! itself (see [`leak`]), and one answer follows.
 
 mod gates;
-mod resources;
 mod second;
 
-pub(crate) use resources::limits_of;
-
-use crate::diagnose::measure::facts::{Facts, bare};
-use crate::diagnose::measure::signal::{Operand, Over};
+use crate::diagnose::measure::facts::Facts;
 use crate::diagnose::terms::model::Windows;
+use crate::diagnose::terms::operand::{Operand, Over, bare};
 use crate::diagnose::terms::soak::{
     Pace, ResourceKind, RunsOut, Soak, SoakVerdict, Trend, TrendVerdict,
 };
@@ -17,9 +14,10 @@ use crate::diagnose::terms::stats;
 use crate::recording::{PlanSummary, Recording};
 use crate::timeline::{MetricSpec, Moment, Point, Selector, Stage, Timeline, Window, names};
 
-use self::resources::{RESOURCES, Resource};
 use self::second::Second;
+use super::collections::{collections, is_uncollected};
 use super::leak::{self, Judgement, LeakVerdict};
+use super::resources::{PER_REQUEST, RESOURCES, Resource, not_watched};
 
 /// Name of the load shape that asks for this answer.
 pub const EXECUTOR: &str = "soak";
@@ -61,7 +59,7 @@ fn answer(facts: &Facts, plan: &PlanSummary, stage: &Stage) -> Soak {
     let load = looks(facts, &bare(&names::LOAD_OFFERED), window);
     let run = Run { facts, window, load: &load, restarts: facts.restarts() };
     let mut trends: Vec<Trend> = RESOURCES.iter().flat_map(|it| run.trends(it)).collect();
-    let costs = resources::PER_REQUEST.iter();
+    let costs = PER_REQUEST.iter();
     trends.extend(costs.filter_map(|(total, resource)| run.per_request(total, resource)));
     confirm(&mut trends);
     trends
@@ -77,7 +75,7 @@ fn answer(facts: &Facts, plan: &PlanSummary, stage: &Stage) -> Soak {
         verdict: verdict(&trends),
         rate: stage.rate(),
         window,
-        not_watched: resources::not_watched(|metric| facts.metric(metric, &[window]).is_some()),
+        not_watched: not_watched(|metric| facts.metric(metric, &[window]).is_some()),
         trends,
     }
 }
@@ -169,7 +167,7 @@ impl Run<'_> {
 
     /// When the runtime collected all of its heap, where that was seldom enough to be told apart.
     fn collections(&self) -> Vec<Moment> {
-        let all = self.facts.collections(self.window);
+        let all = collections(self.facts, self.window);
         if all.len() > MOST_COLLECTIONS { Vec::new() } else { all }
     }
 
@@ -187,7 +185,7 @@ impl Run<'_> {
             load: self.load,
             limit,
             restarts,
-            uncollected: is_memory && self.facts.is_uncollected(&[self.window]),
+            uncollected: is_memory && is_uncollected(self.facts, &[self.window]),
         };
         let judged = if is_memory { self.facts.before_queue(&points) } else { &points[..] };
         let judgement = leak::judge(judged, &context);

@@ -1,31 +1,33 @@
 //! What signals are measured on: the timeline, what follows from it beside it, and the windows.
 
-mod growth;
-
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::diagnose::conclude::attribution::{self, Growth};
-use crate::diagnose::terms::model::{StageSummary, Windows};
+use crate::diagnose::terms::growth::Growth;
+use crate::diagnose::terms::model::Windows;
+use crate::diagnose::terms::operand::{Operand, Over, bare, is_census};
 use crate::diagnose::terms::part::PartKind;
+use crate::diagnose::terms::span::Span;
 use crate::diagnose::terms::stats;
 use crate::recording::Recording;
 use crate::timeline::{
-    Kind, Labels, LoadTick, MetricSpec, Moment, Selector, Series, SeriesKey, Timeline, Window,
-    names,
+    Kind, Labels, LoadTick, MetricSpec, Moment, Point, Selector, Series, SeriesKey, Timeline,
+    Window, names,
 };
 
-use super::derived;
-use super::signal::{Operand, Over, Span};
+use super::{derived, peers};
 
 /// A selector's value that stands for every peer that is a database which is watched too.
 pub const DATABASE: &str = "$database";
-/// How the metrics begin that clients of other services export.
-const CLIENT: &str = "client.";
-/// Ports on which PostgreSQL and its poolers listen where nothing else is known.
-const DATABASE_PORTS: [&str; 2] = ["5432", "6432"];
-/// How the names of services start that speak PostgreSQL's protocol.
-const DATABASE_SERVICES: [&str; 4] = ["postgres", "pgbouncer", "pgcat", "odyssey"];
+/// Runtimes that let their heap grow far before they first collect all of it, by the name of the
+/// process.
+const LAZY_RUNTIMES: [&str; 2] = ["java", "dotnet"];
+/// Requests queue where at least so many are in flight, and so many times as many as are in the
+/// least busy fifth of the run;
+const QUEUED: f64 = 50.0;
+const QUEUES: f64 = 10.0;
+/// they do for much of a run from this share of it on.
+const MUCH: f64 = 0.1;
 
 /// One value of one label, to which every series that carries the label is held.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,8 +47,10 @@ pub struct Facts<'a> {
     /// What client metrics call a peer, and what its sockets call it.
     peer_names: BTreeMap<String, String>,
     growth: Option<Growth>,
-    /// Whether the target runs on a runtime of [`growth::LAZY_RUNTIMES`].
+    /// Whether the target runs on a runtime of [`LAZY_RUNTIMES`].
     is_lazy_runtime: bool,
+    /// When requests began to queue, where they did for much of the run.
+    queued_from: Option<Moment>,
 }
 
 impl<'a> Facts<'a> {
@@ -54,10 +58,9 @@ impl<'a> Facts<'a> {
     pub fn new(recording: &'a Recording, windows: &'a Windows) -> Self {
         let mut facts = Self::of_timeline(&recording.timeline, windows);
         derived::add_plan(&mut facts.derived, &recording.plan);
-        facts.database_peers = database_peers(recording);
-        facts.is_lazy_runtime = growth::is_lazy_runtime(recording);
-        facts.peer_names = peer_names(&recording.timeline, &facts.database_peers);
-        facts.growth = attribution::growth(&facts);
+        facts.database_peers = peers::databases(recording);
+        facts.is_lazy_runtime = is_lazy_runtime(recording);
+        facts.peer_names = peers::names(&recording.timeline, &facts.database_peers);
         facts
     }
 
@@ -71,19 +74,26 @@ impl<'a> Facts<'a> {
             peer_names: BTreeMap::new(),
             growth: None,
             is_lazy_runtime: false,
+            queued_from: None,
         };
+        facts.queued_from = facts.first_queue();
         facts.database_peers = timeline
             .series
             .keys()
-            .filter(|key| key.metric.starts_with("tcp.") && is_database_key(key))
+            .filter(|key| key.metric.starts_with("tcp.") && peers::is_database_key(key))
             .filter_map(|key| key.labels.get("peer").map(str::to_owned))
             .collect();
-        facts.peer_names = peer_names(timeline, &facts.database_peers);
-        facts.growth = attribution::growth(&facts);
+        facts.peer_names = peers::names(timeline, &facts.database_peers);
         facts
     }
 
-    /// What the response time gained from baseline to the knee, by part.
+    /// The same with what the response time gained from baseline to the knee.
+    pub fn with_growth(self, growth: Option<Growth>) -> Self {
+        Self { growth, ..self }
+    }
+
+    /// What the response time gained from baseline to the knee, by part; `None` before it was
+    /// given, and where it cannot be told.
     pub fn growth(&self) -> Option<&Growth> {
         self.growth.as_ref()
     }
@@ -298,8 +308,74 @@ impl<'a> Facts<'a> {
         Some(windows.last()?.end.since(last.max()?).as_secs_f64())
     }
 
+    /// The series of a set, in order of their labels.
+    pub fn series(&self, selector: &Selector, narrow: &[Narrow]) -> Vec<&Series> {
+        self.matching(selector, narrow).into_iter().map(|(_, _, series)| series).collect()
+    }
+
+    /// Whether a set has any series at all.
+    pub fn is_read(&self, selector: &Selector, narrow: &[Narrow]) -> bool {
+        !self.matching(selector, narrow).is_empty()
+    }
+
+    /// Moments at which the target's process started anew.
+    pub fn restarts(&self) -> Vec<Moment> {
+        self.changed_at(&bare(&names::PROCESS_START_TIME), &[])
+    }
+
+    /// Moments at which a series had another value than at the look before, by more than rounding.
+    pub fn changed_at(&self, selector: &Selector, narrow: &[Narrow]) -> Vec<Moment> {
+        self.matching(selector, narrow)
+            .into_iter()
+            .flat_map(|(_, _, series)| series.points.windows(2))
+            .filter(|pair| (pair[1].value - pair[0].value).abs() > 0.5)
+            .map(|pair| pair[1].at)
+            .collect()
+    }
+
+    /// How often a series had another value than at the look before, in all of `windows`.
+    pub fn changes(
+        &self,
+        selector: &Selector,
+        windows: &[Window],
+        narrow: &[Narrow],
+    ) -> Option<f64> {
+        let within = |at: &Moment| windows.iter().any(|window| window.contains(*at));
+        let changes = self.changed_at(selector, narrow).into_iter().filter(within).count();
+        self.is_read(selector, narrow).then_some(changes as f64)
+    }
+
+    /// The points up to the first moment at which requests queued, where they did for much of the
+    /// run: each that waits takes memory, and allocators keep it for the next.
+    pub fn before_queue<'p>(&self, points: &'p [Point]) -> &'p [Point] {
+        match self.queued_from {
+            Some(first) => &points[..points.partition_point(|point| point.at < first)],
+            None => points,
+        }
+    }
+
+    /// When requests began to queue; `None` where they did not for much of the run.
+    fn first_queue(&self) -> Option<Moment> {
+        let in_flight = self.series(&bare(&names::LOAD_IN_FLIGHT), &[]);
+        let points = &in_flight.first()?.points;
+        let mut sorted: Vec<f64> = points.iter().map(|point| point.value).collect();
+        sorted.sort_by(f64::total_cmp);
+        let usual = sorted.get(sorted.len() / 5).copied().unwrap_or(0.0);
+        let bound = (QUEUES * usual).max(QUEUED);
+        let mut queued = points.iter().filter(|point| point.value >= bound);
+        let first = queued.next()?.at;
+        let is_much = (queued.count() + 1) as f64 >= MUCH * sorted.len() as f64;
+        is_much.then_some(first)
+    }
+
+    /// Whether the target runs on a runtime that lets its heap grow far before it first collects
+    /// all of it.
+    pub fn is_lazy_runtime(&self) -> bool {
+        self.is_lazy_runtime
+    }
+
     /// How often the collectors that emit `metric` looked in `windows`.
-    fn looks(&self, metric: &str, windows: &[Window]) -> usize {
+    pub fn looks(&self, metric: &str, windows: &[Window]) -> usize {
         self.collectors_of(metric)
             .map(|(timeline, collector)| looks(timeline, collector, windows))
             .sum()
@@ -335,7 +411,7 @@ impl<'a> Facts<'a> {
     /// The labels of a series, a peer by the name that its sockets have.
     fn known_labels<'k>(&self, key: &'k SeriesKey) -> Cow<'k, Labels> {
         let known = key.labels.get("peer").and_then(|peer| self.peer_names.get(peer));
-        match known.filter(|_| key.metric.starts_with(CLIENT)) {
+        match known.filter(|_| key.metric.starts_with(peers::CLIENT)) {
             Some(name) => Cow::Owned(key.labels.clone().with("peer", name.as_str())),
             None => Cow::Borrowed(&key.labels),
         }
@@ -385,13 +461,11 @@ impl<'a> Facts<'a> {
     }
 }
 
-/// The selector of all series of a metric.
-pub fn bare(metric: &MetricSpec) -> Selector {
-    Selector { metric: metric.name.to_owned(), labels: Labels::none() }
-}
-
-fn is_census(metric: &str) -> bool {
-    names::find(metric).is_some_and(|spec| spec.kind == Kind::Census)
+/// Whether the watched processes run on a runtime that collects late, by their names.
+fn is_lazy_runtime(recording: &Recording) -> bool {
+    let processes = recording.environment.collectors.iter().filter(|it| it.name == "process");
+    let mut words = processes.flat_map(|it| it.watches.split(|c: char| !c.is_alphanumeric()));
+    words.any(|word| LAZY_RUNTIMES.contains(&word))
 }
 
 fn looks(timeline: &Timeline, collector: &str, windows: &[Window]) -> usize {
@@ -426,84 +500,4 @@ fn level(timeline: &Timeline, series: &Series, windows: &[Window]) -> Option<f64
             (looks > 0).then(|| found / looks as f64)
         }
     }
-}
-
-fn has_database_port(peer: &str) -> bool {
-    address(peer).rsplit_once(':').is_some_and(|(_, port)| DATABASE_PORTS.contains(&port))
-}
-
-/// The peers that are PostgreSQL: by the name of their service, by what a `postgres` collector
-/// says it watches, or by their port.
-fn database_peers(recording: &Recording) -> BTreeSet<String> {
-    let watched: Vec<&str> = recording
-        .environment
-        .collectors
-        .iter()
-        .filter(|note| note.name == "postgres")
-        .map(|note| note.watches.as_str())
-        .collect();
-    let is_watched = |peer: &str| {
-        let peer = address(peer);
-        let port = peer.rsplit_once(':').map(|(_, port)| port);
-        watched
-            .iter()
-            .any(|text| text.contains(peer) || port.is_some_and(|port| has_word(text, port)))
-    };
-    let sockets = recording.timeline.series.keys().filter(|key| key.metric.starts_with("tcp."));
-    sockets
-        .filter_map(|key| {
-            let peer = key.labels.get("peer")?;
-            let known = is_database_key(key) || is_watched(peer);
-            known.then(|| peer.to_owned())
-        })
-        .collect()
-}
-
-/// Peers that client metrics name by host alone, or by address without a service, and the name of
-/// the one peer among the target's sockets that it can be: no other socket goes to that host, but
-/// for those to databases, which client metrics of HTTP do not count.
-fn peer_names(timeline: &Timeline, databases: &BTreeSet<String>) -> BTreeMap<String, String> {
-    let peers = |prefix: &'static str| -> BTreeSet<&str> {
-        let keys = timeline.series.keys().filter(|key| key.metric.starts_with(prefix));
-        keys.filter_map(|key| key.labels.get("peer")).collect()
-    };
-    let sockets = peers("tcp.");
-    let host = |peer: &str| {
-        let host = address(peer).rsplit_once(':').map_or(peer, |(host, _)| host);
-        host.trim_matches(['[', ']']).to_owned()
-    };
-    let mut names = BTreeMap::new();
-    for client in peers(CLIENT).into_iter().filter(|peer| !sockets.contains(peer)) {
-        let same = |peer: &&&str| address(peer) == client || host(peer) == client;
-        let services = sockets.iter().filter(|peer| !databases.contains(**peer));
-        let found: Vec<&&str> = services.filter(same).collect();
-        if let [one] = found.as_slice() {
-            names.insert(client.to_owned(), (**one).to_owned());
-        }
-    }
-    names
-}
-
-/// The address in `10.0.3.7:8443 (payments)`.
-fn address(peer: &str) -> &str {
-    peer.split_once(' ').map_or(peer, |(address, _)| address)
-}
-
-fn is_database_key(key: &SeriesKey) -> bool {
-    let service = key.labels.get("service").unwrap_or_default().to_ascii_lowercase();
-    DATABASE_SERVICES.iter().any(|name| service.starts_with(name))
-        || key.labels.get("peer").is_some_and(has_database_port)
-}
-
-/// Whether `word` stands in `text` with no letter or digit beside it.
-fn has_word(text: &str, word: &str) -> bool {
-    text.split(|c: char| !c.is_ascii_alphanumeric()).any(|part| part == word)
-}
-
-/// The offered load of a stage, for those that list stages by load.
-pub fn measured(stages: &[StageSummary]) -> Vec<&StageSummary> {
-    let mut measured: Vec<&StageSummary> =
-        stages.iter().filter(|stage| stage.role.is_measured() && stage.invalid.is_none()).collect();
-    measured.sort_by(|a, b| a.offered.total_cmp(&b.offered));
-    measured
 }

@@ -6,11 +6,11 @@
 
 use std::collections::BTreeMap;
 
+use crate::diagnose::terms::operand::{Operand, Over};
 use crate::diagnose::terms::stats;
 use crate::timeline::{Kind, Selector, Timeline, Window, names};
 
 use super::facts::Facts;
-use super::signal::{Operand, Over};
 
 /// Fewer looks than this tell nothing of how they rise and scatter.
 const FEW: usize = 4;

@@ -3,4 +3,6 @@
 mod derived;
 pub(super) mod facts;
 pub(super) mod level;
+mod peers;
 pub(super) mod signal;
+pub(super) mod split;

@@ -6,9 +6,12 @@
 
 use std::fmt;
 
+use crate::diagnose::terms::measure::Measure;
+use crate::diagnose::terms::operand::{Operand, Over, unit_of};
 use crate::diagnose::terms::part::PartKind;
+use crate::diagnose::terms::span::Span;
 use crate::diagnose::terms::stats;
-use crate::timeline::{Kind, Selector, Unit, Window, names};
+use crate::timeline::{Selector, Unit, Window};
 
 use super::facts::{Facts, Narrow};
 
@@ -46,89 +49,6 @@ pub enum Signal {
     Growth(Box<Signal>),
 }
 
-/// The series a signal reads.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Operand {
-    /// Sets of series whose levels are added.
-    pub selectors: Vec<Selector>,
-    /// How several series of one set become one level.
-    pub over: Over,
-    /// Label by whose values the signal is measured one by one; the largest counts, or the least
-    /// where `over` asks for that.
-    pub by: Option<String>,
-}
-
-/// How several series become one level.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Over {
-    /// Their sum.
-    Sum,
-    /// The largest.
-    Max,
-    /// The smallest.
-    Min,
-    /// Their mean.
-    Mean,
-}
-
-/// The span of a run in which a signal is measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Span {
-    /// Low load.
-    Baseline,
-    /// Below the knee.
-    Approach,
-    /// At the knee and beyond it: what saturates must be saturated there.
-    Knee,
-    /// Past the knee only.
-    Beyond,
-    /// After the load.
-    Recovery,
-    /// All of it.
-    Run,
-}
-
-impl Span {
-    /// Every span.
-    pub const ALL: [Span; 6] =
-        [Span::Baseline, Span::Approach, Span::Knee, Span::Beyond, Span::Recovery, Span::Run];
-
-    /// The name in rule files and reports.
-    pub fn key(self) -> &'static str {
-        match self {
-            Span::Baseline => "baseline",
-            Span::Approach => "approach",
-            Span::Knee => "knee",
-            Span::Beyond => "beyond",
-            Span::Recovery => "recovery",
-            Span::Run => "run",
-        }
-    }
-}
-
-/// What a value is, so that it can be written with its unit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Measure {
-    /// In a unit of the timeline.
-    In(Unit),
-    /// A unit per second.
-    PerSecond(Unit),
-    /// A multiple of the value at baseline.
-    Times,
-}
-
-impl Measure {
-    /// The unit of the timeline that comes nearest.
-    pub fn unit(self) -> Unit {
-        match self {
-            Measure::In(unit) => unit,
-            Measure::PerSecond(Unit::Seconds) => Unit::Cores,
-            Measure::PerSecond(unit) => unit,
-            Measure::Times => Unit::Times,
-        }
-    }
-}
-
 /// What a signal came to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Measured {
@@ -141,7 +61,8 @@ pub struct Measured {
 }
 
 impl Measured {
-    fn plain(value: f64) -> Self {
+    /// A value alone.
+    pub fn plain(value: f64) -> Self {
         Self { value, levels: None, of: None }
     }
 }
@@ -160,7 +81,7 @@ const STUCK_SPREAD: f64 = 0.2;
 const STUCK_ROOM: f64 = 0.75;
 
 impl Signal {
-    /// Measures it. `None` is no data.
+    /// Measures it. `None` is no data, and a leak, which is not told here.
     pub fn measure(&self, facts: &Facts, span: Span, narrow: &[Narrow]) -> Option<Measured> {
         let narrowed = |label: &str| narrow.iter().any(|narrow| narrow.label == label);
         if let Some(label) = self.by().filter(|label| !narrowed(label)) {
@@ -230,7 +151,8 @@ impl Signal {
             Signal::Silent(selector) => {
                 facts.silent_secs(selector, &windows, narrow).map(Measured::plain)
             }
-            Signal::Leak(selector) => facts.leak(selector, narrow).map(Measured::plain),
+            // A leak is told by `leaks`, which looks at more than a level.
+            Signal::Leak(_) => None,
             Signal::Growth(inner) => {
                 let at = inner.measure(facts, span, narrow)?;
                 let base = inner.measure(facts, Span::Baseline, narrow)?;
@@ -333,27 +255,6 @@ impl Signal {
     }
 }
 
-impl Operand {
-    /// What its level is; that of its first selector.
-    pub fn unit(&self) -> Measure {
-        self.selectors.first().map_or(Measure::In(Unit::Unknown), unit_of)
-    }
-}
-
-fn unit_of(selector: &Selector) -> Measure {
-    match names::find(&selector.metric) {
-        // Seconds of time, not of work: per second they are a share.
-        Some(spec)
-            if [names::SYSTEM_DISK_BUSY.name, names::SYSTEM_PRESSURE.name].contains(&spec.name) =>
-        {
-            Measure::In(Unit::Ratio)
-        }
-        Some(spec) if spec.kind == Kind::Counter => Measure::PerSecond(spec.unit),
-        Some(spec) => Measure::In(spec.unit),
-        None => Measure::In(Unit::Unknown),
-    }
-}
-
 /// Where a count is stuck. A count that is flat because the throughput is flat fluctuates, as the
 /// number in an unbounded queueing station does; one that is at its limit hardly does. So the
 /// mean has to fill nearly all of what the count ever reaches.
@@ -406,24 +307,6 @@ fn relative_spread(levels: &[f64]) -> Option<f64> {
     let smallest = levels.iter().copied().reduce(f64::min)?;
     let mean = levels.iter().sum::<f64>() / levels.len() as f64;
     (mean > 0.0).then(|| (largest - smallest) / mean)
-}
-
-impl fmt::Display for Operand {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.over {
-            Over::Sum => {}
-            Over::Max => f.write_str("largest ")?,
-            Over::Min => f.write_str("least ")?,
-            Over::Mean => f.write_str("mean ")?,
-        }
-        for (index, selector) in self.selectors.iter().enumerate() {
-            write!(f, "{}{selector}", if index == 0 { "" } else { " + " })?;
-        }
-        match &self.by {
-            Some(label) => write!(f, " by {label}"),
-            None => Ok(()),
-        }
-    }
 }
 
 impl fmt::Display for Signal {

@@ -1,23 +1,7 @@
 //! The tests that a rule file carries: a few series in a compact notation, and what the rule has
-//! to say of them.
+//! to say of them. [`super::trial`] runs them.
 
-use std::time::Duration;
-
-use crate::diagnose::measure::facts::{Facts, bare};
-use crate::diagnose::terms::model::Windows;
-use crate::timeline::{
-    Kind, Labels, Moment, Point, Selector, Series, SeriesKey, Timeline, Window, names,
-};
-
-use super::rule::Rule;
-use super::ruling::{self, Verdict};
-
-/// Length of one stage of a case.
-const STAGE_SECS: f64 = 10.0;
-/// Looks in one stage.
-const LOOKS: usize = 20;
-/// Requests per second of the first stage; the second has twice as many, and so on.
-const RATE_STEP: f64 = 100.0;
+use crate::timeline::Selector;
 
 /// One test of a rule.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,28 +46,6 @@ impl Expect {
     }
 }
 
-/// How one case came out.
-#[derive(Clone, Debug, PartialEq)]
-pub struct CaseOutcome {
-    /// Id of the rule.
-    pub rule: String,
-    /// The situation, in words.
-    pub case: String,
-    /// What was expected.
-    pub expect: Expect,
-    /// What the rule said.
-    pub got: Expect,
-    /// The conditions as measured, for the message of a failed case.
-    pub measured: Vec<String>,
-}
-
-impl CaseOutcome {
-    /// Whether the rule said what it had to.
-    pub fn passed(&self) -> bool {
-        self.expect == self.got
-    }
-}
-
 /// Reads promtool's notation: `0.5x3` is a value and three more of it, `1+2x3` is 1 3 5 7,
 /// `1-2x3` falls, `_` is nothing and `_x3` nothing three times.
 pub(super) fn parse_series(text: &str) -> Result<Vec<Option<f64>>, String> {
@@ -116,119 +78,6 @@ fn split_step(text: &str) -> Option<(f64, f64)> {
     let (start, step) = text.split_at(at);
     let step = step.strip_prefix('+').unwrap_or(step);
     Some((start.parse().ok()?, step.parse().ok()?))
-}
-
-impl Case {
-    /// Puts the case before its rule.
-    pub fn run(&self, rule: &Rule) -> CaseOutcome {
-        let timeline = self.timeline();
-        let windows = self.windows();
-        let facts = Facts::of_timeline(&timeline, &windows);
-        let rulings = ruling::judge(rule, &facts);
-        let got = rulings
-            .iter()
-            .map(|ruling| match ruling.verdict {
-                Verdict::Fires => Expect::Fires,
-                Verdict::Quiet => Expect::Quiet,
-                Verdict::Possible | Verdict::NoData => Expect::NoData,
-            })
-            .min_by_key(|expect| match expect {
-                Expect::Fires => 0,
-                Expect::NoData => 1,
-                Expect::Quiet => 2,
-            })
-            .unwrap_or(Expect::NoData);
-        let measured = rulings
-            .iter()
-            .flat_map(|ruling| ruling.evidence())
-            .map(|evidence| {
-                let holds = match evidence.holds {
-                    Some(true) => "holds",
-                    Some(false) => "does not hold",
-                    None => "no data",
-                };
-                format!("{} ({}): {holds}", evidence.text, evidence.bound)
-            })
-            .collect();
-        CaseOutcome {
-            rule: rule.id.clone(),
-            case: self.name.clone(),
-            expect: self.expect,
-            got,
-            measured,
-        }
-    }
-
-    fn stages(&self) -> usize {
-        self.series.iter().map(|(_, values)| values.len()).max().unwrap_or(0)
-    }
-
-    fn window(stage: usize) -> Window {
-        let begin = Moment::START + Duration::from_secs_f64(STAGE_SECS * stage as f64);
-        Window::new(begin, begin + Duration::from_secs_f64(STAGE_SECS))
-    }
-
-    fn windows(&self) -> Windows {
-        let knee = self.knee.saturating_sub(1);
-        Windows {
-            baseline: vec![Self::window(0)],
-            approach: (1..knee).map(Self::window).collect(),
-            knee: vec![Self::window(knee)],
-            beyond: (knee + 1..self.stages()).map(Self::window).collect(),
-            recovery: Vec::new(),
-        }
-    }
-
-    /// The series, and an offered load that rises from stage to stage and a throughput that
-    /// follows it up to the knee, where the case does not give its own.
-    fn timeline(&self) -> Timeline {
-        let mut timeline = Timeline::default();
-        for (selector, values) in &self.series {
-            add(&mut timeline, selector, values);
-        }
-        let rate = |stage: usize| RATE_STEP * (stage + 1) as f64;
-        for (metric, most) in
-            [(&names::LOAD_OFFERED, self.stages()), (&names::LOAD_THROUGHPUT, self.knee)]
-        {
-            let selector = bare(metric);
-            if self.series.iter().all(|(given, _)| given.metric != metric.name) {
-                let values: Vec<Option<f64>> =
-                    (0..self.stages()).map(|stage| Some(rate(stage.min(most - 1)))).collect();
-                add(&mut timeline, &selector, &values);
-            }
-        }
-        timeline
-    }
-}
-
-/// Adds one series: as it stands for levels, summed up for counters.
-fn add(timeline: &mut Timeline, selector: &Selector, values: &[Option<f64>]) {
-    let Some(spec) = names::find(&selector.metric) else { return };
-    let family = spec.name.split('.').next().unwrap_or(spec.name);
-    let step = STAGE_SECS / LOOKS as f64;
-    let mut points = Vec::new();
-    let mut total = 0.0;
-    for (stage, value) in values.iter().enumerate() {
-        let Some(value) = value else { continue };
-        for look in 0..LOOKS {
-            let begin = Case::window(stage).begin;
-            let at = begin + Duration::from_secs_f64(step * (look as f64 + 0.5));
-            total += value * step;
-            let counter = spec.kind == Kind::Counter;
-            points.push(Point { at, value: if counter { total } else { *value } });
-        }
-    }
-    let readings = timeline.readings.entry(family.to_owned()).or_default();
-    readings.extend(points.iter().map(|point| point.at));
-    readings.sort();
-    readings.dedup();
-    let mut labels = Labels::none();
-    for (name, value) in selector.labels.iter() {
-        labels = labels.with(name, value);
-    }
-    let key = SeriesKey::new(spec.name, labels);
-    let (unit, kind, collector) = (spec.unit, spec.kind, family.to_owned());
-    timeline.series.insert(key, Series { unit, kind, collector, points });
 }
 
 #[cfg(test)]

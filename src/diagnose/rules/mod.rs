@@ -6,3 +6,4 @@ pub(super) mod rule;
 pub(super) mod rule_file;
 pub(super) mod ruleset;
 pub(super) mod ruling;
+pub(super) mod trial;

@@ -2,8 +2,10 @@
 
 use std::fmt;
 
-use crate::diagnose::measure::signal::{Operand, Signal, Span};
+use crate::diagnose::measure::signal::Signal;
+use crate::diagnose::terms::operand::Operand;
 use crate::diagnose::terms::part::PartKind;
+use crate::diagnose::terms::span::Span;
 
 use super::case::Case;
 

@@ -7,8 +7,10 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::diagnose::measure::facts::DATABASE;
-use crate::diagnose::measure::signal::{Operand, Over, Signal, Span};
+use crate::diagnose::measure::signal::Signal;
+use crate::diagnose::terms::operand::{Operand, Over};
 use crate::diagnose::terms::part::PartKind;
+use crate::diagnose::terms::span::Span;
 use crate::plan::nearest;
 use crate::timeline::{Selector, names};
 

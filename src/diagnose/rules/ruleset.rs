@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
 use super::builtin;
-use super::case::CaseOutcome;
 use super::rule::Rule;
 use super::rule_file::{self, RuleErrors, RuleMistake};
+use super::trial::CaseOutcome;
 
 /// Checked rules, in the order that decides between equals.
 #[derive(Clone, Debug, PartialEq)]

@@ -3,10 +3,12 @@
 
 use std::collections::BTreeSet;
 
-use crate::diagnose::conclude::attribution::Growth;
+use crate::diagnose::leaks::growth;
 use crate::diagnose::measure::facts::{Facts, Narrow};
-use crate::diagnose::measure::signal::{Measured, Signal, Span};
+use crate::diagnose::measure::signal::{Measured, Signal};
+use crate::diagnose::terms::growth::Growth;
 use crate::diagnose::terms::model::Evidence;
+use crate::diagnose::terms::span::Span;
 use crate::diagnose::terms::wording;
 
 use super::rule::{Bound, Check, Condition, Predict, PredictLimit, Rule, Test};
@@ -217,8 +219,21 @@ fn families(judged: &[&Judged]) -> usize {
     families.len()
 }
 
+/// What a signal comes to; `None` without data.
+fn measure_signal(
+    signal: &Signal,
+    facts: &Facts,
+    span: Span,
+    narrow: &[Narrow],
+) -> Option<Measured> {
+    match signal {
+        Signal::Leak(selector) => growth::fastest(facts, selector, narrow).map(Measured::plain),
+        signal => signal.measure(facts, span, narrow),
+    }
+}
+
 fn measure_test(test: &Test, facts: &Facts, narrow: &[Narrow]) -> Evidence {
-    let measured = test.signal.measure(facts, test.span, narrow);
+    let measured = measure_signal(&test.signal, facts, test.span, narrow);
     let comparable = !matches!(
         test.signal,
         Signal::Growth(_)

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::timeline::{Moment, StageRole, Unit, Window};
 
+use super::invalid::Invalid;
 use super::soak::Soak;
 
 /// All that kneepoint concludes from one recording.
@@ -120,7 +121,14 @@ pub struct StageSummary {
     /// Objectives (by text) that this stage broke.
     pub broken_objectives: Vec<String>,
     /// Why this stage says nothing of the target; `None` where it counts.
-    pub invalid: Option<String>,
+    pub invalid: Option<Invalid>,
+}
+
+impl StageSummary {
+    /// Whether it was held to measure the target, and says something of it.
+    pub fn counts(&self) -> bool {
+        self.role.is_measured() && self.invalid.is_none()
+    }
 }
 
 /// Points of a distribution of durations, in seconds.

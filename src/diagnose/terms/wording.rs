@@ -1,7 +1,8 @@
 //! Numbers with their units, for the sentences of evidence.
 
-use crate::diagnose::measure::signal::Measure;
 use crate::timeline::Unit;
+
+use super::measure::Measure;
 
 /// A number as a person reads it: `94 %`, `12 ms`, `1.8 cores`, `3.2 times`.
 pub fn number(value: f64, measure: Measure) -> String {

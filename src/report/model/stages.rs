@@ -83,7 +83,7 @@ fn row(stage: &StageSummary) -> StageRow {
     };
     let mut notes = Vec::new();
     if let Some(why) = &stage.invalid {
-        notes.push(format!("not counted: {}", clean(why)));
+        notes.push(format!("not counted: {}", clean(&why.to_string())));
     }
     if !stage.errors.is_empty() {
         let kinds = stage.errors.iter().take(4);

@@ -1,11 +1,11 @@
 //! Where parts overlap, so that they rank and do not add up, and which ones can.
 
-use crate::diagnose::measure::signal::Measure;
+use crate::diagnose::measure::split::{PartTime, Split};
+use crate::diagnose::terms::measure::Measure;
 use crate::diagnose::terms::model::Overlap;
+use crate::diagnose::terms::part::PartKind;
 use crate::diagnose::terms::wording;
 use crate::timeline::Unit;
-
-use super::{PartKind, Share, Split};
 
 /// Parts may exceed the whole by this share of it before that is called an overlap.
 const TOLERATED: f64 = 0.05;
@@ -55,7 +55,7 @@ pub(super) fn overlaps(splits: &[(f64, Split)]) -> Vec<Overlap> {
 
 fn describe(offered: f64, split: &Split, seconds: f64) -> Overlap {
     // The pair that could account for most of it.
-    let room = |a: &Share, b: &Share| a.seconds.min(b.seconds);
+    let room = |a: &PartTime, b: &PartTime| a.seconds.min(b.seconds);
     let pairs = PAIRS.iter().flat_map(|(left, right, why)| {
         let of = |kind: PartKind| split.parts.iter().filter(move |part| part.kind == kind);
         of(*left)
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     fn split(response: f64, parts: &[(PartKind, Option<&str>, f64, f64)]) -> Split {
-        let part = |(kind, peer, seconds, error): &(PartKind, Option<&str>, f64, f64)| Share {
+        let part = |(kind, peer, seconds, error): &(PartKind, Option<&str>, f64, f64)| PartTime {
             kind: *kind,
             peer: peer.map(str::to_owned),
             seconds: *seconds,

@@ -4,8 +4,8 @@
 //! again after a second, then three (listen(2), tcp(7)). Nothing of it shows in the target, whose
 //! queue stays as long as it was: it goes on outside of the door, and is not stationary there.
 
-use crate::diagnose::measure::facts::bare;
 use crate::diagnose::measure::level::gauge;
+use crate::diagnose::terms::operand::bare;
 use crate::timeline::{Labels, MetricSpec, Selector, Timeline, Window, names};
 
 /// Share of the offered load that must be dropped, and the drops per second, to matter.

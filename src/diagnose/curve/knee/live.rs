@@ -1,8 +1,8 @@
 //! The sign that a live run stops its rise at. Cheap, and from one stage; a false one is cleared
 //! when the stages of the refinement at the same load do not show it.
 
-use crate::diagnose::conclude::generator;
 use crate::diagnose::curve::stages;
+use crate::diagnose::terms::invalid::Invalid;
 use crate::diagnose::terms::model::KneeKind;
 use crate::recording::PlanSummary;
 use crate::timeline::Timeline;
@@ -51,11 +51,10 @@ pub fn live(timeline: &Timeline, plan: &PlanSummary) -> LiveSign {
     let mut latest = measured().rev();
     // One stage may suffer from a neighbour on the machine; two running are the generator's limit.
     if let (Some(last), Some(before)) = (latest.next(), latest.next())
-        && generator::blames_generator(last)
-        && generator::blames_generator(before)
+        && let Some(invalid) = last.invalid.as_ref().filter(|it| it.is_generator())
+        && before.invalid.as_ref().is_some_and(Invalid::is_generator)
     {
-        let why = last.invalid.clone().unwrap_or_default();
-        return LiveSign::GeneratorLimited { at_rate: last.offered, why };
+        return LiveSign::GeneratorLimited { at_rate: last.offered, why: invalid.to_string() };
     }
     judge(&signs::steps(&summaries, timeline))
 }

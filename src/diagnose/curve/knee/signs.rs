@@ -1,6 +1,6 @@
 //! What a single stage shows of a bend: a queue that grows, a response time that took off, errors.
 
-use crate::diagnose::curve::stages::{Bin, bins};
+use crate::diagnose::curve::tally::{Bin, bins};
 use crate::diagnose::terms::model::{Quantiles, StageSummary};
 use crate::diagnose::terms::stats;
 use crate::timeline::Timeline;
@@ -112,11 +112,7 @@ impl Step {
 
 /// The stages that count, in the order they were held.
 pub fn steps(stages: &[StageSummary], timeline: &Timeline) -> Vec<Step> {
-    let counted = || {
-        stages.iter().filter(|stage| {
-            stage.role.is_measured() && stage.invalid.is_none() && stage.offered > 0.0
-        })
-    };
+    let counted = || stages.iter().filter(|stage| stage.counts() && stage.offered > 0.0);
     let base = counted()
         .filter_map(|stage| stage.response)
         .map(|response| response.p50)

@@ -1,8 +1,25 @@
 use super::*;
-use crate::diagnose::conclude::generator::{blames_generator, health, limited};
+use crate::diagnose::conclude::generator;
+use crate::diagnose::curve::knee;
+use crate::diagnose::terms::invalid::{GeneratorFault, Invalid};
+use crate::diagnose::terms::model::GeneratorHealth;
 use crate::recording::Environment;
 use crate::recording::{RecordedMeasure, RecordedObjective};
-use crate::timeline::{BatchBuilder, EndpointTick, LoadTick, ResponseClass, StageRole, names};
+use crate::timeline::{
+    BatchBuilder, EndpointTick, Histogram, LoadTick, Moment, ResponseClass, StageRole, names,
+};
+
+fn blames_generator(stage: &StageSummary) -> bool {
+    stage.invalid.as_ref().is_some_and(Invalid::is_generator)
+}
+
+fn health(recording: &Recording, stages: &[StageSummary]) -> GeneratorHealth {
+    generator::health(recording, stages, &knee::find(stages, &recording.timeline))
+}
+
+fn limited(recording: &Recording, stages: &[StageSummary]) -> Option<generator::Limited> {
+    generator::limited(stages, &knee::find(stages, &recording.timeline))
+}
 
 /// One second of one stage, before it is put on the clock.
 #[derive(Clone)]
@@ -179,8 +196,9 @@ fn a_stage_that_works_off_a_backlog_does_not_count() {
     hold(&mut timeline, StageRole::Ramp, &vec![working_off; 8]);
     let got = summaries(&timeline);
     assert_eq!(got[0].invalid, None);
-    let why = got[1].invalid.as_deref().unwrap();
-    assert!(why.contains("backlog") && !blames_generator(&got[1]), "{why}");
+    let why = got[1].invalid.clone().unwrap();
+    assert!(matches!(why, Invalid::WorkedOff { .. }), "{why}");
+    assert!(why.to_string().contains("backlog"), "{why}");
 }
 
 #[test]
@@ -231,6 +249,8 @@ fn a_pool_that_is_too_small_is_the_clients_own_bottleneck() {
         summaries(&timeline).remove(1).invalid
     };
     let why = held(1.011, 1.0).unwrap();
+    assert!(matches!(why, Invalid::Generator(GeneratorFault::NoConnection { .. })), "{why}");
+    let why = why.to_string();
     assert!(why.contains("had no connection free") && why.contains("`max_connections`"), "{why}");
     assert_eq!(held(1.060, 1.0), None, "a target that takes six times as long has itself to blame");
 }

@@ -1,7 +1,7 @@
 //! The steps of a judgement in words, each with its number.
 
 use crate::diagnose::leaks::leak::{Gate, Judgement, Step};
-use crate::diagnose::measure::signal::Measure;
+use crate::diagnose::terms::measure::Measure;
 use crate::diagnose::terms::soak::TrendStep;
 use crate::diagnose::terms::wording;
 use crate::timeline::Unit;

@@ -1,0 +1,167 @@
+//! Whether a stage says anything of the target, or only of kneepoint, its machine or the stage
+//! before it.
+//!
+//! Where target and generator share a machine, a saturated target makes the generator late. So
+//! lateness alone condemns nothing: it has to explain what was measured, and not be the target's
+//! own doing. A stage that is condemned leaves those below it as they are.
+
+use crate::diagnose::measure::level::gauge;
+use crate::diagnose::terms::invalid::{GeneratorFault, Invalid};
+use crate::diagnose::terms::model::StageSummary;
+use crate::diagnose::terms::operand::bare;
+use crate::timeline::{StageRole, Timeline, Window, names};
+
+use super::tally::Tally;
+
+/// Share of the schedule that may be missed.
+const MISSED: f64 = 0.01;
+/// Requests that the edges of a stage may seem to lose.
+const EDGE_REQUESTS: f64 = 5.0;
+/// p99 lateness in seconds below which it is never material: a few scheduler slices.
+pub const LATE_SECONDS: f64 = 0.010;
+/// Share of a response time, or where it has grown of its growth, from which on lateness explains
+/// it: the larger half.
+const LATE_SHARE: f64 = 0.5;
+/// A service time has not grown that is no longer than so many times the unloaded response time:
+/// the target has room for more than the connections that it is asked over.
+const UNGROWN: f64 = 1.5;
+/// Share of the machine's CPU in use at which threads wait for a core.
+const FULL_MACHINE: f64 = 0.93;
+/// Share of the CPU in use from which on it is the target that fills the machine.
+const TARGETS_SHARE: f64 = 0.5;
+/// Cores of one thread at which it has none to spare.
+const BUSY_THREAD: f64 = 0.95;
+/// Descriptors that must be left.
+const SPARE_DESCRIPTORS: f64 = 8.0;
+/// Share of the requests that the run's own limit may hold up before a stage says nothing.
+const CAPPED_SHARE: f64 = 0.01;
+/// A system has collapsed where more than this share of the requests fails.
+const COLLAPSED: f64 = 0.5;
+/// Share of the offered load by which completions must exceed it to be a backlog that is worked
+/// off.
+const WORKED_OFF: f64 = 0.05;
+
+/// Why the stage with this `tally` says nothing of the target; `base` is the unloaded mean response
+/// time in seconds.
+pub fn invalid(
+    summary: &StageSummary,
+    tally: &Tally,
+    base: f64,
+    timeline: &Timeline,
+) -> Option<Invalid> {
+    if tally.bins.is_empty() {
+        return Some(Invalid::Empty);
+    }
+    if !summary.role.is_measured() {
+        return None;
+    }
+    if let Some(fault) = fault(tally, summary, base, timeline) {
+        return Some(Invalid::Generator(fault));
+    }
+    if tally.capped as f64 > CAPPED_SHARE * tally.offered as f64 {
+        return Some(Invalid::Capped { waited: tally.capped, due: tally.offered });
+    }
+    let surplus = tally.completed as f64 - tally.offered as f64;
+    let noise = 3.0 * (tally.offered as f64).sqrt();
+    (surplus > noise.max(WORKED_OFF * tally.offered as f64))
+        .then_some(Invalid::WorkedOff { surplus })
+}
+
+/// Why a stage measured the generator instead of the target.
+fn fault(
+    tally: &Tally,
+    summary: &StageSummary,
+    base: f64,
+    timeline: &Timeline,
+) -> Option<GeneratorFault> {
+    let offered = tally.offered as f64;
+    if tally.missed > (MISSED * offered).max(EDGE_REQUESTS) {
+        return Some(GeneratorFault::Unsent { share: tally.missed / offered });
+    }
+    let window = tally.window?;
+    if let Some(cores) = busiest(timeline, window).filter(|cores| *cores >= BUSY_THREAD) {
+        return Some(GeneratorFault::BusyThread { cores });
+    }
+    if descriptors_left(timeline, window).is_some_and(|left| left <= SPARE_DESCRIPTORS) {
+        return Some(GeneratorFault::Descriptors);
+    }
+    let late = tally.lateness.mean().unwrap_or(0.0);
+    let response = summary.response.map_or(0.0, |response| response.mean);
+    let grown = response > 2.0 * base;
+    let allowed = LATE_SHARE * if grown { response - base } else { response };
+    let service = summary.service.map_or(f64::INFINITY, |service| service.mean);
+    // Where the backlog grows, those who wait in it are yet to be among those who were answered.
+    let waited = (tally.waited / tally.completed.max(1) as f64).min(response - service);
+    if waited > allowed && service <= UNGROWN * base {
+        return Some(GeneratorFault::NoConnection { waited, response });
+    }
+    let p99 = summary.lateness_p99;
+    let material = p99 > LATE_SECONDS && response > 0.0 && late > allowed;
+    (material && !target_fills_machine(timeline, window)).then_some(GeneratorFault::Late {
+        mean: late,
+        p99,
+        response,
+    })
+}
+
+/// Whether the machine is full and it is the target that fills it: a generator that is late there
+/// waits for a core that the target has, which shows the target's limit and not its own.
+pub fn target_fills_machine(timeline: &Timeline, window: Window) -> bool {
+    let mean = |metric| gauge(timeline, &bare(metric), window);
+    let targets: f64 = timeline
+        .select(&bare(&names::PROCESS_CPU_TIME))
+        .filter_map(|(_, series)| series.rate(window))
+        .sum();
+    let used = mean(&names::SYSTEM_CPU_UTILIZATION).filter(|used| *used >= FULL_MACHINE);
+    used.zip(mean(&names::SYSTEM_CPU_CORES))
+        .is_some_and(|(used, cores)| targets >= TARGETS_SHARE * used * cores)
+}
+
+fn busiest(timeline: &Timeline, window: Window) -> Option<f64> {
+    gauge(timeline, &bare(&names::GENERATOR_THREAD_BUSIEST), window)
+}
+
+fn descriptors_left(timeline: &Timeline, window: Window) -> Option<f64> {
+    let extreme = |metric, pick: fn(f64, f64) -> f64| {
+        timeline
+            .select(&bare(metric))
+            .flat_map(|(_, series)| series.within(window))
+            .map(|point| point.value)
+            .reduce(pick)
+    };
+    let open = extreme(&names::GENERATOR_OPEN_FDS, f64::max)?;
+    Some(extreme(&names::GENERATOR_OPEN_FDS_LIMIT, f64::min)? - open)
+}
+
+/// Leaves out stages that show a collapse from which the system had not come back (a metastable
+/// failure, Bronson et al. 2021): at little load, which it had carried before, most requests still
+/// failed at the end of a drain. What then fails too fails whatever load it has.
+pub fn leave_out_collapsed(summaries: &mut [StageSummary], timeline: &Timeline) {
+    let still_fails = |summary: &StageSummary| {
+        if summary.role != StageRole::Drain {
+            return false;
+        }
+        let window = summary.window;
+        let late = Tally::of(timeline, Window::new(window.middle(), window.end));
+        fails(late.succeeded, late.completed)
+    };
+    let Some(at) = summaries.iter().position(still_fails) else { return };
+    let (before, after) = summaries.split_at_mut(at + 1);
+    let little = before.last().map_or(0.0, |drain| drain.offered);
+    let carried = |summary: &StageSummary| {
+        summary.role.is_measured() && summary.offered >= little && summary.error_ratio < 0.1
+    };
+    if !before.iter().any(carried) {
+        return;
+    }
+    let collapsed = |summary: &&mut StageSummary| {
+        summary.role.is_measured() && summary.invalid.is_none() && summary.error_ratio > COLLAPSED
+    };
+    for summary in after.iter_mut().filter(collapsed) {
+        summary.invalid = Some(Invalid::Collapsed { load: little });
+    }
+}
+
+fn fails(succeeded: u64, completed: u64) -> bool {
+    completed > 0 && (succeeded as f64) < (1.0 - COLLAPSED) * completed as f64
+}

@@ -1,0 +1,85 @@
+//! Which peers of the target are databases, and which names mean the same peer.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::recording::Recording;
+use crate::timeline::{SeriesKey, Timeline};
+
+/// How the metrics begin that clients of other services export.
+pub const CLIENT: &str = "client.";
+/// Ports on which PostgreSQL and its poolers listen where nothing else is known.
+const DATABASE_PORTS: [&str; 2] = ["5432", "6432"];
+/// How the names of services start that speak PostgreSQL's protocol.
+const DATABASE_SERVICES: [&str; 4] = ["postgres", "pgbouncer", "pgcat", "odyssey"];
+
+fn has_database_port(peer: &str) -> bool {
+    address(peer).rsplit_once(':').is_some_and(|(_, port)| DATABASE_PORTS.contains(&port))
+}
+
+/// The peers that are PostgreSQL: by the name of their service, by what a `postgres` collector
+/// says it watches, or by their port.
+pub fn databases(recording: &Recording) -> BTreeSet<String> {
+    let watched: Vec<&str> = recording
+        .environment
+        .collectors
+        .iter()
+        .filter(|note| note.name == "postgres")
+        .map(|note| note.watches.as_str())
+        .collect();
+    let is_watched = |peer: &str| {
+        let peer = address(peer);
+        let port = peer.rsplit_once(':').map(|(_, port)| port);
+        watched
+            .iter()
+            .any(|text| text.contains(peer) || port.is_some_and(|port| has_word(text, port)))
+    };
+    let sockets = recording.timeline.series.keys().filter(|key| key.metric.starts_with("tcp."));
+    sockets
+        .filter_map(|key| {
+            let peer = key.labels.get("peer")?;
+            let known = is_database_key(key) || is_watched(peer);
+            known.then(|| peer.to_owned())
+        })
+        .collect()
+}
+
+/// Peers that client metrics name by host alone, or by address without a service, and the name of
+/// the one peer among the target's sockets that it can be: no other socket goes to that host, but
+/// for those to databases, which client metrics of HTTP do not count.
+pub fn names(timeline: &Timeline, databases: &BTreeSet<String>) -> BTreeMap<String, String> {
+    let peers = |prefix: &'static str| -> BTreeSet<&str> {
+        let keys = timeline.series.keys().filter(|key| key.metric.starts_with(prefix));
+        keys.filter_map(|key| key.labels.get("peer")).collect()
+    };
+    let sockets = peers("tcp.");
+    let host = |peer: &str| {
+        let host = address(peer).rsplit_once(':').map_or(peer, |(host, _)| host);
+        host.trim_matches(['[', ']']).to_owned()
+    };
+    let mut names = BTreeMap::new();
+    for client in peers(CLIENT).into_iter().filter(|peer| !sockets.contains(peer)) {
+        let same = |peer: &&&str| address(peer) == client || host(peer) == client;
+        let services = sockets.iter().filter(|peer| !databases.contains(**peer));
+        let found: Vec<&&str> = services.filter(same).collect();
+        if let [one] = found.as_slice() {
+            names.insert(client.to_owned(), (**one).to_owned());
+        }
+    }
+    names
+}
+
+/// The address in `10.0.3.7:8443 (payments)`.
+fn address(peer: &str) -> &str {
+    peer.split_once(' ').map_or(peer, |(address, _)| address)
+}
+
+pub fn is_database_key(key: &SeriesKey) -> bool {
+    let service = key.labels.get("service").unwrap_or_default().to_ascii_lowercase();
+    DATABASE_SERVICES.iter().any(|name| service.starts_with(name))
+        || key.labels.get("peer").is_some_and(has_database_port)
+}
+
+/// Whether `word` stands in `text` with no letter or digit beside it.
+fn has_word(text: &str, word: &str) -> bool {
+    text.split(|c: char| !c.is_ascii_alphanumeric()).any(|part| part == word)
+}

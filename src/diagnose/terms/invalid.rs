@@ -1,0 +1,155 @@
+//! Why a stage says nothing of the target.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Why a stage says nothing of the target. A report carries it in words.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(into = "String", from = "String")]
+pub enum Invalid {
+    /// Nothing was recorded in it.
+    Empty,
+    /// It measured the generator instead of the target.
+    Generator(GeneratorFault),
+    /// The run's own highest rate made requests wait.
+    Capped {
+        /// How many.
+        waited: u64,
+        /// Of so many that were due.
+        due: u64,
+    },
+    /// It still answered the backlog of the stage before it.
+    WorkedOff {
+        /// Responses beyond the requests that were due.
+        surplus: f64,
+    },
+    /// The system had not come back from the overload before it.
+    Collapsed {
+        /// The load, in requests per second, at which most requests still failed.
+        load: f64,
+    },
+    /// In the words of a report that was read.
+    Told(String),
+}
+
+/// How the generator, or its machine, spoiled a stage.
+#[derive(Clone, Debug, PartialEq)]
+pub enum GeneratorFault {
+    /// It never sent some of the requests.
+    Unsent {
+        /// Share (0 to 1) of those that were due.
+        share: f64,
+    },
+    /// One of its threads was busy all the time.
+    BusyThread {
+        /// Cores that the thread used.
+        cores: f64,
+    },
+    /// It ran out of file descriptors.
+    Descriptors,
+    /// Requests waited for a free connection.
+    NoConnection {
+        /// Mean seconds that they waited.
+        waited: f64,
+        /// Mean response time in seconds.
+        response: f64,
+    },
+    /// It sent its requests late.
+    Late {
+        /// Mean lateness in seconds.
+        mean: f64,
+        /// p99 of the lateness in seconds.
+        p99: f64,
+        /// Mean response time in seconds.
+        response: f64,
+    },
+}
+
+impl Invalid {
+    /// Whether the generator is to blame.
+    pub fn is_generator(&self) -> bool {
+        matches!(self, Invalid::Generator(_))
+    }
+}
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Invalid::Empty => f.write_str("nothing was recorded in it"),
+            Invalid::Generator(fault) => write!(f, "the generator {fault}"),
+            Invalid::Capped { waited, due } => {
+                write!(f, "the run's own `max_rate` made {waited} of {due} requests wait")
+            }
+            Invalid::WorkedOff { surplus } => write!(
+                f,
+                "it still answered the backlog of the stage before it: {surplus:.0} responses \
+                 more than requests were due"
+            ),
+            Invalid::Collapsed { load } => write!(
+                f,
+                "the system had not come back from the overload before it: even at {load:.0}/s, \
+                 which it had carried, most requests failed"
+            ),
+            Invalid::Told(words) => f.write_str(words),
+        }
+    }
+}
+
+impl fmt::Display for GeneratorFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            GeneratorFault::Unsent { share } => {
+                write!(f, "did not send {:.1} % of the requests that were due", 100.0 * share)
+            }
+            GeneratorFault::BusyThread { cores } => {
+                write!(f, "had a thread at {cores:.2} of a core")
+            }
+            GeneratorFault::Descriptors => {
+                f.write_str("ran out of file descriptors (raise `ulimit -n`)")
+            }
+            GeneratorFault::NoConnection { waited, response } => write!(
+                f,
+                "had no connection free: requests waited {:.1} ms on average for one, of a mean \
+                 response time of {:.1} ms, and the target answered as quickly as unloaded (raise \
+                 `max_connections`, or `max_in_flight`)",
+                waited * 1e3,
+                response * 1e3
+            ),
+            GeneratorFault::Late { mean, p99, response } => write!(
+                f,
+                "sent its requests {:.1} ms late on average (p99 {:.1} ms), of a mean response \
+                 time of {:.1} ms",
+                mean * 1e3,
+                p99 * 1e3,
+                response * 1e3
+            ),
+        }
+    }
+}
+
+impl From<Invalid> for String {
+    fn from(invalid: Invalid) -> Self {
+        invalid.to_string()
+    }
+}
+
+impl From<String> for Invalid {
+    fn from(words: String) -> Self {
+        Invalid::Told(words)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_carries_the_reason_in_words_and_keeps_them_when_it_is_read() {
+        let fault = Invalid::Generator(GeneratorFault::BusyThread { cores: 0.98 });
+        let text = serde_json::to_string(&fault).unwrap();
+        assert_eq!(text, "\"the generator had a thread at 0.98 of a core\"");
+        let read: Invalid = serde_json::from_str(&text).unwrap();
+        assert_eq!(serde_json::to_string(&read).unwrap(), text);
+    }
+}
