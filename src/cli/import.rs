@@ -30,7 +30,7 @@ pub(super) fn main(args: &ImportArgs) -> CommandResult {
     let out = Some(args.output.out.as_path());
     let rules = RuleSet::builtin();
     let diagnosis = results::conclude(&recording, rules, &path, args.output.format, out)?;
-    Ok(results::status_of(&diagnosis, None))
+    Ok(results::status_of(&diagnosis, rules, None))
 }
 
 /// A file, or standard input for `-`.

@@ -16,7 +16,7 @@ pub(super) fn diagnose(args: &DiagnoseArgs) -> CommandResult {
     let recording = results::read(&path)?;
     let out = args.out.as_deref();
     let diagnosis = results::conclude(&recording, &rules, &path, args.format, out)?;
-    Ok(results::status_of(&diagnosis, None))
+    Ok(results::status_of(&diagnosis, &rules, None))
 }
 
 pub(super) fn report(args: &ReportArgs) -> CommandResult {

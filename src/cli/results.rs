@@ -9,7 +9,7 @@ use super::args::StdoutFormat;
 use super::console::{colour_wanted, print, say};
 use super::error::CliError;
 use super::exit::ExitStatus;
-use crate::diagnose::{Diagnosis, FindingRole, Outcome, RuleSet, SoakVerdict, diagnose};
+use crate::diagnose::{Diagnosis, FindingRole, Outcome, Rule, RuleSet, SoakVerdict, diagnose};
 use crate::recording::{self, Recording};
 use crate::report::{self, FormatSpec, Report, TerminalStyle};
 
@@ -193,7 +193,11 @@ fn terminal_width() -> usize {
 }
 
 /// The exit code of a diagnosis. Where several apply, what invalidates the rest comes first.
-pub(super) fn status_of(diagnosis: &Diagnosis, expected_rate: Option<f64>) -> ExitStatus {
+pub(super) fn status_of(
+    diagnosis: &Diagnosis,
+    rules: &RuleSet,
+    expected_rate: Option<f64>,
+) -> ExitStatus {
     // A soak that found nothing to say is no answer; a run that held a rate by the way is.
     let soak = diagnosis.soak.as_ref().filter(|soak| soak.asked).map(|soak| &soak.verdict);
     match diagnosis.outcome {
@@ -208,10 +212,9 @@ pub(super) fn status_of(diagnosis: &Diagnosis, expected_rate: Option<f64>) -> Ex
         .knee
         .as_ref()
         .is_some_and(|knee| expected_rate.is_some_and(|expected| knee.rate < expected));
-    let leak = diagnosis
-        .findings
-        .iter()
-        .any(|finding| finding.rule.ends_with("-leak") && finding.role == FindingRole::Apart);
+    let leak = diagnosis.findings.iter().any(|finding| {
+        finding.role == FindingRole::Apart && rules.find(&finding.rule).is_some_and(Rule::is_leak)
+    });
     if diagnosis.objectives.iter().any(|objective| objective.broken_at.is_some()) {
         ExitStatus::ObjectiveFailed
     } else if below {

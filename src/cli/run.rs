@@ -197,7 +197,7 @@ pub(super) fn execute(live: LiveRun<'_>) -> CommandResult {
     let recording = results::read(&path)?;
     let out = Some(output.out.as_path());
     let diagnosis = results::conclude(&recording, live.rules, &path, output.format, out)?;
-    let status = results::status_of(&diagnosis, live.expected);
+    let status = results::status_of(&diagnosis, live.rules, live.expected);
     Ok(match reason {
         StopReason::Failed(_) => ExitStatus::Failed,
         StopReason::Interrupted => ExitStatus::Interrupted,

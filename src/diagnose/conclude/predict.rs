@@ -15,7 +15,7 @@ use crate::diagnose::terms::measure::Measure;
 use crate::diagnose::terms::model::{
     Counterfactual, Finding, FindingRole, Knee, NextLimit, StageSummary,
 };
-use crate::diagnose::terms::operand::bare;
+use crate::diagnose::terms::operand::{bare, labelled};
 use crate::diagnose::terms::part::PartKind;
 use crate::diagnose::terms::span::Span;
 use crate::diagnose::terms::wording;
@@ -36,9 +36,8 @@ const SAME_COUNT: f64 = 0.2;
 /// Share of the database's cores that may be busy in a prediction.
 const BUSY_DATABASE: f64 = 0.8;
 
-/// Sessions that are busy for a caller, whether they compute or wait for it.
-const BUSY_SESSIONS: [&str; 2] =
-    ["db.sessions{state=active}", "db.sessions{state=idle in transaction*}"];
+/// States of sessions that are busy for a caller, whether they compute or wait for it.
+const BUSY_STATES: [&str; 2] = ["active", "idle in transaction*"];
 
 /// What a request needs of something there is only so much of.
 #[derive(Clone, Debug, PartialEq)]
@@ -266,17 +265,19 @@ impl<'f> Run<'f> {
 
     /// Seconds per request of one part of the database's time, below the knee.
     fn database(&self, part: PartKind) -> Option<f64> {
-        self.per_request(&self.sum(&[part.sessions()?], &self.below)?, &self.below)
+        self.per_request(&level(self.facts, &part.sessions()?, &self.below)?, &self.below)
     }
 
     fn level(&self, metric: &MetricSpec, windows: &[Window]) -> Option<f64> {
         level(self.facts, &bare(metric), windows).map(|level| level.value)
     }
 
-    fn sum(&self, selectors: &[&str], windows: &[Window]) -> Option<Level> {
+    /// The database's sessions that are busy for a caller.
+    fn busy_sessions(&self, windows: &[Window]) -> Option<Level> {
         let mut sum = Level::default();
-        for text in selectors {
-            let one = level(self.facts, &text.parse().ok()?, windows)?;
+        for state in BUSY_STATES {
+            let sessions = labelled(&names::DB_SESSIONS, &[("state", state)]);
+            let one = level(self.facts, &sessions, windows)?;
             sum.value += one.value;
             sum.error = sum.error.hypot(one.error);
         }
@@ -358,7 +359,7 @@ impl<'f> Run<'f> {
             let told = |windows: &[Window]| level(self.facts, &used, windows);
             let sessions = kind == Kind::Pool && is_only && self.are_sessions(&told);
             let busy = |windows: &[Window]| {
-                if sessions { self.sum(&BUSY_SESSIONS, windows) } else { told(windows) }
+                if sessions { self.busy_sessions(windows) } else { told(windows) }
             };
             let name = format!("the pool of {most:.0} {noun} `{pool}`");
             self.resource(kind, (name, Unit::Count), busy, most)
@@ -370,7 +371,7 @@ impl<'f> Run<'f> {
     /// are more looks at them, and they are as many where the pool is used up.
     fn are_sessions(&self, told: &impl Fn(&[Window]) -> Option<Level>) -> bool {
         let at_knee = self.facts.windows(Span::Knee);
-        let both = self.sum(&BUSY_SESSIONS, &at_knee).zip(told(&at_knee));
+        let both = self.busy_sessions(&at_knee).zip(told(&at_knee));
         both.is_some_and(|(sessions, told)| {
             (sessions.value - told.value).abs() <= SAME_COUNT * told.value
         })
@@ -381,7 +382,8 @@ impl<'f> Run<'f> {
         let at_knee = self.facts.windows(Span::Knee);
         let pools = self.labelled(Kind::Pool);
         let used = self.level(&names::POOL_CONNECTIONS, &at_knee).and_then(|_| {
-            self.sum(&["pool.connections{state=used}"], &at_knee).map(|used| used.value)
+            let used = labelled(&names::POOL_CONNECTIONS, &[("state", "used")]);
+            level(self.facts, &used, &at_knee).map(|used| used.value)
         });
         let pool = bottleneck(&pools)?;
         let cores = self.level(&names::SYSTEM_CPU_CORES, &self.facts.windows(Span::Run));

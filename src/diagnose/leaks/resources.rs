@@ -1,24 +1,26 @@
 //! What can run out or drift, and the series that show it.
 
+use crate::diagnose::terms::operand::labelled;
 use crate::diagnose::terms::soak::ResourceKind;
-use crate::timeline::{MetricSpec, Unit, names};
+use crate::timeline::{MetricSpec, Selector, Unit, names};
 
 /// One thing that can run out or drift.
 pub struct Resource {
     pub kind: ResourceKind,
     /// What it is, in words: `anonymous memory of the target`.
     pub name: &'static str,
-    /// The series whose sum it is.
-    pub selector: &'static str,
+    /// The metric whose series, with these labels, add up to it.
+    pub metric: &'static MetricSpec,
+    pub labels: &'static [(&'static str, &'static str)],
     pub unit: Unit,
     /// The labels by whose values it is judged one by one; what lacks the first is not judged.
     pub by: &'static [&'static str],
     /// The metrics that limit it, by the same label where they have it; the first that was read
     /// counts.
     pub limits: &'static [&'static MetricSpec],
-    /// Series that hold the same: what grows here has to grow there too. A heap is none of the
+    /// Metrics that hold the same: what grows here has to grow there too. A heap is none of the
     /// memory it lies in, which may have been taken at the start.
-    pub held_in: &'static [&'static str],
+    pub held_in: &'static [&'static MetricSpec],
 }
 
 const MEMORY_LIMITS: &[&MetricSpec] = &[&names::CGROUP_MEMORY_LIMIT, &names::SYSTEM_MEMORY_TOTAL];
@@ -29,16 +31,18 @@ pub const RESOURCES: &[Resource] = &[
     Resource {
         kind: ResourceKind::Memory,
         name: "anonymous memory of the target",
-        selector: "process.memory.anonymous",
+        metric: &names::PROCESS_MEMORY_ANONYMOUS,
+        labels: &[],
         unit: Unit::Bytes,
         by: &["process"],
         limits: MEMORY_LIMITS,
-        held_in: &["process.memory.rss"],
+        held_in: &[&names::PROCESS_MEMORY_RSS],
     },
     Resource {
         kind: ResourceKind::Resident,
         name: "resident memory of the target",
-        selector: "process.memory.rss",
+        metric: &names::PROCESS_MEMORY_RSS,
+        labels: &[],
         unit: Unit::Bytes,
         by: &["process"],
         limits: MEMORY_LIMITS,
@@ -47,7 +51,8 @@ pub const RESOURCES: &[Resource] = &[
     Resource {
         kind: ResourceKind::Heap,
         name: "heap in use",
-        selector: "runtime.heap.used",
+        metric: &names::RUNTIME_HEAP_USED,
+        labels: &[],
         unit: Unit::Bytes,
         by: &[],
         limits: &[&names::RUNTIME_HEAP_LIMIT],
@@ -56,16 +61,18 @@ pub const RESOURCES: &[Resource] = &[
     Resource {
         kind: ResourceKind::Descriptors,
         name: "open descriptors of the target",
-        selector: "process.open_fds",
+        metric: &names::PROCESS_OPEN_FDS,
+        labels: &[],
         unit: Unit::Count,
         by: &["process"],
         limits: &[&names::PROCESS_OPEN_FDS_LIMIT],
-        held_in: &["process.fds"],
+        held_in: &[&names::PROCESS_FDS],
     },
     Resource {
         kind: ResourceKind::DescriptorType,
         name: "descriptors of the target by type",
-        selector: "process.fds",
+        metric: &names::PROCESS_FDS,
+        labels: &[],
         unit: Unit::Count,
         by: &["type"],
         limits: &[],
@@ -74,7 +81,8 @@ pub const RESOURCES: &[Resource] = &[
     Resource {
         kind: ResourceKind::Unclosed,
         name: "connections that the peer has closed and the target has not (CLOSE_WAIT)",
-        selector: "tcp.close_wait",
+        metric: &names::TCP_CLOSE_WAIT,
+        labels: &[],
         unit: Unit::Count,
         by: &["peer"],
         limits: &[],
@@ -83,7 +91,8 @@ pub const RESOURCES: &[Resource] = &[
     Resource {
         kind: ResourceKind::Unclosed,
         name: "connections that clients have closed and the target has not (CLOSE_WAIT)",
-        selector: "tcp.close_wait",
+        metric: &names::TCP_CLOSE_WAIT,
+        labels: &[],
         unit: Unit::Count,
         by: &["port"],
         limits: &[],
@@ -92,7 +101,8 @@ pub const RESOURCES: &[Resource] = &[
     Resource {
         kind: ResourceKind::Connections,
         name: "connections to a peer",
-        selector: "tcp.sockets{role=outbound,state=!close_wait}",
+        metric: &names::TCP_SOCKETS,
+        labels: &[("role", "outbound"), ("state", "!close_wait")],
         unit: Unit::Count,
         by: &["peer", "state"],
         limits: &[],
@@ -101,7 +111,8 @@ pub const RESOURCES: &[Resource] = &[
     Resource {
         kind: ResourceKind::Connections,
         name: "connections of clients by port",
-        selector: "tcp.sockets{role=inbound,state=!close_wait}",
+        metric: &names::TCP_SOCKETS,
+        labels: &[("role", "inbound"), ("state", "!close_wait")],
         unit: Unit::Count,
         by: &["port", "state"],
         limits: &[],
@@ -110,7 +121,8 @@ pub const RESOURCES: &[Resource] = &[
     Resource {
         kind: ResourceKind::Pool,
         name: "pooled connections in use",
-        selector: "pool.connections{state=used}",
+        metric: &names::POOL_CONNECTIONS,
+        labels: &[("state", "used")],
         unit: Unit::Count,
         by: &[],
         limits: &[&names::POOL_LIMIT],
@@ -119,16 +131,18 @@ pub const RESOURCES: &[Resource] = &[
     Resource {
         kind: ResourceKind::Threads,
         name: "threads of the target",
-        selector: "process.threads",
+        metric: &names::PROCESS_THREADS,
+        labels: &[],
         unit: Unit::Count,
         by: &["process"],
         limits: &[],
-        held_in: &["threads.total"],
+        held_in: &[&names::THREADS_TOTAL],
     },
     Resource {
         kind: ResourceKind::Sessions,
         name: "database sessions",
-        selector: "db.sessions",
+        metric: &names::DB_SESSIONS,
+        labels: &[],
         unit: Unit::Count,
         by: &["app"],
         limits: &[&names::DB_CONNECTIONS_LIMIT],
@@ -137,7 +151,8 @@ pub const RESOURCES: &[Resource] = &[
     Resource {
         kind: ResourceKind::Unused,
         name: "database sessions that nobody used for a minute",
-        selector: "db.sessions.unused",
+        metric: &names::DB_SESSIONS_UNUSED,
+        labels: &[],
         unit: Unit::Count,
         by: &["app", "state"],
         limits: &[&names::DB_CONNECTIONS_LIMIT],
@@ -146,7 +161,8 @@ pub const RESOURCES: &[Resource] = &[
     Resource {
         kind: ResourceKind::Disk,
         name: "space used on a disk that the target writes to",
-        selector: "disk.used",
+        metric: &names::DISK_USED,
+        labels: &[],
         unit: Unit::Bytes,
         by: &["mount"],
         limits: &[&names::DISK_USED_LIMIT],
@@ -155,7 +171,8 @@ pub const RESOURCES: &[Resource] = &[
     Resource {
         kind: ResourceKind::Inodes,
         name: "inodes used on a disk that the target writes to",
-        selector: "disk.inodes",
+        metric: &names::DISK_INODES,
+        labels: &[],
         unit: Unit::Count,
         by: &["mount"],
         limits: &[&names::DISK_INODES_LIMIT],
@@ -164,7 +181,8 @@ pub const RESOURCES: &[Resource] = &[
     Resource {
         kind: ResourceKind::Deleted,
         name: "deleted files that the target keeps open",
-        selector: "disk.deleted",
+        metric: &names::DISK_DELETED,
+        labels: &[],
         unit: Unit::Bytes,
         by: &[],
         limits: &[],
@@ -174,7 +192,8 @@ pub const RESOURCES: &[Resource] = &[
     Resource {
         kind: ResourceKind::Written,
         name: "files that the target has open for writing",
-        selector: "disk.written",
+        metric: &names::DISK_WRITTEN,
+        labels: &[],
         unit: Unit::Bytes,
         by: &[],
         limits: &[],
@@ -184,7 +203,8 @@ pub const RESOURCES: &[Resource] = &[
     Resource {
         kind: ResourceKind::OwnMemory,
         name: "memory of kneepoint itself",
-        selector: "generator.memory.rss",
+        metric: &names::GENERATOR_MEMORY_RSS,
+        labels: &[],
         unit: Unit::Bytes,
         by: &[],
         limits: &[&names::SYSTEM_MEMORY_TOTAL],
@@ -193,7 +213,8 @@ pub const RESOURCES: &[Resource] = &[
     Resource {
         kind: ResourceKind::ResponseTime,
         name: "median response time",
-        selector: "load.response_time.p50",
+        metric: &names::LOAD_RESPONSE_TIME_P50,
+        labels: &[],
         unit: Unit::Seconds,
         by: &[],
         limits: &[],
@@ -201,37 +222,40 @@ pub const RESOURCES: &[Resource] = &[
     },
 ];
 
+impl Resource {
+    /// The series whose sum it is.
+    pub fn selector(&self) -> Selector {
+        labelled(self.metric, self.labels)
+    }
+}
+
 /// What each request costs, by the running total that it adds to.
-pub const PER_REQUEST: [(&MetricSpec, Resource); 2] = [
-    (
-        &names::PROCESS_CPU_TIME,
-        Resource {
-            kind: ResourceKind::CpuPerRequest,
-            name: "processor time per request",
-            selector: "process.cpu.time / load.throughput",
-            unit: Unit::Seconds,
-            by: &[],
-            limits: &[],
-            held_in: &[],
-        },
-    ),
-    (
-        &names::DB_TEMP_BYTES,
-        Resource {
-            kind: ResourceKind::TempPerRequest,
-            name: "bytes that PostgreSQL writes to temporary files for each request",
-            selector: "db.temp.bytes / load.throughput",
-            unit: Unit::Bytes,
-            by: &[],
-            limits: &[],
-            held_in: &[],
-        },
-    ),
+pub const PER_REQUEST: [Resource; 2] = [
+    Resource {
+        kind: ResourceKind::CpuPerRequest,
+        name: "processor time per request",
+        metric: &names::PROCESS_CPU_TIME,
+        labels: &[],
+        unit: Unit::Seconds,
+        by: &[],
+        limits: &[],
+        held_in: &[],
+    },
+    Resource {
+        kind: ResourceKind::TempPerRequest,
+        name: "bytes that PostgreSQL writes to temporary files for each request",
+        metric: &names::DB_TEMP_BYTES,
+        labels: &[],
+        unit: Unit::Bytes,
+        by: &[],
+        limits: &[],
+        held_in: &[],
+    },
 ];
 
 /// The metrics that limit what `metric` counts; none where it is not in the table.
 pub fn limits_of(metric: &str) -> &'static [&'static MetricSpec] {
-    let is_of = |resource: &&Resource| resource.selector.split('{').next() == Some(metric);
+    let is_of = |resource: &&Resource| resource.metric.name == metric;
     RESOURCES.iter().find(is_of).map_or(&[], |resource| resource.limits)
 }
 
@@ -257,4 +281,22 @@ pub fn not_watched(is_read: impl Fn(&MetricSpec) -> bool) -> Vec<String> {
     ];
     let missing = wanted.into_iter().filter(|(metric, _)| !is_read(metric));
     missing.map(|(_, text)| text.to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::timeline::Kind;
+
+    #[test]
+    fn every_resource_names_metrics_that_are_emitted_in_its_unit() {
+        for resource in RESOURCES.iter().chain(&PER_REQUEST) {
+            let named = [&[resource.metric], resource.limits, resource.held_in].concat();
+            for metric in named {
+                assert!(names::find(metric.name).is_some(), "no collector emits {}", metric.name);
+            }
+            let is_total = resource.metric.kind == Kind::Counter;
+            assert!(is_total || resource.metric.unit == resource.unit, "{}", resource.name);
+        }
+    }
 }

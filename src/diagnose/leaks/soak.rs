@@ -59,8 +59,7 @@ fn answer(facts: &Facts, plan: &PlanSummary, stage: &Stage) -> Soak {
     let load = looks(facts, &bare(&names::LOAD_OFFERED), window);
     let run = Run { facts, window, load: &load, restarts: facts.restarts() };
     let mut trends: Vec<Trend> = RESOURCES.iter().flat_map(|it| run.trends(it)).collect();
-    let costs = PER_REQUEST.iter();
-    trends.extend(costs.filter_map(|(total, resource)| run.per_request(total, resource)));
+    trends.extend(PER_REQUEST.iter().filter_map(|it| run.per_request(it)));
     confirm(&mut trends);
     trends
         .retain(|trend| !trend.kind.is_told_only_growing() || trend.verdict == TrendVerdict::Leak);
@@ -91,7 +90,7 @@ struct Run<'a> {
 impl Run<'_> {
     /// What each series of a resource says, those that grew most first.
     fn trends(&self, resource: &Resource) -> Vec<Trend> {
-        let Ok(selector) = resource.selector.parse::<Selector>() else { return Vec::new() };
+        let selector = resource.selector();
         if resource.by.is_empty() {
             return self.trend(resource, &selector, &[]).into_iter().collect();
         }
@@ -119,7 +118,7 @@ impl Run<'_> {
         let values: Vec<&str> = labels.iter().map(|(_, value)| value.as_str()).collect();
         let subject = (!values.is_empty()).then(|| values.join(", "));
         let held_in = resource.held_in.iter().filter_map(|other| {
-            let other: Selector = other.parse().ok()?;
+            let other = bare(other);
             // What does not tell whose it is may be asked where there is only one.
             let told = !self.facts.label_groups(&other, resource.by).is_empty();
             let alone = || self.facts.label_groups(selector, resource.by).len() == 1;
@@ -143,8 +142,8 @@ impl Run<'_> {
     }
 
     /// What is added to a running total for each request, in equal pieces of the stage.
-    fn per_request(&self, total: &MetricSpec, resource: &Resource) -> Option<Trend> {
-        let total = bare(total);
+    fn per_request(&self, resource: &Resource) -> Option<Trend> {
+        let total = resource.selector();
         let piece = (self.window.secs() / COST_POINTS).max(COST_SECS);
         let count = (self.window.secs() / piece) as usize;
         let begin = self.window.begin.secs();
@@ -159,7 +158,7 @@ impl Run<'_> {
                 value: pace / rate,
             })
         });
-        let series = resource.selector.to_owned();
+        let series = format!("{total} / {}", names::LOAD_THROUGHPUT.name);
         let points = points.collect();
         let held_in = Vec::new();
         self.judge(Judged { resource, subject: None, series, limit: None, points, held_in })

@@ -10,7 +10,7 @@
 //! its sockets owe an answer to: it is located, not explained.
 
 use crate::diagnose::terms::growth::{Gain, Growth};
-use crate::diagnose::terms::operand::{Over, bare};
+use crate::diagnose::terms::operand::{Over, bare, labelled};
 use crate::diagnose::terms::part::PartKind;
 use crate::diagnose::terms::span::Span;
 use crate::timeline::{Labels, LoadTick, MetricSpec, Selector, Window, names};
@@ -121,8 +121,8 @@ impl Parts<'_> {
         level(self.facts, &bare(metric), self.windows)
     }
 
-    fn selected(&self, text: &str) -> Option<Level> {
-        level(self.facts, &text.parse().ok()?, self.windows)
+    fn selected(&self, selector: &Selector) -> Option<Level> {
+        level(self.facts, selector, self.windows)
     }
 
     fn add(&mut self, kind: PartKind, level: Option<Level>) {
@@ -154,7 +154,7 @@ impl Parts<'_> {
     /// one, and callers that wait for a connection are counted as such where a pool tells of them.
     fn in_line(&self, is_balanced: bool) -> Option<Level> {
         self.level(&names::THREADS_FUTEX_SAME)?;
-        let untimed: Selector = "futex.threads{wait=!timed}".parse().ok()?;
+        let untimed = labelled(&names::THREADS_ON_FUTEX, &[("wait", "!timed")]);
         let baseline = self.facts.windows(Span::Baseline);
         let rise = |futex: String| {
             let one = [Narrow { label: "futex".to_owned(), value: futex }];
@@ -186,7 +186,7 @@ pub fn split(facts: &Facts, windows: &[Window]) -> Option<Split> {
     parts.add(PartKind::Throttled, parts.level(&names::CGROUP_CPU_THROTTLED_TIME));
     for kind in PartKind::ALL {
         if let Some(selector) = kind.sessions() {
-            parts.add(kind, parts.selected(selector));
+            parts.add(kind, parts.selected(&selector));
         }
     }
     parts.add(PartKind::PoolWait, parts.pool_wait(is_balanced));
@@ -203,7 +203,7 @@ pub fn split(facts: &Facts, windows: &[Window]) -> Option<Split> {
     parts.add(PartKind::LockWait, parts.in_line(is_balanced));
     parts.add(PartKind::WorkerWait, parts.level(&names::WORKERS_QUEUE));
     let inside = parts.sum();
-    let unread = parts.selected("tcp.unread{role=inbound}");
+    let unread = parts.selected(&labelled(&names::TCP_UNREAD, &[("role", "inbound")]));
     let arrived = parts.level(&names::TCP_REQUESTS);
     parts.add(PartKind::Unread, unread);
     parts.add(PartKind::AcceptQueue, parts.level(&names::TCP_ACCEPT_QUEUE));

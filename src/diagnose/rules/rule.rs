@@ -165,6 +165,15 @@ pub enum ConditionRole {
 }
 
 impl Rule {
+    /// Whether it accuses something of growing without end: a leak is among what it requires.
+    pub fn is_leak(&self) -> bool {
+        let mut found = false;
+        for condition in &self.require {
+            condition.each_test(&mut |test| found |= matches!(test.signal, Signal::Leak(_)));
+        }
+        found
+    }
+
     /// Every single test with its role, in the order of the file.
     pub fn tests(&self) -> Vec<(ConditionRole, &Test)> {
         let mut tests = Vec::new();

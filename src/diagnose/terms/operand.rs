@@ -58,6 +58,13 @@ pub fn bare(metric: &MetricSpec) -> Selector {
     Selector { metric: metric.name.to_owned(), labels: Labels::none() }
 }
 
+/// The selector of the series of a metric with these labels, each with the value that a rule file
+/// would give it: `!Lock` is anything else, `idle*` whatever begins like that.
+pub fn labelled(metric: &MetricSpec, labels: &[(&str, &str)]) -> Selector {
+    let with = |labels: Labels, (name, value): &(&str, &str)| labels.with(name, *value);
+    Selector { labels: labels.iter().fold(Labels::none(), with), ..bare(metric) }
+}
+
 /// Whether a metric counts what was found, so that finding nothing means none.
 pub fn is_census(metric: &str) -> bool {
     names::find(metric).is_some_and(|spec| spec.kind == Kind::Census)

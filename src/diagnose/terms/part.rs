@@ -2,6 +2,10 @@
 
 use std::fmt;
 
+use crate::timeline::{Selector, names};
+
+use super::operand::labelled;
+
 /// One part of the response time, as a rule file names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PartKind {
@@ -95,13 +99,14 @@ impl PartKind {
     }
 
     /// The database sessions that are in this part; `None` for those that are told otherwise.
-    pub fn sessions(self) -> Option<&'static str> {
-        match self {
-            PartKind::DbExecuting => Some("db.sessions{state=active,wait_type=!Lock}"),
-            PartKind::DbLockWait => Some("db.sessions{state=active,wait_type=Lock}"),
-            PartKind::DbHeld => Some("db.sessions{state=idle in transaction*}"),
-            _ => None,
-        }
+    pub fn sessions(self) -> Option<Selector> {
+        let labels: &[(&str, &str)] = match self {
+            PartKind::DbExecuting => &[("state", "active"), ("wait_type", "!Lock")],
+            PartKind::DbLockWait => &[("state", "active"), ("wait_type", "Lock")],
+            PartKind::DbHeld => &[("state", "idle in transaction*")],
+            _ => return None,
+        };
+        Some(labelled(&names::DB_SESSIONS, labels))
     }
 
     /// Whether a rule that names this part means `other` too: what lies inside the target and
