@@ -33,6 +33,7 @@ pub use rules::rule::{
 pub use rules::rule_file::{RuleErrors, RuleMistake};
 pub use rules::ruleset::RuleSet;
 pub use rules::trial::CaseOutcome;
+pub use terms::account::{Attribution, Overlap, Part, PartGrowth, StageParts};
 pub use terms::invalid::{GeneratorFault, Invalid};
 pub use terms::model::*;
 pub use terms::operand::{Operand, Over};

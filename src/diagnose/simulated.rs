@@ -434,7 +434,7 @@ mod tests {
         let diagnosis = diagnose(&recording, RuleSet::builtin());
         let facts = Facts::new(&recording, &diagnosis.windows);
         let rules = RuleSet::builtin().rules();
-        let rulings: Vec<_> = rules.iter().flat_map(|rule| ruling::judge(rule, &facts)).collect();
+        let rulings: Vec<_> = rules.iter().flat_map(|rule| ruling::rule_on(rule, &facts)).collect();
         let sure = |knee: &Knee| {
             rank::rank(&rulings, Some(knee), &Default::default()).findings.remove(0).confidence
         };

@@ -35,7 +35,7 @@ pub fn diagnose(recording: &Recording, rules: &RuleSet) -> Diagnosis {
     let windows = windows(&stages, knee.as_ref());
     let facts = split::with_growth(Facts::new(recording, &windows));
     let rulings: Vec<Ruling> =
-        rules.rules().iter().flat_map(|rule| ruling::judge(rule, &facts)).collect();
+        rules.rules().iter().flat_map(|rule| ruling::rule_on(rule, &facts)).collect();
     let mut caveats = run_caveats(recording, &stages, &facts);
     let mut ranked = match outcome {
         // Without a knee, for whatever reason, only what stands apart from it is told: a leak

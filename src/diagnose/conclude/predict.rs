@@ -8,7 +8,7 @@
 
 use crate::diagnose::curve::stages::by_load;
 use crate::diagnose::measure::facts::Facts;
-use crate::diagnose::measure::level::{Level, level};
+use crate::diagnose::measure::level::{MeanLevel, level};
 use crate::diagnose::rules::rule::{Check, Condition, Rule};
 use crate::diagnose::rules::ruleset::RuleSet;
 use crate::diagnose::terms::measure::Measure;
@@ -273,8 +273,8 @@ impl<'f> Run<'f> {
     }
 
     /// The database's sessions that are busy for a caller.
-    fn busy_sessions(&self, windows: &[Window]) -> Option<Level> {
-        let mut sum = Level::default();
+    fn busy_sessions(&self, windows: &[Window]) -> Option<MeanLevel> {
+        let mut sum = MeanLevel::default();
         for state in BUSY_STATES {
             let sessions = labelled(&names::DB_SESSIONS, &[("state", state)]);
             let one = level(self.facts, &sessions, windows)?;
@@ -284,20 +284,20 @@ impl<'f> Run<'f> {
         Some(sum)
     }
 
-    fn per_request(&self, level: &Level, windows: &[Window]) -> Option<f64> {
+    fn per_request(&self, level: &MeanLevel, windows: &[Window]) -> Option<f64> {
         self.level_per_request(level, windows).map(|level| level.value)
     }
 
-    fn level_per_request(&self, level: &Level, windows: &[Window]) -> Option<Level> {
+    fn level_per_request(&self, level: &MeanLevel, windows: &[Window]) -> Option<MeanLevel> {
         let throughput = self.facts.throughput(windows).filter(|throughput| *throughput > 0.0)?;
-        Some(Level { value: level.value / throughput, error: level.error / throughput })
+        Some(MeanLevel { value: level.value / throughput, error: level.error / throughput })
     }
 
     fn resource(
         &self,
         kind: Kind,
         (name, unit): (String, Unit),
-        busy: impl Fn(&[Window]) -> Option<Level>,
+        busy: impl Fn(&[Window]) -> Option<MeanLevel>,
         limit: f64,
     ) -> Option<Resource> {
         let demand = |windows: &[Window]| self.level_per_request(&busy(windows)?, windows);
@@ -369,7 +369,7 @@ impl<'f> Run<'f> {
 
     /// Whether the database's busy sessions are the connections that `told` says are in use: there
     /// are more looks at them, and they are as many where the pool is used up.
-    fn are_sessions(&self, told: &impl Fn(&[Window]) -> Option<Level>) -> bool {
+    fn are_sessions(&self, told: &impl Fn(&[Window]) -> Option<MeanLevel>) -> bool {
         let at_knee = self.facts.windows(Span::Knee);
         let both = self.busy_sessions(&at_knee).zip(told(&at_knee));
         both.is_some_and(|(sessions, told)| {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::diagnose::rules::rule::RuleRole;
-use crate::diagnose::rules::ruling::{Judged, Ruling, Verdict};
+use crate::diagnose::rules::ruling::{MeasuredCondition, Ruling, RulingKind};
 use crate::diagnose::terms::model::{
     Confidence, Evidence, Finding, FindingRole, Knee, NotChecked, RuledOut,
 };
@@ -43,7 +43,7 @@ pub struct Ranked {
 /// Ranks the rulings. Without a knee nothing can have bent the curve: only what stands apart from
 /// it is told. `watched` names the collectors that ran.
 pub fn rank(rulings: &[Ruling], knee: Option<&Knee>, watched: &BTreeSet<String>) -> Ranked {
-    let fired = |ruling: &&Ruling| ruling.verdict == Verdict::Fires;
+    let fired = |ruling: &&Ruling| ruling.kind == RulingKind::Fires;
     let limits = |ruling: &&Ruling| ruling.rule.role == RuleRole::Limit;
     let mut caveats = Vec::new();
     let mut findings = Vec::new();
@@ -52,7 +52,7 @@ pub fn rank(rulings: &[Ruling], knee: Option<&Knee>, watched: &BTreeSet<String>)
         if suspects.is_empty() {
             suspects = rulings
                 .iter()
-                .filter(|ruling| ruling.verdict == Verdict::Possible)
+                .filter(|ruling| ruling.kind == RulingKind::Possible)
                 .filter(limits)
                 .collect();
             caveats.extend(undecided(&suspects, watched));
@@ -131,7 +131,7 @@ fn consequence(mut finding: Finding, of: String) -> Finding {
 fn finding(ruling: &Ruling, role: FindingRole, knee: Option<&Knee>) -> Finding {
     let (confidence, confidence_why) = confidence(ruling, knee);
     let rule = ruling.rule;
-    let held = |judged: &&Judged| judged.holds == Some(true);
+    let held = |judged: &&MeasuredCondition| judged.holds == Some(true);
     let evidence = ruling.require.iter().filter(|judged| judged.holds.is_some());
     let support = ruling.support.iter().filter(held);
     let advice = ruling
@@ -220,11 +220,11 @@ fn accounts_for_nothing(ruling: &Ruling, knee: &Knee) -> bool {
 
 /// How sure a finding is: `rules/README.md` documents how it is counted.
 fn confidence(ruling: &Ruling, knee: Option<&Knee>) -> (Confidence, String) {
-    if ruling.verdict == Verdict::Possible {
+    if ruling.kind == RulingKind::Possible {
         let why = "its symptom holds; what would tell it from its rivals was not measured";
         return (Confidence::Low, why.to_owned());
     }
-    let unseen = |judged: &&Judged| judged.holds.is_none() && !judged.condition.optional;
+    let unseen = |judged: &&MeasuredCondition| judged.holds.is_none() && !judged.condition.optional;
     let unseen = ruling.refute.iter().filter(unseen).count();
     let supports = ruling.support.iter().filter(|judged| judged.holds == Some(true)).count();
     let witnesses = ruling.require.iter().map(|judged| judged.witnesses).max().unwrap_or(0);
@@ -291,12 +291,12 @@ fn ruled_out(rulings: &[Ruling], named: &BTreeSet<&str>, knee: &Knee) -> Vec<Rul
     let mut out: Vec<(usize, RuledOut)> = Vec::new();
     for ruling in rulings {
         let id = ruling.rule.id.as_str();
-        let stands = |ruling: &Ruling| match ruling.verdict {
-            Verdict::Fires => !is_contradicted(ruling, knee),
-            Verdict::Possible => true,
-            Verdict::Quiet | Verdict::NoData => false,
+        let stands = |ruling: &Ruling| match ruling.kind {
+            RulingKind::Fires => !is_contradicted(ruling, knee),
+            RulingKind::Possible => true,
+            RulingKind::Quiet | RulingKind::NoData => false,
         };
-        let is_measured = matches!(ruling.verdict, Verdict::Quiet | Verdict::Fires);
+        let is_measured = matches!(ruling.kind, RulingKind::Quiet | RulingKind::Fires);
         if !is_measured || named.contains(id) {
             continue;
         }
@@ -324,12 +324,12 @@ fn not_checked(
 ) -> Vec<NotChecked> {
     let mut out: Vec<NotChecked> = Vec::new();
     for ruling in rulings {
-        let missing = matches!(ruling.verdict, Verdict::NoData | Verdict::Possible);
+        let missing = matches!(ruling.kind, RulingKind::NoData | RulingKind::Possible);
         let id = ruling.rule.id.as_str();
         if !missing || named.contains(id) || out.iter().any(|have| have.rule == id) {
             continue;
         }
-        if rulings.iter().any(|other| other.rule.id == id && other.verdict == Verdict::Quiet) {
+        if rulings.iter().any(|other| other.rule.id == id && other.kind == RulingKind::Quiet) {
             continue;
         }
         out.push(NotChecked {

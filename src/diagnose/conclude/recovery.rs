@@ -19,7 +19,7 @@ const LEFT: f64 = 0.25;
 const LEAST_SECS: f64 = 2.0;
 
 /// A level that is looked at.
-struct Level {
+struct WatchedLevel {
     metric: &'static MetricSpec,
     label: Option<(&'static str, &'static str)>,
     /// In words, as the subject of a sentence.
@@ -36,15 +36,15 @@ const MEMORY: &str = "allocators keep memory for the next load: only growth from
 const KEPT: &str = "something is not given back, or only after a timeout";
 
 #[rustfmt::skip]
-const LEVELS: [Level; 8] = [
-    Level { metric: &names::TCP_REQUESTS, label: None, what: "requests that the target has not answered", floor: 2.0, staying: WORK },
-    Level { metric: &names::TCP_ACCEPT_QUEUE, label: None, what: "connections that wait to be accepted", floor: 2.0, staying: WORK },
-    Level { metric: &names::PROCESS_CPU_TIME, label: None, what: "cores that the target uses", floor: 0.2, staying: WORK },
-    Level { metric: &names::DB_SESSIONS, label: Some(("state", "active")), what: "database sessions that execute", floor: 2.0, staying: WORK },
-    Level { metric: &names::DB_SESSIONS, label: Some(("state", "idle in transaction")), what: "database sessions idle in a transaction", floor: 2.0, staying: KEPT },
-    Level { metric: &names::PROCESS_OPEN_FDS, label: None, what: "open descriptors", floor: 16.0, staying: KEPT },
-    Level { metric: &names::PROCESS_THREADS, label: None, what: "threads", floor: 4.0, staying: KEPT },
-    Level { metric: &names::PROCESS_MEMORY_ANONYMOUS, label: None, what: "anonymous memory", floor: 16e6, staying: MEMORY },
+const LEVELS: [WatchedLevel; 8] = [
+    WatchedLevel { metric: &names::TCP_REQUESTS, label: None, what: "requests that the target has not answered", floor: 2.0, staying: WORK },
+    WatchedLevel { metric: &names::TCP_ACCEPT_QUEUE, label: None, what: "connections that wait to be accepted", floor: 2.0, staying: WORK },
+    WatchedLevel { metric: &names::PROCESS_CPU_TIME, label: None, what: "cores that the target uses", floor: 0.2, staying: WORK },
+    WatchedLevel { metric: &names::DB_SESSIONS, label: Some(("state", "active")), what: "database sessions that execute", floor: 2.0, staying: WORK },
+    WatchedLevel { metric: &names::DB_SESSIONS, label: Some(("state", "idle in transaction")), what: "database sessions idle in a transaction", floor: 2.0, staying: KEPT },
+    WatchedLevel { metric: &names::PROCESS_OPEN_FDS, label: None, what: "open descriptors", floor: 16.0, staying: KEPT },
+    WatchedLevel { metric: &names::PROCESS_THREADS, label: None, what: "threads", floor: 4.0, staying: KEPT },
+    WatchedLevel { metric: &names::PROCESS_MEMORY_ANONYMOUS, label: None, what: "anonymous memory", floor: 16e6, staying: MEMORY },
 ];
 
 /// Compares each level at its highest stage with what it was before and after; `None` where the
@@ -60,7 +60,7 @@ pub fn recovery(facts: &Facts, stages: &[StageSummary]) -> Option<Recovery> {
 }
 
 fn after_load(
-    level: &Level,
+    level: &WatchedLevel,
     facts: &Facts,
     stages: &[&StageSummary],
     end: Window,

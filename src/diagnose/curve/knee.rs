@@ -1,7 +1,7 @@
 //! Where the curve bends: the offered load from which on throughput stops following it, response
 //! time takes off, or errors set in. One function serves the live stop and the diagnosis.
 
-mod door;
+mod accept_queue;
 mod fit;
 mod live;
 mod signs;
@@ -10,7 +10,7 @@ use crate::diagnose::terms::model::{Knee, KneeKind, StageSummary};
 use crate::timeline::Timeline;
 
 use self::fit::Broken;
-use self::signs::{Base, Step};
+use self::signs::{Base, CurvePoint};
 
 pub use live::{LiveSign, live};
 
@@ -57,12 +57,12 @@ struct Established {
 /// is established. `timeline` is the one that `stages` were made from; the stages may have been
 /// held in any order.
 pub fn find(stages: &[StageSummary], timeline: &Timeline) -> KneeVerdict {
-    let mut steps = signs::steps(stages, timeline);
-    steps.sort_by(|a, b| a.offered.total_cmp(&b.offered));
-    let Some(lowest) = steps.first() else {
+    let mut points = signs::points(stages, timeline);
+    points.sort_by(|a, b| a.offered.total_cmp(&b.offered));
+    let Some(lowest) = points.first() else {
         return KneeVerdict::Inconclusive { missing: vec![no_stage(stages)] };
     };
-    if steps.iter().all(|step| step.goodput == 0.0) {
+    if points.iter().all(|point| point.goodput == 0.0) {
         let missing = "successful responses: not one request succeeded; check the target's \
                        address and the expected status"
             .into();
@@ -76,9 +76,9 @@ pub fn find(stages: &[StageSummary], timeline: &Timeline) -> KneeVerdict {
         );
         return KneeVerdict::Inconclusive { missing: vec![missing] };
     }
-    match established(&steps) {
+    match established(&points) {
         Some(knee) => KneeVerdict::Found(knee),
-        None => unbent(&steps),
+        None => unbent(&points),
     }
 }
 
@@ -91,13 +91,14 @@ fn no_stage(stages: &[StageSummary]) -> String {
 }
 
 /// The verdict where no knee is established.
-fn unbent(steps: &[Step]) -> KneeVerdict {
-    let base = signs::base(steps);
-    let bent = |step: &&Step| live::sign(step, &base).is_some();
-    let top = &steps[steps.len() - 1];
+fn unbent(points: &[CurvePoint]) -> KneeVerdict {
+    let base = signs::base(points);
+    let bent = |point: &&CurvePoint| live::sign(point, &base).is_some();
+    let top = &points[points.len() - 1];
     let mut missing = Vec::new();
     if bent(&top) {
-        let below = steps.iter().rev().find(|step| !bent(step)).map_or(0.0, |step| step.offered);
+        let below =
+            points.iter().rev().find(|point| !bent(point)).map_or(0.0, |point| point.offered);
         missing.push(format!(
             "stages beyond the bend: it shows between {below:.0}/s and {:.0}/s, but only at the \
              top; hold two or three more stages from there on",
@@ -105,7 +106,7 @@ fn unbent(steps: &[Step]) -> KneeVerdict {
         ));
     }
     if missing.is_empty() {
-        missing.extend(strained(steps, &base));
+        missing.extend(strained(points, &base));
     }
     let failed = top.failed as f64 / top.completed.max(1) as f64;
     if missing.is_empty() && failed > FAILING {
@@ -131,9 +132,10 @@ fn unbent(steps: &[Step]) -> KneeVerdict {
 }
 
 /// What shows at the highest loads that no load is proven good by which it shows.
-fn strained(steps: &[Step], base: &Base) -> Option<String> {
-    let from = steps.iter().rposition(|step| step.strains(base).is_empty()).map_or(0, |at| at + 1);
-    let (first, top) = (steps.get(from)?, steps.last()?);
+fn strained(points: &[CurvePoint], base: &Base) -> Option<String> {
+    let from =
+        points.iter().rposition(|point| point.strains(base).is_empty()).map_or(0, |at| at + 1);
+    let (first, top) = (points.get(from)?, points.last()?);
     Some(format!(
         "stages beyond the bend that sets in at {:.0}/s: at {:.0}/s {}; hold two or three more \
          stages from there on, each longer",
@@ -144,15 +146,15 @@ fn strained(steps: &[Step], base: &Base) -> Option<String> {
 }
 
 /// The knee by the sign that came first.
-fn established(steps: &[Step]) -> Option<Knee> {
-    let samples: Vec<_> = steps.iter().map(Step::sample).collect();
+fn established(points: &[CurvePoint]) -> Option<Knee> {
+    let samples: Vec<_> = points.iter().map(CurvePoint::sample).collect();
     let throughput = fit::first_knee(&samples);
-    let base = &signs::base(steps);
-    let takeoff = signs::takeoff(steps, base);
-    let errors = signs::errors_from(steps, base.errors);
+    let base = &signs::base(points);
+    let takeoff = signs::takeoff(points, base);
+    let errors = signs::errors_from(points, base.errors);
     let bracketed = |kind, at: usize, rate: f64| {
-        let low = if at > 0 { steps[at - 1].offered } else { 0.0 };
-        let high = steps[at].offered;
+        let low = if at > 0 { points[at - 1].offered } else { 0.0 };
+        let high = points[at].offered;
         Established { kind, rate: rate.clamp(low, high), low, high }
     };
     let by_throughput = throughput.map(|broken| Established {
@@ -163,22 +165,22 @@ fn established(steps: &[Step]) -> Option<Knee> {
     });
     // Flow balance: what a growing queue does not take in is answered, so the throughput of the
     // first stage beyond is the load at which the queue would not grow.
-    let by_latency = takeoff.map(|at| bracketed(KneeKind::Latency, at, steps[at].throughput));
+    let by_latency = takeoff.map(|at| bracketed(KneeKind::Latency, at, points[at].throughput));
     // A limit that rejects what exceeds it lets pass the load at which errors would not set in;
     // where less gets through than was carried below, it collapsed somewhere in between.
     let by_errors = errors.map(|at| {
-        let low = if at > 0 { steps[at - 1].offered } else { 0.0 };
-        let passed = steps[at].goodput;
-        let rate = if passed < COLLAPSE * low { low.midpoint(steps[at].offered) } else { passed };
+        let low = if at > 0 { points[at - 1].offered } else { 0.0 };
+        let passed = points[at].goodput;
+        let rate = if passed < COLLAPSE * low { low.midpoint(points[at].offered) } else { passed };
         bracketed(KneeKind::Errors, at, rate)
     });
     let mut first = earliest(by_throughput, [by_latency, by_errors])?;
-    let rejected = throughput.is_some_and(|broken| rejects(steps, &broken, errors, base));
+    let rejected = throughput.is_some_and(|broken| rejects(points, &broken, errors, base));
     if let (true, Some(broken)) = (rejected, throughput) {
         let (low, high) = (broken.low, broken.high);
         first = Established { kind: KneeKind::Errors, rate: broken.knee, low, high };
     }
-    let best = steps.iter().max_by(|a, b| a.goodput.total_cmp(&b.goodput))?;
+    let best = points.iter().max_by(|a, b| a.goodput.total_cmp(&b.goodput))?;
     Some(Knee {
         rate: first.rate,
         low: first.low,
@@ -188,7 +190,7 @@ fn established(steps: &[Step]) -> Option<Knee> {
         latency: by_latency.map(|sign| sign.rate),
         errors: by_errors.map(|sign| sign.rate),
         peak_goodput: best.goodput,
-        retrograde: is_retrograde(steps, best),
+        retrograde: is_retrograde(points, best),
     })
 }
 
@@ -208,14 +210,14 @@ fn earliest(
 /// Whether goodput bends because requests are rejected: in the first stages beyond the knee,
 /// failures make up what goodput lacks, the queue does not grow and the response time did not take
 /// off.
-fn rejects(steps: &[Step], broken: &Broken, errors: Option<usize>, base: &Base) -> bool {
+fn rejects(points: &[CurvePoint], broken: &Broken, errors: Option<usize>, base: &Base) -> bool {
     let Some(at) = errors else { return false };
-    let beyond: Vec<&Step> =
-        steps[at..].iter().filter(|step| step.offered > broken.knee).take(3).collect();
-    let by_errors = |step: &&&Step| {
-        let missing = broken.below * step.offered - step.goodput;
-        let failures = step.throughput - step.goodput;
-        let calm = !step.grows && step.response.is_none_or(|it| it.p50 <= 2.0 * base.p50);
+    let beyond: Vec<&CurvePoint> =
+        points[at..].iter().filter(|point| point.offered > broken.knee).take(3).collect();
+    let by_errors = |point: &&&CurvePoint| {
+        let missing = broken.below * point.offered - point.goodput;
+        let failures = point.throughput - point.goodput;
+        let calm = !point.grows && point.response.is_none_or(|it| it.p50 <= 2.0 * base.p50);
         calm && failures >= EXPLAINED_BY_ERRORS * missing
     };
     !beyond.is_empty() && 2 * beyond.iter().filter(by_errors).count() > beyond.len()
@@ -223,14 +225,14 @@ fn rejects(steps: &[Step], broken: &Broken, errors: Option<usize>, base: &Base) 
 
 /// Whether goodput falls beyond its peak by more than chance, at the highest load or in two
 /// stages.
-fn is_retrograde(steps: &[Step], best: &Step) -> bool {
-    let fell = |step: &&Step| {
-        let loss = best.goodput - step.goodput;
-        let chance = BEST_OF_MANY * step.error.hypot(best.error);
-        step.offered > best.offered && loss > chance && loss >= RETROGRADE * best.goodput
+fn is_retrograde(points: &[CurvePoint], best: &CurvePoint) -> bool {
+    let fell = |point: &&CurvePoint| {
+        let loss = best.goodput - point.goodput;
+        let chance = BEST_OF_MANY * point.error.hypot(best.error);
+        point.offered > best.offered && loss > chance && loss >= RETROGRADE * best.goodput
     };
-    let top = steps.last();
-    top.as_ref().is_some_and(fell) || steps.iter().filter(fell).count() >= 2
+    let top = points.last();
+    top.as_ref().is_some_and(fell) || points.iter().filter(fell).count() >= 2
 }
 
 #[cfg(test)]

@@ -110,7 +110,7 @@ pub struct Exhaustion {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Gate {
     /// What was looked at.
-    pub step: Step,
+    pub kind: GateKind,
     /// What was measured, in the unit that the step names; `None` where it is no number.
     pub value: Option<f64>,
     /// Whether the step speaks for a leak; `None` for a step that only prepares.
@@ -119,7 +119,7 @@ pub struct Gate {
 
 /// The steps of the judgement, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum GateKind {
     /// One life of the process was taken: its seconds.
     Life,
     /// Its start-up was left out: the seconds of it.
@@ -160,7 +160,7 @@ pub struct Pace {
 
 /// A verdict with the way to it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Judgement {
+pub struct LeakAnalysis {
     /// What the series says.
     pub verdict: LeakVerdict,
     /// Each step that was taken, in order.
@@ -176,18 +176,19 @@ pub struct Judgement {
 /// The series is split at restarts, its start-up is left out, and what follows the load is taken
 /// off. Its floors then have to rise with certainty, by an amount that matters, to the end, in
 /// more than one step, and in a way that no curve with a bound tells as well.
-pub fn judge(points: &[Point], context: &Context) -> Judgement {
-    let mut judge = Judge { context, gates: Vec::new(), floors: Track::default() };
-    let verdict = judge.series(points);
-    let at = judge.floors.at.iter().zip(&judge.floors.value);
+pub fn analyse(points: &[Point], context: &Context) -> LeakAnalysis {
+    let mut analysis = Analysis { context, gates: Vec::new(), floors: Track::default() };
+    let verdict = analysis.series(points);
+    let at = analysis.floors.at.iter().zip(&analysis.floors.value);
     let floors = at.map(|(at, value)| Point { at: Moment::from_secs_f64(*at), value: *value });
-    let pace = Some(steady_pace(&judge.floors)).filter(|pace| (pace.high - pace.low).is_finite());
-    Judgement { verdict, floors: floors.collect(), gates: judge.gates, pace }
+    let pace =
+        Some(steady_pace(&analysis.floors)).filter(|pace| (pace.high - pace.low).is_finite());
+    LeakAnalysis { verdict, floors: floors.collect(), gates: analysis.gates, pace }
 }
 
 /// The verdict alone.
 pub fn verdict(points: &[Point], context: &Context) -> LeakVerdict {
-    judge(points, context).verdict
+    analyse(points, context).verdict
 }
 
 fn rises_with_time(track: &Track, load: &[f64]) -> bool {
@@ -201,26 +202,26 @@ fn undecided(why: &str, more_seconds: f64) -> LeakVerdict {
 }
 
 /// A judgement under way.
-struct Judge<'c> {
+struct Analysis<'c> {
     context: &'c Context<'c>,
     gates: Vec<Gate>,
     floors: Track,
 }
 
-impl Judge<'_> {
-    fn note(&mut self, step: Step, value: f64) {
-        self.gates.push(Gate { step, value: Some(value), passed: None });
+impl Analysis<'_> {
+    fn note(&mut self, kind: GateKind, value: f64) {
+        self.gates.push(Gate { kind, value: Some(value), passed: None });
     }
 
     /// Notes a step that decides, and whether it speaks for a leak.
-    fn passes(&mut self, step: Step, value: Option<f64>, passed: bool) -> bool {
-        self.gates.push(Gate { step, value, passed: Some(passed) });
+    fn passes(&mut self, kind: GateKind, value: Option<f64>, passed: bool) -> bool {
+        self.gates.push(Gate { kind, value, passed: Some(passed) });
         passed
     }
 
     fn series(&mut self, points: &[Point]) -> LeakVerdict {
-        let life = prepare::longest_life(points, self.context);
-        self.note(Step::Life, life.seconds());
+        let life = prepare::longest_life(points, self.context.restarts);
+        self.note(GateKind::Life, life.seconds());
         if life.len() < POINTS || life.seconds() < SECONDS {
             let pace = life.seconds() / life.len().max(2) as f64;
             let wanted = SECONDS.max(POINTS as f64 * pace);
@@ -232,7 +233,7 @@ impl Judge<'_> {
         }
         let origin = life.at[0];
         let settled = prepare::without_startup(&life);
-        self.note(Step::StartUp, settled.at.first().map_or(0.0, |at| at - origin));
+        self.note(GateKind::StartUp, settled.at.first().map_or(0.0, |at| at - origin));
         let load = prepare::load_at(&settled, self.context.load);
         if !rises_with_time(&settled, &load) {
             return self.under_load(&settled, &load, origin);
@@ -254,7 +255,7 @@ impl Judge<'_> {
     fn under_load(&mut self, track: &Track, load: &[f64], origin: f64) -> LeakVerdict {
         let (track, share) = prepare::without_load(track, load);
         if let Some(share) = share {
-            self.note(Step::Load, share);
+            self.note(GateKind::Load, share);
         }
         self.settled(&track, origin)
     }
@@ -263,8 +264,8 @@ impl Judge<'_> {
     fn settled(&mut self, track: &Track, origin: f64) -> LeakVerdict {
         let floors = prepare::floors(track);
         self.floors = floors.track.clone();
-        self.note(Step::Floors, floors.track.len() as f64);
-        self.note(Step::Resets, floors.resets as f64);
+        self.note(GateKind::Floors, floors.track.len() as f64);
+        self.note(GateKind::Resets, floors.resets as f64);
         let few = floors.track.len() < FEW_FLOORS && !floors.after_resets;
         let sure = trend::rise(&floors.track, if few { SURE_OF_FEW } else { SURE });
         let detectable = (sure.high - sure.slope).max(0.0);
@@ -273,14 +274,14 @@ impl Judge<'_> {
             return few_resets(&floors, track, none);
         }
         let is_certain = sure.low > 0.0 && sure.slope > 0.0;
-        if !self.passes(Step::Certain, Some(sure.low), is_certain) {
+        if !self.passes(GateKind::Certain, Some(sure.low), is_certain) {
             return self.uncertain(&floors.track, detectable).unwrap_or(none);
         }
         // What goes on is what the last part shows: the bend of a start-up may hide or feign
         // growth.
         let last = trend::rise(&floors.track.tail(LAST_PART), PERSISTS);
         let (weight, matters) = matters(sure.low.max(last.low), &floors.track, self.context);
-        if !self.passes(Step::Matters, Some(weight), matters) {
+        if !self.passes(GateKind::Matters, Some(weight), matters) {
             // As told, and as the last part does not exclude.
             let possible = sure.slope.min(last.high);
             return if matters_at(possible, &floors.track, self.context) {
@@ -291,32 +292,32 @@ impl Judge<'_> {
             };
         }
         let concentration = trend::concentration(&floors.track);
-        if !self.passes(Step::Spread, Some(concentration), concentration <= CONCENTRATION) {
+        if !self.passes(GateKind::Spread, Some(concentration), concentration <= CONCENTRATION) {
             return none;
         }
         let end = trend::rise(&floors.track.tail(END_PART), PERSISTS);
         let goes_on = end.high >= STOPPED * sure.slope;
-        if !self.passes(Step::GoesOn, Some(end.high / sure.slope), goes_on) {
+        if !self.passes(GateKind::GoesOn, Some(end.high / sure.slope), goes_on) {
             return none;
         }
-        if !self.passes(Step::Persists, Some(last.low), last.low > 0.0) {
+        if !self.passes(GateKind::Persists, Some(last.low), last.low > 0.0) {
             let why = "its growth is not certain in the last part";
             return undecided(why, until_certain(&last, track.seconds()));
         }
         match models::shape(&floors.track, origin) {
             Shape::Bounded => {
-                self.passes(Step::Unbounded, None, false);
+                self.passes(GateKind::Unbounded, None, false);
                 return none;
             }
             Shape::MayFlatten => {
-                self.passes(Step::Unbounded, None, false);
+                self.passes(GateKind::Unbounded, None, false);
                 let why = "a curve that flattens out fits as well as endless growth";
                 return undecided(why, track.seconds());
             }
-            Shape::Unbounded => self.passes(Step::Unbounded, None, true),
+            Shape::Unbounded => self.passes(GateKind::Unbounded, None, true),
         };
         if self.context.uncollected {
-            self.passes(Step::Collected, None, false);
+            self.passes(GateKind::Collected, None, false);
             let why = "the runtime has not collected its old generation yet";
             return undecided(why, track.seconds());
         }

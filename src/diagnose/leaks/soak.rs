@@ -1,8 +1,8 @@
 //! What a long stage at one load says of leaks and drift: every watched resource is judged by
 //! itself (see [`leak`]), and one answer follows.
 
+mod cross_check;
 mod gates;
-mod second;
 
 use crate::diagnose::measure::facts::Facts;
 use crate::diagnose::terms::model::Windows;
@@ -14,9 +14,9 @@ use crate::diagnose::terms::stats;
 use crate::recording::{PlanSummary, Recording};
 use crate::timeline::{MetricSpec, Moment, Point, Selector, Stage, Timeline, Window, names};
 
-use self::second::Second;
+use self::cross_check::CrossCheck;
 use super::collections::{collections, is_uncollected};
-use super::leak::{self, Judgement, LeakVerdict};
+use super::leak::{self, LeakAnalysis, LeakVerdict};
 use super::resources::{PER_REQUEST, RESOURCES, Resource, not_watched};
 
 /// Name of the load shape that asks for this answer.
@@ -57,7 +57,7 @@ pub fn is_settled(timeline: &Timeline, plan: &PlanSummary, stage: &Stage) -> boo
 fn answer(facts: &Facts, plan: &PlanSummary, stage: &Stage) -> Soak {
     let window = stage.window;
     let load = looks(facts, &bare(&names::LOAD_OFFERED), window);
-    let run = Run { facts, window, load: &load, restarts: facts.restarts() };
+    let run = LongStage { facts, window, load: &load, restarts: facts.restarts() };
     let mut trends: Vec<Trend> = RESOURCES.iter().flat_map(|it| run.trends(it)).collect();
     trends.extend(PER_REQUEST.iter().filter_map(|it| run.per_request(it)));
     confirm(&mut trends);
@@ -79,15 +79,15 @@ fn answer(facts: &Facts, plan: &PlanSummary, stage: &Stage) -> Soak {
     }
 }
 
-/// One stage under judgement.
-struct Run<'a> {
+/// One stage under analysis.
+struct LongStage<'a> {
     facts: &'a Facts<'a>,
     window: Window,
     load: &'a [Point],
     restarts: Vec<Moment>,
 }
 
-impl Run<'_> {
+impl LongStage<'_> {
     /// What each series of a resource says, those that grew most first.
     fn trends(&self, resource: &Resource) -> Vec<Trend> {
         let selector = resource.selector();
@@ -126,7 +126,7 @@ impl Run<'_> {
         });
         let held_in = held_in.collect();
         let series = series.to_string();
-        self.judge(Judged { resource, subject, series, limit, points, held_in })
+        self.judge(Candidate { resource, subject, series, limit, points, held_in })
     }
 
     /// Where a resource is exhausted: its own limit, or one that all share.
@@ -161,7 +161,7 @@ impl Run<'_> {
         let series = format!("{total} / {}", names::LOAD_THROUGHPUT.name);
         let points = points.collect();
         let held_in = Vec::new();
-        self.judge(Judged { resource, subject: None, series, limit: None, points, held_in })
+        self.judge(Candidate { resource, subject: None, series, limit: None, points, held_in })
     }
 
     /// When the runtime collected all of its heap, where that was seldom enough to be told apart.
@@ -170,8 +170,8 @@ impl Run<'_> {
         if all.len() > MOST_COLLECTIONS { Vec::new() } else { all }
     }
 
-    fn judge(&self, judged: Judged) -> Option<Trend> {
-        let Judged { resource, subject, series, limit, points, held_in } = judged;
+    fn judge(&self, candidate: Candidate) -> Option<Trend> {
+        let Candidate { resource, subject, series, limit, points, held_in } = candidate;
         let (first, last) = (points.first()?, points.last()?);
         let is_memory = matches!(
             resource.kind,
@@ -187,10 +187,10 @@ impl Run<'_> {
             uncollected: is_memory && is_uncollected(self.facts, &[self.window]),
         };
         let judged = if is_memory { self.facts.before_queue(&points) } else { &points[..] };
-        let judgement = leak::judge(judged, &context);
-        let is_leak = matches!(judgement.verdict, LeakVerdict::Leak { .. });
-        let second = judgement.pace.filter(|_| is_leak && resource.kind.can_run_out());
-        let second = second.map(|claimed| self.second(claimed, &held_in, &context));
+        let analysis = leak::analyse(judged, &context);
+        let is_leak = matches!(analysis.verdict, LeakVerdict::Leak { .. });
+        let second = analysis.pace.filter(|_| is_leak && resource.kind.can_run_out());
+        let second = second.map(|claimed| self.cross_check(claimed, &held_in, &context));
         let (begin, level) = ends(&points);
         // Grown to its limit, and it stays there.
         let is_used_up =
@@ -210,14 +210,14 @@ impl Run<'_> {
             confirmed_by: None,
             restarts: restarts.iter().copied().filter(|at| self.window.contains(*at)).collect(),
             collections: if is_memory { self.collections() } else { Vec::new() },
-            steps: gates::told(&judgement, resource.unit, limit.is_some()),
-            floors: judgement.floors.iter().map(|floor| (floor.at, floor.value)).collect(),
+            steps: gates::told(&analysis, resource.unit, limit.is_some()),
+            floors: analysis.floors.iter().map(|floor| (floor.at, floor.value)).collect(),
             verdict: TrendVerdict::Exhausted,
         };
         if is_used_up {
             return Some(trend);
         }
-        let trend = concluded(trend, judgement);
+        let trend = concluded(trend, analysis);
         Some(match second {
             Some(second) => seconded(trend, &second),
             None => trend,
@@ -225,17 +225,22 @@ impl Run<'_> {
     }
 
     /// What the series that hold the same say of a growth that one of them claims.
-    fn second(&self, claimed: leak::Pace, held_in: &[Selector], context: &leak::Context) -> Second {
+    fn cross_check(
+        &self,
+        claimed: leak::Pace,
+        held_in: &[Selector],
+        context: &leak::Context,
+    ) -> CrossCheck {
         let others = held_in.iter().map(|selector| {
             let points = looks(self.facts, selector, self.window);
-            (selector.to_string(), leak::judge(&points, context).pace)
+            (selector.to_string(), leak::analyse(&points, context).pace)
         });
-        second::ask(claimed, others)
+        cross_check::ask(claimed, others)
     }
 }
 
 /// A series with all that is known beside it.
-struct Judged<'r> {
+struct Candidate<'r> {
     resource: &'r Resource,
     subject: Option<String>,
     series: String,
@@ -245,8 +250,8 @@ struct Judged<'r> {
     held_in: Vec<Selector>,
 }
 
-fn concluded(mut trend: Trend, judgement: Judgement) -> Trend {
-    trend.verdict = match judgement.verdict {
+fn concluded(mut trend: Trend, analysis: LeakAnalysis) -> Trend {
+    trend.verdict = match analysis.verdict {
         LeakVerdict::Leak { slope, low, high, exhaustion } => {
             let runs_out = exhaustion.map(|it| RunsOut {
                 expected: it.expected,
@@ -268,16 +273,16 @@ fn concluded(mut trend: Trend, judgement: Judgement) -> Trend {
 
 /// A leak as it stands once a second series was asked: one that would have shown it and does not
 /// leaves it open.
-fn seconded(mut trend: Trend, second: &Second) -> Trend {
+fn seconded(mut trend: Trend, second: &CrossCheck) -> Trend {
     trend.steps.push(second.told(trend.unit));
     match second {
-        Second::Agrees { series, .. } => trend.confirmed_by = Some(series.clone()),
-        Second::Disagrees { series, .. } => {
+        CrossCheck::Agrees { series, .. } => trend.confirmed_by = Some(series.clone()),
+        CrossCheck::Disagrees { series, .. } => {
             let why = format!("{series} holds the same, and does not grow as fast");
             trend.verdict = TrendVerdict::Undecided { why, more_seconds: trend.window.secs() };
             trend.pace = None;
         }
-        Second::NoneToAsk => {}
+        CrossCheck::Unavailable => {}
     }
     trend
 }

@@ -14,7 +14,7 @@ const LOAD: &str = "load";
 
 /// What several generators did in one second.
 #[derive(Default)]
-struct Second {
+struct LoadSecond {
     ticks: Vec<Window>,
     offered: u64,
     in_flight: f64,
@@ -121,7 +121,7 @@ fn runtime(timeline: &Timeline, derived: &mut Timeline) {
 
 /// The load as series, so that rules can name it like any other.
 fn load_series(ticks: &[LoadTick]) -> Timeline {
-    let mut seconds: BTreeMap<u64, Second> = BTreeMap::new();
+    let mut seconds: BTreeMap<u64, LoadSecond> = BTreeMap::new();
     for tick in ticks {
         // Ticks of several generators share a second, not its exact begin.
         let second = seconds.entry(tick.window.begin.secs().round() as u64).or_default();
@@ -151,7 +151,7 @@ fn load_series(ticks: &[LoadTick]) -> Timeline {
     load
 }
 
-fn push_second(load: &mut Timeline, second: &Second) {
+fn push_second(load: &mut Timeline, second: &LoadSecond) {
     let Some(window) = second.ticks.first() else { return };
     let length = window.secs();
     if length <= 0.0 {

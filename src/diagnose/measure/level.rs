@@ -19,7 +19,7 @@ const MOST_ALIKE: f64 = 0.9;
 
 /// The mean of a count or a level over some windows.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Level {
+pub struct MeanLevel {
     /// The mean.
     pub value: f64,
     /// Its standard error, of what the looks scatter; 0 for running totals, which miss nothing.
@@ -27,11 +27,11 @@ pub struct Level {
 }
 
 /// The mean of all series of `selector` together; `None` where nobody looked.
-pub fn level(facts: &Facts, selector: &Selector, windows: &[Window]) -> Option<Level> {
+pub fn level(facts: &Facts, selector: &Selector, windows: &[Window]) -> Option<MeanLevel> {
     let is_total = names::find(&selector.metric).is_some_and(|spec| spec.kind == Kind::Counter);
     if is_total {
         let value = facts.level_of(selector, Over::Sum, windows, &[])?;
-        return Some(Level { value, error: 0.0 });
+        return Some(MeanLevel { value, error: 0.0 });
     }
     let operand = Operand { selectors: vec![selector.clone()], over: Over::Sum, by: None };
     let (mut area, mut variance, mut seconds) = (0.0, 0.0, 0.0);
@@ -41,7 +41,7 @@ pub fn level(facts: &Facts, selector: &Selector, windows: &[Window]) -> Option<L
             curves.entry(collector).or_default().push((at.secs(), value));
         }
         let (from, to) = (window.begin.secs(), window.end.secs());
-        let means: Vec<Level> =
+        let means: Vec<MeanLevel> =
             curves.values().filter_map(|curve| mean_between(curve, from, to)).collect();
         if means.is_empty() {
             continue;
@@ -51,7 +51,7 @@ pub fn level(facts: &Facts, selector: &Selector, windows: &[Window]) -> Option<L
         variance += means.iter().map(|mean| (mean.error * length).powi(2)).sum::<f64>();
         seconds += length;
     }
-    (seconds > 0.0).then(|| Level { value: area / seconds, error: variance.sqrt() / seconds })
+    (seconds > 0.0).then(|| MeanLevel { value: area / seconds, error: variance.sqrt() / seconds })
 }
 
 /// Mean of all looks at the gauges of `selector`, on the timeline alone: for what is judged before
@@ -69,7 +69,7 @@ pub fn gauge(timeline: &Timeline, selector: &Selector, window: Window) -> Option
 /// The mean of the curve through `points` (seconds and value, in order) between two moments;
 /// `None` without a point between them. From the outermost points to the ends it goes on as it
 /// rises or falls on the whole: what lies outside may belong to another load.
-fn mean_between(points: &[(f64, f64)], from: f64, to: f64) -> Option<Level> {
+fn mean_between(points: &[(f64, f64)], from: f64, to: f64) -> Option<MeanLevel> {
     let first = points.partition_point(|point| point.0 < from);
     let last = points.partition_point(|point| point.0 < to);
     let inside = points.get(first..last)?;
@@ -91,7 +91,7 @@ fn mean_between(points: &[(f64, f64)], from: f64, to: f64) -> Option<Level> {
         previous = Some(knot);
     }
     let value = if to > from { area / (to - from) } else { begin.1 };
-    Some(Level { value, error: error(&x, &y) })
+    Some(MeanLevel { value, error: error(&x, &y) })
 }
 
 /// Standard error of the mean of looks that resemble their neighbours, a steady rise aside:

@@ -16,7 +16,7 @@ use crate::diagnose::terms::span::Span;
 use crate::timeline::{Labels, LoadTick, MetricSpec, Selector, Window, names};
 
 use super::facts::{Facts, Narrow};
-use super::level::{Level, level};
+use super::level::{MeanLevel, level};
 
 /// Completions and arrivals differ by no more than this where flow is balanced.
 pub const FLOW_BALANCE: f64 = 0.02;
@@ -117,19 +117,19 @@ struct Parts<'f> {
 }
 
 impl Parts<'_> {
-    fn level(&self, metric: &MetricSpec) -> Option<Level> {
+    fn level(&self, metric: &MetricSpec) -> Option<MeanLevel> {
         level(self.facts, &bare(metric), self.windows)
     }
 
-    fn selected(&self, selector: &Selector) -> Option<Level> {
+    fn selected(&self, selector: &Selector) -> Option<MeanLevel> {
         level(self.facts, selector, self.windows)
     }
 
-    fn add(&mut self, kind: PartKind, level: Option<Level>) {
+    fn add(&mut self, kind: PartKind, level: Option<MeanLevel>) {
         self.add_peer(kind, None, level);
     }
 
-    fn add_peer(&mut self, kind: PartKind, peer: Option<String>, level: Option<Level>) {
+    fn add_peer(&mut self, kind: PartKind, peer: Option<String>, level: Option<MeanLevel>) {
         if let Some(level) = level {
             let seconds = level.value.max(0.0) / self.throughput;
             let error = level.error / self.throughput;
@@ -143,7 +143,7 @@ impl Parts<'_> {
 
     /// Callers that wait for a connection: the running total misses none, but counts a wait when
     /// it ends; where a queue grows, the number that waits is right.
-    fn pool_wait(&self, is_balanced: bool) -> Option<Level> {
+    fn pool_wait(&self, is_balanced: bool) -> Option<MeanLevel> {
         let total = || self.level(&names::POOL_WAIT_TIME);
         let pending = || self.level(&names::POOL_PENDING);
         if is_balanced { total().or_else(pending) } else { pending().or_else(total) }
@@ -152,7 +152,7 @@ impl Parts<'_> {
     /// Threads that wait on a futex which others wait on too, beyond those that wait there at low
     /// load: those are workers without work. No more of them than there are requests in work hold
     /// one, and callers that wait for a connection are counted as such where a pool tells of them.
-    fn in_line(&self, is_balanced: bool) -> Option<Level> {
+    fn in_line(&self, is_balanced: bool) -> Option<MeanLevel> {
         self.level(&names::THREADS_FUTEX_SAME)?;
         let untimed = labelled(&names::THREADS_ON_FUTEX, &[("wait", "!timed")]);
         let baseline = self.facts.windows(Span::Baseline);
@@ -165,7 +165,7 @@ impl Parts<'_> {
         let threads: f64 = futexes.into_iter().filter_map(rise).sum();
         let served = self.level(&names::TCP_REQUESTS_SERVED).map_or(f64::MAX, |level| level.value);
         let pooled = self.pool_wait(is_balanced).map_or(0.0, |level| level.value);
-        Some(Level { value: (threads.min(served) - pooled).max(0.0), error: 0.0 })
+        Some(MeanLevel { value: (threads.min(served) - pooled).max(0.0), error: 0.0 })
     }
 }
 
@@ -211,7 +211,7 @@ pub fn split(facts: &Facts, windows: &[Window]) -> Option<Split> {
     let resolving = on_average(facts, windows, |tick| tick.phases.dns.sum());
     let resolving = resolving.map_or(0.0, |level| level.value);
     let own = parts.level(&names::LOAD_BACKLOG);
-    let own = own.map(|level| Level { value: level.value + resolving, ..level });
+    let own = own.map(|level| MeanLevel { value: level.value + resolving, ..level });
     parts.add(PartKind::Generator, own);
     let mut rest = (response - parts.sum()).max(0.0);
     if let Some(arrived) = arrived {
@@ -233,17 +233,17 @@ fn on_average(
     facts: &Facts,
     windows: &[Window],
     seconds_of: impl Fn(&LoadTick) -> f64,
-) -> Option<Level> {
+) -> Option<MeanLevel> {
     let (mut spent, mut seconds) = (0.0, 0.0);
     for tick in facts.ticks(windows) {
         spent += seconds_of(tick);
         seconds += tick.window.secs();
     }
-    (seconds > 0.0).then(|| Level { value: spent / seconds, error: 0.0 })
+    (seconds > 0.0).then(|| MeanLevel { value: spent / seconds, error: 0.0 })
 }
 
 /// The level of a metric for each peer; not for the database where its sessions tell more.
-fn peers(facts: &Facts, windows: &[Window], metric: &MetricSpec) -> Vec<(String, Level)> {
+fn peers(facts: &Facts, windows: &[Window], metric: &MetricSpec) -> Vec<(String, MeanLevel)> {
     let is_told = |peer: &String| !(facts.database_is_watched() && facts.is_database(peer));
     let peers = facts.label_values(&[&bare(metric)], "peer").into_iter().filter(is_told);
     peers

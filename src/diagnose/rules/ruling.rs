@@ -15,7 +15,7 @@ use super::rule::{Bound, Check, Condition, Predict, PredictLimit, Rule, Test};
 
 /// What a rule says of a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum RulingKind {
     /// All that is required holds and nothing refutes it.
     Fires,
     /// Its symptom holds and nothing speaks against it; the rest has no data.
@@ -34,13 +34,13 @@ pub struct Ruling<'r> {
     /// The label value it was judged for.
     pub subject: Option<String>,
     /// What came out.
-    pub verdict: Verdict,
+    pub kind: RulingKind,
     /// What had to hold.
-    pub require: Vec<Judged<'r>>,
+    pub require: Vec<MeasuredCondition<'r>>,
     /// What adds evidence.
-    pub support: Vec<Judged<'r>>,
+    pub support: Vec<MeasuredCondition<'r>>,
     /// What would rule it out.
-    pub refute: Vec<Judged<'r>>,
+    pub refute: Vec<MeasuredCondition<'r>>,
     /// Highest throughput that follows from the conditions that hold.
     pub predicted: Option<f64>,
     /// Share of the growth of the response time that the fault accounts for.
@@ -51,7 +51,7 @@ pub struct Ruling<'r> {
 
 /// One condition as measured.
 #[derive(Clone, Debug)]
-pub struct Judged<'r> {
+pub struct MeasuredCondition<'r> {
     /// The condition.
     pub condition: &'r Condition,
     /// Whether it holds; `None` without data.
@@ -65,7 +65,7 @@ pub struct Judged<'r> {
 }
 
 /// Puts a rule before the facts: once, or once for each subject where it names a label.
-pub fn judge<'r>(rule: &'r Rule, facts: &Facts) -> Vec<Ruling<'r>> {
+pub fn rule_on<'r>(rule: &'r Rule, facts: &Facts) -> Vec<Ruling<'r>> {
     let subjects = rule.subject_by.as_deref().map_or_else(Vec::new, |label| {
         let selectors: Vec<_> =
             rule.tests().into_iter().flat_map(|(_, test)| test.signal.selectors()).collect();
@@ -80,47 +80,47 @@ pub fn judge<'r>(rule: &'r Rule, facts: &Facts) -> Vec<Ruling<'r>> {
             && facts.knows_databases();
         // Not `None`: without a name the calls to the database itself would count.
         let nobody = is_told_elsewhere.then(|| "another service".to_owned());
-        return vec![judge_one(rule, facts, nobody)];
+        return vec![rule_on_one(rule, facts, nobody)];
     }
-    subjects.into_iter().map(|subject| judge_one(rule, facts, Some(subject))).collect()
+    subjects.into_iter().map(|subject| rule_on_one(rule, facts, Some(subject))).collect()
 }
 
-fn judge_one<'r>(rule: &'r Rule, facts: &Facts, subject: Option<String>) -> Ruling<'r> {
+fn rule_on_one<'r>(rule: &'r Rule, facts: &Facts, subject: Option<String>) -> Ruling<'r> {
     let narrow: Vec<Narrow> = rule
         .subject_by
         .iter()
         .zip(&subject)
         .map(|(label, value)| Narrow { label: label.clone(), value: value.clone() })
         .collect();
-    let all = |conditions: &'r [Condition]| -> Vec<Judged<'r>> {
+    let all = |conditions: &'r [Condition]| -> Vec<MeasuredCondition<'r>> {
         conditions.iter().map(|condition| measure(condition, facts, &narrow)).collect()
     };
     let (require, support, refute) = (all(&rule.require), all(&rule.support), all(&rule.refute));
-    let verdict = verdict(&require, &refute);
+    let kind = kind_of(&require, &refute);
     let predicted =
         require.iter().chain(&support).filter_map(|judged| judged.predicted).reduce(f64::min);
     let explains =
         if rule.explains.is_empty() { None } else { facts.share(&rule.explains, &narrow) };
     let unexplained = facts.growth().map_or(1.0, Growth::unexplained);
-    Ruling { rule, subject, verdict, require, support, refute, predicted, explains, unexplained }
+    Ruling { rule, subject, kind, require, support, refute, predicted, explains, unexplained }
 }
 
-fn verdict(require: &[Judged], refute: &[Judged]) -> Verdict {
+fn kind_of(require: &[MeasuredCondition], refute: &[MeasuredCondition]) -> RulingKind {
     let refuted = refute.iter().any(|judged| judged.holds == Some(true));
     if refuted || require.iter().any(|judged| judged.holds == Some(false)) {
-        return Verdict::Quiet;
+        return RulingKind::Quiet;
     }
-    let missing = |judged: &Judged| judged.holds.is_none() && !judged.condition.optional;
+    let missing = |judged: &MeasuredCondition| judged.holds.is_none() && !judged.condition.optional;
     if require.iter().any(missing) {
         let symptom =
             require.iter().any(|judged| judged.condition.symptom && judged.holds == Some(true));
-        return if symptom { Verdict::Possible } else { Verdict::NoData };
+        return if symptom { RulingKind::Possible } else { RulingKind::NoData };
     }
     // Nothing but optional conditions without data is no evidence at all.
     if require.iter().all(|judged| judged.holds.is_none()) {
-        return Verdict::NoData;
+        return RulingKind::NoData;
     }
-    Verdict::Fires
+    RulingKind::Fires
 }
 
 impl Ruling<'_> {
@@ -156,14 +156,18 @@ impl Ruling<'_> {
     }
 }
 
-fn measure<'r>(condition: &'r Condition, facts: &Facts, narrow: &[Narrow]) -> Judged<'r> {
+fn measure<'r>(
+    condition: &'r Condition,
+    facts: &Facts,
+    narrow: &[Narrow],
+) -> MeasuredCondition<'r> {
     let (holds, evidence, witnesses, mut predicted) = match &condition.check {
         Check::Test(test) => {
             let evidence = measure_test(test, facts, narrow);
             (evidence.holds, vec![evidence], 1, None)
         }
         Check::Any(inner) => {
-            let judged: Vec<Judged> =
+            let judged: Vec<MeasuredCondition> =
                 inner.iter().map(|condition| measure(condition, facts, narrow)).collect();
             let holds = if judged.iter().any(|judged| judged.holds == Some(true)) {
                 Some(true)
@@ -172,7 +176,7 @@ fn measure<'r>(condition: &'r Condition, facts: &Facts, narrow: &[Narrow]) -> Ju
             } else {
                 None
             };
-            let deciding: Vec<&Judged> =
+            let deciding: Vec<&MeasuredCondition> =
                 judged.iter().filter(|judged| judged.holds == holds).collect();
             let evidence = deciding.iter().flat_map(|judged| judged.evidence.clone()).collect();
             // The first witness that holds is the most direct one: its capacity counts.
@@ -180,9 +184,10 @@ fn measure<'r>(condition: &'r Condition, facts: &Facts, narrow: &[Narrow]) -> Ju
             (holds, evidence, families(&deciding), predicted)
         }
         Check::All(inner) => {
-            let judged: Vec<Judged> =
+            let judged: Vec<MeasuredCondition> =
                 inner.iter().map(|condition| measure(condition, facts, narrow)).collect();
-            let counts = |judged: &&Judged| judged.holds.is_some() || !judged.condition.optional;
+            let counts =
+                |judged: &&MeasuredCondition| judged.holds.is_some() || !judged.condition.optional;
             let holds = if judged.iter().any(|judged| judged.holds == Some(false)) {
                 Some(false)
             } else if judged.iter().filter(counts).any(|judged| judged.holds.is_none()) {
@@ -206,11 +211,11 @@ fn measure<'r>(condition: &'r Condition, facts: &Facts, narrow: &[Narrow]) -> Ju
     } else {
         predicted = None;
     }
-    Judged { condition, holds, evidence, witnesses, predicted }
+    MeasuredCondition { condition, holds, evidence, witnesses, predicted }
 }
 
 /// Witnesses count as different where they come from different families of metrics.
-fn families(judged: &[&Judged]) -> usize {
+fn families(judged: &[&MeasuredCondition]) -> usize {
     let families: BTreeSet<&str> = judged
         .iter()
         .filter_map(|judged| judged.evidence.first())

@@ -13,7 +13,7 @@ use crate::timeline::{
 
 use super::case::{Case, Expect};
 use super::rule::Rule;
-use super::ruling::{self, Verdict};
+use super::ruling::{self, RulingKind};
 
 /// Length of one stage of a case.
 const STAGE_SECS: f64 = 10.0;
@@ -50,13 +50,13 @@ impl Case {
         let timeline = self.timeline();
         let windows = self.windows();
         let facts = split::with_growth(Facts::of_timeline(&timeline, &windows));
-        let rulings = ruling::judge(rule, &facts);
+        let rulings = ruling::rule_on(rule, &facts);
         let got = rulings
             .iter()
-            .map(|ruling| match ruling.verdict {
-                Verdict::Fires => Expect::Fires,
-                Verdict::Quiet => Expect::Quiet,
-                Verdict::Possible | Verdict::NoData => Expect::NoData,
+            .map(|ruling| match ruling.kind {
+                RulingKind::Fires => Expect::Fires,
+                RulingKind::Quiet => Expect::Quiet,
+                RulingKind::Possible | RulingKind::NoData => Expect::NoData,
             })
             .min_by_key(|expect| match expect {
                 Expect::Fires => 0,

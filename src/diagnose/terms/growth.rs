@@ -1,6 +1,6 @@
 //! How much of the growth of the response time each part accounts for.
 
-use super::model::PartGrowth;
+use super::account::PartGrowth;
 use super::part::PartKind;
 
 /// What the response time gained from baseline to the knee.

@@ -1,6 +1,7 @@
 //! The words that every storey of a diagnosis uses: what it says, in which parts, with which
 //! statistics.
 
+pub(super) mod account;
 pub(super) mod growth;
 pub(super) mod invalid;
 pub(super) mod measure;

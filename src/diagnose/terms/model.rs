@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::timeline::{Moment, StageRole, Unit, Window};
 
+use super::account::Attribution;
 use super::invalid::Invalid;
 use super::soak::Soak;
 
@@ -446,95 +447,6 @@ pub struct NotChecked {
     pub missing: Vec<String>,
     /// The one thing to add to the plan to get them.
     pub add: String,
-}
-
-/// Where the response time goes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Attribution {
-    /// Seconds per request by part, for each stage that counts, in order of offered load.
-    pub stages: Vec<StageParts>,
-    /// What each part adds between baseline and knee, largest first; empty without a knee.
-    pub growth: Vec<PartGrowth>,
-    /// Share (0 to 1) of the growth that no part explains.
-    pub unexplained: f64,
-    /// Assumptions that do not hold in this run, in words.
-    pub broken_assumptions: Vec<String>,
-    /// The stages of low load taken together.
-    #[serde(default)]
-    pub baseline: Option<StageParts>,
-    /// The stages nearest to the knee in which what saturates is saturated, taken together.
-    #[serde(default)]
-    pub knee: Option<StageParts>,
-    /// Where parts overlap, the worst first.
-    #[serde(default)]
-    pub overlaps: Vec<Overlap>,
-}
-
-/// Parts that were counted for the same time, so that they rank and do not add up.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Overlap {
-    /// Offered load at which it is worst, in requests per second.
-    pub offered: f64,
-    /// Seconds per request by which the parts exceed the response time there.
-    pub seconds: f64,
-    /// Names of the two parts that most likely share it; empty where that cannot be told.
-    pub parts: Vec<String>,
-    /// All of it in words.
-    pub text: String,
-}
-
-/// The parts of one stage.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct StageParts {
-    /// Offered load in requests per second.
-    pub offered: f64,
-    /// Requests per second that arrived.
-    #[serde(default)]
-    pub arrivals: f64,
-    /// Requests per second that ended.
-    #[serde(default)]
-    pub completions: f64,
-    /// Whether as many ended as arrived; else a queue grew, and the parts are those of that queue.
-    #[serde(default)]
-    pub balanced: bool,
-    /// Mean response time in seconds.
-    pub response: f64,
-    /// Seconds by which the parts exceed it, beyond what chance allows; 0 where they add up.
-    #[serde(default)]
-    pub overlap: f64,
-    /// Parts in the order in which a report stacks them, the unexplained rest last.
-    pub parts: Vec<Part>,
-}
-
-/// One part of the response time.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Part {
-    /// What it is, in words: `app CPU`, `PostgreSQL executing`, `waiting for 127.0.0.1:9100`.
-    pub name: String,
-    /// The part as a rule file names it, such as `app_cpu` or `downstream`.
-    #[serde(default)]
-    pub kind: String,
-    /// The service that is waited for, where it is one.
-    #[serde(default)]
-    pub peer: Option<String>,
-    /// Seconds per request.
-    pub seconds: f64,
-    /// Standard error of that, of what was counted in looks; 0 where nothing was missed.
-    #[serde(default)]
-    pub error: f64,
-}
-
-/// What one part adds from baseline to knee.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct PartGrowth {
-    /// What it is, in words.
-    pub name: String,
-    /// Seconds per request at baseline.
-    pub baseline: f64,
-    /// Seconds per request at the knee.
-    pub knee: f64,
-    /// Share (0 to 1) of the growth of the response time.
-    pub share: f64,
 }
 
 /// What drained and what stayed after the load.

@@ -1,8 +1,8 @@
 //! Where parts overlap, so that they rank and do not add up, and which ones can.
 
 use crate::diagnose::measure::split::{PartTime, Split};
+use crate::diagnose::terms::account::Overlap;
 use crate::diagnose::terms::measure::Measure;
-use crate::diagnose::terms::model::Overlap;
 use crate::diagnose::terms::part::PartKind;
 use crate::diagnose::terms::wording;
 use crate::timeline::Unit;

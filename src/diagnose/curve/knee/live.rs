@@ -7,7 +7,7 @@ use crate::diagnose::terms::model::KneeKind;
 use crate::recording::PlanSummary;
 use crate::timeline::Timeline;
 
-use super::signs::{self, Base, Step};
+use super::signs::{self, Base, CurvePoint};
 
 /// Share of the offered load below which goodput shows a bend, if the queue grows too.
 const FOLLOWS: f64 = 0.9;
@@ -56,11 +56,11 @@ pub fn live(timeline: &Timeline, plan: &PlanSummary) -> LiveSign {
     {
         return LiveSign::GeneratorLimited { at_rate: last.offered, why: invalid.to_string() };
     }
-    judge(&signs::steps(&summaries, timeline))
+    judge(&signs::points(&summaries, timeline))
 }
 
 /// The lowest sign that no later stage at the same load cleared.
-fn judge(held: &[Step]) -> LiveSign {
+fn judge(held: &[CurvePoint]) -> LiveSign {
     let mut sorted = held.to_vec();
     sorted.sort_by(|a, b| a.offered.total_cmp(&b.offered));
     let base = signs::base(&sorted);
@@ -76,19 +76,19 @@ fn judge(held: &[Step]) -> LiveSign {
     let Some((at_rate, kind)) = bent else { return LiveSign::None };
     let last_good_rate = sorted
         .iter()
-        .filter(|step| step.offered < at_rate && sign(step, &base).is_none())
-        .map(|step| step.offered)
+        .filter(|point| point.offered < at_rate && sign(point, &base).is_none())
+        .map(|point| point.offered)
         .fold(0.0, f64::max);
     LiveSign::Sign { kind, at_rate, last_good_rate }
 }
 
 /// What one stage shows, given what the system shows at low load.
-pub(super) fn sign(step: &Step, base: &Base) -> Option<KneeKind> {
-    if step.error_ratio_low() > FAILS.max(FAILS_MORE * base.errors) {
+pub(super) fn sign(point: &CurvePoint, base: &Base) -> Option<KneeKind> {
+    if point.error_ratio_low() > FAILS.max(FAILS_MORE * base.errors) {
         Some(KneeKind::Errors)
-    } else if step.grows && step.goodput < FOLLOWS * step.offered {
+    } else if point.grows && point.goodput < FOLLOWS * point.offered {
         Some(KneeKind::Throughput)
-    } else if step.grows && step.is_slow(base, TOOK_OFF) {
+    } else if point.grows && point.is_slow(base, TOOK_OFF) {
         Some(KneeKind::Latency)
     } else {
         None

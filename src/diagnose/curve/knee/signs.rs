@@ -5,7 +5,7 @@ use crate::diagnose::terms::model::{Quantiles, StageSummary};
 use crate::diagnose::terms::stats;
 use crate::timeline::Timeline;
 
-use super::door;
+use super::accept_queue;
 use super::fit::Sample;
 
 /// Normal quantile of the two-sided 95 % intervals.
@@ -35,7 +35,7 @@ const CRITICAL: f64 = 20.0;
 
 /// One stage that counts.
 #[derive(Clone, Debug)]
-pub struct Step {
+pub struct CurvePoint {
     pub offered: f64,
     pub throughput: f64,
     pub goodput: f64,
@@ -50,7 +50,7 @@ pub struct Step {
     /// The queue grows by more than chance, or overflows at the target's door.
     pub grows: bool,
     /// What the kernel turns away at the target's door, in words.
-    pub turned_away: Option<String>,
+    pub overflow: Option<String>,
 }
 
 /// What a system shows at low load.
@@ -64,7 +64,7 @@ pub struct Base {
     pub errors: f64,
 }
 
-impl Step {
+impl CurvePoint {
     pub fn sample(&self) -> Sample {
         Sample { offered: self.offered, goodput: self.goodput, error: self.error }
     }
@@ -91,7 +91,7 @@ impl Step {
 
     /// What keeps the stage from being proven good although it is no bend yet, in words.
     pub fn strains(&self, base: &Base) -> Vec<String> {
-        let mut strains: Vec<String> = self.turned_away.iter().cloned().collect();
+        let mut strains: Vec<String> = self.overflow.iter().cloned().collect();
         if let Some(response) = self.response.filter(|_| self.has_long_tail(base)) {
             strains.push(format!(
                 "one response in ten takes more than {:.0} ms, where nineteen in twenty take less \
@@ -111,26 +111,26 @@ impl Step {
 }
 
 /// The stages that count, in the order they were held.
-pub fn steps(stages: &[StageSummary], timeline: &Timeline) -> Vec<Step> {
+pub fn points(stages: &[StageSummary], timeline: &Timeline) -> Vec<CurvePoint> {
     let counted = || stages.iter().filter(|stage| stage.counts() && stage.offered > 0.0);
     let base = counted()
         .filter_map(|stage| stage.response)
         .map(|response| response.p50)
         .reduce(f64::min)
         .unwrap_or(0.0);
-    counted().map(|stage| step(stage, timeline, base)).collect()
+    counted().map(|stage| point(stage, timeline, base)).collect()
 }
 
-fn step(stage: &StageSummary, timeline: &Timeline, base: f64) -> Step {
+fn point(stage: &StageSummary, timeline: &Timeline, base: f64) -> CurvePoint {
     let bins = &bins(timeline, stage.window);
-    let turned_away = door::turned_away(timeline, stage.window, stage.offered);
+    let overflow = accept_queue::overflow(timeline, stage.window, stage.offered);
     let seconds: f64 = bins.iter().map(|bin| bin.seconds).sum::<f64>().max(f64::MIN_POSITIVE);
     let completed: f64 = bins.iter().map(|bin| bin.completed).sum();
     let succeeded: f64 = bins.iter().map(|bin| bin.succeeded).sum();
     // Requests cross the edges of a stage: one, and by chance a root of those in flight.
     let edges = (1.0 + (stage.offered * base).sqrt()) / seconds;
     let error = block_error(bins).max(ERROR_FLOOR * stage.goodput).max(edges);
-    Step {
+    CurvePoint {
         offered: stage.offered,
         throughput: stage.throughput,
         goodput: stage.goodput,
@@ -139,8 +139,8 @@ fn step(stage: &StageSummary, timeline: &Timeline, base: f64) -> Step {
         failed: (completed - succeeded) as u64,
         held_back: stage.held_back,
         response: stage.response,
-        grows: turned_away.is_some() || grows(stage, bins.len(), seconds, base),
-        turned_away,
+        grows: overflow.is_some() || grows(stage, bins.len(), seconds, base),
+        overflow,
     }
 }
 
@@ -178,14 +178,14 @@ fn grows(stage: &StageSummary, ticks: usize, seconds: f64, base: f64) -> bool {
 
 /// What `sorted` shows at low load: response times as the medians over the lowest three stages
 /// that have some, failures over up to a quarter of the ramp, two stages at the least.
-pub fn base(sorted: &[Step]) -> Base {
-    let lowest: Vec<Quantiles> = sorted.iter().filter_map(|step| step.response).take(3).collect();
+pub fn base(sorted: &[CurvePoint]) -> Base {
+    let lowest: Vec<Quantiles> = sorted.iter().filter_map(|point| point.response).take(3).collect();
     let median = |of: fn(&Quantiles) -> f64| {
         stats::median(&lowest.iter().map(of).collect::<Vec<_>>()).unwrap_or(0.0)
     };
     let count = (sorted.len() / 4).max(2).min(sorted.len());
-    let (failed, completed) = sorted[..count].iter().fold((0, 0), |(failed, completed), step| {
-        (failed + step.failed, completed + step.completed)
+    let (failed, completed) = sorted[..count].iter().fold((0, 0), |(failed, completed), point| {
+        (failed + point.failed, completed + point.completed)
     });
     Base {
         p50: median(|it| it.p50),
@@ -196,23 +196,23 @@ pub fn base(sorted: &[Step]) -> Base {
 
 /// Index of the first stage from which on the response time stays twice as long as `base` while
 /// the queue grows: three stages running, or all that there are, at least two.
-pub fn takeoff(sorted: &[Step], base: &Base) -> Option<usize> {
+pub fn takeoff(sorted: &[CurvePoint], base: &Base) -> Option<usize> {
     (0..sorted.len()).find(|&at| {
         let run = &sorted[at..(at + 3).min(sorted.len())];
-        let grown = run.iter().filter(|step| step.grows).count();
-        let slow = run.iter().all(|step| step.is_slow(base, 2.0));
+        let grown = run.iter().filter(|point| point.grows).count();
+        let slow = run.iter().all(|point| point.is_slow(base, 2.0));
         run.len() >= 2 && slow && sorted[at].grows && 2 * grown > run.len()
     })
 }
 
 /// Index of the first stage from which on errors are certain: above 1 % and five times the
 /// `baseline`, there and in most of the stages above.
-pub fn errors_from(sorted: &[Step], baseline: f64) -> Option<usize> {
+pub fn errors_from(sorted: &[CurvePoint], baseline: f64) -> Option<usize> {
     let bound = ERROR_RATIO.max(ERROR_FACTOR * baseline);
-    let failing = |step: &Step| step.error_ratio_low() > bound;
+    let failing = |point: &CurvePoint| point.error_ratio_low() > bound;
     (0..sorted.len()).find(|&at| {
         let rest = &sorted[at..];
-        failing(&rest[0]) && 2 * rest.iter().filter(|step| failing(step)).count() > rest.len()
+        failing(&rest[0]) && 2 * rest.iter().filter(|point| failing(point)).count() > rest.len()
     })
 }
 

@@ -2,9 +2,7 @@
 //! follows the load.
 
 use crate::diagnose::terms::stats;
-use crate::timeline::Point;
-
-use super::Context;
+use crate::timeline::{Moment, Point};
 
 /// Share of a series in which the process warms up.
 const STARTUP: f64 = 0.2;
@@ -62,9 +60,9 @@ impl Track {
 }
 
 /// The longest life of the process, the last of equals.
-pub fn longest_life(points: &[Point], context: &Context) -> Track {
+pub fn longest_life(points: &[Point], restarts: &[Moment]) -> Track {
     let mut lives = vec![Track::default()];
-    let mut restarts = context.restarts.iter().peekable();
+    let mut restarts = restarts.iter().peekable();
     for point in points.iter().filter(|point| point.value.is_finite()) {
         while restarts.next_if(|restart| **restart <= point.at).is_some() {
             lives.push(Track::default());

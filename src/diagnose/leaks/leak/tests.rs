@@ -62,13 +62,19 @@ fn what_a_wide_scatter_would_hide_is_undecided_below_a_near_limit() {
 fn each_step_of_the_way_is_told_in_order() {
     let points = series(720, 10.0, |t| 512.0 + 2.0 * t + (t * 17.0).sin());
     let context = Context { limit: Some(LIMIT), ..Context::default() };
-    let judgement = judge(&points, &context);
-    assert!(is_leak(&judgement.verdict));
-    let steps: Vec<Step> = judgement.gates.iter().map(|gate| gate.step).collect();
-    let decisive =
-        [Step::Certain, Step::Matters, Step::Spread, Step::GoesOn, Step::Persists, Step::Unbounded];
-    assert_eq!(steps[..4], [Step::Life, Step::StartUp, Step::Floors, Step::Resets]);
+    let analysis = analyse(&points, &context);
+    assert!(is_leak(&analysis.verdict));
+    let steps: Vec<GateKind> = analysis.gates.iter().map(|gate| gate.kind).collect();
+    let decisive = [
+        GateKind::Certain,
+        GateKind::Matters,
+        GateKind::Spread,
+        GateKind::GoesOn,
+        GateKind::Persists,
+        GateKind::Unbounded,
+    ];
+    assert_eq!(steps[..4], [GateKind::Life, GateKind::StartUp, GateKind::Floors, GateKind::Resets]);
     assert_eq!(steps[4..], decisive);
-    assert!(judgement.gates.iter().all(|gate| gate.passed != Some(false)));
-    assert!(judgement.floors.len() > 20);
+    assert!(analysis.gates.iter().all(|gate| gate.passed != Some(false)));
+    assert!(analysis.floors.len() > 20);
 }

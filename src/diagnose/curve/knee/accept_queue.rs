@@ -20,7 +20,7 @@ const ENOUGH_LOOKS: usize = 20;
 
 /// What is turned away in `window` at `offered` requests per second, in words; `None` where nothing
 /// is, or nobody looked.
-pub fn turned_away(timeline: &Timeline, window: Window, offered: f64) -> Option<String> {
+pub fn overflow(timeline: &Timeline, window: Window, offered: f64) -> Option<String> {
     let drops = rate(timeline, &names::SYSTEM_TCP_LISTEN_DROPS, window);
     let matters = drops > (DROPPED_SHARE * offered).max(DROPS_PER_SECOND);
     if matters && !never_filled(timeline, window) {

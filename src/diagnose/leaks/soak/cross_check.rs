@@ -12,7 +12,7 @@ const CONTRADICTS: f64 = 0.5;
 
 /// What the second series of a resource says of a claimed growth.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Second {
+pub enum CrossCheck {
     /// It grows with certainty.
     Agrees {
         /// The series.
@@ -28,42 +28,42 @@ pub enum Second {
         at_most: f64,
     },
     /// There is none, or none that is certain enough.
-    NoneToAsk,
+    Unavailable,
 }
 
 /// What the first of `others` that says anything says of `claimed`: each a series with its own
 /// growth, `None` where that cannot be told.
-pub fn ask(claimed: Pace, others: impl Iterator<Item = (String, Option<Pace>)>) -> Second {
+pub fn ask(claimed: Pace, others: impl Iterator<Item = (String, Option<Pace>)>) -> CrossCheck {
     let says = |(series, pace): (String, Option<Pace>)| {
         let pace = pace?;
         if pace.high < CONTRADICTS * claimed.low {
-            Some(Second::Disagrees { series, at_most: pace.high.max(0.0) })
+            Some(CrossCheck::Disagrees { series, at_most: pace.high.max(0.0) })
         } else {
-            (pace.low > 0.0).then_some(Second::Agrees { series, slope: pace.slope })
+            (pace.low > 0.0).then_some(CrossCheck::Agrees { series, slope: pace.slope })
         }
     };
-    others.filter_map(says).next().unwrap_or(Second::NoneToAsk)
+    others.filter_map(says).next().unwrap_or(CrossCheck::Unavailable)
 }
 
-impl Second {
+impl CrossCheck {
     /// It as a step of the judgement.
     pub fn told(&self, unit: Unit) -> TrendStep {
         match self {
-            Second::Agrees { series, slope } => TrendStep {
+            CrossCheck::Agrees { series, slope } => TrendStep {
                 text: format!(
                     "a second series agrees: {series} grows by {}",
                     gates::pace(*slope, unit)
                 ),
                 holds: Some(true),
             },
-            Second::Disagrees { series, at_most } => TrendStep {
+            CrossCheck::Disagrees { series, at_most } => TrendStep {
                 text: format!(
                     "a second series disagrees: {series} grows by at most {}",
                     gates::pace(*at_most, unit)
                 ),
                 holds: Some(false),
             },
-            Second::NoneToAsk => TrendStep {
+            CrossCheck::Unavailable => TrendStep {
                 text: "no second series of it was there to ask".to_owned(),
                 holds: None,
             },
@@ -83,11 +83,15 @@ mod tests {
     fn only_what_would_have_shown_the_growth_contradicts_it() {
         let claimed = Pace { slope: 10.0, low: 9.0, high: 11.0 };
         let says = |other| ask(claimed, std::iter::once(("other".to_owned(), other)));
-        assert!(matches!(says(pace(8.0, 9.0, 10.0)), Second::Agrees { .. }));
-        assert!(matches!(says(pace(-1.0, 0.0, 1.0)), Second::Disagrees { .. }));
-        assert!(matches!(says(pace(-9.0, -8.0, -7.0)), Second::Disagrees { at_most: 0.0, .. }));
-        assert_eq!(says(pace(-20.0, 0.0, 20.0)), Second::NoneToAsk, "it could not have seen it");
-        assert_eq!(says(None), Second::NoneToAsk);
-        assert_eq!(ask(claimed, std::iter::empty()), Second::NoneToAsk);
+        assert!(matches!(says(pace(8.0, 9.0, 10.0)), CrossCheck::Agrees { .. }));
+        assert!(matches!(says(pace(-1.0, 0.0, 1.0)), CrossCheck::Disagrees { .. }));
+        assert!(matches!(says(pace(-9.0, -8.0, -7.0)), CrossCheck::Disagrees { at_most: 0.0, .. }));
+        assert_eq!(
+            says(pace(-20.0, 0.0, 20.0)),
+            CrossCheck::Unavailable,
+            "it could not have seen it"
+        );
+        assert_eq!(says(None), CrossCheck::Unavailable);
+        assert_eq!(ask(claimed, std::iter::empty()), CrossCheck::Unavailable);
     }
 }
