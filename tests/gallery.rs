@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use kneepoint::diagnose::{RuleSet, diagnose};
 use kneepoint::recording;
 use kneepoint::report::{FORMATS, Report};
+use kneepoint::run;
 
 const ENDING: &str = ".jsonl.zst";
 
@@ -41,7 +42,8 @@ fn report(name: &str) -> Report {
     let file = File::open(at("tests/recordings").join(format!("{name}{ENDING}"))).unwrap();
     let (recording, notes) = recording::read(BufReader::new(file)).unwrap();
     assert!(notes.is_empty(), "{name} was read in part");
-    Report::new(&recording, &diagnose(&recording, RuleSet::builtin()))
+    let rules = RuleSet::builtin().clone().with_sources(run::sources());
+    Report::new(&recording, &diagnose(&recording, &rules))
 }
 
 #[test]

@@ -5,10 +5,10 @@ use std::path::Path;
 use super::args::DemoArgs;
 use super::console::{print, say};
 use super::error::{CliError, CommandResult};
+use super::results::builtin_rules;
 use super::run::{LiveRun, execute};
 use super::stop::interrupt_flag;
 use crate::demo::{self, FAULTS, Fault, Launcher};
-use crate::diagnose::RuleSet;
 use crate::prepare;
 
 /// The fault that is shown where none is named.
@@ -45,7 +45,7 @@ pub(super) fn main(args: &DemoArgs) -> CommandResult {
                 lenient: false,
                 interrupt,
                 output: &args.output,
-                rules: RuleSet::builtin(),
+                rules: &builtin_rules(),
                 expected: None,
             })
         })

@@ -7,7 +7,6 @@ use std::path::Path;
 use super::args::ImportArgs;
 use super::error::{CliError, CommandResult};
 use super::results;
-use crate::diagnose::RuleSet;
 use crate::import::{self, IMPORTERS};
 use crate::recording::{Recording, WriteError, Writer};
 
@@ -28,9 +27,9 @@ pub(super) fn main(args: &ImportArgs) -> CommandResult {
         write(&recording, out).map_err(|error| CliError::failed(error.to_string()))
     })?;
     let out = Some(args.output.out.as_path());
-    let rules = RuleSet::builtin();
-    let diagnosis = results::conclude(&recording, rules, &path, args.output.format, out)?;
-    Ok(results::status_of(&diagnosis, rules, None))
+    let rules = results::builtin_rules();
+    let diagnosis = results::conclude(&recording, &rules, &path, args.output.format, out)?;
+    Ok(results::status_of(&diagnosis, &rules, None))
 }
 
 /// A file, or standard input for `-`.

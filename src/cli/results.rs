@@ -12,6 +12,7 @@ use super::exit::ExitStatus;
 use crate::diagnose::{Diagnosis, FindingRole, Outcome, Rule, RuleSet, SoakVerdict, diagnose};
 use crate::recording::{self, Recording};
 use crate::report::{self, FormatSpec, Report, TerminalStyle};
+use crate::run;
 
 /// Name of the recording inside an output directory.
 pub(super) const RECORDING: &str = "recording.jsonl.zst";
@@ -21,11 +22,14 @@ const FILES: [(&str, &str); 3] =
 /// Directory of the charts as files of their own.
 const CHARTS: &str = "charts";
 
+/// The built-in rules.
+pub(super) fn builtin_rules() -> RuleSet {
+    RuleSet::builtin().clone().with_sources(run::sources())
+}
+
 /// The built-in rules and those of a directory.
 pub(super) fn load_rules(directory: Option<&Path>) -> Result<RuleSet, CliError> {
-    let Some(directory) = directory else {
-        return Ok(RuleSet::builtin().clone());
-    };
+    let Some(directory) = directory else { return Ok(builtin_rules()) };
     let unreadable = |error: std::io::Error| {
         CliError::usage(format!("cannot read rules from `{}`: {error}", directory.display()))
     };
@@ -40,7 +44,7 @@ pub(super) fn load_rules(directory: Option<&Path>) -> Result<RuleSet, CliError> 
     files.sort();
     let files: Vec<(&str, &str)> =
         files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
-    Ok(RuleSet::builtin().with(RuleSet::parse(&files).map_err(CliError::usage)?))
+    Ok(builtin_rules().with(RuleSet::parse(&files).map_err(CliError::usage)?))
 }
 
 /// Reads a recording and tells what could not be read of it.

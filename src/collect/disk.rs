@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use super::proc::Text;
 use super::proc::mounts::{Mounts, Space, parse_fdinfo_writes, space};
 use super::proc::tree::{Tree, Wanted};
-use super::{Collector, CollectorSpec, OpenResult, SampleError, TargetHint};
+use super::{Collector, CollectorSpec, OpenResult, Opens, SampleError, TargetHint};
 use crate::plan::CollectorConfig;
 use crate::timeline::{BatchBuilder, Labels, names};
 
@@ -30,6 +30,8 @@ pub(super) static SPEC: CollectorSpec = CollectorSpec {
     name: "disk",
     summary: "space on the file systems that the target writes to, its open and deleted files; \
               needs Linux, and the target's user or root",
+    hint: "[collect.disk] on the machine the target runs on",
+    opens: Opens::ForLocalTarget,
     options: &[],
     metrics: &[
         names::DISK_USED,

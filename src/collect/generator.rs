@@ -8,11 +8,13 @@ use crate::timeline::{BatchBuilder, names};
 use super::proc::pid::{parse_open_files_limit, parse_status};
 use super::proc::threads::Threads;
 use super::proc::{Text, process_cpu_seconds};
-use super::{Collector, CollectorSpec, OpenError, OpenResult, SampleError, TargetHint};
+use super::{Collector, CollectorSpec, OpenError, OpenResult, Opens, SampleError, TargetHint};
 
 pub(super) static SPEC: CollectorSpec = CollectorSpec {
     name: "generator",
     summary: "kneepoint's own process: CPU, run queue, memory, descriptors; needs Linux",
+    hint: "it reads kneepoint itself, and is always open",
+    opens: Opens::Always,
     options: &[],
     metrics: &[
         names::GENERATOR_CPU_TIME,
@@ -21,7 +23,6 @@ pub(super) static SPEC: CollectorSpec = CollectorSpec {
         names::GENERATOR_MEMORY_RSS,
         names::GENERATOR_OPEN_FDS,
         names::GENERATOR_OPEN_FDS_LIMIT,
-        names::COLLECTOR_CPU_TIME,
     ],
     interval: Duration::from_secs(1),
     open,

@@ -14,11 +14,13 @@ use super::proc::machine::{
     parse_time_wait,
 };
 use super::proc::{Text, ticks_per_second};
-use super::{Collector, CollectorSpec, OpenError, OpenResult, SampleError, TargetHint};
+use super::{Collector, CollectorSpec, OpenError, OpenResult, Opens, SampleError, TargetHint};
 
 pub(super) static SPEC: CollectorSpec = CollectorSpec {
     name: "host",
     summary: "the machine kneepoint runs on: CPU, memory, pressure, disks, network; needs Linux",
+    hint: "[collect.host] on the machine the target runs on",
+    opens: Opens::ForLocalTarget,
     options: &[],
     metrics: &[
         names::SYSTEM_CPU_TIME,
@@ -35,7 +37,6 @@ pub(super) static SPEC: CollectorSpec = CollectorSpec {
         names::SYSTEM_TCP_SEGMENTS,
         names::SYSTEM_TCP_LISTEN_DROPS,
         names::SYSTEM_TCP_TIME_WAIT,
-        names::COLLECTOR_CPU_TIME,
     ],
     interval: Duration::from_secs(1),
     open,

@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::proc::Text;
 use super::proc::hsperf::{self, Counters};
 use super::proc::tree::{Tree, Wanted};
-use super::{Collector, CollectorSpec, OpenError, OpenResult, SampleError, TargetHint};
+use super::{Collector, CollectorSpec, OpenError, OpenResult, Opens, SampleError, TargetHint};
 use crate::plan::CollectorConfig;
 use crate::timeline::{BatchBuilder, Labels, names};
 
@@ -20,14 +20,10 @@ pub(super) static SPEC: CollectorSpec = CollectorSpec {
     name: "jvm",
     summary: "collections and old generation of JVMs among the target's processes, from the \
               counters that they keep for jstat; needs their user or root",
+    hint: "[collect.jvm] on the machine the target runs on, as its user or root",
+    opens: Opens::ForLocalTarget,
     options: &[],
-    metrics: &[
-        names::JVM_GC_TIME,
-        names::JVM_GC_COUNT,
-        names::JVM_OLD_USED,
-        names::JVM_OLD_LIMIT,
-        names::COLLECTOR_CPU_TIME,
-    ],
+    metrics: &[names::JVM_GC_TIME, names::JVM_GC_COUNT, names::JVM_OLD_USED, names::JVM_OLD_LIMIT],
     interval: Duration::from_secs(1),
     open,
 };

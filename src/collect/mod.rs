@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::plan::{CollectorConfig, CollectorShape, OptionSpec};
 use crate::registry::registry;
-use crate::timeline::{BatchBuilder, MetricSpec};
+use crate::timeline::{BatchBuilder, MetricSpec, Source};
 
 pub mod proc;
 mod sampler;
@@ -23,9 +23,14 @@ pub struct CollectorSpec {
     pub name: &'static str,
     /// One line for `kneepoint list collectors`: what it reads and what it needs.
     pub summary: &'static str,
+    /// What to add to a plan to have it, for a person who lacks its metrics.
+    pub hint: &'static str,
+    /// When it is opened without a word in the plan.
+    pub opens: Opens,
     /// Options of its `[collect.<name>]` table.
     pub options: &'static [OptionSpec],
-    /// Every metric it may emit, apart from what a scraped endpoint names itself.
+    /// Every metric it may emit, apart from what a scraped endpoint names itself and from the cost
+    /// of its thread, which the sampler adds.
     pub metrics: &'static [MetricSpec],
     /// Time between two looks where the plan sets none.
     pub interval: Duration,
@@ -38,6 +43,22 @@ impl CollectorSpec {
     pub fn shape(&self) -> CollectorShape {
         CollectorShape { name: self.name, options: self.options }
     }
+
+    /// What a diagnosis needs to know to name it as missing.
+    pub fn source(&self) -> Source {
+        Source { name: self.name, metrics: self.metrics, hint: self.hint }
+    }
+}
+
+/// When a collector is opened that the plan does not name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opens {
+    /// In every run.
+    Always,
+    /// Where the target runs on this machine.
+    ForLocalTarget,
+    /// Never: it needs something said.
+    WhenAsked,
 }
 
 /// A connected collector, or why there is none.
@@ -125,6 +146,30 @@ pub fn find(name: &str) -> Option<&'static CollectorSpec> {
     COLLECTORS.iter().copied().find(|spec| spec.name == name)
 }
 
+/// The collectors of `planned`, and those that open by themselves.
+pub fn with_defaults(
+    mut planned: Vec<CollectorConfig>,
+    target_is_local: bool,
+) -> Vec<CollectorConfig> {
+    let by_themselves = COLLECTORS.iter().filter(|spec| match spec.opens {
+        Opens::Always => true,
+        Opens::ForLocalTarget => target_is_local,
+        Opens::WhenAsked => false,
+    });
+    for spec in by_themselves {
+        if !planned.iter().any(|config| config.name == spec.name) {
+            planned.push(CollectorConfig::new(spec.name));
+        }
+    }
+    planned
+}
+
+/// Where the metrics come from that a plan can ask for.
+pub fn sources() -> Vec<Source> {
+    let asked = COLLECTORS.iter().filter(|spec| spec.opens != Opens::Always);
+    asked.map(|spec| spec.source()).collect()
+}
+
 /// Whether `ip` is an address of this machine: only such a one can be bound to.
 pub fn is_own_address(ip: IpAddr) -> bool {
     ip.is_loopback() || UdpSocket::bind((ip, 0)).is_ok()
@@ -133,15 +178,36 @@ pub fn is_own_address(ip: IpAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::timeline::names;
 
+    /// So that what is missing is asked of one collector.
     #[test]
-    fn the_family_of_a_metric_tells_its_collector() {
-        for spec in COLLECTORS.iter().filter(|spec| spec.name != "generator") {
-            let own = |metric: &&MetricSpec| metric.name != names::COLLECTOR_CPU_TIME.name;
-            for metric in spec.metrics.iter().filter(own) {
-                assert_eq!(names::collector(metric.name), Some(spec.name), "{}", metric.name);
+    fn no_two_collectors_emit_the_same_metric() {
+        let sources = sources();
+        for source in &sources {
+            for metric in source.metrics {
+                let emitters = sources.iter().filter(|source| source.emits(metric.name));
+                assert_eq!(emitters.count(), 1, "{}", metric.name);
             }
         }
+    }
+
+    #[test]
+    fn what_to_add_to_a_plan_names_the_collector() {
+        for spec in COLLECTORS.iter().filter(|spec| spec.opens != Opens::Always) {
+            let table = format!("[collect.{}]", spec.name);
+            assert!(spec.hint.starts_with(&table), "{}", spec.hint);
+        }
+    }
+
+    #[test]
+    fn a_distant_target_has_nothing_here_to_look_into() {
+        let names = |is_local| -> Vec<String> {
+            with_defaults(Vec::new(), is_local).into_iter().map(|config| config.name).collect()
+        };
+        assert_eq!(names(false), ["generator"]);
+        let local = ["host", "process", "tcp", "threads", "jvm", "disk", "generator"];
+        assert_eq!(names(true), local);
+        let planned = vec![CollectorConfig::new("tcp")];
+        assert_eq!(with_defaults(planned, true).len(), local.len());
     }
 }

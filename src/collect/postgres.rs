@@ -24,7 +24,7 @@ use cpu::ServerProcesses;
 use sessions::{Sessions, Visibility};
 use statistics::{Statistics, Totals};
 
-use crate::collect::{Collector, CollectorSpec, OpenError, SampleError, TargetHint};
+use crate::collect::{Collector, CollectorSpec, OpenError, Opens, SampleError, TargetHint};
 use crate::plan::{CollectorConfig, OptionKind, OptionSpec};
 use crate::timeline::{BatchBuilder, names};
 
@@ -32,6 +32,8 @@ use crate::timeline::{BatchBuilder, names};
 pub static SPEC: CollectorSpec = CollectorSpec {
     name: "postgres",
     summary: "PostgreSQL's sessions, locks and statistics; needs a login, best with pg_monitor",
+    hint: "[collect.postgres] with the database's url (a role in pg_monitor)",
+    opens: Opens::WhenAsked,
     options: &[
         OptionSpec {
             name: "url",

@@ -15,12 +15,14 @@ use super::proc::pid::{
 use super::proc::threads::Threads;
 use super::proc::tree::{Member, Tree, Wanted};
 use super::proc::{Text, open_fds, ticks_per_second};
-use super::{Collector, CollectorSpec, OpenError, OpenResult, SampleError, TargetHint};
+use super::{Collector, CollectorSpec, OpenError, OpenResult, Opens, SampleError, TargetHint};
 
 pub(super) static SPEC: CollectorSpec = CollectorSpec {
     name: "process",
     summary: "the target's process tree on this machine: CPU, threads, memory, descriptors, quota; \
               needs Linux, and for descriptors the target's user or root",
+    hint: "[collect.process] with the target's pid, name or port",
+    opens: Opens::ForLocalTarget,
     options: &[
         OptionSpec {
             name: "pid",
@@ -64,7 +66,6 @@ pub(super) static SPEC: CollectorSpec = CollectorSpec {
         names::CGROUP_CPU_THROTTLED_TIME,
         names::CGROUP_MEMORY_LIMIT,
         names::CGROUP_OOM_KILLS,
-        names::COLLECTOR_CPU_TIME,
     ],
     interval: Duration::from_millis(500),
     open,

@@ -19,7 +19,7 @@ use fetch::Endpoint;
 use recognise::{is_known, recognise};
 use text::{Exposition, Sample};
 
-use crate::collect::{Collector, CollectorSpec, OpenError, SampleError, TargetHint};
+use crate::collect::{Collector, CollectorSpec, OpenError, Opens, SampleError, TargetHint};
 use crate::plan::{CollectorConfig, OptionKind, OptionSpec};
 use crate::timeline::{BatchBuilder, Labels, SeriesKey, names};
 
@@ -27,6 +27,8 @@ use crate::timeline::{BatchBuilder, Labels, SeriesKey, names};
 pub static SPEC: CollectorSpec = CollectorSpec {
     name: "prometheus",
     summary: "a service's own metrics, from its Prometheus endpoint",
+    hint: "[collect.prometheus] with the target's metrics endpoint",
+    opens: Opens::WhenAsked,
     options: &[
         OptionSpec {
             name: "url",

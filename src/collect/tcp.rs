@@ -30,7 +30,7 @@ use self::path::Paths;
 use self::peers::Peers;
 use self::turn::{Memory, Role, Turn};
 use super::proc::tree::{Tree, Wanted};
-use super::{Collector, CollectorSpec, OpenError, SampleError, TargetHint};
+use super::{Collector, CollectorSpec, OpenError, Opens, SampleError, TargetHint};
 use crate::plan::{CollectorConfig, OptionKind, OptionSpec};
 use crate::timeline::{BatchBuilder, Labels, MetricSpec, names};
 
@@ -39,6 +39,8 @@ pub static SPEC: CollectorSpec = CollectorSpec {
     name: "tcp",
     summary: "the target's TCP sockets by sock_diag: calls under way to each peer, requests being \
               processed, accept queue; Linux, same machine",
+    hint: "[collect.tcp] on the machine the target runs on",
+    opens: Opens::ForLocalTarget,
     options: &[OptionSpec {
         name: "names",
         kind: OptionKind::Texts,

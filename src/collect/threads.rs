@@ -34,7 +34,7 @@ use super::proc::wait::{
     Doing, Futex, FutexWait, Place, WaitsFor, by_link, by_wait_channel, parse_syscall,
 };
 use super::proc::{Text, is_gone, thread_cpu_seconds};
-use super::{Collector, CollectorSpec, OpenResult, SampleError, TargetHint};
+use super::{Collector, CollectorSpec, OpenResult, Opens, SampleError, TargetHint};
 use crate::plan::CollectorConfig;
 use crate::timeline::{BatchBuilder, Labels, names};
 
@@ -42,6 +42,8 @@ pub(super) static SPEC: CollectorSpec = CollectorSpec {
     name: "threads",
     summary: "what the target's threads do, sampled: compute, wait on a lock, a socket or the disk, \
               sleep; needs Linux, and the right to trace the target for locks",
+    hint: "[collect.threads] on the machine the target runs on, with the right to trace it",
+    opens: Opens::ForLocalTarget,
     options: &[],
     metrics: &[
         names::THREADS_IN,
@@ -49,7 +51,6 @@ pub(super) static SPEC: CollectorSpec = CollectorSpec {
         names::THREADS_FUTEX_SAME,
         names::THREADS_BLOCKED_IO,
         names::THREADS_TOTAL,
-        names::COLLECTOR_CPU_TIME,
     ],
     interval: Duration::from_millis(100),
     open,

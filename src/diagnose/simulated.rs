@@ -390,6 +390,24 @@ mod tests {
     }
 
     #[test]
+    fn only_a_collector_that_did_not_run_is_asked_for() {
+        let mut recording = record(&RATES, &|rate| bent(rate, Vec::new()));
+        recording.environment.collectors.push(crate::recording::CollectorNote {
+            name: "host".to_owned(),
+            instance: "host".to_owned(),
+            watches: String::new(),
+            interval_secs: 1.0,
+        });
+        let rules = RuleSet::builtin().clone().with_sources(crate::run::sources());
+        let diagnosis = diagnose(&recording, &rules);
+        let unseen = |id: &str| diagnosis.not_checked.iter().find(|it| it.rule == id).unwrap();
+        let disk = &unseen("disk-bound").add;
+        assert!(disk.contains("[collect.threads]") && !disk.contains("[collect.host]"), "{disk}");
+        let pool = &unseen("db-pool-too-small").add;
+        assert!(pool.contains("[collect.postgres]"), "{pool}");
+    }
+
+    #[test]
     fn an_exhausted_pool_alone_leaves_its_three_rivals() {
         let diagnosis = said(&RATES, &|rate| {
             let pool = [

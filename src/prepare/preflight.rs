@@ -11,8 +11,8 @@ use super::target::{
     blindness, connect, few_ports, find, is_local, meet, refuse_foreign_hosts, shares_connections,
 };
 use super::warning::Warning;
-use crate::collect::{Opened, TargetHint, open_all};
-use crate::plan::{Canary, CollectorConfig, Plan, Target, WebSocket};
+use crate::collect::{Opened, TargetHint, open_all, with_defaults};
+use crate::plan::{Canary, Plan, Target, WebSocket};
 use crate::recording::{CollectorNote, Environment};
 use crate::timeline::names;
 
@@ -114,22 +114,6 @@ fn open_collectors(
         }
     }
     (opened, left_out)
-}
-
-/// The plan's collectors, and those that need nothing said: the machine, kneepoint itself, and,
-/// where the target runs here, its processes, threads, sockets, JVMs and disks.
-fn with_defaults(mut configs: Vec<CollectorConfig>, is_local: bool) -> Vec<CollectorConfig> {
-    let usual: &[&str] = if is_local {
-        &["host", "process", "tcp", "threads", "jvm", "disk", "generator"]
-    } else {
-        &["generator"]
-    };
-    for name in usual {
-        if !configs.iter().any(|config| config.name == *name) {
-            configs.push(CollectorConfig::new(name));
-        }
-    }
-    configs
 }
 
 /// What is watched, and what the canaries probe.

@@ -9,8 +9,21 @@ use std::time::Duration;
 use crate::load::{Generator, LoadConfig, LoadError};
 use crate::plan::{Canary, Connections, Dns, Target};
 use crate::timeline::{
-    Batch, BatchBuilder, Epoch, Histogram, Labels, LoadTick, Moment, Stage, StageRole, Window,
-    names,
+    Batch, BatchBuilder, Epoch, Histogram, Labels, LoadTick, Moment, Source, Stage, StageRole,
+    Window, names,
+};
+
+/// What canaries add to a recording.
+pub(super) const SOURCE: Source = Source {
+    name: names::CANARY,
+    metrics: &[
+        names::CANARY_RESPONSE_TIME,
+        names::CANARY_RESPONSE_TIME_P50,
+        names::CANARY_RESPONSE_TIME_MAX,
+        names::CANARY_REQUESTS,
+        names::CANARY_FAILURES,
+    ],
+    hint: "[[canary]] with the path of a cheap route",
 };
 
 /// The rate swings up and down by this share of itself. At one steady distance, probes could meet

@@ -13,5 +13,16 @@ mod storm;
 mod watch;
 mod websocket;
 
+use crate::collect;
+use crate::timeline::Source;
+
 pub use conductor::{Progress, RunError, run, schedule};
 pub use pilot::{Level, Next, Pilot, pilot_for};
+
+/// Where the metrics of a recording come from that a plan can ask for: the collectors, and what a
+/// run does beside the load.
+pub fn sources() -> Vec<Source> {
+    let mut sources = collect::sources();
+    sources.extend([canary::SOURCE, websocket::SOURCE]);
+    sources
+}

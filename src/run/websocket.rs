@@ -5,7 +5,27 @@ use std::sync::mpsc::Receiver;
 
 use crate::load::{LoadConfig, LoadError, SessionTick, Sessions};
 use crate::plan::WebSocket;
-use crate::timeline::{Batch, BatchBuilder, Epoch, Labels, Moment, names};
+use crate::timeline::{Batch, BatchBuilder, Epoch, Labels, Moment, Source, names};
+
+/// What the sessions add to a recording.
+pub(super) const SOURCE: Source = Source {
+    name: names::WEBSOCKET,
+    metrics: &[
+        names::WEBSOCKET_SESSIONS,
+        names::WEBSOCKET_OPENS,
+        names::WEBSOCKET_OPEN_FAILURES,
+        names::WEBSOCKET_DROPS,
+        names::WEBSOCKET_BREAKS,
+        names::WEBSOCKET_SENT,
+        names::WEBSOCKET_RECEIVED,
+        names::WEBSOCKET_UNANSWERED,
+        names::WEBSOCKET_ROUND_TRIP_P50,
+        names::WEBSOCKET_ROUND_TRIP_MAX,
+        names::WEBSOCKET_OPEN_TIME_P50,
+        names::WEBSOCKET_OPEN_TIME_MAX,
+    ],
+    hint: "[[websocket]] with the path of the sessions and how many",
+};
 
 /// The sessions of a run, until they are stopped.
 #[derive(Default)]

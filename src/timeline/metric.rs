@@ -39,7 +39,7 @@ pub enum Kind {
 }
 
 /// One metric that a collector may emit.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MetricSpec {
     /// Dotted lower-case name, after OpenTelemetry where it has one.
     pub name: &'static str,

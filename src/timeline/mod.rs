@@ -11,6 +11,7 @@ mod histogram;
 mod metric;
 pub mod names;
 mod series;
+mod source;
 mod tick;
 mod time;
 
@@ -19,5 +20,6 @@ pub use condense::Condenser;
 pub use histogram::Histogram;
 pub use metric::{Kind, Labels, MetricSpec, ParseSelectorError, Selector, SeriesKey, Unit};
 pub use series::{Point, Series, Timeline};
+pub use source::Source;
 pub use tick::{EndpointTick, JourneyTick, LoadTick, Phases, ResponseClass, Stage, StageRole};
 pub use time::{Epoch, Moment, Window};

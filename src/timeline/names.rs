@@ -325,25 +325,6 @@ pub fn find(name: &str) -> Option<&'static MetricSpec> {
     ALL.iter().find(|spec| spec.name == name)
 }
 
-/// The collector that emits a shared metric, told by its family; `None` for what comes with every
-/// run, such as the load. The canaries and the WebSocket sessions read like collectors, though the plan has
-/// them apart.
-pub fn collector(metric: &str) -> Option<&'static str> {
-    Some(match metric.split('.').next()? {
-        "system" => "host",
-        "canary" => CANARY,
-        "websocket" => WEBSOCKET,
-        "process" | "cgroup" => "process",
-        "disk" => "disk",
-        "tcp" => "tcp",
-        "threads" | "futex" => "threads",
-        "db" => "postgres",
-        "jvm" => "jvm",
-        "pool" | "workers" | "runtime" | "client" => "prometheus",
-        _ => return None,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

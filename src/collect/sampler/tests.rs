@@ -200,7 +200,16 @@ fn a_collector_that_hangs_or_panics_while_it_opens_holds_up_no_other() {
         open: fn(&CollectorConfig, &TargetHint) -> OpenResult,
     ) -> CollectorSpec {
         let interval = Duration::from_secs(1);
-        CollectorSpec { name, summary: "", options: &[], metrics: &[], interval, open }
+        CollectorSpec {
+            name,
+            summary: "",
+            hint: "",
+            opens: crate::collect::Opens::WhenAsked,
+            options: &[],
+            metrics: &[],
+            interval,
+            open,
+        }
     }
     static HANGS: CollectorSpec = spec("hangs", |_, _| {
         thread::sleep(Duration::from_secs(20));

@@ -20,6 +20,7 @@ use crate::diagnose::terms::model::{
 use crate::recording::{Recording, StopReason};
 use crate::timeline::{Labels, SeriesKey, names};
 
+use super::lacking::Sources;
 use super::rank::{self, Ranked};
 use super::{attribution, generator, predict, recovery};
 
@@ -37,11 +38,12 @@ pub fn diagnose(recording: &Recording, rules: &RuleSet) -> Diagnosis {
     let rulings: Vec<Ruling> =
         rules.rules().iter().flat_map(|rule| ruling::rule_on(rule, &facts)).collect();
     let mut caveats = run_caveats(recording, &stages, &facts);
+    let sources = Sources { known: rules.sources(), ran: watched(recording) };
     let mut ranked = match outcome {
         // Without a knee, for whatever reason, only what stands apart from it is told: a leak
         // shows at one steady rate as well.
         Outcome::Knee | Outcome::NotReached { .. } | Outcome::InsufficientData { .. } => {
-            rank::rank(&rulings, knee.as_ref(), &watched(recording))
+            rank::rank(&rulings, knee.as_ref(), &sources)
         }
         // The numbers are those of the generator: nobody is accused by them.
         Outcome::GeneratorLimited { .. } | Outcome::Aborted { .. } => Ranked {

@@ -4,11 +4,37 @@ use std::collections::BTreeSet;
 
 use crate::diagnose::rules::rule::{Check, Condition};
 use crate::diagnose::rules::ruling::Ruling;
-use crate::timeline::names;
+use crate::timeline::Source;
 
-/// The one thing that would get a rule its data. `watched` names the collectors that ran.
-pub fn advice(ruling: &Ruling, watched: &BTreeSet<String>) -> String {
+/// Where metrics can come from, and which of it a run had.
+#[derive(Default)]
+pub struct Sources<'a> {
+    /// What a plan can ask for; none where nobody said.
+    pub known: &'a [Source],
+    /// The names of those that ran.
+    pub ran: BTreeSet<String>,
+}
+
+impl Sources<'_> {
+    fn of(&self, metric: &str) -> Option<&Source> {
+        self.known.iter().find(|source| source.emits(metric))
+    }
+
+    fn has_run(&self, source: &Source) -> bool {
+        self.ran.contains(source.name)
+    }
+
+    fn hint(&self, name: &str) -> &'static str {
+        self.known.iter().find(|source| source.name == name).map_or("", |source| source.hint)
+    }
+}
+
+/// The one thing that would get a rule its data.
+pub fn advice(ruling: &Ruling, sources: &Sources<'_>) -> String {
     let rule = ruling.rule;
+    if sources.known.is_empty() {
+        return rule.add.clone();
+    }
     let mut needs: BTreeSet<&'static str> = BTreeSet::new();
     let open = ruling.require.iter().filter(|judged| judged.holds.is_none());
     let (choices, fixed): (Vec<_>, Vec<_>) = open
@@ -17,17 +43,17 @@ pub fn advice(ruling: &Ruling, watched: &BTreeSet<String>) -> String {
         .partition(|condition| matches!(condition.check, Check::Any(_)));
     // What leaves no choice first, so that a choice takes what is needed anyway.
     for condition in fixed.into_iter().chain(choices) {
-        if let Some(more) = collectors(condition, &needs, watched) {
+        if let Some(more) = collectors(condition, &needs, sources) {
             needs.extend(more);
         }
     }
     if needs.is_empty() {
-        return rule.lacking.clone().unwrap_or_else(|| nothing_read(ruling, watched));
+        return rule.lacking.clone().unwrap_or_else(|| nothing_read(ruling, sources));
     }
-    if !watched.iter().any(|name| rule.add.contains(&format!("[collect.{name}]"))) {
+    if !sources.ran.iter().any(|name| rule.add.contains(&format!("[collect.{name}]"))) {
         return rule.add.clone();
     }
-    let wanted: Vec<&str> = needs.into_iter().map(table).collect();
+    let wanted: Vec<&str> = needs.into_iter().map(|name| sources.hint(name)).collect();
     format!("add {}", wanted.join(", and "))
 }
 
@@ -36,23 +62,24 @@ pub fn advice(ruling: &Ruling, watched: &BTreeSet<String>) -> String {
 fn collectors(
     condition: &Condition,
     needs: &BTreeSet<&'static str>,
-    watched: &BTreeSet<String>,
+    sources: &Sources<'_>,
 ) -> Option<BTreeSet<&'static str>> {
     match &condition.check {
         Check::Test(test) => {
             let of = test.signal.selectors().into_iter().filter_map(|selector| {
-                names::collector(&selector.metric).filter(|name| !watched.contains(*name))
+                sources.of(&selector.metric).filter(|source| !sources.has_run(source))
             });
-            Some(of.collect()).filter(|absent: &BTreeSet<_>| !absent.is_empty())
+            Some(of.map(|source| source.name).collect())
+                .filter(|absent: &BTreeSet<_>| !absent.is_empty())
         }
         Check::Any(inner) => inner
             .iter()
-            .filter_map(|condition| collectors(condition, needs, watched))
+            .filter_map(|condition| collectors(condition, needs, sources))
             .min_by_key(|absent| absent.difference(needs).count()),
         Check::All(inner) => {
             let required = inner.iter().filter(|condition| !condition.optional);
             let absent: BTreeSet<_> = required
-                .filter_map(|condition| collectors(condition, needs, watched))
+                .filter_map(|condition| collectors(condition, needs, sources))
                 .flatten()
                 .collect();
             Some(absent).filter(|absent| !absent.is_empty())
@@ -60,25 +87,8 @@ fn collectors(
     }
 }
 
-/// The table of a collector in a plan, with what it needs.
-fn table(collector: &str) -> &'static str {
-    match collector {
-        "host" => "[collect.host] on the machine the target runs on",
-        "process" => "[collect.process] with the target's pid, name or port",
-        "disk" => "[collect.disk] on the machine the target runs on",
-        "tcp" => "[collect.tcp] on the machine the target runs on",
-        "threads" => {
-            "[collect.threads] on the machine the target runs on, with the right to trace it"
-        }
-        "postgres" => "[collect.postgres] with the database's url (a role in pg_monitor)",
-        names::WEBSOCKET => "[[websocket]] with the path of the sessions and how many",
-        names::CANARY => "[[canary]] with the path of a cheap route",
-        _ => "[collect.prometheus] with the target's metrics endpoint",
-    }
-}
-
 /// Everything ran, and the signals have no data all the same.
-fn nothing_read(ruling: &Ruling, watched: &BTreeSet<String>) -> String {
+fn nothing_read(ruling: &Ruling, sources: &Sources<'_>) -> String {
     let missing = ruling.missing();
     let of: BTreeSet<&str> = ruling
         .rule
@@ -86,8 +96,9 @@ fn nothing_read(ruling: &Ruling, watched: &BTreeSet<String>) -> String {
         .into_iter()
         .filter(|(_, test)| missing.contains(&test.signal.to_string()))
         .flat_map(|(_, test)| test.signal.selectors())
-        .filter_map(|selector| names::collector(&selector.metric))
-        .filter(|name| watched.contains(*name))
+        .filter_map(|selector| sources.of(&selector.metric))
+        .filter(|source| sources.has_run(source))
+        .map(|source| source.name)
         .collect();
     let names: Vec<String> = of.iter().map(|name| format!("`{name}`")).collect();
     if names.is_empty() {

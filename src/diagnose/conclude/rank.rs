@@ -10,7 +10,7 @@ use crate::diagnose::terms::model::{
 use crate::diagnose::terms::span::Span;
 use crate::timeline::Unit;
 
-use super::lacking;
+use super::lacking::{self, Sources};
 
 /// A predicted capacity confirms a finding where it lies within this share of the knee.
 const CAPACITY_MATCH: f64 = 0.15;
@@ -41,8 +41,8 @@ pub struct Ranked {
 }
 
 /// Ranks the rulings. Without a knee nothing can have bent the curve: only what stands apart from
-/// it is told. `watched` names the collectors that ran.
-pub fn rank(rulings: &[Ruling], knee: Option<&Knee>, watched: &BTreeSet<String>) -> Ranked {
+/// it is told. `sources` tells what to add for what is missing.
+pub fn rank(rulings: &[Ruling], knee: Option<&Knee>, sources: &Sources<'_>) -> Ranked {
     let fired = |ruling: &&Ruling| ruling.kind == RulingKind::Fires;
     let limits = |ruling: &&Ruling| ruling.rule.role == RuleRole::Limit;
     let mut caveats = Vec::new();
@@ -55,7 +55,7 @@ pub fn rank(rulings: &[Ruling], knee: Option<&Knee>, watched: &BTreeSet<String>)
                 .filter(|ruling| ruling.kind == RulingKind::Possible)
                 .filter(limits)
                 .collect();
-            caveats.extend(undecided(&suspects, watched));
+            caveats.extend(undecided(&suspects, sources));
         }
         // A prediction that the knee contradicts speaks against a finding, unless nothing else
         // is left to name.
@@ -68,7 +68,7 @@ pub fn rank(rulings: &[Ruling], knee: Option<&Knee>, watched: &BTreeSet<String>)
     findings.extend(apart.map(|ruling| finding(ruling, FindingRole::Apart, knee)));
     let named: BTreeSet<&str> = findings.iter().map(|finding| finding.rule.as_str()).collect();
     let ruled_out = knee.map_or_else(Vec::new, |knee| ruled_out(rulings, &named, knee));
-    Ranked { ruled_out, not_checked: not_checked(rulings, &named, watched), findings, caveats }
+    Ranked { ruled_out, not_checked: not_checked(rulings, &named, sources), findings, caveats }
 }
 
 /// The finding that follows from no other and is best confirmed is the cause. What is known to
@@ -320,7 +320,7 @@ fn ruled_out(rulings: &[Ruling], named: &BTreeSet<&str>, knee: &Knee) -> Vec<Rul
 fn not_checked(
     rulings: &[Ruling],
     named: &BTreeSet<&str>,
-    watched: &BTreeSet<String>,
+    sources: &Sources<'_>,
 ) -> Vec<NotChecked> {
     let mut out: Vec<NotChecked> = Vec::new();
     for ruling in rulings {
@@ -336,18 +336,18 @@ fn not_checked(
             rule: id.to_owned(),
             title: title(&ruling.rule.title, None),
             missing: ruling.missing(),
-            add: lacking::advice(ruling, watched),
+            add: lacking::advice(ruling, sources),
         });
     }
     out
 }
 
 /// Rivals whose decisive signal is missing, and what would decide between them.
-fn undecided(suspects: &[&Ruling], watched: &BTreeSet<String>) -> Option<String> {
+fn undecided(suspects: &[&Ruling], sources: &Sources<'_>) -> Option<String> {
     let first = suspects.first()?;
     let ids: BTreeSet<&str> = suspects.iter().map(|ruling| ruling.rule.id.as_str()).collect();
     let names = ids.iter().map(|id| format!("`{id}`")).collect::<Vec<_>>();
-    let add = lacking::advice(first, watched);
+    let add = lacking::advice(first, sources);
     Some(match names.as_slice() {
         [one] => format!("{one} is possible and not more than that: {add}"),
         [all @ .., last] => {

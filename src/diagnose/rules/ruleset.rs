@@ -7,11 +7,14 @@ use super::builtin;
 use super::rule::Rule;
 use super::rule_file::{self, RuleErrors, RuleMistake};
 use super::trial::CaseOutcome;
+use crate::timeline::Source;
 
 /// Checked rules, in the order that decides between equals.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RuleSet {
     rules: Vec<Rule>,
+    /// Where the metrics come from that the rules name.
+    sources: Vec<Source>,
 }
 
 impl RuleSet {
@@ -50,12 +53,29 @@ impl RuleSet {
         if mistakes.is_empty() {
             mistakes.extend(broken_relations(&rules, &origins));
         }
-        if mistakes.is_empty() { Ok(RuleSet { rules }) } else { Err(RuleErrors(mistakes)) }
+        if mistakes.is_empty() {
+            Ok(RuleSet { rules, sources: Vec::new() })
+        } else {
+            Err(RuleErrors(mistakes))
+        }
     }
 
     /// The rules in their order.
     pub fn rules(&self) -> &[Rule] {
         &self.rules
+    }
+
+    /// These rules with where the metrics come from that a plan can ask for: a rule without data
+    /// then says what to add to the plan that was run. Without it, a rule gives its advice for an
+    /// empty plan.
+    #[must_use]
+    pub fn with_sources(self, sources: Vec<Source>) -> RuleSet {
+        RuleSet { sources, ..self }
+    }
+
+    /// Where the metrics come from that the rules name; empty where nobody said.
+    pub fn sources(&self) -> &[Source] {
+        &self.sources
     }
 
     /// The rule of this id.
@@ -74,7 +94,7 @@ impl RuleSet {
             .cloned()
             .collect();
         rules.extend(more.rules);
-        RuleSet { rules }
+        RuleSet { rules, sources: self.sources.clone() }
     }
 
     /// Runs the test cases of every rule.
