@@ -48,6 +48,10 @@ pub enum Command {
     List(ListArgs),
     /// Explain or test diagnosis rules
     Rules(RulesArgs),
+    /// Explain a term of a report, such as knee, goodput or open-model
+    Explain(ExplainArgs),
+    /// Print the manual page, or write one for each command
+    Man(ManArgs),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -298,6 +302,22 @@ pub struct ReportArgs {
 pub struct CheckArgs {
     /// The plan file
     pub plan: PathBuf,
+}
+
+/// `kneepoint explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// The term; without one, all terms are listed
+    #[arg(value_name = "TERM")]
+    pub word: Vec<String>,
+}
+
+/// `kneepoint man`.
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// Write one page for each command into this directory
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
 }
 
 /// `kneepoint list`.

@@ -33,3 +33,13 @@ pub(super) fn colour_wanted() -> bool {
     let said_no = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     io::stdout().is_terminal() && !said_no
 }
+
+/// Columns of the terminal that stdout is, or a width that fits on paper.
+pub(super) fn width() -> usize {
+    match terminal_size::terminal_size_of(io::stdout()) {
+        Some((terminal_size::Width(columns), _)) if columns > 0 => {
+            usize::from(columns).clamp(60, 140)
+        }
+        _ => 100,
+    }
+}

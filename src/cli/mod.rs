@@ -8,9 +8,11 @@ mod demo;
 mod dry_run;
 mod error;
 mod exit;
+mod explain;
 mod import;
 mod inspect;
 mod list;
+mod manual;
 mod progress;
 mod results;
 mod run;
@@ -62,6 +64,8 @@ fn dispatch(command: Command) -> CommandResult {
         Command::Check(args) => check::main(&args),
         Command::List(args) => list::main(args.what),
         Command::Rules(args) => list::rules(&args),
+        Command::Explain(args) => explain::main(&args),
+        Command::Man(args) => manual::main(&args),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "kneepoint", &mut script);

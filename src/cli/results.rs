@@ -6,7 +6,7 @@ use std::io::{BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use super::args::StdoutFormat;
-use super::console::{colour_wanted, print, say};
+use super::console::{colour_wanted, print, say, width};
 use super::error::CliError;
 use super::exit::ExitStatus;
 use crate::diagnose::{Diagnosis, FindingRole, Outcome, Rule, RuleSet, SoakVerdict, diagnose};
@@ -120,7 +120,7 @@ pub(super) fn conclude(
     match format {
         StdoutFormat::Terminal => {
             let style =
-                TerminalStyle { colour: colour_wanted(), width: terminal_width(), files: &files };
+                TerminalStyle { colour: colour_wanted(), width: width(), files: &files };
             report::render_terminal(&report, &style, &mut bytes)?;
         }
         StdoutFormat::Json | StdoutFormat::Markdown => {
@@ -181,19 +181,6 @@ pub(super) fn write_file(
         let _left_behind = fs::remove_file(path).is_err();
     }
     written
-}
-
-/// Columns of the terminal that stdout is, or a width that fits on paper.
-fn terminal_width() -> usize {
-    // SAFETY: the call fills the struct that it is given, and its result is checked.
-    let columns = unsafe {
-        let mut size: libc::winsize = std::mem::zeroed();
-        match libc::ioctl(libc::STDOUT_FILENO, libc::TIOCGWINSZ, &mut size) {
-            0 => usize::from(size.ws_col),
-            _ => 0,
-        }
-    };
-    if columns == 0 { 100 } else { columns.clamp(60, 140) }
 }
 
 /// The exit code of a diagnosis. Where several apply, what invalidates the rest comes first.

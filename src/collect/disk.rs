@@ -21,7 +21,8 @@ use std::time::{Duration, Instant};
 
 use super::proc::Text;
 use super::proc::mounts::{Mounts, Space, parse_fdinfo_writes, space};
-use super::proc::tree::{Tree, Wanted};
+use super::proc::tree::Tree;
+use super::proc::wanted::Wanted;
 use super::{Collector, CollectorSpec, OpenResult, Opens, SampleError, TargetHint};
 use crate::plan::CollectorConfig;
 use crate::timeline::{BatchBuilder, Labels, names};

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use super::proc::Text;
 use super::proc::hsperf::{self, Counters};
-use super::proc::tree::{Tree, Wanted};
+use super::proc::tree::Tree;
+use super::proc::wanted::Wanted;
 use super::{Collector, CollectorSpec, OpenError, OpenResult, Opens, SampleError, TargetHint};
 use crate::plan::CollectorConfig;
 use crate::timeline::{BatchBuilder, Labels, names};

@@ -13,7 +13,8 @@ use super::proc::pid::{
     parse_status,
 };
 use super::proc::threads::Threads;
-use super::proc::tree::{Member, Tree, Wanted};
+use super::proc::tree::{Member, Tree};
+use super::proc::wanted::Wanted;
 use super::proc::{Text, open_fds, ticks_per_second};
 use super::{Collector, CollectorSpec, OpenError, OpenResult, Opens, SampleError, TargetHint};
 

@@ -29,7 +29,8 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use super::proc::pid::{parse_schedstat, parse_stat};
-use super::proc::tree::{Tree, Wanted};
+use super::proc::tree::Tree;
+use super::proc::wanted::Wanted;
 use super::proc::wait::{
     Doing, Futex, FutexWait, Place, WaitsFor, by_link, by_wait_channel, parse_syscall,
 };

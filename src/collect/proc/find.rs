@@ -8,7 +8,7 @@ use crate::collect::OpenError;
 
 use super::listen::{Listeners, socket_inode};
 use super::pid::{Stat, parse_stat};
-use super::tree::Wanted;
+use super::wanted::Wanted;
 use super::{Text, is_gone};
 
 /// Processes with their names.

@@ -12,6 +12,7 @@ pub mod pid;
 pub mod threads;
 pub mod tree;
 pub mod wait;
+pub mod wanted;
 
 use std::borrow::Cow;
 use std::fs::File;

@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 
 use super::diag::{Socket, TcpState};
 use crate::collect::OpenError;
-use crate::collect::proc::tree::{Tree, Wanted};
+use crate::collect::proc::tree::Tree;
+use crate::collect::proc::wanted::Wanted;
 use crate::timeline::Labels;
 
 /// Ports that say what listens behind them.

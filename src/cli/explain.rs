@@ -1,0 +1,76 @@
+//! `explain`: what a word of a report means.
+
+use super::args::ExplainArgs;
+use super::console::{print, width};
+use super::error::{CliError, CommandResult};
+use crate::diagnose::RuleSet;
+use crate::plan::nearest;
+use crate::report::glossary::{self, Term};
+
+pub(super) fn main(args: &ExplainArgs) -> CommandResult {
+    let word = args.word.join(" ");
+    if word.is_empty() {
+        return print(list().as_bytes());
+    }
+    match glossary::find(&word) {
+        Some(term) => print(page(term, width()).as_bytes()),
+        None => Err(unknown(&word)),
+    }
+}
+
+fn list() -> String {
+    let terms = glossary::all();
+    let width = terms.iter().map(|term| term.id.len()).max().unwrap_or(0);
+    terms.iter().map(|term| format!("{:width$}  {}\n", term.id, term.short)).collect()
+}
+
+fn page(term: &Term, width: usize) -> String {
+    let mut text = format!("{}: {}\n\n{}\n", term.name, term.short, wrapped(term.text, width));
+    if !term.aliases.is_empty() {
+        text.push_str(&format!("\nalso called: {}\n", term.aliases.join(", ")));
+    }
+    if let Some(source) = term.source {
+        text.push_str(&format!("\nsource: {source}\n"));
+    }
+    if !term.see.is_empty() {
+        text.push_str(&format!("\nsee also: kneepoint explain {}\n", term.see.join(" | ")));
+    }
+    text
+}
+
+/// Lines of at most `width` characters, unless a word is longer.
+fn wrapped(text: &str, width: usize) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut().filter(|line| line.len() + 1 + word.len() <= width) {
+            Some(line) => *line = format!("{line} {word}"),
+            None => lines.push(word.to_owned()),
+        }
+    }
+    lines.join("\n")
+}
+
+fn unknown(word: &str) -> CliError {
+    let error = CliError::usage(format!("the glossary has no term `{word}`"));
+    if RuleSet::builtin().find(word).is_some() {
+        return error.with_hint(format!("it is a rule: `kneepoint rules explain {word}`"));
+    }
+    let words = glossary::all().iter().flat_map(|term| term.words().chain([term.id]));
+    let list = "`kneepoint explain` lists all terms";
+    match nearest(word, words) {
+        Some(near) => error.with_hint(format!("{near} {list}")),
+        None => error.with_hint(list),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_no_longer_than_the_terminal() {
+        let text = "the highest load that is still good";
+        assert_eq!(wrapped(text, 12), "the highest\nload that is\nstill good");
+        assert_eq!(wrapped("overlong word", 3), "overlong\nword");
+    }
+}

@@ -1,0 +1,77 @@
+//! What a plan says of the target's processes, so that they can be found.
+
+use std::fmt;
+
+use crate::collect::{OpenError, TargetHint};
+use crate::plan::CollectorConfig;
+
+/// How to find the target's processes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// By process id.
+    Pid(u32),
+    /// By exact name, or by the file name of the program.
+    Name(String),
+    /// By the TCP port they listen on.
+    Port(u16),
+    /// By the path of the UNIX socket they listen on.
+    Socket(String),
+}
+
+impl Wanted {
+    /// What `config` asks for with its options `pid`, `name` and `port`; without any of them the
+    /// target's own socket or port where the target is local.
+    ///
+    /// # Errors
+    /// When more than one is set, a number is out of range, or there is nothing to go by.
+    pub fn from_config(
+        config: Option<&CollectorConfig>,
+        hint: &TargetHint,
+    ) -> Result<Wanted, OpenError> {
+        let integer = |option| config.and_then(|config| config.integer(option));
+        let name = config.and_then(|config| config.text("name"));
+        let out_of_range = |option: &str, value: u64| {
+            OpenError::new(
+                format!("`{option} = {value}` is out of range"),
+                format!("give the {option} that `ps` or `ss -ltnp` shows"),
+            )
+        };
+        match (integer("pid"), name, integer("port")) {
+            (Some(pid), None, None) => match u32::try_from(pid) {
+                Ok(pid) if pid > 0 => Ok(Wanted::Pid(pid)),
+                _ => Err(out_of_range("pid", pid)),
+            },
+            (None, Some(name), None) if !name.is_empty() => Ok(Wanted::Name(name.to_owned())),
+            (None, Some(_), None) => Err(OpenError::new(
+                "`name` is empty",
+                "give the name of the process as `ps -o comm` shows it",
+            )),
+            (None, None, Some(port)) => match u16::try_from(port) {
+                Ok(port) if port > 0 => Ok(Wanted::Port(port)),
+                _ => Err(out_of_range("port", port)),
+            },
+            (None, None, None) if let Some(path) = &hint.socket => Ok(Wanted::Socket(path.clone())),
+            (None, None, None) if hint.is_local && hint.port > 0 => Ok(Wanted::Port(hint.port)),
+            (None, None, None) => Err(OpenError::new(
+                "the target is not on this machine, so its process cannot be found by its port",
+                "run kneepoint on the target's machine, or name a local process with `pid`, \
+                 `name` or `port`",
+            )),
+            _ => Err(OpenError::new(
+                "`pid`, `name` and `port` together do not say which process is meant",
+                "keep one of them",
+            )),
+        }
+    }
+}
+
+impl fmt::Display for Wanted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Wanted::Pid(pid) => write!(f, "pid {pid}"),
+            Wanted::Name(name) => write!(f, "process `{name}`"),
+            Wanted::Port(port) => write!(f, "the process that listens on port {port}"),
+            Wanted::Socket(path) => write!(f, "the process that listens on `{path}`"),
+        }
+    }
+}
