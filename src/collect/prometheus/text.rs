@@ -1,10 +1,10 @@
 //! Reads the Prometheus text format and OpenMetrics, and says which lines it could not read.
 //!
-//! The crate prometheus-parse leaves out samples without a word: label values with `}`, `=` or
-//! `,`, escapes, names with `:`, quoted names. So each line is taken apart here, what the crate
-//! cannot carry is spelled with letters it can, and what comes back is counted and spelled back.
-//! Types are kept here too, because the crate forgets those of sums, counts and OpenMetrics
-//! counters. Timestamps and exemplars are not used: a sample counts for the moment of its scrape.
+//! The crate prometheus-parse reads the lines that nearly every service writes. It silently drops
+//! or garbles others: label values with `}`, `=` or `,`, escapes, names with `:`, quoted names,
+//! exemplars. [`is_simple`] tells the two apart, and the others are read here. Types are kept here
+//! too, because the crate forgets those of sums, counts and OpenMetrics counters. Timestamps and
+//! exemplars are not used: a sample counts for the moment of its scrape.
 
 use std::collections::HashMap;
 
@@ -63,7 +63,8 @@ pub(super) fn parse(text: &str) -> Exposition {
             exposition.note_type(comment);
             continue;
         }
-        match tokenise(line).and_then(|tokens| read(&tokens)) {
+        let by_crate = if is_simple(line) { read_simple(line) } else { None };
+        match by_crate.map_or_else(|| read(line), Ok) {
             Ok(sample) => exposition.samples.push(sample),
             Err(why) => {
                 exposition.unread += 1;
@@ -129,75 +130,56 @@ pub(super) fn unit(name: &str) -> Unit {
     }
 }
 
-/// Reads one line through the crate, which knows Go's spellings of numbers.
-fn read(tokens: &Tokens<'_>) -> Result<Sample, &'static str> {
-    let mut line = String::new();
-    spell(&tokens.name, is_word, &mut line);
-    for (index, (name, value)) in tokens.labels.iter().enumerate() {
-        line.push(if index == 0 { '{' } else { ',' });
-        spell(name, is_word, &mut line);
-        line.push_str("=\"");
-        spell(value, is_plain, &mut line);
-        line.push('"');
-    }
-    if !tokens.labels.is_empty() {
-        line.push('}');
-    }
-    line.push(' ');
-    line.push_str(tokens.value);
-    let scrape = Scrape::parse(std::iter::once(Ok(line))).map_err(|_| "it cannot be read")?;
-    let [sample] = scrape.samples.as_slice() else {
-        return Err("its value is no number");
+/// Whether the crate reads a line as it is meant: `name{label="value",…} value [timestamp]`, of
+/// plain names and of values without a character that the crate takes for the end of something.
+fn is_simple(line: &str) -> bool {
+    let is_name = |name: &str| !name.is_empty() && name.chars().all(is_word);
+    let is_label = |label: &str| {
+        let Some((name, value)) = label.split_once('=') else { return false };
+        let inside = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
+        is_name(name) && inside.is_some_and(|inside| !inside.contains(['"', '=', '\\']))
     };
-    let (Value::Untyped(value) | Value::Counter(value) | Value::Gauge(value)) = sample.value else {
-        return Err("it cannot be read");
+    let (name, rest) = match line.split_once('{') {
+        Some((name, rest)) => match rest.split_once('}') {
+            Some((labels, rest)) if labels.split(',').all(is_label) => (name, rest),
+            _ => return false,
+        },
+        None => line.split_at(line.find(char::is_whitespace).unwrap_or(line.len())),
     };
-    let labels = sample.labels.iter().map(|(name, value)| (unspell(name), unspell(value)));
-    let mut labels: Vec<(String, String)> = labels.collect();
-    if labels.len() != tokens.labels.len() {
-        return Err("a label is named twice");
-    }
-    labels.sort();
-    Ok(Sample { name: unspell(&sample.metric), labels, value })
+    let mut words = rest.split_whitespace().skip(1);
+    is_name(name)
+        && rest.starts_with(char::is_whitespace)
+        && words.next().is_none_or(|time| time.parse::<f64>().is_ok())
+        && words.next().is_none()
 }
 
-/// Encloses the code point of a character that the crate cannot carry. A letter for the regular
-/// expressions there, and one that no one uses.
-const MARK: char = '\u{A66E}';
+/// Reads a line through the crate; `None` where it finds no sample, or loses a label.
+fn read_simple(line: &str) -> Option<Sample> {
+    let mut scrape = Scrape::parse(std::iter::once(Ok(line.to_owned()))).ok()?;
+    let sample = scrape.samples.pop()?;
+    let (Value::Untyped(value) | Value::Counter(value) | Value::Gauge(value)) = sample.value else {
+        return None;
+    };
+    let mut labels: Vec<(String, String)> =
+        sample.labels.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+    labels.sort();
+    let is_whole = labels.len() == line.matches('=').count();
+    is_whole.then_some(Sample { name: sample.metric, labels, value })
+}
+
+/// Reads any line.
+fn read(line: &str) -> Result<Sample, &'static str> {
+    let Tokens { name, mut labels, value } = tokenise(line)?;
+    let value = value.parse().map_err(|_| "its value is not a number")?;
+    labels.sort();
+    if labels.windows(2).any(|pair| pair[0].0 == pair[1].0) {
+        return Err("a label is named twice");
+    }
+    Ok(Sample { name, labels, value })
+}
 
 fn is_word(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_'
-}
-
-fn is_plain(c: char) -> bool {
-    !c.is_control() && !matches!(c, '}' | ',' | '=' | '"' | MARK)
-}
-
-/// Appends `text`, with everything marked that is not carried as it stands.
-fn spell(text: &str, is_carried: fn(char) -> bool, line: &mut String) {
-    for c in text.chars() {
-        if is_carried(c) {
-            line.push(c);
-        } else {
-            line.push_str(&format!("{MARK}{:x}{MARK}", u32::from(c)));
-        }
-    }
-}
-
-fn unspell(text: &str) -> String {
-    if !text.contains(MARK) {
-        return text.to_owned();
-    }
-    let mut plain = String::with_capacity(text.len());
-    // Every second part is a code point.
-    for (index, part) in text.split(MARK).enumerate() {
-        if index % 2 == 0 {
-            plain.push_str(part);
-        } else {
-            plain.extend(u32::from_str_radix(part, 16).ok().and_then(char::from_u32));
-        }
-    }
-    plain
 }
 
 /// Takes a sample line apart: `name{label="value",…} value [timestamp] [# exemplar]`, or with the
@@ -344,6 +326,27 @@ mod tests {
     }
 
     #[test]
+    fn the_crate_and_this_file_read_a_simple_line_alike() {
+        let lines = [
+            "a 1",
+            "a\t1.5e3 1700000000",
+            "a{p=\"\"} 1",
+            "a_total{method=\"GET\",path=\"/a b/ü\",code=\"200\"} 17",
+            "a_bucket{le=\"+Inf\"} 17 1700000000.5",
+            "a -Inf",
+        ];
+        for line in lines {
+            assert!(is_simple(line), "{line}");
+            assert_eq!(read_simple(line), read(line).ok(), "{line}");
+        }
+        let others =
+            ["a{q=\"b,c\"} 1", "a{q=\"\\d\"} 1", "a{q=\"}\"} 1", "a:b 1", "a 1 soon", "a{} 1"];
+        for line in others {
+            assert!(!is_simple(line), "{line}");
+        }
+    }
+
+    #[test]
     fn lines_that_cannot_be_read_are_counted_with_the_first_ones_number() {
         let cases = [
             ("a", "no value"),
@@ -353,7 +356,7 @@ mod tests {
             ("a{b} 1", "name="),
             ("a{=\"x\"} 1", "no name"),
             ("a{b=\"1\",b=\"2\"} 1", "twice"),
-            ("a one", "no number"),
+            ("a one", "not a number"),
             ("a=2", "character"),
             ("a 1 soon", "behind its value"),
             ("a 1 2 3", "behind its value"),
