@@ -119,8 +119,7 @@ pub(super) fn conclude(
     let mut bytes = Vec::new();
     match format {
         StdoutFormat::Terminal => {
-            let style =
-                TerminalStyle { colour: colour_wanted(), width: width(), files: &files };
+            let style = TerminalStyle { colour: colour_wanted(), width: width(), files: &files };
             report::render_terminal(&report, &style, &mut bytes)?;
         }
         StdoutFormat::Json | StdoutFormat::Markdown => {

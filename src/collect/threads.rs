@@ -30,10 +30,10 @@ use std::time::{Duration, Instant};
 
 use super::proc::pid::{parse_schedstat, parse_stat};
 use super::proc::tree::Tree;
-use super::proc::wanted::Wanted;
 use super::proc::wait::{
     Doing, Futex, FutexWait, Place, WaitsFor, by_link, by_wait_channel, parse_syscall,
 };
+use super::proc::wanted::Wanted;
 use super::proc::{Text, is_gone, thread_cpu_seconds};
 use super::{Collector, CollectorSpec, OpenResult, Opens, SampleError, TargetHint};
 use crate::plan::CollectorConfig;
