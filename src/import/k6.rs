@@ -5,13 +5,14 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::ImporterSpec;
+use super::lines::each_line;
 use super::requests::{Request, Requests, path_of};
 use crate::timeline::ResponseClass;
 
 pub(super) static SPEC: ImporterSpec = ImporterSpec {
     name: "k6",
-    summary: "k6's results, one JSON object a line: k6 run --out json=FILE script.js",
-    take,
+    summary: "k6 results, one JSON object per line: k6 run --out json=FILE script.js",
+    read: |input, requests| each_line(input, |line| take(line, requests)),
 };
 
 #[derive(Deserialize)]

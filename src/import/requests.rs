@@ -1,22 +1,22 @@
-//! Single requests as other tools list them, put into seconds and stages.
+//! Turns single requests, as other tools list them, into ticks of one second and into stages.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::ImportError;
+use super::error::ImportError;
 use crate::recording::{Environment, Event, PlanSummary, Recording, Stop, StopReason};
 use crate::timeline::{
     EndpointTick, Histogram, LoadTick, Moment, ResponseClass, Stage, StageRole, Timeline, Window,
 };
 
-/// A stage is at least so many seconds long, and a run has at most so many of them.
+/// Shortest stage in seconds, and most stages of a run.
 const SHORTEST_STAGE: usize = 4;
 const MOST_STAGES: usize = 40;
-/// Neighbouring stages are one where their rates differ by no more than this share.
+/// Neighbouring stages become one where their rates differ by at most this share.
 const SAME_RATE: f64 = 0.05;
 
-/// Longest run that is read, in seconds: each has a tick. A time that is wrong by years is not
-/// worth the memory of all the seconds up to it.
+/// Longest run that is read, in seconds. Each second has a tick: one time that is wrong by years
+/// would take the memory of all seconds up to it.
 const LONGEST_RUN: f64 = 7.0 * 86_400.0;
 
 /// One request.
@@ -24,7 +24,7 @@ const LONGEST_RUN: f64 = 7.0 * 86_400.0;
 pub struct Request {
     /// When it was sent, in seconds since 1970 (UTC).
     pub sent_unix: f64,
-    /// Seconds to the end of the response.
+    /// SecondTallys to the end of the response.
     pub took: f64,
     /// Method and path, or the tool's own name for it.
     pub endpoint: String,
@@ -46,11 +46,11 @@ impl Requests {
     /// Adds one.
     ///
     /// # Errors
-    /// When its times are none.
+    /// When its times are not times.
     pub fn add(&mut self, request: Request) -> Result<(), String> {
         if !(request.sent_unix.is_finite() && request.took.is_finite() && request.took >= 0.0) {
             return Err(format!(
-                "a request sent at {} that took {} s has no place in time",
+                "a request sent at {} s that took {} s: expected a time and a duration of at least 0",
                 request.sent_unix, request.took
             ));
         }
@@ -58,7 +58,7 @@ impl Requests {
         Ok(())
     }
 
-    /// The recording that another tool would have made.
+    /// The recording of these requests.
     ///
     /// # Errors
     /// When there is no request, or the last ended too long after the first began.
@@ -74,8 +74,8 @@ impl Requests {
         let timeline = Timeline { stages, ticks, ..Timeline::default() };
         let at = timeline.end();
         let text = format!(
-            "imported from {from}: response times are those that it measured, from the send; what \
-             its schedule asked for and it did not send is not in them"
+            "imported from {from}: it measures response times from the send. Requests that its \
+             schedule asked for but that were not sent are not included"
         );
         Ok(Recording {
             plan: self.plan(name, &timeline),
@@ -111,8 +111,8 @@ impl Requests {
 
     /// One tick a second from `begin` to the end of the last response.
     fn ticks(&self, begin: f64, end: f64) -> Vec<LoadTick> {
-        let mut seconds: Vec<Second> = Vec::new();
-        seconds.resize_with((end - begin).floor() as usize + 1, Second::default);
+        let mut seconds: Vec<SecondTally> = Vec::new();
+        seconds.resize_with((end - begin).floor() as usize + 1, SecondTally::default);
         for request in &self.0 {
             let sent = request.sent_unix - begin;
             let done = sent + request.took;
@@ -123,7 +123,7 @@ impl Requests {
             } else {
                 seconds[first].in_flight += (first + 1) as f64 - sent;
                 seconds[last].in_flight += done - last as f64;
-                // Those between are told by their ends: a request may take days.
+                // Only its ends are noted, not each second between them: a request may take days.
                 seconds[first + 1].throughout += 1;
                 seconds[last].throughout -= 1;
             }
@@ -140,17 +140,17 @@ impl Requests {
     }
 }
 
-/// What happened within one second.
+/// What is counted in one second.
 #[derive(Default)]
-struct Second<'r> {
+struct SecondTally<'r> {
     sent: u64,
     in_flight: f64,
-    /// By how many more requests than in the second before were in flight all along.
+    /// How many more requests than in the second before were in flight throughout.
     throughout: i64,
     ended: BTreeMap<(&'r str, ResponseClass), Histogram>,
 }
 
-impl Second<'_> {
+impl SecondTally<'_> {
     fn tick(self, index: usize) -> LoadTick {
         let endpoints = self.ended.into_iter().map(|((endpoint, class), times)| EndpointTick {
             endpoint: endpoint.to_owned(),
@@ -173,9 +173,9 @@ fn seconds(from: usize, to: usize) -> Window {
     Window::new(at(from), at(to))
 }
 
-/// Spans in which the load hardly changed. The other tool's own are not in its results.
+/// Spans in which the load hardly changed: the stages of the other tool are not in its results.
 fn stages(ticks: &[LoadTick]) -> Vec<Stage> {
-    // The last second is rarely a whole one, and what comes after the last send is no load.
+    // The last second is rarely complete, and after the last send there is no load.
     let sending = ticks.iter().rposition(|tick| tick.offered > 0).unwrap_or(0).max(1);
     let length = SHORTEST_STAGE.max(sending.div_ceil(MOST_STAGES));
     let rate = |from: usize, to: usize| {
@@ -183,7 +183,7 @@ fn stages(ticks: &[LoadTick]) -> Vec<Stage> {
         sent as f64 / (to - from) as f64
     };
     let mut begins: BTreeSet<usize> = (0..sending).step_by(length).collect();
-    // A rest that is shorter than a stage belongs to the one before.
+    // A rest that is shorter than a stage belongs to the stage before it.
     begins.retain(|begin| *begin == 0 || sending - begin >= length);
     let mut spans: Vec<(usize, usize)> = Vec::new();
     let ends = begins.iter().skip(1).copied().chain([sending]);
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn times_that_are_none_are_refused() {
+    fn impossible_times_are_refused() {
         let request = |sent_unix, took| Request {
             sent_unix,
             took,

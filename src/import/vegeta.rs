@@ -4,13 +4,14 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::ImporterSpec;
+use super::lines::each_line;
 use super::requests::{Request, Requests, path_of};
 use crate::timeline::ResponseClass;
 
 pub(super) static SPEC: ImporterSpec = ImporterSpec {
     name: "vegeta",
-    summary: "vegeta's results, one JSON object a line: vegeta encode --to json results.bin",
-    take,
+    summary: "vegeta results, one JSON object per line: vegeta encode --to json results.bin",
+    read: |input, requests| each_line(input, |line| take(line, requests)),
 };
 
 /// The fields that are of interest here; durations in nanoseconds.
