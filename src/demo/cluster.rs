@@ -17,13 +17,7 @@ use tokio_postgres::NoTls;
 
 use super::process::{self, Account};
 use super::system::DatabaseTraits;
-use super::{guard, shop};
-
-/// Rows of the catalogue.
-pub(super) const PRODUCTS: u32 = 200_000;
-
-/// Categories of the catalogue, of 100 products each.
-pub(super) const CATEGORIES: u32 = 2_000;
+use super::{catalogue, pipe};
 
 /// How long `initdb` or the start of the server may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -153,7 +147,7 @@ impl Cluster {
             "postgres://postgres:{}@127.0.0.1:{}/postgres?connect_timeout=2",
             self.password, self.port
         );
-        guard::wait_for("the start of PostgreSQL", PATIENCE, || {
+        pipe::wait_for("the start of PostgreSQL", PATIENCE, || {
             if let Ok(Some(status)) = self.server.try_wait() {
                 return Err(format!("PostgreSQL ended at once ({status})"));
             }
@@ -192,7 +186,7 @@ fn initialise(
         .stdout(Stdio::null())
         .spawn()
         .map_err(|error| format!("cannot start `initdb`: {error}"))?;
-    let status = guard::wait_for("initdb", PATIENCE, || {
+    let status = pipe::wait_for("initdb", PATIENCE, || {
         initdb.try_wait().map_err(|error| format!("cannot wait for initdb: {error}"))
     });
     process::stop(&mut initdb, libc::SIGTERM, Duration::from_secs(2));
@@ -306,13 +300,10 @@ pub(super) fn fill(urls: &Urls, category_index: bool) -> Result<(), String> {
     run_sql(&urls.admin, &[&roles]).map_err(|error| format!("cannot make roles: {error}"))?;
     // Without the library the extension cannot be made, and nobody misses it.
     let _available = run_sql(&urls.admin, &["CREATE EXTENSION pg_stat_statements"]).is_ok();
-    let index = "CREATE INDEX product_category ON product (category, price_cents)";
-    let tables = shop::SCHEMA
-        .replace("{products}", &PRODUCTS.to_string())
-        .replace("{categories}", &CATEGORIES.to_string());
+    let tables = catalogue::tables();
     let mut statements = vec![tables.as_str()];
     if category_index {
-        statements.push(index);
+        statements.push(catalogue::CATEGORY_INDEX);
     }
     statements.push("VACUUM (ANALYZE) product");
     run_sql(&urls.shop, &statements).map_err(|error| format!("cannot fill the catalogue: {error}"))

@@ -7,15 +7,16 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::cluster::{self, Cluster};
 use super::faults::{self, Fault};
+use super::pipe::{Listening, read_line_within, tell};
 use super::quota::Quota;
 use super::{neighbour, payments, process, proxy, shop};
 
@@ -52,13 +53,6 @@ pub(super) struct Ready {
     pub metrics_url: String,
 }
 
-/// The line that a service writes when it listens.
-#[derive(Serialize, Deserialize)]
-pub(super) struct Listening {
-    /// On the loopback address.
-    pub port: u16,
-}
-
 /// What the guard is told of the system: the broken one of a fault.
 const BROKEN: &str = "broken";
 /// The healthy twin.
@@ -92,10 +86,10 @@ pub(super) fn main(args: &[OsString]) -> ExitCode {
     let Some(fault) = name.to_str().and_then(faults::find) else {
         return ExitCode::FAILURE;
     };
-    let mut household = Household::new(Path::new(directory));
-    let report = match household.start(fault, which == HEALTHY, postgres) {
+    let mut started = StartedSystem::new(Path::new(directory));
+    let report = match started.start(fault, which == HEALTHY, postgres) {
         Ok(ready) => Report::Ready(ready),
-        Err(why) => Report::Failed(household.explain(&why)),
+        Err(why) => Report::Failed(started.explain(&why)),
     };
     let told = tell(&report);
     if told.is_ok() && matches!(report, Report::Ready(_)) {
@@ -105,46 +99,16 @@ pub(super) fn main(args: &[OsString]) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Writes one line of JSON to standard output, which is a pipe to the parent.
-pub(super) fn tell(message: &impl Serialize) -> io::Result<()> {
-    let mut line = serde_json::to_vec(message)?;
-    line.push(b'\n');
-    let mut out = io::stdout().lock();
-    out.write_all(&line)?;
-    out.flush()
-}
-
-/// Waits until `done` gives a value, and looks meanwhile whether the parent is still there.
-pub(super) fn wait_for<T>(
-    what: &str,
-    patience: Duration,
-    mut done: impl FnMut() -> Result<Option<T>, String>,
-) -> Result<T, String> {
-    let deadline = Instant::now() + patience;
-    loop {
-        if let Some(value) = done()? {
-            return Ok(value);
-        }
-        if process::stdin_is_closed() {
-            return Err("the process that started the demo is gone".to_owned());
-        }
-        if Instant::now() > deadline {
-            return Err(format!("{what} took longer than {} s", patience.as_secs()));
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
 /// Everything that has to be stopped and removed; dropping it does so, in the reverse order of
 /// the start.
-struct Household {
+struct StartedSystem {
     directory: PathBuf,
     services: Vec<Child>,
     quota: Option<Quota>,
     cluster: Option<Cluster>,
 }
 
-impl Household {
+impl StartedSystem {
     fn new(directory: &Path) -> Self {
         Self { directory: directory.to_owned(), services: Vec::new(), quota: None, cluster: None }
     }
@@ -202,8 +166,7 @@ impl Household {
         })
     }
 
-    /// Starts this program again as one of the services; its settings go through standard input,
-    /// where no list of processes shows the password in them. Returns its id and its port.
+    /// Starts this program again as one of the services. Returns its id and its port.
     fn start_service(
         &mut self,
         entry: &str,
@@ -240,7 +203,7 @@ impl Household {
     }
 }
 
-impl Drop for Household {
+impl Drop for StartedSystem {
     fn drop(&mut self) {
         while let Some(mut service) = self.services.pop() {
             process::stop(&mut service, libc::SIGTERM, Duration::from_secs(2));
@@ -250,20 +213,4 @@ impl Drop for Household {
         // What remains is removed by the process that started the guard, if that is there.
         let _removed = fs::remove_dir_all(&self.directory).is_ok();
     }
-}
-
-/// The first line that a child writes.
-fn read_line_within(
-    mut output: impl Read + Send + 'static,
-    patience: Duration,
-    what: &str,
-) -> Result<String, String> {
-    let reader = std::thread::spawn(move || {
-        let mut line = String::new();
-        // An output that ends early leaves the line empty, which the caller refuses.
-        let _length = BufReader::new(&mut output).read_line(&mut line).is_ok();
-        line
-    });
-    wait_for(what, patience, || Ok(reader.is_finished().then_some(())))?;
-    Ok(reader.join().unwrap_or_default())
 }

@@ -8,11 +8,13 @@
 //! *neighbour*. Which fault the shop has is a [`Fault`], one file each in `faults/`, with a twin
 //! that is healthy.
 
+mod catalogue;
 mod cluster;
 mod faults;
 mod guard;
 mod neighbour;
 mod payments;
+mod pipe;
 mod plan_text;
 mod process;
 mod proxy;
@@ -20,7 +22,7 @@ mod quota;
 mod server;
 mod shop;
 mod system;
-mod throttle;
+mod token_bucket;
 
 use std::ffi::OsString;
 use std::fs;
@@ -154,7 +156,7 @@ impl Launcher {
         .map_err(|source| DemoError::Spawn { program: self.program.clone(), source })?;
         let lifeline = guard.stdin.take();
         let output = guard.stdout.take();
-        let household = Household { guard, lifeline, directory };
+        let guard_process = GuardProcess { guard, lifeline, directory };
         let mut line = String::new();
         if let Some(output) = output {
             BufReader::new(output)
@@ -174,8 +176,8 @@ impl Launcher {
             payments_pid: ready.payments_pid,
             postgres_url: ready.postgres_url,
             metrics_url: ready.metrics_url,
-            log: household.directory.0.join(guard::LOG),
-            household,
+            log: guard_process.directory.0.join(guard::LOG),
+            guard_process,
         })
     }
 }
@@ -196,35 +198,36 @@ pub struct Running {
     pub plan: String,
     /// What the processes have to say; removed with the rest.
     pub log: PathBuf,
-    household: Household,
+    guard_process: GuardProcess,
 }
 
 impl Running {
     /// Stops everything and removes the directory. Dropping does the same.
     pub fn stop(self) {
-        drop(self.household);
+        drop(self.guard_process);
     }
 
     /// Process id of the guard, which owns the other processes.
     pub fn guard_pid(&self) -> u32 {
-        self.household.guard.id()
+        self.guard_process.guard.id()
     }
 
     /// The directory that is removed at the end.
     pub fn directory(&self) -> &Path {
-        &self.household.directory.0
+        &self.guard_process.directory.0
     }
 }
 
-/// The guard, and what is left to do when it is gone.
-struct Household {
+/// The guard process and its directory. Dropping it stops the guard, and with it everything that
+/// the guard started, and removes the directory.
+struct GuardProcess {
     guard: Child,
     /// The guard stops everything when the other end of this pipe closes.
     lifeline: Option<ChildStdin>,
     directory: Directory,
 }
 
-impl Drop for Household {
+impl Drop for GuardProcess {
     fn drop(&mut self) {
         drop(self.lifeline.take());
         let deadline = Instant::now() + STOP_PATIENCE;

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::guard::{Listening, tell};
+use super::pipe::{self, Listening, tell};
 use super::{process, server};
 
 /// First argument of the neighbour process.
@@ -27,7 +27,7 @@ pub(super) fn main() -> ExitCode {
 }
 
 fn run() -> io::Result<()> {
-    let settings: Settings = server::read_settings()?;
+    let settings: Settings = pipe::read_settings()?;
     // It listens nowhere; the guard only waits for its word.
     tell(&Listening { port: 0 })?;
     std::thread::scope(|scope| {

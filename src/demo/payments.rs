@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
 use super::server::{self, Answer};
-use super::throttle::TokenBucket;
-use super::{faults, process};
+use super::token_bucket::TokenBucket;
+use super::{faults, pipe, process};
 
 /// First argument of the payments process.
 pub(super) const ENTRY: &str = "__demo-payments";
@@ -42,7 +42,7 @@ pub(super) fn main() -> ExitCode {
 }
 
 fn run() -> io::Result<()> {
-    let settings: Settings = server::read_settings()?;
+    let settings: Settings = pipe::read_settings()?;
     let fault = faults::find(&settings.fault)
         .ok_or_else(|| io::Error::other(format!("no fault `{}`", settings.fault)))?;
     let traits = &fault.system(settings.healthy).payments;

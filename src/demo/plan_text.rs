@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::cluster::{CATEGORIES, PRODUCTS};
+use super::catalogue::{CATEGORIES, PRODUCTS};
 use super::faults::Fault;
 use super::guard::Ready;
 use super::system::{Load, Shape, ShopRequest};

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use tokio::io::copy_bidirectional;
 use tokio::net::TcpStream;
 
-use super::{process, server};
+use super::{pipe, process, server};
 
 /// First argument of the proxy process.
 pub(super) const ENTRY: &str = "__demo-proxy";
@@ -26,7 +26,7 @@ pub(super) fn main() -> ExitCode {
 }
 
 fn run() -> io::Result<()> {
-    let settings: Settings = server::read_settings()?;
+    let settings: Settings = pipe::read_settings()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let listener = server::listen(1024)?;

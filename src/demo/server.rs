@@ -1,9 +1,9 @@
 //! What the shop and the payments service have in common: an HTTP/1.1 server on a free port of
-//! the loopback address, and settings that come through standard input.
+//! the loopback address.
 
 use std::convert::Infallible;
 use std::fmt::Display;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::net::Ipv4Addr;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -18,21 +18,13 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use tokio::net::{TcpListener, TcpSocket};
 
-use super::guard::{Listening, tell};
+use super::pipe::{Listening, tell};
 use super::system::Listen;
 
 /// What a handler answers.
 pub(super) type Answer = Response<Full<Bytes>>;
-
-/// Settings of a service, as the guard sends them.
-pub(super) fn read_settings<T: DeserializeOwned>() -> io::Result<T> {
-    let mut text = Vec::new();
-    io::stdin().read_to_end(&mut text)?;
-    Ok(serde_json::from_slice(&text)?)
-}
 
 /// Connections that may wait where a service says nothing of it.
 const USUAL_BACKLOG: u32 = 1024;

@@ -13,7 +13,7 @@ use crate::demo::system::{ProductRead, ShopTraits};
 
 /// Why an order was not placed.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum PlaceError {
+pub(super) enum OrderError {
     /// By the database.
     #[error(transparent)]
     Database(#[from] PoolError),
@@ -22,9 +22,9 @@ pub(super) enum PlaceError {
     Payment(#[from] ChargeError),
 }
 
-impl From<tokio_postgres::Error> for PlaceError {
+impl From<tokio_postgres::Error> for OrderError {
     fn from(error: tokio_postgres::Error) -> Self {
-        PlaceError::Database(PoolError::Backend(error))
+        OrderError::Database(PoolError::Backend(error))
     }
 }
 
@@ -122,7 +122,7 @@ impl Database {
         product: i32,
         quantity: i32,
         before_commit: impl AsyncFnOnce(i32) -> Result<(), ChargeError>,
-    ) -> Result<Option<(i64, i32)>, PlaceError> {
+    ) -> Result<Option<(i64, i32)>, OrderError> {
         const TAKE: &str = "UPDATE product SET stock = stock - $2 \
                             WHERE id = $1 AND stock >= $2 RETURNING price_cents";
         const NUMBER: &str = "UPDATE invoice_number SET latest = latest + 1 WHERE series = 1 \

@@ -5,8 +5,8 @@ mod database;
 mod metrics;
 mod payments_client;
 mod routes;
+mod state;
 
-use std::fs::File;
 use std::io;
 use std::process::ExitCode;
 use std::sync::atomic::AtomicU64;
@@ -18,15 +18,13 @@ use tokio::sync::Semaphore;
 use self::database::Database;
 use self::metrics::Metrics;
 use self::payments_client::PaymentsClient;
-use super::system::{Admission, Handlers, ShopTraits};
-use super::throttle::TokenBucket;
-use super::{faults, process, server};
+use self::state::{Gate, Shop};
+use super::system::{Admission, Handlers};
+use super::token_bucket::TokenBucket;
+use super::{faults, pipe, process, server};
 
 /// First argument of the shop process.
 pub(super) const ENTRY: &str = "__demo-shop";
-
-/// The tables; `{products}` and `{categories}` stand for how many of each there are.
-pub(super) const SCHEMA: &str = include_str!("schema.sql");
 
 /// What the shop process is told.
 #[derive(Serialize, Deserialize)]
@@ -41,34 +39,6 @@ pub(super) struct Settings {
     pub payments_url: String,
 }
 
-/// What all requests of the shop use.
-struct Shop {
-    traits: &'static ShopTraits,
-    database: Option<Database>,
-    payments: PaymentsClient,
-    metrics: Metrics,
-    admission: Gate,
-    /// The lock that product pages hold.
-    lock: Arc<Mutex<()>>,
-    /// Product pages so far.
-    pages: AtomicU64,
-    /// What product pages leave behind.
-    kept: Mutex<Kept>,
-}
-
-/// [`Admission`] at work.
-enum Gate {
-    Open,
-    Rate(TokenBucket),
-    InWork(Arc<Semaphore>),
-}
-
-#[derive(Default)]
-struct Kept {
-    memory: Vec<Box<[u8]>>,
-    files: Vec<File>,
-}
-
 /// Threads that may hold or want the lock of product pages at the same time.
 const MOST_LOCKED_PAGES: usize = 200;
 
@@ -79,7 +49,7 @@ pub(super) fn main() -> ExitCode {
 }
 
 fn run() -> io::Result<()> {
-    let settings: Settings = server::read_settings()?;
+    let settings: Settings = pipe::read_settings()?;
     let fault = faults::find(&settings.fault)
         .ok_or_else(|| io::Error::other(format!("no fault `{}`", settings.fault)))?;
     let traits = &fault.system(settings.healthy).shop;

@@ -15,10 +15,10 @@ use hyper::{Method, Request, StatusCode};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use super::database::{PlaceError, Product};
+use super::database::{OrderError, Product};
 use super::payments_client::ChargeError;
-use super::{Gate, Shop};
-use crate::demo::cluster::PRODUCTS;
+use super::state::{Gate, Shop};
+use crate::demo::catalogue::PRODUCTS;
 use crate::demo::process::thread_cpu_time;
 use crate::demo::server::{self, Answer};
 use crate::demo::system::Pause;
@@ -149,8 +149,8 @@ async fn order(shop: &Shop, request: Request<Incoming>) -> Answer {
     let (number, total_cents) = match placed {
         Ok(Some(placed)) => placed,
         Ok(None) => return server::text(StatusCode::CONFLICT, "not in stock"),
-        Err(PlaceError::Database(error)) => return unavailable(&error),
-        Err(PlaceError::Payment(error)) => return unpaid(&error),
+        Err(OrderError::Database(error)) => return unavailable(&error),
+        Err(OrderError::Payment(error)) => return unpaid(&error),
     };
     if !inside && let Err(error) = shop.payments.charge(total_cents, &shop.metrics).await {
         return unpaid(&error);

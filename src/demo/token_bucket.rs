@@ -10,10 +10,11 @@ const BURST_SECONDS: f64 = 0.1;
 pub(super) struct TokenBucket {
     rate: f64,
     refusal_cost: f64,
-    level: Mutex<Level>,
+    contents: Mutex<Contents>,
 }
 
-struct Level {
+/// What is in the bucket.
+struct Contents {
     tokens: f64,
     at: Instant,
 }
@@ -21,8 +22,8 @@ struct Level {
 impl TokenBucket {
     /// A full bucket that admits `rate` requests per second.
     pub fn new(rate: f64) -> Self {
-        let level = Level { tokens: rate * BURST_SECONDS, at: Instant::now() };
-        Self { rate, refusal_cost: 0.0, level: Mutex::new(level) }
+        let contents = Contents { tokens: rate * BURST_SECONDS, at: Instant::now() };
+        Self { rate, refusal_cost: 0.0, contents: Mutex::new(contents) }
     }
 
     /// The same where each refusal takes as much as this many admitted requests.
@@ -32,14 +33,14 @@ impl TokenBucket {
 
     /// Whether a request that comes `now` is admitted.
     pub fn admits(&self, now: Instant) -> bool {
-        let mut level = self.level.lock().unwrap_or_else(PoisonError::into_inner);
-        let gained = now.saturating_duration_since(level.at).as_secs_f64() * self.rate;
-        level.at = now.max(level.at);
-        level.tokens = (level.tokens + gained).min(self.rate * BURST_SECONDS);
-        let admitted = level.tokens >= 1.0;
-        level.tokens -= if admitted { 1.0 } else { self.refusal_cost };
+        let mut contents = self.contents.lock().unwrap_or_else(PoisonError::into_inner);
+        let gained = now.saturating_duration_since(contents.at).as_secs_f64() * self.rate;
+        contents.at = now.max(contents.at);
+        contents.tokens = (contents.tokens + gained).min(self.rate * BURST_SECONDS);
+        let admitted = contents.tokens >= 1.0;
+        contents.tokens -= if admitted { 1.0 } else { self.refusal_cost };
         // A debt is forgotten as quickly as a credit is used up.
-        level.tokens = level.tokens.max(-self.rate * BURST_SECONDS);
+        contents.tokens = contents.tokens.max(-self.rate * BURST_SECONDS);
         admitted
     }
 }

@@ -1,0 +1,42 @@
+//! What the requests of the shop share.
+
+use std::fs::File;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::Semaphore;
+
+use super::database::Database;
+use super::metrics::Metrics;
+use super::payments_client::PaymentsClient;
+use crate::demo::system::ShopTraits;
+use crate::demo::token_bucket::TokenBucket;
+
+/// What all requests of the shop use.
+pub(super) struct Shop {
+    pub(super) traits: &'static ShopTraits,
+    pub(super) database: Option<Database>,
+    pub(super) payments: PaymentsClient,
+    pub(super) metrics: Metrics,
+    pub(super) admission: Gate,
+    /// The lock that product pages hold.
+    pub(super) lock: Arc<Mutex<()>>,
+    /// Product pages so far.
+    pub(super) pages: AtomicU64,
+    /// What product pages leave behind.
+    pub(super) kept: Mutex<Kept>,
+}
+
+/// What decides whether a request is admitted.
+pub(super) enum Gate {
+    Open,
+    Rate(TokenBucket),
+    InWork(Arc<Semaphore>),
+}
+
+/// Memory and files that are never given back.
+#[derive(Default)]
+pub(super) struct Kept {
+    pub(super) memory: Vec<Box<[u8]>>,
+    pub(super) files: Vec<File>,
+}
