@@ -3,9 +3,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot read its sources has failed")]
 
+mod imports;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use imports::House;
 
 /// Each room, the rooms that it may use, and the words that must not stand in it.
 const ROOMS: &[Room] = &[
@@ -56,6 +60,10 @@ const ROOMS: &[Room] = &[
         never: &[],
     },
 ];
+
+/// The storeys of a room from the top down: each uses only those below it.
+const STOREYS: &[(&str, &[&str])] =
+    &[("diagnose", &["conclude", "curve", "rules", "leaks", "measure", "terms"])];
 
 struct Room {
     name: &'static str,
@@ -340,6 +348,116 @@ fn what_is_registered_is_named_after_its_file() {
     }
     assert_none(&wrong);
     assert!(entries > 4, "the registries were not found");
+}
+
+/// The sources as they stand, parsed.
+fn house() -> House {
+    let files = files_below(&root().join("src"), "rs");
+    let sources: Vec<(String, String)> = files
+        .iter()
+        .map(|path| (path.strip_prefix(root()).unwrap().display().to_string(), read(path)))
+        .collect();
+    House::of(&sources)
+}
+
+/// Rooms whose files still have circles.
+const STILL_TIED: &[&str] = &["import", "load", "report"];
+
+#[test]
+fn no_files_use_each_other_in_a_circle() {
+    let circles: Vec<String> = house()
+        .circles()
+        .into_iter()
+        .filter(|circle| !STILL_TIED.iter().any(|room| circle.contains(&format!("src/{room}/"))))
+        .collect();
+    assert_none(&circles);
+}
+
+/// Edges from a storey to one above it, in words.
+fn upward(house: &House, room: &str, storeys: &[&str]) -> Vec<String> {
+    let storey = |file: usize| {
+        let module = &house.files[file].module;
+        let [first, second, ..] = module.as_slice() else { return None };
+        (first == room).then(|| storeys.iter().position(|storey| storey == second)).flatten()
+    };
+    let upward =
+        |from: usize, to: usize| storey(from).zip(storey(to)).is_some_and(|(from, to)| to < from);
+    let edges = house.edges.iter().filter(|edge| upward(edge.from, edge.to));
+    edges.map(|edge| format!("upward: {}", house.tell(edge))).collect()
+}
+
+#[test]
+fn storeys_use_only_storeys_below_them() {
+    let house = house();
+    let mut wrong = Vec::new();
+    for (room, storeys) in STOREYS {
+        wrong.extend(upward(&house, room, storeys));
+        let inside = house
+            .files
+            .iter()
+            .filter(|file| file.module[..].first().is_some_and(|first| first == room));
+        for file in inside.filter(|file| file.module.len() > 1) {
+            if !storeys.contains(&file.module[1].as_str()) {
+                wrong.push(format!("{}: in no storey of `{room}`", file.path));
+            }
+        }
+    }
+    assert_none(&wrong);
+}
+
+/// The cells of each row of the first table below this heading of ARCHITECTURE.md.
+fn table_of_the_page(heading: &str) -> Vec<Vec<String>> {
+    let page = read(&root().join("ARCHITECTURE.md"));
+    let below = page.lines().skip_while(|line| *line != heading);
+    let table = below.skip_while(|line| !line.starts_with('|'));
+    table
+        .skip(2)
+        .take_while(|line| line.starts_with('|'))
+        .map(|line| {
+            line.trim_matches('|').split('|').map(|cell| cell.trim().replace('`', "")).collect()
+        })
+        .collect()
+}
+
+#[test]
+fn the_page_and_the_tests_have_the_same_tables() {
+    let page: Vec<(String, String)> = table_of_the_page("## Rooms")
+        .into_iter()
+        .map(|row| (row[0].clone(), row[2].clone()))
+        .collect();
+    let tested: Vec<(String, String)> = ROOMS
+        .iter()
+        .map(|room| {
+            let uses = match room.uses {
+                [] => "–".to_owned(),
+                uses if uses.len() + 1 == ROOMS.len() => "all".to_owned(),
+                uses => uses.join(", "),
+            };
+            (room.name.to_owned(), uses)
+        })
+        .collect();
+    assert_eq!(page, tested, "the table of the rooms in ARCHITECTURE.md, and `ROOMS`");
+    for (room, storeys) in STOREYS {
+        let page = table_of_the_page(&format!("## The storeys of `{room}`"));
+        let page: Vec<&str> = page.iter().map(|row| row[0].as_str()).collect();
+        assert_eq!(&page, storeys, "the storeys of `{room}` in ARCHITECTURE.md, and `STOREYS`");
+    }
+}
+
+#[test]
+fn a_planted_upward_edge_is_seen() {
+    let sources = [
+        ("src/diagnose/mod.rs", "mod terms; mod rules;"),
+        ("src/diagnose/terms/mod.rs", "mod part;"),
+        ("src/diagnose/terms/part.rs", "fn up() -> crate::diagnose::rules::Rule { todo() }"),
+        ("src/diagnose/rules/mod.rs", "use super::terms; pub struct Rule;"),
+    ];
+    let house = House::of(&sources.map(|(path, text)| (path.to_owned(), text.to_owned())));
+    let wrong = upward(&house, STOREYS[0].0, STOREYS[0].1);
+    assert_eq!(
+        wrong,
+        ["upward: src/diagnose/terms/part.rs -> src/diagnose/rules/mod.rs: Rule (line 1)"]
+    );
 }
 
 /// The tests above can fail.
