@@ -33,7 +33,9 @@ pub fn attribute(facts: &Facts, stages: &[StageSummary], bends: bool) -> Option<
     broken.extend(overlaps.iter().map(|overlap| overlap.text.clone()));
     broken.extend(unbalanced(&splits));
     if bends && facts.database_is_watched() && facts.windows(Span::Knee).len() == 1 {
-        broken.push("only one stage at or beyond the knee: its parts may be chance".to_owned());
+        broken.push(
+            "only one stage lies at or beyond the knee, so its parts may be chance".to_owned(),
+        );
     }
     Some(Attribution {
         broken_assumptions: broken,
@@ -83,12 +85,12 @@ fn unexplained(growth: &Growth) -> Option<String> {
     }
     Some(if inside > 0.5 * all {
         format!(
-            "{} of the growth is spent inside the target, where nothing was looked at: a queue, a \
-             lock or a limit of its own",
+            "{} of the growth is time inside the target that no collector explains: look for a \
+             queue, a lock or a concurrency limit",
             percent(all)
         )
     } else {
-        format!("{} of the growth lies where nothing was looked at", percent(all))
+        format!("no collector explains {} of the growth", percent(all))
     })
 }
 
@@ -100,8 +102,8 @@ fn unbalanced(splits: &[(f64, Split)]) -> Option<String> {
     let (_, worst) = growing.iter().max_by(|a, b| lag(&a.1).total_cmp(&lag(&b.1)))?;
     let rate = |rate: f64| wording::number(rate, Measure::In(Unit::Count));
     Some(format!(
-        "in {} of {} stages fewer requests ended than arrived (at the worst {} of {} in a second), \
-         so a queue grew: their parts are those of the growing queue",
+        "a queue grew in {} of {} stages: fewer requests ended than arrived (at worst {} of {} per \
+         second), so their parts describe the growing queue",
         growing.len(),
         splits.len(),
         rate(worst.completions),

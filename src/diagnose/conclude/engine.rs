@@ -15,7 +15,7 @@ use crate::diagnose::rules::ruling::{self, Ruling};
 use crate::diagnose::terms::invalid::Invalid;
 use crate::diagnose::terms::model::{
     Capacity, CollectorOverhead, Diagnosis, Finding, FindingRole, Knee, NotChecked, Outcome,
-    Recovery, StageSummary,
+    StageSummary,
 };
 use crate::recording::{Recording, StopReason};
 use crate::timeline::{Labels, SeriesKey, names};
@@ -40,12 +40,12 @@ pub fn diagnose(recording: &Recording, rules: &RuleSet) -> Diagnosis {
     let mut caveats = run_caveats(recording, &stages, &facts);
     let sources = Sources { known: rules.sources(), ran: watched(recording) };
     let mut ranked = match outcome {
-        // Without a knee, for whatever reason, only what stands apart from it is told: a leak
-        // shows at one steady rate as well.
+        // Without a knee, the report names only faults that have nothing to do with one: a leak
+        // shows at a steady rate too.
         Outcome::Knee | Outcome::NotReached { .. } | Outcome::InsufficientData { .. } => {
             rank::rank(&rulings, knee.as_ref(), &sources)
         }
-        // The numbers are those of the generator: nobody is accused by them.
+        // The numbers describe the generator, so they accuse nothing in the target.
         Outcome::GeneratorLimited { .. } | Outcome::Aborted { .. } => Ranked {
             findings: Vec::new(),
             ruled_out: Vec::new(),
@@ -70,8 +70,8 @@ pub fn diagnose(recording: &Recording, rules: &RuleSet) -> Diagnosis {
     if let Some(attribution) = &attribution {
         caveats.extend(attribution.broken_assumptions.iter().cloned());
     }
-    let recovery = recovery::recovery(&facts, &stages);
-    caveats.extend(recovery.as_ref().and_then(Recovery::caveat));
+    let (recovery, stays) = recovery::recovery(&facts, &stages).unzip();
+    caveats.extend(stays.flatten());
     let (soak, overload) = match outcome {
         Outcome::GeneratorLimited { .. } | Outcome::Aborted { .. } => (None, None),
         _ => (
@@ -108,7 +108,7 @@ fn outcome(
         let why = match recording.stop.as_ref().map(|stop| &stop.reason) {
             Some(StopReason::TargetGone(why) | StopReason::Failed(why)) => why.clone(),
             Some(StopReason::Interrupted) => "it was interrupted before any load".to_owned(),
-            _ => "the recording holds no load at all".to_owned(),
+            _ => "the recording contains no load".to_owned(),
         };
         return (Outcome::Aborted { why }, None);
     }
@@ -122,7 +122,7 @@ fn outcome(
     });
     match (found, gone) {
         (KneeVerdict::NotReached { .. } | KneeVerdict::Inconclusive { .. }, Some(why)) => {
-            let missing = vec![format!("a target that stays to the end: {why}")];
+            let missing = vec![format!("a target that keeps running to the end: {why}")];
             (Outcome::InsufficientData { missing }, None)
         }
         (verdict, _) => concluded(verdict),
@@ -137,7 +137,7 @@ fn concluded(verdict: KneeVerdict) -> (Outcome, Option<Knee>) {
     }
 }
 
-/// How much load is fine: what met every objective, and lies below the knee.
+/// The highest load that met every objective and lies below the knee.
 fn capacity(
     recording: &Recording,
     stages: &[StageSummary],
@@ -210,18 +210,18 @@ fn most_frequent(reasons: &[&str]) -> Option<String> {
         .map(|(reason, _)| reason.to_owned())
 }
 
-/// What a careful reader has to know of the run.
+/// What a careful reader must know about the run.
 fn run_caveats(recording: &Recording, stages: &[StageSummary], facts: &Facts) -> Vec<String> {
     let mut caveats = Vec::new();
     for restart in facts.restarts() {
-        caveats.push(format!("the target's process started anew at {restart}"));
+        caveats.push(format!("the target's process restarted at {restart}"));
     }
     let invalid: Vec<&StageSummary> =
         stages.iter().filter(|stage| stage.role.is_measured() && stage.invalid.is_some()).collect();
     if let Some(first) = invalid.first() {
         let why = first.invalid.as_ref().map(Invalid::to_string).unwrap_or_default();
         caveats.push(format!(
-            "{} of {} stages do not count; at {:.0} requests per second: {why}",
+            "{} of {} stages do not count; the first, at {:.0} requests/s: {why}",
             invalid.len(),
             stages.iter().filter(|stage| stage.role.is_measured()).count(),
             first.offered
@@ -232,7 +232,7 @@ fn run_caveats(recording: &Recording, stages: &[StageSummary], facts: &Facts) ->
         if cost.gaps * 10 > tries {
             let reason = cost.reason.unwrap_or_default();
             caveats.push(format!(
-                "`{}` failed in {} of {tries} looks: {reason}",
+                "`{}` failed in {} of {tries} readings: {reason}",
                 cost.collector, cost.gaps
             ));
         }
@@ -241,22 +241,21 @@ fn run_caveats(recording: &Recording, stages: &[StageSummary], facts: &Facts) ->
         recording.stop.as_ref().map(|stop| &stop.reason),
         None | Some(StopReason::Interrupted | StopReason::MaxDuration)
     ) {
-        caveats.push("the run ended before its plan did".to_owned());
+        caveats.push("the run ended before its plan was complete".to_owned());
     }
     caveats
 }
 
-/// A knee without a cause is told as such.
+/// What to say of a knee without a cause.
 fn cause_caveat(findings: &[Finding], not_checked: &[NotChecked]) -> Option<String> {
     if findings.iter().any(|finding| finding.role == FindingRole::Cause) {
         return None;
     }
     Some(match not_checked.first() {
-        None => {
-            "every rule was looked at and none holds: the cause lies where no rule looks".to_owned()
-        }
+        None => "every rule was checked and none holds: the cause is something that no rule covers"
+            .to_owned(),
         Some(first) => format!(
-            "not enough evidence to name a cause: {} hypotheses had no data; {}",
+            "not enough evidence to name a cause: {} possible causes have no data; {}",
             not_checked.len(),
             first.add
         ),

@@ -43,8 +43,8 @@ pub fn health(
         measured().filter(|stage| !is_spoiled(stage)).map(|stage| stage.held_back).sum();
     if held_back > 0 {
         remarks.push(format!(
-            "{held_back} requests were given up because all connections were in use that the plan \
-             allows (`max_in_flight`, `max_connections`): the target was slow, not the generator"
+            "{held_back} requests were given up because every connection that the plan allows \
+             (`max_in_flight`, `max_connections`) was in use: the target was slow, not the generator"
         ));
     }
     let faults: Vec<&StageSummary> = measured().filter(|stage| is_spoiled(stage)).collect();
@@ -53,8 +53,8 @@ pub fn health(
     });
     if let Some(stage) = squeezed {
         remarks.push(format!(
-            "from {:.0}/s on the target has taken the cores that it shares with kneepoint, which \
-             therefore sends late (p99 {:.1} ms there): a sign of the target's limit",
+            "from {:.0}/s on, the target uses up the cores that it shares with kneepoint, so \
+             kneepoint sends late (p99 {:.1} ms): this shows the target's limit",
             stage.offered,
             stage.lateness_p99 * 1e3
         ));

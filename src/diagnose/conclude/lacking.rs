@@ -101,12 +101,16 @@ fn nothing_read(ruling: &Ruling, sources: &Sources<'_>) -> String {
         .map(|source| source.name)
         .collect();
     let names: Vec<String> = of.iter().map(|name| format!("`{name}`")).collect();
-    if names.is_empty() {
-        return ruling.rule.add.clone();
-    }
-    let ran = names.join(" and ");
+    let silent = match names.as_slice() {
+        [one] => format!("{one} ran, but did not report this"),
+        [one, other] => format!("{one} and {other} ran, but neither reported this"),
+        [all @ .., last] => {
+            format!("{} and {last} ran, but none of them reported this", all.join(", "))
+        }
+        [] => return ruling.rule.add.clone(),
+    };
     if of.contains("prometheus") {
-        return format!("{ran} ran but read nothing of it: let the target export these metrics");
+        return format!("{silent}: let the target export these metrics");
     }
-    format!("{ran} ran but read nothing of it: hold the stages longer, and look at the gaps")
+    format!("{silent}: hold the stages longer, and look at the gaps")
 }

@@ -2,6 +2,8 @@
 //! stays. Work that goes on for requests nobody waits for any more, connections that are not
 //! given back and memory that is not freed show here first.
 
+use std::fmt;
+
 use crate::diagnose::curve::stages::by_load;
 use crate::diagnose::measure::facts::Facts;
 use crate::diagnose::terms::measure::Measure;
@@ -27,36 +29,58 @@ struct WatchedLevel {
     /// A rise of less is none.
     floor: f64,
     /// What it means where it stays.
-    staying: &'static str,
+    staying: Staying,
 }
 
-const WORK: &str = "the target still works, on requests that nobody waits for any more";
-const MEMORY: &str = "allocators keep memory for the next load: only growth from one load to \
-                      the next is a leak";
-const KEPT: &str = "something is not given back, or only after a timeout";
+/// What it means that a level stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Staying {
+    /// The target still works.
+    Work,
+    /// Memory was not given back to the machine, as in healthy systems too.
+    Memory,
+    /// Something else was not released.
+    Kept,
+}
+
+impl fmt::Display for Staying {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Staying::Work => "the target still works on requests that nobody waits for any more",
+            Staying::Memory => {
+                "allocators keep memory for the next load: only growth from one load to the next \
+                 is a leak"
+            }
+            Staying::Kept => "something is not released, or only after a timeout",
+        })
+    }
+}
 
 #[rustfmt::skip]
 const LEVELS: [WatchedLevel; 8] = [
-    WatchedLevel { metric: &names::TCP_REQUESTS, label: None, what: "requests that the target has not answered", floor: 2.0, staying: WORK },
-    WatchedLevel { metric: &names::TCP_ACCEPT_QUEUE, label: None, what: "connections that wait to be accepted", floor: 2.0, staying: WORK },
-    WatchedLevel { metric: &names::PROCESS_CPU_TIME, label: None, what: "cores that the target uses", floor: 0.2, staying: WORK },
-    WatchedLevel { metric: &names::DB_SESSIONS, label: Some(("state", "active")), what: "database sessions that execute", floor: 2.0, staying: WORK },
-    WatchedLevel { metric: &names::DB_SESSIONS, label: Some(("state", "idle in transaction")), what: "database sessions idle in a transaction", floor: 2.0, staying: KEPT },
-    WatchedLevel { metric: &names::PROCESS_OPEN_FDS, label: None, what: "open descriptors", floor: 16.0, staying: KEPT },
-    WatchedLevel { metric: &names::PROCESS_THREADS, label: None, what: "threads", floor: 4.0, staying: KEPT },
-    WatchedLevel { metric: &names::PROCESS_MEMORY_ANONYMOUS, label: None, what: "anonymous memory", floor: 16e6, staying: MEMORY },
+    WatchedLevel { metric: &names::TCP_REQUESTS, label: None, what: "requests that the target has not answered", floor: 2.0, staying: Staying::Work },
+    WatchedLevel { metric: &names::TCP_ACCEPT_QUEUE, label: None, what: "connections waiting to be accepted", floor: 2.0, staying: Staying::Work },
+    WatchedLevel { metric: &names::PROCESS_CPU_TIME, label: None, what: "cores that the target uses", floor: 0.2, staying: Staying::Work },
+    WatchedLevel { metric: &names::DB_SESSIONS, label: Some(("state", "active")), what: "executing database sessions", floor: 2.0, staying: Staying::Work },
+    WatchedLevel { metric: &names::DB_SESSIONS, label: Some(("state", "idle in transaction")), what: "database sessions idle in a transaction", floor: 2.0, staying: Staying::Kept },
+    WatchedLevel { metric: &names::PROCESS_OPEN_FDS, label: None, what: "open descriptors", floor: 16.0, staying: Staying::Kept },
+    WatchedLevel { metric: &names::PROCESS_THREADS, label: None, what: "threads", floor: 4.0, staying: Staying::Kept },
+    WatchedLevel { metric: &names::PROCESS_MEMORY_ANONYMOUS, label: None, what: "anonymous memory", floor: 16e6, staying: Staying::Memory },
 ];
 
-/// Compares each level at its highest stage with what it was before and after; `None` where the
-/// run has no span without load at its end.
-pub fn recovery(facts: &Facts, stages: &[StageSummary]) -> Option<Recovery> {
+/// Compares each level at its highest stage with what it was before and after, and says what stayed
+/// in a caveat; `None` where the run has no span without load at its end.
+pub fn recovery(facts: &Facts, stages: &[StageSummary]) -> Option<(Recovery, Option<String>)> {
     let windows = facts.windows(Span::Recovery);
     let seconds = windows.iter().map(Window::secs).sum();
     let last = windows.last().filter(|_| seconds >= LEAST_SECS)?;
     let half = Window::new(last.middle(), last.end);
     let stages = by_load(stages);
-    let levels = LEVELS.iter().filter_map(|level| after_load(level, facts, &stages, half));
-    Some(Recovery { seconds, levels: levels.collect() })
+    let of = |level: &WatchedLevel| Some((level.staying, after_load(level, facts, &stages, half)?));
+    let levels: Vec<(Staying, AfterLoad)> = LEVELS.iter().filter_map(of).collect();
+    let caveat = caveat(seconds, &levels);
+    let levels = levels.into_iter().map(|(_, level)| level).collect();
+    Some((Recovery { seconds, levels }, caveat))
 }
 
 fn after_load(
@@ -82,29 +106,29 @@ fn after_load(
         true => Unit::Cores,
         false => level.metric.unit,
     };
-    let staying = (!returned).then(|| level.staying.to_owned());
+    let staying = (!returned).then(|| level.staying.to_string());
     Some(AfterLoad { what: level.what.to_owned(), unit, before, peak, after, returned, staying })
 }
 
-impl Recovery {
-    /// What stayed, as a sentence fragment for a careful reader. Memory is left out, as it stays in
-    /// healthy systems too; so is what a request holds, while requests are still worked on.
-    pub(crate) fn caveat(&self) -> Option<String> {
-        let stays = |why: &str| -> Vec<&AfterLoad> {
-            self.levels.iter().filter(|level| level.staying.as_deref() == Some(why)).collect()
-        };
-        let (working, kept) = (stays(WORK), stays(KEPT));
-        let (levels, why) = if working.is_empty() { (kept, KEPT) } else { (working, WORK) };
-        let say = |level: &&AfterLoad| {
-            let say = |value| wording::number(value, Measure::In(level.unit));
-            let (after, before, peak) = (say(level.after), say(level.before), say(level.peak));
-            format!("{} stay at {after} ({before} at the lowest load, {peak} at most)", level.what)
-        };
-        (!levels.is_empty()).then(|| {
-            let levels: Vec<String> = levels.iter().map(say).collect();
-            format!("{:.0} s after the load {}: {why}", self.seconds, levels.join(", and "))
-        })
-    }
+/// What stayed, as a sentence fragment for a careful reader. Memory is left out, as it stays in
+/// healthy systems too; so is what a request holds, while requests are still worked on.
+fn caveat(seconds: f64, levels: &[(Staying, AfterLoad)]) -> Option<String> {
+    let stays = |why: Staying| -> Vec<&AfterLoad> {
+        let stayed = |(staying, level): &&(Staying, AfterLoad)| *staying == why && !level.returned;
+        levels.iter().filter(stayed).map(|(_, level)| level).collect()
+    };
+    let (working, kept) = (stays(Staying::Work), stays(Staying::Kept));
+    let (levels, why) =
+        if working.is_empty() { (kept, Staying::Kept) } else { (working, Staying::Work) };
+    let say = |level: &&AfterLoad| {
+        let say = |value| wording::number(value, Measure::In(level.unit));
+        let (after, before, peak) = (say(level.after), say(level.before), say(level.peak));
+        format!("{} stay at {after} ({before} at the lowest load, {peak} at most)", level.what)
+    };
+    (!levels.is_empty()).then(|| {
+        let levels: Vec<String> = levels.iter().map(say).collect();
+        format!("{seconds:.0} s after the load, {}: {why}", levels.join(", "))
+    })
 }
 
 #[cfg(test)]
@@ -126,7 +150,7 @@ mod tests {
     }
 
     /// Open descriptors: 20 at the lowest load, 220 at the highest, then `after`.
-    fn judged(after: f64, seconds: u64) -> Option<Recovery> {
+    fn judged(after: f64, seconds: u64) -> Option<(Recovery, Option<String>)> {
         let end = 20 + seconds;
         let points = (0..end).map(|second| Point {
             at: Moment::START + Duration::from_secs(second),
@@ -151,12 +175,12 @@ mod tests {
 
     #[test]
     fn what_comes_back_is_told_apart_from_what_stays() {
-        let back = judged(30.0, 10).unwrap();
+        let (back, caveat) = judged(30.0, 10).unwrap();
         assert!(back.levels[0].returned);
-        assert_eq!(back.caveat(), None);
-        let stays = judged(215.0, 10).unwrap();
+        assert_eq!(caveat, None);
+        let (stays, caveat) = judged(215.0, 10).unwrap();
         assert!(!stays.levels[0].returned);
-        let caveat = stays.caveat().unwrap();
+        let caveat = caveat.unwrap();
         assert!(caveat.contains("open descriptors stay at 215 (20 at the"), "{caveat}");
     }
 

@@ -70,8 +70,8 @@ pub fn find(stages: &[StageSummary], timeline: &Timeline) -> KneeVerdict {
     }
     if lowest.grows && lowest.shortfall() > 0.1 * lowest.offered {
         let missing = format!(
-            "stages below the knee: already the lowest, {:.0}/s, was more than the target \
-             answers; start lower",
+            "stages below the knee: the target could not keep up with the lowest one, \
+             {:.0}/s; start lower",
             lowest.offered
         );
         return KneeVerdict::Inconclusive { missing: vec![missing] };
@@ -85,8 +85,8 @@ pub fn find(stages: &[StageSummary], timeline: &Timeline) -> KneeVerdict {
 fn no_stage(stages: &[StageSummary]) -> String {
     let held = stages.iter().filter(|stage| stage.role.is_measured()).count();
     match stages.iter().find_map(|stage| stage.invalid.as_ref()) {
-        Some(why) => format!("stages that count: none of {held} does, the first because {why}"),
-        None => "stages held: none was; let the run reach its load".into(),
+        Some(why) => format!("stages that count: none of the {held} does; of the first one, {why}"),
+        None => "stages: none was held; let the run reach its load".into(),
     }
 }
 
@@ -100,8 +100,8 @@ fn unbent(points: &[CurvePoint]) -> KneeVerdict {
         let below =
             points.iter().rev().find(|point| !bent(point)).map_or(0.0, |point| point.offered);
         missing.push(format!(
-            "stages beyond the bend: it shows between {below:.0}/s and {:.0}/s, but only at the \
-             top; hold two or three more stages from there on",
+            "stages beyond the knee: the curve bends between {below:.0}/s and {:.0}/s, but only the \
+             highest stage shows it; hold two or three more stages from there on",
             top.offered
         ));
     }
@@ -111,16 +111,17 @@ fn unbent(points: &[CurvePoint]) -> KneeVerdict {
     let failed = top.failed as f64 / top.completed.max(1) as f64;
     if missing.is_empty() && failed > FAILING {
         missing.push(format!(
-            "requests that succeed: at {:.0}/s {:.0} % of them fail, {:.0} % at low load; look at \
-             the errors first",
-            top.offered,
+            "successful requests: {:.0} % fail at {:.0}/s ({:.0} % at low load); look at the \
+             errors first",
             failed * 100.0,
+            top.offered,
             base.errors * 100.0
         ));
     }
     if top.completed < REQUESTS {
         missing.push(format!(
-            "requests per stage: the highest had {}, {REQUESTS} are needed; hold it longer",
+            "requests per stage: the highest stage had {}, at least {REQUESTS} are needed; hold it \
+             longer",
             top.completed
         ));
     }
@@ -137,8 +138,8 @@ fn strained(points: &[CurvePoint], base: &Base) -> Option<String> {
         points.iter().rposition(|point| point.strains(base).is_empty()).map_or(0, |at| at + 1);
     let (first, top) = (points.get(from)?, points.last()?);
     Some(format!(
-        "stages beyond the bend that sets in at {:.0}/s: at {:.0}/s {}; hold two or three more \
-         stages from there on, each longer",
+        "stages beyond {:.0}/s, where the curve begins to bend: at {:.0}/s {}; hold two or three \
+         longer stages from there on",
         first.offered,
         top.offered,
         top.strains(base).join(", and ")

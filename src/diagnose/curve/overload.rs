@@ -19,7 +19,7 @@ const COLLAPSES: f64 = 0.7;
 const STAYS: f64 = 0.02;
 /// Share of the excess that fails from which on it is refused rather than queued.
 const REFUSED: f64 = 0.5;
-/// What is refused is refused in time below so many seconds, or where it takes no longer than nine
+/// A failure counts as a quick refusal below this many seconds, or where it takes no longer than nine
 /// of ten responses did before.
 const AT_ONCE: f64 = 0.1;
 /// Share of the overload that the load after it may be at most.

@@ -2,8 +2,8 @@
 //! before it.
 //!
 //! Where target and generator share a machine, a saturated target makes the generator late. So
-//! lateness alone condemns nothing: it has to explain what was measured, and not be the target's
-//! own doing. A stage that is condemned leaves those below it as they are.
+//! lateness alone proves nothing: it has to explain what was measured, and the target must not be
+//! what causes it. A stage that does not count leaves those below it as they are.
 
 use crate::diagnose::measure::level::gauge;
 use crate::diagnose::terms::invalid::{GeneratorFault, Invalid};
@@ -22,8 +22,8 @@ pub const LATE_SECONDS: f64 = 0.010;
 /// Share of a response time, or where it has grown of its growth, from which on lateness explains
 /// it: the larger half.
 const LATE_SHARE: f64 = 0.5;
-/// A service time has not grown that is no longer than so many times the unloaded response time:
-/// the target has room for more than the connections that it is asked over.
+/// A service time has not grown while it is at most this many times the unloaded response time:
+/// then the target could serve more connections than it was given.
 const UNGROWN: f64 = 1.5;
 /// Share of the machine's CPU in use at which threads wait for a core.
 const FULL_MACHINE: f64 = 0.93;
@@ -33,7 +33,7 @@ const TARGETS_SHARE: f64 = 0.5;
 const BUSY_THREAD: f64 = 0.95;
 /// Descriptors that must be left.
 const SPARE_DESCRIPTORS: f64 = 8.0;
-/// Share of the requests that the run's own limit may hold up before a stage says nothing.
+/// Share of the requests that `max_rate` may delay before a stage stops counting.
 const CAPPED_SHARE: f64 = 0.01;
 /// A system has collapsed where more than this share of the requests fails.
 const COLLAPSED: f64 = 0.5;

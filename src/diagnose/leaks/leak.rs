@@ -14,11 +14,11 @@ use crate::timeline::{Moment, Point};
 use self::models::Shape;
 use self::prepare::{Floors, Track};
 
-/// Fewest points and seconds of a series that is judged.
+/// Fewest points and seconds of a series that is analysed.
 const POINTS: usize = 40;
 const SECONDS: f64 = 60.0;
-/// How far ahead growth is looked at, in seconds: a day at the least, ten times as long as it was
-/// watched, a week at the most.
+/// How far ahead growth is looked at, in seconds: ten times as long as it was watched, at
+/// least a day and at most a week.
 const DAY: f64 = 86_400.0;
 const AHEAD: f64 = 10.0;
 const WEEK: f64 = 7.0 * DAY;
@@ -29,7 +29,7 @@ const LEVEL: f64 = 0.2;
 /// Share of its level below which growth while it is watched never matters.
 const LEVEL_LEAST: f64 = 0.01;
 /// Normal quantiles: one-sided 99.5 % to believe in growth, 95 % for its last part, two-sided 95 %
-/// for the interval that is told.
+/// for the interval in the report.
 const SURE: f64 = 2.576;
 /// The same with few floors, whose autocorrelation is not known well, and how many that is.
 const SURE_OF_FEW: f64 = 3.3;
@@ -40,7 +40,7 @@ const LIKELY: f64 = 2.326;
 const INTERVAL: f64 = 1.96;
 /// The last part of a series, over which growth has to persist.
 const LAST_PART: f64 = 0.55;
-/// From here on the slope that is told is taken: start-up bends lie before it.
+/// The reported slope is taken from here on: start-up bends lie before it.
 const STEADY_PART: f64 = 0.5;
 /// The end of a series, whose slope shows whether growth has stopped, and the share of the whole
 /// slope that its upper bound must stay below for that.
@@ -60,7 +60,7 @@ pub struct Context<'a> {
     pub load: &'a [Point],
     /// Value at which the resource is exhausted, in the series' unit.
     pub limit: Option<f64>,
-    /// Moments at which the process started anew.
+    /// Moments at which the process restarted.
     pub restarts: &'a [Moment],
     /// Whether a managed runtime owns the memory and no major collection was seen in the series.
     pub uncollected: bool,
@@ -165,7 +165,7 @@ pub struct LeakAnalysis {
     pub verdict: LeakVerdict,
     /// Each step that was taken, in order.
     pub gates: Vec<Gate>,
-    /// The lower edge that was judged, what follows the load taken off.
+    /// The lower edge that was analysed, without what follows the load.
     pub floors: Vec<Point>,
     /// How fast that edge grows, whatever the verdict; `None` where too few were found.
     pub pace: Option<Pace>,
@@ -226,9 +226,8 @@ impl Analysis<'_> {
             let pace = life.seconds() / life.len().max(2) as f64;
             let wanted = SECONDS.max(POINTS as f64 * pace);
             let (readings, seconds) = (life.len(), life.seconds());
-            let why = format!(
-                "{readings} readings over {seconds:.0} s of one life of the process are too few"
-            );
+            let why =
+                format!("{readings} readings over {seconds:.0} s without a restart are too few");
             return undecided(&why, wanted - seconds);
         }
         let origin = life.at[0];
@@ -247,7 +246,7 @@ impl Analysis<'_> {
         }
         match self.settled(&settled, origin) {
             none @ LeakVerdict::NoLeak { .. } => none,
-            _ => undecided("it grew while the load rose; hold one load", life.seconds()),
+            _ => undecided("it grew while the load rose; hold the load constant", life.seconds()),
         }
     }
 
@@ -285,7 +284,7 @@ impl Analysis<'_> {
             // As told, and as the last part does not exclude.
             let possible = sure.slope.min(last.high);
             return if matters_at(possible, &floors.track, self.context) {
-                let why = "it grows, and how fast is not certain enough to tell whether it matters";
+                let why = "it grows, but its pace is too uncertain to tell whether it matters";
                 undecided(why, until_certain(&sure, track.seconds()))
             } else {
                 none
@@ -301,7 +300,7 @@ impl Analysis<'_> {
             return none;
         }
         if !self.passes(GateKind::Persists, Some(last.low), last.low > 0.0) {
-            let why = "its growth is not certain in the last part";
+            let why = "its growth is uncertain in the last part of the run";
             return undecided(why, until_certain(&last, track.seconds()));
         }
         match models::shape(&floors.track, origin) {
@@ -318,7 +317,7 @@ impl Analysis<'_> {
         };
         if self.context.uncollected {
             self.passes(GateKind::Collected, None, false);
-            let why = "the runtime has not collected its old generation yet";
+            let why = "the runtime has not yet collected its old generation";
             return undecided(why, track.seconds());
         }
         leak(&floors.track, self.context)
@@ -329,17 +328,17 @@ impl Analysis<'_> {
     fn uncertain(&self, floors: &Track, detectable: f64) -> Option<LeakVerdict> {
         let likely = trend::rise(floors, LIKELY);
         if likely.low > 0.0 && matters_at(likely.slope, floors, self.context) {
-            let why = "it seems to grow, and too little was seen to be sure";
+            let why = "it seems to grow, but too little was seen to be sure";
             return Some(undecided(why, until_certain(&likely, floors.seconds())));
         }
         let room = self.context.limit? - floors.value.last()?;
         let share = detectable * DAY / room.max(f64::MIN_POSITIVE);
-        let why = "a leak that exhausts it within a day could not have been seen yet";
+        let why = "a leak that exhausts it within a day would not be visible yet";
         (share > 1.0).then(|| undecided(why, longer(floors.seconds(), share).min(3.0 * DAY)))
     }
 }
 
-/// Seconds more than `seconds` until the error of a slope is so many `times` as small: it falls with
+/// Seconds more than `seconds` until the error of a slope is smaller by this factor: it falls with
 /// the 3/2th power of the time it is taken over.
 fn longer(seconds: f64, times: f64) -> f64 {
     seconds * (times.powf(2.0 / 3.0) - 1.0)
@@ -369,7 +368,7 @@ fn few_resets(floors: &Floors, track: &Track, none: LeakVerdict) -> LeakVerdict 
     let range = stats::quantile(&track.value, 0.95).unwrap_or(0.0) - low(track);
     let rose = low(&track.tail(0.5)) - low(&first);
     if slope > 0.0 && rose > 0.1 * range {
-        let why = format!("it fell back only {} times", floors.resets);
+        let why = format!("it dropped back only {} times", floors.resets);
         let each = track.seconds() / floors.resets as f64;
         return undecided(&why, each * (prepare::MANY_RESETS - floors.resets) as f64);
     }

@@ -13,13 +13,13 @@ pub struct Resource {
     pub metric: &'static MetricSpec,
     pub labels: &'static [(&'static str, &'static str)],
     pub unit: Unit,
-    /// The labels by whose values it is judged one by one; what lacks the first is not judged.
+    /// The labels whose values tell its series apart; a series without the first is left out.
     pub by: &'static [&'static str],
     /// The metrics that limit it, by the same label where they have it; the first that was read
     /// counts.
     pub limits: &'static [&'static MetricSpec],
-    /// Metrics that hold the same: what grows here has to grow there too. A heap is none of the
-    /// memory it lies in, which may have been taken at the start.
+    /// Metrics that count the same: what grows here has to grow there too. Not so for a heap, whose
+    /// memory may have been allocated at the start.
     pub held_in: &'static [&'static MetricSpec],
 }
 
@@ -150,7 +150,7 @@ pub const RESOURCES: &[Resource] = &[
     },
     Resource {
         kind: ResourceKind::Unused,
-        name: "database sessions that nobody used for a minute",
+        name: "database sessions unused for a minute",
         metric: &names::DB_SESSIONS_UNUSED,
         labels: &[],
         unit: Unit::Count,
@@ -188,7 +188,7 @@ pub const RESOURCES: &[Resource] = &[
         limits: &[],
         held_in: &[],
     },
-    // A log grows for ever, and only matters where it fills its disk.
+    // A log always grows, and matters only where it fills its disk.
     Resource {
         kind: ResourceKind::Written,
         name: "files that the target has open for writing",
@@ -199,7 +199,7 @@ pub const RESOURCES: &[Resource] = &[
         limits: &[],
         held_in: &[],
     },
-    // Told so that nobody takes it for the target's, and so that it does not hide.
+    // Reported so that nobody mistakes it for the target's memory.
     Resource {
         kind: ResourceKind::OwnMemory,
         name: "memory of kneepoint itself",
@@ -243,7 +243,7 @@ pub const PER_REQUEST: [Resource; 2] = [
     },
     Resource {
         kind: ResourceKind::TempPerRequest,
-        name: "bytes that PostgreSQL writes to temporary files for each request",
+        name: "bytes that PostgreSQL writes to temporary files per request",
         metric: &names::DB_TEMP_BYTES,
         labels: &[],
         unit: Unit::Bytes,

@@ -1,5 +1,5 @@
-//! What a long stage at one load says of leaks and drift: every watched resource is judged by
-//! itself (see [`leak`]), and one answer follows.
+//! Looks for leaks and drift in a long stage at one load: each watched resource is analysed by
+//! itself (see [`leak`]), and one verdict follows.
 
 mod cross_check;
 mod gates;
@@ -21,11 +21,11 @@ use super::resources::{PER_REQUEST, RESOURCES, Resource, not_watched};
 
 /// Name of the load shape that asks for this answer.
 pub const EXECUTOR: &str = "soak";
-/// A stage that was held for less says nothing of leaks.
+/// A shorter stage cannot show a leak.
 const SHORTEST_SECS: f64 = 60.0;
-/// Most series of one resource that are judged, such as its peers; those that grew most.
+/// Most series of one resource that are analysed, such as its peers: those that grew most.
 const MOST_SERIES: usize = 8;
-/// More collections than this say nothing one by one.
+/// More collections than this are not shown one by one.
 const MOST_COLLECTIONS: usize = 60;
 /// Share of the limit from which on a resource is used up, and of its last level below which it
 /// must have begun to have grown there.
@@ -164,7 +164,7 @@ impl LongStage<'_> {
         self.judge(Candidate { resource, subject: None, series, limit: None, points, held_in })
     }
 
-    /// When the runtime collected all of its heap, where that was seldom enough to be told apart.
+    /// When the runtime collected its whole heap; empty where that happened too often to show.
     fn collections(&self) -> Vec<Moment> {
         let all = collections(self.facts, self.window);
         if all.len() > MOST_COLLECTIONS { Vec::new() } else { all }
@@ -177,7 +177,7 @@ impl LongStage<'_> {
             resource.kind,
             ResourceKind::Memory | ResourceKind::Resident | ResourceKind::Heap
         );
-        // Kneepoint lives on where the target starts anew.
+        // Kneepoint goes on when the target restarts.
         let is_own = resource.kind == ResourceKind::OwnMemory;
         let restarts = if is_own { &[] } else { self.restarts.as_slice() };
         let context = leak::Context {
@@ -224,7 +224,7 @@ impl LongStage<'_> {
         })
     }
 
-    /// What the series that hold the same say of a growth that one of them claims.
+    /// Compares a growth with the other series that count the same.
     fn cross_check(
         &self,
         claimed: leak::Pace,
@@ -239,14 +239,14 @@ impl LongStage<'_> {
     }
 }
 
-/// A series with all that is known beside it.
+/// A series that may leak, with what is known about it.
 struct Candidate<'r> {
     resource: &'r Resource,
     subject: Option<String>,
     series: String,
     limit: Option<f64>,
     points: Vec<Point>,
-    /// The series that hold the same.
+    /// The other series that count the same.
     held_in: Vec<Selector>,
 }
 
@@ -271,14 +271,14 @@ fn concluded(mut trend: Trend, analysis: LeakAnalysis) -> Trend {
     trend
 }
 
-/// A leak as it stands once a second series was asked: one that would have shown it and does not
-/// leaves it open.
+/// A leak after it was compared with a second series: one that would have shown the growth, and
+/// does not, leaves it undecided.
 fn seconded(mut trend: Trend, second: &CrossCheck) -> Trend {
     trend.steps.push(second.told(trend.unit));
     match second {
         CrossCheck::Agrees { series, .. } => trend.confirmed_by = Some(series.clone()),
         CrossCheck::Disagrees { series, .. } => {
-            let why = format!("{series} holds the same, and does not grow as fast");
+            let why = format!("{series} counts the same and does not grow as fast");
             trend.verdict = TrendVerdict::Undecided { why, more_seconds: trend.window.secs() };
             trend.pace = None;
         }
@@ -351,7 +351,7 @@ fn verdict(trends: &[Trend]) -> SoakVerdict {
     match counted().next() {
         Some(_) => SoakVerdict::NoLeak,
         None => SoakVerdict::Undecided {
-            why: "nothing was watched that can run out".to_owned(),
+            why: "nothing that can run out was watched".to_owned(),
             more_seconds: None,
         },
     }

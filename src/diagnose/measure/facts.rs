@@ -22,7 +22,7 @@ pub const DATABASE: &str = "$database";
 /// Runtimes that let their heap grow far before they first collect all of it, by the name of the
 /// process.
 const LAZY_RUNTIMES: [&str; 2] = ["java", "dotnet"];
-/// Requests queue where at least so many are in flight, and so many times as many as are in the
+/// Requests queue while at least this many are in flight, and this many times as many as in the
 /// least busy fifth of the run;
 const QUEUED: f64 = 50.0;
 const QUEUES: f64 = 10.0;
@@ -98,7 +98,7 @@ impl<'a> Facts<'a> {
         self.growth.as_ref()
     }
 
-    /// Whether PostgreSQL itself was watched, so that waiting for it is told by its sessions.
+    /// Whether PostgreSQL itself was watched, so that its sessions show what waits for it.
     pub fn database_is_watched(&self) -> bool {
         self.collectors_of(names::DB_SESSIONS.name).next().is_some()
     }
@@ -262,7 +262,7 @@ impl<'a> Facts<'a> {
         values.into_iter().collect()
     }
 
-    /// What the series of a set are told apart by: the values of `labels`, as far as a series has
+    /// What tells the series of a set apart: the values of `labels`, as far as a series has
     /// them; without those that lack the first. In order.
     pub fn label_groups<'l>(
         &self,
@@ -318,7 +318,7 @@ impl<'a> Facts<'a> {
         !self.matching(selector, narrow).is_empty()
     }
 
-    /// Moments at which the target's process started anew.
+    /// Moments at which the target's process restarted.
     pub fn restarts(&self) -> Vec<Moment> {
         self.changed_at(&bare(&names::PROCESS_START_TIME), &[])
     }

@@ -81,7 +81,7 @@ const STUCK_SPREAD: f64 = 0.2;
 const STUCK_ROOM: f64 = 0.75;
 
 impl Signal {
-    /// Measures it. `None` is no data, and a leak, which is not told here.
+    /// Measures it. `None` means no data; a leak is measured by `leaks` instead.
     pub fn measure(&self, facts: &Facts, span: Span, narrow: &[Narrow]) -> Option<Measured> {
         let narrowed = |label: &str| narrow.iter().any(|narrow| narrow.label == label);
         if let Some(label) = self.by().filter(|label| !narrowed(label)) {
@@ -151,7 +151,7 @@ impl Signal {
             Signal::Silent(selector) => {
                 facts.silent_secs(selector, &windows, narrow).map(Measured::plain)
             }
-            // A leak is told by `leaks`, which looks at more than a level.
+            // `leaks` measures a leak: it takes more than a level.
             Signal::Leak(_) => None,
             Signal::Growth(inner) => {
                 let at = inner.measure(facts, span, narrow)?;

@@ -13,7 +13,7 @@ use crate::diagnose::terms::wording;
 
 use super::rule::{Bound, Check, Condition, Predict, PredictLimit, Rule, Test};
 
-/// What a rule says of a recording.
+/// What one rule comes to on one subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RulingKind {
     /// All that is required holds and nothing refutes it.
@@ -26,12 +26,12 @@ pub enum RulingKind {
     NoData,
 }
 
-/// A rule's verdict with all that was measured for it.
+/// What one rule comes to on one subject, with all that was measured for it.
 #[derive(Clone, Debug)]
 pub struct Ruling<'r> {
     /// The rule.
     pub rule: &'r Rule,
-    /// The label value it was judged for.
+    /// The label value it is about.
     pub subject: Option<String>,
     /// What came out.
     pub kind: RulingKind,
@@ -45,7 +45,7 @@ pub struct Ruling<'r> {
     pub predicted: Option<f64>,
     /// Share of the growth of the response time that the fault accounts for.
     pub explains: Option<f64>,
-    /// Share of that growth that no part explains; it may be the queue before this very fault.
+    /// Share of that growth that no part explains; it may be the queue that this fault causes.
     pub unexplained: f64,
 }
 
@@ -64,13 +64,13 @@ pub struct MeasuredCondition<'r> {
     predicted: Option<f64>,
 }
 
-/// Puts a rule before the facts: once, or once for each subject where it names a label.
+/// Checks a rule: once, or once for each subject where it names a label.
 pub fn rule_on<'r>(rule: &'r Rule, facts: &Facts) -> Vec<Ruling<'r>> {
     let subjects = rule.subject_by.as_deref().map_or_else(Vec::new, |label| {
         let selectors: Vec<_> =
             rule.tests().into_iter().flat_map(|(_, test)| test.signal.selectors()).collect();
         let mut subjects = facts.label_values(&selectors, label);
-        // Waiting for a database that is watched itself is told by its own rules.
+        // Rules of their own cover the wait for a database that is watched.
         subjects.retain(|peer| !(facts.database_is_watched() && facts.is_database(peer)));
         subjects
     });

@@ -1,10 +1,10 @@
-//! Why a stage says nothing of the target.
+//! Why a stage does not count.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Why a stage says nothing of the target. A report carries it in words.
+/// Why a stage says nothing about the target. A report carries it in words.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(into = "String", from = "String")]
 pub enum Invalid {
@@ -16,7 +16,7 @@ pub enum Invalid {
     Capped {
         /// How many.
         waited: u64,
-        /// Of so many that were due.
+        /// How many were due.
         due: u64,
     },
     /// It still answered the backlog of the stage before it.
@@ -79,17 +79,17 @@ impl fmt::Display for Invalid {
             Invalid::Empty => f.write_str("nothing was recorded in it"),
             Invalid::Generator(fault) => write!(f, "the generator {fault}"),
             Invalid::Capped { waited, due } => {
-                write!(f, "the run's own `max_rate` made {waited} of {due} requests wait")
+                write!(f, "`max_rate` of the run delayed {waited} of {due} requests")
             }
             Invalid::WorkedOff { surplus } => write!(
                 f,
-                "it still answered the backlog of the stage before it: {surplus:.0} responses \
-                 more than requests were due"
+                "it still worked off the backlog of the stage before it: {surplus:.0} more \
+                 responses than requests were due"
             ),
             Invalid::Collapsed { load } => write!(
                 f,
-                "the system had not come back from the overload before it: even at {load:.0}/s, \
-                 which it had carried, most requests failed"
+                "the system had not recovered from the overload before it: most requests failed \
+                 even at {load:.0}/s, which it had carried before"
             ),
             Invalid::Told(words) => f.write_str(words),
         }
@@ -103,22 +103,22 @@ impl fmt::Display for GeneratorFault {
                 write!(f, "did not send {:.1} % of the requests that were due", 100.0 * share)
             }
             GeneratorFault::BusyThread { cores } => {
-                write!(f, "had a thread at {cores:.2} of a core")
+                write!(f, "had a thread that was busy all the time ({cores:.2} of a core)")
             }
             GeneratorFault::Descriptors => {
                 f.write_str("ran out of file descriptors (raise `ulimit -n`)")
             }
             GeneratorFault::NoConnection { waited, response } => write!(
                 f,
-                "had no connection free: requests waited {:.1} ms on average for one, of a mean \
-                 response time of {:.1} ms, and the target answered as quickly as unloaded (raise \
-                 `max_connections`, or `max_in_flight`)",
+                "had no free connection: requests waited {:.1} ms on average for one, out of a \
+                 mean response time of {:.1} ms, while the target answered as quickly as without \
+                 load (raise `max_connections` or `max_in_flight`)",
                 waited * 1e3,
                 response * 1e3
             ),
             GeneratorFault::Late { mean, p99, response } => write!(
                 f,
-                "sent its requests {:.1} ms late on average (p99 {:.1} ms), of a mean response \
+                "sent its requests {:.1} ms late on average (p99 {:.1} ms), out of a mean response \
                  time of {:.1} ms",
                 mean * 1e3,
                 p99 * 1e3,
@@ -148,7 +148,10 @@ mod tests {
     fn a_report_carries_the_reason_in_words_and_keeps_them_when_it_is_read() {
         let fault = Invalid::Generator(GeneratorFault::BusyThread { cores: 0.98 });
         let text = serde_json::to_string(&fault).unwrap();
-        assert_eq!(text, "\"the generator had a thread at 0.98 of a core\"");
+        assert_eq!(
+            text,
+            "\"the generator had a thread that was busy all the time (0.98 of a core)\""
+        );
         let read: Invalid = serde_json::from_str(&text).unwrap();
         assert_eq!(serde_json::to_string(&read).unwrap(), text);
     }

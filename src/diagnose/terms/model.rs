@@ -121,7 +121,7 @@ pub struct StageSummary {
     pub lateness_p99: f64,
     /// Objectives (by text) that this stage broke.
     pub broken_objectives: Vec<String>,
-    /// Why this stage says nothing of the target; `None` where it counts.
+    /// Why this stage says nothing about the target; `None` where it counts.
     pub invalid: Option<Invalid>,
 }
 
@@ -233,10 +233,10 @@ pub struct Return {
     pub offered: f64,
     /// Whether the run held that very load before too, to compare with.
     pub same_load: bool,
-    /// So many seconds later it answered as before: half of the responses in at most twice the
+    /// After how many seconds it answered as before: half of the responses in at most twice the
     /// time, and no more failures. `None` where it did not.
     pub after_seconds: Option<f64>,
-    /// For so many seconds it was watched.
+    /// How many seconds it was watched.
     pub watched_seconds: f64,
 }
 
@@ -358,7 +358,7 @@ pub enum Counterfactual {
     },
     /// A request needs half as much of what is limited.
     Halved {
-        /// Requests per second that are carried then, at the most.
+        /// Requests per second that it carries at most then.
         carries: f64,
         /// What binds before the capacity is doubled, if anything does.
         next: Option<NextLimit>,
@@ -375,7 +375,7 @@ pub enum Counterfactual {
         now: f64,
         /// The load, in requests per second: the highest that was offered in the run.
         rate: f64,
-        /// Seconds that 99 % of the requests wait for one at the most, where that was reckoned.
+        /// Seconds that 99 % of the requests wait for one at most, where that was computed.
         wait_p99: Option<f64>,
         /// On what the number rests.
         assumption: String,
@@ -484,7 +484,7 @@ pub struct GeneratorHealth {
     pub healthy: bool,
     /// Worst p99 lateness of a stage at or below the knee, in seconds.
     pub lateness_p99: f64,
-    /// Share of one core that kneepoint used, at the most.
+    /// Cores that kneepoint used at most.
     pub cpu_cores: Option<f64>,
     /// Remarks, such as a machine shared with the target.
     pub remarks: Vec<String>,

@@ -147,13 +147,13 @@ impl fmt::Display for PartKind {
             PartKind::Downstream => "waiting for another service",
             PartKind::PeerConnect => "connecting to another service",
             PartKind::DiskWait => "waiting for the disk",
-            PartKind::LockWait => "in line for a lock of the target",
+            PartKind::LockWait => "waiting for a lock inside the target",
             PartKind::WorkerWait => "waiting for a worker",
             PartKind::InTarget => "queued inside the target",
-            PartKind::Unread => "arrived, not read by the target",
+            PartKind::Unread => "arrived, not yet read by the target",
             PartKind::AcceptQueue => "waiting to be accepted",
             PartKind::Connect => "connecting to the target",
-            PartKind::Generator => "waiting for a connection of kneepoint",
+            PartKind::Generator => "waiting for a free connection of kneepoint",
             PartKind::Unexplained => "unexplained",
         })
     }

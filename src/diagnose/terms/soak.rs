@@ -1,4 +1,4 @@
-//! What is said of a long stage: the answer, and each series that was judged for it.
+//! What a diagnosis says of a long stage: the verdict, and each series that was analysed for it.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,7 @@ use crate::timeline::{Moment, Unit, Window};
 /// What a long stage at one load says of leaks and drift.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Soak {
-    /// Whether the plan asked for it, rather than that it holds a rate for long by the way.
+    /// Whether the plan asked for a soak; otherwise it only happens to hold one rate for long.
     pub asked: bool,
     /// The answer.
     pub verdict: SoakVerdict,
@@ -15,13 +15,13 @@ pub struct Soak {
     pub rate: f64,
     /// When it was held.
     pub window: Window,
-    /// Each series that was judged, what grows first.
+    /// Each series that was analysed, growing ones first.
     pub trends: Vec<Trend>,
     /// What nobody looked at, each with the one thing to add to the plan.
     pub not_watched: Vec<String>,
 }
 
-/// Whether the system will stand.
+/// The verdict of a soak.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum SoakVerdict {
@@ -33,7 +33,7 @@ pub enum SoakVerdict {
     Undecided {
         /// Of what, and why.
         why: String,
-        /// How many more seconds under the same load would tell, where that can be reckoned.
+        /// How many more seconds under the same load would tell, where that can be computed.
         more_seconds: Option<f64>,
     },
 }
@@ -50,7 +50,7 @@ pub enum ResourceKind {
     Heap,
     /// Open descriptors.
     Descriptors,
-    /// Open descriptors of one type; tells what grows, and is told only where it does.
+    /// Open descriptors of one type; reported only where they grow.
     DescriptorType,
     /// Connections in CLOSE_WAIT.
     Unclosed,
@@ -70,7 +70,7 @@ pub enum ResourceKind {
     Inodes,
     /// Files that are deleted and still open.
     Deleted,
-    /// Files that are open for writing; tells who fills a disk, and is told only where they grow.
+    /// Files that are open for writing; reported only where they grow.
     Written,
     /// Memory of the tool itself; never the target's fault.
     OwnMemory,
@@ -148,7 +148,7 @@ pub struct Trend {
     pub pace: Option<Pace>,
     /// Another series of its kind that grows as well.
     pub confirmed_by: Option<String>,
-    /// Moments at which its process started anew.
+    /// Moments at which its process restarted.
     pub restarts: Vec<Moment>,
     /// Moments at which its runtime collected all of its heap; empty where they are too many to
     /// tell apart.
@@ -246,7 +246,7 @@ pub struct RunsOut {
     pub latest: Option<f64>,
 }
 
-/// One step of a judgement.
+/// One step of the analysis.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TrendStep {
     /// In words, with its number.

@@ -1,7 +1,7 @@
 //! The statistics that the diagnosis rests on. Each function cites its source.
 
 /// A small random generator for bootstraps: SplitMix64 (Steele, Lea & Flood 2014, "Fast
-/// splittable pseudorandom number generators"). The same seed gives the same numbers for ever,
+/// splittable pseudorandom number generators"). The same seed always gives the same numbers,
 /// which no crate promises.
 #[derive(Clone, Debug)]
 pub struct Random(u64);

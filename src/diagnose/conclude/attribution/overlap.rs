@@ -9,19 +9,23 @@ use crate::timeline::Unit;
 
 /// Parts may exceed the whole by this share of it before that is called an overlap.
 const TOLERATED: f64 = 0.05;
-/// … and by so many standard errors of what was counted in looks.
+/// … and by this many standard errors of what was counted in looks.
 const ERRORS: f64 = 2.0;
 
 /// Parts that can be counted for the same time of the same request, and how that comes.
 const PAIRS: [(PartKind, PartKind, &str); 9] = [
     (PartKind::DbHeld, PartKind::Downstream, "a transaction may stay open during a call"),
-    (PartKind::DbLockWait, PartKind::DbHeld, "who holds a lock may itself be idle"),
+    (PartKind::DbLockWait, PartKind::DbHeld, "the session that holds a lock may be idle"),
     (PartKind::DbHeld, PartKind::AppCpu, "a transaction may stay open while the target computes"),
     (PartKind::PoolWait, PartKind::InTarget, "both count requests that the target has read"),
-    (PartKind::PoolWait, PartKind::WorkerWait, "who waits for a connection may hold a worker"),
-    (PartKind::Downstream, PartKind::RunQueue, "an answer may have arrived and not been read yet"),
-    (PartKind::DbExecuting, PartKind::Downstream, "both may work for one request at a time"),
-    (PartKind::Downstream, PartKind::Downstream, "several calls may be under way for one request"),
+    (
+        PartKind::PoolWait,
+        PartKind::WorkerWait,
+        "a request that waits for a connection may hold a worker",
+    ),
+    (PartKind::Downstream, PartKind::RunQueue, "a response may have arrived and not been read yet"),
+    (PartKind::DbExecuting, PartKind::Downstream, "both may serve one request at the same time"),
+    (PartKind::Downstream, PartKind::Downstream, "one request may make several calls at once"),
     (PartKind::AppCpu, PartKind::RunQueue, "several threads may work for one request"),
 ];
 
@@ -74,12 +78,14 @@ fn describe(offered: f64, split: &Split, seconds: f64) -> Overlap {
         Some((a, b, why)) => (
             vec![a.name(), b.name()],
             format!(
-                "{by}, most likely `{}` with `{}`: {why}; they rank and do not add up",
+                "{by}, most likely `{}` and `{}`: {why}; compare them, but do not add them up",
                 a.name(),
                 b.name()
             ),
         ),
-        None => (Vec::new(), format!("{by}: they rank and do not add up to the response time")),
+        None => {
+            (Vec::new(), format!("{by}: compare them, but they do not add up to the response time"))
+        }
     };
     Overlap { offered, seconds, parts, text: why }
 }

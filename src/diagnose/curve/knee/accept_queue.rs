@@ -1,8 +1,9 @@
-//! What the kernel turns away at the target's door: connections that find the listen queue full.
+//! What the kernel drops because the target's accept queue is full.
 //!
-//! A SYN, or the last segment of the handshake, that finds it full is dropped, and the client tries
-//! again after a second, then three (listen(2), tcp(7)). Nothing of it shows in the target, whose
-//! queue stays as long as it was: it goes on outside of the door, and is not stationary there.
+//! A SYN, or the last segment of the handshake, that finds the queue full is dropped, and the client
+//! tries again after a second, then three (listen(2), tcp(7)). The target sees nothing of it, and its
+//! queue is no longer than before: the clients wait outside, and there are more of them all the
+//! time.
 
 use crate::diagnose::measure::level::gauge;
 use crate::diagnose::terms::operand::bare;
@@ -11,26 +12,28 @@ use crate::timeline::{Labels, MetricSpec, Selector, Timeline, Window, names};
 /// Share of the offered load that must be dropped, and the drops per second, to matter.
 const DROPPED_SHARE: f64 = 0.01;
 const DROPS_PER_SECOND: f64 = 0.5;
-/// Share of its limit at which a listen queue is full in the mean of a stage.
+/// Share of its limit at which an accept queue is full in the mean of a stage.
 const FULL: f64 = 0.9;
 /// Share of its limit that a queue must have come to at one look at least to have overflowed
 /// between two, and how many looks it takes to say that it never did.
 const FILLED: f64 = 0.5;
 const ENOUGH_LOOKS: usize = 20;
 
-/// What is turned away in `window` at `offered` requests per second, in words; `None` where nothing
-/// is, or nobody looked.
+/// What is dropped in `window` at `offered` requests per second, or about to be, in words; `None`
+/// where nothing is, or nobody looked.
 pub fn overflow(timeline: &Timeline, window: Window, offered: f64) -> Option<String> {
     let drops = rate(timeline, &names::SYSTEM_TCP_LISTEN_DROPS, window);
     let matters = drops > (DROPPED_SHARE * offered).max(DROPS_PER_SECOND);
     if matters && !never_filled(timeline, window) {
-        return Some(format!("the kernel drops {drops:.0} connections a second at a full door"));
+        return Some(format!(
+            "the kernel drops {drops:.0} connections per second because the accept queue is full"
+        ));
     }
     full_queue(timeline, window)
 }
 
-/// Whether the target's listen queues were looked at often and never got near their limits. The
-/// kernel counts drops for the whole machine: then they are another's.
+/// Whether the target's accept queues were looked at often and never got near their limits. The
+/// kernel counts drops for the whole machine: then another service has them.
 fn never_filled(timeline: &Timeline, window: Window) -> bool {
     let mut looks = 0;
     for (key, series) in timeline.select(&bare(&names::TCP_ACCEPT_QUEUE)) {
@@ -46,7 +49,7 @@ fn never_filled(timeline: &Timeline, window: Window) -> bool {
     looks >= ENOUGH_LOOKS
 }
 
-/// The listen queue that is at its limit.
+/// The accept queue that is at its limit.
 fn full_queue(timeline: &Timeline, window: Window) -> Option<String> {
     timeline.select(&bare(&names::TCP_ACCEPT_QUEUE)).find_map(|(key, _)| {
         let port = key.labels.get("port")?;
@@ -57,7 +60,7 @@ fn full_queue(timeline: &Timeline, window: Window) -> Option<String> {
         let queue = of_port(&names::TCP_ACCEPT_QUEUE)?;
         let limit = of_port(&names::TCP_ACCEPT_QUEUE_LIMIT).filter(|limit| *limit > 0.0)?;
         (queue >= FULL * limit)
-            .then(|| format!("{queue:.0} of at most {limit:.0} connections wait to be accepted"))
+            .then(|| format!("{queue:.0} connections wait in an accept queue of {limit:.0}"))
     })
 }
 

@@ -14,8 +14,8 @@ const GAIN: f64 = 10.0;
 const SLOPE_RATIO: f64 = 0.5;
 /// Stages that must lie above the knee.
 const ABOVE: usize = 3;
-/// Steps of the grid of knees between two neighbouring stages: at most this share of the lower one
-/// each, and at least so many.
+/// Steps of the grid of knees between two neighbouring stages: each at most this share of the
+/// lower one, and at least this many.
 const GRID_STEP: f64 = 0.015;
 const GRID: usize = 4;
 /// Replicates of the bootstrap.
@@ -151,7 +151,7 @@ fn at(samples: &[Sample], knee: f64) -> Option<Fit> {
 }
 
 /// 95 % interval of the knee by a parametric bootstrap (Efron & Tibshirani 1993, section 6.5): each
-/// stage is drawn anew around the fit with its own error, widened by the overdispersion.
+/// stage is drawn again around the fit with its own error, widened by the overdispersion.
 fn interval(samples: &[Sample], fit: Fit) -> (f64, f64) {
     let mut random = Random::new(SEED);
     let degrees = samples.len().saturating_sub(3).max(1) as f64;

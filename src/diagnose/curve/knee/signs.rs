@@ -12,7 +12,7 @@ use super::fit::Sample;
 const Z: f64 = 1.96;
 /// Growth of the queue, as a share of the offered load, below which it is never material.
 const GROWTH_SHARE: f64 = 0.02;
-/// Relative error of a goodput that is assumed at the least: no real system keeps less.
+/// Smallest relative error of a goodput: no real system is steadier.
 const ERROR_FLOOR: f64 = 0.01;
 /// Fewer ticks than this are too few to tell a stage's own scatter, and the multiple of the growth
 /// by chance (two standard errors) that is certain even so.
@@ -33,7 +33,7 @@ const TAIL: f64 = 40.0;
 /// where a stage of a few seconds cannot tell a growing queue from a critical one.
 const CRITICAL: f64 = 20.0;
 
-/// One stage that counts.
+/// One stage that counts, as a point of the curve.
 #[derive(Clone, Debug)]
 pub struct CurvePoint {
     pub offered: f64,
@@ -47,9 +47,9 @@ pub struct CurvePoint {
     pub held_back: u64,
     /// Response times of the successful requests.
     pub response: Option<Quantiles>,
-    /// The queue grows by more than chance, or overflows at the target's door.
+    /// The queue grows by more than chance, or the accept queue overflows.
     pub grows: bool,
-    /// What the kernel turns away at the target's door, in words.
+    /// How the accept queue overflows, in words; `None` where it does not.
     pub overflow: Option<String>,
 }
 
@@ -94,8 +94,8 @@ impl CurvePoint {
         let mut strains: Vec<String> = self.overflow.iter().cloned().collect();
         if let Some(response) = self.response.filter(|_| self.has_long_tail(base)) {
             strains.push(format!(
-                "one response in ten takes more than {:.0} ms, where nineteen in twenty take less \
-                 than {:.0} ms at low load",
+                "10 % of the responses take more than {:.0} ms (at low load, 95 % take less than \
+                 {:.0} ms)",
                 response.p90 * 1e3,
                 base.p95 * 1e3
             ));
@@ -177,7 +177,7 @@ fn grows(stage: &StageSummary, ticks: usize, seconds: f64, base: f64) -> bool {
 }
 
 /// What `sorted` shows at low load: response times as the medians over the lowest three stages
-/// that have some, failures over up to a quarter of the ramp, two stages at the least.
+/// that have some, failures over up to a quarter of the ramp, at least two stages.
 pub fn base(sorted: &[CurvePoint]) -> Base {
     let lowest: Vec<Quantiles> = sorted.iter().filter_map(|point| point.response).take(3).collect();
     let median = |of: fn(&Quantiles) -> f64| {

@@ -436,13 +436,13 @@ fn no_load_is_proven_good_that_is_turned_away_or_takes_much_longer() {
     assert_eq!(missing(&same, &[]), "");
     let drops: Level = (&names::SYSTEM_TCP_LISTEN_DROPS, &|second| 42.0 * second as f64);
     let text = missing(&same, &[drops]);
-    assert!(text.contains("beyond the bend") && text.contains("drops 42 connections"), "{text}");
+    assert!(text.contains("begins to bend") && text.contains("drops 42 connections"), "{text}");
     let queue: Level = (&names::TCP_ACCEPT_QUEUE, &|_| 5.9);
     let text = missing(&same, &[queue, (&names::TCP_ACCEPT_QUEUE_LIMIT, &|_| 5.0)]);
-    assert!(text.contains("6 of at most 5 connections wait"), "{text}");
+    assert!(text.contains("6 connections wait in an accept queue of 5"), "{text}");
     assert_eq!(missing(&same, &[queue, (&names::TCP_ACCEPT_QUEUE_LIMIT, &|_| 128.0)]), "");
     let text = missing(&|system| system.latency = 2.0, &[]);
-    assert!(text.contains("one response in ten takes more than"), "{text}");
+    assert!(text.contains("10 % of the responses take more than"), "{text}");
     // One request in a hundred, too few for a queue that grows.
     let text = missing(&|system| system.room = -221.0, &[]);
     assert!(text.contains("given up"), "{text}");
@@ -469,7 +469,7 @@ fn drops_of_another_service_of_the_machine_say_nothing_of_the_target() {
 }
 
 #[test]
-fn what_is_turned_away_at_the_door_is_a_queue_that_grows() {
+fn dropped_connections_are_a_queue_that_grows() {
     let mut run = ramp(&System::new(400.0, 4), 0.4, 5, 8, 1);
     // Dropped connections come back a second later: slow, and no queue in sight.
     run.system.latency = 1.0;
@@ -490,7 +490,7 @@ fn too_little_is_said_to_be_too_little() {
         other => panic!("{other:?}"),
     };
     let none = find(&[], &Timeline::default());
-    assert!(missing(none).contains("stages held"));
+    assert!(missing(none).contains("none was held"));
     let mut low = Run::new(&System::new(100.0, 4), 1);
     low.hold(StageRole::Ramp, 150.0, 8);
     low.hold(StageRole::Ramp, 200.0, 8);
@@ -499,7 +499,7 @@ fn too_little_is_said_to_be_too_little() {
     for rate in [20.0, 40.0, 60.0, 150.0] {
         bent.hold(StageRole::Ramp, rate, 8);
     }
-    assert!(missing(bent.verdict()).contains("beyond the bend"));
+    assert!(missing(bent.verdict()).contains("beyond the knee"));
     let mut short = Run::new(&System::new(100.0, 4), 1);
     short.hold(StageRole::Ramp, 3.0, 5);
     assert!(missing(short.verdict()).contains("requests per stage"));

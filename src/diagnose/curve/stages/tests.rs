@@ -251,7 +251,7 @@ fn a_pool_that_is_too_small_is_the_clients_own_bottleneck() {
     let why = held(1.011, 1.0).unwrap();
     assert!(matches!(why, Invalid::Generator(GeneratorFault::NoConnection { .. })), "{why}");
     let why = why.to_string();
-    assert!(why.contains("had no connection free") && why.contains("`max_connections`"), "{why}");
+    assert!(why.contains("had no free connection") && why.contains("`max_connections`"), "{why}");
     assert_eq!(held(1.060, 1.0), None, "a target that takes six times as long has itself to blame");
 }
 

@@ -64,7 +64,7 @@ impl CrossCheck {
                 holds: Some(false),
             },
             CrossCheck::Unavailable => TrendStep {
-                text: "no second series of it was there to ask".to_owned(),
+                text: "no second series was recorded to compare with".to_owned(),
                 holds: None,
             },
         }

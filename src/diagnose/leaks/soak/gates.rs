@@ -25,43 +25,48 @@ fn text(gate: &Gate, unit: Unit, is_limited: bool) -> Option<String> {
     let held = gate.passed == Some(true);
     Some(match gate.kind {
         GateKind::Life => {
-            format!("watched for {} in one life of the process", wording::span(value))
+            format!("watched for {} without a restart", wording::span(value))
         }
         GateKind::StartUp => {
-            format!("the first {} are left out as its start", wording::span(value))
+            format!("the first {} are left out as start-up", wording::span(value))
         }
         GateKind::Load if value > 0.0 => {
             let each = wording::number(value, Measure::In(unit));
-            format!("{each} for each request per second of load are taken off")
+            format!("{each} for each request per second are subtracted, as they follow the load")
         }
         GateKind::Load => return None,
-        GateKind::Floors => format!("its lower edge is {value:.0} floors"),
-        GateKind::Resets if value > 0.0 => format!("it fell back sharply {value:.0} times"),
+        GateKind::Floors => format!("its lower edge is taken from {value:.0} minima"),
+        GateKind::Resets if value > 0.0 => format!("it dropped sharply {value:.0} times"),
         GateKind::Resets => return None,
         GateKind::Certain if held => {
-            format!("its floors rise by at least {} (99.5 %)", pace(value, unit))
+            format!("its minima rise by at least {} (99.5 % certain)", pace(value, unit))
         }
-        GateKind::Certain => "that its floors rise is not certain (99.5 %)".to_owned(),
+        GateKind::Certain => "it is not certain that its minima rise (99.5 %)".to_owned(),
         GateKind::Matters if is_limited => {
-            let verb = if held { "it takes" } else { "it would take" };
-            format!("at that pace {verb} {} to its limit", wording::span(value))
+            let verb = if held { "it reaches" } else { "it would reach" };
+            format!("at that pace {verb} its limit in {}", wording::span(value))
         }
         GateKind::Matters => {
-            format!("that is {} of its level while it was watched", percent(value))
+            format!("it grew by {} of its level while it was watched", percent(value))
         }
         GateKind::Spread => format!("its largest single step is {} of the rise", percent(value)),
-        GateKind::GoesOn if held => "it goes on rising in the last quarter".to_owned(),
+        GateKind::GoesOn if held => "it still rises in the last quarter".to_owned(),
         GateKind::GoesOn => {
-            format!("it has stopped: in the last quarter at most {} of the pace", percent(value))
+            format!(
+                "it has stopped: in the last quarter its pace is at most {} of the whole",
+                percent(value)
+            )
         }
         GateKind::Persists if held => {
-            format!("in its last part it rises by at least {} (95 %)", pace(value, unit))
+            format!("in the last part it rises by at least {} (95 % certain)", pace(value, unit))
         }
-        GateKind::Persists => "in its last part the rise is not certain (95 %)".to_owned(),
+        GateKind::Persists => "in the last part its rise is not certain (95 %)".to_owned(),
         GateKind::Unbounded if held => {
             "no curve that flattens out fits the rise as well as a line".to_owned()
         }
         GateKind::Unbounded => "a curve that flattens out fits the rise as well".to_owned(),
-        GateKind::Collected => "its runtime was not seen to collect all of its heap".to_owned(),
+        GateKind::Collected => {
+            "its runtime did not collect its whole heap while it was watched".to_owned()
+        }
     })
 }
