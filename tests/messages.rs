@@ -421,7 +421,7 @@ fn what_others_have_becomes_a_plan_that_can_be_checked() {
         (vec!["convert", odd, "--from", "vegata"], 104, "did you mean `vegeta`?"),
         (vec!["convert", odd, "--from", "har"], 104, "odd.bin:1: "),
         (vec!["convert", targets, "--from", "har"], 104, "it looks like vegeta"),
-        (vec!["convert", targets, "--timed"], 104, "`--timed` means nothing for vegeta"),
+        (vec!["convert", targets, "--timed"], 104, "`--timed` does not apply to vegeta files"),
         (vec!["convert", targets, "--target", "nowhere"], 104, "`--target`: "),
         (vec!["convert", "nowhere.log"], 104, "cannot open `nowhere.log`"),
     ] {

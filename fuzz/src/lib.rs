@@ -103,7 +103,7 @@ fn converted(format: &str, bytes: &[u8]) {
 /// No file is beside the input, and what is written is gone.
 struct Nowhere;
 
-impl convert::Beside for Nowhere {
+impl convert::Files for Nowhere {
     fn open(&mut self, path: &str) -> io::Result<Box<dyn BufRead>> {
         match path.len() % 2 {
             0 => Ok(Box::new(&b"id,name\n1,a\n2,b\n"[..])),

@@ -9,7 +9,7 @@ use super::console::{print, say};
 use super::error::{CliError, CommandResult};
 use super::exit::ExitStatus;
 use crate::convert::{
-    self, Beside, CONVERTERS, ConvertError, Converted, ConverterSpec, Options, Problem,
+    self, CONVERTERS, ConvertError, Converted, ConverterSpec, Files, Options, Problem,
 };
 use crate::plan::parse_target_url;
 
@@ -213,7 +213,7 @@ impl Around {
     }
 }
 
-impl Beside for Around {
+impl Files for Around {
     fn open(&mut self, path: &str) -> io::Result<Box<dyn BufRead>> {
         Ok(Box::new(BufReader::new(File::open(self.input.join(path))?)))
     }

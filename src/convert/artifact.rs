@@ -1,9 +1,9 @@
-//! The input of one conversion, with what is around it.
+//! The input of one conversion, its options, and the files around it.
 
-use std::io::{BufRead, Read, Write};
+use std::io::{self, BufRead, Read, Write};
 
-use super::told::Told;
-use super::{Beside, ConvertError, Options};
+use super::error::ConvertError;
+use super::notes::Notes;
 
 /// Largest input of the formats that are read whole, in bytes.
 const LARGEST_TEXT: u64 = 512 * 1024 * 1024;
@@ -12,12 +12,42 @@ const LARGEST_BODY: u64 = 1024 * 1024;
 /// Longest line that is read as one, in bytes; a longer one is cut there.
 const LONGEST_LINE: usize = 1024 * 1024;
 
+/// What the conversion is asked to do.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Name of the input, for the plan's name and its first line.
+    pub origin: String,
+    /// Target URL, overriding the input's.
+    pub target: Option<String>,
+    /// Whether to send each request at its own time, where the input has times.
+    pub timed: bool,
+    /// How many times faster than the input; 1 by default.
+    pub speed: Option<f64>,
+    /// Whether to keep images, scripts and styles of what a browser recorded.
+    pub keep_static: bool,
+}
+
+/// The files around the input and the plan: the room itself opens none.
+pub trait Files {
+    /// Opens a file that the input names; a relative path starts at the input.
+    ///
+    /// # Errors
+    /// What the system said.
+    fn open(&mut self, path: &str) -> io::Result<Box<dyn BufRead>>;
+
+    /// Makes the file `name` beside the plan.
+    ///
+    /// # Errors
+    /// What the system said.
+    fn create(&mut self, name: &str) -> io::Result<Box<dyn Write>>;
+}
+
 /// What a converter works on.
 pub(super) struct Artifact<'a> {
     pub(super) input: &'a mut dyn BufRead,
-    pub(super) beside: &'a mut dyn Beside,
+    pub(super) files: &'a mut dyn Files,
     pub(super) options: &'a Options,
-    pub(super) told: Told,
+    pub(super) notes: Notes,
     /// What the input holds, in short lines for the person who asked.
     pub(super) seen: Vec<String>,
 }
@@ -30,14 +60,14 @@ impl Artifact<'_> {
         read.map_err(ConvertError::Unreadable)?;
         if bytes.len() as u64 > LARGEST_TEXT {
             return Err(ConvertError::Unfit(format!(
-                "it is larger than {} MB, and this format has to be read whole",
+                "the file is larger than {} MB, the most that this format can have",
                 LARGEST_TEXT >> 20
             )));
         }
         let text = String::from_utf8(bytes).map_err(|error| {
             let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
             let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
-            ConvertError::at(line, None, "there are bytes here that are no UTF-8 text")
+            ConvertError::at(line, None, "the text is not valid UTF-8 here")
         })?;
         Ok(match text.strip_prefix('\u{feff}') {
             Some(rest) => rest.to_owned(),
@@ -78,13 +108,13 @@ impl Artifact<'_> {
     /// A file that the input names as a body.
     pub(super) fn body_file(&mut self, path: &str) -> Result<String, String> {
         let mut bytes = Vec::new();
-        let file = self.beside.open(path).map_err(|error| error.to_string())?;
+        let file = self.files.open(path).map_err(|error| error.to_string())?;
         let read = file.take(LARGEST_BODY + 1).read_to_end(&mut bytes);
         read.map_err(|error| error.to_string())?;
         if bytes.len() as u64 > LARGEST_BODY {
-            return Err(format!("it is larger than {} kB", LARGEST_BODY >> 10));
+            return Err(format!("the file is larger than {} kB", LARGEST_BODY >> 10));
         }
-        String::from_utf8(bytes).map_err(|_| "it is no UTF-8 text".to_owned())
+        String::from_utf8(bytes).map_err(|_| "the file is not UTF-8 text".to_owned())
     }
 
     /// Writes a file beside the plan.
@@ -95,7 +125,7 @@ impl Artifact<'_> {
     ) -> Result<(), ConvertError> {
         let unwritable =
             |source: std::io::Error| ConvertError::Unwritable { name: name.to_owned(), source };
-        let mut writer = csv::Writer::from_writer(self.beside.create(name).map_err(unwritable)?);
+        let mut writer = csv::Writer::from_writer(self.files.create(name).map_err(unwritable)?);
         write(&mut writer).map_err(|error| unwritable(error.into()))?;
         writer.flush().map_err(unwritable)
     }

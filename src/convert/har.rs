@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::artifact::Artifact;
-use super::draft::{Ask, Draft, Journey, Step};
+use super::draft::{Draft, JourneyDraft, RequestDraft, StepDraft};
 use super::http::{self, Names};
 use super::template::Template;
 use super::{ConvertError, ConverterSpec};
@@ -16,17 +16,17 @@ use crate::plan::METHODS;
 
 pub(super) static SPEC: ConverterSpec = ConverterSpec {
     name: "har",
-    summary: "what a browser recorded, HAR 1.2: one journey with its pauses",
+    summary: "HAR 1.2 files, which browsers record: one journey with its pauses",
     options: &["--keep-static"],
     looks,
     convert,
 };
 
-/// Steps of the journey; what was recorded behind them is left out.
+/// Most steps of the journey; what was recorded after them is left out.
 const MOST_STEPS: usize = 500;
 /// A shorter pause is the browser's own.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
-/// A recording may hold a coffee break.
+/// A longer pause is a break that the person took.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// What is fetched along with a page, by the end of its path.
@@ -38,7 +38,7 @@ const STATIC: [&str; 20] = [
 const STATIC_TYPES: [&str; 6] =
     ["image/", "font/", "video/", "audio/", "text/css", "application/javascript"];
 
-/// Headers that say something of the browser and nothing to the service.
+/// Headers that describe the browser and change nothing at the service.
 const BROWSER: [&str; 9] = [
     "user-agent",
     "referer",
@@ -70,14 +70,14 @@ struct Entry {
     /// Milliseconds; -1 where it is not known.
     #[serde(default)]
     time: Option<f64>,
-    request: Request,
+    request: HarRequest,
     #[serde(default)]
     response: Option<Response>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Request {
+struct HarRequest {
     method: String,
     url: String,
     #[serde(default)]
@@ -130,7 +130,7 @@ struct Sent {
     begin: f64,
     end: f64,
     address: http::Address,
-    request: Request,
+    request: HarRequest,
     status: i64,
 }
 
@@ -147,13 +147,13 @@ struct Left {
 fn convert(artifact: &mut Artifact<'_>) -> Result<Draft, ConvertError> {
     let text = artifact.text()?;
     let har: Har = serde_json::from_str(&text).map_err(|error| {
-        let text = format!("{error}; expected is `{{\"log\": {{\"entries\": […]}}}}`");
+        let text = format!("{error}; expected `{{\"log\": {{\"entries\": […]}}}}`");
         ConvertError::at(error.line(), Some(error.column()), text)
     })?;
     drop(text);
     if !(har.log.version.is_empty() || har.log.version.starts_with("1.")) {
         let version = har.log.version.escape_debug();
-        artifact.told.say(format!("it is HAR `{version}`; read as 1.2"));
+        artifact.notes.add(format!("the file is HAR `{version}`; it is read as 1.2"));
     }
     let recorded = har.log.entries.len();
     let mut left = Left::default();
@@ -172,32 +172,32 @@ fn convert(artifact: &mut Artifact<'_>) -> Result<Draft, ConvertError> {
     });
     if sent.is_empty() {
         return Err(ConvertError::Empty(format!(
-            "of its {recorded} requests none can be sent ({} are images, scripts and the like: \
-             `--keep-static` takes them)",
+            "none of the {recorded} recorded requests can be sent ({} are for images, scripts or \
+             styles: `--keep-static` keeps them)",
             left.assets
         )));
     }
     if sent.iter().any(|entry| entry.address.credentials) {
-        http::tell_credentials(&mut artifact.told, 0);
+        http::note_credentials(&mut artifact.notes, 0);
     }
     let dropped = sent.len().saturating_sub(MOST_STEPS);
     sent.truncate(MOST_STEPS);
     if dropped > 0 {
-        let text = format!("a journey has {MOST_STEPS} steps at the most: {dropped} are left out");
-        artifact.told.say(text);
+        let text = format!("left out {dropped} requests: a journey has at most {MOST_STEPS} steps");
+        artifact.notes.add(text);
     }
     let steps = steps(sent, &mut left);
     tell(&left, artifact);
     artifact.seen.push(format!("{recorded} requests recorded, {} of them steps", steps.len()));
     Ok(Draft {
         comments: vec![
-            "Bodies and paths stand here as they were recorded: look for ids, tokens and names of \
-             people that the browser got from an earlier response, and capture or draw them."
+            "Paths and bodies are as recorded. Look for ids, tokens and names that came from an \
+             earlier response: capture them, or draw them from [data.NAME]."
                 .to_owned(),
-            "Set [load], or leave it away for a search for the breakpoint.".to_owned(),
+            "Set [load]. Without it, kneepoint searches for the breakpoint.".to_owned(),
         ],
         url: base,
-        journeys: vec![Journey { name: "recorded".to_owned(), weight: None, steps }],
+        journeys: vec![JourneyDraft { name: "recorded".to_owned(), weight: None, steps }],
         ..Draft::default()
     })
 }
@@ -225,7 +225,7 @@ fn accept(entry: Entry, artifact: &mut Artifact<'_>, left: &mut Left) -> Option<
     };
     let begin = begin.as_millisecond() as f64 / 1e3;
     let took = entry.time.filter(|time| time.is_finite()).unwrap_or(0.0).max(0.0) / 1e3;
-    let request = Request { method, ..entry.request };
+    let request = HarRequest { method, ..entry.request };
     Some(Sent { begin, end: begin + took, address, request, status })
 }
 
@@ -252,9 +252,9 @@ fn main_host(sent: &[Sent]) -> Option<String> {
         .map(str::to_owned)
 }
 
-fn steps(sent: Vec<Sent>, left: &mut Left) -> Vec<Step> {
+fn steps(sent: Vec<Sent>, left: &mut Left) -> Vec<StepDraft> {
     let mut names = Names::default();
-    let mut steps: Vec<Step> = Vec::new();
+    let mut steps: Vec<StepDraft> = Vec::new();
     let mut quiet_since = f64::INFINITY;
     for entry in sent {
         if let Some(before) = steps.last_mut() {
@@ -266,102 +266,113 @@ fn steps(sent: Vec<Sent>, left: &mut Left) -> Vec<Step> {
             quiet_since = entry.end;
         }
         let statuses = match entry.status {
-            // What the browser had already, this one asks for whole.
+            // The browser had it in its cache; a journey starts without one.
             304 => vec![200],
             200..400 => u16::try_from(entry.status).into_iter().collect(),
             _ => Vec::new(),
         };
-        let ask = ask(entry.request, entry.address.path, &mut names, left);
-        steps.push(Step { ask: Some(ask), statuses, ..Step::default() });
+        let request = request_draft(entry.request, entry.address.path, &mut names, left);
+        steps.push(StepDraft { request: Some(request), statuses, ..StepDraft::default() });
     }
     steps
 }
 
-fn ask(request: Request, path: Template, names: &mut Names, left: &mut Left) -> Ask {
+fn request_draft(
+    recorded: HarRequest,
+    path: Template,
+    names: &mut Names,
+    left: &mut Left,
+) -> RequestDraft {
     let shown = path.shown();
-    let wanted = format!("{} {}", request.method, shown.split('?').next().unwrap_or_default());
-    let mut ask =
-        Ask { name: names.request(&wanted), method: request.method, path, ..Ask::default() };
-    for Pair { name, value } in request.headers {
+    let wanted = format!("{} {}", recorded.method, shown.split('?').next().unwrap_or_default());
+    let mut request = RequestDraft {
+        name: names.request(&wanted),
+        method: recorded.method,
+        path,
+        ..RequestDraft::default()
+    };
+    for Pair { name, value } in recorded.headers {
         let lower = name.to_ascii_lowercase();
         let browser = lower.starts_with("sec-") || BROWSER.contains(&lower.as_str());
-        // An API tells by `accept` in which form to answer; a page's is the browser's own.
+        // An API reads the format of its answer from `accept`; for a page the browser sets it.
         let says_form = lower == "accept" && value.contains("json");
         match http::header(&name, Template::plain(&value)) {
-            Some(header) if !browser || says_form => ask.headers.push(header),
-            // Those belong to the connection.
+            Some(header) if !browser || says_form => request.headers.push(header),
+            // These belong to the connection.
             None if lower.starts_with(':') || lower == "content-length" || lower == "host" => {}
             _ => {
                 left.headers.insert(lower.escape_debug().to_string());
             }
         }
     }
-    let Some(post) = request.post_data else { return ask };
+    let Some(post) = recorded.post_data else { return request };
     let form = || {
         let pairs = post.params.iter().map(|pair| (&pair.name, &pair.value));
         url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
     };
     let text = match post.text.as_deref().filter(|text| !text.is_empty()) {
         Some(text) => text.to_owned(),
-        // Its files are not in the recording, and without them it is no such form.
+        // The recording does not have the files, and without them the form is not valid.
         None if post.mime_type.contains("multipart/") => {
             let text =
-                "The recording lacks its form with files: the body has to be written by hand.";
-            ask.comments.push(text.to_owned());
-            return ask;
+                "The recording does not contain this form with files: write the body by hand.";
+            request.comments.push(text.to_owned());
+            return request;
         }
         None => form(),
     };
     let (body, secrets) = http::body(&text, &post.mime_type, &Template::plain);
     left.secrets.extend(secrets);
     if !body.is_empty() {
-        ask.body = Some(body);
-        let told = ask.headers.iter().any(|(name, _)| name == "content-type");
+        request.body = Some(body);
+        let has_type = request.headers.iter().any(|(name, _)| name == "content-type");
         let kind = Template::plain(&post.mime_type);
-        ask.headers.extend((!told).then(|| http::header("content-type", kind)).flatten());
+        request.headers.extend((!has_type).then(|| http::header("content-type", kind)).flatten());
     }
-    ask
+    request
 }
 
 fn tell(left: &Left, artifact: &mut Artifact<'_>) {
-    let told = &mut artifact.told;
+    let notes = &mut artifact.notes;
     if left.assets > 0 {
-        told.say(format!(
-            "images, scripts, styles and the like are left out ({}): `--keep-static` takes them",
+        notes.add(format!(
+            "left out requests for images, scripts and styles ({}); `--keep-static` keeps them",
             left.assets
         ));
     }
     if left.unsent > 0 {
-        told.say(format!(
-            "{} entries are left out: a method, a time or an address (such as `data:` or `wss:`) \
-             that a plan does not know",
+        notes.add(format!(
+            "left out {} entries with a method, a time or a URL (such as `data:` or `wss:`) that a \
+             plan cannot have",
             left.unsent
         ));
     }
     if !left.other.is_empty() {
         let hosts: Vec<_> =
             left.other.iter().map(|(host, count)| format!("{host} ({count})")).collect();
-        told.say(format!(
-            "a plan has one target; requests to other hosts are left out: {}",
+        notes.add(format!(
+            "left out requests to other hosts, because a plan has one target: {}",
             hosts.join(", ")
         ));
     }
     if left.headers.contains("cookie") {
-        told.say(
-            "cookies are left out: they belong to one session of one person. A journey keeps those \
-             that the target sets",
+        notes.add(
+            "left out cookies: they belong to one session. A journey keeps the cookies that the \
+             target sets",
         );
     }
     let headers: Vec<_> =
         left.headers.iter().filter(|name| *name != "cookie").map(String::as_str).collect();
     if !headers.is_empty() {
-        told.say(format!("headers of the browser itself are left out: {}", headers.join(", ")));
+        notes.add(format!(
+            "left out headers that only describe the browser: {}",
+            headers.join(", ")
+        ));
     }
     if !left.secrets.is_empty() {
         let names: Vec<_> = left.secrets.iter().map(String::as_str).collect();
-        told.say(format!(
-            "fields of bodies that are secret by their names stand as variables of the \
-             environment: {}",
+        notes.add(format!(
+            "replaced fields of bodies with secret-looking names by environment variables: {}",
             names.join(", ")
         ));
     }

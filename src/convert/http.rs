@@ -7,8 +7,8 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use regex::{Captures, Regex};
 use url::{Url, form_urlencoded};
 
+use super::notes::Notes;
 use super::template::{Template, without_secret};
-use super::told::Told;
 use super::tree::{Node, Value};
 use crate::plan::is_secret_name;
 
@@ -44,13 +44,17 @@ impl Address {
 
 /// Takes `http://…` apart. Messages never hold the address itself: it may hold a password.
 pub(super) fn address(text: &str) -> Result<Address, String> {
-    let url = Url::parse(text).map_err(|why| format!("this is no address: {why}"))?;
+    let url = Url::parse(text)
+        .map_err(|why| format!("this is not a full URL ({why}); write `http://host:port/path`"))?;
     if !matches!(url.scheme(), "http" | "https") {
-        return Err(format!("`{}` cannot be sent; expected `http://` or `https://`", url.scheme()));
+        return Err(format!(
+            "`{}` is not supported; expected `http://` or `https://`",
+            url.scheme()
+        ));
     }
     let host = url.host_str().unwrap_or_default();
     if url.port() == Some(0) {
-        return Err("port 0 is none that a target can listen on".to_owned());
+        return Err("0 is not a valid port; write one from 1 to 65535".to_owned());
     }
     let port = url.port().map_or_else(String::new, |port| format!(":{port}"));
     let mut path = url.path().to_owned();
@@ -334,11 +338,10 @@ impl Names {
 }
 
 /// Says that an address had credentials in it, and where they belong.
-pub(super) fn tell_credentials(told: &mut Told, line: usize) {
-    told.at(
+pub(super) fn note_credentials(notes: &mut Notes, line: usize) {
+    notes.at(
         line,
-        "the address holds a name or a password, which is left out; if the target asks for it, \
-         add the header `authorization = \"Basic ${BASIC_AUTH}\"`",
+        "left out the name or password in the URL; if the target needs it, add the header `authorization = \"Basic ${BASIC_AUTH}\"`",
     );
 }
 

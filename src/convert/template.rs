@@ -88,7 +88,7 @@ impl Template {
         Self { pieces: pieces.collect() }
     }
 
-    /// The texts alone; what varies is told as `:name`, in the manner of routers.
+    /// The texts alone; what varies is shown as `:name`, as routers write it.
     pub(super) fn shown(&self) -> String {
         let show = |piece: &Piece| match piece {
             Piece::Text(text) => text.clone(),

@@ -12,11 +12,11 @@ use crate::plan;
 
 /// Files in memory.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Memory(Rc<RefCell<BTreeMap<String, Vec<u8>>>>);
+pub(super) struct FilesInMemory(Rc<RefCell<BTreeMap<String, Vec<u8>>>>);
 
-struct Sheet(Memory, String);
+struct FileInMemory(FilesInMemory, String);
 
-impl Write for Sheet {
+impl Write for FileInMemory {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut files = self.0.0.borrow_mut();
         files.entry(self.1.clone()).or_default().extend_from_slice(bytes);
@@ -28,7 +28,7 @@ impl Write for Sheet {
     }
 }
 
-impl Beside for Memory {
+impl Files for FilesInMemory {
     fn open(&mut self, path: &str) -> io::Result<Box<dyn BufRead>> {
         match path {
             "order.json" => {
@@ -41,11 +41,11 @@ impl Beside for Memory {
 
     fn create(&mut self, name: &str) -> io::Result<Box<dyn Write>> {
         self.0.borrow_mut().insert(name.to_owned(), Vec::new());
-        Ok(Box::new(Sheet(self.clone(), name.to_owned())))
+        Ok(Box::new(FileInMemory(self.clone(), name.to_owned())))
     }
 }
 
-impl Memory {
+impl FilesInMemory {
     pub(super) fn text(&self, name: &str) -> String {
         String::from_utf8(self.0.borrow()[name].clone()).unwrap()
     }
@@ -59,14 +59,14 @@ pub(super) fn options(origin: &str) -> Options {
     Options { origin: origin.to_owned(), ..Options::default() }
 }
 
-/// Converts a text whose format is told from it.
+/// Converts a text in the format that it looks like.
 pub(super) fn converted(
     text: &str,
     options: &Options,
-) -> Result<(Converted, Memory), ConvertError> {
+) -> Result<(Converted, FilesInMemory), ConvertError> {
     let (spec, mut input) = sniff(Cursor::new(text.as_bytes().to_vec())).unwrap();
-    let mut memory = Memory::default();
-    let spec = spec.expect("the format is told");
+    let mut memory = FilesInMemory::default();
+    let spec = spec.expect("a known format");
     let converted = convert(spec, &mut *input, &mut memory, options)?;
     assert_plan(&converted.plan);
     Ok((converted, memory))
@@ -165,35 +165,38 @@ fn many_kinds_of_paths_share_one_request() {
 
 /// What is wrong with a text of a format.
 #[track_caller]
-fn told(format: &str, text: &str) -> String {
+fn refusal(format: &str, text: &str) -> String {
     let spec = find(format).unwrap();
-    let done = convert(spec, &mut text.as_bytes(), &mut Memory::default(), &options("it"));
+    let done = convert(spec, &mut text.as_bytes(), &mut FilesInMemory::default(), &options("it"));
     done.expect_err("a mistake").to_string()
 }
 
 #[test]
 fn mistakes_are_told_at_once_with_their_place() {
-    let text = told("vegeta", "GET http://a/\nnonsense\n\nGTE http://a/\n\nGET ftp://a/\n");
+    let text = refusal("vegeta", "GET http://a/\nnonsense\n\nGTE http://a/\n\nGET ftp://a/\n");
     let lines: Vec<_> = text.lines().collect();
     assert!(lines[0].starts_with("line 2: expected a header"), "{text}");
     assert!(lines[1].starts_with("line 4: ") && lines[1].contains("did you mean `GET`"), "{text}");
     assert!(lines[2].starts_with("line 6: `ftp`"), "{text}");
 
-    let text = told(
+    let text = refusal(
         "artillery",
         "config:\n  target: nowhere\n  phases:\n    - duration: 0\nscenarios:\n  - flow:\n      - get: {}\n      - think: long\n",
     );
     for says in ["line 2, column 11", "line 4, column 7", "line 7, column 14", "line 8, column 16"]
     {
-        assert!(text.contains(says), "not told: {says}\n{text}");
+        assert!(text.contains(says), "missing: {says}\n{text}");
     }
-    assert!(told("artillery", "config: [\n").starts_with("line "));
-    assert!(told("har", "{\"log\": {}}").contains("missing field `entries`"));
-    assert!(told("har", "{\n\"log\": x").starts_with("line 2, column "));
-    assert!(told("openapi", "openapi: 4.0.0\n").contains("expected `openapi: 3.0.x`"));
-    assert!(told("openapi", "openapi: 3.0.0\npaths: {x: {}}\n").contains("must begin with `/`"));
-    assert!(told("access-log", "a\nb\n").starts_with("line 1: no request was found"));
-    assert_eq!(told("vegeta", ""), "it holds no target such as `GET http://127.0.0.1:8080/`");
+    assert!(refusal("artillery", "config: [\n").starts_with("line "));
+    assert!(refusal("har", "{\"log\": {}}").contains("missing field `entries`"));
+    assert!(refusal("har", "{\n\"log\": x").starts_with("line 2, column "));
+    assert!(refusal("openapi", "openapi: 4.0.0\n").contains("expected `openapi: 3.0.x`"));
+    assert!(refusal("openapi", "openapi: 3.0.0\npaths: {x: {}}\n").contains("must begin with `/`"));
+    assert!(refusal("access-log", "a\nb\n").starts_with("line 1: no request in this line"));
+    assert_eq!(
+        refusal("vegeta", ""),
+        "the file holds no target; expected lines such as `GET http://127.0.0.1:8080/`"
+    );
 }
 
 #[test]
@@ -218,7 +221,7 @@ fn a_form_with_files_that_was_not_recorded_is_not_made_up() {
     });
     let har = serde_json::json!({"log": {"creator": {}, "entries": [entry]}});
     let (converted, _) = converted(&har.to_string(), &options("it")).unwrap();
-    assert!(converted.plan.contains("has to be written by hand"), "{}", converted.plan);
+    assert!(converted.plan.contains("write the body by hand"), "{}", converted.plan);
     assert!(!converted.plan.contains("title=me"), "{}", converted.plan);
 }
 
@@ -226,7 +229,7 @@ fn a_form_with_files_that_was_not_recorded_is_not_made_up() {
 fn an_option_that_means_nothing_is_refused() {
     let options = Options { keep_static: true, ..options("it") };
     let why = converted(FILES[4].2, &options).unwrap_err().to_string();
-    assert_eq!(why, "`--keep-static` means nothing for access-log");
+    assert_eq!(why, "`--keep-static` does not apply to access-log files");
 }
 
 #[test]
@@ -242,7 +245,7 @@ fn survives(bytes: &[u8]) {
             let timed = timed && spec.options.contains(&"--timed");
             let options = Options { timed, ..options("a {b} ${C}\n") };
             let mut input = bytes;
-            if let Ok(done) = convert(spec, &mut input, &mut Memory::default(), &options) {
+            if let Ok(done) = convert(spec, &mut input, &mut FilesInMemory::default(), &options) {
                 assert_plan(&done.plan);
             }
         }

@@ -4,8 +4,8 @@ use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::ConvertError;
-use super::told::Problem;
+use super::error::ConvertError;
+use super::notes::Problem;
 
 /// How many values a text may come to. Aliases of YAML can make a short text immense.
 const MOST_NODES: usize = 1_000_000;
@@ -25,7 +25,7 @@ pub(super) struct Node {
 /// A value.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Value {
-    /// A text, a number, a switch or nothing; `plain` where no quotes said that it is a text.
+    /// A text, a number, a boolean or null; `plain` where it was not in quotes.
     Scalar { text: String, plain: bool },
     /// A list.
     List(Vec<Node>),
@@ -48,7 +48,7 @@ impl Node {
         self.entries().iter().find(|(found, _)| found.text == key).map(|(_, value)| value)
     }
 
-    /// The entries of a table, none where it is no table.
+    /// The entries of a table; none where it is something else.
     pub(super) fn entries(&self) -> &[(Key, Node)] {
         match &self.value {
             Value::Map(entries) => entries,
@@ -56,7 +56,7 @@ impl Node {
         }
     }
 
-    /// The values of a list, none where it is no list.
+    /// The values of a list; none where it is something else.
     pub(super) fn items(&self) -> &[Node] {
         match &self.value {
             Value::List(items) => items,
@@ -109,7 +109,7 @@ impl Node {
         }
     }
 
-    /// A scalar that is no text, as JSON has it.
+    /// A scalar that is not a text, as JSON has it.
     pub(super) fn json_scalar(&self) -> String {
         if self.is_null() { "null".to_owned() } else { self.scalar().to_lowercase() }
     }
@@ -138,7 +138,7 @@ pub(super) fn read(text: &str) -> Result<Node, ConvertError> {
 /// Reads JSON.
 pub(super) fn json(text: &str) -> Result<Node, ConvertError> {
     let raw: &RawValue = serde_json::from_str(text).map_err(|error| {
-        ConvertError::at(error.line(), Some(error.column()), format!("this is no JSON: {error}"))
+        ConvertError::at(error.line(), Some(error.column()), format!("not valid JSON: {error}"))
     })?;
     let breaks = text.match_indices('\n').map(|(at, _)| at).collect();
     Json { text, breaks, nodes: 0 }.node(raw, 0)
@@ -326,7 +326,7 @@ impl<'t> Yaml<'t> {
 
 fn malformed(error: &ScanError) -> ConvertError {
     let marker = error.marker();
-    let text = format!("this is no YAML: {}", error.info());
+    let text = format!("not valid YAML: {}", error.info());
     ConvertError::Malformed(vec![Problem {
         line: Some(marker.line()),
         column: Some(marker.col() + 1),

@@ -8,22 +8,22 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
 use super::artifact::Artifact;
-use super::draft::{Ask, Draft};
+use super::draft::{Draft, RequestDraft};
 use super::http::{self, Names};
+use super::notes::{MOST_PROBLEMS, Problem};
 use super::template::Template;
-use super::told::{MOST_PROBLEMS, Problem};
 use super::{ConvertError, ConverterSpec};
 use crate::plan::{METHODS, nearest};
 
 pub(super) static SPEC: ConverterSpec = ConverterSpec {
     name: "vegeta",
-    summary: "targets of vegeta attack, -format=http or -format=json",
+    summary: "targets for vegeta attack, -format=http or -format=json",
     options: &[],
     looks,
     convert,
 };
 
-/// Requests in one plan; behind them the targets are counted and not taken.
+/// Most requests in one plan; further targets are only counted.
 const MOST_REQUESTS: usize = 1000;
 
 fn looks(begin: &str) -> bool {
@@ -68,7 +68,7 @@ struct Target {
 struct Reader {
     problems: Vec<Problem>,
     /// Each request once, with how often it is in the file.
-    asks: Vec<(String, Ask)>,
+    requests: Vec<(String, RequestDraft)>,
     base: Option<String>,
     other_hosts: BTreeSet<String>,
     left_off: usize,
@@ -112,11 +112,12 @@ fn starts_target(text: &str) -> bool {
 
 fn json_target(text: &str, line: usize) -> Result<Target, String> {
     let target: JsonTarget = serde_json::from_str(text).map_err(|error| {
-        format!("{error}; expected is `{{\"method\": \"GET\", \"url\": \"http://…\"}}`")
+        format!("{error}; expected `{{\"method\": \"GET\", \"url\": \"http://…\"}}`")
     })?;
     let body = target.body.filter(|body| !body.is_empty()).map(|body| {
-        let bytes = STANDARD.decode(body).map_err(|why| format!("`body` is no base64: {why}"))?;
-        String::from_utf8(bytes).map_err(|_| "`body` is no UTF-8 text".to_owned())
+        let bytes =
+            STANDARD.decode(body).map_err(|why| format!("`body` is not valid base64: {why}"))?;
+        String::from_utf8(bytes).map_err(|_| "`body` is not UTF-8 text".to_owned())
     });
     let headers = target.header.into_iter().flatten();
     Ok(Target {
@@ -137,7 +138,7 @@ impl Reader {
 
     fn begin(&mut self, text: &str, line: usize) -> Option<Target> {
         let Some((method, url)) = request_line(text) else {
-            self.wrong(line, "expected a method and an address such as `GET http://127.0.0.1/`");
+            self.wrong(line, "expected a method and a URL, such as `GET http://127.0.0.1/`");
             return None;
         };
         Some(Target { line, method: method.to_owned(), url: url.to_owned(), ..Target::default() })
@@ -148,12 +149,15 @@ impl Reader {
         if let Some(path) = text.strip_prefix('@') {
             match artifact.body_file(path.trim()) {
                 Ok(body) => target.body = Some(body),
-                Err(why) => self.wrong(line, format!("the body `{path}` cannot be read: {why}")),
+                Err(why) => self.wrong(line, format!("cannot read the body `{path}`: {why}")),
             }
         } else if let Some((name, value)) = text.split_once(':') {
             target.headers.push((name.trim().to_owned(), value.trim().to_owned()));
         } else {
-            self.wrong(line, "expected a header such as `accept: text/html`, or `@` and a file");
+            self.wrong(
+                line,
+                "expected a header such as `accept: text/html`, or `@` and a file name",
+            );
         }
     }
 
@@ -165,9 +169,9 @@ impl Reader {
             let near = nearest(&method, lower.iter().map(String::as_str));
             let help = near
                 .map(|help| help.to_uppercase().replace("DID YOU MEAN", "did you mean"))
-                .unwrap_or_else(|| format!("a plan knows {}", METHODS.join(", ")));
+                .unwrap_or_else(|| format!("expected one of {}", METHODS.join(", ")));
             // What stands there may be anything, a secret included.
-            self.wrong(target.line, format!("this is no HTTP method; {help}"));
+            self.wrong(target.line, format!("not a valid HTTP method; {help}"));
             return;
         }
         let address = match http::address(&target.url) {
@@ -175,13 +179,16 @@ impl Reader {
             Err(why) => return self.wrong(target.line, why),
         };
         if address.credentials {
-            http::tell_credentials(&mut artifact.told, target.line);
+            http::note_credentials(&mut artifact.notes, target.line);
         }
         let base = self.base.get_or_insert_with(|| address.base.clone());
         if *base != address.base {
-            artifact.told.at(
+            artifact.notes.at(
                 target.line,
-                format!("`{}` is another host than `{base}`: left out", address.base),
+                format!(
+                    "left out a target at `{}`: a plan has one target, and the first is `{base}`",
+                    address.base
+                ),
             );
             self.other_hosts.insert(address.base);
             return;
@@ -190,35 +197,36 @@ impl Reader {
     }
 
     fn add(&mut self, target: Target, method: String, path: Template, artifact: &mut Artifact<'_>) {
-        let mut ask = Ask { method, path, ..Ask::default() };
+        let mut request = RequestDraft { method, path, ..RequestDraft::default() };
         for (name, value) in target.headers {
             match http::header(&name, Template::plain(&value)) {
-                Some(header) => ask.headers.push(header),
+                Some(header) => request.headers.push(header),
                 None => {
                     let name = name.escape_debug();
-                    artifact.told.at(target.line, format!("the header `{name}` is left out"));
+                    artifact.notes.at(target.line, format!("left out the header `{name}`"));
                 }
             }
         }
         if let Some(body) = target.body {
-            let kind = ask.headers.iter().find(|(name, _)| name == "content-type");
+            let kind = request.headers.iter().find(|(name, _)| name == "content-type");
             let kind = kind.map_or_else(String::new, |(_, value)| value.shown());
             let (body, secrets) = http::body(&body, &kind, &Template::plain);
             if !secrets.is_empty() {
-                let text = "a secret in the body stands as a variable of the environment";
-                artifact.told.at(target.line, text);
+                let text = "replaced a secret in the body by an environment variable";
+                artifact.notes.at(target.line, text);
             }
-            ask.body = Some(body);
+            request.body = Some(body);
         }
-        // Twice the same target is a share of the load.
-        let same = format!("{ask:?}");
-        if let Some((_, known)) = self.asks.iter_mut().find(|(known, _)| *known == same) {
+        // A target that comes twice gets twice the weight.
+        let same = format!("{request:?}");
+        if let Some((_, known)) = self.requests.iter_mut().find(|(known, _)| *known == same) {
             known.weight = Some(known.weight.unwrap_or(1.0) + 1.0);
-        } else if self.asks.len() < MOST_REQUESTS {
-            let path = ask.path.shown();
-            let wanted = format!("{} {}", ask.method, path.split('?').next().unwrap_or_default());
-            ask.name = self.names.request(&wanted);
-            self.asks.push((same, ask));
+        } else if self.requests.len() < MOST_REQUESTS {
+            let path = request.path.shown();
+            let wanted =
+                format!("{} {}", request.method, path.split('?').next().unwrap_or_default());
+            request.name = self.names.request(&wanted);
+            self.requests.push((same, request));
         } else {
             self.left_off += 1;
         }
@@ -228,25 +236,26 @@ impl Reader {
         if !self.problems.is_empty() {
             return Err(ConvertError::Malformed(self.problems));
         }
-        if self.asks.is_empty() {
-            let text = "it holds no target such as `GET http://127.0.0.1:8080/`";
+        if self.requests.is_empty() {
+            let text =
+                "the file holds no target; expected lines such as `GET http://127.0.0.1:8080/`";
             return Err(ConvertError::Empty(text.to_owned()));
         }
         if self.left_off > 0 {
             let text = format!(
-                "only the first {MOST_REQUESTS} different targets are taken; {} are left out. \
-                 Values that differ are better drawn from `[data.NAME]`",
+                "left out {} targets: a plan has at most {MOST_REQUESTS} different requests; draw \
+                 values that differ from `[data.NAME]`",
                 self.left_off
             );
-            artifact.told.say(text);
+            artifact.notes.add(text);
         }
-        artifact.seen.push(format!("{} different requests", self.asks.len()));
+        artifact.seen.push(format!("{} different requests", self.requests.len()));
         Ok(Draft {
             url: self.base,
-            requests: self.asks.into_iter().map(|(_, ask)| ask).collect(),
+            requests: self.requests.into_iter().map(|(_, request)| request).collect(),
             comments: vec![
-                "vegeta takes its rate from the command line: set [load], or leave it away for a \
-                 search for the breakpoint."
+                "vegeta takes its rate from the command line: set [load]. Without it, kneepoint \
+                 searches for the breakpoint."
                     .to_owned(),
             ],
             ..Draft::default()

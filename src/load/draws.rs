@@ -103,7 +103,7 @@ impl fmt::Display for Value<'_> {
         match self {
             Value::Text(text) => f.write_str(text),
             Value::Number(number) => number.fmt(f),
-            Value::Uuid(bits) => f.write_str(&uuid(*bits)),
+            Value::Uuid(bits) => uuid(*bits).fmt(f),
         }
     }
 }
@@ -212,10 +212,22 @@ fn spread(drawn: u64) -> u128 {
     u128::from(mix(drawn)) << 64 | u128::from(mix(drawn.wrapping_add(0x9E37_79B9_7F4A_7C15)))
 }
 
-/// A UUID of version 4 out of 128 random bits (RFC 9562, section 5.4).
-fn uuid(bits: u128) -> String {
-    let bits = bits & !(0xF << 76) & !(0x3 << 62) | 0x4 << 76 | 0x2 << 62;
-    let hex = format!("{bits:032x}");
-    let parts = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]];
-    parts.join("-")
+/// A UUID of version 4 (RFC 9562, section 5.4). The bits come from the plan's seed, so that a run
+/// can be repeated.
+fn uuid(bits: u128) -> uuid::Uuid {
+    uuid::Builder::from_random_bytes(bits.to_be_bytes()).into_uuid()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_uuid_keeps_its_random_bits_and_is_of_version_4() {
+        let text = |bits| Value::Uuid(bits).to_string();
+        assert_eq!(text(0), "00000000-0000-4000-8000-000000000000");
+        assert_eq!(text(u128::MAX), "ffffffff-ffff-4fff-bfff-ffffffffffff");
+        let bits = 0x0123_4567_89ab_cdef_0123_4567_89ab_cdef;
+        assert_eq!(text(bits), "01234567-89ab-4def-8123-456789abcdef");
+    }
 }

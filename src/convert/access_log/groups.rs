@@ -1,8 +1,9 @@
 //! Requests of one kind, and which values they had.
 //!
-//! Bounded: so many kinds, behind which requests share one kind by method and the first part of
-//! their path; so many values of each, a fair sample of those that were seen, in which a popular
-//! value is as frequent as it was; and so many bytes of all values together.
+//! Memory is bounded by three limits. There is a highest number of kinds: further requests share
+//! one kind by method and the first part of their path. There is a highest number of values of a
+//! kind: above it a fair sample is kept, in which a popular value stays as frequent as it was. And
+//! there is a highest number of bytes of all values.
 
 use std::collections::HashMap;
 
@@ -13,21 +14,21 @@ use super::pattern::{COLUMNS, Pattern, Piece, QUERY};
 use super::trace;
 use crate::convert::ConvertError;
 use crate::convert::artifact::Artifact;
-use crate::convert::draft::{Ask, Data, Draft};
+use crate::convert::draft::{Data, Draft, RequestDraft};
 use crate::convert::http::Names;
 use crate::convert::template::identifier;
 
-/// Kinds that have a request of their own.
+/// Most kinds that have their own request.
 const MOST_GROUPS: usize = 150;
-/// First parts of paths that have a kind for the rest.
+/// Most first parts of paths under which the rest shares one kind.
 const MOST_BEGINNINGS: usize = 30;
-/// Values that are kept of one kind.
+/// Most values that are kept for one kind.
 const MOST_VALUES: usize = 20_000;
 /// Values that each kind may keep, however many others there are.
 const LEAST_VALUES: usize = 100;
 /// Bytes of all values that are kept.
 const MOST_BYTES: usize = 128 << 20;
-/// Kinds that are told with their share.
+/// Kinds that are listed with their share.
 const TOLD: usize = 12;
 
 type Row = [String; COLUMNS.len()];
@@ -140,7 +141,7 @@ impl Groups {
         pattern.widened(below).values
     }
 
-    /// Keeps the values of a request, or lets chance decide where there are many.
+    /// Keeps the values of a request; where there are too many, chance decides.
     pub(super) fn keep(&mut self, index: usize, pattern: &Pattern) {
         let row = self.row(index, pattern);
         let group = &mut self.groups[index];
@@ -149,7 +150,7 @@ impl Groups {
         }
         let size: usize = row.iter().map(|value| value.len() + size_of::<String>()).sum();
         group.offered += 1;
-        // To stop growing is fair at any time at which nothing was left out yet.
+        // As long as nothing was left out, the sample is fair wherever it stops growing.
         let may_grow = self.bytes + size <= MOST_BYTES || group.rows.len() < LEAST_VALUES;
         if group.full_at.is_none() && (group.rows.len() >= MOST_VALUES || !may_grow) {
             group.full_at = Some(group.rows.len());
@@ -183,17 +184,17 @@ impl Groups {
             artifact.seen.push(format!("{share:5.1} %  {kinds} other kinds"));
         }
         if self.shared > 0 {
-            artifact.told.say(format!(
-                "there are more than {MOST_GROUPS} kinds of paths: {} requests share a request \
-                 named `other`, with the rest of their path as its value",
+            artifact.notes.add(format!(
+                "the log has more than {MOST_GROUPS} kinds of paths: {} requests share one request \
+                 named `other`, in which the rest of the path is a value",
                 self.shared
             ));
         }
         let sampled = self.groups.iter().filter(|group| group.full_at.is_some()).count();
         if sampled > 0 {
-            artifact.told.say(format!(
-                "of the values of {sampled} requests a sample is kept, at most {MOST_VALUES} \
-                 each, in which they are as frequent as in the log"
+            artifact.notes.add(format!(
+                "{sampled} requests have more than {MOST_VALUES} values: a sample of them is kept, \
+                 in which each is as frequent as in the log"
             ));
         }
     }
@@ -209,21 +210,21 @@ impl Groups {
         self.groups.sort_by_key(|group| std::cmp::Reverse(group.count));
         let (mut names, mut replayed) = (Names::default(), false);
         for group in &self.groups {
-            let mut ask = Ask {
+            let mut request = RequestDraft {
                 name: group.name.clone(),
                 weight: (!timed).then_some(group.count as f64),
                 method: group.method.clone(),
-                ..Ask::default()
+                ..RequestDraft::default()
             };
             if matches!(group.method.as_str(), "POST" | "PUT" | "PATCH") {
-                ask.comments.push(
-                    "The log does not hold its body: add `body = '…'` and its content-type."
+                request.comments.push(
+                    "The log does not have the body: add `body = '…'` and a content-type header."
                         .to_owned(),
                 );
             }
             let columns = group.columns();
             if group.method == "DELETE" {
-                ask.comments.push("It deletes: the log has it, the target will do it.".to_owned());
+                request.comments.push("This request deletes data at the target.".to_owned());
             }
             let value = match timed {
                 _ if columns.is_empty() => None,
@@ -236,14 +237,16 @@ impl Groups {
             };
             for piece in &group.pieces {
                 match (piece, &value) {
-                    (Piece::Text(text), _) => ask.path.text(text),
+                    (Piece::Text(text), _) => request.path.text(text),
                     (Piece::Value(index), Some(name)) if timed || columns.len() > 1 => {
-                        ask.path.value(&format!("{name}.{}", COLUMNS[*index]));
+                        request.path.value(&format!("{name}.{}", COLUMNS[*index]));
                     }
-                    (Piece::Value(_), name) => ask.path.value(name.as_deref().unwrap_or_default()),
+                    (Piece::Value(_), name) => {
+                        request.path.value(name.as_deref().unwrap_or_default());
+                    }
                 }
             }
-            draft.requests.push(ask);
+            draft.requests.push(request);
         }
         if replayed {
             let (file, column) = (trace::FILE.to_owned(), None);

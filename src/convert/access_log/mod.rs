@@ -8,7 +8,7 @@
 mod groups;
 mod line;
 mod pattern;
-mod pulse;
+mod rate;
 mod trace;
 
 use std::collections::BTreeMap;
@@ -16,25 +16,25 @@ use std::collections::BTreeMap;
 use self::groups::Groups;
 use self::line::{Line, Lines};
 use self::pattern::Pattern;
-use self::pulse::Pulse;
+use self::rate::RequestRate;
 use self::trace::Trace;
 use super::artifact::Artifact;
-use super::draft::{Draft, Load};
-use super::told::{MOST_PROBLEMS, Problem};
+use super::draft::{Draft, LoadDraft};
+use super::notes::{MOST_PROBLEMS, Problem};
 use super::{ConvertError, ConverterSpec};
 use crate::plan::METHODS;
 
 pub(super) static SPEC: ConverterSpec = ConverterSpec {
     name: "access-log",
-    summary: "access logs of nginx or Apache: a mix by path, or with --timed an exact replay",
+    summary: "access logs of nginx or Apache: a weighted mix, or with --timed an exact replay",
     options: &["--timed", "--speed"],
     looks,
     convert,
 };
 
-/// Bad lines before the first good one, after which the file is none of this format.
+/// Bad lines before the first good one after which the file is not of this format.
 const MOST_BAD_AT_FIRST: u64 = 1000;
-/// The search for the knee begins at the mean rate and ends at so many times the highest one.
+/// The search for the knee begins at the mean rate and ends at this many times the peak.
 const SEARCH_TO: f64 = 10.0;
 
 fn looks(begin: &str) -> bool {
@@ -63,7 +63,7 @@ struct Count {
 fn convert(artifact: &mut Artifact<'_>) -> Result<Draft, ConvertError> {
     let lines = Lines::new();
     let timed = artifact.options.timed;
-    let (mut count, mut pulse) = (Count::default(), Pulse::default());
+    let (mut count, mut rate) = (Count::default(), RequestRate::default());
     let mut groups = Groups::default();
     let mut trace = if timed { Some(Trace::begin(artifact)?) } else { None };
     let mut text = String::new();
@@ -79,7 +79,7 @@ fn convert(artifact: &mut Artifact<'_>) -> Result<Draft, ConvertError> {
             }
             continue;
         };
-        pulse.beat(line.second);
+        rate.count(line.second);
         *count.classes.entry(line.status / 100).or_default() += 1;
         let Some(pattern) = count.wanted(&line, timed) else { continue };
         let group = groups.group(&pattern);
@@ -94,37 +94,37 @@ fn convert(artifact: &mut Artifact<'_>) -> Result<Draft, ConvertError> {
         return Err(count.nothing());
     }
     count.tell(artifact, timed);
-    pulse.tell(artifact);
+    rate.tell(artifact);
     groups.tell(artifact);
     let late = trace.map(Trace::finish).transpose()?;
     if let Some(late) = late.filter(|late| *late > 0) {
-        artifact.told.say(format!(
-            "{late} lines stand far from their place in time and are replayed where they stand"
+        artifact.notes.add(format!(
+            "{late} lines are far out of order: the replay keeps the order of the log there"
         ));
     }
-    draft(artifact, groups, &count, &pulse)
+    draft(artifact, groups, &count, &rate)
 }
 
 impl Count {
     fn bad(&mut self, text: &str) {
         self.bad += 1;
         if self.examples.len() < MOST_PROBLEMS {
-            let problem = "expected is the common or the combined format: \
+            let problem = "expected the common or the combined format: \
                            `host - user [10/Oct/2026:13:55:36 +0000] \"GET / HTTP/1.1\" 200 12`";
-            // The line itself may hold a secret; its length says enough of how odd it is.
-            let text = format!("no request was found in its {} bytes; {problem}", text.len());
+            // The line itself may hold a secret, its length does not.
+            let text = format!("no request in this line of {} bytes; {problem}", text.len());
             let line = usize::try_from(self.lines).unwrap_or(usize::MAX);
             self.examples.push(Problem { line: Some(line), column: None, text });
         }
     }
 
-    /// The request as a pattern, where it shall be sent.
+    /// The pattern of a request that is to be sent.
     fn wanted(&mut self, line: &Line<'_>, timed: bool) -> Option<Pattern> {
         if !METHODS.contains(&line.method) {
             self.methods += 1;
             return None;
         }
-        // Scanners ask for what is not there; it would be a mix of 404s. A replay is exact.
+        // Scanners ask for pages that do not exist: the mix would be full of 404s. A replay is exact.
         if !timed && (400..500).contains(&line.status) {
             self.refused += 1;
             return None;
@@ -141,9 +141,9 @@ impl Count {
         }
         let refused = match self.refused {
             0 => String::new(),
-            refused => format!(": {refused} were answered with 4xx"),
+            refused => format!(": {refused} were answered with 4xx; `--timed` keeps those"),
         };
-        ConvertError::Empty(format!("it holds no request that can be sent again{refused}"))
+        ConvertError::Empty(format!("the log holds no request to send again{refused}"))
     }
 
     fn share(&self, part: u64) -> String {
@@ -155,45 +155,48 @@ impl Count {
         let requests: u64 = self.classes.values().sum();
         let of = |class: u16| self.classes.get(&class).copied().unwrap_or(0);
         artifact.seen.push(format!(
-            "{requests} requests; {} of them failed at the server (5xx), {} were refused (4xx)",
+            "{requests} requests: {} failed at the server (5xx), {} were rejected (4xx)",
             self.share(of(5)),
             self.share(of(4))
         ));
-        let told = &mut artifact.told;
+        let notes = &mut artifact.notes;
         if self.bad > 0 {
             let line = self.examples.first().and_then(|problem| problem.line).unwrap_or(0);
-            told.at(
+            notes.at(
                 line,
                 format!(
-                    "{} of {} lines are no requests and left out, this one first",
+                    "left out {} of {} lines that are not requests; this is the first",
                     self.bad, self.lines
                 ),
             );
         }
         if self.methods > 0 {
-            told.say(format!("{} requests of other methods are left out", self.methods));
+            notes.add(format!(
+                "left out {} requests with a method that plans do not support",
+                self.methods
+            ));
         }
         if self.refused > 0 {
-            told.say(format!(
-                "{} requests that were answered with 4xx are left out ({}): scanners ask for what \
-                 is not there, and a log holds no credentials. `--timed` keeps them",
+            notes.add(format!(
+                "left out {} requests that were answered with 4xx ({}): scanners ask for pages that do \
+                 not exist, and a log has no credentials; `--timed` keeps them",
                 self.refused,
                 self.share(self.refused)
             ));
         }
         if timed && of(4) > 0 {
-            told.say("requests that were answered with 4xx are in the replay, as they were sent");
+            notes.add("the replay includes requests that were answered with 4xx");
         }
         if self.secrets > 0 {
-            told.say(format!(
-                "{} requests had a parameter that is secret by its name: it is left out of them",
+            notes.add(format!(
+                "left out parameters with secret-looking names from {} requests",
                 self.secrets
             ));
         }
         if self.with_body > 0 {
-            told.say(format!(
-                "a log holds no bodies and no headers: {} requests of POST, PUT or PATCH are in \
-                 the plan without a body; add it there",
+            notes.add(format!(
+                "a log has no bodies and no headers: {} POST, PUT or PATCH requests have no body in \
+                 the plan; add it there",
                 self.with_body
             ));
         }
@@ -204,28 +207,29 @@ fn draft(
     artifact: &mut Artifact<'_>,
     groups: Groups,
     count: &Count,
-    pulse: &Pulse,
+    rate: &RequestRate,
 ) -> Result<Draft, ConvertError> {
     let timed = artifact.options.timed;
     let speed = artifact.options.speed.unwrap_or(1.0);
     let mut draft = Draft::default();
-    draft.comments.push("A log holds no headers: add those that the service asks for.".to_owned());
+    draft.comments.push("A log has no headers: add those that the service needs.".to_owned());
     if count.with_body > 0 {
         draft.comments.push(
-            "Requests of POST, PUT and PATCH have no body yet, as a log holds none.".to_owned(),
+            "POST, PUT and PATCH requests have no body, because a log has none: add them."
+                .to_owned(),
         );
     }
     draft.load = if timed {
-        Load::Replay { trace: trace::FILE.to_owned(), speed }
+        LoadDraft::Replay { trace: trace::FILE.to_owned(), speed }
     } else {
-        let (mean, peak) = (pulse.mean(), pulse.peak());
+        let (mean, peak) = (rate.mean(), rate.peak());
         let comment = format!(
-            "The log had {mean:.1} requests per second, {peak} in its fullest second. To hold one \
-             rate instead: executor = \"constant-arrival-rate\", rate = \"{peak}/s\", duration = \
+            "The log has {mean:.1} requests/s on average and {peak} in its busiest second. To hold \
+             one rate instead: executor = \"constant-arrival-rate\", rate = \"{peak}/s\", duration = \
              \"5m\"."
         );
         let start = mean.max(1.0);
-        Load::Search { start, max: (peak as f64 * SEARCH_TO).max(100.0).max(start), comment }
+        LoadDraft::Search { start, max: (peak as f64 * SEARCH_TO).max(100.0).max(start), comment }
     };
     groups.into_draft(artifact, timed, &mut draft)?;
     Ok(draft)

@@ -1,8 +1,8 @@
 //! Requests at their own times, as `trace.csv` has them.
 //!
-//! A log names whole seconds, and stands in the order of responses. Requests of one second are
-//! spread evenly over it, a request begins as much earlier as it took, and rows wait until no
-//! earlier one can come. Both are bounded.
+//! A log has whole seconds and is in the order of the responses. The requests of one second are
+//! spread evenly over it, each begins as much earlier as it took, and rows wait until no earlier
+//! one can come. The memory for both is bounded.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -26,7 +26,7 @@ const MOST_WAITING: usize = 300_000;
 const MOST_IN_SECOND: usize = 100_000;
 
 /// Microseconds since the first second of the log, then the order in the log.
-type Place = (i64, u64);
+type Position = (i64, u64);
 
 /// The file while it is being written.
 pub(super) struct Trace {
@@ -35,7 +35,7 @@ pub(super) struct Trace {
     second: Option<i64>,
     /// The rows of that second: what they took in microseconds.
     now: Vec<(i64, Row)>,
-    waiting: BinaryHeap<Reverse<(Place, Row)>>,
+    waiting: BinaryHeap<Reverse<(Position, Row)>>,
     first: Option<i64>,
     written: i64,
     order: u64,
@@ -51,7 +51,7 @@ fn unwritable(source: impl Into<std::io::Error>) -> ConvertError {
 impl Trace {
     /// Makes the file and writes its header.
     pub(super) fn begin(artifact: &mut Artifact<'_>) -> Result<Self, ConvertError> {
-        let mut csv = csv::Writer::from_writer(artifact.beside.create(FILE).map_err(unwritable)?);
+        let mut csv = csv::Writer::from_writer(artifact.files.create(FILE).map_err(unwritable)?);
         let header = ["at", "request"].into_iter().chain(COLUMNS);
         csv.write_record(header).map_err(unwritable)?;
         Ok(Self {
@@ -114,7 +114,7 @@ impl Trace {
         self.csv.write_record(record).map_err(unwritable)
     }
 
-    /// Writes the rest; gives the number of rows that came too late for their place.
+    /// Writes the rest; gives the number of rows that came too late to be put in order.
     pub(super) fn finish(mut self) -> Result<u64, ConvertError> {
         self.close_second()?;
         while !self.waiting.is_empty() {

@@ -4,20 +4,20 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use super::Script;
-use crate::convert::draft::{Data, Load};
+use super::script::Script;
+use crate::convert::draft::{Data, LoadDraft};
 use crate::convert::http;
 use crate::convert::template::identifier;
 use crate::convert::tree::{Node, Value};
 use crate::plan::{is_secret_name, parse_duration};
 
-/// Lines of a file of values that are copied; a plan holds them in memory.
+/// Most lines of a file of values: a run holds them in memory.
 const MOST_ROWS: usize = 1_000_000;
 
-/// How long a step from one rate to the next takes: a plan knows only ramps.
+/// How long a jump from one rate to the next takes: plans have only ramps.
 const STEP: Duration = Duration::from_millis(1);
 
-/// One phase: the rate at its begin and its end, in journeys per second.
+/// One phase: the rate at its start and at its end, in journeys per second.
 struct Phase {
     from: f64,
     to: f64,
@@ -25,9 +25,9 @@ struct Phase {
     name: Option<String>,
 }
 
-/// Longest time that is believed.
+/// Longest time that is accepted.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
-/// Shortest time that a plan has, beside none.
+/// Shortest time that a plan can have, apart from none.
 const SHORTEST: Duration = Duration::from_millis(1);
 
 /// `10`, `"10s"`, `"2m"` or `"2 minutes"`.
@@ -64,13 +64,15 @@ impl Script<'_, '_> {
     fn target(&mut self, node: &Node) {
         let text = node.text().unwrap_or_default();
         if text.contains("{{") {
-            self.artifact.told.at(node.line, "`target` has a variable: name it with `--target`");
+            self.artifact
+                .notes
+                .at(node.line, "`target` contains a variable; set the target with `--target URL`");
             return;
         }
         match http::address(text) {
             Ok(address) => {
                 if address.credentials {
-                    http::tell_credentials(&mut self.artifact.told, node.line);
+                    http::note_credentials(&mut self.artifact.notes, node.line);
                 }
                 self.draft.url = Some(address.before_paths());
             }
@@ -121,8 +123,8 @@ impl Script<'_, '_> {
             }
             let environment = texts.iter().any(|text| text.contains("{{"));
             let data = if is_secret_name(&name) || environment {
-                let text = format!("the values of `{name}` are taken from the environment");
-                self.artifact.told.at(key.line, text);
+                let text = format!("the plan takes `{name}` from an environment variable");
+                self.artifact.notes.at(key.line, text);
                 Data::Variable(name.clone())
             } else {
                 Data::List(texts)
@@ -132,10 +134,10 @@ impl Script<'_, '_> {
         }
     }
 
-    /// A file of values. It gets a header line, which a plan wants and artillery does without.
+    /// A file of values. It gets a header line, which plans need and artillery does not.
     fn payload(&mut self, node: &Node) {
         let Some(path) = node.get("path").and_then(Node::text) else {
-            return self.wrong(node, "`payload` must name a file: `path: users.csv`");
+            return self.wrong(node, "`payload` must name a file, such as `path: users.csv`");
         };
         for (key, _) in node.entries() {
             let known =
@@ -192,7 +194,7 @@ impl Script<'_, '_> {
     }
 
     fn rows(&mut self, path: &str, delimiter: u8) -> Result<Vec<csv::StringRecord>, String> {
-        let file = self.artifact.beside.open(path).map_err(|error| error.to_string())?;
+        let file = self.artifact.files.open(path).map_err(|error| error.to_string())?;
         let mut reader = csv::ReaderBuilder::new();
         let reader =
             reader.has_headers(false).flexible(true).delimiter(delimiter).from_reader(file);
@@ -200,10 +202,10 @@ impl Script<'_, '_> {
         for row in reader.into_records() {
             rows.push(row.map_err(|error| error.to_string())?);
             if rows.len() > MOST_ROWS {
-                return Err(format!("it has more than {MOST_ROWS} lines"));
+                return Err(format!("the file has more than {MOST_ROWS} lines"));
             }
         }
-        if rows.is_empty() { Err("it is empty".to_owned()) } else { Ok(rows) }
+        if rows.is_empty() { Err("the file is empty".to_owned()) } else { Ok(rows) }
     }
 
     fn phases(&mut self, node: &Node) {
@@ -212,8 +214,10 @@ impl Script<'_, '_> {
         }
         let phases: Vec<Phase> = node.items().iter().filter_map(|item| self.phase(item)).collect();
         self.draft.load = match phases.as_slice() {
-            [] => Load::Usual,
-            [one] if one.from == one.to => Load::Constant { rate: one.from, duration: one.length },
+            [] => LoadDraft::Unset,
+            [one] if one.from == one.to => {
+                LoadDraft::Constant { rate: one.from, duration: one.length }
+            }
             [first, ..] => {
                 let mut stages = Vec::new();
                 let mut now = first.from;
@@ -224,7 +228,7 @@ impl Script<'_, '_> {
                     stages.push((phase.to, phase.length, phase.name.clone()));
                     now = phase.to;
                 }
-                Load::Ramp { start: first.from, stages }
+                LoadDraft::Ramp { start: first.from, stages }
             }
         };
     }
@@ -240,7 +244,7 @@ impl Script<'_, '_> {
         let pause = node.get("pause");
         let length = node.get("duration").or(pause).and_then(time);
         let Some(length) = length.filter(|length| !length.is_zero()) else {
-            self.wrong(node, "the phase has no `duration` above zero, such as `60` or `\"1m\"`");
+            self.wrong(node, "the phase needs a `duration` above zero, such as `60` or `\"1m\"`");
             return None;
         };
         let mut number = |key: &str| {
@@ -257,13 +261,13 @@ impl Script<'_, '_> {
             (None, Some(count)) => count / length.as_secs_f64(),
             (None, None) if to.is_some() || pause.is_some() => 0.0,
             (None, None) => {
-                self.wrong(node, "the phase has neither `arrivalRate` nor `arrivalCount`");
+                self.wrong(node, "the phase needs `arrivalRate` or `arrivalCount`");
                 return None;
             }
         };
         if from == 0.0 {
-            let text = "a plan has no rate of 0: it stands there as 0.001/s";
-            self.artifact.told.at(node.line, text);
+            let text = "a plan cannot have a rate of 0: it has 0.001/s instead";
+            self.artifact.notes.at(node.line, text);
         }
         Some(Phase { from, to: to.unwrap_or(from), length, name })
     }

@@ -1,8 +1,8 @@
 //! `flow`: what a virtual user does, step by step.
 
-use super::Script;
 use super::config::time;
-use crate::convert::draft::{Ask, Step};
+use super::script::Script;
+use crate::convert::draft::{RequestDraft, StepDraft};
 use crate::convert::http::{self, Names};
 use crate::convert::template::{Template, without_secret};
 use crate::convert::tree::{Node, Value};
@@ -17,13 +17,13 @@ const VERBS: [(&str, &str); 7] = [
     ("head", "HEAD"),
     ("options", "OPTIONS"),
 ];
-/// Loops within loops that a plan takes.
+/// How deep a plan can nest loops.
 const DEEPEST: usize = 4;
-/// Repetitions that a plan takes.
+/// How often a plan can repeat a step.
 const MOST_REPEATS: f64 = 10_000.0;
 
 /// The steps of one scenario.
-pub(super) struct Flow<'f, 's, 'a> {
+pub(super) struct FlowReader<'f, 's, 'a> {
     pub(super) script: &'f mut Script<'s, 'a>,
     /// Of all requests of the script.
     pub(super) names: &'f mut Names,
@@ -31,22 +31,22 @@ pub(super) struct Flow<'f, 's, 'a> {
 
 /// A request as it grows.
 #[derive(Default)]
-struct Parts {
-    step: Step,
-    ask: Ask,
+struct RequestParts {
+    step: StepDraft,
+    request: RequestDraft,
     query: Vec<(String, Template)>,
     body: Option<(Template, Option<&'static str>)>,
 }
 
-impl Flow<'_, '_, '_> {
-    pub(super) fn steps(&mut self, flow: &Node) -> Vec<Step> {
+impl FlowReader<'_, '_, '_> {
+    pub(super) fn steps(&mut self, flow: &Node) -> Vec<StepDraft> {
         self.steps_within(flow, 0)
     }
 
-    fn steps_within(&mut self, flow: &Node, depth: usize) -> Vec<Step> {
+    fn steps_within(&mut self, flow: &Node, depth: usize) -> Vec<StepDraft> {
         let mut steps = Vec::new();
         if depth > DEEPEST {
-            self.script.wrong(flow, format!("a plan takes {DEEPEST} loops within each other"));
+            self.script.wrong(flow, format!("a plan can nest at most {DEEPEST} loops"));
             return steps;
         }
         if !matches!(flow.value, Value::List(_)) {
@@ -59,7 +59,7 @@ impl Flow<'_, '_, '_> {
         steps
     }
 
-    fn item(&mut self, item: &Node, depth: usize, steps: &mut Vec<Step>) {
+    fn item(&mut self, item: &Node, depth: usize, steps: &mut Vec<StepDraft>) {
         let Some((action, _)) = item.entries().first() else {
             return self.script.wrong(item, format!("expected a step, found {}", item.kind()));
         };
@@ -72,38 +72,38 @@ impl Flow<'_, '_, '_> {
                 _ if let Some((_, method)) = verb => steps.extend(self.request(method, value)),
                 "think" => self.think(value, steps),
                 "parallel" => {
-                    let text = "`parallel`: its requests are sent one after the other";
-                    self.script.artifact.told.at(key.line, text);
+                    let text = "`parallel`: the plan sends these requests one after the other";
+                    self.script.artifact.notes.at(key.line, text);
                     steps.extend(self.steps_within(value, depth + 1));
                 }
                 "log" => {
-                    let text = "`log` is left out: a journey writes nothing";
-                    self.script.artifact.told.at(key.line, text);
+                    let text = "left out `log`: a journey writes nothing";
+                    self.script.artifact.notes.at(key.line, text);
                 }
                 _ => self.script.unknown(action.line, &key.text, "the flow"),
             }
         }
     }
 
-    fn think(&mut self, value: &Node, steps: &mut [Step]) {
+    fn think(&mut self, value: &Node, steps: &mut [StepDraft]) {
         let Some(pause) = time(value) else {
             let text = "`think` must be a number of seconds, or a time such as `\"500ms\"`";
             return self.script.wrong(value, text);
         };
         match steps.last_mut() {
-            // Two pauses after one another are one.
+            // Two pauses in a row are one.
             Some(before) => {
                 let sum = before.think.unwrap_or_default().saturating_add(pause);
                 before.think = (!sum.is_zero()).then_some(sum);
             }
             None => {
-                let text = "a pause before the first request is left out";
-                self.script.artifact.told.at(value.line, text);
+                let text = "left out a pause before the first request";
+                self.script.artifact.notes.at(value.line, text);
             }
         }
     }
 
-    fn group(&mut self, item: &Node, inner: &Node, depth: usize, steps: &mut Vec<Step>) {
+    fn group(&mut self, item: &Node, inner: &Node, depth: usize, steps: &mut Vec<StepDraft>) {
         let mut repeat = None;
         for (key, value) in item.entries() {
             match key.text.as_str() {
@@ -112,9 +112,8 @@ impl Flow<'_, '_, '_> {
                     let count = value.number().filter(|count| *count >= 1.0);
                     repeat = count.map(|count| count.min(MOST_REPEATS) as u64);
                     if count.is_some_and(|count| count > MOST_REPEATS) {
-                        let text =
-                            format!("a plan repeats a step {MOST_REPEATS} times at the most");
-                        self.script.artifact.told.at(value.line, text);
+                        let text = format!("a plan can repeat a step at most {MOST_REPEATS} times");
+                        self.script.artifact.notes.at(value.line, text);
                     }
                     if count.is_none() {
                         let text = "`count` must be a whole number above zero";
@@ -122,53 +121,53 @@ impl Flow<'_, '_, '_> {
                     }
                 }
                 "over" | "whileTrue" => {
-                    let text = format!("`{}`: its steps are done once", key.text);
-                    self.script.artifact.told.at(key.line, text);
+                    let text = format!("`{}`: the plan takes these steps once", key.text);
+                    self.script.artifact.notes.at(key.line, text);
                 }
                 _ => self.script.unknown(key.line, &key.text, "the loop"),
             }
         }
         let inner = self.steps_within(inner, depth + 1);
         if !inner.is_empty() {
-            steps.push(Step { steps: inner, repeat, ..Step::default() });
+            steps.push(StepDraft { steps: inner, repeat, ..StepDraft::default() });
         }
     }
 
-    fn request(&mut self, method: &str, node: &Node) -> Option<Step> {
+    fn request(&mut self, method: &str, node: &Node) -> Option<StepDraft> {
         let url = match &node.value {
             Value::Scalar { .. } => Some(node),
             _ => node.get("url").or_else(|| node.get("uri")),
         };
         let Some(url) = url.filter(|url| url.text().is_some()) else {
-            self.script.wrong(node, "the request has no `url`");
+            self.script.wrong(node, "the request needs a `url`, such as `url: \"/\"`");
             return None;
         };
         let path = self.path(url)?;
-        let mut parts = Parts::default();
-        parts.ask.method = method.to_owned();
+        let mut parts = RequestParts::default();
+        parts.request.method = method.to_owned();
         for (key, value) in node.entries().iter().filter(|(key, _)| key.text != "capture") {
             self.part(&key.text, key.line, value, &mut parts);
         }
         let shown = path.shown();
         let named = node.get("name").and_then(Node::text);
         let wanted = format!("{method} {}", shown.split('?').next().unwrap_or_default());
-        parts.ask.name = self.names.request(named.unwrap_or(&wanted));
-        parts.ask.path = with_query(path, parts.query, shown.contains('?'));
-        self.default_headers(&mut parts.ask);
+        parts.request.name = self.names.request(named.unwrap_or(&wanted));
+        parts.request.path = with_query(path, parts.query, shown.contains('?'));
+        self.default_headers(&mut parts.request);
         // Last: the request itself does not know yet what its response holds.
         for (_, value) in node.entries().iter().filter(|(key, _)| key.text == "capture") {
             each(value, |item| self.capture(item, &mut parts.step));
         }
         if let Some((body, kind)) = parts.body {
-            let told = parts.ask.headers.iter().any(|(name, _)| name == "content-type");
-            let kind = kind.filter(|_| !told);
+            let has_type = parts.request.headers.iter().any(|(name, _)| name == "content-type");
+            let kind = kind.filter(|_| !has_type);
             parts
-                .ask
+                .request
                 .headers
                 .extend(kind.map(|kind| ("content-type".to_owned(), Template::plain(kind))));
-            parts.ask.body = Some(body);
+            parts.request.body = Some(body);
         }
-        Some(Step { ask: Some(parts.ask), ..parts.step })
+        Some(StepDraft { request: Some(parts.request), ..parts.step })
     }
 
     /// The path of a request to the target; `None` where it goes elsewhere.
@@ -198,21 +197,21 @@ impl Flow<'_, '_, '_> {
         let address = match http::address(text) {
             Ok(address) if !text.contains("{{") => address,
             _ => {
-                let text = "a whole address with values in it, or a broken one: left out";
-                self.script.artifact.told.at(node.line, text);
+                let text = "left out a request: its `url` is not a valid URL, or has variables and a host; write `/path`";
+                self.script.artifact.notes.at(node.line, text);
                 return None;
             }
         };
         let target = self.script.draft.url.get_or_insert_with(|| address.base.clone());
         if !target.starts_with(&address.base) {
-            let text = format!("a plan has one target: `{}` is left out", address.base);
-            self.script.artifact.told.at(node.line, text);
+            let text = format!("left out a request to `{}`: a plan has one target", address.base);
+            self.script.artifact.notes.at(node.line, text);
             return None;
         }
         Some(address.path)
     }
 
-    fn part(&mut self, key: &str, line: usize, value: &Node, parts: &mut Parts) {
+    fn part(&mut self, key: &str, line: usize, value: &Node, parts: &mut RequestParts) {
         let texts = &self.script.texts;
         match key {
             "url" | "uri" | "name" => {}
@@ -220,11 +219,10 @@ impl Flow<'_, '_, '_> {
                 for (key, value) in value.entries() {
                     let text = texts.read(value.scalar(), value.line);
                     match http::header(&key.text, text) {
-                        Some(header) => parts.ask.headers.push(header),
+                        Some(header) => parts.request.headers.push(header),
                         None => {
-                            let text =
-                                format!("the header `{}` is left out", key.text.escape_debug());
-                            self.script.artifact.told.at(key.line, text);
+                            let text = format!("left out the header `{}`", key.text.escape_debug());
+                            self.script.artifact.notes.at(key.line, text);
                         }
                     }
                 }
@@ -253,7 +251,7 @@ impl Flow<'_, '_, '_> {
         }
     }
 
-    fn capture(&mut self, node: &Node, step: &mut Step) {
+    fn capture(&mut self, node: &Node, step: &mut StepDraft) {
         let kinds = [("json", "json"), ("regexp", "regex"), ("header", "header")];
         let kind = kinds.iter().find_map(|(theirs, ours)| Some((*ours, node.get(theirs)?.text()?)));
         let name = node.get("as").and_then(Node::text);
@@ -274,13 +272,13 @@ impl Flow<'_, '_, '_> {
             }
             _ => {
                 let text =
-                    "`capture` takes a valid `json`, `regexp` or `header`, and `as`: left out";
-                self.script.artifact.told.at(node.line, text);
+                    "left out a `capture`: it needs a valid `json`, `regexp` or `header`, and `as`";
+                self.script.artifact.notes.at(node.line, text);
             }
         }
     }
 
-    fn expect(&mut self, of: &str, node: &Node, step: &mut Step) {
+    fn expect(&mut self, of: &str, node: &Node, step: &mut StepDraft) {
         if let (Some(path), Some(value)) = (node.get("json"), node.get("value"))
             && let Some(found) = found(path.scalar(), value)
         {
@@ -317,26 +315,26 @@ impl Flow<'_, '_, '_> {
     }
 
     /// The headers of every request, where it has none of that name.
-    fn default_headers(&mut self, ask: &mut Ask) {
+    fn default_headers(&mut self, request: &mut RequestDraft) {
         for (name, node) in &self.script.headers {
             let text = self.script.texts.read(node.scalar(), node.line);
             let Some((name, text)) = http::header(name, text) else { continue };
-            if !ask.headers.iter().any(|(known, _)| *known == name) {
-                ask.headers.push((name, text));
+            if !request.headers.iter().any(|(known, _)| *known == name) {
+                request.headers.push((name, text));
             }
         }
     }
 }
 
 /// `{ json: "$.ok", value: true }` as a plan has it; `None` where it is more than that.
-fn found(path: &str, value: &Node) -> Option<(String, toml::Value)> {
+fn found(path: &str, value: &Node) -> Option<(String, toml_edit::Value)> {
     let text = value.text().filter(|text| !text.contains("{{"))?;
     jsonpath_rust::parser::parse_json_path(path).ok()?;
-    let whole = || text.parse::<i64>().ok().map(toml::Value::from);
+    let whole = || text.parse::<i64>().ok().map(toml_edit::Value::from);
     let wanted = match value.switch() {
         Some(switch) => switch.into(),
         None if value.is_text() => text.replace("${", "$${").into(),
-        None => whole().or_else(|| value.number().map(toml::Value::from))?,
+        None => whole().or_else(|| value.number().map(toml_edit::Value::from))?,
     };
     Some((path.to_owned(), wanted))
 }

@@ -1,22 +1,24 @@
-//! Scripts of artillery (<https://www.artillery.io/docs/reference/test-script>): its virtual users
+//! artillery scripts (<https://www.artillery.io/docs/reference/test-script>): its virtual users
 //! are journeys, its arrival rates the load.
 
 mod config;
 mod flow;
+mod script;
 mod texts;
 
-use self::flow::Flow;
+use self::flow::FlowReader;
+use self::script::Script;
 use self::texts::Texts;
 use super::artifact::Artifact;
-use super::draft::{Draft, Journey};
+use super::draft::{Draft, JourneyDraft};
 use super::http::Names;
-use super::told::{MOST_PROBLEMS, Problem};
+use super::notes::MOST_PROBLEMS;
 use super::tree::{self, Node, Value};
 use super::{ConvertError, ConverterSpec};
 
 pub(super) static SPEC: ConverterSpec = ConverterSpec {
     name: "artillery",
-    summary: "scripts of artillery, YAML or JSON: journeys and the load of their phases",
+    summary: "artillery scripts, YAML or JSON: journeys, and the load of the phases",
     options: &[],
     looks,
     convert,
@@ -32,16 +34,6 @@ fn looks(begin: &str) -> bool {
         return begin.contains("\"scenarios\"");
     }
     key("scenarios") || (key("config") && begin.contains("phases:"))
-}
-
-/// A script while it is being read.
-struct Script<'s, 'a> {
-    artifact: &'s mut Artifact<'a>,
-    problems: Vec<Problem>,
-    texts: Texts,
-    draft: Draft,
-    /// Of every request of the script.
-    headers: Vec<(String, Node)>,
 }
 
 fn convert(artifact: &mut Artifact<'_>) -> Result<Draft, ConvertError> {
@@ -65,10 +57,10 @@ fn convert(artifact: &mut Artifact<'_>) -> Result<Draft, ConvertError> {
         return Err(ConvertError::Malformed(script.problems));
     }
     let Script { artifact, texts, mut draft, .. } = script;
-    texts.finish(&mut draft, &mut artifact.told);
+    texts.finish(&mut draft, &mut artifact.notes);
     let journeys = draft.journeys.len();
     if journeys == 0 {
-        return Err(ConvertError::Empty("its scenarios hold no request over HTTP".to_owned()));
+        return Err(ConvertError::Empty("the scenarios hold no HTTP request".to_owned()));
     }
     let phases = tree.get("config").and_then(|config| config.get("phases"));
     let phases = phases.map_or(0, |phases| phases.items().len());
@@ -77,17 +69,6 @@ fn convert(artifact: &mut Artifact<'_>) -> Result<Draft, ConvertError> {
 }
 
 impl Script<'_, '_> {
-    fn wrong(&mut self, node: &Node, text: impl Into<String>) {
-        let (line, column) = (Some(node.line), Some(node.column));
-        self.problems.push(Problem { line, column, text: text.into() });
-    }
-
-    /// Says that a key was not understood.
-    fn unknown(&mut self, line: usize, key: &str, of: &str) {
-        let text = format!("`{}` of {of} is not taken over", key.escape_debug());
-        self.artifact.told.at(line, text);
-    }
-
     fn root(&mut self, tree: &Node) {
         for (key, value) in tree.entries() {
             match key.text.as_str() {
@@ -97,7 +78,7 @@ impl Script<'_, '_> {
             }
         }
         let Some(scenarios) = tree.get("scenarios") else {
-            return self.wrong(tree, "`scenarios` is missing");
+            return self.wrong(tree, "`scenarios` is missing; expected a list of scenarios");
         };
         if !matches!(scenarios.value, Value::List(_)) {
             return self.wrong(scenarios, "expected a list of scenarios");
@@ -109,8 +90,8 @@ impl Script<'_, '_> {
             }
         }
         self.draft.comments.push(
-            "Rates are of journeys that begin, as artillery's arrivalRate; each journey sends \
-             several requests."
+            "Rates count journeys that start per second, as artillery's arrivalRate does; one \
+             journey sends several requests."
                 .to_owned(),
         );
     }
@@ -120,7 +101,7 @@ impl Script<'_, '_> {
         node: &Node,
         names: &mut Names,
         requests: &mut Names,
-    ) -> Option<Journey> {
+    ) -> Option<JourneyDraft> {
         if !matches!(node.value, Value::Map(_)) {
             self.wrong(node, format!("expected a scenario with `flow`, found {}", node.kind()));
             return None;
@@ -132,8 +113,11 @@ impl Script<'_, '_> {
         }
         let engine = node.get("engine").and_then(Node::text).unwrap_or("http");
         if engine != "http" {
-            let text = format!("engine `{}`: the scenario is left out", engine.escape_debug());
-            self.artifact.told.at(node.line, text);
+            let text = format!(
+                "left out a scenario with the engine `{}`: a plan sends HTTP",
+                engine.escape_debug()
+            );
+            self.artifact.notes.at(node.line, text);
             return None;
         }
         let weight = node.get("weight").and_then(|node| {
@@ -144,20 +128,20 @@ impl Script<'_, '_> {
             weight
         });
         if weight == Some(0.0) {
-            self.artifact.told.at(node.line, "the scenario has weight 0 and is left out");
+            self.artifact.notes.at(node.line, "left out a scenario with weight 0");
             return None;
         }
         let Some(flow) = node.get("flow") else {
-            self.wrong(node, "the scenario has no `flow`");
+            self.wrong(node, "the scenario needs a `flow`, a list of steps");
             return None;
         };
         let name = node.get("name").and_then(Node::text).unwrap_or("scenario");
-        let mut journey = Journey { name: names.request(name), weight, steps: Vec::new() };
+        let mut journey = JourneyDraft { name: names.request(name), weight, steps: Vec::new() };
         let scope = self.texts.scope();
-        journey.steps = Flow { script: self, names: requests }.steps(flow);
+        journey.steps = FlowReader { script: self, names: requests }.steps(flow);
         self.texts.forget_to(scope);
         if journey.steps.is_empty() {
-            self.artifact.told.at(node.line, "the scenario sends nothing and is left out");
+            self.artifact.notes.at(node.line, "left out a scenario that sends nothing");
             return None;
         }
         Some(journey)

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use crate::convert::draft::{Data, Draft};
 use crate::convert::http::Names;
+use crate::convert::notes::Notes;
 use crate::convert::template::{Template, identifier};
-use crate::convert::told::Told;
 
 /// What names stand for.
 #[derive(Default)]
@@ -110,15 +110,15 @@ impl Texts {
     }
 
     /// Adds the data that texts asked for.
-    pub(super) fn finish(self, draft: &mut Draft, told: &mut Told) {
+    pub(super) fn finish(self, draft: &mut Draft, notes: &mut Notes) {
         for (inside, (name, data, line)) in self.asked.into_inner().made {
             if let Some(line) = line {
                 let inside = inside.escape_debug();
-                told.at(
+                notes.at(
                     line,
                     format!(
-                        "nothing defines `{{{{ {inside} }}}}` here: `[data.{name}]` has one value \
-                         to replace"
+                        "nothing in the script defines `{{{{ {inside} }}}}`: replace the value in \
+                         `[data.{name}]`"
                     ),
                 );
             }

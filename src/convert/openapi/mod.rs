@@ -1,25 +1,27 @@
-//! Descriptions of an API: OpenAPI 3.0 and 3.1 and Swagger 2, in JSON or YAML. One request an
-//! operation; what no example says is made up from the schemas, and told.
+//! API descriptions: OpenAPI 3.0 and 3.1 and Swagger 2, in JSON or YAML. One request per
+//! operation. Values without an example are made up from the schemas, and a note says so.
 
 mod operation;
+mod reader;
 mod schema;
 mod security;
 
 use std::collections::BTreeMap;
 
 use self::operation::Operation;
+use self::reader::Reader;
 use self::schema::Schemas;
 use super::artifact::Artifact;
-use super::draft::{Ask, Data, Draft};
+use super::draft::{Draft, RequestDraft};
 use super::http::{self, Names};
-use super::told::Problem;
+use super::notes::Problem;
 use super::tree::{self, Node, Value};
 use super::{ConvertError, ConverterSpec};
 use crate::plan::METHODS;
 
 pub(super) static SPEC: ConverterSpec = ConverterSpec {
     name: "openapi",
-    summary: "descriptions of an API, OpenAPI 3 or Swagger 2: one request an operation",
+    summary: "API descriptions, OpenAPI 3 or Swagger 2: one request per operation",
     options: &[],
     looks,
     convert,
@@ -27,7 +29,7 @@ pub(super) static SPEC: ConverterSpec = ConverterSpec {
 
 /// Operations in one plan.
 const MOST_REQUESTS: usize = 1000;
-/// How often a request that only reads is sent for one that changes something.
+/// How many requests that only read are sent for one that changes something.
 const READ_WEIGHT: f64 = 10.0;
 
 fn looks(begin: &str) -> bool {
@@ -40,22 +42,6 @@ fn looks(begin: &str) -> bool {
         });
         json || yaml
     })
-}
-
-/// A description while it is being read.
-struct Reader<'r, 'a> {
-    artifact: &'r mut Artifact<'a>,
-    root: &'r Node,
-    schemas: Schemas<'r>,
-    /// Swagger 2.
-    old: bool,
-    names: Names,
-    data_names: Names,
-    /// Values by the parameter they are for.
-    data: BTreeMap<String, Vec<(String, Data)>>,
-    draft: Draft,
-    problems: Vec<Problem>,
-    made_up: Vec<String>,
 }
 
 fn convert(artifact: &mut Artifact<'_>) -> Result<Draft, ConvertError> {
@@ -96,7 +82,7 @@ impl<'r> Reader<'r, '_> {
         let Some(paths) = root.get("paths").filter(|node| matches!(node.value, Value::Map(_)))
         else {
             let (line, column) = (Some(self.root.line), Some(self.root.column));
-            let text = "`paths` is missing, or no table".to_owned();
+            let text = "`paths` is missing, or is not a table".to_owned();
             return self.problems.push(Problem { line, column, text });
         };
         for (path, item) in paths.entries() {
@@ -114,7 +100,9 @@ impl<'r> Reader<'r, '_> {
                 if METHODS.contains(&upper.as_str()) {
                     self.operation(&upper, &path.text, item, operation);
                 } else if upper == "TRACE" {
-                    self.artifact.told.at(method.line, "TRACE is left out");
+                    self.artifact
+                        .notes
+                        .at(method.line, "left out TRACE: a plan does not support it");
                 }
             }
         }
@@ -122,36 +110,38 @@ impl<'r> Reader<'r, '_> {
 
     fn operation(&mut self, method: &str, path: &'r str, item: &'r Node, node: &'r Node) {
         if self.draft.requests.len() >= MOST_REQUESTS {
-            let text = format!("only the first {MOST_REQUESTS} operations are taken");
-            return self.artifact.told.say(text);
+            let text = format!("the plan has only the first {MOST_REQUESTS} operations");
+            return self.artifact.notes.add(text);
         }
         let shown = path.replace('{', ":").replace('}', "");
         let name = node.get("operationId").and_then(Node::text);
         let name = self.names.request(name.unwrap_or(&format!("{method} {shown}")));
-        let mut ask = Ask { name, method: method.to_owned(), ..Ask::default() };
+        let mut request =
+            RequestDraft { name, method: method.to_owned(), ..RequestDraft::default() };
         if let Some(summary) = node.get("summary").and_then(Node::text) {
-            ask.comments.push(summary.to_owned());
+            request.comments.push(summary.to_owned());
         }
         if node.get("deprecated").and_then(Node::switch) == Some(true) {
-            ask.comments.push("Deprecated.".to_owned());
+            request.comments.push("Deprecated.".to_owned());
         }
         match method {
-            "GET" | "HEAD" | "OPTIONS" => ask.weight = Some(READ_WEIGHT),
+            "GET" | "HEAD" | "OPTIONS" => request.weight = Some(READ_WEIGHT),
             "DELETE" => {
-                ask.weight = Some(1.0);
-                ask.off = true;
-                ask.comments.push(
-                    "It deletes, so it is left out: take the `#` away where that is wanted."
+                request.weight = Some(1.0);
+                request.off = true;
+                request.comments.push(
+                    "This request deletes data, so it is commented out: remove the `#` to send it."
                         .to_owned(),
                 );
             }
             _ => {
-                ask.weight = Some(1.0);
-                ask.comments.push("It changes data at the target.".to_owned());
+                request.weight = Some(1.0);
+                request.comments.push("This request changes data at the target.".to_owned());
             }
         }
-        let ask = Operation { reader: self, item, node, path, ask, query: Vec::new() }.read();
-        self.draft.requests.push(ask);
+        let request =
+            Operation { reader: self, item, node, path, request, query: Vec::new() }.read();
+        self.draft.requests.push(request);
     }
 
     /// The first server, with its variables' defaults.
@@ -180,64 +170,51 @@ impl<'r> Reader<'r, '_> {
     fn base(&mut self, url: &str) -> Option<String> {
         if url.starts_with('/') && url.len() > 1 {
             let text = format!(
-                "the paths begin with `{}`: name the target with it, `--target \
-                 http://127.0.0.1:8080{}`",
+                "the description has the base path `{}` but no host; set both with `--target \
+                 http://host:port{}`",
                 url.escape_debug(),
                 url.trim_end_matches('/').escape_debug()
             );
-            self.artifact.told.say(text);
+            self.artifact.notes.add(text);
             return None;
         }
         let address = http::address(url).ok()?;
         if address.credentials {
-            http::tell_credentials(&mut self.artifact.told, 0);
+            http::note_credentials(&mut self.artifact.notes, 0);
         }
-        self.artifact.told.say(format!(
-            "the plan's target is `{}`, as the description says: make sure that it may have load",
+        self.artifact.notes.add(format!(
+            "the plan's target is `{}`, from the description: check that you may load-test it",
             address.base
         ));
         Some(address.before_paths())
-    }
-
-    /// The name of data for a parameter: the same values have one name.
-    fn value(&mut self, parameter: &str, data: Data, made_up: bool) -> String {
-        let known = self.data.entry(parameter.to_owned()).or_default();
-        if let Some((name, _)) = known.iter().find(|(_, same)| *same == data) {
-            return name.clone();
-        }
-        let name = self.data_names.data(parameter);
-        known.push((name.clone(), data.clone()));
-        if made_up {
-            self.made_up.push(name.clone());
-        }
-        self.draft.data.push((name.clone(), data));
-        name
     }
 
     fn finish(mut self) -> Result<Draft, ConvertError> {
         if !self.problems.is_empty() {
             return Err(ConvertError::Malformed(self.problems));
         }
-        let on = self.draft.requests.iter().filter(|ask| !ask.off).count();
+        let on = self.draft.requests.iter().filter(|request| !request.off).count();
         if on == 0 {
-            let text = "it describes no operation that can be sent without deleting anything";
+            let text = "the description holds no operation that does not delete data";
             return Err(ConvertError::Empty(text.to_owned()));
         }
         if !self.made_up.is_empty() {
             let names = self.made_up.join("`, `");
-            self.artifact.told.say(format!(
-                "no example gives values for `{names}`: they are made up, and the target will \
-                 hardly know them"
+            self.artifact.notes.add(format!(
+                "the description has no example for `{names}`: the values are made up; replace them by \
+                 values that the target knows"
             ));
-            self.draft.comments.push(format!("Values that were made up: `{names}`."));
+            self.draft.comments.push(format!("These values are made up: `{names}`."));
         }
         let off = self.draft.requests.len() - on;
         if off > 0 {
-            self.artifact.told.say(format!("{off} operations delete: they stand as comments"));
+            self.artifact
+                .notes
+                .add(format!("operations that delete data are in the plan as comments ({off})"));
         }
         self.draft
             .comments
-            .push("Bodies are examples, and weights a guess: ten reads for each write.".to_owned());
+            .push("Bodies are examples. Weights are a guess: ten reads for each write.".to_owned());
         self.artifact.seen.push(format!("{on} operations to send, {off} left out as comments"));
         Ok(self.draft)
     }

@@ -1,7 +1,7 @@
 //! One operation → one request.
 
-use super::Reader;
-use crate::convert::draft::Ask;
+use super::reader::Reader;
+use crate::convert::draft::RequestDraft;
 use crate::convert::http;
 use crate::convert::template::Template;
 use crate::convert::tree::{Node, Value};
@@ -14,7 +14,7 @@ pub(super) struct Operation<'o, 'r, 'a> {
     pub(super) item: &'r Node,
     pub(super) node: &'r Node,
     pub(super) path: &'r str,
-    pub(super) ask: Ask,
+    pub(super) request: RequestDraft,
     pub(super) query: Vec<(String, Template)>,
 }
 
@@ -27,7 +27,7 @@ struct Parameter<'r> {
 }
 
 impl<'r> Operation<'_, 'r, '_> {
-    pub(super) fn read(mut self) -> Ask {
+    pub(super) fn read(mut self) -> RequestDraft {
         let parameters = self.parameters();
         self.fill_path(&parameters);
         for parameter in &parameters {
@@ -38,13 +38,13 @@ impl<'r> Operation<'_, 'r, '_> {
         } else if let Some(body) = self.node.get("requestBody") {
             self.body(self.reader.schemas.resolve(body));
         }
-        self.reader.secure(self.node, &mut self.ask, &mut self.query);
+        self.reader.secure(self.node, &mut self.request, &mut self.query);
         for (index, (name, value)) in std::mem::take(&mut self.query).into_iter().enumerate() {
-            self.ask.path.text(if index == 0 { "?" } else { "&" });
-            self.ask.path.text(&format!("{}=", http::sendable(&name)));
-            self.ask.path.append(value);
+            self.request.path.text(if index == 0 { "?" } else { "&" });
+            self.request.path.text(&format!("{}=", http::sendable(&name)));
+            self.request.path.append(value);
         }
-        self.ask
+        self.request
     }
 
     /// The operation's own parameters, and those of its path that it does not replace.
@@ -70,13 +70,13 @@ impl<'r> Operation<'_, 'r, '_> {
         let mut rest = self.path.split(['?', '#']).next().unwrap_or_default();
         while let Some((before, behind)) = rest.split_once('{') {
             let Some((name, behind)) = behind.split_once('}') else { break };
-            self.ask.path.text(&http::sendable(before));
+            self.request.path.text(&http::sendable(before));
             let described = parameters.iter().find(|it| it.place == "path" && it.name == name);
             let value = self.value(name, described.map(|it| it.node));
-            self.ask.path.append(value);
+            self.request.path.append(value);
             rest = behind;
         }
-        self.ask.path.text(&http::sendable(rest));
+        self.request.path.text(&http::sendable(rest));
     }
 
     /// A value for a parameter, drawn from data of its name.
@@ -98,14 +98,14 @@ impl<'r> Operation<'_, 'r, '_> {
                 };
                 match place {
                     "query" => self.query.push((name.to_owned(), value)),
-                    _ => self.ask.headers.extend(http::header(name, value)),
+                    _ => self.request.headers.extend(http::header(name, value)),
                 }
             }
             "cookie" if required => {
-                let text = format!("the cookie `{}` is left out", name.escape_debug());
-                self.reader.artifact.told.at(node.line, text);
+                let text = format!("left out the cookie `{}`", name.escape_debug());
+                self.reader.artifact.notes.at(node.line, text);
             }
-            "query" => self.ask.comments.push(format!("May also have the parameter `{name}`.")),
+            "query" => self.request.comments.push(format!("Optional parameter: `{name}`.")),
             _ => {}
         }
     }
@@ -148,8 +148,8 @@ impl<'r> Operation<'_, 'r, '_> {
 
     fn fill_body(&mut self, kind: &str, made: Option<&Node>, line: usize) {
         let Some(made) = made else {
-            let text = "a body without example or schema is left empty".to_owned();
-            return self.reader.artifact.told.at(line, text);
+            let text = "a body has no example and no schema: it is empty in the plan".to_owned();
+            return self.reader.artifact.notes.at(line, text);
         };
         let body = if kind.contains("json") {
             http::json_body(made, &Template::plain)
@@ -159,13 +159,13 @@ impl<'r> Operation<'_, 'r, '_> {
             http::body(text, kind, &Template::plain).0
         } else {
             let kind = kind.escape_debug();
-            self.ask.comments.push(format!("Its body, {kind}, has to be written by hand."));
-            let text = format!("no body can be made up for `{kind}`: it is left empty");
-            return self.reader.artifact.told.at(line, text);
+            self.request.comments.push(format!("Write the body ({kind}) by hand."));
+            let text = format!("cannot make up a body of type `{kind}`: it is empty in the plan");
+            return self.reader.artifact.notes.at(line, text);
         };
-        self.ask.body = Some(body);
+        self.request.body = Some(body);
         // `*/*` and `application/*` are ranges and no type.
         let kind = if kind.contains('*') { "application/json" } else { kind };
-        self.ask.headers.extend(http::header("content-type", Template::plain(kind)));
+        self.request.headers.extend(http::header("content-type", Template::plain(kind)));
     }
 }

@@ -100,8 +100,8 @@ impl<'r> Schemas<'r> {
         }
         match kind(schema) {
             Some(Kind::Whole | Kind::Number) => {
-                let (range, told) = range(schema);
-                (Data::Range(range.0, range.1), !told)
+                let (range, given) = range(schema);
+                (Data::Range(range.0, range.1), !given)
             }
             Some(Kind::Switch) => (list(&["true", "false"]), false),
             _ => (list(&[&sample(schema)]), true),
@@ -254,11 +254,11 @@ fn range(schema: &Node) -> ((i64, i64), bool) {
     let last = number("maximum")
         .map(|it| within(it.floor()) - step("exclusiveMaximum"))
         .or_else(|| number("exclusiveMaximum").map(|it| within(it.ceil()) - 1));
-    let told = first.is_some() && last.is_some();
+    let given = first.is_some() && last.is_some();
     let (usual_first, usual_last) = USUAL_RANGE;
     let first = first.unwrap_or_else(|| last.map_or(usual_first, |last| usual_first.min(last)));
     let last = last.unwrap_or_else(|| first.saturating_add(usual_last - usual_first));
-    ((first, last.max(first)), told)
+    ((first, last.max(first)), given)
 }
 
 /// A text of the form that a schema names.

@@ -1,7 +1,7 @@
 //! Who may call an operation: headers with variables of the environment.
 
-use super::Reader;
-use crate::convert::draft::Ask;
+use super::reader::Reader;
+use crate::convert::draft::RequestDraft;
 use crate::convert::template::Template;
 use crate::convert::tree::Node;
 
@@ -15,7 +15,7 @@ impl<'r> Reader<'r, '_> {
     pub(super) fn secure(
         &mut self,
         operation: &'r Node,
-        ask: &mut Ask,
+        request: &mut RequestDraft,
         query: &mut Vec<(String, Template)>,
     ) {
         let ways = operation.get("security").or_else(|| self.root.get("security"));
@@ -28,13 +28,16 @@ impl<'r> Reader<'r, '_> {
         for (index, (name, _)) in way.entries().iter().enumerate() {
             let scheme = schemes.and_then(|schemes| schemes.get(&name.text));
             let Some(scheme) = scheme.map(|scheme| self.schemas.resolve(scheme)) else {
-                let text = format!("no security scheme is named `{}`", name.text.escape_debug());
-                self.artifact.told.at(name.line, text);
+                let text = format!(
+                    "left out security: there is no scheme named `{}`",
+                    name.text.escape_debug()
+                );
+                self.artifact.notes.at(name.line, text);
                 continue;
             };
             // Two schemes at once have two secrets.
             let variable = if index == 0 { TOKEN } else { name.text.as_str() };
-            self.scheme(scheme, variable, ask, query);
+            self.scheme(scheme, variable, request, query);
         }
     }
 
@@ -42,7 +45,7 @@ impl<'r> Reader<'r, '_> {
         &mut self,
         scheme: &Node,
         variable: &str,
-        ask: &mut Ask,
+        request: &mut RequestDraft,
         query: &mut Vec<(String, Template)>,
     ) {
         let text = |key: &str| scheme.get(key).and_then(Node::text).unwrap_or_default();
@@ -52,8 +55,8 @@ impl<'r> Reader<'r, '_> {
             value
         };
         let mut header = |name: &str, value: Template| {
-            if !ask.headers.iter().any(|(known, _)| known == name) {
-                ask.headers.push((name.to_owned(), value));
+            if !request.headers.iter().any(|(known, _)| known == name) {
+                request.headers.push((name.to_owned(), value));
             }
         };
         let kind = (text("type"), text("scheme").to_ascii_lowercase());
@@ -66,7 +69,7 @@ impl<'r> Reader<'r, '_> {
                 let name = text("name").to_owned();
                 let token = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
                 if name.is_empty() || !name.chars().all(token) {
-                    self.artifact.told.at(scheme.line, "a security scheme without a usable name");
+                    self.artifact.notes.at(scheme.line, "left out a security scheme: its `name` is not a valid header or parameter name");
                     return;
                 }
                 match text("in") {
@@ -76,8 +79,8 @@ impl<'r> Reader<'r, '_> {
                 }
             }
             (kind, _) => {
-                let text = format!("security of type `{}` is left out", kind.escape_debug());
-                self.artifact.told.at(scheme.line, text);
+                let text = format!("left out security of type `{}`", kind.escape_debug());
+                self.artifact.notes.at(scheme.line, text);
             }
         }
     }

@@ -1,25 +1,25 @@
-//! How fast requests came.
+//! How many requests came per second.
 
 use std::collections::BTreeMap;
 
 use crate::convert::artifact::Artifact;
 
-/// Seconds that are counted at once. Lines stand in the order of responses, so that a slow request
-/// comes late; what is older than this counts for its second no more.
+/// Seconds that are counted at once. Lines are in the order of the responses, so that a slow
+/// request comes late; one that is older than this no longer counts for its second.
 const OPEN_SECONDS: usize = 600;
 
 /// Requests by second.
 #[derive(Debug, Default)]
-pub(super) struct Pulse {
+pub(super) struct RequestRate {
     open: BTreeMap<i64, u64>,
     total: u64,
     peak: u64,
     ends: Option<(i64, i64)>,
 }
 
-impl Pulse {
+impl RequestRate {
     /// Counts a request.
-    pub(super) fn beat(&mut self, second: i64) {
+    pub(super) fn count(&mut self, second: i64) {
         self.total += 1;
         let (first, last) = self.ends.get_or_insert((second, second));
         (*first, *last) = ((*first).min(second), (*last).max(second));
@@ -31,7 +31,7 @@ impl Pulse {
         }
     }
 
-    /// Requests in the fullest second.
+    /// Requests in the busiest second.
     pub(super) fn peak(&self) -> u64 {
         self.peak
     }
@@ -50,7 +50,7 @@ impl Pulse {
         let seconds = self.seconds() as u64;
         let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
         artifact.seen.push(format!(
-            "{:.2} requests per second over {hours} h {minutes} min {} s, {} in the fullest second",
+            "{:.2} requests/s over {hours} h {minutes} min {} s, {} in the busiest second",
             self.mean(),
             seconds % 60,
             self.peak

@@ -1,10 +1,10 @@
-//! What a converter has to say beside its plan.
+//! What a converter has to say about its plan.
 
 use std::fmt;
 
-/// How many different things are told; one file may have thousands of the same kind.
+/// Most different notes: one file may give thousands of a kind.
 const MOST_NOTES: usize = 100;
-/// How many mistakes are told at once.
+/// Most mistakes that are told at once.
 pub(super) const MOST_PROBLEMS: usize = 20;
 
 /// Something that is not in the plan as it was in the input.
@@ -14,7 +14,7 @@ pub struct Note {
     pub line: Option<usize>,
     /// What, and what to do about it.
     pub text: String,
-    /// How often the same was found, behind the first place.
+    /// How often the same was found again.
     pub more: usize,
 }
 
@@ -23,8 +23,8 @@ impl fmt::Display for Note {
         f.write_str(&self.text)?;
         match self.more {
             0 => Ok(()),
-            1 => f.write_str(" (and once more)"),
-            more => write!(f, " (and {more} times more)"),
+            1 => f.write_str(" (1 more like this)"),
+            more => write!(f, " ({more} more like this)"),
         }
     }
 }
@@ -52,39 +52,39 @@ impl fmt::Display for Problem {
 
 /// The notes of one conversion.
 #[derive(Debug, Default)]
-pub(super) struct Told {
-    notes: Vec<Note>,
-    left_off: usize,
+pub(super) struct Notes {
+    list: Vec<Note>,
+    left_out: usize,
 }
 
-impl Told {
-    /// Says something about a line of the input.
+impl Notes {
+    /// Adds a note about a line of the input.
     pub(super) fn at(&mut self, line: usize, text: impl Into<String>) {
-        self.add((line > 0).then_some(line), text.into());
+        self.push((line > 0).then_some(line), text.into());
     }
 
-    /// Says something about the whole.
-    pub(super) fn say(&mut self, text: impl Into<String>) {
-        self.add(None, text.into());
+    /// Adds a note about the whole input.
+    pub(super) fn add(&mut self, text: impl Into<String>) {
+        self.push(None, text.into());
     }
 
-    fn add(&mut self, line: Option<usize>, text: String) {
-        if let Some(same) = self.notes.iter_mut().find(|note| note.text == text) {
+    fn push(&mut self, line: Option<usize>, text: String) {
+        if let Some(same) = self.list.iter_mut().find(|note| note.text == text) {
             same.more += 1;
-        } else if self.notes.len() < MOST_NOTES {
-            self.notes.push(Note { line, text, more: 0 });
+        } else if self.list.len() < MOST_NOTES {
+            self.list.push(Note { line, text, more: 0 });
         } else {
-            self.left_off += 1;
+            self.left_out += 1;
         }
     }
 
     /// In order of the input, what concerns the whole first.
     pub(super) fn into_notes(mut self) -> Vec<Note> {
-        self.notes.sort_by_key(|note| note.line);
-        if self.left_off > 0 {
-            let text = format!("{} more of such notes are left off", self.left_off);
-            self.notes.push(Note { line: None, text, more: 0 });
+        self.list.sort_by_key(|note| note.line);
+        if self.left_out > 0 {
+            let text = format!("{} more notes are not shown", self.left_out);
+            self.list.push(Note { line: None, text, more: 0 });
         }
-        self.notes
+        self.list
     }
 }
