@@ -83,7 +83,7 @@ fn choose(name: Option<&str>) -> Result<&'static Fault, CliError> {
         None if has_postgres => find(DEFAULT),
         None => {
             say(format_args!(
-                "no PostgreSQL was found: showing a fault that needs none; for the others: {}",
+                "PostgreSQL was not found: showing a fault that does not need it; for the others {}",
                 demo::install_hint()
             ));
             find(DEFAULT_WITHOUT_POSTGRES)

@@ -1,4 +1,4 @@
-//! A PostgreSQL of the demo's own: found, initialised, started, filled, and stopped.
+//! The demo's own PostgreSQL: found, initialised, started, filled, and stopped.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, Permissions};
@@ -149,7 +149,7 @@ impl Cluster {
         );
         pipe::wait_for("the start of PostgreSQL", PATIENCE, || {
             if let Ok(Some(status)) = self.server.try_wait() {
-                return Err(format!("PostgreSQL ended at once ({status})"));
+                return Err(format!("PostgreSQL ended immediately ({status})"));
             }
             Ok(run_sql(&url, &[]).is_ok().then_some(()))
         })?;
@@ -218,7 +218,7 @@ fn server_command(
         fs::set_permissions(&sockets, Permissions::from_mode(0o700))?;
         account.map_or(Ok(()), |account| chown(&sockets, Some(account.uid), Some(account.gid)))
     };
-    prepare().map_err(|error| format!("cannot make `{}`: {error}", sockets.display()))?;
+    prepare().map_err(|error| format!("cannot create `{}`: {error}", sockets.display()))?;
     // A directory whose path is too long for a socket leaves TCP alone.
     let fits = sockets.as_os_str().as_bytes().len() <= LONGEST_SOCKET_DIRECTORY_BYTES;
     let sockets = if fits { sockets.to_string_lossy() } else { "".into() };
@@ -297,7 +297,8 @@ pub(super) fn fill(urls: &Urls, category_index: bool) -> Result<(), String> {
          GRANT CREATE ON SCHEMA public TO shop;",
         password = urls.password
     );
-    run_sql(&urls.admin, &[&roles]).map_err(|error| format!("cannot make roles: {error}"))?;
+    run_sql(&urls.admin, &[&roles])
+        .map_err(|error| format!("cannot create database roles: {error}"))?;
     // Without the library the extension cannot be made, and nobody misses it.
     let _available = run_sql(&urls.admin, &["CREATE EXTENSION pg_stat_statements"]).is_ok();
     let tables = catalogue::tables();

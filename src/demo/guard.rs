@@ -141,7 +141,7 @@ impl StartedSystem {
         };
         let (pid, shop_port) = self.start_service(shop::ENTRY, &settings)?;
         if let Some(cores) = system.surroundings.cpu_quota {
-            let cannot = |error| format!("cannot limit the shop's processor time: {error}");
+            let cannot = |error| format!("cannot limit the CPU of the shop: {error}");
             let quota = Quota::new(cores).map_err(cannot)?;
             quota.admit(pid).map_err(cannot)?;
             self.quota = Some(quota);
@@ -184,21 +184,21 @@ impl StartedSystem {
         if let Some(mut stdin) = stdin {
             stdin.write_all(&settings).map_err(cannot)?;
         }
-        let Some(stdout) = stdout else { return Err(format!("{entry} has no output")) };
+        let Some(stdout) = stdout else { return Err(format!("{entry} has no standard output")) };
         let line = read_line_within(stdout, SERVICE_PATIENCE, entry)?;
         let listening: Listening =
             serde_json::from_str(&line).map_err(|_| format!("{entry} ended before it listened"))?;
         Ok((pid, listening.port))
     }
 
-    /// `why` with what the processes had to say.
+    /// `why` with the end of the log.
     fn explain(&self, why: &str) -> String {
         let log = fs::read(self.directory.join(LOG)).unwrap_or_default();
         let tail = &log[log.len().saturating_sub(LOG_TAIL_BYTES)..];
         let tail = String::from_utf8_lossy(tail);
         match tail.trim() {
             "" => why.to_owned(),
-            tail => format!("{why}; the end of its log:\n{tail}"),
+            tail => format!("{why}; its log ends with:\n{tail}"),
         }
     }
 }

@@ -1,12 +1,11 @@
 //! A sample shop with real faults on a real PostgreSQL: for `kneepoint demo`, for the README and
 //! for tests that need a system whose limit is known.
 //!
-//! Processes and a database are started, all of this program and of the PostgreSQL that is
-//! installed: the *guard* owns the others and a directory, and takes everything away when the
-//! process that started it is gone, however it went; the *shop* answers requests; *payments* is
-//! the service that the shop calls for each order; some faults need a *proxy* in front or a busy
-//! *neighbour*. Which fault the shop has is a [`Fault`], one file each in `faults/`, with a twin
-//! that is healthy.
+//! All processes are this program or the installed PostgreSQL. The *guard* owns the others and a
+//! directory; it stops and removes everything when the process that started it ends, for whatever
+//! reason. The *shop* answers requests. *payments* is the service that the shop calls for each
+//! order. Some faults need a *proxy* in front or a busy *neighbour*. A [`Fault`] says what is wrong
+//! with the shop, one file each in `faults/`, and has a healthy twin.
 
 mod catalogue;
 mod cluster;
@@ -41,17 +40,14 @@ const STOP_PATIENCE: Duration = Duration::from_secs(15);
 /// Why the sample shop could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum DemoError {
-    /// The fault is about PostgreSQL, and there is none.
-    #[error(
-        "fault `{fault}` needs PostgreSQL, and none is installed where it was looked for; {}",
-        install_hint()
-    )]
+    /// The fault needs PostgreSQL, and it was not found.
+    #[error("fault `{fault}` needs PostgreSQL, which was not found; {}", install_hint())]
     NoPostgres {
         /// Name of the fault.
         fault: &'static str,
     },
     /// The directory for the database and the log could not be made.
-    #[error("cannot make a directory in `{}`: {source}; name one that can be written", parent.display())]
+    #[error("cannot create a directory in `{}`: {source}; set `TMPDIR` to a directory that you may write to", parent.display())]
     Directory {
         /// Where it should have been.
         parent: PathBuf,
@@ -163,8 +159,9 @@ impl Launcher {
                 .read_line(&mut line)
                 .map_err(|error| DemoError::NotReady { why: error.to_string() })?;
         }
-        let report = serde_json::from_str(&line)
-            .map_err(|_| DemoError::NotReady { why: "its guard ended at once".to_owned() })?;
+        let report = serde_json::from_str(&line).map_err(|_| DemoError::NotReady {
+            why: "its guard process ended immediately".to_owned(),
+        })?;
         let ready = match report {
             guard::Report::Ready(ready) => ready,
             guard::Report::Failed(why) => return Err(DemoError::NotReady { why }),
@@ -196,7 +193,7 @@ pub struct Running {
     pub metrics_url: String,
     /// A plan, in TOML, that ramps load until the fault shows. It has the password in it.
     pub plan: String,
-    /// What the processes have to say; removed with the rest.
+    /// Log of the processes; removed with the rest.
     pub log: PathBuf,
     guard_process: GuardProcess,
 }

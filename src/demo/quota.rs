@@ -1,4 +1,4 @@
-//! A control group with a quota of processor time, version 1 or 2 (cgroup-v1/ and cgroup-v2.rst of
+//! A control group with a quota of CPU time, version 1 or 2 (cgroup-v1/ and cgroup-v2.rst of
 //! the kernel's documentation), where this process may make one.
 
 use std::fs;
@@ -84,6 +84,6 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
 pub(super) fn obstacle() -> Option<String> {
     let name = format!("kneepoint-try-{}-{:08x}", std::process::id(), rand::random::<u32>());
     Quota::named(&name, 1.0).err().map(|error| {
-        format!("a control group with a quota of processor time cannot be made here: {error}")
+        format!("cannot create a control group with a CPU quota: {error}; run as root, or choose another fault")
     })
 }

@@ -1,5 +1,5 @@
-//! What a sample system is made of, as data: the shop, the payments service, the database, what
-//! stands around them, and the load.
+//! What a sample system consists of, as data: the shop, the payments service, the database, what
+//! surrounds them, and the load.
 //!
 //! The processes read their traits and behave. Each field is one mechanism and is off in the
 //! healthy system of [`super::faults`].
@@ -43,7 +43,7 @@ pub(super) struct ShopTraits {
     pub invoice_held: Option<Duration>,
     /// How an order is charged.
     pub charge: ChargeTraits,
-    /// What is never given back.
+    /// What is never released.
     pub keeps: Keeps,
 }
 
@@ -72,7 +72,7 @@ pub(super) enum Admission {
     All,
     /// What exceeds this many requests per second, with 429.
     Rate(f64),
-    /// What would be in work beside this many others, with 503.
+    /// What would come on top of this many requests in flight, with 503.
     InWork(usize),
 }
 
@@ -114,7 +114,7 @@ pub(super) struct ChargeTraits {
     pub retries: u32,
 }
 
-/// What the shop never gives back.
+/// What the shop never releases.
 pub(super) struct Keeps {
     /// Bytes that each product page keeps.
     pub bytes: usize,

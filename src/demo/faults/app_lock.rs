@@ -1,4 +1,4 @@
-//! One lock of the process around something slow: every thread queues for it.
+//! A process-wide lock around something slow: every thread queues for it.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use super::{
 };
 
 /// The lock is held for about 7 ms a page: the knee is near 1 / 7 ms = 140 requests/s. The
-/// machine is idle, no thread computes, and no other process has to do with it.
+/// machine is idle, no thread uses CPU, and no other process is involved.
 pub(super) static SPEC: Fault = Fault {
     name: "app-lock",
-    summary: "each product page holds one lock of the process for 7 ms: knee near 140/s",
+    summary: "each product page holds a process-wide lock for 7 ms: knee near 140/s",
     needs_postgres: false,
     truth: Truth::knee(&["app-lock-contention"], 115.0, 145.0),
     broken: System {

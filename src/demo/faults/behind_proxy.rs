@@ -7,12 +7,12 @@ use super::{
     Surroundings, System, Truth, ramp_to, up_to,
 };
 
-/// One event loop with 6 ms of processor time a page, as `single-thread`, behind a proxy. What the
+/// One event loop with 6 ms of CPU time a page, as `single-thread`, behind a proxy. What the
 /// load meets and what is watched is the proxy, which waits for its backend: to name that peer is
 /// right, and to name the backend's thread where it can be seen is right too.
 pub(super) static SPEC: Fault = Fault {
     name: "behind-proxy",
-    summary: "a proxy in front of one event loop, 6 ms of processor time per page: knee near 160/s",
+    summary: "a proxy in front of one event loop, 6 ms of CPU per page: knee near 160/s",
     needs_postgres: false,
     truth: Truth::knee(&["downstream-wait", "single-thread-saturated"], 135.0, 167.0),
     broken: System {

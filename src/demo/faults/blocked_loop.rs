@@ -1,4 +1,4 @@
-//! A handler blocks the event loop without computing: nothing is busy, and nothing goes on.
+//! A handler blocks the event loop without using CPU: nothing is busy, and nothing makes progress.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::{
 };
 
 /// 8 ms of a blocked thread each: the knee is near 1 / 8.3 ms = 120 requests/s. The one thread is
-/// a worker that waits, and what it waits for is nothing that another process has.
+/// a worker that waits, and not for another process.
 pub(super) static SPEC: Fault = Fault {
     name: "blocked-loop",
     summary: "each product page blocks the one event loop for 8 ms: knee near 120/s",

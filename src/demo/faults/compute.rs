@@ -6,10 +6,10 @@ use super::{
     Fault, HEALTHY, HEALTHY_SHOP, Load, PRODUCTS, ShopTraits, System, Truth, ramp_to, up_to,
 };
 
-/// 9 ms of processor time each on one core: the knee is at 1 / 9 ms = 111 requests/s.
+/// 9 ms of CPU time each on one core: the knee is at 1 / 9 ms = 111 requests/s.
 pub(super) static SPEC: Fault = Fault {
     name: "compute",
-    summary: "9 ms of processor time per product page, one core allowed: knee near 110/s",
+    summary: "9 ms of CPU per product page, one core allowed: knee near 110/s",
     needs_postgres: false,
     truth: Truth::knee(&["cpu-saturated"], 95.0, 112.0),
     broken: System {

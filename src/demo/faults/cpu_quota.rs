@@ -7,11 +7,11 @@ use super::{
     System, Truth, ramp_to, up_to,
 };
 
-/// 4 ms of processor time each and half a core: the knee is at 0.5 / 4 ms = 125 requests/s, less
+/// 4 ms of CPU time each and half a core: the knee is at 0.5 / 4 ms = 125 requests/s, less
 /// what reading and writing takes.
 pub(super) static SPEC: Fault = Fault {
     name: "cpu-quota",
-    summary: "4 ms of processor time per product page, a quota of half a core: knee near 110/s",
+    summary: "4 ms of CPU per product page, a quota of half a core: knee near 110/s",
     needs_postgres: false,
     truth: Truth::knee(&["cpu-throttled"], 85.0, 125.0),
     broken: System {

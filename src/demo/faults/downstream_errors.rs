@@ -1,15 +1,15 @@
-//! The payments service fails what exceeds what it can carry, and failing costs it work.
+//! The payments service fails requests above its capacity, and each failure costs it work.
 
 use super::{
     Fault, HEALTHY, HEALTHY_PAYMENTS, Load, ORDERS, PaymentsTraits, Refusal, System, Truth,
     ramp_to, up_to,
 };
 
-/// Beyond 90 payments/s it answers 500, and three failures take as much as one payment: of 180/s
-/// it makes 45. The shop tells its clients 502; nothing of its own is near a limit.
+/// Above 90 payments/s it answers 500, and three failures take as much as one payment: of 180/s
+/// it makes 45. The shop answers 502; nothing in the shop itself is near a limit.
 pub(super) static SPEC: Fault = Fault {
     name: "downstream-errors",
-    summary: "the payments service answers 500 to what exceeds 90/s: failures beyond 90/s",
+    summary: "the payments service answers 500 above 90/s: failures above 90/s",
     needs_postgres: false,
     truth: Truth::knee(&["downstream-errors"], 75.0, 105.0),
     broken: System {

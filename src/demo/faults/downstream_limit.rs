@@ -5,12 +5,12 @@ use super::{
     ramp_to, up_to,
 };
 
-/// As `downstream-errors`, with 429; the shop tells its clients 502 all the same. From outside the
-/// two differ only where the shop counts its calls by status: without that, to blame the service
-/// for the failures is as much as can be known.
+/// As `downstream-errors`, with 429; the shop answers 502 in both. From outside the two differ
+/// only where the shop counts its calls by status. Without that, the most that can be known is
+/// that the service fails.
 pub(super) static SPEC: Fault = Fault {
     name: "downstream-limit",
-    summary: "the payments service answers 429 to what exceeds 90/s: failures beyond 90/s",
+    summary: "the payments service answers 429 above 90/s: failures above 90/s",
     needs_postgres: false,
     truth: Truth::knee(&["downstream-rate-limited"], 75.0, 105.0),
     broken: System {

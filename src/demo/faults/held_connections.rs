@@ -7,8 +7,8 @@ use super::{
     ramp_to, up_to,
 };
 
-/// Each request holds one of 5 connections for about 27 ms, of which the database works less than
-/// one: the knee is near 5 / 27 ms = 185 requests/s.
+/// Each request holds one of 5 connections for about 27 ms, and the database works for less
+/// than 1 ms of them: the knee is near 5 / 27 ms = 185 requests/s.
 pub(super) static SPEC: Fault = Fault {
     name: "held-connections",
     summary: "25 ms of other work inside each transaction, 5 connections: knee near 185/s",

@@ -1,4 +1,4 @@
-//! Every product page leaves something in memory that is never given back.
+//! Every product page allocates memory that is never freed.
 
 use super::{
     Fault, HEALTHY, HEALTHY_KEEPS, HEALTHY_SHOP, Keeps, Load, PRODUCTS, ShopTraits, System, Truth,
@@ -8,7 +8,7 @@ use super::{
 /// 40 KiB a request at 100 requests/s: memory grows by 4 MB/s, and no knee is reached.
 pub(super) static SPEC: Fault = Fault {
     name: "leak",
-    summary: "each product page keeps 40 KiB of memory for ever: 4 MB/s at 100/s, no knee",
+    summary: "each product page leaks 40 KiB of memory: 4 MB/s at 100/s, no knee",
     needs_postgres: false,
     truth: Truth::apart(&["memory-leak"]),
     broken: System {

@@ -1,9 +1,9 @@
 //! The faults of the sample shop, one file each: the broken system with the load that shows the
 //! fault, its healthy twin, and what a right diagnosis says.
 //!
-//! A fault is data, a [`System`] that differs from the healthy one in what is wrong. Its twin has
-//! the fault off, or sized right, and is offered what it carries: a diagnosis that accuses the
-//! twin of anything has not seen the fault but the shop.
+//! A fault is data: a [`System`] that differs from the healthy one in what is wrong. Its twin has
+//! the fault off, or sized right, and gets a load that it can carry. A diagnosis that accuses the
+//! twin did not find the fault but something in the shop.
 
 use std::time::Duration;
 
@@ -55,7 +55,7 @@ pub struct Fault {
     pub name: &'static str,
     /// One line: what is wrong and where the knee lies.
     pub summary: &'static str,
-    /// Whether it cannot be shown without PostgreSQL. The others use one where there is one.
+    /// Whether the fault needs PostgreSQL. The others use it where it is installed.
     pub needs_postgres: bool,
     /// What a right diagnosis says.
     pub truth: Truth,

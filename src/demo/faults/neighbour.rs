@@ -1,4 +1,4 @@
-//! Another program on the machine computes all the time.
+//! Another program on the machine uses CPU all the time.
 
 use std::time::Duration;
 
@@ -7,12 +7,12 @@ use super::{
     System, Truth, ramp_to, up_to,
 };
 
-/// 9 ms of processor time each, and four threads of a neighbour that want the cores as well: on
+/// 9 ms of CPU time each, and four threads of a neighbour that want the cores as well: on
 /// two cores the shop gets about half of the time, which makes about 110 requests/s. Where the
 /// knee lies depends on the machine.
 pub(super) static SPEC: Fault = Fault {
     name: "neighbour",
-    summary: "another program computes on 4 threads beside a shop that computes: knee near 110/s \
+    summary: "another program keeps 4 threads busy beside a shop that needs CPU: knee near 110/s \
               on two cores",
     needs_postgres: false,
     truth: Truth::knee(&["cpu-stolen"], 40.0, 400.0),

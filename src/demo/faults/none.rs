@@ -1,4 +1,4 @@
-//! Nothing is wrong: a diagnosis that finds a cause here is mistaken.
+//! Nothing is wrong: a diagnosis that names a cause here is mistaken.
 
 use super::{Fault, HEALTHY, Truth};
 

@@ -8,7 +8,7 @@ use super::{
 /// Beyond 120 requests/s the rest is refused with `Retry-After`; nothing else is near its limit.
 pub(super) static SPEC: Fault = Fault {
     name: "rate-limit",
-    summary: "120 requests/s are admitted, the rest gets 429: knee at 120/s",
+    summary: "accepts 120 requests/s, answers 429 to the rest: knee at 120/s",
     needs_postgres: false,
     truth: Truth::knee(&["rate-limited"], 105.0, 130.0),
     broken: System {

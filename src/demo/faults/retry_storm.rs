@@ -1,5 +1,5 @@
-//! The shop gives up a slow call to the payments service and makes it again, three times; the
-//! service works on what was given up all the same.
+//! The shop gives up a slow call to the payments service and repeats it, three times. The service
+//! still works on the calls that were given up.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use super::{
 /// 3 slots of 20 ms carry 150 payments/s as long as none waits longer than 120 ms. Then each
 /// order makes up to four calls, of which all but one are work for nobody, and goodput falls.
 ///
-/// The payments service is what bent first; that its load multiplies is what made it collapse.
+/// The payments service is full first; the retries multiply its load and make it collapse.
 pub(super) static SPEC: Fault = Fault {
     name: "retry-storm",
-    summary: "payments has 3 slots of 20 ms, the shop retries thrice after 120 ms: collapse at 140/s",
+    summary: "payments has 3 slots of 20 ms, 3 retries after 120 ms each: collapse at 140/s",
     needs_postgres: false,
     truth: Truth::knee(&["retry-amplification"], 110.0, 150.0),
     broken: System {

@@ -11,7 +11,7 @@ use super::{
 /// 1 / 8.5 ms = 115 orders/s, whatever the pool.
 pub(super) static SPEC: Fault = Fault {
     name: "row-lock",
-    summary: "each order locks the row of the invoice numbers for 7 ms: knee near 115/s",
+    summary: "each order locks the invoice-number row for 7 ms: knee near 115/s",
     needs_postgres: true,
     truth: Truth::knee(&["db-lock-wait"], 90.0, 125.0),
     broken: System {

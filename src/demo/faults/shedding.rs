@@ -1,4 +1,4 @@
-//! A shop that computes turns away what it cannot serve soon.
+//! A shop that needs much CPU rejects requests that it cannot serve soon.
 
 use std::time::Duration;
 
@@ -7,12 +7,12 @@ use super::{
     up_to,
 };
 
-/// 9 ms of processor time each on one core: the knee is at 1 / 9 ms = 111 requests/s. Beyond that
-/// 12 requests are in work and the rest gets 503 at once, which keeps the admitted ones quick.
+/// 9 ms of CPU time each on one core: the knee is at 1 / 9 ms = 111 requests/s. Beyond that
+/// 12 requests are in flight and the rest gets 503 at once, which keeps the admitted ones quick.
 /// The refusals show that the limit is reached; the limit is the core.
 pub(super) static SPEC: Fault = Fault {
     name: "shedding",
-    summary: "9 ms of processor time per page on one core, 503 beyond 12 in work: knee near 105/s",
+    summary: "9 ms of CPU per page on one core, 503 above 12 in flight: knee near 105/s",
     needs_postgres: false,
     truth: Truth::knee(&["cpu-saturated"], 85.0, 115.0),
     broken: System {

@@ -7,11 +7,11 @@ use super::{
     up_to,
 };
 
-/// 6 ms of processor time each on one thread: the knee is a little below 1 / 6 ms = 167
+/// 6 ms of CPU time each on one thread: the knee is a little below 1 / 6 ms = 167
 /// requests/s, for the event loop also reads and writes.
 pub(super) static SPEC: Fault = Fault {
     name: "single-thread",
-    summary: "6 ms of processor time per product page on one event loop: knee near 160/s",
+    summary: "6 ms of CPU per product page on one event loop: knee near 160/s",
     needs_postgres: false,
     truth: Truth::knee(&["single-thread-saturated"], 140.0, 167.0),
     broken: System {

@@ -7,15 +7,15 @@ use super::{
 };
 
 /// PostgreSQL's `commit_delay` stands in for a disk that takes 100 ms to flush: the session that
-/// flushes holds the lock of the log meanwhile, and the others wait for it, as they do with a slow
-/// disk. Whoever waits is flushed by the next one, so that a commit takes one to two flushes, and
+/// flushes holds the lock of the log meanwhile, and the others wait for it, as with a slow disk.
+/// The next flush covers all that wait, so that a commit takes one to two flushes, and
 /// 16 connections carry between 16 / 200 ms = 80 and 16 / 100 ms = 160 orders/s.
 ///
-/// The sessions wait for a lock inside PostgreSQL (`LWLock:WALWrite`): to say so is right. To say
-/// that the disk is slow is right as well, for that is what the lock is held for.
+/// Two names are right: the sessions wait for a lock inside PostgreSQL (`LWLock:WALWrite`), and
+/// the lock is held because the disk is slow.
 pub(super) static SPEC: Fault = Fault {
     name: "slow-commits",
-    summary: "every commit waits for a flush of the log that takes 100 ms: knee near 110/s",
+    summary: "every commit waits for a 100 ms flush of the write-ahead log: knee near 110/s",
     needs_postgres: true,
     truth: Truth::knee(&["db-internal-contention", "disk-bound"], 70.0, 165.0),
     broken: System {

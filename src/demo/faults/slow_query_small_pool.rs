@@ -1,15 +1,15 @@
-//! The pool is full, and it is not the pool: its connections are all busy with slow queries on a
-//! database that has no processor time left.
+//! The pool is full, but it is not the cause: its connections are all busy with slow queries on a
+//! database that has no CPU left.
 
 use super::{
     DatabaseTraits, Fault, HEALTHY, HEALTHY_DATABASE, HEALTHY_SHOP, Load, SEARCHES, ShopTraits,
     System, Truth, ramp_to, up_to,
 };
 
-/// As `slow-query`, with four connections: a larger pool would carry nothing more.
+/// As `slow-query`, with four connections: a larger pool would not help.
 pub(super) static SPEC: Fault = Fault {
     name: "slow-query-small-pool",
-    summary: "4 connections, all taken by searches without an index on one core: knee near 80/s",
+    summary: "4 connections, all busy with searches without an index: knee at 50 to 130/s",
     needs_postgres: true,
     truth: Truth::one_at_a_time(&["db-queries-slow"]),
     broken: System {

@@ -1,4 +1,4 @@
-//! Connections are accepted slowly, and few may wait for it.
+//! Connections are accepted slowly, and the accept queue is short.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::{
 /// and their clients try again after one second and after three.
 pub(super) static SPEC: Fault = Fault {
     name: "small-backlog",
-    summary: "8 ms to accept a connection, one request each, a backlog of 16: knee near 110/s",
+    summary: "8 ms to accept a connection, a connection per request, backlog 16: knee near 110/s",
     needs_postgres: false,
     truth: Truth::knee(&["accept-queue-full"], 85.0, 125.0),
     broken: System {

@@ -12,7 +12,7 @@ use super::{
 /// fails at once.
 pub(super) static SPEC: Fault = Fault {
     name: "too-many-clients",
-    summary: "a pool of 40 connections to a database that admits 17: failures beyond 150/s",
+    summary: "a pool of 40 connections, a database that accepts 17: failures above 150/s",
     needs_postgres: true,
     truth: Truth::knee(&["db-connections-refused"], 100.0, 165.0),
     broken: System {

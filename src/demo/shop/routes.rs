@@ -218,7 +218,7 @@ fn made_up(id: i32) -> Option<Product> {
     })
 }
 
-/// Works out a price, which takes `demand` of processor time on any machine.
+/// Works out a price, which takes `demand` of CPU time on any machine.
 fn price(id: i32, demand: Duration) -> [u8; 32] {
     let start = thread_cpu_time();
     let mut digest = Sha256::digest(id.to_le_bytes());
