@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use kneepoint::timeline::ResponseClass;
 
-use super::run::{Came, plan, run};
+use super::run::{RunResults, plan, run};
 use super::server::{Nginx, Site, free_port};
 use super::target::Server;
 
@@ -20,8 +20,8 @@ fn then(first: &str, others: &str, count: usize) -> String {
     format!("[data.n]\nlist = [\"{first}\", {others}]\norder = \"sequential\"\n")
 }
 
-fn statuses(came: &Came) -> BTreeMap<u16, u64> {
-    came.logged(|entry| entry.status)
+fn statuses(results: &RunResults) -> BTreeMap<u16, u64> {
+    results.logged(|entry| entry.status)
 }
 
 #[test]
@@ -38,9 +38,9 @@ fn compressed_bodies_are_read_as_text() {
                     check = { contains = \"the end\", matches = \"^(all|work|and|no|play| )+\" }\n";
     for (nginx, version, transfer) in [(&old, "http/1.1", "chunked"), (&nginx, "http/2", "")] {
         let target = format!("version = \"{version}\"");
-        let came = run(nginx, &plan(&nginx.url(), &target, requests, (20, 1)));
-        came.assert_good(20);
-        for entry in &came.log {
+        let results = run(nginx, &plan(&nginx.url(), &target, requests, (20, 1)));
+        results.assert_good(20);
+        for entry in &results.log {
             assert_eq!((entry.coding.as_str(), entry.transfer.as_str()), ("gzip", transfer));
             assert!(entry.sent < 3_000, "{entry:?}");
         }
@@ -56,10 +56,10 @@ fn a_body_in_chunks_is_read_to_its_end_however_slowly_it_comes() {
     };
     let nginx = Nginx::with_files(site, &[("long", &text(30_000))]);
     let requests = "[[request]]\npath = \"/long\"\ncheck = { contains = \"the end\" }\n";
-    let came = run(&nginx, &plan(&nginx.url(), "", requests, (10, 2)));
-    came.assert_good(20);
-    assert_eq!(came.logged(|entry| entry.transfer.clone())["chunked"], 20);
-    let receive = came.phases().receive;
+    let results = run(&nginx, &plan(&nginx.url(), "", requests, (10, 2)));
+    results.assert_good(20);
+    assert_eq!(results.logged(|entry| entry.transfer.clone())["chunked"], 20);
+    let receive = results.phases().receive;
     assert!(receive.quantile(0.0).is_some_and(|least| least > 0.2), "{receive:?}");
 }
 
@@ -71,13 +71,13 @@ fn a_stream_is_left_when_its_time_is_over() {
         let nginx = Nginx::with_files(site, &[("long", &text(20_000))]);
         let target = format!("version = \"{version}\"");
         let requests = "[[request]]\npath = \"/long\"\nstream = { for = \"300ms\" }\n";
-        let came = run(&nginx, &plan(&nginx.url(), &target, requests, (10, 2)));
-        assert_eq!(came.classes(), BTreeMap::from([(ResponseClass::Status(200), 20)]));
-        assert_eq!(came.log.len(), 20, "{version}");
-        assert!(came.log.iter().all(|entry| entry.sent < 20_000), "{:?}", came.log);
-        let connections = came.connections();
+        let results = run(&nginx, &plan(&nginx.url(), &target, requests, (10, 2)));
+        assert_eq!(results.classes(), BTreeMap::from([(ResponseClass::Status(200), 20)]));
+        assert_eq!(results.log.len(), 20, "{version}");
+        assert!(results.log.iter().all(|entry| entry.sent < 20_000), "{:?}", results.log);
+        let connections = results.connections();
         assert_eq!(connections == 20, version == "http/1.1", "{version}: {connections}");
-        let receive = came.phases().receive;
+        let receive = results.phases().receive;
         let least = receive.quantile(0.0);
         assert!(least.is_some_and(|least| least > 0.25), "{version}: {receive:?}");
     }
@@ -95,12 +95,12 @@ fn answers_without_a_body_leave_their_connection_as_it_was() {
          [[request]]\nname = \"range\"\npath = \"/page\"\nheaders = { range = \"bytes=0-9\" }\n\
          [[request]]\nname = \"known\"\npath = \"/page\"\n\
          headers = { if-modified-since = \"Fri, 31 Dec 2199 23:59:59 GMT\" }\n";
-    let came = run(&nginx, &plan(&nginx.url(), "", requests, (60, 2)));
-    came.assert_agreed(120);
-    let kinds: Vec<_> = statuses(&came).into_keys().collect();
+    let results = run(&nginx, &plan(&nginx.url(), "", requests, (60, 2)));
+    results.assert_agreed(120);
+    let kinds: Vec<_> = statuses(&results).into_keys().collect();
     assert_eq!(kinds, [200, 204, 206, 301, 304]);
-    assert!(came.connections() < 10, "{}", came.connections());
-    for endpoint in came.recording.timeline.ticks.iter().flat_map(|tick| &tick.endpoints) {
+    assert!(results.connections() < 10, "{}", results.connections());
+    for endpoint in results.recording.timeline.ticks.iter().flat_map(|tick| &tick.endpoints) {
         let expected = match endpoint.endpoint.as_str() {
             "none" => 204,
             "moved" => 301,
@@ -127,9 +127,9 @@ fn refusals_are_counted_by_their_status() {
         let site = Site { http: limits, server: &server, ..Site::default() };
         let nginx = Nginx::with_files(site, &[("slow", "fine")]);
         let requests = "[[request]]\npath = \"/slow\"\n";
-        let came = run(&nginx, &plan(&nginx.url(), "", requests, (30, 2)));
-        came.assert_agreed(60);
-        let statuses = statuses(&came);
+        let results = run(&nginx, &plan(&nginx.url(), "", requests, (30, 2)));
+        results.assert_agreed(60);
+        let statuses = statuses(&results);
         assert_eq!(statuses.len(), 2, "{name}: {statuses:?}");
         // A few a second pass.
         assert!(statuses[&200] < 20 && statuses[&status] > 40, "{name}: {statuses:?}");
@@ -158,11 +158,11 @@ fn what_nginx_cannot_get_is_counted_as_it_says_it() {
         // One that is kept and ends so is asked again: it may have ended before.
         let target = "connections = \"per-request\"";
         let text = format!("{}{data}", plan(&nginx.url(), target, requests, (20, 1)));
-        let came = run(&nginx, &text);
+        let results = run(&nginx, &text);
         let expected = [(ResponseClass::Status(200), 1), (class, 19)];
-        assert_eq!(came.classes(), BTreeMap::from(expected), "{path}");
-        assert_eq!(came.logged(|entry| entry.uri.clone())[&format!("/{path}")], 19);
-        assert_eq!(came.connections(), 20);
+        assert_eq!(results.classes(), BTreeMap::from(expected), "{path}");
+        assert_eq!(results.logged(|entry| entry.uri.clone())[&format!("/{path}")], 19);
+        assert_eq!(results.connections(), 20);
     }
 }
 
@@ -175,8 +175,8 @@ fn a_body_that_is_too_large_is_refused_while_it_is_sent() {
         let target = format!("version = \"{version}\"");
         let data = then("short", &"x".repeat(400_000), 20);
         let text = format!("{}{data}", plan(&nginx.url(), &target, requests, (20, 1)));
-        let came = run(&nginx, &text);
-        came.assert_agreed(20);
-        assert_eq!(statuses(&came), BTreeMap::from([(200, 1), (413, 19)]), "{version}");
+        let results = run(&nginx, &text);
+        results.assert_agreed(20);
+        assert_eq!(statuses(&results), BTreeMap::from([(200, 1), (413, 19)]), "{version}");
     }
 }

@@ -19,9 +19,9 @@ fn connections_that_nginx_ends_are_made_anew_and_no_request_fails() {
         ("keepalive_timeout 50ms;", (20, 3), 1, 60),
     ] {
         let nginx = Nginx::start(Site { server: &format!("{server}{FINE}"), ..Site::default() });
-        let came = run(&nginx, &plan(&nginx.url(), "", GET, load));
-        came.assert_good(u64::from(load.0 * load.1));
-        let connections = came.connections();
+        let results = run(&nginx, &plan(&nginx.url(), "", GET, load));
+        results.assert_good(u64::from(load.0 * load.1));
+        let connections = results.connections();
         assert!((fewest..=most).contains(&connections), "{server} {load:?}: {connections}");
     }
 }
@@ -30,12 +30,12 @@ fn connections_that_nginx_ends_are_made_anew_and_no_request_fails() {
 fn a_connection_is_for_one_request_or_for_many_as_the_plan_says() {
     let nginx = Nginx::start(Site { server: FINE, ..Site::default() });
     let one_each = "connections = \"per-request\"";
-    let came = run(&nginx, &plan(&nginx.url(), one_each, GET, (20, 2)));
-    came.assert_good(40);
-    assert_eq!(came.connections(), 40);
-    let came = run(&nginx, &plan(&nginx.url(), "", GET, (20, 2)));
-    came.assert_good(40);
-    assert!(came.connections() < 10, "{}", came.connections());
+    let results = run(&nginx, &plan(&nginx.url(), one_each, GET, (20, 2)));
+    results.assert_good(40);
+    assert_eq!(results.connections(), 40);
+    let results = run(&nginx, &plan(&nginx.url(), "", GET, (20, 2)));
+    results.assert_good(40);
+    assert!(results.connections() < 10, "{}", results.connections());
 }
 
 #[test]
@@ -49,11 +49,11 @@ fn requests_of_http2_share_a_connection_until_nginx_ends_it() {
     for (server, fewest, most) in [(&server, 1, 2), (&few, 8, 40)] {
         let nginx = Nginx::start(Site { listen: "http2", server, ..Site::default() });
         let before = slow.requests();
-        let came = run(&nginx, &plan(&nginx.url(), target, requests, (20, 2)));
-        came.assert_good(40);
+        let results = run(&nginx, &plan(&nginx.url(), target, requests, (20, 2)));
+        results.assert_good(40);
         assert_eq!(slow.requests() - before, 41, "with the one of the preflight");
-        assert_eq!(came.logged(|entry| entry.protocol.clone()), one("HTTP/2.0", 40));
-        let connections = came.connections();
+        assert_eq!(results.logged(|entry| entry.protocol.clone()), one("HTTP/2.0", 40));
+        let connections = results.connections();
         assert!((fewest..=most).contains(&connections), "{server}: {connections}");
     }
 }
@@ -70,19 +70,19 @@ fn the_version_is_agreed_upon_by_alpn() {
         [("http/1.1", "HTTP/1.1"), ("http/2", "HTTP/2.0"), ("auto", "HTTP/2.0")]
     {
         let target = format!("{trusted}\nversion = \"{version}\"");
-        let came = run(&both, &plan(&both.https_url(), &target, GET, (20, 1)));
-        came.assert_good(20);
-        came.connections();
-        assert_eq!(came.logged(|entry| entry.protocol.clone()), one(expected, 20), "{version}");
+        let results = run(&both, &plan(&both.https_url(), &target, GET, (20, 1)));
+        results.assert_good(20);
+        results.connections();
+        assert_eq!(results.logged(|entry| entry.protocol.clone()), one(expected, 20), "{version}");
     }
     let old = Nginx::start(Site { listen: "ssl", server: FINE, ..Site::default() });
     let with = |version: &str| {
         let target = format!("{trusted}\nversion = \"{version}\"");
         plan(&old.https_url(), &target, GET, (20, 1))
     };
-    let came = run(&old, &with("auto"));
-    came.assert_good(20);
-    assert_eq!(came.logged(|entry| entry.protocol.clone()), one("HTTP/1.1", 20));
+    let results = run(&old, &with("auto"));
+    results.assert_good(20);
+    assert_eq!(results.logged(|entry| entry.protocol.clone()), one("HTTP/1.1", 20));
     let said = refused(&old, &with("http/2"), 0);
     assert!(said.contains("the target does not speak HTTP/2"), "{said}");
 }
@@ -103,9 +103,9 @@ fn a_client_certificate_is_shown_and_its_lack_is_told_before_the_load() {
         let target = format!("tls = {{ ca_file = \"cert.pem\"{more} }}");
         plan(&nginx.https_url(), &target, GET, (20, 1))
     };
-    let came = run(&nginx, &with(", cert_file = \"me.pem\", key_file = \"me.key\""));
-    came.assert_good(20);
-    assert_eq!(came.logged(|entry| entry.client.clone()), one("SUCCESS", 20));
+    let results = run(&nginx, &with(", cert_file = \"me.pem\", key_file = \"me.key\""));
+    results.assert_good(20);
+    assert_eq!(results.logged(|entry| entry.client.clone()), one("SUCCESS", 20));
     let none = refused(&nginx, &with(""), 1);
     assert!(none.contains("answered with 400"), "{none}");
     let other = refused(&nginx, &with(", cert_file = \"other.pem\", key_file = \"other.key\""), 1);
@@ -122,11 +122,11 @@ fn tls_sessions_are_resumed_only_where_the_plan_says_so() {
         let with = |resumption: bool| {
             let tls = format!("tls = {{ ca_file = \"cert.pem\", resumption = {resumption} }}");
             let target = format!("{tls}\nconnections = \"per-request\"");
-            let came = run(&nginx, &plan(&nginx.https_url(), &target, GET, (20, 2)));
-            came.assert_good(40);
-            assert_eq!(came.connections(), 40);
-            assert_eq!(came.phases().tls.count(), 40);
-            came.logged(|entry| entry.session.clone())
+            let results = run(&nginx, &plan(&nginx.https_url(), &target, GET, (20, 2)));
+            results.assert_good(40);
+            assert_eq!(results.connections(), 40);
+            assert_eq!(results.phases().tls.count(), 40);
+            results.logged(|entry| entry.session.clone())
         };
         assert_eq!(with(false), one(".", 40), "{protocol}");
         let resumed = with(true);
@@ -140,9 +140,9 @@ fn a_unix_socket_is_asked_with_the_host_and_path_of_the_address() {
     let server = format!("listen unix:nginx.sock; {FINE}");
     let nginx = Nginx::start(Site { server: &server, ..Site::default() });
     let target = "unix_socket = \"nginx.sock\"";
-    let came = run(&nginx, &plan("http://shop.example/base", target, GET, (20, 1)));
-    came.assert_good(20);
-    assert!(came.connections() < 10);
-    let asked = came.logged(|entry| format!("{}{}", entry.host, entry.uri));
+    let results = run(&nginx, &plan("http://shop.example/base", target, GET, (20, 1)));
+    results.assert_good(20);
+    assert!(results.connections() < 10);
+    let asked = results.logged(|entry| format!("{}{}", entry.host, entry.uri));
     assert_eq!(asked, one("shop.example/base/", 20));
 }

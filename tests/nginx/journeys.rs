@@ -1,14 +1,14 @@
-//! Users that do one thing after the other, and what the report says of them.
+//! Users that send one request after the other, and what the report says about them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use kneepoint::timeline::ResponseClass;
 
-use super::run::{plan, run};
+use super::run::{RunResults, plan, run};
 use super::server::{Nginx, Site};
 use super::target::Server;
 
-/// Hands out its number of the request in five ways, and takes anything.
+/// Returns the id of the request in five ways, and accepts every path.
 const TOKENS: &str = r#"
     default_type application/json;
     location = /login {
@@ -19,9 +19,14 @@ const TOKENS: &str = r#"
     location / { return 200 fine; }
 "#;
 
+/// Runs requests or journeys against an nginx with this configuration.
+fn run_against(server: &str, requests: &str, load: (u32, u32)) -> RunResults {
+    let nginx = Nginx::start(Site { server, ..Site::default() });
+    run(&nginx, &plan(&nginx.url(), "", requests, load))
+}
+
 #[test]
 fn what_one_answer_says_is_in_the_requests_after_it() {
-    let nginx = Nginx::start(Site { server: TOKENS, ..Site::default() });
     let journey = r#"
         [[journey]]
         name = "buy"
@@ -39,9 +44,9 @@ fn what_one_answer_says_is_in_the_requests_after_it() {
         name = "all"
         path = "/all/{json}/{deep}/{regex}/{header}/{cookie}"
         [[journey.step]]
-        name = "thrice"
+        name = "three"
         repeat = 3
-        path = "/thrice/{json}"
+        path = "/three/{json}"
         [[journey.step]]
         name = "never"
         path = "/never"
@@ -54,22 +59,24 @@ fn what_one_answer_says_is_in_the_requests_after_it() {
         list = ["a", "b"]
         order = "sequential"
     "#;
-    let came = run(&nginx, &plan(&nginx.url(), "", journey, (10, 2)));
+    let results = run_against(TOKENS, journey, (10, 2));
     let logins: BTreeSet<_> =
-        came.log.iter().filter(|entry| entry.uri == "/login").map(|entry| &entry.id).collect();
+        results.log.iter().filter(|entry| entry.uri == "/login").map(|entry| &entry.id).collect();
     assert_eq!(logins.len(), 20);
     let mut seen = BTreeMap::new();
-    for entry in came.log.iter().filter(|entry| entry.uri != "/login") {
+    for entry in results.log.iter().filter(|entry| entry.uri != "/login") {
         let id = entry.cookie.strip_prefix("sid=").unwrap_or_else(|| panic!("{entry:?}"));
         assert!(logins.contains(&id.to_owned()), "{entry:?}");
         let uri = entry.uri.replace(id, "ID");
         *seen.entry(uri).or_insert(0) += 1;
     }
-    let expected = [("/all/ID/ID/ID/ID/ID", 20), ("/some/b", 10), ("/thrice/ID", 60)];
+    let expected = [("/all/ID/ID/ID/ID/ID", 20), ("/some/b", 10), ("/three/ID", 60)];
     assert_eq!(seen, expected.map(|(uri, count)| (uri.to_owned(), count)).into());
-    assert!(came.log.iter().filter(|entry| entry.uri == "/login").all(|it| it.cookie.is_empty()));
-    came.assert_good(20 * 5 + 10);
-    assert_eq!(came.sum(|tick| tick.journeys.completed), 20);
+    assert!(
+        results.log.iter().filter(|entry| entry.uri == "/login").all(|it| it.cookie.is_empty())
+    );
+    results.assert_good(20 * 5 + 10);
+    assert_eq!(results.sum(|tick| tick.journeys.completed), 20);
 }
 
 #[test]
@@ -77,7 +84,6 @@ fn a_check_that_fails_is_a_failure_in_its_own_words() {
     let server = "default_type application/json;\n\
                   location = /item/1 { return 200 '{\"name\": \"good\"}'; }\n\
                   location / { return 200 '{\"name\": \"bad\"}'; }";
-    let nginx = Nginx::start(Site { server, ..Site::default() });
     let journey = r#"
         [[journey]]
         name = "look"
@@ -93,15 +99,15 @@ fn a_check_that_fails_is_a_failure_in_its_own_words() {
         range = [1, 20]
         order = "sequential"
     "#;
-    let came = run(&nginx, &plan(&nginx.url(), "", journey, (20, 1)));
+    let results = run_against(server, journey, (20, 1));
     let expected = [(ResponseClass::Status(200), 2), (ResponseClass::Check, 19)];
-    assert_eq!(came.classes(), BTreeMap::from(expected));
-    assert_eq!(came.logged(|entry| entry.uri == "/after"), [(true, 1), (false, 20)].into());
-    let failed = came.failed_checks();
+    assert_eq!(results.classes(), BTreeMap::from(expected));
+    assert_eq!(results.logged(|entry| entry.uri == "/after"), [(true, 1), (false, 20)].into());
+    let failed = results.failed_checks();
     assert_eq!(failed.values().copied().collect::<Vec<_>>(), [19, 19], "{failed:?}");
     assert!(failed.keys().any(|check| check.contains("body contains `good`")), "{failed:?}");
-    assert_eq!(came.sum(|tick| tick.journeys.abandoned), 19);
-    assert_eq!(came.sum(|tick| tick.journeys.completed), 1);
+    assert_eq!(results.sum(|tick| tick.journeys.abandoned), 19);
+    assert_eq!(results.sum(|tick| tick.journeys.completed), 1);
 }
 
 #[test]
@@ -113,10 +119,10 @@ fn arrivals_are_even_or_at_random() {
     // how many there were.
     let close = |arrivals: &str| {
         let load = plan(&nginx.url(), "", requests, (50, 3));
-        let came = run(&nginx, &format!("{load}arrivals = \"{arrivals}\"\n"));
-        let offered = came.sum(|tick| tick.offered);
-        came.assert_good(offered);
-        let mut times: Vec<f64> = came.log.iter().map(|entry| entry.at).collect();
+        let results = run(&nginx, &format!("{load}arrivals = \"{arrivals}\"\n"));
+        let offered = results.sum(|tick| tick.offered);
+        results.assert_good(offered);
+        let mut times: Vec<f64> = results.log.iter().map(|entry| entry.at).collect();
         times.sort_by(f64::total_cmp);
         let close = times.windows(2).filter(|pair| pair[1] - pair[0] < 0.005).count();
         (close as f64 / times.len() as f64, offered)
@@ -136,20 +142,19 @@ fn the_report_has_each_request_and_each_tag_apart() {
         "location = /slow {{ proxy_pass {}; }} location / {{ return 200 fine; }}",
         slow.url()
     );
-    let nginx = Nginx::start(Site { server: &server, ..Site::default() });
     let requests = "[[request]]\nname = \"quick\"\npath = \"/quick\"\ntags = { kind = \"read\" }\n\
          [[request]]\nname = \"other\"\npath = \"/other\"\ntags = { kind = \"read\" }\n\
          [[request]]\nname = \"slow\"\npath = \"/slow\"\ntags = { kind = \"write\" }\n";
-    let came = run(&nginx, &plan(&nginx.url(), "", requests, (40, 3)));
-    came.assert_good(120);
-    let rows = came.report["requests"].as_array().expect("rows");
+    let results = run_against(&server, requests, (40, 3));
+    results.assert_good(120);
+    let rows = results.report["requests"].as_array().expect("rows");
     let row = |name: &str| {
         let row = rows.iter().find(|row| row["name"] == name);
         row.unwrap_or_else(|| panic!("no {name}: {rows:?}"))
     };
     let completed = |name: &str| row(name)["completed"].as_u64().expect("a count");
     let p50 = |name: &str| row(name)["p50_seconds"].as_f64().expect("seconds");
-    let logged = came.logged(|entry| entry.uri.clone());
+    let logged = results.logged(|entry| entry.uri.clone());
     for name in ["quick", "other", "slow"] {
         // Those that ended after the stage are not in its table.
         let logged = logged[&format!("/{name}")];

@@ -24,7 +24,7 @@ pub fn plan(url: &str, target: &str, requests: &str, (rate, seconds): (u32, u32)
 }
 
 /// Both sides of a run.
-pub struct Came {
+pub struct RunResults {
     pub recording: Recording,
     /// The JSON report.
     pub report: serde_json::Value,
@@ -39,7 +39,7 @@ fn call(nginx: &Nginx, plan: &str, out: &Path) -> Output {
 }
 
 /// Runs a plan to its end.
-pub fn run(nginx: &Nginx, plan: &str) -> Came {
+pub fn run(nginx: &Nginx, plan: &str) -> RunResults {
     let before = nginx.log().len();
     let out = tempfile::tempdir().expect("a directory");
     let output = call(nginx, plan, out.path());
@@ -52,7 +52,7 @@ pub fn run(nginx: &Nginx, plan: &str) -> Came {
     let report = fs::read(out.path().join("report.json")).expect("a report");
     let begin = recording.environment.started_unix + BETWEEN;
     let log = nginx.log().into_iter().skip(before).filter(|entry| entry.at > begin).collect();
-    Came { recording, report: serde_json::from_slice(&report).expect("JSON"), log }
+    RunResults { recording, report: serde_json::from_slice(&report).expect("JSON"), log }
 }
 
 /// What a plan is refused with before any load: nginx has seen the preflight's requests alone.
@@ -66,7 +66,7 @@ pub fn refused(nginx: &Nginx, plan: &str, requests: usize) -> String {
     said
 }
 
-impl Came {
+impl RunResults {
     /// Of all ticks.
     pub fn sum(&self, of: impl Fn(&LoadTick) -> u64) -> u64 {
         self.recording.timeline.ticks.iter().map(of).sum()
