@@ -9,6 +9,9 @@
 //!   against what the times at which it stood still make of it. Goal: within 1 %.
 //! - `lateness`: actual minus intended start at 1,000/s and 5,000/s, at even distances and at
 //!   random. Goal: p99 below 250 us at 5,000/s, on cores that are not busy with something else.
+//! - `pace`: CPU per request at 1,000/s and 5,000/s, beside the tools that keep a rate and a plain
+//!   client of one thread that sleeps, sends and waits. To wake a thread costs a machine more than
+//!   to send a request, so that a request at a rate costs several times what it costs flat out.
 //! - `silent`: peak memory with 2,000 connections to a server that never answers.
 //!
 //! `cargo bench --bench load` runs all, `cargo bench --bench load -- cost stall` some, and
@@ -20,6 +23,7 @@
 
 mod own;
 mod peers;
+mod plain;
 mod process;
 mod servers;
 mod table;
@@ -29,7 +33,7 @@ use std::path::Path;
 use own::{Job, Load};
 use peers::{PEERS, Run, Task, Work};
 use servers::{Server, Stalling};
-use table::{Figures, Late, Row, median};
+use table::{Figures, Late, Paced, Row, median};
 
 /// And users, where there are users.
 const CONNECTIONS: usize = 64;
@@ -46,6 +50,8 @@ const ROLE: &str = "KNEEPOINT_BENCH_ROLE";
 const OPEN: &str = "kneepoint, open model";
 const CLOSED: &str = "kneepoint, users";
 const JOURNEY: &str = "kneepoint, journey";
+/// What a client costs that is written plainly.
+const PLAIN: &str = "a plain client";
 
 fn main() {
     match std::env::var(ROLE) {
@@ -72,6 +78,9 @@ fn main() {
     }
     if wants("lateness") {
         lateness(&mut figures, server.port);
+    }
+    if wants("pace") {
+        pace(&mut figures, server.port, directory.path());
     }
     if wants("silent") {
         silent(&mut figures);
@@ -110,7 +119,7 @@ fn cost(figures: &mut Figures, port: u16, directory: &Path) {
 
 fn own_run(job: &Job) -> Run {
     let (outcome, cost) = job.run();
-    Run { requests: outcome.requests, p99: Some(outcome.p99), cost }
+    Run { requests: outcome.requests, p50: Some(outcome.p50), p99: Some(outcome.p99), cost }
 }
 
 fn memory(figures: &mut Figures, port: u16, directory: &Path) {
@@ -142,7 +151,7 @@ fn stall(figures: &mut Figures, directory: &Path) {
     for peer in &PEERS {
         eprintln!("stall: {}", peer.name);
         let server = Stalling::start();
-        let task = Task { port: server.port, work: Work::Rate, directory };
+        let task = Task { port: server.port, work: Work::Stall, directory };
         if let Some(run) = peer.run(&task) {
             keep(figures.row(peer.name), &run, &server);
         }
@@ -167,6 +176,25 @@ fn lateness(figures: &mut Figures, port: u16) {
                 (user + sys) * 1e6 / outcome.requests.max(1) as f64
             }));
             figures.lateness.push(Late { rate, is_poisson, cpu, p50, p99, longest });
+        }
+    }
+}
+
+fn pace(figures: &mut Figures, port: u16, directory: &Path) {
+    for rate in [1_000, 5_000] {
+        for round in 0..ROUNDS {
+            eprintln!("pace: {rate}/s, round {} of {ROUNDS}", round + 1);
+            for peer in &PEERS {
+                if let Some(run) = peer.run(&Task { port, work: Work::Pace(rate), directory }) {
+                    Paced::count(&mut figures.paced, peer.name, rate, &run);
+                }
+            }
+            let plain = Load::Plain { rate: rate as f64 };
+            let open = Load::Open { rate: rate as f64, in_flight: 1_000, is_poisson: false };
+            for (name, load) in [(PLAIN, plain), (OPEN, open)] {
+                let run = own_run(&Job { port, secs: SECS, load, is_journey: false });
+                Paced::count(&mut figures.paced, name, rate, &run);
+            }
         }
     }
 }

@@ -14,8 +14,8 @@ use kneepoint::plan::{
 use kneepoint::timeline::{Epoch, Histogram, LoadTick, Moment, Stage, StageRole, Window};
 use serde::{Deserialize, Serialize};
 
-use crate::ROLE;
 use crate::process::{Cost, measure};
+use crate::{ROLE, plain};
 
 /// What a child is to do.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -34,6 +34,10 @@ pub enum Load {
         in_flight: usize,
         is_poisson: bool,
     },
+    /// The same at even distances, from a plain client.
+    Plain {
+        rate: f64,
+    },
     /// Virtual users, who come one after the other in the first seconds where they think.
     Closed {
         vus: usize,
@@ -49,6 +53,7 @@ pub struct Outcome {
     /// p50, p99 and the longest, in microseconds.
     pub lateness: [f64; 3],
     /// In seconds, from the intended start.
+    pub p50: f64,
     pub p99: f64,
 }
 
@@ -72,22 +77,25 @@ impl Job {
 /// Is such a child.
 pub fn load_as_child(role: &str) {
     let job: Job = serde_json::from_str(role).expect("the role is a job");
-    let ticks = load(&job);
+    let outcome = match job.load {
+        Load::Plain { rate } => plain::load(job.port, rate, job.secs),
+        Load::Open { .. } | Load::Closed { .. } => outcome(&load(&job)),
+    };
+    println!("{}", serde_json::to_string(&outcome).expect("an outcome is JSON"));
+}
+
+fn outcome(ticks: &[LoadTick]) -> Outcome {
     let (mut lateness, mut response_time) = (Histogram::new(), Histogram::new());
-    for tick in &ticks {
+    for tick in ticks {
         lateness.merge(&tick.lateness);
         tick.endpoints.iter().for_each(|endpoint| response_time.merge(&endpoint.response_time));
     }
     let requests = ticks.iter().map(LoadTick::completed).sum();
     let good: u64 = ticks.iter().map(LoadTick::succeeded).sum();
     let micros = |quantile| lateness.quantile(quantile).unwrap_or(0.0) * 1e6;
-    let outcome = Outcome {
-        requests,
-        failed: requests - good,
-        lateness: [0.5, 0.99, 1.0].map(micros),
-        p99: response_time.quantile(0.99).unwrap_or(0.0),
-    };
-    println!("{}", serde_json::to_string(&outcome).expect("an outcome is JSON"));
+    let [p50, p99] = [0.5, 0.99].map(|at| response_time.quantile(at).unwrap_or(0.0));
+    let lateness = [0.5, 0.99, 1.0].map(micros);
+    Outcome { requests, failed: requests - good, lateness, p50, p99 }
 }
 
 fn load(job: &Job) -> Vec<LoadTick> {
@@ -106,7 +114,7 @@ fn load(job: &Job) -> Vec<LoadTick> {
 fn stages(load: &Load, begin: Moment, end: Moment) -> Vec<Stage> {
     let silent = |begin, end| Stage::constant(StageRole::Ramp, Window::new(begin, end), 0.0);
     match *load {
-        Load::Open { rate, .. } => {
+        Load::Open { rate, .. } | Load::Plain { rate } => {
             vec![Stage::constant(StageRole::Ramp, Window::new(begin, end), rate)]
         }
         Load::Closed { vus, think_secs: 0 } => {
@@ -132,6 +140,7 @@ fn config(job: &Job) -> LoadConfig {
             let arrivals = if is_poisson { Arrivals::Poisson } else { Arrivals::Even };
             (FlowKind::Open(arrivals), in_flight, None)
         }
+        Load::Plain { .. } => (FlowKind::Open(Arrivals::Even), 1, None),
         Load::Closed { vus, think_secs } => {
             let think = (think_secs > 0).then(|| Pause::Fixed(Duration::from_secs(think_secs)));
             (FlowKind::Closed(Iterations::Unlimited), vus, think)

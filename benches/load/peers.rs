@@ -34,20 +34,24 @@ pub enum Work {
     FlatOut,
     /// So many users or connections; of whoever can, a request a second each.
     Users(usize),
-    /// A constant rate in the open model.
-    Rate,
+    /// The constant rate of the stall, in the open model.
+    Stall,
+    /// So many requests a second, at even distances as far as the tool can.
+    Pace(u64),
 }
 
 /// What a tool used and says.
 pub struct Run {
     pub requests: u64,
     /// In seconds.
+    pub p50: Option<f64>,
     pub p99: Option<f64>,
     pub cost: Cost,
 }
 
-pub static PEERS: [Peer; 7] = [
+pub static PEERS: [Peer; 8] = [
     Peer { name: "wrk", install: "apt-get install wrk", is_slow: false, run: Some(wrk) },
+    Peer { name: "wrk2", install: "no package has it", is_slow: false, run: Some(wrk2) },
     Peer { name: "oha", install: "cargo install oha", is_slow: false, run: Some(oha) },
     Peer { name: "hey", install: "apt-get install hey", is_slow: false, run: Some(hey) },
     Peer { name: "vegeta", install: "no package of Debian has it", is_slow: false, run: None },
@@ -96,17 +100,17 @@ impl Task<'_> {
 
     fn secs(&self) -> u64 {
         match self.work {
-            Work::FlatOut => SECS,
+            Work::FlatOut | Work::Pace(_) => SECS,
             Work::Users(_) => MEMORY_SECS,
-            Work::Rate => STALL_SECS,
+            Work::Stall => STALL_SECS,
         }
     }
 
     fn connections(&self) -> usize {
         match self.work {
-            Work::FlatOut => CONNECTIONS,
+            Work::FlatOut | Work::Pace(_) => CONNECTIONS,
             Work::Users(users) => users,
-            Work::Rate => STALL_RATE as usize * 2,
+            Work::Stall => STALL_RATE as usize * 2,
         }
     }
 
@@ -122,32 +126,70 @@ impl Task<'_> {
 
 /// Knows no rate: it is flat out with many connections too.
 fn wrk(task: &Task<'_>) -> Option<Run> {
-    if task.work == Work::Rate {
+    if matches!(task.work, Work::Stall | Work::Pace(_)) {
         return None;
     }
     let (connections, secs) = (task.connections().to_string(), format!("{}s", task.secs()));
     let arguments = ["-t1", "-c", &connections, "-d", &secs, &task.url()];
     let (output, cost) = task.measure(Command::new("wrk").args(arguments))?;
+    Some(Run { requests: wrk_requests(&output)?, p50: None, p99: None, cost })
+}
+
+/// Of the line `12345 requests in 3.00s, 1.23MB read`.
+fn wrk_requests(output: &str) -> Option<u64> {
     let line = output.lines().find(|line| line.contains(" requests in "))?;
-    Some(Run { requests: line.split_whitespace().next()?.parse().ok()?, p99: None, cost })
+    line.split_whitespace().next()?.parse().ok()
+}
+
+/// Knows nothing but a rate.
+fn wrk2(task: &Task<'_>) -> Option<Run> {
+    let rate = match task.work {
+        Work::FlatOut | Work::Users(_) => return None,
+        Work::Stall => STALL_RATE as u64,
+        Work::Pace(rate) => rate,
+    };
+    let (connections, secs) = (task.connections().to_string(), format!("{}s", task.secs()));
+    let (rate, url) = (rate.to_string(), task.url());
+    let arguments = ["-t1", "-c", &connections, "-d", &secs, "-R", &rate, "--latency", &url];
+    let (output, cost) = task.measure(Command::new("wrk2").args(arguments))?;
+    // The lines ` 99.000%    1.23ms`.
+    let quantile = |name: &str| {
+        let line = output.lines().find_map(|line| line.trim().strip_prefix(name))?;
+        let time = line.trim();
+        let digits = time.find(|letter: char| letter.is_alphabetic())?;
+        let unit = match &time[digits..] {
+            "us" => 1e-6,
+            "ms" => 1e-3,
+            "s" => 1.0,
+            _ => return None,
+        };
+        Some(time[..digits].parse::<f64>().ok()? * unit)
+    };
+    let (p50, p99) = (quantile("50.000%"), quantile("99.000%"));
+    Some(Run { requests: wrk_requests(&output)?, p50, p99, cost })
 }
 
 fn oha(task: &Task<'_>) -> Option<Run> {
     let mut command = Command::new("oha");
     command.env("TOKIO_WORKER_THREADS", "1").args(["--no-tui", "--output-format", "json"]);
     command.args(["-c", &task.connections().to_string(), "-z", &format!("{}s", task.secs())]);
-    match task.work {
-        Work::FlatOut => {}
-        Work::Users(users) => drop(command.args(["-q", &users.to_string()])),
-        Work::Rate => {
-            let rate = STALL_RATE.to_string();
-            command.args(["-q", &rate, "--latency-correction", "-w"]);
-        }
+    let rate = match task.work {
+        Work::FlatOut => None,
+        Work::Users(users) => Some(users as u64),
+        Work::Stall => Some(STALL_RATE as u64),
+        Work::Pace(rate) => Some(rate),
+    };
+    if let Some(rate) = rate {
+        command.args(["-q", &rate.to_string()]);
+    }
+    if matches!(task.work, Work::Stall | Work::Pace(_)) {
+        command.args(["--latency-correction", "-w"]);
     }
     let (output, cost) = task.measure(command.arg(task.url()))?;
     let report: Value = serde_json::from_str(&output).ok()?;
     let requests = report["statusCodeDistribution"]["200"].as_u64()?;
-    Some(Run { requests, p99: report["latencyPercentiles"]["p99"].as_f64(), cost })
+    let [p50, p99] = ["p50", "p99"].map(|name| report["latencyPercentiles"][name].as_f64());
+    Some(Run { requests, p50, p99, cost })
 }
 
 /// Its rate is that of each worker, who waits for the response: no open model.
@@ -158,12 +200,19 @@ fn hey(task: &Task<'_>) -> Option<Run> {
     match task.work {
         Work::FlatOut => {}
         Work::Users(_) => drop(command.args(["-q", "1"])),
-        Work::Rate => return None,
+        Work::Pace(rate) => {
+            let each = rate as f64 / task.connections() as f64;
+            command.args(["-q", &each.to_string()]);
+        }
+        Work::Stall => return None,
     }
     let (output, cost) = task.measure(command.arg(task.url()))?;
-    // The line `[200]\t12345 responses`.
-    let line = output.lines().find_map(|line| line.trim().strip_prefix("[200]"))?;
-    Some(Run { requests: line.split_whitespace().next()?.parse().ok()?, p99: None, cost })
+    let line = |begin: &str| output.lines().find_map(|line| line.trim().strip_prefix(begin));
+    // The lines `[200]\t12345 responses` and `99% in 0.0012 secs`.
+    let number = |begin: &str| line(begin)?.split_whitespace().next();
+    let requests = number("[200]")?.parse().ok()?;
+    let [p50, p99] = ["50% in", "99% in"].map(|begin| number(begin)?.parse().ok());
+    Some(Run { requests, p50, p99, cost })
 }
 
 /// How long what is slow is run flat out.
@@ -175,7 +224,8 @@ fn locust(task: &Task<'_>) -> Option<Run> {
     let (wait_time, users, secs) = match task.work {
         Work::FlatOut => ("constant(0)", CONNECTIONS, SLOW_SECS),
         Work::Users(users) => ("constant(1)", users, MEMORY_SECS),
-        Work::Rate => ("constant_throughput(1)", STALL_RATE as usize, STALL_SECS),
+        Work::Stall => ("constant_throughput(1)", STALL_RATE as usize, STALL_SECS),
+        Work::Pace(_) => return None,
     };
     let script = format!(
         "from locust import FastHttpUser, constant, constant_throughput, task\n\n\
@@ -195,7 +245,7 @@ fn locust(task: &Task<'_>) -> Option<Run> {
         times.push((millis.parse::<f64>().ok()?, count.as_u64()?));
     }
     let requests = home["num_requests"].as_u64()?;
-    Some(Run { requests, p99: quantile(times, 0.99).map(|millis| millis / 1e3), cost })
+    Some(Run { requests, p50: None, p99: quantile(times, 0.99).map(|millis| millis / 1e3), cost })
 }
 
 /// Of values with their counts.
@@ -223,9 +273,10 @@ fn artillery(task: &Task<'_>) -> Option<Run> {
             json!({ "duration": 3, "arrivalCount": users }),
             json!([{ "loop": [get, { "think": 1 }], "count": MEMORY_SECS - 1 }]),
         ),
-        Work::Rate => {
+        Work::Stall => {
             (json!({ "duration": STALL_SECS, "arrivalRate": STALL_RATE as u64 }), json!([get]))
         }
+        Work::Pace(_) => return None,
     };
     let script = json!({
         "config": { "target": task.url().trim_end_matches('/'), "phases": [phase] },
@@ -240,5 +291,5 @@ fn artillery(task: &Task<'_>) -> Option<Run> {
     let report = &report["aggregate"];
     let requests = report["counters"]["http.codes.200"].as_u64()?;
     let p99 = report["summaries"]["http.response_time"]["p99"].as_f64();
-    Some(Run { requests, p99: p99.map(|millis| millis / 1e3), cost })
+    Some(Run { requests, p50: None, p99: p99.map(|millis| millis / 1e3), cost })
 }

@@ -13,6 +13,7 @@ pub struct Figures {
     server: &'static str,
     rows: Vec<Row>,
     pub lateness: Vec<Late>,
+    pub paced: Vec<Paced>,
     pub notes: Vec<String>,
 }
 
@@ -31,6 +32,46 @@ struct Flat {
     requests: f64,
     /// Microseconds per request, in user code and in the kernel.
     micros: [f64; 2],
+}
+
+/// One tool at a rate.
+pub struct Paced {
+    name: &'static str,
+    rate: u64,
+    /// By round: requests a second, CPU per request, and p50 and p99 of the response times, in
+    /// microseconds.
+    rounds: Vec<[f64; 4]>,
+}
+
+impl Paced {
+    /// Adds a round.
+    pub fn count(all: &mut Vec<Self>, name: &'static str, rate: u64, run: &Run) {
+        let at = all.iter().position(|paced| paced.name == name && paced.rate == rate);
+        let at = at.unwrap_or_else(|| {
+            all.push(Self { name, rate, rounds: Vec::new() });
+            all.len() - 1
+        });
+        let [user, sys] = run.cost.cpu.map(|cpu| cpu.as_secs_f64() * 1e6);
+        let requests = run.requests.max(1) as f64;
+        let [p50, p99] = [run.p50, run.p99].map(|time| time.map_or(f64::NAN, |time| time * 1e6));
+        all[at].rounds.push([requests / SECS as f64, (user + sys) / requests, p50, p99]);
+    }
+
+    fn medians(&self) -> [f64; 4] {
+        [0, 1, 2, 3].map(|column| median(self.rounds.iter().map(|round| round[column])))
+    }
+
+    fn json(&self) -> serde_json::Value {
+        let [requests, cpu, p50, p99] = self.medians();
+        json!({
+            "tool": self.name,
+            "rate": self.rate,
+            "requests_per_s": requests,
+            "cpu_us": cpu,
+            "p50_us": p50,
+            "p99_us": p99,
+        })
+    }
 }
 
 /// How late kneepoint was at a rate, in microseconds.
@@ -57,7 +98,7 @@ impl Figures {
         let names = PEERS.iter().map(|peer| peer.name).chain([OPEN, CLOSED, JOURNEY]);
         let rows = names.map(|name| Row { name, costs: vec![], memory: vec![], p99: None });
         let notes = PEERS.iter().filter_map(|peer| peer.absence()).collect();
-        Self { server, rows: rows.collect(), lateness: Vec::new(), notes }
+        Self { server, rows: rows.collect(), lateness: vec![], paced: vec![], notes }
     }
 
     /// That of a tool.
@@ -89,6 +130,7 @@ impl Figures {
             "server": self.server,
             "tools": rows,
             "lateness_us": self.lateness,
+            "at_a_rate": self.paced.iter().map(Paced::json).collect::<Vec<_>>(),
             "notes": self.notes,
         });
         format!("{all:#}\n")
@@ -176,6 +218,16 @@ impl fmt::Display for Figures {
         for Late { rate, is_poisson, cpu, p50, p99, longest } in &self.lateness {
             let name = format!("{rate}/s, {}", if *is_poisson { "Poisson" } else { "even" });
             writeln!(f, "{name:<22} {cpu:>9.2} {p50:>9.0} {p99:>9.0} {longest:>9.0}")?;
+        }
+        if !self.paced.is_empty() {
+            writeln!(f, "\nat a rate: CPU per request, and response times in us")?;
+            writeln!(f, "{:<30} {:>9} {:>9} {:>9} {:>9}", "", "a second", "both", "p50", "p99")?;
+        }
+        for paced in &self.paced {
+            let [requests, cpu, p50, p99] = paced.medians();
+            let [requests, p50, p99] = [requests, p50, p99].map(|value| cell(value, 0));
+            let name = format!("{}/s, {}", paced.rate, paced.name);
+            writeln!(f, "{name:<30} {requests:>9} {cpu:>9.2} {p50:>9} {p99:>9}")?;
         }
         self.notes.iter().try_for_each(|note| write!(f, "\n{note}"))
     }

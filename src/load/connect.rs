@@ -19,8 +19,10 @@ use tokio_rustls::client::TlsStream;
 
 use super::exchange::{Deadline, Failure, Link, Made, Scratch};
 use super::http2::{Session, Share, StreamError};
+use super::nap::Patience;
 use super::proxy::{NoTunnel, connect_request, tunnel};
 use super::resolve::{Host, Resolver};
+use super::tcp::Tcp;
 use super::tls::{H2, Security, security};
 use super::{LoadConfig, LoadError};
 use crate::plan::{Connections, HttpVersion, Secret, Target};
@@ -120,6 +122,7 @@ pub(super) struct Connector {
     /// Index of the address that worked last: `localhost` is often two, one of them refused.
     preferred: Cell<usize>,
     scratch: Scratch,
+    patience: Option<Rc<Patience>>,
     /// Connections of HTTP/2, and those that may become some.
     sessions: RefCell<Vec<Rc<Session>>>,
     /// Whether it is known that connections are of HTTP/1.1.
@@ -149,7 +152,12 @@ impl Connector {
         };
         let (preferred, is_http1) = (Cell::new(0), Cell::new(is_http1));
         let sessions = RefCell::default();
-        Self { route, door, tls, preferred, scratch, sessions, is_http1 }
+        Self { route, door, tls, preferred, scratch, patience: None, sessions, is_http1 }
+    }
+
+    /// The same for a worker that may nap.
+    pub(super) fn with_patience(self, patience: Option<Rc<Patience>>) -> Self {
+        Self { patience, ..self }
     }
 
     /// What it is connected to when it is connected to this.
@@ -187,7 +195,7 @@ impl Connector {
             }
         }
         let (stream, peer, made) = self.make(deadline).await?;
-        Ok(Link::new(stream, Rc::clone(&self.scratch), peer, made))
+        Ok(Link::new(stream, Rc::clone(&self.scratch), self.patience.clone(), peer, made))
     }
 
     /// A share of a connection that has room, else a new one to be opened.
@@ -270,7 +278,7 @@ impl Connector {
         match &self.door {
             Door::Tcp(resolver) => {
                 let (addresses, dns_time) = resolver.addresses().await?;
-                let tcp = self.open_tcp(&addresses).await?;
+                let tcp = Tcp::new(self.open_tcp(&addresses).await?, self.patience.clone())?;
                 let peer = tcp.peer_addr()?;
                 Ok(Socket { stream: Stream::Tcp(tcp), peer: Some(peer), dns_time })
             }
@@ -319,7 +327,7 @@ fn late_error() -> io::Error {
 
 /// A connection's bytes, in clear.
 pub(super) enum Stream {
-    Tcp(TcpStream),
+    Tcp(Tcp),
     Unix(UnixStream),
     /// Over one of the others.
     Tls(Box<TlsStream<Stream>>),

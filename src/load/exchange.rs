@@ -15,6 +15,7 @@ use tokio::time::Sleep;
 
 use super::connect::Stream;
 use super::http2::{Share, StreamError};
+use super::nap::{Patience, Reading};
 use super::proxy::NoTunnel;
 use super::response::{Malformed, Reader, Witness};
 use super::stream::Follower;
@@ -127,6 +128,8 @@ pub(super) struct Stopwatch {
     begun: Instant,
     sent: Option<Instant>,
     first: Option<Instant>,
+    /// When its last piece came, where the kernel says.
+    stamp: Option<Instant>,
     /// The response did not come as one piece.
     is_cut: bool,
 }
@@ -134,7 +137,7 @@ pub(super) struct Stopwatch {
 impl Stopwatch {
     /// Measures from `begun` on.
     fn since(begun: Instant) -> Self {
-        Self { begun, sent: None, first: None, is_cut: false }
+        Self { begun, sent: None, first: None, stamp: None, is_cut: false }
     }
 
     /// The request has been sent, now or before.
@@ -142,10 +145,11 @@ impl Stopwatch {
         self.sent.get_or_insert_with(Instant::now);
     }
 
-    /// A piece of the response has come.
-    pub(super) fn read(&mut self) {
+    /// A piece of the response has come, now or when the kernel says.
+    pub(super) fn read(&mut self, stamp: Option<Instant>) {
         self.is_cut = self.first.is_some();
-        self.first.get_or_insert_with(Instant::now);
+        self.stamp = stamp;
+        self.first.get_or_insert_with(|| stamp.unwrap_or_else(Instant::now));
     }
 
     /// Nothing more of the response is there yet.
@@ -165,7 +169,12 @@ impl Stopwatch {
         Spent {
             send: sent.saturating_duration_since(self.begun),
             wait: first.saturating_duration_since(sent),
-            receive: if self.is_cut { first.elapsed() } else { Duration::ZERO },
+            receive: match (self.is_cut, self.stamp) {
+                (false, _) => Duration::ZERO,
+                (true, None) => first.elapsed(),
+                (true, Some(last)) => last.saturating_duration_since(first),
+            },
+            ended: self.stamp,
         }
     }
 }
@@ -256,6 +265,10 @@ pub(super) struct Link {
     pub(super) made: Option<Made>,
     /// Where the time of its last response went.
     pub(super) spent: Spent,
+    /// Bytes of its last response.
+    pub(super) received: usize,
+    /// Whether the response of the request at hand may wait for a while before it is read.
+    pub(super) may_wait: bool,
 }
 
 /// What carries the requests.
@@ -270,6 +283,7 @@ enum Wire {
 struct Alone {
     stream: Stream,
     scratch: Scratch,
+    patience: Option<Rc<Patience>>,
 }
 
 /// How long it took to make a connection.
@@ -292,6 +306,8 @@ pub(super) struct Spent {
     pub(super) wait: Duration,
     /// Then to its end.
     pub(super) receive: Duration,
+    /// When that was, where the kernel says.
+    pub(super) ended: Option<Instant>,
 }
 
 impl Link {
@@ -299,10 +315,11 @@ impl Link {
     pub(super) fn new(
         stream: Stream,
         scratch: Scratch,
+        patience: Option<Rc<Patience>>,
         peer: Option<SocketAddr>,
         made: Made,
     ) -> Self {
-        Self::over(Wire::Alone(Alone { stream, scratch }), peer, Some(made))
+        Self::over(Wire::Alone(Alone { stream, scratch, patience }), peer, Some(made))
     }
 
     /// A share of a connection, which was `made` for it or was there.
@@ -317,15 +334,15 @@ impl Link {
 
     fn over(wire: Wire, peer: Option<SocketAddr>, made: Option<Made>) -> Self {
         let (ended, used, answered, cut) = (false, false, false, false);
-        let spent = Spent::default();
-        Self { wire, ended, used, answered, cut, peer, made, spent }
+        let (spent, received, may_wait) = (Spent::default(), 0, false);
+        Self { wire, ended, used, answered, cut, peer, made, spent, received, may_wait }
     }
 
     /// Ready once the connection has ended; until then the task is woken when it may have. For
     /// when no request is in flight: what comes then is no answer, and nothing after it would be.
     pub(super) fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match &mut self.wire {
-            Wire::Alone(Alone { stream, scratch }) if !self.ended => {
+            Wire::Alone(Alone { stream, scratch, .. }) if !self.ended => {
                 let polled = stream.poll_read(cx, &mut scratch.borrow_mut());
                 self.ended = polled.is_ready();
             }
@@ -348,7 +365,7 @@ impl Link {
     ///
     /// What is shared goes on, or is ended as HTTP/2 has it by the last who has a share.
     pub(super) async fn close(self) {
-        let Wire::Alone(Alone { mut stream, scratch }) = self.wire else { return };
+        let Wire::Alone(Alone { mut stream, scratch, .. }) = self.wire else { return };
         // The other side means to go on, and there is no end to wait for.
         if self.cut {
             return;
@@ -395,8 +412,10 @@ impl Link {
     ) -> Result<u16, Failure> {
         self.answered = false;
         let mut watch = Stopwatch::since(begun);
-        let (stream, scratch) = match &mut self.wire {
-            Wire::Alone(Alone { stream, scratch }) => (stream, scratch),
+        let (stream, scratch, patience) = match &mut self.wire {
+            Wire::Alone(Alone { stream, scratch, patience }) => {
+                (stream, scratch, patience.as_deref())
+            }
             Wire::Shared(share, is_secure) => {
                 let exchanged =
                     share.exchange(request, *is_secure, deadline, &mut watch, witness).await;
@@ -409,6 +428,8 @@ impl Link {
         let mut sending = Sending { bytes: &request.bytes, failed: None };
         let mut reader = Reader::new(request.is_head);
         let mut follower = Follower::new(request.stream, witness);
+        let mut reading = Reading::new(patience, self.may_wait && request.stream.is_none());
+        self.received = 0;
         let answer = poll_fn(|cx| {
             loop {
                 sending.poll(stream, cx);
@@ -416,10 +437,12 @@ impl Link {
                     watch.sent();
                 }
                 let scratch = &mut *scratch.borrow_mut();
+                reading.begins();
                 let read = match stream.poll_read(cx, scratch) {
                     Poll::Ready(read) => read,
                     Poll::Pending => {
                         watch.waits();
+                        reading.waits(sending.is_over());
                         if follower.poll_enough(cx, deadline) {
                             return Poll::Ready(Ok(reader.leave()));
                         }
@@ -440,7 +463,8 @@ impl Link {
                     }
                     Ok(count) => {
                         self.answered = true;
-                        watch.read();
+                        self.received = self.received.saturating_add(count);
+                        watch.read(reading.read());
                         let fed = reader.feed(&scratch[..count], &mut follower);
                         match follower.poll_enough(cx, deadline) {
                             true => return Poll::Ready(Ok(reader.leave())),
@@ -451,6 +475,7 @@ impl Link {
                 if let Some(answer) = answer.transpose() {
                     return Poll::Ready(answer);
                 }
+                reading.goes_on();
             }
         })
         .await?;

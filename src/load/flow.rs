@@ -181,6 +181,14 @@ impl Flow {
         }
     }
 
+    /// When a journey is due after [`Flow::next`], as far as that is known by then.
+    pub(super) fn after_next(&self) -> u64 {
+        match &self.source {
+            Source::Open(schedule) if !self.is_exhausted => schedule.after_next(),
+            _ => NEVER,
+        }
+    }
+
     /// Takes what is due at [`Flow::next`], which has come.
     pub(super) fn take(&mut self, now: u64) -> Taken {
         let intended = self.next();

@@ -247,7 +247,7 @@ impl Flow {
         if let Some(response) = &mut self.response {
             let (head, body) = ready!(pin!(response).poll(cx))?.into_parts();
             (self.response, self.body) = (None, Some(body));
-            watch.read();
+            watch.read(None);
             self.status = head.status.as_u16();
             let mut headers = Vec::with_capacity(head.headers.len());
             for (name, value) in &head.headers {
@@ -258,7 +258,7 @@ impl Flow {
         let Some(body) = &mut self.body else { return Poll::Ready(Ok(())) };
         while let Some(piece) = ready!(body.poll_data(cx)) {
             let piece = piece?;
-            watch.read();
+            watch.read(None);
             follower.body(&piece);
             body.flow_control().release_capacity(piece.len())?;
         }

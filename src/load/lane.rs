@@ -84,13 +84,15 @@ struct Lane {
     served: u64,
     /// When its last request ended, in nanoseconds of the clock.
     used: u64,
+    /// When the last response was there, where that is not just now.
+    ended: Option<u64>,
 }
 
 impl Lane {
     fn new(worker: Rc<Worker>) -> Self {
         let (deadline, session) = (Deadline::new(), Session::default());
         let exposure = worker.storm.as_ref().map(Exposure::to);
-        Self { link: None, deadline, session, exposure, served: 0, used: 0, worker }
+        Self { link: None, deadline, session, exposure, served: 0, used: 0, ended: None, worker }
     }
 
     fn standing(&self) -> Standing {
@@ -258,7 +260,8 @@ impl Lane {
             }
             now = self.worker.clock.now();
         };
-        let (sent, at) = (sent.unwrap_or(now), self.worker.clock.now());
+        let sent = sent.unwrap_or(now);
+        let at = self.ended.take().unwrap_or_else(|| self.worker.clock.now()).max(sent);
         self.worker.finished(&Ended { endpoint, class, intended, sent, at });
         self.used = at;
         let is_success = class.is_some_and(ResponseClass::is_success);
@@ -289,6 +292,8 @@ impl Lane {
         };
         if let (Ok(_), Some(link)) = (&result, &self.link) {
             self.worker.measure(|meter| meter.exchanged(&link.spent));
+            self.worker.learn(endpoint, link.received);
+            self.ended = link.spent.ended.map(|ended| self.worker.clock.nanos(ended));
         }
         if result.is_err() {
             self.link = None;
@@ -344,6 +349,7 @@ impl Lane {
             }
             let request = self.worker.build(endpoint, &self.session);
             let first = self.worker.clock.instant(sending.sent);
+            link.may_wait = self.worker.may_wait(endpoint);
             match link.exchange(&request, first, &mut self.deadline, witness).await {
                 Err(failure) => {
                     let after = self.worker.clock.now().saturating_sub(sending.begun);

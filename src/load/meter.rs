@@ -22,6 +22,11 @@ impl Clock {
         self.0.moment(Instant::now()).nanos()
     }
 
+    /// Nanoseconds from the run's start to `instant`.
+    pub(super) fn nanos(&self, instant: Instant) -> u64 {
+        self.0.moment(instant).nanos()
+    }
+
     /// The instant `nanos` after the run's start.
     pub(super) fn instant(&self, nanos: u64) -> Instant {
         self.0.instant(Moment::from_nanos(nanos))
@@ -155,6 +160,9 @@ impl Meter {
 
     pub(super) fn over(&mut self, at: u64) {
         self.integrate(at);
+        // Until now it was taken for one that is in flight, which it was until `at`.
+        let after = self.changed.saturating_sub(at.max(self.begin));
+        self.area = self.area.saturating_sub(after);
         self.in_flight = self.in_flight.saturating_sub(1);
     }
 
@@ -334,4 +342,27 @@ fn next_second(workers: &[Receiver<LoadTick>]) -> Option<LoadTick> {
         whole.join(part);
         whole
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_counted_out_late_was_in_flight_until_it_was_over() {
+        let mut meter = Meter::new("here".into(), vec!["home".into()], 0);
+        let tenth = SECOND / 10;
+        meter.begun(tenth);
+        // Another one begins before it is known that the first is over.
+        meter.begun(4 * tenth);
+        meter.over(2 * tenth);
+        meter.over(6 * tenth);
+        assert!((meter.close(SECOND, 0).in_flight - 0.3).abs() < 1e-9);
+        // What was over in the second before counts for nothing in this one.
+        meter.begun(SECOND + tenth);
+        meter.begun(SECOND + tenth);
+        meter.over(SECOND - tenth);
+        meter.over(SECOND + 2 * tenth);
+        assert!((meter.close(2 * SECOND, 0).in_flight - 0.1).abs() < 1e-9);
+    }
 }

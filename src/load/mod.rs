@@ -16,6 +16,7 @@ mod cookies;
 mod crew;
 mod decode;
 mod descriptors;
+mod dispatcher;
 mod draws;
 mod endpoint;
 mod error;
@@ -30,6 +31,7 @@ mod inbox;
 mod lane;
 mod meter;
 mod mix;
+mod nap;
 mod pacer;
 mod preview;
 mod probe;
@@ -42,6 +44,7 @@ mod review;
 mod session;
 mod storm;
 mod stream;
+mod tcp;
 #[cfg(test)]
 mod tests;
 mod timer;
@@ -241,7 +244,7 @@ fn start_worker(seat: Seat) -> Result<JoinHandle<()>, LoadError> {
     let (started, start) = sync_channel(1);
     let thread = thread::Builder::new()
         .name(format!("kp-load-{}", seat.worker))
-        .spawn(move || worker::work(seat, &started))?;
+        .spawn(move || dispatcher::work(seat, &started))?;
     match start.recv() {
         Ok(Ok(())) => Ok(thread),
         Ok(Err(error)) => Err(LoadError::Thread(error)),

@@ -181,6 +181,18 @@ impl Schedule {
         self.next
     }
 
+    /// The intended start after the next one; [`NEVER`] also where it is not drawn yet or a later
+    /// stage has it.
+    pub(super) fn after_next(&self) -> u64 {
+        match (self.stages.front(), &self.random) {
+            (Some(turn), None) => {
+                let intended = turn.pacer.intended(turn.count + self.of as f64);
+                if intended < turn.until { intended } else { NEVER }
+            }
+            _ => NEVER,
+        }
+    }
+
     /// Goes on to the arrival after the next one.
     pub(super) fn advance(&mut self) {
         let distance = self.distance();
@@ -227,7 +239,10 @@ mod tests {
         let mut starts = Vec::new();
         while schedule.next() != NEVER {
             starts.push(schedule.next());
+            let foreseen = schedule.after_next();
             schedule.advance();
+            // What is not foreseen stands in a later stage, or was not drawn.
+            assert!(foreseen == NEVER || foreseen == schedule.next(), "{foreseen}");
         }
         starts
     }

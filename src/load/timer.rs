@@ -14,16 +14,7 @@ pub(super) struct Timer {
 impl Timer {
     /// A timer that is not armed. Needs a runtime with I/O around it.
     pub(super) fn new() -> io::Result<Self> {
-        use std::os::fd::FromRawFd;
-        // SAFETY: no memory is handed over; the result is checked below.
-        let raw = unsafe {
-            libc::timerfd_create(libc::CLOCK_MONOTONIC, libc::TFD_NONBLOCK | libc::TFD_CLOEXEC)
-        };
-        if raw < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: the descriptor is open and owned by no one else.
-        let fd = unsafe { std::os::fd::OwnedFd::from_raw_fd(raw) };
+        let fd = create(libc::TFD_NONBLOCK)?;
         let interest = tokio::io::Interest::READABLE;
         // SAFETY: an `OwnedFd` names the same open descriptor for as long as it lives.
         let fd = unsafe { tokio::io::unix::AsyncFd::register_with_interest(fd, interest) };
@@ -34,7 +25,7 @@ impl Timer {
     pub(super) async fn sleep(&mut self, after: Duration) {
         // The expiry count is left unread, which saves a system call: arming resets it, and the
         // event queue is edge-triggered, so the next expiry is an event all the same.
-        match self.arm(after) {
+        match set(self.fd.get_ref(), after) {
             Ok(()) => {
                 if let Ok(mut ready) = self.fd.readable().await {
                     ready.clear_ready();
@@ -44,24 +35,48 @@ impl Timer {
             Err(_) => tokio::time::sleep(after).await,
         }
     }
+}
 
-    /// Fires once, `after` from now, instead of at any time set before.
-    fn arm(&mut self, after: Duration) -> io::Result<()> {
-        use std::os::fd::AsRawFd;
-        // Zero would disarm it.
-        let after = after.max(Duration::from_nanos(1));
-        let value = libc::timespec {
-            tv_sec: after.as_secs().try_into().unwrap_or(libc::time_t::MAX),
-            tv_nsec: after.subsec_nanos().into(),
-        };
-        let interval = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-        let spec = libc::itimerspec { it_interval: interval, it_value: value };
-        // SAFETY: `spec` outlives the call, the old value is not asked for.
-        let set = unsafe {
-            libc::timerfd_settime(self.fd.as_raw_fd(), 0, &raw const spec, std::ptr::null_mut())
-        };
-        if set == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+/// A timer that is not set, with these flags beside the usual ones.
+#[cfg(target_os = "linux")]
+pub(super) fn create(flags: libc::c_int) -> io::Result<std::os::fd::OwnedFd> {
+    use std::os::fd::FromRawFd;
+    // SAFETY: no memory is handed over; the result is checked below.
+    let raw = unsafe { libc::timerfd_create(libc::CLOCK_MONOTONIC, flags | libc::TFD_CLOEXEC) };
+    if raw < 0 {
+        return Err(io::Error::last_os_error());
     }
+    // SAFETY: the descriptor is open and owned by no one else.
+    Ok(unsafe { std::os::fd::OwnedFd::from_raw_fd(raw) })
+}
+
+/// Has a timer fire once, `after` from now, instead of at any time set before.
+#[cfg(target_os = "linux")]
+pub(super) fn set(timer: &std::os::fd::OwnedFd, after: Duration) -> io::Result<()> {
+    use std::os::fd::AsRawFd;
+    // Zero would disarm it.
+    let after = after.max(Duration::from_nanos(1));
+    let value = libc::timespec {
+        tv_sec: after.as_secs().try_into().unwrap_or(libc::time_t::MAX),
+        tv_nsec: after.subsec_nanos().into(),
+    };
+    let interval = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    let spec = libc::itimerspec { it_interval: interval, it_value: value };
+    // SAFETY: `spec` outlives the call, the old value is not asked for.
+    let set = unsafe {
+        libc::timerfd_settime(timer.as_raw_fd(), 0, &raw const spec, std::ptr::null_mut())
+    };
+    if set == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Blocks this thread until a timer fires that was made without `TFD_NONBLOCK`.
+#[cfg(target_os = "linux")]
+pub(super) fn wait(timer: &std::os::fd::OwnedFd) -> io::Result<()> {
+    use std::os::fd::AsRawFd;
+    let mut count = 0_u64;
+    // SAFETY: the kernel writes up to eight bytes to `count`.
+    let read = unsafe { libc::read(timer.as_raw_fd(), (&raw mut count).cast(), size_of::<u64>()) };
+    if read < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// Wakes one task, to the millisecond.

@@ -1,16 +1,14 @@
 //! One thread that makes its share of the load: it hands journeys to lanes when they are due.
 
 use std::cell::{Cell, RefCell};
-use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
-use tokio::runtime::{Builder, LocalOptions};
 
 use super::LoadConfig;
 use super::connect::{Connector, Route};
@@ -21,11 +19,12 @@ use super::inbox::Inbox;
 use super::lane;
 use super::meter::{Clock, Ended, Meter, Outlet};
 use super::mix::{Exhausted, Look, Mix};
+use super::nap::{LONGEST_NAP, Patience, shortest_nap};
+use super::pacer::NEVER;
 use super::program::Todo;
 use super::retry::Retrying;
 use super::session::Session;
 use super::storm::Storm;
-use super::timer::{Timer, shorten_slice};
 use super::wire::Rendered;
 use crate::plan::{Connections, Reuse};
 use crate::timeline::{Epoch, LoadTick, ResponseClass, Stage};
@@ -35,9 +34,6 @@ const MIN_BACKLOG: usize = 100_000;
 
 /// A timer rings up to so many nanoseconds after it was set for: the runtime counts milliseconds.
 const TIMER_GRAIN: u64 = 2_000_000;
-
-/// So many names at a time may be asked for.
-const RESOLVING: usize = 64;
 
 /// So many connections of a worker may wait for the other side to close them.
 pub(super) const MAX_CLOSING: usize = 128;
@@ -56,33 +52,6 @@ pub(super) struct Seat {
     pub(super) tallies: Vec<Arc<Tally>>,
 }
 
-/// Runs a worker on this thread until it is told to stop. `started` hears once whether it could
-/// begin.
-pub(super) fn work(seat: Seat, started: &SyncSender<io::Result<()>>) {
-    shorten_slice();
-    let runtime = Builder::new_current_thread()
-        .enable_io()
-        .enable_time()
-        // Nothing but names is looked up on them.
-        .max_blocking_threads(RESOLVING)
-        .build_local(LocalOptions::default());
-    let runtime = match runtime {
-        Ok(runtime) => runtime,
-        Err(error) => return drop(started.send(Err(error))),
-    };
-    runtime.block_on(async {
-        match Timer::new() {
-            Ok(timer) => {
-                drop(started.send(Ok(())));
-                dispatch(seat, timer).await;
-            }
-            Err(error) => drop(started.send(Err(error))),
-        }
-    });
-    // A name server that does not answer keeps no one from ending.
-    runtime.shutdown_background();
-}
-
 /// What the dispatcher and the lanes of one worker have in common.
 pub(super) struct Worker {
     pub(super) clock: Clock,
@@ -96,7 +65,9 @@ pub(super) struct Worker {
     /// Connections that are done with and wait for the other side to close them.
     closing: Cell<usize>,
     stopping: Cell<bool>,
-    inbox: Arc<Inbox>,
+    pub(super) inbox: Arc<Inbox>,
+    /// Whether it may nap; `None` where it never may.
+    pub(super) patience: Option<Rc<Patience>>,
     state: RefCell<State>,
 }
 
@@ -160,47 +131,8 @@ impl Berth {
     }
 }
 
-async fn dispatch(seat: Seat, mut timer: Timer) {
-    let inbox = Arc::clone(&seat.inbox);
-    let worker = Rc::new(Worker::new(seat));
-    let mut storm = worker.storm.clone();
-    let mut deadline = None;
-    loop {
-        let orders = inbox.take();
-        worker.catch_up(worker.clock.now());
-        worker.schedule(&orders.stages);
-        let begin = orders.stages.iter().map(|(_, stage)| stage.window.begin).min();
-        if let Some(begin) = begin
-            && let Some(storm) = storm.take()
-        {
-            let begin = worker.clock.0.instant(begin);
-            tokio::task::spawn_local(async move { storm.rage(begin).await });
-        }
-        // Before the stop, which may have come while this thread had no core: what was due by
-        // then was offered all the same.
-        worker.catch_up(worker.clock.now());
-        if orders.stop.is_some() {
-            worker.end_arrivals();
-        }
-        deadline = deadline.or(orders.stop);
-        if deadline.is_some_and(|deadline| worker.is_drained() || Instant::now() >= deadline) {
-            break;
-        }
-        let mut wait = worker.until_next();
-        if let Some(deadline) = deadline {
-            wait = wait.min(deadline.saturating_duration_since(Instant::now()));
-        }
-        tokio::select! {
-            biased;
-            () = inbox.bell.notified() => {}
-            () = timer.sleep(wait) => {}
-        }
-    }
-    worker.finish();
-}
-
 impl Worker {
-    fn new(seat: Seat) -> Self {
+    pub(super) fn new(seat: Seat) -> Self {
         let Seat { config, worker, of, mix, .. } = seat;
         let share = |whole: usize| whole / of + usize::from(worker < whole % of);
         let max_backlog = config.max_in_flight.saturating_mul(4).max(MIN_BACKLOG);
@@ -225,9 +157,10 @@ impl Worker {
             max_busy: share(config.most_at_a_time()).max(1),
             away: 0,
         };
+        let patience = Patience::of(&config, &seat.inbox).map(Rc::new);
         Self {
             clock,
-            connector: Connector::new(seat.route),
+            connector: Connector::new(seat.route).with_patience(patience.clone()),
             timeout: config.target.timeout,
             keep_alive: config.target.connections == Connections::KeepAlive,
             reuse: config.target.reuse,
@@ -236,11 +169,12 @@ impl Worker {
             closing: Cell::new(0),
             stopping: Cell::new(false),
             inbox: seat.inbox,
+            patience,
             state: RefCell::new(state),
         }
     }
 
-    fn schedule(&self, stages: &[(usize, Stage)]) {
+    pub(super) fn schedule(&self, stages: &[(usize, Stage)]) {
         let state = &mut *self.state.borrow_mut();
         for (flow, stage) in stages {
             if let Some(flow) = state.flows.get_mut(*flow) {
@@ -249,7 +183,7 @@ impl Worker {
         }
     }
 
-    fn end_arrivals(&self) {
+    pub(super) fn end_arrivals(&self) {
         let state = &mut *self.state.borrow_mut();
         self.stopping.set(true);
         let waited = state.flows.iter_mut().map(Flow::clear).sum();
@@ -263,13 +197,16 @@ impl Worker {
     }
 
     /// Does whatever is due at `now`: journeys, in their order, and ends of seconds. Lanes call
-    /// it too whenever they look at the clock, so that a busy thread stays on time.
-    fn catch_up(self: &Rc<Self>, now: u64) {
+    /// it too whenever they look at the clock, so that a busy thread stays on time. Whether any
+    /// journey was due.
+    pub(super) fn catch_up(self: &Rc<Self>, now: u64) -> bool {
         let state = &mut *self.state.borrow_mut();
+        let mut was_due = false;
         loop {
             let (due, flow) = state.earliest();
             let end = state.meter.end();
             if due <= now && due < end {
+                was_due = true;
                 match state.flows[flow].take(now) {
                     Taken::Due(due) => self.admit(state, flow, due, now),
                     Taken::Vus(numbers) => {
@@ -283,8 +220,43 @@ impl Worker {
                 let tick = state.meter.close(end, state.waiting as u64);
                 state.outlet.send(tick);
             } else {
-                break;
+                return was_due;
             }
+        }
+    }
+
+    /// Until when this thread may sleep whatever comes, and until when after that; `None` where it
+    /// may not.
+    pub(super) fn next_nap(&self, patience: &Patience, now: u64) -> Option<(u64, u64)> {
+        let state = self.state.borrow();
+        let is_patient = state.busy == patience.waiting()
+            && (!state.idle.is_empty() || state.busy < state.max_busy)
+            && state.waiting == 0
+            && !self.stopping.get();
+        let (due, flow) = state.earliest();
+        let next = due.min(state.meter.end());
+        if !is_patient || next > now.saturating_add(LONGEST_NAP) {
+            return None;
+        }
+        match now.saturating_add(shortest_nap(state.rate())) {
+            earliest if earliest > next => Some((earliest, NEVER)),
+            _ => Some((next, state.flows[flow].after_next())),
+        }
+    }
+
+    pub(super) fn is_napping(&self) -> bool {
+        self.patience.as_ref().is_some_and(|patience| patience.is_on())
+    }
+
+    /// Whether the response of an endpoint may wait for a while before it is read.
+    pub(super) fn may_wait(&self, endpoint: usize) -> bool {
+        self.patience.as_ref().is_some_and(|patience| patience.expects_short(endpoint))
+    }
+
+    /// Takes note of the size of a response.
+    pub(super) fn learn(&self, endpoint: usize, bytes: usize) {
+        if let Some(patience) = &self.patience {
+            patience.learn(endpoint, bytes);
         }
     }
 
@@ -314,9 +286,9 @@ impl Worker {
 
     /// How long the dispatcher may sleep. At high rates it wakes less often than arrivals come:
     /// each wake-up costs as much as a request.
-    fn until_next(&self) -> Duration {
+    pub(super) fn until_next(&self) -> Duration {
         let state = self.state.borrow();
-        let distance = match state.flows.iter().map(Flow::rate).sum::<f64>() {
+        let distance = match state.rate() {
             rate if rate < 5_000.0 => 0,
             rate if rate < 20_000.0 => 100_000,
             _ => 250_000,
@@ -508,11 +480,11 @@ impl Worker {
         state.busy += 1;
     }
 
-    fn is_drained(&self) -> bool {
+    pub(super) fn is_drained(&self) -> bool {
         self.state.borrow().meter.in_flight() == 0
     }
 
-    fn finish(self: &Rc<Self>) {
+    pub(super) fn finish(self: &Rc<Self>) {
         let now = self.clock.now();
         self.catch_up(now);
         let state = &mut *self.state.borrow_mut();
@@ -522,6 +494,11 @@ impl Worker {
 }
 
 impl State {
+    /// Journeys a second that are due at the present.
+    fn rate(&self) -> f64 {
+        self.flows.iter().map(Flow::rate).sum()
+    }
+
     /// When a flow has something to do next, and which.
     fn earliest(&self) -> (u64, usize) {
         let next = |(index, flow): (usize, &Flow)| (flow.next(), index);

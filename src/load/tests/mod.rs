@@ -5,6 +5,7 @@ mod hostile;
 mod http2;
 mod journeys;
 mod mix;
+mod naps;
 mod proxy;
 mod response;
 mod server;
