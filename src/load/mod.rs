@@ -7,6 +7,9 @@
 //!              lane ─► program (journey), mix (request) ─► connect, exchange ─► target ─► response ─► review
 //! ```
 //!
+//! A worker sleeps through short responses until the next journey is due, where nothing else waits
+//! for it; the kernel says when each came.
+//!
 //! Every request carries the header `x-kneepoint: synthetic`. Memory and connections are bounded
 //! whatever the target does, and each arrival of the schedule is accounted for: over a run,
 //! `offered` = `sent` + `held_back` + what still waits for a connection.
