@@ -1,6 +1,6 @@
-//! Each parser with damaged input: what `fuzz/` does for hours, for seconds. The same bytes each
-//! time: seeds, and a few thousand mutations of them from a seeded generator. No input may bring a
-//! parser down, nor make it take much more memory than the input has.
+//! Feeds damaged input to each parser: what `fuzz/` does for hours, in seconds. The bytes are the same
+//! every time: seeds, and a thousand mutations of them from a seeded generator. No input may make a
+//! parser panic, or use much more memory than the input is long.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot read its seeds has failed")]
 
@@ -18,13 +18,13 @@ use rand::{RngExt, SeedableRng};
 static COUNTED: memory::Counted = memory::Counted;
 
 const MUTATIONS: usize = 1_000;
-/// No mutation is longer.
+/// The longest mutation, in bytes.
 const LONGEST: usize = 64 * 1024;
-/// What a parser may take for the shortest input, and for each byte of it.
+/// Bytes of memory that a parser may use for any input, and in addition for each byte of it.
 const BASE: usize = 24 << 20;
 const PER_BYTE: usize = 400;
 
-/// One to four changes, any after the other.
+/// One of the seeds with one to four random changes.
 fn mutated(seeds: &[Vec<u8>], random: &mut SmallRng) -> Vec<u8> {
     let pick = |random: &mut SmallRng, length: usize| random.random_range(0..=length);
     let mut bytes = seeds[random.random_range(0..seeds.len())].clone();
@@ -78,7 +78,7 @@ fn mutated(seeds: &[Vec<u8>], random: &mut SmallRng) -> Vec<u8> {
 }
 
 #[test]
-fn no_damaged_input_brings_a_parser_down() {
+fn no_damaged_input_makes_a_parser_panic() {
     let run = |target: &'static parsers::Target| {
         let mut random = SmallRng::seed_from_u64(7);
         let seeds = (target.seeds)();
@@ -101,11 +101,11 @@ fn no_damaged_input_brings_a_parser_down() {
         .map(|target| (target.name, std::thread::spawn(move || run(target))))
         .collect();
     for (name, thread) in running {
-        assert!(thread.join().is_ok(), "`{name}` fell; its message stands above");
+        assert!(thread.join().is_ok(), "`{name}` failed; its message is above");
     }
 }
 
-/// Not a test: writes what the fuzzers begin with.
+/// Not a test: writes the seeds of the fuzzers.
 #[test]
 #[ignore = "only for `fuzz/`, see ARCHITECTURE.md"]
 fn write_the_seeds() {
@@ -119,7 +119,7 @@ fn write_the_seeds() {
     }
 }
 
-/// What was added to `fuzz/` and not to the list would be run by nobody here.
+/// A fuzzer that is not in the list would not be run here.
 #[test]
 fn every_fuzzer_is_in_the_list() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/fuzz_targets");

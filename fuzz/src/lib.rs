@@ -1,5 +1,5 @@
-//! Each parser of kneepoint as a function of bytes, and the files to begin with. tests/damaged.rs
-//! has a copy of it, so that what the fuzzers run is run by `cargo test` too, for seconds.
+//! Each parser of kneepoint as a function of bytes, with its seeds. tests/damaged.rs includes this
+//! file, so that `cargo test` runs what the fuzzers run, for a few seconds.
 
 use std::fs;
 use std::io::{self, BufRead, Read as _, Write};
@@ -9,11 +9,11 @@ use kneepoint::{collect, convert, import, recording};
 
 /// One parser.
 pub struct Target {
-    /// The name of its program in `fuzz_targets`.
+    /// Name of its file in `fuzz_targets`.
     pub name: &'static str,
-    /// Takes any bytes, and panics where something is wrong.
+    /// Parses any bytes; panics if the parser has a bug.
     pub run: fn(&[u8]),
-    /// What it begins with.
+    /// The inputs that mutations start from.
     pub seeds: fn() -> Vec<Vec<u8>>,
 }
 
@@ -45,7 +45,7 @@ pub fn plan(bytes: &[u8]) {
     let shapes: Vec<_> = collect::COLLECTORS.iter().map(|spec| spec.shape()).collect();
     match kneepoint::plan::parse(text, "it", &shapes, &|_| Some("value".to_owned())) {
         Ok(plan) => drop(recording::PlanSummary::of(&plan)),
-        // A message shows the line that is wrong.
+        // Printing a message reads the line that is wrong.
         Err(errors) => drop(errors.to_string()),
     }
 }
@@ -75,7 +75,7 @@ pub fn openapi(bytes: &[u8]) {
     converted("openapi", bytes);
 }
 
-/// Whatever comes out of a conversion has to be a plan.
+/// Converts, and checks that the result parses as a plan.
 fn converted(format: &str, bytes: &[u8]) {
     drop(convert::sniff(bytes));
     let spec = convert::find(format).expect("a converter");
@@ -93,14 +93,14 @@ fn converted(format: &str, bytes: &[u8]) {
         Ok(done) => {
             let read = kneepoint::plan::parse(&done.plan, "it", &[], &|_| Some("value".to_owned()));
             if let Err(why) = read {
-                panic!("what was converted is no plan: {why}\n{}", done.plan);
+                panic!("the converted plan does not parse: {why}\n{}", done.plan);
             }
         }
         Err(why) => drop(why.to_string()),
     }
 }
 
-/// No file is beside the input, and what is written is gone.
+/// Stands in for the files beside the input. What is written is discarded.
 struct Nowhere;
 
 impl convert::Files for Nowhere {
@@ -134,20 +134,19 @@ pub fn recording(bytes: &[u8]) {
     }
 }
 
-/// The lines of a recording, which damaged bytes seldom come to: the checksum of a frame is in
-/// their way.
+/// The lines of a recording. Damaged bytes seldom get this far, because frames have checksums.
 pub fn recording_lines(bytes: &[u8]) {
     recording(&zstd::bulk::compress(bytes, 1).expect("memory"));
 }
 
-/// A response of HTTP/1.1. The first byte says into which pieces it comes.
+/// A response of HTTP/1.1. The first byte sets the size of the pieces that it arrives in.
 pub fn response(bytes: &[u8]) {
     let Some((how, bytes)) = bytes.split_first() else { return };
     let piece = [1, 7, 100, usize::MAX][usize::from(how % 4)];
     kneepoint::load::fuzzing::response(bytes, piece, how & 4 > 0);
 }
 
-/// An encoded body. The first byte says into which pieces it comes.
+/// An encoded body. The first byte sets the size of the pieces that it arrives in.
 pub fn decode(bytes: &[u8]) {
     let Some((how, bytes)) = bytes.split_first() else { return };
     kneepoint::load::fuzzing::decode(bytes, [1, 7, 100, usize::MAX][usize::from(how % 4)]);
@@ -171,13 +170,13 @@ pub fn data(bytes: &[u8]) {
     kneepoint::prepare::fuzzing::data(bytes);
 }
 
-/// The repository.
+/// The root of the repository.
 fn root() -> PathBuf {
     let own = Path::new(env!("CARGO_MANIFEST_DIR"));
     if own.join("fuzz_targets").exists() { own.join("..") } else { own.to_owned() }
 }
 
-/// The files of a folder whose names have one of these words.
+/// The files of a folder whose names contain one of these words.
 fn files(folder: &str, words: &[&str]) -> Vec<Vec<u8>> {
     let folder = root().join(folder);
     let entries = fs::read_dir(&folder).unwrap_or_else(|why| panic!("{folder:?}: {why}"));

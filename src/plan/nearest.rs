@@ -1,13 +1,22 @@
-//! The right name that a wrong one was probably meant to be.
+//! Suggests the known name that an unknown one was probably meant to be.
 
-/// ``did you mean `…`?``, where one of the `right` names is near.
+/// ``did you mean `…`?``, if one of the `right` names is close to `name`. Case does not count.
+///
+/// ```
+/// use kneepoint::plan::nearest;
+///
+/// let help = nearest("wieght", ["weight", "method"]);
+/// assert_eq!(help.as_deref(), Some("did you mean `weight`?"));
+/// assert_eq!(nearest("colour", ["weight", "method"]), None);
+/// ```
 pub fn nearest<'n>(name: &str, right: impl IntoIterator<Item = &'n str>) -> Option<String> {
     let name = name.to_lowercase();
-    let likeness = |right: &str| match strsim::osa_distance(&name, right) {
-        // One slip of the finger, which weighs too much in a short name and too little in a long one.
+    let likeness = |right: &str| match strsim::osa_distance(&name, &right.to_lowercase()) {
+        // One typing error. Jaro-Winkler makes too much of it in a short name, and too little in a
+        // long one.
         0 => 1.0,
         1 => 0.99,
-        _ => strsim::jaro_winkler(&name, right).min(0.98),
+        _ => strsim::jaro_winkler(&name, &right.to_lowercase()).min(0.98),
     };
     right
         .into_iter()

@@ -7,8 +7,7 @@ use super::{Proxy, Secret, TargetUrl};
 /// Requests per second from `50/s`, `3000/m`, `7200/h` or a bare `50` (vegeta's form). The rate
 /// is finite and not negative; whether zero makes sense is for the caller to say.
 pub fn parse_rate(text: &str) -> Result<f64, String> {
-    let wrong =
-        || format!("`{text}` is no rate; write requests per time such as `50/s` or `3000/m`");
+    let wrong = || format!("`{text}` is not a rate; write `50/s` or `3000/m`");
     let (number, per_seconds) = match text.split_once('/') {
         None => (text, 1.0),
         Some((number, unit)) => match unit.trim() {
@@ -24,8 +23,7 @@ pub fn parse_rate(text: &str) -> Result<f64, String> {
 
 /// A duration in Go's form: `1m30s`, `500ms`, `1.5s`, `2h`, and `0`.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    let wrong =
-        || format!("`{text}` is no duration; write numbers with units such as `1m30s` or `500ms`");
+    let wrong = || format!("`{text}` is not a duration; write `1m30s` or `500ms`");
     if text == "0" {
         return Ok(Duration::ZERO);
     }
@@ -101,8 +99,12 @@ pub(super) fn decimal(text: &str) -> Option<f64> {
 /// What is wrong with the text and what it should look like, without any password in it.
 pub fn parse_target_url(text: &str) -> Result<TargetUrl, String> {
     let shown = super::redact_url(text);
-    let url = url::Url::parse(text)
-        .map_err(|why| format!("`{shown}` is no address: {why}; write `http://host:port`"))?;
+    let url = url::Url::parse(text).map_err(|why| match why {
+        url::ParseError::RelativeUrlWithoutBase => {
+            format!("`{shown}` is not a full URL; write `http://host:port/path`")
+        }
+        why => format!("`{shown}` is not a valid URL: {why}; write `http://host:port/path`"),
+    })?;
     let https = match url.scheme() {
         "http" => false,
         "https" => true,
@@ -111,19 +113,19 @@ pub fn parse_target_url(text: &str) -> Result<TargetUrl, String> {
     if !url.username().is_empty() || url.password().is_some() {
         // Not shown at all: a token may stand where the user's name does.
         return Err(
-            "the target's address holds credentials; take them out of it and send them as \
-                    an `authorization` header of the request"
+            "the target's URL contains credentials; remove them and send an `authorization` \
+             header instead"
                 .to_owned(),
         );
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return Err(format!("`{shown}` has a query; put it into the request's `path`"));
+        return Err(format!("`{shown}` has a query; move it to the `path` of the request"));
     }
     let host = url.host_str().unwrap_or_default();
     let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
     let port = url.port_or_known_default().unwrap_or(if https { 443 } else { 80 });
     if port == 0 {
-        return Err(format!("`{shown}` has port 0; name the port that the target listens on"));
+        return Err(format!("`{shown}` has port 0; write the port that the target listens on"));
     }
     Ok(TargetUrl { https, host, port, base_path: url.path().trim_end_matches('/').to_owned() })
 }
@@ -137,18 +139,18 @@ pub fn parse_target_url(text: &str) -> Result<TargetUrl, String> {
 pub(super) fn parse_proxy(text: &str) -> Result<Proxy, String> {
     const FORM: &str = "write `http://host:port`";
     let url = url::Url::parse(text)
-        .map_err(|why| format!("the proxy's address cannot be read: {why}; {FORM}"))?;
+        .map_err(|why| format!("the proxy's URL is not valid: {why}; {FORM}"))?;
     if url.scheme() != "http" {
-        return Err(format!("a proxy is spoken to in `http`, not in `{}`; {FORM}", url.scheme()));
+        return Err(format!("`{}` proxies are not supported; {FORM}", url.scheme()));
     }
     if url.query().is_some() || url.fragment().is_some() || url.path() != "/" {
-        return Err(format!("the proxy's address has more than host and port; {FORM}"));
+        return Err(format!("the proxy's URL has a path or a query; {FORM}"));
     }
     let plain = |text: &str| {
         let decoded = percent_encoding::percent_decode_str(text).decode_utf8();
         decoded
             .map(String::from)
-            .map_err(|_| format!("the proxy's credentials are no text; {FORM}"))
+            .map_err(|_| format!("the proxy's credentials are not valid UTF-8; {FORM}"))
     };
     let credentials = match (url.username(), url.password()) {
         ("", None) => None,
@@ -161,6 +163,6 @@ pub(super) fn parse_proxy(text: &str) -> Result<Proxy, String> {
     let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
     match url.port_or_known_default() {
         Some(port) if port > 0 => Ok(Proxy { host, port, credentials }),
-        _ => Err(format!("the proxy's address has no port; {FORM}")),
+        _ => Err(format!("the proxy's URL has no port; {FORM}")),
     }
 }

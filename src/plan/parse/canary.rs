@@ -11,15 +11,18 @@ pub(super) fn read(root: &mut Section<'_, '_>, names: &Names<'_>, limits: &Limit
     if let Some(surplus) = tables.get(Canary::MOST) {
         walk.wrong_with_help(
             surplus.span(),
-            format!("there may be {} canaries at the most", Canary::MOST),
-            "one cheap route for each part that requests go through is enough",
+            format!("a plan has at most {} canaries", Canary::MOST),
+            "keep one cheap route for each part that requests pass through",
         );
     }
     walk.named(
         tables,
         |value| read_one(walk, value, names, limits),
         |canary| &canary.request.name,
-        ("another canary has", "give each canary a `name` of its own: it is measured by it"),
+        (
+            "another canary is already",
+            "give each canary its own `name`: results are reported under it",
+        ),
     )
 }
 
@@ -48,15 +51,15 @@ fn read_one<'t>(
     Some(Canary { request, rate: rate? })
 }
 
-/// A rate that does not make a load of a canary.
+/// A rate low enough that the canary is not load.
 fn read_rate<'t>(walk: &Walk<'t>, value: &Value<'t>, limits: &Limits) -> Option<f64> {
     let rate = walk.rate(value)?;
     let most = Canary::MAX_RATE.min(limits.max_rate);
     if rate > most {
         walk.wrong_with_help(
             value.span(),
-            format!("{rate}/s is above the {most}/s that a canary may have"),
-            "a canary only probes; what is load belongs into `[[request]]`",
+            format!("{rate}/s is above the limit of {most}/s for a canary"),
+            format!("write `rate = \"{most}/s\"` or less; load belongs in `[[request]]`"),
         );
     }
     Some(rate)

@@ -7,7 +7,7 @@ use toml::de::DeValue;
 use super::walk::{Section, Value, Walk};
 use crate::plan::{Capture, CaptureSource, Check, is_secret_name};
 
-const SOURCE: &str = "one of `json`, `regex`, `header` and `cookie`";
+const SOURCE: &str = "exactly one of `json`, `regex`, `header` and `cookie`";
 
 /// Reads `capture = { token = { json = "$.token" } }`.
 pub(super) fn read_captures(section: &mut Section<'_, '_>) -> Vec<(Capture, Range<usize>)> {
@@ -18,7 +18,11 @@ pub(super) fn read_captures(section: &mut Section<'_, '_>) -> Vec<(Capture, Rang
     let mut captures = Vec::new();
     for (name, span, value) in table.iter().flat_map(Section::entries) {
         if name.is_empty() || name.contains(['{', '}', '.']) {
-            walk.wrong(span.clone(), "the name of a capture takes no braces and no dots");
+            walk.wrong_with_help(
+                span.clone(),
+                "the name of a capture cannot be empty or contain `{`, `}` or `.`",
+                "write a name such as `token`",
+            );
         }
         let Some(source) = read_source(walk, value) else { continue };
         captures.push((Capture { name: name.to_owned(), source }, span));
@@ -40,8 +44,8 @@ fn read_source<'t>(walk: &Walk<'t>, value: &Value<'t>) -> Option<CaptureSource> 
         (None, None, Some(name), None) => name.map(CaptureSource::Header),
         (None, None, None, Some(name)) => name.map(CaptureSource::Cookie),
         _ => {
-            let help = "such as `{ json = \"$.token\" }` or `{ regex = \"id=(\\\\d+)\" }`";
-            walk.wrong_with_help(span, format!("a capture takes {SOURCE}"), help);
+            let help = "write `{ json = \"$.token\" }` or `{ regex = \"id=(\\\\d+)\" }`";
+            walk.wrong_with_help(span, format!("a capture needs {SOURCE}"), help);
             None
         }
     }
@@ -61,7 +65,7 @@ pub(super) fn read_checks(section: &mut Section<'_, '_>) -> Vec<Check> {
         let Some(mut section) = walk.section(value, what) else { continue };
         let status = section.take("status").and_then(|value| read_status(walk, value));
         checks.extend(status.map(Check::Status));
-        let text = section.take("contains").and_then(|value| walk.text(value, "a text"));
+        let text = section.take("contains").and_then(|value| walk.text(value, "a string"));
         checks.extend(text.map(|text| Check::Contains(text.value)));
         let regex = section.take("matches").and_then(|value| read_regex(walk, value));
         checks.extend(regex.map(Check::Matches));
@@ -81,7 +85,7 @@ fn read_headers(section: &mut Section<'_, '_>, checks: &mut Vec<Check>) {
         if is_secret_name(name) {
             walk.hide(value.span());
         }
-        let text = walk.text(value, "a text that the header has to contain");
+        let text = walk.text(value, "a string that the header must contain");
         checks.extend(text.map(|text| Check::Header(name.to_owned(), text.value)));
     }
 }
@@ -96,7 +100,7 @@ fn read_json(section: &mut Section<'_, '_>, checks: &mut Vec<Check>) {
             walk.wrong_with_help(span, why, JSON_PATH_HELP);
             continue;
         }
-        let what = "a text, a number or a switch";
+        let what = "a string, a number, `true` or `false`";
         let expected = match value.get_ref() {
             DeValue::Boolean(switch) => Some((*switch).into()),
             DeValue::Integer(_) => walk.signed(value, what).map(Into::into),
@@ -107,7 +111,7 @@ fn read_json(section: &mut Section<'_, '_>, checks: &mut Vec<Check>) {
     }
 }
 
-/// A status or a list of them; `2xx` stands for all that begin with a 2.
+/// A status or a list of them; `2xx` is every status that begins with 2.
 fn read_status<'t>(walk: &Walk<'t>, value: &Value<'t>) -> Option<Vec<u16>> {
     const WHAT: &str = "a status such as `200` or `\"2xx\"`, or a list of them";
     let list = match value.get_ref() {
@@ -119,7 +123,9 @@ fn read_status<'t>(walk: &Walk<'t>, value: &Value<'t>) -> Option<Vec<u16>> {
         if let DeValue::Integer(_) = value.get_ref() {
             match walk.integer(value, WHAT) {
                 Some(code @ 100..=999) => statuses.extend(u16::try_from(code)),
-                Some(code) => walk.wrong(value.span(), format!("`{code}` is no status")),
+                Some(code) => {
+                    walk.wrong(value.span(), format!("`{code}` is not an HTTP status; write `200`"))
+                }
                 None => {}
             }
             continue;
@@ -134,12 +140,12 @@ fn read_status<'t>(walk: &Walk<'t>, value: &Value<'t>) -> Option<Vec<u16>> {
     Some(statuses)
 }
 
-const JSON_PATH_HELP: &str = "write a path as RFC 9535 has it, such as `$.items[0].id`";
+const JSON_PATH_HELP: &str = "write a JSONPath (RFC 9535) such as `$.items[0].id`";
 
 fn is_json_path(text: &str) -> Result<(), String> {
     match jsonpath_rust::parser::parse_json_path(text) {
         Ok(_) => Ok(()),
-        Err(_) => Err(format!("`{text}` is no JSONPath")),
+        Err(_) => Err(format!("`{text}` is not a valid JSONPath")),
     }
 }
 
@@ -159,7 +165,11 @@ fn read_regex(walk: &Walk<'_>, value: &Value<'_>) -> Option<String> {
         Err(error) => {
             let why = error.to_string();
             let last = why.lines().last().unwrap_or_default().trim_start_matches("error: ");
-            walk.wrong(text.span, format!("`{}` is no regular expression: {last}", text.raw));
+            walk.wrong_with_help(
+                text.span,
+                format!("`{}` is not a valid regular expression: {last}", text.raw),
+                "write one such as `id=(\\d+)`",
+            );
             None
         }
     }

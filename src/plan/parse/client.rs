@@ -1,4 +1,4 @@
-//! What `[target]` says of its clients, and `[[websocket]]` too.
+//! How clients behave: the keys that `[target]` and `[[websocket]]` share.
 
 use std::time::Duration;
 
@@ -14,8 +14,8 @@ pub(super) fn read_reuse<'t>(walk: &Walk<'t>, value: &Value<'t>) -> Option<Reuse
         if requests == 0 {
             walk.wrong_with_help(
                 value.span(),
-                "a connection serves at least one request",
-                "write `connections = \"per-request\"` for a new one each time",
+                "`requests` must be at least 1",
+                "for a new connection each time, write `connections = \"per-request\"`",
             );
         }
         Some(requests)
@@ -31,9 +31,9 @@ pub(super) fn read_retries<'t>(walk: &Walk<'t>, value: &Value<'t>) -> Option<Ret
         "a table such as `{ most = 2, backoff = { from = \"100ms\", to = \"2s\" } }`";
     let mut section = walk.section(value, WHAT)?;
     let most = section.require("most", "most = 2").and_then(|value| {
-        let most = walk.integer(value, "a number of attempts such as `2`")?;
+        let most = walk.integer(value, "a number of retries such as `2`")?;
         if !(1..=100).contains(&most) {
-            walk.wrong(value.span(), "there are 1 to 100 attempts after the first one");
+            walk.wrong(value.span(), "`most` must be between 1 and 100 retries");
         }
         u32::try_from(most).ok()
     });
@@ -45,7 +45,7 @@ pub(super) fn read_retries<'t>(walk: &Walk<'t>, value: &Value<'t>) -> Option<Ret
     Some(Retries { most: most?, backoff: backoff?, budget: budget? })
 }
 
-/// `drop` and `backoff` together; `None` where one of them is wrong.
+/// `drop` and `backoff` together; `None` if one of them is wrong.
 pub(super) fn read_storm<'t>(
     walk: &Walk<'t>,
     drop: Option<&Value<'t>>,
@@ -54,8 +54,8 @@ pub(super) fn read_storm<'t>(
     if let (None, Some(backoff)) = (drop, backoff) {
         walk.wrong_with_help(
             backoff.span(),
-            "there is no `drop` that connections could come back from",
-            "add `drop = { share = \"50%\", at = \"60s\" }`; the backoff of retries stands in `retries`",
+            "`backoff` has no effect without `drop`",
+            "add `drop = { share = \"50%\", at = \"60s\" }`, or put `backoff` into `retries` if it is for retries",
         );
     }
     let backoff = backoff.map_or(Some(Backoff::usual()), |value| read_backoff(walk, value));
@@ -71,7 +71,10 @@ pub(super) fn read_drop<'t>(walk: &Walk<'t>, value: &Value<'t>) -> Option<Discon
     let every = section.take("every").map(|value| {
         let every = walk.duration(value)?;
         if every < Disconnect::MOST_OFTEN {
-            walk.wrong(value.span(), "connections are dropped once a second at the most");
+            walk.wrong(
+                value.span(),
+                "connections can be dropped at most once a second; write `every = \"1s\"` or more",
+            );
         }
         Some(every)
     });
@@ -81,7 +84,7 @@ pub(super) fn read_drop<'t>(walk: &Walk<'t>, value: &Value<'t>) -> Option<Discon
 
 /// `{ from = "100ms", to = "5s" }`.
 pub(super) fn read_backoff<'t>(walk: &Walk<'t>, value: &Value<'t>) -> Option<Backoff> {
-    /// A client that comes back at once, again and again, is an attack.
+    /// A client that reconnects at once, again and again, is an attack.
     const LEAST: Duration = Duration::from_millis(1);
     let usual = Backoff::usual();
     let mut section = walk.section(value, "a table such as `{ from = \"100ms\", to = \"5s\" }`")?;
@@ -92,7 +95,7 @@ pub(super) fn read_backoff<'t>(walk: &Walk<'t>, value: &Value<'t>) -> Option<Bac
     if backoff.from > backoff.to || backoff.from < LEAST {
         walk.wrong_with_help(
             value.span(),
-            "the wait must grow from 1 ms or more to something no less",
+            "`from` must be at least 1 ms, and `to` at least as long as `from`",
             "write `backoff = { from = \"100ms\", to = \"5s\" }`",
         );
         return None;

@@ -16,7 +16,7 @@ pub(super) fn read(root: &mut Section<'_, '_>, shapes: &[CollectorShape]) -> Vec
             walk.hide(value.span());
             let names = shapes.iter().map(|shape| shape.name);
             let help = nearest(name, names.clone()).unwrap_or_else(|| {
-                format!("there are: `{}`", names.collect::<Vec<_>>().join("`, `"))
+                format!("write one of `{}`", names.collect::<Vec<_>>().join("`, `"))
             });
             walk.wrong_with_help(span, format!("there is no collector `{name}`"), help);
             continue;
@@ -29,7 +29,7 @@ pub(super) fn read(root: &mut Section<'_, '_>, shapes: &[CollectorShape]) -> Vec
             tables,
             |value| read_one(walk, value, shape),
             |collector| &collector.instance,
-            ("two collectors have", "tell them apart with `as = \"a-name\"`"),
+            ("another collector is already", "give this one another name with `as = \"a-name\"`"),
         ));
     }
     collectors
@@ -40,7 +40,7 @@ fn read_one<'t>(
     value: &Value<'t>,
     shape: &CollectorShape,
 ) -> Option<CollectorConfig> {
-    let mut section = walk.section(value, "a table")?;
+    let mut section = walk.section(value, &format!("a table `[collect.{}]`", shape.name))?;
     let mut collector = CollectorConfig::new(shape.name);
     if let Some(name) = section.take("as").and_then(|value| walk.name(value)) {
         collector.instance = name;
@@ -71,10 +71,10 @@ fn read_option<'t>(
     }
     match kind {
         OptionKind::Secret => {
-            walk.text(value, "a text").map(|text| OptionValue::Secret(Secret::new(text.value)))
+            walk.text(value, "a string").map(|text| OptionValue::Secret(Secret::new(text.value)))
         }
-        // What the environment gives is secret, whatever it is for.
-        OptionKind::Text => walk.text(value, "a text").map(|text| {
+        // Every value from the environment is secret.
+        OptionKind::Text => walk.text(value, "a string").map(|text| {
             if text.from_environment {
                 OptionValue::Secret(Secret::new(text.value))
             } else {
@@ -86,8 +86,8 @@ fn read_option<'t>(
         }
         OptionKind::Switch => walk.switch(value).map(OptionValue::Switch),
         OptionKind::Texts => {
-            let list = walk.list(value, "a list of texts")?;
-            let texts = list.into_iter().filter_map(|value| walk.text(value, "a text"));
+            let list = walk.list(value, "a list of strings")?;
+            let texts = list.into_iter().filter_map(|value| walk.text(value, "a string"));
             Some(OptionValue::Texts(texts.map(|text| text.value).collect()))
         }
     }

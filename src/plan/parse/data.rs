@@ -9,7 +9,7 @@ use crate::plan::{
     DataOrder, DataSource, DataValues, DrawnPer, Exhausted, RowFormat, Secret, is_secret_name,
 };
 
-/// So many days at the most.
+/// Days in one source of dates, at most.
 const MOST_DAYS: i64 = 100_000;
 
 pub(super) fn read(root: &mut Section<'_, '_>) -> BTreeMap<String, DataSource> {
@@ -21,7 +21,7 @@ pub(super) fn read(root: &mut Section<'_, '_>) -> BTreeMap<String, DataSource> {
         if is_secret_name(name) {
             walk.hide(value.span());
         }
-        // A name with a mistake in its values is known all the same.
+        // A source with a mistake still makes its name known, so that its uses are no further mistakes.
         let source = read_source(walk, name, value)
             .unwrap_or_else(|| DataSource::of(DataValues::List(Vec::new())));
         data.insert(name.to_owned(), source);
@@ -29,7 +29,7 @@ pub(super) fn read(root: &mut Section<'_, '_>) -> BTreeMap<String, DataSource> {
     data
 }
 
-const ONE_OF: &str = "the values must come from one of `range`, `list`, `csv`, `jsonl`, `uuid` and \
+const ONE_OF: &str = "a data source needs exactly one of `range`, `list`, `csv`, `jsonl`, `uuid` and \
                       `dates`";
 
 fn read_source<'t>(walk: &Walk<'t>, name: &str, value: &Value<'t>) -> Option<DataSource> {
@@ -53,13 +53,17 @@ fn read_source<'t>(walk: &Walk<'t>, name: &str, value: &Value<'t>) -> Option<Dat
         walk.wrong_with_help(
             span,
             ONE_OF,
-            "such as `range = [1, 1000]`, `list = [\"a\", \"b\"]` or `csv = \"ids.csv\"` with `column = \"id\"`",
+            "write `range = [1, 1000]`, `list = [\"a\", \"b\"]` or `csv = \"ids.csv\"` with `column = \"id\"`",
         );
         return None;
     };
     for (other, given, owner) in [("column", column, "csv"), ("format", format, "dates")] {
         if let Some(given) = given.filter(|_| key != owner) {
-            walk.wrong(given.span(), format!("`{other}` goes with `{owner}` alone"));
+            walk.wrong_with_help(
+                given.span(),
+                format!("`{other}` works only with `{owner}`"),
+                format!("remove `{other}`"),
+            );
         }
     }
     let values = match key {
@@ -76,8 +80,8 @@ fn read_source<'t>(walk: &Walk<'t>, name: &str, value: &Value<'t>) -> Option<Dat
     if let Some(at_end) = at_end.filter(|_| order != DataOrder::Sequential) {
         walk.wrong_with_help(
             at_end.span(),
-            "only what is drawn one after the other comes to an end",
-            "add `order = \"sequential\"`",
+            "`exhausted` works only with `order = \"sequential\"`",
+            "add `order = \"sequential\"`, or remove `exhausted`",
         );
     }
     Some(DataSource { values: values?, order, per: per?, exhausted })
@@ -91,7 +95,11 @@ fn read_order(section: &mut Section<'_, '_>) -> Option<DataOrder> {
         section.take("order").map_or(Some(DataOrder::Random), |value| walk.choice(value, &orders));
     let Some(value) = section.take("popularity") else { return order };
     if order == Some(DataOrder::Sequential) {
-        walk.wrong(value.span(), "what is drawn one after the other is equally popular");
+        walk.wrong_with_help(
+            value.span(),
+            "`popularity` does not work with `order = \"sequential\"`",
+            "remove one of the two",
+        );
     }
     let what = "`{ zipf = 1.1 }` or `{ hot = \"10%\", share = \"90%\" }`";
     let mut table = walk.section(value, what)?;
@@ -102,7 +110,7 @@ fn read_order(section: &mut Section<'_, '_>) -> Option<DataOrder> {
         (Some(exponent), None, None) => {
             let number = walk.number(exponent, "an exponent such as `1.1`")?;
             if !(0.0..=10.0).contains(&number) {
-                walk.wrong(exponent.span(), "the exponent must lie between 0 and 10");
+                walk.wrong(exponent.span(), "the exponent must be between 0 and 10, such as `1.1`");
             }
             Some(DataOrder::Zipf(number))
         }
@@ -133,7 +141,11 @@ fn read_csv<'t>(
 
 fn read_uuid<'t>(walk: &Walk<'t>, value: &Value<'t>) -> Option<DataValues> {
     if !walk.switch(value)? {
-        walk.wrong(value.span(), "write `uuid = true`, or other values");
+        walk.wrong_with_help(
+            value.span(),
+            "`uuid = false` gives no values",
+            "write `uuid = true`, or use another source",
+        );
     }
     Some(DataValues::Uuid)
 }
@@ -152,23 +164,27 @@ fn read_dates<'t>(
     let day = |value: &Value<'t>| {
         walk.parsed(value, "a date such as `2026-01-31`", |text| {
             text.parse::<jiff::civil::Date>()
-                .map_err(|_| format!("`{text}` is no date; write it as `2026-01-31`"))
+                .map_err(|_| format!("`{text}` is not a valid date; write `2026-01-31`"))
         })
     };
     let (first, last) = (day(first)?, day(last)?);
     let days = (last - first).get_days();
     if first > last || i64::from(days) >= MOST_DAYS {
-        walk.wrong(value.span(), format!("there must be 1 to {MOST_DAYS} days between them"));
+        walk.wrong_with_help(
+            value.span(),
+            format!("the dates must cover 1 to {MOST_DAYS} days, the earlier date first"),
+            "write `dates = [\"2026-01-01\", \"2026-12-31\"]`",
+        );
     }
     let format = match format {
         None => "%Y-%m-%d".to_owned(),
         Some(value) => {
-            let format = walk.text(value, "a form such as `%d.%m.%Y`")?.value;
+            let format = walk.text(value, "a format such as `%d.%m.%Y`")?.value;
             if jiff::fmt::strtime::format(&format, first).is_err() {
                 walk.wrong_with_help(
                     value.span(),
-                    format!("`{format}` is no form of a date"),
-                    "write it as strftime does: `%Y-%m-%d`",
+                    format!("`{format}` is not a valid date format"),
+                    "use strftime's form, such as `%Y-%m-%d`",
                 );
             }
             format
@@ -186,23 +202,31 @@ fn read_range<'t>(walk: &Walk<'t>, value: &Value<'t>) -> Option<DataValues> {
     };
     let (first, last) = (walk.signed(first, WHAT)?, walk.signed(last, WHAT)?);
     if first > last {
-        walk.wrong(value.span(), format!("the range is empty: {first} is above {last}"));
+        walk.wrong_with_help(
+            value.span(),
+            format!("the range is empty: {first} is above {last}"),
+            format!("write `range = [{last}, {first}]`"),
+        );
         return None;
     }
     Some(DataValues::Range(first, last))
 }
 
 fn read_list<'t>(walk: &Walk<'t>, name: &str, value: &Value<'t>) -> Option<DataValues> {
-    let values = walk.list(value, "a list of texts such as `[\"a\", \"b\"]`")?;
+    let values = walk.list(value, "a list of strings such as `[\"a\", \"b\"]`")?;
     if values.is_empty() {
-        walk.wrong(value.span(), "the list must have at least one value");
+        walk.wrong_with_help(
+            value.span(),
+            "the list must have at least one value",
+            "write `list = [\"a\", \"b\"]`",
+        );
     }
     let mut secret = is_secret_name(name);
     let mut texts = Vec::new();
     for value in values {
         if let DeValue::Integer(_) = value.get_ref() {
             texts.extend(walk.signed(value, "a whole number").map(|number| number.to_string()));
-        } else if let Some(text) = walk.text(value, "a text or a whole number") {
+        } else if let Some(text) = walk.text(value, "a string or a whole number") {
             secret |= text.from_environment;
             texts.push(text.value);
         }

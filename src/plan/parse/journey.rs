@@ -9,13 +9,12 @@ use super::request::{read_name, read_request, read_weight};
 use super::walk::{Section, Value, Walk, optional};
 use crate::plan::{Action, Condition, Journey, Pause, Request, Step, Test};
 
-/// So deep may groups of steps lie in one another.
+/// How deep groups of steps can be nested.
 const DEEPEST: usize = 4;
-/// So often may one step be repeated.
+/// How often one step can be repeated, at most.
 const MOST_REPEATS: u64 = 10_000;
 
-/// Reads the journeys; each of their requests is added to `requests`. `names` are those that each
-/// journey begins with.
+/// Reads the journeys and adds their requests to `requests`. Each journey starts with `names`.
 pub(super) fn read(
     root: &mut Section<'_, '_>,
     names: &Names<'_>,
@@ -26,7 +25,7 @@ pub(super) fn read(
         root.tables("journey").unwrap_or_default(),
         |value| read_one(walk, value, names, requests),
         |journey| &journey.name,
-        ("another journey has", "give each journey a `name` of its own"),
+        ("another journey is already", "give each journey its own `name`"),
     )
 }
 
@@ -54,8 +53,7 @@ fn read_one<'t>(
     })
 }
 
-/// Reads `[[setup]]` or `[[teardown]]`: steps that are done once. What they capture is known by
-/// `names` then.
+/// Reads `[[setup]]` or `[[teardown]]`: steps that run once. Adds what they capture to `names`.
 pub(super) fn read_once(
     root: &mut Section<'_, '_>,
     key: &'static str,
@@ -72,7 +70,7 @@ pub(super) fn read_once(
 
 struct Reader<'w, 't, 'd> {
     walk: &'w Walk<'t>,
-    /// What the steps so far have made known.
+    /// Data, and what the steps so far have captured.
     names: Names<'d>,
     requests: &'w mut Vec<Request>,
 }
@@ -81,10 +79,18 @@ impl<'t> Reader<'_, 't, '_> {
     fn steps(&mut self, value: &Value<'t>, depth: usize) -> Option<Vec<Step>> {
         let tables = self.walk.list(value, "a list of steps")?;
         if tables.is_empty() {
-            self.walk.wrong(value.span(), "there must be at least one step");
+            self.walk.wrong_with_help(
+                value.span(),
+                "there must be at least one step",
+                "add a step such as `{ path = \"/\" }`",
+            );
         }
         if depth > DEEPEST {
-            self.walk.wrong(value.span(), "groups of steps may not lie so deep in one another");
+            self.walk.wrong_with_help(
+                value.span(),
+                format!("groups of steps are nested more than {DEEPEST} deep"),
+                "move the inner steps one group up",
+            );
             return None;
         }
         let steps: Vec<Option<Step>> =
@@ -117,7 +123,7 @@ impl<'t> Reader<'_, 't, '_> {
         let (request, captures) = read_request(section, &self.names)?;
         for (name, span) in captures {
             if let Err(why) = self.names.capture(&name) {
-                self.walk.wrong_with_help(span, why, "give what is captured another name");
+                self.walk.wrong_with_help(span, why, "give the captured value another name");
             }
         }
         self.requests.push(request);
@@ -125,10 +131,14 @@ impl<'t> Reader<'_, 't, '_> {
     }
 
     fn repeat(&self, value: &Value<'t>) -> Option<u32> {
-        let count = self.walk.integer(value, "how many times, above zero")?;
+        let count = self.walk.integer(value, "a number of repetitions such as `3`")?;
         if !(1..=MOST_REPEATS).contains(&count) {
-            let message = format!("a step is done 1 to {MOST_REPEATS} times, not {count}");
-            self.walk.wrong_with_help(value.span(), message, "leave it out with `probability`");
+            let message = format!("`repeat` must be between 1 and {MOST_REPEATS}, not {count}");
+            self.walk.wrong_with_help(
+                value.span(),
+                message,
+                "write `repeat = 3`; to skip a step at times, use `probability`",
+            );
             return None;
         }
         u32::try_from(count).ok()
@@ -146,7 +156,9 @@ impl<'t> Reader<'_, 't, '_> {
             }
             let test = match value.get_ref() {
                 DeValue::Boolean(switch) => Some(Test::Present(*switch)),
-                _ => walk.text(value, "a text, `true` or `false`").map(|text| Test::Is(text.value)),
+                _ => {
+                    walk.text(value, "a string, `true` or `false`").map(|text| Test::Is(text.value))
+                }
             };
             conditions.extend(test.map(|test| Condition { name: name.to_owned(), test }));
         }
@@ -172,7 +184,11 @@ impl<'t> Reader<'_, 't, '_> {
         let span = section.span.clone();
         section.finish();
         let [(key, value, make)] = given[..] else {
-            walk.wrong_with_help(span, "a pause is of one kind", format!("write {PAUSE}"));
+            walk.wrong_with_help(
+                span,
+                "`think` takes exactly one kind of pause",
+                format!("write {PAUSE}"),
+            );
             return None;
         };
         let two = walk.list(value, "two durations")?;
@@ -183,16 +199,22 @@ impl<'t> Reader<'_, 't, '_> {
         };
         let (first, second) = (walk.duration_or_zero(first)?, walk.duration_or_zero(second)?);
         if key == "uniform" && first > second {
-            walk.wrong(value.span(), "the shorter pause comes first");
+            walk.wrong(
+                value.span(),
+                "the shorter pause comes first: `{ uniform = [\"1s\", \"3s\"] }`",
+            );
         }
         if key == "lognormal" && first.is_zero() {
-            walk.wrong(value.span(), "the mean of a lognormal pause must be above zero");
+            walk.wrong(
+                value.span(),
+                "the mean of a lognormal pause must be above zero, such as `2s`",
+            );
         }
         Some(make(first, second))
     }
 }
 
-/// Makes a pause of its two durations.
+/// Makes a pause from its two durations.
 type TwoDurations = fn(Duration, Duration) -> Pause;
 
 const PAUSE: &str = "`\"1s\"`, `{ uniform = [\"1s\", \"3s\"] }`, `{ normal = [\"2s\", \"500ms\"] }` or \

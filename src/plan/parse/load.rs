@@ -18,7 +18,7 @@ pub(super) fn read_limits(root: &mut Section<'_, '_>) -> Limits {
     }
     if let Some(value) = section.take("max_in_flight") {
         match walk.integer(value, "a whole number above zero") {
-            Some(0) => walk.wrong(value.span(), "at least one request must be allowed in flight"),
+            Some(0) => walk.wrong(value.span(), "`max_in_flight` must be at least 1"),
             Some(number) => limits.max_in_flight = usize::try_from(number).unwrap_or(usize::MAX),
             None => {}
         }
@@ -37,8 +37,7 @@ pub(super) fn read_limits(root: &mut Section<'_, '_>) -> Limits {
         limits.hosts = hosts.filter_map(text).map(|text| text.value).collect();
     }
     if let Some(value) = section.take("kill_switch") {
-        limits.kill_switch =
-            walk.text(value, "the path of a file, or a URL").map(|text| text.value);
+        limits.kill_switch = walk.text(value, "a file path or a URL").map(|text| text.value);
     }
     section.finish();
     limits
@@ -73,7 +72,7 @@ const KINDS: [(&str, Kind); 11] = [
     ("steps", Kind::Steps),
 ];
 
-/// What the table of one load says: its executor and how its arrivals follow each other.
+/// Reads the table of one load: its executor and the spacing of its arrivals.
 pub(super) fn read_executor<'t>(
     section: &mut Section<'_, 't>,
     limits: &Limits,
@@ -87,21 +86,21 @@ pub(super) fn read_executor<'t>(
             walk.wrong_with_help(
                 shape.span(),
                 "a load has an `executor` or a `shape`, not both",
-                "a shape is a ready executor: leave one of them out",
+                "remove one of the two: a shape sets the executor itself",
             );
             return None;
         }
         (None, Some(shape)) => load.shape(shape, section),
         (None, None) => load.breakpoint(section),
-        // Without it no one knows which keys are right.
+        // Without the executor nobody knows which keys are right.
         (Some(name), None) => load.kind(walk.choice(name, &KINDS)?, section),
     };
     let executor = executor?;
     if let Some(value) = arrivals.filter(|_| executor.most_vus() > 0) {
         walk.wrong_with_help(
             value.span(),
-            "virtual users begin a journey when the one before is over",
-            "`arrivals` goes with a rate",
+            "`arrivals` does not work with virtual users: each starts a journey when its last one ends",
+            "remove `arrivals`, or use an executor with a rate such as `constant-arrival-rate`",
         );
     }
     load.check_length(&executor, section.span.clone());
@@ -115,14 +114,14 @@ struct Reader<'w, 't> {
 }
 
 impl<'t> Reader<'_, 't> {
-    /// A rate that the limits allow.
+    /// A rate, within the limits.
     fn rate(&self, value: &Value<'t>) -> Option<f64> {
         let rate = self.walk.rate(value)?;
         if rate > self.limits.max_rate {
             self.walk.wrong_with_help(
                 value.span(),
                 format!("{rate}/s is above the limit of {}/s", self.limits.max_rate),
-                "raise `max_rate` in `[limits]` if the target may have that much",
+                "raise `max_rate` in `[limits]` to allow this rate",
             );
         }
         Some(rate)
@@ -144,8 +143,8 @@ impl<'t> Reader<'_, 't> {
         Some(Executor::RampingArrivalRate { start_rate: start_rate??, stages })
     }
 
-    /// The stages of a ramp; `read` reads the target of one, which is written as `target`. Each may be a jump,
-    /// but not all of them.
+    /// The stages of a ramp. `read` reads the target of one; `target` is an example of it. A stage can
+    /// be a jump of no duration, but not every stage.
     fn stages<T>(
         &self,
         section: &mut Section<'_, 't>,
@@ -157,7 +156,7 @@ impl<'t> Reader<'_, 't> {
         let value = section.require("stages", &format!("stages = [{example}]"))?;
         let list = self.walk.list(value, "a list of stages")?;
         if list.is_empty() {
-            let help = format!("stages = [{example}]");
+            let help = format!("write `stages = [{example}]`");
             self.walk.wrong_with_help(value.span(), "there must be at least one stage", help);
             return None;
         }
@@ -172,7 +171,10 @@ impl<'t> Reader<'_, 't> {
         let read: Vec<Option<_>> = list.into_iter().map(stage).collect();
         let stages: Vec<(T, Duration)> = read.into_iter().collect::<Option<_>>()?;
         if stages.iter().all(|(_, duration)| duration.is_zero()) {
-            self.walk.wrong(value.span(), "the stages must take their time, such as `30s`");
+            self.walk.wrong(
+                value.span(),
+                "at least one stage needs a duration above zero, such as `30s`",
+            );
         }
         Some(stages)
     }
@@ -183,7 +185,11 @@ impl<'t> Reader<'_, 't> {
         let rates = value.and_then(|value| {
             let list = self.walk.list(value, "a list of rates")?;
             if list.is_empty() {
-                self.walk.wrong_with_help(value.span(), "there must be at least one rate", example);
+                self.walk.wrong_with_help(
+                    value.span(),
+                    "there must be at least one rate",
+                    format!("write `{example}`"),
+                );
             }
             list.into_iter().map(|value| self.rate(value)).collect::<Option<Vec<_>>>()
         });
@@ -214,7 +220,7 @@ impl<'t> Reader<'_, 't> {
         let start = section.take("start");
         let start_rate = start.map_or(Some(usual.start_rate), |value| self.rate(value));
         let max = section.take("max");
-        // Where the plan has limits and no highest rate, the limit is the highest rate.
+        // Without a highest rate, the limit is the highest rate.
         let usual_max = usual.max_rate.min(self.limits.max_rate);
         let max_rate = max.map_or(Some(usual_max), |value| self.rate(value));
         let factor = section.take("factor").map_or(Some(usual.factor), |value| {
@@ -233,8 +239,8 @@ impl<'t> Reader<'_, 't> {
             let span = max.or(start).map_or(section.span.clone(), |value| value.span());
             walk.wrong_with_help(
                 span,
-                format!("the highest rate {max_rate}/s is below the first one, {start_rate}/s"),
-                "`max` must be above `start`",
+                format!("`max` is {max_rate}/s, below `start` of {start_rate}/s"),
+                "raise `max` or lower `start`",
             );
         }
         let (factor, hold, recovery) = (factor?, hold?, recovery?);
@@ -257,7 +263,7 @@ impl<'t> Reader<'_, 't> {
         }
     }
 
-    /// A load by the name of its shape; two of them are executors.
+    /// A load by the name of its shape; two of the shapes are executors.
     fn shape(&self, value: &Value<'t>, section: &mut Section<'_, 't>) -> Option<Executor> {
         let executors = [("breakpoint", Err(Kind::Breakpoint)), ("soak", Err(Kind::Soak))];
         let shapes = Shape::ALL.map(|(name, shape)| (name, Ok(shape)));
@@ -282,7 +288,7 @@ impl<'t> Reader<'_, 't> {
                     executor.highest_rate(),
                     self.limits.max_rate
                 ),
-                "raise `max_rate` in `[limits]` if the target may have that much",
+                "raise `max_rate` in `[limits]` to allow this rate",
             );
         }
         Some(executor)
@@ -301,23 +307,25 @@ impl<'t> Reader<'_, 't> {
         if max_rate < start_rate {
             walk.wrong_with_help(
                 section.span.clone(),
-                format!("the highest rate {max_rate}/s is below the first one, {start_rate}/s"),
-                "`max` must be above `start`",
+                format!("`max` is {max_rate}/s, below `start` of {start_rate}/s"),
+                "raise `max` or lower `start`",
             );
         }
         let precision = precision.max(Capacity::FINEST);
         Some(Executor::Capacity(Capacity { start_rate, max_rate, hold: hold?, precision }))
     }
 
-    /// Virtual users that the limits allow.
+    /// Virtual users, within the limits.
     fn vus(&self, value: &Value<'t>) -> Option<u32> {
         let count = self.walk.integer(value, "a number of virtual users")?;
         let most = self.limits.max_in_flight as u64;
         if count > most {
             self.walk.wrong_with_help(
                 value.span(),
-                format!("{count} virtual users are above the limit of {most} requests in flight"),
-                "raise `max_in_flight` in `[limits]` if the target may have that many",
+                format!(
+                    "{count} virtual users are more than the limit of {most} requests in flight"
+                ),
+                "raise `max_in_flight` in `[limits]` to allow them",
             );
         }
         Some(u32::try_from(count).unwrap_or(u32::MAX))
@@ -328,7 +336,8 @@ impl<'t> Reader<'_, 't> {
         let value = section.require("vus", "vus = 10")?;
         let vus = self.vus(value)?;
         if vus == 0 {
-            self.walk.wrong(value.span(), "there must be at least one virtual user");
+            self.walk
+                .wrong(value.span(), "there must be at least one virtual user, such as `vus = 10`");
         }
         Some(vus)
     }
@@ -348,17 +357,20 @@ impl<'t> Reader<'_, 't> {
         Some(Executor::RampingVus { start_vus: start_vus?, stages })
     }
 
-    /// VUs, iterations and the longest duration.
+    /// Virtual users, iterations and the longest duration.
     fn iterations(&self, section: &mut Section<'_, 't>) -> Option<(u32, u64, Duration)> {
         let vus = self.some_vus(section);
         let iterations = section.require("iterations", "iterations = 100").and_then(|value| {
-            let count = self.walk.integer(value, "a whole number above zero")?;
+            let count = self.walk.integer(value, "a whole number such as `100`")?;
             if count == 0 {
-                self.walk.wrong(value.span(), "there must be at least one iteration");
+                self.walk.wrong(
+                    value.span(),
+                    "there must be at least one iteration, such as `iterations = 100`",
+                );
             }
             Some(count)
         });
-        // k6's own.
+        // k6's default.
         let usual = Duration::from_secs(600).min(self.limits.max_duration);
         let longest =
             section.take("max_duration").map_or(Some(usual), |value| self.walk.duration(value));
@@ -388,7 +400,7 @@ impl<'t> Reader<'_, 't> {
         Some(Executor::Replay { trace: trace?.value, speed: speed? })
     }
 
-    /// A load that would be cut off by the limits is a mistake, not a surprise after half an hour.
+    /// Notes a load that the limits would cut off: better now than after half an hour.
     fn check_length(&self, executor: &Executor, span: Range<usize>) {
         let Some(length) = executor.length() else { return };
         if length > self.limits.max_duration {
@@ -398,7 +410,7 @@ impl<'t> Reader<'_, 't> {
                     "the load takes {length:?}, longer than the limit of {:?}",
                     self.limits.max_duration
                 ),
-                "raise `max_duration` in `[limits]`",
+                "raise `max_duration` in `[limits]`, or shorten the load",
             );
         }
     }

@@ -1,10 +1,10 @@
-//! The names that a template may use.
+//! The names that a template can use.
 
 use std::collections::BTreeMap;
 
 use crate::plan::{DataSource, nearest};
 
-/// Data, and what was captured by the steps so far.
+/// The data, and what the steps so far have captured.
 #[derive(Clone)]
 pub(super) struct Names<'d> {
     data: &'d BTreeMap<String, DataSource>,
@@ -17,14 +17,14 @@ impl<'d> Names<'d> {
         Self { data, captured: Vec::new() }
     }
 
-    /// From here on `name` is known too.
+    /// Makes `name` known from here on.
     ///
     /// # Errors
     ///
-    /// Where data have that name.
+    /// If a data source already has that name.
     pub(super) fn capture(&mut self, name: &str) -> Result<(), String> {
         if self.data.contains_key(name) {
-            return Err(format!("there are data `{name}` already"));
+            return Err(format!("`[data.{name}]` already has this name"));
         }
         if !self.captured.iter().any(|known| known == name) {
             self.captured.push(name.to_owned());
@@ -32,7 +32,7 @@ impl<'d> Names<'d> {
         Ok(())
     }
 
-    /// Whether `{name}` means something.
+    /// Whether `{name}` has values.
     ///
     /// # Errors
     ///
@@ -47,24 +47,25 @@ impl<'d> Names<'d> {
         };
         match (self.data.get(source), column) {
             (Some(data), None) if data.has_columns() => Err((
-                format!("the data `{source}` have columns"),
-                format!("name one: `{{{source}.column}}`"),
+                format!("`[data.{source}]` has columns"),
+                format!("write `{{{source}.COLUMN}}` with the name of one"),
             )),
-            (Some(data), Some(_)) if !data.has_columns() => Err((
-                format!("the data `{source}` have no columns"),
-                format!("write `{{{source}}}`"),
-            )),
+            (Some(data), Some(_)) if !data.has_columns() => {
+                Err((format!("`[data.{source}]` has no columns"), format!("write `{{{source}}}`")))
+            }
             (Some(_), _) => Ok(()),
-            (None, _) => Err((format!("there are no data `{name}`"), self.help(name))),
+            (None, _) => Err((format!("`{{{name}}}` has no values"), self.help(name))),
         }
     }
 
     fn help(&self, name: &str) -> String {
         let known = self.data.keys().chain(&self.captured).map(String::as_str);
         nearest(name, known).unwrap_or_else(|| {
-            "describe its values in a table of `data`, capture it in a step before, or double the \
-             braces"
-                .to_owned()
+            let source = name.split_once('.').map_or(name, |(source, _)| source);
+            format!(
+                "add `[data.{source}]`, capture `{name}` in an earlier step, or write \
+                 `{{{{{name}}}}}` for literal braces"
+            )
         })
     }
 }

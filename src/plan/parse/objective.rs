@@ -1,4 +1,4 @@
-//! The `[objectives]` table, in k6's words.
+//! The `[objectives]` table, in the form of k6's thresholds.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::timeline::{Selector, names};
 
 const METRICS: [&str; 2] = ["http_req_duration", "http_req_failed"];
 const FORM: &str = "write `p(95) < 300ms` or `avg < 200ms` for `http_req_duration`, `rate < 1%` for \
-                    `http_req_failed`, `avg`, `min`, `max` or `rate` for any other series";
+                    `http_req_failed`, `avg`, `min`, `max` or `rate` for every other series";
 
 pub(super) fn read(
     root: &mut Section<'_, '_>,
@@ -19,7 +19,7 @@ pub(super) fn read(
     let walk = root.walk;
     let section =
         root.take("objectives").and_then(|value| walk.section(value, "a table `[objectives]`"));
-    // Only Prometheus endpoints have series whose names nobody knows before.
+    // Only the names of series from Prometheus endpoints are unknown until the run.
     let has_foreign = collectors.iter().any(|collector| collector.name == "prometheus");
     let mut objectives = Vec::new();
     for (key, span, value) in section.iter().flat_map(Section::entries) {
@@ -50,19 +50,19 @@ pub(super) fn read(
     objectives
 }
 
-/// What an objective is about.
+/// What an objective judges.
 struct Subject<'k> {
     /// One of the load's own metrics, or the selector of any other.
     metric: &'k str,
     endpoints: Vec<String>,
 }
 
-/// What `metric{endpoint}`, `metric{tag:value}` or `metric{label=value}` is about. k6's
-/// `{name:endpoint}` is an endpoint too.
+/// Reads `metric{endpoint}`, `metric{tag:value}` or `metric{label=value}`. k6's `{name:endpoint}`
+/// is an endpoint too.
 ///
 /// # Errors
 ///
-/// What is wrong with it, and the way out.
+/// What is wrong with it, and what to write instead.
 fn subject<'k>(
     key: &'k str,
     requests: &[Request],
@@ -74,16 +74,16 @@ fn subject<'k>(
     };
     if !METRICS.contains(&metric) {
         let Ok(selector) = key.parse::<Selector>() else {
-            return Err((format!("`{key}` is no series"), FORM.to_owned()));
+            return Err((format!("`{key}` is not a valid metric"), FORM.to_owned()));
         };
         let own = || names::ALL.iter().map(|spec| spec.name).chain(METRICS);
         return match has_foreign || own().any(|name| name == selector.metric) {
             true => Ok(Subject { metric: key, endpoints: Vec::new() }),
             false => Err((
-                format!("`{}` is not measured", selector.metric),
+                format!("`{}` is not a known metric", selector.metric),
                 nearest(&selector.metric, own()).unwrap_or_else(|| {
-                    "`kneepoint list metrics` names all, and [collect.prometheus] adds an \
-                     endpoint's own"
+                    "run `kneepoint list metrics` to see them all; `[collect.prometheus]` adds \
+                     those of an endpoint"
                         .to_owned()
                 }),
             )),
@@ -106,11 +106,9 @@ fn subject<'k>(
         let tags = requests.iter().flat_map(|request| &request.tags);
         let tags: Vec<String> = tags.map(|(tag, value)| format!("{tag}:{value}")).collect();
         let names = requests.iter().map(|request| request.name.as_str());
-        let help =
-            nearest(part, names.chain(tags.iter().map(String::as_str))).unwrap_or_else(|| {
-                "name a request as its `name` has it, or a tag as `tag:value`".to_owned()
-            });
-        return Err((format!("there is no request `{part}`"), help));
+        let help = nearest(part, names.chain(tags.iter().map(String::as_str)))
+            .unwrap_or_else(|| "write the `name` of a request, or a tag as `tag:value`".to_owned());
+        return Err((format!("there is no request or tag `{part}`"), help));
     }
     Ok(Subject { metric, endpoints })
 }
@@ -142,7 +140,7 @@ fn one_condition<'t>(walk: &Walk<'t>, value: &Value<'t>) -> Option<(Text, Option
 /// What a condition measures, on which side its bound is, the bound, and the window it holds for.
 type Condition = (Measure, Comparison, f64, Option<Duration>);
 
-/// Reads `p(95) < 300ms for 10s`; the error goes on after the condition's text.
+/// Reads `p(95) < 300ms for 10s`. The error continues a sentence that begins with the condition.
 fn condition(subject: &Subject<'_>, text: &str) -> Result<Condition, String> {
     let (text, window) = match text.rsplit_once(" for ") {
         None => (text, None),
@@ -151,7 +149,7 @@ fn condition(subject: &Subject<'_>, text: &str) -> Result<Condition, String> {
             (text, Some(window.ok_or("needs a duration such as `10s` after `for`")?))
         }
     };
-    let at = text.find(['<', '>']).ok_or("is no condition")?;
+    let at = text.find(['<', '>']).ok_or("is not a condition")?;
     let comparison = if text[at..].starts_with('<') { Comparison::Under } else { Comparison::Over };
     let what = text[..at].trim();
     let bound = text[at + 1..].trim_start_matches('=').trim();
@@ -165,9 +163,9 @@ fn condition(subject: &Subject<'_>, text: &str) -> Result<Condition, String> {
 
 fn failures(what: &str, bound: &str) -> Result<(Measure, f64), String> {
     if what != "rate" {
-        return Err(format!("asks for `{what}`, failures have a `rate` only"));
+        return Err(format!("asks for `{what}`, but failures have only a `rate`"));
     }
-    let share = parse_share(bound).ok_or("needs a share such as `1%` on its right side")?;
+    let share = parse_share(bound).ok_or("needs a share such as `1%` after the sign")?;
     Ok((Measure::FailureRatio, share))
 }
 
@@ -182,25 +180,33 @@ fn durations(what: &str, bound: &str) -> Result<(Measure, f64), String> {
         ("avg", _) => Measure::ResponseTimeMean,
         ("med", _) => Measure::ResponseTimeQuantile(0.5),
         ("max", _) => Measure::ResponseTimeQuantile(1.0),
-        _ => return Err(format!("asks for `{what}`, which is not measured")),
+        _ => {
+            return Err(format!(
+                "asks for `{what}`, which is not one of `p(N)`, `avg`, `med` and `max`"
+            ));
+        }
     };
     let duration = parse_duration(bound)
         .ok()
         .filter(|duration| !duration.is_zero())
-        .ok_or("needs a duration with its unit such as `300ms` on its right side")?;
+        .ok_or("needs a duration with its unit after the sign, such as `300ms`")?;
     Ok((measure, duration.as_secs_f64()))
 }
 
-/// `avg < 2GiB`: anything that is collected, in its own unit.
+/// `avg < 2GiB`: any collected series, in its own unit.
 fn series(selector: &str, what: &str, bound: &str) -> Result<(Measure, f64), String> {
     let reduction = match what {
         "avg" | "value" => Reduction::Mean,
         "min" => Reduction::Min,
         "max" => Reduction::Max,
         "rate" => Reduction::Rate,
-        _ => return Err(format!("asks for `{what}`; a series has `avg`, `min`, `max` and `rate`")),
+        _ => {
+            return Err(format!(
+                "asks for `{what}`, but a series has only `avg`, `min`, `max` and `rate`"
+            ));
+        }
     };
     let number = parse_amount(bound)
-        .ok_or("needs a number such as `80`, `2GiB`, `75%` or `300ms` on its right side")?;
+        .ok_or("needs a number after the sign, such as `80`, `2GiB`, `75%` or `300ms`")?;
     Ok((Measure::Series(selector.to_owned(), reduction), number))
 }

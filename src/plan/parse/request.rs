@@ -11,7 +11,7 @@ use crate::plan::{
     nearest,
 };
 
-/// Reads the mix: each request is added to `requests`, and is a journey of its own.
+/// Reads `[[request]]`. Each request is added to `requests` and becomes a journey with one step.
 pub(super) fn read(
     root: &mut Section<'_, '_>,
     names: &Names<'_>,
@@ -21,11 +21,15 @@ pub(super) fn read(
     let Some(value) = root.take("request") else {
         return Vec::new();
     };
-    let Some(tables) = walk.list(value, "a list of tables: write `[[request]]`") else {
+    let Some(tables) = walk.list(value, "a list of `[[request]]` tables") else {
         return Vec::new();
     };
     if tables.is_empty() {
-        walk.wrong(value.span(), "there must be at least one request");
+        walk.wrong_with_help(
+            value.span(),
+            "there must be at least one request",
+            "add `[[request]]` with `path = \"/\"`",
+        );
     }
     walk.named(
         tables,
@@ -36,7 +40,10 @@ pub(super) fn read(
             Some(journey)
         },
         |journey| &journey.name,
-        ("another request has", "give each request a `name` of its own: results are kept by it"),
+        (
+            "another request is already",
+            "give each request its own `name`: results are reported under it",
+        ),
     )
 }
 
@@ -49,8 +56,8 @@ fn read_one<'t>(walk: &Walk<'t>, value: &Value<'t>, names: &Names<'_>) -> Option
     if let Some((_, span)) = captures.into_iter().next() {
         walk.wrong_with_help(
             span,
-            "what a request of the mix captures has no later step that could use it",
-            "make it a step of a `[[journey]]`",
+            "a `[[request]]` cannot capture a value: no later step could use it",
+            "move it into a `[[journey]]` as a `[[journey.step]]`",
         );
     }
     Some((request, weight?))
@@ -60,18 +67,18 @@ fn read_one<'t>(walk: &Walk<'t>, value: &Value<'t>, names: &Names<'_>) -> Option
 pub(super) fn read_weight(section: &mut Section<'_, '_>) -> Option<f64> {
     let walk = section.walk;
     section.take("weight").map_or(Some(1.0), |value| {
-        let weight = walk.number(value, "a weight above zero")?;
+        let weight = walk.number(value, "a weight such as `1`")?;
         if weight <= 0.0 {
-            walk.wrong(value.span(), "the weight must be above zero");
+            walk.wrong(value.span(), "the weight must be above zero, such as `1`");
         }
         Some(weight)
     })
 }
 
-/// What a request captures: the names, and where they stand.
+/// The names that a request captures, and their places in the text.
 type Captured = Vec<(String, Range<usize>)>;
 
-/// The keys that a request of the mix and a step of a journey have in common.
+/// Reads the keys that a `[[request]]` and a step of a journey have in common.
 pub(super) fn read_request(
     section: &mut Section<'_, '_>,
     known: &Names<'_>,
@@ -85,7 +92,7 @@ pub(super) fn read_request(
     let headers = read_headers(section, known);
     let body = section
         .take("body")
-        .and_then(|value| template::read(walk, value, "a text", known))
+        .and_then(|value| template::read(walk, value, "a string", known))
         .map(|template| Body { template });
     let (captures, names) = check::read_captures(section)
         .into_iter()
@@ -115,14 +122,14 @@ fn read_tags(section: &mut Section<'_, '_>) -> BTreeMap<String, String> {
     tags
 }
 
-/// How far a response that goes on is followed.
+/// When to stop reading a streamed response.
 fn read_stream<'t>(walk: &Walk<'t>, value: &Value<'t>) -> Option<Streaming> {
     const WHAT: &str = "a table such as `{ events = 10 }` or `{ for = \"30s\" }`";
     let mut section = walk.section(value, WHAT)?;
     let events = section.take("events").map(|value| {
         let events = walk.integer(value, "a number of events such as `10`")?;
         if events == 0 {
-            walk.wrong(value.span(), "the number of events must be above zero");
+            walk.wrong(value.span(), "the number of events must be above zero, such as `10`");
             return None;
         }
         Some(events)
@@ -133,7 +140,7 @@ fn read_stream<'t>(walk: &Walk<'t>, value: &Value<'t>) -> Option<Streaming> {
         (None, None) => {
             walk.wrong_with_help(
                 value.span(),
-                "it is not said when enough was seen of the stream",
+                "`stream` does not say when to stop reading",
                 "write `{ events = 10 }`, `{ for = \"30s\" }`, or both for whichever comes first",
             );
             None
@@ -148,7 +155,11 @@ fn read_stream<'t>(walk: &Walk<'t>, value: &Value<'t>) -> Option<Streaming> {
 pub(super) fn read_name(walk: &Walk<'_>, value: &Value<'_>) -> Option<String> {
     let name = walk.name(value)?;
     if name.contains(['{', '}']) {
-        walk.wrong(value.span(), "a name takes no braces");
+        walk.wrong_with_help(
+            value.span(),
+            "a name cannot contain `{` or `}`",
+            "write a fixed name, such as `product`",
+        );
         return None;
     }
     Some(name)
@@ -159,13 +170,9 @@ pub(super) fn read_method(walk: &Walk<'_>, value: &Value<'_>) -> Option<String> 
     if METHODS.contains(&method.as_str()) {
         return Some(method);
     }
-    let help =
-        nearest(&method.to_lowercase(), METHODS.map(str::to_lowercase).iter().map(String::as_str))
-            .map_or_else(
-                || format!("known: `{}`", METHODS.join("`, `")),
-                |help| help.to_uppercase(),
-            );
-    walk.wrong_with_help(value.span(), format!("`{method}` is no HTTP method"), help);
+    let help = nearest(&method, METHODS)
+        .unwrap_or_else(|| format!("write one of `{}`", METHODS.join("`, `")));
+    walk.wrong_with_help(value.span(), format!("`{method}` is not a valid HTTP method"), help);
     None
 }
 
@@ -178,7 +185,7 @@ pub(super) fn read_path(walk: &Walk<'_>, value: &Value<'_>, names: &Names<'_>) -
             walk.wrong_with_help(
                 value.span(),
                 "a path must begin with `/`",
-                "the host is named once, as `url` in `[target]`",
+                "write `path = \"/…\"`; the host belongs in `url` of `[target]`",
             );
             return None;
         }
@@ -186,8 +193,8 @@ pub(super) fn read_path(walk: &Walk<'_>, value: &Value<'_>, names: &Names<'_>) -
     if path.0.iter().any(|segment| matches!(segment, Segment::Text(text) if text.contains(|c: char| c.is_whitespace() || c.is_control() || c == '#'))) {
         walk.wrong_with_help(
             value.span(),
-            "a path has no blanks and no `#`",
-            "write `%20` for a blank and `%23` for `#`",
+            "a path cannot contain spaces or `#`",
+            "write `%20` for a space and `%23` for `#`",
         );
         return None;
     }
@@ -207,24 +214,34 @@ pub(super) fn read_headers(
     for (name, span, value) in section.entries() {
         let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
         if name.is_empty() || !name.chars().all(token) {
-            walk.wrong(span, format!("`{}` is no name of a header", name.escape_debug()));
+            walk.wrong_with_help(
+                span,
+                format!("`{}` is not a valid header name", name.escape_debug()),
+                "use letters, digits and `-`, such as `x-request-id`",
+            );
         }
         let secret = is_secret_name(name);
         if secret {
             walk.hide(value.span());
         }
-        let Some(text) = walk.text(value, "a text") else { continue };
+        let Some(text) = walk.text(value, "a string") else { continue };
         if text.value.contains(|c: char| c.is_control() && c != '\t') {
-            walk.wrong(value.span(), "a header has no line breaks");
+            walk.wrong_with_help(
+                value.span(),
+                "a header value cannot contain line breaks or control characters",
+                "write it on one line",
+            );
             continue;
         }
         // Values from the environment are secrets whatever the header's name.
         let header = match secret || text.from_environment {
-            // A token that a step before has captured, say: what stands around it is hidden.
-            true if template::has_names(&text.raw) => template::read(walk, value, "a text", names)
-                .map(|template| Header::Plain(template.hidden())),
+            // Such as a token that an earlier step captured. The text around it is hidden.
+            true if template::has_names(&text.raw) => {
+                template::read(walk, value, "a string", names)
+                    .map(|template| Header::Plain(template.hidden()))
+            }
             true => Some(Header::Secret(Secret::new(text.value))),
-            false => template::read(walk, value, "a text", names).map(Header::Plain),
+            false => template::read(walk, value, "a string", names).map(Header::Plain),
         };
         headers.extend(header.map(|header| (name.to_owned(), header)));
     }

@@ -32,14 +32,14 @@ pub(super) fn read(
             walk.wrong_with_help(
                 load.span(),
                 "a plan has one `[load]` or several `[[scenario]]`, not both",
-                "make the load a scenario with a `name`",
+                "turn `[load]` into a `[[scenario]]` with a `name`",
             );
             None
         }
     }
 }
 
-/// Notes where a search for the capacity has no objective to search by.
+/// Notes a search for the capacity without an objective to search by.
 pub(super) fn check_objectives(
     root: &Section<'_, '_>,
     scenarios: &[Scenario],
@@ -49,20 +49,20 @@ pub(super) fn check_objectives(
     if objectives.is_empty() && scenarios.iter().any(searches) {
         root.missing(
             "objectives",
-            "the capacity is the highest rate that meets every objective: add `[objectives]` with \
+            "a search for the capacity needs an objective: add `[objectives]` with \
              `http_req_duration = \"p(95) < 300ms\"`",
         );
     }
 }
 
-/// Notes a bound on the connections of the open model where there is none.
+/// Notes `max_connections` in a plan that has only virtual users.
 pub(super) fn check_pool(root: &Section<'_, '_>, target: &Target, scenarios: &[Scenario]) {
     let is_closed = |scenario: &Scenario| scenario.executor.most_vus() > 0;
     if target.max_connections.is_some() && scenarios.iter().all(is_closed) {
         root.walk.wrong_with_help(
             root.place_in("target", "max_connections"),
-            "`max_connections` is of loads with a rate: virtual users have one connection each",
-            "leave `max_connections` out, or take an executor such as `constant-arrival-rate`",
+            "`max_connections` works only with a rate: virtual users have one connection each",
+            "remove `max_connections`, or use an executor such as `constant-arrival-rate`",
         );
     }
 }
@@ -73,9 +73,13 @@ fn read_several<'t>(
     journeys: &[Journey],
     limits: &Limits,
 ) -> Option<Vec<Scenario>> {
-    let tables = walk.list(value, "a list of tables: write `[[scenario]]`")?;
+    let tables = walk.list(value, "a list of `[[scenario]]` tables")?;
     if tables.is_empty() {
-        walk.wrong(value.span(), "there must be at least one scenario");
+        walk.wrong_with_help(
+            value.span(),
+            "there must be at least one scenario",
+            "add `[[scenario]]` with `name` and `executor`",
+        );
     }
     let (count, mut adapts) = (tables.len(), false);
     let scenarios = walk.named(
@@ -85,25 +89,25 @@ fn read_several<'t>(
             if scenario.executor.is_adaptive() && std::mem::replace(&mut adapts, true) {
                 walk.wrong_with_help(
                     value.span(),
-                    "another scenario chooses its stages by what it measures already",
-                    "let one search, and give the others a fixed load",
+                    "only one scenario can choose its stages by what it measures",
+                    "keep one search, and give the other scenarios a fixed load",
                 );
             }
             Some(scenario)
         },
         |scenario| &scenario.name,
-        ("another scenario has", "give each scenario a `name` of its own"),
+        ("another scenario is already", "give each scenario its own `name`"),
     );
     let vus: u64 = scenarios.iter().map(|scenario| u64::from(scenario.executor.most_vus())).sum();
     if vus > limits.max_in_flight as u64 && scenarios.len() > 1 {
         walk.wrong_with_help(
             value.span(),
             format!(
-                "the scenarios have up to {vus} virtual users together, above the limit of {} \
+                "the scenarios have up to {vus} virtual users together, more than the limit of {} \
                  requests in flight",
                 limits.max_in_flight
             ),
-            "raise `max_in_flight` in `[limits]` if the target may have that many",
+            "raise `max_in_flight` in `[limits]` to allow them",
         );
     }
     (scenarios.len() == count).then_some(scenarios)
@@ -125,8 +129,8 @@ fn read_one<'t>(
     {
         walk.wrong_with_help(
             value.span(),
-            "a load that chooses its stages starts at once",
-            "leave `start_time` out here, and give one to the others",
+            "a scenario that chooses its stages by what it measures has to start at once",
+            "remove `start_time` here, and set it on the other scenarios",
         );
     }
     section.finish();
@@ -136,12 +140,16 @@ fn read_one<'t>(
     Some(Scenario { name: name?, executor, arrivals, start, journeys })
 }
 
-/// Journeys by their names; a request of the mix is one under its own name.
+/// Journeys by their names. A `[[request]]` is a journey under its own name.
 fn choose<'t>(walk: &Walk<'t>, value: &Value<'t>, journeys: &[Journey]) -> Option<Vec<usize>> {
     let names = || journeys.iter().map(|journey| journey.name.as_str());
     let list = walk.list(value, "a list of names of journeys or requests")?;
     if list.is_empty() {
-        walk.wrong(value.span(), "a scenario has at least one journey");
+        walk.wrong_with_help(
+            value.span(),
+            "a scenario needs at least one journey",
+            "name a journey or request, or remove `journeys` to use all of them",
+        );
     }
     let mut chosen = Vec::new();
     for value in list {
@@ -152,7 +160,7 @@ fn choose<'t>(walk: &Walk<'t>, value: &Value<'t>, journeys: &[Journey]) -> Optio
                 value.span(),
                 format!("there is no journey or request `{name}`"),
                 nearest(&name, names()).unwrap_or_else(|| {
-                    format!("known here: `{}`", names().collect::<Vec<_>>().join("`, `"))
+                    format!("known names: `{}`", names().collect::<Vec<_>>().join("`, `"))
                 }),
             ),
         }

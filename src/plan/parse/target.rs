@@ -20,7 +20,7 @@ pub(super) fn read(root: &mut Section<'_, '_>) -> Option<Target> {
         if value.get_ref().as_str().is_some_and(|url| url.contains('@')) {
             walk.hide(value.span());
         }
-        walk.parsed(value, "an address such as `http://127.0.0.1:8080`", parse_target_url)
+        walk.parsed(value, "a URL such as `http://127.0.0.1:8080`", parse_target_url)
     });
     let timeout = section.take("timeout").and_then(|value| walk.duration(value));
     let connections = section.take("connections").and_then(|value| {
@@ -56,8 +56,8 @@ pub(super) fn read(root: &mut Section<'_, '_>) -> Option<Target> {
     {
         walk.wrong_with_help(
             span.clone(),
-            "a proxy takes no HTTP/2 for targets of `http`",
-            "leave `version` or `proxy` out, or load the target over `https`",
+            "a proxy cannot carry HTTP/2 to an `http` target",
+            "remove `version` or `proxy`, or use an `https` URL",
         );
     }
     let usual = Target::usual(url);
@@ -84,7 +84,7 @@ pub(super) fn read(root: &mut Section<'_, '_>) -> Option<Target> {
     })
 }
 
-/// An address with a name and a password in it, perhaps.
+/// A URL that may contain a user name and a password.
 fn read_proxy(walk: &Walk<'_>, value: &Value<'_>, has_socket: bool) -> Option<Proxy> {
     if value.get_ref().as_str().is_some_and(|url| url.contains('@')) {
         walk.hide(value.span());
@@ -92,34 +92,34 @@ fn read_proxy(walk: &Walk<'_>, value: &Value<'_>, has_socket: bool) -> Option<Pr
     if has_socket {
         walk.wrong_with_help(
             value.span(),
-            "`proxy` and `unix_socket` exclude each other",
-            "keep the one by which the target is reached",
+            "`proxy` and `unix_socket` cannot be used together",
+            "keep the one that reaches the target",
         );
     }
-    walk.parsed(value, "an address such as `http://127.0.0.1:3128`", parse_proxy)
+    walk.parsed(value, "a URL such as `http://127.0.0.1:3128`", parse_proxy)
 }
 
-/// The version of `[target]`, where it has one that is right, and its place.
+/// The `version` of `[target]`, if it has a valid one, and its place.
 type Version = Option<(Option<HttpVersion>, Range<usize>)>;
 
-/// Notes a key of connections that have one request at a time, where others may be made.
+/// Notes a key that works only with HTTP/1.1 in a plan that may use HTTP/2.
 fn check_http1(walk: &Walk<'_>, (key, value): (&str, &Value<'_>), version: &Version) {
     if let Some((Some(HttpVersion::Http2 | HttpVersion::Auto), _)) = version {
         walk.wrong_with_help(
             value.span(),
-            format!("`{key}` is of HTTP/1.1: requests share the connections of HTTP/2"),
-            format!("leave `version` or `{key}` out"),
+            format!("`{key}` works only with HTTP/1.1: HTTP/2 requests share connections"),
+            format!("remove `version` or `{key}`"),
         );
     }
 }
 
-/// Notes that no connection is there to be dropped.
+/// Notes `drop` in a plan that keeps no connections.
 fn check_kept(walk: &Walk<'_>, drop: &Value<'_>, connections: Option<Connections>) {
     if connections == Some(Connections::PerRequest) {
         walk.wrong_with_help(
             drop.span(),
-            "`drop` is of connections that are kept",
-            "leave `connections` or `drop` out",
+            "`drop` works only with connections that are kept open",
+            "remove `connections` or `drop`",
         );
     }
 }
@@ -128,7 +128,7 @@ fn check_kept(walk: &Walk<'_>, drop: &Value<'_>, connections: Option<Connections
 fn read_max_connections(walk: &Walk<'_>, value: &Value<'_>) -> Option<usize> {
     let most = walk.integer(value, "a number of connections such as `50`")?;
     if most == 0 {
-        walk.wrong(value.span(), "there is at least one connection");
+        walk.wrong(value.span(), "`max_connections` must be at least 1");
     }
     usize::try_from(most).ok().filter(|most| *most > 0)
 }
@@ -142,34 +142,34 @@ fn read_version(walk: &Walk<'_>, value: &Value<'_>) -> Option<HttpVersion> {
     walk.choice(value, &choices)
 }
 
-/// Requests in flight on a connection that can have several.
+/// Requests in flight on one HTTP/2 connection.
 fn read_streams(walk: &Walk<'_>, value: &Value<'_>, version: &Version) -> Option<usize> {
     let streams = walk.integer(value, "a number of requests such as `100`")?;
     if matches!(version, None | Some((Some(HttpVersion::Http1), _))) {
         walk.wrong_with_help(
             value.span(),
-            "`streams` is of HTTP/2: one of HTTP/1.1 has one request at a time",
-            "add `version = \"http/2\"`, or leave it out",
+            "`streams` works only with HTTP/2: an HTTP/1.1 connection has one request at a time",
+            "add `version = \"http/2\"`, or remove `streams`",
         );
     }
     match usize::try_from(streams) {
         Ok(streams) if streams > 0 => Some(streams),
         _ => {
-            walk.wrong(value.span(), "the number of requests must be above zero");
+            walk.wrong(value.span(), "the number of requests must be above zero, such as `100`");
             None
         }
     }
 }
 
-/// `once`, `per-connection`, or for how long an answer is believed.
+/// `once`, `per-connection`, or how long an answer is used.
 fn read_dns(walk: &Walk<'_>, value: &Value<'_>, has_socket: bool) -> Option<Dns> {
     const WORDS: [(&str, Dns); 2] = [("once", Dns::Once), ("per-connection", Dns::PerConnection)];
     const WHAT: &str = "`once`, `per-connection` or a duration such as `30s`";
     if has_socket {
         walk.wrong_with_help(
             value.span(),
-            "`unix_socket` has no name that could be resolved",
-            "leave `dns` or `unix_socket` out",
+            "`dns` does not work with `unix_socket`: there is no name to resolve",
+            "remove `dns` or `unix_socket`",
         );
     }
     let text = walk.text(value, WHAT)?;
@@ -189,14 +189,14 @@ fn read_dns(walk: &Walk<'_>, value: &Value<'_>, has_socket: bool) -> Option<Dns>
 
 /// The path of a socket in the file system.
 fn read_socket(walk: &Walk<'_>, value: &Value<'_>) -> Option<String> {
-    /// What `sun_path` of `struct sockaddr_un` holds beside its end (unix(7)).
+    /// Bytes of `sun_path` in `struct sockaddr_un`, without the ending zero (unix(7)).
     const MOST: usize = 107;
     let path = walk.text(value, "the path of a socket such as `/run/app.sock`")?;
     let wrong = match path.value.len() {
-        _ if path.value.contains("://") => "a path is wanted, not an address",
+        _ if path.value.contains("://") => "expected a file path, found a URL",
         0 => "the path is empty",
-        length if length > MOST => "the path of a socket has no more than 107 bytes",
-        _ if path.value.contains('\0') => "the path has a zero byte in it",
+        length if length > MOST => "a socket path has at most 107 bytes",
+        _ if path.value.contains('\0') => "the path contains a zero byte",
         _ => return Some(path.value),
     };
     walk.wrong_with_help(path.span, wrong, "write `unix_socket = \"/run/app.sock\"`");
@@ -215,7 +215,9 @@ fn read_tls<'t>(walk: &Walk<'t>, value: &Value<'t>) -> Option<Tls> {
     let server_name = section.take("server_name").map(|value| {
         walk.parsed(value, "a host name such as `shop.example`", |text| match Host::parse(text) {
             Ok(_) => Ok(text.to_owned()),
-            Err(why) => Err(format!("`{text}` is no host name: {why}; write `shop.example`")),
+            Err(why) => {
+                Err(format!("`{text}` is not a valid host name: {why}; write `shop.example`"))
+            }
         })
     });
     section.finish();
@@ -223,8 +225,8 @@ fn read_tls<'t>(walk: &Walk<'t>, value: &Value<'t>) -> Option<Tls> {
         (Some(_), true) => {
             walk.wrong_with_help(
                 value.span(),
-                "`ca_file` and `insecure` exclude each other",
-                "leave `insecure` out to have certificates checked",
+                "`ca_file` and `insecure` cannot be used together",
+                "remove `insecure` to have certificates checked",
             );
             None
         }
@@ -244,7 +246,7 @@ fn read_tls<'t>(walk: &Walk<'t>, value: &Value<'t>) -> Option<Tls> {
             };
             walk.wrong_with_help(
                 value.span(),
-                format!("`{has}` is of no use without `{lacks}`"),
+                format!("`{has}` needs `{lacks}`"),
                 format!(
                     "add `{lacks} = \"client.{}\"`",
                     if has == "cert_file" { "key" } else { "pem" }

@@ -14,7 +14,7 @@ pub(super) fn read(
     names: &Names<'_>,
 ) -> Option<Template> {
     let Some(raw) = value.get_ref().as_str() else {
-        // For the message alone.
+        // Only for its message.
         walk.text(value, what);
         return None;
     };
@@ -34,8 +34,8 @@ pub(super) fn read(
     whole.then_some(Template(segments))
 }
 
-/// Whether a text has a `{name}` in it, known or not. A secret may have braces of its own, so that
-/// only what looks like a name makes a template of it.
+/// Whether a text contains a `{name}`, known or not. A secret may contain braces, so only what looks
+/// like a name makes it a template.
 pub(super) fn has_names(raw: &str) -> bool {
     let is_of_name = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
     raw.match_indices('{').any(|(at, _)| {
@@ -44,7 +44,7 @@ pub(super) fn has_names(raw: &str) -> bool {
     })
 }
 
-/// Adds the segments of a piece; false where it is not well formed.
+/// Adds the segments of one part; false if it is not well formed.
 fn read_plain(
     walk: &Walk<'_>,
     plain: &str,
@@ -68,8 +68,11 @@ fn read_plain(
         let Some((name, behind)) = name else {
             walk.wrong_with_help(
                 place(offset..offset + 1),
-                format!("`{}` has no partner", &rest[..1]),
-                "write `{name}` for a value of `[data.name]`, `{{` and `}}` for braces",
+                match rest.starts_with('{') {
+                    true => "`{` has no closing `}`",
+                    false => "`}` has no opening `{`",
+                },
+                "write `{name}` for a value of `[data.name]`, and `{{` or `}}` for a literal brace",
             );
             return false;
         };

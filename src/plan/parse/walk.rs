@@ -36,7 +36,7 @@ pub(super) struct Text {
     pub(super) span: Range<usize>,
 }
 
-/// A piece of a text.
+/// A part of a text.
 pub(super) enum Piece {
     /// As the plan has it, with its offset there.
     Plain(usize, String),
@@ -54,7 +54,7 @@ impl<'t> Walk<'t> {
         self.note(span, message.into(), None);
     }
 
-    /// Notes a mistake and the way out.
+    /// Notes a mistake, and what to write instead.
     pub(super) fn wrong_with_help(
         &self,
         span: Range<usize>,
@@ -68,7 +68,7 @@ impl<'t> Walk<'t> {
         self.found.borrow_mut().push(Found { span, message, help });
     }
 
-    /// No message may show this part of the text.
+    /// Keeps this part of the text out of every message.
     pub(super) fn hide(&self, span: Range<usize>) {
         self.secrets.borrow_mut().push(span);
     }
@@ -85,7 +85,7 @@ impl<'t> Walk<'t> {
         (!found.is_empty()).then(|| PlanErrors::new(masked(), origin, found))
     }
 
-    /// A text; `what` says what is wanted, with an example.
+    /// A string; `what` says what is expected, with an example.
     pub(super) fn text(&self, value: &Value<'_>, what: &str) -> Option<Text> {
         let DeValue::String(raw) = value.get_ref() else {
             self.wrong_kind(value, what);
@@ -106,11 +106,15 @@ impl<'t> Walk<'t> {
         Some(Text { value: filled, raw, from_environment, span: value.span() })
     }
 
-    /// A name, which reports show: no secret can be in it.
+    /// A name. Reports show it, so it cannot contain a secret.
     pub(super) fn name(&self, value: &Value<'_>) -> Option<String> {
         let name = self.text(value, "a name")?;
         if name.value.trim().is_empty() || name.from_environment {
-            self.wrong(name.span, "a name must not be empty and takes no variables");
+            self.wrong_with_help(
+                name.span,
+                "a name cannot be empty and cannot contain `${…}` variables",
+                "write it out, such as `checkout`",
+            );
             return None;
         }
         Some(name.value)
@@ -146,8 +150,8 @@ impl<'t> Walk<'t> {
                 Some(value) => pieces.push(Piece::Variable(value)),
                 None => self.wrong_with_help(
                     self.inside(raw, &span, offset + at..offset + at + name.len() + 3),
-                    format!("the environment has no variable `{name}`"),
-                    format!("set it, or write `$${{{name}}}` for the text itself"),
+                    format!("the environment variable `{name}` is not set"),
+                    format!("set it, or write `$${{{name}}}` for the literal text"),
                 ),
             }
         }
@@ -185,7 +189,7 @@ impl<'t> Walk<'t> {
             Err(_) if text.from_environment => {
                 self.wrong(
                     text.span,
-                    format!("`{}`, with its variables filled in, must be {what}", text.raw),
+                    format!("`{}` is not {what} once its variables are filled in", text.raw),
                 );
                 None
             }
@@ -206,7 +210,7 @@ impl<'t> Walk<'t> {
         if rate > 0.0 && rate.is_finite() {
             return Some(rate);
         }
-        self.wrong(value.span(), format!("the rate must be above zero, {WHAT}"));
+        self.wrong(value.span(), "the rate must be above zero, such as `50/s`");
         None
     }
 
@@ -232,12 +236,13 @@ impl<'t> Walk<'t> {
             Some(number) => (0.0..=1.0).contains(&number).then_some(number),
             None => {
                 return self.parsed(value, WHAT, |text| {
-                    parse_share(text).ok_or_else(|| format!("`{text}` is not {WHAT}"))
+                    parse_share(text)
+                        .ok_or_else(|| format!("`{text}` is not a share; write `50%` or `0.5`"))
                 });
             }
         };
         if share.is_none() {
-            self.wrong(value.span(), format!("must be {WHAT}"));
+            self.wrong(value.span(), format!("expected {WHAT}, from 0 to 1"));
         }
         share
     }
@@ -293,8 +298,8 @@ impl<'t> Walk<'t> {
         }
     }
 
-    /// What `read` makes of each of `tables`, but of those that it refuses. Each has a `name` of its
-    /// own; `clash` says what else has it, and what to do.
+    /// Reads each of `tables` and leaves out those that `read` refuses. Names must be unique;
+    /// `clash` says what else has the name, and what to do.
     pub(super) fn named<'v, T>(
         &self,
         tables: Vec<&'v Value<'t>>,
@@ -309,7 +314,7 @@ impl<'t> Walk<'t> {
                 let (others, help) = clash;
                 self.wrong_with_help(
                     value.span(),
-                    format!("{others} the name `{}`", name(&one)),
+                    format!("{others} named `{}`", name(&one)),
                     help,
                 );
             }
@@ -356,10 +361,10 @@ impl<'t> Walk<'t> {
 
     fn wrong_kind(&self, value: &Value<'_>, what: &str) {
         let is = match value.get_ref() {
-            DeValue::String(_) => "a text",
+            DeValue::String(_) => "a string",
             DeValue::Integer(_) => "a whole number",
             DeValue::Float(_) => "a number",
-            DeValue::Boolean(_) => "a switch",
+            DeValue::Boolean(_) => "a boolean",
             DeValue::Datetime(_) => "a date",
             DeValue::Array(_) => "a list",
             DeValue::Table(_) => "a table",
@@ -395,8 +400,7 @@ impl<'w, 't> Section<'w, 't> {
     /// The tables `[[key]]`; `None` where there is no such list.
     pub(super) fn tables(&mut self, key: &'static str) -> Option<Vec<&'w Value<'t>>> {
         let walk = self.walk;
-        self.take(key)
-            .and_then(|value| walk.list(value, &format!("a list of tables: write `[[{key}]]`")))
+        self.take(key).and_then(|value| walk.list(value, &format!("a list of `[[{key}]]` tables")))
     }
 
     /// Whether the table has `key`.
@@ -429,7 +433,7 @@ impl<'w, 't> Section<'w, 't> {
         entries
     }
 
-    /// Notes every key that was not asked for.
+    /// Notes every key that nothing took.
     pub(super) fn finish(self) {
         for (key, span, value) in self.entries() {
             if self.known.contains(&key) {
@@ -438,8 +442,8 @@ impl<'w, 't> Section<'w, 't> {
             // It may be the misspelt name of a secret.
             self.walk.hide(value.span());
             let help = nearest(key, self.known.iter().copied())
-                .unwrap_or_else(|| format!("known here: `{}`", self.known.join("`, `")));
-            self.walk.wrong_with_help(span, format!("`{key}` is not known here"), help);
+                .unwrap_or_else(|| format!("known keys: `{}`", self.known.join("`, `")));
+            self.walk.wrong_with_help(span, format!("unknown key `{key}`"), help);
         }
     }
 }

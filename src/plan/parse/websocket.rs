@@ -13,8 +13,8 @@ pub(super) fn read(root: &mut Section<'_, '_>, names: &Names<'_>) -> Vec<WebSock
     if let Some(surplus) = tables.get(WebSocket::MOST) {
         walk.wrong_with_help(
             surplus.span(),
-            format!("there may be {} kinds of sessions at the most", WebSocket::MOST),
-            "sessions that do the same are one kind: raise `sessions` instead",
+            format!("a plan has at most {} `[[websocket]]` tables", WebSocket::MOST),
+            "merge tables that do the same, and raise `sessions`",
         );
     }
     walk.named(
@@ -22,8 +22,8 @@ pub(super) fn read(root: &mut Section<'_, '_>, names: &Names<'_>) -> Vec<WebSock
         |value| read_one(walk, value, names),
         |websocket| &websocket.request.name,
         (
-            "other sessions have",
-            "give each kind of sessions a `name` of its own: it is measured by it",
+            "another `[[websocket]]` is already",
+            "give each `[[websocket]]` its own `name`: results are reported under it",
         ),
     )
 }
@@ -67,14 +67,14 @@ fn read_sessions(walk: &Walk<'_>, value: &Value<'_>) -> Option<usize> {
         _ => {
             walk.wrong(
                 value.span(),
-                format!("there may be 1 to {} sessions of a kind", WebSocket::MOST_SESSIONS),
+                format!("`sessions` must be between 1 and {}", WebSocket::MOST_SESSIONS),
             );
             None
         }
     }
 }
 
-/// What the sessions send; an error where it was told what is wrong with it.
+/// What the sessions send; an error if a mistake in it was noted.
 fn read_message(section: &mut Section<'_, '_>, names: &Names<'_>) -> Result<Option<Message>, ()> {
     let walk = section.walk;
     let message = section.take("message");
@@ -86,14 +86,14 @@ fn read_message(section: &mut Section<'_, '_>, names: &Names<'_>) -> Result<Opti
             Some(value) => {
                 walk.wrong_with_help(
                     value.span(),
-                    "there is no `message` that this could be of",
+                    "`interval` and `expect` have no effect without `message`",
                     "add `message = \"ping\"`",
                 );
                 Err(())
             }
         };
     };
-    let template = template::read(walk, message, "a text", names).ok_or(())?;
+    let template = template::read(walk, message, "a string", names).ok_or(())?;
     let interval =
         interval.map_or(Some(WebSocket::USUAL_INTERVAL), |value| walk.duration(value)).ok_or(())?;
     let expect = expect.map_or(Some(true), |value| walk.switch(value)).ok_or(())?;
