@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use kneepoint::load::{FlowConfig, FlowKind, Generator, Iterations, LoadConfig, PemFiles};
 use kneepoint::plan::{
-    Action, Arrivals, Capture, CaptureSource, Check, Connections, Header, Journey, Pause, Request,
-    Segment, Step, Target, TargetUrl, Template,
+    Action, Arrivals, Capture, CaptureSource, Check, Connections, Header, Journey, Request,
+    Segment, Step, Target, TargetUrl, Template, ThinkTime,
 };
 use kneepoint::timeline::{Epoch, Histogram, LoadTick, Moment, Stage, StageRole, Window};
 use serde::{Deserialize, Serialize};
@@ -142,7 +142,7 @@ fn config(job: &Job) -> LoadConfig {
         }
         Load::Plain { .. } => (FlowKind::Open(Arrivals::Even), 1, None),
         Load::Closed { vus, think_secs } => {
-            let think = (think_secs > 0).then(|| Pause::Fixed(Duration::from_secs(think_secs)));
+            let think = (think_secs > 0).then(|| ThinkTime::Fixed(Duration::from_secs(think_secs)));
             (FlowKind::Closed(Iterations::Unlimited), vus, think)
         }
     };

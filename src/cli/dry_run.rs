@@ -13,7 +13,7 @@ use crate::load;
 use crate::plan::{Breakpoint, Capacity, Executor, Plan};
 use crate::prepare::{self, RunConfig};
 use crate::report::wording;
-use crate::run::{self, Level};
+use crate::run::{self, PlannedStage};
 
 /// So many requests of each load are shown,
 const REQUESTS: usize = 5;
@@ -98,7 +98,7 @@ fn describe(text: &mut String, config: &RunConfig) {
 }
 
 /// The stages; how many requests they are, where that is known.
-fn table(text: &mut String, levels: &[Level]) -> Option<f64> {
+fn table(text: &mut String, levels: &[PlannedStage]) -> Option<f64> {
     line(text, format_args!("\n{:>10}  {:>10}  load", "at", "for"));
     let mut at = 0.0;
     for level in levels.iter().take(STAGES) {
@@ -125,8 +125,9 @@ fn table(text: &mut String, levels: &[Level]) -> Option<f64> {
         line(text, format_args!("{:>10}  {} more", "", levels.len() - STAGES));
     }
     let is_closed = levels.iter().any(|level| level.vus_from + level.vus_to > 0.0);
-    let requests =
-        |level: &Level| (level.rate_from + level.rate_to) / 2.0 * level.duration.as_secs_f64();
+    let requests = |level: &PlannedStage| {
+        (level.rate_from + level.rate_to) / 2.0 * level.duration.as_secs_f64()
+    };
     (!is_closed).then(|| levels.iter().map(requests).sum())
 }
 

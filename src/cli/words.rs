@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::plan::{Canary, Executor, Plan, Storm};
+use crate::plan::{Canary, Executor, Plan, ReconnectStorm};
 use crate::report::wording;
 
 /// How many canaries there are, as the end of a sentence; empty where there is none.
@@ -14,9 +14,9 @@ pub(super) fn canaries(canaries: &[Canary]) -> String {
 }
 
 /// Which connections are dropped, and how they come back.
-pub(super) fn storm(storm: &Storm) -> String {
+pub(super) fn storm(storm: &ReconnectStorm) -> String {
     let time = |duration: Duration| wording::duration(duration.as_secs_f64());
-    let Storm { drop, backoff } = storm;
+    let ReconnectStorm { drop, backoff } = storm;
     let every = drop.every.map(|every| format!(" and every {} from then on", time(every)));
     format!(
         "{} of the connections are dropped at {}{}, each back after {} to {}",

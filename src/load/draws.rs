@@ -40,7 +40,7 @@ pub struct ResolvedData {
     /// How often one is drawn.
     pub per: plan::DrawnPer,
     /// What happens after the last one of a sequence.
-    pub exhausted: plan::Exhausted,
+    pub exhausted: plan::WhenExhausted,
     /// Whether its rows are those of the trace that is replayed, each with its own request.
     pub is_trace: bool,
 }
@@ -48,7 +48,7 @@ pub struct ResolvedData {
 impl ResolvedData {
     /// Values drawn at random for each journey.
     pub fn of(values: ResolvedValues) -> Self {
-        let (per, exhausted) = (DrawnPer::default(), plan::Exhausted::default());
+        let (per, exhausted) = (DrawnPer::default(), plan::WhenExhausted::default());
         Self { values, order: DataOrder::Random, per, exhausted, is_trace: false }
     }
 
@@ -164,7 +164,7 @@ impl Sources {
             (None, _) if source.data.values == ResolvedValues::Uuid => random.random(),
             (None, DataOrder::Sequential) => {
                 let nth = worker + of * source.drawn;
-                if nth >= source.count && source.data.exhausted == plan::Exhausted::Stop {
+                if nth >= source.count && source.data.exhausted == plan::WhenExhausted::Stop {
                     return Err(Exhausted);
                 }
                 source.drawn += 1;

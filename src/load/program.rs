@@ -9,7 +9,7 @@ use rand_distr::{Distribution, LogNormal, Normal};
 use super::LoadConfig;
 use super::endpoint::Names;
 use super::wire::Place;
-use crate::plan::{Action, Journey, Pause, Step, Test};
+use crate::plan::{Action, Journey, Step, ThinkTime, ValueTest};
 
 /// A journey as operations, done from the first to the last.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ enum Op {
     /// Goes on at `to` unless a draw of this probability succeeds.
     Chance { probability: f64, to: usize },
     /// Goes on at `to` unless every condition holds.
-    When { conditions: Vec<(Place, Test)>, to: usize },
+    When { conditions: Vec<(Place, ValueTest)>, to: usize },
     /// Goes back to `to` until it was here `times` times.
     Again { counter: usize, times: u32, to: usize },
 }
@@ -131,7 +131,7 @@ impl Program {
         &self,
         cursor: &mut Cursor,
         random: &mut SmallRng,
-        holds: impl Fn(Place, &Test) -> bool,
+        holds: impl Fn(Place, &ValueTest) -> bool,
     ) -> Todo {
         cursor.counters.resize(self.loops, 0);
         loop {
@@ -171,15 +171,15 @@ impl Cursor {
 }
 
 impl Think {
-    fn of(pause: &Pause) -> Result<Self, String> {
+    fn of(pause: &ThinkTime) -> Result<Self, String> {
         let cannot = |_| "a pause cannot be drawn; check its mean and deviation".to_owned();
         Ok(match *pause {
-            Pause::Fixed(pause) => Think::Fixed(pause),
-            Pause::Uniform(low, high) => Think::Uniform(low, high),
-            Pause::Normal(mean, deviation) => Think::Normal(
+            ThinkTime::Fixed(pause) => Think::Fixed(pause),
+            ThinkTime::Uniform(low, high) => Think::Uniform(low, high),
+            ThinkTime::Normal(mean, deviation) => Think::Normal(
                 Normal::new(mean.as_secs_f64(), deviation.as_secs_f64()).map_err(|_| cannot(()))?,
             ),
-            Pause::Lognormal(mean, deviation) => {
+            ThinkTime::Lognormal(mean, deviation) => {
                 let mean = mean.as_secs_f64();
                 Think::Lognormal(
                     LogNormal::from_mean_cv(mean, deviation.as_secs_f64() / mean)
@@ -204,10 +204,10 @@ impl Think {
 }
 
 /// Whether a condition holds for a value that is there or not.
-pub(super) fn holds(test: &Test, value: Option<&str>) -> bool {
+pub(super) fn holds(test: &ValueTest, value: Option<&str>) -> bool {
     match test {
-        Test::Present(wanted) => value.is_some() == *wanted,
-        Test::Is(wanted) => value == Some(wanted.as_str()),
+        ValueTest::Present(wanted) => value.is_some() == *wanted,
+        ValueTest::Is(wanted) => value == Some(wanted.as_str()),
     }
 }
 
@@ -217,7 +217,7 @@ mod tests {
 
     use super::super::tests::config;
     use super::*;
-    use crate::plan::Condition;
+    use crate::plan::StepCondition;
 
     fn step(request: usize) -> Step {
         Step::of(Action::Request(request))
@@ -243,7 +243,7 @@ mod tests {
     #[test]
     fn steps_repeat_and_groups_repeat_around_them() {
         let pause = Duration::from_secs(2);
-        let inner = Step { repeat: 2, think: Some(Pause::Fixed(pause)), ..step(1) };
+        let inner = Step { repeat: 2, think: Some(ThinkTime::Fixed(pause)), ..step(1) };
         let group = Step { repeat: 2, ..Step::of(Action::Group(vec![inner, step(2)])) };
         let journey = Journey { steps: vec![step(0), group], ..Journey::of_one("a", 1.0, 0) };
         let (r, t) = (Todo::Request, Todo::Think(pause));
@@ -254,9 +254,9 @@ mod tests {
 
     #[test]
     fn what_is_left_out_is_left_out_whole() {
-        let when = |test| vec![Condition { name: "token".to_owned(), test }];
-        let with = Step { when: when(Test::Present(true)), repeat: 3, ..step(1) };
-        let without = Step { when: when(Test::Present(false)), ..step(2) };
+        let when = |test| vec![StepCondition { name: "token".to_owned(), test }];
+        let with = Step { when: when(ValueTest::Present(true)), repeat: 3, ..step(1) };
+        let without = Step { when: when(ValueTest::Present(false)), ..step(2) };
         let never = Step { probability: 0.0, ..step(3) };
         let journey = Journey { steps: vec![with, without, never], ..Journey::of_one("a", 1.0, 0) };
         assert_eq!(walk(&journey, Some("abc")), [Todo::Request(1); 3]);
@@ -267,10 +267,10 @@ mod tests {
     fn pauses_have_the_mean_that_was_asked_for() {
         let secs = Duration::from_secs_f64;
         let pauses = [
-            Pause::Fixed(secs(2.0)),
-            Pause::Uniform(secs(1.0), secs(3.0)),
-            Pause::Normal(secs(2.0), secs(0.3)),
-            Pause::Lognormal(secs(2.0), secs(1.0)),
+            ThinkTime::Fixed(secs(2.0)),
+            ThinkTime::Uniform(secs(1.0), secs(3.0)),
+            ThinkTime::Normal(secs(2.0), secs(0.3)),
+            ThinkTime::Lognormal(secs(2.0), secs(1.0)),
         ];
         let mut random = SmallRng::seed_from_u64(1);
         for pause in pauses {

@@ -14,7 +14,7 @@ use crate::plan::{self, Backoff};
 
 /// The storm over the connections of one worker.
 pub(super) struct Storm {
-    policy: plan::Storm,
+    policy: plan::ReconnectStorm,
     /// Rings when it comes.
     bell: watch::Sender<()>,
     /// Connections that were there when it came last, as far as they have noticed.
@@ -23,7 +23,7 @@ pub(super) struct Storm {
 }
 
 impl Storm {
-    pub(super) fn new(policy: plan::Storm, seed: u64) -> Self {
+    pub(super) fn new(policy: plan::ReconnectStorm, seed: u64) -> Self {
         let random = RefCell::new(SmallRng::seed_from_u64(seed));
         Self { policy, bell: watch::Sender::new(()), met: Cell::new(0), random }
     }

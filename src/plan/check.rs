@@ -1,57 +1,58 @@
-//! What is taken out of a response, and what a response must be.
+//! Values to capture from a response, and checks on it.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// A value that is taken out of a response, for later steps.
+/// A value to take from a response, for later steps.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Capture {
-    /// Its name in templates: `{name}`.
+    /// Its name in templates, as `{name}`.
     pub name: String,
-    /// Where it is found.
+    /// Where to find it.
     pub source: CaptureSource,
 }
 
-/// Where a value is found in a response.
+/// Where to find a value in a response.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CaptureSource {
     /// The first value at this JSONPath (RFC 9535) of the body.
     Json(String),
-    /// The first group of this expression in the body, or all that it matches where it has none.
+    /// The first group of this regular expression in the body, or the whole match if it has no
+    /// group.
     Regex(String),
     /// The header of this name.
     Header(String),
-    /// The cookie of this name, as the response sets it.
+    /// The cookie of this name that the response sets.
     Cookie(String),
 }
 
 impl CaptureSource {
-    /// Whether the body has to be kept for it.
+    /// Whether it needs the body.
     pub fn reads_body(&self) -> bool {
         matches!(self, CaptureSource::Json(_) | CaptureSource::Regex(_))
     }
 }
 
-/// What a response must be for its request to have succeeded.
+/// A check: what a response must be for its request to count as a success.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Check {
-    /// Its status is one of these.
+    /// The status is one of these.
     Status(Vec<u16>),
-    /// Its body contains this text.
+    /// The body contains this text.
     Contains(String),
-    /// Its body has a match of this expression.
+    /// The body matches this regular expression.
     Matches(String),
-    /// A header has this text in its value, case ignored.
+    /// The value of this header contains this text; case does not count.
     Header(String, String),
-    /// The value at this JSONPath of the body is this.
+    /// The value at this JSONPath of the body equals this one.
     Json(String, serde_json::Value),
 }
 
 impl Check {
-    /// Whether the body has to be kept for it.
+    /// Whether it needs the body.
     pub fn reads_body(&self) -> bool {
         matches!(self, Check::Contains(_) | Check::Matches(_) | Check::Json(..))
     }

@@ -1,61 +1,62 @@
-//! How clients behave towards a target that fails, and towards the connections they have.
+//! How clients retry, and how they keep, drop and reopen connections.
 
 use std::time::Duration;
 
 use serde::Serialize;
 
-/// How a client asks again. Real clients do, and what they ask again is load on a target that is
-/// failing already.
+/// How a client retries a failed request. Real clients do, and their retries add load to a target
+/// that already fails.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Retries {
-    /// Attempts after the first one, above zero.
+    /// Retries after the first attempt at most, above zero.
     pub most: u32,
-    /// The wait before each of them: at random up to a limit that doubles (full jitter).
+    /// The wait before each retry: random, up to a limit that doubles (full jitter).
     pub backoff: Backoff,
-    /// Retries at most for each request that is not one; no bound where 1 or more of them are
-    /// allowed for each (a retry budget, as clients have it against amplification).
+    /// Retry budget: retries per first attempt at most, as clients use it against retry
+    /// amplification. 1 or more means no budget.
     pub budget: f64,
 }
 
 impl Retries {
-    /// So many retries for each request where the plan does not say: no bound but `most`.
+    /// The budget, unless the plan sets one: no limit besides `most`.
     pub const USUAL_BUDGET: f64 = f64::INFINITY;
 }
 
-/// When a client closes a connection that it could go on with.
+/// When a client closes a connection that it could still use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Reuse {
-    /// After so many requests on one.
+    /// After this many requests.
     pub requests: Option<u64>,
-    /// Where it was not in use for so long.
+    /// After this long without a request.
     pub idle: Option<Duration>,
 }
 
-/// A reconnect storm: connections that are lost at once, and come back.
+/// A reconnect storm: many connections are lost at once, and their clients reconnect.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Storm {
-    /// Which are lost, and when.
+pub struct ReconnectStorm {
+    /// Which connections are lost, and when.
     pub drop: Disconnect,
-    /// How their clients come back.
+    /// How their clients reconnect.
     pub backoff: Backoff,
 }
 
-/// A loss of many connections at once, as when a proxy restarts.
+/// A loss of many connections at once, as if a proxy restarted.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Disconnect {
-    /// Share of the connections, from 0 to 1. They are cut off with no farewell.
+    /// Share of the connections, from 0 to 1. They are closed without notice.
     pub share: f64,
-    /// When, since the first stage began.
+    /// When, after the beginning of the first stage.
     pub at: Duration,
-    /// From one time to the next, above zero; it happens once where `None`.
+    /// Time between two drops, above zero; `None` drops once.
     pub every: Option<Duration>,
 }
 
 impl Disconnect {
-    /// More often than this it would not be told apart from what the target does.
+    /// Shortest time between two drops. Shorter ones could not be told from faults of the target.
     pub const MOST_OFTEN: Duration = Duration::from_secs(1);
 
-    /// When it happens next, `elapsed` after the first stage began: since then too.
+    /// Time of the next drop later than `elapsed`; both count from the beginning of the first
+    /// stage.
     pub fn next(&self, elapsed: Duration) -> Option<Duration> {
         if elapsed < self.at {
             return Some(self.at);
@@ -66,18 +67,18 @@ impl Disconnect {
     }
 }
 
-/// How long a client waits before it connects again: the time doubles with each attempt that
-/// fails in a row, and each waits for half of it up to all of it, at random.
+/// How long a client waits before it tries again. The limit doubles with each failed attempt in a
+/// row; a reconnecting client waits a random time between half of the limit and all of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Backoff {
-    /// Before the first attempt.
+    /// Limit before the first attempt.
     pub from: Duration,
-    /// At the most.
+    /// Highest limit.
     pub to: Duration,
 }
 
 impl Backoff {
-    /// Where the plan does not say.
+    /// The backoff, unless the plan sets one: 100 ms to 5 s.
     pub fn usual() -> Self {
         Self { from: Duration::from_millis(100), to: Duration::from_secs(5) }
     }

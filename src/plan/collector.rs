@@ -1,5 +1,6 @@
-//! What a plan says of a collector. The collectors themselves live elsewhere: they tell the plan
-//! their options as a [`CollectorShape`], so that a plan is checked whole, in one pass.
+//! What a plan says about a collector. The collectors themselves are in another module. Each
+//! describes its options as a [`CollectorShape`], so that the parser can check the whole plan in
+//! one pass.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use super::Secret;
 pub struct CollectorShape {
     /// Name in plans: `[collect.<name>]`, or `[[collect.<name>]]` for several.
     pub name: &'static str,
-    /// Options it takes besides `interval`, which all take.
+    /// Its options, besides `interval` and `as`, which every collector has.
     pub options: &'static [OptionSpec],
 }
 
@@ -22,20 +23,20 @@ pub struct CollectorShape {
 pub struct OptionSpec {
     /// Key in the plan.
     pub name: &'static str,
-    /// What the value looks like.
+    /// The type of the value.
     pub kind: OptionKind,
-    /// Whether the collector cannot do without it.
+    /// Whether a plan has to set it.
     pub required: bool,
     /// One line for `list` and for messages.
     pub about: &'static str,
 }
 
-/// What the value of an option looks like.
+/// The type of an option's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OptionKind {
     /// Any text.
     Text,
-    /// Text that no one may print, such as a URL with a password in it.
+    /// Text that must never be printed, such as a URL with a password.
     Secret,
     /// A whole number, zero or more.
     Integer,
@@ -51,7 +52,7 @@ pub enum OptionKind {
 pub enum OptionValue {
     /// A text.
     Text(String),
-    /// A text that is hidden.
+    /// A text that is never printed.
     Secret(Secret),
     /// A whole number.
     Integer(u64),
@@ -66,16 +67,17 @@ pub enum OptionValue {
 pub struct CollectorConfig {
     /// Name of the collector.
     pub name: String,
-    /// What tells several of one name apart in messages and labels: the option `as`, or the name.
+    /// Distinguishes several collectors of one name, in messages and labels: the option `as`, or
+    /// the name.
     pub instance: String,
-    /// Time between two looks; the collector's own default where there is none.
+    /// Time between two readings; the collector's default if `None`.
     pub interval: Option<Duration>,
     /// Its options, checked against its [`CollectorShape`].
     pub options: BTreeMap<String, OptionValue>,
 }
 
 impl CollectorConfig {
-    /// A collector with no options set.
+    /// A collector without options.
     pub fn new(name: &str) -> Self {
         Self {
             name: name.to_owned(),
@@ -85,7 +87,7 @@ impl CollectorConfig {
         }
     }
 
-    /// The same with one option set.
+    /// The same collector with one option set.
     #[must_use]
     pub fn with(mut self, option: &str, value: OptionValue) -> Self {
         self.options.insert(option.to_owned(), value);
@@ -109,12 +111,12 @@ impl CollectorConfig {
         }
     }
 
-    /// A switch; off where it is not set.
+    /// A switch option; off if it is not set.
     pub fn switch(&self, option: &str) -> bool {
         matches!(self.options.get(option), Some(OptionValue::Switch(true)))
     }
 
-    /// A list of texts; empty where it is not set.
+    /// A list option; empty if it is not set.
     pub fn texts(&self, option: &str) -> &[String] {
         match self.options.get(option) {
             Some(OptionValue::Texts(texts)) => texts,

@@ -5,17 +5,17 @@ use serde::Serialize;
 
 use super::Secret;
 
-/// Where the values of one template name come from.
+/// A data source: where the values of one template name come from.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct DataSource {
     /// The values.
     pub values: DataValues,
-    /// In which order they are used.
+    /// The order in which they are drawn.
     pub order: DataOrder,
-    /// How often one is drawn.
+    /// How often a value is drawn.
     pub per: DrawnPer,
     /// What happens after the last one of a sequence.
-    pub exhausted: Exhausted,
+    pub exhausted: WhenExhausted,
 }
 
 /// The values of a data source.
@@ -26,7 +26,8 @@ pub enum DataValues {
     Range(i64, i64),
     /// These texts.
     List(Vec<String>),
-    /// These texts, which are secret by the name of the data or because the environment gave them.
+    /// These texts, which are secret: by the name of the source, or because they come from the
+    /// environment.
     Hidden(Vec<Secret>),
     /// One column of a CSV file with a header line.
     Csv {
@@ -35,7 +36,7 @@ pub enum DataValues {
         /// Name of the column.
         column: String,
     },
-    /// The rows of a file, whose columns are used as `{name.column}`.
+    /// The rows of a file. Templates use a column as `{name.column}`.
     Rows {
         /// Path of the file, relative to the plan.
         path: String,
@@ -48,9 +49,9 @@ pub enum DataValues {
     Dates {
         /// The first day.
         first: Date,
-        /// The last day, no earlier than the first.
+        /// The last day, not earlier than the first.
         last: Date,
-        /// How it is written, in strftime's form.
+        /// Format of the text, as for strftime.
         format: String,
     },
 }
@@ -65,11 +66,11 @@ pub enum RowFormat {
     JsonLines,
 }
 
-/// In which order values are drawn.
+/// The order in which values are drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DataOrder {
-    /// Each draw independent and uniform, from the plan's seed.
+    /// Each draw is independent and uniform, from the plan's seed.
     Random,
     /// One after the other.
     Sequential,
@@ -89,32 +90,32 @@ pub enum DataOrder {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DrawnPer {
-    /// Anew for each journey (k6's iteration).
+    /// A new value for each journey (k6's iteration).
     #[default]
     Iteration,
-    /// Once for each virtual user, who keeps it.
+    /// One value for each virtual user, who keeps it.
     Vu,
 }
 
 /// What happens after the last value of a sequence.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Exhausted {
-    /// It begins again.
+pub enum WhenExhausted {
+    /// Begin again with the first value.
     #[default]
     Wrap,
-    /// No journey that needs a value is begun any more.
+    /// Start no more journeys that need a value.
     Stop,
 }
 
 impl DataSource {
-    /// Values drawn at random for each journey.
+    /// A source of values that are drawn at random for each journey.
     pub fn of(values: DataValues) -> Self {
-        let (per, exhausted) = (DrawnPer::default(), Exhausted::default());
+        let (per, exhausted) = (DrawnPer::default(), WhenExhausted::default());
         Self { values, order: DataOrder::Random, per, exhausted }
     }
 
-    /// Whether it has columns: it is used as `{name.column}` and never as `{name}`.
+    /// Whether it has columns. Templates then use `{name.column}` and never `{name}`.
     pub fn has_columns(&self) -> bool {
         matches!(self.values, DataValues::Rows { .. })
     }

@@ -4,74 +4,74 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-/// What one user does from the first request to the last. A request of the mix is a journey of
-/// one step.
+/// What one user does, from the first request to the last. A `[[request]]` is a journey of one
+/// step.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Journey {
     /// Its name in plans and messages.
     pub name: String,
     /// Share of the users relative to the other weights; above zero.
     pub weight: f64,
-    /// What is done.
+    /// The steps, in order.
     pub steps: Vec<Step>,
-    /// Whether cookies that the target sets come back to it within one journey.
+    /// Whether the user keeps and returns the cookies that the target sets, within one journey.
     pub cookies: bool,
-    /// Whether a request that fails ends the journey.
+    /// Whether a failed request ends the journey.
     pub stop_on_failure: bool,
 }
 
 /// One step of a journey.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Step {
-    /// What is done.
+    /// What it does.
     pub action: Action,
-    /// The pause after it, each time.
-    pub think: Option<Pause>,
+    /// The think time after it, each time.
+    pub think: Option<ThinkTime>,
     /// How many times.
     pub repeat: u32,
-    /// Share of the journeys that do it at all.
+    /// Share of the journeys that take this step, from 0 to 1.
     pub probability: f64,
-    /// Everything that must be so; else it is left out.
-    pub when: Vec<Condition>,
+    /// Conditions that all have to hold; otherwise the step is skipped.
+    pub when: Vec<StepCondition>,
 }
 
 /// What a step does.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Action {
-    /// One request: its index among the plan's.
+    /// One request: its index in the plan's requests.
     Request(usize),
-    /// Several steps as one.
+    /// A group of steps.
     Group(Vec<Step>),
 }
 
-/// How long a user thinks.
+/// How long a user pauses after a step.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Pause {
-    /// Always as long.
+pub enum ThinkTime {
+    /// Always the same.
     Fixed(Duration),
-    /// Anything between the two, equally likely.
+    /// Uniform between the two.
     Uniform(Duration, Duration),
-    /// Normal with this mean and deviation, cut at zero.
+    /// Normal, with this mean and standard deviation; negative values become zero.
     Normal(Duration, Duration),
-    /// Lognormal with this mean and deviation (of the pause itself, not of its logarithm).
+    /// Lognormal, with this mean and standard deviation of the pause itself, not of its logarithm.
     Lognormal(Duration, Duration),
 }
 
-/// What must be so for a step to be done.
+/// A condition of a step.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Condition {
-    /// The value that is looked at: one of the data, or one that was captured.
+pub struct StepCondition {
+    /// Name of a data source, or of a captured value.
     pub name: String,
     /// What it must be.
-    pub test: Test,
+    pub test: ValueTest,
 }
 
 /// What a value must be.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Test {
+pub enum ValueTest {
     /// Exactly this.
     Is(String),
     /// Captured, or not.
@@ -79,7 +79,7 @@ pub enum Test {
 }
 
 impl Journey {
-    /// A request of the mix.
+    /// A journey of one request.
     pub fn of_one(name: impl Into<String>, weight: f64, request: usize) -> Self {
         Self {
             name: name.into(),
@@ -90,8 +90,8 @@ impl Journey {
         }
     }
 
-    /// How often each request is sent in one journey, on average, by its index: probabilities and
-    /// repetitions multiply. Steps with a condition count as if it held.
+    /// How often one journey sends each request, on average, by index: probabilities and
+    /// repetitions multiply. A step with a condition counts as if the condition held.
     pub fn requests(&self) -> Vec<(usize, f64)> {
         fn walk(steps: &[Step], times: f64, found: &mut Vec<(usize, f64)>) {
             for step in steps {
@@ -107,7 +107,7 @@ impl Journey {
         found
     }
 
-    /// Whether it is one request and nothing else.
+    /// Whether it is a single request without any option.
     pub fn is_single(&self) -> bool {
         matches!(&self.steps[..], [step] if *step == Step::of(step.action.clone())
             && matches!(step.action, Action::Request(_)))
@@ -115,18 +115,20 @@ impl Journey {
 }
 
 impl Step {
-    /// Once, always, with no pause.
+    /// A step that runs once, always, without a pause.
     pub fn of(action: Action) -> Self {
         Self { action, think: None, repeat: 1, probability: 1.0, when: Vec::new() }
     }
 }
 
-impl Pause {
-    /// Its mean.
+impl ThinkTime {
+    /// The mean.
     pub fn mean(&self) -> Duration {
         match self {
-            Pause::Fixed(mean) | Pause::Normal(mean, _) | Pause::Lognormal(mean, _) => *mean,
-            Pause::Uniform(low, high) => (*low + *high) / 2,
+            ThinkTime::Fixed(mean) | ThinkTime::Normal(mean, _) | ThinkTime::Lognormal(mean, _) => {
+                *mean
+            }
+            ThinkTime::Uniform(low, high) => (*low + *high) / 2,
         }
     }
 }

@@ -1,83 +1,96 @@
-//! How much load, and when. Names follow k6 where k6 has the thing.
+//! How much load, and when. Names follow k6 where k6 has the same thing.
 
 use std::time::Duration;
 
 use serde::Serialize;
 
-/// A load shape. Where it says a rate, the model is open: journeys start when the schedule says so,
-/// whatever the target does. Where it says virtual users (VUs), the model is closed: each of them
-/// begins a journey when the one before is over, so that a slow target gets less load.
+/// How the load of a scenario changes over time. Rates are journeys per second.
+///
+/// With a rate, the model is open: journeys start on schedule, however slowly the target answers.
+/// With virtual users (VUs), the model is closed: each VU starts a journey when its last one ends,
+/// so a slow target gets less load.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use kneepoint::plan::{Executor, Shape};
+///
+/// let stress = Shape::Stress.executor(100.0, Duration::from_secs(480));
+/// assert_eq!(stress.name(), "steps");
+/// assert_eq!(stress.highest_rate(), 200.0);
+/// assert_eq!(stress.length(), Some(Duration::from_secs(480)));
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "executor", rename_all = "kebab-case")]
 pub enum Executor {
-    /// One rate, held (k6's name).
+    /// A constant rate (k6's name).
     ConstantArrivalRate {
-        /// Requests per second.
+        /// Journeys per second.
         rate: f64,
         /// For how long.
         duration: Duration,
     },
-    /// From rate to rate in straight lines (k6's name).
+    /// A rate that moves in straight lines (k6's name).
     RampingArrivalRate {
-        /// Requests per second at the begin.
+        /// Journeys per second at the beginning.
         start_rate: f64,
-        /// Targets and how long it takes to reach each; a target equal to the rate before it
-        /// holds the rate.
+        /// Targets, and how long it takes to reach each. A target equal to the last one holds the
+        /// rate.
         stages: Vec<RampStage>,
     },
-    /// Rates one after the other, each held.
+    /// Several rates, each held for a time.
     Steps {
-        /// Requests per second of each step.
+        /// Journeys per second of each step.
         rates: Vec<f64>,
         /// How long each is held.
         hold: Duration,
     },
-    /// So many VUs (k6's name).
+    /// A constant number of VUs (k6's name).
     ConstantVus {
         /// How many.
         vus: u32,
         /// For how long.
         duration: Duration,
     },
-    /// From number to number of VUs in straight lines (k6's name). A VU that is too many ends its
-    /// journey first.
+    /// A number of VUs that moves in straight lines (k6's name). A VU that is removed first ends
+    /// its journey.
     RampingVus {
-        /// How many at the begin.
+        /// How many at the beginning.
         start_vus: u32,
-        /// Targets and how long it takes to reach each.
+        /// Targets, and how long it takes to reach each.
         stages: Vec<VuStage>,
     },
-    /// Each VU does so many journeys (k6's name).
+    /// Each VU does a number of journeys (k6's name).
     PerVuIterations {
         /// How many VUs.
         vus: u32,
         /// Journeys of each.
         iterations: u64,
-        /// For how long at the most.
+        /// For how long, at most.
         max_duration: Duration,
     },
-    /// The VUs share so many journeys (k6's name).
+    /// The VUs share a number of journeys (k6's name).
     SharedIterations {
         /// How many VUs.
         vus: u32,
         /// Journeys of all.
         iterations: u64,
-        /// For how long at the most.
+        /// For how long, at most.
         max_duration: Duration,
     },
     /// Requests at the times of a trace.
     Replay {
-        /// A CSV file with the columns `at` (seconds), `request` (a name) and one for each value
-        /// that the requests take; relative to the plan.
+        /// Path of a CSV file, relative to the plan. Its columns are `at` (seconds), `request` (a
+        /// name), and one for each value that the requests use.
         trace: String,
-        /// How many times as fast.
+        /// Speed factor: 2 replays twice as fast.
         speed: f64,
     },
-    /// One rate for long, to find what leaks and drifts.
+    /// A constant rate for hours, to find leaks and drift.
     Soak(Soak),
-    /// Upwards until the system breaks, then finer around that point.
+    /// Raises the rate until the system breaks, then takes finer steps around that point.
     Breakpoint(Breakpoint),
-    /// The highest rate that meets every objective, by halving.
+    /// Searches for the highest rate that meets every objective, by bisection.
     Capacity(Capacity),
 }
 
@@ -99,7 +112,7 @@ impl Executor {
         }
     }
 
-    /// Most virtual users at a time; zero in the open model.
+    /// Most virtual users at one time; zero in the open model.
     pub fn most_vus(&self) -> u32 {
         match self {
             Executor::ConstantVus { vus, .. }
@@ -112,7 +125,7 @@ impl Executor {
         }
     }
 
-    /// Highest rate in journeys per second that it may ask for; zero where it names none.
+    /// Highest rate that it can ask for, in journeys per second; zero in the closed model.
     pub fn highest_rate(&self) -> f64 {
         match self {
             Executor::ConstantArrivalRate { rate, .. } => *rate,
@@ -127,12 +140,12 @@ impl Executor {
         }
     }
 
-    /// Whether it chooses its stages by what it has measured.
+    /// Whether it chooses its stages by what it measures.
     pub fn is_adaptive(&self) -> bool {
         matches!(self, Executor::Soak(_) | Executor::Breakpoint(_) | Executor::Capacity(_))
     }
 
-    /// How long it takes at the most, where that is known beforehand.
+    /// How long it takes at most, if that is known beforehand.
     pub fn length(&self) -> Option<Duration> {
         let sum = |durations: &mut dyn Iterator<Item = Duration>| {
             durations.fold(Duration::ZERO, Duration::saturating_add)
@@ -168,87 +181,96 @@ pub struct VuStage {
     pub duration: Duration,
 }
 
-/// The search for the highest rate that meets every objective: a geometric rise to the first one
-/// that breaks an objective, then halving between the last good and the first bad one.
+/// A search for the highest rate that meets every objective: doubles the rate until an objective is
+/// broken, then bisects between the last good rate and the first bad one.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Capacity {
-    /// First rate that is tried.
+    /// First rate to try.
     pub start_rate: f64,
-    /// Highest rate that is tried.
+    /// Highest rate to try.
     pub max_rate: f64,
     /// How long each rate is held.
     pub hold: Duration,
-    /// The search ends when the good and the bad rate are no further apart than this share.
+    /// The search ends when the good rate is within this share of the bad one.
     pub precision: f64,
 }
 
-/// How requests follow each other at one rate.
+/// The spacing of journeys at one rate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Arrivals {
-    /// At equal distances.
+    /// Equally spaced.
     #[default]
     Even,
-    /// At random, as those of many users who know nothing of each other (a Poisson process).
+    /// At random, like many independent users (a Poisson process).
     Poisson,
 }
 
 /// One stage of a ramping arrival rate.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct RampStage {
-    /// Requests per second at its end.
+    /// Journeys per second at its end.
     pub target: f64,
     /// How long it takes.
     pub duration: Duration,
 }
 
-/// One rate for long.
+/// A constant rate for hours.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Soak {
     /// Requests per second.
     pub rate: f64,
-    /// For how long at the most.
+    /// For how long, at most.
     pub duration: Duration,
-    /// Whether to stop as soon as every resource is settled: it leaks, or it does not.
+    /// Whether to stop as soon as it is clear for every resource whether it leaks.
     pub until_settled: bool,
-    /// How long the load is off at the end, to see what comes back.
+    /// How long the load is off at the end, to see what recovers.
     pub recovery: Duration,
 }
 
-/// The search for the knee: a geometric rise that stops at the first sign of it, a drain, finer
-/// steps from below the sign to beyond it.
+/// A search for the knee: a geometric rise to the first sign of it, a drain, then finer steps from
+/// below the sign to beyond it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Breakpoint {
-    /// Requests per second of the baseline and of the first stage.
+    /// Journeys per second of the baseline and of the first stage.
     pub start_rate: f64,
-    /// Highest rate that is tried.
+    /// Highest rate to try.
     pub max_rate: f64,
-    /// Ratio of one stage's rate to the one before, above 1.
+    /// Ratio of the rate of one stage to that of the last, above 1.
     pub factor: f64,
     /// How long each stage is held.
     pub hold: Duration,
-    /// How long the load is off at the end, to see what comes back.
+    /// How long the load is off at the end, to see what recovers.
     pub recovery: Duration,
 }
 
-/// What a run may never exceed, whatever the load asks for.
+/// What a run never exceeds, whatever the load asks for.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Limits {
-    /// Requests per second over everything.
+    /// Requests per second, over all scenarios.
     pub max_rate: f64,
-    /// Requests in flight; what is due beyond them waits, and is counted as backlog.
+    /// Requests in flight. Further requests wait, and count as backlog.
     pub max_in_flight: usize,
     /// Length of the run.
     pub max_duration: Duration,
-    /// Share of failed requests, over one stage, at which the run ends; 1 for never.
+    /// Share of failed requests in one stage above which the run ends; 1 for never.
     pub error_budget: f64,
-    /// The only hosts that may be loaded, each a name or `*.domain`; any where there are none.
+    /// The only hosts that the run may load, each a name or `*.domain`; empty allows every host.
     pub hosts: Vec<String>,
-    /// A file whose appearance ends the run, or a URL that does so once it answers with success.
+    /// Path of a file whose appearance ends the run, or a URL that ends it once it answers with
+    /// success.
     pub kill_switch: Option<String>,
 }
 
-/// Whether a host is among `allowed`: by its name, or by `*.domain` for all below a domain.
+/// Whether `allowed` includes a host: by its name, or by `*.domain` for every name below a domain.
+///
+/// ```
+/// use kneepoint::plan::is_allowed_host;
+///
+/// let allowed = ["*.test.example".to_owned()];
+/// assert!(is_allowed_host("shop.test.example", &allowed));
+/// assert!(!is_allowed_host("test.example", &allowed));
+/// ```
 pub fn is_allowed_host(host: &str, allowed: &[String]) -> bool {
     allowed.iter().any(|allowed| match allowed.strip_prefix("*.") {
         Some(domain) => {

@@ -1,43 +1,43 @@
 //! What to do: target, requests, load, collectors, objectives and limits.
 //!
-//! A [`Plan`] is pure data. [`parse()`] reads it from text and reports every mistake at once with
-//! its place; files, environment and network belong to those who use a plan.
+//! A [`Plan`] is pure data. [`parse()`] reads it from text, and reports every mistake at once with
+//! its place. It opens no file and no connection; the caller does.
 //!
 //! # The form of a plan
 //!
-//! TOML. `examples/shop.toml` and `examples/journeys.toml` show every table; only `[target]` and one
-//! `[[request]]` or `[[journey]]` are needed.
+//! TOML. `examples/shop.toml` and `examples/journeys.toml` show every table. A plan needs only
+//! `[target]` and one `[[request]]` or `[[journey]]`.
 //!
 //! | table | keys |
 //! |---|---|
 //! | at the top | `name`, `seed` |
 //! | `[target]` | `url`, `timeout`, `connections` (`keep-alive`, `per-request`), `max_connections`, `reuse` (`{ requests, idle }`), `retries` (`{ most, backoff, budget }`), `drop` (`{ share, at, every }`) with `backoff` (`{ from, to }`), `dns` (`once`, `per-connection`, or a time to live such as `30s`), `unix_socket`, `proxy`, `version` (`http/1.1`, `http/2`, `auto`) with `streams`, `tls` (`ca_file` or `insecure`; `cert_file` with `key_file`; `resumption`, `server_name`) |
 //! | `[[request]]` | `name`, `weight`, `method`, `path`, `headers`, `body`, `tags`, `check`, `stream` (`{ events }`, `{ for }`) |
-//! | `[[journey]]` | `name`, `weight`, `cookies`, `stop_on_failure`, and `[[journey.step]]`: the keys of a request but `weight`, `capture`, and `think`, `repeat`, `probability`, `when`; or `steps` for a group |
-//! | `[[setup]]`, `[[teardown]]` | steps that are done once, before and after the load |
+//! | `[[journey]]` | `name`, `weight`, `cookies`, `stop_on_failure`, and `[[journey.step]]`: the keys of a request without `weight`; also `capture`, `think`, `repeat`, `probability` and `when`; or `steps` for a group |
+//! | `[[setup]]`, `[[teardown]]` | steps that run once, before and after the load |
 //! | `[data.NAME]` | one of `range`, `list`, `csv` (with `column`, or rows), `jsonl`, `uuid`, `dates`; `order` (`random`, `sequential`), `popularity` (`{ zipf }`, `{ hot, share }`), `per` (`iteration`, `vu`), `exhausted` (`wrap`, `stop`) |
 //! | `[load]` | `executor` or `shape` and its own keys, see [`Executor`] and [`Shape`]; `arrivals` |
-//! | `[[scenario]]` | in place of `[load]`, several: the same keys, `name`, `start_time`, `journeys` |
+//! | `[[scenario]]` | several loads instead of `[load]`: its keys, and `name`, `start_time`, `journeys` |
 //! | `[objectives]` | `http_req_duration`, `http_req_failed`, each also as `"metric{request}"` or `"metric{tag:value}"`, or any series: a condition, a table `{ condition, abort, delay }`, or a list of them |
 //! | `[limits]` | `max_rate`, `max_in_flight`, `max_duration`, `error_budget`, `hosts`, `kill_switch` |
 //! | `[[canary]]` | `path`, `name`, `rate` (at most `20/s`), `method`, `headers` |
-//! | `[[websocket]]` | `path`, `sessions`, `name`, `headers`, `open_rate`, `message` with `interval` and `expect`, `drop` and `backoff` as of `[target]` |
+//! | `[[websocket]]` | `path`, `sessions`, `name`, `headers`, `open_rate`, `message` with `interval` and `expect`, `drop` and `backoff` as in `[target]` |
 //! | `[collect.NAME]` | `interval`, `as`, and the collector's own options; `[[collect.NAME]]` for several |
 //!
-//! Rates are `50/s`, `3000/m` or a bare number per second; durations Go's (`1m30s`, `500ms`);
-//! shares `1%` or `0.01`; conditions k6's (`p(95) < 300ms`, `avg < 200ms`, `rate < 1%`), and with a
-//! window (`p(99) < 500ms for 10s`) they have to hold in every window of that length and not in
-//! every stage.
+//! A rate is `50/s`, `3000/m` or a bare number per second. A duration has Go's form (`1m30s`,
+//! `500ms`). A share is `1%` or `0.01`. A condition has k6's form (`p(95) < 300ms`, `avg < 200ms`,
+//! `rate < 1%`) and must hold in every stage; with a window (`p(99) < 500ms for 10s`), it must hold
+//! in every window of that length.
 //!
-//! `{name}` in a path, header or body is a value of `[data.name]`; `{{` and `}}` are braces.
-//! `${NAME}` in any text is a variable of the environment, and secret: it stands as it is, braces
-//! included; `$${` is the text `${`. Headers, query parameters, data and options whose name says so
-//! are secret too. A secret is in no message, no recording and no report. What a reader has to see
-//! is none: names take no variables, and the target's address and the paths of files are shown
-//! wherever they come from.
+//! `{name}` in a path, header or body is a value of `[data.name]`; `{{` and `}}` are literal
+//! braces. `${NAME}` in any text is an environment variable. Its value is secret, and braces in it
+//! are literal; `$${` is a literal `${`. Headers, query parameters, data and options with a secret
+//! name, such as `authorization`, are secret too. No message, recording or report contains a
+//! secret. Names cannot contain variables, and the target's URL and the paths of files are always
+//! shown.
 //!
-//! `error_budget` is the share of failed requests in one stage that ends the run. There is none
-//! unless the plan sets one: a search for the breakpoint has to look beyond it.
+//! `error_budget` is the share of failed requests in one stage that ends the run. By default there
+//! is none, because a search for the breakpoint has to go beyond it.
 
 mod canary;
 mod check;
@@ -62,16 +62,16 @@ mod websocket;
 
 pub use canary::Canary;
 pub use check::{Capture, CaptureSource, Check};
-pub use client::{Backoff, Disconnect, Retries, Reuse, Storm};
+pub use client::{Backoff, Disconnect, ReconnectStorm, Retries, Reuse};
 pub use collector::{CollectorConfig, CollectorShape, OptionKind, OptionSpec, OptionValue};
-pub use data::{DataOrder, DataSource, DataValues, DrawnPer, Exhausted, RowFormat};
-pub use journey::{Action, Condition, Journey, Pause, Step, Test};
+pub use data::{DataOrder, DataSource, DataValues, DrawnPer, RowFormat, WhenExhausted};
+pub use journey::{Action, Journey, Step, StepCondition, ThinkTime, ValueTest};
 pub use load::{
     Arrivals, Breakpoint, Capacity, Executor, Limits, RampStage, Soak, VuStage, is_allowed_host,
 };
 pub use model::Plan;
 pub use nearest::nearest;
-pub use objective::{Comparison, Measure, Objective, Reduction};
+pub use objective::{Comparison, Objective, ObjectiveMeasure, Reduction};
 pub use parse::{Mistake, PlanErrors, parse};
 pub use request::{Body, Header, METHODS, Request, Segment, Streaming, Template};
 pub use scenario::Scenario;

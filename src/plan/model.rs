@@ -9,44 +9,45 @@ use super::{
     Target, WebSocket,
 };
 
-/// Seed of plans that name none: runs are repeatable unless someone asks for something else.
+/// Seed of plans that set none, so that every run can be repeated.
 pub(super) const DEFAULT_SEED: u64 = 1;
 
-/// One run, as it was asked for. Serialising it leaves every secret out.
+/// What a run should do. A serialised plan contains no secret.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Plan {
-    /// A name for reports; the target's address where the plan has none.
+    /// A name for reports; by default host and port of the target.
     pub name: String,
     /// Where the requests go.
     pub target: Target,
-    /// Every request that it may send, at least one.
+    /// Every request that the run can send, at least one.
     pub requests: Vec<Request>,
     /// What users do, at least one journey.
     pub journeys: Vec<Journey>,
-    /// What is done once before the load; what it captures is known to every journey.
+    /// Steps that run once before the load. Every journey can use what they capture.
     pub setup: Vec<Step>,
-    /// What is done once after the load.
+    /// Steps that run once after the load.
     pub teardown: Vec<Step>,
-    /// Values for templates, by the name they have in `{…}`.
+    /// Values for templates, by their name in `{…}`.
     pub data: BTreeMap<String, DataSource>,
-    /// How much load, and when: at least one. At most one of them chooses its stages itself.
+    /// How much load, and when; at least one. At most one scenario chooses its stages by what it
+    /// measures.
     pub scenarios: Vec<Scenario>,
-    /// What the system has to meet.
+    /// What the system must meet.
     pub objectives: Vec<Objective>,
-    /// What the run may never exceed.
+    /// What the run never exceeds.
     pub limits: Limits,
-    /// Cheap routes that are probed beside the load, in addition to what `limits` allow it.
+    /// Cheap routes to probe while the load runs. `limits` does not count these probes.
     pub canaries: Vec<Canary>,
-    /// WebSocket sessions that are held beside the load, in addition to what `limits` allow it.
+    /// WebSocket sessions to keep open while the load runs. `limits` does not count them.
     pub websockets: Vec<WebSocket>,
-    /// What is watched beside the load.
+    /// What to watch while the load runs.
     pub collectors: Vec<CollectorConfig>,
     /// Seed of every random choice.
     pub seed: u64,
 }
 
 impl Plan {
-    /// Requests of one journey on average, over the journeys of a scenario.
+    /// Mean number of requests per journey of a scenario.
     pub fn requests_per_journey(&self, scenario: &Scenario) -> f64 {
         let chosen = || scenario.journeys.iter().filter_map(|journey| self.journeys.get(*journey));
         let weights: f64 = chosen().map(|journey| journey.weight).sum();
@@ -56,8 +57,8 @@ impl Plan {
         if weights > 0.0 { chosen().map(of).sum::<f64>() / weights } else { 1.0 }
     }
 
-    /// Each request that the load sends, by index, with its share of all requests; several
-    /// scenarios count alike.
+    /// The share of each request in all requests of the load, by index. Scenarios have equal
+    /// weight.
     pub fn shares(&self) -> Vec<(usize, f64)> {
         let mut shares = BTreeMap::<usize, f64>::new();
         for scenario in &self.scenarios {

@@ -1,26 +1,27 @@
-//! What the system has to meet, in k6's form: `http_req_duration: p(95) < 300ms`.
+//! What the system must meet, in the form of k6's thresholds: `http_req_duration: p(95) < 300ms`.
 
 use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// One condition that every stage has to meet, or every window of its own length.
+/// One condition that every stage must meet, or every window of a given length.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Objective {
-    /// The condition as the plan has it, for reports.
+    /// The condition as the plan writes it, for reports.
     pub text: String,
     /// What is measured.
-    pub measure: Measure,
-    /// On which side of the bound the good values are.
+    pub measure: ObjectiveMeasure,
+    /// The side of the bound on which good values lie.
     pub comparison: Comparison,
-    /// The bound: seconds for durations, a ratio for failures, the series' own unit.
+    /// The bound: in seconds for response times, a ratio for failures, and otherwise in the unit of
+    /// the series.
     pub bound: f64,
-    /// The endpoints it speaks of; all of them where there is none.
+    /// The endpoints that it covers; empty for all of them.
     pub endpoints: Vec<String>,
-    /// It has to hold in every window of this length; in every stage where there is none.
+    /// It must hold in every window of this length; in every stage if `None`.
     pub window: Option<Duration>,
-    /// Whether it ends the run once it is broken, and how long after the begin of the load at the
+    /// If it ends the run when it is broken: how long after the beginning of the load at the
     /// earliest.
     pub abort_after: Option<Duration>,
 }
@@ -28,23 +29,22 @@ pub struct Objective {
 /// What an objective measures.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Measure {
-    /// The response time in seconds that this share (0 to 1) of the successful requests does not
-    /// exceed.
+pub enum ObjectiveMeasure {
+    /// The quantile (0 to 1) of the response times of successful requests, in seconds.
     ResponseTimeQuantile(f64),
-    /// Mean response time in seconds.
+    /// The mean response time of successful requests, in seconds.
     ResponseTimeMean,
     /// Share of requests that failed.
     FailureRatio,
-    /// The series of this selector, and what is made of them.
+    /// The series of this selector, and how their readings become one value.
     Series(String, Reduction),
 }
 
-/// What is made of the readings of series; several series add up.
+/// How the readings of series become one value. Several series are added up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reduction {
-    /// Their mean; growth per second for a counter.
+    /// The mean; for a counter, growth per second.
     Mean,
     /// The lowest.
     Min,
@@ -54,7 +54,7 @@ pub enum Reduction {
     Rate,
 }
 
-/// The side on which the good values are.
+/// The side of the bound on which good values lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Comparison {
@@ -65,7 +65,7 @@ pub enum Comparison {
 }
 
 impl Objective {
-    /// Whether `value` meets it.
+    /// Whether `value` meets the condition.
     pub fn is_met_by(&self, value: f64) -> bool {
         match self.comparison {
             Comparison::Under => value < self.bound,

@@ -1,4 +1,4 @@
-//! A whole plan from one address, for the impatient.
+//! A plan from only a URL, and the defaults of every plan.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,12 +11,12 @@ use super::{
     Tls,
 };
 
-/// How long a request may take where the plan does not say.
+/// Timeout of a request, unless the plan sets one.
 pub(super) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Breakpoint {
-    /// The search that a plan gets where it does not say otherwise: 10 to 2000 requests per
-    /// second, half as much again with each stage, 5 s a stage.
+    /// The default search: from 10 to 2000 journeys per second, 1.5 times more in each stage, 5 s a
+    /// stage.
     pub fn usual() -> Self {
         Self {
             start_rate: 10.0,
@@ -29,32 +29,31 @@ impl Breakpoint {
 }
 
 impl Capacity {
-    /// Finer than this the answer is noise.
+    /// Finest precision. A finer answer would be noise.
     pub const FINEST: f64 = 0.01;
 
-    /// The search that a plan gets where it does not say otherwise: from 10 to 2000 per second,
-    /// 10 s each, to within 5 %.
+    /// The default search: from 10 to 2000 journeys per second, 10 s a stage, to within 5 %.
     pub fn usual() -> Self {
         Self { start_rate: 10.0, max_rate: 2000.0, hold: Duration::from_secs(10), precision: 0.05 }
     }
 }
 
 impl Soak {
-    /// The soak that a plan gets where it does not say otherwise.
+    /// The default soak at this rate: for the whole duration, then 10 s of recovery.
     pub fn usual(rate: f64, duration: Duration) -> Self {
         Self { rate, duration, until_settled: false, recovery: Duration::from_secs(10) }
     }
 
-    /// How long it takes at the most.
+    /// How long it takes at most.
     pub fn length(&self) -> Duration {
         self.duration.saturating_add(self.recovery)
     }
 }
 
 impl Limits {
-    /// What a run may not exceed where its plan does not say otherwise: 5000 requests per second,
-    /// 2000 in flight, 30 minutes. There is no error budget: a search for the breakpoint has to
-    /// look beyond it, where a rate limiter or an overload may fail most requests.
+    /// The default limits: 5000 requests per second, 2000 in flight, 30 minutes. There is no error
+    /// budget: a search for the breakpoint has to go beyond it, where an overload or a rate limiter
+    /// can fail most requests.
     pub fn usual() -> Self {
         Self {
             max_rate: 5000.0,
@@ -69,11 +68,20 @@ impl Limits {
 
 impl Plan {
     /// The plan of `kneepoint run URL`: `GET` of that URL's path and query, a search for the
-    /// breakpoint, these collectors.
+    /// breakpoint, and these collectors.
     ///
     /// # Errors
     ///
-    /// What is wrong with the address and what it should look like.
+    /// What is wrong with the URL, and what to write instead.
+    ///
+    /// ```
+    /// use kneepoint::plan::Plan;
+    ///
+    /// let plan = Plan::for_url("http://127.0.0.1:8080/search?q=shoes", Vec::new())?;
+    /// assert_eq!(plan.requests[0].name, "GET /search?q=shoes");
+    /// assert_eq!(plan.scenarios[0].executor.name(), "breakpoint");
+    /// # Ok::<(), String>(())
+    /// ```
     pub fn for_url(url: &str, collectors: Vec<CollectorConfig>) -> Result<Plan, String> {
         let (base, path) = split_path(url);
         let target_url = parse_target_url(&base)?;
@@ -103,11 +111,11 @@ impl Plan {
 }
 
 impl Target {
-    /// Requests in flight on a connection of HTTP/2 where the plan does not say: what most servers
-    /// allow.
+    /// Requests in flight on one HTTP/2 connection, unless the plan sets a number. Most servers
+    /// allow this many.
     pub const USUAL_STREAMS: usize = 100;
 
-    /// A target of which only the address is known.
+    /// A target with only a URL, and defaults for the rest.
     pub fn usual(url: TargetUrl) -> Self {
         Self {
             url,
@@ -127,8 +135,8 @@ impl Target {
     }
 }
 
-/// Parts an address into `scheme://authority` and the path with its query; a fragment is dropped,
-/// as a browser does.
+/// Splits a URL into `scheme://authority` and the path with its query. Like a browser, it drops a
+/// fragment.
 fn split_path(url: &str) -> (String, String) {
     let url = url.split('#').next().unwrap_or_default();
     let after_scheme = url.find("://").map_or(0, |at| at + 3);

@@ -1,4 +1,4 @@
-//! The requests that are sent, and the values that vary in them.
+//! Requests, and the templates that make them vary.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,15 +7,15 @@ use serde::Serialize;
 
 use super::{Capture, Check, Secret, is_secret_name};
 
-/// The HTTP methods that a plan may have.
+/// The HTTP methods that a plan can use.
 pub const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
 /// One request.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Request {
-    /// Name under which it is measured. Requests of one name are measured together.
+    /// Name in results. Requests of the same name are reported together.
     pub name: String,
-    /// What else it is called: objectives may speak of a tag.
+    /// Tags, for objectives that cover several requests.
     pub tags: BTreeMap<String, String>,
     /// HTTP method in upper case.
     pub method: String,
@@ -25,16 +25,16 @@ pub struct Request {
     pub headers: Vec<(String, Header)>,
     /// Body, if any.
     pub body: Option<Body>,
-    /// How far a response is followed that goes on and on; to its end where `None`.
+    /// When to stop reading a streamed response; `None` reads to its end.
     pub stream: Option<Streaming>,
-    /// What is taken out of its response.
+    /// Values to take from its response.
     pub captures: Vec<Capture>,
-    /// What its response must be.
+    /// Checks on its response.
     pub checks: Vec<Check>,
 }
 
 impl Request {
-    /// A `GET` of this path, named by it.
+    /// A `GET` of this path, without headers or options.
     pub fn get(name: impl Into<String>, path: Template) -> Self {
         Self {
             name: name.into(),
@@ -50,27 +50,27 @@ impl Request {
     }
 }
 
-/// When enough was seen of a response that goes on, such as one of server-sent events. The request
-/// has then succeeded, and its connection is closed. A response with a status from 400 on is read
-/// as any other.
+/// When to stop reading a streamed response, such as server-sent events. The request has then
+/// succeeded, and its connection is closed. A response with a status of 400 or more is read to its
+/// end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Streaming {
-    /// After so many events, above zero: of `text/event-stream` those with data, of anything else
-    /// lines that are not empty. A response that ends with fewer has failed.
+    /// After this many events, above zero. In `text/event-stream` those with data count, in
+    /// anything else lines that are not empty. A response that ends with fewer has failed.
     pub events: Option<u64>,
-    /// So long after the first byte. Only what comes before that byte has to come within the
-    /// target's timeout; without it, everything has to.
+    /// This long after the first byte. The target's timeout then covers only the time to the first
+    /// byte; without this, it covers the whole response.
     #[serde(rename = "for")]
     pub duration: Option<Duration>,
 }
 
-/// A header value: a template, or a secret that no one may print.
+/// A header value: a template, or a secret that is never printed.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Header {
     /// A plain value.
     Plain(Template),
-    /// A value whose header's name says that it is secret.
+    /// A value that is secret by the name of its header, or because it comes from the environment.
     Secret(Secret),
 }
 
@@ -86,21 +86,21 @@ pub struct Body {
 #[serde(into = "String")]
 pub struct Template(pub Vec<Segment>);
 
-/// A piece of a template.
+/// A part of a template.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Segment {
-    /// As it stands.
+    /// Literal text.
     Text(String),
-    /// A value of the data source of this name (or of one of its columns: `user.name`), or one
-    /// that was captured. Drawn anew for each journey; all uses within one get the same value.
+    /// A value of the data source of this name, or of one of its columns (`user.name`), or a
+    /// captured value. All uses within one journey get the same value.
     Value(String),
-    /// A text that no one may print: it came from the environment, or its query parameter is
-    /// secret by name.
+    /// Text that is never printed: it comes from the environment, or its query parameter is secret
+    /// by name.
     Hidden(Secret),
 }
 
 impl Template {
-    /// The same with every text in it hidden.
+    /// The same template with all literal text hidden.
     pub(super) fn hidden(self) -> Self {
         let hide = |segment| match segment {
             Segment::Text(text) => Segment::Hidden(Secret::new(text)),
@@ -109,7 +109,7 @@ impl Template {
         Self(self.0.into_iter().map(hide).collect())
     }
 
-    /// The same path with the values of query parameters hidden that are secret by name.
+    /// The same path with the values of secret query parameters hidden.
     pub(super) fn with_secret_query_hidden(self) -> Self {
         let mut in_query = false;
         let mut segments = Vec::new();

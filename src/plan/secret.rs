@@ -1,10 +1,10 @@
-//! Values that must never reach a recording, a report or a log.
+//! Values that must never appear in a recording, a report or a log.
 
 use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-/// What stands in the place of a secret.
+/// What is printed instead of a secret.
 const HIDDEN: &str = "***";
 
 /// A value that prints and serialises as `***`.
@@ -17,7 +17,7 @@ impl Secret {
         Self(value.into())
     }
 
-    /// The value itself, for the one place that needs it.
+    /// The value itself, for the code that sends it.
     pub fn reveal(&self) -> &str {
         &self.0
     }
@@ -41,7 +41,7 @@ impl Serialize for Secret {
     }
 }
 
-/// Whether a header, query parameter or option of this name carries a secret by its name.
+/// Whether the name of a header, query parameter or option says that its value is secret.
 pub fn is_secret_name(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     const PARTS: [&str; 14] = [
@@ -64,8 +64,14 @@ pub fn is_secret_name(name: &str) -> bool {
     PARTS.iter().any(|part| name.contains(part)) || WHOLE.contains(&name.as_str())
 }
 
-/// A URL without its password and without the values of query parameters that are secret by name.
-/// Text that is no URL comes back with everything between `://` and the last `@` hidden.
+/// A URL without its password and without the values of secret query parameters. In a text that is
+/// not a URL, everything between `://` and the last `@` is hidden.
+///
+/// ```
+/// use kneepoint::plan::redact_url;
+///
+/// assert_eq!(redact_url("postgres://shop:pw@db/shop"), "postgres://shop:***@db/shop");
+/// ```
 pub fn redact_url(text: &str) -> String {
     let Ok(mut url) = url::Url::parse(text) else {
         return match (text.find("://"), text.rfind('@')) {

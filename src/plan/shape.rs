@@ -1,21 +1,21 @@
-//! Load shapes that go by a name: a rate and a time make a whole load of them.
+//! Named load shapes: a rate and a duration make a whole load.
 
 use std::time::Duration;
 
 use super::{Executor, RampStage};
 
-/// A ready shape.
+/// A named load shape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
-    /// One request a second for a minute: does it work at all?
+    /// One journey a second for a minute: does it work at all?
     Smoke,
-    /// Up to the rate, held, and down: an ordinary day.
+    /// Up to the rate, hold, and down: an ordinary day.
     Load,
-    /// Half the rate, the rate, half as much again, twice as much.
+    /// 0.5, 1, 1.5 and 2 times the rate.
     Stress,
-    /// A tenth of the rate, at once the rate, and back: does it survive, and does it come back?
+    /// A tenth of the rate, suddenly the full rate, and back: does it survive and recover?
     Spike,
-    /// The rate, half as much again, and the rate once more: does it degrade gracefully?
+    /// 1, 1.5 and again 1 times the rate: does it degrade gracefully?
     Degradation,
 }
 
@@ -29,7 +29,7 @@ impl Shape {
         ("degradation", Shape::Degradation),
     ];
 
-    /// How long it takes where nobody says otherwise.
+    /// How long it takes, unless the plan says otherwise.
     pub fn usual_duration(self) -> Duration {
         Duration::from_secs(match self {
             Shape::Smoke => 60,
@@ -40,7 +40,7 @@ impl Shape {
         })
     }
 
-    /// The load in full: `rate` in journeys per second, over `duration` in all.
+    /// The executor of the shape: `rate` in journeys per second, `duration` in total.
     pub fn executor(self, rate: f64, duration: Duration) -> Executor {
         let part = |share: f64| duration.mul_f64(share);
         let stage = |share: f64, duration| RampStage { target: rate * share, duration };

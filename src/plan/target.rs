@@ -1,63 +1,63 @@
-//! Where the requests go, and over what connections.
+//! Where requests go, and over which connections.
 
 use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Retries, Reuse, Secret, Storm};
+use super::{ReconnectStorm, Retries, Reuse, Secret};
 
 /// The system under test.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Target {
-    /// Base address; request paths are appended to it.
+    /// Base URL. The paths of requests are appended to it.
     pub url: TargetUrl,
     /// Whether connections are kept.
     pub connections: Connections,
-    /// Connections of the open model at most, as a client's pool has it: what is due beyond them
-    /// waits, and is counted as backlog. `max_in_flight` bounds them too. Virtual users have one
-    /// connection each, whatever this says.
+    /// Connections of the open model at most, like a client's connection pool. Further requests
+    /// wait, and count as backlog. `max_in_flight` limits connections too. Virtual users always
+    /// have one connection each.
     pub max_connections: Option<usize>,
-    /// When a kept connection is closed.
+    /// When to close a kept connection.
     pub reuse: Reuse,
-    /// When the name of the host, or of the proxy, is resolved; an address never is.
+    /// When to resolve the name of the host or of the proxy. An IP address is never resolved.
     pub dns: Dns,
-    /// How a request that failed is asked again; not at all where `None`.
+    /// How to retry a failed request; `None` for no retries.
     pub retries: Option<Retries>,
-    /// Lets go of connections at one moment, to see them come back. One with a request in flight
-    /// is let go of after the response, so that nothing fails that the target would have answered.
-    pub storm: Option<Storm>,
-    /// After this long without a complete response a request has failed.
+    /// Drops many connections at once, to watch clients reconnect. A connection with a request in
+    /// flight is dropped after the response, so that no request fails because of it.
+    pub storm: Option<ReconnectStorm>,
+    /// A request without a complete response after this time has failed.
     pub timeout: Duration,
-    /// How certificates are checked; of no effect for `http`.
+    /// How to check certificates; unused for `http`.
     pub tls: Tls,
-    /// Path of the UNIX socket that the target listens on, as for `curl --unix-socket`: then no
-    /// TCP connection is made, and `url` only says `http` or `https`, the `Host` header and the
-    /// base path. Relative to the plan.
+    /// Path of the UNIX socket that the target listens on, relative to the plan, as for `curl
+    /// --unix-socket`. Then no TCP connection is made, and `url` only sets `http` or `https`, the
+    /// `Host` header and the base path.
     pub unix_socket: Option<String>,
-    /// Which HTTP is spoken.
+    /// Version of HTTP.
     pub version: HttpVersion,
-    /// Requests in flight at most on one connection of HTTP/2, above zero; fewer where the target
-    /// allows fewer. One stands for clients that share nothing. Of no effect for HTTP/1.1.
+    /// Requests in flight on one HTTP/2 connection at most, above zero; fewer if the target allows
+    /// fewer. 1 models clients that do not share connections. Unused for HTTP/1.1.
     pub streams: usize,
-    /// The proxy that requests go through. Variables of the environment such as `HTTP_PROXY` are
-    /// never looked at: a load is made where the plan says.
+    /// The proxy that requests go through. Environment variables such as `HTTP_PROXY` are ignored:
+    /// only the plan decides where the load goes.
     pub proxy: Option<Proxy>,
 }
 
-/// An HTTP proxy. It is asked for `http` targets with the whole address in each request, and for
-/// a tunnel (CONNECT) to those of `https`.
+/// An HTTP proxy. Requests to an `http` target name the whole URL; an `https` target is reached
+/// through a tunnel (CONNECT).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Proxy {
     /// Host name or address (IPv6 without brackets).
     pub host: String,
     /// TCP port.
     pub port: u16,
-    /// `user:password` as they are, with no escapes.
+    /// `user:password`, without percent-encoding.
     pub credentials: Option<Secret>,
 }
 
-/// An `http` or `https` address taken apart.
+/// The parts of an `http` or `https` URL.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TargetUrl {
     /// Whether the connection is TLS.
@@ -66,12 +66,12 @@ pub struct TargetUrl {
     pub host: String,
     /// TCP port.
     pub port: u16,
-    /// Path that stands before every request's path; empty or `/base`, never with a trailing `/`.
+    /// Path in front of the path of every request: empty or `/base`, without a trailing `/`.
     pub base_path: String,
 }
 
 impl TargetUrl {
-    /// `host:port` as an `authority` or `Host` header has it: default ports are left out.
+    /// `host:port` as in a `Host` header, without a default port.
     pub fn authority(&self) -> String {
         let host = self.bracketed_host();
         match (self.https, self.port) {
@@ -92,17 +92,17 @@ impl fmt::Display for TargetUrl {
     }
 }
 
-/// Which HTTP is spoken with the target.
+/// Version of HTTP to use with the target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum HttpVersion {
-    /// One request at a time on a connection.
+    /// HTTP/1.1: one request at a time on a connection.
     #[serde(rename = "http/1.1")]
     Http1,
-    /// HTTP/2 and nothing else: agreed upon by ALPN over TLS, taken for granted without it (prior
-    /// knowledge, RFC 9113, section 3.3).
+    /// Only HTTP/2: negotiated with ALPN over TLS, and with prior knowledge without TLS (RFC 9113,
+    /// section 3.3).
     #[serde(rename = "http/2")]
     Http2,
-    /// What the target prefers of both (ALPN); HTTP/1.1 without TLS.
+    /// The version that the target prefers (ALPN); HTTP/1.1 without TLS.
     #[serde(rename = "auto")]
     Auto,
 }

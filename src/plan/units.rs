@@ -1,11 +1,22 @@
-//! Rates, durations, shares and addresses as people write them in plans and on the command line.
+//! Rates, durations, shares and URLs, as people write them in plans and on the command line.
 
 use std::time::Duration;
 
 use super::{Proxy, Secret, TargetUrl};
 
-/// Requests per second from `50/s`, `3000/m`, `7200/h` or a bare `50` (vegeta's form). The rate
-/// is finite and not negative; whether zero makes sense is for the caller to say.
+/// Requests per second from `50/s`, `3000/m`, `7200/h` or a bare `50` (vegeta's form). The rate is
+/// finite and not negative; the caller decides whether zero is allowed.
+///
+/// # Errors
+///
+/// What is wrong with the text, and what to write instead.
+///
+/// ```
+/// use kneepoint::plan::parse_rate;
+///
+/// assert_eq!(parse_rate("3000/m"), Ok(50.0));
+/// assert_eq!(parse_rate("fast").unwrap_err(), "`fast` is not a rate; write `50/s` or `3000/m`");
+/// ```
 pub fn parse_rate(text: &str) -> Result<f64, String> {
     let wrong = || format!("`{text}` is not a rate; write `50/s` or `3000/m`");
     let (number, per_seconds) = match text.split_once('/') {
@@ -22,6 +33,19 @@ pub fn parse_rate(text: &str) -> Result<f64, String> {
 }
 
 /// A duration in Go's form: `1m30s`, `500ms`, `1.5s`, `2h`, and `0`.
+///
+/// # Errors
+///
+/// What is wrong with the text, and what to write instead.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use kneepoint::plan::parse_duration;
+///
+/// assert_eq!(parse_duration("1m30s"), Ok(Duration::from_secs(90)));
+/// assert!(parse_duration("5").is_err());
+/// ```
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("`{text}` is not a duration; write `1m30s` or `500ms`");
     if text == "0" {
@@ -63,8 +87,7 @@ pub(super) fn parse_share(text: &str) -> Option<f64> {
     (0.0..=1.0).contains(&share).then_some(share)
 }
 
-/// A number in the base unit of what is measured: `80`, `75%` (a ratio), `2GiB` (bytes), `300ms`
-/// (seconds).
+/// A number in a base unit: `80`, `75%` (a ratio), `2GiB` (bytes), `300ms` (seconds).
 pub(super) fn parse_amount(text: &str) -> Option<f64> {
     if let Some(number) = decimal(text) {
         return Some(number);
@@ -92,11 +115,23 @@ pub(super) fn decimal(text: &str) -> Option<f64> {
     text.parse().ok().filter(|number: &f64| plain && number.is_finite())
 }
 
-/// The address of a target from `http://host:port/base` or `https://…`.
+/// The URL of a target from `http://host:port/base` or `https://…`.
 ///
 /// # Errors
 ///
-/// What is wrong with the text and what it should look like, without any password in it.
+/// What is wrong with the text, and what to write instead. The message contains no password.
+///
+/// ```
+/// use kneepoint::plan::parse_target_url;
+///
+/// let url = parse_target_url("https://shop.example/api/")?;
+/// assert_eq!((url.port, url.base_path.as_str()), (443, "/api"));
+/// assert_eq!(
+///     parse_target_url("shop/cart").unwrap_err(),
+///     "`shop/cart` is not a full URL; write `http://host:port/path`"
+/// );
+/// # Ok::<(), String>(())
+/// ```
 pub fn parse_target_url(text: &str) -> Result<TargetUrl, String> {
     let shown = super::redact_url(text);
     let url = url::Url::parse(text).map_err(|why| match why {
@@ -130,12 +165,12 @@ pub fn parse_target_url(text: &str) -> Result<TargetUrl, String> {
     Ok(TargetUrl { https, host, port, base_path: url.path().trim_end_matches('/').to_owned() })
 }
 
-/// A proxy from `http://host:port` or `http://user:password@host:port`; in user and password `%40`
-/// stands for `@`, as in any address.
+/// A proxy from `http://host:port` or `http://user:password@host:port`. User and password are
+/// percent-encoded, as in any URL: `%40` for `@`.
 ///
 /// # Errors
 ///
-/// What is wrong with the text and what it should look like, without any credentials in it.
+/// What is wrong with the text, and what to write instead. The message contains no credentials.
 pub(super) fn parse_proxy(text: &str) -> Result<Proxy, String> {
     const FORM: &str = "write `http://host:port`";
     let url = url::Url::parse(text)

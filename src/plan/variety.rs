@@ -1,12 +1,12 @@
-//! How many different requests a plan can make: few of them stay in every cache.
+//! How many different requests a plan can make. If there are few, every cache keeps them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{DataOrder, DataSource, DataValues, Header, Plan, Request, Segment, Template};
 
 impl Plan {
-    /// How many requests that differ in path, headers or body the plan can make; `None` where it
-    /// is not known before a file is read. Values that stand for each other count apart.
+    /// How many requests the plan can make that differ in path, headers or body; `None` if that
+    /// depends on a file. Equal values of one source count separately.
     pub fn variety(&self) -> Option<f64> {
         let sent = self.shares().into_iter().filter_map(|(index, _)| self.requests.get(index));
         sent.map(|request| of_request(request, &self.data)).sum()
@@ -22,7 +22,7 @@ fn of_request(request: &Request, data: &BTreeMap<String, DataSource>) -> Option<
         .chain(headers)
         .chain(request.body.iter().map(|body| &body.template));
     let names: BTreeSet<&str> = templates.flat_map(names_in).collect();
-    // What is captured came from the target itself.
+    // Captured values come from the target, and do not count.
     let sources: BTreeSet<&str> = names
         .into_iter()
         .map(|name| name.split_once('.').map_or(name, |(source, _)| source))
@@ -37,8 +37,8 @@ fn names_in(template: &Template) -> impl Iterator<Item = &str> {
     })
 }
 
-/// How many values there are; where some are far more popular than others, so many equally popular
-/// ones that would be as diverse: the exponential of the entropy (Hill 1973, of order 1).
+/// How many values there are. If some are more popular, the number of equally popular values with
+/// the same diversity: the exponential of the entropy (Hill number of order 1; Hill 1973).
 fn of_source(source: &DataSource) -> Option<f64> {
     let count = match &source.values {
         DataValues::Range(first, last) => (last - first) as f64 + 1.0,
@@ -64,7 +64,7 @@ fn of_source(source: &DataSource) -> Option<f64> {
 
 /// The exponential of the entropy of Zipf's law over `count` values.
 fn zipf_diversity(count: f64, exponent: f64) -> f64 {
-    // Beyond them the sums hardly change where they matter, and a plan is read in no time.
+    // More ranks hardly change the sums, and would take time whenever a plan is read.
     const SUMMED: f64 = 1e6;
     let ranks = || (1..=count.min(SUMMED) as u64).map(|rank| rank as f64);
     let total: f64 = ranks().map(|rank| rank.powf(-exponent)).sum();

@@ -1,4 +1,4 @@
-//! WebSocket sessions that are held beside the load.
+//! WebSocket sessions that stay open while the load runs.
 
 use std::time::Duration;
 
@@ -6,42 +6,42 @@ use serde::Serialize;
 
 use super::{Backoff, Body, Disconnect, Request};
 
-/// Sessions of one kind. What becomes of them is measured apart from the load, like canaries.
+/// The sessions of one `[[websocket]]`. Like canaries, they are measured separately from the load.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct WebSocket {
-    /// What asks for the upgrade: name, path and headers. Values are drawn anew for each opening.
+    /// The upgrade request: name, path and headers. Each opening draws new values.
     pub request: Request,
-    /// How many are held open.
+    /// How many to keep open.
     pub sessions: usize,
-    /// How many are opened a second at first. What was lost comes back by [`Backoff`] alone.
+    /// Sessions to open per second at the start. Lost sessions reconnect by [`Backoff`] alone.
     pub open_rate: f64,
-    /// What each session sends; nothing where `None`.
+    /// What each session sends; `None` for nothing.
     pub message: Option<Message>,
-    /// Lets go of sessions at one moment, to see them come back.
+    /// Drops many sessions at once, to watch clients reconnect.
     pub drop: Option<Disconnect>,
-    /// How a session that was lost, or could not be opened, comes back.
+    /// How a session reconnects after a loss or a failed opening.
     pub backoff: Backoff,
 }
 
 impl WebSocket {
-    /// Kinds of sessions in one plan at most: each has a thread of its own.
+    /// `[[websocket]]` tables in one plan at most. Each has its own thread.
     pub const MOST: usize = 8;
-    /// Sessions of one kind at most: each keeps a socket and some 20 kB.
+    /// Sessions of one table at most. Each keeps a socket and about 20 kB.
     pub const MOST_SESSIONS: usize = 50_000;
-    /// Sessions opened a second where the plan does not say.
+    /// Sessions to open per second, unless the plan says otherwise.
     pub const USUAL_OPEN_RATE: f64 = 50.0;
-    /// Time between two messages of a session where the plan does not say.
+    /// Time between two messages of a session, unless the plan says otherwise.
     pub const USUAL_INTERVAL: Duration = Duration::from_secs(10);
 }
 
-/// What a session sends again and again.
+/// The message that a session sends repeatedly.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Message {
-    /// The text; values in it are drawn anew for each.
+    /// The text. Each message draws new values.
     pub text: Body,
-    /// From one to the next of a session.
+    /// Time between two messages of a session.
     pub interval: Duration,
-    /// Whether each is answered: the next message that comes is the answer, and none within the
-    /// target's timeout ends the session.
+    /// Whether the target answers each message. The next message that arrives is the answer;
+    /// without one within the target's timeout, the session ends.
     pub expect: bool,
 }

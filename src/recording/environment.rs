@@ -1,4 +1,4 @@
-//! Where and by what a run was recorded.
+//! Where a run was recorded, and by which version.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,11 +17,11 @@ pub struct Environment {
     pub memory_bytes: u64,
     /// Wall-clock time of moment zero, in seconds since 1970 (UTC).
     pub started_unix: f64,
-    /// What the target said of itself at preflight: address, `Server` header, status.
+    /// The target at preflight: address, `Server` header, status.
     pub target: String,
     /// Whether the target runs on the machine that makes the load.
     pub target_is_local: bool,
-    /// The collectors that were opened, with what they found to watch.
+    /// The collectors of the run, with what each watches.
     pub collectors: Vec<CollectorNote>,
 }
 
@@ -30,10 +30,10 @@ pub struct Environment {
 pub struct CollectorNote {
     /// Name of the collector.
     pub name: String,
-    /// Which of several of that name.
+    /// Distinguishes several collectors of that name.
     pub instance: String,
     /// What it watches, in words, such as `pid 4242 (shop) and 3 children`.
     pub watches: String,
-    /// Seconds between two looks.
+    /// Seconds between two readings.
     pub interval_secs: f64,
 }

@@ -1,4 +1,4 @@
-//! The text inside zstd frames, as far as it can be had.
+//! Decodes the zstd frames of a recording, as far as they can be decoded.
 
 use std::io::{self, BufRead, Read};
 use std::sync::mpsc;
@@ -6,21 +6,22 @@ use std::{mem, panic, thread};
 
 use super::ReadNote;
 
-/// Longest line that is read. An honest one is a thousand times shorter; a few bytes of
-/// compressed zeros are not.
+/// Longest line to read. A real line is a thousand times shorter, but a few bytes of compressed
+/// zeros could decode to more.
 pub(super) const MAX_LINE: usize = 64 << 20;
 
 /// First bytes of a zstd frame (RFC 8878, section 3.1.1).
 pub(super) const ZSTD_MAGIC: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
 
-/// Blocks of decoded lines that may wait to be taken.
+/// Blocks of decoded lines that can wait.
 const AHEAD: usize = 2;
 
-/// Gives every line of the decoded text to `take`, while a thread of its own decodes the next.
+/// Passes every decoded line to `take`, while another thread decodes the next.
 ///
-/// The lines of a frame are given when its checksum has proven them, except that a frame of more
-/// than [`MAX_LINE`] bytes is given in pieces. A frame that the end of the file cuts off is given
-/// as far as it decodes; a damaged one is left out, and reading goes on at the next frame.
+/// The lines of a frame are passed on once its checksum is verified, except that a frame of more
+/// than [`MAX_LINE`] bytes is passed on in parts. A frame that is cut off at the end of the file is
+/// passed on as far as it decodes. A damaged frame is skipped, and reading continues at the next
+/// one.
 ///
 /// # Errors
 ///
@@ -33,7 +34,7 @@ pub(super) fn for_each_line<E: From<FrameError>>(
     thread::scope(|scope| {
         let decoding = scope.spawn(move || {
             let mut notes = Vec::new();
-            // Nobody takes blocks any more where `take` has failed, and its error is the answer.
+            // If `take` failed, nobody receives blocks any more, and its error is the result.
             decode(reader, &mut notes, |block| give.send(block).is_ok()).map(|()| notes)
         });
         for block in blocks {
@@ -45,7 +46,7 @@ pub(super) fn for_each_line<E: From<FrameError>>(
     })
 }
 
-/// Decodes frame by frame, and gives blocks of whole lines for as long as they are wanted.
+/// Decodes frame by frame, and passes on blocks of whole lines until nobody receives them.
 fn decode(
     mut reader: impl BufRead,
     notes: &mut Vec<ReadNote>,
@@ -88,7 +89,7 @@ fn decode(
     Ok(())
 }
 
-/// What can be wrong below the lines.
+/// Why decoding failed.
 #[derive(Debug)]
 pub(super) enum FrameError {
     Io(io::Error),
@@ -105,7 +106,7 @@ enum FrameEnd {
     Whole,
     Torn,
     Damaged,
-    /// Nobody takes what it holds.
+    /// Nobody receives its lines.
     Unwanted,
 }
 
@@ -138,7 +139,7 @@ fn decode_frame(
     }
 }
 
-/// Gives away all whole lines and keeps the begin of the next; says whether they were wanted.
+/// Passes on all whole lines and keeps the beginning of the next; false if nobody receives them.
 fn give_lines(text: &mut Vec<u8>, give: &mut impl FnMut(Vec<u8>) -> bool) -> bool {
     let Some(last) = text.iter().rposition(|byte| *byte == b'\n') else { return true };
     let next = text.split_off(last + 1);

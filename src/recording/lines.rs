@@ -1,5 +1,5 @@
-//! The lines of a recording file, one JSON object each. `reports/schema/recording.v1.md` is the
-//! published description; the two change together.
+//! The lines of a recording file, each a JSON object. `reports/schema/recording.v1.md` is the
+//! published description; change both together.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,25 +14,25 @@ use crate::timeline::{
     ResponseClass, Stage, StageRole, Unit, Window,
 };
 
-/// Names the format in the header line.
+/// Name of the format in the header line.
 pub(super) const FORMAT: &str = "kneepoint-recording";
 /// A reader refuses every other major version.
 pub(super) const MAJOR: u32 = 1;
 /// A reader skips what a later minor version adds.
 pub(super) const MINOR: u32 = 0;
 
-/// Highest count of significant digits, and highest value in microseconds, of a histogram that is
-/// read: together they bound the memory that forty bytes of a forged header can ask for.
+/// Limits for the significant digits, and for the highest value in microseconds, of a histogram to
+/// read. Together they limit the memory that a forged header of forty bytes can ask for.
 const MAX_DIGITS: u32 = 3;
 const MAX_HIGHEST: u64 = 1 << 36;
-/// Cookie of HDR V2 with counters of variable length and without compression.
+/// Cookie of the HDR V2 encoding, with counters of variable length and without compression.
 const V2_COOKIE: u32 = 0x1c84_9313;
 const V2_HEADER: usize = 40;
 
 /// One line, to be written.
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub(super) enum Line<'a> {
+pub(super) enum RecordingLine<'a> {
     Header(HeaderLine<'a>),
     Series(SeriesLine<'a>),
     Batch(BatchLine<'a>),
@@ -43,7 +43,7 @@ pub(super) enum Line<'a> {
     End(EndLine<'a>),
 }
 
-/// What every line says first: which of the others it is.
+/// The kind of a line, which every line names.
 #[derive(Deserialize)]
 pub(super) struct AnyLine<'a> {
     #[serde(rename = "type", borrow)]
@@ -276,8 +276,8 @@ impl<'a> EndLine<'a> {
     }
 }
 
-/// A number that is written as an integer where it is one, and never as something that JSON does
-/// not have.
+/// A number. Written as an integer if it is one, and never as NaN or infinity, which JSON does not
+/// have.
 #[derive(Clone, Copy, Default, Deserialize)]
 #[serde(transparent)]
 pub(super) struct Number(pub(super) f64);
@@ -295,7 +295,7 @@ impl Serialize for Number {
     }
 }
 
-/// A response class as one word: the status code, or what went wrong.
+/// A response class as one word: the status code, or the kind of failure.
 struct ClassText(ResponseClass);
 
 impl Serialize for ClassText {
@@ -323,7 +323,7 @@ impl<'de> Deserialize<'de> for ClassText {
     }
 }
 
-/// A histogram as base64 of its HDR V2 encoding; an empty one as an empty text.
+/// A histogram as base64 of its HDR V2 encoding; an empty one as an empty string.
 struct HistogramText<'a>(Cow<'a, Histogram>);
 
 impl HistogramText<'_> {
@@ -347,15 +347,14 @@ impl Serialize for HistogramText<'_> {
     }
 }
 
-/// A histogram of no more bytes, as nearly all of a second are, is decoded without asking for
-/// memory.
+/// A histogram of at most this many bytes is decoded without allocating. Nearly all are this small.
 const FEW_BYTES: usize = 2048;
 
 impl<'de> Deserialize<'de> for HistogramText<'_> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        /// Decodes the text where it is: a day has two million of them.
-        struct Text;
-        impl de::Visitor<'_> for Text {
+        /// Decodes the text in place: a day of recording has two million of them.
+        struct HistogramVisitor;
+        impl de::Visitor<'_> for HistogramVisitor {
             type Value = Histogram;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -376,14 +375,14 @@ impl<'de> Deserialize<'de> for HistogramText<'_> {
                     &many
                 };
                 let histogram = is_modest(bytes).then(|| Histogram::from_v2(bytes)).flatten();
-                histogram.ok_or_else(|| E::custom("no HDR V2 histogram"))
+                histogram.ok_or_else(|| E::custom("not an HDR V2 histogram"))
             }
         }
-        deserializer.deserialize_str(Text).map(|histogram| Self(Cow::Owned(histogram)))
+        deserializer.deserialize_str(HistogramVisitor).map(|histogram| Self(Cow::Owned(histogram)))
     }
 }
 
-/// Whether decoding takes no more memory than an honest histogram does.
+/// Whether decoding takes no more memory than a real histogram needs.
 fn is_modest(bytes: &[u8]) -> bool {
     let word = |at: usize| {
         bytes.get(at..at + 4).and_then(|four| four.try_into().ok()).map(u32::from_be_bytes)

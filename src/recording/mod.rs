@@ -3,7 +3,6 @@
 
 mod environment;
 mod frames;
-mod gather;
 mod lines;
 mod model;
 mod note;
@@ -12,6 +11,7 @@ mod scan;
 mod summary;
 #[cfg(test)]
 mod tests;
+mod timeline_builder;
 mod write;
 
 pub use crate::plan::Reduction;

@@ -8,16 +8,16 @@ use crate::timeline::{Moment, Timeline};
 /// One run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recording {
-    /// The plan as JSON, secrets left out. A value rather than a [`crate::plan::Plan`], so that a
-    /// recording outlives changes of the plan's form; [`PlanSummary`] is what the diagnosis reads.
+    /// What the diagnosis needs of the plan. It is not a [`crate::plan::Plan`], so that a recording
+    /// stays readable when the form of plans changes.
     pub plan: PlanSummary,
-    /// Where and by what it was recorded.
+    /// Where it was recorded, and by which version.
     pub environment: Environment,
-    /// All that was measured.
+    /// Everything that was measured.
     pub timeline: Timeline,
-    /// What happened on the way, such as a restart of the target.
+    /// What happened during the run, such as a restart of the target.
     pub events: Vec<Event>,
-    /// Why the run ended; `None` where the file ends without saying so (a killed run).
+    /// Why the run ended; `None` if the file has no end, because the run was killed.
     pub stop: Option<Stop>,
 }
 
@@ -26,26 +26,26 @@ pub struct Recording {
 pub struct PlanSummary {
     /// Name of the plan.
     pub name: String,
-    /// The target's base address.
+    /// The target's base URL.
     pub target: String,
-    /// Names of the requests with their share of the load, in the plan's order.
+    /// Names of the requests, each with its share of the load (0 to 1), in the plan's order.
     pub requests: Vec<(String, f64)>,
-    /// Each tag as `tag:value` with the names of its requests.
+    /// Each tag as `tag:value`, with the names of its requests.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<(String, Vec<String>)>,
-    /// Name of the load shape (`breakpoint`, `constant-arrival-rate` …).
+    /// Names of the executors (`breakpoint`, `constant-arrival-rate` …), separated by commas.
     pub executor: String,
-    /// Highest rate that the plan allowed.
+    /// Highest rate that the plan allowed, in requests per second.
     pub max_rate: f64,
-    /// Most virtual users that the plan asked for.
+    /// Virtual users that the plan asked for, at most.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub max_vus: u32,
-    /// How many different requests the plan can make, where that is known.
+    /// How many different requests the plan can make, if that is known.
     #[serde(default)]
     pub variety: Option<f64>,
     /// The objectives.
     pub objectives: Vec<RecordedObjective>,
-    /// The whole plan as JSON, secrets left out.
+    /// The whole plan as JSON, without secrets.
     pub full: serde_json::Value,
 }
 
@@ -53,32 +53,33 @@ fn is_zero(number: &u32) -> bool {
     *number == 0
 }
 
-/// An objective as a recording keeps it.
+/// An objective in a recording.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RecordedObjective {
-    /// The condition as the plan has it.
+    /// The condition as the plan writes it.
     pub text: String,
-    /// The endpoint it speaks of; all of them where neither this nor `endpoints` names any.
+    /// The only endpoint that it covers. If this and `endpoints` are empty, it covers all.
     pub endpoint: Option<String>,
-    /// The endpoints it speaks of, where it speaks of a tag.
+    /// The endpoints that it covers, if there are several.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub endpoints: Vec<String>,
-    /// It has to hold in every window of so many seconds; in every stage where there is none.
+    /// It must hold in every window of this many seconds; in every stage if `None`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub for_secs: Option<f64>,
-    /// Once it is broken, so many seconds after the begin of the load or later, the run ends.
+    /// If it is broken at least this many seconds after the beginning of the load, the run ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub abort_after_secs: Option<f64>,
     /// What is measured.
     pub measure: RecordedMeasure,
-    /// The bound: seconds for durations, a ratio for failures.
+    /// The bound: seconds for response times, a ratio for failures, otherwise the unit of the
+    /// series.
     pub bound: f64,
     /// Whether good values lie below the bound.
     pub good_below: bool,
 }
 
 impl RecordedObjective {
-    /// Whether it speaks of an endpoint.
+    /// Whether it covers an endpoint.
     pub fn is_about(&self, endpoint: &str) -> bool {
         match &self.endpoint {
             Some(named) => named == endpoint,
@@ -100,7 +101,7 @@ impl RecordedObjective {
 }
 
 impl Default for RecordedObjective {
-    /// All endpoints, in every stage: no failure.
+    /// No failed request, over all endpoints, in every stage.
     fn default() -> Self {
         Self {
             text: String::new(),
@@ -115,22 +116,22 @@ impl Default for RecordedObjective {
     }
 }
 
-/// What an objective measures, as a recording keeps it.
+/// What an objective in a recording measures.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RecordedMeasure {
-    /// The response time that this share (0 to 1) of the successful requests does not exceed.
+    /// The quantile (0 to 1) of the response times of successful requests, in seconds.
     ResponseTimeQuantile(f64),
-    /// Mean response time.
+    /// The mean response time of successful requests, in seconds.
     ResponseTimeMean,
     /// Share of requests that failed.
     FailureRatio,
-    /// The series of this selector, and what is made of them.
+    /// The series of this selector, and how their readings become one value.
     Series(String, Reduction),
 }
 
 impl RecordedMeasure {
-    /// Whether it is one of the load's own.
+    /// Whether it is measured on responses, not on a collected series.
     pub fn is_of_responses(&self) -> bool {
         !matches!(self, RecordedMeasure::Series(..))
     }
@@ -158,24 +159,24 @@ pub struct Stop {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind", content = "detail")]
 pub enum StopReason {
-    /// Everything that was planned was done.
+    /// The plan is done.
     Completed,
-    /// The knee was found and looked at from both sides.
+    /// The knee was found, with stages on both sides of it.
     KneeFound,
     /// The plan's highest rate was reached without a knee.
     MaxRate,
-    /// The generator could not keep its schedule.
+    /// The generator could not keep the schedule.
     GeneratorLimited,
     /// More requests failed than the plan's error budget allows.
     ErrorBudget,
-    /// An objective that the plan ends a run by was broken.
+    /// An objective with `abort` was broken.
     Objective(String),
-    /// The plan's longest duration was reached.
+    /// The plan's `max_duration` was reached.
     MaxDuration,
-    /// The target stopped answering altogether.
+    /// The target stopped answering.
     TargetGone(String),
-    /// Someone asked for the end: Ctrl-C, a signal, the kill-switch file.
+    /// Someone stopped it: Ctrl-C, a signal, or the kill switch.
     Interrupted,
-    /// kneepoint itself could not go on.
+    /// kneepoint itself could not continue.
     Failed(String),
 }

@@ -4,25 +4,25 @@ use std::fmt;
 
 use super::lines::{MAJOR, MINOR};
 
-/// Something that a reader of a recording should know although it could be read.
+/// Something to know about a recording that could be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReadNote {
-    /// There is no end line: the run was killed, its disk was full, or it goes on.
+    /// There is no end line: the run was killed, its disk was full, or it is still running.
     NoEnd,
-    /// The last frame is cut off; what decodes of it was taken.
+    /// The last frame is cut off; what could be decoded of it is included.
     TornEnd,
-    /// A frame inside is damaged and was left out.
+    /// A damaged frame was skipped.
     DamagedFrame,
-    /// A line is not what it should be and was left out.
+    /// An invalid line was skipped.
     BadLine {
         /// Which line of the decompressed file, counted from 1.
         line: u64,
         /// What is wrong with it.
         why: String,
     },
-    /// So many more bad lines were left out.
+    /// This many more invalid lines were skipped.
     MoreBadLines(u64),
-    /// Lines of a kind that this version does not know were left out.
+    /// Lines of a kind that this version does not know were skipped.
     UnknownKind {
         /// The kind.
         kind: String,
@@ -37,24 +37,24 @@ impl fmt::Display for ReadNote {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ReadNote::NoEnd => f.write_str(
-                "the recording ends without saying why: the run was killed, could not write on, or is still under way",
+                "the recording has no end: the run was killed, could not write any more, or is still running",
             ),
             ReadNote::TornEnd => {
-                f.write_str("the recording breaks off in the middle of a frame; up to the last two seconds of it are missing")
+                f.write_str("the recording is cut off: up to two seconds at its end are missing")
             }
             ReadNote::DamagedFrame => {
-                f.write_str("a part of the recording is damaged and was left out")
+                f.write_str("a part of the recording is damaged and was skipped")
             }
             ReadNote::BadLine { line, why } => {
-                write!(f, "line {line} of the recording was left out: {why}")
+                write!(f, "line {line} of the recording is invalid and was skipped: {why}")
             }
-            ReadNote::MoreBadLines(count) => write!(f, "{count} more lines were left out"),
+            ReadNote::MoreBadLines(count) => write!(f, "{count} more invalid lines were skipped"),
             ReadNote::UnknownKind { kind, lines } => {
-                write!(f, "{lines} lines of the unknown kind `{kind}` were left out")
+                write!(f, "{lines} lines of the unknown kind `{kind}` were skipped")
             }
             ReadNote::NewerMinor(version) => write!(
                 f,
-                "the recording has format version {version}, later than {MAJOR}.{MINOR}; what is new in it was left out"
+                "the recording has format version {version}, newer than {MAJOR}.{MINOR}; what is new in it was skipped"
             ),
         }
     }

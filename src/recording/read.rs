@@ -1,4 +1,4 @@
-//! Reads a recording file, also one that ends in the middle.
+//! Reads a recording file, even if it is cut off or damaged.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -7,10 +7,10 @@ use std::io::{self, BufRead};
 use serde::Deserialize;
 
 use super::frames::{self, FrameError, ZSTD_MAGIC};
-use super::gather::Gather;
 use super::lines::{
     AnyLine, EndLine, FORMAT, FormatLine, GapLine, HeaderLine, MAJOR, MINOR, StageLine, TickLine,
 };
+use super::timeline_builder::TimelineBuilder;
 use super::{Event, ReadNote, Recording};
 use crate::timeline::{Timeline, Window};
 
@@ -21,20 +21,20 @@ pub enum ReadError {
     #[error("cannot read the recording: {0}")]
     Io(#[from] io::Error),
     /// The file is something else.
-    #[error("this is no recording: it {0}")]
+    #[error("this is not a recording: it {0}")]
     NotARecording(&'static str),
     /// The file has another major version of the format.
     #[error(
-        "the recording has format version {0}, this kneepoint reads {MAJOR}.x; \
+        "the recording has format version {0}, and this kneepoint reads {MAJOR}.x; \
          use the version of kneepoint that wrote it"
     )]
     OtherVersion(String),
     /// A line is longer than any recording has.
-    #[error("the recording has a line of more than {limit} MiB; no kneepoint wrote that", limit = frames::MAX_LINE >> 20)]
+    #[error("the recording has a line of more than {limit} MiB; kneepoint never writes such a line", limit = frames::MAX_LINE >> 20)]
     LineTooLong,
     /// The measured values would take more memory than a recording may.
     #[error(
-        "the recording holds more than {MAX_VALUES} values, which is more than kneepoint keeps in memory; record shorter runs"
+        "the recording has more than {MAX_VALUES} values, more than kneepoint keeps in memory; record a shorter run"
     )]
     TooLarge,
 }
@@ -48,38 +48,40 @@ impl From<FrameError> for ReadError {
     }
 }
 
-/// Values that are kept at most, each cell of a histogram being one: a thousand series fit,
-/// however long the run, and a file made to fill the memory does not.
+/// Values to keep, at most; each cell of a histogram is one. A thousand series fit, however long
+/// the run. A file that was made to fill the memory does not.
 const MAX_VALUES: u64 = 200_000_000;
-/// Bad lines that are told one by one.
+/// Invalid lines that are reported one by one.
 const TOLD_BAD_LINES: usize = 10;
-/// Unknown kinds that are told one by one.
+/// Unknown kinds that are reported one by one.
 const TOLD_KINDS: usize = 10;
 
-/// Reads a recording, with what there is to know about its condition.
+/// Reads a recording, with notes on its condition.
 ///
 /// # Errors
 ///
-/// When it is not a recording, or one of another major version. Damage inside is a note, and so
-/// is a missing end.
+/// If it is not a recording, or has another major version. Damage inside is a note, and so is a
+/// missing end.
 pub fn read(mut reader: impl BufRead + Send) -> Result<(Recording, Vec<ReadNote>), ReadError> {
     if let Some(what) = foreign(reader.fill_buf()?) {
         return Err(ReadError::NotARecording(what));
     }
-    let mut lines = Lines::new();
+    let mut lines = LineReader::new();
     let notes = frames::for_each_line(reader, |line| lines.take(line))?;
     lines.finish(notes)
 }
 
-/// What a file is that cannot be a recording, from its first bytes; `None` where it may be one.
+/// What a file is instead of a recording, from its first bytes; `None` if it may be a recording.
 fn foreign(begin: &[u8]) -> Option<&'static str> {
     let text = begin.trim_ascii_start();
     match begin {
         [] => Some("is empty"),
         _ if begin.starts_with(&ZSTD_MAGIC) => None,
-        // What a kill in the middle of the very first write leaves.
-        _ if ZSTD_MAGIC.starts_with(begin) => Some("breaks off before the first line"),
-        [0x1F, 0x8B, ..] => Some("is compressed with gzip, which no recording is"),
+        // The run was killed during the very first write.
+        _ if ZSTD_MAGIC.starts_with(begin) => Some("is cut off before the first line"),
+        [0x1F, 0x8B, ..] => {
+            Some("is compressed with gzip, and a recording is compressed with zstd")
+        }
         [b'P', b'K', 3, 4, ..] => Some("is a zip archive"),
         _ if begin.starts_with(b"PAR1") => Some("is a Parquet file"),
         _ if begin.starts_with(b"SQLite format 3") => Some("is an SQLite database"),
@@ -87,34 +89,34 @@ fn foreign(begin: &[u8]) -> Option<&'static str> {
             Some("is a decompressed recording; compress it with `zstd` first")
         }
         _ if text.starts_with(b"{") || text.starts_with(b"[") => {
-            Some("is plain JSON; results of other tools are read with `kneepoint import`")
+            Some("is plain JSON; for results of another load tool, use `kneepoint import`")
         }
         _ if std::str::from_utf8(&begin[..begin.len().min(64)]).is_ok() => Some("is plain text"),
-        _ => Some("does not begin as a zstd file does"),
+        _ => Some("does not begin like a zstd file"),
     }
 }
 
-/// How a tick's line begins as the writer writes it: it need not be parsed to learn what it is.
+/// How the writer begins the line of a tick. Such a line needs no parsing to know its kind.
 const TICK_BEGINS: &[u8] = br#"{"type":"tick","#;
 
-/// Puts the lines of a recording together.
-struct Lines {
+/// Builds a recording from its lines.
+struct LineReader {
     recording: Option<Recording>,
-    gather: Gather,
+    gather: TimelineBuilder,
     newer: Option<String>,
     unknown: BTreeMap<String, u64>,
     bad: Vec<ReadNote>,
     bad_lines: u64,
     line: u64,
-    /// What the texts of the other lines take, in values of eight bytes.
+    /// Memory for the text of the other lines, in values of eight bytes.
     texts: u64,
 }
 
-impl Lines {
+impl LineReader {
     fn new() -> Self {
         Self {
             recording: None,
-            gather: Gather::new(),
+            gather: TimelineBuilder::new(),
             newer: None,
             unknown: BTreeMap::new(),
             bad: Vec::new(),
@@ -165,7 +167,11 @@ impl Lines {
         Ok(())
     }
 
-    /// Takes a line behind the header, or tells what is wrong with it.
+    /// Takes a line after the header.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the line.
     fn measured(&mut self, line: &[u8]) -> Result<(), String> {
         fn parsed<'a, T: Deserialize<'a>>(line: &'a [u8]) -> Result<T, String> {
             serde_json::from_slice(line).map_err(|why| why.to_string())
@@ -189,7 +195,7 @@ impl Lines {
             "stage" => {
                 let stage = parsed::<StageLine>(line)?.into_stage();
                 match timeline.stages.last_mut() {
-                    // Told when it began, and again when it ended otherwise than planned.
+                    // Written when it began, and again when it ended.
                     Some(last) if last.window.begin == stage.window.begin => *last = stage,
                     _ => timeline.stages.push(stage),
                 }
@@ -210,7 +216,7 @@ impl Lines {
 
     fn finish(mut self, mut notes: Vec<ReadNote>) -> Result<(Recording, Vec<ReadNote>), ReadError> {
         let mut recording =
-            self.recording.ok_or(ReadError::NotARecording("breaks off before the first line"))?;
+            self.recording.ok_or(ReadError::NotARecording("is cut off before the first line"))?;
         self.gather.finish(&mut recording.timeline);
         if recording.stop.is_none() {
             cut_last_stage(&mut recording.timeline);
@@ -230,7 +236,7 @@ impl Lines {
     }
 }
 
-/// A run that was killed did not hold its last stage to the end that it had announced.
+/// A killed run did not hold its last stage to its planned end.
 fn cut_last_stage(timeline: &mut Timeline) {
     let Some(told) = timeline.ticks.last().map(|tick| tick.window.end) else { return };
     if let Some(stage) = timeline.stages.last_mut() {
@@ -238,7 +244,7 @@ fn cut_last_stage(timeline: &mut Timeline) {
     }
 }
 
-/// A text from the file, short enough and clean enough for a message.
+/// A text from the file, shortened and without control characters, for a message.
 fn shown(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(40).collect()
 }

@@ -1,21 +1,21 @@
-//! Batch lines in the very form that the writer gives them: of a long recording they are most of
-//! the text, and reading them so takes a third of the time that a JSON parser needs. What has any
-//! other form is left to that.
+//! Reads batch lines in exactly the form that the writer gives them. They are most of the text of a
+//! long recording, and this takes a third of the time of a JSON parser. Any other form goes to the
+//! JSON parser.
 
 use crate::timeline::{Moment, Window};
 
-/// Digits that a whole number may have to be taken without rounding.
+/// Digits of a whole number that a float always holds exactly.
 const EXACT_DIGITS: usize = 15;
 
-/// What a batch line says beside its values.
-pub(super) struct Head<'a> {
+/// The part of a batch line before its values.
+pub(super) struct BatchHead<'a> {
     pub(super) collector: &'a str,
     pub(super) window: Window,
 }
 
-/// Takes a batch line apart, its values by id of their series into `values`; `None` where it has
-/// not the writer's form.
-pub(super) fn batch<'a>(line: &'a [u8], values: &mut Vec<(u32, f64)>) -> Option<Head<'a>> {
+/// Splits a batch line. Puts its values, with the ids of their series, into `values`; `None` if it
+/// does not have the writer's form.
+pub(super) fn batch<'a>(line: &'a [u8], values: &mut Vec<(u32, f64)>) -> Option<BatchHead<'a>> {
     values.clear();
     let rest = line.strip_prefix(br#"{"type":"batch","collector":""#)?;
     let end = rest.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
@@ -38,10 +38,10 @@ pub(super) fn batch<'a>(line: &'a [u8], values: &mut Vec<(u32, f64)>) -> Option<
     // A control character is an error in JSON.
     let clean = !collector.contains(|c: char| c.is_control());
     let window = Window::new(Moment::from_nanos(begin), Moment::from_nanos(end));
-    (clean && rest == b"]}").then_some(Head { collector, window })
+    (clean && rest == b"]}").then_some(BatchHead { collector, window })
 }
 
-/// A whole number that is not negative, and what is behind it.
+/// A whole number, zero or more, and the text after it.
 fn whole(text: &[u8]) -> Option<(u64, &[u8])> {
     let mut number = 0u64;
     let mut digits = 0;
@@ -52,7 +52,7 @@ fn whole(text: &[u8]) -> Option<(u64, &[u8])> {
     (digits > 0).then(|| (number, &text[digits..]))
 }
 
-/// A number, and what is behind it.
+/// A number, and the text after it.
 fn number(text: &[u8]) -> Option<(f64, &[u8])> {
     let unsigned = text.strip_prefix(b"-").unwrap_or(text);
     let mut digits = 0;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{PlanSummary, RecordedMeasure, RecordedObjective};
-use crate::plan::{Comparison, Measure, Objective, Plan};
+use crate::plan::{Comparison, Objective, ObjectiveMeasure, Plan};
 
 impl PlanSummary {
     /// What a recording keeps of `plan`; no secret is in it.
@@ -68,12 +68,12 @@ impl RecordedObjective {
             for_secs: objective.window.map(|window| window.as_secs_f64()),
             abort_after_secs: objective.abort_after.map(|delay| delay.as_secs_f64()),
             measure: match &objective.measure {
-                Measure::ResponseTimeQuantile(share) => {
+                ObjectiveMeasure::ResponseTimeQuantile(share) => {
                     RecordedMeasure::ResponseTimeQuantile(*share)
                 }
-                Measure::ResponseTimeMean => RecordedMeasure::ResponseTimeMean,
-                Measure::FailureRatio => RecordedMeasure::FailureRatio,
-                Measure::Series(selector, reduction) => {
+                ObjectiveMeasure::ResponseTimeMean => RecordedMeasure::ResponseTimeMean,
+                ObjectiveMeasure::FailureRatio => RecordedMeasure::FailureRatio,
+                ObjectiveMeasure::Series(selector, reduction) => {
                     RecordedMeasure::Series(selector.clone(), *reduction)
                 }
             },

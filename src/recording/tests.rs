@@ -295,7 +295,7 @@ fn what_is_no_recording_is_told_by_its_looks() {
         (b"{\"metrics\": {}}", "plain JSON"),
         (plain.as_bytes(), "decompressed recording"),
         (b"time,latency\n", "plain text"),
-        (&[0x28, 0xB5], "breaks off"),
+        (&[0x28, 0xB5], "cut off"),
         (
             &compressed("{\"type\":\"header\",\"format\":\"other\",\"version\":\"1.0\"}\n"),
             "another format",
@@ -323,7 +323,8 @@ fn a_forged_histogram_asks_for_no_memory() {
     bytes[4..8].copy_from_slice(&u32::MAX.to_be_bytes());
     let mut forged = tick(0);
     forged.endpoints.clear();
-    let line = serde_json::to_string(&lines::Line::Tick(lines::TickLine::of(&forged))).unwrap();
+    let line =
+        serde_json::to_string(&lines::RecordingLine::Tick(lines::TickLine::of(&forged))).unwrap();
     let good = line.split("\"connect_time\":\"").nth(1).unwrap().split('"').next().unwrap();
     let bad = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, bytes);
     let file = compressed(&format!("{}{}\n", text(1), line.replace(good, &bad)));

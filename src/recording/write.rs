@@ -8,66 +8,79 @@ use std::time::Duration;
 use zstd::Encoder;
 
 use super::lines::{
-    BatchLine, EndLine, FORMAT, GapLine, HeaderLine, Line, MAJOR, MINOR, Number, SeriesLine,
-    StageLine, TickLine,
+    BatchLine, EndLine, FORMAT, GapLine, HeaderLine, MAJOR, MINOR, Number, RecordingLine,
+    SeriesLine, StageLine, TickLine,
 };
 use super::{Environment, Event, PlanSummary, Stop};
 use crate::timeline::{Batch, Gap, LoadTick, Moment, Reading, SeriesKey, Stage};
 
-/// What waits is handed over when its first line is this old. With a call a second, no line waits
-/// for longer than two.
+/// Waiting lines are written when the first is this old. With one call a second, no line waits
+/// longer than two seconds.
 const WAIT: Duration = Duration::from_secs(1);
-/// It is handed over at this many bytes of text, however young.
+/// Waiting lines are written at this many bytes, however young.
 const WAITING_BYTES: usize = 1 << 20;
-/// A frame grows until this share of the run is in it, so that damage costs no more than that; a
-/// long frame takes half the room of many short ones, because what comes again is named by where
-/// it came before.
+/// A frame grows to this share of the run, so that damage costs no more than that. A long frame
+/// takes half the space of many short ones, because repetitions compress.
 const FRAME_SHARE: f64 = 0.01;
-/// No frame is longer: behind this there is little left to gain.
+/// Longest frame. Longer ones would hardly be smaller.
 const LONGEST_FRAME: Duration = Duration::from_secs(60);
-/// A twelfth less room than zstd's own default, for a tenth of a millisecond of processor time a
-/// second of load; higher levels save as much again for several times that.
+/// Level of compression. It needs a twelfth less space than zstd's default, for 0.1 ms of CPU time
+/// per second of load. Higher levels save as much again for several times that.
 const LEVEL: i32 = 6;
 
-/// Why a recording could not be written on.
+/// Why a recording could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
-    /// The storage failed, as when a disk is full.
-    #[error("cannot write the recording: {0}; what was written before stays readable")]
+    /// The storage failed, for example because a disk is full.
+    #[error("cannot write the recording: {0}; what is already written can be read")]
     Storage(#[from] io::Error),
-    /// The storage failed earlier in the run, which was told then.
+    /// The storage failed earlier in the run, which was reported then.
     #[error("the recording is incomplete: writing it failed during the run")]
     Incomplete,
 }
 
-/// Writes a recording line by line, in compressed frames that are each readable alone. What is
-/// handed over of a frame can be read before its end has come.
+/// Writes a recording line by line, in compressed frames that can each be read alone. What is
+/// written of a frame can be read before the frame ends.
 ///
-/// It reads no clock: time comes with what is written and with [`Writer::flush_if_due`].
+/// It reads no clock: the time comes with each line, and with [`Writer::flush_if_due`].
 ///
-/// A failure is told once. After it the writer takes everything and writes nothing, so that a run
-/// can go on without its file and the torn end stays the last thing in it; [`Writer::finish`]
-/// then tells that the recording is incomplete.
+/// It reports a failure once. After that it accepts everything and writes nothing, so that a run
+/// can continue without its file, and the torn end stays the last part of the file.
+/// [`Writer::finish`] then reports that the recording is incomplete.
+///
+/// ```
+/// use kneepoint::recording::{Environment, PlanSummary, Stop, StopReason, Writer, read};
+/// use kneepoint::timeline::Moment;
+///
+/// let writer = Writer::create(Vec::new(), &PlanSummary::default(), &Environment::default())?;
+/// let stop = Stop { at: Moment::from_secs_f64(1.0), reason: StopReason::Completed };
+/// let file = writer.finish(&stop)?;
+///
+/// let (recording, notes) = read(file.as_slice())?;
+/// assert_eq!(recording.stop, Some(stop));
+/// assert!(notes.is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Writer<W: Write> {
     out: W,
-    /// The frame that is not closed yet, and what of it is not handed over.
+    /// The open frame, with its part that is not written yet.
     frame: Option<Encoder<'static, Vec<u8>>>,
     frame_begin: Moment,
-    /// Lines that wait.
+    /// Lines that wait to be written.
     lines: Vec<u8>,
     /// Time of the first of them.
     waiting_since: Moment,
-    /// Ids of the series that were declared.
+    /// Ids of the declared series.
     series: HashMap<SeriesKey, u32>,
     failed: bool,
 }
 
 impl<W: Write> Writer<W> {
-    /// Begins a recording with what was asked for and where it runs. Both are written at once.
+    /// Begins a recording with its plan and environment. Writes both at once.
     ///
     /// # Errors
     ///
-    /// When the begin cannot be written.
+    /// If they cannot be written.
     pub fn create(
         out: W,
         plan: &PlanSummary,
@@ -82,7 +95,7 @@ impl<W: Write> Writer<W> {
             series: HashMap::new(),
             failed: false,
         };
-        let header = Line::Header(HeaderLine {
+        let header = RecordingLine::Header(HeaderLine {
             format: Cow::Borrowed(FORMAT),
             version: Cow::Owned(format!("{MAJOR}.{MINOR}")),
             plan: Cow::Borrowed(plan),
@@ -97,12 +110,12 @@ impl<W: Write> Writer<W> {
     ///
     /// # Errors
     ///
-    /// As all that add: when the storage fails, the first time.
+    /// If the storage fails, the first time. The other methods that add lines do the same.
     pub fn tick(&mut self, tick: &LoadTick) -> Result<(), WriteError> {
-        self.add(tick.window.end, &Line::Tick(TickLine::of(tick)))
+        self.add(tick.window.end, &RecordingLine::Tick(TickLine::of(tick)))
     }
 
-    /// Adds what a collector read. Values that are not finite are left out.
+    /// Adds the readings of a collector, without values that are not finite.
     pub fn batch(&mut self, batch: &Batch) -> Result<(), WriteError> {
         if self.failed {
             return Ok(());
@@ -118,7 +131,7 @@ impl<W: Write> Writer<W> {
         }
         self.add(
             at,
-            &Line::Batch(BatchLine {
+            &RecordingLine::Batch(BatchLine {
                 collector: Cow::Borrowed(&batch.collector),
                 begin: batch.window.begin,
                 end: batch.window.end,
@@ -129,22 +142,22 @@ impl<W: Write> Writer<W> {
 
     /// Adds a reading that is missing.
     pub fn gap(&mut self, gap: &Gap) -> Result<(), WriteError> {
-        self.add(gap.window.end, &Line::Gap(GapLine::of(gap)))
+        self.add(gap.window.end, &RecordingLine::Gap(GapLine::of(gap)))
     }
 
-    /// Adds a stage that was held.
+    /// Adds a stage.
     pub fn stage(&mut self, stage: &Stage) -> Result<(), WriteError> {
-        // A stage is told when it begins: its end may lie far ahead, and the frame must not wait.
-        self.add(stage.window.begin, &Line::Stage(StageLine::of(stage)))
+        // A stage is written when it begins. Its end can be far ahead, and the frame must not wait.
+        self.add(stage.window.begin, &RecordingLine::Stage(StageLine::of(stage)))
     }
 
     /// Adds something that happened.
     pub fn event(&mut self, event: &Event) -> Result<(), WriteError> {
-        self.add(event.at, &Line::Event(Cow::Borrowed(event)))
+        self.add(event.at, &RecordingLine::Event(Cow::Borrowed(event)))
     }
 
-    /// Hands over what has waited for a second. Call it about every second of run time, so that a
-    /// quiet run reaches the disk too.
+    /// Writes lines that have waited for a second. Call it about every second, so that a quiet run
+    /// reaches the disk too.
     pub fn flush_if_due(&mut self, now: Moment) -> Result<(), WriteError> {
         let waited = now.since(self.waiting_since);
         if waited < WAIT && self.lines.len() < WAITING_BYTES {
@@ -154,21 +167,21 @@ impl<W: Write> Writer<W> {
         self.hand_over(now.since(self.frame_begin) >= share.clamp(WAIT, LONGEST_FRAME))
     }
 
-    /// Ends the recording and gives the storage back.
+    /// Ends the recording and returns the storage.
     ///
     /// # Errors
     ///
-    /// When the end cannot be written, or something could not be written before.
+    /// If the end cannot be written, or an earlier write failed.
     pub fn finish(mut self, stop: &Stop) -> Result<W, WriteError> {
         if self.failed {
             return Err(WriteError::Incomplete);
         }
-        self.push(stop.at, &Line::End(EndLine::of(stop)))?;
+        self.push(stop.at, &RecordingLine::End(EndLine::of(stop)))?;
         self.hand_over(true)?;
         Ok(self.out)
     }
 
-    /// Tells readers what the id stands for that the values of a series carry from here on.
+    /// Declares a series: writes its id, which its values refer to from here on.
     fn declare(
         &mut self,
         at: Moment,
@@ -178,7 +191,7 @@ impl<W: Write> Writer<W> {
         let id = u32::try_from(self.series.len()).unwrap_or(u32::MAX);
         self.push(
             at,
-            &Line::Series(SeriesLine {
+            &RecordingLine::Series(SeriesLine {
                 id,
                 metric: Cow::Borrowed(&reading.key.metric),
                 labels: Cow::Borrowed(&reading.key.labels),
@@ -191,7 +204,7 @@ impl<W: Write> Writer<W> {
         Ok(id)
     }
 
-    fn add(&mut self, at: Moment, line: &Line<'_>) -> Result<(), WriteError> {
+    fn add(&mut self, at: Moment, line: &RecordingLine<'_>) -> Result<(), WriteError> {
         if self.failed {
             return Ok(());
         }
@@ -199,19 +212,19 @@ impl<W: Write> Writer<W> {
         self.flush_if_due(at)
     }
 
-    /// Puts a line into the open frame.
-    fn push(&mut self, at: Moment, line: &Line<'_>) -> Result<(), WriteError> {
+    /// Adds a line to those that wait.
+    fn push(&mut self, at: Moment, line: &RecordingLine<'_>) -> Result<(), WriteError> {
         if self.lines.is_empty() {
             self.waiting_since = at;
         }
-        // To memory: fails only for values that JSON cannot hold, and a line has none.
+        // Writing to memory fails only for values that JSON does not have, and a line has none.
         serde_json::to_writer(&mut self.lines, line).map_err(io::Error::from)?;
         self.lines.push(b'\n');
         Ok(())
     }
 
-    /// Writes what waits in one piece, so that a full disk tears at most this, and closes the
-    /// frame with it or leaves it open for more.
+    /// Writes the waiting lines with one call, so that a full disk cuts off at most these. Closes
+    /// the frame if `closes`.
     fn hand_over(&mut self, closes: bool) -> Result<(), WriteError> {
         if self.failed || self.lines.is_empty() {
             return Ok(());

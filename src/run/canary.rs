@@ -1,7 +1,7 @@
-//! Canaries: probe requests beside the load, measured apart from it.
+//! Canaries: probe requests while the load runs, measured separately.
 //!
-//! Each is a small generator of its own. What it did in a second becomes a batch like that of a
-//! collector and never a tick of the run: knee, throughput and objectives are the load's alone.
+//! Each canary has its own small generator. Its seconds become batches, like those of a collector,
+//! and never ticks of the run: knee, throughput and objectives count only the load.
 
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
@@ -26,40 +26,39 @@ pub(super) const SOURCE: Source = Source {
     hint: "[[canary]] with the path of a cheap route",
 };
 
-/// The rate swings up and down by this share of itself. At one steady distance, probes could meet
-/// the requests of a steady load at the same point of their period each time, and find the target
-/// always busy or always idle.
+/// The rate swings up and down by this share. At a constant rate, probes could arrive at the same
+/// point of the period of a steady load each time, and find the target always busy or always idle.
 const SWING: f64 = 0.2;
-/// How long it goes up, and how long down.
+/// How long the rate rises, and how long it falls.
 const LEG: Duration = Duration::from_secs(5);
 
 /// The canaries of a run, until they are stopped.
 #[derive(Default)]
-pub(super) struct Canaries(Vec<Flight>);
+pub(super) struct Canaries(Vec<RunningCanary>);
 
-/// One canary under way.
-struct Flight {
+/// One canary that is running.
+struct RunningCanary {
     generator: Generator,
     ticks: Receiver<LoadTick>,
-    swing: Swing,
-    record: Record,
+    swing: RateSwing,
+    record: CanaryCounts,
 }
 
 /// When a canary's requests are due.
-struct Swing {
+struct RateSwing {
     /// Mean requests per second.
     rate: f64,
-    /// Up to where they are scheduled.
+    /// End of what is scheduled so far.
     until: Moment,
     is_rising: bool,
 }
 
-/// What has become of a canary's requests.
-struct Record {
+/// Totals of a canary's requests.
+struct CanaryCounts {
     name: String,
-    /// Requests that have ended, since the start.
+    /// Requests that ended since the start.
     requests: u64,
-    /// Those of them that have failed.
+    /// How many of them failed.
     failures: u64,
 }
 
@@ -78,18 +77,18 @@ impl Canaries {
         let mut flights = Vec::new();
         for canary in canaries {
             let (generator, ticks) = Generator::start(config(canary, load), epoch)?;
-            let swing = Swing { rate: canary.rate, until: first, is_rising: true };
+            let swing = RateSwing { rate: canary.rate, until: first, is_rising: true };
             let name = canary.request.name.clone();
-            let record = Record { name, requests: 0, failures: 0 };
-            flights.push(Flight { generator, ticks, swing, record });
+            let record = CanaryCounts { name, requests: 0, failures: 0 };
+            flights.push(RunningCanary { generator, ticks, swing, record });
         }
         Ok(Self(flights))
     }
 
-    /// What has come since the last call. Has to be called more often than every few seconds: it
-    /// also schedules what is due next.
+    /// What was measured since the last call. Call it at least every few seconds: it also schedules
+    /// the next probes.
     pub(super) fn take(&mut self, now: Moment) -> Vec<Batch> {
-        let batches = |flight: &mut Flight| -> Vec<Batch> {
+        let batches = |flight: &mut RunningCanary| -> Vec<Batch> {
             while let Some(leg) = flight.swing.next_leg(now) {
                 flight.generator.hold(0, &leg);
             }
@@ -98,10 +97,10 @@ impl Canaries {
         self.0.iter_mut().flat_map(batches).collect()
     }
 
-    /// Stops them at once and gives what has come since the last [`Canaries::take`].
+    /// Stops them at once and returns what was measured since the last [`Canaries::take`].
     pub(super) fn stop(&mut self) -> Vec<Batch> {
         let mut batches = Vec::new();
-        for Flight { generator, ticks, mut record, .. } in self.0.drain(..) {
+        for RunningCanary { generator, ticks, mut record, .. } in self.0.drain(..) {
             let late = generator.stop(Duration::ZERO);
             batches.extend(ticks.try_iter().chain(late).map(|tick| record.batch(&tick)));
         }
@@ -109,17 +108,17 @@ impl Canaries {
     }
 }
 
-/// The load's own way to the target, with a connection for each request: one that is kept would
-/// not meet the accept queue.
+/// The load's configuration, with a new connection for each request: a kept connection would not
+/// pass through the accept queue.
 fn config(canary: &Canary, load: &LoadConfig) -> LoadConfig {
     let unanswered = (canary.rate * load.target.timeout.as_secs_f64()).ceil() as usize + 1;
     LoadConfig {
         target: Target {
             connections: Connections::PerRequest,
-            // A probe that is asked again would hide what it is there to find.
+            // A retry would hide what the probe is there to find.
             retries: None,
-            // It waits for the target alone: for no client's pool and for no name, and it keeps no
-            // connection that could be dropped.
+            // A probe waits only for the target: not for a client's pool, and not for DNS. It keeps
+            // no connection that could be dropped.
             max_connections: None,
             dns: Dns::Once,
             storm: None,
@@ -134,9 +133,9 @@ fn config(canary: &Canary, load: &LoadConfig) -> LoadConfig {
     .with_mix(vec![(canary.request.clone(), 1.0)])
 }
 
-impl Swing {
-    /// The next stretch, where what is scheduled ends within the length of one. A time that was
-    /// missed is not made up for.
+impl RateSwing {
+    /// The next leg, if what is scheduled ends within the length of one. Missed time is not made
+    /// up.
     fn next_leg(&mut self, now: Moment) -> Option<Stage> {
         if self.until > now + LEG {
             return None;
@@ -151,8 +150,8 @@ impl Swing {
     }
 }
 
-impl Record {
-    /// One tick as a batch. A second in which nothing succeeded has no response time.
+impl CanaryCounts {
+    /// One tick as a batch. A second without a success has no response time.
     fn batch(&mut self, tick: &LoadTick) -> Batch {
         let mut good = Histogram::new();
         for endpoint in &tick.endpoints {
@@ -205,7 +204,7 @@ mod tests {
     #[test]
     fn probes_are_due_at_changing_distances_around_their_rate() {
         let at = Moment::from_secs_f64;
-        let mut swing = Swing { rate: 2.0, until: at(1.5), is_rising: true };
+        let mut swing = RateSwing { rate: 2.0, until: at(1.5), is_rising: true };
         let legs: Vec<Stage> = std::iter::from_fn(|| swing.next_leg(at(0.0))).collect();
         let begins: Vec<Moment> = legs.iter().map(|leg| leg.window.begin).collect();
         assert_eq!(begins, [at(1.5)], "scheduled beyond the next few seconds");
@@ -218,7 +217,7 @@ mod tests {
 
     #[test]
     fn a_tick_becomes_readings_of_its_canary() {
-        let mut record = Record { name: "up".to_owned(), requests: 0, failures: 0 };
+        let mut record = CanaryCounts { name: "up".to_owned(), requests: 0, failures: 0 };
         let mut values = |second, ended: &[(ResponseClass, u64)]| -> Vec<(String, f64)> {
             let batch = record.batch(&tick(second, ended));
             assert_eq!(batch.collector, "canary");

@@ -1,54 +1,54 @@
-//! Notices what the run's own clock cannot show: that the machine was suspended, for the monotonic
-//! clock stands still meanwhile, and that the wall clock was set, to which moments of the run are
-//! tied by its start alone.
+//! Notices what the run's monotonic clock cannot show: that the machine was suspended, while that
+//! clock stands still, and that the wall clock was set. The run reads the wall clock only at its
+//! start.
 
-/// Differences below this are those of reading three clocks one after the other.
+/// Smaller differences come from reading three clocks one after the other.
 const LEAST_SECONDS: f64 = 0.5;
 
 /// What three clocks showed at one time, in seconds.
 #[derive(Clone, Copy, Debug)]
-struct Reading {
-    /// Stands still while the machine is suspended.
+struct ClockReading {
+    /// `CLOCK_MONOTONIC`: stands still while the machine is suspended.
     monotonic: f64,
-    /// Goes on meanwhile.
+    /// `CLOCK_BOOTTIME`: goes on while the machine is suspended.
     boot: f64,
-    /// May be set.
+    /// `CLOCK_REALTIME`: can be set.
     wall: f64,
 }
 
 /// Compares the clocks with what they showed before.
 #[derive(Debug, Default)]
 pub struct Clocks {
-    before: Option<Reading>,
+    before: Option<ClockReading>,
 }
 
 impl Clocks {
-    /// Reads the clocks; tells what happened to them since the last time, in words for the report.
+    /// Reads the clocks. Returns what happened to them since the last call, in words for the
+    /// report.
     ///
-    /// To be called often: what drifts apart slowly, as a clock that is kept in time does, is not
-    /// told.
+    /// Call it often: it ignores slow drift, such as that of a clock under NTP.
     pub fn look(&mut self) -> Option<String> {
-        self.see(Reading {
+        self.see(ClockReading {
             monotonic: seconds(libc::CLOCK_MONOTONIC)?,
             boot: seconds(libc::CLOCK_BOOTTIME)?,
             wall: seconds(libc::CLOCK_REALTIME)?,
         })
     }
 
-    fn see(&mut self, now: Reading) -> Option<String> {
+    fn see(&mut self, now: ClockReading) -> Option<String> {
         let before = self.before.replace(now)?;
         let passed = now.boot - before.boot;
         let suspended = passed - (now.monotonic - before.monotonic);
         let set = (now.wall - before.wall) - passed;
         let suspended = (suspended > LEAST_SECONDS).then(|| {
             format!(
-                "the machine was suspended for {suspended:.0} s, which the run's clock leaves out"
+                "the machine was suspended for {suspended:.0} s; the times of the run leave that out"
             )
         });
         let set = (set.abs() > LEAST_SECONDS).then(|| {
             let direction = if set > 0.0 { "forward" } else { "back" };
             format!(
-                "the wall clock was set {direction} by {:.0} s; the run's clock was not",
+                "the wall clock was set {direction} by {:.0} s; the times of the run are not affected",
                 set.abs()
             )
         });
@@ -73,7 +73,7 @@ mod tests {
     fn told(readings: &[(f64, f64, f64)]) -> Vec<String> {
         let mut clocks = Clocks::default();
         let see = |(monotonic, boot, wall): &(f64, f64, f64)| {
-            clocks.see(Reading { monotonic: *monotonic, boot: *boot, wall: *wall })
+            clocks.see(ClockReading { monotonic: *monotonic, boot: *boot, wall: *wall })
         };
         readings.iter().filter_map(see).collect()
     }
@@ -88,11 +88,11 @@ mod tests {
         );
         let suspended =
             told(&[(5.0, 9.0, 1e9), (5.1, 3609.1, 1e9 + 3600.1), (6.1, 3610.1, 1e9 + 3601.1)]);
-        let text = "the machine was suspended for 3600 s, which the run's clock leaves out";
+        let text = "the machine was suspended for 3600 s; the times of the run leave that out";
         assert_eq!(suspended, [text]);
         assert_eq!(
             told(&[(5.0, 9.0, 1e9), (6.0, 10.0, 1e9 - 119.0), (7.0, 11.0, 1e9 - 118.0)]),
-            ["the wall clock was set back by 120 s; the run's clock was not"]
+            ["the wall clock was set back by 120 s; the times of the run are not affected"]
         );
         let both = told(&[(5.0, 9.0, 1e9), (5.1, 69.1, 1e9 + 90.1)]);
         assert!(

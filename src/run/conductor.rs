@@ -1,5 +1,5 @@
-//! Starts the collectors, holds one stage after the other, asks the diagnosis for the sign of a knee,
-//! stops, and writes everything down as it comes.
+//! Starts the collectors, holds one stage after the other, asks the diagnosis for the sign of a
+//! knee, stops, and writes everything down as it comes.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use super::canary::Canaries;
 use super::clock::Clocks;
-use super::levels;
-use super::pilot::{Fixed, Level, Next, Pilot, pilot_for};
-use super::storm::Storms;
+use super::drops::ConnectionDrops;
+use super::pilot::{Decision, FixedPilot, Pilot, PlannedStage, pilot_for};
+use super::segments;
 use super::watch::Watch;
 use super::websocket::WebSockets;
 use crate::collect::{Observation, Sampler};
@@ -22,22 +22,22 @@ use crate::prepare::RunConfig;
 use crate::recording::{Event, PlanSummary, Stop, StopReason, WriteError, Writer};
 use crate::timeline::{Condenser, Epoch, LoadTick, Moment, Stage, StageRole, Timeline, Window};
 
-/// Observations that may wait for the conductor; at 13 looks a second of the fastest collector
-/// this is minutes of them.
+/// Observations that can wait for the conductor. The fastest collector makes 13 a second, so this
+/// is several minutes of them.
 const WAITING_OBSERVATIONS: usize = 10_000;
-/// How often the conductor looks up from its channels.
+/// Longest wait for a tick before the conductor checks everything else.
 const BEAT: Duration = Duration::from_millis(50);
-/// The collectors look at the system at rest for so long before the first request.
+/// How long the collectors watch the system at rest before the first request.
 const HEAD_START: Duration = Duration::from_millis(1500);
-/// How often a pilot that looks at series is asked whether a stage was held for long enough.
+/// How often a pilot that reads series is asked whether a stage was held long enough.
 const LOOK: Duration = Duration::from_secs(30);
-/// How long requests in flight may take to end once the run is over.
+/// How long requests in flight may take to end after the run.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// Ticks that are kept of long stages: the search for the knee compares stages by hundreds.
+/// Ticks to keep of a long stage. The search for the knee needs only hundreds per stage.
 const KEPT: usize = 2000;
 
-/// What is told of a run while it goes on.
+/// News of a run while it goes on, for a progress display.
 #[derive(Debug)]
 pub enum Progress<'a> {
     /// A stage begins.
@@ -56,11 +56,11 @@ pub enum Progress<'a> {
         /// What the generator did in it.
         ticks: &'a [LoadTick],
     },
-    /// Something happened.
+    /// Something happened, in words for a person.
     Event(&'a str),
 }
 
-/// Why a run could not be brought to an end that is worth reading.
+/// Why a run could not start, so that there is nothing to read.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// The load generator did not start.
@@ -71,28 +71,29 @@ pub enum RunError {
     Recording(#[source] WriteError),
 }
 
-/// The levels of scenarios that are known beforehand, in requests per second and virtual users;
-/// none where one of them chooses its stages by what it measures.
-pub fn schedule(config: &RunConfig) -> Vec<Level> {
+/// The stages of a run that are known beforehand, in requests per second and virtual users. Empty
+/// if a scenario chooses its stages by what it measures.
+pub fn schedule(config: &RunConfig) -> Vec<PlannedStage> {
     if config.scenarios.iter().any(|scenario| scenario.executor.is_adaptive()) {
         return Vec::new();
     }
-    levels::together(&courses(config), &config.requests_per_journey)
+    segments::together(&courses(config), &config.requests_per_journey)
 }
 
-/// The pieces of each scenario.
-fn courses(config: &RunConfig) -> Vec<Vec<levels::Piece>> {
+/// The segments of each scenario.
+fn courses(config: &RunConfig) -> Vec<Vec<segments::LoadSegment>> {
     let pairs = config.scenarios.iter().zip(&config.load.flows);
     let max_rate = config.limits.max_rate;
-    pairs.map(|(scenario, flow)| levels::pieces(scenario, &flow.kind, max_rate)).collect()
+    pairs.map(|(scenario, flow)| segments::segments(scenario, &flow.kind, max_rate)).collect()
 }
 
-/// Runs to the end, or to the reason for an earlier one, and returns that reason. What was
-/// measured is in `out`.
+/// Runs until the plan is done or something ends the run early, and returns why it ended. Writes
+/// the recording to `out`.
 ///
 /// # Errors
-/// Only where nothing could be recorded at all. Whatever goes wrong later ends the run with a
-/// [`StopReason`], and what was recorded until then stays.
+///
+/// Only if nothing could be recorded at all. Later problems end the run with a [`StopReason`], and
+/// what was recorded until then stays.
 pub fn run<W: Write>(
     config: RunConfig,
     out: W,
@@ -107,16 +108,16 @@ pub fn run<W: Write>(
     let first = epoch.moment(Instant::now()) + HEAD_START;
     let canaries = Canaries::start(&config.canaries, &config.load, epoch, first)?;
     let websockets = WebSockets::start(&config.websockets, &config.load, epoch, first)?;
-    let storms = Storms::of(&config.load.target);
+    let storms = ConnectionDrops::of(&config.load.target);
     let (generator, ticks) = Generator::start(config.load, epoch)?;
     let searching = config.scenarios.iter().enumerate().find_map(|(flow, scenario)| {
-        let executor = levels::in_requests(&scenario.executor, config.requests_per_journey[flow]);
+        let executor = segments::in_requests(&scenario.executor, config.requests_per_journey[flow]);
         Some((flow, pilot_for(&executor, config.limits.max_rate)?))
     });
-    let levels = || levels::together(&courses, &config.requests_per_journey);
+    let levels = || segments::together(&courses, &config.requests_per_journey);
     let (lead, mut pilot) = match searching {
         Some((flow, pilot)) => (Some(flow), pilot),
-        None => (None, Box::new(Fixed(levels().into())) as Box<dyn Pilot>),
+        None => (None, Box::new(FixedPilot(levels().into())) as Box<dyn Pilot>),
     };
     let requests_per_journey = lead.map_or(1.0, |flow| config.requests_per_journey[flow]);
     let mut conductor = Conductor {
@@ -156,7 +157,7 @@ fn ends_by_series(plan: &PlanSummary) -> bool {
     })
 }
 
-/// The flows whose journeys are counted, where all are.
+/// The flows with a fixed number of iterations, if every flow has one.
 fn ending(scenarios: &[Scenario]) -> Vec<usize> {
     let counts = |scenario: &Scenario| {
         matches!(
@@ -175,32 +176,32 @@ struct Conductor<'a, W: Write> {
     /// `None` once the recording is closed.
     writer: Option<Writer<W>>,
     write_error: Option<WriteError>,
-    /// Stages and ticks only: what the search for the knee needs. Collected series go to the
-    /// file and are not kept.
+    /// Stages and ticks, which the search for the knee needs. Collected series go to the file and
+    /// are kept only if `keeps_series`.
     timeline: Timeline,
-    /// Keeps it small, however long a stage is held.
+    /// Keeps the timeline small, however long a stage is held.
     condenser: Condenser,
     observations: Receiver<Observation>,
     ticks: Receiver<LoadTick>,
     generator: Option<Generator>,
     /// The stages that are known beforehand, by flow.
-    courses: Vec<Vec<levels::Piece>>,
+    courses: Vec<Vec<segments::LoadSegment>>,
     /// The flow whose stages the pilot chooses.
     lead: Option<usize>,
-    /// Of that flow.
+    /// Requests per journey of that flow.
     requests_per_journey: f64,
-    /// Flows whose journeys are counted, where all are: the load is over with the last of them.
+    /// Flows with a fixed number of iterations, if every flow has one: the load ends with the last.
     ends: Vec<usize>,
     canaries: Canaries,
     websockets: WebSockets,
-    /// Whether collected series are wanted in the timeline, by the pilot or an objective.
+    /// Whether the pilot or an objective needs collected series in the timeline.
     keeps_series: bool,
     /// When the load began.
     begin: Option<Moment>,
     /// What the recording says of the plan.
     plan: PlanSummary,
     clocks: Clocks,
-    storms: Storms,
+    storms: ConnectionDrops,
     sampler: Option<Sampler>,
     interrupt: Arc<AtomicBool>,
     limits: Limits,
@@ -222,14 +223,14 @@ impl<W: Write> Conductor<'_, W> {
         self.begin = Some(zero);
         if let Some(generator) = &self.generator {
             for (flow, course) in self.courses.iter().enumerate() {
-                course.iter().for_each(|piece| generator.hold(flow, &piece.stage(zero)));
+                course.iter().for_each(|segment| generator.hold(flow, &segment.stage(zero)));
             }
         }
         loop {
             match pilot.next(&self.timeline, &self.plan) {
-                Next::Done(reason) => return reason,
-                Next::Hold(_) if self.is_done() => return StopReason::Completed,
-                Next::Hold(level) => {
+                Decision::Done(reason) => return reason,
+                Decision::Hold(_) if self.is_done() => return StopReason::Completed,
+                Decision::Hold(level) => {
                     if let Some(reason) = self.hold(level, pilot) {
                         return reason;
                     }
@@ -238,14 +239,14 @@ impl<W: Write> Conductor<'_, W> {
         }
     }
 
-    /// Holds one stage; `Some` where the run has to end.
-    fn hold(&mut self, level: Level, pilot: &mut dyn Pilot) -> Option<StopReason> {
+    /// Holds one stage; `Some` if the run has to end.
+    fn hold(&mut self, level: PlannedStage, pilot: &mut dyn Pilot) -> Option<StopReason> {
         let begin = self.now();
         let mut stage = level.stage(begin);
         self.hold_flows(&stage);
         (self.progress)(Progress::StageBegins(&stage));
-        // Written when it begins, so that a killed run tells what it was doing, and again when
-        // it ended otherwise than planned.
+        // Written at its beginning, so that a killed run shows what it was doing, and again at its
+        // end, which may differ from the plan.
         self.write(|writer| writer.stage(&stage));
         self.timeline.stages.push(stage);
         let ended = self.listen_while(&stage, pilot);
@@ -259,7 +260,7 @@ impl<W: Write> Conductor<'_, W> {
         ended
     }
 
-    /// Tells the generator what the pilot has chosen. A recovery is silence everywhere.
+    /// Passes the pilot's stage to the generator. A recovery stops the load of every flow.
     fn hold_flows(&self, stage: &Stage) {
         let (Some(generator), Some(lead)) = (&self.generator, self.lead) else { return };
         match stage.role {
@@ -267,18 +268,18 @@ impl<W: Write> Conductor<'_, W> {
                 (0..self.courses.len()).for_each(|flow| generator.hold(flow, stage));
             }
             _ => {
-                generator.hold(lead, &levels::in_journeys(stage, self.requests_per_journey));
+                generator.hold(lead, &segments::in_journeys(stage, self.requests_per_journey));
             }
         }
     }
 
-    /// Whether every journey that was to be done is done.
+    /// Whether all planned iterations are done.
     fn is_done(&self) -> bool {
         let is_done = |generator: &Generator| self.ends.iter().all(|flow| generator.is_done(*flow));
         !self.ends.is_empty() && self.generator.as_ref().is_some_and(is_done)
     }
 
-    /// Takes in what comes until the end of a stage, or until the pilot has seen enough of it.
+    /// Takes in what arrives until the end of a stage, or until the pilot has seen enough of it.
     fn listen_while(&mut self, stage: &Stage, pilot: &mut dyn Pilot) -> Option<StopReason> {
         if !pilot.looks_at_series() {
             return self.listen_until(stage.window.end, Some(stage));
@@ -290,7 +291,9 @@ impl<W: Write> Conductor<'_, W> {
             }
             let held = Stage { window: Window::new(stage.window.begin, now), ..*stage };
             if pilot.is_enough(&self.timeline, &self.plan, &held) {
-                (self.progress)(Progress::Event("settled: every resource leaks or does not"));
+                (self.progress)(Progress::Event(
+                    "settled: it is clear for every resource whether it leaks",
+                ));
                 return None;
             }
             let until = stage.window.end.min(now + LOOK);
@@ -300,8 +303,8 @@ impl<W: Write> Conductor<'_, W> {
         }
     }
 
-    /// Takes in what comes until `end`. Returns early, without a reason, where a drain is done;
-    /// with one where the run has to end.
+    /// Takes in what arrives until `end`. Returns early without a reason if a drain is done, and
+    /// with a reason if the run has to end.
     fn listen_until(&mut self, end: Moment, stage: Option<&Stage>) -> Option<StopReason> {
         loop {
             let now = self.now();
@@ -394,8 +397,8 @@ impl<W: Write> Conductor<'_, W> {
         self.write(|writer| writer.event(&Event { at, text }));
     }
 
-    /// Writes, and remembers the first failure: the run ends at the next beat, and nothing that
-    /// is already written is touched again.
+    /// Writes, and keeps the first failure. The run then ends at the next beat, and what is already
+    /// written stays as it is.
     fn write(&mut self, put: impl FnOnce(&mut Writer<W>) -> Result<(), WriteError>) {
         if let (Some(writer), None) = (&mut self.writer, &self.write_error) {
             self.write_error = put(writer).err();

@@ -1,15 +1,15 @@
-//! The conductor of a live run: starts the collectors, holds one stage after the other, asks the
-//! diagnosis for the sign of a knee, stops, and writes everything down as it comes.
+//! Runs a plan: starts the collectors, holds one stage after the other, asks the diagnosis for the
+//! sign of a knee, stops, and records everything as it arrives.
 //!
-//! It concludes nothing: what it leaves behind is a recording, and the verdict on it is the same
-//! whether it is asked for at once or a year later.
+//! It concludes nothing. Its result is a recording, and the diagnosis of a recording is the same
+//! whether it is made at once or a year later.
 
 mod canary;
 mod clock;
 mod conductor;
-mod levels;
+mod drops;
 mod pilot;
-mod storm;
+mod segments;
 mod watch;
 mod websocket;
 
@@ -17,7 +17,7 @@ use crate::collect;
 use crate::timeline::Source;
 
 pub use conductor::{Progress, RunError, run, schedule};
-pub use pilot::{Level, Next, Pilot, pilot_for};
+pub use pilot::{Decision, Pilot, PlannedStage, pilot_for};
 
 /// Where the metrics of a recording come from that a plan can ask for: the collectors, and what a
 /// run does beside the load.

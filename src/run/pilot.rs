@@ -1,4 +1,4 @@
-//! Chooses the stages of a run, one after the other, by what was measured so far.
+//! Pilots choose the stages of a run, one after the other, from what was measured so far.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -9,34 +9,33 @@ use crate::plan::{Breakpoint, Capacity, Executor, Soak};
 use crate::recording::{PlanSummary, StopReason};
 use crate::timeline::{Moment, Stage, StageRole, Timeline, Window};
 
-/// The longest that a backlog may take to drain before the next stage starts all the same; where
-/// stages are long, so are the queues they leave, and it is twice their length.
+/// How long a backlog can take to drain before the next stage starts anyway. Long stages leave long
+/// queues: twice the length of a stage, if that is more.
 const LONGEST_DRAIN: Duration = Duration::from_secs(20);
 
-/// A soak is held at least for so long, however soon it seems settled: what is slow to show is why
-/// one soaks.
+/// Shortest soak, however soon it seems settled: slow leaks are what a soak is for.
 const SHORTEST_SOAK: Duration = Duration::from_secs(10 * 60);
 
-/// So often a search goes on above what it held around a sign, where that was too little to place
-/// a knee: the sign came early, by chance, and the knee lies near the top.
+/// How often a search continues above the stages around a sign that did not locate a knee. Such a
+/// sign came early by chance, and the knee is higher.
 const FURTHER: u32 = 2;
 
-/// What is held past a sign, in shares of its rate.
+/// The stages beyond a sign, as multiples of its rate.
 const PAST: [f64; 3] = [1.0, 1.15, 1.35];
 
-/// What to do next.
+/// What a pilot decides to do next.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Next {
-    /// Hold this.
-    Hold(Level),
+pub enum Decision {
+    /// Hold this stage.
+    Hold(PlannedStage),
     /// The run is over.
     Done(StopReason),
 }
 
-/// A stage before it has a place in time.
+/// A stage that is planned, before it has a beginning. Rates are requests per second.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Level {
-    /// Why it is held.
+pub struct PlannedStage {
+    /// Its purpose.
     pub role: StageRole,
     /// Requests per second at its begin.
     pub rate_from: f64,
@@ -46,17 +45,17 @@ pub struct Level {
     pub vus_from: f64,
     /// Virtual users at its end.
     pub vus_to: f64,
-    /// How long; for a drain, the longest.
+    /// How long to hold it; for a drain, at most.
     pub duration: Duration,
 }
 
-impl Level {
+impl PlannedStage {
     fn constant(role: StageRole, rate: f64, duration: Duration) -> Self {
         let (vus_from, vus_to) = (0.0, 0.0);
         Self { role, rate_from: rate, rate_to: rate, vus_from, vus_to, duration }
     }
 
-    /// The stage that begins at `begin`.
+    /// The same stage, with its beginning.
     pub fn stage(&self, begin: Moment) -> Stage {
         Stage {
             role: self.role,
@@ -69,66 +68,66 @@ impl Level {
     }
 }
 
-/// Chooses stages.
+/// Chooses the stages of a run.
 pub trait Pilot {
-    /// The next stage, after all that `timeline` holds.
-    fn next(&mut self, timeline: &Timeline, plan: &PlanSummary) -> Next;
+    /// The next stage, or the end of the run. `timeline` has everything measured so far.
+    fn next(&mut self, timeline: &Timeline, plan: &PlanSummary) -> Decision;
 
-    /// Whether it wants to see collected series, and is asked while a stage is held whether that
-    /// was enough.
+    /// Whether it needs collected series. Such a pilot is also asked, while it holds a stage,
+    /// whether that was long enough.
     fn looks_at_series(&self) -> bool {
         false
     }
 
-    /// Whether `stage`, which is held until now, was held for long enough.
+    /// Whether `stage` was held long enough. Its window ends now.
     fn is_enough(&mut self, _timeline: &Timeline, _plan: &PlanSummary, _stage: &Stage) -> bool {
         false
     }
 }
 
-/// The pilot of a load shape that chooses its stages by what it measures; `None` for any other. No
+/// The pilot of an executor that chooses its stages by what it measures; `None` for any other. No
 /// stage exceeds `max_rate`.
 pub fn pilot_for(executor: &Executor, max_rate: f64) -> Option<Box<dyn Pilot>> {
     match executor {
-        Executor::Breakpoint(search) => Some(Box::new(Search::new(*search, max_rate))),
-        Executor::Soak(soak) => Some(Box::new(Soaking::new(*soak, max_rate))),
-        Executor::Capacity(search) => Some(Box::new(Halving::new(*search, max_rate))),
+        Executor::Breakpoint(search) => Some(Box::new(BreakpointPilot::new(*search, max_rate))),
+        Executor::Soak(soak) => Some(Box::new(SoakPilot::new(*soak, max_rate))),
+        Executor::Capacity(search) => Some(Box::new(CapacityPilot::new(*search, max_rate))),
         _ => None,
     }
 }
 
-/// Stages known beforehand.
-pub(super) struct Fixed(pub(super) VecDeque<Level>);
+/// Holds stages that are known beforehand.
+pub(super) struct FixedPilot(pub(super) VecDeque<PlannedStage>);
 
-impl Pilot for Fixed {
-    fn next(&mut self, _timeline: &Timeline, _plan: &PlanSummary) -> Next {
+impl Pilot for FixedPilot {
+    fn next(&mut self, _timeline: &Timeline, _plan: &PlanSummary) -> Decision {
         match self.0.pop_front() {
-            Some(level) => Next::Hold(level),
-            None => Next::Done(StopReason::Completed),
+            Some(level) => Decision::Hold(level),
+            None => Decision::Done(StopReason::Completed),
         }
     }
 }
 
-/// One rate until its time is over, or until it is settled what leaks; then a recovery.
-struct Soaking {
+/// Holds one rate for its time, or until it is clear what leaks. Then a recovery.
+struct SoakPilot {
     until_settled: bool,
-    levels: Fixed,
-    /// Whether it was settled at the last look: one look may be a chance.
+    levels: FixedPilot,
+    /// Whether it was settled at the last look. A single look can be chance.
     settled_before: bool,
 }
 
-impl Soaking {
+impl SoakPilot {
     fn new(plan: Soak, max_rate: f64) -> Self {
-        let hold = Level::constant(StageRole::Ramp, plan.rate.min(max_rate), plan.duration);
-        let recovery = Level::constant(StageRole::Recovery, 0.0, plan.recovery);
+        let hold = PlannedStage::constant(StageRole::Ramp, plan.rate.min(max_rate), plan.duration);
+        let recovery = PlannedStage::constant(StageRole::Recovery, 0.0, plan.recovery);
         let levels = [hold, recovery].into_iter().filter(|level| !level.duration.is_zero());
-        let (until_settled, levels) = (plan.until_settled, Fixed(levels.collect()));
+        let (until_settled, levels) = (plan.until_settled, FixedPilot(levels.collect()));
         Self { until_settled, levels, settled_before: false }
     }
 }
 
-impl Pilot for Soaking {
-    fn next(&mut self, timeline: &Timeline, plan: &PlanSummary) -> Next {
+impl Pilot for SoakPilot {
+    fn next(&mut self, timeline: &Timeline, plan: &PlanSummary) -> Decision {
         self.levels.next(timeline, plan)
     }
 
@@ -145,32 +144,32 @@ impl Pilot for Soaking {
     }
 }
 
-/// The search for the capacity: a rise until an objective is broken, then halving.
-struct Halving {
+/// Searches for the capacity: doubles the rate until an objective is broken, then bisects.
+struct CapacityPilot {
     plan: Capacity,
     /// Highest rate that met every objective, and lowest that did not.
     good: f64,
     bad: Option<f64>,
     is_begun: bool,
-    /// The stage to come follows one that was broken, which may have left a queue.
+    /// Whether to drain first: the last stage broke an objective and may have left a queue.
     drains: bool,
     next: f64,
 }
 
-impl Halving {
+impl CapacityPilot {
     fn new(mut plan: Capacity, max_rate: f64) -> Self {
         plan.max_rate = plan.max_rate.min(max_rate);
         let next = plan.start_rate.min(plan.max_rate);
         Self { plan, good: 0.0, bad: None, is_begun: false, drains: false, next }
     }
 
-    /// Takes in the stage that was held last.
+    /// Learns from the last stage.
     fn learn(&mut self, timeline: &Timeline, plan: &PlanSummary) {
         let held = timeline.stages.iter().rev().find(|stage| stage.role.is_measured());
         let Some(held) = held else { return };
         let summary = summarize_timeline(timeline, plan);
         let last = summary.iter().rev().find(|summary| summary.role.is_measured());
-        // What the generator could not offer says nothing of the target.
+        // A stage that the generator could not offer says nothing about the target.
         let is_broken = last.is_some_and(|last| !last.broken_objectives.is_empty());
         match is_broken {
             true => self.bad = Some(held.rate()),
@@ -180,80 +179,86 @@ impl Halving {
     }
 }
 
-impl Pilot for Halving {
-    fn next(&mut self, timeline: &Timeline, plan: &PlanSummary) -> Next {
+impl Pilot for CapacityPilot {
+    fn next(&mut self, timeline: &Timeline, plan: &PlanSummary) -> Decision {
         let is_drained = timeline.stages.last().is_some_and(|last| last.role == StageRole::Drain);
         if self.is_begun && !is_drained {
             self.learn(timeline, plan);
             match self.bad {
-                None if self.good >= self.plan.max_rate => return Next::Done(StopReason::MaxRate),
+                None if self.good >= self.plan.max_rate => {
+                    return Decision::Done(StopReason::MaxRate);
+                }
                 None => self.next = (self.good * 2.0).min(self.plan.max_rate),
                 Some(bad) if (bad - self.good) <= self.plan.precision * bad => {
-                    return Next::Done(StopReason::Completed);
+                    return Decision::Done(StopReason::Completed);
                 }
                 Some(bad) => self.next = f64::midpoint(self.good, bad),
             }
             if self.drains {
                 let longest = LONGEST_DRAIN.max(self.plan.hold * 2);
-                return Next::Hold(Level::constant(StageRole::Drain, self.good / 4.0, longest));
+                return Decision::Hold(PlannedStage::constant(
+                    StageRole::Drain,
+                    self.good / 4.0,
+                    longest,
+                ));
             }
         }
         self.is_begun = true;
-        Next::Hold(Level::constant(StageRole::Ramp, self.next, self.plan.hold))
+        Decision::Hold(PlannedStage::constant(StageRole::Ramp, self.next, self.plan.hold))
     }
 }
 
-/// The search for the knee: rise, drain, refine, beyond, recovery.
-struct Search {
+/// Searches for the knee: rise, drain, refine, beyond, recovery.
+struct BreakpointPilot {
     plan: Breakpoint,
-    phase: Phase,
+    phase: SearchPhase,
     /// Highest rate that was held without a sign.
     last_good: f64,
-    /// So often it may still go on above what was held around a sign.
+    /// How often it can still continue above the stages around a sign.
     further: u32,
 }
 
-/// What was held last, and so what is to be judged.
-enum Phase {
+/// What was held last, and so what to judge.
+enum SearchPhase {
     /// Nothing yet.
     Start,
     /// The baseline or a stage of the rise.
     Rising,
-    /// A stage around a sign; these are still to be held.
-    Refining(VecDeque<Level>),
-    /// Everything there is to measure.
+    /// A stage around a sign; these stages follow.
+    Refining(VecDeque<PlannedStage>),
+    /// The last stage before the recovery.
     Measured(StopReason),
     /// The recovery.
     Over(StopReason),
 }
 
-impl Search {
+impl BreakpointPilot {
     fn new(mut plan: Breakpoint, max_rate: f64) -> Self {
         plan.max_rate = plan.max_rate.min(max_rate);
         plan.start_rate = plan.start_rate.min(plan.max_rate);
-        Self { plan, phase: Phase::Start, last_good: 0.0, further: FURTHER }
+        Self { plan, phase: SearchPhase::Start, last_good: 0.0, further: FURTHER }
     }
 
     /// The next stage of the rise, or what ends it.
-    fn after_rise(&mut self, timeline: &Timeline, plan: &PlanSummary) -> Step {
+    fn after_rise(&mut self, timeline: &Timeline, plan: &PlanSummary) -> Transition {
         let held = timeline.stages.last().map_or(self.plan.start_rate, Stage::rate);
         match knee::live(timeline, plan) {
             LiveSign::GeneratorLimited { .. } => {
-                Step::Turn(Phase::Measured(StopReason::GeneratorLimited))
+                Transition::Turn(SearchPhase::Measured(StopReason::GeneratorLimited))
             }
-            LiveSign::Sign { .. } => Step::Turn(Phase::Refining(self.around(held))),
+            LiveSign::Sign { .. } => Transition::Turn(SearchPhase::Refining(self.around(held))),
             LiveSign::None => self.rise_from(held),
         }
     }
 
-    /// What follows once the neighbourhood of a sign was held.
-    fn after_refine(&mut self, timeline: &Timeline, plan: &PlanSummary) -> Step {
+    /// What follows the stages around a sign.
+    fn after_refine(&mut self, timeline: &Timeline, plan: &PlanSummary) -> Transition {
         match knee::live(timeline, plan) {
             LiveSign::GeneratorLimited { .. } => {
-                Step::Turn(Phase::Measured(StopReason::GeneratorLimited))
+                Transition::Turn(SearchPhase::Measured(StopReason::GeneratorLimited))
             }
-            LiveSign::Sign { .. } => Step::Turn(self.after_sign(timeline, plan)),
-            // A false sign. The rise goes on from beyond it, so that there cannot be many.
+            LiveSign::Sign { .. } => Transition::Turn(self.after_sign(timeline, plan)),
+            // A false sign. The rise continues beyond it, so there cannot be many.
             LiveSign::None => {
                 let held = timeline.stages.last().map_or(self.plan.start_rate, Stage::rate);
                 self.rise_from(held)
@@ -261,84 +266,91 @@ impl Search {
         }
     }
 
-    /// Whether there is enough on both sides of the knee, or what is to be held beyond.
-    fn after_sign(&mut self, timeline: &Timeline, plan: &PlanSummary) -> Phase {
+    /// The end of the search if the stages locate the knee, or further stages beyond.
+    fn after_sign(&mut self, timeline: &Timeline, plan: &PlanSummary) -> SearchPhase {
         let held = timeline.stages.last().map_or(self.plan.max_rate, Stage::rate);
         let knee = knee::find(&summarize_timeline(timeline, plan), timeline);
         let is_placed = matches!(knee, KneeVerdict::Found(_));
         if is_placed || self.further == 0 || held >= self.plan.max_rate {
-            return Phase::Measured(StopReason::KneeFound);
+            return SearchPhase::Measured(StopReason::KneeFound);
         }
         self.further -= 1;
-        Phase::Refining(self.past(held, &PAST[1..]).collect())
+        SearchPhase::Refining(self.past(held, &PAST[1..]).collect())
     }
 
-    fn rise_from(&mut self, held: f64) -> Step {
+    fn rise_from(&mut self, held: f64) -> Transition {
         self.last_good = self.last_good.max(held);
         if held >= self.plan.max_rate {
-            return Step::Turn(Phase::Measured(StopReason::MaxRate));
+            return Transition::Turn(SearchPhase::Measured(StopReason::MaxRate));
         }
         let rate = (held * self.plan.factor).min(self.plan.max_rate);
-        self.phase = Phase::Rising;
-        Step::Hold(Level::constant(StageRole::Ramp, rate, self.plan.hold))
+        self.phase = SearchPhase::Rising;
+        Transition::Hold(PlannedStage::constant(StageRole::Ramp, rate, self.plan.hold))
     }
 
-    /// From the last good rate in fine steps past the rate of the sign, and well beyond it, so
-    /// that a broken line has points on both of its branches.
-    fn around(&self, sign: f64) -> VecDeque<Level> {
+    /// Fine steps from the last good rate to the rate of the sign, and stages well beyond it: a
+    /// broken-line fit needs points on both sides of the knee.
+    fn around(&self, sign: f64) -> VecDeque<PlannedStage> {
         let good = if self.last_good > 0.0 { self.last_good.min(sign) } else { sign / 4.0 };
         let step = (sign - good) / 4.0;
         let hold = self.plan.hold;
-        let drain = Level::constant(StageRole::Drain, good / 4.0, LONGEST_DRAIN.max(hold * 2));
-        let fine = (0..4)
-            .map(|index| Level::constant(StageRole::Refine, good + step * f64::from(index), hold));
+        let drain =
+            PlannedStage::constant(StageRole::Drain, good / 4.0, LONGEST_DRAIN.max(hold * 2));
+        let fine = (0..4).map(|index| {
+            PlannedStage::constant(StageRole::Refine, good + step * f64::from(index), hold)
+        });
         std::iter::once(drain).chain(fine).chain(self.past(sign, &PAST)).collect()
     }
 
-    fn past(&self, rate: f64, shares: &[f64]) -> impl Iterator<Item = Level> {
+    fn past(&self, rate: f64, shares: &[f64]) -> impl Iterator<Item = PlannedStage> {
         let (most, hold) = (self.plan.max_rate, self.plan.hold);
-        let level =
-            move |share: &f64| Level::constant(StageRole::Beyond, (rate * share).min(most), hold);
+        let level = move |share: &f64| {
+            PlannedStage::constant(StageRole::Beyond, (rate * share).min(most), hold)
+        };
         shares.iter().map(level)
     }
 }
 
-enum Step {
-    Hold(Level),
-    Turn(Phase),
+enum Transition {
+    Hold(PlannedStage),
+    Turn(SearchPhase),
 }
 
-impl Pilot for Search {
-    fn next(&mut self, timeline: &Timeline, plan: &PlanSummary) -> Next {
+impl Pilot for BreakpointPilot {
+    fn next(&mut self, timeline: &Timeline, plan: &PlanSummary) -> Decision {
         loop {
             let step = match &mut self.phase {
-                Phase::Start => {
-                    self.phase = Phase::Rising;
-                    // Twice as long: few requests come at the lowest rate, and all that follows
-                    // is compared with them.
-                    Step::Hold(Level::constant(
+                SearchPhase::Start => {
+                    self.phase = SearchPhase::Rising;
+                    // Twice as long: the lowest rate makes few requests, and every later stage is
+                    // compared with them.
+                    Transition::Hold(PlannedStage::constant(
                         StageRole::Baseline,
                         self.plan.start_rate,
                         self.plan.hold * 2,
                     ))
                 }
-                Phase::Rising => self.after_rise(timeline, plan),
-                Phase::Refining(levels) => match levels.pop_front() {
-                    Some(level) => Step::Hold(level),
+                SearchPhase::Rising => self.after_rise(timeline, plan),
+                SearchPhase::Refining(levels) => match levels.pop_front() {
+                    Some(level) => Transition::Hold(level),
                     None => self.after_refine(timeline, plan),
                 },
-                Phase::Measured(reason) => {
-                    self.phase = Phase::Over(reason.clone());
+                SearchPhase::Measured(reason) => {
+                    self.phase = SearchPhase::Over(reason.clone());
                     if self.plan.recovery.is_zero() {
                         continue;
                     }
-                    Step::Hold(Level::constant(StageRole::Recovery, 0.0, self.plan.recovery))
+                    Transition::Hold(PlannedStage::constant(
+                        StageRole::Recovery,
+                        0.0,
+                        self.plan.recovery,
+                    ))
                 }
-                Phase::Over(reason) => return Next::Done(reason.clone()),
+                SearchPhase::Over(reason) => return Decision::Done(reason.clone()),
             };
             match step {
-                Step::Hold(level) => return Next::Hold(level),
-                Step::Turn(phase) => self.phase = phase,
+                Transition::Hold(level) => return Decision::Hold(level),
+                Transition::Turn(phase) => self.phase = phase,
             }
         }
     }
@@ -362,7 +374,7 @@ mod tests {
             Self { capacity, queue: 0.0, now: Moment::START, timeline: Timeline::default() }
         }
 
-        fn hold(&mut self, level: Level) {
+        fn hold(&mut self, level: PlannedStage) {
             let begin = self.now;
             let seconds = if level.role == StageRole::Drain { 5 } else { level.duration.as_secs() };
             for _ in 0..seconds {
@@ -413,8 +425,8 @@ mod tests {
         let mut server = Server::new(capacity);
         for _ in 0..100 {
             match pilot.next(&server.timeline, &PlanSummary::default()) {
-                Next::Hold(level) => server.hold(level),
-                Next::Done(reason) => return (server.timeline.stages, reason),
+                Decision::Hold(level) => server.hold(level),
+                Decision::Done(reason) => return (server.timeline.stages, reason),
             }
         }
         panic!("the search does not end: {:?}", server.timeline.stages);
@@ -436,18 +448,18 @@ mod tests {
 
     #[test]
     fn a_knee_that_shows_only_at_the_top_is_looked_at_from_beyond() {
-        let mut pilot = Search::new(breakpoint(2000.0), 10_000.0);
+        let mut pilot = BreakpointPilot::new(breakpoint(2000.0), 10_000.0);
         let plan = PlanSummary::default();
         let mut server = Server::new(190.0);
         let reason = loop {
             match pilot.next(&server.timeline, &plan) {
-                Next::Hold(level) => {
+                Decision::Hold(level) => {
                     // For one stage it is slow, below what it carries else.
                     let is_slow = level.role == StageRole::Ramp && level.rate_from > 150.0;
                     server.capacity = if is_slow { 140.0 } else { 190.0 };
                     server.hold(level);
                 }
-                Next::Done(reason) => break reason,
+                Decision::Done(reason) => break reason,
             }
             assert!(server.timeline.stages.len() < 40, "it does not end");
         };
@@ -481,15 +493,19 @@ mod tests {
         let soak = Soak { until_settled: true, ..Soak::usual(50.0, minutes(60)) };
         let mut pilot = pilot_for(&Executor::Soak(soak), 40.0).unwrap();
         let (timeline, plan) = (Timeline::default(), PlanSummary::default());
-        let Next::Hold(level) = pilot.next(&timeline, &plan) else { panic!("there is a stage") };
+        let Decision::Hold(level) = pilot.next(&timeline, &plan) else {
+            panic!("there is a stage")
+        };
         assert_eq!((level.rate_from, level.rate_to), (40.0, 40.0));
         assert!(pilot.looks_at_series());
         let window = Window::new(Moment::START, Moment::START + minutes(9));
         let stage = Stage::constant(level.role, window, 40.0);
         assert!(!pilot.is_enough(&timeline, &plan, &stage));
-        let Next::Hold(recovery) = pilot.next(&timeline, &plan) else { panic!("there is another") };
+        let Decision::Hold(recovery) = pilot.next(&timeline, &plan) else {
+            panic!("there is another")
+        };
         assert_eq!(recovery.role, StageRole::Recovery);
-        assert_eq!(pilot.next(&timeline, &plan), Next::Done(StopReason::Completed));
+        assert_eq!(pilot.next(&timeline, &plan), Decision::Done(StopReason::Completed));
     }
 
     #[test]
@@ -509,14 +525,14 @@ mod tests {
         let mut server = Server::new(200.0);
         let reason = loop {
             match pilot.next(&server.timeline, &plan) {
-                Next::Hold(level) => {
+                Decision::Hold(level) => {
                     // The drain of the simulated server is over when its queue is.
                     if level.role == StageRole::Drain {
                         server.queue = 0.0;
                     }
                     server.hold(level);
                 }
-                Next::Done(reason) => break reason,
+                Decision::Done(reason) => break reason,
             }
             assert!(server.timeline.stages.len() < 40, "it does not end");
         };

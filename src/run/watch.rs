@@ -1,25 +1,25 @@
-//! Watches the load second by second for reasons to stop at once, and for the end of a backlog.
+//! Watches the load second by second for reasons to stop the run, and for the end of a backlog.
 
 use crate::plan::Limits;
 use crate::recording::StopReason;
 use crate::timeline::{LoadTick, Moment, ResponseClass, Stage, StageRole};
 
-/// After so many seconds in which every request failed to connect the target is gone.
+/// The target is gone after this many seconds in which every request failed to connect.
 const SECONDS_WITHOUT_TARGET: u32 = 10;
-/// An error budget is judged on at least so many requests of a stage.
+/// Requests of a stage before the error budget is judged.
 const REQUESTS_TO_JUDGE: u64 = 50;
-/// A backlog is gone when so many seconds in a row were calm.
+/// A backlog is gone after this many calm seconds in a row.
 const CALM_SECONDS: u32 = 2;
-/// Calm is at most this multiple of the requests that the baseline would have in flight at the
-/// same rate,
+/// A second is calm if no more requests are in flight than this multiple of what the baseline would
+/// have at the same rate (Little's law),
 const CALM_RATIO: f64 = 2.0;
-/// and never fewer than this many, as a handful is no backlog.
+/// or no more than this many: so few are not a backlog.
 const CALM_REQUESTS: f64 = 2.0;
 
-/// What was seen of the load so far, as far as it can end a stage or a run.
+/// What the load has shown so far that can end a stage or a run.
 pub struct Watch {
     error_budget: f64,
-    /// Begin of the stage that the counts below belong to.
+    /// Beginning of the stage that the counts below belong to.
     stage: Option<Moment>,
     completed: u64,
     failed: u64,
@@ -28,10 +28,10 @@ pub struct Watch {
     baseline: Residence,
 }
 
-/// How long requests stay in flight, by Little's law.
+/// How long requests stay in flight, by Little's law (L = λW).
 #[derive(Default)]
 struct Residence {
-    /// Integral of the requests in flight, in request seconds.
+    /// Integral of the requests in flight over time, in request seconds.
     in_flight_seconds: f64,
     completed: u64,
 }
@@ -42,7 +42,7 @@ impl Residence {
         self.completed += tick.completed();
     }
 
-    /// Requests in flight at `rate` per second; zero where nothing is known.
+    /// Requests in flight at `rate` requests per second; zero if nothing was measured.
     fn in_flight_at(&self, rate: f64) -> f64 {
         self.in_flight_seconds / self.completed.max(1) as f64 * rate
     }
@@ -62,7 +62,7 @@ impl Watch {
         }
     }
 
-    /// Takes in one second of load; gives the reason why the run has to end, where there is one.
+    /// Takes in one second of load. Returns the reason if the run has to end.
     pub fn see(&mut self, tick: &LoadTick, stage: Option<&Stage>) -> Option<StopReason> {
         self.count_connections(tick);
         if let Some(stage) = stage {
@@ -70,7 +70,7 @@ impl Watch {
         }
         if self.seconds_without_target >= SECONDS_WITHOUT_TARGET {
             return Some(StopReason::TargetGone(format!(
-                "no connection could be made for {SECONDS_WITHOUT_TARGET} seconds"
+                "every request failed to connect for {SECONDS_WITHOUT_TARGET} s"
             )));
         }
         self.budget_is_spent().then_some(StopReason::ErrorBudget)
@@ -86,7 +86,7 @@ impl Watch {
             self.stage = Some(stage.window.begin);
             (self.completed, self.failed, self.calm_seconds) = (0, 0, 0);
         }
-        // The second in which a stage takes over is partly that of the stage before it.
+        // The first second of a stage partly belongs to the stage before it.
         if tick.window.begin < stage.window.begin {
             return;
         }
@@ -96,13 +96,13 @@ impl Watch {
             self.baseline.add(tick);
         }
         let usual = CALM_RATIO * self.baseline.in_flight_at(stage.rate());
-        // Where most requests fail at once nothing is in flight either.
+        // Without this, a target that fails every request at once would look calm.
         let answers = 2 * tick.succeeded() >= tick.completed();
         let calm = answers && tick.backlog == 0 && tick.in_flight <= usual.max(CALM_REQUESTS);
         self.calm_seconds = if calm { self.calm_seconds + 1 } else { 0 };
     }
 
-    /// Seconds in which nothing ended say nothing either way.
+    /// Counts seconds without a connection. A second in which no request ended does not count.
     fn count_connections(&mut self, tick: &LoadTick) {
         let refused: u64 = tick
             .endpoints

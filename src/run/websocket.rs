@@ -1,5 +1,5 @@
-//! WebSocket sessions beside the load, measured apart from it: each of their seconds becomes a
-//! batch like that of a collector, and never a tick of the run.
+//! WebSocket sessions while the load runs, measured separately: each of their seconds becomes a
+//! batch, like that of a collector, and never a tick of the run.
 
 use std::sync::mpsc::Receiver;
 
@@ -29,10 +29,10 @@ pub(super) const SOURCE: Source = Source {
 
 /// The sessions of a run, until they are stopped.
 #[derive(Default)]
-pub(super) struct WebSockets(Vec<Kind>);
+pub(super) struct WebSockets(Vec<SessionGroup>);
 
-/// Sessions of one kind.
-struct Kind {
+/// The sessions of one `[[websocket]]`.
+struct SessionGroup {
     name: String,
     sessions: Sessions,
     ticks: Receiver<SessionTick>,
@@ -53,22 +53,23 @@ impl WebSockets {
         let mut kinds = Vec::new();
         for websocket in websockets {
             let (sessions, ticks) = Sessions::start(websocket, load, epoch, first)?;
-            kinds.push(Kind { name: websocket.request.name.clone(), sessions, ticks });
+            kinds.push(SessionGroup { name: websocket.request.name.clone(), sessions, ticks });
         }
         Ok(Self(kinds))
     }
 
-    /// What has come since the last call.
+    /// What was measured since the last call.
     pub(super) fn take(&self) -> Vec<Batch> {
-        let batches =
-            |kind: &Kind| kind.ticks.try_iter().map(|tick| batch(&kind.name, &tick)).collect();
+        let batches = |kind: &SessionGroup| {
+            kind.ticks.try_iter().map(|tick| batch(&kind.name, &tick)).collect()
+        };
         self.0.iter().flat_map(|kind| -> Vec<Batch> { batches(kind) }).collect()
     }
 
-    /// Ends all sessions and gives what has come since the last [`WebSockets::take`].
+    /// Ends all sessions and returns what was measured since the last [`WebSockets::take`].
     pub(super) fn stop(&mut self) -> Vec<Batch> {
         let mut batches = Vec::new();
-        for Kind { name, sessions, ticks } in self.0.drain(..) {
+        for SessionGroup { name, sessions, ticks } in self.0.drain(..) {
             sessions.stop();
             batches.extend(ticks.try_iter().map(|tick| batch(&name, &tick)));
         }
@@ -76,7 +77,7 @@ impl WebSockets {
     }
 }
 
-/// One second as a batch. A second without an answer has no round trip.
+/// One second as a batch. A second without an answer has no round-trip time.
 fn batch(name: &str, tick: &SessionTick) -> Batch {
     let counts = &tick.counts;
     let count = |count: u64| Some(count as f64);

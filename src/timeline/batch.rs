@@ -11,25 +11,25 @@ pub struct Reading {
     pub key: SeriesKey,
     /// Unit of the value.
     pub unit: Unit,
-    /// Behaviour over time.
+    /// How the values behave over time.
     pub kind: Kind,
     /// The value.
     pub value: f64,
 }
 
-/// All that one look of a collector found.
+/// The readings that a collector took together.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Batch {
     /// Name of the collector.
     pub collector: String,
-    /// From just before to just after the reading, stamped by the sampler.
+    /// From just before to just after the readings; the sampler sets it.
     pub window: Window,
     /// The values.
     pub readings: Vec<Reading>,
 }
 
 impl Batch {
-    /// The moment the values stand for: the middle of the reading.
+    /// The moment of the values: the middle of the window.
     pub fn at(&self) -> Moment {
         self.window.middle()
     }
@@ -40,14 +40,14 @@ impl Batch {
 pub struct Gap {
     /// Name of the collector.
     pub collector: String,
-    /// When it was tried.
+    /// When the collector tried.
     pub window: Window,
-    /// Why there is nothing, in words for the report; never with a secret.
+    /// Why there is no reading, in words for the report, without a secret.
     pub reason: String,
 }
 
-/// Takes the readings of one look. Values that are not finite are left out: a missing value is
-/// told by its absence.
+/// Collects the readings of one batch. It leaves out values that are not finite: a missing value is
+/// an absent reading.
 #[derive(Debug, Default)]
 pub struct BatchBuilder {
     readings: Vec<Reading>,
@@ -81,12 +81,12 @@ impl BatchBuilder {
         self.readings.len()
     }
 
-    /// Whether none was added.
+    /// Whether no value was added.
     pub fn is_empty(&self) -> bool {
         self.readings.is_empty()
     }
 
-    /// The readings, for the sampler to stamp.
+    /// The readings; the sampler adds their window.
     pub fn finish(self) -> Vec<Reading> {
         self.readings
     }

@@ -1,8 +1,8 @@
-//! Keeps what was measured in a long run small: where a collector has looked very often, its
-//! neighbouring looks become one, and so do neighbouring ticks.
+//! Keeps long runs small: merges neighbouring readings of a collector that has very many, and
+//! neighbouring ticks.
 //!
-//! Only stages that are long against the coarser cadence are touched, so that a short stage never
-//! loses resolution, and a stage has one cadence throughout.
+//! It changes only stages that are long compared with the coarser cadence. A short stage never
+//! loses resolution, and each stage has one cadence throughout.
 
 use std::collections::BTreeMap;
 use std::iter;
@@ -12,20 +12,20 @@ use super::{
     names,
 };
 
-/// A stage keeps at least so many looks of a collector: no window that a diagnosis compares by is
-/// shorter than a tenth of a stage, and thirty are enough for its median and spread.
+/// Readings of a collector that a stage keeps, at least. The diagnosis compares no window shorter
+/// than a tenth of a stage, and thirty readings are enough for its median and spread.
 const KEPT_OF_STAGE: u64 = 300;
-/// The finest cadence that looks are put together at, in nanoseconds. Coarser ones are doubles of
-/// it, so that what was put together once is never divided again.
+/// The finest cadence of merging, in nanoseconds. Each coarser one is twice the last, so that
+/// merged readings never have to be split.
 const FINEST: u64 = 125_000_000;
 /// Values of eight bytes that ticks keep, for each of those that may be kept: a tick of many
 /// endpoints at a high rate has thousands, and is put together with others sooner.
 const VALUES_OF_TICK: usize = 1200;
 
-/// Adds to a timeline, and keeps the looks of each collector and the ticks below a bound as far as
-/// they were taken in long stages. A timeline that never reaches the bound stays as it is.
+/// Adds to a timeline, and keeps the readings of each collector and the ticks below a limit, as far
+/// as they belong to long stages. A timeline that never reaches the limit stays unchanged.
 ///
-/// It has to know the stages: one belongs into the timeline when it begins.
+/// It needs the stages: put each stage into the timeline when it begins.
 #[derive(Clone, Debug)]
 pub struct Condenser {
     most: usize,
@@ -74,8 +74,8 @@ impl Cadence {
 }
 
 impl Condenser {
-    /// Keeps up to twice `most` looks of a collector, and as many ticks; what grows beyond is
-    /// brought down to about `most`.
+    /// Keeps up to twice `most` readings of a collector, and as many ticks. More are reduced to
+    /// about `most`.
     pub fn new(most: usize) -> Self {
         let most = most.max(2);
         Self {
@@ -111,7 +111,7 @@ impl Condenser {
         self.tick_values_due = due(self.tick_values, most_values);
     }
 
-    /// Values that the ticks keep, each counter of a histogram being one.
+    /// Memory of the ticks, in values of eight bytes; each counter of a histogram is one.
     pub fn tick_values(&self) -> usize {
         self.tick_values
     }
@@ -125,14 +125,14 @@ impl Condenser {
         }
     }
 
-    /// Whether `collector` has more looks than it should keep. For who adds readings to a timeline
-    /// by other means, and calls [`Condenser::condense`] then.
+    /// Whether `collector` has more readings than it should keep. For code that adds readings to
+    /// the timeline itself, and then calls [`Condenser::condense`].
     pub fn is_due(&self, timeline: &Timeline, collector: &str) -> bool {
         let due = self.looks.get(collector).map_or(2 * self.most, |cadence| cadence.due);
         timeline.readings.get(collector).is_some_and(|looks| looks.len() > due)
     }
 
-    /// Brings the looks of `collector` down, as far as its stages allow.
+    /// Merges the readings of `collector`, as far as its stages allow.
     pub fn condense(&mut self, timeline: &mut Timeline, collector: &str) {
         let Some(looks) = timeline.readings.get(collector) else { return };
         let most = self.most;
@@ -146,7 +146,7 @@ impl Condenser {
         cadence.due = due(left, most);
     }
 
-    /// Gives the last, still open looks and ticks the cadence of those before them.
+    /// Merges the last readings and ticks, which were still open, at the current cadence.
     pub fn finish(&mut self, timeline: &mut Timeline) {
         for (collector, cadence) in &self.looks {
             for nanos in cadence.each() {

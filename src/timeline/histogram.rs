@@ -1,5 +1,5 @@
-//! Durations in a high dynamic range histogram (Tene's HDR), so that runs and generators merge
-//! without losing their tails.
+//! Durations in a high dynamic range histogram (Tene's HDR), so that runs and generators can be
+//! merged without losing their tails.
 
 use std::time::Duration;
 
@@ -7,15 +7,26 @@ use hdrhistogram::serialization::{Deserializer, Serializer, V2Serializer};
 
 use super::cells::Cells;
 
-/// The longest duration told apart from longer ones.
+/// The longest duration that it can hold; longer ones count as this.
 const HIGHEST_MICROS: u64 = 3_600_000_000;
 /// Two significant digits: 1 % of the value, at a seventh of the memory of three digits.
 const SIGNIFICANT_DIGITS: u8 = 2;
 
 /// Durations from one microsecond to an hour, each within 1 % of its value.
 ///
-/// One that is being filled has all its counters, of up to 20 kB; what is kept of a complete one
-/// are those that are not zero, as a rule a hundredth of that. No answer depends on the form.
+/// While it is filled it has all its counters, up to 20 kB. A complete one keeps only the counters
+/// that are not zero, usually a hundredth of that. Both forms give the same results.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use kneepoint::timeline::Histogram;
+///
+/// let mut times = Histogram::new();
+/// (1..=100).for_each(|millis| times.record(Duration::from_millis(millis)));
+/// let p95 = times.quantile(0.95).expect("not empty");
+/// assert!((p95 - 0.095).abs() < 0.001, "{p95} s");
+/// ```
 #[derive(Clone, Debug)]
 pub struct Histogram(Form);
 
@@ -50,13 +61,13 @@ impl Histogram {
         Self(Form::Sparse(Cells::default()))
     }
 
-    /// An empty histogram that is to take up many others, which is quick where it has all its
-    /// counters; [`Histogram::compact`] it once it has.
+    /// An empty histogram for merging many others. It has all its counters, which is fast; call
+    /// [`Histogram::compact`] afterwards.
     pub fn of_many() -> Self {
         Self(Form::Dense(Box::new(empty())))
     }
 
-    /// Counts one duration. Below a microsecond counts as one, above an hour as an hour.
+    /// Counts one duration. Less than a microsecond counts as one, more than an hour as an hour.
     pub fn record(&mut self, duration: Duration) {
         let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         // Not `saturating_record`: that clamps to the present range instead of growing it.
@@ -64,7 +75,7 @@ impl Histogram {
         debug_assert!(recorded.is_ok(), "an auto-resizing histogram takes every value");
     }
 
-    /// Adds all that `other` holds.
+    /// Adds all durations of `other`.
     pub fn merge(&mut self, other: &Histogram) {
         match &other.0 {
             Form::Sparse(cells) => {
@@ -81,7 +92,7 @@ impl Histogram {
         }
     }
 
-    /// Keeps only the counters that are not zero, for a histogram that is complete.
+    /// Keeps only the counters that are not zero. For a histogram that is complete.
     pub fn compact(&mut self) {
         if let Form::Dense(dense) = &self.0
             && dense.sigfig() == SIGNIFICANT_DIGITS
@@ -92,7 +103,7 @@ impl Histogram {
         }
     }
 
-    /// All counters, to count in them.
+    /// All counters, for counting.
     fn dense(&mut self) -> &mut Dense {
         if let Form::Sparse(cells) = &self.0 {
             let mut dense = Box::new(empty());
@@ -121,7 +132,7 @@ impl Histogram {
         }
     }
 
-    /// Whether none was counted.
+    /// Whether no duration was counted.
     pub fn is_empty(&self) -> bool {
         self.count() == 0
     }
@@ -134,8 +145,7 @@ impl Histogram {
         }
     }
 
-    /// The duration in seconds that a share `quantile` (0 to 1) of the counted ones does not
-    /// exceed; `None` when empty.
+    /// The quantile (0 to 1) of the durations, in seconds; `None` if empty.
     pub fn quantile(&self, quantile: f64) -> Option<f64> {
         let micros = match &self.0 {
             Form::Dense(dense) => dense.value_at_quantile(quantile),
@@ -144,7 +154,7 @@ impl Histogram {
         (!self.is_empty()).then_some(micros as f64 / 1e6)
     }
 
-    /// Mean in seconds; `None` when empty.
+    /// The mean, in seconds; `None` if empty.
     pub fn mean(&self) -> Option<f64> {
         let micros = match &self.0 {
             Form::Dense(dense) => dense.mean(),
@@ -153,7 +163,7 @@ impl Histogram {
         (!self.is_empty()).then_some(micros / 1e6)
     }
 
-    /// Longest duration in seconds; `None` when empty.
+    /// The longest duration, in seconds; `None` if empty.
     pub fn max(&self) -> Option<f64> {
         let micros = match &self.0 {
             Form::Dense(dense) => dense.max(),
@@ -162,12 +172,12 @@ impl Histogram {
         (!self.is_empty()).then_some(micros as f64 / 1e6)
     }
 
-    /// Sum in seconds of all counted durations.
+    /// The sum of all durations, in seconds.
     pub fn sum(&self) -> f64 {
         self.mean().unwrap_or(0.0) * self.count() as f64
     }
 
-    /// The HDR V2 encoding (values in microseconds), which every HDR library decodes.
+    /// The HDR V2 encoding (values in microseconds), which every HDR library can decode.
     pub fn to_v2(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         let mut written = |dense: &Dense| V2Serializer::new().serialize(dense, &mut bytes).is_ok();

@@ -1,4 +1,4 @@
-//! What is measured: metrics, their units, and the labels that tell one series from another.
+//! Metrics, their units, and the labels that distinguish series.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,13 +15,13 @@ pub enum Unit {
     Bytes,
     /// A share from 0 to 1.
     Ratio,
-    /// A multiple of another value of its kind: 1 is the same.
+    /// A multiple of another value: 1 means equal.
     Times,
     /// Processor cores.
     Cores,
     /// A number of things.
     Count,
-    /// A scraped value whose unit its name alone may tell.
+    /// A scraped value; at most its name tells the unit.
     Unknown,
 }
 
@@ -29,25 +29,25 @@ pub enum Unit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// A level that may go up and down.
+    /// A value that can rise and fall.
     Gauge,
     /// A running total; it falls only when its source restarts.
     Counter,
-    /// How many things there were with these labels when their collector looked. A series that is
-    /// absent from a batch of that collector means none, not unknown.
+    /// The number of things with these labels at one moment. If a series is absent from a batch of
+    /// its collector, there were none; the value is not unknown.
     Census,
 }
 
-/// One metric that a collector may emit.
+/// One metric that a collector can emit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MetricSpec {
     /// Dotted lower-case name, after OpenTelemetry where it has one.
     pub name: &'static str,
     /// Unit of the values.
     pub unit: Unit,
-    /// Behaviour over time.
+    /// How the values behave over time.
     pub kind: Kind,
-    /// One line: what it counts and where it is read.
+    /// One line: what it counts, and where it is read.
     pub about: &'static str,
 }
 
@@ -62,7 +62,7 @@ impl Labels {
         Self::default()
     }
 
-    /// These labels with one more, which replaces one of the same name.
+    /// These labels with one more. It replaces a label of the same name.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
         self.0.insert(name.to_owned(), value.into());
@@ -79,13 +79,13 @@ impl Labels {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// Whether there is none.
+    /// Whether there are no labels.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether every label of `wanted` is here with the same value. A wanted value that ends in
-    /// `*` matches by prefix, one that starts with `!` matches every other value (and absence).
+    /// Whether these labels match every label of `wanted`. A wanted value that ends in `*` matches
+    /// by prefix; one that starts with `!` matches every other value, and an absent label.
     pub fn matches(&self, wanted: &Labels) -> bool {
         wanted.iter().all(|(name, value)| {
             let have = self.get(name);
@@ -141,9 +141,18 @@ impl fmt::Display for SeriesKey {
     }
 }
 
-/// Names a set of series: one metric, and the labels that they must carry.
+/// Selects series: one metric, and the labels that they must have.
 ///
 /// Written `metric` or `metric{label=value,other=prefix*,third=!not-this}`.
+///
+/// ```
+/// use kneepoint::timeline::{Labels, Selector, SeriesKey};
+///
+/// let busy: Selector = "db.sessions{state=!idle}".parse()?;
+/// assert!(busy.matches(&SeriesKey::new("db.sessions", Labels::none().with("state", "active"))));
+/// assert!(!busy.matches(&SeriesKey::new("db.sessions", Labels::none().with("state", "idle"))));
+/// # Ok::<(), kneepoint::timeline::ParseSelectorError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Selector {
     /// Metric name, matched exactly.
@@ -154,7 +163,9 @@ pub struct Selector {
 
 /// A selector that is not of the form `metric{label=value,…}`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is no selector: {why}; write `metric` or `metric{{label=value,other=prefix*}}`")]
+#[error(
+    "`{text}` is not a valid selector: {why}; write `metric` or `metric{{label=value,other=prefix*}}`"
+)]
 pub struct ParseSelectorError {
     text: String,
     why: &'static str,
@@ -180,7 +191,7 @@ impl std::str::FromStr for Selector {
             },
         };
         if metric.is_empty() || metric.contains(char::is_whitespace) {
-            return fail("the metric name is empty or has blanks");
+            return fail("the metric name is empty or contains spaces");
         }
         let mut labels = Labels::none();
         for pair in inside.into_iter().flat_map(|inside| inside.split(',')) {

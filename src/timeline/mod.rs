@@ -1,8 +1,24 @@
-//! The vocabulary every room speaks: time, metric names, series, histograms, load ticks,
-//! batches and gaps.
+//! The vocabulary of a run: time, metric names, series, histograms, load ticks, batches and gaps.
 //!
 //! Nothing here reads a clock, a file or a socket. Units follow OpenTelemetry and Prometheus:
 //! seconds, bytes, ratios from 0 to 1.
+//!
+//! ```
+//! use kneepoint::timeline::{Batch, BatchBuilder, Moment, Selector, Timeline, Window, names};
+//!
+//! let mut builder = BatchBuilder::new();
+//! builder.push(&names::CANARY_REQUESTS, 12.0);
+//! let window = Window::new(Moment::from_secs_f64(1.0), Moment::from_secs_f64(2.0));
+//! let batch = Batch { collector: "canary".to_owned(), window, readings: builder.finish() };
+//!
+//! let mut timeline = Timeline::default();
+//! timeline.push_batch(batch);
+//! let selector: Selector = "canary.requests".parse()?;
+//! let (key, series) = timeline.select(&selector).next().expect("one series");
+//! assert_eq!(key.to_string(), "canary.requests");
+//! assert_eq!(series.points[0].at, Moment::from_secs_f64(1.5));
+//! # Ok::<(), kneepoint::timeline::ParseSelectorError>(())
+//! ```
 
 mod batch;
 mod cells;

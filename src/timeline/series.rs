@@ -1,4 +1,4 @@
-//! All that was measured in a run, and the questions asked of it by window.
+//! Everything measured in a run, with queries by window.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use super::{Batch, Gap, Kind, LoadTick, Moment, Selector, SeriesKey, Stage, Unit
 /// One value at one moment.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Point {
-    /// The middle of the reading it came from.
+    /// The middle of its reading.
     pub at: Moment,
     /// The value, in the series' unit.
     pub value: f64,
@@ -18,7 +18,7 @@ pub struct Point {
 pub struct Series {
     /// Unit of the values.
     pub unit: Unit,
-    /// Behaviour over time.
+    /// How the values behave over time.
     pub kind: Kind,
     /// Name of the collector that read it.
     pub collector: String,
@@ -34,8 +34,8 @@ impl Series {
         &self.points[from..to]
     }
 
-    /// Growth of a counter inside `window` and the seconds between its first and last point
-    /// there; a fall is a restart of the source and counts from zero, as in Prometheus.
+    /// Growth of a counter inside `window`, and the seconds between its first and last point there.
+    /// A fall is a restart of the source: the counter then starts at zero, as in Prometheus.
     pub fn increase(&self, window: Window) -> Option<(f64, f64)> {
         let points = self.within(window);
         let (first, last) = (points.first()?, points.last()?);
@@ -68,7 +68,7 @@ pub struct Timeline {
     pub ticks: Vec<LoadTick>,
     /// Collected series by identity.
     pub series: BTreeMap<SeriesKey, Series>,
-    /// When each collector looked (the middle of each reading).
+    /// When each collector took its readings (the middle of each).
     pub readings: BTreeMap<String, Vec<Moment>>,
     /// Readings that are missing, with the reason.
     pub gaps: Vec<Gap>,
@@ -90,7 +90,7 @@ impl Timeline {
         }
     }
 
-    /// The series that `selector` names, in order of their labels.
+    /// The series that match `selector`, ordered by their labels.
     pub fn select<'a>(
         &'a self,
         selector: &'a Selector,
@@ -102,13 +102,13 @@ impl Timeline {
             .filter(|(key, _)| selector.matches(key))
     }
 
-    /// The collector that emits `metric` in this run, if any series of that metric was read.
+    /// The collector of `metric` in this run, if the metric was read.
     pub fn collector_of(&self, metric: &str) -> Option<&str> {
         let (key, series) = self.series.range(SeriesKey::bare(metric)..).next()?;
         (key.metric == metric).then_some(series.collector.as_str())
     }
 
-    /// How often `collector` looked inside `window`.
+    /// How many readings `collector` took inside `window`.
     pub fn looks(&self, collector: &str, window: Window) -> usize {
         self.readings.get(collector).map_or(0, |moments| {
             let from = moments.partition_point(|at| *at < window.begin);
@@ -122,7 +122,7 @@ impl Timeline {
         self.ticks.iter().filter(move |tick| window.contains(tick.window.middle()))
     }
 
-    /// The last moment of which anything is known.
+    /// The end of the last stage, tick or reading.
     pub fn end(&self) -> Moment {
         let ticks = self.ticks.last().map(|tick| tick.window.end);
         let stages = self.stages.last().map(|stage| stage.window.end);

@@ -6,26 +6,26 @@ use serde::{Deserialize, Serialize};
 
 use super::{Histogram, Window};
 
-/// Why a stage was held.
+/// The purpose of a stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StageRole {
-    /// Low load, to learn the unloaded response time and the idle system.
+    /// Low load, to measure the response time and the system without pressure.
     Baseline,
-    /// On the way up, or whatever rates the plan names.
+    /// The rise of a search, or the rates that the plan sets.
     Ramp,
-    /// Fine steps around a knee that was seen.
+    /// Fine steps around a sign of the knee.
     Refine,
-    /// Past the knee, so that what saturates is on record.
+    /// Beyond the knee, to record what saturates.
     Beyond,
-    /// Little load after an overload until the backlog is gone; never fitted.
+    /// Low load after an overload, until the backlog is gone. The knee ignores it.
     Drain,
-    /// Load off: what comes back, and what stays.
+    /// No load, to see what recovers and what stays.
     Recovery,
 }
 
 impl StageRole {
-    /// Whether the stage says how the system behaves at its offered load.
+    /// Whether the stage shows how the system behaves at its offered load.
     pub fn is_measured(self) -> bool {
         !matches!(self, StageRole::Drain | StageRole::Recovery)
     }
@@ -47,15 +47,15 @@ impl fmt::Display for StageRole {
 /// One level of offered load, held.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Stage {
-    /// Why it was held.
+    /// Its purpose.
     pub role: StageRole,
     /// When.
     pub window: Window,
-    /// Requests per second at its begin.
+    /// Requests per second at its beginning.
     pub rate_from: f64,
-    /// Requests per second at its end; equal to `rate_from` where the stage is a constant level.
+    /// Requests per second at its end; equal to `rate_from` if the rate is constant.
     pub rate_to: f64,
-    /// Virtual users at its begin: of the scenarios in the closed model, which have no rate.
+    /// Virtual users at its beginning, of scenarios in the closed model. They have no rate.
     #[serde(default)]
     pub vus_from: f64,
     /// Virtual users at its end.
@@ -74,7 +74,7 @@ impl Stage {
         (self.vus_from + self.vus_to) / 2.0
     }
 
-    /// Whether its load is virtual users alone (closed model).
+    /// Whether its load is only virtual users (closed model).
     pub fn is_closed(&self) -> bool {
         self.vus() > 0.0 && self.rate() == 0.0
     }
@@ -84,7 +84,7 @@ impl Stage {
         (self.rate_from + self.rate_to) / 2.0
     }
 
-    /// Whether the load moves within the stage, so that it is not stationary.
+    /// Whether the load changes within the stage.
     pub fn is_ramping(&self) -> bool {
         (self.rate_from - self.rate_to).abs() > 1e-9 || (self.vus_from - self.vus_to).abs() > 1e-9
     }
@@ -98,17 +98,17 @@ pub enum ResponseClass {
     Status(u16),
     /// The connection could not be made.
     Connect,
-    /// The proxy made no tunnel to the target.
+    /// The proxy did not open a tunnel to the target.
     Proxy,
     /// The TLS handshake failed.
     Tls,
-    /// Nothing within the timeout.
+    /// No complete response within the timeout.
     Timeout,
     /// The connection was closed or reset before the response was complete.
     Reset,
-    /// What came back is not HTTP.
+    /// The response is not valid HTTP.
     Protocol,
-    /// A response that is not what the plan expects of it.
+    /// A check of the plan failed.
     Check,
 }
 
@@ -134,10 +134,10 @@ impl fmt::Display for ResponseClass {
     }
 }
 
-/// What an endpoint of a tick takes beside its counters, in values of eight bytes.
+/// Memory of an endpoint in a tick besides its histograms, in values of eight bytes.
 const VALUES_OF_ENDPOINT: usize = 20;
 
-/// The requests of one endpoint that ended in one way within a tick.
+/// The requests of one endpoint and one class that ended within a tick.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EndpointTick {
     /// Name of the request in the plan.
@@ -150,34 +150,33 @@ pub struct EndpointTick {
     pub service_time: Histogram,
 }
 
-/// What became of journeys within a tick.
+/// The journeys that ended within a tick, and what happened in them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JourneyTick {
-    /// Journeys that were done to their end.
+    /// Journeys that completed.
     #[serde(default)]
     pub completed: u64,
     /// Journeys that ended early, because a request failed or a value was missing.
     #[serde(default)]
     pub abandoned: u64,
-    /// Requests that the run's own highest rate made wait.
+    /// Requests that had to wait for the run's `max_rate`.
     #[serde(default)]
     pub capped: u64,
-    /// Attempts that were made again after a failure. They are not among the requests that were
-    /// sent, which are counted once.
+    /// Retries. They are not part of [`LoadTick::sent`], which counts each request once.
     #[serde(default)]
     pub retries: u64,
-    /// Checks that failed, in words, and how often.
+    /// Failed checks, in words, and how often each failed.
     #[serde(default)]
     pub failed_checks: Vec<(String, u64)>,
 }
 
 impl JourneyTick {
-    /// Whether nothing happened that is worth keeping.
+    /// Whether every count is zero.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Adds what happened in another tick.
+    /// Adds the counts of another tick.
     pub fn absorb(&mut self, other: JourneyTick) {
         self.completed += other.completed;
         self.abandoned += other.abandoned;
@@ -197,21 +196,20 @@ impl JourneyTick {
     }
 }
 
-/// Where the time goes of requests that got a response, as the generator sees it, all endpoints
-/// together. Making the connection comes before, where one is made: `dns`, then
-/// [`LoadTick::connect_time`].
+/// The phases of requests that got a response, as the generator sees them, over all endpoints. A
+/// new connection comes first: `dns`, then [`LoadTick::connect_time`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Phases {
-    /// To resolve the target's name, for those connections for which that was done.
+    /// Time to resolve the target's name, for connections that did so.
     pub dns: Histogram,
-    /// Of the time to make a connection: the TLS handshake.
+    /// Time of the TLS handshake, a part of the connect time.
     pub tls: Histogram,
-    /// Until the whole request was handed to the system.
+    /// Time to hand the whole request to the kernel.
     pub send: Histogram,
-    /// From then to the first byte of the response. A response that begins before the request has
-    /// been sent waits for no time.
+    /// Time from then to the first byte of the response; zero if the response begins before the
+    /// request is sent.
     pub wait: Histogram,
-    /// From the first byte of the response to its end.
+    /// Time from the first byte of the response to its end.
     pub receive: Histogram,
 }
 
@@ -236,10 +234,10 @@ impl Phases {
     }
 }
 
-/// What one generator did within one window, a second as a rule.
+/// What one generator did within one window, usually a second.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LoadTick {
-    /// Which second.
+    /// The window.
     pub window: Window,
     /// Name of the generator, so that recordings of several merge.
     pub generator: String,
@@ -247,16 +245,16 @@ pub struct LoadTick {
     pub offered: u64,
     /// Requests that were sent.
     pub sent: u64,
-    /// Requests that were due and were given up because too many were already waiting.
+    /// Due requests that were never sent, because too many were already waiting.
     pub held_back: u64,
-    /// Mean number of requests in flight (the integral over the window, divided by its length).
+    /// Mean number of requests in flight: the integral over the window, divided by its length.
     pub in_flight: f64,
-    /// Requests that are due and wait for a free connection, at the end of the window.
+    /// Due requests that wait for a free connection at the end of the window.
     pub backlog: u64,
-    /// Actual minus intended start of those requests that had a connection at hand: how late the
-    /// generator itself was.
+    /// Actual minus intended start of requests that had a free connection: how late the generator
+    /// itself was.
     pub lateness: Histogram,
-    /// Time to make each new connection once its address was known, TLS included.
+    /// Time to make each new connection after DNS, including TLS.
     pub connect_time: Histogram,
     /// New connections made.
     pub connects: u64,

@@ -1,4 +1,4 @@
-//! Time within a run: nanoseconds on one monotonic clock, counted from the run's start.
+//! Time within a run: nanoseconds on one monotonic clock, counted from the start of the run.
 
 use std::fmt;
 use std::ops::{Add, Sub};
@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 /// A point in a run: nanoseconds since its start on the monotonic clock.
 ///
-/// The wall-clock time of moment zero is kept once, in the recording's environment, so that a
-/// stepped wall clock cannot bend a series.
+/// The recording's environment keeps the wall-clock time of moment zero. No other moment depends on
+/// the wall clock, so setting that clock cannot distort a series.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -41,7 +41,7 @@ impl Moment {
         self.0 as f64 / 1e9
     }
 
-    /// Time since `earlier`, zero where `earlier` is later.
+    /// Time since `earlier`; zero if `earlier` is later.
     pub fn since(self, earlier: Moment) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
@@ -77,7 +77,7 @@ pub struct Window {
 }
 
 impl Window {
-    /// The span from `begin` to `end`; empty where `end` is not later.
+    /// The span from `begin` to `end`; empty if `end` is not later.
     pub fn new(begin: Moment, end: Moment) -> Self {
         Self { begin, end: end.max(begin) }
     }
@@ -87,7 +87,7 @@ impl Window {
         self.end.secs() - self.begin.secs()
     }
 
-    /// The moment half-way from its begin to its end.
+    /// The moment half-way between its beginning and its end.
     pub fn middle(&self) -> Moment {
         self.begin + self.end.since(self.begin) / 2
     }
@@ -97,14 +97,13 @@ impl Window {
         self.begin <= moment && moment < self.end
     }
 
-    /// Whether any moment lies in both.
+    /// Whether the two windows share a moment.
     pub fn overlaps(&self, other: &Window) -> bool {
         self.begin < other.end && other.begin < self.end
     }
 }
 
-/// Ties the monotonic clock to a run: whoever may read the clock turns an [`Instant`] into a
-/// [`Moment`] with it.
+/// The start of a run on the monotonic clock. It converts between an [`Instant`] and a [`Moment`].
 #[derive(Clone, Copy, Debug)]
 pub struct Epoch(Instant);
 

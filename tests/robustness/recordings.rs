@@ -142,8 +142,8 @@ fn what_is_no_recording_is_refused_with_what_it_is() {
         ("text", b"time,rate\n1,2\n", "it is plain text"),
         ("gzip", &[0x1f, 0x8b, 8, 0, 0, 0], "gzip"),
         ("json", b"{\"metrics\": {}}", "JSON"),
-        ("begin", &whole[..20], "breaks off"),
-        ("noise", &[0xff, 0x00, 0x37, 0x99, 0x12], "does not begin as"),
+        ("begin", &whole[..20], "cut off"),
+        ("noise", &[0xff, 0x00, 0x37, 0x99, 0x12], "does not begin like"),
     ];
     for (name, bytes, says) in cases {
         let path = directory.path().join(name);
@@ -168,5 +168,5 @@ fn what_is_no_recording_is_refused_with_what_it_is() {
     fs::write(&torn, &whole[..whole.len() * 3 / 4]).expect("own directory");
     let output = kneepoint(&["diagnose"]).arg(&torn).output().expect("the program starts");
     assert!(matches!(output.status.code(), Some(0 | 123)), "{}", text(&output.stderr));
-    assert!(text(&output.stderr).contains("breaks off"), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("cut off"), "{}", text(&output.stderr));
 }

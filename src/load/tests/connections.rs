@@ -2,7 +2,7 @@
 
 use super::journeys::{CLOSED, journey, steps, vus};
 use super::*;
-use crate::plan::{Backoff, Disconnect, Dns, Pause, Storm};
+use crate::plan::{Backoff, Disconnect, Dns, ReconnectStorm, ThinkTime};
 
 /// When a server took and lost its connections.
 #[derive(Clone, Default)]
@@ -36,9 +36,9 @@ fn serve(delay: Duration) -> (SocketAddr, Visitors) {
     (address, visitors)
 }
 
-fn storm(share: f64, at: f64, backoff: f64) -> Storm {
+fn storm(share: f64, at: f64, backoff: f64) -> ReconnectStorm {
     let backoff = Duration::from_secs_f64(backoff);
-    Storm {
+    ReconnectStorm {
         drop: Disconnect { share, at: Duration::from_secs_f64(at), every: None },
         backoff: Backoff { from: backoff, to: backoff },
     }
@@ -95,7 +95,7 @@ fn virtual_users_lose_theirs_again_and_again() {
     let (address, visitors) = serve(Duration::from_millis(5));
     let mut config = journey(address, vec![get("home", text("/"))], steps(1), CLOSED);
     config.workers = Some(1);
-    config.journeys[0].steps[0].think = Some(Pause::Fixed(Duration::from_millis(20)));
+    config.journeys[0].steps[0].think = Some(ThinkTime::Fixed(Duration::from_millis(20)));
     let mut often = storm(1.0, 0.5, 0.002);
     often.drop.every = Some(Duration::from_millis(500));
     config.target.storm = Some(often);
@@ -193,7 +193,7 @@ fn connections_are_given_up_as_the_plan_says() {
     let mut config = journey(address, vec![get("home", text("/"))], steps(1), CLOSED);
     config.workers = Some(1);
     config.target.reuse = plan::Reuse { requests: Some(5), idle: None };
-    config.journeys[0].steps[0].think = Some(Pause::Fixed(Duration::from_millis(10)));
+    config.journeys[0].steps[0].think = Some(ThinkTime::Fixed(Duration::from_millis(10)));
     let ticks = run(config.clone(), &[vus(0.0, 1.0, 1.0, 1.0)], Duration::from_secs(1));
     let (done, connects) = (sum(&ticks, |tick| tick.sent), sum(&ticks, |tick| tick.connects));
     assert_eq!(connects, done.div_ceil(5), "{done} requests");

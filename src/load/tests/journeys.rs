@@ -11,8 +11,8 @@ use hyper::Response;
 use super::server::{self, Seen};
 use super::*;
 use crate::plan::{
-    Action, Backoff, Capture, CaptureSource, Check, Condition, Header, Journey, Pause, Retries,
-    Step, Test,
+    Action, Backoff, Capture, CaptureSource, Check, Header, Journey, Retries, Step, StepCondition,
+    ThinkTime, ValueTest,
 };
 
 fn template(text: &str) -> Template {
@@ -104,7 +104,7 @@ fn what_one_step_learns_the_next_one_uses_and_users_share_nothing() {
     let (address, visits) = shop();
     let requests = vec![login(), with_token("orders", "{orders}"), with_token("pay", "/pay")];
     let browse = Step { repeat: 2, ..Step::of(Action::Request(1)) };
-    let token = Condition { name: "token".to_owned(), test: Test::Present(true) };
+    let token = StepCondition { name: "token".to_owned(), test: ValueTest::Present(true) };
     let pay = Step { when: vec![token], ..Step::of(Action::Request(2)) };
     let steps = vec![Step::of(Action::Request(0)), browse, pay];
     let ticks = run(
@@ -149,7 +149,7 @@ fn a_response_that_is_not_as_expected_has_failed_and_is_told() {
 #[test]
 fn users_think_and_are_not_in_flight_meanwhile() {
     let address = server::http(|_| server::status(200));
-    let pause = Pause::Fixed(Duration::from_millis(300));
+    let pause = ThinkTime::Fixed(Duration::from_millis(300));
     let think = Step { think: Some(pause), ..Step::of(Action::Request(0)) };
     let config = journey(address, vec![get("home", text("/"))], vec![think], CLOSED);
     let ticks = run(config, &[vus(0.0, 3.0, 10.0, 10.0)], Duration::from_secs(1));
@@ -285,7 +285,7 @@ fn data_that_are_used_up_end_the_load() {
     );
     let sequence = ResolvedData {
         order: DataOrder::Sequential,
-        exhausted: plan::Exhausted::Stop,
+        exhausted: plan::WhenExhausted::Stop,
         ..ResolvedData::of(ResolvedValues::Range(1, 30))
     };
     config.data = BTreeMap::from([("id".to_owned(), sequence)]);

@@ -7,7 +7,7 @@ use super::super::mix::Mix;
 use super::super::program::Todo;
 use super::super::session::Session;
 use super::*;
-use crate::plan::{Action, Condition, Header, Journey, Secret, Step, Test};
+use crate::plan::{Action, Header, Journey, Secret, Step, StepCondition, ValueTest};
 
 fn template(text: &str) -> Template {
     let mut segments = Vec::new();
@@ -172,7 +172,7 @@ fn each_request_says_that_it_is_synthetic() {
 
 #[test]
 fn a_condition_speaks_of_the_value_that_the_journey_has() {
-    let when = |name: &str, test| vec![Condition { name: name.to_owned(), test }];
+    let when = |name: &str, test| vec![StepCondition { name: name.to_owned(), test }];
     let ids = |conditions| {
         let mut config = config(vec![request("item", "/item/{id}")]);
         let step = Step { when: conditions, ..Step::of(Action::Request(0)) };
@@ -192,9 +192,9 @@ fn a_condition_speaks_of_the_value_that_the_journey_has() {
         });
         asked.collect::<Vec<_>>()
     };
-    assert_eq!(ids(when("id", Test::Is("2".to_owned()))), ["/base/item/2"]);
-    assert_eq!(ids(when("id", Test::Present(true))).len(), 5);
-    assert!(ids(when("id", Test::Present(false))).is_empty());
+    assert_eq!(ids(when("id", ValueTest::Is("2".to_owned()))), ["/base/item/2"]);
+    assert_eq!(ids(when("id", ValueTest::Present(true))).len(), 5);
+    assert!(ids(when("id", ValueTest::Present(false))).is_empty());
 }
 
 #[test]

@@ -1,11 +1,15 @@
 //! The `[[canary]]` tables.
 
-use super::names::Names;
+use super::names::KnownNames;
 use super::request::{read_headers, read_method, read_name, read_path};
 use super::walk::{Section, Value, Walk};
 use crate::plan::{Canary, Limits, Request};
 
-pub(super) fn read(root: &mut Section<'_, '_>, names: &Names<'_>, limits: &Limits) -> Vec<Canary> {
+pub(super) fn read(
+    root: &mut Section<'_, '_>,
+    names: &KnownNames<'_>,
+    limits: &Limits,
+) -> Vec<Canary> {
     let walk = root.walk;
     let tables = root.tables("canary").unwrap_or_default();
     if let Some(surplus) = tables.get(Canary::MOST) {
@@ -29,7 +33,7 @@ pub(super) fn read(root: &mut Section<'_, '_>, names: &Names<'_>, limits: &Limit
 fn read_one<'t>(
     walk: &Walk<'t>,
     value: &Value<'t>,
-    names: &Names<'_>,
+    names: &KnownNames<'_>,
     limits: &Limits,
 ) -> Option<Canary> {
     let mut section = walk.section(value, "a table `[[canary]]`")?;

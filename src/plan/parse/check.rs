@@ -124,7 +124,10 @@ fn read_status<'t>(walk: &Walk<'t>, value: &Value<'t>) -> Option<Vec<u16>> {
             match walk.integer(value, WHAT) {
                 Some(code @ 100..=999) => statuses.extend(u16::try_from(code)),
                 Some(code) => {
-                    walk.wrong(value.span(), format!("`{code}` is not an HTTP status; write `200`"))
+                    walk.wrong(
+                        value.span(),
+                        format!("`{code}` is not an HTTP status; write `200`"),
+                    );
                 }
                 None => {}
             }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::walk::{Value, Walk, optional};
-use crate::plan::{Backoff, Disconnect, Retries, Reuse, Storm};
+use crate::plan::{Backoff, Disconnect, ReconnectStorm, Retries, Reuse};
 
 /// `{ requests = 100, idle = "30s" }`.
 pub(super) fn read_reuse<'t>(walk: &Walk<'t>, value: &Value<'t>) -> Option<Reuse> {
@@ -50,7 +50,7 @@ pub(super) fn read_storm<'t>(
     walk: &Walk<'t>,
     drop: Option<&Value<'t>>,
     backoff: Option<&Value<'t>>,
-) -> Option<Option<Storm>> {
+) -> Option<Option<ReconnectStorm>> {
     if let (None, Some(backoff)) = (drop, backoff) {
         walk.wrong_with_help(
             backoff.span(),
@@ -60,7 +60,7 @@ pub(super) fn read_storm<'t>(
     }
     let backoff = backoff.map_or(Some(Backoff::usual()), |value| read_backoff(walk, value));
     let drop = optional(drop.map(|value| read_drop(walk, value)))?;
-    Some(drop.zip(backoff).map(|(drop, backoff)| Storm { drop, backoff }))
+    Some(drop.zip(backoff).map(|(drop, backoff)| ReconnectStorm { drop, backoff }))
 }
 
 /// `{ share = "50%", at = "60s", every = "5m" }`.

@@ -6,7 +6,7 @@ use toml::de::DeValue;
 
 use super::walk::{Section, Value, Walk};
 use crate::plan::{
-    DataOrder, DataSource, DataValues, DrawnPer, Exhausted, RowFormat, Secret, is_secret_name,
+    DataOrder, DataSource, DataValues, DrawnPer, RowFormat, Secret, WhenExhausted, is_secret_name,
 };
 
 /// Days in one source of dates, at most.
@@ -21,7 +21,8 @@ pub(super) fn read(root: &mut Section<'_, '_>) -> BTreeMap<String, DataSource> {
         if is_secret_name(name) {
             walk.hide(value.span());
         }
-        // A source with a mistake still makes its name known, so that its uses are no further mistakes.
+        // A source with a mistake still makes its name known, so that its uses are no further
+        // mistakes.
         let source = read_source(walk, name, value)
             .unwrap_or_else(|| DataSource::of(DataValues::List(Vec::new())));
         data.insert(name.to_owned(), source);
@@ -44,9 +45,10 @@ fn read_source<'t>(walk: &Walk<'t>, name: &str, value: &Value<'t>) -> Option<Dat
     let pers = [("iteration", DrawnPer::Iteration), ("vu", DrawnPer::Vu)];
     let per =
         section.take("per").map_or(Some(DrawnPer::default()), |value| walk.choice(value, &pers));
-    let ends = [("wrap", Exhausted::Wrap), ("stop", Exhausted::Stop)];
+    let ends = [("wrap", WhenExhausted::Wrap), ("stop", WhenExhausted::Stop)];
     let at_end = section.take("exhausted");
-    let exhausted = at_end.map_or(Some(Exhausted::default()), |value| walk.choice(value, &ends));
+    let exhausted =
+        at_end.map_or(Some(WhenExhausted::default()), |value| walk.choice(value, &ends));
     let span = section.span.clone();
     section.finish();
     let [(key, value)] = given[..] else {

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
-use super::names::Names;
+use super::names::KnownNames;
 use super::request::{read_name, read_request, read_weight};
 use super::walk::{Section, Value, Walk, optional};
-use crate::plan::{Action, Condition, Journey, Pause, Request, Step, Test};
+use crate::plan::{Action, Journey, Request, Step, StepCondition, ThinkTime, ValueTest};
 
 /// How deep groups of steps can be nested.
 const DEEPEST: usize = 4;
@@ -17,7 +17,7 @@ const MOST_REPEATS: u64 = 10_000;
 /// Reads the journeys and adds their requests to `requests`. Each journey starts with `names`.
 pub(super) fn read(
     root: &mut Section<'_, '_>,
-    names: &Names<'_>,
+    names: &KnownNames<'_>,
     requests: &mut Vec<Request>,
 ) -> Vec<Journey> {
     let walk = root.walk;
@@ -32,7 +32,7 @@ pub(super) fn read(
 fn read_one<'t>(
     walk: &Walk<'t>,
     value: &Value<'t>,
-    names: &Names<'_>,
+    names: &KnownNames<'_>,
     requests: &mut Vec<Request>,
 ) -> Option<Journey> {
     let mut section = walk.section(value, "a table `[[journey]]`")?;
@@ -57,7 +57,7 @@ fn read_one<'t>(
 pub(super) fn read_once(
     root: &mut Section<'_, '_>,
     key: &'static str,
-    names: &mut Names<'_>,
+    names: &mut KnownNames<'_>,
     requests: &mut Vec<Request>,
 ) -> Vec<Step> {
     let walk = root.walk;
@@ -71,7 +71,7 @@ pub(super) fn read_once(
 struct Reader<'w, 't, 'd> {
     walk: &'w Walk<'t>,
     /// Data, and what the steps so far have captured.
-    names: Names<'d>,
+    names: KnownNames<'d>,
     requests: &'w mut Vec<Request>,
 }
 
@@ -145,7 +145,7 @@ impl<'t> Reader<'_, 't, '_> {
     }
 
     /// `{ token = true, kind = "book" }`.
-    fn conditions(&self, value: &Value<'t>) -> Vec<Condition> {
+    fn conditions(&self, value: &Value<'t>) -> Vec<StepCondition> {
         let walk = self.walk;
         let what = "a table such as `{ token = true, kind = \"book\" }`";
         let Some(section) = walk.section(value, what) else { return Vec::new() };
@@ -155,27 +155,27 @@ impl<'t> Reader<'_, 't, '_> {
                 walk.wrong_with_help(span, why, help);
             }
             let test = match value.get_ref() {
-                DeValue::Boolean(switch) => Some(Test::Present(*switch)),
-                _ => {
-                    walk.text(value, "a string, `true` or `false`").map(|text| Test::Is(text.value))
-                }
+                DeValue::Boolean(switch) => Some(ValueTest::Present(*switch)),
+                _ => walk
+                    .text(value, "a string, `true` or `false`")
+                    .map(|text| ValueTest::Is(text.value)),
             };
-            conditions.extend(test.map(|test| Condition { name: name.to_owned(), test }));
+            conditions.extend(test.map(|test| StepCondition { name: name.to_owned(), test }));
         }
         conditions
     }
 
     /// `"1s"`, or `{ uniform = ["1s", "3s"] }` and the like.
-    fn pause(&self, value: &Value<'t>) -> Option<Pause> {
+    fn pause(&self, value: &Value<'t>) -> Option<ThinkTime> {
         let walk = self.walk;
         if let DeValue::String(_) = value.get_ref() {
-            return walk.duration_or_zero(value).map(Pause::Fixed);
+            return walk.duration_or_zero(value).map(ThinkTime::Fixed);
         }
         let mut section = walk.section(value, PAUSE)?;
         let kinds: [(&str, TwoDurations); 3] = [
-            ("uniform", Pause::Uniform),
-            ("normal", Pause::Normal),
-            ("lognormal", Pause::Lognormal),
+            ("uniform", ThinkTime::Uniform),
+            ("normal", ThinkTime::Normal),
+            ("lognormal", ThinkTime::Lognormal),
         ];
         let given: Vec<_> = kinds
             .into_iter()
@@ -215,7 +215,7 @@ impl<'t> Reader<'_, 't, '_> {
 }
 
 /// Makes a pause from its two durations.
-type TwoDurations = fn(Duration, Duration) -> Pause;
+type TwoDurations = fn(Duration, Duration) -> ThinkTime;
 
 const PAUSE: &str = "`\"1s\"`, `{ uniform = [\"1s\", \"3s\"] }`, `{ normal = [\"2s\", \"500ms\"] }` or \
                      `{ lognormal = [\"2s\", \"1s\"] }` (mean and deviation)";

@@ -44,7 +44,7 @@ pub(super) fn read_limits(root: &mut Section<'_, '_>) -> Limits {
 }
 
 #[derive(Clone, Copy)]
-enum Kind {
+enum ExecutorKind {
     Breakpoint,
     Capacity,
     Constant,
@@ -58,18 +58,18 @@ enum Kind {
     Steps,
 }
 
-const KINDS: [(&str, Kind); 11] = [
-    ("breakpoint", Kind::Breakpoint),
-    ("capacity", Kind::Capacity),
-    ("constant-arrival-rate", Kind::Constant),
-    ("constant-vus", Kind::ConstantVus),
-    ("per-vu-iterations", Kind::PerVuIterations),
-    ("ramping-arrival-rate", Kind::Ramping),
-    ("ramping-vus", Kind::RampingVus),
-    ("replay", Kind::Replay),
-    ("shared-iterations", Kind::SharedIterations),
-    ("soak", Kind::Soak),
-    ("steps", Kind::Steps),
+const KINDS: [(&str, ExecutorKind); 11] = [
+    ("breakpoint", ExecutorKind::Breakpoint),
+    ("capacity", ExecutorKind::Capacity),
+    ("constant-arrival-rate", ExecutorKind::Constant),
+    ("constant-vus", ExecutorKind::ConstantVus),
+    ("per-vu-iterations", ExecutorKind::PerVuIterations),
+    ("ramping-arrival-rate", ExecutorKind::Ramping),
+    ("ramping-vus", ExecutorKind::RampingVus),
+    ("replay", ExecutorKind::Replay),
+    ("shared-iterations", ExecutorKind::SharedIterations),
+    ("soak", ExecutorKind::Soak),
+    ("steps", ExecutorKind::Steps),
 ];
 
 /// Reads the table of one load: its executor and the spacing of its arrivals.
@@ -143,8 +143,8 @@ impl<'t> Reader<'_, 't> {
         Some(Executor::RampingArrivalRate { start_rate: start_rate??, stages })
     }
 
-    /// The stages of a ramp. `read` reads the target of one; `target` is an example of it. A stage can
-    /// be a jump of no duration, but not every stage.
+    /// The stages of a ramp. `read` reads the target of one; `target` is an example of it. A stage
+    /// can be a jump of no duration, but not every stage.
     fn stages<T>(
         &self,
         section: &mut Section<'_, 't>,
@@ -247,25 +247,26 @@ impl<'t> Reader<'_, 't> {
         Some(Executor::Breakpoint(Breakpoint { start_rate, max_rate, factor, hold, recovery }))
     }
 
-    fn kind(&self, kind: Kind, section: &mut Section<'_, 't>) -> Option<Executor> {
+    fn kind(&self, kind: ExecutorKind, section: &mut Section<'_, 't>) -> Option<Executor> {
         match kind {
-            Kind::Breakpoint => self.breakpoint(section),
-            Kind::Capacity => self.capacity(section),
-            Kind::Constant => self.constant(section),
-            Kind::ConstantVus => self.constant_vus(section),
-            Kind::PerVuIterations => self.per_vu_iterations(section),
-            Kind::Ramping => self.ramping(section),
-            Kind::RampingVus => self.ramping_vus(section),
-            Kind::Replay => self.replay(section),
-            Kind::SharedIterations => self.shared_iterations(section),
-            Kind::Soak => self.soak(section),
-            Kind::Steps => self.steps(section),
+            ExecutorKind::Breakpoint => self.breakpoint(section),
+            ExecutorKind::Capacity => self.capacity(section),
+            ExecutorKind::Constant => self.constant(section),
+            ExecutorKind::ConstantVus => self.constant_vus(section),
+            ExecutorKind::PerVuIterations => self.per_vu_iterations(section),
+            ExecutorKind::Ramping => self.ramping(section),
+            ExecutorKind::RampingVus => self.ramping_vus(section),
+            ExecutorKind::Replay => self.replay(section),
+            ExecutorKind::SharedIterations => self.shared_iterations(section),
+            ExecutorKind::Soak => self.soak(section),
+            ExecutorKind::Steps => self.steps(section),
         }
     }
 
     /// A load by the name of its shape; two of the shapes are executors.
     fn shape(&self, value: &Value<'t>, section: &mut Section<'_, 't>) -> Option<Executor> {
-        let executors = [("breakpoint", Err(Kind::Breakpoint)), ("soak", Err(Kind::Soak))];
+        let executors =
+            [("breakpoint", Err(ExecutorKind::Breakpoint)), ("soak", Err(ExecutorKind::Soak))];
         let shapes = Shape::ALL.map(|(name, shape)| (name, Ok(shape)));
         let choices: Vec<_> = executors.into_iter().chain(shapes).collect();
         let shape = match self.walk.choice(value, &choices)? {

@@ -1,11 +1,11 @@
-//! Hides secrets in the text of a plan, so that no shown line gives one away.
+//! Hides secrets in the text of a plan, so that no printed line shows one.
 
 use std::ops::Range;
 
 use crate::plan::is_secret_name;
 
-/// `text` with `secrets` hidden, and with what looks like a secret by its name or place: the text
-/// may be too broken for anyone to know what was meant. Every byte keeps its place.
+/// `text` with `secrets` hidden, and also everything that looks like a secret by its name or place:
+/// in a broken text nobody knows what was meant. Every byte keeps its position.
 pub(super) fn mask(text: &str, secrets: &[Range<usize>]) -> String {
     let mut hidden = vec![false; text.len()];
     let mut hide = |range: Range<usize>| {
@@ -32,8 +32,8 @@ pub(super) fn mask(text: &str, secrets: &[Range<usize>]) -> String {
     masked
 }
 
-/// Values of keys whose name says that they are secret: the text in quotes, or the rest of the
-/// line where the quotes are not closed.
+/// Values of keys whose name says that they are secret: the quoted text, or the rest of the line if
+/// the quotes are not closed.
 fn by_name(line: &str) -> impl Iterator<Item = Range<usize>> {
     line.match_indices('=').filter_map(move |(at, _)| {
         let before = line[..at].trim_end().trim_end_matches(['"', '\'']);

@@ -12,23 +12,23 @@ pub struct Mistake {
     pub line: usize,
     /// Column in characters, counted from 1.
     pub column: usize,
-    /// What is wrong; lower case, no full stop, no secret.
+    /// What is wrong. Lower case, without a full stop or a secret.
     pub message: String,
-    /// What to do about it.
+    /// What to write instead.
     pub help: Option<String>,
-    /// Bytes of the text that are wrong.
+    /// The part of the text that is wrong, in bytes.
     span: Range<usize>,
 }
 
-/// A mistake as it is found, before its line is known.
+/// A mistake before its line and column are known.
 #[derive(Debug)]
-pub(super) struct Found {
+pub(super) struct UnplacedMistake {
     pub(super) span: Range<usize>,
     pub(super) message: String,
     pub(super) help: Option<String>,
 }
 
-/// Every mistake of one plan, in order of the text. Displays as rustc shows its errors.
+/// Every mistake of one plan, in order of the text. It prints them the way rustc prints errors.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlanErrors {
     origin: String,
@@ -39,16 +39,16 @@ pub struct PlanErrors {
 
 impl PlanErrors {
     /// `masked` is the plan's text with secrets masked by as many bytes.
-    pub(super) fn new(masked: String, origin: &str, mut found: Vec<Found>) -> Self {
+    pub(super) fn new(masked: String, origin: &str, mut found: Vec<UnplacedMistake>) -> Self {
         found.sort_by_key(|found| (found.span.start, found.span.end));
         let mistakes = found.into_iter().map(|found| locate(&masked, found)).collect();
         Self { origin: origin.to_owned(), text: masked, mistakes }
     }
 
-    /// A plan that is wrong without a reason.
+    /// An error without a known mistake.
     pub(super) fn unexplained(origin: &str) -> Self {
         let message = "the plan is incomplete".to_owned();
-        Self::new(String::new(), origin, vec![Found { span: 0..0, message, help: None }])
+        Self::new(String::new(), origin, vec![UnplacedMistake { span: 0..0, message, help: None }])
     }
 
     /// The mistakes in order of the text; at least one.
@@ -57,8 +57,8 @@ impl PlanErrors {
     }
 }
 
-/// Gives a mistake its line and column, and a span of that line alone.
-fn locate(text: &str, found: Found) -> Mistake {
+/// Adds line and column, and cuts the span to one line.
+fn locate(text: &str, found: UnplacedMistake) -> Mistake {
     let start = floor(text, found.span.start);
     let line_begin = text[..start].rfind('\n').map_or(0, |at| at + 1);
     let line_end = text[start..].find(['\n', '\r']).map_or(text.len(), |at| start + at);
@@ -72,7 +72,7 @@ fn locate(text: &str, found: Found) -> Mistake {
     }
 }
 
-/// The boundary of a character at `at` or before it.
+/// The last boundary of a character that is not after `at`.
 fn floor(text: &str, at: usize) -> usize {
     (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
 }

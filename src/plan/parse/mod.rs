@@ -1,4 +1,4 @@
-//! From text to a [`Plan`], with every mistake at once.
+//! Parses a plan, and reports every mistake at once.
 
 mod canary;
 mod check;
@@ -24,17 +24,28 @@ use toml::de::DeTable;
 
 pub use mistake::{Mistake, PlanErrors};
 
-use self::names::Names;
+use self::names::KnownNames;
 use self::walk::{Section, Walk};
 use super::model::{DEFAULT_SEED, Plan};
 use super::{CollectorShape, Target, TargetUrl};
 
-/// Reads a plan. `origin` is the file's name for messages, `shapes` are the collectors that there
-/// are, and `environment` looks up the variables that `${NAME}` stands for.
+/// Parses a plan. `origin` is the file name for messages, `shapes` describes the known collectors,
+/// and `environment` looks up the variables that `${NAME}` stands for.
 ///
 /// # Errors
 ///
-/// Every mistake of the text with its place, in order of the text.
+/// Every mistake with its place, in order of the text.
+///
+/// ```
+/// use kneepoint::plan::parse;
+///
+/// let text = "[target]\nurl = \"http://127.0.0.1:8080\"\n[[request]]\nmethod = \"FETCH\"\npath = \"/\"\n";
+/// let errors = parse(text, "plan.toml", &[], &|_| None).unwrap_err();
+/// let mistake = errors.iter().next().expect("one mistake");
+/// assert_eq!((mistake.line, mistake.column), (4, 10));
+/// assert_eq!(mistake.message, "`FETCH` is not a valid HTTP method");
+/// assert_eq!(mistake.help.as_deref(), Some("did you mean `PATCH`?"));
+/// ```
 pub fn parse(
     text: &str,
     origin: &str,
@@ -48,8 +59,8 @@ pub fn parse(
         walk.wrong(error.span().unwrap_or(0..0), error.message());
     }
     let plan = if broken {
-        // What follows from broken syntax would bury the cause. The walk still learns where the
-        // secrets are.
+        // Mistakes that follow from broken syntax would hide the cause. The walk still has to find
+        // the secrets.
         let silent = Walk::new(text, environment);
         whole(&silent, silent.table(tree.get_ref(), 0..0), shapes);
         silent.secrets().into_iter().for_each(|span| walk.hide(span));
@@ -60,12 +71,13 @@ pub fn parse(
     match (walk.errors(origin), plan) {
         (None, Some(plan)) => Ok(plan),
         (Some(errors), _) => Err(errors),
-        // Cannot be, as every part that is `None` has noted why; but if it were, no run may start.
+        // Every part that is `None` has noted a mistake, so this cannot happen. If it did, no run
+        // may start.
         (None, None) => Err(PlanErrors::unexplained(origin)),
     }
 }
 
-/// The whole plan; `None` where a part of it is missing, which was noted then.
+/// The whole plan; `None` if a part is missing. Its mistake is noted then.
 fn whole<'t>(
     walk: &Walk<'t>,
     mut root: Section<'_, 't>,
@@ -75,7 +87,7 @@ fn whole<'t>(
     let seed = root.take("seed").and_then(|value| walk.integer(value, "a whole number"));
     let target = target::read(&mut root);
     let data = data::read(&mut root);
-    let mut names = Names::of(&data);
+    let mut names = KnownNames::of(&data);
     let mut requests = Vec::new();
     let setup = journey::read_once(&mut root, "setup", &mut names, &mut requests);
     let mut journeys = request::read(&mut root, &names, &mut requests);
@@ -89,8 +101,8 @@ fn whole<'t>(
     let teardown = journey::read_once(&mut root, "teardown", &mut names, &mut requests);
     let limits = load::read_limits(&mut root);
     let scenarios = scenario::read(&mut root, &journeys, &limits);
-    let canaries = canary::read(&mut root, &Names::of(&data), &limits);
-    let websockets = websocket::read(&mut root, &Names::of(&data));
+    let canaries = canary::read(&mut root, &KnownNames::of(&data), &limits);
+    let websockets = websocket::read(&mut root, &KnownNames::of(&data));
     let collectors = collect::read(&mut root, shapes);
     let objectives = objective::read(&mut root, &requests, &collectors);
     scenario::check_objectives(&root, scenarios.as_deref().unwrap_or_default(), &objectives);

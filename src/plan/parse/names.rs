@@ -6,12 +6,12 @@ use crate::plan::{DataSource, nearest};
 
 /// The data, and what the steps so far have captured.
 #[derive(Clone)]
-pub(super) struct Names<'d> {
+pub(super) struct KnownNames<'d> {
     data: &'d BTreeMap<String, DataSource>,
     captured: Vec<String>,
 }
 
-impl<'d> Names<'d> {
+impl<'d> KnownNames<'d> {
     /// Data alone.
     pub(super) fn of(data: &'d BTreeMap<String, DataSource>) -> Self {
         Self { data, captured: Vec::new() }

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use super::walk::{Section, Text, Value, Walk};
+use super::walk::{Section, StringValue, Value, Walk};
 use crate::plan::units::{decimal, parse_amount, parse_duration, parse_share};
-use crate::plan::{CollectorConfig, Comparison, Measure, Objective, Reduction, Request, nearest};
+use crate::plan::{
+    CollectorConfig, Comparison, Objective, ObjectiveMeasure, Reduction, Request, nearest,
+};
 use crate::timeline::{Selector, names};
 
 const METRICS: [&str; 2] = ["http_req_duration", "http_req_failed"];
@@ -114,14 +116,17 @@ fn subject<'k>(
 }
 
 /// The conditions of one key, and whether and when each ends the run.
-fn conditions<'t>(walk: &Walk<'t>, value: &Value<'t>) -> Vec<(Text, Option<Duration>)> {
+fn conditions<'t>(walk: &Walk<'t>, value: &Value<'t>) -> Vec<(StringValue, Option<Duration>)> {
     match value.get_ref().as_array() {
         Some(list) => list.iter().filter_map(|value| one_condition(walk, value)).collect(),
         None => one_condition(walk, value).into_iter().collect(),
     }
 }
 
-fn one_condition<'t>(walk: &Walk<'t>, value: &Value<'t>) -> Option<(Text, Option<Duration>)> {
+fn one_condition<'t>(
+    walk: &Walk<'t>,
+    value: &Value<'t>,
+) -> Option<(StringValue, Option<Duration>)> {
     const WHAT: &str = "a condition such as `\"p(95) < 300ms\"`, or a list of them";
     if value.get_ref().as_table().is_none() {
         return Some((walk.text(value, WHAT)?, None));
@@ -138,10 +143,10 @@ fn one_condition<'t>(walk: &Walk<'t>, value: &Value<'t>) -> Option<(Text, Option
 }
 
 /// What a condition measures, on which side its bound is, the bound, and the window it holds for.
-type Condition = (Measure, Comparison, f64, Option<Duration>);
+type ParsedCondition = (ObjectiveMeasure, Comparison, f64, Option<Duration>);
 
 /// Reads `p(95) < 300ms for 10s`. The error continues a sentence that begins with the condition.
-fn condition(subject: &Subject<'_>, text: &str) -> Result<Condition, String> {
+fn condition(subject: &Subject<'_>, text: &str) -> Result<ParsedCondition, String> {
     let (text, window) = match text.rsplit_once(" for ") {
         None => (text, None),
         Some((text, window)) => {
@@ -161,25 +166,25 @@ fn condition(subject: &Subject<'_>, text: &str) -> Result<Condition, String> {
     Ok((measure, comparison, bound, window))
 }
 
-fn failures(what: &str, bound: &str) -> Result<(Measure, f64), String> {
+fn failures(what: &str, bound: &str) -> Result<(ObjectiveMeasure, f64), String> {
     if what != "rate" {
         return Err(format!("asks for `{what}`, but failures have only a `rate`"));
     }
     let share = parse_share(bound).ok_or("needs a share such as `1%` after the sign")?;
-    Ok((Measure::FailureRatio, share))
+    Ok((ObjectiveMeasure::FailureRatio, share))
 }
 
-fn durations(what: &str, bound: &str) -> Result<(Measure, f64), String> {
+fn durations(what: &str, bound: &str) -> Result<(ObjectiveMeasure, f64), String> {
     let quantile = what
         .strip_prefix("p(")
         .and_then(|rest| rest.strip_suffix(')'))
         .and_then(|percent| decimal(percent.trim()))
         .filter(|percent| (0.0..=100.0).contains(percent));
     let measure = match (what, quantile) {
-        (_, Some(percent)) => Measure::ResponseTimeQuantile(percent / 100.0),
-        ("avg", _) => Measure::ResponseTimeMean,
-        ("med", _) => Measure::ResponseTimeQuantile(0.5),
-        ("max", _) => Measure::ResponseTimeQuantile(1.0),
+        (_, Some(percent)) => ObjectiveMeasure::ResponseTimeQuantile(percent / 100.0),
+        ("avg", _) => ObjectiveMeasure::ResponseTimeMean,
+        ("med", _) => ObjectiveMeasure::ResponseTimeQuantile(0.5),
+        ("max", _) => ObjectiveMeasure::ResponseTimeQuantile(1.0),
         _ => {
             return Err(format!(
                 "asks for `{what}`, which is not one of `p(N)`, `avg`, `med` and `max`"
@@ -194,7 +199,7 @@ fn durations(what: &str, bound: &str) -> Result<(Measure, f64), String> {
 }
 
 /// `avg < 2GiB`: any collected series, in its own unit.
-fn series(selector: &str, what: &str, bound: &str) -> Result<(Measure, f64), String> {
+fn series(selector: &str, what: &str, bound: &str) -> Result<(ObjectiveMeasure, f64), String> {
     let reduction = match what {
         "avg" | "value" => Reduction::Mean,
         "min" => Reduction::Min,
@@ -208,5 +213,5 @@ fn series(selector: &str, what: &str, bound: &str) -> Result<(Measure, f64), Str
     };
     let number = parse_amount(bound)
         .ok_or("needs a number after the sign, such as `80`, `2GiB`, `75%` or `300ms`")?;
-    Ok((Measure::Series(selector.to_owned(), reduction), number))
+    Ok((ObjectiveMeasure::Series(selector.to_owned(), reduction), number))
 }

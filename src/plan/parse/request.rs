@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::names::Names;
+use super::names::KnownNames;
 use super::walk::{Section, Value, Walk, optional};
 use super::{check, template};
 use crate::plan::{
@@ -14,7 +14,7 @@ use crate::plan::{
 /// Reads `[[request]]`. Each request is added to `requests` and becomes a journey with one step.
 pub(super) fn read(
     root: &mut Section<'_, '_>,
-    names: &Names<'_>,
+    names: &KnownNames<'_>,
     requests: &mut Vec<Request>,
 ) -> Vec<Journey> {
     let walk = root.walk;
@@ -47,7 +47,11 @@ pub(super) fn read(
     )
 }
 
-fn read_one<'t>(walk: &Walk<'t>, value: &Value<'t>, names: &Names<'_>) -> Option<(Request, f64)> {
+fn read_one<'t>(
+    walk: &Walk<'t>,
+    value: &Value<'t>,
+    names: &KnownNames<'_>,
+) -> Option<(Request, f64)> {
     let mut section = walk.section(value, "a table `[[request]]`")?;
     let weight = read_weight(&mut section);
     let request = read_request(&mut section, names);
@@ -81,7 +85,7 @@ type Captured = Vec<(String, Range<usize>)>;
 /// Reads the keys that a `[[request]]` and a step of a journey have in common.
 pub(super) fn read_request(
     section: &mut Section<'_, '_>,
-    known: &Names<'_>,
+    known: &KnownNames<'_>,
 ) -> Option<(Request, Captured)> {
     let walk = section.walk;
     let name = section.take("name").and_then(|value| read_name(walk, value));
@@ -176,7 +180,11 @@ pub(super) fn read_method(walk: &Walk<'_>, value: &Value<'_>) -> Option<String> 
     None
 }
 
-pub(super) fn read_path(walk: &Walk<'_>, value: &Value<'_>, names: &Names<'_>) -> Option<Template> {
+pub(super) fn read_path(
+    walk: &Walk<'_>,
+    value: &Value<'_>,
+    names: &KnownNames<'_>,
+) -> Option<Template> {
     let path = template::read(walk, value, "a path such as `/product/{id}`", names)?;
     match path.0.first() {
         Some(Segment::Text(text)) if text.starts_with('/') => {}
@@ -203,7 +211,7 @@ pub(super) fn read_path(walk: &Walk<'_>, value: &Value<'_>, names: &Names<'_>) -
 
 pub(super) fn read_headers(
     section: &mut Section<'_, '_>,
-    names: &Names<'_>,
+    names: &KnownNames<'_>,
 ) -> Vec<(String, Header)> {
     let walk = section.walk;
     let mut headers = Vec::new();

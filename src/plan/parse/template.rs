@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::names::Names;
-use super::walk::{Piece, Value, Walk};
+use super::names::KnownNames;
+use super::walk::{TextPart, Value, Walk};
 use crate::plan::{Secret, Segment, Template};
 
 /// Reads a template whose names must be among `names`.
@@ -11,7 +11,7 @@ pub(super) fn read(
     walk: &Walk<'_>,
     value: &Value<'_>,
     what: &str,
-    names: &Names<'_>,
+    names: &KnownNames<'_>,
 ) -> Option<Template> {
     let Some(raw) = value.get_ref().as_str() else {
         // Only for its message.
@@ -22,8 +22,8 @@ pub(super) fn read(
     let mut whole = true;
     for piece in walk.pieces(raw, value.span()) {
         match piece {
-            Piece::Variable(secret) => segments.push(Segment::Hidden(Secret::new(secret))),
-            Piece::Plain(begin, plain) => {
+            TextPart::Variable(secret) => segments.push(Segment::Hidden(Secret::new(secret))),
+            TextPart::Plain(begin, plain) => {
                 let place = |part: Range<usize>| {
                     walk.inside(raw, &value.span(), begin + part.start..begin + part.end)
                 };
@@ -34,8 +34,8 @@ pub(super) fn read(
     whole.then_some(Template(segments))
 }
 
-/// Whether a text contains a `{name}`, known or not. A secret may contain braces, so only what looks
-/// like a name makes it a template.
+/// Whether a text contains a `{name}`, known or not. A secret may contain braces, so only what
+/// looks like a name makes it a template.
 pub(super) fn has_names(raw: &str) -> bool {
     let is_of_name = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
     raw.match_indices('{').any(|(at, _)| {
@@ -49,7 +49,7 @@ fn read_plain(
     walk: &Walk<'_>,
     plain: &str,
     place: impl Fn(Range<usize>) -> Range<usize>,
-    names: &Names<'_>,
+    names: &KnownNames<'_>,
     segments: &mut Vec<Segment>,
 ) -> bool {
     let mut text = String::new();

@@ -87,7 +87,7 @@ fn the_example_means_what_it_says() {
     assert_eq!((message.interval, message.expect), (WebSocket::USUAL_INTERVAL, true));
     assert_eq!(plan.objectives.len(), 4);
     assert_eq!(plan.objectives[2].endpoints, ["product"]);
-    assert_eq!(plan.objectives[2].measure, Measure::ResponseTimeQuantile(0.99));
+    assert_eq!(plan.objectives[2].measure, ObjectiveMeasure::ResponseTimeQuantile(0.99));
     assert_eq!(plan.objectives[2].bound, 1.0);
     assert_eq!(plan.objectives[3].bound, 0.01);
     let names: Vec<_> = plan.collectors.iter().map(|collector| collector.name.as_str()).collect();
@@ -129,7 +129,7 @@ fn objectives_take_windows_tags_series_and_may_end_the_run() {
     let memory = objective("\"process.memory.rss{process=target}\" = \"max < 2GiB\"").unwrap();
     assert_eq!(memory.bound, 2_147_483_648.0);
     let selector = "process.memory.rss{process=target}".to_owned();
-    assert_eq!(memory.measure, Measure::Series(selector, Reduction::Max));
+    assert_eq!(memory.measure, ObjectiveMeasure::Series(selector, Reduction::Max));
     assert!(objective("\"process.memory.rsss\" = \"max < 2GiB\"").is_err());
     assert!(objective("http_req_duration = \"p(99) < 500ms for soon\"").is_err());
 }

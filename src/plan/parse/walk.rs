@@ -9,7 +9,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::mask::mask;
-use super::mistake::{Found, PlanErrors};
+use super::mistake::{PlanErrors, UnplacedMistake};
 use crate::plan::nearest;
 use crate::plan::units::{parse_duration, parse_rate, parse_share};
 
@@ -20,13 +20,13 @@ pub(super) type Value<'t> = Spanned<DeValue<'t>>;
 pub(super) struct Walk<'t> {
     pub(super) text: &'t str,
     environment: &'t dyn Fn(&str) -> Option<String>,
-    found: RefCell<Vec<Found>>,
+    found: RefCell<Vec<UnplacedMistake>>,
     secrets: RefCell<Vec<Range<usize>>>,
 }
 
 /// A text of the plan.
 #[derive(Clone, Debug)]
-pub(super) struct Text {
+pub(super) struct StringValue {
     /// With `${NAME}` filled in.
     pub(super) value: String,
     /// As the plan has it.
@@ -37,7 +37,7 @@ pub(super) struct Text {
 }
 
 /// A part of a text.
-pub(super) enum Piece {
+pub(super) enum TextPart {
     /// As the plan has it, with its offset there.
     Plain(usize, String),
     /// The value of a variable of the environment.
@@ -65,7 +65,7 @@ impl<'t> Walk<'t> {
     }
 
     fn note(&self, span: Range<usize>, message: String, help: Option<String>) {
-        self.found.borrow_mut().push(Found { span, message, help });
+        self.found.borrow_mut().push(UnplacedMistake { span, message, help });
     }
 
     /// Keeps this part of the text out of every message.
@@ -86,7 +86,7 @@ impl<'t> Walk<'t> {
     }
 
     /// A string; `what` says what is expected, with an example.
-    pub(super) fn text(&self, value: &Value<'_>, what: &str) -> Option<Text> {
+    pub(super) fn text(&self, value: &Value<'_>, what: &str) -> Option<StringValue> {
         let DeValue::String(raw) = value.get_ref() else {
             self.wrong_kind(value, what);
             return None;
@@ -95,15 +95,15 @@ impl<'t> Walk<'t> {
         let mut from_environment = false;
         for piece in self.pieces(raw, value.span()) {
             match piece {
-                Piece::Plain(_, plain) => filled.push_str(&plain),
-                Piece::Variable(secret) => {
+                TextPart::Plain(_, plain) => filled.push_str(&plain),
+                TextPart::Variable(secret) => {
                     from_environment = true;
                     filled.push_str(&secret);
                 }
             }
         }
         let raw = raw.clone().into_owned();
-        Some(Text { value: filled, raw, from_environment, span: value.span() })
+        Some(StringValue { value: filled, raw, from_environment, span: value.span() })
     }
 
     /// A name. Reports show it, so it cannot contain a secret.
@@ -122,7 +122,7 @@ impl<'t> Walk<'t> {
 
     /// Parts a text at its `${NAME}`; a variable that is not set is a mistake. `$${` stands for
     /// `${`.
-    pub(super) fn pieces(&self, raw: &str, span: Range<usize>) -> Vec<Piece> {
+    pub(super) fn pieces(&self, raw: &str, span: Range<usize>) -> Vec<TextPart> {
         let mut pieces = Vec::new();
         let mut plain = String::new();
         let mut plain_begin = 0;
@@ -144,10 +144,10 @@ impl<'t> Walk<'t> {
                 continue;
             }
             rest = &rest[name.len() + 1..];
-            pieces.push(Piece::Plain(plain_begin, std::mem::take(&mut plain)));
+            pieces.push(TextPart::Plain(plain_begin, std::mem::take(&mut plain)));
             plain_begin = raw.len() - rest.len();
             match (self.environment)(name) {
-                Some(value) => pieces.push(Piece::Variable(value)),
+                Some(value) => pieces.push(TextPart::Variable(value)),
                 None => self.wrong_with_help(
                     self.inside(raw, &span, offset + at..offset + at + name.len() + 3),
                     format!("the environment variable `{name}` is not set"),
@@ -156,7 +156,7 @@ impl<'t> Walk<'t> {
             }
         }
         plain.push_str(rest);
-        pieces.push(Piece::Plain(plain_begin, plain));
+        pieces.push(TextPart::Plain(plain_begin, plain));
         pieces
     }
 
@@ -298,7 +298,7 @@ impl<'t> Walk<'t> {
         }
     }
 
-    /// Reads each of `tables` and leaves out those that `read` refuses. Names must be unique;
+    /// Reads each of `tables` and leaves out those that `read` refuses. KnownNames must be unique;
     /// `clash` says what else has the name, and what to do.
     pub(super) fn named<'v, T>(
         &self,

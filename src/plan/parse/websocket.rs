@@ -1,13 +1,13 @@
 //! The `[[websocket]]` tables.
 
 use super::client::{read_backoff, read_drop};
-use super::names::Names;
+use super::names::KnownNames;
 use super::request::{read_headers, read_name, read_path};
 use super::template;
 use super::walk::{Section, Value, Walk};
 use crate::plan::{Backoff, Body, Message, Request, WebSocket};
 
-pub(super) fn read(root: &mut Section<'_, '_>, names: &Names<'_>) -> Vec<WebSocket> {
+pub(super) fn read(root: &mut Section<'_, '_>, names: &KnownNames<'_>) -> Vec<WebSocket> {
     let walk = root.walk;
     let tables = root.tables("websocket").unwrap_or_default();
     if let Some(surplus) = tables.get(WebSocket::MOST) {
@@ -28,7 +28,7 @@ pub(super) fn read(root: &mut Section<'_, '_>, names: &Names<'_>) -> Vec<WebSock
     )
 }
 
-fn read_one<'t>(walk: &Walk<'t>, value: &Value<'t>, names: &Names<'_>) -> Option<WebSocket> {
+fn read_one<'t>(walk: &Walk<'t>, value: &Value<'t>, names: &KnownNames<'_>) -> Option<WebSocket> {
     let mut section = walk.section(value, "a table `[[websocket]]`")?;
     let name = section.take("name").and_then(|value| read_name(walk, value));
     let path =
@@ -75,7 +75,10 @@ fn read_sessions(walk: &Walk<'_>, value: &Value<'_>) -> Option<usize> {
 }
 
 /// What the sessions send; an error if a mistake in it was noted.
-fn read_message(section: &mut Section<'_, '_>, names: &Names<'_>) -> Result<Option<Message>, ()> {
+fn read_message(
+    section: &mut Section<'_, '_>,
+    names: &KnownNames<'_>,
+) -> Result<Option<Message>, ()> {
     let walk = section.walk;
     let message = section.take("message");
     let interval = section.take("interval");

@@ -1,23 +1,22 @@
-//! Brings what the lines of a recording measured into its timeline, with bounded memory: a series
-//! is looked up by the id that its line declared, and long stages are condensed on the way.
+//! Builds the timeline of a recording from its lines, in bounded memory: it finds a series by the
+//! id that a line declared, and condenses long stages as it reads.
 
 use std::collections::BTreeMap;
 
 use super::lines::{BatchLine, SeriesLine};
-use super::scan::{self, Head};
+use super::scan::{self, BatchHead};
 use crate::timeline::{
     Condenser, Kind, LoadTick, Moment, Point, Series, SeriesKey, Timeline, Unit, Window,
 };
 
-/// Looks of a collector, and ticks, that are kept of long stages; up to twice as many are left as
-/// they are.
+/// Readings of a collector, and ticks, to keep of long stages. Up to twice as many stay unchanged.
 const KEPT: usize = 10_000;
-/// Values of a series that wait to be put into the timeline.
+/// Values of a series that wait for the timeline.
 const WAITING: usize = 512;
 
-/// A series that was declared, and what was read of it since it was last put into the timeline:
-/// finding it there by its name takes longer than all else that is done with a value.
-struct Declared {
+/// A declared series, with the values read since it was last added to the timeline. Finding it
+/// there by name would take longer than everything else that is done with a value.
+struct DeclaredSeries {
     id: u32,
     key: SeriesKey,
     unit: Unit,
@@ -26,7 +25,7 @@ struct Declared {
     waiting: Vec<Point>,
 }
 
-impl Declared {
+impl DeclaredSeries {
     fn settle(&mut self, timeline: &mut Timeline) {
         if self.waiting.is_empty() {
             return;
@@ -41,19 +40,19 @@ impl Declared {
     }
 }
 
-/// Puts readings and ticks into a timeline.
-pub(super) struct Gather {
+/// Adds readings and ticks to a timeline.
+pub(super) struct TimelineBuilder {
     condenser: Condenser,
-    declared: Vec<Declared>,
-    /// Where a series is whose id is not its place in `declared`.
+    declared: Vec<DeclaredSeries>,
+    /// Places in `declared` of series whose id is not their place.
     displaced: BTreeMap<u32, usize>,
     /// The values of one line.
     values: Vec<(u32, f64)>,
-    /// Values and looks of collectors that are kept.
+    /// Values and moments of readings in the timeline.
     readings: usize,
 }
 
-impl Gather {
+impl TimelineBuilder {
     pub(super) fn new() -> Self {
         Self {
             condenser: Condenser::new(KEPT),
@@ -64,13 +63,13 @@ impl Gather {
         }
     }
 
-    /// Values that the timeline keeps, each cell of a histogram being one.
+    /// Values in the timeline; each cell of a histogram is one.
     pub(super) fn kept(&self) -> u64 {
         (self.readings + self.condenser.tick_values()) as u64
     }
 
     pub(super) fn declare(&mut self, timeline: &mut Timeline, line: SeriesLine<'_>) {
-        let declared = Declared {
+        let declared = DeclaredSeries {
             id: line.id,
             key: SeriesKey::new(&line.metric, line.labels.into_owned()),
             unit: line.unit,
@@ -97,7 +96,7 @@ impl Gather {
         }
     }
 
-    /// Takes a batch line in the writer's form; `false` where it is none.
+    /// Takes a batch line in the writer's form; `false` for any other line.
     pub(super) fn scan(&mut self, timeline: &mut Timeline, line: &[u8]) -> Result<bool, String> {
         match scan::batch(line, &mut self.values) {
             Some(head) => self.take(timeline, &head).map(|()| true),
@@ -113,10 +112,10 @@ impl Gather {
         self.values.clear();
         self.values.extend(line.values.iter().map(|(id, number)| (*id, number.0)));
         let window = Window::new(line.begin, line.end);
-        self.take(timeline, &Head { collector: &line.collector, window })
+        self.take(timeline, &BatchHead { collector: &line.collector, window })
     }
 
-    fn take(&mut self, timeline: &mut Timeline, head: &Head<'_>) -> Result<(), String> {
+    fn take(&mut self, timeline: &mut Timeline, head: &BatchHead<'_>) -> Result<(), String> {
         if let Some((id, _)) = self.values.iter().find(|(id, _)| self.place(*id).is_none()) {
             return Err(format!("series {id} is not declared"));
         }
@@ -154,7 +153,7 @@ impl Gather {
         self.condenser.push_tick(timeline, tick);
     }
 
-    /// Ends what is still open.
+    /// Adds the last values.
     pub(super) fn finish(&mut self, timeline: &mut Timeline) {
         self.settle(timeline);
         self.condenser.finish(timeline);

@@ -1,35 +1,35 @@
-//! The stages of loads that are known beforehand: each scenario's own, for the generator, and what
-//! they come to together, for the recording.
+//! The stages of loads that are known beforehand: those of each scenario, for the generator, and
+//! their sum, for the recording.
 //!
-//! Plans and the generator count journeys per second, recordings and searches requests per second:
-//! the one becomes the other here and nowhere else.
+//! Plans and the generator count journeys per second. Recordings and searches count requests per
+//! second. Only this file converts one into the other.
 
 use std::time::Duration;
 
-use super::pilot::Level;
+use super::pilot::PlannedStage;
 use crate::load::{Arrival, FlowKind};
 use crate::plan::{Executor, Scenario};
 use crate::timeline::{Moment, Stage, StageRole, Window};
 
-/// A replay is recorded in pieces of so long at least: each has to be long enough to reason on,
-const SHORTEST_PIECE: Duration = Duration::from_secs(10);
-/// and there are so many of them at the most.
-const MOST_PIECES: u32 = 40;
+/// Shortest segment of a replay. A shorter one has too few requests to compare.
+const SHORTEST_SEGMENT: Duration = Duration::from_secs(10);
+/// Segments of a replay, at most.
+const MOST_SEGMENTS: u32 = 40;
 
-/// A stretch of one scenario over which its load is one straight line. Times are from the begin of
-/// the load.
+/// A part of one scenario in which its load changes along a straight line. Times count from the
+/// beginning of the load.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Piece {
+pub(super) struct LoadSegment {
     begin: Duration,
     end: Duration,
-    /// Journeys per second at the begin and at the end.
+    /// Journeys per second at its beginning and at its end.
     rate: (f64, f64),
-    /// Virtual users at the begin and at the end.
+    /// Virtual users at its beginning and at its end.
     vus: (f64, f64),
 }
 
-impl Piece {
-    /// As a stage of a load that begins at `zero`.
+impl LoadSegment {
+    /// The stage of it, in a load that begins at `zero`.
     pub(super) fn stage(&self, zero: Moment) -> Stage {
         Stage {
             role: StageRole::Ramp,
@@ -48,11 +48,11 @@ impl Piece {
     }
 }
 
-/// The pieces of one scenario, each beginning where the one before ends. No rate exceeds
-/// `max_rate`. None for a scenario that chooses its stages by what it measures.
-pub(super) fn pieces(scenario: &Scenario, kind: &FlowKind, max_rate: f64) -> Vec<Piece> {
+/// The segments of one scenario; each begins where the last one ends. No rate exceeds `max_rate`.
+/// Empty for a scenario that chooses its stages by what it measures.
+pub(super) fn segments(scenario: &Scenario, kind: &FlowKind, max_rate: f64) -> Vec<LoadSegment> {
     let cap = |rate: f64| rate.min(max_rate);
-    let mut course = Course { at: scenario.start, pieces: Vec::new() };
+    let mut course = CourseBuilder { at: scenario.start, segments: Vec::new() };
     match &scenario.executor {
         Executor::ConstantArrivalRate { rate, duration } => {
             course.rate(*duration, cap(*rate), cap(*rate));
@@ -86,15 +86,15 @@ pub(super) fn pieces(scenario: &Scenario, kind: &FlowKind, max_rate: f64) -> Vec
         }
         Executor::Soak(_) | Executor::Breakpoint(_) | Executor::Capacity(_) => {}
     }
-    course.pieces
+    course.segments
 }
 
-struct Course {
+struct CourseBuilder {
     at: Duration,
-    pieces: Vec<Piece>,
+    segments: Vec<LoadSegment>,
 }
 
-impl Course {
+impl CourseBuilder {
     fn rate(&mut self, duration: Duration, from: f64, to: f64) {
         self.add(duration, (from, to), (0.0, 0.0));
     }
@@ -106,19 +106,19 @@ impl Course {
     fn add(&mut self, duration: Duration, rate: (f64, f64), vus: (f64, f64)) {
         if !duration.is_zero() {
             let (begin, end) = (self.at, self.at + duration);
-            self.pieces.push(Piece { begin, end, rate, vus });
+            self.segments.push(LoadSegment { begin, end, rate, vus });
             self.at = end;
         }
     }
 
     fn replay(&mut self, arrivals: &[Arrival]) {
         let length = Duration::from_nanos(arrivals.last().map_or(0, |last| last.at + 1));
-        let piece = (length / MOST_PIECES).max(SHORTEST_PIECE);
+        let segment = (length / MOST_SEGMENTS).max(SHORTEST_SEGMENT);
         let mut begin = Duration::ZERO;
         while begin < length {
-            // A short rest belongs to the piece before it.
+            // A short rest belongs to the segment before it.
             let rest = length - begin;
-            let duration = if rest < piece * 2 { rest } else { piece };
+            let duration = if rest < segment * 2 { rest } else { segment };
             let place = |time: Duration| {
                 arrivals.partition_point(|arrival| u128::from(arrival.at) < time.as_nanos())
             };
@@ -130,8 +130,7 @@ impl Course {
     }
 }
 
-/// The same search in requests per second, where a plan counts journeys: stages are told in
-/// requests, whatever they are made of.
+/// The same executor in requests per second. A plan counts journeys, and stages count requests.
 pub(super) fn in_requests(executor: &Executor, requests_per_journey: f64) -> Executor {
     let mut executor = executor.clone();
     match &mut executor {
@@ -158,30 +157,38 @@ pub(super) fn in_journeys(stage: &Stage, requests_per_journey: f64) -> Stage {
     }
 }
 
-/// What several scenarios come to together: a level wherever one of them changes. Journeys per
-/// second are turned into requests by `requests_per_journey`, by scenario.
-pub(super) fn together(courses: &[Vec<Piece>], requests_per_journey: &[f64]) -> Vec<Level> {
+/// The sum of several scenarios: a stage for each stretch between two changes of any of them.
+/// `requests_per_journey` has a factor for each scenario.
+pub(super) fn together(
+    courses: &[Vec<LoadSegment>],
+    requests_per_journey: &[f64],
+) -> Vec<PlannedStage> {
     let all = || courses.iter().flatten();
-    let mut bounds: Vec<Duration> = all().flat_map(|piece| [piece.begin, piece.end]).collect();
+    let mut bounds: Vec<Duration> =
+        all().flat_map(|segment| [segment.begin, segment.end]).collect();
     bounds.push(Duration::ZERO);
     bounds.sort();
     bounds.dedup();
     let level = |bounds: &[Duration]| {
         let (begin, end) = (bounds[0], bounds[1]);
-        let sum = |line: fn(&Piece) -> (f64, f64), time: Duration, factors: &[f64]| -> f64 {
+        let sum = |line: fn(&LoadSegment) -> (f64, f64), time: Duration, factors: &[f64]| -> f64 {
             let within = courses.iter().zip(factors).flat_map(|(course, factor)| {
-                let covers = move |piece: &&Piece| piece.begin <= begin && end <= piece.end;
-                course.iter().filter(covers).map(move |piece| piece.at(line(piece), time) * factor)
+                let covers =
+                    move |segment: &&LoadSegment| segment.begin <= begin && end <= segment.end;
+                course
+                    .iter()
+                    .filter(covers)
+                    .map(move |segment| segment.at(line(segment), time) * factor)
             });
             within.sum()
         };
         let ones = vec![1.0; courses.len()];
-        Level {
+        PlannedStage {
             role: StageRole::Ramp,
-            rate_from: sum(|piece| piece.rate, begin, requests_per_journey),
-            rate_to: sum(|piece| piece.rate, end, requests_per_journey),
-            vus_from: sum(|piece| piece.vus, begin, &ones),
-            vus_to: sum(|piece| piece.vus, end, &ones),
+            rate_from: sum(|segment| segment.rate, begin, requests_per_journey),
+            rate_to: sum(|segment| segment.rate, end, requests_per_journey),
+            vus_from: sum(|segment| segment.vus, begin, &ones),
+            vus_to: sum(|segment| segment.vus, end, &ones),
             duration: end - begin,
         }
     };
@@ -200,10 +207,10 @@ mod tests {
         Duration::from_secs(secs)
     }
 
-    fn course(executor: Executor, start: u64) -> Vec<Piece> {
+    fn course(executor: Executor, start: u64) -> Vec<LoadSegment> {
         let scenario =
             Scenario { start: secs(start), ..Scenario::only(executor, Arrivals::Even, 1) };
-        pieces(&scenario, &FlowKind::Closed(Iterations::Unlimited), 100.0)
+        segments(&scenario, &FlowKind::Closed(Iterations::Unlimited), 100.0)
     }
 
     #[test]
@@ -246,8 +253,8 @@ mod tests {
             slow.chain(fast).map(|at| Arrival { at, journey: 0 }).collect();
         let replay = Executor::Replay { trace: "t.csv".to_owned(), speed: 1.0 };
         let scenario = Scenario::only(replay, Arrivals::Even, 1);
-        let course = pieces(&scenario, &FlowKind::Replay(arrivals), 1e6);
-        let rates: Vec<f64> = course.iter().map(|piece| piece.rate.0.round()).collect();
+        let course = segments(&scenario, &FlowKind::Replay(arrivals), 1e6);
+        let rates: Vec<f64> = course.iter().map(|segment| segment.rate.0.round()).collect();
         assert_eq!(rates, [10.0, 10.0, 20.0]);
     }
 }
