@@ -32,7 +32,7 @@ use system::{Bench, System};
 const SHORT: &str = "single-thread";
 
 /// In how many runs of a lab a fault may be left without a cause. A fault that is not listed must
-/// get one in every run; whoever adds one here says why nothing better can be known.
+/// get one in every run; an entry says why the cause cannot be told.
 const MAY_BE_SILENT: &[(&str, usize)] = &[];
 
 /// The systems that are asked for.

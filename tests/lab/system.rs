@@ -23,7 +23,7 @@ impl System {
         if self.healthy { Truth::HEALTHY } else { self.fault.truth }
     }
 
-    /// Whether the time of a request that is alone decides where the knee must lie.
+    /// Whether the time that one request takes of a resource decides where the knee must lie.
     fn needs_time_alone(&self) -> bool {
         self.truth().knee == Some(BuiltInKnee::OneAtATime)
     }
@@ -40,10 +40,10 @@ const RECORDING: &str = "recording.jsonl.zst";
 /// What else a run leaves.
 const RESULTS: [&str; 3] = ["report.html", "report.json", "charts"];
 
-/// Beside a recording: the seconds that a request took before there was load.
+/// Next to a recording: the seconds that a search kept the database busy before there was load.
 const ALONE: &str = "alone.json";
 
-/// How many requests are sent, one after the other, to learn the time of one.
+/// How many requests of a kind are sent, one after the other, to learn the time of one.
 const REQUESTS_ALONE: usize = 30;
 
 /// Where systems are run.
@@ -60,8 +60,8 @@ impl Bench {
         Self { program, keep: std::env::var_os("KNEEPOINT_LAB_KEEP").map(PathBuf::from) }
     }
 
-    /// The report of a run, as the program prints it, and the seconds that a request took when it
-    /// was alone in the system; those only where they decide where the knee must lie.
+    /// The report of a run, as the program prints it, and the seconds for which a request that was
+    /// alone kept the limiting resource busy; those only where they decide where the knee must lie.
     pub fn diagnose(&self, system: &System, seed: u64) -> (Value, Option<f64>) {
         let Some(keep) = &self.keep else {
             let out = tempfile::tempdir().expect("a temporary directory");
@@ -117,25 +117,26 @@ fn alone(system: &System, out: &Path) -> Option<f64> {
     })
 }
 
-/// The median time of a search when nothing else is asked of the shop.
+/// How long one search keeps the database busy when nothing else is asked of the shop: the median
+/// time of a search less that of a product page, which goes the same way and reads one row.
 fn measure_alone(url: &str) -> Duration {
-    let mut times: Vec<Duration> = (0..REQUESTS_ALONE).map(|number| search(url, number)).collect();
-    times.sort();
-    times[times.len() / 2]
+    let median = |path: &dyn Fn(usize) -> String| {
+        let mut times: Vec<Duration> =
+            (1..=REQUESTS_ALONE).map(|number| time_of(url, &path(number))).collect();
+        times.sort();
+        times[times.len() / 2]
+    };
+    let search = median(&|number| format!("/search?category=category-{number}"));
+    search.saturating_sub(median(&|number| format!("/product/{number}")))
 }
 
-/// How long one search takes, on a connection of its own.
-fn search(url: &str, number: usize) -> Duration {
+/// How long one request takes, with its connection.
+fn time_of(url: &str, path: &str) -> Duration {
     let authority = url.strip_prefix("http://").expect("http");
     let begun = Instant::now();
     let mut stream = TcpStream::connect(authority).expect("the shop listens");
-    write!(
-        stream,
-        "GET /search?category=category-{} HTTP/1.1\r\nHost: {authority}\r\n\
-         Connection: close\r\n\r\n",
-        number + 1
-    )
-    .expect("the shop reads");
+    let head = format!("GET {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n");
+    stream.write_all(head.as_bytes()).expect("the shop reads");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("the shop answers");
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");

@@ -79,17 +79,18 @@ pub enum BuiltInKnee {
     /// Between two rates: the times and counts that decide it are the same on every machine.
     Between(f64, f64),
     /// One resource works on one request after the other, and how long it takes depends on the
-    /// machine: its capacity is 1 / (time of a request that is alone in the system).
+    /// machine: its capacity is 1 / (time for which a request that is alone keeps it busy).
     OneAtATime,
 }
 
-/// How much of 1 / (time alone) a knee may be. Under load a request also costs the switches
-/// between sessions, so that the knee may lie well below; above is only the error of the time.
-const SHARE_OF_ONE_AT_A_TIME: (f64, f64) = (0.7, 1.15);
+/// How much of 1 / (time alone) a knee may be. Below: under load a request also costs the switches
+/// between sessions. Above: one request after the other, with pauses between them, finds colder
+/// caches and a slower clock than a core that is always busy.
+const SHARE_OF_ONE_AT_A_TIME: (f64, f64) = (0.7, 1.25);
 
 impl BuiltInKnee {
-    /// The lowest and the highest right rate. `alone` gives the seconds that a request takes when
-    /// it is alone in the system.
+    /// The lowest and the highest right rate. `alone` gives the seconds for which a request that
+    /// is alone keeps the limiting resource busy.
     pub fn range(self, alone: impl FnOnce() -> f64) -> (f64, f64) {
         match self {
             BuiltInKnee::Between(low, high) => (low, high),
