@@ -31,7 +31,7 @@ fn directory() -> tempfile::TempDir {
     directory
 }
 
-/// Status and body of one request on a connection of its own.
+/// Status and body of one request on a new connection.
 fn ask(shop: &Running, method: &str, path: &str, body: &str) -> (u16, String) {
     let authority = shop.url.strip_prefix("http://").expect("http");
     let mut stream = TcpStream::connect(authority).expect("the shop listens");

@@ -35,7 +35,7 @@ pub trait Files {
     /// What the system said.
     fn open(&mut self, path: &str) -> io::Result<Box<dyn BufRead>>;
 
-    /// Makes the file `name` beside the plan.
+    /// Creates the file `name` next to the plan.
     ///
     /// # Errors
     /// What the system said.
@@ -117,7 +117,7 @@ impl Artifact<'_> {
         String::from_utf8(bytes).map_err(|_| "the file is not UTF-8 text".to_owned())
     }
 
-    /// Writes a file beside the plan.
+    /// Writes a file next to the plan.
     pub(super) fn write(
         &mut self,
         name: &str,

@@ -10,7 +10,7 @@ pub enum ConvertError {
     /// The input could not be read.
     #[error("cannot read the file: {0}")]
     Unreadable(#[source] io::Error),
-    /// A file beside the plan could not be written.
+    /// A file next to the plan could not be written.
     #[error("cannot write `{name}`: {source}")]
     Unwritable {
         /// Name of the file.

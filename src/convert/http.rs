@@ -169,7 +169,7 @@ fn form_body(text: &str, read: Read<'_>) -> (Template, BTreeSet<String>) {
 /// for one that is whole only when its values are filled in.
 fn fields(text: &str, read: Read<'_>) -> (Template, BTreeSet<String>) {
     static FIELD: LazyLock<Regex> = LazyLock::new(|| {
-        // A text that is no key is found as well, so that none begins in the middle of another.
+        // Matches texts that are not keys as well, so that no match begins inside another text.
         let form = r#"(?x)
             "(?<key>(?:[^"\\]|\\.)*)"
                 (?: \s*:\s* (?: "(?<text>(?:[^"\\]|\\.)+)" | (?<number>-?[0-9][0-9.eE+-]*) ) )?
@@ -217,7 +217,7 @@ fn multipart(text: &str, read: Read<'_>) -> (Template, BTreeSet<String>) {
             Some((_, true)) => continue,
             Some((_, over)) => *over = bare.is_empty(),
             None => {
-                // `filename=` is no name.
+                // `filename=` is not the name of the field.
                 let lower = bare.to_ascii_lowercase().replace("; ", ";");
                 let name = lower.split_once(";name=").map(|(_, rest)| rest.trim_matches('"'));
                 let name = name.and_then(|name| name.split(['"', ';']).next());
@@ -307,12 +307,12 @@ pub(super) fn encoded(text: &str) -> String {
     form_urlencoded::byte_serialize(text.as_bytes()).collect()
 }
 
-/// Names that are each given once.
+/// Gives each name once.
 #[derive(Debug, Default)]
 pub(super) struct Names(BTreeSet<String>);
 
 impl Names {
-    /// A name of its own for a request or a journey: results are kept by it.
+    /// A unique name for a request or a journey: results are kept by name.
     pub(super) fn request(&mut self, wanted: &str) -> String {
         let harmless = |c: char| if c.is_control() || "{}\"".contains(c) { ' ' } else { c };
         let wanted: String = wanted.chars().map(harmless).take(120).collect();
@@ -321,7 +321,7 @@ impl Names {
         self.unique(&wanted, ' ')
     }
 
-    /// A name of its own for data.
+    /// A unique name for data.
     pub(super) fn data(&mut self, wanted: &str) -> String {
         self.unique(&super::template::identifier(wanted), '_')
     }

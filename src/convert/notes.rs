@@ -4,7 +4,7 @@ use std::fmt;
 
 /// Most different notes: one file may give thousands of a kind.
 const MOST_NOTES: usize = 100;
-/// Most mistakes that are told at once.
+/// Most mistakes that one message lists.
 pub(super) const MOST_PROBLEMS: usize = 20;
 
 /// Something that is not in the plan as it was in the input.

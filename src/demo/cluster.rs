@@ -299,7 +299,7 @@ pub(super) fn fill(urls: &Urls, category_index: bool) -> Result<(), String> {
     );
     run_sql(&urls.admin, &[&roles])
         .map_err(|error| format!("cannot create database roles: {error}"))?;
-    // Without the library the extension cannot be made, and nobody misses it.
+    // Fails without the library, which is optional.
     let _available = run_sql(&urls.admin, &["CREATE EXTENSION pg_stat_statements"]).is_ok();
     let tables = catalogue::tables();
     let mut statements = vec![tables.as_str()];
@@ -310,7 +310,7 @@ pub(super) fn fill(urls: &Urls, category_index: bool) -> Result<(), String> {
     run_sql(&urls.shop, &statements).map_err(|error| format!("cannot fill the catalogue: {error}"))
 }
 
-/// Runs statements on a connection of their own.
+/// Runs statements on a new connection.
 fn run_sql(url: &str, statements: &[&str]) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -53,9 +53,9 @@ pub(super) struct Ready {
     pub metrics_url: String,
 }
 
-/// What the guard is told of the system: the broken one of a fault.
+/// Argument of the guard for the broken system of a fault.
 const BROKEN: &str = "broken";
-/// The healthy twin.
+/// Argument of the guard for the healthy twin.
 const HEALTHY: &str = "healthy";
 
 /// Starts the guard for `fault`, or for its healthy twin.

@@ -230,7 +230,7 @@ impl Drop for GuardProcess {
         let deadline = Instant::now() + STOP_PATIENCE;
         while matches!(self.guard.try_wait(), Ok(None)) {
             if Instant::now() > deadline {
-                // Its children are killed with it; an error means that it is gone already.
+                // Its children are killed with it; an error means that it has ended already.
                 let _gone = self.guard.kill().is_err();
                 let _reaped = self.guard.wait().is_ok();
                 break;

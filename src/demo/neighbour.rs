@@ -1,4 +1,4 @@
-//! A neighbour: a program that has nothing to do with the shop and computes all the time.
+//! A neighbour: a program that has nothing to do with the shop and uses CPU all the time.
 
 use std::hint::black_box;
 use std::io;
@@ -13,7 +13,7 @@ use super::{process, server};
 /// First argument of the neighbour process.
 pub(super) const ENTRY: &str = "__demo-neighbour";
 
-/// What the neighbour process is told.
+/// Settings of the neighbour process.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Settings {
     /// How many threads compute.

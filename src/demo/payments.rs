@@ -1,5 +1,5 @@
 //! The payments service: authorises a payment after a while, a limited number at a time, and
-//! refuses what it is told to refuse.
+//! refuses what its settings say.
 
 use std::io;
 use std::process::ExitCode;
@@ -19,7 +19,7 @@ use super::{faults, pipe, process};
 /// First argument of the payments process.
 pub(super) const ENTRY: &str = "__demo-payments";
 
-/// What the payments process is told.
+/// Settings of the payments process.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Settings {
     /// Name of the fault.
@@ -74,7 +74,7 @@ async fn handle(payments: Arc<Payments>, request: Request<Incoming>) -> Answer {
     {
         return server::text(*status, "refused");
     }
-    // In a task of its own: the work is done although the caller may be gone, as in any service
+    // In a separate task: the work goes on although the caller may have left, as in any service
     // that does not watch its connections.
     let work = tokio::spawn(async move {
         let _slot = payments.slots.acquire().await;

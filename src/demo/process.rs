@@ -1,5 +1,5 @@
-//! What the standard library does not do to processes: a session of their own, an end together
-//! with their parent, other rights, one core, and a name.
+//! What the standard library cannot do with processes: start a session, end together with the
+//! parent, drop rights, use one core, and set a name.
 
 use std::fs;
 use std::io;
@@ -36,7 +36,7 @@ fn find_account(passwd: &str, name: &str) -> Option<Account> {
     Some(Account { uid, gid })
 }
 
-/// Gives the process a session of its own, so that Ctrl-C on the terminal does not reach it.
+/// Puts the process into a new session, so that Ctrl-C on the terminal does not reach it.
 pub(super) fn in_own_session(command: &mut Command) -> &mut Command {
     // SAFETY: setsid is async-signal-safe and allocates nothing.
     unsafe {
@@ -102,7 +102,7 @@ pub(super) fn on_one_core(command: &mut Command) -> &mut Command {
     unsafe { command.pre_exec(confine_to_one_core) }
 }
 
-/// Names this process in lists of processes, which would otherwise show one program thrice.
+/// Names this process in lists of processes, which would otherwise show one program three times.
 pub(super) fn set_name(name: &str) {
     #[cfg(target_os = "linux")]
     if let Ok(name) = std::ffi::CString::new(name) {

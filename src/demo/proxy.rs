@@ -1,4 +1,4 @@
-//! A plain proxy: hands every connection on to one backend, byte by byte.
+//! A plain proxy: forwards every connection to one backend, byte by byte.
 
 use std::io;
 use std::process::ExitCode;
@@ -12,7 +12,7 @@ use super::{pipe, process, server};
 /// First argument of the proxy process.
 pub(super) const ENTRY: &str = "__demo-proxy";
 
-/// What the proxy process is told.
+/// Settings of the proxy process.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Settings {
     /// `address:port` of the backend.

@@ -49,7 +49,7 @@ where
     serve_as(usual, state, handle).await
 }
 
-/// Listens as told, tells the guard where, and answers with `handle` until the process is stopped.
+/// Listens as `listen` says, tells the guard the port, and answers with `handle` until the process is stopped.
 pub(super) async fn serve_as<S, F, A>(listen: Listen, state: Arc<S>, handle: F) -> io::Result<()>
 where
     S: Send + Sync + 'static,
@@ -66,7 +66,7 @@ where
             tokio::time::sleep(Duration::from_millis(10)).await;
             continue;
         };
-        // Fails when the client has gone again, which serving it will show.
+        // Fails when the client has closed the connection, which serving it will show.
         let _set = stream.set_nodelay(true).is_ok();
         let (state, handle) = (Arc::clone(&state), handle.clone());
         tokio::spawn(async move {
@@ -78,7 +78,7 @@ where
                 .timer(TokioTimer::new())
                 .keep_alive(listen.keep_alive)
                 .serve_connection(TokioIo::new(stream), service);
-            // A connection that the client breaks off is no one's fault here.
+            // A connection that the client closes early is not an error of the server.
             let _ended = connection.await.is_ok();
         });
     }

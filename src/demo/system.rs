@@ -82,9 +82,9 @@ pub(super) enum Pause {
     None,
     /// Without a thread: stands in for anything that takes its time and has no limit.
     Asleep(Duration),
-    /// With the thread of the handler, which serves nobody else: stands in for slow file access.
+    /// Blocks the thread of the handler: stands in for slow file access.
     Blocking(Duration),
-    /// On a thread of its own that holds a lock of the process; the others queue for the lock.
+    /// On a separate thread that holds a process-wide lock; the others queue for the lock.
     Locked(Duration),
 }
 
@@ -104,11 +104,11 @@ pub(super) enum ProductRead {
 pub(super) struct ChargeTraits {
     /// Whether the transaction stays open meanwhile.
     pub in_transaction: bool,
-    /// Whether the thread of the handler waits for the answer and serves nobody else.
+    /// Whether the call blocks the thread of the handler.
     pub blocking: bool,
     /// Calls that may be under way at the same time; any number where there is none.
     pub most_calls: Option<usize>,
-    /// How long one call may take; for ever where there is none.
+    /// How long one call may take; without it there is no limit.
     pub timeout: Option<Duration>,
     /// How often a failed call is made again, at once.
     pub retries: u32,
@@ -118,9 +118,9 @@ pub(super) struct ChargeTraits {
 pub(super) struct Keeps {
     /// Bytes that each product page keeps.
     pub bytes: usize,
-    /// Every so many product pages a file stays open.
+    /// One of this many product pages leaves a file open.
     pub file_every: Option<u64>,
-    /// Every so many orders a connection to the payments service is not closed.
+    /// One of this many orders leaves its connection to the payments service open.
     pub connection_every: Option<u64>,
 }
 

@@ -2,7 +2,7 @@
 
 use std::io;
 
-/// How many mistakes are told.
+/// Most mistakes that one message lists.
 pub(super) const MOST_MISTAKES: usize = 5;
 
 /// Longest line that is read, in bytes: a request with its body fits.
@@ -39,12 +39,12 @@ pub enum ImportError {
         /// How many whole days.
         days: u64,
     },
-    /// There is no request in it.
+    /// The input holds no request.
     #[error("the file holds no request")]
     Empty,
 }
 
-/// The mistakes of one input. Reading goes on after a mistake, so that several are told at once.
+/// The mistakes of one input. Reading goes on after a mistake, so that one message lists several.
 #[derive(Debug, Default)]
 pub(super) struct Mistakes(Vec<String>);
 
@@ -52,7 +52,7 @@ impl Mistakes {
     /// Adds a mistake; `place` says where, such as `line 3`.
     ///
     /// # Errors
-    /// When that was the last one that is told.
+    /// When the list is full.
     pub(super) fn add(&mut self, place: &str, mistake: &str) -> Result<(), ImportError> {
         self.0.push(format!("{place}: {mistake}"));
         if self.0.len() < MOST_MISTAKES { Ok(()) } else { std::mem::take(self).end() }

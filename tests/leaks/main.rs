@@ -1,7 +1,7 @@
 //! The battery for the verdict on leaks: shapes with a known answer, and memory of real machines.
 //!
-//! By default a few seeds of each shape run. What else there is to say comes through the
-//! environment: `KNEEPOINT_BATTERY=200` runs so many seeds and prints the table.
+//! By default a few seeds of each shape run. `KNEEPOINT_BATTERY=200` in the environment runs 200
+//! seeds of each and prints the table.
 #![allow(clippy::print_stderr, reason = "the table is for whoever runs the tests by hand")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot read its data has failed")]
 
@@ -13,7 +13,7 @@ use std::thread;
 use kneepoint::diagnose::leak::{Context, LeakVerdict, verdict};
 use kneepoint::timeline::{Moment, Point};
 
-use shapes::{HELD_OUT, Length, Maker, Right, SHAPES, Shape, series};
+use shapes::{Expected, HELD_OUT, Length, Maker, SHAPES, Shape, series};
 
 const SEEDS: u64 = 20;
 /// The first seed; those below were used while thresholds were chosen.
@@ -23,7 +23,8 @@ const TWO_HOURS: Length = (720, 10.0);
 const TWENTY_MINUTES: Length = (1200, 1.0);
 const EIGHT_HOURS: Length = (2880, 10.0);
 
-/// How often one shape was called what, and how often the slope's interval held the true one.
+/// How often one shape got which verdict, and how often the slope's interval contained the true
+/// slope.
 #[derive(Clone, Copy, Debug, Default)]
 struct Tally {
     seeds: u64,
@@ -33,7 +34,7 @@ struct Tally {
     covered: u64,
 }
 
-fn judged(shape: &Shape, seed: u64, length: Length) -> LeakVerdict {
+fn verdict_on(shape: &Shape, seed: u64, length: Length) -> LeakVerdict {
     let mut maker = Maker::new(shape.id, seed);
     let points = series(length, |t| (shape.formula)(&mut maker, t));
     let load = match shape.id {
@@ -52,7 +53,7 @@ fn tally(shape: &Shape, length: Length, seeds: u64) -> Tally {
     let mut tally = Tally { seeds, ..Tally::default() };
     let stretch = length.0 as f64 * length.1 / 7200.0;
     for seed in FIRST_SEED..FIRST_SEED + seeds {
-        match judged(shape, seed, length) {
+        match verdict_on(shape, seed, length) {
             LeakVerdict::Leak { low, high, exhaustion, .. } => {
                 tally.leak += 1;
                 let slope = shape.slope.unwrap_or(f64::NAN) / 60.0 / stretch;
@@ -117,13 +118,15 @@ fn mistakes(shapes: &'static [Shape], all: &BTreeMap<&str, Tally>) -> Vec<String
         let most = |percent: u64| (tally.seeds * percent).div_ceil(100).max(1);
         let too_many = match shape.right {
             // The reference calls it a leak in 8 % of runs: it never flattens.
-            Right::NoneOrUndecided if shape.id == "N06" => tally.leak > most(8),
-            Right::None | Right::NoneOrUndecided | Right::Undecided => tally.leak > most(1),
-            Right::Leak | Right::LeakOrUndecided => {
+            Expected::NoneOrUndecided if shape.id == "N06" => tally.leak > most(8),
+            Expected::None | Expected::NoneOrUndecided | Expected::Undecided => {
+                tally.leak > most(1)
+            }
+            Expected::Leak | Expected::LeakOrUndecided => {
                 tally.none > most(u64::from(shape.reference[2]))
             }
         };
-        if too_many || (shape.right == Right::Undecided && tally.none > 0) {
+        if too_many || (shape.right == Expected::Undecided && tally.none > 0) {
             wrong.push(format!("{} ({:?}): {tally:?}", shape.id, shape.right));
         }
     }
@@ -135,7 +138,7 @@ fn shapes_of_two_hours_are_told_apart() {
     let all = table(SHAPES, TWO_HOURS);
     let wrong = mistakes(SHAPES, &all);
     assert!(wrong.is_empty(), "{wrong:#?}");
-    for shape in SHAPES.iter().filter(|shape| shape.right == Right::Leak) {
+    for shape in SHAPES.iter().filter(|shape| shape.right == Expected::Leak) {
         let found = all[shape.id];
         let least = u64::from(shape.reference[0]).saturating_sub(10);
         assert!(found.leak * 100 >= found.seeds * least, "{}: {found:?}", shape.id);
@@ -161,7 +164,7 @@ fn shapes_that_nothing_was_tuned_on_are_told_apart() {
     let all = table(HELD_OUT, TWO_HOURS);
     let wrong = mistakes(HELD_OUT, &all);
     assert!(wrong.is_empty(), "{wrong:#?}");
-    for shape in HELD_OUT.iter().filter(|shape| shape.right == Right::Leak) {
+    for shape in HELD_OUT.iter().filter(|shape| shape.right == Expected::Leak) {
         assert!(all[shape.id].leak > 0, "{}: {:?}", shape.id, all[shape.id]);
     }
 }

@@ -7,25 +7,25 @@
 use kneepoint::diagnose::stats::Random;
 use kneepoint::timeline::{Moment, Point};
 
-/// What a detector may rightly say of a shape.
+/// Which verdicts on a shape are right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Right {
+pub enum Expected {
     /// It leaks.
     Leak,
-    /// It leaks, and too little of it shows to be sure.
+    /// It leaks, but too little growth shows to be sure.
     LeakOrUndecided,
     /// Nobody can tell.
     Undecided,
-    /// It does not leak, and may look as if.
+    /// It does not leak, but looks as if it did.
     NoneOrUndecided,
     /// It does not leak.
     None,
 }
 
-/// A shape with what is right.
+/// A shape with its right verdicts.
 pub struct Shape {
     pub id: &'static str,
-    pub right: Right,
+    pub right: Expected,
     pub formula: Formula,
     /// Percent of runs in which the reference detector says leak, undecided and none.
     pub reference: [u32; 3],
@@ -38,7 +38,7 @@ pub type Length = (usize, f64);
 
 pub type Formula = fn(&mut Maker, f64) -> f64;
 
-/// One shape in the making: minutes, noise, and a first-order autoregression.
+/// Makes the values of one shape: noise, and a first-order autoregression.
 pub struct Maker {
     random: Random,
     state: f64,
@@ -71,77 +71,77 @@ fn after(t: f64, onset: f64) -> f64 {
 pub const SHAPES: &[Shape] = &[
     Shape {
         id: "N01",
-        right: Right::None,
+        right: Expected::None,
         reference: [0, 0, 100],
         slope: None,
         formula: |m, _| 512.0 + m.white(),
     },
     Shape {
         id: "N02",
-        right: Right::None,
+        right: Expected::None,
         reference: [0, 2, 98],
         slope: None,
         formula: |m, _| 512.0 + m.auto(0.95, 8.0),
     },
     Shape {
         id: "N03",
-        right: Right::None,
+        right: Expected::None,
         reference: [0, 16, 83],
         slope: None,
         formula: |m, _| 512.0 + m.auto(0.995, 15.0),
     },
     Shape {
         id: "N04",
-        right: Right::None,
+        right: Expected::None,
         reference: [0, 0, 100],
         slope: None,
         formula: |m, t| 256.0 + 300.0 * (1.0 - (-t / 10.0).exp()) + m.white(),
     },
     Shape {
         id: "N05",
-        right: Right::NoneOrUndecided,
+        right: Expected::NoneOrUndecided,
         reference: [0, 44, 56],
         slope: None,
         formula: |m, t| 256.0 + 300.0 * (1.0 - (-t / 30.0).exp()) + m.white(),
     },
     Shape {
         id: "N06",
-        right: Right::NoneOrUndecided,
+        right: Expected::NoneOrUndecided,
         reference: [8, 92, 0],
         slope: None,
         formula: |m, t| 256.0 + 60.0 * t.ln_1p() + m.white(),
     },
     Shape {
         id: "N07",
-        right: Right::None,
+        right: Expected::None,
         reference: [0, 0, 100],
         slope: None,
         formula: |m, t| saw(400.0, 200.0, 6.0, t) + m.white(),
     },
     Shape {
         id: "N08",
-        right: Right::None,
+        right: Expected::None,
         reference: [0, 0, 100],
         slope: None,
         formula: |m, t| saw(400.0, 300.0, 50.0, t) + m.white(),
     },
     Shape {
         id: "N09",
-        right: Right::Undecided,
+        right: Expected::Undecided,
         reference: [0, 100, 0],
         slope: None,
         formula: |m, t| 400.0 + 2.5 * t + m.white(),
     },
     Shape {
         id: "N10",
-        right: Right::None,
+        right: Expected::None,
         reference: [0, 0, 100],
         slope: None,
         formula: |m, t| 512.0 + if t > 40.0 { 150.0 } else { 0.0 } + m.white(),
     },
     Shape {
         id: "N11",
-        right: Right::None,
+        right: Expected::None,
         reference: [0, 0, 100],
         slope: None,
         formula: |m, t| {
@@ -151,21 +151,21 @@ pub const SHAPES: &[Shape] = &[
     },
     Shape {
         id: "N12",
-        right: Right::None,
+        right: Expected::None,
         reference: [0, 0, 100],
         slope: None,
         formula: |m, t| 300.0 + 0.4 * 1000.0 * (t / 60.0).min(1.0) + m.white(),
     },
     Shape {
         id: "N13",
-        right: Right::None,
+        right: Expected::None,
         reference: [0, 0, 100],
         slope: None,
         formula: |m, t| 512.0 + 80.0 * (std::f64::consts::PI * t / 120.0).sin() + m.auto(0.9, 3.0),
     },
     Shape {
         id: "N14",
-        right: Right::None,
+        right: Expected::None,
         reference: [0, 3, 96],
         slope: None,
         formula: |m, _| {
@@ -176,14 +176,14 @@ pub const SHAPES: &[Shape] = &[
     },
     Shape {
         id: "N15",
-        right: Right::None,
+        right: Expected::None,
         reference: [0, 0, 100],
         slope: None,
         formula: |m, _| 600.0 + m.auto(0.9, 4.0),
     },
     Shape {
         id: "N16",
-        right: Right::None,
+        right: Expected::None,
         reference: [0, 0, 100],
         slope: None,
         formula: |m, t| {
@@ -203,126 +203,126 @@ pub const SHAPES: &[Shape] = &[
     },
     Shape {
         id: "N17",
-        right: Right::None,
+        right: Expected::None,
         reference: [0, 0, 100],
         slope: None,
         formula: |m, t| 256.0 + 300.0 * (t / 84.0).min(1.0) + m.white(),
     },
     Shape {
         id: "N18",
-        right: Right::None,
+        right: Expected::None,
         reference: [0, 0, 100],
         slope: None,
         formula: |m, t| 512.0 + 200.0 * (-t / 20.0).exp() + m.white(),
     },
     Shape {
         id: "N19",
-        right: Right::None,
+        right: Expected::None,
         reference: [0, 0, 100],
         slope: None,
         formula: |m, _| (120.0 + m.auto(0.9, 3.0)).round(),
     },
     Shape {
         id: "N20",
-        right: Right::None,
+        right: Expected::None,
         reference: [0, 0, 100],
         slope: None,
         formula: |m, t| 512.0 + 0.02 * t + m.white(),
     },
     Shape {
         id: "L01",
-        right: Right::Leak,
+        right: Expected::Leak,
         reference: [100, 0, 0],
         slope: Some(2.0),
         formula: |m, t| 512.0 + 2.0 * t + m.white(),
     },
     Shape {
         id: "L02",
-        right: Right::Leak,
+        right: Expected::Leak,
         reference: [83, 16, 0],
         slope: Some(0.6),
         formula: |m, t| 512.0 + 0.6 * t + m.auto(0.9, 6.0),
     },
     Shape {
         id: "L03",
-        right: Right::Leak,
+        right: Expected::Leak,
         reference: [100, 0, 0],
         slope: Some(1.0),
         formula: |m, t| 256.0 + 300.0 * (1.0 - (-t / 10.0).exp()) + t + m.white(),
     },
     Shape {
         id: "L04",
-        right: Right::Leak,
+        right: Expected::Leak,
         reference: [100, 0, 0],
         slope: Some(4.0 / 6.0),
         formula: |m, t| saw(400.0, 200.0, 6.0, t) + 4.0 * (t / 6.0).floor() + m.white(),
     },
     Shape {
         id: "L05",
-        right: Right::LeakOrUndecided,
+        right: Expected::LeakOrUndecided,
         reference: [44, 55, 0],
         slope: None,
         formula: |m, t| saw(400.0, 200.0, 20.0, t) + 20.0 * (t / 20.0).floor() + m.white(),
     },
     Shape {
         id: "L06",
-        right: Right::Leak,
+        right: Expected::Leak,
         reference: [100, 0, 0],
         slope: None,
         formula: |m, t| 512.0 + 64.0 * (t / 20.0).floor() + m.white(),
     },
     Shape {
         id: "L07",
-        right: Right::Leak,
+        right: Expected::Leak,
         reference: [100, 0, 0],
         slope: Some(2.0),
         formula: |m, t| 512.0 + 2.0 * after(t, 40.0) + m.white(),
     },
     Shape {
         id: "L08",
-        right: Right::LeakOrUndecided,
+        right: Expected::LeakOrUndecided,
         reference: [98, 1, 0],
         slope: None,
         formula: |m, t| 512.0 + 4.0 * after(t, 80.0) + m.white(),
     },
     Shape {
         id: "L09",
-        right: Right::Leak,
+        right: Expected::Leak,
         reference: [100, 0, 0],
         slope: None,
         formula: |m, t| 512.0 + 0.01 * t * t + m.white(),
     },
     Shape {
         id: "L10",
-        right: Right::LeakOrUndecided,
+        right: Expected::LeakOrUndecided,
         reference: [100, 0, 0],
         slope: None,
         formula: |m, t| 300.0 + 40.0 * t.sqrt() + m.white(),
     },
     Shape {
         id: "L11",
-        right: Right::Leak,
+        right: Expected::Leak,
         reference: [97, 2, 0],
         slope: Some(1.0),
         formula: |m, t| 512.0 + t + 60.0 * (std::f64::consts::TAU * t / 30.0).sin() + m.white(),
     },
     Shape {
         id: "L12",
-        right: Right::Leak,
+        right: Expected::Leak,
         reference: [100, 0, 0],
         slope: None,
         formula: |m, t| 512.0 + 20.0 * (t % 60.0) + m.white(),
     },
     Shape {
         id: "L13",
-        right: Right::Leak,
+        right: Expected::Leak,
         reference: [100, 0, 0],
         slope: Some(0.5),
         formula: |m, t| (120.0 + 0.5 * t + 0.5 * m.random.normal()).round(),
     },
     Shape {
         id: "L14",
-        right: Right::LeakOrUndecided,
+        right: Expected::LeakOrUndecided,
         reference: [37, 47, 15],
         slope: None,
         formula: |m, _| {
@@ -334,7 +334,7 @@ pub const SHAPES: &[Shape] = &[
     },
     Shape {
         id: "L15",
-        right: Right::Leak,
+        right: Expected::Leak,
         reference: [100, 0, 0],
         slope: None,
         formula: |m, t| 512.0 + 200.0 * (-t / 20.0).exp() + 1.2 * t + m.white(),
@@ -346,7 +346,7 @@ pub const HELD_OUT: &[Shape] = &[
     // Two leaks at once.
     Shape {
         id: "H01",
-        right: Right::Leak,
+        right: Expected::Leak,
         reference: [0, 0, 0],
         slope: Some(1.5),
         formula: |m, t| 512.0 + t + 5.0 * (t / 10.0).floor() + m.white(),
@@ -354,7 +354,7 @@ pub const HELD_OUT: &[Shape] = &[
     // A leak that stops.
     Shape {
         id: "H02",
-        right: Right::NoneOrUndecided,
+        right: Expected::NoneOrUndecided,
         reference: [0, 0, 0],
         slope: None,
         formula: |m, t| 512.0 + 2.0 * t.min(60.0) + m.white(),
@@ -362,7 +362,7 @@ pub const HELD_OUT: &[Shape] = &[
     // Ballast that is let go before a leak shows.
     Shape {
         id: "H03",
-        right: Right::Leak,
+        right: Expected::Leak,
         reference: [0, 0, 0],
         slope: Some(1.0),
         formula: |m, t| 900.0 - if t > 30.0 { 300.0 } else { 0.0 } + t + m.white(),
@@ -370,7 +370,7 @@ pub const HELD_OUT: &[Shape] = &[
     // A leak on a daily rhythm that the load does not tell.
     Shape {
         id: "H04",
-        right: Right::LeakOrUndecided,
+        right: Expected::LeakOrUndecided,
         reference: [0, 0, 0],
         slope: None,
         formula: |m, t| 512.0 + 2.0 * t + 20.0 * (t / 12.0).sin() + m.white(),
@@ -378,7 +378,7 @@ pub const HELD_OUT: &[Shape] = &[
     // A cache that fills for most of the time, in steps.
     Shape {
         id: "H05",
-        right: Right::NoneOrUndecided,
+        right: Expected::NoneOrUndecided,
         reference: [0, 0, 0],
         slope: None,
         formula: |m, t| 256.0 + 16.0 * (t / 4.0).floor().min(20.0) + m.white(),
@@ -386,7 +386,7 @@ pub const HELD_OUT: &[Shape] = &[
     // An allocator's high-water mark under bursts that never grow.
     Shape {
         id: "H06",
-        right: Right::NoneOrUndecided,
+        right: Expected::NoneOrUndecided,
         reference: [0, 0, 0],
         slope: None,
         formula: |m, _| {

@@ -21,7 +21,7 @@ const LOG_FORMAT: &str = r#"'{"connection":$connection,"at":$msec,"protocol":"$s
         '"cookie":"$http_cookie","session":"$ssl_session_reused","client":"$ssl_client_verify",'
         '"coding":"$sent_http_content_encoding","transfer":"$sent_http_transfer_encoding"}'"#;
 
-/// One request as nginx logged it. A text is empty where there is no such thing.
+/// One request as nginx logged it. A text is empty where nginx has no value.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Entry {
     /// Number of the connection it came over.
@@ -125,7 +125,7 @@ impl Drop for Nginx {
     }
 }
 
-/// A port of this machine that nobody listens on.
+/// A port of this machine that is free.
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("bound").port()

@@ -74,7 +74,7 @@ impl Default for Groups {
 }
 
 impl Groups {
-    /// The kind of a request: one of its own, or one that it shares.
+    /// The kind of a request, which it may share with others.
     pub(super) fn group(&mut self, pattern: &Pattern) -> usize {
         if let Some(found) = self.known(pattern) {
             return found;
@@ -268,7 +268,7 @@ impl Group {
         self.pieces.iter().filter_map(index).collect()
     }
 
-    /// Writes the values into a file beside the plan; gives the name of the data.
+    /// Writes the values into a file next to the plan; returns the name of the data.
     fn write(
         &self,
         artifact: &mut Artifact<'_>,

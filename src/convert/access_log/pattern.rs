@@ -16,7 +16,7 @@ pub(super) const QUERY: usize = 3;
 
 /// A longer part of a path with letters and digits in it is a name that a program made.
 const OPAQUE: usize = 20;
-/// A part of a path of so many hexadecimal digits, one of them a decimal one, is a hash.
+/// A part of a path with at least this many hexadecimal digits, one of them decimal, is a hash.
 const SHORTEST_HASH: usize = 8;
 
 /// A request with what varies in it apart.
@@ -141,7 +141,7 @@ impl Pattern {
         self.pieces.iter().map(part).collect()
     }
 
-    /// The first part of the path, where it is no value.
+    /// The first part of the path, unless it is a value.
     pub(super) fn begin(&self) -> Option<String> {
         let Some(Piece::Text(text)) = self.pieces.first() else { return None };
         let first = text.trim_start_matches('/').split(['/', '?']).next().unwrap_or_default();

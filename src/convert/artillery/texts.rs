@@ -87,7 +87,7 @@ impl Texts {
     }
 
     /// Data for a function, or for a name that nothing defines: it gets a value to be replaced, as
-    /// a plan with names that nobody knows would be refused.
+    /// a plan with unknown names is refused.
     fn ask(&self, inside: &str, line: usize) -> String {
         if let Some((name, _, _)) = self.asked.borrow().made.get(inside) {
             return name.clone();

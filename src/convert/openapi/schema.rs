@@ -244,7 +244,7 @@ fn kind(schema: &Node) -> Option<Kind> {
 /// The whole numbers that a schema allows, and whether it says so itself.
 fn range(schema: &Node) -> ((i64, i64), bool) {
     let number = |key: &str| schema.get(key).and_then(Node::number);
-    // OpenAPI 3.0 has a switch beside the limit, 3.1 a limit of its own.
+    // OpenAPI 3.0 has a boolean next to the limit, 3.1 has a second limit.
     let excludes = |key: &str| schema.get(key).and_then(Node::switch) == Some(true);
     let step = |key: &str| if excludes(key) { 1 } else { 0 };
     let within = |number: f64| number.clamp(-1e15, 1e15) as i64;

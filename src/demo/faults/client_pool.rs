@@ -9,7 +9,7 @@ use super::{
 
 /// 3 calls of about 21 ms: the knee is near 140 orders/s, where `downstream` has it. Here the
 /// queue is in the shop, and the payments service is as quick as ever: the diagnosis is right to
-/// name the calls, and has to say which side is too small.
+/// name the calls, and must say which side is too small.
 pub(super) static SPEC: Fault = Fault {
     name: "client-pool",
     summary: "the shop makes 3 calls of 20 ms to payments at a time: knee near 140/s",

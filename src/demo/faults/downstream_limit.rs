@@ -21,7 +21,7 @@ pub(super) static SPEC: Fault = Fault {
         load: Load { requests: ORDERS, shape: ramp_to(300) },
         ..HEALTHY
     },
-    // A limit that nobody reaches.
+    // A limit above the load.
     healthy: Some(System {
         payments: PaymentsTraits {
             refusal: Some(Refusal { beyond_rate: 2_000.0, status: 429, cost: 0.0 }),

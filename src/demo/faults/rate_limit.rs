@@ -16,7 +16,7 @@ pub(super) static SPEC: Fault = Fault {
         load: Load { requests: PRODUCTS, shape: ramp_to(400) },
         ..HEALTHY
     },
-    // A limit that nobody reaches.
+    // A limit above the load.
     healthy: Some(System {
         shop: ShopTraits { admission: Admission::Rate(2_000.0), ..HEALTHY_SHOP },
         load: Load { requests: PRODUCTS, shape: up_to(200) },

@@ -9,7 +9,7 @@ use super::{
 };
 
 /// 3 slots of 20 ms carry 150 payments/s as long as none waits longer than 120 ms. Then each
-/// order makes up to four calls, of which all but one are work for nobody, and goodput falls.
+/// order makes up to four calls, of which all but one are wasted, and goodput falls.
 ///
 /// The payments service is full first; the retries multiply its load and make it collapse.
 pub(super) static SPEC: Fault = Fault {

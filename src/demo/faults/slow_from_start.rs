@@ -1,4 +1,4 @@
-//! Slow at any load, and no slower at a high one: there is no knee, however the numbers look.
+//! Slow at any load, but not slower at a high one: there is no knee, although the times are long.
 
 use std::time::Duration;
 

@@ -7,7 +7,7 @@ use super::{
     Truth, ramp_to, up_to,
 };
 
-/// Every request has a connection of its own, and the loop that accepts takes 8 ms for each: the
+/// Every request opens a connection, and the loop that accepts takes 8 ms for each: the
 /// knee is near 1 / 9 ms = 110 requests/s. 16 connections may wait; the kernel drops the others,
 /// and their clients try again after one second and after three.
 pub(super) static SPEC: Fault = Fault {

@@ -27,7 +27,7 @@ pub(super) fn post(peer: &Peer, path: &str, body: &str) -> io::Result<StatusCode
     })
 }
 
-/// Posts JSON on a connection of its own, which the service closes and this end does not.
+/// Posts JSON on a new connection, which the service closes and this end does not.
 pub(super) fn half_closed(peer: &Peer, path: &str, body: &str) -> io::Result<TcpStream> {
     let mut connection = connect(peer)?;
     ask(&mut connection, peer, path, body, "close")?;

@@ -115,7 +115,7 @@ impl Database {
         Ok(rows.iter().map(Product::from).collect())
     }
 
-    /// Places an order; its number and what it costs, or nothing where there is no such product
+    /// Places an order. Returns its number and its price, or nothing where there is no such product
     /// or not enough of it. `before_commit` is given what it costs.
     pub async fn place(
         &self,

@@ -26,7 +26,7 @@ use super::{faults, pipe, process, server};
 /// First argument of the shop process.
 pub(super) const ENTRY: &str = "__demo-shop";
 
-/// What the shop process is told.
+/// Settings of the shop process.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Settings {
     /// Name of the fault.

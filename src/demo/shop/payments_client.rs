@@ -37,7 +37,7 @@ pub(super) struct PaymentsClient {
     charge: Uri,
     traits: &'static ChargeTraits,
     calls: Option<Semaphore>,
-    /// Every so many payments a connection of its own is left half closed.
+    /// After this many payments, one leaves its own connection half closed.
     kept_every: Option<u64>,
     payments: AtomicU64,
     kept: Mutex<Vec<std::net::TcpStream>>,

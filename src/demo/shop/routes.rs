@@ -171,11 +171,11 @@ fn unavailable(error: &PoolError) -> Answer {
     server::text(StatusCode::SERVICE_UNAVAILABLE, format_args!("database: {error}"))
 }
 
-/// Leaves behind what a product page leaves behind.
+/// Keeps the memory and the file that a product page never releases.
 fn keep(shop: &Shop) -> io::Result<()> {
     let keeps = &shop.traits.keeps;
     let page = shop.pages.fetch_add(1, Ordering::Relaxed);
-    // Opened and written before the lock is taken: it is no limit.
+    // Opened and written before the lock is taken, so that the lock is not a limit.
     let file = match keeps.file_every {
         Some(every) if page % every == every - 1 => Some(File::open("/dev/null")?),
         _ => None,
