@@ -99,7 +99,7 @@ fn page(rule: &Rule) -> String {
             text.push_str(&format!("\n{heading}\n"));
         }
         for test in tests {
-            let bounds: Vec<String> = test.bounds.iter().map(ToString::to_string).collect();
+            let bounds: Vec<String> = test.bounds.iter().map(|bound| bound.with_name()).collect();
             text.push_str(&format!("  - {} {}\n", test.signal, bounds.join(" and ")));
         }
     }
@@ -119,8 +119,8 @@ fn test(directory: Option<&Path>) -> CommandResult {
     for outcome in &failed {
         let (expected, got) = (outcome.expect.key(), outcome.got.key());
         text.push_str(&format!(
-            "{}: case `{}` expects {expected}, and is {got}\n",
-            outcome.rule, outcome.case
+            "{}: case `{}` on {} cores: expected `{expected}`, got `{got}`\n",
+            outcome.rule, outcome.case, outcome.cores
         ));
         for measured in &outcome.measured {
             text.push_str(&format!("    {measured}\n"));

@@ -26,14 +26,17 @@ pub use conclude::{generator, scaling};
 pub use curve::{knee, objectives, stages, windows};
 pub use leaks::{leak, soak};
 pub use measure::signal::Signal;
-pub use rules::case::{Case, Expect};
+pub use rules::case::{Amount, Case, Expect};
+pub use rules::layer::{Layer, Resource};
+pub use rules::mistake::{RuleErrors, RuleMistake};
 pub use rules::rule::{
-    Bound, Check, Condition, ConditionRole, Predict, PredictLimit, Rule, RuleRole, Test,
+    Bound, Check, Condition, ConditionRole, Predict, PredictLimit, Rule, RuleRole, Test, Threshold,
 };
-pub use rules::rule_file::{RuleErrors, RuleMistake};
+
 pub use rules::ruleset::RuleSet;
 pub use rules::trial::CaseOutcome;
 pub use terms::account::{Attribution, Overlap, Part, PartGrowth, StageParts};
+pub use terms::bounds;
 pub use terms::invalid::{GeneratorFault, Invalid};
 pub use terms::model::*;
 pub use terms::operand::{Operand, Over};

@@ -2,20 +2,22 @@
 //! many connections or cores the load would need.
 //!
 //! The utilization law (Denning and Buzen 1978): a resource of which there are `m`, and of which a
-//! request needs `D` seconds, carries `m / D` requests per second at the most, and the least of
+//! request needs `D` seconds, carries at most `m / D` requests per second, and the least of
 //! these is what the whole carries. `D` is taken below the knee, where nothing queues for anything.
 //! Nothing is predicted from what was not measured, and nothing without its assumption.
 
 use crate::diagnose::curve::stages::by_load;
 use crate::diagnose::measure::facts::Facts;
 use crate::diagnose::measure::level::{MeanLevel, level};
-use crate::diagnose::rules::rule::{Check, Condition, Rule};
+use crate::diagnose::rules::layer::Resource as Exhausted;
+use crate::diagnose::rules::rule::{PredictLimit, Rule};
 use crate::diagnose::rules::ruleset::RuleSet;
+use crate::diagnose::terms::bounds;
 use crate::diagnose::terms::measure::Measure;
 use crate::diagnose::terms::model::{
     Counterfactual, Finding, FindingRole, Knee, NextLimit, StageSummary,
 };
-use crate::diagnose::terms::operand::{bare, labelled};
+use crate::diagnose::terms::operand::{Operand, bare, labelled};
 use crate::diagnose::terms::part::PartKind;
 use crate::diagnose::terms::span::Span;
 use crate::diagnose::terms::wording;
@@ -28,13 +30,13 @@ const ALIKE: f64 = 0.2;
 /// Two estimates differ where they are this many standard errors apart.
 const SURE: f64 = 2.0;
 /// A pool is used up where this share of it is in use.
-const USED_UP: f64 = 0.9;
+const USED_UP: f64 = bounds::FULL_POOL.value;
 /// A thread that does this share of the work of its process cannot pass it on to others.
-const MOST_OF_THE_WORK: f64 = 0.8;
+const MOST_OF_THE_WORK: f64 = bounds::ONE_THREAD.value;
 /// Two counts of connections in use are of the same ones where they differ by this share at most.
 const SAME_COUNT: f64 = 0.2;
 /// Share of the database's cores that may be busy in a prediction.
-const BUSY_DATABASE: f64 = 0.8;
+const BUSY_DATABASE: f64 = bounds::ROOMY_MACHINE.value;
 
 /// States of sessions that are busy for a caller, whether they compute or wait for it.
 const BUSY_STATES: [&str; 2] = ["active", "idle in transaction*"];
@@ -56,12 +58,14 @@ struct Resource {
     unit: Unit,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Kind {
     TargetCpu,
     Thread,
     Pool,
     Workers,
+    /// What only a rule of the user's own knows, by its name.
+    Own(String),
 }
 
 impl Resource {
@@ -91,11 +95,11 @@ impl Resource {
         let demand = seconds(self.demand);
         match self.low {
             Some(low) => format!(
-                "a request goes on needing {demand} of {} ({} at low load)",
+                "a request still needs {demand} of {} ({} at low load)",
                 self.name,
                 seconds(low)
             ),
-            None => format!("a request goes on needing {demand} of {}", self.name),
+            None => format!("a request still needs {demand} of {}", self.name),
         }
     }
 }
@@ -113,50 +117,37 @@ fn bottleneck(resources: &[Resource]) -> Option<&Resource> {
     resources.iter().min_by(|a, b| a.carries().total_cmp(&b.carries()))
 }
 
-/// What a rule accuses, told from what it measures.
-#[derive(Clone, Debug, Default, PartialEq)]
-struct Blame {
-    cpu: bool,
-    /// Whether the target itself uses up the cores that it may use.
-    cores: bool,
-    thread: bool,
-    pool: bool,
-    workers: bool,
+/// What a rule accuses: the resource that it names, and what of the time would go away.
+struct Accused<'r> {
+    resource: &'r Exhausted,
+    /// Whether a capacity follows from what the rule measures of its resource.
+    predicts: bool,
     /// Parts of the time in which a connection is held that would go away.
     held: Vec<PartKind>,
 }
 
-impl Blame {
-    fn of(rule: &Rule) -> Self {
-        let mut busy = Vec::new();
-        for condition in rule.require.iter().chain(&rule.support) {
-            predicted(condition, &mut busy);
-        }
-        let is_busy = |names: &[&str]| {
-            busy.iter().any(|metric| names.iter().any(|name| metric.starts_with(name)))
-        };
-        let explains = |part| rule.explains.contains(&part);
-        let thread =
-            is_busy(&[names::PROCESS_THREAD_BUSIEST.name, names::PROCESS_CPU_BUSIEST.name]);
+impl<'r> Accused<'r> {
+    fn by(rule: &'r Rule) -> Self {
         let held = [PartKind::DbExecuting, PartKind::DbLockWait, PartKind::DbHeld];
-        Blame {
-            cpu: !thread && explains(PartKind::AppCpu),
-            cores: !thread && is_busy(&[names::PROCESS_CPU_TIME.name]),
-            thread,
-            pool: explains(PartKind::PoolWait),
-            workers: is_busy(&[names::WORKERS_BUSY.name]),
-            held: held.into_iter().filter(|part| explains(*part)).collect(),
+        Accused {
+            resource: &rule.resource,
+            predicts: rule.predictions().next().is_some(),
+            held: held.into_iter().filter(|part| rule.explains.contains(part)).collect(),
         }
     }
-}
 
-/// The metrics from which the capacity of a condition follows.
-fn predicted<'r>(condition: &'r Condition, busy: &mut Vec<&'r str>) {
-    if let Some(predict) = &condition.predict {
-        busy.extend(predict.busy.selectors.iter().map(|selector| selector.metric.as_str()));
-    }
-    if let Check::Any(inner) | Check::All(inner) = &condition.check {
-        inner.iter().for_each(|condition| predicted(condition, busy));
+    /// Whether this is what the rule accuses, so that it no longer binds once the fault is gone.
+    fn is(&self, kind: &Kind) -> bool {
+        match kind {
+            Kind::TargetCpu => matches!(self.resource, Exhausted::Cpu | Exhausted::Quota),
+            Kind::Thread => {
+                matches!(self.resource, Exhausted::Cpu | Exhausted::Quota | Exhausted::Thread)
+            }
+            // A pool is empty for what its connections do: once that is gone it still has a size.
+            Kind::Pool => *self.resource == Exhausted::Pool && self.held.is_empty(),
+            Kind::Workers => *self.resource == Exhausted::Workers,
+            Kind::Own(name) => *self.resource == Exhausted::Own(name.clone()),
+        }
     }
 }
 
@@ -171,13 +162,13 @@ pub fn foresee(
     let stages = by_load(stages);
     let Some(highest) = stages.last().map(|stage| stage.offered) else { return };
     let carried = stages.iter().map(|stage| stage.throughput).fold(knee.rate, f64::max);
-    let run = Run::new(facts, carried, highest);
+    let run = Run::new(facts, rules, carried, highest);
     let limits = |finding: &&mut Finding| {
         matches!(finding.role, FindingRole::Cause | FindingRole::Contributing)
     };
     for finding in findings.iter_mut().filter(limits) {
         if let Some(rule) = rules.rules().iter().find(|rule| rule.id == finding.rule) {
-            finding.counterfactuals = run.answers(&Blame::of(rule), finding.predicted_capacity);
+            finding.counterfactuals = run.answers(&Accused::by(rule), finding.predicted_capacity);
         }
     }
 }
@@ -185,6 +176,7 @@ pub fn foresee(
 /// A run, as predictions need it.
 struct Run<'f> {
     facts: &'f Facts<'f>,
+    rules: &'f RuleSet,
     /// Where demands are taken, and where they are compared with.
     below: Vec<Window>,
     low: Vec<Window>,
@@ -195,20 +187,20 @@ struct Run<'f> {
 }
 
 impl<'f> Run<'f> {
-    fn new(facts: &'f Facts<'f>, carried: f64, highest: f64) -> Self {
+    fn new(facts: &'f Facts<'f>, rules: &'f RuleSet, carried: f64, highest: f64) -> Self {
         let (approach, low) = (facts.windows(Span::Approach), facts.windows(Span::Baseline));
         let below = if approach.is_empty() { low.clone() } else { approach };
-        Self { facts, below, low, carried, highest }
+        Self { facts, rules, below, low, carried, highest }
     }
 
-    fn answers(&self, blame: &Blame, own: Option<f64>) -> Vec<Counterfactual> {
+    fn answers(&self, accused: &Accused, own: Option<f64>) -> Vec<Counterfactual> {
         let mut answers = Vec::new();
-        let others = self.others(blame);
+        let others = self.others(accused);
         let next = bottleneck(&others);
-        if blame.pool && blame.held.is_empty() {
+        if accused.is(&Kind::Pool) {
             answers.extend(self.pool_needed());
         }
-        if blame.cores {
+        if accused.predicts && accused.is(&Kind::TargetCpu) {
             answers.extend(self.cores_needed());
         }
         if let Some(next) = next {
@@ -219,17 +211,12 @@ impl<'f> Run<'f> {
     }
 
     /// What is left to bind where the accused is gone.
-    fn others(&self, blame: &Blame) -> Vec<Resource> {
+    fn others(&self, accused: &Accused) -> Vec<Resource> {
         let mut others = self.resources();
-        others.retain(|resource| match resource.kind {
-            Kind::TargetCpu => !blame.cpu,
-            Kind::Thread => !blame.thread && !blame.cpu,
-            Kind::Pool => !blame.pool || !blame.held.is_empty(),
-            Kind::Workers => !blame.workers,
-        });
+        others.retain(|resource| !accused.is(&resource.kind));
         // A demand that grows with the load holds a queue for something else.
         others.retain(|resource| !resource.grows());
-        let freed: f64 = blame.held.iter().filter_map(|part| self.database(*part)).sum();
+        let freed: f64 = accused.held.iter().filter_map(|part| self.database(*part)).sum();
         for pool in others.iter_mut().filter(|resource| resource.kind == Kind::Pool) {
             let whole = pool.demand;
             if freed <= 0.0 {
@@ -253,10 +240,10 @@ impl<'f> Run<'f> {
     fn gone(&self, next: &Resource) -> Counterfactual {
         let carries = next.carries();
         let mut assumption =
-            format!("{}, and nothing that was not measured binds before", next.assumption());
+            format!("{}, and nothing that was not measured is full before that", next.assumption());
         if carries > 2.0 * self.highest {
             assumption += &format!(
-                "; the highest load that was held is {}, so take it for `not near`",
+                "; this limit is far above the highest load of this run, {}",
                 rate(self.highest)
             );
         }
@@ -334,13 +321,39 @@ impl<'f> Run<'f> {
             all.is_some_and(|all| thread.demand >= MOST_OF_THE_WORK * all)
         });
         found.extend(thread);
-        found.extend(self.labelled(Kind::Pool));
-        found.extend(self.labelled(Kind::Workers));
+        found.extend(self.labelled(&Kind::Pool));
+        found.extend(self.labelled(&Kind::Workers));
+        found.extend(self.rules.rules().iter().flat_map(|rule| self.own(rule)));
         found
     }
 
+    /// What a rule of the user's own knows of a resource that only it has: what is busy of it, and how
+    /// much there is. A level that is only pinned at the knee is no size that would bind elsewhere.
+    fn own(&self, rule: &Rule) -> Option<Resource> {
+        let Exhausted::Own(name) = &rule.resource else { return None };
+        let measured = |operand: &Operand, windows: &[Window]| {
+            let mut sum = MeanLevel::default();
+            for selector in &operand.selectors {
+                let one = level(self.facts, selector, windows)?;
+                sum.value += one.value;
+                sum.error = sum.error.hypot(one.error);
+            }
+            Some(sum)
+        };
+        let run = self.facts.windows(Span::Run);
+        rule.predictions().find_map(|predict| {
+            let limit = match &predict.limit {
+                PredictLimit::Fixed(limit) => *limit,
+                PredictLimit::Measured(operand) => measured(operand, &run)?.value,
+                PredictLimit::Pinned => return None,
+            };
+            let busy = |windows: &[Window]| measured(&predict.busy, windows);
+            self.resource(Kind::Own(name.clone()), (name.clone(), Unit::Count), busy, limit)
+        })
+    }
+
     /// Pools of connections, or of workers, by name.
-    fn labelled(&self, kind: Kind) -> Vec<Resource> {
+    fn labelled(&self, kind: &Kind) -> Vec<Resource> {
         let (used, limit, noun) = match kind {
             Kind::Workers => (&names::WORKERS_BUSY, &names::WORKERS_LIMIT, "workers"),
             _ => (&names::POOL_CONNECTIONS, &names::POOL_LIMIT, "connections"),
@@ -355,14 +368,14 @@ impl<'f> Run<'f> {
             };
             let most = level(self.facts, &of(limit, Labels::none()), &run)?.value;
             let state = Labels::none().with("state", "used");
-            let used = of(used, if kind == Kind::Pool { state } else { Labels::none() });
+            let used = of(used, if *kind == Kind::Pool { state } else { Labels::none() });
             let told = |windows: &[Window]| level(self.facts, &used, windows);
-            let sessions = kind == Kind::Pool && is_only && self.are_sessions(&told);
+            let sessions = *kind == Kind::Pool && is_only && self.are_sessions(&told);
             let busy = |windows: &[Window]| {
                 if sessions { self.busy_sessions(windows) } else { told(windows) }
             };
             let name = format!("the pool of {most:.0} {noun} `{pool}`");
-            self.resource(kind, (name, Unit::Count), busy, most)
+            self.resource(kind.clone(), (name, Unit::Count), busy, most)
         };
         pools.into_iter().filter_map(pool).collect()
     }
@@ -380,7 +393,7 @@ impl<'f> Run<'f> {
     /// How many connections would carry the highest load.
     fn pool_needed(&self) -> Option<Counterfactual> {
         let at_knee = self.facts.windows(Span::Knee);
-        let pools = self.labelled(Kind::Pool);
+        let pools = self.labelled(&Kind::Pool);
         let used = self.level(&names::POOL_CONNECTIONS, &at_knee).and_then(|_| {
             let used = labelled(&names::POOL_CONNECTIONS, &[("state", "used")]);
             level(self.facts, &used, &at_knee).map(|used| used.value)
@@ -414,8 +427,7 @@ impl<'f> Run<'f> {
             rate: self.highest,
             wait_p99: None,
             assumption: format!(
-                "{}; the work spreads over all cores, and {count} of them are best used to at \
-                 most {share:.0} %",
+                "{}; the work spreads over all cores; {count} cores carry at most {share:.0} % safely",
                 cpu.assumption()
             ),
         })
@@ -443,8 +455,8 @@ fn pool_answer(pool: &Pool) -> Option<Counterfactual> {
     let hold = resource.demand;
     if let Some(low) = resource.low.filter(|_| resource.grows()) {
         let why = format!(
-            "a connection is held the longer the more are in use, {} at low load and {} below the \
-             knee: what it waits for is the limit",
+            "a request holds a connection for {} at low load and for {} below the knee: what the \
+             connection waits for is the limit",
             seconds(low),
             seconds(hold)
         );
@@ -452,7 +464,7 @@ fn pool_answer(pool: &Pool) -> Option<Counterfactual> {
     }
     if let Some((work, cores)) = database.filter(|(work, cores)| *work > BUSY_DATABASE * cores) {
         let why = format!(
-            "at {} PostgreSQL would need {work:.1} of {cores:.0} cores: its processor binds next",
+            "at {} PostgreSQL would need {work:.1} of {cores:.0} cores: its CPU is the next limit",
             self::rate(*rate)
         );
         return Some(Counterfactual::NoHelp { what, why });
@@ -462,9 +474,9 @@ fn pool_answer(pool: &Pool) -> Option<Counterfactual> {
         resource.low.map_or_else(String::new, |low| format!(" ({} at low load)", seconds(low)));
     let room = match database {
         Some((work, cores)) => {
-            format!("PostgreSQL, which would need {work:.2} of {cores:.0} cores")
+            format!("PostgreSQL (it would use {work:.2} of {cores:.0} cores)")
         }
-        None => "PostgreSQL, whose processor was not measured,".to_owned(),
+        None => "PostgreSQL (its CPU was not measured)".to_owned(),
     };
     Some(Counterfactual::Needed {
         what: "connections".to_owned(),
@@ -473,8 +485,8 @@ fn pool_answer(pool: &Pool) -> Option<Counterfactual> {
         rate: *rate,
         wait_p99: scaling::pool_wait(count, *rate, hold).map(|wait| wait.p99),
         assumption: format!(
-            "a request goes on holding a connection for {}{low}; arrivals at random (Erlang C); \
-             {room} answers as quickly",
+            "a request still holds a connection for {}{low}; requests arrive at random (Erlang C); \
+             {room} still answers as quickly",
             seconds(hold)
         ),
     })
@@ -488,114 +500,9 @@ fn halved(own: f64, next: Option<&Resource>) -> Option<Counterfactual> {
     Some(Counterfactual::Halved {
         carries: doubled.min(next.carries()),
         next: binds.then(|| next.describe()),
-        assumption: format!("{}, and nothing else changes", next.assumption()),
+        assumption: format!("{}; nothing else changes", next.assumption()),
     })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn resource(name: &str, demand: f64, limit: f64) -> Resource {
-        Resource {
-            kind: Kind::Pool,
-            name: name.to_owned(),
-            demand,
-            low: None,
-            difference_error: 0.0,
-            limit,
-            unit: Unit::Count,
-        }
-    }
-
-    /// Menascé, Almeida and Dowdy: Capacity Planning and Performance Modeling (1994), example 3.9.
-    fn server() -> Vec<Resource> {
-        vec![
-            resource("CPU", 0.092, 1.0),
-            resource("disk 1", 0.079, 1.0),
-            resource("disk 2", 0.108, 1.0),
-            resource("disk 3", 0.142, 1.0),
-        ]
-    }
-
-    #[test]
-    fn the_largest_demand_bounds_the_throughput() {
-        let all = server();
-        let first = bottleneck(&all).unwrap();
-        assert_eq!(first.name, "disk 3");
-        assert!((first.carries() - 7.04).abs() < 0.005);
-        // Utilization at 3.8 transactions per second: 35, 30, 41 and 54 %.
-        let used: Vec<_> = all.iter().map(|it| (380.0 * it.demand).round()).collect();
-        assert_eq!(used, [35.0, 30.0, 41.0, 54.0]);
-    }
-
-    #[test]
-    fn a_disk_twice_as_fast_brings_a_third_more_and_not_twice() {
-        let all = server();
-        let own = bottleneck(&all).unwrap().carries();
-        let next = bottleneck(&all[..3]).unwrap();
-        match halved(own, Some(next)).unwrap() {
-            Counterfactual::Halved { carries, next: Some(next), .. } => {
-                assert!((carries - 9.26).abs() < 0.005, "{carries}");
-                assert!((carries / own - 1.31).abs() < 0.005, "{carries}");
-                assert_eq!(next.name, "disk 2");
-            }
-            other => panic!("{other:?}"),
-        }
-        let far = resource("CPU", 0.01, 1.0);
-        match halved(own, Some(&far)).unwrap() {
-            Counterfactual::Halved { carries, next: None, .. } => {
-                assert!((carries - 2.0 * own).abs() < 1e-9);
-            }
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn pool(hold: f64, low: f64, limit: f64) -> Resource {
-        Resource { low: Some(low), ..resource("the pool", hold, limit) }
-    }
-
-    #[test]
-    fn a_pool_that_is_used_up_gets_the_size_that_carries_the_load() {
-        let resource = pool(0.040, 0.039, 8.0);
-        let answer =
-            pool_answer(&Pool { resource: &resource, used: 7.9, rate: 400.0, database: None });
-        match answer.unwrap() {
-            Counterfactual::Needed { count, now, wait_p99: Some(p99), assumption, .. } => {
-                assert_eq!((count, now), (20, 8.0));
-                assert!((p99 - 0.032).abs() < 0.0005, "{p99}");
-                assert!(assumption.contains("Erlang C") && assumption.contains("40 ms"));
-            }
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn a_pool_in_which_callers_queue_but_connections_are_free_is_not_too_small() {
-        // Oracle's figures as HikariCP's page on pool sizes quotes them: 9,600 threads that think
-        // for 550 ms and wait for 33 ms and 77 ms use 1,120 of 2,048 connections.
-        let throughput: f64 = 9600.0 / (0.55 + 0.110);
-        let used = throughput * 0.077;
-        assert!((used - 1120.0).abs() < 1.0, "{used}");
-        let resource = pool(0.077, 0.002, 2048.0);
-        let rate = throughput;
-        assert_eq!(pool_answer(&Pool { resource: &resource, used, rate, database: None }), None);
-    }
-
-    #[test]
-    fn a_larger_pool_does_not_help_where_connections_are_held_longer_or_the_database_is_full() {
-        let why = |resource: &Resource, database| match pool_answer(&Pool {
-            resource,
-            used: 8.0,
-            rate: 400.0,
-            database,
-        })
-        .unwrap()
-        {
-            Counterfactual::NoHelp { why, .. } => why,
-            other => panic!("{other:?}"),
-        };
-        assert!(why(&pool(0.040, 0.020, 8.0), None).contains("20 ms at low load and 40 ms"));
-        assert!(why(&pool(0.040, 0.040, 8.0), Some((3.6, 4.0))).contains("3.6 of 4 cores"));
-    }
-}
+mod tests;

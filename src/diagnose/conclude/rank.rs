@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::diagnose::rules::rule::RuleRole;
+use crate::diagnose::rules::layer;
+use crate::diagnose::rules::rule::{Rule, RuleRole};
 use crate::diagnose::rules::ruling::{MeasuredCondition, Ruling, RulingKind};
+use crate::diagnose::terms::bounds;
 use crate::diagnose::terms::model::{
     Confidence, Evidence, Finding, FindingRole, Knee, NotChecked, RuledOut,
 };
@@ -22,7 +24,7 @@ const CONTRADICTED: f64 = 2.0;
 /// be right: it is as wide as the match itself allows.
 const SHARP_KNEE: f64 = 2.0 * CAPACITY_MATCH;
 /// A part of the response time's growth at least this large confirms a finding too.
-const GROWTH_MATCH: f64 = 0.5;
+const GROWTH_MATCH: f64 = bounds::EXPLAINS_MOST.value;
 /// A fault that accounts for less than this of the growth did not bend the curve.
 const GROWTH_OF_NOTE: f64 = 0.1;
 /// But where at least this share of the growth is not seen, it may be the queue in front of it.
@@ -74,23 +76,23 @@ pub fn rank(rulings: &[Ruling], knee: Option<&Knee>, sources: &Sources<'_>) -> R
 /// The finding that follows from no other and is best confirmed is the cause. What is known to
 /// account for nothing is no other's cause.
 fn accuse(suspects: &[&Ruling], knee: &Knee) -> Vec<Finding> {
-    let ids: BTreeSet<&str> = suspects
+    let sources: Vec<&Rule> = suspects
         .iter()
         .filter(|ruling| !accounts_for_nothing(ruling, knee))
-        .map(|ruling| ruling.rule.id.as_str())
+        .map(|ruling| ruling.rule)
         .collect();
-    let source = |ruling: &Ruling| {
-        let sources = &ruling.rule.consequence_of;
-        sources.iter().find(|id| ids.contains(id.as_str()) && **id != ruling.rule.id).cloned()
-    };
     let (mut roots, mut consequences) = (Vec::new(), Vec::new());
     for (order, ruling) in suspects.iter().enumerate() {
         let finding = finding(ruling, FindingRole::Contributing, Some(knee));
-        match source(ruling) {
-            None => roots.push((order, finding)),
-            Some(of) => {
-                consequences.push(consequence(finding, of));
-            }
+        let of: Vec<&str> = sources
+            .iter()
+            .filter(|other| layer::follows(ruling.rule, other))
+            .map(|other| other.id.as_str())
+            .collect();
+        if of.is_empty() {
+            roots.push((order, finding));
+        } else {
+            consequences.push((of, finding));
         }
     }
     roots.sort_by(|(left, a), (right, b)| {
@@ -108,13 +110,19 @@ fn accuse(suspects: &[&Ruling], knee: &Knee) -> Vec<Finding> {
     });
     if roots.is_empty() && !consequences.is_empty() {
         // Only rules from different directories can name each other in a circle.
-        roots.push((0, consequences.remove(0)));
+        roots.push((0, consequences.remove(0).1));
     }
     let mut findings: Vec<Finding> = roots.into_iter().map(|(_, finding)| finding).collect();
     if let Some(first) = findings.first_mut() {
         first.role = FindingRole::Cause;
     }
-    findings.extend(consequences);
+    // Of several sources the one that is most likely the cause is named.
+    let ranked: Vec<String> = findings.iter().map(|finding| finding.rule.clone()).collect();
+    findings.extend(consequences.into_iter().map(|(of, finding)| {
+        let named = ranked.iter().find(|id| of.contains(&id.as_str()));
+        let of = named.cloned().unwrap_or_else(|| of[0].to_owned());
+        consequence(finding, of)
+    }));
     findings
 }
 

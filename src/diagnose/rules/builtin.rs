@@ -74,6 +74,9 @@ mod tests {
                 let has = rule.cases.iter().any(|case| case.expect == expect);
                 assert!(has, "{}: no case expects `{}`", rule.id, expect.key());
             }
+            let symptom = rule.require.iter().any(|condition| condition.symptom);
+            let possible = rule.cases.iter().any(|case| case.expect == Expect::Possible);
+            assert_eq!(symptom, possible, "{}: a symptom and a case go together", rule.id);
         }
     }
 
@@ -86,9 +89,10 @@ mod tests {
             .filter(|outcome| !outcome.passed())
             .map(|outcome| {
                 format!(
-                    "{}: {}: wanted {}, got {}\n  {}",
+                    "{}: {} (on {} cores): wanted {}, got {}\n  {}",
                     outcome.rule,
                     outcome.case,
+                    outcome.cores,
                     outcome.expect.key(),
                     outcome.got.key(),
                     outcome.measured.join("\n  ")

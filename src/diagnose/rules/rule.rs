@@ -8,6 +8,7 @@ use crate::diagnose::terms::part::PartKind;
 use crate::diagnose::terms::span::Span;
 
 use super::case::Case;
+use super::layer::{Layer, Resource};
 
 /// One hypothesis about what limits a system, and how to tell that it holds.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,7 +37,11 @@ pub struct Rule {
     pub subject_by: Option<String>,
     /// Parts of the response time that this fault accounts for.
     pub explains: Vec<PartKind>,
-    /// Rules of which this one is a consequence where both fire.
+    /// What the fault exhausts.
+    pub resource: Resource,
+    /// Where on the way of a request it lies.
+    pub layer: Layer,
+    /// Rules from which this one follows where both fire, beside those that the layers tell.
     pub consequence_of: Vec<String>,
     /// All must hold.
     pub require: Vec<Condition>,
@@ -104,20 +109,38 @@ pub struct Test {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Bound {
     /// More than this.
-    Over(f64),
+    Over(Threshold),
     /// This or more.
-    AtLeast(f64),
+    AtLeast(Threshold),
     /// Less than this.
-    Under(f64),
+    Under(Threshold),
+}
+
+/// The number of a bound, with its name where rules share it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Threshold {
+    /// The number.
+    pub value: f64,
+    /// Its name in the table of bounds.
+    pub name: Option<&'static str>,
 }
 
 impl Bound {
     /// Whether `value` keeps to it.
     pub fn holds(self, value: f64) -> bool {
         match self {
-            Bound::Over(bound) => value > bound,
-            Bound::AtLeast(bound) => value >= bound,
-            Bound::Under(bound) => value < bound,
+            Bound::Over(bound) => value > bound.value,
+            Bound::AtLeast(bound) => value >= bound.value,
+            Bound::Under(bound) => value < bound.value,
+        }
+    }
+
+    /// The bound with its name, as the page of a rule shows it.
+    pub fn with_name(self) -> String {
+        let (Bound::Over(threshold) | Bound::AtLeast(threshold) | Bound::Under(threshold)) = self;
+        match threshold.name {
+            Some(name) => format!("{self} ({name})"),
+            None => self.to_string(),
         }
     }
 }
@@ -125,9 +148,9 @@ impl Bound {
 impl fmt::Display for Bound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Bound::Over(bound) => write!(f, "over {bound}"),
-            Bound::AtLeast(bound) => write!(f, "at least {bound}"),
-            Bound::Under(bound) => write!(f, "under {bound}"),
+            Bound::Over(bound) => write!(f, "over {}", bound.value),
+            Bound::AtLeast(bound) => write!(f, "at least {}", bound.value),
+            Bound::Under(bound) => write!(f, "under {}", bound.value),
         }
     }
 }
@@ -191,7 +214,25 @@ impl Rule {
     }
 }
 
+impl Rule {
+    /// How a capacity follows from what is required or supports, in the order of the file.
+    pub fn predictions(&self) -> impl Iterator<Item = &Predict> {
+        let mut found = Vec::new();
+        for condition in self.require.iter().chain(&self.support) {
+            condition.each_prediction(&mut found);
+        }
+        found.into_iter()
+    }
+}
+
 impl Condition {
+    fn each_prediction<'a>(&'a self, found: &mut Vec<&'a Predict>) {
+        found.extend(&self.predict);
+        if let Check::Any(inner) | Check::All(inner) = &self.check {
+            inner.iter().for_each(|condition| condition.each_prediction(found));
+        }
+    }
+
     /// Calls `found` for every single test inside.
     pub fn each_test<'a>(&'a self, found: &mut dyn FnMut(&'a Test)) {
         match &self.check {

@@ -1,6 +1,5 @@
 //! From the text of a rule file to a [`Rule`], with every mistake at once.
 
-use std::fmt;
 use std::ops::Range;
 
 use toml::Spanned;
@@ -8,6 +7,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::diagnose::measure::facts::DATABASE;
 use crate::diagnose::measure::signal::Signal;
+use crate::diagnose::terms::bounds;
 use crate::diagnose::terms::operand::{Operand, Over};
 use crate::diagnose::terms::part::PartKind;
 use crate::diagnose::terms::span::Span;
@@ -15,37 +15,29 @@ use crate::plan::nearest;
 use crate::timeline::{Selector, names};
 
 use super::case::{Case, Expect, parse_series};
-use super::rule::{Bound, Check, Condition, Predict, PredictLimit, Rule, RuleRole, Test};
+use super::layer::{Layer, Resource};
+use super::mistake::RuleMistake;
+use super::rule::{
+    Bound, Check, Condition, Predict, PredictLimit, Rule, RuleRole, Test, Threshold,
+};
 
-/// One mistake in a rule file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RuleMistake {
-    /// The file's name.
-    pub file: String,
-    /// Line, counted from 1.
-    pub line: usize,
-    /// Column in characters, counted from 1.
-    pub column: usize,
-    /// What is wrong and what to write; lower case, no full stop.
-    pub message: String,
-}
-
-/// Every mistake of all rule files, in order of the files and their text.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RuleErrors(pub Vec<RuleMistake>);
-
-impl fmt::Display for RuleErrors {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, mistake) in self.0.iter().enumerate() {
-            let RuleMistake { file, line, column, message } = mistake;
-            let line_end = if index == 0 { "" } else { "\n" };
-            write!(f, "{line_end}{file}:{line}:{column}: {message}")?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for RuleErrors {}
+/// Every signal that a condition can draw on.
+const SIGNALS: [&str; 14] = [
+    "value",
+    "ratio",
+    "per_request",
+    "rest",
+    "pinned",
+    "rise",
+    "spread",
+    "share",
+    "held_share",
+    "count",
+    "changes",
+    "silent",
+    "leak",
+    "growth",
+];
 
 /// Places in a sentence of evidence.
 const PLACES: [&str; 5] = ["value", "a", "b", "baseline", "of"];
@@ -121,7 +113,7 @@ impl<'t> Reader<'t> {
             Some("apart") => RuleRole::Apart,
             Some("gate") => RuleRole::Gate,
             Some(other) => {
-                let message = format!("`{other}` is no role; write `limit`, `apart` or `gate`");
+                let message = format!("`{other}` is not a role; write `limit`, `apart` or `gate`");
                 self.at(&mut fields, "role", message);
                 RuleRole::Limit
             }
@@ -138,6 +130,8 @@ impl<'t> Reader<'t> {
             add: self.text(&mut fields, "add"),
             lacking: self.optional_text(&mut fields, "lacking"),
             role,
+            resource: self.resource(&mut fields),
+            layer: self.layer(&mut fields),
             subject_by: self.optional_text(&mut fields, "subject_by"),
             explains,
             consequence_of: self.texts(&mut fields, "consequence_of"),
@@ -148,14 +142,61 @@ impl<'t> Reader<'t> {
         };
         let stem = self.file.rsplit(['/', '\\']).next().and_then(|name| name.strip_suffix(".toml"));
         if stem.is_some_and(|stem| stem != rule.id) && !rule.id.is_empty() {
-            let message = format!("the id `{}` is not the file's name; make them equal", rule.id);
+            let message =
+                format!("the id `{}` differs from the file's name; make them equal", rule.id);
             self.at(&mut fields, "id", message);
         }
         if rule.require.is_empty() {
-            self.mistake(fields.span.clone(), "a rule needs a [[require]]".to_owned());
+            self.mistake(
+                fields.span.clone(),
+                "a rule needs at least one [[require]]; add what must hold".to_owned(),
+            );
         }
         self.finish(&fields);
         rule
+    }
+
+    /// What the fault exhausts: a known name, or `{ own = "…" }`.
+    fn resource(&mut self, fields: &mut Fields<'t>) -> Resource {
+        let Some(value) = fields.take("resource") else {
+            self.mistake(fields.span.clone(), "`resource` is missing".to_owned());
+            return Resource::Unknown;
+        };
+        if value.get_ref().is_table() {
+            let own = self.table(value).map(|mut fields| {
+                let name = self.text(&mut fields, "own");
+                self.finish(&fields);
+                name
+            });
+            return Resource::Own(own.unwrap_or_default());
+        }
+        let Some(text) = self.as_text(value, "resource") else { return Resource::Unknown };
+        Resource::find(text).unwrap_or_else(|| {
+            let names = Resource::names().collect::<Vec<_>>();
+            let known = nearest(text, names.iter().copied())
+                .unwrap_or_else(|| format!("write one of {}.", names.join(", ")));
+            let message = format!(
+                "`{text}` is not a known resource; {known} Or `resource = {{ own = \"{text}\" }}` \
+                 for one that only this rule knows"
+            );
+            self.mistake(value.span(), message);
+            Resource::Unknown
+        })
+    }
+
+    fn layer(&mut self, fields: &mut Fields<'t>) -> Layer {
+        let Some(value) = fields.take("layer") else {
+            self.mistake(fields.span.clone(), "`layer` is missing".to_owned());
+            return Layer::Door;
+        };
+        let Some(text) = self.as_text(value, "layer") else { return Layer::Door };
+        Layer::find(text).unwrap_or_else(|| {
+            let names = Layer::ALL.map(Layer::key);
+            let known = nearest(text, names)
+                .unwrap_or_else(|| format!("write one of {}", names.join(", ")));
+            self.mistake(value.span(), format!("`{text}` is not a layer; {known}"));
+            Layer::Door
+        })
     }
 
     /// A mistake at the value of a field.
@@ -178,7 +219,10 @@ impl<'t> Reader<'t> {
         let value = fields.take(name)?;
         let text = self.as_text(value, name)?.trim().to_owned();
         if text.is_empty() {
-            self.mistake(value.span(), format!("`{name}` is empty"));
+            self.mistake(
+                value.span(),
+                format!("`{name}` is empty; write something, or take the line out"),
+            );
         }
         Some(text)
     }
@@ -186,7 +230,7 @@ impl<'t> Reader<'t> {
     fn as_text(&mut self, value: Value<'t>, name: &str) -> Option<&'t str> {
         let text = value.get_ref().as_str();
         if text.is_none() {
-            self.mistake(value.span(), format!("`{name}` is no text"));
+            self.mistake(value.span(), format!("`{name}` is not a text; put it in quotes"));
         }
         text
     }
@@ -207,7 +251,7 @@ impl<'t> Reader<'t> {
     fn switch(&mut self, fields: &mut Fields<'t>, name: &'static str) -> bool {
         let Some(value) = fields.take(name) else { return false };
         value.get_ref().as_bool().unwrap_or_else(|| {
-            self.mistake(value.span(), format!("`{name}` is neither `true` nor `false`"));
+            self.mistake(value.span(), format!("`{name}` must be `true` or `false`"));
             false
         })
     }
@@ -220,7 +264,7 @@ impl<'t> Reader<'t> {
         };
         let number = number.filter(|number: &f64| number.is_finite());
         if number.is_none() {
-            self.mistake(value.span(), format!("`{name}` is no number"));
+            self.mistake(value.span(), format!("`{name}` is not a number; write one such as 0.9"));
         }
         number
     }
@@ -239,7 +283,7 @@ impl<'t> Reader<'t> {
                 None => {
                     let all = PartKind::ALL.map(PartKind::key).join(", ");
                     let message =
-                        format!("`{text}` is no part of the response time; there are {all}");
+                        format!("`{text}` is not a part of the response time; write one of {all}");
                     self.mistake(value.span(), message);
                 }
             }
@@ -258,7 +302,7 @@ impl<'t> Reader<'t> {
 
     fn table(&mut self, value: Value<'t>) -> Option<Fields<'t>> {
         let Some(table) = value.get_ref().as_table() else {
-            self.mistake(value.span(), "a table is wanted here".to_owned());
+            self.mistake(value.span(), "this is not a table; write `{ … }`".to_owned());
             return None;
         };
         Some(Fields::new(table, value.span()))
@@ -272,7 +316,10 @@ impl<'t> Reader<'t> {
             (None, Some(all)) => Some(Check::All(self.conditions_of(items_of(all)))),
             (None, None) => self.test(&mut fields).map(Check::Test),
             (Some(_), Some(all)) => {
-                self.mistake(all.span(), "`any` and `all` exclude each other".to_owned());
+                self.mistake(
+                    all.span(),
+                    "a condition has either `any` or `all`; put one inside the other".to_owned(),
+                );
                 None
             }
         };
@@ -294,7 +341,8 @@ impl<'t> Reader<'t> {
         for place in places(&says) {
             if !PLACES.contains(&place) {
                 let all = PLACES.map(|place| format!("{{{place}}}")).join(" ");
-                let message = format!("`{{{place}}}` has no meaning; there are {all}");
+                let message =
+                    format!("`{{{place}}}` is not a known placeholder; write one of {all}");
                 self.at(fields, "says", message);
             }
         }
@@ -304,14 +352,18 @@ impl<'t> Reader<'t> {
                 Some(span) => span,
                 None => {
                     let all = Span::ALL.map(Span::key).join(", ");
-                    self.at(fields, "window", format!("`{text}` is no window; there are {all}"));
+                    self.at(
+                        fields,
+                        "window",
+                        format!("`{text}` is not a window; write one of {all}"),
+                    );
                     Span::Knee
                 }
             },
         };
         let bounds = self.bounds(fields);
         let Some(signal) = fields.take("signal") else {
-            let message = "a condition needs `signal`, `any` or `all`".to_owned();
+            let message = "a condition needs one of `signal`, `any` and `all`".to_owned();
             self.mistake(fields.span.clone(), message);
             return None;
         };
@@ -320,18 +372,33 @@ impl<'t> Reader<'t> {
     }
 
     fn bounds(&mut self, fields: &mut Fields<'t>) -> Vec<Bound> {
-        let kinds: [Named<f64, Bound>; 3] =
+        let kinds: [Named<Threshold, Bound>; 3] =
             [("over", Bound::Over), ("at_least", Bound::AtLeast), ("under", Bound::Under)];
         let mut bounds = Vec::new();
         for (name, bound) in kinds {
             let Some(value) = fields.take(name) else { continue };
-            bounds.extend(self.number(value, name).map(bound));
+            bounds.extend(self.threshold(value, name).map(bound));
         }
         if bounds.is_empty() && !kinds.iter().any(|(name, _)| fields.take(name).is_some()) {
-            let message = "a signal needs a bound: `over`, `at_least` or `under`".to_owned();
+            let message = "a signal needs a bound; add `over`, `at_least` or `under`".to_owned();
             self.mistake(fields.span.clone(), message);
         }
         bounds
+    }
+
+    /// A number, or the name of a bound that rules share.
+    fn threshold(&mut self, value: Value<'t>, name: &str) -> Option<Threshold> {
+        let Some(text) = value.get_ref().as_str() else {
+            return self.number(value, name).map(|value| Threshold { value, name: None });
+        };
+        let found = bounds::find(text);
+        if found.is_none() {
+            let names = bounds::ALL.iter().map(|bound| bound.name);
+            let known =
+                nearest(text, names).unwrap_or_else(|| "write a number in its place".to_owned());
+            self.mistake(value.span(), format!("`{text}` is not a named bound; {known}"));
+        }
+        found.map(|bound| Threshold { value: bound.value, name: Some(bound.name) })
     }
 
     fn signal(&mut self, value: Value<'t>) -> Option<Signal> {
@@ -342,7 +409,9 @@ impl<'t> Reader<'t> {
             Some("min") => Over::Min,
             Some("mean") => Over::Mean,
             Some(other) => {
-                let message = format!("`{other}` is none of `sum`, `max`, `min`, `mean`");
+                let message = format!(
+                    "`{other}` is not a valid `series`; write `sum`, `max`, `min` or `mean`"
+                );
                 self.at(&mut fields, "series", message);
                 Over::Sum
             }
@@ -350,9 +419,8 @@ impl<'t> Reader<'t> {
         let by = self.optional_text(&mut fields, "by");
         let signal = self.named_signal(&mut fields, over, by);
         if signal.is_none() && self.mistakes.is_empty() {
-            let message = "a signal is one of value, ratio, per_request, rest, pinned, rise, \
-                           spread, share, held_share, count, changes, silent, leak, growth";
-            self.mistake(fields.span.clone(), message.to_owned());
+            let message = format!("a signal is one of {}", SIGNALS.join(", "));
+            self.mistake(fields.span.clone(), message);
         }
         self.finish(&fields);
         signal
@@ -379,7 +447,10 @@ impl<'t> Reader<'t> {
         }
         if let Some(value) = fields.take("ratio") {
             let [above, below] = items_of(value)[..] else {
-                self.mistake(value.span(), "`ratio` needs two: `[above, below]`".to_owned());
+                self.mistake(
+                    value.span(),
+                    "`ratio` needs two operands; write `[above, below]`".to_owned(),
+                );
                 return None;
             };
             let above = Operand { selectors: self.selectors(above)?, over, by };
@@ -438,7 +509,8 @@ impl<'t> Reader<'t> {
         }
         let placeholder = selector.labels.iter().find(|(_, value)| value.starts_with('$'));
         if let Some((_, name)) = placeholder.filter(|(_, name)| *name != DATABASE) {
-            let message = format!("`{name}` stands for nothing; there is `{DATABASE}`");
+            let message =
+                format!("`{name}` is not a known placeholder; write `{DATABASE}` for the database");
             self.mistake(value.span(), message);
         }
         Some(selector)
@@ -460,7 +532,7 @@ impl<'t> Reader<'t> {
             },
         };
         if busy.is_none() || limit.is_none() {
-            let message = "`predict` needs `busy` and `limit`".to_owned();
+            let message = "`predict` needs both `busy` and `limit`".to_owned();
             self.mistake(fields.span.clone(), message);
         }
         self.finish(&fields);
@@ -478,9 +550,11 @@ impl<'t> Reader<'t> {
         let text = self.text(&mut fields, "expect");
         let expect = Expect::find(&text);
         if expect.is_none() {
-            self.at(&mut fields, "expect", "write `fires`, `quiet` or `no-data`".to_owned());
+            let all = Expect::ALL.map(|(_, name)| format!("`{name}`")).join(", ");
+            self.at(&mut fields, "expect", format!("`expect` is one of {all}"));
         }
         let knee = fields.take("knee").and_then(|value| self.number(value, "knee"));
+        let cores = self.cores(&mut fields);
         let mut series = Vec::new();
         if let Some(value) = fields.take("series") {
             let table = self.table(value)?;
@@ -499,16 +573,45 @@ impl<'t> Reader<'t> {
         }
         let stages = series.iter().map(|(_, values)| values.len()).max().unwrap_or(0);
         if series.iter().any(|(_, values)| values.len() != stages) {
-            let message = "the series of a case have one value a stage, so equally many".to_owned();
+            let message =
+                "the series of a case differ in length; give each one value per stage".to_owned();
             self.mistake(fields.span.clone(), message);
         }
         let knee = knee.map_or(0, |knee| knee as usize);
         if knee < 2 || knee > stages {
-            let message = format!("`knee` is the number of a stage from 2 to {stages}");
+            let message = format!("`knee` must be the number of a stage, from 2 to {stages}");
             self.at(&mut fields, "knee", message);
         }
         self.finish(&fields);
-        Some(Case { name, expect: expect?, knee, series })
+        Some(Case { name, expect: expect?, knee, cores, series })
+    }
+
+    /// The numbers of cores of a case: all of them, or those that it names with the reason.
+    fn cores(&mut self, fields: &mut Fields<'t>) -> Vec<u32> {
+        let why = self.optional_text(fields, "cores_why");
+        let Some(value) = fields.take("cores") else {
+            if why.is_some() {
+                let message = "`cores_why` is the reason for `cores`; add it, or take this out";
+                self.at(fields, "cores_why", message.to_owned());
+            }
+            return Case::CORES.to_vec();
+        };
+        if why.is_none() {
+            let message = "say in `cores_why` why the case is not tried on other machines";
+            self.mistake(value.span(), message.to_owned());
+        }
+        let mut cores = Vec::new();
+        for item in items_of(value) {
+            let Some(number) = self.number(item, "cores") else { continue };
+            match Case::CORES.into_iter().find(|count| f64::from(*count) == number) {
+                Some(count) => cores.push(count),
+                None => {
+                    let all = Case::CORES.map(|count| count.to_string()).join(", ");
+                    self.mistake(item.span(), format!("`cores` holds some of {all}"));
+                }
+            }
+        }
+        if cores.is_empty() { Case::CORES.to_vec() } else { cores }
     }
 }
 
@@ -525,44 +628,4 @@ fn places(text: &str) -> Vec<&str> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_mistake_is_told_with_its_place() {
-        let text = r#"id = "other"
-title = "t"
-what = "w"
-why = "w"
-next = "n"
-disproved_by = "d"
-add = "a"
-explain = ["app_cpu"]
-
-[[require]]
-says = "{much}"
-signal = { value = "process.cpu.tim" }
-over = 1
-
-[[require]]
-says = "no bound"
-signal = { share = ["lunch"] }
-window = "knee"
-"#;
-        let mistakes = parse("rules/mine.toml", text).unwrap_err();
-        let told: Vec<String> =
-            RuleErrors(mistakes).to_string().lines().map(str::to_owned).collect();
-        let wanted = [
-            ("rules/mine.toml:1:", "`other` is not the file's name"),
-            ("rules/mine.toml:8:1:", "did you mean `explains`?"),
-            ("rules/mine.toml:11:8:", "`{much}` has no meaning"),
-            ("rules/mine.toml:12:20:", "did you mean `process.cpu.time`?"),
-            ("rules/mine.toml:15:1:", "needs a bound"),
-            ("rules/mine.toml:17:21:", "`lunch` is no part"),
-        ];
-        assert_eq!(told.len(), wanted.len(), "{told:#?}");
-        for ((place, message), line) in wanted.iter().zip(&told) {
-            assert!(line.starts_with(place) && line.contains(message), "{line}");
-        }
-    }
-}
+mod tests;

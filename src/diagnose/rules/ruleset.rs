@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
 use super::builtin;
+use super::layer::follows;
+use super::mistake::{RuleErrors, RuleMistake};
 use super::rule::Rule;
-use super::rule_file::{self, RuleErrors, RuleMistake};
+use super::rule_file;
 use super::trial::CaseOutcome;
 use crate::timeline::Source;
 
@@ -30,7 +32,7 @@ impl RuleSet {
     ///
     /// # Errors
     ///
-    /// Every mistake of every file with its place: what is no rule, an id given twice, a
+    /// Every mistake of every file with its place: what is not a rule, an id given twice, a
     /// `consequence_of` that goes round in a circle.
     pub fn parse(files: &[(&str, &str)]) -> Result<RuleSet, RuleErrors> {
         let mut rules = Vec::new();
@@ -43,7 +45,10 @@ impl RuleSet {
                     if let Some(first) = origins.insert(rule.id.clone(), file) {
                         mistakes.push(whole(
                             file,
-                            format!("the id `{}` is taken by {first}; choose another", rule.id),
+                            format!(
+                                "the id `{}` is already in use in {first}; choose another",
+                                rule.id
+                            ),
                         ));
                     }
                     rules.push(rule);
@@ -113,21 +118,27 @@ fn whole(file: &str, message: String) -> RuleMistake {
 
 /// Consequences that come back to themselves would leave no cause.
 fn broken_relations(rules: &[Rule], origins: &BTreeMap<String, &str>) -> Vec<RuleMistake> {
-    let by_id: BTreeMap<&str, &Rule> = rules.iter().map(|rule| (rule.id.as_str(), rule)).collect();
+    let sources_of = |rule: &Rule| {
+        let sources: Vec<&Rule> = rules.iter().filter(|other| follows(rule, other)).collect();
+        sources
+    };
     let mut mistakes = Vec::new();
     for rule in rules {
-        let file = origins.get(&rule.id).copied().unwrap_or_default();
-        let mut seen = BTreeSet::new();
-        let mut open: Vec<&str> = rule.consequence_of.iter().map(String::as_str).collect();
-        while let Some(id) = open.pop() {
-            if id == rule.id {
-                let message = format!("`{id}` is its own consequence by way of `consequence_of`");
+        let mut seen: BTreeSet<&str> = BTreeSet::new();
+        let mut open = sources_of(rule);
+        while let Some(source) = open.pop() {
+            if source.id == rule.id {
+                let message = format!(
+                    "`{}` would follow from itself; take a rule out of `consequence_of`, here or \
+                     where it is named",
+                    rule.id
+                );
+                let file = origins.get(&rule.id).copied().unwrap_or_default();
                 mistakes.push(whole(file, message));
                 break;
             }
-            if seen.insert(id) {
-                let sources = by_id.get(id).map_or(&[][..], |rule| &rule.consequence_of);
-                open.extend(sources.iter().map(String::as_str));
+            if seen.insert(source.id.as_str()) {
+                open.extend(sources_of(source));
             }
         }
     }

@@ -11,7 +11,7 @@ use crate::timeline::{
     Kind, Labels, Moment, Point, Selector, Series, SeriesKey, Timeline, Window, names,
 };
 
-use super::case::{Case, Expect};
+use super::case::{Amount, Case, Expect};
 use super::rule::Rule;
 use super::ruling::{self, RulingKind};
 
@@ -29,6 +29,8 @@ pub struct CaseOutcome {
     pub rule: String,
     /// The situation, in words.
     pub case: String,
+    /// Cores of the machine on which it was tried: where it failed, of the first that failed.
+    pub cores: u32,
     /// What was expected.
     pub expect: Expect,
     /// What the rule said.
@@ -45,9 +47,20 @@ impl CaseOutcome {
 }
 
 impl Case {
-    /// Puts the case before its rule.
+    /// Puts the case before its rule, on a machine of each number of cores that it names.
     pub fn run(&self, rule: &Rule) -> CaseOutcome {
-        let timeline = self.timeline();
+        let mut outcome = self.run_on(rule, self.cores.first().copied().unwrap_or(1));
+        for cores in self.cores.iter().skip(1) {
+            if !outcome.passed() {
+                break;
+            }
+            outcome = self.run_on(rule, *cores);
+        }
+        outcome
+    }
+
+    fn run_on(&self, rule: &Rule, cores: u32) -> CaseOutcome {
+        let timeline = self.timeline(cores);
         let windows = self.windows();
         let facts = split::with_growth(Facts::of_timeline(&timeline, &windows));
         let rulings = ruling::rule_on(rule, &facts);
@@ -55,13 +68,15 @@ impl Case {
             .iter()
             .map(|ruling| match ruling.kind {
                 RulingKind::Fires => Expect::Fires,
+                RulingKind::Possible => Expect::Possible,
                 RulingKind::Quiet => Expect::Quiet,
-                RulingKind::Possible | RulingKind::NoData => Expect::NoData,
+                RulingKind::NoData => Expect::NoData,
             })
             .min_by_key(|expect| match expect {
                 Expect::Fires => 0,
-                Expect::NoData => 1,
-                Expect::Quiet => 2,
+                Expect::Possible => 1,
+                Expect::NoData => 2,
+                Expect::Quiet => 3,
             })
             .unwrap_or(Expect::NoData);
         let measured = rulings
@@ -79,6 +94,7 @@ impl Case {
         CaseOutcome {
             rule: rule.id.clone(),
             case: self.name.clone(),
+            cores,
             expect: self.expect,
             got,
             measured,
@@ -107,10 +123,10 @@ impl Case {
 
     /// The series, and an offered load that rises from stage to stage and a throughput that
     /// follows it up to the knee, where the case does not give its own.
-    fn timeline(&self) -> Timeline {
+    fn timeline(&self, cores: u32) -> Timeline {
         let mut timeline = Timeline::default();
         for (selector, values) in &self.series {
-            add(&mut timeline, selector, values);
+            add(&mut timeline, selector, values, cores);
         }
         let rate = |stage: usize| RATE_STEP * (stage + 1) as f64;
         for (metric, most) in
@@ -118,9 +134,10 @@ impl Case {
         {
             let selector = bare(metric);
             if self.series.iter().all(|(given, _)| given.metric != metric.name) {
-                let values: Vec<Option<f64>> =
-                    (0..self.stages()).map(|stage| Some(rate(stage.min(most - 1)))).collect();
-                add(&mut timeline, &selector, &values);
+                let values: Vec<Option<Amount>> = (0..self.stages())
+                    .map(|stage| Some(Amount::Plain(rate(stage.min(most - 1)))))
+                    .collect();
+                add(&mut timeline, &selector, &values, cores);
             }
         }
         timeline
@@ -128,20 +145,20 @@ impl Case {
 }
 
 /// Adds one series: as it stands for levels, summed up for counters.
-fn add(timeline: &mut Timeline, selector: &Selector, values: &[Option<f64>]) {
+fn add(timeline: &mut Timeline, selector: &Selector, values: &[Option<Amount>], cores: u32) {
     let Some(spec) = names::find(&selector.metric) else { return };
     let family = spec.name.split('.').next().unwrap_or(spec.name);
     let step = STAGE_SECS / LOOKS as f64;
     let mut points = Vec::new();
     let mut total = 0.0;
     for (stage, value) in values.iter().enumerate() {
-        let Some(value) = value else { continue };
+        let Some(value) = value.map(|amount| amount.on(cores)) else { continue };
         for look in 0..LOOKS {
             let begin = Case::window(stage).begin;
             let at = begin + Duration::from_secs_f64(step * (look as f64 + 0.5));
             total += value * step;
             let counter = spec.kind == Kind::Counter;
-            points.push(Point { at, value: if counter { total } else { *value } });
+            points.push(Point { at, value: if counter { total } else { value } });
         }
     }
     let readings = timeline.readings.entry(family.to_owned()).or_default();

@@ -2,6 +2,7 @@
 //! statistics.
 
 pub(super) mod account;
+pub mod bounds;
 pub(super) mod growth;
 pub(super) mod invalid;
 pub(super) mod measure;

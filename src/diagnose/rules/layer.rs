@@ -1,0 +1,203 @@
+//! What a fault exhausts, and where on the way of a request it lies. Which fault follows from which
+//! is derived from the two.
+//!
+//! A request passes the door of the target, gets a worker, a place in a pool, and calls the database or
+//! another service; for all of that the target needs its runtime, the kernel and the host. The queue
+//! for something that is full forms outside of it, so a fault follows from one that lies further in.
+
+use std::fmt;
+
+use super::rule::{Rule, RuleRole};
+
+/// What a fault exhausts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Resource {
+    /// The cores that the target may use.
+    Cpu,
+    /// The CPU time that a control group allows.
+    Quota,
+    /// The one core that one thread can use.
+    Thread,
+    /// The memory that a garbage collector manages.
+    Heap,
+    /// The memory of a process, a control group or the machine.
+    Memory,
+    /// A disk.
+    Disk,
+    /// A link, or what lies between two links.
+    Network,
+    /// Open files and sockets.
+    Descriptors,
+    /// A lock: one holder at a time, however much there is of everything else.
+    Lock,
+    /// Workers that serve one request each.
+    Workers,
+    /// Connections of a pool.
+    Pool,
+    /// The database's work per query.
+    Database,
+    /// The connections that the database allows.
+    Sessions,
+    /// Another service.
+    Peer,
+    /// A rate that somebody set.
+    Rate,
+    /// The queue of connections to be accepted.
+    Backlog,
+    /// kneepoint itself.
+    Generator,
+    /// Something is exhausted that no collector sees.
+    Unknown,
+    /// Nothing is: the fault has another cause, or shows another limit.
+    Nothing,
+    /// Something that only a rule of the user's own knows, by its name.
+    Own(String),
+}
+
+/// Every resource with its name in rule files.
+const RESOURCES: [(&str, Resource); 19] = [
+    ("cpu", Resource::Cpu),
+    ("quota", Resource::Quota),
+    ("thread", Resource::Thread),
+    ("heap", Resource::Heap),
+    ("memory", Resource::Memory),
+    ("disk", Resource::Disk),
+    ("network", Resource::Network),
+    ("descriptors", Resource::Descriptors),
+    ("lock", Resource::Lock),
+    ("workers", Resource::Workers),
+    ("pool", Resource::Pool),
+    ("database", Resource::Database),
+    ("sessions", Resource::Sessions),
+    ("peer", Resource::Peer),
+    ("rate", Resource::Rate),
+    ("backlog", Resource::Backlog),
+    ("generator", Resource::Generator),
+    ("unknown", Resource::Unknown),
+    ("nothing", Resource::Nothing),
+];
+
+impl Resource {
+    /// The one of this name in rule files.
+    pub fn find(text: &str) -> Option<Self> {
+        RESOURCES.into_iter().find(|(name, _)| *name == text).map(|(_, resource)| resource)
+    }
+
+    /// The names in rule files.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        RESOURCES.into_iter().map(|(name, _)| name)
+    }
+}
+
+impl fmt::Display for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Resource::Own(name) => f.write_str(name),
+            known => {
+                let name = RESOURCES.iter().find(|(_, resource)| resource == known);
+                f.write_str(name.map_or("", |(name, _)| *name))
+            }
+        }
+    }
+}
+
+/// Where on the way of a request a fault lies, from the outside inwards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layer {
+    /// Where requests enter: the listen queue, limits and refusals.
+    Door,
+    /// What serves a request from its begin to its end.
+    Workers,
+    /// Connections that requests share.
+    Pool,
+    /// Another service that the target calls, and the network in between.
+    Peer,
+    /// The database.
+    Database,
+    /// The target's runtime: threads, garbage collector, its own locks.
+    Runtime,
+    /// Limits that the kernel keeps for the target: quota, memory, descriptors.
+    Kernel,
+    /// The machine: cores and disks.
+    Host,
+}
+
+impl Layer {
+    /// Every layer, from the outside inwards.
+    pub const ALL: [Layer; 8] = [
+        Layer::Door,
+        Layer::Workers,
+        Layer::Pool,
+        Layer::Peer,
+        Layer::Database,
+        Layer::Runtime,
+        Layer::Kernel,
+        Layer::Host,
+    ];
+
+    /// The name in rule files.
+    pub fn key(self) -> &'static str {
+        match self {
+            Layer::Door => "door",
+            Layer::Workers => "workers",
+            Layer::Pool => "pool",
+            Layer::Peer => "peer",
+            Layer::Database => "database",
+            Layer::Runtime => "runtime",
+            Layer::Kernel => "kernel",
+            Layer::Host => "host",
+        }
+    }
+
+    /// The one of this name in rule files.
+    pub fn find(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|layer| layer.key() == text)
+    }
+}
+
+/// Whether a finding of `rule` follows from one of `other` where both fire. What `consequence_of`
+/// says comes first; the layers decide the rest.
+pub fn follows(rule: &Rule, other: &Rule) -> bool {
+    if rule.id == other.id {
+        return false;
+    }
+    if rule.consequence_of.contains(&other.id) {
+        return true;
+    }
+    let limits = rule.role == RuleRole::Limit && other.role == RuleRole::Limit;
+    limits && !other.consequence_of.contains(&rule.id) && queues_for(rule, other)
+}
+
+/// Whether a queue for what `inner` exhausts shows as what `outer` exhausts.
+fn queues_for(outer: &Rule, inner: &Rule) -> bool {
+    match (outer.layer, &outer.resource) {
+        // A limiter counts requests, and a transaction holds its locks: nothing further in fills them.
+        (Layer::Door, Resource::Rate) | (Layer::Database, Resource::Lock) => false,
+        // The database has a runtime and a quota of its own; the machine it may share with the target.
+        (Layer::Database, _) => {
+            inner.layer == Layer::Host
+                || (inner.layer == Layer::Database && inner.resource == Resource::Lock)
+        }
+        // Whoever holds the lock may wait for a core or for the database. A line for a connection is the
+        // pool's, and a call that only the holder makes is the lock's own fault.
+        (Layer::Runtime, Resource::Lock) => {
+            matches!(inner.layer, Layer::Database | Layer::Runtime | Layer::Kernel | Layer::Host)
+        }
+        _ => depth(inner) > depth(outer),
+    }
+}
+
+/// How far in a fault lies.
+fn depth(rule: &Rule) -> u8 {
+    match (rule.layer, &rule.resource) {
+        (Layer::Door, _) => 0,
+        (Layer::Workers, _) => 1,
+        // A line for a lock holds up what is outside of it, and relieves what is inside.
+        (Layer::Runtime, Resource::Lock) => 2,
+        (Layer::Pool, _) => 3,
+        (Layer::Database, Resource::Lock) => 5,
+        // Two ways out of the target that do not lead through each other.
+        (Layer::Peer | Layer::Database, _) => 4,
+        (Layer::Runtime | Layer::Kernel | Layer::Host, _) => 5,
+    }
+}
