@@ -229,7 +229,7 @@ fn accounts_for_nothing(ruling: &Ruling, knee: &Knee) -> bool {
 /// How sure a finding is: `rules/README.md` documents how it is counted.
 fn confidence(ruling: &Ruling, knee: Option<&Knee>) -> (Confidence, String) {
     if ruling.kind == RulingKind::Possible {
-        let why = "its symptom holds; what would tell it from its rivals was not measured";
+        let why = "its symptom holds; what sets it apart from its rivals was not measured";
         return (Confidence::Low, why.to_owned());
     }
     let unseen = |judged: &&MeasuredCondition| judged.holds.is_none() && !judged.condition.optional;
@@ -244,16 +244,16 @@ fn confidence(ruling: &Ruling, knee: Option<&Knee>) -> (Confidence, String) {
         (
             unseen == 0,
             match unseen {
-                0 => "nothing that would refute it does".to_owned(),
-                1 => "one refutation could not be looked at".to_owned(),
-                more => format!("{more} refutations could not be looked at"),
+                0 => "no refutation holds".to_owned(),
+                1 => "one refutation could not be checked".to_owned(),
+                more => format!("{more} refutations could not be checked"),
             },
         ),
         (
             supports > 0 || witnesses > 1,
             match (supports, witnesses) {
-                (0, 0 | 1) => "no second witness".to_owned(),
-                (0, more) => format!("{more} witnesses agree"),
+                (0, 0 | 1) => "no second sign supports it".to_owned(),
+                (0, more) => format!("{more} independent signs agree"),
                 (1, _) => "one more sign supports it".to_owned(),
                 (more, _) => format!("{more} more signs support it"),
             },
@@ -357,7 +357,7 @@ fn undecided(suspects: &[&Ruling], sources: &Sources<'_>) -> Option<String> {
     let names = ids.iter().map(|id| format!("`{id}`")).collect::<Vec<_>>();
     let add = lacking::advice(first, sources);
     Some(match names.as_slice() {
-        [one] => format!("{one} is possible and not more than that: {add}"),
+        [one] => format!("{one} is possible, but not confirmed: {add}"),
         [all @ .., last] => {
             format!("{} and {last} cannot be told apart here: {add}", all.join(", "))
         }
