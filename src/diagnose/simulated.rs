@@ -1,5 +1,7 @@
 //! Recordings of simulated systems, to hold the whole diagnosis against known faults.
 
+pub mod queue;
+
 use std::time::Duration;
 
 use crate::diagnose::conclude::engine::diagnose;
@@ -93,22 +95,31 @@ pub fn record(rates: &[f64], system: &dyn Fn(f64) -> Picture) -> Recording {
     }
 }
 
+/// What `count` requests of a tick came to, each of which took `seconds_of` its number.
+pub fn answered(status: u16, count: u64, seconds_of: impl Fn(u64) -> f64) -> EndpointTick {
+    let mut response_time = Histogram::new();
+    for index in 0..count {
+        response_time.record(Duration::from_secs_f64(seconds_of(index)));
+    }
+    EndpointTick {
+        endpoint: "page".to_owned(),
+        class: ResponseClass::Status(status),
+        service_time: response_time.clone(),
+        response_time,
+    }
+}
+
 fn tick(begin: Moment, rate: f64, queue: f64, picture: &Picture) -> LoadTick {
     let done = picture.goodput + picture.failures.iter().map(|it| it.1).sum::<f64>();
     let response = picture.response + queue / done.max(1.0);
-    let endpoint = |class, per_second: f64, seconds: f64| {
-        let mut response_time = Histogram::new();
-        for index in 0..per_second.round() as u64 {
-            // A spread of half the mean, so that quantiles differ.
-            let share = 0.75 + 0.5 * (index % 20) as f64 / 20.0;
-            response_time.record(Duration::from_secs_f64(seconds * share));
-        }
-        let service_time = response_time.clone();
-        EndpointTick { endpoint: "page".to_owned(), class, response_time, service_time }
+    // A spread of half the mean, so that quantiles differ.
+    let share = |index: u64| 0.75 + 0.5 * (index % 20) as f64 / 20.0;
+    let endpoint = |status, per_second: f64, seconds: f64| {
+        answered(status, per_second.round() as u64, |index| seconds * share(index))
     };
-    let mut endpoints = vec![endpoint(ResponseClass::Status(200), picture.goodput, response)];
+    let mut endpoints = vec![endpoint(200, picture.goodput, response)];
     for (status, per_second) in &picture.failures {
-        endpoints.push(endpoint(ResponseClass::Status(*status), *per_second, 0.000_8));
+        endpoints.push(endpoint(*status, *per_second, 0.000_8));
     }
     let mut lateness = Histogram::new();
     for _ in 0..rate as u64 {

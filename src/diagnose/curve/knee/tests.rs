@@ -3,159 +3,15 @@
 use std::time::Duration;
 
 use super::*;
-use crate::diagnose::conclude::scaling::erlang_c;
 use crate::diagnose::curve::stages::summarize_timeline;
-use crate::diagnose::terms::stats::Random;
+use crate::diagnose::simulated::queue::{Simulation, System, ramp};
 use crate::recording::PlanSummary;
-use crate::timeline::{
-    Batch, BatchBuilder, EndpointTick, Histogram, LoadTick, MetricSpec, Moment, ResponseClass,
-    Stage, StageRole, Window, names,
-};
+use crate::timeline::{Batch, BatchBuilder, MetricSpec, StageRole, Window, names};
 
-/// A queue with `servers` servers, simulated a second at a time as a fluid.
-#[derive(Clone)]
-struct System {
-    capacity: f64,
-    servers: u32,
-    /// Relative noise of the throughput of each stage.
-    noise: f64,
-    /// Added to every response time, in seconds.
-    latency: f64,
-    /// Requests per second beyond which it answers 429 at once.
-    limit: f64,
-    /// Share of requests that fail at once beyond this load.
-    failing: (f64, f64),
-    /// Capacity lost for each request per second offered beyond the capacity.
-    collapse: f64,
-    /// Requests in flight beyond which the generator gives up.
-    room: f64,
-    /// Arrivals and departures scatter as Poisson's do.
-    poisson: bool,
-    /// Slope of the throughput between the capacity and a second one at twice the capacity.
-    second: f64,
-}
-
-impl System {
-    fn new(capacity: f64, servers: u32) -> Self {
-        Self {
-            capacity,
-            servers,
-            noise: 0.01,
-            latency: 0.0,
-            limit: f64::INFINITY,
-            failing: (f64::INFINITY, 0.0),
-            collapse: 0.0,
-            room: f64::INFINITY,
-            poisson: false,
-            second: 0.0,
-        }
-    }
-}
-
-struct Run {
-    system: System,
-    random: Random,
-    timeline: Timeline,
-    queue: f64,
-    sent: f64,
-}
-
-impl Run {
-    fn new(system: &System, seed: u64) -> Self {
-        Self {
-            system: system.clone(),
-            random: Random::new(seed),
-            timeline: Timeline::default(),
-            queue: 0.0,
-            sent: 0.0,
-        }
-    }
-
-    fn hold(&mut self, role: StageRole, rate: f64, seconds: u64) {
-        let begin = self.timeline.end();
-        let end = begin + Duration::from_secs(seconds);
-        let window = Window::new(begin, end);
-        self.timeline.stages.push(Stage::constant(role, window, rate));
-        let wobble = 1.0 + self.system.noise * self.random.normal();
-        for second in 0..seconds {
-            self.second(begin + Duration::from_secs(second), rate, wobble);
-        }
-    }
-
-    fn second(&mut self, begin: Moment, rate: f64, wobble: f64) {
-        let system = self.system.clone();
-        let scatter = if system.poisson { self.random.normal() } else { 0.0 };
-        let due = (self.sent + (rate + scatter * rate.sqrt()).max(0.0)).floor();
-        let offered = due - self.sent.floor();
-        self.sent = (self.sent + rate + scatter * rate.sqrt()).max(due);
-        let limited = (offered - system.limit).max(0.0).round();
-        let (from, share) = system.failing;
-        let failed = if rate > from { (share * offered).round() } else { 0.0 };
-        let admitted = offered - limited - failed;
-        let over = (rate - system.capacity).max(0.0);
-        let jitter = 1.0 + system.noise * self.random.normal();
-        let beyond = system.second * over.min(system.capacity);
-        let scatter = if system.poisson { self.random.normal() } else { 0.0 };
-        let capacity = (system.capacity + beyond - system.collapse * over).max(1.0);
-        let capacity = (capacity * wobble * jitter + scatter * capacity.sqrt()).max(1.0);
-        let held_back = (self.queue + admitted - capacity - system.room).max(0.0).round();
-        let waiting = self.queue + admitted - held_back;
-        let done = waiting.min(capacity).floor();
-        let before = self.queue;
-        self.queue = waiting - done;
-        let service = f64::from(system.servers) / system.capacity;
-        let load = (admitted / capacity * f64::from(system.servers))
-            .min(0.995 * f64::from(system.servers));
-        let wait = erlang_c(system.servers, load)
-            .map_or(0.0, |probability| probability * service / (f64::from(system.servers) - load));
-        let response = system.latency + service + wait + (before + self.queue) / 2.0 / capacity;
-        let window = Window::new(begin, begin + Duration::from_secs(1));
-        let mut endpoints = vec![endpoint(ResponseClass::Status(200), done, response)];
-        if limited > 0.0 {
-            endpoints.push(endpoint(ResponseClass::Status(429), limited, service / 5.0));
-        }
-        if failed > 0.0 {
-            endpoints.push(endpoint(ResponseClass::Status(500), failed, service));
-        }
-        self.timeline.ticks.push(LoadTick {
-            offered: offered as u64,
-            sent: (offered - held_back) as u64,
-            held_back: held_back as u64,
-            in_flight: (before + self.queue) / 2.0
-                + offered * (response - (before + self.queue) / 2.0 / capacity),
-            endpoints,
-            ..LoadTick::empty(window, "g")
-        });
-    }
-
+impl Simulation {
     fn verdict(&self) -> KneeVerdict {
         find(&summarize_timeline(&self.timeline, &PlanSummary::default()), &self.timeline)
     }
-}
-
-fn endpoint(class: ResponseClass, count: f64, response: f64) -> EndpointTick {
-    let mut response_time = Histogram::new();
-    for index in 0..count as u64 {
-        // An exponential spread by its quantiles.
-        let share = (index as f64 + 0.5) / count;
-        response_time.record(Duration::from_secs_f64(response * -(1.0 - share).ln()));
-    }
-    EndpointTick {
-        endpoint: "get".into(),
-        class,
-        service_time: response_time.clone(),
-        response_time,
-    }
-}
-
-/// Stages of equal steps from zero to `end` times the capacity, held `seconds` each.
-fn ramp(system: &System, end: f64, count: usize, seconds: u64, seed: u64) -> Run {
-    let mut run = Run::new(system, seed);
-    for step in 1..=count {
-        let rate = end * system.capacity * step as f64 / count as f64;
-        run.hold(StageRole::Ramp, rate, seconds);
-    }
-    run
 }
 
 fn found(verdict: &KneeVerdict) -> &Knee {
@@ -229,7 +85,7 @@ fn the_point_where_the_ramp_is_cut_does_not_matter() {
     for seed in 0..5 {
         let rates: Vec<f64> = (1..=60).map(|step| 25.0 * f64::from(step)).collect();
         let cut = |end: f64| {
-            let mut run = Run::new(&system, seed);
+            let mut run = Simulation::new(&system, seed);
             rates
                 .iter()
                 .take_while(|rate| **rate <= end * 500.0)
@@ -315,9 +171,9 @@ fn the_first_of_two_knees_wins() {
 
 /// What the conductor does: a geometric rise to the first sign, a drain, a refinement from the
 /// last good load to beyond the sign, and one stage further beyond.
-fn breakpoint(system: &System, start: f64, max: f64, hold: u64, seed: u64) -> Run {
+fn breakpoint(system: &System, start: f64, max: f64, hold: u64, seed: u64) -> Simulation {
     let plan = PlanSummary::default();
-    let mut run = Run::new(system, seed);
+    let mut run = Simulation::new(system, seed);
     run.hold(StageRole::Baseline, start, hold);
     let mut rate = start;
     while rate <= max {
@@ -367,7 +223,7 @@ fn the_order_of_a_live_run_gives_the_same_knee() {
 #[test]
 fn a_false_sign_is_cleared_by_later_stages_at_its_load() {
     let plan = PlanSummary::default();
-    let mut run = Run::new(&System::new(1000.0, 4), 1);
+    let mut run = Simulation::new(&System::new(1000.0, 4), 1);
     for rate in [20.0, 20.0, 30.0, 45.0] {
         run.hold(StageRole::Ramp, rate, 8);
         assert_eq!(live(&run.timeline, &plan), LiveSign::None);
@@ -392,7 +248,7 @@ fn a_coarse_ramp_does_not_drag_the_knee_down() {
     for seed in 0..20 {
         // Only three stages lie beyond the knee when it is first believed.
         for capacity in [150.0, 185.0, 200.0] {
-            let mut run = Run::new(&System::new(capacity, 4), seed);
+            let mut run = Simulation::new(&System::new(capacity, 4), seed);
             for rate in [20.0, 32.0, 51.0, 82.0, 131.0, 210.0, 336.0, 537.0, 800.0] {
                 run.hold(StageRole::Ramp, rate, 4);
             }
@@ -405,7 +261,7 @@ fn a_coarse_ramp_does_not_drag_the_knee_down() {
 type Level<'l> = (&'l MetricSpec, &'l dyn Fn(u64) -> f64);
 
 /// Adds readings, one a second, to the stage that was held last.
-fn watch(run: &mut Run, levels: &[Level]) {
+fn watch(run: &mut Simulation, levels: &[Level]) {
     let Some(window) = run.timeline.stages.last().map(|stage| stage.window) else { return };
     for second in 0..window.secs() as u64 {
         let mut batch = BatchBuilder::new();
@@ -491,16 +347,16 @@ fn too_little_is_said_to_be_too_little() {
     };
     let none = find(&[], &Timeline::default());
     assert!(missing(none).contains("none was held"));
-    let mut low = Run::new(&System::new(100.0, 4), 1);
+    let mut low = Simulation::new(&System::new(100.0, 4), 1);
     low.hold(StageRole::Ramp, 150.0, 8);
     low.hold(StageRole::Ramp, 200.0, 8);
     assert!(missing(low.verdict()).contains("start lower"));
-    let mut bent = Run::new(&System::new(100.0, 4), 1);
+    let mut bent = Simulation::new(&System::new(100.0, 4), 1);
     for rate in [20.0, 40.0, 60.0, 150.0] {
         bent.hold(StageRole::Ramp, rate, 8);
     }
     assert!(missing(bent.verdict()).contains("beyond the knee"));
-    let mut short = Run::new(&System::new(100.0, 4), 1);
+    let mut short = Simulation::new(&System::new(100.0, 4), 1);
     short.hold(StageRole::Ramp, 3.0, 5);
     assert!(missing(short.verdict()).contains("requests per stage"));
     let broken = System { failing: (0.0, 1.0), ..System::new(100.0, 4) };
