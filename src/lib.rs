@@ -1,4 +1,4 @@
-//! kneepoint finds the load at which a system breaks, and says why.
+//! kneepoint finds the load at which a system breaks, and explains why.
 //!
 //! Data flows down this list and never back; `tests/architecture.rs` holds the table of which
 //! room may use which.

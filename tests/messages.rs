@@ -110,12 +110,12 @@ fn what_is_not_as_the_plan_has_it_is_told_at_once_before_any_load() {
         &output,
         106,
         &[
-            "request `wrong` is answered with 404",
-            "mend the path",
+            "request `wrong` got status 404",
+            "fix the path",
             "there is no process 2147483646",
             "take the id that `ps` shows",
             "`prometheus`: `http://127.0.0.1",
-            "answers an HTML page, not metrics",
+            "returned an HTML page, not metrics",
             "`/actuator/prometheus`",
             "collector `second`: cannot get",
             "refused",
@@ -146,7 +146,7 @@ fn missing_files_and_a_closed_port_are_told_together() {
         &[
             "cannot read the CA file `no-ca.pem`",
             "relative to the plan",
-            "has no column `idd`, but id, name",
+            "has no column `idd`; it has id, name",
             &format!("cannot connect to `127.0.0.1:{port}`"),
             "start the target",
         ],
@@ -250,7 +250,7 @@ fn a_process_that_may_not_be_looked_at_is_told() {
     assert_refused(
         &output,
         106,
-        &["belongs to user", "may not be looked at", "as that user or as root"],
+        &["belongs to user", "kneepoint may not read it", "as that user or as root"],
     );
 }
 
@@ -279,19 +279,21 @@ fn options_that_make_no_sense_are_refused() {
     let plan = plan.to_str().expect("UTF-8");
     let url = "http://127.0.0.1:1/";
     for (arguments, says) in [
-        (vec!["run", plan, "--start", "5/s", "--pid", "1"], "`--pid`, `--start` goes with a URL"),
+        (vec!["run", plan, "--start", "5/s", "--pid", "1"], "`--pid`, `--start` works with a URL"),
         (vec!["run", url, "--start", "0/s"], "`--start`: the rate must be above zero"),
         (vec!["run", url, "--max", "fast"], "`--max`: `fast` is not a rate"),
         (vec!["run", url, "--start", "50/s", "--max", "20/s"], "raise it with `--max`"),
         (vec!["run", url, "--hold", "0"], "`--hold`"),
         (vec!["run", url, "--canary", "health"], "`health` is not a path; write `/health`"),
-        (vec!["run", plan, "--canary", "/health"], "`--canary` goes with a URL"),
+        (vec!["run", plan, "--canary", "/health"], "`--canary` works with a URL"),
         (vec!["run", "ftp://127.0.0.1/"], "`ftp` is not supported"),
         (vec!["run", "http://token@127.0.0.1/"], "contains credentials"),
-        (vec!["run", "127.0.0.1:8080"], "an address such as `http://"),
+        (vec!["run", "127.0.0.1:8080"], "a URL such as `http://"),
         (vec!["run", url, "--expect", "0/s"], "`--expect`"),
         (vec!["rules", "explain", "db-lock-wiat"], "did you mean `db-lock-wait`?"),
         (vec!["demo", "pool-smal"], "did you mean `pool-small`?"),
+        (vec!["explain", "gooodput"], "did you mean `goodput`?"),
+        (vec!["explain", "db-lock-wait"], "`kneepoint rules explain db-lock-wait`"),
         (vec!["report", plan, "--format", "htm=x"], "did you mean `html`?"),
         (vec!["report", plan, "--format", "html"], "write FORMAT=FILE"),
         (vec!["diagnose", plan, "--format", "jsn"], "json"),
@@ -306,7 +308,7 @@ fn options_that_make_no_sense_are_refused() {
 
 #[test]
 fn what_there_is_can_be_asked_for() {
-    let cases: [(&[&str], &str); 11] = [
+    let cases: [(&[&str], &str); 14] = [
         (&["--help"], "Exit codes:"),
         (&["run", "--help"], "--kill-switch"),
         (&["--version"], env!("CARGO_PKG_VERSION")),
@@ -318,6 +320,9 @@ fn what_there_is_can_be_asked_for() {
         (&["demo", "--list"], "pool-small"),
         (&["rules", "explain", "db-lock-wait"], "What would disprove it"),
         (&["completions", "bash"], "_kneepoint"),
+        (&["explain"], "open-model"),
+        (&["explain", "Open", "Model"], "see also: kneepoint explain "),
+        (&["man"], ".TH kneepoint 1"),
     ];
     for (arguments, says) in cases {
         let output = kneepoint(arguments).output().expect("the program starts");
@@ -328,7 +333,7 @@ fn what_there_is_can_be_asked_for() {
     }
     let output = kneepoint(&["rules", "test"]).output().expect("the program starts");
     assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
-    assert!(stdout(&output).contains(" cases hold, 0 do not"), "{}", stdout(&output));
+    assert!(stdout(&output).contains(" cases pass, 0 fail"), "{}", stdout(&output));
 }
 
 #[test]
@@ -367,7 +372,7 @@ fn results_of_another_tool_tell_a_knee_and_no_cause() {
     let wrong = kneepoint(&["import", "vegata"]).arg(&file).output().expect("the program starts");
     assert_refused(&wrong, 104, &["vegata", "did you mean `vegeta`"]);
     let other = kneepoint(&["import", "k6"]).arg(&file).output().expect("the program starts");
-    assert_refused(&other, 104, &["line 1", "is not k6's", "k6 run --out json"]);
+    assert_refused(&other, 104, &["line 1", "as results of k6", "k6 run --out json"]);
 }
 
 #[test]

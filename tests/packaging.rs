@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot read its files has failed")]
 
 #[path = "target/mod.rs"]
+#[allow(dead_code, reason = "other tests use more of it")]
 mod target;
 
 use std::fs;

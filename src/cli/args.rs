@@ -1,4 +1,4 @@
-//! The command line, as it was typed. What it means is settled by the subcommands.
+//! The command line as it was typed. The commands decide what it means.
 
 use std::path::PathBuf;
 
@@ -16,7 +16,7 @@ Exit codes: 0 done, 1 kneepoint failed, 99 an objective was not met, 104 bad pla
 105 interrupted (recording kept), 106 refused before any load, 120 knee below --expect,
 121 leak, 123 inconclusive.";
 
-/// Finds the load at which a system breaks, and says why.
+/// Finds the load at which a system breaks, and explains why.
 #[derive(Debug, Parser)]
 #[command(name = "kneepoint", version, about, after_help = EXAMPLES, max_term_width = 100)]
 pub struct Cli {
@@ -28,19 +28,19 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Break a sample shop with a real fault and read why
+    /// Break a sample shop with a real fault, and explain why it breaks
     Demo(DemoArgs),
-    /// Make load after a plan, or on a URL, watch the system, and say why it broke
+    /// Load-test a plan or a URL, watch the system, and explain why it breaks
     Run(Box<RunArgs>),
-    /// Hold one rate for long, and say what leaks or drifts
+    /// Hold one rate for hours, and report what leaks or drifts
     Soak(Box<SoakArgs>),
     /// Diagnose a recording
     Diagnose(DiagnoseArgs),
-    /// Write reports of a recording
+    /// Write reports from a recording
     Report(ReportArgs),
-    /// Read the results of another load generator, and tell where the knee is
+    /// Read the results of another load generator, and find the knee in them
     Import(ImportArgs),
-    /// Make a plan from what another tool, a browser, a server's log or an API description has
+    /// Make a plan from another tool's script, a browser recording, an access log or an API description
     Convert(ConvertArgs),
     /// Check a plan without sending anything
     Check(CheckArgs),
@@ -76,11 +76,11 @@ pub struct OutputArgs {
 /// Forms of the diagnosis on stdout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum StdoutFormat {
-    /// For people.
+    /// Text for people.
     Terminal,
-    /// For programs; see reports/schema.
+    /// JSON for programs; see reports/schema.
     Json,
-    /// For a comment under a change.
+    /// Markdown for a comment under a change.
     Markdown,
 }
 
@@ -98,12 +98,12 @@ impl StdoutFormat {
 /// `kneepoint demo`.
 #[derive(Debug, Args)]
 pub struct DemoArgs {
-    /// The fault; `--list` names them
+    /// The fault to show; `--list` names them
     pub fault: Option<String>,
     /// Name the faults and what each shows
     #[arg(long)]
     pub list: bool,
-    /// Start the shop with the fault mended, and a load that it then carries
+    /// Start the shop without the fault, at a load that it can carry
     #[arg(long)]
     pub healthy: bool,
     /// Print the plan that the demo would run, and stop
@@ -120,7 +120,7 @@ pub struct RunArgs {
     pub live: LiveArgs,
     #[command(flatten)]
     pub url: UrlArgs,
-    /// Exit with 120 where the knee lies below this rate, such as 200/s
+    /// Exit with 120 if the knee is below this rate, such as 200/s
     #[arg(long, value_name = "RATE")]
     pub expect: Option<String>,
 }
@@ -132,18 +132,18 @@ pub struct SoakArgs {
     pub live: LiveArgs,
     #[command(flatten)]
     pub watch: WatchArgs,
-    /// Requests per second; the plan's own where its load is one rate
+    /// Rate to hold, such as 50/s; by default the plan's, if its load is one rate
     #[arg(long, value_name = "RATE")]
     pub rate: Option<String>,
-    /// How long, such as 8h; the plan's own where its load is one rate, otherwise an hour
+    /// How long to hold it, such as 8h; by default the plan's, if its load is one rate, otherwise 1h
     #[arg(long, value_name = "TIME")]
     pub duration: Option<String>,
-    /// Stop as soon as every resource is settled, after ten minutes at the earliest
+    /// Stop as soon as it is clear what leaks and what does not, after 10 minutes at the earliest
     #[arg(long)]
     pub until_settled: bool,
 }
 
-/// What every live run is told.
+/// Options of every live run.
 #[derive(Debug, Args)]
 pub struct LiveArgs {
     /// A plan file, or the URL of a service
@@ -151,25 +151,25 @@ pub struct LiveArgs {
     pub what: String,
     #[command(flatten)]
     pub output: OutputArgs,
-    /// Go on where a collector cannot be opened; what it would have read is told as missing
+    /// Run without the collectors that cannot be opened; the report lists what is missing
     #[arg(long)]
     pub lenient: bool,
-    /// End the run as soon as this file exists, or this address answers with success
+    /// End the run as soon as this file exists or this URL answers with success (2xx)
     #[arg(long, value_name = "FILE|URL")]
     pub kill_switch: Option<String>,
-    /// Show the schedule, the first requests and the expected volume, and send nothing
+    /// Show the schedule, the first requests and how many there will be; send nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// A directory with more rule files
+    /// Directory with more rule files
     #[arg(long, value_name = "DIR")]
     pub rules: Option<PathBuf>,
 }
 
-/// What is watched where a URL stands for a plan.
+/// What to watch, with a URL instead of a plan.
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Instead of a plan, with a URL")]
 pub struct WatchArgs {
-    /// Process id of the service, where its port does not lead to it
+    /// Process id of the service, if its port does not lead to it
     #[arg(long)]
     pub pid: Option<u32>,
     /// PostgreSQL behind the service, such as postgres://user@127.0.0.1/shop
@@ -178,22 +178,22 @@ pub struct WatchArgs {
     /// A Prometheus endpoint to scrape; may be given several times
     #[arg(long, value_name = "URL")]
     pub metrics: Vec<String>,
-    /// A cheap route of the service, such as /health, to probe beside the load; may be given several
+    /// Cheap route of the service, such as /health, to probe during the load; may be given several
     /// times
     #[arg(long, value_name = "PATH")]
     pub canary: Vec<String>,
 }
 
-/// What stands in for a plan when a URL is run.
+/// Options that replace a plan when a URL is run.
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Instead of a plan, with a URL")]
 pub struct UrlArgs {
     #[command(flatten)]
     pub watch: WatchArgs,
-    /// First rate
+    /// Rate of the first stage, such as 20/s
     #[arg(long, value_name = "RATE")]
     pub start: Option<String>,
-    /// Highest rate
+    /// Highest rate to offer, such as 500/s
     #[arg(long, value_name = "RATE")]
     pub max: Option<String>,
     /// How long each stage is held, such as 5s
@@ -240,7 +240,7 @@ pub struct DiagnoseArgs {
     /// Print the diagnosis on stdout in this form, and nothing else there
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = StdoutFormat::Terminal)]
     pub format: StdoutFormat,
-    /// A directory with more rule files
+    /// Directory with more rule files
     #[arg(long, value_name = "DIR")]
     pub rules: Option<PathBuf>,
 }
@@ -248,7 +248,7 @@ pub struct DiagnoseArgs {
 /// `kneepoint import`.
 #[derive(Debug, Args)]
 pub struct ImportArgs {
-    /// Whose results they are; `kneepoint list importers` names them
+    /// The tool they come from; `kneepoint list importers` names them
     pub from: String,
     /// The file, `-` for standard input
     pub file: PathBuf,
@@ -261,25 +261,25 @@ pub struct ImportArgs {
 pub struct ConvertArgs {
     /// The file, `-` for standard input
     pub file: PathBuf,
-    /// Its format, where its content does not tell; `kneepoint list converters` names them
+    /// Its format, if kneepoint cannot tell it; `kneepoint list converters` names them
     #[arg(long, value_name = "FORMAT")]
     pub from: Option<String>,
     /// A directory for the plan and its data, or a plan file ending in .toml; `-` prints the plan
     #[arg(long, value_name = "DIR|FILE", default_value = "kneepoint-plan")]
     pub out: PathBuf,
-    /// Where the requests shall go, instead of where the file says
+    /// Target URL, overriding the file's
     #[arg(long, value_name = "URL")]
     pub target: Option<String>,
-    /// Replay each request of an access log at its own time
+    /// Replay each request of an access log at its recorded time
     #[arg(long)]
     pub timed: bool,
-    /// How many times faster than the log
+    /// How many times as fast as the log
     #[arg(long, value_name = "FACTOR", requires = "timed")]
     pub speed: Option<f64>,
     /// Keep images, scripts and styles that a browser recorded
     #[arg(long)]
     pub keep_static: bool,
-    /// Write over files that are there
+    /// Overwrite existing files
     #[arg(long)]
     pub force: bool,
 }
@@ -292,7 +292,7 @@ pub struct ReportArgs {
     /// A format and its file, `-` for stdout; may be given several times
     #[arg(long, value_name = "FORMAT=FILE", required = true)]
     pub format: Vec<String>,
-    /// A directory with more rule files
+    /// Directory with more rule files
     #[arg(long, value_name = "DIR")]
     pub rules: Option<PathBuf>,
 }
@@ -331,13 +331,13 @@ pub struct ListArgs {
 /// What can be listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Listing {
-    /// What can be watched, with options
+    /// Collectors, with their options
     Collectors,
     /// Report formats
     Formats,
     /// Results of other tools that can be read
     Importers,
-    /// What plans can be made from
+    /// Formats that plans can be made from
     Converters,
     /// Diagnosis rules
     Rules,
@@ -356,17 +356,17 @@ pub struct RulesArgs {
 /// What can be done with rules.
 #[derive(Debug, Subcommand)]
 pub enum RulesCommand {
-    /// Say what a rule looks at, why, and what to do when it fires
+    /// Explain what a rule looks at, why, and what to do when it fires
     Explain {
         /// The rule's id
         id: String,
-        /// A directory with more rule files
+        /// Directory with more rule files
         #[arg(long, value_name = "DIR")]
         rules: Option<PathBuf>,
     },
     /// Run the test cases that rule files carry
     Test {
-        /// A directory with more rule files
+        /// Directory with more rule files
         #[arg(long, value_name = "DIR")]
         rules: Option<PathBuf>,
     },

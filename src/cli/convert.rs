@@ -1,4 +1,4 @@
-//! `convert`: what other tools have → a plan with its files of data.
+//! `convert`: a file of another tool → a plan with its data files.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
@@ -23,16 +23,16 @@ pub(super) fn main(args: &ConvertArgs) -> CommandResult {
         .map_err(|error| CliError::usage(format!("cannot read `{}`: {error}", shown(args))))?;
     let spec = named.or(sniffed).ok_or_else(|| {
         let formats: Vec<_> = CONVERTERS.iter().map(|spec| spec.name).collect();
-        CliError::usage(format!("`{}` is in no format that is known here", shown(args)))
+        CliError::usage(format!("cannot tell the format of `{}`", shown(args)))
             .with_hint(format!("name it with `--from`: {}", formats.join(", ")))
     })?;
-    let mut around = Around::new(args);
-    let done = convert::convert(spec, &mut *input, &mut around, &options);
+    let mut files = PlanFiles::new(args);
+    let done = convert::convert(spec, &mut *input, &mut files, &options);
     let written = done
         .map_err(|error| refusal(args, spec, sniffed, &error))
-        .and_then(|converted| finish(args, spec, &mut around, &converted));
+        .and_then(|converted| finish(args, spec, &mut files, &converted));
     if written.is_err() {
-        around.take_away();
+        files.remove_all();
     }
     written
 }
@@ -95,7 +95,7 @@ fn refusal(
         ConvertError::Malformed(problems) => {
             let places: Vec<_> = problems.iter().map(|problem| place(&file, problem)).collect();
             let count = match problems.len() {
-                1 => "a mistake".to_owned(),
+                1 => "1 mistake".to_owned(),
                 several => format!("{several} mistakes"),
             };
             let text =
@@ -103,9 +103,8 @@ fn refusal(
             CliError::usage(text)
         }
         ConvertError::Unwritable { .. } => {
-            return CliError::failed(error).with_hint(
-                "choose another place with `--out`; `--force` writes over what is there",
-            );
+            return CliError::failed(error)
+                .with_hint("choose another place with `--out`, or overwrite with `--force`");
         }
         ConvertError::Unfit(_) => CliError::usage(error),
         ConvertError::Empty(_) | ConvertError::Unreadable(_) => {
@@ -116,7 +115,7 @@ fn refusal(
         Some(sniffed) if sniffed.name != spec.name => {
             refusal.with_hint(format!("it looks like {}: `--from {}`", sniffed.name, sniffed.name))
         }
-        _ => refusal.with_hint(format!("expected are {}", spec.summary)),
+        _ => refusal.with_hint(format!("expected: {}", spec.summary)),
     }
 }
 
@@ -129,22 +128,22 @@ fn place(file: &str, problem: &Problem) -> String {
     }
 }
 
-/// Writes the plan, and says what was seen and what is left to do.
+/// Writes the plan, and prints what was read and what to do next.
 fn finish(
     args: &ConvertArgs,
     spec: &ConverterSpec,
-    around: &mut Around,
+    files: &mut PlanFiles,
     converted: &Converted,
 ) -> CommandResult {
     for note in &converted.notes {
         let line = note.line.map_or_else(String::new, |line| format!(":{line}"));
         say(format_args!("kneepoint: {}{line}: {note}", shown(args)));
     }
-    if around.to_stdout {
+    if files.to_stdout {
         return print(converted.plan.as_bytes());
     }
-    let plan = around.plan.clone();
-    let mut file = around.make(&plan).map_err(|error| cannot_write(&plan, &error))?;
+    let plan = files.plan.clone();
+    let mut file = files.make(&plan).map_err(|error| cannot_write(&plan, &error))?;
     file.write_all(converted.plan.as_bytes())
         .and_then(|()| file.flush())
         .map_err(|error| cannot_write(&plan, &error))?;
@@ -153,7 +152,7 @@ fn finish(
         text.push_str(&format!("  {line}\n"));
     }
     text.push_str("Written:\n");
-    for path in &around.made {
+    for path in &files.made {
         text.push_str(&format!("  {}\n", path.display()));
     }
     text.push_str(&format!("Next: kneepoint check {}\n", plan.display()));
@@ -163,24 +162,26 @@ fn finish(
 
 fn cannot_write(path: &Path, error: &io::Error) -> CliError {
     let hint = match error.kind() {
-        io::ErrorKind::AlreadyExists => "`--force` writes over it; `--out` chooses another place",
+        io::ErrorKind::AlreadyExists => {
+            "overwrite it with `--force`, or choose another place with `--out`"
+        }
         _ => "choose another place with `--out`",
     };
     CliError::failed(format!("cannot write `{}`: {error}", path.display())).with_hint(hint)
 }
 
-/// The files around the input and the plan.
-struct Around {
-    /// Where the input's own paths begin.
+/// The files that a conversion reads beside its input, and those that it writes.
+struct PlanFiles {
+    /// Where relative paths in the input start.
     input: PathBuf,
     plan: PathBuf,
     to_stdout: bool,
     force: bool,
-    /// Files that were made, to be told, and to be taken away where it fails.
+    /// Files that were written: listed at the end, removed on a failure.
     made: Vec<PathBuf>,
 }
 
-impl Around {
+impl PlanFiles {
     fn new(args: &ConvertArgs) -> Self {
         let is_plan = args.out.extension().is_some_and(|extension| extension == "toml");
         let plan = if is_plan { args.out.clone() } else { args.out.join(PLAN) };
@@ -193,7 +194,7 @@ impl Around {
         }
     }
 
-    /// Makes a file; what is there stays there, unless it was said that it may go.
+    /// Creates a file. An existing one stays, unless `--force` was given.
     fn make(&mut self, path: &Path) -> io::Result<BufWriter<File>> {
         if let Some(directory) = path.parent().filter(|it| !it.as_os_str().is_empty()) {
             fs::create_dir_all(directory)?;
@@ -205,22 +206,22 @@ impl Around {
         Ok(BufWriter::new(file))
     }
 
-    /// Takes away what would pass for a whole result.
-    fn take_away(&self) {
+    /// Removes what would pass for a complete result.
+    fn remove_all(&self) {
         for path in &self.made {
             let _left_behind = fs::remove_file(path).is_err();
         }
     }
 }
 
-impl Files for Around {
+impl Files for PlanFiles {
     fn open(&mut self, path: &str) -> io::Result<Box<dyn BufRead>> {
         Ok(Box::new(BufReader::new(File::open(self.input.join(path))?)))
     }
 
     fn create(&mut self, name: &str) -> io::Result<Box<dyn Write>> {
         if self.to_stdout {
-            let text = "the plan needs files beside it, which `--out -` cannot give";
+            let text = "the plan needs data files next to it; name a directory with `--out`";
             return Err(io::Error::other(text));
         }
         let path = self.plan.with_file_name(name);

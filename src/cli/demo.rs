@@ -1,4 +1,4 @@
-//! `demo`: a real shop with a real fault, run like anybody's service.
+//! `demo`: a real shop with a real fault, tested like any other service.
 
 use std::path::Path;
 
@@ -11,9 +11,9 @@ use super::stop::interrupt_flag;
 use crate::demo::{self, FAULTS, Fault, Launcher};
 use crate::prepare;
 
-/// The fault that is shown where none is named.
+/// The fault that is shown by default.
 const DEFAULT: &str = "pool-small";
-/// The same where there is no PostgreSQL.
+/// The default where PostgreSQL is not installed.
 const DEFAULT_WITHOUT_POSTGRES: &str = "single-thread";
 
 pub(super) fn main(args: &DemoArgs) -> CommandResult {
@@ -21,7 +21,7 @@ pub(super) fn main(args: &DemoArgs) -> CommandResult {
         return list();
     }
     let fault = choose(args.fault.as_deref())?;
-    // Asked for before anything is started, so that an early Ctrl-C is heard.
+    // Installed before anything is started, so that an early Ctrl-C has an effect.
     let interrupt = interrupt_flag(None);
     if !args.output.quiet {
         say(format_args!(

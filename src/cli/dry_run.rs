@@ -15,11 +15,11 @@ use crate::prepare::{self, RunConfig};
 use crate::report::wording;
 use crate::run::{self, PlannedStage};
 
-/// So many requests of each load are shown,
+/// Requests that are shown of each load.
 const REQUESTS: usize = 5;
-/// and so many stages.
+/// Stages that are shown.
 const STAGES: usize = 40;
-/// Of a long body so much.
+/// Characters that are shown of a body.
 const BODY: usize = 300;
 
 /// Prints the schedule, the first requests and how many there will be.
@@ -50,10 +50,12 @@ pub(super) fn show(plan: Plan, folder: &Path) -> CommandResult {
         }
         None => line(
             &mut text,
-            format_args!("\nexpected  as many requests as the target answers its users"),
+            format_args!(
+                "\nexpected  unknown: each virtual user waits for an answer before its next request"
+            ),
         ),
     }
-    line(&mut text, format_args!("\nfirst requests, none of which was sent"));
+    line(&mut text, format_args!("\nfirst requests (not sent)"));
     for preview in previews {
         line(&mut text, format_args!("\n--- {} ({})", preview.request, preview.journey));
         let shown: String = preview.text.chars().take(2000).collect();

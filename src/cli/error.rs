@@ -60,8 +60,9 @@ impl From<PlanError> for CliError {
         let is_unreadable = matches!(error, PlanError::Unreadable { .. });
         let refusal = Self::usage(error);
         match is_unreadable {
-            true => refusal
-                .with_hint("name a plan file, or an address such as `http://127.0.0.1:8080/`"),
+            true => {
+                refusal.with_hint("name a plan file, or a URL such as `http://127.0.0.1:8080/`")
+            }
             false => refusal,
         }
     }

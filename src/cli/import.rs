@@ -1,4 +1,4 @@
-//! `import`: results of another tool as a recording, and what they say.
+//! `import`: results of another tool → a recording and its diagnosis.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
@@ -17,8 +17,12 @@ pub(super) fn main(args: &ImportArgs) -> CommandResult {
     })?;
     let name = args.file.file_stem().map_or_else(String::new, |it| it.display().to_string());
     let refused = |error| {
-        CliError::usage(format!("`{}` is not {}'s: {error}", args.file.display(), spec.name))
-            .with_hint(format!("expected are {}", spec.summary))
+        CliError::usage(format!(
+            "cannot read `{}` as results of {}: {error}",
+            args.file.display(),
+            spec.name
+        ))
+        .with_hint(format!("expected: {}", spec.summary))
     };
     let recording = import::import(spec, &name, &mut *input(&args.file)?).map_err(refused)?;
     results::prepare(&args.output.out)?;

@@ -1,4 +1,4 @@
-//! `diagnose` and `report`: what a recording says, as often as one likes.
+//! `diagnose` and `report`: the diagnosis of an existing recording.
 
 use std::path::{Path, PathBuf};
 
@@ -23,7 +23,7 @@ pub(super) fn report(args: &ReportArgs) -> CommandResult {
     let mut wanted = Vec::new();
     for text in &args.format {
         let Some((name, file)) = text.split_once('=') else {
-            return Err(CliError::usage(format!("`--format {text}` names no file"))
+            return Err(CliError::usage(format!("`--format {text}` does not name a file"))
                 .with_hint("write FORMAT=FILE, such as html=report.html, or json=- for stdout"));
         };
         wanted.push((format_named(name)?, file));

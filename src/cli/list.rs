@@ -1,4 +1,4 @@
-//! `list` and `rules`: what there is, told from the registries.
+//! `list` and `rules`: prints the registries.
 
 use std::path::Path;
 
@@ -53,7 +53,7 @@ fn collectors() -> String {
             text.push_str(&format!("  {} = {}{must}\n", option.name, option.about));
         }
         let every = crate::report::wording::duration(spec.interval.as_secs_f64());
-        text.push_str(&format!("  interval = time between two looks, {every} by default\n\n"));
+        text.push_str(&format!("  interval = time between two readings, {every} by default\n\n"));
     }
     text
 }
@@ -127,7 +127,7 @@ fn test(directory: Option<&Path>) -> CommandResult {
         }
     }
     text.push_str(&format!(
-        "{} cases hold, {} do not\n",
+        "{} cases pass, {} fail\n",
         outcomes.len() - failed.len(),
         failed.len()
     ));

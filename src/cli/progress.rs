@@ -1,5 +1,4 @@
-//! What a run shows on stderr while it goes on: a line per stage, and on a terminal the current
-//! second beneath.
+//! Progress of a run on stderr: a line for each stage, and on a terminal the current second below.
 
 use std::io::{IsTerminal, Write};
 

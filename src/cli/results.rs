@@ -1,5 +1,5 @@
-//! From a recording to files and a verdict: the one path that `run`, `demo`, `diagnose` and
-//! `report` share.
+//! From a recording to report files and a printed verdict: the path that `run`, `demo`, `diagnose`
+//! and `report` share.
 
 use std::fs::{self, File};
 use std::io::{BufReader, BufWriter, Write};
@@ -47,14 +47,15 @@ pub(super) fn load_rules(directory: Option<&Path>) -> Result<RuleSet, CliError> 
     Ok(builtin_rules().with(RuleSet::parse(&files).map_err(CliError::usage)?))
 }
 
-/// Reads a recording and tells what could not be read of it.
+/// Reads a recording, and prints what could not be read of it.
 pub(super) fn read(path: &Path) -> Result<Recording, CliError> {
     let file = File::open(path).map_err(|error| {
         CliError::usage(format!("cannot open the recording `{}`: {error}", path.display()))
     })?;
     let (recording, notes) = recording::read(BufReader::new(file)).map_err(|error| {
-        CliError::usage(format!("`{}`: {error}", path.display()))
-            .with_hint(format!("a run leaves its recording as `{RECORDING}` where `--out` says"))
+        CliError::usage(format!("`{}`: {error}", path.display())).with_hint(format!(
+            "a run writes its recording to `{RECORDING}` in the directory of `--out`"
+        ))
     })?;
     for note in notes {
         say(format_args!("kneepoint: {}: {note}", path.display()));
@@ -154,20 +155,21 @@ fn write_reports(
 
 fn make_directory(path: &Path) -> Result<(), CliError> {
     fs::create_dir_all(path).map_err(|error| {
-        CliError::failed(format!("cannot make `{}`: {error}", path.display()))
+        CliError::failed(format!("cannot create `{}`: {error}", path.display()))
             .with_hint("choose another directory with `--out`")
     })
 }
 
-/// Writes a file through a buffer. Where that fails it says which file, and takes away what would
-/// pass for a whole one.
+/// Writes a file through a buffer. On a failure it names the file, and removes what would pass for
+/// a complete one.
 pub(super) fn write_file(
     path: &Path,
     write: impl FnOnce(&mut dyn Write) -> Result<(), CliError>,
 ) -> Result<(), CliError> {
     let cannot = |why: String| {
-        CliError::failed(format!("cannot write `{}`: {why}", path.display()))
-            .with_hint("free space or choose another place; `kneepoint report` writes it again")
+        CliError::failed(format!("cannot write `{}`: {why}", path.display())).with_hint(
+            "free some space or choose another place; `kneepoint report` writes it again",
+        )
     };
     let file = File::create(path).map_err(|error| cannot(error.to_string()))?;
     let is_plain = file.metadata().is_ok_and(|metadata| metadata.is_file());

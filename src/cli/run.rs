@@ -55,8 +55,8 @@ pub(super) fn live(plan: Plan, args: &LiveArgs, expected: Option<f64>) -> Comman
     })
 }
 
-/// The plan that is named, or the one that `of_url` makes of a URL; `given` are the options that
-/// go with a URL alone.
+/// The plan in the file, or the one that `of_url` makes from a URL; `given` are the options that
+/// only work with a URL.
 pub(super) fn plan_of(
     args: &LiveArgs,
     given: &[&'static str],
@@ -79,19 +79,19 @@ pub(super) fn rate(option: &str, text: &str) -> Result<f64, CliError> {
     }
 }
 
-/// What a plan says itself cannot be said beside it.
+/// Refuses options that a plan sets itself.
 fn refuse_url_options(given: &[&'static str], plan: &Path) -> Result<(), CliError> {
     if given.is_empty() {
         return Ok(());
     }
-    let message = format!("`{}` goes with a URL, not with a plan", given.join("`, `"));
+    let message = format!("`{}` works with a URL, not with a plan", given.join("`, `"));
     Err(CliError::usage(message).with_hint(format!(
-        "say it in `{}`: `pid`, `url` and the like under [collect], rates under [load]",
+        "set it in `{}`: `pid` and `url` under [collect], rates under [load]",
         plan.display()
     )))
 }
 
-/// A plan of one address with what is to be watched beside it.
+/// A plan for one URL, with the collectors and canaries of the command line.
 pub(super) fn plan_for_url(url: &str, args: &WatchArgs) -> Result<Plan, CliError> {
     let mut collectors = Vec::new();
     let secret = |url: &str| OptionValue::Secret(Secret::new(url));
@@ -130,7 +130,7 @@ fn plan_for_search(url: &str, args: &UrlArgs) -> Result<Plan, CliError> {
         search.hold = parse_duration(hold).map_err(CliError::usage)?;
     }
     if search.hold.is_zero() {
-        return Err(CliError::usage("`--hold`: a stage must take its time, such as `5s`"));
+        return Err(CliError::usage("`--hold`: the time must be above zero, such as `5s`"));
     }
     if search.start_rate > search.max_rate {
         return Err(CliError::usage(format!(
@@ -152,7 +152,7 @@ pub(super) struct LiveRun<'a> {
     pub(super) plan: Plan,
     /// Where relative paths in the plan start.
     pub(super) folder: &'a Path,
-    /// Whether a collector that cannot be opened is left out.
+    /// Whether the run goes on without a collector that cannot be opened.
     pub(super) lenient: bool,
     /// Set to end the run early.
     pub(super) interrupt: Arc<AtomicBool>,
@@ -210,7 +210,7 @@ pub(super) fn execute(live: LiveRun<'_>) -> CommandResult {
     })
 }
 
-/// Shows what is about to be loaded and what is watched.
+/// Prints the target and what is watched.
 fn introduce(config: &RunConfig) {
     say(format_args!("target    {} {}", config.plan.target, config.environment.target));
     for collector in &config.environment.collectors {

@@ -1,4 +1,4 @@
-//! `soak`: one rate for long, from a plan or a URL.
+//! `soak`: one rate held for hours, from a plan or a URL.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::run::{live, plan_for_url, plan_of, rate};
 use crate::plan::{Executor, Plan, Scenario, Soak, parse_duration};
 use crate::report::wording;
 
-/// How long a soak takes where nobody says otherwise.
+/// How long a soak takes by default.
 const USUAL: Duration = Duration::from_secs(3600);
 /// What a run may take beyond its load: the collectors' head start, and requests that end late.
 const SLACK: Duration = Duration::from_secs(60);
@@ -19,9 +19,9 @@ pub(super) fn main(args: &SoakArgs) -> CommandResult {
     if soak.rate > plan.limits.max_rate {
         let (asked, limit) = (wording::rate(soak.rate), wording::rate(plan.limits.max_rate));
         return Err(CliError::usage(format!("{asked} is above the limit of {limit}"))
-            .with_hint("raise `max_rate` in `[limits]` if the target may have that much"));
+            .with_hint("raise `max_rate` in `[limits]` to allow this rate"));
     }
-    // The time that the command line asks for is time that it allows.
+    // A time given on the command line also raises the plan's limit.
     plan.limits.max_duration = plan.limits.max_duration.max(soak.length().saturating_add(SLACK));
     let arrivals = plan.scenarios.first().map(|scenario| scenario.arrivals).unwrap_or_default();
     let journeys = plan.journeys.len();
@@ -40,13 +40,13 @@ fn soak(args: &SoakArgs, plan: &Plan) -> Result<Soak, CliError> {
     };
     let asked = args.rate.as_deref().map(|text| rate("--rate", text)).transpose()?;
     let Some(rate) = asked.or(planned.map(|soak| soak.rate)) else {
-        return Err(CliError::usage("a soak holds one rate, and none is given")
-            .with_hint("say it with `--rate 50/s`; half of the capacity is a good start"));
+        return Err(CliError::usage("a soak needs a rate to hold")
+            .with_hint("set it with `--rate 50/s`; half of the capacity is a good start"));
     };
     let wrong = |why: String| CliError::usage(format!("`--duration`: {why}"));
     let duration = args.duration.as_deref().map(parse_duration).transpose().map_err(wrong)?;
     if duration.is_some_and(|duration| duration.is_zero()) {
-        return Err(wrong("a soak must take its time, such as `2h`".to_owned()));
+        return Err(wrong("the time must be above zero, such as `2h`".to_owned()));
     }
     let planned_duration = planned.map(|soak| soak.duration);
     let duration = duration.or(planned_duration).unwrap_or(USUAL);

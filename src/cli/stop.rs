@@ -1,4 +1,4 @@
-//! What ends a run from outside: signals, and the kill switch.
+//! What ends a run from outside: signals and the kill switch.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,11 +17,11 @@ const ASK: Duration = Duration::from_secs(1);
 /// How long the answer of a kill switch may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 
-/// What ends the run of whoever has no terminal of it.
+/// A way to end a run without its terminal.
 pub(super) enum KillSwitch {
     /// Set once this file exists.
     File(PathBuf),
-    /// Set once this address answers with success (2xx). Anything else, silence too, is not set.
+    /// Set once this URL answers with success (2xx); any other answer, or none, means not set.
     Url(Url),
 }
 
@@ -30,7 +30,7 @@ impl KillSwitch {
     ///
     /// # Errors
     ///
-    /// What is wrong with an address.
+    /// The text is not a valid URL.
     pub(super) fn of(text: &str) -> Result<Self, CliError> {
         if !text.contains("://") {
             return Ok(Self::File(text.into()));
@@ -38,7 +38,7 @@ impl KillSwitch {
         match Url::parse(text).ok().filter(|url| ["http", "https"].contains(&url.scheme())) {
             Some(url) => Ok(Self::Url(url)),
             None => Err(CliError::usage(format!(
-                "the kill switch `{}` is no address; write `https://host/path`, or name a file",
+                "the kill switch `{}` is not a valid URL; write `https://host/path`, or name a file",
                 redact_url(text)
             ))),
         }
@@ -46,7 +46,7 @@ impl KillSwitch {
 
     /// # Errors
     ///
-    /// Where it is set already, or its address does not answer at all: then it would end nothing.
+    /// It is already set, or its URL does not answer, so that it could not end the run.
     pub(super) fn refuse_if_set(&self) -> Result<(), CliError> {
         let shown = match self {
             KillSwitch::File(path) => path.display().to_string(),
@@ -58,20 +58,22 @@ impl KillSwitch {
         };
         match self {
             KillSwitch::File(path) if path.exists() => {
-                refuse("is there already", "remove it, or name another file with `--kill-switch`")
+                refuse("already exists", "remove it, or name another file with `--kill-switch`")
             }
             KillSwitch::File(_) => Ok(()),
-            KillSwitch::Url(url) => match Asker::new(url).and_then(|asker| asker.ask()) {
-                Ok(false) => Ok(()),
-                Ok(true) => refuse(
-                    "is set: it answers with success",
-                    "it has to answer with something else, such as 404, as long as the run may go on",
-                ),
-                Err(why) => refuse(
-                    &format!("does not answer: {why}"),
-                    "it has to answer, with anything but success, or it could not end the run",
-                ),
-            },
+            KillSwitch::Url(url) => {
+                match KillSwitchClient::new(url).and_then(|client| client.ask()) {
+                    Ok(false) => Ok(()),
+                    Ok(true) => refuse(
+                        "is already set: it answers with success (2xx)",
+                        "make it answer with another status, such as 404, as long as the run may go on",
+                    ),
+                    Err(why) => refuse(
+                        &format!("does not answer: {why}"),
+                        "make it answer, with any status but success, so that it can end the run",
+                    ),
+                }
+            }
         }
     }
 
@@ -84,8 +86,8 @@ impl KillSwitch {
                 }
             }
             KillSwitch::Url(url) => {
-                let Ok(asker) = Asker::new(url) else { return };
-                while asker.ask() != Ok(true) {
+                let Ok(client) = KillSwitchClient::new(url) else { return };
+                while client.ask() != Ok(true) {
                     std::thread::sleep(ASK);
                 }
             }
@@ -93,14 +95,14 @@ impl KillSwitch {
     }
 }
 
-/// Asks an address whether the run has to end.
-struct Asker {
+/// Asks the URL of a kill switch whether the run has to end.
+struct KillSwitchClient {
     client: reqwest::Client,
     url: Url,
     runtime: tokio::runtime::Runtime,
 }
 
-impl Asker {
+impl KillSwitchClient {
     fn new(url: &Url) -> Result<Self, String> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()

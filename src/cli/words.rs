@@ -1,4 +1,4 @@
-//! A plan in words, for `check` and for those who only want to look.
+//! A plan in words, for `check` and `--dry-run`.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ pub(super) fn canaries(canaries: &[Canary]) -> String {
 pub(super) fn storm(storm: &ReconnectStorm) -> String {
     let time = |duration: Duration| wording::duration(duration.as_secs_f64());
     let ReconnectStorm { drop, backoff } = storm;
-    let every = drop.every.map(|every| format!(" and every {} from then on", time(every)));
+    let every = drop.every.map(|every| format!(" and every {} after that", time(every)));
     format!(
         "{} of the connections are dropped at {}{}, each back after {} to {}",
         wording::percent(drop.share),
@@ -84,7 +84,7 @@ pub(super) fn load(executor: &Executor) -> String {
             "soaking at {} for {}{}",
             wording::rate(soak.rate),
             time(&soak.duration),
-            if soak.until_settled { ", or until it is settled what leaks" } else { "" }
+            if soak.until_settled { ", or until it is clear what leaks" } else { "" }
         ),
         Executor::Breakpoint(search) => format!(
             "searching for the breakpoint from {} up to {}",

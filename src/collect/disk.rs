@@ -109,7 +109,7 @@ impl Collector for Disk {
         }
         self.next = Some(began + began.elapsed().div_f64(MOST_FOR_LOOKING));
         if !found.is_told && found.spaces.is_empty() {
-            return Err(SampleError("the target's files may not be looked at".to_owned()));
+            return Err(SampleError("kneepoint may not read the target's open files".to_owned()));
         }
         self.push(&found, batch);
         Ok(())

@@ -51,7 +51,7 @@ impl Collector for Generator {
 
     fn sample(&mut self, batch: &mut BatchBuilder) -> Result<(), SampleError> {
         let cpu = process_cpu_seconds()
-            .ok_or_else(|| SampleError("the system does not tell processor time".to_owned()))?;
+            .ok_or_else(|| SampleError("the kernel does not report processor time".to_owned()))?;
         batch.push(&names::GENERATOR_CPU_TIME, cpu);
         if let Some(look) = self.threads.look([(std::process::id(), true)].into_iter()) {
             if let Some(seconds) = look.wait_seconds {

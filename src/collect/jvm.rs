@@ -34,7 +34,7 @@ fn open(_config: &CollectorConfig, hint: &TargetHint) -> OpenResult {
     let mut jvm = Jvm { tree, text: Text::default() };
     if jvm.counters().is_empty() {
         return Err(OpenError::absent(
-            "none of the target's processes is a JVM that keeps counters for jstat",
+            "none of the target's processes is a JVM with counters for jstat",
             "start the JVM without `-XX:-UsePerfData`, or leave [collect.jvm] out",
         ));
     }

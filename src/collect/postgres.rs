@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
-use connect::{Address, PATIENCE, Refusal, Session};
+use connect::{Address, ConnectError, PATIENCE, Session};
 use cpu::ServerProcesses;
 use sessions::{Sessions, Visibility};
 use statistics::{Statistics, Totals};
@@ -153,7 +153,7 @@ struct Server {
 }
 
 impl Postgres {
-    fn connect(&mut self) -> Result<(), Refusal> {
+    fn connect(&mut self) -> Result<(), ConnectError> {
         let address = &self.address;
         let made = self.runtime.block_on(async {
             let session = address.connect().await?;
@@ -161,7 +161,7 @@ impl Postgres {
             match prepared {
                 Ok(Ok(all)) => Ok(all),
                 Ok(Err(error)) => Err(address.refusal(&error)),
-                Err(_) => Err(Refusal {
+                Err(_) => Err(ConnectError {
                     what: format!("PostgreSQL at `{address}` does not answer"),
                     hint: "is the server overloaded or being stopped?".to_owned(),
                 }),
@@ -231,7 +231,7 @@ impl Postgres {
                 format!("lost the connection to PostgreSQL: {why}")
             }
             Err(_) => {
-                format!("PostgreSQL gave no answer within {} s", PATIENCE.as_secs())
+                format!("PostgreSQL did not answer within {} s", PATIENCE.as_secs())
             }
         };
         self.link = Link::Down { since: Instant::now(), tried: None, why: why.clone() };
@@ -256,7 +256,7 @@ impl Collector for Postgres {
         );
         if let Link::Up(connected) = &self.link {
             if let Some(processes) = &connected.processes {
-                text += &format!(", its processes below pid {}", processes.postmaster());
+                text += &format!(", its processes under pid {}", processes.postmaster());
             }
             if !connected.statistics.has_statements() {
                 text += ", without pg_stat_statements";
@@ -264,7 +264,7 @@ impl Collector for Postgres {
         }
         if !server.sees_all {
             text += &format!(
-                "; only sessions of `{}`, those of other users stay hidden: {}",
+                "; only sessions of `{}` are visible, those of other users are hidden: {}",
                 server.role,
                 self.grant()
             );
@@ -278,7 +278,7 @@ impl Collector for Postgres {
         if visibility.hidden > 0.0 && !self.told_hidden {
             self.told_hidden = true;
             self.events.push(format!(
-                "PostgreSQL hides what {} of {} sessions do: {}",
+                "PostgreSQL hides what {} of {} sessions are doing: {}",
                 visibility.hidden,
                 visibility.hidden + visibility.shown,
                 self.grant()
@@ -287,7 +287,7 @@ impl Collector for Postgres {
         // Counting the few that are shown would tell that the others do nothing.
         if visibility.hidden > visibility.shown {
             return Err(SampleError(format!(
-                "PostgreSQL hides what most of its sessions do: {}",
+                "PostgreSQL hides what most of its sessions are doing: {}",
                 self.grant()
             )));
         }

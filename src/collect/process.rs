@@ -41,7 +41,7 @@ pub(super) static SPEC: CollectorSpec = CollectorSpec {
             name: "port",
             kind: OptionKind::Integer,
             required: false,
-            about: "TCP port that the process listens on; the target's own where nothing is set",
+            about: "TCP port that the process listens on; by default the target's",
         },
     ],
     metrics: &[
@@ -86,10 +86,7 @@ fn open(config: &CollectorConfig, hint: &TargetHint) -> OpenResult {
     let mut text = Text::default();
     let boot_unix = text.read("/proc/stat").ok().and_then(|text| parse_boot_time(&text));
     let boot_unix = boot_unix.ok_or_else(|| {
-        OpenError::new(
-            "`/proc/stat` does not tell when this machine booted",
-            "run kneepoint on Linux with /proc mounted",
-        )
+        OpenError::new("`/proc/stat` has no boot time", "run kneepoint on Linux with /proc mounted")
     })?;
     let process = if config.instance == config.name { &hint.process } else { &config.instance };
     let online = text.read("/sys/devices/system/cpu/online").ok();

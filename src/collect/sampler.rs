@@ -113,7 +113,7 @@ fn open_within(
                 )),
                 Err(mpsc::RecvTimeoutError::Disconnected) => Err(OpenError::new(
                     format!("`{}` panicked while it opened", config.instance),
-                    "this is a fault of kneepoint: please report it with the output above",
+                    "this is a bug in kneepoint: please report it with the output above",
                 )),
             }
         });
@@ -144,7 +144,7 @@ fn open_aside(
         })
         .map_err(|error| {
             OpenError::new(
-                format!("no thread could be started for `{instance}`: {error}"),
+                format!("cannot start a thread for `{instance}`: {error}"),
                 "raise the limit of processes (`ulimit -u`)",
             )
         })?;
@@ -167,17 +167,16 @@ impl Sampler {
         let mut threads = Vec::new();
         for one in opened {
             let instance = one.config.instance.clone();
-            let outlet = Outlet::new(instance.clone(), sink.clone());
+            let outlet = ObservationSink::new(instance.clone(), sink.clone());
             let stop = Arc::clone(&stop);
             let builder = thread::Builder::new().name(format!("kp-{instance}"));
-            match builder.spawn(move || Loop::new(one, epoch, outlet).run(&stop)) {
+            match builder.spawn(move || CollectorLoop::new(one, epoch, outlet).run(&stop)) {
                 Ok(thread) => threads.push(thread),
                 Err(error) => {
-                    let mut outlet = Outlet::new(instance, sink.clone());
+                    let mut outlet = ObservationSink::new(instance, sink.clone());
                     let now = epoch.moment(Instant::now());
-                    outlet.gap(Window::new(now, now), format!("no thread to read it: {error}"));
-                    outlet
-                        .event(now, &format!("is not read: no thread could be started ({error})"));
+                    outlet.gap(Window::new(now, now), format!("cannot start a thread: {error}"));
+                    outlet.event(now, &format!("is not read: cannot start a thread ({error})"));
                 }
             }
         }
@@ -233,11 +232,11 @@ impl Stop {
 
 /// The fixed grid of slots, counted from the epoch.
 #[derive(Clone, Copy, Debug)]
-struct Grid {
+struct SampleTimes {
     interval: Duration,
 }
 
-impl Grid {
+impl SampleTimes {
     fn begin(self, slot: u64) -> Moment {
         let nanos = u64::try_from(self.interval.as_nanos()).unwrap_or(u64::MAX);
         Moment::from_nanos(nanos.saturating_mul(slot))
@@ -255,11 +254,11 @@ impl Grid {
 }
 
 /// The loop of one collector.
-struct Loop {
+struct CollectorLoop {
     one: Opened,
     epoch: Epoch,
-    grid: Grid,
-    outlet: Outlet,
+    grid: SampleTimes,
+    outlet: ObservationSink,
     /// Readings that failed in a row.
     failures: u32,
     labels: Labels,
@@ -268,9 +267,9 @@ struct Loop {
     told_stretched: bool,
 }
 
-impl Loop {
-    fn new(one: Opened, epoch: Epoch, outlet: Outlet) -> Self {
-        let grid = Grid { interval: one.interval() };
+impl CollectorLoop {
+    fn new(one: Opened, epoch: Epoch, outlet: ObservationSink) -> Self {
+        let grid = SampleTimes { interval: one.interval() };
         let labels = Labels::none().with("collector", one.config.instance.as_str());
         Self { one, epoch, grid, outlet, failures: 0, labels, cost: 0.0, told_stretched: false }
     }
@@ -303,7 +302,7 @@ impl Loop {
             if reached > slot {
                 let took = read.end.since(read.begin).as_millis();
                 let missed = Window::new(self.grid.begin(slot), self.grid.begin(reached));
-                self.outlet.gap(missed, format!("the reading before took {took} ms"));
+                self.outlet.gap(missed, format!("the previous reading took {took} ms"));
                 slot = reached;
             }
             if self.adapt() {
@@ -320,11 +319,11 @@ impl Loop {
         if self.one.config.interval.is_some() || interval == self.grid.interval {
             return false;
         }
-        self.grid = Grid { interval };
+        self.grid = SampleTimes { interval };
         if !self.told_stretched {
             self.told_stretched = true;
             let text = format!(
-                "looks less often than every {} ms, so as to take no more than {} % of a core",
+                "reads less often than every {} ms, so that it takes at most {} % of a core",
                 self.one.interval().as_millis(),
                 MOST_CPU * 100.0
             );
@@ -357,7 +356,7 @@ impl Loop {
                 let window = window(Instant::now());
                 let said = panic_text(panic.as_ref());
                 self.outlet.gap(window, format!("the collector panicked: {said}"));
-                self.outlet.event(window.end, "is read no more: the collector panicked");
+                self.outlet.event(window.end, "is no longer read: the collector panicked");
                 return None;
             }
         };
@@ -393,14 +392,14 @@ fn stretched(interval: Duration, cost: f64) -> Duration {
 
 /// The way out of one collector's loop. It never waits: what does not fit is counted, and told as
 /// one gap as soon as there is room.
-struct Outlet {
+struct ObservationSink {
     instance: String,
     sink: SyncSender<Observation>,
     lost: Option<(Window, u64)>,
     closed: bool,
 }
 
-impl Outlet {
+impl ObservationSink {
     fn new(instance: String, sink: SyncSender<Observation>) -> Self {
         Self { instance, sink, lost: None, closed: false }
     }
@@ -432,7 +431,7 @@ impl Outlet {
     /// Tells what was lost; `false` where there is no room even for that.
     fn tell_lost(&mut self) -> bool {
         let Some((window, count)) = self.lost else { return true };
-        let reason = format!("{count} readings came faster than they could be kept");
+        let reason = format!("{count} readings are lost: they came faster than they were written");
         let gap = Gap { collector: self.instance.clone(), window, reason };
         let told = self.offer(Observation::Gap(gap));
         if told {

@@ -38,7 +38,7 @@ use crate::timeline::{BatchBuilder, Labels, MetricSpec, names};
 /// The collector, as lists and plans know it.
 pub static SPEC: CollectorSpec = CollectorSpec {
     name: "tcp",
-    summary: "the target's TCP sockets by sock_diag: calls under way to each peer, requests being \
+    summary: "the target's TCP sockets by sock_diag: calls in progress to each peer, requests being \
               processed, accept queue; Linux, same machine",
     hint: "[collect.tcp] on the machine the target runs on",
     opens: Opens::ForLocalTarget,

@@ -31,7 +31,7 @@ use std::time::{Duration, Instant};
 use super::proc::pid::{parse_schedstat, parse_stat};
 use super::proc::tree::Tree;
 use super::proc::wait::{
-    Doing, Futex, FutexWait, Place, WaitsFor, by_link, by_wait_channel, parse_syscall,
+    Doing, Futex, FutexWait, SyscallState, WaitsFor, by_link, by_wait_channel, parse_syscall,
 };
 use super::proc::wanted::Wanted;
 use super::proc::{Text, is_gone, thread_cpu_seconds};
@@ -111,7 +111,7 @@ struct Threads {
 }
 
 /// What one thread was seen to do.
-enum Seen {
+enum Activity {
     In(Doing),
     On(Futex, FutexWait),
     /// It runs or is ready; the share of such time that it waited for a core.
@@ -220,25 +220,25 @@ impl Threads {
     }
 
     /// What a thread does; `None` where it has ended.
-    fn see(&mut self, task: Task) -> Option<Seen> {
+    fn see(&mut self, task: Task) -> Option<Activity> {
         let Task { pid, tid } = task;
         let place = if self.refused.contains(&pid) { None } else { self.syscall(task)? };
         let doing = match place {
             None => return self.see_by_state(task),
-            Some(Place::Core) => return Some(Seen::Core(self.waiting_share(task))),
-            Some(Place::Outside) => None,
-            Some(Place::In(call)) => match call.waits_for(pid) {
-                WaitsFor::Futex(futex, wait) => return Some(Seen::On(futex, wait)),
+            Some(SyscallState::Running) => return Some(Activity::Core(self.waiting_share(task))),
+            Some(SyscallState::OutsideCall) => None,
+            Some(SyscallState::InCall(call)) => match call.waits_for(pid) {
+                WaitsFor::Futex(futex, wait) => return Some(Activity::On(futex, wait)),
                 WaitsFor::Known(doing) => Some(doing),
                 WaitsFor::Descriptor(number) => self.descriptor(pid, number),
                 WaitsFor::Unknown => None,
             },
         };
         if let Some(doing) = doing {
-            return Some(Seen::In(doing));
+            return Some(Activity::In(doing));
         }
         let stat = self.text.read_short(&format!("/proc/{pid}/task/{tid}/stat")).ok()?;
-        Some(Seen::In(match parse_stat(&stat)?.1.state {
+        Some(Activity::In(match parse_stat(&stat)?.1.state {
             b'D' => Doing::Disk,
             b'Z' | b'X' => return None,
             _ => Doing::Other,
@@ -247,7 +247,7 @@ impl Threads {
 
     /// Where a thread waits: `None` where it has ended, `Some(None)` where that may not be read.
     #[expect(clippy::option_option, reason = "ended and refused are not the same")]
-    fn syscall(&mut self, Task { pid, tid }: Task) -> Option<Option<Place>> {
+    fn syscall(&mut self, Task { pid, tid }: Task) -> Option<Option<SyscallState>> {
         match self.text.read_short(&format!("/proc/{pid}/task/{tid}/syscall")) {
             Ok(text) => Some(parse_syscall(&text)),
             Err(error) if is_gone(&error) && fs::exists("/proc/self/syscall").unwrap_or(false) => {
@@ -266,17 +266,17 @@ impl Threads {
         self.refusal.get_or_insert_with(why);
     }
 
-    fn see_by_state(&mut self, task: Task) -> Option<Seen> {
+    fn see_by_state(&mut self, task: Task) -> Option<Activity> {
         let Task { pid, tid } = task;
         let stat = self.text.read_short(&format!("/proc/{pid}/task/{tid}/stat")).ok()?;
         match parse_stat(&stat)?.1.state {
-            b'R' => Some(Seen::Core(self.waiting_share(task))),
+            b'R' => Some(Activity::Core(self.waiting_share(task))),
             b'Z' | b'X' => None,
             state => {
                 let path = format!("/proc/{pid}/task/{tid}/wchan");
                 let name = self.text.read_short(&path).unwrap_or_default();
                 let otherwise = if state == b'D' { Doing::Disk } else { Doing::Other };
-                Some(Seen::In(by_wait_channel(&name).unwrap_or(otherwise)))
+                Some(Activity::In(by_wait_channel(&name).unwrap_or(otherwise)))
             }
         }
     }
@@ -349,16 +349,16 @@ struct Look {
 }
 
 impl Look {
-    fn add(&mut self, seen: &Seen) {
+    fn add(&mut self, seen: &Activity) {
         self.alive += 1;
         match *seen {
-            Seen::In(doing) => self.count(doing, 1.0),
-            Seen::On(futex, wait) => {
+            Activity::In(doing) => self.count(doing, 1.0),
+            Activity::On(futex, wait) => {
                 let timed = wait == FutexWait::Timed;
                 self.count(if timed { Doing::FutexTimed } else { Doing::Futex }, 1.0);
                 *self.futexes.entry((futex, wait)).or_default() += 1;
             }
-            Seen::Core(waiting) => {
+            Activity::Core(waiting) => {
                 self.count(Doing::Running, 1.0 - waiting);
                 self.count(Doing::Runnable, waiting);
             }

@@ -1,4 +1,4 @@
-//! Reads the values that a plan names: files of data, traces, days.
+//! Reads the values that a plan names: data files, traces, dates.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -119,5 +119,5 @@ pub(super) fn flows(plan: &Plan, folder: &Path, problems: &mut Problems) -> Vec<
 }
 
 const TRACE: &str = "a trace is a CSV file, its path relative to the plan: `at` (seconds from the \
-                     begin, rising), `request` (a name of the plan's), and values for `[data]` of the \
+                     start, rising), `request` (a name of the plan's), and values for `[data]` of the \
                      same file";

@@ -1,4 +1,4 @@
-//! Files of data given to the readers of this room: for `fuzz/` and tests/damaged.rs.
+//! Feeds bytes to the parsers of data files: for `fuzz/` and tests/damaged.rs.
 
 use super::table::Table;
 

@@ -28,7 +28,7 @@ pub enum PlanError {
 
 fn counted(errors: &PlanErrors) -> String {
     match errors.iter().count() {
-        1 => "a mistake".to_owned(),
+        1 => "1 mistake".to_owned(),
         count => format!("{count} mistakes"),
     }
 }

@@ -16,7 +16,7 @@ pub(super) fn set_up(plan: &Plan, load: &mut LoadConfig, problems: &mut Problems
     for why in faults(&once) {
         problems.add(
             format!("setup: {why}"),
-            "the load was to build on it: mend the step, or what the plan expects of it",
+            "the load depends on it: fix the step, or what the plan expects of it",
         );
     }
     let done = plan.setup.iter().flat_map(requests_of);
@@ -54,7 +54,7 @@ fn faults(once: &Once) -> Vec<String> {
     let mut faults = Vec::new();
     for report in &once.reports {
         if report.status >= 400 {
-            faults.push(format!("`{}` is answered with {}", report.endpoint, report.status));
+            faults.push(format!("`{}` got status {}", report.endpoint, report.status));
         }
         faults.extend(report.missed.iter().cloned());
     }

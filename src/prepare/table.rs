@@ -1,5 +1,5 @@
-//! Files of data as values: rows out of CSV and lines of JSON, arrivals out of a trace. Reads what
-//! it is handed and opens nothing.
+//! Parses data files: rows of CSV and of JSON lines, arrivals of a trace. It reads from what it is
+//! given and opens no file.
 
 use std::io::{BufRead, BufReader, Read};
 use std::sync::Arc;
@@ -30,7 +30,7 @@ impl<R: Read> Table<R> {
             let record = record.map_err(|error| unreadable(&shown, &error))?;
             values.push(record.get(index).unwrap_or_default().to_owned());
         }
-        if values.is_empty() { Err(format!("`{shown}` has no line of data")) } else { Ok(values) }
+        if values.is_empty() { Err(format!("`{shown}` has no rows of data")) } else { Ok(values) }
     }
 
     /// The rows of CSV.
@@ -38,18 +38,18 @@ impl<R: Read> Table<R> {
         let (shown, mut reader, header) = self.csv()?;
         let mut cells = Vec::new();
         for record in reader.records() {
-            // A line of another length than the header's is an error of the reader's.
+            // The reader refuses a row that is longer or shorter than the header.
             let record = record.map_err(|error| unreadable(&shown, &error))?;
             cells.extend(record.iter().map(str::to_owned));
         }
         if cells.is_empty() {
-            return Err(format!("`{shown}` has no line of data"));
+            return Err(format!("`{shown}` has no rows of data"));
         }
         Ok(ResolvedValues::Rows { columns: header.into(), cells: cells.into() })
     }
 
-    /// Rows out of lines of JSON: the columns are the keys of the first one, which all have to
-    /// have.
+    /// Rows of JSON lines. The columns are the keys of the first object; every other object has to
+    /// have them.
     pub(super) fn json_lines(self) -> Result<ResolvedValues, String> {
         let shown = self.shown;
         let mut columns: Vec<String> = Vec::new();
@@ -69,7 +69,7 @@ impl<R: Read> Table<R> {
                 cells.push(match row.get(column) {
                     Some(serde_json::Value::String(text)) => text.clone(),
                     Some(other) => other.to_string(),
-                    None => return Err(line_of(format!("there is no `{column}`"))),
+                    None => return Err(line_of(format!("the key `{column}` is missing"))),
                 });
             }
         }
@@ -93,7 +93,7 @@ impl<R: Read> Table<R> {
             let secs = text.trim().parse::<f64>().ok();
             let secs = secs
                 .filter(|secs| secs.is_finite() && *secs >= 0.0)
-                .ok_or_else(|| wrong(format!("`{text}` is no number of seconds")))?;
+                .ok_or_else(|| wrong(format!("`{text}` is not a number of seconds")))?;
             let name = record.get(request).unwrap_or_default();
             let journey = journeys.iter().position(|known| *known == name).ok_or_else(|| {
                 let help = nearest(name, journeys.iter().copied()).unwrap_or_default();
@@ -101,12 +101,12 @@ impl<R: Read> Table<R> {
             })?;
             let at = (secs / speed * 1e9) as u64;
             if arrivals.last().is_some_and(|last| last.at > at) {
-                return Err(wrong("it comes before the line above it".to_owned()));
+                return Err(wrong("its `at` is smaller than in the line before".to_owned()));
             }
             arrivals.push(Arrival { at, journey });
         }
         if arrivals.is_empty() {
-            return Err(format!("`{shown}` has no line of data"));
+            return Err(format!("`{shown}` has no rows of data"));
         }
         Ok(arrivals.into())
     }
@@ -120,5 +120,5 @@ fn position(shown: &str, header: &[String], wanted: &str) -> Result<usize, Strin
     header
         .iter()
         .position(|name| name == wanted)
-        .ok_or_else(|| format!("`{shown}` has no column `{wanted}`, but {}", header.join(", ")))
+        .ok_or_else(|| format!("`{shown}` has no column `{wanted}`; it has {}", header.join(", ")))
 }

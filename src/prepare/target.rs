@@ -14,14 +14,14 @@ use crate::plan::{
     Canary, Connections, HttpVersion, Journey, Plan, Target, Trust, is_allowed_host,
 };
 
-/// A connection of the preflight may take so long where no request can be made yet.
+/// How long a trial connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// The hosts that anyone on this machine may load, with commas between them; any where it is not set.
+/// The hosts that may be loaded from this machine, separated by commas; without it, any host.
 const HOSTS: &str = "KNEEPOINT_HOSTS";
-/// Local ports stay taken for a minute after their connection was closed.
+/// A local port stays taken for so many seconds after its connection was closed.
 const TIME_WAIT: f64 = 60.0;
 
-/// A target that neither the plan nor this machine allows is a problem.
+/// A target that the plan or this machine does not allow is a problem.
 pub(super) fn refuse_foreign_hosts(plan: &Plan, problems: &mut Problems) {
     let host = &plan.target.url.host;
     let variable = std::env::var(HOSTS).ok();
@@ -35,17 +35,20 @@ pub(super) fn refuse_foreign_hosts(plan: &Plan, problems: &mut Problems) {
     for (allowed, whose) in lists {
         if !allowed.is_empty() && !is_allowed_host(host, allowed) {
             problems.add(
-                format!("`{host}` may not be loaded: {whose} allows `{}`", allowed.join("`, `")),
-                "check `url` in [target], or add the host if it is meant",
+                format!(
+                    "`{host}` is not an allowed target: {whose} allows `{}`",
+                    allowed.join("`, `")
+                ),
+                "check `url` in [target], or add the host to the list",
             );
         }
     }
 }
 
-/// Does the setup, and tries everything that will be sent. Returns what the target said of itself.
-/// A setup changes something, so that nothing else may be wrong by then.
+/// Does the setup, and tries every request once. Returns how the target described itself. A setup
+/// changes the target, so it runs only if nothing else is wrong.
 pub(super) fn meet(plan: &Plan, load: &mut LoadConfig, problems: &mut Problems) -> String {
-    // What the canaries ask has to work as well, and needs its own descriptors.
+    // The canaries' requests have to work as well, and need descriptors of their own.
     let room = LoadConfig {
         max_in_flight: load.max_in_flight
             + plan.canaries.len() * Canary::MAX_IN_FLIGHT
@@ -74,7 +77,7 @@ pub(super) fn meet(plan: &Plan, load: &mut LoadConfig, problems: &mut Problems) 
     };
     let before = problems.count();
     let said = probe(&all, problems);
-    // What keeps requests from being answered keeps sessions from being opened.
+    // If requests fail, sessions fail for the same reason.
     let is_fine = problems.count() == before;
     for websocket in plan.websockets.iter().filter(|_| is_fine) {
         if let Err(error) = load::probe_websocket(websocket, load) {
@@ -87,7 +90,7 @@ pub(super) fn meet(plan: &Plan, load: &mut LoadConfig, problems: &mut Problems) 
 /// Whether the target runs on this machine.
 pub(super) fn is_local(address: &TargetAddress, target: &Target) -> bool {
     match address {
-        // Where this machine does not know the target's name, the proxy does.
+        // The proxy may know a name that this machine does not.
         TargetAddress::Host(_) if target.proxy.is_some() => {
             let url = &target.url;
             let mut found = (url.host.as_str(), url.port).to_socket_addrs().into_iter().flatten();
@@ -98,7 +101,7 @@ pub(super) fn is_local(address: &TargetAddress, target: &Target) -> bool {
     }
 }
 
-/// What will not be seen of this target.
+/// What the collectors cannot see of this target.
 pub(super) fn blindness(target: &Target, has_sessions: bool) -> Option<Warning> {
     match &target.unix_socket {
         Some(path) => Some(Warning::NoTcpPort { path: path.clone() }),
@@ -181,7 +184,7 @@ fn resolve(host: &str, port: u16, key: &str, problems: &mut Problems) -> Option<
     }
 }
 
-/// Tries whether anybody listens, where a file is missing without which no request can be made.
+/// Tries whether anybody listens. Used if a missing file makes requests impossible.
 pub(super) fn connect(address: &TargetAddress, problems: &mut Problems) {
     match address {
         TargetAddress::Host(address) => {
@@ -203,7 +206,7 @@ pub(super) fn connect(address: &TargetAddress, problems: &mut Problems) {
     }
 }
 
-/// Sends one request of each kind; returns what the target said of itself.
+/// Sends one request of each kind; returns how the target described itself.
 fn probe(load: &LoadConfig, problems: &mut Problems) -> String {
     let reports = match load::probe(load, load.target.timeout) {
         Ok(reports) => reports,
@@ -222,14 +225,14 @@ fn probe(load: &LoadConfig, problems: &mut Problems) -> String {
         for missed in &report.missed {
             problems.add(
                 format!("request `{}`: {missed}", report.endpoint),
-                "a run measures a system that works: mend the request, or what the plan expects",
+                "kneepoint measures a system that works: fix the request, or what the plan expects",
             );
         }
         if report.status >= 400 {
             problems.add(
-                format!("request `{}` is answered with {}", report.endpoint, report.status),
-                "a run measures a system that works: mend the path, headers or body, or leave \
-                 the request out",
+                format!("request `{}` got status {}", report.endpoint, report.status),
+                "kneepoint measures a system that works: fix the path, headers or body, or \
+                 remove the request",
             );
         }
     }

@@ -28,21 +28,21 @@ pub enum Warning {
 
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sockets = "sockets do not tell how many requests the target is serving";
+        let sockets = "its sockets do not show how many requests the target is serving";
         match self {
             Self::NoTcpPort { path } => write!(
                 f,
-                "`{path}` is no TCP port: connections to the target and its accept queue cannot \
-                 be watched"
+                "the target listens on the UNIX socket `{path}`: its connections and its accept \
+                 queue cannot be watched"
             ),
-            Self::SharedConnections => write!(f, "requests of HTTP/2 share connections: {sockets}"),
+            Self::SharedConnections => write!(f, "HTTP/2 requests share connections: {sockets}"),
             Self::HeldConnections => write!(f, "WebSocket sessions hold connections: {sockets}"),
             Self::FewPorts { sustained } => write!(
                 f,
-                "with a connection per request this machine's ports carry about {sustained:.0} \
-                 requests/s for longer than a minute"
+                "with a connection per request, this machine's ports last for about \
+                 {sustained:.0} requests/s; at a higher rate they run out within a minute"
             ),
-            Self::LeftOut { what } => write!(f, "{what}; it is left out"),
+            Self::LeftOut { what } => write!(f, "{what}; the run goes on without it"),
         }
     }
 }

@@ -207,7 +207,7 @@ fn a_kill_switch_ends_a_run_and_one_that_is_there_keeps_it_from_starting() {
         .output()
         .expect("the program starts");
     assert_exit(&output, 106);
-    assert!(text(&output.stderr).contains("is there already"), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("already exists"), "{}", text(&output.stderr));
     assert_eq!(server.requests(), before);
 }
 

@@ -36,7 +36,7 @@ pub(super) struct Address {
 
 /// Why there is no connection. Neither text holds a password.
 #[derive(Debug)]
-pub(super) struct Refusal {
+pub(super) struct ConnectError {
     /// What failed and why.
     pub what: String,
     /// The next step.
@@ -90,10 +90,10 @@ impl Address {
     }
 
     /// Connects and sets the session's limits.
-    pub(super) async fn connect(&self) -> Result<Session, Refusal> {
+    pub(super) async fn connect(&self) -> Result<Session, ConnectError> {
         match tokio::time::timeout(PATIENCE, self.connect_patiently()).await {
             Ok(result) => result.map_err(|error| self.refusal(&error)),
-            Err(_) => Err(Refusal {
+            Err(_) => Err(ConnectError {
                 what: format!(
                     "cannot connect to PostgreSQL at `{self}`: no answer within {} s",
                     PATIENCE.as_secs()
@@ -137,7 +137,7 @@ impl Address {
     }
 
     /// Says why the server could not be reached, and what to do about it.
-    pub(super) fn refusal(&self, error: &tokio_postgres::Error) -> Refusal {
+    pub(super) fn refusal(&self, error: &tokio_postgres::Error) -> ConnectError {
         let user = self.user();
         let hint = match error.code() {
             Some(&SqlState::INVALID_PASSWORD | &SqlState::INVALID_AUTHORIZATION_SPECIFICATION) => {
@@ -153,7 +153,7 @@ impl Address {
             Some(_) => "check `url` in [collect.postgres]".to_owned(),
             None => hint_without_code(error),
         };
-        Refusal {
+        ConnectError {
             what: format!("cannot connect to PostgreSQL at `{self}`: {}", in_words(error)),
             hint,
         }

@@ -56,7 +56,7 @@ impl NotFound {
                 let uids: Vec<String> = uids.iter().map(u32::to_string).collect();
                 OpenError::new(
                     format!(
-                        "{wanted} belongs to user {} and may not be looked at",
+                        "{wanted} belongs to user {}, and kneepoint may not read it",
                         uids.join(", ")
                     ),
                     "run kneepoint as that user or as root, or name the process with `pid` or \
@@ -258,7 +258,7 @@ mod tests {
         let error = hidden.into_open_error(&Wanted::Port(80));
         assert_eq!(
             error.what,
-            "the process that listens on port 80 belongs to user 33 and may not be looked at"
+            "the process that listens on port 80 belongs to user 33, and kneepoint may not read it"
         );
         assert!(error.hint.contains("root"));
         assert!(is_forwarder("docker-proxy") && !is_forwarder("nginx"));

@@ -32,7 +32,7 @@ pub struct Collections {
 
 /// The old generation as of the last collection.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Old {
+pub struct OldGeneration {
     /// Bytes in use.
     pub used_bytes: f64,
     /// Bytes that it may grow to.
@@ -122,8 +122,8 @@ pub fn collections(counters: &Counters) -> Option<Collections> {
 }
 
 /// The old generation; `None` where the counters do not tell.
-pub fn old(counters: &Counters) -> Option<Old> {
-    Some(Old {
+pub fn old(counters: &Counters) -> Option<OldGeneration> {
+    Some(OldGeneration {
         used_bytes: number(counters, "sun.gc.generation.1.space.0.used")?,
         limit_bytes: number(counters, "sun.gc.generation.1.maxCapacity")?,
     })

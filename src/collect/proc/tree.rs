@@ -163,8 +163,9 @@ impl Tree {
         if (was_root || age >= WORKER_AGE) && self.ends_told < MOST_ENDS_TOLD {
             self.ends_told += 1;
             let seconds = age.as_secs();
-            self.events
-                .push(format!("{member} ended after {seconds} s; others of the target go on"));
+            self.events.push(format!(
+                "{member} ended after {seconds} s; the target's other processes keep running"
+            ));
         }
     }
 
@@ -224,7 +225,7 @@ impl Tree {
         };
         match found {
             Ok(()) if self.roots.iter().any(|root| survivors.contains(root)) => {
-                self.events.push(format!("{was} ended; its other processes go on"));
+                self.events.push(format!("{was} ended; its other processes keep running"));
             }
             Ok(()) => {
                 // What is left of the old one no longer serves.
@@ -236,7 +237,7 @@ impl Tree {
                 let is_top = |member: &&Member| !members.contains_key(&member.stat.ppid);
                 self.roots = members.values().filter(is_top).map(|top| top.stat.pid).collect();
                 self.describe_roots();
-                self.events.push(format!("{was} ended; its other processes go on"));
+                self.events.push(format!("{was} ended; its other processes keep running"));
             }
             Err(_) => return Err(format!("the target is gone: {was} has ended")),
         }

@@ -106,13 +106,13 @@ pub struct Call {
 
 /// What `/proc/PID/task/TID/syscall` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum SyscallState {
     /// It runs, or is ready to.
-    Core,
+    Running,
     /// It waits, but not in a system call: on a page fault, or for a debugger.
-    Outside,
+    OutsideCall,
     /// It waits in this system call.
-    In(Call),
+    InCall(Call),
 }
 
 /// What a system call waits for.
@@ -129,22 +129,22 @@ pub enum WaitsFor {
 }
 
 /// Reads a `/proc/PID/task/TID/syscall`.
-pub fn parse_syscall(text: &str) -> Option<Place> {
+pub fn parse_syscall(text: &str) -> Option<SyscallState> {
     let mut fields = text.split_ascii_whitespace();
     let first = fields.next()?;
     if first == "running" {
-        return Some(Place::Core);
+        return Some(SyscallState::Running);
     }
     let number: i64 = first.parse().ok()?;
     if number < 0 {
-        return Some(Place::Outside);
+        return Some(SyscallState::OutsideCall);
     }
     let mut arguments = [0; 6];
     for argument in &mut arguments {
         let field = fields.next()?;
         *argument = u64::from_str_radix(field.strip_prefix("0x").unwrap_or(field), 16).ok()?;
     }
-    Some(Place::In(Call { number, arguments }))
+    Some(SyscallState::InCall(Call { number, arguments }))
 }
 
 impl Call {
@@ -292,15 +292,15 @@ mod tests {
 
     fn waits(text: &str) -> WaitsFor {
         match parse_syscall(text) {
-            Some(Place::In(call)) => call.waits_for(7),
+            Some(SyscallState::InCall(call)) => call.waits_for(7),
             other => panic!("{other:?}"),
         }
     }
 
     #[test]
     fn what_the_kernel_writes_is_read() {
-        assert_eq!(parse_syscall("running\n"), Some(Place::Core));
-        assert_eq!(parse_syscall("-1 0x7ffe0 0x7f00\n"), Some(Place::Outside));
+        assert_eq!(parse_syscall("running\n"), Some(SyscallState::Running));
+        assert_eq!(parse_syscall("-1 0x7ffe0 0x7f00\n"), Some(SyscallState::OutsideCall));
         for broken in ["", "\n", "x", "202", "202 0x1 0x2", "202 0x1 zz 0x3 0x4 0x5 0x6"] {
             assert_eq!(parse_syscall(broken), None, "{broken}");
         }

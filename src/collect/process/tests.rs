@@ -134,7 +134,7 @@ fn children_are_followed_and_stay_after_their_parent() {
     let seen = look_until(process.as_mut(), |seen| seen[COUNT] == 2.0);
     assert!(seen[CPU] >= 0.0);
     let events = process.events();
-    assert!(events[0].contains("its other processes go on"), "{events:?}");
+    assert!(events[0].contains("its other processes keep running"), "{events:?}");
     for pid in process.watches().split(' ').filter_map(|word| word.parse().ok()) {
         // SAFETY: a signal to a process of this test.
         unsafe { libc::kill(pid, libc::SIGKILL) };

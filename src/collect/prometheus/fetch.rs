@@ -37,19 +37,19 @@ pub(super) struct Endpoint {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FetchError {
     /// Nothing came within the time.
-    #[error("`{url}` gave no complete answer within {seconds} s")]
+    #[error("`{url}` did not answer completely within {seconds} s")]
     Timeout { url: String, seconds: f64 },
     /// No connection, or it broke.
     #[error("cannot get `{url}`: {why}")]
     Connection { url: String, why: String },
     /// An answer that is no success.
-    #[error("`{url}` answers with status {status}")]
+    #[error("`{url}` returned status {status}")]
     Status { url: String, status: u16 },
     /// A success that holds a page for people.
-    #[error("`{url}` answers an HTML page, not metrics")]
+    #[error("`{url}` returned an HTML page, not metrics")]
     Html { url: String },
     /// More than can be metrics.
-    #[error("`{url}` answers more than {} MiB", MOST_BYTES >> 20)]
+    #[error("`{url}` returned more than {} MiB", MOST_BYTES >> 20)]
     TooLarge { url: String },
 }
 
@@ -165,10 +165,10 @@ impl Endpoint {
     pub(super) fn no_metrics(&self, body: &str) -> OpenError {
         let shown = &self.shown;
         let what = match body.trim_start().chars().next() {
-            None => format!("`{shown}` answers nothing"),
+            None => format!("`{shown}` returned nothing"),
             Some('<') => FetchError::Html { url: shown.clone() }.to_string(),
-            Some('[' | '{') => format!("`{shown}` answers JSON, not metrics"),
-            Some(_) => format!("`{shown}` answers text without a single metric"),
+            Some('[' | '{') => format!("`{shown}` returned JSON, not metrics"),
+            Some(_) => format!("`{shown}` returned text without a single metric"),
         };
         OpenError::new(what, PATHS_HINT)
     }

@@ -165,8 +165,8 @@ fn what_is_no_metrics_endpoint_says_what_it_is() {
     let cases = [
         (ok("text/html; charset=utf-8", "<html>"), "HTML page, not metrics", "/actuator"),
         (ok("text/plain", "\n <!doctype html>"), "HTML page, not metrics", "/actuator"),
-        (ok("application/json", "{\"status\":\"UP\"}"), "answers JSON", "/actuator"),
-        (ok("text/plain", ""), "answers nothing", "/metrics"),
+        (ok("application/json", "{\"status\":\"UP\"}"), "returned JSON", "/actuator"),
+        (ok("text/plain", ""), "returned nothing", "/metrics"),
         (ok("text/plain", "hello there\n"), "without a single metric", "/metrics"),
         ("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n".to_owned(), "status 404", "path"),
         ("HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n".to_owned(), "status 401", "bearer_token"),

@@ -188,7 +188,7 @@ fn tokenise(line: &str) -> Result<Tokens<'_>, &'static str> {
     let end = line.find(|c: char| c == '{' || c.is_whitespace()).unwrap_or(line.len());
     let (bare, rest) = line.split_at(end);
     if !bare.chars().all(|c| c.is_alphanumeric() || "_:.-".contains(c)) {
-        return Err("its name has a character that none may have");
+        return Err("its name has a character that is not allowed");
     }
     let mut tokens = Tokens { name: bare.to_owned(), labels: Vec::new(), value: "" };
     let mut rest = rest.trim_start();
@@ -206,7 +206,7 @@ fn tokenise(line: &str) -> Result<Tokens<'_>, &'static str> {
     let (timestamp, exemplar) = if rest.starts_with('#') { ("", rest) } else { split_word(rest) };
     let is_time = timestamp.is_empty() || timestamp.parse::<f64>().is_ok();
     if !is_time || !(exemplar.is_empty() || exemplar.starts_with('#')) {
-        return Err("there is more behind its value than a time");
+        return Err("there is more after its value than a time");
     }
     Ok(tokens)
 }
@@ -358,8 +358,8 @@ mod tests {
             ("a{b=\"1\",b=\"2\"} 1", "twice"),
             ("a one", "not a number"),
             ("a=2", "character"),
-            ("a 1 soon", "behind its value"),
-            ("a 1 2 3", "behind its value"),
+            ("a 1 soon", "after its value"),
+            ("a 1 2 3", "after its value"),
             ("{b=\"c\"} 1", "no name"),
         ];
         for (line, why) in cases {

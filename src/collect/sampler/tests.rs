@@ -117,7 +117,7 @@ fn missed_slots_become_one_gap_and_are_not_made_up() {
         batches(seen, "slow").count() >= 2
     });
     let told: Vec<&Gap> =
-        gaps(&seen, "slow").filter(|gap| gap.reason.starts_with("the reading before")).collect();
+        gaps(&seen, "slow").filter(|gap| gap.reason.starts_with("the previous reading")).collect();
     assert_eq!(told.len(), 1, "{told:?}");
     assert!(told[0].window.secs() > 0.35, "{told:?}");
     let second = batches(&seen, "slow").nth(1).unwrap();
@@ -157,8 +157,9 @@ fn what_finds_no_room_is_counted_and_told() {
         thread::sleep(Duration::from_millis(5));
     }
     let taken: Vec<Observation> = seen.iter().take(12).collect();
-    let lost = gaps(&taken, "fast")
-        .find_map(|gap| gap.reason.strip_suffix(" readings came faster than they could be kept"));
+    let lost = gaps(&taken, "fast").find_map(|gap| {
+        gap.reason.strip_suffix(" readings are lost: they came faster than they were written")
+    });
     assert!(lost.unwrap().parse::<u32>().unwrap() >= 40, "{taken:?}");
     drop(seen);
     sampler.stop();
@@ -233,11 +234,11 @@ fn a_collector_that_hangs_or_panics_while_it_opens_holds_up_no_other() {
 
 #[test]
 fn short_slots_are_read_somewhere_inside_and_long_ones_at_their_begin() {
-    let short = Grid { interval: Duration::from_millis(50) };
+    let short = SampleTimes { interval: Duration::from_millis(50) };
     for random in [0.0, 0.3, 0.9999, 1.0] {
         assert_eq!(short.slot(short.due(7, random)), 7);
     }
-    let long = Grid { interval: Duration::from_secs(1) };
+    let long = SampleTimes { interval: Duration::from_secs(1) };
     assert_eq!(long.due(3, 0.7), long.begin(3));
 }
 
@@ -253,7 +254,11 @@ fn a_cadence_that_nobody_asked_for_gives_way_to_its_cost() {
         let (sink, seen) = mpsc::sync_channel(9);
         one.config.interval = asked;
         let own = one.interval();
-        let mut looks = Loop::new(one, Epoch::new(Instant::now()), Outlet::new("it".into(), sink));
+        let mut looks = CollectorLoop::new(
+            one,
+            Epoch::new(Instant::now()),
+            ObservationSink::new("it".into(), sink),
+        );
         looks.cost = 2.5 * MOST_CPU * own.as_secs_f64();
         assert_eq!(looks.adapt(), asked.is_none());
         assert!(!looks.adapt(), "it stays as it is");

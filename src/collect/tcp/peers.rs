@@ -48,7 +48,7 @@ impl Peers {
                 .and_then(|(address, name)| Some((address.parse().ok()?, name.to_owned())));
             let Some((address, name)) = parsed else {
                 return Err(OpenError::new(
-                    format!("`{text}` names no peer"),
+                    format!("`{text}` is not a valid name of a peer"),
                     "write `address:port=name`, such as `10.0.3.7:8443=payments`",
                 ));
             };
