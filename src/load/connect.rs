@@ -5,26 +5,27 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use rustls::client::Resumption;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 
-use super::exchange::{Deadline, Failure, Link, Made, Scratch};
-use super::http2::{Session, Share, StreamError};
+use super::config::LoadConfig;
+use super::deadline::Deadline;
+use super::error::LoadError;
+use super::exchange::{Link, Scratch};
+use super::failure::{Failure, NoTunnel, StreamError};
+use super::http2::{Session, Share};
 use super::nap::Patience;
-use super::proxy::{NoTunnel, connect_request, tunnel};
+use super::proxy::{connect_request, tunnel};
 use super::resolve::{Host, Resolver};
+use super::stopwatch::Made;
+use super::stream::Stream;
 use super::tcp::Tcp;
 use super::tls::{H2, Security, security};
-use super::{LoadConfig, LoadError};
 use crate::plan::{Connections, HttpVersion, Secret, Target};
 
 /// So much is read at a time at most.
@@ -36,7 +37,7 @@ const SESSIONS: usize = 8;
 /// Where connections go, and how.
 #[derive(Clone)]
 pub(super) struct Route {
-    place: Place,
+    address: Address,
     /// What to ask a proxy for before the connection is one to the target.
     tunnel: Option<Secret>,
     tls: Option<Security>,
@@ -51,7 +52,7 @@ pub(super) struct Route {
 
 /// What a socket is connected to.
 #[derive(Clone)]
-enum Place {
+enum Address {
     Tcp(Host),
     Unix(PathBuf),
 }
@@ -65,9 +66,9 @@ impl Route {
     pub(super) fn resolve(config: &LoadConfig) -> Result<Self, LoadError> {
         let target = &config.target;
         let host =
-            |name: &str, port, key| Host::resolve(name, port, target.dns, key).map(Place::Tcp);
-        let place = match (&target.unix_socket, &target.proxy) {
-            (Some(path), _) => Place::Unix(PathBuf::from(path)),
+            |name: &str, port, key| Host::resolve(name, port, target.dns, key).map(Address::Tcp);
+        let address = match (&target.unix_socket, &target.proxy) {
+            (Some(path), _) => Address::Unix(PathBuf::from(path)),
             // The target's own name is the proxy's to resolve.
             (None, Some(proxy)) => host(&proxy.host, proxy.port, "proxy")?,
             (None, None) => host(&target.url.host, target.url.port, "url")?,
@@ -76,7 +77,7 @@ impl Route {
         let tunnel = is_tunnelled.then(|| connect_request(target));
         let tls = security(target, &config.pem)?;
         Ok(Self {
-            place,
+            address,
             tunnel,
             tls,
             resumption: target.tls.resumption,
@@ -98,18 +99,18 @@ impl Route {
 /// Where connections go first: the address tried first, or the path of the socket.
 impl fmt::Display for Route {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.place {
-            Place::Tcp(host) => match host.first_address() {
+        match &self.address {
+            Address::Tcp(host) => match host.first_address() {
                 Some(address) => write!(f, "{address}"),
                 None => f.write_str("no address"),
             },
-            Place::Unix(path) => write!(f, "{}", path.display()),
+            Address::Unix(path) => write!(f, "{}", path.display()),
         }
     }
 }
 
-/// The same place for one worker.
-enum Door {
+/// How one worker reaches that address.
+enum Dial {
     Tcp(Resolver),
     Unix(PathBuf),
 }
@@ -117,7 +118,7 @@ enum Door {
 /// Makes the connections of one worker.
 pub(super) struct Connector {
     route: Route,
-    door: Door,
+    dial: Dial,
     tls: Option<TlsConnector>,
     /// Index of the address that worked last: `localhost` is often two, one of them refused.
     preferred: Cell<usize>,
@@ -140,9 +141,9 @@ impl Connector {
             }
             TlsConnector::from(config)
         });
-        let door = match &route.place {
-            Place::Tcp(host) => Door::Tcp(Resolver::new(host.clone())),
-            Place::Unix(path) => Door::Unix(path.clone()),
+        let dial = match &route.address {
+            Address::Tcp(host) => Dial::Tcp(Resolver::new(host.clone())),
+            Address::Unix(path) => Dial::Unix(path.clone()),
         };
         let scratch = Rc::new(RefCell::new(vec![0; READ_BYTES].into_boxed_slice()));
         let is_http1 = match route.version {
@@ -152,7 +153,7 @@ impl Connector {
         };
         let (preferred, is_http1) = (Cell::new(0), Cell::new(is_http1));
         let sessions = RefCell::default();
-        Self { route, door, tls, preferred, scratch, patience: None, sessions, is_http1 }
+        Self { route, dial, tls, preferred, scratch, patience: None, sessions, is_http1 }
     }
 
     /// The same for a worker that may nap.
@@ -275,14 +276,14 @@ impl Connector {
     }
 
     async fn open(&self) -> io::Result<Socket> {
-        match &self.door {
-            Door::Tcp(resolver) => {
+        match &self.dial {
+            Dial::Tcp(resolver) => {
                 let (addresses, dns_time) = resolver.addresses().await?;
                 let tcp = Tcp::new(self.open_tcp(&addresses).await?, self.patience.clone())?;
                 let peer = tcp.peer_addr()?;
                 Ok(Socket { stream: Stream::Tcp(tcp), peer: Some(peer), dns_time })
             }
-            Door::Unix(path) => match UnixStream::connect(path).await {
+            Dial::Unix(path) => match UnixStream::connect(path).await {
                 Ok(unix) => Ok(Socket { stream: Stream::Unix(unix), peer: None, dns_time: None }),
                 // Where TCP drops what does not fit and the client tries again, here it is told
                 // (unix(7): EAGAIN).
@@ -322,79 +323,5 @@ struct Socket {
 }
 
 fn late_error() -> io::Error {
-    io::Error::new(io::ErrorKind::TimedOut, "not within the timeout")
-}
-
-/// A connection's bytes, in clear.
-pub(super) enum Stream {
-    Tcp(Tcp),
-    Unix(UnixStream),
-    /// Over one of the others.
-    Tls(Box<TlsStream<Stream>>),
-}
-
-/// Calls the same method of whichever stream it is.
-macro_rules! on_stream {
-    ($stream:expr, $method:ident $(, $argument:expr)*) => {
-        match $stream {
-            Stream::Tcp(tcp) => Pin::new(tcp).$method($($argument),*),
-            Stream::Unix(unix) => Pin::new(unix).$method($($argument),*),
-            Stream::Tls(tls) => Pin::new(tls.as_mut()).$method($($argument),*),
-        }
-    };
-}
-
-impl Stream {
-    /// Reads to the begin of `room`; how many bytes, zero at the end.
-    pub(super) fn poll_read(
-        &mut self,
-        cx: &mut Context<'_>,
-        room: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        let mut buffer = ReadBuf::new(room);
-        let polled = on_stream!(self, poll_read, cx, &mut buffer);
-        polled.map_ok(|()| buffer.filled().len())
-    }
-
-    /// Writes what there is room for.
-    pub(super) fn poll_write(
-        &mut self,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        on_stream!(self, poll_write, cx, bytes)
-    }
-
-    /// Passes on what TLS holds back.
-    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        on_stream!(self, poll_flush, cx)
-    }
-}
-
-impl AsyncRead for Stream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        on_stream!(self.get_mut(), poll_read, cx, buffer)
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        on_stream!(self.get_mut(), poll_write, cx, bytes)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        on_stream!(self.get_mut(), poll_flush, cx)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        on_stream!(self.get_mut(), poll_shutdown, cx)
-    }
+    io::Error::new(io::ErrorKind::TimedOut, "no connection within the timeout")
 }

@@ -1,6 +1,6 @@
 //! Room for as many sockets as may be in flight.
 
-use super::LoadError;
+use super::error::LoadError;
 use super::worker::MAX_CLOSING;
 
 /// Files beside the sockets: those of the collectors, the recording, the threads' event queues.

@@ -11,7 +11,7 @@ use std::time::Instant;
 use tokio::runtime::{Builder, LocalOptions};
 
 use super::timer::{Timer, shorten_slice};
-use super::worker::{Seat, Worker};
+use super::worker::{Worker, WorkerStart};
 
 /// So many names at a time may be asked for.
 const RESOLVING: usize = 64;
@@ -23,7 +23,7 @@ thread_local! {
 
 /// Runs a worker on this thread until it is told to stop. `started` hears once whether it could
 /// begin.
-pub(super) fn work(seat: Seat, started: &SyncSender<io::Result<()>>) {
+pub(super) fn work(start: WorkerStart, started: &SyncSender<io::Result<()>>) {
     shorten_slice();
     let runtime = Builder::new_current_thread()
         .enable_io()
@@ -40,7 +40,7 @@ pub(super) fn work(seat: Seat, started: &SyncSender<io::Result<()>>) {
         match Timer::new() {
             Ok(timer) => {
                 drop(started.send(Ok(())));
-                dispatch(seat, timer).await;
+                dispatch(start, timer).await;
             }
             Err(error) => drop(started.send(Err(error))),
         }
@@ -49,9 +49,9 @@ pub(super) fn work(seat: Seat, started: &SyncSender<io::Result<()>>) {
     runtime.shutdown_background();
 }
 
-async fn dispatch(seat: Seat, mut timer: Timer) {
-    let inbox = Arc::clone(&seat.inbox);
-    let worker = Rc::new(Worker::new(seat));
+async fn dispatch(start: WorkerStart, mut timer: Timer) {
+    let inbox = Arc::clone(&start.inbox);
+    let worker = Rc::new(Worker::new(start));
     HERE.set(Some(Rc::clone(&worker)));
     let mut storm = worker.storm.clone();
     let mut deadline = None;

@@ -7,12 +7,12 @@ use bytes::Bytes;
 use hyper::Method;
 use hyper::header::{self, HeaderName, HeaderValue};
 
-use super::LoadConfig;
+use super::config::LoadConfig;
 use super::draws::Value;
 use super::proxy::authorization;
-use super::review::Scrutiny;
+use super::review::Inspection;
 use super::session::Session;
-use super::wire::{Parts, Piece, Place};
+use super::wire::{Parts, Piece, ValueSource};
 use crate::plan::{self, Connections, Header, Segment, Streaming, Template};
 
 /// On every request, so that whoever reads the target's logs knows what it is.
@@ -26,7 +26,7 @@ pub(super) struct Endpoint {
     /// Data sources that it draws from, each once.
     pub(super) sources: Vec<usize>,
     /// What is looked for in its responses.
-    pub(super) scrutiny: Arc<Scrutiny>,
+    pub(super) inspection: Arc<Inspection>,
 }
 
 pub(super) enum Text {
@@ -51,7 +51,10 @@ impl Endpoint {
             .ok()
             .filter(|method| *method != Method::CONNECT)
             .ok_or_else(|| {
-                format!("`{}` is no method that can be sent; use GET or POST, say", request.method)
+                format!(
+                    "`{}` is not a valid HTTP method; use GET or POST, for example",
+                    request.method
+                )
             })?;
         let mut path = names.pieces(&request.path)?;
         if !matches!(path.first(), Some(Piece::Value(_))) {
@@ -87,8 +90,8 @@ impl Endpoint {
             }
         };
         let slot = |name: &str| captured.iter().position(|known| known == name).unwrap_or(0);
-        let scrutiny = Arc::new(Scrutiny::compile(request, slot)?);
-        Ok(Self { text, is_head, stream: request.stream, sources: names.sources, scrutiny })
+        let inspection = Arc::new(Inspection::compile(request, slot)?);
+        Ok(Self { text, is_head, stream: request.stream, sources: names.sources, inspection })
     }
 }
 
@@ -106,7 +109,9 @@ fn headers(
     if !is_given(&headers, header::HOST) {
         let host = names.config.target.url.authority();
         if HeaderValue::from_str(&host).is_err() {
-            return Err("the target's host is no header value; check `url`".to_owned());
+            return Err(
+                "the target's host is not a valid header value; check `url` in [target]".to_owned()
+            );
         }
         headers.insert(0, (header::HOST, own(&host)));
     }
@@ -135,7 +140,7 @@ fn header(
 ) -> Result<(HeaderName, Vec<Piece>), String> {
     let bad = |what: &str| format!("header `{name}`: {what}");
     let parsed = HeaderName::from_bytes(name.as_bytes())
-        .map_err(|_| bad("is no header name; leave out spaces and colons"))?;
+        .map_err(|_| bad("is not a valid header name; leave out spaces and colons"))?;
     if [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::CONNECTION].contains(&parsed) {
         return Err(bad("is set by kneepoint; leave it out"));
     }
@@ -203,9 +208,9 @@ impl<'c> Names<'c> {
     /// # Errors
     ///
     /// It stands nowhere.
-    pub(super) fn place(&mut self, name: &str) -> Result<Place, String> {
+    pub(super) fn place(&mut self, name: &str) -> Result<ValueSource, String> {
         if let Some(slot) = self.captured.iter().position(|known| known == name) {
-            return Ok(Place::Captured(slot));
+            return Ok(ValueSource::Captured(slot));
         }
         let (source, column) = match name.split_once('.') {
             Some((source, column)) if !self.config.data.contains_key(name) => (source, column),
@@ -225,7 +230,7 @@ impl<'c> Names<'c> {
         if !self.sources.contains(&index) {
             self.sources.push(index);
         }
-        Ok(Place::Data(index, column))
+        Ok(ValueSource::Data(index, column))
     }
 }
 

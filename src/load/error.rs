@@ -79,3 +79,10 @@ pub enum LoadError {
         hint: &'static str,
     },
 }
+
+impl LoadError {
+    /// The first of several; [`probe()`](super::probe), which runs before, reports all of them.
+    pub(super) fn first(errors: Vec<LoadError>) -> LoadError {
+        errors.into_iter().next().unwrap_or(LoadError::NoRequests)
+    }
+}

@@ -4,21 +4,18 @@ use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use rustls::AlertDescription;
-use thiserror::Error;
-use tokio::time::Sleep;
-
-use super::connect::Stream;
-use super::http2::{Share, StreamError};
+use super::deadline::Deadline;
+use super::failure::Failure;
+use super::http2::Share;
 use super::nap::{Patience, Reading};
-use super::proxy::NoTunnel;
-use super::response::{Malformed, Reader, Witness};
-use super::stream::Follower;
+use super::response::{Observer, Reader};
+use super::stopwatch::{Made, Spent, Stopwatch};
+use super::stream::Stream;
+use super::streaming::Follower;
 use super::wire::Rendered;
 use crate::timeline::ResponseClass;
 
@@ -28,222 +25,6 @@ const STALE_WITHIN: Duration = Duration::from_secs(1);
 
 /// So long the other side may take to close a connection that is done with.
 const CLOSE_WITHIN: Duration = Duration::from_secs(1);
-
-/// Why there is no complete response.
-#[derive(Debug, Error)]
-pub(super) enum Failure {
-    #[error("{0}")]
-    Connect(io::Error),
-    #[error("{0}")]
-    Proxy(NoTunnel),
-    #[error("{0}")]
-    Tls(io::Error),
-    #[error("nothing came within the timeout")]
-    Timeout,
-    #[error("{0}")]
-    Malformed(Malformed),
-    #[error("{0}")]
-    Stream(StreamError),
-    #[error("the connection was closed {0}")]
-    Closed(&'static str),
-    #[error("the connection was lost: {0}")]
-    Lost(io::Error),
-}
-
-impl Failure {
-    /// How a request that ended in this way is counted.
-    pub(super) fn class(&self) -> ResponseClass {
-        match self {
-            Failure::Connect(_) => ResponseClass::Connect,
-            Failure::Proxy(_) => ResponseClass::Proxy,
-            Failure::Tls(_) => ResponseClass::Tls,
-            Failure::Timeout => ResponseClass::Timeout,
-            Failure::Malformed(_) => ResponseClass::Protocol,
-            Failure::Stream(error) if error.is_protocol() => ResponseClass::Protocol,
-            Failure::Stream(_) => ResponseClass::Reset,
-            Failure::Closed(_) => ResponseClass::Reset,
-            // A TLS 1.3 server says only after the handshake that it wants another certificate.
-            Failure::Lost(error) if alert(error).is_some() => ResponseClass::Tls,
-            Failure::Lost(error) => match error.kind() {
-                // What the decoder of TLS records says of nonsense.
-                io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => ResponseClass::Protocol,
-                _ => ResponseClass::Reset,
-            },
-        }
-    }
-
-    /// The same for another request that waited for the same connection.
-    pub(super) fn for_another(&self) -> Self {
-        let copied = |error: &io::Error| match error.raw_os_error() {
-            Some(code) => io::Error::from_raw_os_error(code),
-            None => io::Error::new(error.kind(), error.to_string()),
-        };
-        match self {
-            Failure::Connect(error) => Failure::Connect(copied(error)),
-            Failure::Proxy(error) => Failure::Proxy(error.copied()),
-            Failure::Tls(error) => Failure::Tls(copied(error)),
-            Failure::Timeout => Failure::Timeout,
-            Failure::Malformed(malformed) => Failure::Malformed(*malformed),
-            Failure::Stream(StreamError::OtherVersion) => StreamError::OtherVersion.into(),
-            Failure::Stream(error) => Failure::Lost(io::Error::other(error.to_string())),
-            Failure::Closed(when) => Failure::Closed(when),
-            Failure::Lost(error) => Failure::Lost(copied(error)),
-        }
-    }
-
-    /// Whether the other side has not looked at the request, so that it may be sent again.
-    pub(super) fn is_refused(&self) -> bool {
-        matches!(self, Failure::Stream(StreamError::Refused(_)))
-    }
-
-    /// Whether the other side speaks none of the protocols that it was offered (ALPN, RFC 7301).
-    pub(super) fn is_other_protocol(&self) -> bool {
-        let Failure::Tls(error) = self else { return false };
-        alert(error) == Some(AlertDescription::NoApplicationProtocol)
-    }
-
-    /// Whether this machine, not the target, had nothing left to make a connection with:
-    /// descriptors, ports or memory.
-    pub(super) fn is_local(&self) -> bool {
-        #[cfg(unix)]
-        const EXHAUSTED: [i32; 5] =
-            [libc::EMFILE, libc::ENFILE, libc::EADDRNOTAVAIL, libc::ENOBUFS, libc::ENOMEM];
-        #[cfg(not(unix))]
-        const EXHAUSTED: [i32; 0] = [];
-        matches!(self, Failure::Connect(error)
-            if error.raw_os_error().is_some_and(|code| EXHAUSTED.contains(&code)))
-    }
-}
-
-/// What the other side has said when it gave up on TLS.
-fn alert(error: &io::Error) -> Option<AlertDescription> {
-    match error.get_ref()?.downcast_ref()? {
-        rustls::Error::AlertReceived(alert) => Some(*alert),
-        _ => None,
-    }
-}
-
-/// Measures a request: two looks at the clock for most of them.
-pub(super) struct Stopwatch {
-    begun: Instant,
-    sent: Option<Instant>,
-    first: Option<Instant>,
-    /// When its last piece came, where the kernel says.
-    stamp: Option<Instant>,
-    /// The response did not come as one piece.
-    is_cut: bool,
-}
-
-impl Stopwatch {
-    /// Measures from `begun` on.
-    fn since(begun: Instant) -> Self {
-        Self { begun, sent: None, first: None, stamp: None, is_cut: false }
-    }
-
-    /// The request has been sent, now or before.
-    pub(super) fn sent(&mut self) {
-        self.sent.get_or_insert_with(Instant::now);
-    }
-
-    /// A piece of the response has come, now or when the kernel says.
-    pub(super) fn read(&mut self, stamp: Option<Instant>) {
-        self.is_cut = self.first.is_some();
-        self.stamp = stamp;
-        self.first.get_or_insert_with(|| stamp.unwrap_or_else(Instant::now));
-    }
-
-    /// Nothing more of the response is there yet.
-    pub(super) fn waits(&mut self) {
-        self.is_cut |= self.first.is_some();
-    }
-
-    /// Whether any of the response has come.
-    fn has_read(&self) -> bool {
-        self.first.is_some()
-    }
-
-    /// The response is complete.
-    pub(super) fn spent(&self) -> Spent {
-        let first = self.first.unwrap_or_else(Instant::now);
-        let sent = self.sent.unwrap_or(first).min(first);
-        Spent {
-            send: sent.saturating_duration_since(self.begun),
-            wait: first.saturating_duration_since(sent),
-            receive: match (self.is_cut, self.stamp) {
-                (false, _) => Duration::ZERO,
-                (true, None) => first.elapsed(),
-                (true, Some(last)) => last.saturating_duration_since(first),
-            },
-            ended: self.stamp,
-        }
-    }
-}
-
-/// When a request has to be over. One timer serves a connection's requests one after the other:
-/// it is set anew only when it rings too early, so that a request that is in time costs nothing.
-pub(super) struct Deadline {
-    sleep: Pin<Box<Sleep>>,
-    at: Instant,
-    /// When the timer rings, if it was set.
-    armed: Option<Instant>,
-}
-
-impl Deadline {
-    /// A deadline that has not been set. Needs a runtime with time around it.
-    pub(super) fn new() -> Self {
-        let at = Instant::now();
-        Self { sleep: Box::pin(tokio::time::sleep(Duration::ZERO)), at, armed: None }
-    }
-
-    /// Sets it. Nearly always to a later time than before, which costs nothing.
-    pub(super) fn set(&mut self, at: Instant) {
-        self.at = at;
-        if self.armed.is_some_and(|armed| armed > at) {
-            self.armed = None;
-        }
-    }
-
-    /// Sets it to `at` where it is earlier.
-    pub(super) fn extend(&mut self, at: Instant) {
-        self.at = self.at.max(at);
-    }
-
-    /// Whether it has passed.
-    pub(super) fn is_over(&self) -> bool {
-        Instant::now() >= self.at
-    }
-
-    /// Whether it has passed; if not, the task will be woken when it may have. A deadline belongs
-    /// to one task, so that one registered waker is good for all its polls.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        loop {
-            if self.armed.is_some() {
-                if !self.sleep.is_elapsed() {
-                    return Poll::Pending;
-                }
-                self.armed = None;
-                if Instant::now() >= self.at {
-                    return Poll::Ready(());
-                }
-            }
-            self.sleep.as_mut().reset(self.at.into());
-            self.armed = Some(self.at);
-            if self.sleep.as_mut().poll(cx).is_pending() {
-                return Poll::Pending;
-            }
-        }
-    }
-
-    /// What `future` comes to, or [`Failure::Timeout`] when the deadline passes first.
-    pub(super) async fn limit<T>(&mut self, future: impl Future<Output = T>) -> Result<T, Failure> {
-        let mut future = pin!(future);
-        poll_fn(|cx| match future.as_mut().poll(cx) {
-            Poll::Ready(value) => Poll::Ready(Ok(value)),
-            Poll::Pending => self.poll(cx).map(|()| Err(Failure::Timeout)),
-        })
-        .await
-    }
-}
 
 /// Room for what is read next, for all connections of a worker: none of them keeps what it read.
 pub(super) type Scratch = Rc<RefCell<Box<[u8]>>>;
@@ -284,30 +65,6 @@ struct Alone {
     stream: Stream,
     scratch: Scratch,
     patience: Option<Rc<Patience>>,
-}
-
-/// How long it took to make a connection.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Made {
-    /// To resolve the name, where that was done for it.
-    pub(super) dns_time: Option<Duration>,
-    /// All the rest, TLS included.
-    pub(super) connect_time: Duration,
-    /// The TLS handshake.
-    pub(super) tls_time: Option<Duration>,
-}
-
-/// Where the time of a response went.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Spent {
-    /// Until the request was sent.
-    pub(super) send: Duration,
-    /// Then to the first byte of the response.
-    pub(super) wait: Duration,
-    /// Then to its end.
-    pub(super) receive: Duration,
-    /// When that was, where the kernel says.
-    pub(super) ended: Option<Instant>,
 }
 
 impl Link {
@@ -398,7 +155,7 @@ impl Link {
     }
 
     /// Sends `request`, which was `begun` a moment ago, and reads its response to the end;
-    /// `witness` sees it as it comes. Returns its status.
+    /// `observer` sees it as it comes. Returns its status.
     ///
     /// # Errors
     ///
@@ -408,7 +165,7 @@ impl Link {
         request: &Rendered,
         begun: Instant,
         deadline: &mut Deadline,
-        witness: &mut impl Witness,
+        observer: &mut impl Observer,
     ) -> Result<u16, Failure> {
         self.answered = false;
         let mut watch = Stopwatch::since(begun);
@@ -418,7 +175,7 @@ impl Link {
             }
             Wire::Shared(share, is_secure) => {
                 let exchanged =
-                    share.exchange(request, *is_secure, deadline, &mut watch, witness).await;
+                    share.exchange(request, *is_secure, deadline, &mut watch, observer).await;
                 self.answered = watch.has_read();
                 self.spent = watch.spent();
                 self.used = true;
@@ -427,7 +184,7 @@ impl Link {
         };
         let mut sending = Sending { bytes: &request.bytes, failed: None };
         let mut reader = Reader::new(request.is_head);
-        let mut follower = Follower::new(request.stream, witness);
+        let mut follower = Follower::new(request.stream, observer);
         let mut reading = Reading::new(patience, self.may_wait && request.stream.is_none());
         self.received = 0;
         let answer = poll_fn(|cx| {
@@ -480,7 +237,7 @@ impl Link {
         })
         .await?;
         if !follower.may_end() {
-            return Err(Failure::Closed("before the stream had as many events as were asked for"));
+            return Err(Failure::Closed("before the stream sent the requested number of events"));
         }
         self.spent = watch.spent();
         self.cut = answer.is_left;

@@ -4,58 +4,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::LoadConfig;
+use super::config::{Arrival, FlowConfig, FlowKind, Iterations, LoadConfig};
 use super::crew::Crew;
 use super::pacer::{NEVER, Schedule};
-use crate::plan;
 use crate::timeline::Stage;
-
-/// One of the loads that go on side by side.
-#[derive(Clone, Debug)]
-pub struct FlowConfig {
-    /// Indices of its journeys among those of the configuration.
-    pub journeys: Vec<usize>,
-    /// When they begin.
-    pub kind: FlowKind,
-}
-
-/// When the journeys of a flow begin.
-#[derive(Clone, Debug)]
-pub enum FlowKind {
-    /// When the schedule says so (open model).
-    Open(plan::Arrivals),
-    /// When the one before is over (closed model): a stage says how many virtual users there are.
-    Closed(Iterations),
-    /// At these times after the begin of the stage, in nanoseconds, each with its journey.
-    Replay(Arc<[Arrival]>),
-}
-
-/// One arrival of a trace.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Arrival {
-    /// Nanoseconds from the begin.
-    pub at: u64,
-    /// Index of its journey.
-    pub journey: usize,
-}
-
-/// How many journeys virtual users do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Iterations {
-    /// As many as there is time for.
-    Unlimited,
-    /// Each so many; and so many users there are.
-    PerVu(u64, u32),
-    /// So many together; and so many users there are.
-    Shared(u64, u32),
-}
-
-impl FlowConfig {
-    /// All journeys in the open model.
-    pub fn open(arrivals: plan::Arrivals, journeys: usize) -> Self {
-        Self { journeys: (0..journeys).collect(), kind: FlowKind::Open(arrivals) }
-    }
-}
 
 /// What the workers have to know of each other's virtual users.
 #[derive(Debug)]

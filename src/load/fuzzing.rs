@@ -4,8 +4,8 @@ use httparse::Header;
 
 use super::cookies::Jar;
 use super::decode::Decoder;
-use super::response::{Reader, Witness};
-use super::review::{Review, Scrutiny};
+use super::response::{Observer, Reader};
+use super::review::{Inspection, Review};
 use crate::plan::{Capture, CaptureSource, Check, Request, Segment, Template};
 
 /// No decoded body of these is longer.
@@ -14,7 +14,7 @@ const LONGEST: usize = 64 * 1024;
 /// Keeps of a response what the engine would, at the most.
 struct Seen<'s>(Review<'s>);
 
-impl Witness for Seen<'_> {
+impl Observer for Seen<'_> {
     fn head(&mut self, status: u16, headers: &[Header<'_>]) {
         assert!((100..1000).contains(&status));
         self.0.head(status, headers);
@@ -50,8 +50,8 @@ fn curious(json: &str, regex: &str) -> Request {
 /// A response of HTTP/1.1 in pieces of `piece` bytes, looked at to its end.
 pub fn response(bytes: &[u8], piece: usize, is_head: bool) {
     let request = curious("$..id", "id=([0-9]+)");
-    let Ok(scrutiny) = Scrutiny::compile(&request, |_| 0) else { return };
-    let mut seen = Seen(Review::new(&scrutiny, true));
+    let Ok(inspection) = Inspection::compile(&request, |_| 0) else { return };
+    let mut seen = Seen(Review::new(&inspection, true));
     let mut reader = Reader::new(is_head);
     for piece in bytes.chunks(piece.max(1)) {
         match reader.feed(piece, &mut seen) {
@@ -96,8 +96,8 @@ pub fn cookies(text: &str) {
 
 /// A JSONPath and a regular expression of a plan, against a body.
 pub fn review(json: &str, regex: &str, body: &[u8]) {
-    let Ok(scrutiny) = Scrutiny::compile(&curious(json, regex), |_| 0) else { return };
-    let mut review = Review::new(&scrutiny, false);
+    let Ok(inspection) = Inspection::compile(&curious(json, regex), |_| 0) else { return };
+    let mut review = Review::new(&inspection, false);
     review.head(200, &[]);
     review.body(body);
     review.conclude();

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use super::LoadConfig;
-use super::flow::FlowKind;
+use super::config::{FlowKind, LoadConfig};
 use super::meter::SECOND;
 
 /// So much of its rate a worker may have sent ahead, in nanoseconds: arrivals at random come in

@@ -14,13 +14,14 @@ use httparse::{EMPTY_HEADER, Header};
 use hyper::header::{CONNECTION, HOST, HeaderName, TE, UPGRADE};
 use hyper::http::uri::PathAndQuery;
 use hyper::{Request, Uri};
-use thiserror::Error;
 use tokio::sync::Notify;
 
-use super::connect::Stream;
-use super::exchange::{Deadline, Failure, Stopwatch};
-use super::response::{MAX_HEAD_BYTES, MAX_HEADERS, Witness};
-use super::stream::Follower;
+use super::deadline::Deadline;
+use super::failure::{Failure, StreamError};
+use super::response::{MAX_HEAD_BYTES, MAX_HEADERS, Observer};
+use super::stopwatch::Stopwatch;
+use super::stream::Stream;
+use super::streaming::Follower;
 use super::wire::Rendered;
 
 /// What the other side may send of a response before it was read here. It is read as it comes, so
@@ -28,20 +29,6 @@ use super::wire::Rendered;
 const STREAM_WINDOW: u32 = 1024 * 1024;
 /// The same for all responses of a connection.
 const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
-
-/// Why a stream came to no complete response.
-#[derive(Debug, Error)]
-pub(super) enum StreamError {
-    /// The other side has not looked at the request: it may be sent again (section 8.7).
-    #[error("the request was refused before it was looked at: {0}")]
-    Refused(h2::Error),
-    #[error("{0}")]
-    Failed(h2::Error),
-    #[error("HTTP/2 has no headers `te`, `upgrade`, `keep-alive` and `proxy-connection`")]
-    Unfit,
-    #[error("the target does not speak HTTP/2 on this port")]
-    OtherVersion,
-}
 
 /// A connection, for as many streams at a time as the plan allows.
 pub(super) struct Session {
@@ -167,7 +154,7 @@ impl Share {
         is_secure: bool,
         deadline: &mut Deadline,
         watch: &mut Stopwatch,
-        witness: &mut impl Witness,
+        observer: &mut impl Observer,
     ) -> Result<u16, Failure> {
         let sender = match &*self.session.state.borrow() {
             State::Open(sender) => Some(sender.clone()),
@@ -184,7 +171,7 @@ impl Share {
         })?;
         // Dropped here, it does not keep a connection open that has ended.
         drop(sender);
-        let mut follower = Follower::new(request.stream, witness);
+        let mut follower = Follower::new(request.stream, observer);
         let upload = Upload { stream: upload, rest: body };
         let mut flow = Flow { upload, response: Some(response), body: None, status: 0 };
         let answered = poll_fn(|cx| flow.poll(cx, watch, deadline, &mut follower)).await;
@@ -195,7 +182,7 @@ impl Share {
         }
         answered?;
         if !follower.may_end() {
-            return Err(Failure::Closed("before the stream had as many events as were asked for"));
+            return Err(Failure::Closed("before the stream sent the requested number of events"));
         }
         Ok(flow.status)
     }
@@ -218,7 +205,7 @@ struct Flow {
 }
 
 impl Flow {
-    fn poll<W: Witness>(
+    fn poll<W: Observer>(
         &mut self,
         cx: &mut Context<'_>,
         watch: &mut Stopwatch,
@@ -238,7 +225,7 @@ impl Flow {
         deadline.poll(cx).map(|()| Err(Failure::Timeout))
     }
 
-    fn poll_response<W: Witness>(
+    fn poll_response<W: Observer>(
         &mut self,
         cx: &mut Context<'_>,
         watch: &mut Stopwatch,
@@ -337,24 +324,5 @@ fn failure(error: h2::Error, is_unsent: bool) -> Failure {
     match error.get_io() {
         Some(lost) => Failure::Lost(io::Error::new(lost.kind(), lost.to_string())),
         None => StreamError::Failed(error).into(),
-    }
-}
-
-impl StreamError {
-    /// Whether what came back is not what HTTP/2 says, and not merely an end.
-    pub(super) fn is_protocol(&self) -> bool {
-        match self {
-            StreamError::Refused(_) => false,
-            StreamError::Failed(error) if error.is_remote() => {
-                error.reason() == Some(Reason::HTTP_1_1_REQUIRED)
-            }
-            StreamError::Failed(_) | StreamError::Unfit | StreamError::OtherVersion => true,
-        }
-    }
-}
-
-impl From<StreamError> for Failure {
-    fn from(error: StreamError) -> Self {
-        Failure::Stream(error)
     }
 }

@@ -10,27 +10,36 @@ use std::time::{Duration, Instant};
 
 use tokio::time::sleep_until;
 
-use super::exchange::{Deadline, Failure, Link};
+use super::deadline::Deadline;
+use super::draws::Exhausted;
+use super::exchange::Link;
+use super::failure::Failure;
 use super::flow::Due;
 use super::meter::{Ended, Meter};
-use super::mix::{Exhausted, Look};
+use super::mix::Look;
 use super::program::Todo;
-use super::response::Witness;
+use super::response::Observer;
 use super::review::Review;
 use super::session::Session;
 use super::storm::{self, Exposure};
-use super::worker::{Berth, Job, Next, Standing, Worker};
+use super::worker::{Job, JobSlot, LaneStarts, Next, Standing, Worker};
 use crate::timeline::ResponseClass;
 
 /// A request that was refused unseen over a fresh connection is sent again so often: the connection
 /// may be a shared one whose end begins meanwhile.
 const MOST_REFUSALS: usize = 3;
 
+/// How a worker starts lanes.
+pub(super) const STARTS: LaneStarts = LaneStarts {
+    open: |worker, job| drop(tokio::task::spawn_local(run(worker, job))),
+    vu: |worker, flow, number| drop(tokio::task::spawn_local(run_vu(worker, flow, number))),
+};
+
 /// Does the journey of `job`, then whatever else is given, until there is no connection left to
 /// keep.
-pub(super) async fn run(worker: Rc<Worker>, job: Job) {
+async fn run(worker: Rc<Worker>, job: Job) {
     let mut lane = Lane::new(worker);
-    let berth = Rc::new(Berth::default());
+    let job_slot = Rc::new(JobSlot::default());
     let mut flow = job.flow;
     let mut job = Some(job);
     loop {
@@ -38,12 +47,12 @@ pub(super) async fn run(worker: Rc<Worker>, job: Job) {
             flow = job.flow;
             lane.travel(flow, Some(job)).await;
         }
-        job = match lane.worker.end(flow, &berth, lane.standing()) {
+        job = match lane.worker.end(flow, &job_slot, lane.standing()) {
             Next::Serve(job) => Some(job),
             Next::Wait => {
-                let job = lane.wait(&berth).await;
+                let job = lane.wait(&job_slot).await;
                 if job.is_none() {
-                    lane.worker.leave(&berth);
+                    lane.worker.leave(&job_slot);
                 }
                 job
             }
@@ -61,7 +70,7 @@ pub(super) async fn run(worker: Rc<Worker>, job: Job) {
 }
 
 /// Is virtual user `number` of `flow` for as long as it is wanted.
-pub(super) async fn run_vu(worker: Rc<Worker>, flow: usize, number: usize) {
+async fn run_vu(worker: Rc<Worker>, flow: usize, number: usize) {
     let mut lane = Lane::new(worker);
     let mut done = 0;
     while lane.worker.begins(flow, number, done) {
@@ -104,10 +113,10 @@ impl Lane {
     }
 
     /// Waits for a journey; `None` when the connection ends first.
-    async fn wait(&mut self, berth: &Berth) -> Option<Job> {
+    async fn wait(&mut self, job_slot: &JobSlot) -> Option<Job> {
         let idle_end = self.idle_end();
         while let Some(link) = &mut self.link {
-            let given = poll_fn(|cx| match berth.poll_job(cx) {
+            let given = poll_fn(|cx| match job_slot.poll_job(cx) {
                 Poll::Ready(job) => Poll::Ready(Some(job)),
                 Poll::Pending => link.poll_ended(cx).map(|()| None),
             });
@@ -119,7 +128,7 @@ impl Lane {
                     }
                     return job;
                 }
-                why = end_of_rest(&mut self.exposure, idle_end) => self.lose(why),
+                why = idle_ends(&mut self.exposure, idle_end) => self.lose(why),
             }
         }
         None
@@ -134,7 +143,7 @@ impl Lane {
             tokio::select! {
                 biased;
                 () = &mut thinking => return,
-                why = end_of_rest(&mut self.exposure, idle_end) => self.lose(why),
+                why = idle_ends(&mut self.exposure, idle_end) => self.lose(why),
             }
         }
     }
@@ -146,11 +155,11 @@ impl Lane {
     }
 
     /// Loses a connection that is not in use.
-    fn lose(&mut self, why: EndOfRest) {
+    fn lose(&mut self, why: IdleEnd) {
         match why {
-            EndOfRest::Storm => self.weather(),
+            IdleEnd::Storm => self.weather(),
             // Closed from this side: that is what such a client does.
-            EndOfRest::Idle => self.link = None,
+            IdleEnd::Idle => self.link = None,
         }
     }
 
@@ -284,7 +293,7 @@ impl Lane {
         let (result, is_as_expected) = match self.worker.look(endpoint, &self.session) {
             None => (self.attempt(endpoint, &mut sending, &mut ()).await, true),
             Some(look) => {
-                let mut review = Review::new(&look.scrutiny, look.keeps_cookies);
+                let mut review = Review::new(&look.inspection, look.keeps_cookies);
                 let result = self.attempt(endpoint, &mut sending, &mut review).await;
                 let is_as_expected = result.is_ok() && self.settle(endpoint, &look, &mut review);
                 (result, is_as_expected)
@@ -326,7 +335,7 @@ impl Lane {
         let target = if review.cookies.is_empty() { String::new() } else { target() };
         let missed = self.session.take_in(review, &target, self.worker.is_https);
         for check in &missed.checks {
-            self.worker.measure(|meter| meter.check_failed(look.scrutiny.text_of(*check)));
+            self.worker.measure(|meter| meter.check_failed(look.inspection.text_of(*check)));
         }
         for slot in &missed.captures {
             self.worker.not_captured(endpoint, *slot);
@@ -339,7 +348,7 @@ impl Lane {
         &mut self,
         endpoint: usize,
         sending: &mut Sending,
-        witness: &mut impl Witness,
+        observer: &mut impl Observer,
     ) -> Result<u16, Failure> {
         if let Some(link) = &mut self.link
             && link.is_ready().await
@@ -350,7 +359,7 @@ impl Lane {
             let request = self.worker.build(endpoint, &self.session);
             let first = self.worker.clock.instant(sending.sent);
             link.may_wait = self.worker.may_wait(endpoint);
-            match link.exchange(&request, first, &mut self.deadline, witness).await {
+            match link.exchange(&request, first, &mut self.deadline, observer).await {
                 Err(failure) => {
                     let after = self.worker.clock.now().saturating_sub(sending.begun);
                     if !link.was_stale(&failure, Duration::from_nanos(after)) {
@@ -362,12 +371,12 @@ impl Lane {
             }
         }
         for _ in 0..MOST_REFUSALS {
-            match self.attempt_anew(endpoint, sending, witness).await {
+            match self.attempt_anew(endpoint, sending, observer).await {
                 Err(failure) if failure.is_refused() => sending.is_counted = true,
                 done => return done,
             }
         }
-        self.attempt_anew(endpoint, sending, witness).await
+        self.attempt_anew(endpoint, sending, observer).await
     }
 
     /// Over a connection that has not served this lane yet.
@@ -375,7 +384,7 @@ impl Lane {
         &mut self,
         endpoint: usize,
         sending: &mut Sending,
-        witness: &mut impl Witness,
+        observer: &mut impl Observer,
     ) -> Result<u16, Failure> {
         self.part();
         self.served = 1;
@@ -390,7 +399,7 @@ impl Lane {
         }
         let request = self.worker.build(endpoint, &self.session);
         let connected = self.worker.clock.instant(connected);
-        link.exchange(&request, connected, &mut self.deadline, witness).await
+        link.exchange(&request, connected, &mut self.deadline, observer).await
     }
 
     /// A new connection, counted.
@@ -408,14 +417,14 @@ impl Lane {
 
 /// What becomes of a connection while it is not in use.
 #[derive(Clone, Copy, Debug)]
-enum EndOfRest {
+enum IdleEnd {
     /// The storm has come, and may take it.
     Storm,
     Idle,
 }
 
 /// Waits for what may end a connection that is not in use until `idle_end`.
-async fn end_of_rest(exposure: &mut Option<Exposure>, idle_end: Option<Instant>) -> EndOfRest {
+async fn idle_ends(exposure: &mut Option<Exposure>, idle_end: Option<Instant>) -> IdleEnd {
     let idle = async {
         match idle_end {
             Some(end) => sleep_until(end.into()).await,
@@ -423,8 +432,8 @@ async fn end_of_rest(exposure: &mut Option<Exposure>, idle_end: Option<Instant>)
         }
     };
     tokio::select! {
-        () = storm::comes(exposure) => EndOfRest::Storm,
-        () = idle => EndOfRest::Idle,
+        () = storm::comes(exposure) => IdleEnd::Storm,
+        () = idle => IdleEnd::Idle,
     }
 }
 

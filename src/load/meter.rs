@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError};
 use std::time::{Duration, Instant};
 
-use super::exchange::{Made, Spent};
+use super::stopwatch::{Made, Spent};
 use crate::timeline::{
     EndpointTick, Epoch, Histogram, JourneyTick, LoadTick, Moment, Phases, ResponseClass, Window,
 };

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
-use super::draws::{Sources, Value};
+use super::config::LoadConfig;
+use super::draws::{Exhausted, Sources, Value};
 use super::endpoint::{Endpoint, Text};
+use super::error::LoadError;
 use super::program::{Program, Todo, holds};
-use super::review::Scrutiny;
+use super::review::Inspection;
 use super::session::Session;
-use super::wire::{Place, Rendered, with_cookies};
-use super::{LoadConfig, LoadError};
+use super::wire::{Rendered, ValueSource, with_cookies};
 
 /// The compiled requests and journeys of one worker, and where it is in its random choices and its
 /// data.
@@ -36,13 +37,9 @@ struct Choice {
 
 /// How a response is looked at.
 pub(super) struct Look {
-    pub(super) scrutiny: Arc<Scrutiny>,
+    pub(super) inspection: Arc<Inspection>,
     pub(super) keeps_cookies: bool,
 }
-
-/// No value is left of a sequence that may not begin again.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Exhausted;
 
 impl Mix {
     /// Compiles the mix for worker `worker` out of `of`.
@@ -126,8 +123,8 @@ impl Mix {
         let sources = &self.sources;
         let mut cursor = std::mem::take(&mut session.cursor);
         let todo = program.next(&mut cursor, &mut self.random, |place, test| match place {
-            Place::Captured(slot) => holds(test, session.captured(slot)),
-            Place::Data(source, column) => {
+            ValueSource::Captured(slot) => holds(test, session.captured(slot)),
+            ValueSource::Data(source, column) => {
                 holds(test, Some(&sources.value(source, column, session).to_string()))
             }
         });
@@ -159,8 +156,10 @@ impl Mix {
                 false => with_cookies(bytes, *head, session),
             },
             Text::Varying(parts) => parts.render(session, |place| match place {
-                Place::Data(source, column) => self.sources.value(source, column, session),
-                Place::Captured(slot) => Value::Text(session.captured(slot).unwrap_or_default()),
+                ValueSource::Data(source, column) => self.sources.value(source, column, session),
+                ValueSource::Captured(slot) => {
+                    Value::Text(session.captured(slot).unwrap_or_default())
+                }
             }),
         };
         Rendered { bytes, is_head: endpoint.is_head, stream: endpoint.stream }
@@ -169,14 +168,14 @@ impl Mix {
     /// How the response of an endpoint within a journey is looked at.
     pub(super) fn look(&self, endpoint: usize, journey: usize) -> Look {
         Look {
-            scrutiny: Arc::clone(&self.endpoints[endpoint].scrutiny),
+            inspection: Arc::clone(&self.endpoints[endpoint].inspection),
             keeps_cookies: self.programs[journey].cookies,
         }
     }
 
     /// Whether it is looked at at all.
     pub(super) fn looks(&self, endpoint: usize, journey: usize) -> bool {
-        !self.endpoints[endpoint].scrutiny.is_empty() || self.programs[journey].cookies
+        !self.endpoints[endpoint].inspection.is_empty() || self.programs[journey].cookies
     }
 
     /// Whether a journey is one request and nothing else.
@@ -191,7 +190,7 @@ impl Mix {
 
     /// Whether anything is taken out of the responses of an endpoint.
     pub(super) fn captures(&self, endpoint: usize) -> bool {
-        self.endpoints[endpoint].scrutiny.captures()
+        self.endpoints[endpoint].inspection.captures()
     }
 
     /// Names of what is captured, by slot.

@@ -14,9 +14,12 @@
 //! whatever the target does, and each arrival of the schedule is accounted for: over a run,
 //! `offered` = `sent` + `held_back` + what still waits for a connection.
 
+mod config;
 mod connect;
 mod cookies;
 mod crew;
+mod data;
+mod deadline;
 mod decode;
 mod descriptors;
 mod dispatcher;
@@ -24,6 +27,7 @@ mod draws;
 mod endpoint;
 mod error;
 mod exchange;
+mod failure;
 mod flow;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
@@ -45,8 +49,10 @@ mod response;
 mod retry;
 mod review;
 mod session;
+mod stopwatch;
 mod storm;
 mod stream;
+mod streaming;
 mod tcp;
 #[cfg(test)]
 mod tests;
@@ -56,74 +62,24 @@ mod websocket;
 mod wire;
 mod worker;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-pub use draws::{ResolvedData, ResolvedValues};
+pub use config::{Arrival, FlowConfig, FlowKind, Iterations, LoadConfig};
+pub use data::{ResolvedData, ResolvedValues};
 pub use error::LoadError;
 use flow::Tally;
-pub use flow::{Arrival, FlowConfig, FlowKind, Iterations};
 use inbox::Inbox;
 pub use preview::{Preview, preview};
 pub use probe::{Once, ProbeReport, once, probe};
 pub use tls::{PemFiles, check_tls};
 pub use websocket::{SessionCounts, SessionTick, Sessions, probe_websocket};
-use worker::Seat;
+use worker::WorkerStart;
 
-use crate::plan;
 use crate::timeline::{Epoch, LoadTick, Stage};
-
-/// What is sent where, and within which bounds.
-#[derive(Clone, Debug)]
-pub struct LoadConfig {
-    /// Where the requests go.
-    pub target: plan::Target,
-    /// Every request.
-    pub requests: Vec<plan::Request>,
-    /// What users do with them.
-    pub journeys: Vec<plan::Journey>,
-    /// Values for the templates, by the name they have in `{…}`.
-    pub data: BTreeMap<String, ResolvedData>,
-    /// The loads that go on side by side, at least one.
-    pub flows: Vec<FlowConfig>,
-    /// Journeys at a time at most in the open model; what is due beyond them waits, and is counted
-    /// as backlog.
-    pub max_in_flight: usize,
-    /// Requests per second at most, whatever a stage asks for.
-    pub max_rate: f64,
-    /// Threads that make load; as many as `max_rate` needs, but no more than cores, where `None`.
-    pub workers: Option<usize>,
-    /// Seed of every random choice.
-    pub seed: u64,
-    /// Name of this generator in its ticks.
-    pub generator: String,
-    /// Contents of the PEM files that [`plan::Tls`] names.
-    pub pem: PemFiles,
-}
-
-impl LoadConfig {
-    /// Journeys at a time at most in the open model, each over one connection.
-    fn most_at_a_time(&self) -> usize {
-        self.max_in_flight.min(self.target.max_connections.unwrap_or(usize::MAX))
-    }
-
-    /// The same with one load in the open model: these requests by their weights, each a journey of
-    /// its own.
-    #[must_use]
-    pub fn with_mix(mut self, requests: Vec<(plan::Request, f64)>) -> Self {
-        let journeys = requests.iter().enumerate().map(|(index, (request, weight))| {
-            plan::Journey::of_one(request.name.clone(), *weight, index)
-        });
-        self.journeys = journeys.collect();
-        self.flows = vec![FlowConfig::open(plan::Arrivals::Even, requests.len())];
-        self.requests = requests.into_iter().map(|(request, _)| request).collect();
-        self
-    }
-}
 
 /// One thread serves this many requests a second with room to spare.
 const RATE_PER_WORKER: f64 = 15_000.0;
@@ -167,15 +123,26 @@ impl Generator {
         };
         let mut outlets = Vec::new();
         for worker in 0..of {
-            let mix = mix::Mix::compile(&config, worker, of).map_err(first_of)?;
+            let mix = mix::Mix::compile(&config, worker, of).map_err(LoadError::first)?;
             let inbox = Arc::new(Inbox::default());
             let (ticks, outlet) = sync_channel(TICKS_WAITING);
             outlets.push(outlet);
             generator.inboxes.push(Arc::clone(&inbox));
             let (config, route) = (Arc::clone(&config), route.clone());
             let tallies = generator.tallies.clone();
-            let seat = Seat { config, worker, of, mix, route, epoch, inbox, ticks, tallies };
-            generator.workers.push(start_worker(seat)?);
+            let worker_start = WorkerStart {
+                config,
+                worker,
+                of,
+                mix,
+                route,
+                epoch,
+                inbox,
+                ticks,
+                tallies,
+                lanes: lane::STARTS,
+            };
+            generator.workers.push(start_worker(worker_start)?);
         }
         let (sender, receiver) = sync_channel(TICKS_WAITING);
         let combiner = thread::Builder::new().name("kp-load-ticks".into());
@@ -243,19 +210,14 @@ fn worker_count(config: &LoadConfig) -> usize {
     config.workers.unwrap_or(needed.min(cores)).clamp(1, config.most_at_a_time().max(1))
 }
 
-fn start_worker(seat: Seat) -> Result<JoinHandle<()>, LoadError> {
+fn start_worker(worker_start: WorkerStart) -> Result<JoinHandle<()>, LoadError> {
     let (started, start) = sync_channel(1);
     let thread = thread::Builder::new()
-        .name(format!("kp-load-{}", seat.worker))
-        .spawn(move || dispatcher::work(seat, &started))?;
+        .name(format!("kp-load-{}", worker_start.worker))
+        .spawn(move || dispatcher::work(worker_start, &started))?;
     match start.recv() {
         Ok(Ok(())) => Ok(thread),
         Ok(Err(error)) => Err(LoadError::Thread(error)),
         Err(_) => Err(LoadError::Thread(std::io::Error::other("it ended at once"))),
     }
-}
-
-/// The first of several; [`probe()`], which comes before, tells all of them.
-fn first_of(errors: Vec<LoadError>) -> LoadError {
-    errors.into_iter().next().unwrap_or(LoadError::NoRequests)
 }

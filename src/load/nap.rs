@@ -7,8 +7,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::LoadConfig;
-use super::flow::FlowKind;
+use super::config::{FlowKind, LoadConfig};
 use super::inbox::Inbox;
 use crate::plan::Connections;
 

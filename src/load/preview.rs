@@ -1,9 +1,11 @@
 //! The first requests of a load, as they would be sent, without sending any.
 
+use super::config::LoadConfig;
+use super::data::{ResolvedData, ResolvedValues};
+use super::error::LoadError;
 use super::mix::Mix;
 use super::program::Todo;
 use super::session::Session;
-use super::{LoadConfig, LoadError, ResolvedData, ResolvedValues};
 use crate::plan::{Header, Request, Segment, Template, is_secret_name};
 
 /// What stands in the place of a secret.

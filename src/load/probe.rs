@@ -8,15 +8,16 @@ use std::time::{Duration, Instant};
 use httparse::Header;
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 
+use super::config::{FlowConfig, LoadConfig};
 use super::connect::{Connector, Route};
-use super::exchange::{Deadline, Failure};
+use super::deadline::Deadline;
+use super::error::LoadError;
+use super::failure::{Failure, NoTunnel};
 use super::mix::Mix;
 use super::program::Todo;
-use super::proxy::NoTunnel;
-use super::response::Witness;
+use super::response::Observer;
 use super::review::Review;
 use super::session::Session;
-use super::{FlowConfig, LoadConfig, LoadError};
 use crate::plan;
 use crate::timeline::ResponseClass;
 
@@ -158,7 +159,7 @@ impl<'c> Scout<'c> {
         let name = config.requests[endpoint].name.clone();
         let begun = Instant::now();
         let look = mix.look(endpoint, session.journey);
-        let review = Review::new(&look.scrutiny, look.keeps_cookies);
+        let review = Review::new(&look.inspection, look.keeps_cookies);
         let mut seen = Seen { server: None, review };
         let request = mix.build(endpoint, session);
         let got = runtime.block_on(async {
@@ -172,12 +173,12 @@ impl<'c> Scout<'c> {
             Ok((peer, status)) => {
                 let is_https = config.target.url.https;
                 let missed = session.take_in(&mut seen.review, &request.target(), is_https);
-                let checks = missed.checks.iter().map(|check| look.scrutiny.text_of(*check));
+                let checks = missed.checks.iter().map(|check| look.inspection.text_of(*check));
                 let captures = missed.captures.iter().map(|slot| &mix.captured_names()[*slot]);
                 Ok(ProbeReport {
                     missed: checks
-                        .map(|check| format!("not so: {check}"))
-                        .chain(captures.map(|capture| format!("{name}: no `{capture}` is found")))
+                        .map(|check| format!("failed check: {check}"))
+                        .chain(captures.map(|capture| format!("{name}: `{capture}` was not found")))
                         .collect(),
                     endpoint: name,
                     peer: connector.name(peer),
@@ -203,7 +204,7 @@ struct Seen<'s> {
     review: Review<'s>,
 }
 
-impl Witness for Seen<'_> {
+impl Observer for Seen<'_> {
     fn head(&mut self, status: u16, headers: &[Header<'_>]) {
         let named = |header: &&Header<'_>| header.name.eq_ignore_ascii_case("server");
         let value = headers.iter().find(named).map(|header| header.value);
@@ -220,7 +221,7 @@ impl Witness for Seen<'_> {
 fn hint(failure: &Failure, has_proxy: bool) -> &'static str {
     match (failure.class(), failure) {
         (ResponseClass::Connect, Failure::Connect(error)) => match error.kind() {
-            _ if has_proxy => "check `proxy` in [target]: it is the proxy that cannot be reached",
+            _ if has_proxy => "the proxy cannot be reached: check `proxy` in [target]",
             io::ErrorKind::ConnectionRefused => {
                 "start the target, or check host and port of `url` in [target]"
             }

@@ -6,9 +6,10 @@ use rand::rngs::SmallRng;
 use rand::{Rng, RngExt};
 use rand_distr::{Distribution, LogNormal, Normal};
 
-use super::LoadConfig;
+use super::config::LoadConfig;
 use super::endpoint::Names;
-use super::wire::Place;
+use super::session::Cursor;
+use super::wire::ValueSource;
 use crate::plan::{Action, Journey, Step, ThinkTime, ValueTest};
 
 /// A journey as operations, done from the first to the last.
@@ -32,7 +33,7 @@ enum Op {
     /// Goes on at `to` unless a draw of this probability succeeds.
     Chance { probability: f64, to: usize },
     /// Goes on at `to` unless every condition holds.
-    When { conditions: Vec<(Place, ValueTest)>, to: usize },
+    When { conditions: Vec<(ValueSource, ValueTest)>, to: usize },
     /// Goes back to `to` until it was here `times` times.
     Again { counter: usize, times: u32, to: usize },
 }
@@ -44,13 +45,6 @@ enum Think {
     Uniform(Duration, Duration),
     Normal(Normal<f64>),
     Lognormal(LogNormal<f64>),
-}
-
-/// Where one user is in a program.
-#[derive(Debug, Default)]
-pub(super) struct Cursor {
-    at: usize,
-    counters: Vec<u32>,
 }
 
 /// What is to be done next.
@@ -131,7 +125,7 @@ impl Program {
         &self,
         cursor: &mut Cursor,
         random: &mut SmallRng,
-        holds: impl Fn(Place, &ValueTest) -> bool,
+        holds: impl Fn(ValueSource, &ValueTest) -> bool,
     ) -> Todo {
         cursor.counters.resize(self.loops, 0);
         loop {
@@ -162,17 +156,11 @@ impl Program {
     }
 }
 
-impl Cursor {
-    /// Back to the begin.
-    pub(super) fn reset(&mut self) {
-        self.at = 0;
-        self.counters.clear();
-    }
-}
-
 impl Think {
     fn of(pause: &ThinkTime) -> Result<Self, String> {
-        let cannot = |_| "a pause cannot be drawn; check its mean and deviation".to_owned();
+        let cannot = |_| {
+            "cannot draw a think time; check the mean and the deviation of the pause".to_owned()
+        };
         Ok(match *pause {
             ThinkTime::Fixed(pause) => Think::Fixed(pause),
             ThinkTime::Uniform(low, high) => Think::Uniform(low, high),

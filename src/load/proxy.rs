@@ -1,50 +1,18 @@
 //! The way through an HTTP proxy: a tunnel for TLS (RFC 9110, section 9.3.6), whole addresses for
 //! the rest (RFC 9112, section 3.2.2).
 
-use std::io;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use httparse::{EMPTY_HEADER, Response};
-use thiserror::Error;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::connect::Stream;
+use super::failure::NoTunnel;
+use super::stream::Stream;
 use crate::plan::{Secret, Target};
 
 /// What a proxy may say before the tunnel begins.
 const MAX_HEAD_BYTES: usize = 16 * 1024;
 const MAX_HEADERS: usize = 64;
-
-/// Why there is no tunnel.
-#[derive(Debug, Error)]
-pub(super) enum NoTunnel {
-    #[error("the proxy answers CONNECT with {0}")]
-    Refused(u16),
-    #[error("the proxy answers CONNECT with what is no HTTP response")]
-    Malformed,
-    #[error("the proxy closed the connection without an answer to CONNECT")]
-    Closed,
-    #[error("the connection to the proxy was lost: {0}")]
-    Lost(io::Error),
-    #[error("the proxy has not answered CONNECT within the timeout")]
-    Late,
-}
-
-impl NoTunnel {
-    /// The same for another request.
-    pub(super) fn copied(&self) -> Self {
-        match self {
-            NoTunnel::Refused(code) => NoTunnel::Refused(*code),
-            NoTunnel::Malformed => NoTunnel::Malformed,
-            NoTunnel::Closed => NoTunnel::Closed,
-            NoTunnel::Lost(error) => {
-                NoTunnel::Lost(io::Error::new(error.kind(), error.to_string()))
-            }
-            NoTunnel::Late => NoTunnel::Late,
-        }
-    }
-}
 
 /// The value of `proxy-authorization` (RFC 7617).
 pub(super) fn authorization(credentials: &Secret) -> Secret {

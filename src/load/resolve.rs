@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::net::lookup_host;
 use tokio::sync::Mutex;
 
-use super::LoadError;
+use super::error::LoadError;
 use crate::plan::Dns;
 
 /// A host, and the addresses that it had at the start, at least one.

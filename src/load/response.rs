@@ -1,5 +1,5 @@
 //! Reads one HTTP/1.1 response out of a connection's bytes as they come (RFC 9112). No I/O: bytes
-//! in, an answer or a complaint out, however the bytes are cut. A body goes to the witness and on,
+//! in, an answer or a complaint out, however the bytes are cut. A body goes to the observer and on,
 //! so that nothing but an unfinished head is ever kept.
 
 use std::mem::{MaybeUninit, take};
@@ -15,17 +15,17 @@ pub(super) const MAX_HEADERS: usize = 100;
 /// What is wrong with a response.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub(super) enum Malformed {
-    #[error("it is not HTTP/1.1 ({0})")]
+    #[error("the response is not valid HTTP/1.1 ({0})")]
     Head(httparse::Error),
     #[error("the head of the response is longer than {MAX_HEAD_BYTES} bytes")]
     LongHead,
     #[error("the response has more than {MAX_HEADERS} headers")]
     ManyHeaders,
-    #[error("the response has no status from 100 to 999")]
+    #[error("the status of the response is not between 100 and 999")]
     Status,
     #[error("`content-length` of the response is not one number")]
     Length,
-    #[error("a chunk of the response has no size that can be read")]
+    #[error("a chunk of the response has no valid size")]
     ChunkSize,
     #[error("a chunk of the response does not end where its size says")]
     ChunkEnd,
@@ -36,7 +36,7 @@ pub(super) enum Malformed {
 }
 
 /// Sees a response as it comes. What it does not keep is gone.
-pub(super) trait Witness {
+pub(super) trait Observer {
     /// The head of the final response.
     fn head(&mut self, _status: u16, _headers: &[Header<'_>]) {}
 
@@ -45,7 +45,7 @@ pub(super) trait Witness {
 }
 
 /// Sees nothing.
-impl Witness for () {}
+impl Observer for () {}
 
 /// A response that is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,7 +88,7 @@ impl Reader {
         Self { part: Part::Head, answer, is_head, held: Vec::new(), searched: 0, head_bytes: 0 }
     }
 
-    /// Reads on; `witness` sees what there is.
+    /// Reads on; `observer` sees what there is.
     ///
     /// # Errors
     ///
@@ -96,18 +96,18 @@ impl Reader {
     pub(super) fn feed(
         &mut self,
         bytes: &[u8],
-        witness: &mut impl Witness,
+        observer: &mut impl Observer,
     ) -> Result<Option<Answer>, Malformed> {
         if !matches!(self.part, Part::Head) {
-            return self.read_body(bytes, witness);
+            return self.read_body(bytes, observer);
         }
         if self.held.is_empty() {
-            let taken = self.read_head(bytes, witness)?;
+            let taken = self.read_head(bytes, observer)?;
             if matches!(self.part, Part::Head) {
                 self.held.extend_from_slice(&bytes[taken..]);
                 return Ok(None);
             }
-            return self.read_body(&bytes[taken..], witness);
+            return self.read_body(&bytes[taken..], observer);
         }
         let mut held = take(&mut self.held);
         held.extend_from_slice(bytes);
@@ -115,7 +115,7 @@ impl Reader {
         let is_whole = has_blank_line(&held[self.searched.saturating_sub(2)..]);
         self.searched = held.len();
         let taken = match is_whole {
-            true => self.read_head(&held, witness)?,
+            true => self.read_head(&held, observer)?,
             false if self.head_bytes + held.len() > MAX_HEAD_BYTES => {
                 return Err(Malformed::LongHead);
             }
@@ -126,7 +126,7 @@ impl Reader {
             self.held = held;
             return Ok(None);
         }
-        self.read_body(&held[taken..], witness)
+        self.read_body(&held[taken..], observer)
     }
 
     /// The response is not read to its end: what there is of it has to do.
@@ -152,7 +152,11 @@ impl Reader {
 
     /// Reads heads until there is that of the final response; how many bytes they took. What is
     /// left begins an unfinished head if the part is still the head.
-    fn read_head(&mut self, bytes: &[u8], witness: &mut impl Witness) -> Result<usize, Malformed> {
+    fn read_head(
+        &mut self,
+        bytes: &[u8],
+        observer: &mut impl Observer,
+    ) -> Result<usize, Malformed> {
         let mut taken = 0;
         loop {
             let rest = &bytes[taken..];
@@ -182,7 +186,7 @@ impl Reader {
             let status = head.code.filter(|code| *code >= 100).ok_or(Malformed::Status)?;
             // 101 is final: it ends HTTP/1.1 on this connection.
             if status >= 200 || status == 101 {
-                witness.head(status, head.headers);
+                observer.head(status, head.headers);
                 self.answer.status = status;
                 self.frame(&head)?;
                 return Ok(taken);
@@ -233,25 +237,25 @@ impl Reader {
     fn read_body(
         &mut self,
         bytes: &[u8],
-        witness: &mut impl Witness,
+        observer: &mut impl Observer,
     ) -> Result<Option<Answer>, Malformed> {
         let taken = match &mut self.part {
             Part::Head => return Ok(None),
             Part::UntilClose => {
-                witness.body(bytes);
+                observer.body(bytes);
                 return Ok(None);
             }
             Part::Length(left) => {
                 let taken =
                     usize::try_from(*left).map_or(bytes.len(), |left| left.min(bytes.len()));
-                witness.body(&bytes[..taken]);
+                observer.body(&bytes[..taken]);
                 *left -= taken as u64;
                 if *left > 0 {
                     return Ok(None);
                 }
                 taken
             }
-            Part::Chunks(chunks) => match chunks.read(bytes, witness)? {
+            Part::Chunks(chunks) => match chunks.read(bytes, observer)? {
                 None => return Ok(None),
                 Some(taken) => taken,
             },
@@ -290,14 +294,14 @@ impl Chunks {
     fn read(
         &mut self,
         bytes: &[u8],
-        witness: &mut impl Witness,
+        observer: &mut impl Observer,
     ) -> Result<Option<usize>, Malformed> {
         let mut at = 0;
         while let Some(&byte) = bytes.get(at) {
             if matches!(self.at, Chunk::Data) {
                 let left = bytes.len() - at;
                 let taken = usize::try_from(self.size).map_or(left, |size| size.min(left));
-                witness.body(&bytes[at..at + taken]);
+                observer.body(&bytes[at..at + taken]);
                 self.size -= taken as u64;
                 at += taken;
                 if self.size == 0 {

@@ -8,7 +8,7 @@ use regex::bytes::Regex;
 use serde_json::Value;
 
 use super::decode::Decoder;
-use super::response::Witness;
+use super::response::Observer;
 use crate::plan::{Capture, CaptureSource, Check, Request};
 
 /// So much of a body is kept at the most: what is looked for has to be within it.
@@ -19,7 +19,7 @@ const MOST_PATHS: usize = 32 * 1024 * 1024;
 
 /// What is looked for in the responses to one request, compiled.
 #[derive(Debug, Default)]
-pub(super) struct Scrutiny {
+pub(super) struct Inspection {
     captures: Vec<(usize, Source)>,
     checks: Vec<(String, Expected)>,
     reads_body: bool,
@@ -45,14 +45,14 @@ enum Expected {
 
 /// What came of looking.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Verdict {
+pub(super) struct ReviewOutcome {
     /// The checks that failed, by their index.
     pub(super) failed: Vec<usize>,
     /// What was found, by the capture's slot; `None` where nothing was.
     pub(super) captured: Vec<(usize, Option<String>)>,
 }
 
-impl Scrutiny {
+impl Inspection {
     /// What is looked for in the responses to `request`; `slot` gives a capture its place.
     ///
     /// # Errors
@@ -62,21 +62,21 @@ impl Scrutiny {
         request: &Request,
         mut slot: impl FnMut(&str) -> usize,
     ) -> Result<Self, String> {
-        let mut scrutiny = Self::default();
+        let mut inspection = Self::default();
         for Capture { name, source } in &request.captures {
-            scrutiny.reads_body |= source.reads_body();
-            scrutiny.reads_json |= matches!(source, CaptureSource::Json(_));
+            inspection.reads_body |= source.reads_body();
+            inspection.reads_json |= matches!(source, CaptureSource::Json(_));
             let source = match source {
                 CaptureSource::Json(path) => Source::Json(json_path(path)?),
                 CaptureSource::Regex(regex) => Source::Regex(expression(regex)?),
                 CaptureSource::Header(name) => Source::Header(name.clone()),
                 CaptureSource::Cookie(name) => Source::Cookie(name.clone()),
             };
-            scrutiny.captures.push((slot(name), source));
+            inspection.captures.push((slot(name), source));
         }
         for check in &request.checks {
-            scrutiny.reads_body |= check.reads_body();
-            scrutiny.reads_json |= matches!(check, Check::Json(..));
+            inspection.reads_body |= check.reads_body();
+            inspection.reads_json |= matches!(check, Check::Json(..));
             let expected = match check {
                 Check::Status(statuses) => Expected::Status(statuses.clone()),
                 Check::Contains(text) => Expected::Contains(text.clone().into_bytes()),
@@ -86,9 +86,9 @@ impl Scrutiny {
                 }
                 Check::Json(path, value) => Expected::Json(json_path(path)?, value.clone()),
             };
-            scrutiny.checks.push((format!("{}: {check}", request.name), expected));
+            inspection.checks.push((format!("{}: {check}", request.name), expected));
         }
-        Ok(scrutiny)
+        Ok(inspection)
     }
 
     /// Whether there is anything to look for.
@@ -129,16 +129,16 @@ impl Scrutiny {
 }
 
 fn json_path(text: &str) -> Result<JpQuery, String> {
-    parse_json_path(text).map_err(|_| format!("`{text}` is no JSONPath"))
+    parse_json_path(text).map_err(|_| format!("`{text}` is not a valid JSONPath"))
 }
 
 fn expression(text: &str) -> Result<Regex, String> {
-    Regex::new(text).map_err(|_| format!("`{text}` is no regular expression"))
+    Regex::new(text).map_err(|_| format!("`{text}` is not a valid regular expression"))
 }
 
 /// Keeps of one response what is looked at.
 pub(super) struct Review<'s> {
-    scrutiny: &'s Scrutiny,
+    inspection: &'s Inspection,
     status: u16,
     headers: Vec<(String, String)>,
     /// The `Set-Cookie` headers, where they matter.
@@ -151,24 +151,24 @@ pub(super) struct Review<'s> {
 
 impl<'s> Review<'s> {
     /// A review that has seen nothing yet.
-    pub(super) fn new(scrutiny: &'s Scrutiny, keeps_cookies: bool) -> Self {
+    pub(super) fn new(inspection: &'s Inspection, keeps_cookies: bool) -> Self {
         let (headers, cookies, body) = (Vec::new(), Vec::new(), Vec::new());
-        Self { scrutiny, status: 0, headers, cookies, keeps_cookies, body, decoder: None }
+        Self { inspection, status: 0, headers, cookies, keeps_cookies, body, decoder: None }
     }
 
     /// What the whole response comes to.
-    pub(super) fn conclude(&mut self) -> Verdict {
+    pub(super) fn conclude(&mut self) -> ReviewOutcome {
         if let Some(decoder) = self.decoder.take() {
             // A body that is cut or broken is looked at as far as it goes.
             decoder.finish(&mut self.body).unwrap_or(());
         }
-        let scrutiny = self.scrutiny;
-        let json = match scrutiny.reads_json {
+        let inspection = self.inspection;
+        let json = match inspection.reads_json {
             true => serde_json::from_slice(&self.body).unwrap_or(Value::Null),
             false => Value::Null,
         };
         let is_too_much = |descents| effort(&json, 0, 1, descents) > MOST_PATHS;
-        let json = match scrutiny.descents().is_some_and(is_too_much) {
+        let json = match inspection.descents().is_some_and(is_too_much) {
             true => Value::Null,
             false => json,
         };
@@ -183,13 +183,13 @@ impl<'s> Review<'s> {
                 first(path, &json).is_some_and(|found| equal(found, wanted))
             }
         };
-        let checks = scrutiny.checks.iter().enumerate();
-        Verdict {
+        let checks = inspection.checks.iter().enumerate();
+        ReviewOutcome {
             failed: checks
                 .filter(|(_, (_, expected))| !is_met(expected))
                 .map(|(index, _)| index)
                 .collect(),
-            captured: scrutiny
+            captured: inspection
                 .captures
                 .iter()
                 .map(|(slot, source)| (*slot, self.find(source, &json)))
@@ -227,23 +227,23 @@ impl<'s> Review<'s> {
     }
 
     fn wants(&self, header: &str) -> bool {
-        let captured = self.scrutiny.captures.iter().any(|(_, source)| match source {
+        let captured = self.inspection.captures.iter().any(|(_, source)| match source {
             Source::Header(name) => name.eq_ignore_ascii_case(header),
             _ => false,
         });
         captured
-            || self.scrutiny.checks.iter().any(|(_, expected)| match expected {
+            || self.inspection.checks.iter().any(|(_, expected)| match expected {
                 Expected::Header(name, _) => name.eq_ignore_ascii_case(header),
                 _ => false,
             })
     }
 }
 
-impl Witness for Review<'_> {
+impl Observer for Review<'_> {
     fn head(&mut self, status: u16, headers: &[Header<'_>]) {
         self.status = status;
         let captures_cookie =
-            self.scrutiny.captures.iter().any(|(_, source)| matches!(source, Source::Cookie(_)));
+            self.inspection.captures.iter().any(|(_, source)| matches!(source, Source::Cookie(_)));
         for header in headers {
             let text = || String::from_utf8_lossy(header.value).into_owned();
             if (self.keeps_cookies || captures_cookie)
@@ -251,7 +251,7 @@ impl Witness for Review<'_> {
             {
                 self.cookies.push(text());
             }
-            if self.scrutiny.reads_body && header.name.eq_ignore_ascii_case("content-encoding") {
+            if self.inspection.reads_body && header.name.eq_ignore_ascii_case("content-encoding") {
                 self.decoder = Decoder::for_encoding(&text(), MOST_BODY);
             }
             if self.wants(header.name) {
@@ -264,7 +264,7 @@ impl Witness for Review<'_> {
         if let Some(decoder) = &mut self.decoder {
             // It keeps to the same bound, and what is broken is told by what is not found in it.
             decoder.push(bytes, &mut self.body).unwrap_or(());
-        } else if self.scrutiny.reads_body {
+        } else if self.inspection.reads_body {
             let room = MOST_BODY - self.body.len();
             self.body.extend_from_slice(&bytes[..bytes.len().min(room)]);
         }
@@ -325,8 +325,8 @@ mod tests {
             checks: checks.to_vec(),
             ..Request::get("it", path)
         };
-        let scrutiny = Scrutiny::compile(&request, |_| 3).unwrap();
-        let mut review = Review::new(&scrutiny, false);
+        let inspection = Inspection::compile(&request, |_| 3).unwrap();
+        let mut review = Review::new(&inspection, false);
         let header = |name, value: &'static str| Header { name, value: value.as_bytes() };
         let headers = [
             header("Content-Type", "application/json; x=1"),
@@ -393,11 +393,11 @@ mod tests {
         let path = Template(vec![Segment::Text("/".to_owned())]);
         let checks = vec![Check::Json("$.ok".to_owned(), true.into())];
         let request = Request { checks, ..Request::get("it", path) };
-        let scrutiny = Scrutiny::compile(&request, |_| 0).unwrap();
+        let inspection = Inspection::compile(&request, |_| 0).unwrap();
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
         gzip.write_all(BODY.as_bytes()).unwrap();
         let encoded = gzip.finish().unwrap();
-        let mut review = Review::new(&scrutiny, false);
+        let mut review = Review::new(&inspection, false);
         review.head(200, &[Header { name: "Content-Encoding", value: b"gzip" }]);
         encoded.chunks(7).for_each(|chunk| review.body(chunk));
         assert_eq!(review.conclude().failed, [0; 0]);
@@ -408,8 +408,8 @@ mod tests {
         let check = Check::Contains("x".to_owned());
         let path = Template(vec![Segment::Text("/".to_owned())]);
         let request = Request { checks: vec![check], ..Request::get("it", path) };
-        let scrutiny = Scrutiny::compile(&request, |_| 0).unwrap();
-        let mut review = Review::new(&scrutiny, false);
+        let inspection = Inspection::compile(&request, |_| 0).unwrap();
+        let mut review = Review::new(&inspection, false);
         for _ in 0..40 {
             review.body(&[0; 64 * 1024]);
         }
@@ -423,8 +423,8 @@ mod tests {
         let is_found = |path_in: &str, body: &str| {
             let checks = vec![Check::Json(path_in.to_owned(), 7.into())];
             let request = Request { checks, ..Request::get("it", path.clone()) };
-            let scrutiny = Scrutiny::compile(&request, |_| 0).unwrap();
-            let mut review = Review::new(&scrutiny, false);
+            let inspection = Inspection::compile(&request, |_| 0).unwrap();
+            let mut review = Review::new(&inspection, false);
             review.body(body.as_bytes());
             review.conclude().failed.is_empty()
         };

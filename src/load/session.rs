@@ -1,8 +1,7 @@
 //! What one user knows within one journey: values, what was captured, cookies.
 
 use super::cookies::Jar;
-use super::program::Cursor;
-use super::review::{Review, Verdict};
+use super::review::{Review, ReviewOutcome};
 
 /// One user within one journey.
 #[derive(Debug, Default)]
@@ -76,7 +75,7 @@ impl Session {
         for cookie in review.cookies.iter().filter(|_| review.keeps_cookies) {
             self.jar.set(cookie, target, is_https);
         }
-        let Verdict { failed, captured } = review.conclude();
+        let ReviewOutcome { failed, captured } = review.conclude();
         let mut missed = Missed { checks: failed, captures: Vec::new() };
         for (slot, value) in captured {
             match value {
@@ -101,5 +100,22 @@ impl Missed {
     /// Whether everything is as expected.
     pub(super) fn is_empty(&self) -> bool {
         self.checks.is_empty() && self.captures.is_empty()
+    }
+}
+
+/// Where one user is in a program.
+#[derive(Debug, Default)]
+pub(super) struct Cursor {
+    /// Index of the next operation.
+    pub(super) at: usize,
+    /// How often each loop was done.
+    pub(super) counters: Vec<u32>,
+}
+
+impl Cursor {
+    /// Back to the begin.
+    pub(super) fn reset(&mut self) {
+        self.at = 0;
+        self.counters.clear();
     }
 }

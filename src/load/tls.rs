@@ -11,7 +11,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use rustls_platform_verifier::BuilderVerifierExt as _;
 
-use super::LoadError;
+use super::error::LoadError;
 use crate::plan::{HttpVersion, Identity, Target, Trust};
 
 /// The name of HTTP/2 over TLS (RFC 9113, section 3.1).

@@ -26,14 +26,17 @@ use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
-use super::connect::{Connector, Route, Stream};
-use super::exchange::{Deadline, Failure};
+use super::config::LoadConfig;
+use super::connect::{Connector, Route};
+use super::deadline::Deadline;
+use super::error::LoadError;
+use super::failure::Failure;
 use super::mix::Mix;
 use super::response::MAX_HEADERS;
 use super::session::Session;
 use super::storm;
+use super::stream::Stream;
 use super::wire::Rendered;
-use super::{LoadConfig, LoadError, first_of};
 use crate::plan::{self, Connections, HttpVersion, Template, WebSocket};
 use crate::timeline::{Epoch, Histogram, Moment, Window};
 
@@ -204,7 +207,7 @@ fn compile(websocket: &WebSocket, load: &LoadConfig) -> Result<(Mix, Route), Loa
     config.target.connections = Connections::KeepAlive;
     let route = Route::resolve(&config)?.tunnelled(&config.target);
     config.target.proxy = None;
-    let mix = Mix::compile(&config, 0, 1).map_err(first_of)?;
+    let mix = Mix::compile(&config, 0, 1).map_err(LoadError::first)?;
     Ok((mix, route))
 }
 

@@ -46,12 +46,12 @@ pub(super) struct Parts {
 
 pub(super) enum Piece {
     Text(Vec<u8>),
-    Value(Place),
+    Value(ValueSource),
 }
 
 /// Where a value stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum ValueSource {
     /// A data source, and its column.
     Data(usize, usize),
     /// A slot of what was captured.
@@ -77,7 +77,7 @@ impl Parts {
     pub(super) fn render<'a>(
         &self,
         session: &Session,
-        value: impl Fn(Place) -> Value<'a>,
+        value: impl Fn(ValueSource) -> Value<'a>,
     ) -> Bytes {
         self.render_with_head(session, value).0
     }
@@ -86,7 +86,7 @@ impl Parts {
     pub(super) fn render_with_head<'a>(
         &self,
         session: &Session,
-        value: impl Fn(Place) -> Value<'a>,
+        value: impl Fn(ValueSource) -> Value<'a>,
     ) -> (Bytes, usize) {
         let mut out = Vec::with_capacity(512);
         put(&mut out, format_args!("{} {}", self.method, self.origin));
@@ -132,7 +132,7 @@ type Push = fn(&mut Vec<u8>, &[u8]);
 fn fill<'a>(
     out: &mut Vec<u8>,
     pieces: &[Piece],
-    value: &impl Fn(Place) -> Value<'a>,
+    value: &impl Fn(ValueSource) -> Value<'a>,
     (push_text, push_value): (Push, Push),
 ) {
     for piece in pieces {

@@ -10,15 +10,15 @@ use std::time::Duration;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 
-use super::LoadConfig;
+use super::config::LoadConfig;
 use super::connect::{Connector, Route};
+use super::draws::Exhausted;
 use super::exchange::Link;
 use super::flow::{Due, Flow, Taken, Tally};
 use super::governor::Governor;
 use super::inbox::Inbox;
-use super::lane;
 use super::meter::{Clock, Ended, Meter, Outlet};
-use super::mix::{Exhausted, Look, Mix};
+use super::mix::{Look, Mix};
 use super::nap::{LONGEST_NAP, Patience, shortest_nap};
 use super::pacer::NEVER;
 use super::program::Todo;
@@ -38,8 +38,18 @@ const TIMER_GRAIN: u64 = 2_000_000;
 /// So many connections of a worker may wait for the other side to close them.
 pub(super) const MAX_CLOSING: usize = 128;
 
+/// How a worker starts the tasks that walk through journeys. The tasks use the worker, so it cannot
+/// name them.
+#[derive(Clone, Copy)]
+pub(super) struct LaneStarts {
+    /// Starts a lane of the open model with its first journey.
+    pub(super) open: fn(Rc<Worker>, Job),
+    /// Starts a virtual user: the index of its flow, and its number there.
+    pub(super) vu: fn(Rc<Worker>, usize, usize),
+}
+
 /// Everything that one worker starts with.
-pub(super) struct Seat {
+pub(super) struct WorkerStart {
     pub(super) config: Arc<LoadConfig>,
     pub(super) worker: usize,
     pub(super) of: usize,
@@ -50,6 +60,7 @@ pub(super) struct Seat {
     pub(super) ticks: SyncSender<LoadTick>,
     /// By flow.
     pub(super) tallies: Vec<Arc<Tally>>,
+    pub(super) lanes: LaneStarts,
 }
 
 /// What the dispatcher and the lanes of one worker have in common.
@@ -68,6 +79,7 @@ pub(super) struct Worker {
     pub(super) inbox: Arc<Inbox>,
     /// Whether it may nap; `None` where it never may.
     pub(super) patience: Option<Rc<Patience>>,
+    lanes: LaneStarts,
     state: RefCell<State>,
 }
 
@@ -86,7 +98,7 @@ struct State {
     max_backlog: usize,
     /// Lanes with a connection and nothing to do; the one used last is used first, so that no
     /// more connections are kept busy than needed.
-    idle: Vec<Rc<Berth>>,
+    idle: Vec<Rc<JobSlot>>,
     /// Journeys of the open model that go on.
     busy: usize,
     max_busy: usize,
@@ -96,7 +108,7 @@ struct State {
 
 /// Where a lane waits for its next journey.
 #[derive(Default)]
-pub(super) struct Berth {
+pub(super) struct JobSlot {
     job: Cell<Option<Job>>,
     waker: RefCell<Option<Waker>>,
 }
@@ -110,7 +122,7 @@ pub(super) struct Job {
     pub(super) measure_lateness: bool,
 }
 
-impl Berth {
+impl JobSlot {
     fn give(&self, job: Job) {
         self.job.set(Some(job));
         if let Some(waker) = self.waker.borrow().as_ref() {
@@ -132,19 +144,19 @@ impl Berth {
 }
 
 impl Worker {
-    pub(super) fn new(seat: Seat) -> Self {
-        let Seat { config, worker, of, mix, .. } = seat;
+    pub(super) fn new(start: WorkerStart) -> Self {
+        let WorkerStart { config, worker, of, mix, .. } = start;
         let share = |whole: usize| whole / of + usize::from(worker < whole % of);
         let max_backlog = config.max_in_flight.saturating_mul(4).max(MIN_BACKLOG);
-        let clock = Clock(seat.epoch);
+        let clock = Clock(start.epoch);
         let names = config.requests.iter().map(|request| request.name.clone()).collect();
         let seed = config.seed.wrapping_add(worker as u64).rotate_left(32);
-        let flows = config.flows.iter().zip(&seat.tallies);
+        let flows = config.flows.iter().zip(&start.tallies);
         let state = State {
             flows: flows.map(|(flow, tally)| Flow::new(&config, flow, tally, worker, of)).collect(),
             meter: Meter::new(config.generator.clone(), names, clock.now()),
             mix,
-            outlet: Outlet::new(seat.ticks),
+            outlet: Outlet::new(start.ticks),
             governor: Governor::of(&config, of),
             retrying: config
                 .target
@@ -157,10 +169,10 @@ impl Worker {
             max_busy: share(config.most_at_a_time()).max(1),
             away: 0,
         };
-        let patience = Patience::of(&config, &seat.inbox).map(Rc::new);
+        let patience = Patience::of(&config, &start.inbox).map(Rc::new);
         Self {
             clock,
-            connector: Connector::new(seat.route).with_patience(patience.clone()),
+            connector: Connector::new(start.route).with_patience(patience.clone()),
             timeout: config.target.timeout,
             keep_alive: config.target.connections == Connections::KeepAlive,
             reuse: config.target.reuse,
@@ -168,7 +180,8 @@ impl Worker {
             storm: config.target.storm.map(|policy| Rc::new(Storm::new(policy, seed))),
             closing: Cell::new(0),
             stopping: Cell::new(false),
-            inbox: seat.inbox,
+            inbox: start.inbox,
+            lanes: start.lanes,
             patience,
             state: RefCell::new(state),
         }
@@ -212,7 +225,7 @@ impl Worker {
                     Taken::Vus(numbers) => {
                         for number in numbers {
                             let worker = Rc::clone(self);
-                            tokio::task::spawn_local(lane::run_vu(worker, flow, number));
+                            (self.lanes.vu)(worker, flow, number);
                         }
                     }
                 }
@@ -263,10 +276,10 @@ impl Worker {
     /// Begins one journey, or has it wait, or gives it up: each is counted.
     fn admit(self: &Rc<Self>, state: &mut State, flow: usize, due: Due, now: u64) {
         state.meter.offered();
-        if let Some(berth) = state.idle.pop() {
+        if let Some(job_slot) = state.idle.pop() {
             state.meter.begun(now);
             state.busy += 1;
-            berth.give(Job { flow, due, measure_lateness: true });
+            job_slot.give(Job { flow, due, measure_lateness: true });
             return;
         }
         state.meter.late(due.intended, now);
@@ -275,7 +288,7 @@ impl Worker {
             state.meter.begun(now);
             state.busy += 1;
             let job = Job { flow, due, measure_lateness: false };
-            tokio::task::spawn_local(lane::run(Rc::clone(self), job));
+            (self.lanes.open)(Rc::clone(self), job);
         } else if state.waiting < state.max_backlog {
             state.flows[flow].backlog.push_back(due);
             state.waiting += 1;
@@ -426,7 +439,7 @@ impl Worker {
     }
 
     /// Says what a lane of the open model does after a journey.
-    pub(super) fn end(&self, flow: usize, berth: &Rc<Berth>, standing: Standing) -> Next {
+    pub(super) fn end(&self, flow: usize, job_slot: &Rc<JobSlot>, standing: Standing) -> Next {
         let state = &mut *self.state.borrow_mut();
         if standing == Standing::Away && !self.stopping.get() {
             state.busy -= 1;
@@ -438,7 +451,7 @@ impl Worker {
         }
         state.busy -= 1;
         if standing == Standing::Connected {
-            state.idle.push(Rc::clone(berth));
+            state.idle.push(Rc::clone(job_slot));
             Next::Wait
         } else {
             Next::Leave
@@ -474,9 +487,9 @@ impl Worker {
 
     /// Takes a lane whose connection has ended out of those that may be given a request, until
     /// [`Worker::end`] says what it does.
-    pub(super) fn leave(&self, berth: &Rc<Berth>) {
+    pub(super) fn leave(&self, job_slot: &Rc<JobSlot>) {
         let state = &mut *self.state.borrow_mut();
-        state.idle.retain(|idle| !Rc::ptr_eq(idle, berth));
+        state.idle.retain(|idle| !Rc::ptr_eq(idle, job_slot));
         state.busy += 1;
     }
 

@@ -361,7 +361,7 @@ fn house() -> House {
 }
 
 /// Rooms whose files still have circles.
-const STILL_TIED: &[&str] = &["load", "report"];
+const STILL_TIED: &[&str] = &["report"];
 
 #[test]
 fn no_files_use_each_other_in_a_circle() {
@@ -438,7 +438,7 @@ fn the_page_and_the_tests_have_the_same_tables() {
         .collect();
     assert_eq!(page, tested, "the table of the rooms in ARCHITECTURE.md, and `ROOMS`");
     for (room, storeys) in STOREYS {
-        let page = table_of_the_page(&format!("## The storeys of `{room}`"));
+        let page = table_of_the_page(&format!("### The storeys of `{room}`"));
         let page: Vec<&str> = page.iter().map(|row| row[0].as_str()).collect();
         assert_eq!(&page, storeys, "the storeys of `{room}` in ARCHITECTURE.md, and `STOREYS`");
     }

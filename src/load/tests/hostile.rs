@@ -111,7 +111,7 @@ fn a_connection_that_speaks_unasked_is_not_used_again() {
     assert_eq!(mix.next(&mut session), Ok(super::super::program::Todo::Request(0)));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let mut deadline = exchange::Deadline::new();
+        let mut deadline = deadline::Deadline::new();
         deadline.set(Instant::now() + Duration::from_secs(20));
         let mut link = connector.connect(&mut deadline).await.unwrap();
         let request = mix.build(0, &session);

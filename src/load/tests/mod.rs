@@ -22,7 +22,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::plan::{Body, Connections, DataOrder, Segment, Target, TargetUrl, Template, Trust};
+use crate::plan::{
+    self, Body, Connections, DataOrder, Segment, Target, TargetUrl, Template, Trust,
+};
 use crate::timeline::{Epoch, Histogram, Moment, Phases, ResponseClass, StageRole, Window};
 
 fn text(text: &str) -> Template {

@@ -108,7 +108,7 @@ fn http_asks_the_proxy_for_whole_addresses() {
 fn what_is_no_proxy_is_told() {
     for (answer, says) in [
         ("SSH-2.0\r\n", "no HTTP response"),
-        ("", "without an answer to CONNECT"),
+        ("", "without answering CONNECT"),
         ("HTTP/1.1 200 OK\r\n\r\nhello", "no HTTP response"),
     ] {
         let (address, _) = server::raw(server::once(answer));

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::super::response::{Answer, MAX_HEAD_BYTES, Malformed, Reader, Witness};
+use super::super::response::{Answer, MAX_HEAD_BYTES, Malformed, Observer, Reader};
 
 /// How reading comes out: the answer, a complaint, or nothing when the connection is closed first.
 type Outcome = Result<Option<Answer>, Malformed>;
@@ -151,7 +151,7 @@ struct Seen {
     body: Vec<u8>,
 }
 
-impl Witness for Seen {
+impl Observer for Seen {
     fn head(&mut self, status: u16, headers: &[httparse::Header<'_>]) {
         let value = |header: &httparse::Header<'_>| String::from_utf8_lossy(header.value).into();
         self.heads.push((status, headers.iter().map(value).collect()));
@@ -163,7 +163,7 @@ impl Witness for Seen {
 }
 
 #[test]
-fn a_witness_sees_the_final_head_once_and_the_body_without_its_chunks() {
+fn an_observer_sees_the_final_head_once_and_the_body_without_its_chunks() {
     let early = "HTTP/1.1 103 E\r\nserver: no\r\n\r\n";
     let cases = [
         ("Server: yes\r\n\r\nhello you", "yes"),
