@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::diagnose::rules::layer;
+use crate::diagnose::rules::order::follows;
 use crate::diagnose::rules::rule::{Rule, RuleRole};
 use crate::diagnose::rules::ruling::{MeasuredCondition, Ruling, RulingKind};
 use crate::diagnose::terms::bounds;
@@ -86,7 +86,7 @@ fn accuse(suspects: &[&Ruling], knee: &Knee) -> Vec<Finding> {
         let finding = finding(ruling, FindingRole::Contributing, Some(knee));
         let of: Vec<&str> = sources
             .iter()
-            .filter(|other| layer::follows(ruling.rule, other))
+            .filter(|other| follows(ruling.rule, other))
             .map(|other| other.id.as_str())
             .collect();
         if of.is_empty() {

@@ -4,6 +4,7 @@ mod builtin;
 pub(super) mod case;
 pub(super) mod layer;
 pub(super) mod mistake;
+pub(super) mod order;
 pub(super) mod rule;
 pub(super) mod rule_file;
 pub(super) mod ruleset;

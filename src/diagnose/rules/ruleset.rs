@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
 use super::builtin;
-use super::layer::follows;
 use super::mistake::{RuleErrors, RuleMistake};
+use super::order::follows;
 use super::rule::Rule;
 use super::rule_file;
 use super::trial::CaseOutcome;
