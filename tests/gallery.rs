@@ -73,6 +73,113 @@ fn the_gallery_is_what_the_recordings_give() {
     );
 }
 
+/// Three significant digits, as every rate is told.
+fn told(rate: f64) -> String {
+    let decimals = match rate {
+        _ if rate >= 99.95 => 0,
+        _ if rate >= 9.995 => 1,
+        _ => 2,
+    };
+    let text = format!("{rate:.decimals$}");
+    if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        text
+    }
+}
+
+/// Every rate in a JSON value: what stands under a key that names one.
+fn rates(value: &serde_json::Value, found: &mut BTreeSet<String>) {
+    const KEYS: [&str; 17] = [
+        "offered",
+        "throughput",
+        "goodput",
+        "peak_goodput",
+        "rate",
+        "low",
+        "high",
+        "good",
+        "bad",
+        "carries",
+        "predicted_capacity",
+        "proven_rate",
+        "broken_at",
+        "arrivals",
+        "max_rate",
+        "queue_growth",
+        "from_rate",
+    ];
+    match value {
+        serde_json::Value::Object(map) => {
+            for (key, value) in map {
+                if let Some(rate) = value.as_f64().filter(|_| KEYS.contains(&key.as_str())) {
+                    found.insert(told(rate));
+                }
+                rates(value, found);
+            }
+        }
+        serde_json::Value::Array(items) => items.iter().for_each(|item| rates(item, found)),
+        _ => {}
+    }
+}
+
+/// One stage has one number: a rate is told with the same digits in the answer, in the sentences
+/// of the cause, in the table of stages and in the numbers for programs.
+#[test]
+fn a_rate_is_told_with_the_same_digits_everywhere() {
+    for name in recordings() {
+        let report = report(&name);
+        let text = |format: &str| {
+            let mut bytes = Vec::new();
+            let format = FORMATS.iter().find(|known| known.name == format).unwrap();
+            (format.render)(&report, &mut bytes).unwrap();
+            String::from_utf8(bytes).unwrap()
+        };
+        let json: serde_json::Value = serde_json::from_str(&text("json")).unwrap();
+        let mut known = BTreeSet::new();
+        rates(&json["diagnosis"], &mut known);
+        // The load that the plan asked for.
+        for fact in json["run"].as_array().unwrap() {
+            let words = fact["value"].as_str().unwrap().split_whitespace();
+            known.extend(words.filter(|word| word.parse::<f64>().is_ok()).map(str::to_owned));
+        }
+        let page = text("html").replace("&#x2f;", "/");
+        // The glossary has examples with rates of no run.
+        let (page, _) = page.split_once("<section id=\"words\">").unwrap();
+        let page = page.split("<svg").map(|piece| piece.split("</svg>").last().unwrap());
+        let page = page.collect::<String>();
+        for text in [text("terminal"), text("markdown"), page] {
+            let words = text.split_whitespace().collect::<Vec<_>>();
+            for pair in words.windows(2) {
+                let is_rate = pair[1].starts_with("requests/s");
+                let number = pair[0].trim_start_matches(['(', '*']);
+                if is_rate && number.parse::<f64>().is_ok() {
+                    assert!(known.contains(number), "{name}: {number} requests/s");
+                }
+            }
+        }
+        let table = text("markdown");
+        for stage in json["diagnosis"]["stages"].as_array().unwrap() {
+            let [offered, throughput] =
+                ["offered", "throughput"].map(|key| told(stage[key].as_f64().unwrap()));
+            let row = format!("| {offered} | {throughput} |");
+            let measured = !["drain", "recovery"].iter().any(|role| stage["role"] == **role);
+            assert!(!measured || table.contains(&row), "{name}: {row}");
+        }
+    }
+}
+
+#[test]
+fn a_report_fits_a_screen_and_a_half() {
+    for name in recordings() {
+        let mut bytes = Vec::new();
+        let format = FORMATS.iter().find(|format| format.name == "terminal").unwrap();
+        (format.render)(&report(&name), &mut bytes).unwrap();
+        let lines = String::from_utf8(bytes).unwrap().lines().count();
+        assert!(lines <= 90, "{name}: {lines} lines");
+    }
+}
+
 #[test]
 fn every_recording_has_its_folder_and_every_folder_its_recording() {
     // The other test is just writing them.

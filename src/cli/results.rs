@@ -16,9 +16,6 @@ use crate::run;
 
 /// Name of the recording inside an output directory.
 pub(super) const RECORDING: &str = "recording.jsonl.zst";
-/// Formats that every run leaves beside its recording.
-const FILES: [(&str, &str); 3] =
-    [("html", "report.html"), ("json", "report.json"), ("markdown", "report.md")];
 /// Directory of the charts as files of their own.
 const CHARTS: &str = "charts";
 
@@ -63,6 +60,11 @@ pub(super) fn read(path: &Path) -> Result<Recording, CliError> {
     Ok(recording)
 }
 
+/// The formats that every run leaves beside its recording.
+fn left_by_every_run() -> impl Iterator<Item = &'static FormatSpec> {
+    report::FORMATS.iter().copied().filter(|format| format.left_by_every_run)
+}
+
 /// The report format of this name.
 pub(super) fn format_named(name: &str) -> Result<&'static FormatSpec, CliError> {
     report::FORMATS.iter().copied().find(|format| format.name == name).ok_or_else(|| {
@@ -79,14 +81,15 @@ pub(super) fn prepare(directory: &Path) -> Result<(), CliError> {
             .with_hint("choose another directory with `--out`")
     };
     fs::create_dir_all(directory).map_err(cannot)?;
-    let names = FILES.iter().map(|(_, name)| *name).chain([RECORDING, CHARTS]);
+    let reports = left_by_every_run().map(FormatSpec::file_name);
+    let names = reports.chain([RECORDING, CHARTS].map(str::to_owned));
     let left: Vec<_> = names.filter(|name| directory.join(name).exists()).collect();
     if left.is_empty() {
         return Ok(());
     }
     let earlier = make_earlier(directory).map_err(cannot)?;
     for name in left {
-        fs::rename(directory.join(name), earlier.join(name)).map_err(cannot)?;
+        fs::rename(directory.join(&name), earlier.join(&name)).map_err(cannot)?;
     }
     Ok(())
 }
@@ -138,9 +141,9 @@ fn write_reports(
     files: &mut Vec<String>,
 ) -> Result<(), CliError> {
     make_directory(directory)?;
-    for (format, name) in FILES {
-        let path = directory.join(name);
-        write_file(&path, |out| (format_named(format)?.render)(report, out).map_err(Into::into))?;
+    for format in left_by_every_run() {
+        let path = directory.join(format.file_name());
+        write_file(&path, |out| (format.render)(report, out).map_err(Into::into))?;
         files.push(path.display().to_string());
     }
     let charts = directory.join(CHARTS);

@@ -46,3 +46,4 @@ pub use terms::soak::{
 };
 pub use terms::span::Span;
 pub use terms::stats;
+pub(crate) use terms::wording;

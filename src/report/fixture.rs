@@ -1,7 +1,7 @@
 //! A run that never was, with the shape of a real one: a service whose pool of four database
 //! connections carries 212 requests per second. Tests render it in every format.
 
-mod beside;
+mod soak_and_overload;
 
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use crate::recording::*;
 use crate::timeline::names::*;
 use crate::timeline::*;
 
-pub(super) use beside::soak;
-use beside::{overload, recovery};
+pub(super) use soak_and_overload::soak;
+use soak_and_overload::{overload, recovery};
 
 const CAPACITY: f64 = 212.0;
 const POOL: f64 = 4.0;

@@ -5,8 +5,8 @@ use std::io;
 
 use serde::Serialize;
 
-use super::model::{Fact, RequestNumbers, Summary, Verdict};
-use super::{FormatSpec, Report};
+use super::format::FormatSpec;
+use super::model::{Answer, Fact, Report, RequestNumbers, Summary};
 use crate::diagnose::Diagnosis;
 use crate::recording::Environment;
 
@@ -14,6 +14,7 @@ pub(super) const SPEC: FormatSpec = FormatSpec {
     name: "json",
     summary: "the whole diagnosis for programs, with a published schema",
     extension: "json",
+    left_by_every_run: true,
     render,
 };
 
@@ -24,7 +25,7 @@ const SCHEMA: u32 = 1;
 struct Document<'a> {
     schema: u32,
     title: &'a str,
-    verdict: &'a Verdict,
+    verdict: &'a Answer,
     summary: &'a Summary,
     run: &'a [Fact],
     requests: Vec<&'a RequestNumbers>,
@@ -36,7 +37,7 @@ fn render(report: &Report, w: &mut dyn io::Write) -> io::Result<()> {
     let document = Document {
         schema: SCHEMA,
         title: &report.title,
-        verdict: &report.verdict,
+        verdict: &report.answer,
         summary: &report.summary,
         run: &report.run,
         requests: report.requests.iter().map(|row| &row.numbers).collect(),

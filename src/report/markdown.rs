@@ -2,29 +2,53 @@
 
 use std::io;
 
-use super::model::Tone;
-use super::{FormatSpec, Report};
+use super::format::FormatSpec;
+use super::glossary;
+use super::model::{FindingKind, Report, Tone};
 
 pub(super) const SPEC: FormatSpec = FormatSpec {
     name: "markdown",
     summary: "the short form for a comment on a pull request",
     extension: "md",
+    left_by_every_run: true,
     render,
 };
 
+/// How many words are explained at the end.
+const MOST_WORDS: usize = 8;
+
 fn render(report: &Report, w: &mut dyn io::Write) -> io::Result<()> {
-    let mark = match report.verdict.tone {
+    let mut body = Vec::new();
+    self::body(report, &mut body)?;
+    w.write_all(&body)?;
+    words(&String::from_utf8_lossy(&body), w)?;
+    let facts: Vec<_> =
+        report.run.iter().map(|fact| format!("{}: {}", fact.name, fact.value)).collect();
+    writeln!(w, "<sub>{}</sub>", escape(&facts.join("; ")))
+}
+
+/// What the words of the report mean.
+fn words(body: &str, w: &mut dyn io::Write) -> io::Result<()> {
+    writeln!(w, "<details><summary>Words</summary>\n")?;
+    for term in glossary::used_in(body).iter().take(MOST_WORDS) {
+        writeln!(w, "- **{}**: {}", escape(term.name), escape(term.short))?;
+    }
+    writeln!(w, "\n</details>\n")
+}
+
+fn body(report: &Report, w: &mut dyn io::Write) -> io::Result<()> {
+    let mark = match report.answer.tone {
         Tone::Good => "OK",
         Tone::Bad => "LIMIT FOUND",
         Tone::Unknown => "NO ANSWER",
     };
     writeln!(w, "### {mark}: {}\n", escape(&report.title))?;
-    writeln!(w, "**{}**\n", escape(&report.verdict.headline))?;
-    for detail in &report.verdict.details {
+    writeln!(w, "**{}**\n", escape(&report.answer.headline))?;
+    for detail in &report.answer.details {
         writeln!(w, "{}\n", escape(detail))?;
     }
     for finding in &report.findings {
-        let role = (finding.kind != "cause").then(|| format!(" ({})", finding.role));
+        let role = (finding.kind != FindingKind::Cause).then(|| format!(" ({})", finding.role));
         writeln!(w, "- **{}**{}", escape(&finding.title), escape(&role.unwrap_or_default()))?;
         for row in &finding.evidence {
             writeln!(w, "  - {}", escape(&row.text))?;
@@ -33,7 +57,7 @@ fn render(report: &Report, w: &mut dyn io::Write) -> io::Result<()> {
             let text = format!("{} {}", fix.text, fix.assumption);
             writeln!(w, "  - What a fix would bring: {}", escape(text.trim_end()))?;
         }
-        if finding.kind != "consequence" {
+        if finding.kind != FindingKind::Consequence {
             writeln!(w, "  - Next: {}", escape(&finding.next))?;
         }
     }
@@ -56,9 +80,7 @@ fn render(report: &Report, w: &mut dyn io::Write) -> io::Result<()> {
     if !report.watching.is_empty() {
         writeln!(w, "{}\n", escape(&report.watching))?;
     }
-    let facts: Vec<_> =
-        report.run.iter().map(|fact| format!("{}: {}", fact.name, fact.value)).collect();
-    writeln!(w, "<sub>{}</sub>", escape(&facts.join("; ")))
+    Ok(())
 }
 
 /// Where the response time goes, the parts that were measured as nothing left out.
@@ -71,7 +93,7 @@ fn attribution(report: &Report, w: &mut dyn io::Write) -> io::Result<()> {
         return Ok(());
     }
     writeln!(w, "<details><summary>Where the time goes</summary>\n")?;
-    writeln!(w, "| part | low load | from the knee on | of the growth |")?;
+    writeln!(w, "| part | low load | from the knee on | share of growth |")?;
     writeln!(w, "|---|---:|---:|---:|")?;
     for row in attribution.growth.iter().filter(|row| !row.is_zero) {
         let name = escape(&row.name);

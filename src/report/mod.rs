@@ -2,6 +2,7 @@
 //! only lays them out and writes them to the writer handed to it.
 
 mod chart;
+mod format;
 pub mod glossary;
 mod model;
 pub(crate) mod wording;
@@ -11,38 +12,21 @@ mod fixture;
 #[cfg(test)]
 mod tests;
 
-use std::io;
-
 pub use chart::charts;
+pub use format::FormatSpec;
 pub use model::Report;
 pub use terminal::{TerminalStyle, render_with as render_terminal};
 
 use crate::registry::registry;
 
-/// One way to write a report.
-#[derive(Debug)]
-pub struct FormatSpec {
-    /// Name on the command line.
-    pub name: &'static str,
-    /// One line for `kneepoint list formats`.
-    pub summary: &'static str,
-    /// Extension of a file in this format, without the dot.
-    pub extension: &'static str,
-    /// Writes the report.
-    ///
-    /// # Errors
-    /// Only those of the writer.
-    pub render: fn(&Report, &mut dyn io::Write) -> io::Result<()>,
-}
-
 registry! {
     /// Every report format, in the order lists show them.
     pub static FORMATS: [FormatSpec] = [
         terminal,
-        json,
         html,
-        svg,
+        json,
         markdown,
+        svg,
     ]
 }
 

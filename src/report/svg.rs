@@ -2,11 +2,17 @@
 
 use std::io;
 
-use super::chart::{Line, charts, lines_of_text};
-use super::{FormatSpec, Report};
+use super::chart::{TextLine, charts, lines_of_text};
+use super::format::FormatSpec;
+use super::model::Report;
 
-pub(super) const SPEC: FormatSpec =
-    FormatSpec { name: "svg", summary: "all charts as one picture", extension: "svg", render };
+pub(super) const SPEC: FormatSpec = FormatSpec {
+    name: "svg",
+    summary: "all charts as one picture",
+    extension: "svg",
+    left_by_every_run: false,
+    render,
+};
 
 const GAP: f64 = 12.0;
 const WIDTH: f64 = 1080.0;
@@ -16,9 +22,9 @@ const MARGIN: f64 = 20.0;
 fn render(report: &Report, w: &mut dyn io::Write) -> io::Result<()> {
     let at_knee = report.attribution.as_ref().map(|attribution| attribution.at_knee.as_str());
     let head = [
-        Line { text: &report.title, size: 13.0, muted: true },
-        Line { text: &report.verdict.headline, size: 18.0, muted: false },
-        Line { text: at_knee.unwrap_or_default(), size: 14.0, muted: false },
+        TextLine { text: &report.title, size: 13.0, muted: true },
+        TextLine { text: &report.answer.headline, size: 18.0, muted: false },
+        TextLine { text: at_knee.unwrap_or_default(), size: 14.0, muted: false },
     ];
     let (mut placed, top) = lines_of_text(&head, (MARGIN, GAP), WIDTH - 2.0 * MARGIN);
     let charts = charts(report);
@@ -33,8 +39,8 @@ fn render(report: &Report, w: &mut dyn io::Write) -> io::Result<()> {
     }
     let nothing = "There is nothing to draw: no load was recorded.";
     let foot = [
-        Line { text: if charts.is_empty() { nothing } else { "" }, size: 14.0, muted: false },
-        Line { text: &report.watching, size: 12.0, muted: true },
+        TextLine { text: if charts.is_empty() { nothing } else { "" }, size: 14.0, muted: false },
+        TextLine { text: &report.watching, size: 12.0, muted: true },
     ];
     let (foot, bottom) = lines_of_text(&foot, (MARGIN, y + row + GAP), WIDTH - 2.0 * MARGIN);
     placed.push_str(&foot);

@@ -3,15 +3,18 @@
 
 use std::io::{self, Write};
 
+use super::format::FormatSpec;
+use super::glossary;
 use super::model::{
-    AttributionView, EvidenceRow, FindingView, GrowthRow, RequestRow, SoakTable, StageTable, Tone,
+    AttributionView, EvidenceRow, FindingKind, FindingView, GrowthRow, Holds, OutcomeKind, Report,
+    RequestRow, SoakTable, Speaks, StageTable, Tone, TrendKind,
 };
-use super::{FormatSpec, Report};
 
 pub(super) const SPEC: FormatSpec = FormatSpec {
     name: "terminal",
     summary: "plain text with the verdict first, for people and pipes",
     extension: "txt",
+    left_by_every_run: false,
     render,
 };
 
@@ -46,6 +49,8 @@ const STAGES_BESIDE_KNEE: usize = 2;
 const MOST_REFUTATIONS: usize = 2;
 /// How many answers to what a fix would bring are shown.
 const MOST_FIXES: usize = 1;
+/// How many words are explained at the end.
+const MOST_WORDS: usize = 3;
 /// How much evidence is shown of the cause.
 const MOST_EVIDENCE: usize = 5;
 /// How much evidence is shown of what is not the cause.
@@ -64,15 +69,19 @@ pub fn render_with(
     style: &TerminalStyle<'_>,
     w: &mut dyn Write,
 ) -> io::Result<()> {
-    let mut page = Page { w, colour: style.colour, width: style.width.clamp(60, 120) };
+    let mut body = Vec::new();
+    let width = style.width.clamp(60, 120);
+    let mut page = Page { w: &mut body, colour: style.colour, width };
     head(&mut page, report)?;
     for finding in &report.findings {
         let title = match finding.kind {
-            "cause" => "Cause",
-            "contributing" => "Contributes",
-            "consequence" => "Consequence",
-            _ if report.verdict.outcome == "knee" => "Apart from the knee",
-            _ => "Found",
+            FindingKind::Cause => "Cause",
+            FindingKind::Contributing => "Contributes",
+            FindingKind::Consequence => "Consequence",
+            FindingKind::Apart if report.answer.outcome == OutcomeKind::Knee => {
+                "Apart from the knee"
+            }
+            FindingKind::Apart => "Found",
         };
         self::finding(&mut page, title, finding)?;
     }
@@ -88,6 +97,9 @@ pub fn render_with(
     ruled_out(&mut page, report)?;
     not_checked(&mut page, report)?;
     remarks(&mut page, report)?;
+    w.write_all(&body)?;
+    let mut page = Page { w, colour: style.colour, width };
+    words(&mut page, &String::from_utf8_lossy(&body))?;
     if !style.files.is_empty() {
         page.title("Files")?;
         for file in style.files {
@@ -98,13 +110,13 @@ pub fn render_with(
 }
 
 fn head(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
-    let code = match report.verdict.tone {
+    let code = match report.answer.tone {
         Tone::Good => GREEN,
         Tone::Bad => RED,
         Tone::Unknown => YELLOW,
     };
-    page.styled(code, "", &report.verdict.headline)?;
-    for detail in &report.verdict.details {
+    page.styled(code, "", &report.answer.headline)?;
+    for detail in &report.answer.details {
         page.text("  ", detail)?;
     }
     let facts: Vec<_> = report.run.iter().map(|fact| fact.value.as_str()).collect();
@@ -115,30 +127,31 @@ fn head(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
 fn finding(page: &mut Page<'_>, title: &str, finding: &FindingView) -> io::Result<()> {
     page.title(&format!("{title}: {}", finding.title))?;
     let rule = match finding.kind {
-        "consequence" => format!("{}, {}", finding.rule, finding.role),
+        FindingKind::Consequence => format!("{}, {}", finding.rule, finding.role),
         _ => format!("{}, confidence {}", finding.rule, finding.confidence),
     };
     page.styled(DIM, "  ", &rule)?;
     match finding.kind {
-        "consequence" => return evidence(page, "+ ", &finding.evidence, MOST_BESIDE_CAUSE, said),
-        "contributing" => {
+        FindingKind::Consequence => {
+            return evidence(page, "+ ", &finding.evidence, MOST_BESIDE_CAUSE, said);
+        }
+        FindingKind::Contributing => {
             evidence(page, "+ ", &finding.evidence, MOST_BESIDE_CAUSE, said)?;
             return page.labelled("Next", &finding.next);
         }
-        _ => {}
+        FindingKind::Cause | FindingKind::Apart => {}
     }
     evidence(page, "+ ", &finding.evidence, MOST_EVIDENCE, said)?;
     if !finding.refutations.is_empty() {
-        page.text("  ", "Looked for against it, and not found:")?;
+        page.text("  ", "Checked and not found (it would contradict this):")?;
         evidence(page, "- ", &finding.refutations, MOST_REFUTATIONS, missed)?;
     }
     if !finding.predictions.is_empty() {
         page.text("  ", &finding.predictions.join(" "))?;
     }
     if !finding.fixes.is_empty() {
-        page.text("  ", "What a fix would bring:")?;
         for fix in finding.fixes.iter().take(MOST_FIXES) {
-            page.hanging("  = ", &format!("{} {}", fix.text, fix.assumption))?;
+            page.labelled("With a fix", &format!("{} {}", fix.text, fix.assumption))?;
         }
     }
     page.labelled("Next", &finding.next)?;
@@ -173,17 +186,20 @@ fn said(row: &EvidenceRow) -> String {
     }
 }
 
-/// A condition that does not hold, with what it would take.
+/// A condition that does not hold, with what it needs to hold.
 fn missed(row: &EvidenceRow) -> String {
     match (row.holds, row.bound.as_str()) {
-        ("no data", _) => format!("{} (no data)", row.text),
+        (Holds::NoData, _) => format!("{} (no data)", row.text),
         (_, "") => row.text.clone(),
-        (_, bound) => format!("{}; not {bound}", row.text),
+        (_, bound) if row.text.ends_with(')') => {
+            format!("{}; needs {bound})", row.text.trim_end_matches(')'))
+        }
+        (_, bound) => format!("{} (needs {bound})", row.text),
     }
 }
 
 fn attribution(page: &mut Page<'_>, attribution: &AttributionView) -> io::Result<()> {
-    page.title("Where the time goes (seconds per request)")?;
+    page.title("Where the time goes (mean per request)")?;
     if !attribution.at_knee.is_empty() {
         page.text("  ", &attribution.at_knee)?;
     }
@@ -202,24 +218,24 @@ fn attribution(page: &mut Page<'_>, attribution: &AttributionView) -> io::Result
     if told.is_empty() {
         return Ok(());
     }
-    page.table(&["", "low load", "from the knee on", "of growth", ""], &told, None)
+    page.table(&["", "low load", "from the knee on", "share of growth", ""], &told, None)
 }
 
 fn soak(page: &mut Page<'_>, soak: &SoakTable) -> io::Result<()> {
     page.title("Leaks and drift")?;
     page.text("  ", &soak.headline)?;
     let cells = soak.rows.iter().map(|row| {
-        vec![row.name.clone(), row.begin.clone(), row.end.clone(), row.verdict.to_owned()]
+        vec![row.name.clone(), row.begin.clone(), row.end.clone(), row.verdict.to_string()]
     });
     page.table(&["", "begin", "end", "verdict"], &cells.collect::<Vec<_>>(), None)?;
-    for row in soak.rows.iter().filter(|row| !matches!(row.verdict, "no leak" | "steady" | "open"))
-    {
+    for row in soak.rows.iter().filter(|row| !row.verdict.is_quiet()) {
         page.hanging("  * ", &format!("{}: {}", row.name, row.note))?;
-        if row.verdict == "undecided" {
+        // Resident memory takes the same steps as the memory that it confirms.
+        if matches!(row.verdict, TrendKind::Undecided | TrendKind::Drifts) {
             continue;
         }
-        for step in row.steps.iter().filter(|step| !step.speaks.is_empty()) {
-            let bullet = if step.speaks == "for" { "    + " } else { "    - " };
+        for step in row.steps.iter().filter(|step| step.speaks != Speaks::Neither) {
+            let bullet = if step.speaks == Speaks::ForLeak { "    + " } else { "    - " };
             page.hanging(bullet, &step.text)?;
         }
     }
@@ -269,7 +285,7 @@ fn stages(page: &mut Page<'_>, stages: &StageTable) -> io::Result<()> {
     page.table(&header, &rows, knee)?;
     match stages.rows.len() - shown.len() {
         0 => Ok(()),
-        rest => page.text("  ", &format!("and {rest} more in the report file")),
+        rest => page.text("  ", &format!("{rest} more stages in the report file")),
     }
 }
 
@@ -329,7 +345,7 @@ fn requests(page: &mut Page<'_>, requests: &[RequestRow]) -> io::Result<()> {
     page.table(&header, &rows, None)?;
     match names.saturating_sub(REQUESTS_SHOWN) {
         0 => Ok(()),
-        rest => page.text("  ", &format!("and {rest} more in the report file")),
+        rest => page.text("  ", &format!("{rest} more requests in the report file")),
     }
 }
 
@@ -365,7 +381,7 @@ fn ruled_out(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
     let named: Vec<_> = named.iter().map(|row| row.rule.as_str()).collect();
     match named.is_empty() {
         true => Ok(()),
-        false => page.hanging("  - ", &format!("and {}", named.join(", "))),
+        false => page.hanging("  - ", &format!("{} more: {}", named.len(), named.join(", "))),
     }
 }
 
@@ -373,7 +389,7 @@ fn not_checked(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
     if report.not_checked.is_empty() {
         return Ok(());
     }
-    page.title("Not checked, for want of data")?;
+    page.title("Not checked, because data is missing")?;
     for row in report.not_checked.iter().take(MOST_LISTED) {
         let rules: Vec<_> = row.hypotheses.iter().map(|h| h.rule.as_str()).collect();
         // What it is good for stands in the other formats.
@@ -384,7 +400,7 @@ fn not_checked(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
 }
 
 fn remarks(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
-    page.title("To bear in mind")?;
+    page.title("How far to trust this")?;
     for caveat in &report.caveats {
         page.hanging("  * ", caveat)?;
     }
@@ -393,6 +409,15 @@ fn remarks(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
         return Ok(());
     }
     page.hanging("  * ", &report.watching)
+}
+
+/// What the words mean that a newcomer may not know, as far as the report uses them.
+fn words(page: &mut Page<'_>, body: &str) -> io::Result<()> {
+    page.title("Words (more with `kneepoint explain WORD`)")?;
+    for term in glossary::used_in(body).iter().take(MOST_WORDS) {
+        page.hanging("  ", &format!("{}: {}", term.name, term.short))?;
+    }
+    Ok(())
 }
 
 /// Lines of a limited width.
@@ -425,7 +450,7 @@ impl Page<'_> {
         if text.is_empty() {
             return Ok(());
         }
-        self.hanging(&format!("  {label}: "), text)
+        self.wrapped(None, &format!("  {label}: "), "    ", text)
     }
 
     fn more(&mut self, all: usize) -> io::Result<()> {

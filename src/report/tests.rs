@@ -214,21 +214,40 @@ fn the_terminal_keeps_to_its_width_and_colours_only_when_asked() {
 }
 
 #[test]
+fn a_page_explains_each_word_that_it_links_to_and_links_to_each_once() {
+    let page = rendered(find("html").unwrap(), &sample());
+    let ids: Vec<_> = glossary::all().iter().map(|term| term.id).collect();
+    let count = |id: &str, before: &str| page.matches(&format!("{before}word-{id}\"")).count();
+    for id in &ids {
+        assert!(count(id, "href=\"#") <= 1, "{id}");
+        assert_eq!(count(id, "href=\"#"), count(id, " id=\""), "{id}");
+    }
+    for id in ["knee", "goodput", "utilization-law", "offered-load"] {
+        assert_eq!(count(id, "href=\"#"), 1, "{id}");
+    }
+    let text = rendered(find("terminal").unwrap(), &sample());
+    let (_, words) = text.split_once("\nWords (").unwrap();
+    assert!(words.contains("knee: ") && words.lines().count() < 6, "{words}");
+}
+
+#[test]
 fn verdicts_read_as_sentences() {
     let said: Vec<_> = outcomes()
         .into_iter()
-        .map(|outcome| Report::new(&empty(), &bare(outcome)).verdict.headline)
+        .map(|outcome| Report::new(&empty(), &bare(outcome)).answer.headline)
         .collect();
     let expected = [
-        "Breaks, at a load that cannot be told: what was measured names no cause.",
-        "No knee up to 300 requests/s: throughput followed the load all the way.",
-        "The generator was the limit from 900 requests/s on: nothing can be said about the target.",
-        "Not enough data: one stage only; add at least three (and 1 more thing).",
+        "Breaks, but it is not known at which load. Cause unknown: the measurements do not single \
+         one out.",
+        "No limit found up to 300 requests/s: throughput follows the load all the way.",
+        "The load generator was the limit from 900 requests/s on: this run says nothing about the \
+         target.",
+        "Not enough data: one stage only; add at least three (1 more reason below).",
         "The run ended before anything could be measured: the target refused every connection.",
     ];
     assert_eq!(said, expected);
     assert_eq!(
-        sample().verdict.headline,
+        sample().answer.headline,
         "Breaks at 212 requests/s (95 % interval 205 to 219): the pool of 4 database connections \
          is too small (confidence: high)."
     );

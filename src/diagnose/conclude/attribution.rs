@@ -8,11 +8,10 @@ use crate::diagnose::measure::facts::Facts;
 use crate::diagnose::measure::split::{FLOW_BALANCE, PartTime, Split, split};
 use crate::diagnose::terms::account::{Attribution, Part, StageParts};
 use crate::diagnose::terms::growth::Growth;
-use crate::diagnose::terms::measure::Measure;
 use crate::diagnose::terms::model::StageSummary;
 use crate::diagnose::terms::span::Span;
 use crate::diagnose::terms::{stats, wording};
-use crate::timeline::{Unit, Window};
+use crate::timeline::Window;
 
 /// The part of the growth that may stay unexplained before it has to be said.
 const UNEXPLAINED: f64 = 0.3;
@@ -99,14 +98,13 @@ fn unbalanced(splits: &[(f64, Split)]) -> Option<String> {
     let behind = |split: &Split| split.completions < split.arrivals * (1.0 - FLOW_BALANCE);
     let growing: Vec<_> = splits.iter().filter(|(_, split)| behind(split)).collect();
     let lag = |split: &Split| split.arrivals - split.completions;
-    let (_, worst) = growing.iter().max_by(|a, b| lag(&a.1).total_cmp(&lag(&b.1)))?;
-    let rate = |rate: f64| wording::number(rate, Measure::In(Unit::Count));
+    let (offered, worst) = growing.iter().max_by(|a, b| lag(&a.1).total_cmp(&lag(&b.1)))?;
     Some(format!(
-        "a queue grew in {} of {} stages: fewer requests ended than arrived (at worst {} of {} per \
-         second), so their parts describe the growing queue",
+        "a queue grew in {} of {} stages: fewer requests ended than arrived (at worst {} of {}), so \
+         their parts describe the growing queue",
         growing.len(),
         splits.len(),
-        rate(worst.completions),
-        rate(worst.arrivals)
+        wording::number(worst.completions),
+        wording::rate(*offered)
     ))
 }

@@ -13,7 +13,6 @@ use crate::diagnose::rules::layer::Resource as Exhausted;
 use crate::diagnose::rules::rule::{PredictLimit, Rule};
 use crate::diagnose::rules::ruleset::RuleSet;
 use crate::diagnose::terms::bounds;
-use crate::diagnose::terms::measure::Measure;
 use crate::diagnose::terms::model::{
     Counterfactual, Finding, FindingRole, Knee, NextLimit, StageSummary,
 };
@@ -105,11 +104,11 @@ impl Resource {
 }
 
 fn seconds(seconds: f64) -> String {
-    wording::number(seconds, Measure::In(Unit::Seconds))
+    wording::duration(seconds)
 }
 
 fn rate(per_second: f64) -> String {
-    wording::number(per_second, Measure::PerSecond(Unit::Count))
+    wording::rate(per_second)
 }
 
 /// The resource that is used up first.

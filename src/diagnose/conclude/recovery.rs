@@ -6,7 +6,6 @@ use std::fmt;
 
 use crate::diagnose::curve::stages::by_load;
 use crate::diagnose::measure::facts::Facts;
-use crate::diagnose::terms::measure::Measure;
 use crate::diagnose::terms::model::{AfterLoad, Recovery, StageSummary};
 use crate::diagnose::terms::operand::Over;
 use crate::diagnose::terms::span::Span;
@@ -121,7 +120,7 @@ fn caveat(seconds: f64, levels: &[(Staying, AfterLoad)]) -> Option<String> {
     let (levels, why) =
         if working.is_empty() { (kept, Staying::Kept) } else { (working, Staying::Work) };
     let say = |level: &&AfterLoad| {
-        let say = |value| wording::number(value, Measure::In(level.unit));
+        let say = |value| wording::value(value, level.unit);
         let (after, before, peak) = (say(level.after), say(level.before), say(level.peak));
         format!("{} stay at {after} ({before} at the lowest load, {peak} at most)", level.what)
     };

@@ -297,11 +297,11 @@ fn sentence(
         .unwrap_or_else(|| "it".to_owned());
     let (a, b) = measured.levels.unwrap_or((measured.value, measured.value));
     let baseline = baseline
-        .map_or_else(|| "unknown".to_owned(), |baseline| wording::number(baseline.value, unit));
+        .map_or_else(|| "unknown".to_owned(), |baseline| wording::measured(baseline.value, unit));
     test.says
-        .replace("{value}", &wording::number(measured.value, unit))
-        .replace("{a}", &wording::number(a, above))
-        .replace("{b}", &wording::number(b, below))
+        .replace("{value}", &wording::measured(measured.value, unit))
+        .replace("{a}", &wording::measured(a, above))
+        .replace("{b}", &wording::measured(b, below))
         .replace("{baseline}", &baseline)
         .replace("{of}", &of)
 }

@@ -12,4 +12,4 @@ pub(super) mod part;
 pub(super) mod soak;
 pub(super) mod span;
 pub mod stats;
-pub(super) mod wording;
+pub(crate) mod wording;

@@ -1,5 +1,7 @@
 //! What a diagnosis says. Every part serialises; `reports/schema` publishes the shape.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::timeline::{Moment, StageRole, Unit, Window};
@@ -289,6 +291,16 @@ pub enum Confidence {
     Medium,
     /// Confirmed by what it predicts.
     High,
+}
+
+impl fmt::Display for Confidence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Confidence::High => "high",
+            Confidence::Medium => "medium",
+            Confidence::Low => "low",
+        })
+    }
 }
 
 /// What a finding is to the knee.

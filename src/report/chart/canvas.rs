@@ -18,7 +18,7 @@ const FONT_DIVISOR: f64 = 1.24;
 /// Red part of the colours that stand for an ink.
 const MARK: u8 = 0xA0;
 
-/// Pixels between two lines of a hatched area, and between the places where each is looked at.
+/// Pixels between two lines of a hatched area, and between the points at which each is checked.
 const HATCH: f64 = 6.0;
 const HATCH_STEP: f64 = 0.5;
 
@@ -289,7 +289,7 @@ fn ok<E: std::fmt::Debug>(drawn: Result<(), E>) {
 }
 
 /// A text that stands beside the charts of a picture.
-pub(in crate::report) struct Line<'a> {
+pub(in crate::report) struct TextLine<'a> {
     pub text: &'a str,
     /// Height of its letters in pixels.
     pub size: f64,
@@ -299,7 +299,7 @@ pub(in crate::report) struct Line<'a> {
 /// Texts one below the other from a corner on, broken where they are wider than `width`; and where
 /// the last one ends.
 pub(in crate::report) fn lines_of_text(
-    lines: &[Line<'_>],
+    lines: &[TextLine<'_>],
     corner: (f64, f64),
     width: f64,
 ) -> (String, f64) {

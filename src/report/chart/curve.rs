@@ -2,7 +2,7 @@
 
 use super::super::model::{CurvePoint, LayerChart, LayerPoint, LineStyle, LoadCurve, Quantity};
 use super::canvas::{Anchor, Canvas, Caption, FRAME, KNEE, MUTED, TEXT, draw, text_width};
-use super::frame::{Entry, Frame, Look};
+use super::frame::{Entry, Frame, Layout};
 use super::scale::{Scale, round_step};
 
 fn entry(name: &str, ink: u8, style: LineStyle, filled: bool) -> Entry {
@@ -44,14 +44,14 @@ fn layer_inks(chart: &LayerChart) -> Vec<u8> {
 }
 
 /// Throughput and goodput against offered load.
-pub(super) fn throughput(curve: &LoadCurve, look: Look) -> String {
+pub(super) fn throughput(curve: &LoadCurve, layout: Layout) -> String {
     let title = "Throughput against offered load";
     let entries = throughput_entries();
-    let frame = Frame::half(look, title, &entries);
+    let frame = Frame::half(layout, title, &entries);
     let about = "Responses per second, and successful ones, at each offered load that was held; \
                  the dotted line is what was asked for.";
     let caption = Caption { title, about };
-    draw((frame.width, frame.height), &caption, look == Look::Standalone, |canvas| {
+    draw((frame.width, frame.height), &caption, layout == Layout::Standalone, |canvas| {
         frame.heading(canvas, title, &entries);
         let (x, most) = load_axis(canvas, &frame, curve.points.iter().map(|point| point.offered));
         let rates = curve.points.iter().map(|point| point.throughput.max(point.goodput));
@@ -70,7 +70,7 @@ pub(super) fn throughput(curve: &LoadCurve, look: Look) -> String {
 }
 
 /// Response time against offered load.
-pub(super) fn response(curve: &LoadCurve, look: Look) -> Option<String> {
+pub(super) fn response(curve: &LoadCurve, layout: Layout) -> Option<String> {
     let title = "Response time against offered load";
     let times = curve.points.iter().flat_map(|point| [point.p50, point.p99]).flatten();
     let (least, most) =
@@ -79,11 +79,11 @@ pub(super) fn response(curve: &LoadCurve, look: Look) -> Option<String> {
         return None;
     }
     let entries = response_entries();
-    let frame = Frame::half(look, title, &entries);
+    let frame = Frame::half(layout, title, &entries);
     let about = "Median and 99 % of the response time of successful requests at each offered \
                  load that was held.";
     let caption = Caption { title, about };
-    let svg = draw((frame.width, frame.height), &caption, look == Look::Standalone, |canvas| {
+    let svg = draw((frame.width, frame.height), &caption, layout == Layout::Standalone, |canvas| {
         frame.heading(canvas, title, &entries);
         let (x, _) = load_axis(canvas, &frame, curve.points.iter().map(|point| point.offered));
         let ends = (frame.bottom, frame.top);
@@ -104,11 +104,11 @@ pub(super) fn response(curve: &LoadCurve, look: Look) -> Option<String> {
 }
 
 /// The parts of the response time, stacked where they add up, under the line of the whole.
-pub(super) fn layers(chart: &LayerChart, look: Look) -> String {
+pub(super) fn layers(chart: &LayerChart, layout: Layout) -> String {
     let entries = layer_entries(chart);
-    let frame = Frame::half(look, chart.title, &entries);
+    let frame = Frame::half(layout, chart.title, &entries);
     let caption = Caption { title: chart.title, about: chart.about };
-    draw((frame.width, frame.height), &caption, look == Look::Standalone, |canvas| {
+    draw((frame.width, frame.height), &caption, layout == Layout::Standalone, |canvas| {
         frame.heading(canvas, chart.title, &entries);
         let (x, _) = load_axis(canvas, &frame, chart.points.iter().map(|point| point.offered));
         let highest = |point: &LayerPoint| match chart.stacked {

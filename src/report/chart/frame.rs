@@ -6,18 +6,18 @@ use super::scale::Scale;
 
 /// Where a chart is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::report) enum Look {
+pub(in crate::report) enum Layout {
     /// In a page on a desk; the page has title and legend.
     Wide,
     /// In a page on a phone; the page has title and legend.
     Narrow,
-    /// A file of its own.
+    /// Its own file.
     Standalone,
 }
 
-impl Look {
+impl Layout {
     pub fn is_wide(self) -> bool {
-        self != Look::Narrow
+        self != Layout::Narrow
     }
 }
 
@@ -57,10 +57,10 @@ pub(super) struct Frame {
     pub bottom: f64,
     /// Size of tick labels.
     pub small: f64,
-    look: Look,
+    layout: Layout,
 }
 
-/// Size of a title and of a legend in a chart of its own.
+/// Size of the title and the legend of a chart that is its own file.
 const TITLE: f64 = 14.0;
 const LEGEND: f64 = 12.0;
 /// Pixels of a row of the legend.
@@ -70,35 +70,35 @@ const SWATCH: f64 = 30.0;
 
 /// Left and right end of the data in the two widths of a time panel, which the page's script
 /// needs for the crosshair: as shares of the width.
-pub(in crate::report) fn data_ends(look: Look) -> (f64, f64) {
-    let frame = Frame::new(look, 0.0, "", &[]);
+pub(in crate::report) fn data_ends(layout: Layout) -> (f64, f64) {
+    let frame = Frame::new(layout, 0.0, "", &[]);
     (frame.left / frame.width, frame.right / frame.width)
 }
 
 impl Frame {
     /// A time panel whose data part is about `height` high.
-    pub fn new(look: Look, height: f64, title: &str, entries: &[Entry]) -> Self {
+    pub fn new(layout: Layout, height: f64, title: &str, entries: &[Entry]) -> Self {
         let (width, left, gap) =
-            if look.is_wide() { (1080.0, 62.0, 18.0) } else { (390.0, 50.0, 10.0) };
-        Self::sized(look, (width, height), (left, gap), title, entries)
+            if layout.is_wide() { (1080.0, 62.0, 18.0) } else { (390.0, 50.0, 10.0) };
+        Self::sized(layout, (width, height), (left, gap), title, entries)
     }
 
     /// A chart over offered load.
-    pub fn half(look: Look, title: &str, entries: &[Entry]) -> Self {
-        let mut frame = Self::sized(look, (530.0, 300.0), (60.0, 16.0), title, entries);
+    pub fn half(layout: Layout, title: &str, entries: &[Entry]) -> Self {
+        let mut frame = Self::sized(layout, (530.0, 300.0), (60.0, 16.0), title, entries);
         frame.small = 12.0;
         frame
     }
 
     fn sized(
-        look: Look,
+        layout: Layout,
         (width, height): (f64, f64),
         (left, gap): (f64, f64),
         title: &str,
         entries: &[Entry],
     ) -> Self {
-        let heading = match look {
-            Look::Standalone if !title.is_empty() => {
+        let heading = match layout {
+            Layout::Standalone if !title.is_empty() => {
                 28.0 + ROW * rows(entries, width - left - gap) as f64
             }
             _ => 0.0,
@@ -111,13 +111,13 @@ impl Frame {
             top: heading + 20.0,
             bottom: heading + height - 22.0,
             small: 11.0,
-            look,
+            layout,
         }
     }
 
     /// Title and legend, where the chart stands alone.
     pub fn heading(&self, canvas: &Canvas<'_>, title: &str, entries: &[Entry]) {
-        if self.look != Look::Standalone {
+        if self.layout != Layout::Standalone {
             return;
         }
         canvas.text((self.left, 14.0), Anchor::Left, TITLE, TEXT, title);

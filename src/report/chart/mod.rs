@@ -6,10 +6,10 @@ mod frame;
 mod scale;
 mod time;
 
-pub(super) use canvas::{INKS, Line, backdrop, dashes, lines_of_text};
-pub(super) use frame::{Entry, Look, data_ends};
+pub(super) use canvas::{INKS, TextLine, backdrop, dashes, lines_of_text};
+pub(super) use frame::{Entry, Layout, data_ends};
 
-use super::Report;
+use super::model::Report;
 
 /// One chart of a report.
 #[derive(Clone, Debug)]
@@ -22,16 +22,16 @@ pub(super) struct Chart {
 }
 
 /// Charts over offered load.
-pub(super) fn over_load(report: &Report, look: Look) -> Vec<Chart> {
+pub(super) fn over_load(report: &Report, layout: Layout) -> Vec<Chart> {
     let mut charts = Vec::new();
     if let Some(curve) = &report.curve {
         charts.push(Chart {
             id: "throughput",
             title: "Throughput against offered load",
             legend: curve::throughput_entries(),
-            svg: curve::throughput(curve, look),
+            svg: curve::throughput(curve, layout),
         });
-        charts.extend(curve::response(curve, look).map(|svg| Chart {
+        charts.extend(curve::response(curve, layout).map(|svg| Chart {
             id: "response-time",
             title: "Response time against offered load",
             legend: curve::response_entries(),
@@ -42,26 +42,26 @@ pub(super) fn over_load(report: &Report, look: Look) -> Vec<Chart> {
         id: chart.id,
         title: chart.title,
         legend: curve::layer_entries(chart),
-        svg: curve::layers(chart, look),
+        svg: curve::layers(chart, layout),
     }));
     charts
 }
 
 /// Charts over time, all on one axis.
-pub(super) fn over_time(report: &Report, look: Look) -> Vec<Chart> {
+pub(super) fn over_time(report: &Report, layout: Layout) -> Vec<Chart> {
     let draw = |panel: &super::model::Panel| Chart {
         id: panel.id,
         title: panel.title,
         legend: time::entries(panel),
-        svg: time::panel(&report.time, panel, look),
+        svg: time::panel(&report.time, panel, layout),
     };
     report.time.panels.iter().map(draw).collect()
 }
 
-/// Every chart of the report as a file of its own: the stem of its name, and the SVG.
+/// Every chart of the report as its own file: the stem of the name, and the SVG.
 pub fn charts(report: &Report) -> Vec<(String, String)> {
-    let over_load = over_load(report, Look::Standalone);
-    let over_time = over_time(report, Look::Standalone);
+    let over_load = over_load(report, Layout::Standalone);
+    let over_time = over_time(report, Layout::Standalone);
     let named =
         |prefix: &'static str| move |chart: Chart| (format!("{prefix}-{}", chart.id), chart.svg);
     over_load

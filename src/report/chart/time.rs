@@ -1,8 +1,8 @@
 //! One panel over time.
 
-use super::super::model::{Ahead, Line, LineStyle, Panel, TimeCharts};
+use super::super::model::{Ahead, Line, LineStyle, Panel, SpanKind, TimeCharts};
 use super::canvas::{Anchor, Canvas, Caption, FRAME, GRID, KNEE, MUTED, TEXT, draw, text_width};
-use super::frame::{Entry, Frame, Look};
+use super::frame::{Entry, Frame, Layout};
 use super::scale::{Scale, time_step};
 
 /// Pixels of a mark at the foot, and of the wings of an arrow.
@@ -13,7 +13,7 @@ const ARROW: f64 = 9.0;
 pub(super) fn entries(panel: &Panel) -> Vec<Entry> {
     let lines = panel.lines.iter().map(|line| Entry::of(line, panel.stacked));
     let foot = panel.marks.iter().any(|(_, name)| name.is_none()).then(|| Entry {
-        name: "at the foot: full collections".to_owned(),
+        name: "marks at the foot: full garbage collections".to_owned(),
         ink: TEXT,
         style: LineStyle::Solid,
         filled: false,
@@ -23,17 +23,17 @@ pub(super) fn entries(panel: &Panel) -> Vec<Entry> {
 }
 
 /// A time axis is drawn at one of two widths, so that text stays readable on a phone.
-pub(super) fn panel(charts: &TimeCharts, panel: &Panel, look: Look) -> String {
+pub(super) fn panel(charts: &TimeCharts, panel: &Panel, layout: Layout) -> String {
     let entries = entries(panel);
-    let height = if look.is_wide() { 190.0 } else { 170.0 };
-    let frame = Frame::new(look, height, panel.title, &entries);
+    let height = if layout.is_wide() { 190.0 } else { 170.0 };
+    let frame = Frame::new(layout, height, panel.title, &entries);
     let caption = Caption { title: panel.title, about: &panel.about };
     let size = (frame.width, frame.height);
-    draw(size, &caption, look == Look::Standalone, |canvas| {
+    draw(size, &caption, layout == Layout::Standalone, |canvas| {
         frame.heading(canvas, panel.title, &entries);
         let x = time_axis(canvas, charts, panel, &frame);
         let y = value_axis(canvas, panel, &frame);
-        // A tint would shine through the layers and look like one of them.
+        // A tint would shine through the layers and layout like one of them.
         if panel.stacked {
             layers(canvas, charts, panel, &x, &y);
             spans(canvas, charts, &frame, &x, false);
@@ -173,10 +173,10 @@ fn value_axis(canvas: &Canvas<'_>, panel: &Panel, frame: &Frame) -> Scale {
 
 fn spans(canvas: &Canvas<'_>, charts: &TimeCharts, frame: &Frame, x: &Scale, tinted: bool) {
     for span in &charts.spans {
-        let (ink, opacity) = match span.name {
-            "knee" => (KNEE, 0.13),
-            "baseline" => (3, 0.10),
-            _ => (2, 0.10),
+        let (ink, opacity) = match span.kind {
+            SpanKind::Knee => (KNEE, 0.13),
+            SpanKind::Baseline => (3, 0.10),
+            SpanKind::Beyond | SpanKind::Restart => (2, 0.10),
         };
         let (from, to) = (x.at(span.from), x.at(span.to));
         if tinted {

@@ -1,6 +1,6 @@
 //! The table of terms, in the order of the alphabet.
 
-use super::Term;
+use super::term::Term;
 
 /// A term without aliases and without a source.
 const PLAIN: Term =
@@ -293,7 +293,7 @@ pub(super) const TERMS: &[Term] = &[
         id: "knee",
         name: "knee",
         aliases: &["kneepoint", "knee point"],
-        short: "the load at which throughput stops following or the response time takes off",
+        short: "the load where throughput stops following or response times take off",
         text: "Below the knee, more load means more throughput and the response time hardly \
                changes. At the knee a resource is used up: more load only makes a queue longer, \
                or makes requests fail. kneepoint gives the knee as a rate with a 95 % interval, \
@@ -576,7 +576,7 @@ pub(super) const TERMS: &[Term] = &[
     Term {
         id: "utilization-law",
         name: "utilization law",
-        short: "a resource allows at most: its number divided by the busy time per request",
+        short: "a resource allows at most its size / its busy time per request",
         text: "Utilization = throughput x demand, and utilization cannot exceed what is there. 3 \
                connections, each held for 15 ms per request, allow at most 3 / 0.015 s = 200 \
                requests/s. If the knee lies where this law says, the resource is confirmed as \

@@ -1,11 +1,52 @@
-//! Findings, what was ruled out, and what was not looked at.
+//! Findings, what was ruled out, and what was not checked.
 
 use serde::Serialize;
 
 use super::super::wording::{self, clean, duration, percent, sentence};
-use super::verdict::titled;
 use crate::diagnose::{Confidence, Counterfactual, Diagnosis, Evidence, Finding, FindingRole};
 use crate::timeline::Unit;
+
+/// What a finding is to the knee.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::report) enum FindingKind {
+    Cause,
+    Contributing,
+    Consequence,
+    Apart,
+}
+
+impl From<&FindingRole> for FindingKind {
+    fn from(role: &FindingRole) -> Self {
+        match role {
+            FindingRole::Cause => FindingKind::Cause,
+            FindingRole::Contributing => FindingKind::Contributing,
+            FindingRole::Consequence { .. } => FindingKind::Consequence,
+            FindingRole::Apart => FindingKind::Apart,
+        }
+    }
+}
+
+/// Whether a condition holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(in crate::report) enum Holds {
+    #[serde(rename = "yes")]
+    Yes,
+    #[serde(rename = "no")]
+    No,
+    #[serde(rename = "no data")]
+    NoData,
+}
+
+impl From<Option<bool>> for Holds {
+    fn from(holds: Option<bool>) -> Self {
+        match holds {
+            Some(true) => Holds::Yes,
+            Some(false) => Holds::No,
+            None => Holds::NoData,
+        }
+    }
+}
 
 /// One fired rule.
 #[derive(Clone, Debug, Serialize)]
@@ -13,11 +54,10 @@ pub(in crate::report) struct FindingView {
     pub rule: String,
     /// A sentence.
     pub title: String,
-    /// `cause`, `contributing`, `consequence`, `apart`.
-    pub kind: &'static str,
+    pub kind: FindingKind,
     /// What it is to the knee, in words.
     pub role: String,
-    pub confidence: &'static str,
+    pub confidence: Confidence,
     pub confidence_why: String,
     pub why: String,
     pub next: String,
@@ -35,7 +75,7 @@ pub(in crate::report) struct FindingView {
 pub(in crate::report) struct FixView {
     /// A sentence with its numbers.
     pub text: String,
-    /// On what they rest, as a sentence; empty where the text says it.
+    /// The assumption behind them, as a sentence; empty if the text says it.
     pub assumption: String,
 }
 
@@ -48,10 +88,9 @@ pub(in crate::report) struct EvidenceRow {
     pub value: String,
     pub baseline: String,
     pub bound: String,
-    /// What the text leaves out, short: `97 %; at low load 6.3 %`; empty where it says all.
+    /// What the text leaves out, short: `97 %; at low load 6.3 %`; empty if the text says it all.
     pub note: String,
-    /// `yes`, `no` or `no data`.
-    pub holds: &'static str,
+    pub holds: Holds,
     pub series: Vec<String>,
 }
 
@@ -65,12 +104,12 @@ pub(in crate::report) struct RuledOutRow {
     pub evidence: Vec<EvidenceRow>,
 }
 
-/// Hypotheses that could not be looked at, and the one thing that would allow them.
+/// Hypotheses that could not be checked, and the one thing to add for them.
 #[derive(Clone, Debug, Serialize)]
 pub(in crate::report) struct NotCheckedRow {
     /// What to add to the plan.
     pub add: String,
-    /// What that would let one look at.
+    /// What can be checked then.
     pub hypotheses: Vec<Hypothesis>,
     /// The signals without data.
     pub missing: Vec<String>,
@@ -83,12 +122,19 @@ pub(in crate::report) struct Hypothesis {
     pub title: String,
 }
 
-pub(super) fn confidence(confidence: Confidence) -> &'static str {
-    match confidence {
-        Confidence::High => "high",
-        Confidence::Medium => "medium",
-        Confidence::Low => "low",
+/// The title of a finding with its subject.
+pub(super) fn titled(finding: &Finding) -> String {
+    match &finding.subject {
+        Some(subject) if !finding.title.contains(subject.as_str()) => {
+            format!("{} ({})", clean(&finding.title), clean(subject))
+        }
+        _ => clean(&finding.title),
     }
+}
+
+/// The findings that bent the curve.
+pub(super) fn causes(diagnosis: &Diagnosis) -> impl Iterator<Item = &Finding> {
+    diagnosis.findings.iter().filter(|finding| finding.role == FindingRole::Cause)
 }
 
 pub(super) fn findings(diagnosis: &Diagnosis) -> Vec<FindingView> {
@@ -96,11 +142,11 @@ pub(super) fn findings(diagnosis: &Diagnosis) -> Vec<FindingView> {
 }
 
 fn finding(finding: &Finding) -> FindingView {
-    let (kind, role) = match &finding.role {
-        FindingRole::Cause => ("cause", "the cause".to_owned()),
-        FindingRole::Contributing => ("contributing", "contributes".to_owned()),
-        FindingRole::Consequence { of } => ("consequence", format!("follows from {}", clean(of))),
-        FindingRole::Apart => ("apart", "apart from the knee".to_owned()),
+    let role = match &finding.role {
+        FindingRole::Cause => "the cause".to_owned(),
+        FindingRole::Contributing => "contributes".to_owned(),
+        FindingRole::Consequence { of } => format!("follows from {}", clean(of)),
+        FindingRole::Apart => "apart from the knee".to_owned(),
     };
     let mut predictions = Vec::new();
     if let Some(share) = finding.explains_growth {
@@ -109,16 +155,16 @@ fn finding(finding: &Finding) -> FindingView {
     }
     if let Some(capacity) = finding.predicted_capacity {
         predictions.push(format!(
-            "By the utilization law this limit carries {} at the most.",
+            "This limit allows at most {} (utilization law).",
             wording::rate(capacity)
         ));
     }
     FindingView {
         rule: clean(&finding.rule),
         title: sentence(&titled(finding)),
-        kind,
+        kind: FindingKind::from(&finding.role),
         role,
-        confidence: confidence(finding.confidence),
+        confidence: finding.confidence,
         confidence_why: clean(&finding.confidence_why),
         why: sentence(&finding.why),
         next: sentence(&finding.next),
@@ -135,32 +181,33 @@ fn fix(counterfactual: &Counterfactual) -> FixView {
         Counterfactual::Gone { carries, next, assumption } => {
             let needs = match next.unit {
                 Unit::Cores => format!(
-                    "a request keeps it busy for {} and there {} of it",
+                    "a request needs {} of it, and there {}",
                     duration(next.demand),
                     are(&wording::cores(next.limit))
                 ),
                 _ => format!(
-                    "a request holds one of its {} for {}",
+                    "a request holds one of the {} for {}",
                     wording::number(next.limit),
                     duration(next.demand)
                 ),
             };
             let name = clean(&next.name);
             let at = wording::rate(*carries);
-            (format!("without this limit {name} binds next, at {at}: {needs}"), assumption)
+            (format!("without this limit, the next one is {name}, at {at}: {needs}"), assumption)
         }
         Counterfactual::Halved { carries, next, assumption } => {
-            let binds = next.as_ref().map(|next| format!(", where {} binds", clean(&next.name)));
+            let binds =
+                next.as_ref().map(|next| format!("; then {} is the limit", clean(&next.name)));
             let at = wording::rate(*carries);
             let text = format!(
-                "half as much of it for each request would carry {at} at the most{}",
+                "if each request needed half as much of it, the target would carry at most {at}{}",
                 binds.unwrap_or_default()
             );
             (text, assumption)
         }
         Counterfactual::Needed { what, count, now, rate, wait_p99, assumption } => {
             let wait = wait_p99.map(|wait| {
-                format!("; then 99 % of the requests wait {} for one at the most", duration(wait))
+                format!("; 99 % of requests would then wait at most {} for one", duration(wait))
             });
             let text = format!(
                 "{count} {} (now {}) would carry {}, the highest load of this run{}",
@@ -197,11 +244,7 @@ impl EvidenceRow {
             baseline: wording::optional(evidence.baseline, evidence.unit),
             bound: bound(&evidence.bound, evidence.unit),
             note: note(evidence),
-            holds: match evidence.holds {
-                Some(true) => "yes",
-                Some(false) => "no",
-                None => "no data",
-            },
+            holds: Holds::from(evidence.holds),
             series: evidence.series.iter().map(|series| clean(series)).collect(),
         }
     }
@@ -218,9 +261,7 @@ fn note(evidence: &Evidence) -> String {
     let shown = wording::value(value, evidence.unit);
     let before = wording::optional(evidence.baseline, evidence.unit);
     let differs = evidence.baseline.is_some() && before != shown && !text.contains("low load");
-    let is_said = says(text, value)
-        || text.contains(&shown)
-        || (evidence.baseline.is_none() && says_a_number(text));
+    let is_said = text.contains(&shown) || (evidence.baseline.is_none() && says_a_number(text));
     match (is_said || !differs && says_a_number(text), differs) {
         (true, true) => format!("at low load {before}"),
         (true, false) => String::new(),
@@ -235,12 +276,6 @@ fn numbers(text: &str) -> impl Iterator<Item = f64> {
 
 fn says_a_number(text: &str) -> bool {
     numbers(text).next().is_some()
-}
-
-/// Whether a text has this value, rounded, as it is or as a percentage.
-fn says(text: &str, value: f64) -> bool {
-    let near = |number: f64, value: f64| (number - value).abs() <= 0.02 * value.abs();
-    numbers(text).any(|number| near(number, value) || near(number, value * 100.0))
 }
 
 /// A bound as the rule writes it, its numbers in the unit of the values: `over 90 %`.
@@ -259,12 +294,13 @@ pub(super) fn ruled_out(diagnosis: &Diagnosis) -> Vec<RuledOutRow> {
         let because = evidence.first().map(|row| match row.value.as_str() {
             wording::NOTHING => row.text.clone(),
             value if row.bound.is_empty() => format!("{} (measured {value})", row.text),
-            value => format!("{} (measured {value}, needed {})", row.text, row.bound),
+            value => format!("{} (measured {value}; this cause needs {})", row.text, row.bound),
         });
         RuledOutRow {
             rule: clean(&ruled_out.rule),
             title: clean(&ruled_out.title),
-            because: because.unwrap_or_else(|| "its conditions were measured and fail".to_owned()),
+            because: because
+                .unwrap_or_else(|| "its conditions were measured and do not hold".to_owned()),
             evidence,
         }
     };

@@ -1,31 +1,43 @@
 //! The report as a value: every number and sentence that a format shows, computed here and
 //! nowhere else. Texts from outside are cleaned of control characters on the way in.
 
-mod beside;
-mod curves;
+mod answer;
+mod attribution;
+mod canaries_and_sessions;
 mod findings;
 mod grid;
+mod key_numbers;
+mod load_curve;
 mod overload;
-mod panels;
+mod panel;
 mod recovery;
 mod requests;
 mod run;
 mod soak;
 mod stages;
+mod summary;
+mod time_charts;
+mod tone;
 mod trends;
-mod verdict;
 
 use serde::Serialize;
 
-pub(super) use curves::{CurvePoint, LayerChart, LayerPoint, LoadCurve};
-pub(super) use findings::{EvidenceRow, FindingView, NotCheckedRow, RuledOutRow};
-pub(super) use panels::{Ahead, Line, LineStyle, Panel, Quantity, TimeCharts};
+pub(super) use answer::{Answer, OutcomeKind};
+pub(super) use attribution::{AttributionView, GrowthRow, LayerChart, LayerPoint};
+pub(super) use findings::{
+    EvidenceRow, FindingKind, FindingView, Holds, NotCheckedRow, RuledOutRow,
+};
+pub(super) use key_numbers::KeyNumber;
+pub(super) use load_curve::{CurvePoint, LoadCurve};
+pub(super) use panel::{Ahead, Line, LineStyle, Panel, Quantity};
 pub(super) use recovery::RecoveryTable;
 pub(super) use requests::{RequestNumbers, RequestRow};
-pub(super) use run::{CollectorRow, EventRow, Fact, Summary};
-pub(super) use soak::SoakTable;
+pub(super) use run::{CollectorRow, EventRow, Fact};
+pub(super) use soak::{SoakTable, Speaks, TrendKind};
 pub(super) use stages::{ObjectiveRow, StageTable};
-pub(super) use verdict::{Figure, Tone, Verdict};
+pub(super) use summary::Summary;
+pub(super) use time_charts::{SpanKind, TimeCharts};
+pub(super) use tone::Tone;
 
 use super::wording::clean;
 use crate::diagnose::Diagnosis;
@@ -36,9 +48,9 @@ use crate::recording::{Environment, Recording};
 pub struct Report {
     /// Name of the plan.
     pub(super) title: String,
-    pub(super) verdict: Verdict,
+    pub(super) answer: Answer,
     /// The few numbers worth remembering.
-    pub(super) figures: Vec<Figure>,
+    pub(super) key_numbers: Vec<KeyNumber>,
     /// What was run.
     pub(super) run: Vec<Fact>,
     /// Fired rules, the cause first.
@@ -76,44 +88,6 @@ pub struct Report {
     pub(super) machine: Environment,
 }
 
-/// Where the response time goes, as a table.
-#[derive(Clone, Debug, Serialize)]
-pub(super) struct AttributionView {
-    /// One sentence on the whole.
-    pub headline: String,
-    /// The response time at the knee in its parts, in one sentence; empty where it has none.
-    pub at_knee: String,
-    /// What each part adds, largest first.
-    pub growth: Vec<GrowthRow>,
-    /// Names of the parts, in the order in which they are stacked.
-    pub parts: Vec<String>,
-    /// Seconds per request at each offered load, as text; one cell for each of `parts`.
-    pub rows: Vec<LoadRow>,
-    /// Assumptions that do not hold.
-    pub broken_assumptions: Vec<String>,
-}
-
-/// One part of the growth of the response time.
-#[derive(Clone, Debug, Serialize)]
-pub(super) struct GrowthRow {
-    pub name: String,
-    pub baseline: String,
-    pub knee: String,
-    pub share: String,
-    /// Whether it was measured as nothing at both loads.
-    pub is_zero: bool,
-    /// Share of the growth in whole percents, 0 to 100, for a bar.
-    pub bar: u32,
-}
-
-/// The parts of the response time at one offered load, as text.
-#[derive(Clone, Debug, Serialize)]
-pub(super) struct LoadRow {
-    pub offered: String,
-    pub response: String,
-    pub cells: Vec<String>,
-}
-
 impl Report {
     /// Computes every number and sentence of the report.
     pub fn new(recording: &Recording, diagnosis: &Diagnosis) -> Report {
@@ -124,11 +98,11 @@ impl Report {
         };
         Report {
             title,
-            verdict: Verdict::new(diagnosis),
-            figures: verdict::figures(diagnosis, &summary),
+            answer: Answer::new(diagnosis),
+            key_numbers: key_numbers::key_numbers(diagnosis, &summary),
             run: run::facts(recording, diagnosis, &summary),
             findings: findings::findings(diagnosis),
-            attribution: curves::attribution(diagnosis),
+            attribution: attribution::attribution(diagnosis),
             recovery: diagnosis.recovery.as_ref().and_then(RecoveryTable::new),
             soak: diagnosis.soak.as_ref().map(SoakTable::new),
             stages: StageTable::new(diagnosis),
@@ -139,12 +113,12 @@ impl Report {
             caveats: diagnosis.caveats.iter().map(|text| super::wording::sentence(text)).collect(),
             generator: run::generator(diagnosis),
             collectors: run::collectors(recording, diagnosis),
-            watching: run::watching(diagnosis),
+            watching: run::watching(diagnosis, &summary),
             environment: run::environment(recording),
             events: run::events(recording),
             time: TimeCharts::new(recording, diagnosis),
             curve: LoadCurve::new(diagnosis),
-            layers: curves::layers(diagnosis),
+            layers: attribution::layers(diagnosis),
             summary,
             diagnosis: diagnosis.clone(),
             machine: recording.environment.clone(),

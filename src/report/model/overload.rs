@@ -1,7 +1,7 @@
 //! How the system bore the highest load, in a sentence or two.
 
 use super::super::wording::{duration, number, rate};
-use super::verdict::Tone;
+use super::tone::Tone;
 use crate::diagnose::{Overload, OverloadKind, Return};
 
 /// Whether the run held a load, more, and the same again, which asks for nothing else.
@@ -25,26 +25,26 @@ pub(super) fn sentence(overload: &Overload) -> String {
     let failing = overload.failure_p50.map_or(String::new(), duration);
     let bears = match overload.kind {
         OverloadKind::Carried => {
-            format!("It carries {at} too{}.", half.replace("of them ", "of the responses "))
+            format!("At {at} it still serves them all{}.", half)
         }
         OverloadKind::Refuses => format!(
-            "It degrades gracefully: at {at} it serves {goodput} (at most {peak}){half}, and \
-             half of what it refuses is told within {failing}."
+            "Under overload it rejects the surplus quickly: at {at} it serves {goodput} (peak \
+             {peak}){half}, and rejects half of the others within {failing}."
         ),
         OverloadKind::FailsLate => format!(
-            "It refuses overload too late: at {at} it serves {goodput} (at most {peak}), but \
-             half of what fails takes more than {failing} to."
+            "Under overload it rejects the surplus too late: at {at} it serves {goodput} (peak \
+             {peak}), and half of the failures take more than {failing}."
         ),
         OverloadKind::Queues => format!(
-            "It lets overload wait rather than refuse it: at {at} it serves {goodput} (at most \
-             {peak}){half}, and every second {} more requests wait.",
+            "Under overload it queues requests instead of rejecting them: at {at} it serves \
+             {goodput} (peak {peak}){half}, and the queue grows by {} requests each second.",
             number(overload.queue_growth.max(0.0))
         ),
         OverloadKind::Loses => format!(
-            "It loses throughput under overload: at {at} it serves {goodput}, of {peak} at most."
+            "Under overload it serves less than it can: {goodput} at {at}, at its peak {peak}."
         ),
         OverloadKind::Collapses => {
-            format!("It collapses under overload: at {at} it serves {goodput}, of {peak} at most.")
+            format!("Under overload it collapses: at {at} it serves {goodput}, at its peak {peak}.")
         }
     };
     match &overload.back {
@@ -56,12 +56,12 @@ pub(super) fn sentence(overload: &Overload) -> String {
 fn returned(back: &Return) -> String {
     let at = rate(back.offered);
     match back.after_seconds {
-        Some(seconds) if seconds < 1.0 => format!("Back at {at} it answers as before at once."),
+        Some(seconds) if seconds < 1.0 => format!("Back at {at} it recovers at once."),
         Some(seconds) => {
-            format!("Back at {at} it answers as before after {}.", duration(seconds.round()))
+            format!("Back at {at} it recovers after {}.", duration(seconds.round()))
         }
         None => format!(
-            "Back at {at} it did not answer as before within {}: it has not recovered by itself.",
+            "Back at {at} it does not recover by itself: after {} it is still slow or failing.",
             duration(back.watched_seconds.round())
         ),
     }

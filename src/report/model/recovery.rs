@@ -33,8 +33,10 @@ impl RecoveryTable {
         let stayed = recovery.levels.iter().filter(|level| !level.returned).count();
         let all = recovery.levels.len();
         let headline = match stayed {
-            0 => "All that the load had raised came back".to_owned(),
-            _ => format!("{stayed} of the {all} levels that the load had raised did not come back"),
+            0 => "Everything that the load had raised is back to normal".to_owned(),
+            _ => format!(
+                "{stayed} of the {all} values that the load had raised are not back to normal"
+            ),
         };
         let rows = recovery.levels.iter().map(|level| RecoveryRow {
             what: level.what.clone(),
@@ -44,7 +46,7 @@ impl RecoveryTable {
             returned: level.returned,
             note: level.staying.as_deref().map_or_else(String::new, sentence),
         });
-        let headline = format!("{headline} within {} without load.", duration(recovery.seconds));
+        let headline = format!("{headline} {} after the load ended.", duration(recovery.seconds));
         Some(RecoveryTable { headline, rows: rows.collect() })
     }
 }

@@ -10,7 +10,7 @@ use crate::diagnose::Diagnosis;
 use crate::recording::Recording;
 use crate::timeline::{Histogram, LoadTick};
 
-/// Requests that are told of at the most: a plan made of an API description has hundreds.
+/// At most this many requests are listed: a plan made from an API description has hundreds.
 const MOST: usize = 200;
 
 /// The requests of one name, or with one tag.

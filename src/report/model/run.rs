@@ -1,12 +1,12 @@
-//! What was run, where, at what cost of watching, and the numbers of the whole.
+//! What was run, where, and at what cost of watching.
 
-use jiff::Timestamp;
 use serde::Serialize;
 
 use super::super::wording::{
     self, NOTHING, bytes, clean, cores, duration, percent, plural, sentence,
 };
 use super::stages::counting;
+use super::summary::{Summary, started};
 use crate::diagnose::{CollectorOverhead, Diagnosis};
 use crate::recording::{Recording, StopReason};
 use crate::timeline::{Histogram, JourneyTick, Phases};
@@ -38,71 +38,8 @@ pub(in crate::report) struct EventRow {
     pub text: String,
 }
 
-/// The numbers of the whole run, for programs. Rates per second, times in seconds.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub(in crate::report) struct Summary {
-    pub started: Option<String>,
-    pub duration_seconds: f64,
-    pub requests_offered: u64,
-    pub requests_sent: u64,
-    pub requests_completed: u64,
-    pub requests_failed: u64,
-    pub error_ratio: Option<f64>,
-    pub knee_rate: Option<f64>,
-    pub knee_low: Option<f64>,
-    pub knee_high: Option<f64>,
-    pub capacity_good: Option<f64>,
-    pub capacity_bad: Option<f64>,
-    pub peak_goodput: Option<f64>,
-    /// Cores that all collectors used together.
-    pub watching_cores: f64,
-    pub unloaded_p50_seconds: Option<f64>,
-    pub unloaded_p99_seconds: Option<f64>,
-    pub cause: Option<String>,
-    pub confidence: Option<&'static str>,
-}
-
-impl Summary {
-    pub(super) fn new(recording: &Recording, diagnosis: &Diagnosis) -> Self {
-        let ticks = &recording.timeline.ticks;
-        let completed: u64 = ticks.iter().map(|tick| tick.completed()).sum();
-        let succeeded: u64 = ticks.iter().map(|tick| tick.succeeded()).sum();
-        let stages = counting(diagnosis);
-        let unloaded = stages.first().and_then(|stage| stage.response);
-        let knee = diagnosis.knee.as_ref();
-        let peak = stages.iter().map(|stage| stage.goodput).max_by(f64::total_cmp);
-        let cause = super::verdict::causes(diagnosis).next();
-        Summary {
-            started: started(recording.environment.started_unix)
-                .map(|at| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
-            duration_seconds: recording.timeline.end().secs(),
-            requests_offered: ticks.iter().map(|tick| tick.offered).sum(),
-            requests_sent: ticks.iter().map(|tick| tick.sent).sum(),
-            requests_completed: completed,
-            requests_failed: completed - succeeded,
-            error_ratio: (completed > 0).then(|| (completed - succeeded) as f64 / completed as f64),
-            knee_rate: knee.map(|knee| knee.rate),
-            knee_low: knee.map(|knee| knee.low),
-            knee_high: knee.map(|knee| knee.high),
-            capacity_good: diagnosis.capacity.map(|capacity| capacity.good),
-            capacity_bad: diagnosis.capacity.and_then(|capacity| capacity.bad),
-            watching_cores: watching_cores(diagnosis),
-            peak_goodput: knee.map(|knee| knee.peak_goodput).or(peak),
-            unloaded_p50_seconds: unloaded.map(|response| response.p50),
-            unloaded_p99_seconds: unloaded.map(|response| response.p99),
-            cause: cause.map(|cause| cause.rule.clone()),
-            confidence: cause.map(|cause| super::findings::confidence(cause.confidence)),
-        }
-    }
-}
-
-/// Failed checks that are told, the most frequent first.
+/// At most this many failed checks are listed, the most frequent first.
 const CHECKS_SHOWN: usize = 5;
-
-/// The start, where the recording knows it.
-fn started(unix: f64) -> Option<Timestamp> {
-    (unix > 0.0).then(|| Timestamp::from_second(unix as i64).ok()).flatten()
-}
 
 fn fact(name: &str, value: impl Into<String>) -> Fact {
     Fact { name: name.to_owned(), value: value.into() }
@@ -145,24 +82,24 @@ fn journeys(recording: &Recording) -> Option<Fact> {
     }
     let mut parts = Vec::new();
     if sum.completed + sum.abandoned > 0 {
-        parts.push(format!("{} done, {} given up", sum.completed, sum.abandoned));
+        parts.push(format!("{} completed, {} given up", sum.completed, sum.abandoned));
     }
     sum.failed_checks.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     let shown = sum.failed_checks.iter().take(CHECKS_SHOWN);
-    parts.extend(shown.map(|(check, count)| format!("{count} x not so: {}", clean(check))));
+    parts.extend(shown.map(|(check, count)| format!("{count} x failed check `{}`", clean(check))));
     if sum.retries > 0 {
         let offered: u64 = recording.timeline.ticks.iter().map(|tick| tick.offered).sum();
         let amplification = 1.0 + sum.retries as f64 / offered.max(1) as f64;
         parts.push(format!(
-            "{} attempts were made again: {} for each request",
+            "{} retries, {} attempts per request",
             sum.retries,
             wording::number(amplification)
         ));
     }
     if sum.capped > 0 {
-        parts.push(format!("{} requests waited for the plan's own `max_rate`", sum.capped));
+        parts.push(format!("the plan's `max_rate` delayed {} requests", sum.capped));
     }
-    (!parts.is_empty()).then(|| fact("Users", parts.join("; ")))
+    (!parts.is_empty()).then(|| fact("Journeys", parts.join("; ")))
 }
 
 /// What was run.
@@ -172,9 +109,9 @@ pub(super) fn facts(recording: &Recording, diagnosis: &Diagnosis, summary: &Summ
     let load = match plan.max_rate > 0.0 {
         _ if plan.max_vus > 0 => {
             let users = plural(u64::from(plan.max_vus), "virtual user", "virtual users");
-            format!("{}, {users} at the most", clean(&plan.executor))
+            format!("{}, at most {users}", clean(&plan.executor))
         }
-        true => format!("{}, {} at the most", clean(&plan.executor), wording::rate(plan.max_rate)),
+        true => format!("{}, at most {}", clean(&plan.executor), wording::rate(plan.max_rate)),
         false => clean(&plan.executor),
     };
     facts.push(fact("Load", load));
@@ -193,26 +130,26 @@ pub(super) fn facts(recording: &Recording, diagnosis: &Diagnosis, summary: &Summ
     facts.push(fact("Length", duration(summary.duration_seconds)));
     facts.push(fact("Ended", ended(recording)));
     let client_side = client_side(recording, diagnosis);
-    facts.push(fact("Where a request's client-side time goes", client_side));
+    facts.push(fact("Client-side times", client_side));
     facts.retain(|fact| !fact.value.is_empty());
     facts
 }
 
 fn ended(recording: &Recording) -> String {
     let Some(stop) = &recording.stop else {
-        return "without saying why: the recording breaks off".to_owned();
+        return "unknown: the recording stops without a reason".to_owned();
     };
     match &stop.reason {
         StopReason::Completed => "as planned".to_owned(),
-        StopReason::KneeFound => "with the knee found and seen from both sides".to_owned(),
-        StopReason::MaxRate => "at the plan's highest rate".to_owned(),
-        StopReason::GeneratorLimited => "because the generator fell behind".to_owned(),
-        StopReason::Objective(text) => format!("because `{}` was not met", clean(text)),
-        StopReason::ErrorBudget => "because the error budget was used up".to_owned(),
-        StopReason::MaxDuration => "at the plan's longest duration".to_owned(),
-        StopReason::TargetGone(why) => format!("because the target was gone: {}", clean(why)),
-        StopReason::Interrupted => "because someone interrupted it".to_owned(),
-        StopReason::Failed(why) => format!("because kneepoint failed: {}", clean(why)),
+        StopReason::KneeFound => "knee found and measured on both sides".to_owned(),
+        StopReason::MaxRate => "`max_rate` of the plan reached".to_owned(),
+        StopReason::GeneratorLimited => "the load generator fell behind".to_owned(),
+        StopReason::Objective(text) => format!("objective `{}` was not met", clean(text)),
+        StopReason::ErrorBudget => "error budget used up".to_owned(),
+        StopReason::MaxDuration => "`max_duration` of the plan reached".to_owned(),
+        StopReason::TargetGone(why) => format!("the target went away: {}", clean(why)),
+        StopReason::Interrupted => "interrupted".to_owned(),
+        StopReason::Failed(why) => format!("kneepoint failed: {}", clean(why)),
     }
 }
 
@@ -220,27 +157,21 @@ fn ended(recording: &Recording) -> String {
 pub(super) fn generator(diagnosis: &Diagnosis) -> Vec<String> {
     let health = &diagnosis.generator;
     let kept = match health.healthy {
-        true => "The generator kept its schedule",
-        false => "The generator did not keep its schedule",
+        true => "The load generator kept its schedule",
+        false => "The load generator did not keep its schedule",
     };
-    let mut said = vec![format!(
-        "{kept}: at or below the knee, 99 % of the requests that had a connection left within \
-         {} of their time.",
-        duration(health.lateness_p99)
-    )];
+    let up_to = if diagnosis.knee.is_some() { "up to the knee, " } else { "" };
+    let late = duration(health.lateness_p99);
+    let mut said = vec![format!("{kept}: {up_to}99 % of requests were sent at most {late} late.")];
     if let Some(used) = health.cpu_cores {
-        said.push(format!("It used {} at the most.", cores(used)));
+        said.push(format!("It used at most {}.", cores(used)));
     }
     said.extend(health.remarks.iter().map(|remark| sentence(remark)));
     said
 }
 
-fn watching_cores(diagnosis: &Diagnosis) -> f64 {
-    diagnosis.overhead.iter().map(|cost| cost.cores).sum()
-}
-
 /// What watching cost in all, by collector, and how many looks failed.
-pub(super) fn watching(diagnosis: &Diagnosis) -> String {
+pub(super) fn watching(diagnosis: &Diagnosis, summary: &Summary) -> String {
     let mut costs: Vec<_> = diagnosis.overhead.iter().collect();
     costs.sort_by(|a, b| b.cores.total_cmp(&a.cores));
     if costs.is_empty() {
@@ -255,12 +186,15 @@ pub(super) fn watching(diagnosis: &Diagnosis) -> String {
         .filter(|cost| cost.gaps > 0)
         .map(|cost| {
             let tries = cost.looks + cost.gaps;
-            format!("{} {} of {tries} looks", clean(&cost.collector), cost.gaps)
+            format!("{} {} of {tries}", clean(&cost.collector), cost.gaps)
         })
         .collect();
-    let gaps = if gaps.is_empty() { "none".to_owned() } else { gaps.join(", ") };
-    let all = percent(watching_cores(diagnosis));
-    format!("Watching cost {all} of one core ({}); gaps: {gaps}.", each.join(", "))
+    let gaps = match gaps.is_empty() {
+        true => "No reading is missing.".to_owned(),
+        false => format!("Missing readings: {}.", gaps.join(", ")),
+    };
+    let all = percent(summary.watching_cores);
+    format!("Watching cost {all} of one core ({}). {gaps}", each.join(", "))
 }
 
 pub(super) fn collectors(recording: &Recording, diagnosis: &Diagnosis) -> Vec<CollectorRow> {
@@ -292,7 +226,7 @@ pub(super) fn environment(recording: &Recording) -> Vec<Fact> {
     let env = &recording.environment;
     let mut facts = vec![
         fact("kneepoint", clean(&env.kneepoint)),
-        fact("Machine that made the load", clean(&env.host)),
+        fact("Load generator's machine", clean(&env.host)),
         fact("Kernel", clean(&env.kernel)),
     ];
     if env.cores > 0 {
@@ -301,9 +235,9 @@ pub(super) fn environment(recording: &Recording) -> Vec<Fact> {
     if env.memory_bytes > 0 {
         facts.push(fact("Memory", bytes(env.memory_bytes as f64)));
     }
-    facts.push(fact("Target said", clean(&env.target)));
-    let local = "on this same machine: load and target compete for it";
-    facts.push(fact("Target runs", if env.target_is_local { local } else { "elsewhere" }));
+    facts.push(fact("Target answered", clean(&env.target)));
+    let local = "on the same machine: load generator and target compete for its cores";
+    facts.push(fact("Target runs", if env.target_is_local { local } else { "on another machine" }));
     facts.retain(|fact| !fact.value.is_empty());
     facts
 }

@@ -1,9 +1,11 @@
 //! What a long stage says of leaks and drift: the answer in a sentence, and each resource as a row.
 
-use serde::Serialize;
+use std::fmt;
+
+use serde::{Serialize, Serializer};
 
 use super::super::wording::{clean, duration, rate, sentence, value};
-use super::verdict::Tone;
+use super::tone::Tone;
 use crate::diagnose::{Pace, ResourceKind, Soak, SoakVerdict, Trend, TrendVerdict};
 use crate::timeline::Unit;
 
@@ -20,9 +22,7 @@ pub(in crate::report) struct SoakTable {
 #[derive(Clone, Debug, Serialize)]
 pub(in crate::report) struct SoakRow {
     pub name: String,
-    /// `leak`, `used up`, `undecided` or `no leak`; `drifts`, `open` and `steady` for what cannot
-    /// run out by itself.
-    pub verdict: &'static str,
+    pub verdict: TrendKind,
     pub begin: String,
     pub end: String,
     /// What it comes to: the pace with its interval, or what would have been seen.
@@ -35,8 +35,70 @@ pub(in crate::report) struct SoakRow {
 #[derive(Clone, Debug, Serialize)]
 pub(in crate::report) struct SoakStep {
     pub text: String,
-    /// `for` a leak, `against` one, or empty.
-    pub speaks: &'static str,
+    pub speaks: Speaks,
+}
+
+/// The verdict on one resource. A resource that cannot run out by itself drifts, is unclear, or is
+/// steady.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::report) enum TrendKind {
+    Leak,
+    UsedUp,
+    Undecided,
+    NoLeak,
+    Drifts,
+    Open,
+    Steady,
+}
+
+impl TrendKind {
+    fn of(trend: &Trend) -> Self {
+        match (&trend.verdict, trend.kind.can_run_out()) {
+            (TrendVerdict::Leak, true) => TrendKind::Leak,
+            (TrendVerdict::Leak, false) => TrendKind::Drifts,
+            (TrendVerdict::Exhausted, _) => TrendKind::UsedUp,
+            (TrendVerdict::Undecided { .. }, true) => TrendKind::Undecided,
+            (TrendVerdict::Undecided { .. }, false) => TrendKind::Open,
+            (TrendVerdict::NoLeak { .. }, true) => TrendKind::NoLeak,
+            (TrendVerdict::NoLeak { .. }, false) => TrendKind::Steady,
+        }
+    }
+
+    /// Whether it asks for nothing: the row in the table says all.
+    pub fn is_quiet(self) -> bool {
+        matches!(self, TrendKind::NoLeak | TrendKind::Steady | TrendKind::Open)
+    }
+}
+
+impl fmt::Display for TrendKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            TrendKind::Leak => "leak",
+            TrendKind::UsedUp => "used up",
+            TrendKind::Undecided => "undecided",
+            TrendKind::NoLeak => "no leak",
+            TrendKind::Drifts => "drifts",
+            TrendKind::Open => "unclear",
+            TrendKind::Steady => "steady",
+        })
+    }
+}
+
+impl Serialize for TrendKind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// Which way one step of a judgement points.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(in crate::report) enum Speaks {
+    #[serde(rename = "for")]
+    ForLeak,
+    #[serde(rename = "against")]
+    AgainstLeak,
+    #[serde(rename = "")]
+    Neither,
 }
 
 impl SoakTable {
@@ -51,26 +113,17 @@ impl SoakTable {
 }
 
 fn row(trend: &Trend) -> SoakRow {
-    let verdict = match (&trend.verdict, trend.kind.can_run_out()) {
-        (TrendVerdict::Leak, true) => "leak",
-        (TrendVerdict::Leak, false) => "drifts",
-        (TrendVerdict::Exhausted, _) => "used up",
-        (TrendVerdict::Undecided { .. }, true) => "undecided",
-        (TrendVerdict::Undecided { .. }, false) => "open",
-        (TrendVerdict::NoLeak { .. }, true) => "no leak",
-        (TrendVerdict::NoLeak { .. }, false) => "steady",
-    };
     let steps = trend.steps.iter().map(|step| SoakStep {
         text: step.text.clone(),
         speaks: match step.holds {
-            Some(true) => "for",
-            Some(false) => "against",
-            None => "",
+            Some(true) => Speaks::ForLeak,
+            Some(false) => Speaks::AgainstLeak,
+            None => Speaks::Neither,
         },
     });
     SoakRow {
         name: clean(&trend.name()),
-        verdict,
+        verdict: TrendKind::of(trend),
         begin: value(trend.begin, trend.unit),
         end: value(trend.level, trend.unit),
         note: note(trend),
@@ -78,7 +131,7 @@ fn row(trend: &Trend) -> SoakRow {
     }
 }
 
-/// A growth per second as one says it: per hour.
+/// A growth per second in words, per hour.
 fn hourly(slope: f64, unit: Unit) -> String {
     format!("{}/h", value(slope * 3600.0, unit))
 }
@@ -88,37 +141,38 @@ fn note(trend: &Trend) -> String {
         TrendVerdict::Leak => trend.pace.as_ref().map_or_else(String::new, |it| grows(trend, it)),
         TrendVerdict::Exhausted => used_up(trend),
         TrendVerdict::Undecided { why, more_seconds } => {
-            format!("{}; {} more would tell", clean(why), duration(rounded_up(*more_seconds)))
+            format!("{}; run {} longer to know", clean(why), duration(rounded_up(*more_seconds)))
         }
         TrendVerdict::NoLeak { detectable } if *detectable > 0.0 => {
-            format!("growth above {} would have been seen", hourly(*detectable, trend.unit))
+            format!("a growth above {} would have been seen", hourly(*detectable, trend.unit))
         }
         TrendVerdict::NoLeak { .. } => String::new(),
     }
 }
 
-/// `+3.1 MiB/h (95 % 3 MiB/h to 3.2 MiB/h), at the limit of 2 GiB in 7 h`.
+/// `+3.1 MiB/h (95 % interval 3 MiB/h to 3.2 MiB/h); reaches its limit of 2 GiB in 7 h`.
 fn grows(trend: &Trend, pace: &Pace) -> String {
     let at = |slope: f64| hourly(slope, trend.unit);
-    let mut text = format!("+{} (95 % {} to {})", at(pace.slope), at(pace.low), at(pace.high));
+    let mut text =
+        format!("+{} (95 % interval {} to {})", at(pace.slope), at(pace.low), at(pace.high));
     if let (Some(out), Some(limit)) = (&pace.runs_out, trend.limit) {
         let latest = out.latest.map_or_else(|| "never".to_owned(), |it| duration(it.round()));
         text += &format!(
-            ", at the limit of {} in {} ({} to {latest})",
+            "; reaches its limit of {} in {} ({} to {latest})",
             value(limit, trend.unit),
             duration(out.expected.round()),
             duration(out.soonest.round())
         );
     }
     if let Some(other) = &trend.confirmed_by {
-        text += &format!("; so does {}", clean(other));
+        text += &format!("; {} grows too", clean(other));
     }
     text
 }
 
 fn used_up(trend: &Trend) -> String {
     let limit = trend.limit.unwrap_or(trend.level);
-    format!("at the limit of {}, and stays there", value(limit, trend.unit))
+    format!("has reached its limit of {}", value(limit, trend.unit))
 }
 
 /// A trend as a sentence.
@@ -139,7 +193,7 @@ pub(super) fn answer(soak: &Soak) -> (Tone, String, Vec<String>) {
         SoakVerdict::Leak => {
             let first = leaks().next();
             let said = first.map(told).unwrap_or_default();
-            (Tone::Bad, format!("Leak, seen in {held}. {said}"))
+            (Tone::Bad, format!("Leak found in {held}. {said}"))
         }
         SoakVerdict::NoLeak => {
             let watched = soak.trends.iter().filter(|trend| trend.kind.can_run_out()).count();

@@ -60,6 +60,12 @@ pub(super) fn counting(diagnosis: &Diagnosis) -> Vec<&StageSummary> {
     stages
 }
 
+/// How many virtual users there were where so much was offered; `None` in the open model.
+pub(super) fn users_at(diagnosis: &Diagnosis, offered: f64) -> Option<f64> {
+    let mut stages = counting(diagnosis).into_iter();
+    stages.find(|stage| stage.offered == offered).and_then(|stage| stage.vus)
+}
+
 impl StageTable {
     pub(super) fn new(diagnosis: &Diagnosis) -> Self {
         let mut stages: Vec<_> =
@@ -95,7 +101,7 @@ fn row(stage: &StageSummary) -> StageRow {
         notes.push(format!("failures take {} (p50)", duration(failures.p50)));
     }
     if stage.held_back > 0 {
-        notes.push(format!("{} not sent, too many were waiting", stage.held_back));
+        notes.push(format!("{} not sent: too many requests were waiting", stage.held_back));
     }
     notes.extend(stage.broken_objectives.iter().map(|text| format!("breaks `{}`", clean(text))));
     StageRow {
@@ -124,7 +130,7 @@ pub(super) fn objectives(diagnosis: &Diagnosis) -> Vec<ObjectiveRow> {
         let result = match (objective.broken_at, objective.value) {
             (Some(rate), _) => format!("broken from {} on", wording::rate(rate)),
             (None, Some(_)) => "met by every stage".to_owned(),
-            (None, None) => "nothing was measured of it".to_owned(),
+            (None, None) => "not measured".to_owned(),
         };
         ObjectiveRow {
             text: clean(&objective.text),

@@ -2,14 +2,13 @@
 
 use super::super::wording::{self, clean};
 use super::grid::Grid;
-use super::panels::{Ahead, AheadLine, Line, LineStyle, Panel, Quantity, line, spreads};
+use super::panel::{Ahead, AheadLine, Line, LineStyle, Panel, Quantity, line, spreads};
 use crate::diagnose::{Diagnosis, Pace, ResourceKind, Trend};
 use crate::timeline::{Timeline, Unit};
 
-/// A limit that is reached within so many times the length of the run is drawn; one that lies
-/// further …
+/// A limit that is reached within this many times the length of the run is drawn …
 const MOST_AHEAD: f64 = 3.0;
-/// … is pointed at from this many times the length.
+/// … and an arrow at this many times the length points to one that is further away.
 const POINTED_FROM: f64 = 1.25;
 /// Ink of the pace and of its limit.
 const PACE_INK: usize = 4;
@@ -54,7 +53,7 @@ fn named(kind: ResourceKind) -> (&'static str, &'static str) {
         ResourceKind::Written => ("trend-written", "Files open for writing, and their floors"),
         ResourceKind::OwnMemory => ("trend-own", "Memory of kneepoint itself"),
         ResourceKind::ResponseTime => ("trend-response", "Median response time and its floors"),
-        ResourceKind::CpuPerRequest => ("trend-cpu", "Processor time per request"),
+        ResourceKind::CpuPerRequest => ("trend-cpu", "CPU time per request"),
         ResourceKind::TempPerRequest => ("trend-temp", "Temporary files of PostgreSQL per request"),
     }
 }
@@ -164,19 +163,20 @@ fn sloped(trend: &Trend, slope: f64, grid: Grid) -> Vec<Option<f64>> {
 }
 
 fn about(trend: &Trend) -> String {
-    let mut about = format!("{}, and the lower edge that is judged.", clean(&trend.name()));
+    let mut about =
+        format!("{}, and its floors, in which kneepoint looks for a leak.", clean(&trend.name()));
     if let Some(out) = trend.pace.as_ref().and_then(|pace| pace.runs_out.as_ref()) {
         let left = wording::duration(out.expected.round());
-        about += &format!(" At the pace that was found it reaches its limit in {left}.");
+        about += &format!(" At this pace it reaches its limit in {left}.");
     }
     if !trend.collections.is_empty() {
         let count = trend.collections.len() as u64;
-        let count = wording::plural(count, "full collection", "full collections");
-        about += &format!(" {count} of its runtime are marked at the foot.");
+        let count = wording::plural(count, "full garbage collection", "full garbage collections");
+        about += &format!(" {count} marked at the foot.");
     }
     if !trend.restarts.is_empty() {
         let count = wording::plural(trend.restarts.len() as u64, "restart", "restarts");
-        about += &format!(" {count} of its process lie within.");
+        about += &format!(" {count} of its process in this time.");
     }
     about
 }

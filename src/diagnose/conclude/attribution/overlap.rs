@@ -2,10 +2,8 @@
 
 use crate::diagnose::measure::split::{PartTime, Split};
 use crate::diagnose::terms::account::Overlap;
-use crate::diagnose::terms::measure::Measure;
 use crate::diagnose::terms::part::PartKind;
 use crate::diagnose::terms::wording;
-use crate::timeline::Unit;
 
 /// Parts may exceed the whole by this share of it before that is called an overlap.
 const TOLERATED: f64 = 0.05;
@@ -70,8 +68,8 @@ fn describe(offered: f64, split: &Split, seconds: f64) -> Overlap {
     let likely = pairs
         .filter(|(a, b, _)| room(a, b) >= 0.5 * seconds)
         .max_by(|x, y| room(x.0, x.1).total_cmp(&room(y.0, y.1)));
-    let number = |seconds| wording::number(seconds, Measure::In(Unit::Seconds));
-    let rate = wording::number(offered, Measure::In(Unit::Count));
+    let number = |seconds| wording::duration(seconds);
+    let rate = wording::number(offered);
     let share = 100.0 * seconds / split.response;
     let by = format!("parts overlap by {} ({share:.0} %) at {rate}/s", number(seconds));
     let (parts, why) = match likely {

@@ -1,7 +1,6 @@
 //! The steps of a analysis in words, each with its number.
 
 use crate::diagnose::leaks::leak::{Gate, GateKind, LeakAnalysis};
-use crate::diagnose::terms::measure::Measure;
 use crate::diagnose::terms::soak::TrendStep;
 use crate::diagnose::terms::wording;
 use crate::timeline::Unit;
@@ -16,22 +15,22 @@ pub fn told(analysis: &LeakAnalysis, unit: Unit, is_limited: bool) -> Vec<TrendS
 
 /// A growth per second, told per hour: per second it is too small to read.
 pub fn pace(slope: f64, unit: Unit) -> String {
-    format!("{}/h", wording::number(slope * 3600.0, Measure::In(unit)))
+    format!("{}/h", wording::value(slope * 3600.0, unit))
 }
 
 fn text(gate: &Gate, unit: Unit, is_limited: bool) -> Option<String> {
     let value = gate.value.unwrap_or(0.0);
-    let percent = |share: f64| format!("{:.0} %", share * 100.0);
+    let percent = wording::percent;
     let held = gate.passed == Some(true);
     Some(match gate.kind {
         GateKind::Life => {
-            format!("watched for {} without a restart", wording::span(value))
+            format!("watched for {} without a restart", wording::duration(value.round()))
         }
         GateKind::StartUp => {
-            format!("the first {} are left out as start-up", wording::span(value))
+            format!("the first {} are left out as start-up", wording::duration(value.round()))
         }
         GateKind::Load if value > 0.0 => {
-            let each = wording::number(value, Measure::In(unit));
+            let each = wording::value(value, unit);
             format!("{each} for each request per second are subtracted, as they follow the load")
         }
         GateKind::Load => return None,
@@ -44,7 +43,7 @@ fn text(gate: &Gate, unit: Unit, is_limited: bool) -> Option<String> {
         GateKind::Certain => "it is not certain that its minima rise (99.5 %)".to_owned(),
         GateKind::Matters if is_limited => {
             let verb = if held { "it reaches" } else { "it would reach" };
-            format!("at that pace {verb} its limit in {}", wording::span(value))
+            format!("at that pace {verb} its limit in {}", wording::duration(value.round()))
         }
         GateKind::Matters => {
             format!("it grew by {} of its level while it was watched", percent(value))

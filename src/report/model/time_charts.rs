@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::wording;
 use super::grid::{Grid, add};
-use super::{beside, trends};
+use super::panel::{Line, LineStyle, Panel, Quantity, Values, has_values, line, spreads};
+use super::{canaries_and_sessions, trends};
 use crate::diagnose::{Diagnosis, Windows};
 use crate::recording::Recording;
 use crate::timeline::{Histogram, LoadTick, ResponseClass, StageRole, Timeline, Window};
@@ -39,134 +40,21 @@ pub(in crate::report) struct Band {
 pub(in crate::report) struct Span {
     pub from: f64,
     pub to: f64,
-    /// `baseline`, `knee`, `beyond` …
-    pub name: &'static str,
+    pub kind: SpanKind,
 }
 
-/// One chart over time.
-#[derive(Clone, Debug, Default)]
-pub(in crate::report) struct Panel {
-    pub id: &'static str,
-    pub title: &'static str,
-    pub quantity: Quantity,
-    /// Whether the lines are layers that add up.
-    pub stacked: bool,
-    pub log: bool,
-    pub lines: Vec<Line>,
-    /// What it shows, in a sentence.
-    pub about: String,
-    /// Moments that are marked, in seconds: at its foot, or with a word over its whole height.
-    pub marks: Vec<(f64, Option<&'static str>)>,
-    /// How it goes on once the run is over.
-    pub ahead: Option<Ahead>,
-}
-
-/// How a line goes on beyond the end of the run, to where it reaches its limit.
-#[derive(Clone, Debug)]
-pub(in crate::report) struct Ahead {
-    /// Seconds since the start at which the axis of the panel ends.
-    pub end: f64,
-    /// From the end of what was measured, each as far as the limit or the end of the axis.
-    pub lines: Vec<AheadLine>,
-    /// When the limit is reached, in words.
-    pub label: String,
-    /// That moment in seconds since the start; `None` where it lies beyond the axis.
-    pub at: Option<f64>,
-}
-
-/// One straight line of an [`Ahead`]: points of seconds since the start and value.
-#[derive(Clone, Debug)]
-pub(in crate::report) struct AheadLine {
-    pub ink: usize,
-    pub style: LineStyle,
-    pub from: (f64, f64),
-    pub to: (f64, f64),
-}
-
-/// What an axis counts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::report) enum Quantity {
-    /// Requests per second.
-    Rate,
-    /// Messages per second.
-    Messages,
-    Seconds,
-    Cores,
-    Bytes,
-    #[default]
-    Count,
-}
-
-impl Quantity {
-    /// The title of an axis, short enough to stand above its labels.
-    pub fn axis(self) -> &'static str {
-        match self {
-            Quantity::Rate => "req/s",
-            Quantity::Messages => "msg/s",
-            Quantity::Seconds => "time",
-            Quantity::Cores => "cores",
-            Quantity::Bytes => "bytes",
-            Quantity::Count => "count",
-        }
-    }
-
-    /// A value as text.
-    pub fn text(self, value: f64) -> String {
-        match self {
-            Quantity::Rate | Quantity::Messages => wording::short_rate(value),
-            Quantity::Seconds => wording::duration(value),
-            Quantity::Cores => wording::cores(value),
-            Quantity::Bytes => wording::bytes(value),
-            Quantity::Count => wording::number(value),
-        }
-    }
-
-    /// A value as the label of a tick, where the axis title has the unit if the label has none.
-    pub fn tick(self, value: f64) -> String {
-        match self {
-            Quantity::Rate | Quantity::Messages | Quantity::Cores | Quantity::Count => {
-                wording::number(value)
-            }
-            Quantity::Seconds if value == 0.0 => "0".to_owned(),
-            Quantity::Bytes if value == 0.0 => "0".to_owned(),
-            Quantity::Seconds | Quantity::Bytes => self.text(value),
-        }
-    }
-}
-
-/// One line, or one layer.
-#[derive(Clone, Debug)]
-pub(in crate::report) struct Line {
-    pub name: String,
-    /// Which colour of the palette.
-    pub ink: usize,
-    pub style: LineStyle,
-    /// One value for each time; `None` where nothing was measured.
-    pub values: Vec<Option<f64>>,
-}
-
-impl Line {
-    /// The value at each time as text.
-    pub fn texts(&self, quantity: Quantity) -> Vec<String> {
-        let text = |value: &Option<f64>| {
-            value.map_or_else(|| wording::NOTHING.to_owned(), |value| quantity.text(value))
-        };
-        self.values.iter().map(text).collect()
-    }
-}
-
-/// How a line is drawn.
+/// What a span on the axis is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::report) enum LineStyle {
-    Solid,
-    Dashed,
-    Dotted,
-    /// A bound rather than a measurement.
-    Limit,
+pub(in crate::report) enum SpanKind {
+    Baseline,
+    Knee,
+    Beyond,
+    /// The target's process started anew.
+    Restart,
 }
 
 impl TimeCharts {
-    /// What a reader is told of each time: when it is, and which stage is held.
+    /// The text for each time: when it is, and which stage is held.
     pub fn readouts(&self) -> Vec<String> {
         let readout = |time: &f64| {
             let stage = self.bands.iter().find(|band| band.from <= *time && *time < band.to);
@@ -188,7 +76,7 @@ impl TimeCharts {
             (response(timeline, grid), "response time (nothing was answered)"),
             (errors(timeline, grid), "errors (none occurred)"),
             (in_flight(timeline, grid), "requests in flight (no load was recorded)"),
-            (cpu(timeline, grid), "processor (add the host and process collectors)"),
+            (cpu(timeline, grid), "CPU (add the host and process collectors)"),
             (sessions(timeline, grid), "database sessions (add the postgres collector)"),
             (memory(timeline, grid), "memory (add the process collector)"),
         ];
@@ -206,7 +94,7 @@ impl TimeCharts {
                 None => charts.missing.push(name.to_owned()),
             }
         }
-        charts.panels.extend(beside::panels(timeline, grid));
+        charts.panels.extend(canaries_and_sessions::panels(timeline, grid));
         charts.panels.extend(trends::panels(diagnosis, timeline, grid));
         charts.spans.extend(restarts(diagnosis, grid));
         charts
@@ -238,15 +126,18 @@ fn bands(timeline: &Timeline) -> Vec<Band> {
 }
 
 fn spans(windows: &Windows) -> Vec<Span> {
-    let named: [(&'static str, &[Window]); 3] =
-        [("baseline", &windows.baseline), ("knee", &windows.knee), ("beyond", &windows.beyond)];
-    named
+    let kinds: [(SpanKind, &[Window]); 3] = [
+        (SpanKind::Baseline, &windows.baseline),
+        (SpanKind::Knee, &windows.knee),
+        (SpanKind::Beyond, &windows.beyond),
+    ];
+    kinds
         .into_iter()
-        .flat_map(|(name, windows)| {
+        .flat_map(|(kind, windows)| {
             windows.iter().map(move |window| Span {
                 from: window.begin.secs(),
                 to: window.end.secs(),
-                name,
+                kind,
             })
         })
         .collect()
@@ -256,18 +147,12 @@ fn spans(windows: &Windows) -> Vec<Span> {
 fn restarts(diagnosis: &Diagnosis, grid: Grid) -> Vec<Span> {
     let trends = diagnosis.soak.iter().flat_map(|soak| &soak.trends);
     let moments: BTreeSet<_> = trends.flat_map(|trend| &trend.restarts).collect();
-    let span = |at: f64| Span { from: at, to: at + grid.step, name: "restart" };
+    let span = |at: f64| Span { from: at, to: at + grid.step, kind: SpanKind::Restart };
     moments.into_iter().map(|at| span(at.secs())).collect()
 }
 
 /// Share of a step that ticks must cover for a rate.
 const LEAST_COVERED: f64 = 0.5;
-
-type Values = Vec<Option<f64>>;
-
-pub(super) fn line(name: impl Into<String>, ink: usize, style: LineStyle, values: Values) -> Line {
-    Line { name: name.into(), ink, style, values }
-}
 
 /// Sums what `count` gives of each tick, as a rate per second.
 fn tick_rate(timeline: &Timeline, grid: Grid, count: impl Fn(&LoadTick) -> u64) -> Values {
@@ -335,11 +220,6 @@ fn response(timeline: &Timeline, grid: Grid) -> Option<Panel> {
         lines,
         ..Panel::default()
     })
-}
-
-/// Whether values spread so far that only a logarithmic axis shows the small ones.
-pub(super) fn spreads(least: f64, most: f64) -> bool {
-    least > 0.0 && most > 20.0 * least
 }
 
 fn errors(timeline: &Timeline, grid: Grid) -> Option<Panel> {
@@ -422,7 +302,7 @@ fn in_flight(timeline: &Timeline, grid: Grid) -> Option<Panel> {
         stacked: false,
         log: false,
         lines,
-        about: "Requests that were sent or are due and have no response yet.".to_owned(),
+        about: "Requests that are sent or due and have no response yet.".to_owned(),
         ..Panel::default()
     })
 }
@@ -452,7 +332,7 @@ fn cpu(timeline: &Timeline, grid: Grid) -> Option<Panel> {
     lines.extend(selected(timeline, grid, &limits));
     Some(Panel {
         id: "cpu",
-        title: "Processor",
+        title: "CPU",
         quantity: Quantity::Cores,
         stacked: false,
         log: false,
@@ -533,7 +413,9 @@ fn memory(timeline: &Timeline, grid: Grid) -> Option<Panel> {
         stacked: false,
         log: false,
         lines,
-        about: "Resident memory of the target, and the part of it that no file backs.".to_owned(),
+        about:
+            "Resident memory of the target, and the part that is not backed by a file (anonymous)."
+                .to_owned(),
         ..Panel::default()
     })
 }
@@ -550,8 +432,4 @@ fn selected(timeline: &Timeline, grid: Grid, wanted: &[Wanted]) -> impl Iterator
 fn select(timeline: &Timeline, grid: Grid, selector: &str) -> Option<Values> {
     let selector = selector.parse().ok()?;
     grid.sum(timeline, &selector).filter(|values| has_values(values))
-}
-
-pub(super) fn has_values(values: &[Option<f64>]) -> bool {
-    values.iter().any(Option::is_some)
 }

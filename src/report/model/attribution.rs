@@ -1,38 +1,53 @@
-//! What is drawn over offered load: the classic curve, and the parts of the response time.
+//! Where the response time goes: its parts as tables, and as charts over offered load.
+
+use serde::Serialize;
 
 use super::super::wording::{self, clean, duration, percent};
-use super::panels::spreads;
-use super::stages::counting;
-use super::{AttributionView, GrowthRow, LoadRow};
 use crate::diagnose::{Attribution, Diagnosis, StageParts};
 
-/// The most parts that are told apart; the rest is one.
+/// At most this many parts are shown; the others are summed up as one.
 const MOST_PARTS: usize = 7;
 /// A part below this share of the response time at every load cannot be seen in a chart.
 const LEAST_SHARE: f64 = 0.02;
 /// What the last part is called.
 const UNEXPLAINED: &str = "unexplained";
 
-/// Throughput and response time against offered load.
-#[derive(Clone, Debug)]
-pub(in crate::report) struct LoadCurve {
-    pub points: Vec<CurvePoint>,
-    /// Rate, low, high.
-    pub knee: Option<(f64, f64, f64)>,
-    /// The knee in words.
-    pub knee_label: String,
-    /// Whether response times need a logarithmic axis.
-    pub log: bool,
+/// Where the response time goes, as a table.
+#[derive(Clone, Debug, Serialize)]
+pub(in crate::report) struct AttributionView {
+    /// One sentence on the whole.
+    pub headline: String,
+    /// The response time at the knee in its parts, in one sentence; empty where it has none.
+    pub at_knee: String,
+    /// What each part adds, largest first.
+    pub growth: Vec<GrowthRow>,
+    /// Names of the parts, in the order in which they are stacked.
+    pub parts: Vec<String>,
+    /// Seconds per request at each offered load, as text; one cell for each of `parts`.
+    pub rows: Vec<LoadRow>,
+    /// Assumptions that do not hold.
+    pub broken_assumptions: Vec<String>,
 }
 
-/// One stage on the curve: rates per second, times in seconds.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::report) struct CurvePoint {
-    pub offered: f64,
-    pub throughput: f64,
-    pub goodput: f64,
-    pub p50: Option<f64>,
-    pub p99: Option<f64>,
+/// One part of the growth of the response time.
+#[derive(Clone, Debug, Serialize)]
+pub(in crate::report) struct GrowthRow {
+    pub name: String,
+    pub baseline: String,
+    pub knee: String,
+    pub share: String,
+    /// Whether it was measured as nothing at both loads.
+    pub is_zero: bool,
+    /// Share of the growth in whole percents, 0 to 100, for a bar.
+    pub bar: u32,
+}
+
+/// The parts of the response time at one offered load, as text.
+#[derive(Clone, Debug, Serialize)]
+pub(in crate::report) struct LoadRow {
+    pub offered: String,
+    pub response: String,
+    pub cells: Vec<String>,
 }
 
 /// Parts of the response time against offered load.
@@ -41,7 +56,7 @@ pub(in crate::report) struct LayerChart {
     pub id: &'static str,
     pub title: &'static str,
     pub about: &'static str,
-    /// Whether the parts add up, so that they may be stacked; else each is a line of its own.
+    /// Whether the parts add up, so that they may be stacked; else each has its own line.
     pub stacked: bool,
     /// Names of the parts in the order of stacking, the unexplained rest last.
     pub names: Vec<String>,
@@ -61,35 +76,6 @@ pub(in crate::report) struct LayerPoint {
     pub response: f64,
     /// Seconds of each part.
     pub parts: Vec<f64>,
-}
-
-impl LoadCurve {
-    /// `None` with fewer than two loads: there is no curve then.
-    pub(super) fn new(diagnosis: &Diagnosis) -> Option<Self> {
-        let points: Vec<_> = counting(diagnosis)
-            .into_iter()
-            .map(|stage| CurvePoint {
-                offered: stage.offered,
-                throughput: stage.throughput,
-                goodput: stage.goodput,
-                p50: stage.response.map(|response| response.p50),
-                p99: stage.response.map(|response| response.p99),
-            })
-            .collect();
-        let (first, last) = (points.first()?.offered, points.last()?.offered);
-        let times = points.iter().flat_map(|point| [point.p50, point.p99]).flatten();
-        let (least, most) =
-            times.fold((f64::INFINITY, 0.0_f64), |(a, b), value| (a.min(value), b.max(value)));
-        let knee = diagnosis.knee.as_ref();
-        (last > first).then(|| LoadCurve {
-            points,
-            knee: knee.map(|knee| (knee.rate, knee.low, knee.high)),
-            knee_label: knee
-                .map(|knee| format!("knee {}", wording::short_rate(knee.rate)))
-                .unwrap_or_default(),
-            log: spreads(least, most),
-        })
-    }
 }
 
 /// A part's name as a report shows it.
@@ -200,10 +186,10 @@ pub(super) fn layers(diagnosis: &Diagnosis) -> Vec<LayerChart> {
         id: "layers",
         title: "Where the response time goes",
         about: match stacked {
-            true => "Mean seconds per request by part, stacked, against offered load.",
+            true => "Mean time per request by part, stacked, against offered load.",
             false => {
-                "Mean seconds per request by part against offered load. The parts overlap, \
-                      so each is a line of its own."
+                "Mean time per request by part against offered load. The parts overlap, so \
+                      each has its own line."
             }
         },
         stacked,
@@ -215,9 +201,9 @@ pub(super) fn layers(diagnosis: &Diagnosis) -> Vec<LayerChart> {
     if dominated {
         charts.push(LayerChart {
             id: "layers-below",
-            title: "The same up to the knee, on a finer scale",
-            about: "Mean seconds per request by part below the knee, where what comes beyond it \
-                    would hide the parts.",
+            title: "Where the response time goes, up to the knee",
+            about: "Mean time per request by part, below the knee only: beyond it the times are so \
+                    long that they hide these parts.",
             stacked,
             names,
             points: below,
@@ -228,18 +214,18 @@ pub(super) fn layers(diagnosis: &Diagnosis) -> Vec<LayerChart> {
     charts
 }
 
-/// A part is told in the sentence from this share of the response time on.
+/// The sentence names a part from this share of the response time on.
 const TOLD_SHARE: f64 = 0.01;
-/// The most parts that the sentence tells.
+/// At most this many parts are named in the sentence.
 const MOST_TOLD: usize = 5;
 
-/// `Of 840 ms at 152 requests/s, the knee: 720 ms waiting for 10.0.3.7:8443, 31 ms PostgreSQL
-/// executing; 12 ms unexplained.`
+/// `On average, a request takes 840 ms at 152 requests/s (at the knee): 720 ms waiting for
+/// 10.0.3.7:8443, 31 ms PostgreSQL executing, 12 ms unexplained.`
 fn at_knee(attribution: &Attribution) -> String {
     let highest = || attribution.stages.iter().max_by(|a, b| a.offered.total_cmp(&b.offered));
     match (&attribution.knee, highest()) {
         (Some(stage), _) if stage.balanced => of_stage(stage, "at the knee"),
-        (Some(stage), _) => of_stage(stage, "past the knee, where a queue grows"),
+        (Some(stage), _) => of_stage(stage, "past the knee, a queue grows"),
         (None, Some(stage)) => of_stage(stage, "the highest load"),
         (None, None) => String::new(),
     }
@@ -261,12 +247,12 @@ fn of_stage(stage: &StageParts, which: &str) -> String {
     let rest = stage.parts.iter().find(|part| part.name.starts_with(UNEXPLAINED));
     let rest = rest.map_or(0.0, |part| part.seconds);
     format!(
-        "Of {} at {}, {}: {}{}{} unexplained.",
+        "On average, a request takes {} at {} ({}): {}{}{} unexplained.",
         duration(stage.response),
         wording::rate(stage.offered),
         which,
         told.join(", "),
-        if told.is_empty() { "" } else { "; " },
+        if told.is_empty() { "" } else { ", " },
         duration(rest)
     )
 }
@@ -294,14 +280,15 @@ pub(super) fn attribution(diagnosis: &Diagnosis) -> Option<AttributionView> {
     let headline = match named {
         None => at_knee(attribution),
         Some(part) if part.share > 0.0 => format!(
-            "{} of what the response time gains at and beyond the knee goes to {}; {} is \
-             unexplained.",
+            "From low load to the knee and beyond, the response time grows: {} of the growth is {}, \
+             {} is unexplained.",
             percent(part.share),
             part_name(&part.name),
             percent(attribution.unexplained)
         ),
         _ => format!(
-            "{} of what the response time gains at and beyond the knee is unexplained.",
+            "From low load to the knee and beyond, the response time grows: {} of the growth is \
+             unexplained.",
             percent(attribution.unexplained)
         ),
     };

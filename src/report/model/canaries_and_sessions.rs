@@ -1,8 +1,8 @@
-//! The panels of what goes on beside the load: canaries, and WebSocket sessions that are held.
+//! The panels of canaries and of WebSocket sessions, which run beside the load.
 
 use super::super::wording::clean;
 use super::grid::Grid;
-use super::panels::{Line, LineStyle, Panel, Quantity, has_values, line, spreads};
+use super::panel::{Line, LineStyle, Panel, Quantity, has_values, line, spreads};
 use crate::timeline::{Labels, MetricSpec, Selector, SeriesKey, Timeline, names};
 
 /// Those for which there is something to draw: a run without them lacks nothing.
@@ -20,7 +20,7 @@ pub(super) fn panels(timeline: &Timeline, grid: Grid) -> impl Iterator<Item = Pa
 const CANARY: &str = "canary";
 const WEBSOCKET: &str = "websocket";
 
-/// How several lines of one kind are told apart without colour.
+/// Styles that tell several lines of one kind apart without colour.
 const STYLES: [LineStyle; 5] =
     [LineStyle::Solid, LineStyle::Dashed, LineStyle::Solid, LineStyle::Dotted, LineStyle::Dashed];
 

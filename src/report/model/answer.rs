@@ -1,0 +1,279 @@
+//! The answer: one sentence that says whether the target breaks and why, and what belongs to it.
+
+use serde::Serialize;
+
+use super::super::wording::{self, clean, duration, list, percent, plural, rate, sentence};
+use super::findings::{causes, titled};
+use super::overload;
+use super::soak;
+use super::stages::{counting, users_at};
+use super::tone::Tone;
+use crate::diagnose::{Diagnosis, FindingRole, Knee, KneeKind, Outcome, StageSummary};
+
+/// The outcome of a diagnosis by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::report) enum OutcomeKind {
+    Knee,
+    NotReached,
+    GeneratorLimited,
+    InsufficientData,
+    Aborted,
+}
+
+impl From<&Outcome> for OutcomeKind {
+    fn from(outcome: &Outcome) -> Self {
+        match outcome {
+            Outcome::Knee => OutcomeKind::Knee,
+            Outcome::NotReached { .. } => OutcomeKind::NotReached,
+            Outcome::GeneratorLimited { .. } => OutcomeKind::GeneratorLimited,
+            Outcome::InsufficientData { .. } => OutcomeKind::InsufficientData,
+            Outcome::Aborted { .. } => OutcomeKind::Aborted,
+        }
+    }
+}
+
+/// What the run says of the target.
+#[derive(Clone, Debug, Serialize)]
+pub(in crate::report) struct Answer {
+    pub tone: Tone,
+    pub outcome: OutcomeKind,
+    /// One sentence that a tired person understands.
+    pub headline: String,
+    /// What else belongs to the answer, most important first.
+    pub details: Vec<String>,
+}
+
+impl Answer {
+    pub(super) fn new(diagnosis: &Diagnosis) -> Answer {
+        let outcome = OutcomeKind::from(&diagnosis.outcome);
+        let (tone, headline, mut details) = match &diagnosis.outcome {
+            Outcome::Knee => knee(diagnosis),
+            Outcome::NotReached { proven_rate } => not_reached(diagnosis, *proven_rate),
+            Outcome::GeneratorLimited { from_rate, why } => (
+                Tone::Unknown,
+                format!(
+                    "The load generator was the limit from {} on: this run says nothing about the \
+                     target.",
+                    rate(*from_rate)
+                ),
+                vec![sentence(why)],
+            ),
+            Outcome::InsufficientData { missing } => insufficient(missing),
+            Outcome::Aborted { why } => (
+                Tone::Unknown,
+                format!("The run ended before anything could be measured: {}", ended(why)),
+                Vec::new(),
+            ),
+        };
+        let (tone, headline) = match &diagnosis.overload {
+            // Load that went up and came back asks how it is borne, which takes no knee.
+            Some(overload)
+                if outcome == OutcomeKind::InsufficientData && overload::is_asked(overload) =>
+            {
+                details.insert(0, headline);
+                (overload::tone(overload), overload::sentence(overload))
+            }
+            _ => (tone, headline),
+        };
+        let asked =
+            diagnosis.soak.as_ref().filter(|soak| soak.asked && outcome != OutcomeKind::Knee);
+        let (tone, headline) = match asked {
+            // What was asked for comes first; that there was no knee is beside the point.
+            Some(soak) => {
+                let (tone, answer, more) = soak::answer(soak);
+                let beside =
+                    if outcome == OutcomeKind::NotReached { Vec::new() } else { vec![headline] };
+                details = more.into_iter().chain(beside).collect();
+                (tone, answer)
+            }
+            None => {
+                details.extend(apart(diagnosis));
+                (tone, headline)
+            }
+        };
+        details.retain(|detail| !detail.is_empty());
+        Answer { tone, outcome, headline, details }
+    }
+}
+
+/// Tone, headline and details.
+type Parts = (Tone, String, Vec<String>);
+
+fn ended(text: &str) -> String {
+    let text = clean(text);
+    if text.ends_with(['.', '!', '?']) { text } else { format!("{text}.") }
+}
+
+fn knee(diagnosis: &Diagnosis) -> Parts {
+    let place = match &diagnosis.knee {
+        Some(knee) => format!(
+            "Breaks at {} (95 % interval {} to {})",
+            rate(knee.rate),
+            wording::number(knee.low),
+            wording::number(knee.high)
+        ),
+        None => "Breaks, but it is not known at which load".to_owned(),
+    };
+    let mut causes = causes(diagnosis);
+    let headline = match causes.next() {
+        Some(cause) => {
+            format!("{place}: {} (confidence: {}).", titled(cause), cause.confidence)
+        }
+        None => format!("{place}. Cause unknown: the measurements do not single one out."),
+    };
+    let mut details = Vec::new();
+    let others: Vec<_> = causes.map(titled).collect();
+    if !others.is_empty() {
+        let noun = if others.len() == 1 { "Another cause" } else { "Other causes" };
+        details.push(format!("{noun}: {}.", list(&others)));
+    }
+    if let Some(knee) = &diagnosis.knee {
+        details.push(how_it_bends(diagnosis, knee));
+    }
+    details.extend(diagnosis.overload.as_ref().map(overload::sentence));
+    details.push(capacity(diagnosis));
+    (Tone::Bad, headline, details)
+}
+
+/// By which sign the knee shows, with the numbers on both sides of it.
+fn how_it_bends(diagnosis: &Diagnosis, knee: &Knee) -> String {
+    let sign = match knee.kind {
+        KneeKind::Throughput => "Knee: throughput stops following the offered load",
+        KneeKind::Latency => "Knee: the response time takes off",
+        KneeKind::Errors => "Knee: requests begin to fail",
+    };
+    let stages = counting(diagnosis);
+    let first = stages.first();
+    let beyond = stages.iter().find(|stage| stage.offered > knee.high);
+    let numbers = match (first, beyond) {
+        (Some(first), Some(beyond)) if first.offered < beyond.offered => {
+            between(knee.kind, first, beyond)
+        }
+        _ => String::new(),
+    };
+    let fall = match knee.retrograde && diagnosis.overload.is_none() {
+        true => format!(
+            " Beyond it goodput (successful responses) falls below its peak of {}.",
+            wording::short_rate(knee.peak_goodput)
+        ),
+        false => String::new(),
+    };
+    format!("{sign}{numbers}.{fall}")
+}
+
+fn between(kind: KneeKind, low: &StageSummary, high: &StageSummary) -> String {
+    let at = (rate(low.offered), rate(high.offered));
+    match (kind, low.response, high.response) {
+        (KneeKind::Latency, Some(from), Some(to)) => format!(
+            "; half of the responses take {} at {}, and {} at {}",
+            duration(from.p50),
+            at.0,
+            duration(to.p50),
+            at.1
+        ),
+        (KneeKind::Throughput, ..) => match high.vus {
+            Some(vus) => format!(
+                "; {} virtual users would send {} if the target answered as fast as at the lowest \
+                 load; {} are answered",
+                wording::number(vus),
+                rate(high.offered),
+                wording::number(high.throughput)
+            ),
+            None => format!(
+                "; of {} offered, {} are answered",
+                rate(high.offered),
+                wording::number(high.throughput)
+            ),
+        },
+        _ => format!(
+            "; {} of the requests fail at {}, and {} at {}",
+            percent(low.error_ratio),
+            at.0,
+            percent(high.error_ratio),
+            at.1
+        ),
+    }
+}
+
+fn capacity(diagnosis: &Diagnosis) -> String {
+    let Some(capacity) = diagnosis.capacity else { return String::new() };
+    let (met, not_met) = match (diagnosis.objectives.is_empty(), &diagnosis.knee) {
+        (false, _) => ("meets every objective", "does not"),
+        (true, Some(_)) => ("is below the knee", "is above it"),
+        (true, None) => ("is the highest load of this run", "is above it"),
+    };
+    if let Some(good) = users_at(diagnosis, capacity.good) {
+        let bad = capacity.bad.and_then(|bad| users_at(diagnosis, bad));
+        let bad = bad.map_or(String::new(), |bad| format!("; {} {not_met}", wording::number(bad)));
+        return format!("Capacity: a load of {} virtual users {met}{bad}.", wording::number(good));
+    }
+    let bad = match capacity.bad {
+        Some(bad) => format!("; {} {not_met}", wording::number(bad)),
+        None => String::new(),
+    };
+    if capacity.good <= 0.0 {
+        return format!("Capacity: no load of this run {met}.");
+    }
+    format!("Capacity: {} {met}{bad}.", rate(capacity.good))
+}
+
+fn not_reached(diagnosis: &Diagnosis, proven_rate: f64) -> Parts {
+    let broken: Vec<_> = diagnosis.objectives.iter().filter(|o| o.broken_at.is_some()).collect();
+    let place = format!("No limit found up to {}", rate(proven_rate));
+    let first = broken.iter().min_by(|a, b| {
+        a.broken_at.partial_cmp(&b.broken_at).unwrap_or(
+            // Loads are finite; an order that cannot be told changes no more than who is named.
+            std::cmp::Ordering::Equal,
+        )
+    });
+    let (tone, headline) = match (first, diagnosis.objectives.len()) {
+        (Some(first), _) => (
+            Tone::Bad,
+            format!(
+                "Breaks the objective `{}` at {}; no other limit found up to {}.",
+                clean(&first.text),
+                rate(first.broken_at.unwrap_or(proven_rate)),
+                rate(proven_rate)
+            ),
+        ),
+        (None, 0) => (Tone::Good, format!("{place}: throughput follows the load all the way.")),
+        (None, _) => (Tone::Good, format!("{place}: every objective is met.")),
+    };
+    let mut details: Vec<String> = diagnosis.overload.iter().map(overload::sentence).collect();
+    details.push(capacity(diagnosis));
+    if first.is_none() {
+        details.push(
+            "To find the limit, offer more load: raise `max_rate`, or the rates of the plan."
+                .to_owned(),
+        );
+    }
+    (tone, headline, details)
+}
+
+fn insufficient(missing: &[String]) -> Parts {
+    let headline = match missing {
+        [] => "Not enough data for a diagnosis.".to_owned(),
+        [one] => format!("Not enough data: {}", ended(one)),
+        [first, rest @ ..] => format!(
+            "Not enough data: {} ({}).",
+            ended(first).trim_end_matches('.'),
+            plural(rest.len() as u64, "more reason below", "more reasons below")
+        ),
+    };
+    let rest = missing.iter().skip(1).map(|text| sentence(text)).collect();
+    (Tone::Unknown, headline, rest)
+}
+
+/// What was found beside the knee and deserves a place in the answer, such as a leak.
+fn apart(diagnosis: &Diagnosis) -> Option<String> {
+    let is_knee = diagnosis.outcome == Outcome::Knee;
+    let found: Vec<_> = diagnosis
+        .findings
+        .iter()
+        .filter(|finding| finding.role == FindingRole::Apart || !is_knee)
+        .map(titled)
+        .collect();
+    let place = if is_knee { "Also found, apart from the knee" } else { "Also found" };
+    (!found.is_empty()).then(|| format!("{place}: {}.", list(&found)))
+}
