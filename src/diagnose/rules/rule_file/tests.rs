@@ -1,4 +1,5 @@
 use super::*;
+use crate::diagnose::rules::case::Expect;
 use crate::diagnose::rules::mistake::RuleErrors;
 
 #[test]
