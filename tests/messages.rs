@@ -399,7 +399,7 @@ fn what_others_have_becomes_a_plan_that_can_be_checked() {
     let made = out.to_str().expect("UTF-8");
     let output = convert(&["--out", made]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    for says in ["2.00 requests per second", "100.0 %  GET /item/:id", "item_id.csv", "plan.toml"] {
+    for says in ["2.00 requests/s", "100.0 %  GET /item/:id", "item_id.csv", "plan.toml"] {
         assert!(stdout(&output).contains(says), "not told: {says}\n{}", stdout(&output));
     }
     assert!(stderr(&output).contains("access.log:41: 1 of 41 lines"), "{}", stderr(&output));

@@ -153,7 +153,7 @@ fn statistics_leave_kneepoint_out_and_survive_a_reset() {
     let shop = client(&runtime, &url, "shop");
     run(&runtime, &shop, "create schema x; create extension pg_stat_statements schema x");
     let mut collector = open_at(&url).unwrap();
-    let pid = format!("below pid {}", cluster.pid());
+    let pid = format!("under pid {}", cluster.pid());
     assert!(collector.watches().contains(&pid), "{}", collector.watches());
 
     let has = |look: &Result<Vec<Reading>, SampleError>| {

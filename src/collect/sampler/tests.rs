@@ -137,7 +137,7 @@ fn a_panic_ends_its_collector_and_no_other() {
     let reasons = gaps(&seen, "bad").map(|gap| gap.reason.as_str());
     let panics: Vec<&str> = reasons.filter(|reason| !reason.starts_with("woke")).collect();
     assert_eq!(panics, ["the collector panicked: no such index"]);
-    let ended = |one: &Observation| matches!(one, Observation::Event { text, .. } if text.starts_with("bad: is read no more"));
+    let ended = |one: &Observation| matches!(one, Observation::Event { text, .. } if text.starts_with("bad: is no longer read"));
     assert!(seen.iter().any(ended));
 }
 
