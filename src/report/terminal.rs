@@ -218,7 +218,7 @@ fn attribution(page: &mut Page<'_>, attribution: &AttributionView) -> io::Result
     if told.is_empty() {
         return Ok(());
     }
-    page.table(&["", "low load", "from the knee on", "share of growth", ""], &told, None)
+    page.table(&["", "low load", "from the knee on", "of growth", ""], &told, None)
 }
 
 fn soak(page: &mut Page<'_>, soak: &SoakTable) -> io::Result<()> {

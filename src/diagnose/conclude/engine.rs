@@ -17,6 +17,7 @@ use crate::diagnose::terms::model::{
     Capacity, CollectorOverhead, Diagnosis, Finding, FindingRole, Knee, NotChecked, Outcome,
     StageSummary,
 };
+use crate::diagnose::terms::wording;
 use crate::recording::{Recording, StopReason};
 use crate::timeline::{Labels, SeriesKey, names};
 
@@ -221,10 +222,10 @@ fn run_caveats(recording: &Recording, stages: &[StageSummary], facts: &Facts) ->
     if let Some(first) = invalid.first() {
         let why = first.invalid.as_ref().map(Invalid::to_string).unwrap_or_default();
         caveats.push(format!(
-            "{} of {} stages do not count; the first, at {:.0} requests/s: {why}",
+            "{} of {} stages do not count; the first, at {}: {why}",
             invalid.len(),
             stages.iter().filter(|stage| stage.role.is_measured()).count(),
-            first.offered
+            wording::rate(first.offered)
         ));
     }
     for cost in overhead(recording) {

@@ -6,6 +6,7 @@ use crate::diagnose::curve::validity::{LATE_SECONDS, target_fills_machine};
 use crate::diagnose::terms::invalid::Invalid;
 use crate::diagnose::terms::model::{GeneratorHealth, StageSummary};
 use crate::diagnose::terms::operand::bare;
+use crate::diagnose::terms::wording;
 use crate::recording::Recording;
 use crate::timeline::{Timeline, Window, names};
 
@@ -53,15 +54,15 @@ pub fn health(
     });
     if let Some(stage) = squeezed {
         remarks.push(format!(
-            "from {:.0}/s on, the target uses up the cores that it shares with kneepoint, so \
+            "from {} on, the target uses up the cores that it shares with kneepoint, so \
              kneepoint sends late (p99 {:.1} ms): this shows the target's limit",
-            stage.offered,
+            wording::rate(stage.offered),
             stage.lateness_p99 * 1e3
         ));
     }
     for stage in &faults {
         let why = stage.invalid.as_ref().map(Invalid::to_string).unwrap_or_default();
-        remarks.push(format!("at {:.0}/s {why}", stage.offered));
+        remarks.push(format!("at {} {why}", wording::rate(stage.offered)));
     }
     GeneratorHealth { healthy: faults.is_empty(), lateness_p99, cpu_cores, remarks }
 }
