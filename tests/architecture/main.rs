@@ -430,7 +430,7 @@ fn the_page_and_the_tests_have_the_same_tables() {
         .collect();
     assert_eq!(page, tested, "the table of the rooms in ARCHITECTURE.md, and `ROOMS`");
     for (room, storeys) in STOREYS {
-        let page = table_of_the_page(&format!("### The storeys of `{room}`"));
+        let page = table_of_the_page(&format!("## The storeys of `{room}`"));
         let page: Vec<&str> = page.iter().map(|row| row[0].as_str()).collect();
         assert_eq!(&page, storeys, "the storeys of `{room}` in ARCHITECTURE.md, and `STOREYS`");
     }

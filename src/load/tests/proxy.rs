@@ -107,9 +107,9 @@ fn http_asks_the_proxy_for_whole_addresses() {
 #[test]
 fn what_is_no_proxy_is_told() {
     for (answer, says) in [
-        ("SSH-2.0\r\n", "no HTTP response"),
+        ("SSH-2.0\r\n", "not a valid HTTP response"),
         ("", "without answering CONNECT"),
-        ("HTTP/1.1 200 OK\r\n\r\nhello", "no HTTP response"),
+        ("HTTP/1.1 200 OK\r\n\r\nhello", "not a valid HTTP response"),
     ] {
         let (address, _) = server::raw(server::once(answer));
         let mut config = config(address);

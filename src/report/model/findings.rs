@@ -1,5 +1,7 @@
 //! Findings, what was ruled out, and what was not checked.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use super::super::wording::{self, clean, duration, percent, sentence};
@@ -169,7 +171,7 @@ fn finding(finding: &Finding) -> FindingView {
         why: sentence(&finding.why),
         next: sentence(&finding.next),
         disproved_by: sentence(&finding.disproved_by),
-        evidence: finding.evidence.iter().map(EvidenceRow::new).collect(),
+        evidence: told_once(&finding.evidence),
         refutations: finding.refutations.iter().map(EvidenceRow::new).collect(),
         predictions,
         fixes: finding.counterfactuals.iter().map(fix).collect(),
@@ -232,6 +234,12 @@ fn fix(counterfactual: &Counterfactual) -> FixView {
 /// `is 1 core`, `are 2 cores`.
 fn are(cores: &str) -> String {
     format!("{} {cores}", if cores.ends_with("cores") { "are" } else { "is" })
+}
+
+/// Several conditions of a rule may rest on one observation; a reader needs it once.
+fn told_once(evidence: &[Evidence]) -> Vec<EvidenceRow> {
+    let mut told = BTreeSet::new();
+    evidence.iter().filter(|one| told.insert(&one.text)).map(EvidenceRow::new).collect()
 }
 
 impl EvidenceRow {
