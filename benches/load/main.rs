@@ -21,6 +21,7 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a bench is read by a person")]
 
+mod outcome;
 mod own;
 mod peers;
 mod plain;

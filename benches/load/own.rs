@@ -14,6 +14,7 @@ use kneepoint::plan::{
 use kneepoint::timeline::{Epoch, Histogram, LoadTick, Moment, Stage, StageRole, Window};
 use serde::{Deserialize, Serialize};
 
+use crate::outcome::Outcome;
 use crate::process::{Cost, measure};
 use crate::{ROLE, plain};
 
@@ -43,18 +44,6 @@ pub enum Load {
         vus: usize,
         think_secs: u64,
     },
-}
-
-/// What came of it.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub struct Outcome {
-    pub requests: u64,
-    pub failed: u64,
-    /// p50, p99 and the longest, in microseconds.
-    pub lateness: [f64; 3],
-    /// In seconds, from the intended start.
-    pub p50: f64,
-    pub p99: f64,
 }
 
 impl Job {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use kneepoint::timeline::Histogram;
 
-use crate::own::Outcome;
+use crate::outcome::Outcome;
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: 127.0.0.1\r\nx-kneepoint: synthetic\r\n\r\n";
 

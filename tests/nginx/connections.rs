@@ -107,9 +107,9 @@ fn a_client_certificate_is_shown_and_its_lack_is_told_before_the_load() {
     results.assert_good(20);
     assert_eq!(results.logged(|entry| entry.client.clone()), one("SUCCESS", 20));
     let none = refused(&nginx, &with(""), 1);
-    assert!(none.contains("answered with 400"), "{none}");
+    assert!(none.contains("got status 400"), "{none}");
     let other = refused(&nginx, &with(", cert_file = \"other.pem\", key_file = \"other.key\""), 1);
-    assert!(other.contains("answered with 400"), "{other}");
+    assert!(other.contains("got status 400"), "{other}");
     let mixed = refused(&nginx, &with(", cert_file = \"me.pem\", key_file = \"other.key\""), 0);
     assert!(mixed.contains("`other.key` is not the key"), "{mixed}");
 }

@@ -37,7 +37,7 @@ fn assert_read_while_written(path: &Path) {
     let report = kneepoint(&["report"]).arg(path).args(format).output().expect("it starts");
     for output in [verdict, report] {
         assert!(matches!(output.status.code(), Some(0 | 123)), "{}", text(&output.stderr));
-        assert!(text(&output.stderr).contains("still under way"), "{}", text(&output.stderr));
+        assert!(text(&output.stderr).contains("is still running"), "{}", text(&output.stderr));
         assert!(!output.stdout.is_empty());
     }
 }

@@ -73,10 +73,10 @@ pub(super) const TERMS: &[Term] = &[
         aliases: &["canaries", "probe request"],
         short: "a few probe requests beside the load, to a cheap route",
         text: "A canary is a request to a route that does little work, sent once in a while \
-               during the whole run. If the load is slow and the canary stays fast, then the \
-               parts that both use are not the limit: the CPU, the event loop, the workers and \
-               the accept queue. If the canary is slow too, one of them is. Canaries do not \
-               count as load.",
+               during the whole run. If the load is slow and the canary stays fast, requests do not \
+               wait to be accepted. It does not clear the CPU or the workers, which need not serve \
+               requests in the order of arrival. If the canary is slow too, something that every \
+               request passes is stuck. Canaries do not count as load.",
         see: &["knee"],
         ..PLAIN
     },
@@ -386,8 +386,8 @@ pub(super) const TERMS: &[Term] = &[
         short: "requests arrive on a schedule, whether or not earlier ones were answered",
         text: "In the open model requests are sent at a given rate, as independent users of a \
                web site do: a slow answer to one does not hold back the next. If the target \
-               cannot keep up, a queue grows and becomes visible. The executors are constant- \
-               arrival-rate, ramping-arrival-rate and breakpoint. Compare 'closed model'.",
+               cannot keep up, a queue grows and becomes visible. The executors are \
+               constant-arrival-rate, ramping-arrival-rate and breakpoint. Compare 'closed model'.",
         source: Some("Schroeder, Wierman, Harchol-Balter: Open Versus Closed, NSDI 2006"),
         see: &["closed-model", "offered-load", "coordinated-omission"],
     },
