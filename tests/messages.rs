@@ -402,7 +402,11 @@ fn what_others_have_becomes_a_plan_that_can_be_checked() {
     for says in ["2.00 requests/s", "100.0 %  GET /item/:id", "item_id.csv", "plan.toml"] {
         assert!(stdout(&output).contains(says), "not told: {says}\n{}", stdout(&output));
     }
-    assert!(stderr(&output).contains("access.log:41: left out 1 of 41 lines"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("access.log:41: left out 1 of 41 lines"),
+        "{}",
+        stderr(&output)
+    );
     let plan = out.join("plan.toml");
     let check = kneepoint(&["check"]).arg(&plan).output().expect("the program starts");
     assert_eq!(check.status.code(), Some(0), "{}", stderr(&check));

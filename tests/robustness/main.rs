@@ -131,7 +131,10 @@ fn a_target_that_dies_ends_the_run_with_what_there_was() {
     let output = run.end();
     assert_exit(&output, 123);
     let shown = text(&output.stdout);
-    assert!(shown.contains("the target went away") && shown.contains("failed to connect"), "{shown}");
+    assert!(
+        shown.contains("the target went away") && shown.contains("failed to connect"),
+        "{shown}"
+    );
     assert_reports(&out);
     let (recording, notes) = read(&out.join("recording.jsonl.zst"));
     assert_eq!(notes, []);
