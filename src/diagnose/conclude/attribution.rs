@@ -78,7 +78,6 @@ fn stage_parts(split: &Split, offered: f64) -> StageParts {
 /// Says how much of the growth nothing explains, where that is much.
 fn unexplained(growth: &Growth) -> Option<String> {
     let (all, inside) = (growth.unexplained(), growth.in_target());
-    let percent = |share: f64| format!("{:.0} %", share * 100.0);
     if growth.total <= 0.0 || all <= UNEXPLAINED {
         return None;
     }
@@ -86,10 +85,10 @@ fn unexplained(growth: &Growth) -> Option<String> {
         format!(
             "{} of the growth is time inside the target that no collector explains: look for a \
              queue, a lock or a concurrency limit",
-            percent(all)
+            wording::percent(all)
         )
     } else {
-        format!("no collector explains {} of the growth", percent(all))
+        format!("no collector explains {} of the growth", wording::percent(all))
     })
 }
 

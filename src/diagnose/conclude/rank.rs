@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use crate::diagnose::rules::order::follows;
 use crate::diagnose::rules::rule::{Rule, RuleRole};
 use crate::diagnose::rules::ruling::{MeasuredCondition, Ruling, RulingKind};
-use crate::diagnose::terms::bounds;
 use crate::diagnose::terms::model::{
     Confidence, Evidence, Finding, FindingRole, Knee, NotChecked, RuledOut,
 };
 use crate::diagnose::terms::span::Span;
+use crate::diagnose::terms::{bounds, wording};
 use crate::timeline::Unit;
 
 use super::lacking::{self, Sources};
@@ -203,9 +203,9 @@ fn contradiction(ruling: &Ruling, knee: &Knee) -> Option<Evidence> {
     let predicted = ruling.predicted.filter(|_| is_contradicted(ruling, knee))?;
     Some(Evidence {
         text: format!(
-            "it predicts a knee at {predicted:.0} requests per second, where the curve bent at \
-             {:.0}",
-            knee.rate
+            "it predicts a knee at {}, where the curve bent at {}",
+            wording::rate(predicted),
+            wording::number(knee.rate)
         ),
         signal: "predicted capacity by the knee".to_owned(),
         window: Span::Knee.key().to_owned(),
@@ -262,10 +262,10 @@ fn confidence(ruling: &Ruling, knee: Option<&Knee>) -> (Confidence, String) {
         (apart || capacity.map_or(growth.is_some_and(|it| it.1), |it| it.1), {
             let capacity = capacity.map(|(predicted, good)| {
                 let but = if good { "" } else { ", which is not where it bent" };
-                format!("it predicts a knee at {predicted:.0} requests per second{but}")
+                format!("it predicts a knee at {}{but}", wording::rate(predicted))
             });
             let growth = growth
-                .map(|(share, _)| format!("it explains {:.0} % of the growth", share * 100.0));
+                .map(|(share, _)| format!("it explains {} of the growth", wording::percent(share)));
             match (capacity, growth) {
                 (Some(capacity), Some(growth)) => format!("{capacity}; {growth}"),
                 (Some(one), None) | (None, Some(one)) => one,
@@ -279,8 +279,9 @@ fn confidence(ruling: &Ruling, knee: Option<&Knee>) -> (Confidence, String) {
     let blunt = knee.filter(|knee| !apart && knee.high - knee.low > SHARP_KNEE * knee.rate);
     if let Some(knee) = blunt {
         why.push(format!(
-            "but the knee is only known to lie between {:.0} and {:.0} requests per second",
-            knee.low, knee.high
+            "but the knee is only known to lie between {} and {}",
+            wording::number(knee.low),
+            wording::rate(knee.high)
         ));
     }
     let confidence = match passed {

@@ -7,6 +7,7 @@ mod live;
 mod signs;
 
 use crate::diagnose::terms::model::{Knee, KneeKind, StageSummary};
+use crate::diagnose::terms::wording;
 use crate::timeline::Timeline;
 
 use self::fit::Broken;
@@ -71,8 +72,8 @@ pub fn find(stages: &[StageSummary], timeline: &Timeline) -> KneeVerdict {
     if lowest.grows && lowest.shortfall() > 0.1 * lowest.offered {
         let missing = format!(
             "stages below the knee: the target could not keep up with the lowest one, \
-             {:.0}/s; start lower",
-            lowest.offered
+             {}; start lower",
+            wording::short_rate(lowest.offered)
         );
         return KneeVerdict::Inconclusive { missing: vec![missing] };
     }
@@ -100,9 +101,10 @@ fn unbent(points: &[CurvePoint]) -> KneeVerdict {
         let below =
             points.iter().rev().find(|point| !bent(point)).map_or(0.0, |point| point.offered);
         missing.push(format!(
-            "stages beyond the knee: the curve bends between {below:.0}/s and {:.0}/s, but only the \
-             highest stage shows it; hold two or three more stages from there on",
-            top.offered
+            "stages beyond the knee: the curve bends between {} and {}, but only the highest stage \
+             shows it; hold two or three more stages from there on",
+            wording::short_rate(below),
+            wording::short_rate(top.offered)
         ));
     }
     if missing.is_empty() {
@@ -111,11 +113,10 @@ fn unbent(points: &[CurvePoint]) -> KneeVerdict {
     let failed = top.failed as f64 / top.completed.max(1) as f64;
     if missing.is_empty() && failed > FAILING {
         missing.push(format!(
-            "successful requests: {:.0} % fail at {:.0}/s ({:.0} % at low load); look at the \
-             errors first",
-            failed * 100.0,
-            top.offered,
-            base.errors * 100.0
+            "successful requests: {} fail at {} ({} at low load); look at the errors first",
+            wording::percent(failed),
+            wording::short_rate(top.offered),
+            wording::percent(base.errors)
         ));
     }
     if top.completed < REQUESTS {
@@ -138,10 +139,10 @@ fn strained(points: &[CurvePoint], base: &Base) -> Option<String> {
         points.iter().rposition(|point| point.strains(base).is_empty()).map_or(0, |at| at + 1);
     let (first, top) = (points.get(from)?, points.last()?);
     Some(format!(
-        "stages beyond {:.0}/s, where the curve begins to bend: at {:.0}/s {}; hold two or three \
-         longer stages from there on",
-        first.offered,
-        top.offered,
+        "stages beyond {}, where the curve begins to bend: at {} {}; hold two or three longer \
+         stages from there on",
+        wording::short_rate(first.offered),
+        wording::short_rate(top.offered),
         top.strains(base).join(", and ")
     ))
 }

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::wording;
+
 /// Why a stage says nothing about the target. A report carries it in words.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(into = "String", from = "String")]
@@ -89,7 +91,8 @@ impl fmt::Display for Invalid {
             Invalid::Collapsed { load } => write!(
                 f,
                 "the system had not recovered from the overload before it: most requests failed \
-                 even at {load:.0}/s, which it had carried before"
+                 even at {}, which it had carried before",
+                wording::short_rate(*load)
             ),
             Invalid::Told(words) => f.write_str(words),
         }
@@ -100,7 +103,7 @@ impl fmt::Display for GeneratorFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             GeneratorFault::Unsent { share } => {
-                write!(f, "did not send {:.1} % of the requests that were due", 100.0 * share)
+                write!(f, "did not send {} of the requests that were due", wording::percent(*share))
             }
             GeneratorFault::BusyThread { cores } => {
                 write!(f, "had a thread that was busy all the time ({cores:.2} of a core)")
