@@ -18,7 +18,7 @@ mod leaks;
 mod measure;
 mod rules;
 #[cfg(test)]
-mod simulated;
+pub(crate) mod simulated;
 mod terms;
 
 pub use conclude::engine::diagnose;

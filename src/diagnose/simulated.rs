@@ -109,6 +109,15 @@ pub fn answered(status: u16, count: u64, seconds_of: impl Fn(u64) -> f64) -> End
     }
 }
 
+/// The lateness of a generator that keeps its schedule.
+fn on_time(requests: u64) -> Histogram {
+    let mut lateness = Histogram::new();
+    for _ in 0..requests {
+        lateness.record(Duration::from_micros(80));
+    }
+    lateness
+}
+
 fn tick(begin: Moment, rate: f64, queue: f64, picture: &Picture) -> LoadTick {
     let done = picture.goodput + picture.failures.iter().map(|it| it.1).sum::<f64>();
     let response = picture.response + queue / done.max(1.0);
@@ -121,10 +130,6 @@ fn tick(begin: Moment, rate: f64, queue: f64, picture: &Picture) -> LoadTick {
     for (status, per_second) in &picture.failures {
         endpoints.push(endpoint(*status, *per_second, 0.000_8));
     }
-    let mut lateness = Histogram::new();
-    for _ in 0..rate as u64 {
-        lateness.record(Duration::from_micros(80));
-    }
     LoadTick {
         journeys: JourneyTick::default(),
         window: Window::new(begin, begin + Duration::from_secs(1)),
@@ -134,7 +139,7 @@ fn tick(begin: Moment, rate: f64, queue: f64, picture: &Picture) -> LoadTick {
         held_back: 0,
         in_flight: picture.response * picture.goodput + queue,
         backlog: 0,
-        lateness,
+        lateness: on_time(rate as u64),
         connect_time: Histogram::new(),
         phases: Default::default(),
         connects: 0,

@@ -81,7 +81,7 @@ pub enum LoadError {
 }
 
 impl LoadError {
-    /// The first of several; [`probe()`](super::probe), which runs before, reports all of them.
+    /// The first of several; [`probe()`](super::probe()), which runs before, reports all of them.
     pub(super) fn first(errors: Vec<LoadError>) -> LoadError {
         errors.into_iter().next().unwrap_or(LoadError::NoRequests)
     }

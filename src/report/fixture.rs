@@ -3,8 +3,8 @@
 
 mod soak_and_overload;
 
-use std::time::Duration;
-
+use crate::diagnose::simulated::queue::{Simulation, System};
+use crate::diagnose::stages::summarize;
 use crate::diagnose::*;
 use crate::recording::*;
 use crate::timeline::names::*;
@@ -21,78 +21,37 @@ fn span(from: u64, to: u64) -> Window {
 }
 
 /// Role, rate and seconds of each stage.
-fn stages() -> Vec<Stage> {
-    use StageRole::*;
-    let held = [
-        (Baseline, 20.0, 15),
-        (Ramp, 40.0, 10),
-        (Ramp, 60.0, 10),
-        (Ramp, 90.0, 10),
-        (Ramp, 135.0, 10),
-        (Ramp, 200.0, 10),
-        (Ramp, 300.0, 10),
-        (Drain, 20.0, 12),
-        (Refine, 180.0, 12),
-        (Refine, 200.0, 12),
-        (Refine, 210.0, 12),
-        (Refine, 220.0, 12),
-        (Beyond, 260.0, 15),
-        (Recovery, 0.0, 15),
-    ];
-    let mut at = 0;
-    held.iter()
-        .map(|(role, rate, secs)| {
-            let window = span(at, at + secs);
-            at += secs;
-            Stage::constant(*role, window, *rate)
-        })
-        .collect()
+const STAGES: [(StageRole, f64, u64); 14] = [
+    (StageRole::Baseline, 20.0, 15),
+    (StageRole::Ramp, 40.0, 10),
+    (StageRole::Ramp, 60.0, 10),
+    (StageRole::Ramp, 90.0, 10),
+    (StageRole::Ramp, 135.0, 10),
+    (StageRole::Ramp, 200.0, 10),
+    (StageRole::Ramp, 300.0, 10),
+    (StageRole::Drain, 20.0, 12),
+    (StageRole::Refine, 180.0, 12),
+    (StageRole::Refine, 200.0, 12),
+    (StageRole::Refine, 206.0, 12),
+    (StageRole::Refine, 220.0, 12),
+    (StageRole::Beyond, 260.0, 15),
+    (StageRole::Recovery, 0.0, 15),
+];
+
+/// The load: stages and ticks.
+fn load() -> Timeline {
+    let system =
+        System { failing: (250.0, 0.04), noise: 0.002, ..System::new(CAPACITY, POOL as u32) };
+    let mut run = Simulation::new(&system, 1);
+    for (role, rate, seconds) in STAGES {
+        run.hold(role, rate, seconds);
+    }
+    run.timeline
 }
 
 /// A repeatable wobble between -1 and 1.
 fn wobble(n: u64) -> f64 {
     ((n.wrapping_mul(2_654_435_761) >> 7) % 2001) as f64 / 1000.0 - 1.0
-}
-
-fn tick(second: u64, rate: f64, queue: &mut f64) -> LoadTick {
-    let served = (rate + *queue).min(CAPACITY * (1.0 + 0.01 * wobble(second)));
-    *queue = (*queue + rate - served).max(0.0);
-    let wait = *queue / CAPACITY;
-    let near = 0.004 * (rate / CAPACITY).min(0.98) / (1.02 - (rate / CAPACITY).min(0.98));
-    let endpoint = |class, count: u64, mean: f64| {
-        let (mut response_time, mut service_time) = (Histogram::new(), Histogram::new());
-        for n in 0..count {
-            let share = (n as f64 + 0.5) / count as f64;
-            let tail = -(1.0 - share).ln();
-            response_time.record(Duration::from_secs_f64(0.012 + mean * (0.6 + 0.4 * tail)));
-            service_time.record(Duration::from_secs_f64(0.012 + mean * 0.5));
-        }
-        EndpointTick { endpoint: "checkout".into(), class, response_time, service_time }
-    };
-    let failed = if wait > 0.6 { (served * 0.12) as u64 } else { 0 };
-    let mut endpoints =
-        vec![endpoint(ResponseClass::Status(200), served as u64 - failed, near + wait)];
-    if failed > 0 {
-        endpoints.push(endpoint(ResponseClass::Timeout, failed / 3, 2.0));
-        endpoints.push(endpoint(ResponseClass::Status(503), failed - failed / 3, 1.0));
-    }
-    let mut lateness = Histogram::new();
-    lateness.record(Duration::from_micros(180));
-    LoadTick {
-        journeys: JourneyTick::default(),
-        window: span(second, second + 1),
-        generator: "one".into(),
-        offered: rate as u64,
-        sent: rate as u64,
-        held_back: 0,
-        in_flight: served * (0.012 + near) + *queue,
-        backlog: 0,
-        lateness,
-        connect_time: Histogram::new(),
-        phases: Default::default(),
-        connects: 0,
-        endpoints,
-    }
 }
 
 fn readings(second: u64, rate: f64, busy: f64, totals: &mut [f64; 4]) -> Vec<Reading> {
@@ -132,13 +91,11 @@ fn readings(second: u64, rate: f64, busy: f64, totals: &mut [f64; 4]) -> Vec<Rea
 
 /// The recording.
 pub(super) fn recording() -> Recording {
-    let mut timeline = Timeline { stages: stages(), ..Timeline::default() };
-    let (mut queue, mut totals) = (0.0, [0.0; 4]);
+    let mut timeline = load();
+    let mut totals = [0.0; 4];
     for stage in timeline.stages.clone() {
         for second in stage.window.begin.secs() as u64..stage.window.end.secs() as u64 {
-            let tick = tick(second, stage.rate(), &mut queue);
             let busy = (stage.rate() / CAPACITY).min(1.0) * POOL;
-            timeline.ticks.push(tick);
             // Ten seconds in which the database did not answer.
             if (45..55).contains(&second) {
                 continue;
@@ -155,7 +112,7 @@ pub(super) fn recording() -> Recording {
         plan: PlanSummary {
             name: "shop checkout".into(),
             target: "http://127.0.0.1:8080".into(),
-            requests: vec![("checkout".into(), 0.8), ("health".into(), 0.2)],
+            requests: vec![("page".into(), 0.8), ("health".into(), 0.2)],
             executor: "breakpoint".into(),
             max_rate: 600.0,
             max_vus: 0,
@@ -187,50 +144,8 @@ pub(super) fn recording() -> Recording {
     }
 }
 
-fn summaries(recording: &Recording) -> Vec<StageSummary> {
-    let stages = recording.timeline.stages.iter().filter(|stage| stage.role.is_measured());
-    let summary = |stage: &Stage| {
-        let window = Window::new(stage.window.begin + Duration::from_secs(3), stage.window.end);
-        let ticks: Vec<_> = recording.timeline.ticks_within(window).collect();
-        let (mut good, mut bad) = (Histogram::new(), Histogram::new());
-        for endpoint in ticks.iter().flat_map(|tick| &tick.endpoints) {
-            if endpoint.class.is_success() { &mut good } else { &mut bad }
-                .merge(&endpoint.response_time);
-        }
-        let points = |h: &Histogram| {
-            let at = |q| h.quantile(q);
-            Some(Quantiles {
-                mean: h.mean()?,
-                p50: at(0.5)?,
-                p90: at(0.9)?,
-                p95: at(0.95)?,
-                p99: at(0.99)?,
-                max: h.max()?,
-            })
-        };
-        let seconds = window.secs();
-        let over = stage.rate() > CAPACITY;
-        StageSummary {
-            role: stage.role,
-            window,
-            offered: stage.rate(),
-            vus: None,
-            throughput: (good.count() + bad.count()) as f64 / seconds,
-            goodput: good.count() as f64 / seconds,
-            error_ratio: bad.count() as f64 / (good.count() + bad.count()) as f64,
-            errors: if bad.is_empty() { vec![] } else { vec![("503".into(), bad.count())] },
-            response: points(&good),
-            service: points(&good),
-            failures: points(&bad),
-            in_flight: ticks.iter().map(|tick| tick.in_flight).sum::<f64>() / ticks.len() as f64,
-            in_flight_slope: (0.0, -0.1, 0.1),
-            held_back: 0,
-            lateness_p99: 0.00018,
-            broken_objectives: if over { vec!["p(95) < 300ms".into()] } else { vec![] },
-            invalid: None,
-        }
-    };
-    stages.map(summary).collect()
+fn measured(recording: &Recording) -> Vec<StageSummary> {
+    summarize(recording).into_iter().filter(|stage| stage.role.is_measured()).collect()
 }
 
 fn evidence(text: &str, value: f64, baseline: Option<f64>, bound: &str, unit: Unit) -> Evidence {
@@ -426,7 +341,7 @@ fn not_checked() -> Vec<NotChecked> {
 
 /// The diagnosis of [`recording`].
 pub(super) fn diagnosis(recording: &Recording) -> Diagnosis {
-    let stages = summaries(recording);
+    let stages = measured(recording);
     Diagnosis {
         outcome: Outcome::Knee,
         knee: Some(Knee {

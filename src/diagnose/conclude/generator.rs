@@ -1,5 +1,5 @@
-//! Gate 1 of a diagnosis: was kneepoint itself, or its machine, the limit? And how well it did over
-//! the whole run. What spoils a single stage, [`crate::diagnose::curve::validity`] tells.
+//! Gate 1 of a diagnosis: was kneepoint, or its machine, the limit? And how well did it keep its
+//! schedule over the whole run? `curve::validity` judges single stages.
 
 use crate::diagnose::curve::knee::KneeVerdict;
 use crate::diagnose::curve::validity::{LATE_SECONDS, target_fills_machine};

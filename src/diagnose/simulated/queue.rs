@@ -6,7 +6,7 @@ use crate::diagnose::conclude::scaling::erlang_c;
 use crate::diagnose::terms::stats::Random;
 use crate::timeline::{EndpointTick, LoadTick, Moment, Stage, StageRole, Timeline, Window};
 
-use super::answered;
+use super::{answered, on_time};
 
 /// A queue with `servers` servers, simulated a second at a time as a fluid.
 #[derive(Clone)]
@@ -121,6 +121,7 @@ impl Simulation {
             held_back: held_back as u64,
             in_flight: (before + self.queue) / 2.0
                 + offered * (response - (before + self.queue) / 2.0 / capacity),
+            lateness: on_time(1),
             endpoints,
             ..LoadTick::empty(window, "g")
         });

@@ -145,12 +145,12 @@ mod tests {
     fn a_tag_is_the_sum_of_its_requests() {
         let mut recording = fixture::recording();
         let diagnosis = fixture::diagnosis(&recording);
-        let tag = ("kind:write".to_owned(), vec!["checkout".to_owned(), "nothing".to_owned()]);
+        let tag = ("kind:write".to_owned(), vec!["page".to_owned(), "nothing".to_owned()]);
         recording.plan.tags = vec![tag];
         let rows: Vec<RequestNumbers> =
             requests(&recording, &diagnosis).into_iter().map(|row| row.numbers).collect();
         assert_eq!(rows.len(), 2);
-        assert_eq!((rows[0].name.as_str(), rows[1].name.as_str()), ("checkout", "kind:write"));
+        assert_eq!((rows[0].name.as_str(), rows[1].name.as_str()), ("page", "kind:write"));
         assert_eq!((rows[0].is_tag, rows[1].is_tag), (false, true));
         assert_eq!(rows[0].completed, rows[1].completed);
         assert!(rows[0].p50_seconds.is_some_and(|p50| rows[0].p99_seconds >= Some(p50)));
