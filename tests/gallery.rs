@@ -138,6 +138,15 @@ fn a_rate_is_told_with_the_same_digits_everywhere() {
         let json: serde_json::Value = serde_json::from_str(&text("json")).unwrap();
         let mut known = BTreeSet::new();
         rates(&json["diagnosis"], &mut known);
+        // What a rule predicted that the knee contradicts, as a multiple of the knee.
+        let knee = json["diagnosis"]["knee"]["rate"].as_f64().unwrap_or(0.0);
+        for ruled_out in json["diagnosis"]["ruled_out"].as_array().unwrap() {
+            for because in ruled_out["because"].as_array().unwrap() {
+                if because["signal"] == "predicted capacity by the knee" {
+                    known.insert(told(because["value"].as_f64().unwrap() * knee));
+                }
+            }
+        }
         // The load that the plan asked for.
         for fact in json["run"].as_array().unwrap() {
             let words = fact["value"].as_str().unwrap().split_whitespace();
