@@ -1,8 +1,7 @@
 //! kneepoint finds the load at which a system breaks, and explains why.
 //!
-//! Data flows down this list and never back; `tests/architecture.rs` holds the table of which
+//! Data flows down this list and never back; `tests/architecture` holds the table of which
 //! room may use which.
-
 //!
 //! # Running a plan from a program
 //!
