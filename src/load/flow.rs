@@ -9,12 +9,12 @@ use super::crew::Crew;
 use super::pacer::{NEVER, Schedule};
 use crate::timeline::Stage;
 
-/// What the workers have to know of each other's virtual users.
+/// What the workers must know about each other's virtual users.
 #[derive(Debug)]
 pub(super) struct Tally {
-    /// Journeys that were begun, where they are shared.
+    /// Journeys begun so far, if the workers share a total.
     begun: AtomicU64,
-    /// Virtual users that still have something to do, where that ends.
+    /// Virtual users that still have work, if their work is limited.
     left: AtomicU64,
 }
 
@@ -29,7 +29,7 @@ impl Tally {
         Self { begun: AtomicU64::new(0), left: AtomicU64::new(left) }
     }
 
-    /// Whether every virtual user has done all it had to do.
+    /// Whether every virtual user has done all its work.
     pub(super) fn is_done(&self) -> bool {
         self.left.load(Ordering::Acquire) == 0
     }
@@ -40,7 +40,7 @@ impl Tally {
 pub(super) struct Due {
     /// Nanoseconds of the clock.
     pub(super) intended: u64,
-    /// Its place in a trace, and its journey there.
+    /// Its row in a trace, and its journey there.
     pub(super) replayed: Option<(u64, usize)>,
 }
 
@@ -49,7 +49,7 @@ pub(super) struct Flow {
     source: Source,
     /// Journeys that are due and wait for a lane.
     pub(super) backlog: VecDeque<Due>,
-    /// There will be no more journeys: the data are used up.
+    /// There are no more journeys: the data are used up.
     pub(super) is_exhausted: bool,
 }
 
@@ -59,12 +59,12 @@ enum Source {
     Closed { crew: Crew, iterations: Iterations, tally: Arc<Tally>, next_change: u64 },
 }
 
-/// How far one worker is in a trace.
+/// The position of one worker in a trace.
 struct Replay {
     arrivals: Arc<[Arrival]>,
     next: usize,
     of: usize,
-    /// When it began; none before.
+    /// When it began. `None` before that.
     begin: Option<u64>,
 }
 
@@ -110,7 +110,7 @@ impl Flow {
         }
     }
 
-    /// Ends it. Returns how many journeys waited.
+    /// Ends the flow. Returns how many journeys waited.
     pub(super) fn clear(&mut self) -> u64 {
         match &mut self.source {
             Source::Open(schedule) => schedule.clear(),
@@ -123,7 +123,7 @@ impl Flow {
         std::mem::take(&mut self.backlog).len() as u64
     }
 
-    /// When a journey is due next, or the number of virtual users may change.
+    /// When the next journey is due, or the number of virtual users may change.
     pub(super) fn next(&self) -> u64 {
         match &self.source {
             _ if self.is_exhausted => NEVER,
@@ -133,7 +133,7 @@ impl Flow {
         }
     }
 
-    /// When a journey is due after [`Flow::next`], as far as that is known by then.
+    /// When a journey is due after [`Flow::next`], if that is already known.
     pub(super) fn after_next(&self) -> u64 {
         match &self.source {
             Source::Open(schedule) if !self.is_exhausted => schedule.after_next(),
@@ -141,7 +141,7 @@ impl Flow {
         }
     }
 
-    /// Takes what is due at [`Flow::next`], which has come.
+    /// Takes what is due at [`Flow::next`]. That time has come.
     pub(super) fn take(&mut self, now: u64) -> Taken {
         let intended = self.next();
         match &mut self.source {
@@ -160,7 +160,7 @@ impl Flow {
         }
     }
 
-    /// Highest rate of the present stage that falls to this worker.
+    /// Highest rate of the current stage, as the share of this worker.
     pub(super) fn rate(&self) -> f64 {
         match &self.source {
             Source::Open(schedule) => schedule.rate(),
@@ -192,7 +192,7 @@ impl Flow {
 pub(super) enum Taken {
     /// A journey.
     Due(Due),
-    /// Virtual users who begin work, by their numbers.
+    /// The numbers of the virtual users who begin work.
     Vus(Vec<usize>),
 }
 

@@ -1,4 +1,4 @@
-//! What is measured, by second: one worker's, and all workers' put together.
+//! Measurements by second: those of one worker, and those of all workers combined.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError};
@@ -9,52 +9,52 @@ use crate::timeline::{
     EndpointTick, Epoch, Histogram, JourneyTick, LoadTick, Moment, Phases, ResponseClass, Window,
 };
 
-/// Nanoseconds of a second.
+/// Nanoseconds in a second.
 pub(super) const SECOND: u64 = 1_000_000_000;
 
-/// The run's clock.
+/// The clock of the run.
 #[derive(Clone, Copy)]
 pub(super) struct Clock(pub(super) Epoch);
 
 impl Clock {
-    /// Nanoseconds since the run's start.
+    /// Nanoseconds since the start of the run.
     pub(super) fn now(&self) -> u64 {
         self.0.moment(Instant::now()).nanos()
     }
 
-    /// Nanoseconds from the run's start to `instant`.
+    /// Nanoseconds from the start of the run to `instant`.
     pub(super) fn nanos(&self, instant: Instant) -> u64 {
         self.0.moment(instant).nanos()
     }
 
-    /// The instant `nanos` after the run's start.
+    /// The instant `nanos` after the start of the run.
     pub(super) fn instant(&self, nanos: u64) -> Instant {
         self.0.instant(Moment::from_nanos(nanos))
     }
 }
 
-/// One request that is over. Times are nanoseconds of the clock.
+/// One finished request. Times are nanoseconds of the clock.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ended {
     pub(super) endpoint: usize,
-    /// How it ended; `None` when it never left this machine.
+    /// How it ended. `None` if it never left this machine.
     pub(super) class: Option<ResponseClass>,
     pub(super) intended: u64,
     pub(super) sent: u64,
     pub(super) at: u64,
 }
 
-/// What one worker measures in the present second.
+/// What one worker measures in the current second.
 pub(super) struct Meter {
     generator: String,
-    /// Names that are measured apart, each once.
+    /// Names that are measured separately, each once.
     names: Vec<String>,
-    /// By endpoint: its place among the names.
+    /// For each endpoint: its index among the names.
     places: Vec<usize>,
     begin: u64,
     end: u64,
     in_flight: u64,
-    /// Nanoseconds spent in flight, summed over requests, up to `changed`.
+    /// Nanoseconds in flight, summed over requests, up to `changed`.
     area: u64,
     changed: u64,
     offered: u64,
@@ -65,7 +65,7 @@ pub(super) struct Meter {
     connects: u64,
     phases: Phases,
     journeys: JourneyTick,
-    /// By name: each way its requests ended.
+    /// For each name: the ways in which its requests ended.
     outcomes: Vec<Vec<Outcome>>,
 }
 
@@ -76,8 +76,8 @@ struct Outcome {
 }
 
 impl Meter {
-    /// Starts at `now`; its first second ends with a whole one of the run. Endpoints of one name
-    /// are measured together.
+    /// Starts at `now`. Its first second ends at a whole second of the run. Endpoints with the same
+    /// name are measured together.
     pub(super) fn new(generator: String, endpoints: Vec<String>, now: u64) -> Self {
         let mut names: Vec<String> = Vec::new();
         let mut places = Vec::new();
@@ -109,7 +109,7 @@ impl Meter {
         }
     }
 
-    /// When the present second is over.
+    /// When the current second ends.
     pub(super) fn end(&self) -> u64 {
         self.end
     }
@@ -146,7 +146,7 @@ impl Meter {
         }
     }
 
-    /// Where the time of a request went that got a response.
+    /// Where the time of an answered request went.
     pub(super) fn exchanged(&mut self, spent: &Spent) {
         self.phases.send.record(spent.send);
         self.phases.wait.record(spent.wait);
@@ -160,7 +160,7 @@ impl Meter {
 
     pub(super) fn over(&mut self, at: u64) {
         self.integrate(at);
-        // Until now it was taken for one that is in flight, which it was until `at`.
+        // The request was counted as in flight until now, but was so only until `at`.
         let after = self.changed.saturating_sub(at.max(self.begin));
         self.area = self.area.saturating_sub(after);
         self.in_flight = self.in_flight.saturating_sub(1);
@@ -180,7 +180,7 @@ impl Meter {
         outcomes[at].service_time.record(since(done.sent));
     }
 
-    /// What was counted as due does not happen.
+    /// A request that was counted as due is not sent.
     pub(super) fn withdrawn(&mut self, at: u64) {
         self.offered = self.offered.saturating_sub(1);
         self.over(at);
@@ -212,13 +212,13 @@ impl Meter {
     }
 
     fn integrate(&mut self, at: u64) {
-        // Something late may belong to the second that is just over.
+        // A late event may belong to the second that has just ended.
         let at = at.min(self.end);
         self.area += self.in_flight * at.saturating_sub(self.changed);
         self.changed = self.changed.max(at);
     }
 
-    /// Ends the present second, or what there is of it `at` that moment, and begins the next.
+    /// Ends the current second at `at`, even if it is not complete, and begins the next.
     pub(super) fn close(&mut self, at: u64, backlog: u64) -> LoadTick {
         let at = at.min(self.end);
         self.integrate(at);
@@ -256,8 +256,8 @@ impl Meter {
     }
 }
 
-/// Hands ticks on to a receiver that may be slow: what it does not take in time is added to the
-/// next tick, so that memory is bounded, nothing is lost and no one waits.
+/// Passes ticks to a receiver that may be slow. A tick that the receiver does not take in time is
+/// merged into the next one. So memory is bounded, nothing is lost and the sender never waits.
 pub(super) struct Outlet {
     sender: SyncSender<LoadTick>,
     waiting: Option<LoadTick>,
@@ -268,7 +268,7 @@ impl Outlet {
         Self { sender, waiting: None }
     }
 
-    /// Hands on, now or with the next tick.
+    /// Passes the tick on, now or with the next tick.
     pub(super) fn send(&mut self, tick: LoadTick) {
         let tick = self.with_waiting(tick);
         match self.sender.try_send(tick) {
@@ -279,10 +279,10 @@ impl Outlet {
         }
     }
 
-    /// Hands on the last tick, and waits until it is taken.
+    /// Passes on the last tick, and waits until it is taken.
     pub(super) fn finish(&mut self, tick: LoadTick) {
         let tick = self.with_waiting(tick);
-        // Fails only when there is no one left to care.
+        // Fails only when the receiver is gone.
         drop(self.sender.send(tick));
     }
 
@@ -297,8 +297,8 @@ impl Outlet {
     }
 }
 
-/// Puts the workers' ticks together, second by second, until the last worker is gone. Returns
-/// the ticks since `stopping` was set, and what the receiver had no room for.
+/// Combines the ticks of the workers, second by second, until the last worker is gone. Returns the
+/// ticks since `stopping` was set, and those that the receiver had no room for.
 pub(super) fn combine(
     workers: &[Receiver<LoadTick>],
     sender: SyncSender<LoadTick>,
@@ -318,8 +318,8 @@ pub(super) fn combine(
     rest
 }
 
-/// What all workers did up to the next end of a tick that they have in common; `None` once all
-/// are gone. A worker whose ticks were merged on the way is behind or ahead by whole seconds.
+/// The work of all workers up to the next end of a tick that they have in common. `None` once all
+/// are gone. A worker with merged ticks is ahead or behind by whole seconds.
 fn next_second(workers: &[Receiver<LoadTick>]) -> Option<LoadTick> {
     let mut parts: Vec<Option<LoadTick>> =
         workers.iter().map(|worker| worker.recv().ok()).collect();
@@ -328,7 +328,7 @@ fn next_second(workers: &[Receiver<LoadTick>]) -> Option<LoadTick> {
         let mut caught_up = true;
         for (part, worker) in parts.iter_mut().zip(workers) {
             let Some(part) = part.as_mut().filter(|part| part.window.end < end) else { continue };
-            // The last ticks end a little apart: then there is nothing to wait for.
+            // The last ticks end at slightly different times. Then there is nothing to wait for.
             if let Ok(later) = worker.recv() {
                 part.append(later);
                 caught_up = false;
@@ -353,12 +353,12 @@ mod tests {
         let mut meter = Meter::new("here".into(), vec!["home".into()], 0);
         let tenth = SECOND / 10;
         meter.begun(tenth);
-        // Another one begins before it is known that the first is over.
+        // Another one begins before the end of the first is known.
         meter.begun(4 * tenth);
         meter.over(2 * tenth);
         meter.over(6 * tenth);
         assert!((meter.close(SECOND, 0).in_flight - 0.3).abs() < 1e-9);
-        // What was over in the second before counts for nothing in this one.
+        // A request that ended in the previous second does not count in this one.
         meter.begun(SECOND + tenth);
         meter.begun(SECOND + tenth);
         meter.over(SECOND - tenth);

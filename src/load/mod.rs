@@ -1,18 +1,19 @@
-//! Makes load. In the open model journeys start when the schedule says so, whatever the target does,
-//! and a request that begins one is measured from its intended start; in the closed model virtual
-//! users start one when the one before is over. A plain request is a journey of one step.
+//! Makes load. In the open model the schedule decides when journeys start, whatever the target
+//! does. The first request of a journey is measured from its intended start. In the closed model a
+//! virtual user starts a journey when its previous one has ended. A plain request is a journey of
+//! one step.
 //!
 //! ```text
 //! Stage ─► flow (pacer, crew) ─► worker (a thread: dispatcher + lanes) ─► meter ─► one LoadTick a second
 //!              lane ─► program (journey), mix (request) ─► connect, exchange ─► target ─► response ─► review
 //! ```
 //!
-//! A worker sleeps through short responses until the next journey is due, where nothing else waits
-//! for it; the kernel says when each came.
+//! If a worker waits only for short responses, it sleeps until the next journey is due. It then
+//! takes the arrival time of each response from the kernel.
 //!
 //! Every request carries the header `x-kneepoint: synthetic`. Memory and connections are bounded
-//! whatever the target does, and each arrival of the schedule is accounted for: over a run,
-//! `offered` = `sent` + `held_back` + what still waits for a connection.
+//! whatever the target does. Each arrival of the schedule is accounted for: over a run, `offered` =
+//! `sent` + `held_back` + what still waits for a connection.
 
 mod config;
 mod connect;
@@ -81,29 +82,29 @@ use worker::WorkerStart;
 
 use crate::timeline::{Epoch, LoadTick, Stage};
 
-/// One thread serves this many requests a second with room to spare.
+/// One thread can send this many requests a second with room to spare.
 const RATE_PER_WORKER: f64 = 15_000.0;
-/// Ticks that wait for a reader, in seconds of load; what comes beyond is merged.
+/// Queue of ticks for a slow reader, in seconds of load. Further ticks are merged.
 const TICKS_WAITING: usize = 64;
 
-/// Threads that make load, until stopped.
+/// The threads that make load, until stopped.
 pub struct Generator {
     inboxes: Vec<Arc<Inbox>>,
     workers: Vec<JoinHandle<()>>,
     combiner: Option<JoinHandle<Vec<LoadTick>>>,
     stopping: Arc<AtomicBool>,
-    /// By flow.
+    /// One for each flow.
     tallies: Vec<Arc<Tally>>,
 }
 
 impl Generator {
-    /// Resolves the target, starts the threads and returns where their ticks come out: one a
-    /// second from now on, load or not, each ending with a whole second of `epoch`. Ticks that
-    /// are not read in time become one longer tick.
+    /// Resolves the target, starts the threads and returns the receiver of their ticks. One tick
+    /// comes each second from now on, even without load. Each ends at a whole second of `epoch`.
+    /// Ticks that are not read in time are merged into one longer tick.
     ///
     /// # Errors
     ///
-    /// When the target has no address, a request cannot be put on the wire, or the process may not
+    /// When the target has no address, a request is not valid on the wire, or the process may not
     /// have the threads and sockets it needs.
     pub fn start(
         config: LoadConfig,
@@ -151,25 +152,25 @@ impl Generator {
         Ok((generator, receiver))
     }
 
-    /// Schedules `stage` for one flow. In the open model its arrivals stand on straight lines from
-    /// its first rate to its last, cut at `max_rate`; a rate of zero is silence. In the closed
-    /// model it says how many virtual users there are, until another stage says otherwise. A stage
-    /// that begins before the one before it has ended takes over at its begin.
+    /// Schedules `stage` for one flow. In the open model the rate changes in a straight line from
+    /// the first rate of the stage to its last, cut at `max_rate`. A rate of zero sends nothing. In
+    /// the closed model the stage sets the number of virtual users until another stage changes it.
+    /// If a stage begins before the previous one ends, it takes over at its begin.
     pub fn hold(&self, flow: usize, stage: &Stage) {
         for inbox in &self.inboxes {
             inbox.hold(flow, stage);
         }
     }
 
-    /// Whether every virtual user of a flow has done all it had to do.
+    /// Whether every virtual user of a flow has done all its work.
     pub fn is_done(&self, flow: usize) -> bool {
         self.tallies.get(flow).is_some_and(|tally| tally.is_done())
     }
 
     /// Ends arrivals at once, waits up to `grace` for requests in flight, and returns the ticks
-    /// that came since. The receiver may still hold older ones: read it first. What waited for a
-    /// connection is counted as held back; what is in flight at the end of `grace` is cut off and
-    /// counts as sent, with no end.
+    /// since then. The receiver may still hold older ticks: read it first. Journeys that waited for
+    /// a connection are counted as held back. Requests still in flight after `grace` are cut off.
+    /// They count as sent, without an end.
     pub fn stop(mut self, grace: Duration) -> Vec<LoadTick> {
         self.end(grace)
     }
@@ -181,7 +182,8 @@ impl Generator {
             inbox.stop(deadline);
         }
         for worker in self.workers.drain(..) {
-            // A worker that panicked has said so on stderr; the others' ticks are still good.
+            // A worker that panicked has reported it on stderr. The ticks of the others are still
+            // good.
             drop(worker.join());
         }
         self.combiner.take().and_then(|combiner| combiner.join().ok()).unwrap_or_default()
@@ -194,12 +196,12 @@ impl Drop for Generator {
     }
 }
 
-/// Raises this process's limit of descriptors to what `config` needs.
+/// Raises the descriptor limit of this process to what `config` needs.
 ///
 /// # Errors
 ///
-/// When the process may not have so many: at full load a lack of them would look like an error of
-/// the target.
+/// When the process may not raise it that far. At full load a lack of descriptors would look like
+/// an error of the target.
 pub fn make_room(config: &LoadConfig) -> Result<(), LoadError> {
     descriptors::make_room(config.max_in_flight, worker_count(config))
 }

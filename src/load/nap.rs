@@ -1,6 +1,6 @@
-//! A worker's naps. Where all that it waits for is short responses, it need not wake for each of
-//! them: it sleeps until the next journey is due, reads what has come by then, and takes the time
-//! at which a response came from the kernel. To wake a thread costs more than to send a request.
+//! A worker's naps. If a worker waits only for short responses, it does not wake for each of them.
+//! It sleeps until the next journey is due, reads what has come by then, and takes the arrival
+//! times from the kernel. Waking a thread costs more than sending a request.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -11,46 +11,47 @@ use super::config::{FlowKind, LoadConfig};
 use super::inbox::Inbox;
 use crate::plan::Connections;
 
-/// A nap is no longer than this, so that connections are not kept busy for nothing.
+/// A nap is at most this long, so that responses do not keep connections busy for too long.
 pub(super) const LONGEST_NAP: u64 = 2_000_000;
 
-/// At this rate and below each journey begins on time; above it, those within a short nap begin
+/// Up to this rate each journey begins on time. Above it, journeys within one short nap begin
 /// together.
 const EXACT_UP_TO: f64 = 20_000.0;
 
-/// How short a nap may be at this many journeys a second, in nanoseconds.
+/// The shortest nap at this many journeys a second, in nanoseconds.
 pub(super) fn shortest_nap(rate: f64) -> u64 {
     if rate > EXACT_UP_TO { 50_000 } else { 0 }
 }
 
-/// A response up to this size fits into any receive buffer: unread, it holds up no one.
+/// A response up to this size fits into any receive buffer: the sender is not blocked while it is
+/// unread.
 const SHORT: usize = 16 * 1024;
 
-/// So many short responses in a row make the next one likely to be short.
+/// After this many short responses in a row, the next one is likely to be short.
 const LIKELY: u8 = 3;
 
-/// A stamp that is older than this was made by another clock: it has been set since.
+/// A stamp older than this is not valid: the clock was set since it was made.
 const OLDEST: Duration = Duration::from_secs(1);
 
-/// What decides whether a worker may nap.
+/// Decides whether a worker may nap.
 pub(super) struct Patience {
-    /// Requests that were sent and whose response is likely to be short.
+    /// Requests that were sent and whose responses are likely to be short.
     waiting: Cell<usize>,
-    /// By endpoint: short responses in a row; none where one was long.
+    /// For each endpoint: short responses in a row. `None` once one was long.
     short: RefCell<Vec<Option<u8>>>,
-    /// What is read now may have come a while ago.
+    /// Data read now may have arrived a while ago.
     wants_stamps: Cell<bool>,
-    /// When what was read last had come.
+    /// When the data read last had arrived.
     stamp: Cell<Option<Instant>>,
     alarm: RefCell<Alarm>,
-    /// Whether the dispatcher's own timer is left unset.
+    /// Whether the dispatcher leaves its own timer unset.
     is_on: Cell<bool>,
     inbox: Arc<Inbox>,
 }
 
 impl Patience {
-    /// `None` where a worker must not nap: where something other than a response may come, or
-    /// something is to follow one.
+    /// `None` if a worker must not nap: something other than a response may come, or something
+    /// follows a response.
     pub(super) fn of(config: &LoadConfig, inbox: &Arc<Inbox>) -> Option<Self> {
         let target = &config.target;
         let is_single = |flow: &super::FlowConfig| {
@@ -74,7 +75,7 @@ impl Patience {
         })
     }
 
-    /// Requests whose response may wait.
+    /// Requests whose responses may wait.
     pub(super) fn waiting(&self) -> usize {
         self.waiting.get()
     }
@@ -85,14 +86,14 @@ impl Patience {
         short.get(endpoint).copied().flatten().is_some_and(|count| count >= LIKELY)
     }
 
-    /// Takes note of the size of a response.
+    /// Records the size of a response.
     pub(super) fn learn(&self, endpoint: usize, bytes: usize) {
         if let Some(short) = self.short.borrow_mut().get_mut(endpoint) {
             *short = short.filter(|_| bytes <= SHORT).map(|count| count.saturating_add(1));
         }
     }
 
-    /// Whether the worker naps: nothing but the end of a nap tells it what is due.
+    /// Whether the worker naps. Then only the end of a nap tells it what is due.
     pub(super) fn is_on(&self) -> bool {
         self.is_on.get()
     }
@@ -104,14 +105,14 @@ impl Patience {
         self.alarm.borrow_mut().sleep(now, until, after)
     }
 
-    /// Has the dispatcher see to what is due again.
+    /// Makes the dispatcher handle due work again.
     pub(super) fn end(&self) {
         if self.is_on.replace(false) {
             self.inbox.bell.notify_one();
         }
     }
 
-    /// The worker wakes when something comes: it is read at once.
+    /// The worker wakes when data arrive, and reads them at once.
     pub(super) fn is_awake(&self) {
         self.end();
         self.wants_stamps.set(false);
@@ -121,7 +122,7 @@ impl Patience {
         self.wants_stamps.get()
     }
 
-    /// Keeps when what was just read had come, `since_epoch` by the system's clock.
+    /// Stores when the data just read had arrived, `since_epoch` by the system clock.
     pub(super) fn keep_stamp(&self, since_epoch: Option<Duration>) {
         let age = since_epoch.and_then(|stamp| {
             let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).ok()?;
@@ -131,12 +132,12 @@ impl Patience {
     }
 }
 
-/// How one response is read by a worker that may nap.
+/// How a worker that may nap reads one response.
 pub(super) struct Reading<'p> {
     patience: Option<&'p Patience>,
-    /// Whether the response may wait for a while before it is read.
+    /// Whether the response may wait before it is read.
     may_wait: bool,
-    /// Whether it is counted among those that do.
+    /// Whether it is counted among the waiting ones.
     waits: bool,
 }
 
@@ -145,7 +146,7 @@ impl<'p> Reading<'p> {
         Self { patience, may_wait, waits: false }
     }
 
-    /// Nothing of the response has come yet, and the request is sent to its end or not.
+    /// Nothing of the response has come yet. `is_sent` says whether the whole request is sent.
     pub(super) fn waits(&mut self, is_sent: bool) {
         if let Some(patience) = self.patience
             && self.may_wait
@@ -157,21 +158,21 @@ impl<'p> Reading<'p> {
         }
     }
 
-    /// Forgets when something else came.
+    /// Drops the arrival time of earlier data.
     pub(super) fn begins(&self) {
         if let Some(patience) = self.patience {
             patience.stamp.set(None);
         }
     }
 
-    /// Some of it was read. When that had come, where the kernel says.
+    /// Part of it was read. Returns when that part had arrived, if the kernel reports it.
     pub(super) fn read(&mut self) -> Option<Instant> {
         self.may_wait = false;
         self.leave();
         self.patience?.stamp.take()
     }
 
-    /// There is more of it, which may keep this thread busy for long.
+    /// More of it follows, which may keep this thread busy for long.
     pub(super) fn goes_on(&self) {
         if let Some(patience) = self.patience {
             patience.end();
@@ -193,13 +194,13 @@ impl Drop for Reading<'_> {
     }
 }
 
-/// Two timers that take turns. Setting the clock's hardware is most of what a timer costs in a
-/// virtual machine. A timer that is set behind another one is free: the interrupt of the first
-/// sets the hardware for the second.
+/// Two timers that take turns. In a virtual machine most of the cost of a timer is setting the
+/// clock hardware. A timer that is set behind another one is free: the interrupt of the first sets
+/// the hardware for the second.
 #[cfg(target_os = "linux")]
 struct Alarm {
     fds: [std::os::fd::OwnedFd; 2],
-    /// When each rings, in nanoseconds of the clock.
+    /// When each fires, in nanoseconds of the clock.
     rings: [u64; 2],
 }
 
@@ -218,7 +219,7 @@ impl Alarm {
                 first
             }
         };
-        // Not set again where it is set already, by a nap that ended early.
+        // Not set again if a nap that ended early already set it.
         if after > until && after - until <= LONGEST_NAP && self.rings[1 - first] != after {
             self.set(1 - first, now, after)?;
         }
@@ -226,7 +227,7 @@ impl Alarm {
     }
 
     fn set(&mut self, which: usize, now: u64, at: u64) -> io::Result<()> {
-        // A nap that fails is tried again from scratch.
+        // After a nap fails, the timer is set from scratch.
         self.rings[which] = 0;
         super::timer::set(&self.fds[which], Duration::from_nanos(at.saturating_sub(now)))?;
         self.rings[which] = at;
@@ -297,7 +298,7 @@ mod tests {
         let stamp = reading.read().unwrap();
         let off = stamp.max(before) - stamp.min(before);
         assert!(off < Duration::from_millis(100), "{off:?}");
-        // The clock was set meanwhile, or the kernel says nothing.
+        // The clock was set in the meantime, or the kernel reports nothing.
         let hour = Duration::from_secs(3600);
         for stamp in [system().map(|now| now + hour), system().map(|now| now - hour), None] {
             patience.keep_stamp(stamp);

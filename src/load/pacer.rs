@@ -1,13 +1,14 @@
 //! When requests are meant to start. Pure: nanoseconds in, nanoseconds out, no clock.
 //!
-//! Each intended start is computed from the stage's own begin, never from the one before it, so
-//! that no error adds up. Arrival `i` of a stage stands where the integral of its rate reaches
-//! `i + 1/2`: evenly spaced at a constant rate, and on a straight ramp the root of a quadratic.
+//! Each intended start is computed from the begin of the stage, never from the previous start, so
+//! that errors do not add up. Arrival `i` of a stage is where the integral of its rate reaches `i +
+//! 1/2`. At a constant rate arrivals are evenly spaced. On a straight ramp each is the root of a
+//! quadratic.
 //!
-//! Arrivals at random (Poisson) stand where the integral reaches the sum of `i + 1` exponential
-//! draws of mean 1, which is a Poisson process of that rate, constant or not (Çinlar 1975, time
-//! rescaling); each worker draws its own, as processes of shares of a rate add up to one of the
-//! whole.
+//! Random (Poisson) arrivals are where the integral reaches the sum of `i + 1` exponential draws of
+//! mean 1. This is a Poisson process of that rate, constant or not (Çinlar 1975, time rescaling).
+//! Each worker draws its own arrivals, because Poisson processes with shares of a rate add up to
+//! one with the whole rate.
 
 use std::collections::VecDeque;
 
@@ -29,7 +30,7 @@ struct Pacer {
     arrivals: f64,
 }
 
-/// A stretch of a stage over which the rate is one straight line.
+/// A part of a stage in which the rate is one straight line.
 #[derive(Clone, Copy, Debug)]
 struct Line {
     /// Seconds from the stage's begin.
@@ -46,9 +47,8 @@ impl Line {
         (self.from + self.to) / 2.0 * self.secs
     }
 
-    /// Seconds from the line's start until `count` arrivals: the root of
-    /// `from t + (to - from) / (2 secs) t^2 = count`, in the form that stays exact for a slope
-    /// near zero.
+    /// Seconds from the start of the line until `count` arrivals: the root of `from t + (to - from)
+    /// / (2 secs) t^2 = count`, in the form that stays exact for a slope near zero.
     fn secs_until(&self, count: f64) -> f64 {
         let slope = (self.to - self.from) / self.secs;
         let root = (self.from * self.from + 2.0 * slope * count).max(0.0).sqrt();
@@ -78,7 +78,7 @@ impl Pacer {
         Self { begin: stage.window.begin.nanos(), lines, arrivals }
     }
 
-    /// Nanoseconds of the clock at which the integral of the rate reaches `count`.
+    /// The clock time, in nanoseconds, at which the integral of the rate reaches `count`.
     fn intended(&self, count: f64) -> u64 {
         if count >= self.arrivals {
             return NEVER;
@@ -96,46 +96,46 @@ impl Pacer {
     }
 }
 
-/// A rate that can be computed with.
+/// Makes a rate safe to compute with.
 fn tame(rate: f64) -> f64 {
     if rate.is_finite() { rate.max(0.0) } else { 0.0 }
 }
 
-/// The arrivals of every stage that one worker serves: each `of`-th, so that what all workers do
-/// together is the exact schedule.
+/// The arrivals of every stage that one worker serves: each `of`-th, so that all workers together
+/// follow the exact schedule.
 #[derive(Debug)]
 pub(super) struct Schedule {
     worker: u64,
     of: u64,
-    /// Draws the distance of arrivals at random; none where they are even.
+    /// Draws the distances between random arrivals. `None` if arrivals are even.
     random: Option<SmallRng>,
     max_rate: f64,
     stages: VecDeque<Turn>,
     next: u64,
 }
 
-/// One stage, and how far a worker is in it.
+/// One stage, and the position of a worker in it.
 #[derive(Debug)]
 struct Turn {
     pacer: Pacer,
-    /// Arrivals of the whole stage before and up to the next one of this worker, on the scale of
+    /// Arrivals of the whole stage up to and including the next one of this worker, on the scale of
     /// the integral.
     count: f64,
-    /// A later stage takes over here.
+    /// When a later stage takes over.
     until: u64,
 }
 
 impl Schedule {
-    /// The share of worker `worker` out of `of`; no rate goes above `max_rate` (of all workers).
+    /// The share of worker `worker` out of `of`. `max_rate` caps the rate of all workers together.
     pub(super) fn new(worker: usize, of: usize, max_rate: f64) -> Self {
         let stages = VecDeque::new();
         let (worker, of) = (worker as u64, of.max(1) as u64);
         Self { worker, of, random: None, max_rate, stages, next: NEVER }
     }
 
-    /// With these arrivals instead of even ones; every draw follows from `seed`.
+    /// Uses these arrivals instead of even ones. Every draw follows from `seed`.
     pub(super) fn with_arrivals(mut self, arrivals: Arrivals, seed: u64) -> Self {
-        // Not the seed of the requests' own draws, which would tie what is asked to when.
+        // Not the seed of the requests' draws: what is requested must not depend on when.
         let own = seed.wrapping_add(self.worker).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         self.random = match arrivals {
             Arrivals::Even => None,
@@ -144,17 +144,17 @@ impl Schedule {
         self
     }
 
-    /// From one arrival of this worker to its next, on the scale of the integral.
+    /// The distance from one arrival of this worker to its next, on the scale of the integral.
     fn distance(&mut self) -> f64 {
         let of = self.of as f64;
         match &mut self.random {
             None => of,
-            // 1 - u lies above 0, where the logarithm is finite.
+            // 1 - u is above 0, so its logarithm is finite.
             Some(random) => of * -(1.0 - random.random::<f64>()).ln(),
         }
     }
 
-    /// Adds a stage. It takes over from those before it at its begin.
+    /// Adds a stage. It takes over from earlier ones at its begin.
     pub(super) fn push(&mut self, stage: &Stage) {
         let begin = stage.window.begin.nanos();
         self.stages.retain(|turn| turn.pacer.begin < begin);
@@ -170,19 +170,19 @@ impl Schedule {
         self.settle();
     }
 
-    /// Forgets every arrival that is still to come.
+    /// Drops every arrival that is still to come.
     pub(super) fn clear(&mut self) {
         self.stages.clear();
         self.next = NEVER;
     }
 
-    /// The next intended start, [`NEVER`] where there is none.
+    /// The next intended start, or [`NEVER`].
     pub(super) fn next(&self) -> u64 {
         self.next
     }
 
-    /// The intended start after the next one; [`NEVER`] also where it is not drawn yet or a later
-    /// stage has it.
+    /// The intended start after the next one. [`NEVER`] also if it is not drawn yet or belongs to a
+    /// later stage.
     pub(super) fn after_next(&self) -> u64 {
         match (self.stages.front(), &self.random) {
             (Some(turn), None) => {
@@ -193,7 +193,7 @@ impl Schedule {
         }
     }
 
-    /// Goes on to the arrival after the next one.
+    /// Moves on to the arrival after the next one.
     pub(super) fn advance(&mut self) {
         let distance = self.distance();
         if let Some(turn) = self.stages.front_mut() {
@@ -202,7 +202,7 @@ impl Schedule {
         self.settle();
     }
 
-    /// Highest rate of the present stage that falls to this worker.
+    /// Highest rate of the current stage, as the share of this worker.
     pub(super) fn rate(&self) -> f64 {
         self.stages.front().map_or(0.0, |turn| turn.pacer.peak_rate()) / self.of as f64
     }
@@ -241,7 +241,7 @@ mod tests {
             starts.push(schedule.next());
             let foreseen = schedule.after_next();
             schedule.advance();
-            // What is not foreseen stands in a later stage, or was not drawn.
+            // If not foreseen, the arrival is in a later stage or was not drawn.
             assert!(foreseen == NEVER || foreseen == schedule.next(), "{foreseen}");
         }
         starts
@@ -277,7 +277,7 @@ mod tests {
                 &[129_171_307, 418_861_170, 775_255_129, 1_292_893_219],
             ),
             ("capped", stage(0.0, 1.0, 100.0, 100.0), 2.0, &[S / 4, 3 * S / 4]),
-            // 0 to 4 within 2 s, cut at 2: one arrival until 1 s, then two in the second one.
+            // 0 to 4 within 2 s, cut at 2: one arrival until 1 s, then two in the second after it.
             (
                 "cut by the cap",
                 stage(0.0, 2.0, 0.0, 4.0),
@@ -326,11 +326,12 @@ mod tests {
         let all = together(7);
         // 10,000 on average, with a standard deviation of 100.
         assert!(all.len().abs_diff(10_000) < 500, "{}", all.len());
-        // Half of them by the time at which half of the integral is reached.
+        // Half of them come before the integral reaches half.
         let half = 100.0 / 2f64.sqrt() * 1e9;
         let early = all.iter().filter(|start| (**start as f64) < half).count();
         assert!(early.abs_diff(all.len() / 2) < 400, "{early}");
-        // On the scale of the integral the distances are exponential: as wide as their mean.
+        // On the scale of the integral the distances are exponential: their spread equals their
+        // mean.
         let scale = |start: u64| (start as f64 / 1e9).powi(2);
         let gaps: Vec<f64> = all.windows(2).map(|pair| scale(pair[1]) - scale(pair[0])).collect();
         let mean = gaps.iter().sum::<f64>() / gaps.len() as f64;

@@ -1,4 +1,4 @@
-//! Looks at a response: takes values out of it, and says whether it is what the plan expects.
+//! Inspects a response: extracts values from it, and checks whether it is what the plan expects.
 
 use httparse::Header;
 use jsonpath_rust::parser::model::{JpQuery, Segment, Selector};
@@ -11,13 +11,13 @@ use super::decode::Decoder;
 use super::response::Observer;
 use crate::plan::{Capture, CaptureSource, Check, Request};
 
-/// So much of a body is kept at the most: what is looked for has to be within it.
+/// At most this much of a body is kept. Anything searched for has to be within it.
 const MOST_BODY: usize = 1024 * 1024;
 
-/// So much memory it may take, about, to look for something in JSON.
+/// A search in JSON may take about this much memory.
 const MOST_PATHS: usize = 32 * 1024 * 1024;
 
-/// What is looked for in the responses to one request, compiled.
+/// What to look for in the responses to one request, compiled.
 #[derive(Debug, Default)]
 pub(super) struct Inspection {
     captures: Vec<(usize, Source)>,
@@ -43,21 +43,21 @@ enum Expected {
     Json(JpQuery, Value),
 }
 
-/// What came of looking.
+/// The result of an inspection.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct ReviewOutcome {
-    /// The checks that failed, by their index.
+    /// The failed checks, by index.
     pub(super) failed: Vec<usize>,
-    /// What was found, by the capture's slot; `None` where nothing was.
+    /// The captured values, by slot. `None` if nothing was found.
     pub(super) captured: Vec<(usize, Option<String>)>,
 }
 
 impl Inspection {
-    /// What is looked for in the responses to `request`; `slot` gives a capture its place.
+    /// What to look for in the responses to `request`. `slot` gives the slot of a capture.
     ///
     /// # Errors
     ///
-    /// A path or expression that means nothing.
+    /// A path or expression that is not valid.
     pub(super) fn compile(
         request: &Request,
         mut slot: impl FnMut(&str) -> usize,
@@ -96,12 +96,12 @@ impl Inspection {
         self.captures.is_empty() && self.checks.is_empty()
     }
 
-    /// Whether anything is taken out.
+    /// Whether it captures anything.
     pub(super) fn captures(&self) -> bool {
         !self.captures.is_empty()
     }
 
-    /// How many `..` there are in a path, at the most, of those that may lead to several values.
+    /// The highest number of `..` in one path, among the paths that may lead to several values.
     fn descents(&self) -> Option<u32> {
         let captures = self.captures.iter().filter_map(|(_, source)| match source {
             Source::Json(path) => Some(path),
@@ -136,30 +136,30 @@ fn expression(text: &str) -> Result<Regex, String> {
     Regex::new(text).map_err(|_| format!("`{text}` is not a valid regular expression"))
 }
 
-/// Keeps of one response what is looked at.
+/// Keeps the parts of one response that are inspected.
 pub(super) struct Review<'s> {
     inspection: &'s Inspection,
     status: u16,
     headers: Vec<(String, String)>,
-    /// The `Set-Cookie` headers, where they matter.
+    /// The `Set-Cookie` headers, if they matter.
     pub(super) cookies: Vec<String>,
     pub(super) keeps_cookies: bool,
     body: Vec<u8>,
-    /// Where the body is encoded, and looked at.
+    /// Set if the body is encoded and inspected.
     decoder: Option<Decoder>,
 }
 
 impl<'s> Review<'s> {
-    /// A review that has seen nothing yet.
+    /// A review before any data.
     pub(super) fn new(inspection: &'s Inspection, keeps_cookies: bool) -> Self {
         let (headers, cookies, body) = (Vec::new(), Vec::new(), Vec::new());
         Self { inspection, status: 0, headers, cookies, keeps_cookies, body, decoder: None }
     }
 
-    /// What the whole response comes to.
+    /// The result for the whole response.
     pub(super) fn conclude(&mut self) -> ReviewOutcome {
         if let Some(decoder) = self.decoder.take() {
-            // A body that is cut or broken is looked at as far as it goes.
+            // A body that is cut off or broken is inspected up to that point.
             decoder.finish(&mut self.body).unwrap_or(());
         }
         let inspection = self.inspection;
@@ -262,7 +262,7 @@ impl Observer for Review<'_> {
 
     fn body(&mut self, bytes: &[u8]) {
         if let Some(decoder) = &mut self.decoder {
-            // It keeps to the same bound, and what is broken is told by what is not found in it.
+            // The decoder has the same limit. If the body is broken, the search finds nothing.
             decoder.push(bytes, &mut self.body).unwrap_or(());
         } else if self.inspection.reads_body {
             let room = MOST_BODY - self.body.len();
@@ -276,10 +276,10 @@ fn first<'v>(path: &JpQuery, value: &'v Value) -> Option<&'v Value> {
     found.into_iter().next().map(|found| found.val())
 }
 
-/// The memory that it may take to look for something in a value at `level`, whose own path is of so
-/// many bytes. The library keeps the path of each part that it looks at as a text, so that a long
-/// key above many parts would take gigabytes; and with several `..` it comes to a part in as many
-/// ways as they can be parted among the levels above it.
+/// Estimates the memory for a search in a value at `level` whose own path has `path` bytes. The
+/// library keeps the path of each part it visits as text, so that a long key above many parts would
+/// take gigabytes. With several `..` it reaches a part once for each way of dividing the levels
+/// above it between them.
 fn effort(value: &Value, path: usize, level: usize, descents: u32) -> usize {
     const REFERENCE: usize = 32;
     let own = (REFERENCE + path).saturating_mul(level.saturating_pow(descents.saturating_sub(1)));
@@ -297,7 +297,7 @@ fn effort(value: &Value, path: usize, level: usize, descents: u32) -> usize {
     own.saturating_add(parts)
 }
 
-/// Whether two values are the same; a number is, however it is written.
+/// Whether two values are equal. Numbers are compared by value, however they are written.
 fn equal(found: &Value, wanted: &Value) -> bool {
     match (found.as_f64(), wanted.as_f64()) {
         (Some(found), Some(wanted)) => found == wanted,

@@ -15,9 +15,9 @@ use crate::plan::{self, Backoff};
 /// The storm over the connections of one worker.
 pub(super) struct Storm {
     policy: plan::ReconnectStorm,
-    /// Rings when it comes.
+    /// Notified when the storm comes.
     bell: watch::Sender<()>,
-    /// Connections that were there when it came last, as far as they have noticed.
+    /// Connections that have noticed the latest storm so far.
     met: Cell<u64>,
     random: RefCell<SmallRng>,
 }
@@ -28,7 +28,7 @@ impl Storm {
         Self { policy, bell: watch::Sender::new(()), met: Cell::new(0), random }
     }
 
-    /// Comes whenever the plan says; the first stage began at `begin`.
+    /// Comes whenever the plan says. The first stage began at `begin`.
     pub(super) async fn rage(&self, begin: Instant) {
         let mut elapsed = Duration::ZERO;
         while let Some(next) = self.policy.drop.next(elapsed) {
@@ -40,7 +40,7 @@ impl Storm {
         }
     }
 
-    /// Whether the next one of the connections is lost.
+    /// Whether the storm takes the next connection.
     fn hits(&self) -> bool {
         let number = self.met.get();
         self.met.set(number + 1);
@@ -52,14 +52,14 @@ impl Storm {
 pub(super) struct Exposure {
     storm: Rc<Storm>,
     bell: watch::Receiver<()>,
-    /// The way back, once the connection was lost.
+    /// The state of reconnecting, once the connection was lost.
     comeback: Option<Comeback>,
 }
 
 struct Comeback {
     /// Attempts that failed so far.
     attempts: u32,
-    /// When the next one may be made.
+    /// When the next one is allowed.
     at: Instant,
 }
 
@@ -69,7 +69,7 @@ impl Exposure {
         Self { storm: Rc::clone(storm), bell, comeback: None }
     }
 
-    /// Whether the storm has come since this was asked, or the connection was made.
+    /// Whether the storm has come since the last call, or since the connection was made.
     pub(super) fn has_come(&mut self) -> bool {
         let has_come = self.bell.has_changed().unwrap_or(false);
         if has_come {
@@ -78,7 +78,7 @@ impl Exposure {
         has_come
     }
 
-    /// Whether the connection is one of those that are lost.
+    /// Whether the connection is among the lost ones.
     pub(super) fn is_hit(&mut self) -> bool {
         let is_hit = self.storm.hits();
         if is_hit {
@@ -87,12 +87,12 @@ impl Exposure {
         is_hit
     }
 
-    /// Whether the connection was lost and is not back.
+    /// Whether the connection was lost and the client has not reconnected.
     pub(super) fn is_away(&self) -> bool {
         self.comeback.is_some()
     }
 
-    /// Waits until the connection may be made anew, where it was lost; whether that took any time.
+    /// Waits until a lost connection may be made again. Returns whether that took any time.
     pub(super) async fn hold_off(&self) -> bool {
         let wait =
             self.comeback.as_ref().map(|back| back.at.saturating_duration_since(Instant::now()));
@@ -103,7 +103,7 @@ impl Exposure {
         wait.is_some()
     }
 
-    /// A connection was made, or could not be.
+    /// A connection was made, or the attempt failed.
     pub(super) fn tried(&mut self, is_made: bool) {
         if is_made {
             self.bell.mark_unchanged();
@@ -120,7 +120,7 @@ impl Exposure {
     }
 }
 
-/// Waits until the storm comes: for ever where there is none.
+/// Waits until the storm comes: for ever if there is none.
 pub(super) async fn comes(exposure: &mut Option<Exposure>) {
     if let Some(exposure) = exposure
         && exposure.bell.changed().await.is_ok()
@@ -130,8 +130,8 @@ pub(super) async fn comes(exposure: &mut Option<Exposure>) {
     pending::<()>().await;
 }
 
-/// Whether the connection of this number, counted from zero, is among the share that is lost:
-/// spread over all of them, so that the share is that of early and late ones alike.
+/// Whether the connection with this number, counted from zero, is in the lost share. The lost ones
+/// are spread evenly, so that the share is the same for early and late connections.
 pub(super) fn is_hit(number: u64, share: f64) -> bool {
     let before = |number: u64| (number as f64 * share).floor();
     before(number + 1) > before(number)

@@ -29,26 +29,26 @@ use super::wire::Rendered;
 use crate::plan::{Connections, Reuse};
 use crate::timeline::{Epoch, LoadTick, ResponseClass, Stage};
 
-/// So many due journeys may wait, over all workers, even where few may go on at a time.
+/// At least this many due journeys may wait, over all workers, even if few may run at a time.
 const MIN_BACKLOG: usize = 100_000;
 
-/// A timer rings up to so many nanoseconds after it was set for: the runtime counts milliseconds.
+/// A timer fires up to this many nanoseconds late: the runtime counts in milliseconds.
 const TIMER_GRAIN: u64 = 2_000_000;
 
-/// So many connections of a worker may wait for the other side to close them.
+/// At most this many connections of a worker wait for the other side to close them.
 pub(super) const MAX_CLOSING: usize = 128;
 
-/// How a worker starts the tasks that walk through journeys. The tasks use the worker, so it cannot
-/// name them.
+/// How a worker starts the tasks that run journeys. The tasks use the worker, so it cannot name
+/// them.
 #[derive(Clone, Copy)]
 pub(super) struct LaneStarts {
     /// Starts a lane of the open model with its first journey.
     pub(super) open: fn(Rc<Worker>, Job),
-    /// Starts a virtual user: the index of its flow, and its number there.
+    /// Starts a virtual user: the index of its flow, and its number in the flow.
     pub(super) vu: fn(Rc<Worker>, usize, usize),
 }
 
-/// Everything that one worker starts with.
+/// Everything that one worker needs to start.
 pub(super) struct WorkerStart {
     pub(super) config: Arc<LoadConfig>,
     pub(super) worker: usize,
@@ -58,12 +58,12 @@ pub(super) struct WorkerStart {
     pub(super) epoch: Epoch,
     pub(super) inbox: Arc<Inbox>,
     pub(super) ticks: SyncSender<LoadTick>,
-    /// By flow.
+    /// One for each flow.
     pub(super) tallies: Vec<Arc<Tally>>,
     pub(super) lanes: LaneStarts,
 }
 
-/// What the dispatcher and the lanes of one worker have in common.
+/// What the dispatcher and the lanes of one worker share.
 pub(super) struct Worker {
     pub(super) clock: Clock,
     pub(super) connector: Connector,
@@ -71,13 +71,13 @@ pub(super) struct Worker {
     pub(super) keep_alive: bool,
     pub(super) reuse: Reuse,
     pub(super) is_https: bool,
-    /// The reconnect storm, where the plan has one.
+    /// The reconnect storm, if the plan has one.
     pub(super) storm: Option<Rc<Storm>>,
-    /// Connections that are done with and wait for the other side to close them.
+    /// Connections that are no longer used and wait for the other side to close them.
     closing: Cell<usize>,
     stopping: Cell<bool>,
     pub(super) inbox: Arc<Inbox>,
-    /// Whether it may nap; `None` where it never may.
+    /// Decides when the worker may nap. `None` if it never may.
     pub(super) patience: Option<Rc<Patience>>,
     lanes: LaneStarts,
     state: RefCell<State>,
@@ -88,21 +88,21 @@ struct State {
     mix: Mix,
     meter: Meter,
     outlet: Outlet,
-    /// Holds every request to the highest rate, where the schedule does not do so already.
+    /// Holds every request to the highest rate, unless the schedule already does so.
     governor: Option<Governor>,
-    /// How clients ask again, where they do; with draws of its own, so that what is asked stays the
+    /// How clients retry, if they do. It has its own random draws, so that the requests stay the
     /// same whatever fails.
     retrying: Option<(Retrying, SmallRng)>,
     /// Journeys that wait for a lane, over all flows.
     waiting: usize,
     max_backlog: usize,
-    /// Lanes with a connection and nothing to do; the one used last is used first, so that no
-    /// more connections are kept busy than needed.
+    /// Idle lanes with a connection. The lane used last is used first, so that no more connections
+    /// than needed are kept busy.
     idle: Vec<Rc<JobSlot>>,
-    /// Journeys of the open model that go on.
+    /// Journeys of the open model in progress.
     busy: usize,
     max_busy: usize,
-    /// Lanes of the open model that lost their connection to the storm and are not back.
+    /// Lanes of the open model that lost their connection to the storm and have not reconnected.
     away: usize,
 }
 
@@ -113,12 +113,12 @@ pub(super) struct JobSlot {
     waker: RefCell<Option<Waker>>,
 }
 
-/// A journey that is to begin now.
+/// A journey that begins now.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Job {
     pub(super) flow: usize,
     pub(super) due: Due,
-    /// Whether the lane is yet to record how late the generator was.
+    /// Whether the lane still has to record how late the generator was.
     pub(super) measure_lateness: bool,
 }
 
@@ -130,7 +130,7 @@ impl JobSlot {
         }
     }
 
-    /// The job that was given, if one was; else the task is woken when one is.
+    /// The job, if there is one. Otherwise the task is woken when a job comes.
     pub(super) fn poll_job(&self, cx: &mut Context<'_>) -> Poll<Job> {
         if let Some(job) = self.job.take() {
             return Poll::Ready(job);
@@ -204,14 +204,14 @@ impl Worker {
         state.waiting = 0;
     }
 
-    /// Whether nothing more is to be sent.
+    /// Whether sending has to end.
     pub(super) fn is_stopping(&self) -> bool {
         self.stopping.get()
     }
 
-    /// Does whatever is due at `now`: journeys, in their order, and ends of seconds. Lanes call
-    /// it too whenever they look at the clock, so that a busy thread stays on time. Whether any
-    /// journey was due.
+    /// Does everything that is due at `now`: journeys in their order, and ends of seconds. Lanes
+    /// also call it whenever they look at the clock, so that a busy thread stays on time. Returns
+    /// whether any journey was due.
     pub(super) fn catch_up(self: &Rc<Self>, now: u64) -> bool {
         let state = &mut *self.state.borrow_mut();
         let mut was_due = false;
@@ -238,8 +238,8 @@ impl Worker {
         }
     }
 
-    /// Until when this thread may sleep whatever comes, and until when after that; `None` where it
-    /// may not.
+    /// Until when this thread may sleep whatever comes, and when the next nap after that ends.
+    /// `None` if it may not sleep.
     pub(super) fn next_nap(&self, patience: &Patience, now: u64) -> Option<(u64, u64)> {
         let state = self.state.borrow();
         let is_patient = state.busy == patience.waiting()
@@ -261,19 +261,19 @@ impl Worker {
         self.patience.as_ref().is_some_and(|patience| patience.is_on())
     }
 
-    /// Whether the response of an endpoint may wait for a while before it is read.
+    /// Whether the response of an endpoint may wait before it is read.
     pub(super) fn may_wait(&self, endpoint: usize) -> bool {
         self.patience.as_ref().is_some_and(|patience| patience.expects_short(endpoint))
     }
 
-    /// Takes note of the size of a response.
+    /// Records the size of a response.
     pub(super) fn learn(&self, endpoint: usize, bytes: usize) {
         if let Some(patience) = &self.patience {
             patience.learn(endpoint, bytes);
         }
     }
 
-    /// Begins one journey, or has it wait, or gives it up: each is counted.
+    /// Begins one journey, queues it, or drops it. Each case is counted.
     fn admit(self: &Rc<Self>, state: &mut State, flow: usize, due: Due, now: u64) {
         state.meter.offered();
         if let Some(job_slot) = state.idle.pop() {
@@ -283,7 +283,7 @@ impl Worker {
             return;
         }
         state.meter.late(due.intended, now);
-        // No new client stands in for one that is on its way back.
+        // A new client does not replace one that is reconnecting.
         if state.away == 0 && state.busy < state.max_busy {
             state.meter.begun(now);
             state.busy += 1;
@@ -297,7 +297,7 @@ impl Worker {
         }
     }
 
-    /// How long the dispatcher may sleep. At high rates it wakes less often than arrivals come:
+    /// How long the dispatcher may sleep. At high rates it wakes less often than journeys arrive:
     /// each wake-up costs as much as a request.
     pub(super) fn until_next(&self) -> Duration {
         let state = self.state.borrow();
@@ -310,8 +310,8 @@ impl Worker {
         Duration::from_nanos(next.saturating_sub(self.clock.now()).max(distance))
     }
 
-    /// Takes the time, counts what is due by then, and chooses a journey. Returns the time and
-    /// what is done first.
+    /// Reads the clock, counts what is due by then, and chooses a journey. Returns the time and the
+    /// first thing to do.
     pub(super) fn begin(
         self: &Rc<Self>,
         flow: usize,
@@ -328,12 +328,12 @@ impl Worker {
         (now, state.mix.next(session))
     }
 
-    /// Goes on in a journey.
+    /// The next thing to do in a journey.
     pub(super) fn next(&self, session: &mut Session) -> Result<Todo, Exhausted> {
         self.state.borrow_mut().mix.next(session)
     }
 
-    /// Lets a user think.
+    /// Pauses for the think time of a user.
     pub(super) async fn think(self: &Rc<Self>, pause: Duration) {
         let planned = self.clock.now().saturating_add(pause.as_nanos() as u64);
         tokio::time::sleep(pause).await;
@@ -342,8 +342,8 @@ impl Worker {
         self.measure(|meter| meter.late(planned.saturating_add(TIMER_GRAIN), now));
     }
 
-    /// How long a request has to wait so that the highest rate is not exceeded; `None` where it
-    /// may be sent now.
+    /// How long a request has to wait to stay within the highest rate. `None` if it may be sent
+    /// now.
     pub(super) fn reserve(&self, now: u64) -> Option<Duration> {
         let state = &mut *self.state.borrow_mut();
         let wait = state.governor.as_mut()?.reserve(now)?;
@@ -351,7 +351,7 @@ impl Worker {
         Some(wait)
     }
 
-    /// Counts a request that follows another, at `now`.
+    /// Counts a later request of a journey, at `now`.
     pub(super) fn follows(self: &Rc<Self>, now: u64) {
         self.catch_up(now);
         let state = &mut *self.state.borrow_mut();
@@ -359,31 +359,31 @@ impl Worker {
         state.meter.begun(now);
     }
 
-    /// How the response of an endpoint is looked at; `None` where it is not.
+    /// How the response of an endpoint is inspected. `None` if it is not.
     pub(super) fn look(&self, endpoint: usize, session: &Session) -> Option<Look> {
         let mix = &self.state.borrow().mix;
         mix.looks(endpoint, session.journey).then(|| mix.look(endpoint, session.journey))
     }
 
-    /// The request as it goes on the wire.
+    /// The request as bytes for the wire.
     pub(super) fn build(&self, endpoint: usize, session: &Session) -> Rendered {
         self.state.borrow().mix.build(endpoint, session)
     }
 
-    /// Gives access to what is measured.
+    /// Gives access to the measurements.
     pub(super) fn measure(&self, record: impl FnOnce(&mut Meter)) {
         record(&mut self.state.borrow_mut().meter);
     }
 
-    /// A value was not where the plan looks for it.
+    /// Counts a value that was not found where the plan looks for it.
     pub(super) fn not_captured(&self, endpoint: usize, slot: usize) {
         let state = &mut *self.state.borrow_mut();
         let name = state.mix.captured_names()[slot].clone();
         state.meter.capture_failed(endpoint, &name);
     }
 
-    /// How long to wait before a request is asked again that ended in `class`, for the
-    /// `attempt`-th time; `None` where it is not.
+    /// How long to wait before the `attempt`-th retry of a request that ended in `class`. `None` if
+    /// it is not retried.
     pub(super) fn retry(&self, attempt: u32, class: ResponseClass) -> Option<Duration> {
         let state = &mut *self.state.borrow_mut();
         let (retrying, random) = state.retrying.as_mut()?;
@@ -409,19 +409,19 @@ impl Worker {
         }
     }
 
-    /// Whether a journey goes on after a request.
+    /// Whether a journey continues after a request.
     pub(super) fn goes_on(&self, session: &Session, endpoint: usize, is_success: bool) -> bool {
         let state = self.state.borrow();
         is_success || !(state.mix.stops_on_failure(session.journey) || state.mix.captures(endpoint))
     }
 
-    /// A journey of the open model did nothing: it was counted as a request that is due.
+    /// A journey of the open model did nothing, but was counted as a due request. Takes that back.
     pub(super) fn withdraw(&self) {
         let now = self.clock.now();
         self.measure(|meter| meter.withdrawn(now));
     }
 
-    /// There are no data left for a flow.
+    /// No data are left for a flow.
     pub(super) fn exhausted(&self, flow: usize) {
         let state = &mut *self.state.borrow_mut();
         state.flows[flow].is_exhausted = true;
@@ -438,7 +438,7 @@ impl Worker {
         }
     }
 
-    /// Says what a lane of the open model does after a journey.
+    /// Decides what a lane of the open model does after a journey.
     pub(super) fn end(&self, flow: usize, job_slot: &Rc<JobSlot>, standing: Standing) -> Next {
         let state = &mut *self.state.borrow_mut();
         if standing == Standing::Away && !self.stopping.get() {
@@ -458,7 +458,7 @@ impl Worker {
         }
     }
 
-    /// A lane that was away may connect again: with a journey that waits, if one does.
+    /// A lane that was away may connect again. Returns a waiting journey, if there is one.
     pub(super) fn is_back(&self, flow: usize) -> Option<Job> {
         let state = &mut *self.state.borrow_mut();
         state.away -= 1;
@@ -472,8 +472,8 @@ impl Worker {
         !self.stopping.get() && self.state.borrow_mut().flows[flow].begins(number, done, now)
     }
 
-    /// Closes a connection that is done with, in the best way there is. Where too many wait for
-    /// that already, they are closed at once.
+    /// Closes a connection that is no longer used, gracefully if possible. If too many already wait
+    /// for that, closes it at once.
     pub(super) fn see_off(self: &Rc<Self>, link: Link) {
         if self.closing.get() < MAX_CLOSING {
             self.closing.set(self.closing.get() + 1);
@@ -485,8 +485,8 @@ impl Worker {
         }
     }
 
-    /// Takes a lane whose connection has ended out of those that may be given a request, until
-    /// [`Worker::end`] says what it does.
+    /// Removes a lane whose connection has ended from the idle ones, until [`Worker::end`] says
+    /// what it does.
     pub(super) fn leave(&self, job_slot: &Rc<JobSlot>) {
         let state = &mut *self.state.borrow_mut();
         state.idle.retain(|idle| !Rc::ptr_eq(idle, job_slot));
@@ -507,18 +507,18 @@ impl Worker {
 }
 
 impl State {
-    /// Journeys a second that are due at the present.
+    /// Journeys a second that are due now.
     fn rate(&self) -> f64 {
         self.flows.iter().map(Flow::rate).sum()
     }
 
-    /// When a flow has something to do next, and which.
+    /// When the next flow has something to do, and which flow.
     fn earliest(&self) -> (u64, usize) {
         let next = |(index, flow): (usize, &Flow)| (flow.next(), index);
         self.flows.iter().enumerate().map(next).min().unwrap_or((u64::MAX, 0))
     }
 
-    /// The next journey that waits, which begins now: of this flow, else of another.
+    /// The next waiting journey, which begins now: of this flow, or else of another.
     fn next_job(&mut self, flow: usize, clock: Clock) -> Option<Job> {
         if self.waiting == 0 {
             return None;
@@ -534,20 +534,20 @@ impl State {
     }
 }
 
-/// What a lane has after a journey.
+/// The connection state of a lane after a journey.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
     Connected,
     Unconnected,
-    /// No connection, as it was lost to the storm.
+    /// No connection: the storm took it.
     Away,
 }
 
 /// What a lane does after a journey.
 pub(super) enum Next {
-    /// Another journey waits already.
+    /// Another journey is already waiting.
     Serve(Job),
-    /// It keeps its connection and waits to be given a journey.
+    /// It keeps its connection and waits for a journey.
     Wait,
     /// It waits until it may connect again.
     ComeBack,
