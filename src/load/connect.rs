@@ -28,23 +28,23 @@ use super::tcp::Tcp;
 use super::tls::{H2, Security, security};
 use crate::plan::{Connections, HttpVersion, Secret, Target};
 
-/// So much is read at a time at most.
+/// At most this much is read at a time.
 const READ_BYTES: usize = 64 * 1024;
 
-/// Names for which a worker keeps TLS sessions; there is one target.
+/// Names for which a worker keeps TLS sessions. There is only one target.
 const SESSIONS: usize = 8;
 
 /// Where connections go, and how.
 #[derive(Clone)]
 pub(super) struct Route {
     address: Address,
-    /// What to ask a proxy for before the connection is one to the target.
+    /// The request for a tunnel to the target, if a proxy has to make one first.
     tunnel: Option<Secret>,
     tls: Option<Security>,
     /// Whether TLS sessions are resumed.
     resumption: bool,
     version: HttpVersion,
-    /// Requests in flight on a connection of HTTP/2.
+    /// Maximum requests in flight on one HTTP/2 connection.
     streams: usize,
     /// Whether a connection serves more than one request.
     is_kept: bool,
@@ -62,14 +62,14 @@ impl Route {
     ///
     /// # Errors
     ///
-    /// When the host has no address, or the certificates are of no use.
+    /// When the host has no address, or the certificates cannot be used.
     pub(super) fn resolve(config: &LoadConfig) -> Result<Self, LoadError> {
         let target = &config.target;
         let host =
             |name: &str, port, key| Host::resolve(name, port, target.dns, key).map(Address::Tcp);
         let address = match (&target.unix_socket, &target.proxy) {
             (Some(path), _) => Address::Unix(PathBuf::from(path)),
-            // The target's own name is the proxy's to resolve.
+            // The proxy resolves the name of the target.
             (None, Some(proxy)) => host(&proxy.host, proxy.port, "proxy")?,
             (None, None) => host(&target.url.host, target.url.port, "url")?,
         };
@@ -89,7 +89,8 @@ impl Route {
 }
 
 impl Route {
-    /// The same, through a tunnel wherever there is a proxy: for what is not HTTP to its end.
+    /// The same route, but through a tunnel if there is a proxy: for connections that do not stay
+    /// HTTP to their end.
     pub(super) fn tunnelled(mut self, target: &Target) -> Self {
         self.tunnel = target.proxy.is_some().then(|| connect_request(target));
         self
@@ -120,13 +121,13 @@ pub(super) struct Connector {
     route: Route,
     dial: Dial,
     tls: Option<TlsConnector>,
-    /// Index of the address that worked last: `localhost` is often two, one of them refused.
+    /// Index of the address that worked last. `localhost` often has two, and one of them refuses.
     preferred: Cell<usize>,
     scratch: Scratch,
     patience: Option<Rc<Patience>>,
-    /// Connections of HTTP/2, and those that may become some.
+    /// HTTP/2 connections, and those that may become such.
     sessions: RefCell<Vec<Rc<Session>>>,
-    /// Whether it is known that connections are of HTTP/1.1.
+    /// Whether connections are known to use HTTP/1.1.
     is_http1: Cell<bool>,
 }
 
@@ -136,7 +137,8 @@ impl Connector {
         let tls = route.tls.as_ref().map(|Security { config, .. }| {
             let mut config = Arc::clone(config);
             if route.resumption {
-                // One thread's own: a lock that all of them share would be felt.
+                // One cache for each thread: a lock shared by all of them would cost noticeable
+                // time.
                 Arc::make_mut(&mut config).resumption = Resumption::in_memory_sessions(SESSIONS);
             }
             TlsConnector::from(config)
@@ -161,17 +163,17 @@ impl Connector {
         Self { patience, ..self }
     }
 
-    /// What it is connected to when it is connected to this.
+    /// The name of the other side: the address `peer`, or the route if there is none.
     pub(super) fn name(&self, peer: Option<SocketAddr>) -> String {
         peer.map_or_else(|| self.route.to_string(), |peer| peer.to_string())
     }
 
-    /// A connection, ready for a request: a new one, or of HTTP/2 a share of one that has room.
+    /// A connection, ready for a request: a new one, or a share of an HTTP/2 connection with room.
     ///
     /// # Errors
     ///
-    /// [`Failure::Connect`] with what the last address said, or [`Failure::Tls`]; also when the
-    /// deadline passes, because which of the two it was says more than that it took long.
+    /// [`Failure::Connect`] with the error of the last address, or [`Failure::Tls`]. These are also
+    /// returned when the deadline passes: which of the two steps it was says more than a timeout.
     pub(super) async fn connect(&self, deadline: &mut Deadline) -> Result<Link, Failure> {
         while !self.is_http1.get() {
             let is_secure = self.tls.is_some();
@@ -191,7 +193,7 @@ impl Connector {
             match deadline.limit(share.opened()).await? {
                 Ok(()) => return Ok(Link::shared(share, is_secure, None, None)),
                 Err(Some(failure)) => return Err(failure),
-                // It ended, or is none of HTTP/2.
+                // It has ended, or it is not an HTTP/2 connection.
                 Err(None) => {}
             }
         }
@@ -199,7 +201,7 @@ impl Connector {
         Ok(Link::new(stream, Rc::clone(&self.scratch), self.patience.clone(), peer, made))
     }
 
-    /// A share of a connection that has room, else a new one to be opened.
+    /// A share of a connection that has room, or else a new one to be opened.
     fn room(&self) -> Result<Share, Rc<Session>> {
         let mut sessions = self.sessions.borrow_mut();
         sessions.retain(|session| !session.is_gone());
@@ -213,8 +215,8 @@ impl Connector {
         Err(session)
     }
 
-    /// Makes the connection that others may wait for already; `None` where it turns out to be of
-    /// HTTP/1.1 and that will do.
+    /// Makes the connection that others may already wait for. `None` if it turns out to use
+    /// HTTP/1.1 and that is acceptable.
     async fn open_session(
         &self,
         session: &Rc<Session>,
@@ -285,8 +287,8 @@ impl Connector {
             }
             Dial::Unix(path) => match UnixStream::connect(path).await {
                 Ok(unix) => Ok(Socket { stream: Stream::Unix(unix), peer: None, dns_time: None }),
-                // Where TCP drops what does not fit and the client tries again, here it is told
-                // (unix(7): EAGAIN).
+                // When the queue is full, TCP drops the attempt and the client tries again. A UNIX
+                // socket reports an error instead (unix(7): EAGAIN).
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     Err(io::Error::new(error.kind(), "the accept queue of the socket is full"))
                 }
@@ -313,12 +315,12 @@ impl Connector {
     }
 }
 
-/// A socket that is connected.
+/// A connected socket.
 struct Socket {
     stream: Stream,
-    /// The address of the other side, where it has one.
+    /// The address of the other side, if it has one.
     peer: Option<SocketAddr>,
-    /// How long it took to resolve the name, where that was done.
+    /// How long the name resolution took, if there was one.
     dns_time: Option<Duration>,
 }
 

@@ -1,9 +1,9 @@
-//! Undoes the `content-encoding` of a body as it comes, within a bound. Pure: bytes in, bytes out.
+//! Undoes the `content-encoding` of a body as it comes, within a limit. Pure: bytes in, bytes out.
 //!
-//! A body of a few kilobytes may become gigabytes, by mistake or with intent. What comes out is
-//! counted while it comes out, so that no more than the limit is ever in memory; beside it a
-//! decoder has a window of what came last: 32 kB of gzip and deflate, at most 16 MB of br and 8 MB
-//! of zstd, each as much as the body asks for.
+//! A body of a few kilobytes may become gigabytes, by mistake or on purpose. Output is counted as
+//! it is produced, so that no more than the limit is ever in memory. In addition a decoder keeps a
+//! window of its latest output: 32 kB for gzip and deflate, at most 16 MB for br and 8 MB for zstd.
+//! The body decides how large its window is.
 
 use std::io::{self, Write};
 
@@ -13,14 +13,14 @@ use thiserror::Error;
 use zstd::stream::raw::{self, InBuffer, Operation as _, OutBuffer};
 use zstd::zstd_safe::DParameter;
 
-/// Windows of zstd that are larger are refused, as browsers do (RFC 9659).
+/// Larger zstd windows are refused, as browsers do (RFC 9659).
 const ZSTD_WINDOW_LOG: u32 = 23;
-/// What a br decoder writes at a time.
+/// How much a br decoder writes at a time.
 const BROTLI_BUFFER: usize = 4096;
-/// What a zstd decoder writes at a time.
+/// How much a zstd decoder writes at a time.
 const ZSTD_BUFFER: usize = 4096;
 
-/// Why a body cannot be read on.
+/// Why the rest of a body cannot be decoded.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub(super) enum Undecodable {
     #[error("the body is longer than {0} bytes once decoded")]
@@ -35,16 +35,16 @@ pub(super) enum Undecodable {
 pub(super) struct Decoder {
     coding: Coding,
     limit: usize,
-    /// There is no going on after the first failure.
+    /// Decoding cannot continue after the first failure.
     failed: Option<Undecodable>,
 }
 
 enum Coding {
-    /// As it comes.
+    /// Passed on unchanged.
     Identity(Sink),
     Gzip(MultiGzDecoder<Sink>),
-    /// `deflate` is zlib (RFC 9110, section 8.4.1.2), but some servers leave the zlib off; which
-    /// it is shows in the first two bytes.
+    /// `deflate` is zlib (RFC 9110, section 8.4.1.2), but some servers leave out the zlib wrapper.
+    /// The first two bytes show which it is.
     Unknown(Sink, Vec<u8>),
     Zlib(ZlibDecoder<Sink>),
     Deflate(DeflateDecoder<Sink>),
@@ -53,9 +53,9 @@ enum Coding {
 }
 
 impl Decoder {
-    /// A decoder for the value of a `content-encoding` header, empty where there is none; what
-    /// comes out is no longer than `limit`. `None` for encodings that are not known, and for
-    /// several on top of each other.
+    /// A decoder for the value of a `content-encoding` header, which is empty if there is none. The
+    /// output is at most `limit` bytes. `None` for unknown encodings, and for several encodings on
+    /// top of each other.
     pub(super) fn for_encoding(encoding: &str, limit: usize) -> Option<Self> {
         let sink = Sink { bytes: Vec::new(), room: limit };
         let coding = match encoding.trim().to_ascii_lowercase().as_str() {
@@ -73,12 +73,12 @@ impl Decoder {
         Some(Self { coding, limit, failed: None })
     }
 
-    /// Decodes the next piece of the body and adds what it comes to to `out`.
+    /// Decodes the next piece of the body and appends the output to `out`.
     ///
     /// # Errors
     ///
-    /// What is wrong with the body. What came out until then is in `out`: of a body that is too
-    /// long, the first `limit` bytes.
+    /// What is wrong with the body. The output so far is in `out`: if the body is too long, the
+    /// first `limit` bytes.
     pub(super) fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Undecodable> {
         if let Some(failed) = self.failed {
             return Err(failed);
@@ -88,11 +88,11 @@ impl Decoder {
         written.map_err(|error| self.fail(&error))
     }
 
-    /// The body is over; adds what was held back to `out`.
+    /// Ends the body. Appends output that was held back to `out`.
     ///
     /// # Errors
     ///
-    /// Also where the encoding goes on.
+    /// Also when the encoded data are not complete.
     pub(super) fn finish(mut self, out: &mut Vec<u8>) -> Result<(), Undecodable> {
         if let Some(failed) = self.failed {
             return Err(failed);
@@ -139,11 +139,11 @@ impl Coding {
         writer.flush()
     }
 
-    /// An error where it is not at its end.
+    /// An error if it is not at its end.
     fn end(&mut self) -> io::Result<()> {
         match self {
             Coding::Identity(_) => Ok(()),
-            // A body of no bytes stands for itself, as some servers have it.
+            // An empty body decodes to an empty body: some servers send one.
             Coding::Unknown(_, begin) if begin.is_empty() => Ok(()),
             Coding::Unknown(..) => Err(io::ErrorKind::UnexpectedEof.into()),
             Coding::Gzip(gzip) => gzip.try_finish(),
@@ -151,7 +151,7 @@ impl Coding {
             Coding::Deflate(deflate) => deflate.try_finish(),
             Coding::Brotli(brotli) => brotli.close().map_err(|error| match error.kind() {
                 io::ErrorKind::QuotaExceeded => error,
-                // What it says of a stream that is fine so far and goes on.
+                // The error for a stream that is valid so far but not complete.
                 _ => io::ErrorKind::UnexpectedEof.into(),
             }),
             Coding::Zstd(zstd) if zstd.is_open => Err(io::ErrorKind::UnexpectedEof.into()),
@@ -171,7 +171,7 @@ impl Coding {
     }
 }
 
-/// The library's own writer cannot tell a body that is cut off.
+/// The writer of the library does not detect a body that is cut off.
 struct Zstd {
     raw: raw::Decoder<'static>,
     sink: Sink,
@@ -189,7 +189,7 @@ impl Write for Zstd {
             let written = output.as_slice();
             self.sink.write_all(written)?;
             self.is_open = hint > 0;
-            // With room left over there is nothing that was held back.
+            // If there is room left, nothing was held back.
             if input.pos() == bytes.len() && written.len() < ZSTD_BUFFER {
                 return Ok(bytes.len());
             }
@@ -201,11 +201,11 @@ impl Write for Zstd {
     }
 }
 
-/// Takes what comes out, while there is room.
+/// Takes the output while there is room.
 #[derive(Default)]
 struct Sink {
     bytes: Vec<u8>,
-    /// For so much more, over the whole body.
+    /// Room that is left, over the whole body.
     room: usize,
 }
 
@@ -233,7 +233,7 @@ mod tests {
 
     use super::*;
 
-    /// `text`, by each encoding.
+    /// `text` in each encoding.
     fn encoded(text: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
         let level = Compression::default();
         let mut gzip = GzEncoder::new(Vec::new(), level);
@@ -252,14 +252,14 @@ mod tests {
         ]
     }
 
-    /// A br stream that stores what it holds (RFC 7932, section 9.2): a window of 2^16, blocks of
-    /// at most 65536 bytes that are not compressed, and an empty last block.
+    /// A br stream that stores its content (RFC 7932, section 9.2): a window of 2^16, blocks of at
+    /// most 65536 bytes that are not compressed, and an empty last block.
     fn stored_brotli(text: &[u8]) -> Vec<u8> {
         let mut bits = Vec::new();
         let mut out = Vec::new();
         bits.push(false);
         for block in text.chunks(65_536) {
-            // Not the last; four nibbles of length less one; not compressed.
+            // Not the last; four nibbles of length minus one; not compressed.
             bits.extend([false, false, false]);
             let length = block.len() - 1;
             bits.extend((0..16).map(|bit| length >> bit & 1 == 1));
@@ -311,7 +311,7 @@ mod tests {
         }
     }
 
-    /// What Node.js 20 makes of text and of three million zeros.
+    /// Output of Node.js 20 for text and for three million zeros.
     const BROTLI_TEXT: &str = "1b2f75f89d07762c673a82640ca4aff15a2486666f2ad4e824084b5fb9c8742095ec\
                                f29a6ea08521cae015db186666034813";
     const BROTLI_ZEROS: &str = "9bbfc62df82700e2b14020cfb705";
@@ -366,7 +366,7 @@ mod tests {
                 continue;
             }
             let (_, ended) = decode(encoding, &bytes[..bytes.len() - 3], 10, 1_000_000);
-            // Of gzip these three bytes are a part of its checksum.
+            // In gzip these three bytes are part of its checksum.
             let expected = if encoding == "gzip" { Undecodable::Broken } else { Undecodable::Cut };
             assert_eq!(ended, Err(expected), "{encoding}");
             let (out, ended) = decode(encoding, b"<html>hello</html>", 5, 1_000_000);

@@ -19,14 +19,14 @@ use super::streaming::Follower;
 use super::wire::Rendered;
 use crate::timeline::ResponseClass;
 
-/// A request that was sent into a closing connection hears of it after a round trip; this leaves
-/// room for a server so busy that it closes late.
+/// A request sent into a closing connection fails after one round trip. This limit leaves room for
+/// a server so busy that it closes late.
 const STALE_WITHIN: Duration = Duration::from_secs(1);
 
-/// So long the other side may take to close a connection that is done with.
+/// The other side may take this long to close a connection that is no longer used.
 const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 
-/// Room for what is read next, for all connections of a worker: none of them keeps what it read.
+/// Read buffer for all connections of a worker: none of them keeps what it read.
 pub(super) type Scratch = Rc<RefCell<Box<[u8]>>>;
 
 /// A connection for one request at a time.
@@ -36,28 +36,28 @@ pub(super) struct Link {
     ended: bool,
     /// It has served a request.
     used: bool,
-    /// Something came in answer to the request at hand.
+    /// Data came in answer to the current request.
     answered: bool,
     /// Its last response was not read to its end.
     cut: bool,
-    /// The address of the other side, where it has one.
+    /// The address of the other side, if it has one.
     pub(super) peer: Option<SocketAddr>,
-    /// How long it took to make it; `None` where it is a share of one that there was.
+    /// How long it took to make it. `None` if it is a share of an existing connection.
     pub(super) made: Option<Made>,
     /// Where the time of its last response went.
     pub(super) spent: Spent,
     /// Bytes of its last response.
     pub(super) received: usize,
-    /// Whether the response of the request at hand may wait for a while before it is read.
+    /// Whether the response of the current request may wait before it is read.
     pub(super) may_wait: bool,
 }
 
 /// What carries the requests.
 enum Wire {
-    /// A connection of its own, of HTTP/1.1. It has no task of its own: whoever waits for it
-    /// drives it.
+    /// An HTTP/1.1 connection of one lane. It has no task: the code that waits for it also drives
+    /// it.
     Alone(Alone),
-    /// A stream at a time of a connection of HTTP/2, and whether that is over TLS.
+    /// One stream at a time of an HTTP/2 connection, and whether that is over TLS.
     Shared(Share, bool),
 }
 
@@ -79,7 +79,7 @@ impl Link {
         Self::over(Wire::Alone(Alone { stream, scratch, patience }), peer, Some(made))
     }
 
-    /// A share of a connection, which was `made` for it or was there.
+    /// A share of a connection. `made` is set if the connection was made for it.
     pub(super) fn shared(
         share: Share,
         is_secure: bool,
@@ -95,8 +95,9 @@ impl Link {
         Self { wire, ended, used, answered, cut, peer, made, spent, received, may_wait }
     }
 
-    /// Ready once the connection has ended; until then the task is woken when it may have. For
-    /// when no request is in flight: what comes then is no answer, and nothing after it would be.
+    /// Ready once the connection has ended. Until then the task is woken when it may have ended.
+    /// Call it only when no request is in flight: data that come then are not a response, and no
+    /// later data could be trusted as one.
     pub(super) fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match &mut self.wire {
             Wire::Alone(Alone { stream, scratch, .. }) if !self.ended => {
@@ -104,7 +105,8 @@ impl Link {
                 self.ended = polled.is_ready();
             }
             Wire::Alone(_) => {}
-            // The others that share it need no waking for its end: they look before they use it.
+            // The lanes that share it need not be woken at its end: they check it before they use
+            // it.
             Wire::Shared(share, _) => self.ended |= share.is_gone(),
         }
         if self.ended { Poll::Ready(()) } else { Poll::Pending }
@@ -115,15 +117,15 @@ impl Link {
         poll_fn(|cx| Poll::Ready(self.poll_ended(cx).is_pending())).await
     }
 
-    /// Lets the other side close first, for a moment. Whoever does keeps the port in `TIME_WAIT`
-    /// for a minute (RFC 9293, section 3.6.1), and a client that opens 500 connections a second
-    /// to one address would be out of ports within it. Closing with a reset leaves no
-    /// `TIME_WAIT`, but servers log resets, and some count them as attacks.
+    /// Lets the other side close first, for a moment. The side that closes first keeps the port in
+    /// `TIME_WAIT` for a minute (RFC 9293, section 3.6.1). A client that opens 500 connections a
+    /// second to one address would run out of ports within that minute. Closing with a reset leaves
+    /// no `TIME_WAIT`, but servers log resets, and some count them as attacks.
     ///
-    /// What is shared goes on, or is ended as HTTP/2 has it by the last who has a share.
+    /// A shared connection stays open. When the last share goes, it is closed as HTTP/2 prescribes.
     pub(super) async fn close(self) {
         let Wire::Alone(Alone { mut stream, scratch, .. }) = self.wire else { return };
-        // The other side means to go on, and there is no end to wait for.
+        // The other side wants to send more, so waiting for its close is useless.
         if self.cut {
             return;
         }
@@ -136,14 +138,14 @@ impl Link {
                 }
             }
         });
-        // Late, it is closed from this side.
+        // If the other side is late, this side closes.
         drop(tokio::time::timeout(CLOSE_WITHIN, closed).await);
     }
 
-    /// Whether the request that just failed on this connection may be sent again on a fresh one:
-    /// it was not the first here and not one byte came in answer, so that the likely reason is
-    /// that the server closed the connection while it was idle. A server that worked on it for
-    /// long and then dropped it is another matter: that is an error of the request.
+    /// Whether the request that just failed on this connection may be sent again on a fresh one. It
+    /// was not the first request here and not one byte came in answer. So the server probably
+    /// closed the connection while it was idle. If a server worked on the request for long and then
+    /// dropped it, that is an error of the request.
     pub(super) fn was_stale(&self, failure: &Failure, after: Duration) -> bool {
         if failure.is_refused() {
             return true;
@@ -154,12 +156,12 @@ impl Link {
             && failure.class() == ResponseClass::Reset
     }
 
-    /// Sends `request`, which was `begun` a moment ago, and reads its response to the end;
-    /// `observer` sees it as it comes. Returns its status.
+    /// Sends `request`, which was `begun` a moment ago, and reads its response to the end.
+    /// `observer` sees the response as it comes. Returns its status.
     ///
     /// # Errors
     ///
-    /// After any of them the connection is of no more use.
+    /// After any of them the connection cannot be used again.
     pub(super) async fn exchange(
         &mut self,
         request: &Rendered,
@@ -207,7 +209,8 @@ impl Link {
                     }
                 };
                 let answer = match read {
-                    // Who answers and closes before it has taken the whole request has answered.
+                    // A server that answers and closes before it has read the whole request has
+                    // answered.
                     Err(error) => Err(Failure::Lost(sending.failed.take().unwrap_or(error))),
                     Ok(0) => {
                         self.ended = true;
@@ -247,8 +250,8 @@ impl Link {
     }
 }
 
-/// A request on its way out. That it cannot be sent is no end yet: there may be a response that
-/// says why.
+/// A request that is being sent. A failure to send does not end it: a response may still come and
+/// say why.
 struct Sending<'a> {
     bytes: &'a [u8],
     failed: Option<io::Error>,

@@ -1,4 +1,4 @@
-//! HTTP/2 (RFC 9113): connections that lanes share, and one exchange over a stream of one.
+//! HTTP/2 (RFC 9113): connections that lanes share, and one exchange over one of their streams.
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
@@ -24,42 +24,43 @@ use super::stream::Stream;
 use super::streaming::Follower;
 use super::wire::Rendered;
 
-/// What the other side may send of a response before it was read here. It is read as it comes, so
-/// that this bounds what a burst takes, not what is kept.
+/// How much of a response the other side may send before it is read here. Responses are read as
+/// they come, so this limits the memory for a burst, not what is kept.
 const STREAM_WINDOW: u32 = 1024 * 1024;
 /// The same for all responses of a connection.
 const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
 
-/// A connection, for as many streams at a time as the plan allows.
+/// A connection, for as many simultaneous streams as the plan allows.
 pub(super) struct Session {
     state: RefCell<State>,
-    /// Rings when the state has changed.
+    /// Notified when the state has changed.
     changed: Notify,
     /// Lanes that hold a share of it.
     shares: Cell<usize>,
 }
 
 enum State {
-    /// One lane makes the connection, the others wait.
+    /// One lane makes the connection, and the others wait.
     Opening,
     Open(SendRequest<Bytes>),
-    /// There was none to be had, for this reason, or it has ended: nothing more is begun on it.
+    /// The connection could not be made, for this reason, or it has ended. Nothing new begins on
+    /// it.
     Gone(Option<Failure>),
 }
 
-/// The right to have one stream at a time on a connection.
+/// The right to one stream at a time on a connection.
 pub(super) struct Share {
     session: Rc<Session>,
 }
 
 impl Session {
-    /// One that is being made.
+    /// A session whose connection is being made.
     pub(super) fn opening() -> Rc<Self> {
         let (state, changed) = (RefCell::new(State::Opening), Notify::new());
         Rc::new(Self { state, changed, shares: Cell::new(0) })
     }
 
-    /// Whether another lane may have a share, where no more than `most` may.
+    /// Whether another lane may have a share, with at most `most` shares.
     pub(super) fn has_room(&self, most: usize) -> bool {
         let most = match &*self.state.borrow() {
             State::Opening => most,
@@ -84,16 +85,16 @@ impl Session {
         self.changed.notify_waiters();
     }
 
-    /// There is no connection to be had, and why.
+    /// Records that the connection failed or ended, and why.
     pub(super) fn give_up(&self, why: Option<Failure>) {
         self.change(State::Gone(why));
     }
 
-    /// Begins HTTP/2 on a connection. A task of its own drives it from then on.
+    /// Begins HTTP/2 on a connection. A separate task drives it from then on.
     ///
     /// # Errors
     ///
-    /// When the connection is lost meanwhile.
+    /// When the connection is lost in the meantime.
     pub(super) async fn open(self: &Rc<Self>, stream: Stream) -> Result<(), Failure> {
         let begun = Builder::new()
             .enable_push(false)
@@ -104,10 +105,11 @@ impl Session {
             .await;
         let (sender, connection) = begun.map_err(|error| failure(error, false))?;
         self.change(State::Open(sender));
-        // Who drives it does not keep it: it ends with the last share, unless others may come.
+        // The task that drives it does not keep it open. It ends with the last share, unless others
+        // may come.
         let session = Rc::downgrade(self);
         tokio::task::spawn_local(async move {
-            // Streams that are cut off by its end are told why themselves.
+            // Streams that its end cuts off get the reason themselves.
             drop(connection.await);
             if let Some(session) = session.upgrade() {
                 session.give_up(None);
@@ -122,12 +124,12 @@ impl Share {
     ///
     /// # Errors
     ///
-    /// When there is none to be had: why, or that another has to be looked for.
+    /// When it cannot be opened: the reason, or `None` if the caller has to look for another one.
     pub(super) async fn opened(&self) -> Result<(), Option<Failure>> {
         loop {
             let changed = self.session.changed.notified();
             let mut changed = pin!(changed);
-            // Before the look, so that no change is missed between the two.
+            // Registered before the check, so that no change is missed between the two.
             changed.as_mut().enable();
             match &*self.session.state.borrow() {
                 State::Open(_) => return Ok(()),
@@ -138,16 +140,16 @@ impl Share {
         }
     }
 
-    /// Whether nothing more can be begun on the connection.
+    /// Whether nothing new can begin on the connection.
     pub(super) fn is_gone(&self) -> bool {
         self.session.is_gone()
     }
 
-    /// Sends `request` on a stream of its own and reads the response to its end.
+    /// Sends `request` on a new stream and reads the response to its end.
     ///
     /// # Errors
     ///
-    /// Why there is no whole response.
+    /// Why there is no complete response.
     pub(super) async fn exchange(
         &self,
         request: &Rendered,
@@ -169,7 +171,7 @@ impl Share {
             self.session.give_up(None);
             failure(error, true)
         })?;
-        // Dropped here, it does not keep a connection open that has ended.
+        // Dropped here, so that it does not keep open a connection that has ended.
         drop(sender);
         let mut follower = Follower::new(request.stream, observer);
         let upload = Upload { stream: upload, rest: body };
@@ -194,8 +196,8 @@ impl Drop for Share {
     }
 }
 
-/// One request on its way out and its response on its way in. Dropped before its end, the stream
-/// is cancelled and the connection goes on.
+/// One request that is being sent, and its response. If it is dropped before its end, the stream is
+/// cancelled and the connection stays open.
 struct Flow {
     upload: Upload,
     /// Until the head has come.
@@ -253,14 +255,14 @@ impl Flow {
     }
 }
 
-/// What of a body is still to be sent, as the other side has room for it.
+/// The part of a body that is still to be sent, as the other side has room for it.
 struct Upload {
     stream: SendStream<Bytes>,
     rest: Bytes,
 }
 
 impl Upload {
-    /// Ready when it is over. That it cannot be sent is told by the response, or by its absence.
+    /// Ready when the upload is over. The response, or its absence, reports a failure to send.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while !self.rest.is_empty() {
             self.stream.reserve_capacity(self.rest.len());
@@ -278,7 +280,7 @@ impl Upload {
     }
 }
 
-/// The HTTP/2 form of a request that was put together for HTTP/1.1, and its body.
+/// The HTTP/2 form of a request that was built for HTTP/1.1, and its body.
 fn translate(request: &Rendered, is_secure: bool) -> Option<(Request<()>, Bytes)> {
     let mut headers = [EMPTY_HEADER; MAX_HEADERS];
     let mut parsed = httparse::Request::new(&mut headers);
@@ -295,7 +297,7 @@ fn translate(request: &Rendered, is_secure: bool) -> Option<(Request<()>, Bytes)
         .ok()?;
     let mut head = Request::builder().method(parsed.method?).uri(uri);
     for header in parsed.headers.iter() {
-        // Of no meaning here, and not to be sent (section 8.2.2).
+        // They have no meaning in HTTP/2 and must not be sent (section 8.2.2).
         const OF_HTTP_1: [HeaderName; 4] = [
             HeaderName::from_static("keep-alive"),
             HeaderName::from_static("proxy-connection"),
@@ -305,7 +307,8 @@ fn translate(request: &Rendered, is_secure: bool) -> Option<(Request<()>, Bytes)
         if OF_HTTP_1.iter().any(|name| name == header.name) {
             return None;
         }
-        // The one is `:authority` now, the other says what is left to the plan.
+        // HTTP/2 has `:authority` instead of `host`. The plan decides what `connection` would
+        // say.
         if HOST != header.name && CONNECTION != header.name {
             head = head.header(header.name, header.value);
         }
@@ -313,7 +316,7 @@ fn translate(request: &Rendered, is_secure: bool) -> Option<(Request<()>, Bytes)
     Some((head.body(()).ok()?, request.bytes.slice(length..)))
 }
 
-/// What an error means for the request; it may have met it before it was sent.
+/// What an error means for the request. The error may have come before the request was sent.
 fn failure(error: h2::Error, is_unsent: bool) -> Failure {
     let is_refused = error.is_remote()
         && (error.reason() == Some(Reason::REFUSED_STREAM)

@@ -1,6 +1,6 @@
-//! A lane: a task with at most one connection that does one journey after the other. In the open
-//! model there are as many as journeys ever went on at a time, and none is spawned for a journey
-//! where one is idle; in the closed model each is a virtual user.
+//! A lane: a task with at most one connection that does one journey after another. In the open
+//! model there are as many lanes as journeys ever ran at the same time. A new lane is started only
+//! when no lane is idle. In the closed model each lane is a virtual user.
 
 use std::future::{pending, poll_fn};
 use std::pin::pin;
@@ -25,8 +25,8 @@ use super::storm::{self, Exposure};
 use super::worker::{Job, JobSlot, LaneStarts, Next, Standing, Worker};
 use crate::timeline::ResponseClass;
 
-/// A request that was refused unseen over a fresh connection is sent again so often: the connection
-/// may be a shared one whose end begins meanwhile.
+/// If the target refuses a request unprocessed over a fresh connection, it is sent again at most
+/// this often. The connection may be a shared one that has just begun to end.
 const MOST_REFUSALS: usize = 3;
 
 /// How a worker starts lanes.
@@ -35,7 +35,7 @@ pub(super) const STARTS: LaneStarts = LaneStarts {
     vu: |worker, flow, number| drop(tokio::task::spawn_local(run_vu(worker, flow, number))),
 };
 
-/// Does the journey of `job`, then whatever else is given, until there is no connection left to
+/// Does the journey of `job`, then every further one it is given, until it has no connection to
 /// keep.
 async fn run(worker: Rc<Worker>, job: Job) {
     let mut lane = Lane::new(worker);
@@ -69,13 +69,13 @@ async fn run(worker: Rc<Worker>, job: Job) {
     }
 }
 
-/// Is virtual user `number` of `flow` for as long as it is wanted.
+/// Acts as virtual user `number` of `flow` for as long as that user is wanted.
 async fn run_vu(worker: Rc<Worker>, flow: usize, number: usize) {
     let mut lane = Lane::new(worker);
     let mut done = 0;
     while lane.worker.begins(flow, number, done) {
         if !lane.travel(flow, None).await {
-            // A journey in which nothing is done would keep the thread to itself.
+            // A journey that does nothing would otherwise block the thread.
             tokio::task::yield_now().await;
         }
         done += 1;
@@ -89,11 +89,11 @@ struct Lane {
     deadline: Deadline,
     session: Session,
     exposure: Option<Exposure>,
-    /// Requests on the connection at hand.
+    /// Requests served by the current connection.
     served: u64,
     /// When its last request ended, in nanoseconds of the clock.
     used: u64,
-    /// When the last response was there, where that is not just now.
+    /// When the last response arrived, if that was not just now.
     ended: Option<u64>,
 }
 
@@ -112,7 +112,7 @@ impl Lane {
         }
     }
 
-    /// Waits for a journey; `None` when the connection ends first.
+    /// Waits for a journey. `None` if the connection ends first.
     async fn wait(&mut self, job_slot: &JobSlot) -> Option<Job> {
         let idle_end = self.idle_end();
         while let Some(link) = &mut self.link {
@@ -134,7 +134,7 @@ impl Lane {
         None
     }
 
-    /// Lets a user think.
+    /// Pauses for the think time of a user.
     async fn think(&mut self, pause: Duration) {
         let worker = Rc::clone(&self.worker);
         let mut thinking = pin!(worker.think(pause));
@@ -148,22 +148,22 @@ impl Lane {
         }
     }
 
-    /// When the connection was not in use for as long as it may be.
+    /// When an unused connection reaches the longest idle time allowed.
     fn idle_end(&self) -> Option<Instant> {
         let idle = u64::try_from(self.worker.reuse.idle?.as_nanos()).ok()?;
         Some(self.worker.clock.instant(self.used.saturating_add(idle)))
     }
 
-    /// Loses a connection that is not in use.
+    /// Drops an unused connection.
     fn lose(&mut self, why: IdleEnd) {
         match why {
             IdleEnd::Storm => self.weather(),
-            // Closed from this side: that is what such a client does.
+            // Closed from this side, as a client with an idle timeout does.
             IdleEnd::Idle => self.link = None,
         }
     }
 
-    /// Loses the connection, if the storm that has come takes it.
+    /// Drops the connection, if the storm that has come takes it.
     fn weather(&mut self) {
         if let Some(exposure) = &mut self.exposure
             && self.link.is_some()
@@ -173,7 +173,7 @@ impl Lane {
         }
     }
 
-    /// Waits until a connection that was lost to the storm may be made anew; whether that took any
+    /// Waits until a connection lost to the storm may be made again. Returns whether that took any
     /// time.
     async fn hold_off(&self) -> bool {
         match &self.exposure {
@@ -182,7 +182,7 @@ impl Lane {
         }
     }
 
-    /// Makes the connection anew that was lost to the storm, with no request for it.
+    /// Reconnects after the storm, without a request.
     async fn come_back(&mut self) {
         let now = self.worker.clock.now();
         (self.served, self.used) = (0, now);
@@ -196,15 +196,15 @@ impl Lane {
         self.deadline.set(self.worker.clock.instant(now.saturating_add(timeout)));
     }
 
-    /// Has the connection closed, if there is one.
+    /// Closes the connection, if there is one.
     fn part(&mut self) {
         if let Some(link) = self.link.take() {
             self.worker.see_off(link);
         }
     }
 
-    /// Does one journey of `flow`; whether anything was sent or waited for. In the open model `job`
-    /// is counted already, and its first request is begun.
+    /// Does one journey of `flow`. Returns whether it sent or waited for anything. In the open
+    /// model `job` is already counted, and its first request has begun.
     async fn travel(&mut self, flow: usize, job: Option<Job>) -> bool {
         let (now, mut todo) = self.worker.begin(flow, job, &mut self.session);
         let mut now = Some(now);
@@ -243,8 +243,8 @@ impl Lane {
         !is_idle
     }
 
-    /// Sends one request and waits for its end; whether the journey goes on. `due` is when the
-    /// first one of a journey of the open model was meant to be sent.
+    /// Sends one request and waits for its end. Returns whether the journey continues. `due` is
+    /// when the first request of a journey of the open model was meant to be sent.
     async fn serve(&mut self, endpoint: usize, due: Option<Due>, mut now: u64) -> bool {
         if let Some(wait) = self.worker.reserve(now) {
             tokio::time::sleep(wait).await;
@@ -277,7 +277,7 @@ impl Lane {
         self.worker.goes_on(&self.session, endpoint, is_success)
     }
 
-    /// Sends a request once, at `now`: how it ended, and when it was sent.
+    /// Sends a request once, at `now`. Returns how it ended, and when it was sent.
     async fn ask(
         &mut self,
         endpoint: usize,
@@ -321,7 +321,7 @@ impl Lane {
         (class, sending.sent)
     }
 
-    /// Gives up a connection that has served for long enough.
+    /// Closes a connection that has served for long enough.
     fn renew(&mut self) {
         if self.worker.reuse.requests.is_some_and(|most| self.served >= most) {
             self.part();
@@ -329,7 +329,7 @@ impl Lane {
         self.served += 1;
     }
 
-    /// Keeps what a response says for later; whether it is as the plan expects it.
+    /// Stores what later steps need from a response. Returns whether it is as the plan expects.
     fn settle(&mut self, endpoint: usize, look: &Look, review: &mut Review<'_>) -> bool {
         let target = || self.worker.build(endpoint, &self.session).target();
         let target = if review.cookies.is_empty() { String::new() } else { target() };
@@ -343,7 +343,7 @@ impl Lane {
         missed.is_empty()
     }
 
-    /// Over the connection at hand, else over a new one.
+    /// Sends over the current connection, or else over a new one.
     async fn attempt(
         &mut self,
         endpoint: usize,
@@ -379,7 +379,7 @@ impl Lane {
         self.attempt_anew(endpoint, sending, observer).await
     }
 
-    /// Over a connection that has not served this lane yet.
+    /// Sends over a connection that is new to this lane.
     async fn attempt_anew(
         &mut self,
         endpoint: usize,
@@ -402,7 +402,7 @@ impl Lane {
         link.exchange(&request, connected, &mut self.deadline, observer).await
     }
 
-    /// A new connection, counted.
+    /// Makes a new connection and counts it.
     async fn connect(&mut self) -> Result<Link, Failure> {
         let link = self.worker.connector.connect(&mut self.deadline).await;
         if let Ok(Link { made: Some(made), .. }) = &link {
@@ -415,7 +415,7 @@ impl Lane {
     }
 }
 
-/// What becomes of a connection while it is not in use.
+/// What can happen to an unused connection.
 #[derive(Clone, Copy, Debug)]
 enum IdleEnd {
     /// The storm has come, and may take it.
@@ -423,7 +423,7 @@ enum IdleEnd {
     Idle,
 }
 
-/// Waits for what may end a connection that is not in use until `idle_end`.
+/// Waits for an event that may end an unused connection, until `idle_end`.
 async fn idle_ends(exposure: &mut Option<Exposure>, idle_end: Option<Instant>) -> IdleEnd {
     let idle = async {
         match idle_end {
@@ -440,8 +440,8 @@ async fn idle_ends(exposure: &mut Option<Exposure>, idle_end: Option<Instant>) -
 /// A request on its way.
 struct Sending {
     begun: u64,
-    /// When it was sent first.
+    /// When it was first sent.
     sent: u64,
-    /// Whether it is counted as sent already.
+    /// Whether it is already counted as sent.
     is_counted: bool,
 }

@@ -1,14 +1,14 @@
-//! Reads one HTTP/1.1 response out of a connection's bytes as they come (RFC 9112). No I/O: bytes
-//! in, an answer or a complaint out, however the bytes are cut. A body goes to the observer and on,
-//! so that nothing but an unfinished head is ever kept.
+//! Reads one HTTP/1.1 response from the bytes of a connection as they come (RFC 9112). No I/O:
+//! bytes in, an answer or an error out, however the bytes are split. The body is passed to the
+//! observer at once, so that only an unfinished head is ever kept.
 
 use std::mem::{MaybeUninit, take};
 
 use httparse::{Header, ParserConfig, Response, Status};
 use thiserror::Error;
 
-/// All that comes before the body, interim responses too, and all that a chunked body has beside
-/// its data, is no longer than this.
+/// Limit for everything before the body, with interim responses, and for everything in a chunked
+/// body that is not data.
 pub(super) const MAX_HEAD_BYTES: usize = 64 * 1024;
 pub(super) const MAX_HEADERS: usize = 100;
 
@@ -35,25 +35,25 @@ pub(super) enum Malformed {
     Surplus,
 }
 
-/// Sees a response as it comes. What it does not keep is gone.
+/// Sees a response as it comes. Data that it does not keep are gone.
 pub(super) trait Observer {
     /// The head of the final response.
     fn head(&mut self, _status: u16, _headers: &[Header<'_>]) {}
 
-    /// A piece of the body, without what chunks add to it.
+    /// A piece of the body, without chunk framing.
     fn body(&mut self, _bytes: &[u8]) {}
 }
 
-/// Sees nothing.
+/// Ignores everything.
 impl Observer for () {}
 
-/// A response that is over.
+/// A finished response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Answer {
     pub(super) status: u16,
-    /// Whether the connection is good for another request.
+    /// Whether the connection can serve another request.
     pub(super) keep: bool,
-    /// Whether it was left before its end.
+    /// Whether reading stopped before its end.
     pub(super) is_left: bool,
 }
 
@@ -62,13 +62,13 @@ pub(super) struct Answer {
 pub(super) struct Reader {
     part: Part,
     answer: Answer,
-    /// The request was one to which no response has a body.
+    /// Whether the request was a HEAD request, whose responses never have a body.
     is_head: bool,
     /// An unfinished head.
     held: Vec<u8>,
-    /// How much of `held` is known not to end a head.
+    /// How much of `held` is already searched for the end of the head.
     searched: usize,
-    /// What interim responses took.
+    /// Bytes of the interim responses.
     head_bytes: usize,
 }
 
@@ -82,17 +82,17 @@ enum Part {
 }
 
 impl Reader {
-    /// Awaits the response to a request, which is a HEAD request or not.
+    /// Expects the response to a request. `is_head` says whether that is a HEAD request.
     pub(super) fn new(is_head: bool) -> Self {
         let answer = Answer { status: 0, keep: false, is_left: false };
         Self { part: Part::Head, answer, is_head, held: Vec::new(), searched: 0, head_bytes: 0 }
     }
 
-    /// Reads on; `observer` sees what there is.
+    /// Reads the next bytes. `observer` sees their content.
     ///
     /// # Errors
     ///
-    /// What is wrong with the response; there is no reading on from there.
+    /// What is wrong with the response. Reading cannot continue after that.
     pub(super) fn feed(
         &mut self,
         bytes: &[u8],
@@ -111,7 +111,7 @@ impl Reader {
         }
         let mut held = take(&mut self.held);
         held.extend_from_slice(bytes);
-        // A head that comes in drips is parsed once, at its end, and not at every drip.
+        // A head that comes in small pieces is parsed once, at its end, and not at each piece.
         let is_whole = has_blank_line(&held[self.searched.saturating_sub(2)..]);
         self.searched = held.len();
         let taken = match is_whole {
@@ -129,12 +129,12 @@ impl Reader {
         self.read_body(&held[taken..], observer)
     }
 
-    /// The response is not read to its end: what there is of it has to do.
+    /// Stops before the end of the response and returns what is known of it.
     pub(super) fn leave(&self) -> Answer {
         Answer { keep: false, is_left: true, ..self.answer }
     }
 
-    /// The other side has closed the connection: where the response ends with it, that is its end.
+    /// The other side has closed the connection. Some responses end that way.
     ///
     /// # Errors
     ///
@@ -150,8 +150,8 @@ impl Reader {
         }
     }
 
-    /// Reads heads until there is that of the final response; how many bytes they took. What is
-    /// left begins an unfinished head if the part is still the head.
+    /// Reads heads up to that of the final response. Returns how many bytes they took. If the part
+    /// is still the head, the rest begins an unfinished head.
     fn read_head(
         &mut self,
         bytes: &[u8],
@@ -194,8 +194,8 @@ impl Reader {
         }
     }
 
-    /// Where the body ends (RFC 9112, section 6.3) and whether the connection outlives it
-    /// (section 9.3).
+    /// Decides where the body ends (RFC 9112, section 6.3) and whether the connection stays open
+    /// after it (section 9.3).
     fn frame(&mut self, head: &Response<'_, '_>) -> Result<(), Malformed> {
         let is_old = head.version == Some(0);
         let (mut keep, mut is_chunked, mut length) = (!is_old, None, None);
@@ -227,7 +227,8 @@ impl Reader {
             (None, Some(length)) => Part::Length(length),
             (Some(false), _) | (None, None) => Part::UntilClose,
         };
-        // Who says the length twice, or chunks in HTTP/1.0, may mean another end than is read.
+        // If a response states its length twice, or uses chunks in HTTP/1.0, its end may differ
+        // from the one read here.
         let is_doubtful = is_chunked.is_some() && (is_old || length.is_some());
         let is_open = matches!(self.part, Part::UntilClose) || status == 101;
         self.answer.keep = keep && !is_doubtful && !is_open;
@@ -283,14 +284,14 @@ enum Chunk {
     Data,
     DataCr,
     DataLf,
-    /// The begin of a line after the last chunk.
+    /// At the begin of a line after the last chunk.
     Trailer,
     TrailerRest,
     EndLf,
 }
 
 impl Chunks {
-    /// Reads on; how many bytes it took to the end, once that is there.
+    /// Reads the next bytes. Returns how many of them belong to the body, once its end has come.
     fn read(
         &mut self,
         bytes: &[u8],
@@ -318,7 +319,7 @@ impl Chunks {
         Ok(None)
     }
 
-    /// What follows a byte that is not data.
+    /// The state after a byte that is not data.
     fn step(&mut self, byte: u8) -> Result<Chunk, Malformed> {
         if matches!(self.at, Chunk::Extension | Chunk::Trailer | Chunk::TrailerRest) {
             self.beside += 1;
@@ -357,7 +358,7 @@ impl Chunks {
     }
 }
 
-/// Whether a head may end in here.
+/// Whether a head may end in `bytes`.
 fn has_blank_line(bytes: &[u8]) -> bool {
     bytes.windows(2).any(|two| two == b"\n\n") || bytes.windows(3).any(|three| three == b"\n\r\n")
 }
@@ -371,7 +372,7 @@ fn is(element: &[u8], word: &str) -> bool {
     element.eq_ignore_ascii_case(word.as_bytes())
 }
 
-/// The number that these digits are, and nothing but digits.
+/// The number in `digits`. `None` if there is anything else in it.
 fn decimal(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return None;
