@@ -1,4 +1,4 @@
-//! How many virtual users there are at a time. Pure: nanoseconds in, numbers out, no clock.
+//! How many virtual users are active. Pure: nanoseconds in, numbers out, no clock.
 
 use std::collections::VecDeque;
 
@@ -6,15 +6,15 @@ use crate::timeline::Stage;
 
 use super::pacer::NEVER;
 
-/// The virtual users of every stage that one worker has: each `of`-th of them.
+/// The virtual users of one worker in every stage: each `of`-th of them.
 #[derive(Debug)]
 pub(super) struct Crew {
     worker: u64,
     of: u64,
     stages: VecDeque<Span>,
-    /// By number: whether it is at work.
+    /// By number: whether the user is active.
     at_work: Vec<bool>,
-    /// By number: whether it has done all it had to do.
+    /// By number: whether the user has done all its work.
     is_done: Vec<bool>,
 }
 
@@ -27,8 +27,8 @@ struct Span {
 }
 
 impl Span {
-    /// Virtual users of all workers at `now`: the nearest whole number on the straight line; after
-    /// its end as many as at its end, until another stage takes over.
+    /// Virtual users of all workers at `now`: the nearest whole number on the straight line. After
+    /// the end of the stage the number stays as it was there, until another stage takes over.
     fn wanted(&self, now: u64) -> f64 {
         let secs = now.saturating_sub(self.begin) as f64 / 1e9;
         let share = if self.secs > 0.0 { (secs / self.secs).min(1.0) } else { 1.0 };
@@ -47,7 +47,8 @@ impl Span {
         if secs > self.secs {
             return NEVER;
         }
-        // Never the present: a bound that rounding puts there would be met for ever.
+        // Always after `now`: if rounding put the time at `now`, the caller would come back for
+        // ever.
         self.begin.saturating_add((secs * 1e9) as u64 + 1).max(now + 1)
     }
 }
@@ -60,7 +61,7 @@ impl Crew {
         Self { worker, of, stages, at_work, is_done }
     }
 
-    /// Adds a stage. It takes over from those before it at its begin.
+    /// Adds a stage. It takes over from earlier ones at its begin.
     pub(super) fn push(&mut self, stage: &Stage) {
         let begin = stage.window.begin.nanos();
         self.stages.retain(|span| span.begin < begin);
@@ -69,19 +70,19 @@ impl Crew {
         self.stages.push_back(Span { begin, secs: stage.window.secs(), from, to });
     }
 
-    /// There is to be no one any more.
+    /// Ends all virtual users.
     pub(super) fn clear(&mut self) {
         self.stages.clear();
     }
 
-    /// How many there are to be at `now`.
+    /// How many users there should be at `now`.
     pub(super) fn wanted(&self, now: u64) -> usize {
         let span = self.stages.iter().rev().find(|span| span.begin <= now);
         let all = span.map_or(0.0, |span| span.wanted(now)) as u64;
         ((all + self.of - 1).saturating_sub(self.worker) / self.of) as usize
     }
 
-    /// When that may change next.
+    /// When that number may change next.
     pub(super) fn next_change(&self, now: u64) -> u64 {
         let begins = self.stages.iter().map(|span| span.begin).filter(|begin| *begin > now).min();
         let span = self.stages.iter().rev().find(|span| span.begin <= now);
@@ -89,7 +90,7 @@ impl Crew {
         begins.unwrap_or(NEVER).min(change)
     }
 
-    /// The numbers of those who are to begin work at `now`.
+    /// The numbers of the users who begin work at `now`.
     pub(super) fn muster(&mut self, now: u64) -> Vec<usize> {
         let wanted = self.wanted(now);
         if self.at_work.len() < wanted {
@@ -104,7 +105,7 @@ impl Crew {
         missing
     }
 
-    /// Whether number `number` goes on at `now`. If not, it has left.
+    /// Whether user `number` continues at `now`. If not, it has left.
     pub(super) fn goes_on(&mut self, number: usize, now: u64) -> bool {
         let goes_on = number < self.wanted(now);
         if !goes_on {
@@ -113,7 +114,7 @@ impl Crew {
         goes_on
     }
 
-    /// Number `number` has done all it had to do.
+    /// User `number` has done all its work.
     pub(super) fn done(&mut self, number: usize) {
         self.at_work[number] = false;
         self.is_done[number] = true;
@@ -140,7 +141,8 @@ mod tests {
         let mut crew = Crew::new(0, 1);
         crew.push(&stage(0, 10, 0.0, 5.0));
         crew.push(&stage(10, 10, 5.0, 1.0));
-        // The nearest whole number on the line: up at 1, 3, 5, 7 and 9 s, down at 11.25 s and so on.
+        // The nearest whole number on the line: up at 1, 3, 5, 7 and 9 s, down at 11.25 s and so
+        // on.
         let mut now = 0;
         let mut seen = Vec::new();
         for _ in 0..20 {
@@ -183,7 +185,7 @@ mod tests {
         assert!(crew.goes_on(0, 11 * S));
         assert!(!crew.goes_on(2, 11 * S));
         crew.push(&stage(20, 10, 3.0, 3.0));
-        // Number 1 never looked up in between, and goes on as if nothing had happened.
+        // User 1 did not check in between, and continues as if nothing had happened.
         assert_eq!(crew.muster(21 * S), [2]);
         crew.done(1);
         assert_eq!(crew.muster(22 * S), [0; 0]);

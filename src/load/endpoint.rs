@@ -1,4 +1,4 @@
-//! A request of the plan, compiled: its pieces, the data it draws from, what is looked for in its
+//! A request of the plan, compiled: its pieces, the data it draws from, and what to look for in its
 //! responses.
 
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use super::session::Session;
 use super::wire::{Parts, Piece, ValueSource};
 use crate::plan::{self, Connections, Header, Segment, Streaming, Template};
 
-/// On every request, so that whoever reads the target's logs knows what it is.
+/// On every request, so that readers of the target's logs know where it comes from.
 const MARK: (HeaderName, &str) = (HeaderName::from_static("x-kneepoint"), "synthetic");
 const USER_AGENT: &str = concat!("kneepoint/", env!("CARGO_PKG_VERSION"));
 
@@ -25,22 +25,22 @@ pub(super) struct Endpoint {
     pub(super) stream: Option<Streaming>,
     /// Data sources that it draws from, each once.
     pub(super) sources: Vec<usize>,
-    /// What is looked for in its responses.
+    /// What to look for in its responses.
     pub(super) inspection: Arc<Inspection>,
 }
 
 pub(super) enum Text {
-    /// The same for each request; where the head ends, before its blank line.
+    /// The same bytes for each request, and where the head ends, before its blank line.
     Fixed(Bytes, usize),
     Varying(Parts),
 }
 
 impl Endpoint {
-    /// Compiles one request; `captured` are the names of what is captured, by slot.
+    /// Compiles one request. `captured` has the names of the captured values, by slot.
     ///
     /// # Errors
     ///
-    /// Why it cannot be put on the wire.
+    /// Why it is not valid on the wire.
     pub(super) fn compile(
         config: &LoadConfig,
         request: &plan::Request,
@@ -64,7 +64,7 @@ impl Endpoint {
             Some(body) => Some(names.pieces(&body.template)?),
             None => None,
         };
-        // These have a length even where they have no body (RFC 9110, section 8.6).
+        // These send a length even without a body (RFC 9110, section 8.6).
         if [Method::POST, Method::PUT, Method::PATCH].contains(&method) {
             body.get_or_insert_default();
         }
@@ -95,7 +95,7 @@ impl Endpoint {
     }
 }
 
-/// All headers of a request but the length of its body, in the order that they are sent in.
+/// All headers of a request except the length of its body, in the order of sending.
 fn headers(
     request: &plan::Request,
     names: &mut Names<'_>,
@@ -166,7 +166,7 @@ fn header(
     Ok((parsed, pieces))
 }
 
-/// What the names of templates and conditions stand for.
+/// What the names in templates and conditions stand for.
 pub(super) struct Names<'c> {
     config: &'c LoadConfig,
     captured: &'c [String],
@@ -175,13 +175,13 @@ pub(super) struct Names<'c> {
 }
 
 impl<'c> Names<'c> {
-    /// Nothing was used yet; `captured` are the names of what is captured, by slot.
+    /// Starts with no names used. `captured` has the names of the captured values, by slot.
     pub(super) fn new(config: &'c LoadConfig, captured: &'c [String]) -> Self {
         Self { config, captured, sources: Vec::new() }
     }
 
-    /// Whether all values of `name` are so; what is captured is not known yet, and is cleaned as it
-    /// is put in.
+    /// Whether `is_so` holds for all values of `name`. Captured values are not known yet. They are
+    /// cleaned when they are inserted.
     fn all(&self, name: &str, is_so: impl Fn(&str) -> bool) -> bool {
         let source = name.split_once('.').map_or(name, |(source, _)| source);
         self.config
@@ -203,11 +203,11 @@ impl<'c> Names<'c> {
         template.0.iter().map(piece).collect()
     }
 
-    /// Where the value of `name` stands.
+    /// Where the value of `name` comes from.
     ///
     /// # Errors
     ///
-    /// It stands nowhere.
+    /// If nothing has this name.
     pub(super) fn place(&mut self, name: &str) -> Result<ValueSource, String> {
         if let Some(slot) = self.captured.iter().position(|known| known == name) {
             return Ok(ValueSource::Captured(slot));
@@ -234,7 +234,7 @@ impl<'c> Names<'c> {
     }
 }
 
-/// The same pieces, with texts that follow one another as one.
+/// The same pieces, with adjacent texts joined.
 fn joined(pieces: Vec<Piece>) -> Vec<Piece> {
     let mut joined: Vec<Piece> = Vec::new();
     for piece in pieces {

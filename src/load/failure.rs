@@ -31,7 +31,7 @@ pub(super) enum Failure {
 }
 
 impl Failure {
-    /// How a request that ended in this way is counted.
+    /// How a request that ended this way is counted.
     pub(super) fn class(&self) -> ResponseClass {
         match self {
             Failure::Connect(_) => ResponseClass::Connect,
@@ -42,7 +42,7 @@ impl Failure {
             Failure::Stream(error) if error.is_protocol() => ResponseClass::Protocol,
             Failure::Stream(_) => ResponseClass::Reset,
             Failure::Closed(_) => ResponseClass::Reset,
-            // A TLS 1.3 server says only after the handshake that it wants another certificate.
+            // A TLS 1.3 server reports only after the handshake that it wants another certificate.
             Failure::Lost(error) if alert(error).is_some() => ResponseClass::Tls,
             Failure::Lost(error) => match error.kind() {
                 // What the decoder of TLS records reports for invalid bytes.
@@ -76,14 +76,14 @@ impl Failure {
         matches!(self, Failure::Stream(StreamError::Refused(_)))
     }
 
-    /// Whether the other side speaks none of the protocols that it was offered (ALPN, RFC 7301).
+    /// Whether the other side supports none of the offered protocols (ALPN, RFC 7301).
     pub(super) fn is_other_protocol(&self) -> bool {
         let Failure::Tls(error) = self else { return false };
         alert(error) == Some(AlertDescription::NoApplicationProtocol)
     }
 
-    /// Whether this machine, not the target, ran out of what a connection needs:
-    /// descriptors, ports or memory.
+    /// Whether this machine, not the target, ran out of descriptors, ports or memory for a
+    /// connection.
     pub(super) fn is_local(&self) -> bool {
         #[cfg(unix)]
         const EXHAUSTED: [i32; 5] =
@@ -133,7 +133,7 @@ impl NoTunnel {
     }
 }
 
-/// Why a stream of HTTP/2 ended without a complete response.
+/// Why an HTTP/2 stream ended without a complete response.
 #[derive(Debug, Error)]
 pub(super) enum StreamError {
     /// The other side has not processed the request: it may be sent again (section 8.7).
@@ -150,7 +150,7 @@ pub(super) enum StreamError {
 }
 
 impl StreamError {
-    /// Whether what came back is not what HTTP/2 says, and not merely an end.
+    /// Whether the other side violated HTTP/2, and did not merely end the stream.
     pub(super) fn is_protocol(&self) -> bool {
         match self {
             StreamError::Refused(_) => false,

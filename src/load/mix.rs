@@ -1,5 +1,5 @@
-//! What is sent, compiled: what can be known before the load is known before it, so that a request
-//! costs a few copies.
+//! What is sent, compiled. Everything that can be known before the load is computed before it, so
+//! that a request costs only a few copies.
 
 use std::sync::Arc;
 
@@ -15,16 +15,15 @@ use super::review::Inspection;
 use super::session::Session;
 use super::wire::{Rendered, ValueSource, with_cookies};
 
-/// The compiled requests and journeys of one worker, and where it is in its random choices and its
-/// data.
+/// The compiled requests and journeys of one worker, and its position in random draws and data.
 pub(super) struct Mix {
     endpoints: Vec<Endpoint>,
     programs: Vec<Program>,
-    /// By flow: its journeys.
+    /// For each flow: its journeys.
     choices: Vec<Choice>,
     random: SmallRng,
     sources: Sources,
-    /// Names of what is captured, by slot.
+    /// Names of the captured values, by slot.
     captured: Vec<String>,
 }
 
@@ -35,7 +34,7 @@ struct Choice {
     weights: Vec<f64>,
 }
 
-/// How a response is looked at.
+/// How a response is inspected.
 pub(super) struct Look {
     pub(super) inspection: Arc<Inspection>,
     pub(super) keeps_cookies: bool,
@@ -46,7 +45,7 @@ impl Mix {
     ///
     /// # Errors
     ///
-    /// Every request that cannot be put on the wire.
+    /// Every request that is not valid on the wire.
     pub(super) fn compile(
         config: &LoadConfig,
         worker: usize,
@@ -90,7 +89,7 @@ impl Mix {
         })
     }
 
-    /// Begins a journey of `flow`: which one, by weight, unless a trace says.
+    /// Begins a journey of `flow`. It is chosen by weight, unless a trace names it.
     pub(super) fn begin(
         &mut self,
         flow: usize,
@@ -104,17 +103,17 @@ impl Mix {
         session.begin(journey, replayed.map(|(row, _)| row), |source| self.sources.is_kept(source));
     }
 
-    /// Begins a journey that is named, as where each is tried once.
+    /// Begins a given journey, as when each is tried once.
     pub(super) fn begin_journey(&self, journey: usize, session: &mut Session) {
         session.begin(journey, None, |source| self.sources.is_kept(source));
     }
 
-    /// What the journey does next. What its conditions speak of was drawn before the first step of
-    /// it, and what the request needs is drawn now.
+    /// The next step of the journey. The data for its conditions were drawn before its first step.
+    /// The data for the request are drawn now.
     ///
     /// # Errors
     ///
-    /// Where there are no values left.
+    /// When there are no values left.
     pub(super) fn next(&mut self, session: &mut Session) -> Result<Todo, Exhausted> {
         let program = &self.programs[session.journey];
         for &source in &program.sources {
@@ -139,7 +138,7 @@ impl Mix {
     ///
     /// # Errors
     ///
-    /// Where there are no values left.
+    /// When there are no values left.
     pub(super) fn draw(&mut self, endpoint: usize, session: &mut Session) -> Result<(), Exhausted> {
         for &source in &self.endpoints[endpoint].sources {
             self.sources.draw(source, session, &mut self.random)?;
@@ -147,7 +146,7 @@ impl Mix {
         Ok(())
     }
 
-    /// Puts the request together.
+    /// Builds the request.
     pub(super) fn build(&self, endpoint: usize, session: &Session) -> Rendered {
         let endpoint = &self.endpoints[endpoint];
         let bytes = match &endpoint.text {
@@ -165,7 +164,7 @@ impl Mix {
         Rendered { bytes, is_head: endpoint.is_head, stream: endpoint.stream }
     }
 
-    /// How the response of an endpoint within a journey is looked at.
+    /// How the response of an endpoint within a journey is inspected.
     pub(super) fn look(&self, endpoint: usize, journey: usize) -> Look {
         Look {
             inspection: Arc::clone(&self.endpoints[endpoint].inspection),
@@ -173,7 +172,7 @@ impl Mix {
         }
     }
 
-    /// Whether it is looked at at all.
+    /// Whether it is inspected at all.
     pub(super) fn looks(&self, endpoint: usize, journey: usize) -> bool {
         !self.endpoints[endpoint].inspection.is_empty() || self.programs[journey].cookies
     }
@@ -188,12 +187,12 @@ impl Mix {
         self.programs[journey].stop_on_failure
     }
 
-    /// Whether anything is taken out of the responses of an endpoint.
+    /// Whether anything is captured from the responses of an endpoint.
     pub(super) fn captures(&self, endpoint: usize) -> bool {
         self.endpoints[endpoint].inspection.captures()
     }
 
-    /// Names of what is captured, by slot.
+    /// Names of the captured values, by slot.
     pub(super) fn captured_names(&self) -> &[String] {
         &self.captured
     }
@@ -220,7 +219,7 @@ impl Choice {
     }
 }
 
-/// All names that anything is captured under, each once.
+/// All names of captured values, each once.
 fn captured_names(config: &LoadConfig) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for capture in config.requests.iter().flat_map(|request| &request.captures) {

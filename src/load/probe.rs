@@ -1,5 +1,6 @@
-//! Single requests before and after the load: one of each, so that a wrong address or certificate is
-//! met by one request and not by thousands, and what a plan asks to be done once.
+//! Single requests before and after the load. Each request of the plan is sent once before the
+//! load, so that a wrong address or certificate costs one request and not thousands. Steps that a
+//! plan wants done once are also sent here.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -32,18 +33,18 @@ pub struct ProbeReport {
     pub status: u16,
     /// The `Server` header, if there is one.
     pub server: Option<String>,
-    /// What is not as the plan expects it: checks that failed, values that were not found.
+    /// What differs from the plan: checks that failed, values that were not found.
     pub missed: Vec<String>,
-    /// From before connecting to the end of the response.
+    /// From before the connection to the end of the response.
     pub elapsed: Duration,
 }
 
-/// Sends one of each request of each journey, one after the other, each over a connection of its
-/// own. Probabilities, conditions and pauses do not count.
+/// Sends each request of each journey once, one after another, each over a new connection.
+/// Probabilities, conditions and pauses are ignored.
 ///
 /// # Errors
 ///
-/// One error for each request that got no response. A response is one whatever its status.
+/// One error for each request without a response. A response counts whatever its status is.
 pub fn probe(config: &LoadConfig, timeout: Duration) -> Result<Vec<ProbeReport>, Vec<LoadError>> {
     let mut scout = Scout::new(config, timeout)?;
     let mut reports = Vec::new();
@@ -61,7 +62,7 @@ pub fn probe(config: &LoadConfig, timeout: Duration) -> Result<Vec<ProbeReport>,
                 Ok(report) => reports.push(report),
                 Err(error) => {
                     errors.push(error);
-                    // What follows may need what was to be captured.
+                    // Later requests may need a value that was to be captured here.
                     break;
                 }
             }
@@ -70,7 +71,7 @@ pub fn probe(config: &LoadConfig, timeout: Duration) -> Result<Vec<ProbeReport>,
     if errors.is_empty() { Ok(reports) } else { Err(errors) }
 }
 
-/// What was captured by steps that are done once, and how each of them was answered.
+/// What the steps done once have captured, and how each of them was answered.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Once {
     /// By name.
@@ -83,7 +84,7 @@ pub struct Once {
 ///
 /// # Errors
 ///
-/// The first request that got no response; none is sent after it.
+/// The first request without a response. No request is sent after it.
 pub fn once(
     config: &LoadConfig,
     steps: &[plan::Step],
@@ -149,7 +150,7 @@ impl<'c> Scout<'c> {
         endpoint: usize,
         session: &mut Session,
     ) -> Result<ProbeReport, LoadError> {
-        // A sequence of one value that may not begin again: the load has nothing to do then.
+        // A sequence of one value that may not start again: the load would have nothing to do.
         self.mix.draw(endpoint, session).map_err(|_| LoadError::NoRequests)?;
         self.ask(endpoint, session)
     }
@@ -198,7 +199,7 @@ impl<'c> Scout<'c> {
     }
 }
 
-/// Keeps the `Server` header, and what the plan looks at.
+/// Keeps the `Server` header, and what the plan inspects.
 struct Seen<'s> {
     server: Option<String>,
     review: Review<'s>,

@@ -1,4 +1,4 @@
-//! Journeys, compiled to a list of operations: what a lane does next is one look at it.
+//! Journeys, compiled to a list of operations, so that a lane finds its next step with one lookup.
 
 use std::time::Duration;
 
@@ -12,15 +12,15 @@ use super::session::Cursor;
 use super::wire::ValueSource;
 use crate::plan::{Action, Journey, Step, ThinkTime, ValueTest};
 
-/// A journey as operations, done from the first to the last.
+/// A journey as a list of operations, done in order.
 #[derive(Debug)]
 pub(super) struct Program {
     ops: Vec<Op>,
-    /// How many loops lie in it: each has a counter.
+    /// How many loops it contains: each has a counter.
     loops: usize,
     pub(super) cookies: bool,
     pub(super) stop_on_failure: bool,
-    /// Data sources that its conditions speak of, each once.
+    /// Data sources that its conditions use, each once.
     pub(super) sources: Vec<usize>,
 }
 
@@ -30,15 +30,15 @@ enum Op {
     Request(usize),
     /// Pauses.
     Think(Think),
-    /// Goes on at `to` unless a draw of this probability succeeds.
+    /// Continues at `to` unless a draw with this probability succeeds.
     Chance { probability: f64, to: usize },
-    /// Goes on at `to` unless every condition holds.
+    /// Continues at `to` unless every condition holds.
     When { conditions: Vec<(ValueSource, ValueTest)>, to: usize },
-    /// Goes back to `to` until it was here `times` times.
+    /// Goes back to `to` until this operation was reached `times` times.
     Again { counter: usize, times: u32, to: usize },
 }
 
-/// What is drawn of a pause.
+/// How the length of a pause is drawn.
 #[derive(Debug)]
 enum Think {
     Fixed(Duration),
@@ -47,7 +47,7 @@ enum Think {
     Lognormal(LogNormal<f64>),
 }
 
-/// What is to be done next.
+/// What to do next.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Todo {
     /// The request of this index.
@@ -59,11 +59,11 @@ pub(super) enum Todo {
 }
 
 impl Program {
-    /// The operations of a journey; `captured` are the names of what is captured, by slot.
+    /// The operations of a journey. `captured` has the names of the captured values, by slot.
     ///
     /// # Errors
     ///
-    /// A pause that cannot be drawn, or a condition on what has no values.
+    /// A pause that cannot be drawn, or a condition on a name without values.
     pub(super) fn compile(
         config: &LoadConfig,
         journey: &Journey,
@@ -119,8 +119,8 @@ impl Program {
         matches!(self.ops[..], [Op::Request(_)])
     }
 
-    /// Goes on to the next thing to do. `holds` says whether a test does now of the value at
-    /// its place.
+    /// Advances to the next thing to do. `holds` says whether a test holds now for the value at its
+    /// source.
     pub(super) fn next(
         &self,
         cursor: &mut Cursor,
@@ -186,12 +186,12 @@ impl Think {
             Think::Normal(normal) => normal.sample(random),
             Think::Lognormal(lognormal) => lognormal.sample(random),
         };
-        // A draw beyond a year is a mistake of the plan, not a pause.
+        // A draw of more than a year is a mistake in the plan, not a pause.
         Duration::from_secs_f64(secs.clamp(0.0, 3e7))
     }
 }
 
-/// Whether a condition holds for a value that is there or not.
+/// Whether a condition holds for a value that may be missing.
 pub(super) fn holds(test: &ValueTest, value: Option<&str>) -> bool {
     match test {
         ValueTest::Present(wanted) => value.is_some() == *wanted,
@@ -266,7 +266,7 @@ mod tests {
             let draws = 20_000;
             let total: f64 = (0..draws).map(|_| think.draw(&mut random).as_secs_f64()).sum();
             let mean = total / f64::from(draws);
-            // Five standard errors of the widest one.
+            // Five standard errors of the widest distribution.
             assert!((mean - pause.mean().as_secs_f64()).abs() < 0.035, "{pause:?}: {mean}");
         }
     }

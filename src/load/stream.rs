@@ -1,4 +1,4 @@
-//! The bytes of a connection: TCP or a UNIX socket, in clear or over TLS.
+//! The bytes of a connection: TCP or a UNIX socket, in plain text or over TLS.
 
 use std::io;
 use std::pin::Pin;
@@ -10,11 +10,11 @@ use tokio_rustls::client::TlsStream;
 
 use super::tcp::Tcp;
 
-/// A connection's bytes, in clear.
+/// The bytes of a connection.
 pub(super) enum Stream {
     Tcp(Tcp),
     Unix(UnixStream),
-    /// Over one of the others.
+    /// TLS over one of the others.
     Tls(Box<TlsStream<Stream>>),
 }
 
@@ -30,7 +30,7 @@ macro_rules! on_stream {
 }
 
 impl Stream {
-    /// Reads to the begin of `room`; how many bytes, zero at the end.
+    /// Reads into the begin of `room`. Returns how many bytes, zero at the end.
     pub(super) fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
@@ -41,7 +41,7 @@ impl Stream {
         polled.map_ok(|()| buffer.filled().len())
     }
 
-    /// Writes what there is room for.
+    /// Writes as much as there is room for.
     pub(super) fn poll_write(
         &mut self,
         cx: &mut Context<'_>,
@@ -50,7 +50,7 @@ impl Stream {
         on_stream!(self, poll_write, cx, bytes)
     }
 
-    /// Passes on what TLS holds back.
+    /// Sends on what TLS holds back.
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         on_stream!(self, poll_flush, cx)
     }

@@ -1,4 +1,4 @@
-//! Responses that go on and on: what counts as an event, and when enough was seen.
+//! Streaming responses: what counts as an event, and when to stop reading.
 
 use std::task::Context;
 use std::time::{Duration, Instant};
@@ -9,33 +9,33 @@ use super::deadline::Deadline;
 use super::response::Observer;
 use crate::plan::Streaming;
 
-/// The end of a stream comes before that of the request.
+/// A stream ends this long before the deadline of its request.
 const AFTERWARDS: Duration = Duration::from_secs(1);
 
-/// Follows a response for as long as the plan says, and hands it on to the observer.
+/// Follows a response for as long as the plan says, and passes it to the observer.
 pub(super) struct Follower<'a, W> {
     observer: &'a mut W,
     streaming: Option<Streaming>,
-    /// A response is coming that is a stream.
+    /// The response that is coming is a stream.
     is_on: bool,
     events: Events,
-    /// Rings when it was followed for long enough.
+    /// Fires when the stream was followed for long enough.
     timer: Option<Deadline>,
 }
 
 impl<'a, W: Observer> Follower<'a, W> {
-    /// Follows the response to one request; to its end where there is no `streaming`.
+    /// Follows the response to one request. Without `streaming` it follows to the end.
     pub(super) fn new(streaming: Option<Streaming>, observer: &'a mut W) -> Self {
         Self { observer, streaming, is_on: false, events: Events::default(), timer: None }
     }
 
-    /// What there is to follow, once the response has begun; not of one that says that it failed.
+    /// How to follow the response, once it has begun. `None` if its status reports a failure.
     fn stream(&self) -> Option<Streaming> {
         self.streaming.filter(|_| self.is_on)
     }
 
-    /// Whether enough was seen; if not, the task is woken when it may be. The first call after the
-    /// response has begun starts the time, which `deadline` then allows for.
+    /// Whether enough was seen. If not, the task is woken when it may be. The first call after the
+    /// response has begun starts the time, and extends `deadline` to allow for it.
     pub(super) fn poll_enough(&mut self, cx: &mut Context<'_>, deadline: &mut Deadline) -> bool {
         let Some(streaming) = self.stream() else { return false };
         let Some(duration) = streaming.duration else { return self.has_enough() };
@@ -49,7 +49,7 @@ impl<'a, W: Observer> Follower<'a, W> {
         timer.poll(cx).is_ready() || self.has_enough()
     }
 
-    /// Whether there were as many events as were wanted.
+    /// Whether all wanted events have come.
     fn has_enough(&self) -> bool {
         let wanted = self.stream().and_then(|streaming| streaming.events);
         wanted.is_some_and(|wanted| self.events.count >= wanted)
@@ -87,18 +87,18 @@ impl<W: Observer> Observer for Follower<'_, W> {
 }
 
 const SSE: &[u8] = b"text/event-stream";
-/// A line of an event that has data begins so (HTML, section 9.2.6).
+/// The begin of a line with event data (HTML, section 9.2.6).
 const DATA: &[u8] = b"data";
 
-/// Counts events as they come. Of a line only its begin is kept.
+/// Counts events as they come. It keeps only the begin of a line.
 #[derive(Debug, Default)]
 struct Events {
     is_sse: bool,
     count: u64,
-    /// The begin of the present line, as long as [`DATA`] and the byte after it.
+    /// The begin of the current line, as long as [`DATA`] and the byte after it.
     begin: [u8; 5],
     length: usize,
-    /// The present event has data.
+    /// Whether the current event has data.
     has_data: bool,
     after_cr: bool,
 }

@@ -1,8 +1,8 @@
-//! WebSocket sessions that are held open beside the load (RFC 6455), on a thread of their own.
+//! WebSocket sessions that stay open beside the load (RFC 6455), on a separate thread.
 //!
-//! Each session is one client: it opens, sends a message now and then, waits for the answer, and
-//! comes back with a backoff when it was lost. What is measured are sums over all of them, by
-//! second; a message of one session never waits for another session.
+//! Each session is one client. It opens, sends a message at times, waits for the answer, and
+//! reconnects with a backoff when it was lost. The measurements are sums over all sessions, by
+//! second. A message of one session never waits for another session.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -40,19 +40,19 @@ use super::wire::Rendered;
 use crate::plan::{self, Connections, HttpVersion, Template, WebSocket};
 use crate::timeline::{Epoch, Histogram, Moment, Window};
 
-/// Seconds that wait for a reader; what comes beyond is merged.
+/// Queue of seconds for a slow reader. Further seconds are merged.
 const TICKS_WAITING: usize = 64;
 const SECOND: Duration = Duration::from_secs(1);
 /// A longer message ends the session.
 const MAX_MESSAGE_BYTES: usize = 1024 * 1024;
-/// What a session reads at a time: there may be tens of thousands of them.
+/// How much a session reads at a time: there may be tens of thousands of sessions.
 const READ_BYTES: usize = 4096;
-/// With a message that cannot be sent, so much is kept at the most.
+/// At most this much is kept while a message cannot be sent.
 const MAX_WRITE_BYTES: usize = 2 * MAX_MESSAGE_BYTES;
 /// No event: later than any run.
 const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// What became of the sessions of one kind. Counts are totals since the start.
+/// What happened to the sessions of one kind. Counts are totals since the start.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SessionCounts {
     /// Sessions open now.
@@ -61,9 +61,10 @@ pub struct SessionCounts {
     pub opens: u64,
     /// Attempts to open one that failed.
     pub open_failures: u64,
-    /// Sessions let go of as the plan asked.
+    /// Sessions closed because the plan asked for it.
     pub drops: u64,
-    /// Sessions that ended otherwise: by the target, the network, or for want of an answer.
+    /// Sessions that ended otherwise: by the target, by the network, or because an answer was
+    /// missing.
     pub breaks: u64,
     /// Messages sent.
     pub sent: u64,
@@ -76,13 +77,13 @@ pub struct SessionCounts {
 /// One second of sessions.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SessionTick {
-    /// Which second; longer where no one read them.
+    /// Which second. It is longer if nobody read the ones before.
     pub window: Window,
-    /// The counts at its end.
+    /// The counts at the end of the window.
     pub counts: SessionCounts,
-    /// From a message to its answer.
+    /// Time from a message to its answer.
     pub round_trip: Histogram,
-    /// To open a session: connection, TLS and upgrade.
+    /// Time to open a session: connection, TLS and upgrade.
     pub open_time: Histogram,
 }
 
@@ -99,13 +100,13 @@ struct Stop {
 }
 
 impl Sessions {
-    /// Begins to open them at `first`, against the target of `load`, and returns where their
-    /// seconds come out.
+    /// Starts to open sessions at `first`, against the target of `load`, and returns the receiver
+    /// of their seconds.
     ///
     /// # Errors
     ///
-    /// When the target has no address, the request cannot be put on the wire, or there is no
-    /// thread to be had.
+    /// When the target has no address, the request is not valid on the wire, or no thread can be
+    /// started.
     pub fn start(
         websocket: &WebSocket,
         load: &LoadConfig,
@@ -120,7 +121,7 @@ impl Sessions {
         let patience = load.target.timeout;
         let thread = thread::Builder::new().name("kp-websocket".into());
         let thread = thread.spawn(move || {
-            // Without a runtime there are no ticks, which the reader takes for a gap.
+            // Without a runtime there are no ticks, and the reader sees a gap.
             let Some(runtime) = runtime() else { return };
             runtime.block_on(async move {
                 let begin = epoch.instant(first);
@@ -148,7 +149,7 @@ impl Sessions {
         self.stop.is_set.store(true, Ordering::Release);
         self.stop.bell.notify_one();
         if let Some(thread) = self.thread.take() {
-            // A thread that panicked has said so on stderr; its ticks are still good.
+            // A thread that panicked has reported it on stderr. Its ticks are still good.
             drop(thread.join());
         }
     }
@@ -160,11 +161,11 @@ impl Drop for Sessions {
     }
 }
 
-/// Opens one session and lets it go, before any load.
+/// Opens one session and closes it, before any load.
 ///
 /// # Errors
 ///
-/// When there is none to be had.
+/// When it cannot be opened.
 pub fn probe_websocket(websocket: &WebSocket, load: &LoadConfig) -> Result<(), LoadError> {
     let (mix, route) = compile(websocket, load)?;
     let address = route.to_string();
@@ -179,7 +180,7 @@ pub fn probe_websocket(websocket: &WebSocket, load: &LoadConfig) -> Result<(), L
     };
     let opened = runtime.block_on(async {
         let mut socket = held.open().await?;
-        // What comes of the farewell is of no interest.
+        // The result of the close does not matter.
         drop(timeout(SECOND, socket.close(None)).await);
         Ok(())
     });
@@ -192,7 +193,8 @@ fn runtime() -> Option<tokio::runtime::LocalRuntime> {
     builder.enable_io().enable_time().build_local(LocalOptions::default()).ok()
 }
 
-/// The requests, which are those for the upgrade and, for its body, the message; and the way.
+/// The requests and the route. Each request is the one for the upgrade and, with its body, the
+/// message.
 fn compile(websocket: &WebSocket, load: &LoadConfig) -> Result<(Mix, Route), LoadError> {
     let path = Template(vec![plan::Segment::Text("/".to_owned())]);
     let message = plan::Request {
@@ -202,7 +204,8 @@ fn compile(websocket: &WebSocket, load: &LoadConfig) -> Result<(Mix, Route), Loa
     };
     let mut config = LoadConfig { workers: Some(1), ..load.clone() }
         .with_mix(vec![(websocket.request.clone(), 1.0), (message, 1.0)]);
-    // The upgrade is one of HTTP/1.1, on a connection of its own, through a tunnel if need be.
+    // The upgrade is an HTTP/1.1 request on a separate connection, through a tunnel if there is a
+    // proxy.
     config.target.version = HttpVersion::Http1;
     config.target.connections = Connections::KeepAlive;
     let route = Route::resolve(&config)?.tunnelled(&config.target);
@@ -211,7 +214,7 @@ fn compile(websocket: &WebSocket, load: &LoadConfig) -> Result<(Mix, Route), Loa
     Ok((mix, route))
 }
 
-/// What all sessions have in common.
+/// What all sessions share.
 struct Held {
     websocket: WebSocket,
     connector: Connector,
@@ -235,7 +238,7 @@ enum End {
     Unanswered,
 }
 
-/// Holds the sessions and tells what becomes of them, by second, until stopped.
+/// Holds the sessions and reports what happens to them, by second, until stopped.
 async fn hold(
     held: Rc<Held>,
     seed: u64,
@@ -249,7 +252,7 @@ async fn hold(
     }
     let mut begin = epoch.moment(Instant::now());
     loop {
-        // Counted from now: what was not taken off yet would have its end behind it.
+        // Counted from now: the end of a second that was not taken yet would be in the past.
         let whole = Duration::from_secs(epoch.moment(Instant::now()).secs() as u64 + 1);
         let end = epoch.instant(Moment::START + whole);
         tokio::select! {
@@ -299,7 +302,8 @@ async fn session(held: Rc<Held>, index: usize, mut random: SmallRng) {
                 }
             }
         }
-        // One that lasts begins anew; one that is shown the door again and again does not.
+        // A session that lasted resets the backoff. Sessions that the target keeps ending early do
+        // not.
         if lasted > held.websocket.backoff.to {
             attempt = 0;
         }
@@ -309,13 +313,13 @@ async fn session(held: Rc<Held>, index: usize, mut random: SmallRng) {
 }
 
 impl Held {
-    /// When a session that is open now is let go of, if it is one of those.
+    /// When a session that is open now is closed by the plan, if it is one of those.
     fn drop_of(&self, index: usize) -> Option<Instant> {
         let drop = self.websocket.drop.filter(|drop| storm::is_hit(index as u64, drop.share))?;
         self.begin.checked_add(drop.next(self.begin.elapsed())?)
     }
 
-    /// A new session, counted, or why there is none.
+    /// A new session, counted, or why it could not be opened.
     async fn open(&self) -> Result<WebSocketStream<Stream>, String> {
         let begun = Instant::now();
         let opened = self.try_open().await;
@@ -348,11 +352,11 @@ impl Held {
         upgraded.map(|(socket, _)| socket).map_err(|error| error.to_string())
     }
 
-    /// What there is to send: the upgrade, or with a body the message.
+    /// The bytes to send: the upgrade, or with a body the message.
     fn draw(&self, request: usize) -> Rendered {
         let (mix, mut session) = (&mut *self.mix.borrow_mut(), Session::default());
         mix.begin_journey(request, &mut session);
-        // Where data that may not begin again are used up, the first of them is used on.
+        // If data that may not start again are used up, the first of them is used again.
         mix.draw(request, &mut session).unwrap_or(());
         mix.build(request, &session)
     }
@@ -373,7 +377,7 @@ impl Held {
         let now = Instant::now();
         let far = now + NEVER;
         let messages = self.websocket.message.as_ref();
-        // Not all at once, where many were opened at a time.
+        // Messages do not start all at once, even if many sessions were opened together.
         let mut due = messages
             .map_or(far, |message| now + message.interval.mul_f64(random.random_range(0.0..1.0)));
         let mut asked: Option<Instant> = None;
@@ -388,7 +392,7 @@ impl Held {
                             tally.round_trip.record(asked.elapsed());
                         }
                     }
-                    // Pings are answered with the next look for frames.
+                    // Pings are answered when frames are read next.
                     Some(Ok(frame)) if !frame.is_close() => {}
                     _ => return End::Broken,
                 },
@@ -410,8 +414,7 @@ impl Held {
     }
 }
 
-/// The request for the upgrade (RFC 6455, section 4.1), from one that was put together for
-/// HTTP/1.1.
+/// The request for the upgrade (RFC 6455, section 4.1), made from one that was built for HTTP/1.1.
 fn upgrade(request: &Rendered) -> Option<Request<()>> {
     let mut headers = [EMPTY_HEADER; MAX_HEADERS];
     let mut parsed = httparse::Request::new(&mut headers);
@@ -440,7 +443,7 @@ mod tests {
     use super::*;
     use crate::plan::Backoff;
 
-    /// What the thread that asks has worked.
+    /// CPU time of the calling thread.
     fn worked() -> Duration {
         let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
         // SAFETY: the call only writes to a live timespec.
@@ -477,7 +480,7 @@ mod tests {
         runtime().unwrap().block_on(async {
             let stop = Stop::default();
             let held = hold(Rc::new(held), 1, Epoch::new(begin), &ticks, &stop);
-            // The first second is over then, and there is no one to take it.
+            // By then the first second is over, and nobody takes it.
             assert!(timeout(3 * SECOND, held).await.is_err());
         });
         let spent = worked() - before;
