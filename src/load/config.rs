@@ -1,4 +1,4 @@
-//! What a load consists of: the requests, who sends them when, and within which bounds.
+//! What a load consists of: the requests, who sends them and when, and the limits.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use super::data::ResolvedData;
 use super::tls::PemFiles;
 use crate::plan;
 
-/// What is sent where, and within which bounds.
+/// What is sent, where to, and within which limits.
 #[derive(Clone, Debug)]
 pub struct LoadConfig {
     /// Where the requests go.
@@ -16,16 +16,16 @@ pub struct LoadConfig {
     pub requests: Vec<plan::Request>,
     /// What users do with them.
     pub journeys: Vec<plan::Journey>,
-    /// Values for the templates, by the name they have in `{…}`.
+    /// Values for the templates, by their name in `{…}`.
     pub data: BTreeMap<String, ResolvedData>,
-    /// The loads that go on side by side, at least one.
+    /// The loads that run side by side, at least one.
     pub flows: Vec<FlowConfig>,
-    /// Journeys at a time at most in the open model; what is due beyond them waits, and is counted
+    /// Maximum number of journeys at a time in the open model. Further due journeys wait, and count
     /// as backlog.
     pub max_in_flight: usize,
-    /// Requests per second at most, whatever a stage asks for.
+    /// Maximum requests per second, whatever a stage asks for.
     pub max_rate: f64,
-    /// Threads that make load; as many as `max_rate` needs, but no more than cores, where `None`.
+    /// Threads that make load. `None` means as many as `max_rate` needs, but at most one per core.
     pub workers: Option<usize>,
     /// Seed of every random choice.
     pub seed: u64,
@@ -36,13 +36,13 @@ pub struct LoadConfig {
 }
 
 impl LoadConfig {
-    /// Journeys at a time at most in the open model, each over one connection.
+    /// Maximum number of journeys at a time in the open model, each over one connection.
     pub(super) fn most_at_a_time(&self) -> usize {
         self.max_in_flight.min(self.target.max_connections.unwrap_or(usize::MAX))
     }
 
-    /// The same with one load in the open model: these requests by their weights, each a journey of
-    /// its own.
+    /// The same with one load in the open model: these requests by their weights, each as a
+    /// separate journey.
     #[must_use]
     pub fn with_mix(mut self, requests: Vec<(plan::Request, f64)>) -> Self {
         let journeys = requests.iter().enumerate().map(|(index, (request, weight))| {
@@ -55,7 +55,7 @@ impl LoadConfig {
     }
 }
 
-/// One of the loads that go on side by side.
+/// One of the loads that run side by side.
 #[derive(Clone, Debug)]
 pub struct FlowConfig {
     /// Indices of its journeys among those of the configuration.
@@ -69,7 +69,7 @@ pub struct FlowConfig {
 pub enum FlowKind {
     /// When the schedule says so (open model).
     Open(plan::Arrivals),
-    /// When the one before is over (closed model): a stage says how many virtual users there are.
+    /// When the previous one has ended (closed model). A stage sets the number of virtual users.
     Closed(Iterations),
     /// At these times after the begin of the stage, in nanoseconds, each with its journey.
     Replay(Arc<[Arrival]>),
@@ -84,14 +84,14 @@ pub struct Arrival {
     pub journey: usize,
 }
 
-/// How many journeys virtual users do.
+/// How many journeys the virtual users do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Iterations {
-    /// As many as there is time for.
+    /// As many as time allows.
     Unlimited,
-    /// Each so many; and so many users there are.
+    /// This many for each user, and the number of users.
     PerVu(u64, u32),
-    /// So many together; and so many users there are.
+    /// This many in total, and the number of users.
     Shared(u64, u32),
 }
 

@@ -1,14 +1,14 @@
-//! The cookies of one user (RFC 6265): what a target set comes back to it.
+//! The cookies of one user (RFC 6265): the values that a target set are sent back to it.
 
 use cookie::Cookie;
 use cookie::time::OffsetDateTime;
 
-/// So many cookies one user keeps at the most (RFC 6265, section 6.1, asks for 50).
+/// One user keeps at most this many cookies (RFC 6265, section 6.1, asks for 50).
 const MOST: usize = 50;
-/// What is longer is not kept.
+/// Longer cookies are not kept.
 const LONGEST: usize = 4096;
 
-/// The cookies of one user. All come from one target, so that hosts need not be told apart.
+/// The cookies of one user. All come from one target, so that hosts need not be distinguished.
 #[derive(Debug, Default)]
 pub(super) struct Jar(Vec<Kept>);
 
@@ -20,13 +20,13 @@ struct Kept {
 }
 
 impl Jar {
-    /// Forgets all.
+    /// Removes all cookies.
     pub(super) fn clear(&mut self) {
         self.0.clear();
     }
 
-    /// Takes in one `Set-Cookie` header of a response to a request of `path`. What is no cookie
-    /// is left out, as browsers do.
+    /// Stores the cookie of one `Set-Cookie` header of a response to a request of `path`. Invalid
+    /// cookies are ignored, as browsers do.
     pub(super) fn set(&mut self, header: &str, path: &str, is_https: bool) {
         let Ok(cookie) = Cookie::parse(header) else { return };
         if header.len() > LONGEST || (cookie.secure() == Some(true) && !is_https) {
@@ -44,7 +44,7 @@ impl Jar {
         self.0.push(Kept { name, value, path });
     }
 
-    /// The line of a request of `path`, with its end; empty where no cookie goes with it.
+    /// The `Cookie` header for a request of `path`, with its line end. Empty if no cookie applies.
     pub(super) fn line(&self, path: &str) -> String {
         let mut line = String::new();
         for kept in self.0.iter().filter(|kept| covers(&kept.path, path)) {
@@ -59,13 +59,13 @@ impl Jar {
         line
     }
 
-    /// Whether there is none.
+    /// Whether there are no cookies.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
 
-/// Whether a target asks to forget a cookie.
+/// Whether the target asks to delete a cookie.
 fn is_over(cookie: &Cookie<'_>) -> bool {
     match (cookie.max_age(), cookie.expires_datetime()) {
         (Some(age), _) => !age.is_positive(),
@@ -74,7 +74,7 @@ fn is_over(cookie: &Cookie<'_>) -> bool {
     }
 }
 
-/// The path of a cookie that names none (section 5.1.4).
+/// The path of a cookie that does not name one (section 5.1.4).
 fn default_path(path: &str) -> &str {
     let path = path.split('?').next().unwrap_or_default();
     match path.rfind('/') {
@@ -83,7 +83,7 @@ fn default_path(path: &str) -> &str {
     }
 }
 
-/// Whether a cookie of `cookie` goes with a request of `path` (section 5.1.4).
+/// Whether a cookie with path `cookie` is sent with a request of `path` (section 5.1.4).
 fn covers(cookie: &str, path: &str) -> bool {
     let path = path.split('?').next().unwrap_or_default();
     match path.strip_prefix(cookie) {

@@ -1,10 +1,10 @@
-//! The values that templates draw from, once they are read.
+//! The values that templates draw from, after they were read.
 
 use std::sync::Arc;
 
 use crate::plan::{self, DataOrder, DrawnPer};
 
-/// The values of a data source, read from wherever they are. Cheap to clone.
+/// The values of a data source, read from their origin. Cheap to clone.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ResolvedValues {
     /// Every integer from the first to the last, both included.
@@ -15,25 +15,25 @@ pub enum ResolvedValues {
     Rows {
         /// Names of the columns.
         columns: Arc<[String]>,
-        /// One row after the other.
+        /// The cells, row by row.
         cells: Arc<[String]>,
     },
     /// A random UUID each time.
     Uuid,
 }
 
-/// A data source whose values are at hand.
+/// A data source whose values are loaded.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ResolvedData {
     /// The values.
     pub values: ResolvedValues,
-    /// In which order they are used.
+    /// The order in which they are used.
     pub order: plan::DataOrder,
     /// How often one is drawn.
     pub per: plan::DrawnPer,
-    /// What happens after the last one of a sequence.
+    /// What happens after the last value of a sequence.
     pub exhausted: plan::WhenExhausted,
-    /// Whether its rows are those of the trace that is replayed, each with its own request.
+    /// Whether its rows are those of the replayed trace, each with its own request.
     pub is_trace: bool,
 }
 
@@ -63,7 +63,7 @@ impl ResolvedData {
         }
     }
 
-    /// Index of a column; that of what has no columns is zero, and its name empty.
+    /// Index of a column. A source without columns has one, with index zero and an empty name.
     pub(super) fn column(&self, name: &str) -> Option<usize> {
         match &self.values {
             ResolvedValues::Rows { columns, .. } => columns.iter().position(|known| known == name),
@@ -71,7 +71,7 @@ impl ResolvedData {
         }
     }
 
-    /// Whether all its texts are so.
+    /// Whether `is_so` holds for all its texts.
     pub(super) fn all(&self, is_so: impl Fn(&str) -> bool) -> bool {
         match &self.values {
             ResolvedValues::Range(..) | ResolvedValues::Uuid => true,

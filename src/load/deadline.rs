@@ -1,4 +1,4 @@
-//! When a request has to be over.
+//! The deadline of a request.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -9,23 +9,23 @@ use tokio::time::Sleep;
 
 use super::failure::Failure;
 
-/// When a request has to be over. One timer serves a connection's requests one after the other:
-/// it is set anew only when it rings too early, so that a request that is in time costs nothing.
+/// When a request has to be over. One timer serves the requests of a connection one after another.
+/// It is set again only when it fires too early, so that a request that is in time costs nothing.
 pub(super) struct Deadline {
     sleep: Pin<Box<Sleep>>,
     at: Instant,
-    /// When the timer rings, if it was set.
+    /// When the timer fires, if it was set.
     armed: Option<Instant>,
 }
 
 impl Deadline {
-    /// A deadline that has not been set. Needs a runtime with time around it.
+    /// A deadline that has not been set. Needs a runtime with time.
     pub(super) fn new() -> Self {
         let at = Instant::now();
         Self { sleep: Box::pin(tokio::time::sleep(Duration::ZERO)), at, armed: None }
     }
 
-    /// Sets it. Nearly always to a later time than before, which costs nothing.
+    /// Sets the deadline. It is nearly always later than before, which costs nothing.
     pub(super) fn set(&mut self, at: Instant) {
         self.at = at;
         if self.armed.is_some_and(|armed| armed > at) {
@@ -33,7 +33,7 @@ impl Deadline {
         }
     }
 
-    /// Sets it to `at` where it is earlier.
+    /// Moves the deadline to `at` if it is earlier.
     pub(super) fn extend(&mut self, at: Instant) {
         self.at = self.at.max(at);
     }
@@ -43,8 +43,8 @@ impl Deadline {
         Instant::now() >= self.at
     }
 
-    /// Whether it has passed; if not, the task will be woken when it may have. A deadline belongs
-    /// to one task, so that one registered waker is good for all its polls.
+    /// Whether it has passed. If not, the task is woken when it may have passed. A deadline belongs
+    /// to one task, so that one registered waker is enough for all its polls.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             if self.armed.is_some() {
@@ -64,7 +64,7 @@ impl Deadline {
         }
     }
 
-    /// What `future` comes to, or [`Failure::Timeout`] when the deadline passes first.
+    /// The result of `future`, or [`Failure::Timeout`] if the deadline passes first.
     pub(super) async fn limit<T>(&mut self, future: impl Future<Output = T>) -> Result<T, Failure> {
         let mut future = pin!(future);
         poll_fn(|cx| match future.as_mut().poll(cx) {

@@ -1,18 +1,18 @@
-//! Room for as many sockets as may be in flight.
+//! Makes room for all sockets that may be in flight.
 
 use super::error::LoadError;
 use super::worker::MAX_CLOSING;
 
-/// Files beside the sockets: those of the collectors, the recording, the threads' event queues.
+/// Other files: those of the collectors, the recording, and the event queues of the threads.
 const BESIDE: u64 = 256;
 
-/// Raises this process's soft limit so that the `sockets` of requests in flight fit, and those of
-/// `workers` that are being closed.
+/// Raises the soft limit of this process. The `sockets` of requests in flight must fit, and the
+/// sockets that `workers` are closing.
 ///
 /// # Errors
 ///
-/// When the hard limit is too low: later, at full load, a lack of descriptors would look like an
-/// error of the target.
+/// When the hard limit is too low. At full load a lack of descriptors would look like an error of
+/// the target.
 #[cfg(unix)]
 pub(super) fn make_room(sockets: usize, workers: usize) -> Result<(), LoadError> {
     let sockets = sockets.saturating_add(workers.saturating_mul(MAX_CLOSING));

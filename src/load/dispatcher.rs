@@ -1,5 +1,5 @@
-//! The thread of one worker: it starts the worker, tells it what it is told from outside, and wakes
-//! when something is due.
+//! The thread of one worker. It starts the worker, passes orders from outside to it, and wakes when
+//! something is due.
 
 use std::cell::RefCell;
 use std::io;
@@ -13,7 +13,7 @@ use tokio::runtime::{Builder, LocalOptions};
 use super::timer::{Timer, shorten_slice};
 use super::worker::{Worker, WorkerStart};
 
-/// So many names at a time may be asked for.
+/// At most this many names are resolved at the same time.
 const RESOLVING: usize = 64;
 
 thread_local! {
@@ -21,14 +21,14 @@ thread_local! {
     static HERE: RefCell<Option<Rc<Worker>>> = const { RefCell::new(None) };
 }
 
-/// Runs a worker on this thread until it is told to stop. `started` hears once whether it could
+/// Runs a worker on this thread until it is told to stop. `started` receives once whether it could
 /// begin.
 pub(super) fn work(start: WorkerStart, started: &SyncSender<io::Result<()>>) {
     shorten_slice();
     let runtime = Builder::new_current_thread()
         .enable_io()
         .enable_time()
-        // Nothing but names is looked up on them.
+        // These threads only resolve names.
         .max_blocking_threads(RESOLVING)
         .on_thread_park(|| HERE.with_borrow(|worker| worker.iter().for_each(rest)))
         .build_local(LocalOptions::default());
@@ -45,7 +45,7 @@ pub(super) fn work(start: WorkerStart, started: &SyncSender<io::Result<()>>) {
             Err(error) => drop(started.send(Err(error))),
         }
     });
-    // A name server that does not answer keeps no one from ending.
+    // A name server that does not answer must not delay the end.
     runtime.shutdown_background();
 }
 
@@ -66,8 +66,8 @@ async fn dispatch(start: WorkerStart, mut timer: Timer) {
             let begin = worker.clock.0.instant(begin);
             tokio::task::spawn_local(async move { storm.rage(begin).await });
         }
-        // Before the stop, which may have come while this thread had no core: what was due by
-        // then was offered all the same.
+        // Before the stop, which may have come while this thread had no core: journeys due by then
+        // still count as offered.
         worker.catch_up(worker.clock.now());
         if orders.stop.is_some() {
             worker.end_arrivals();
@@ -90,7 +90,7 @@ async fn dispatch(start: WorkerStart, mut timer: Timer) {
     worker.finish();
 }
 
-/// Before this thread waits for what comes next, it naps for as long as that may wait.
+/// Before this thread waits for its next event, it naps for as long as that event may wait.
 fn rest(worker: &Rc<Worker>) {
     let Some(patience) = &worker.patience else { return };
     let mut now = worker.clock.now();

@@ -1,4 +1,4 @@
-//! Values for templates: which are drawn, in which order.
+//! Values for templates: which are drawn, and in which order.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use super::data::{ResolvedData, ResolvedValues};
 use super::session::Session;
 use crate::plan::{self, DataOrder, DrawnPer};
 
-/// What stands in for a name in a template.
+/// The value that replaces a name in a template.
 pub(super) enum Value<'a> {
     Text(&'a str),
     Number(i64),
@@ -29,11 +29,11 @@ impl fmt::Display for Value<'_> {
     }
 }
 
-/// No value is left of a sequence that may not start again.
+/// A sequence that may not start again has no value left.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Exhausted;
 
-/// The data sources of one worker, and how far it is in each.
+/// The data sources of one worker, and its position in each.
 pub(super) struct Sources {
     /// In the order of the configuration.
     sources: Vec<Source>,
@@ -62,16 +62,16 @@ impl Sources {
         Self { sources, worker: worker as u64, of: of as u64 }
     }
 
-    /// Whether a user keeps what was drawn of a source from journey to journey.
+    /// Whether a user keeps the value drawn from a source from journey to journey.
     pub(super) fn is_kept(&self, source: usize) -> bool {
         self.sources[source].data.per == DrawnPer::Vu
     }
 
-    /// Draws a value, unless the session has one.
+    /// Draws a value, unless the session already has one.
     ///
     /// # Errors
     ///
-    /// Where there are no values left.
+    /// When there are no values left.
     pub(super) fn draw(
         &mut self,
         source: usize,
@@ -126,8 +126,8 @@ impl Sources {
     }
 }
 
-/// 128 bits out of 64 random ones, by the finaliser of SplitMix64 (Steele et al. 2014): two users
-/// who drew different ones get different ones.
+/// Makes 128 bits from 64 random ones with the finaliser of SplitMix64 (Steele et al. 2014).
+/// Different inputs give different outputs.
 fn spread(drawn: u64) -> u128 {
     let mix = |mut bits: u64| {
         bits = (bits ^ bits >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -137,8 +137,8 @@ fn spread(drawn: u64) -> u128 {
     u128::from(mix(drawn)) << 64 | u128::from(mix(drawn.wrapping_add(0x9E37_79B9_7F4A_7C15)))
 }
 
-/// A UUID of version 4 (RFC 9562, section 5.4). The bits come from the plan's seed, so that a run
-/// can be repeated.
+/// A UUID of version 4 (RFC 9562, section 5.4). Its bits come from the seed of the plan, so that a
+/// run can be repeated.
 fn uuid(bits: u128) -> uuid::Uuid {
     uuid::Builder::from_random_bytes(bits.to_be_bytes()).into_uuid()
 }

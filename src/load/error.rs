@@ -1,4 +1,4 @@
-//! What keeps load from being made, told so that a person can act on it.
+//! What prevents load from being made, with messages that say what to do.
 
 use thiserror::Error;
 
@@ -29,7 +29,7 @@ pub enum LoadError {
     /// There is nothing to send.
     #[error("there is no request with a weight above zero; add a [[request]]")]
     NoRequests,
-    /// A request cannot be put on the wire.
+    /// A request is not valid on the wire.
     #[error("request `{endpoint}`: {reason}")]
     Request {
         /// Name of the request in the plan.
@@ -43,7 +43,7 @@ pub enum LoadError {
          raise the limit with `ulimit -n {needed}`, or lower `max_in_flight` in [limits]"
     )]
     Descriptors {
-        /// Sockets and some files beside them.
+        /// Sockets and some other files.
         needed: u64,
         /// The hard limit of this process.
         allowed: u64,
@@ -81,7 +81,8 @@ pub enum LoadError {
 }
 
 impl LoadError {
-    /// The first of several; [`probe()`](super::probe()), which runs before, reports all of them.
+    /// The first of several errors. [`probe()`](super::probe()), which runs earlier, reports all of
+    /// them.
     pub(super) fn first(errors: Vec<LoadError>) -> LoadError {
         errors.into_iter().next().unwrap_or(LoadError::NoRequests)
     }

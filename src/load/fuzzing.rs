@@ -1,4 +1,4 @@
-//! What a target may send, given to the parsers of this room: for `fuzz/` and tests/damaged.rs.
+//! Feeds data that a target may send to the parsers of this room: for `fuzz/` and tests/damaged.rs.
 
 use httparse::Header;
 
@@ -8,10 +8,10 @@ use super::response::{Observer, Reader};
 use super::review::{Inspection, Review};
 use crate::plan::{Capture, CaptureSource, Check, Request, Segment, Template};
 
-/// No decoded body of these is longer.
+/// No decoded body in these tests is longer.
 const LONGEST: usize = 64 * 1024;
 
-/// Keeps of a response what the engine would, at the most.
+/// Keeps at most what the engine would keep of a response.
 struct Seen<'s>(Review<'s>);
 
 impl Observer for Seen<'_> {
@@ -25,7 +25,7 @@ impl Observer for Seen<'_> {
     }
 }
 
-/// A request whose response is looked at in every way. One that was taken from text besides.
+/// A request whose response is inspected in every way. `json` and `regex` come from the input.
 fn curious(json: &str, regex: &str) -> Request {
     let capture = |name: &str, source| Capture { name: name.to_owned(), source };
     let path = Template(vec![Segment::Text("/".to_owned())]);
@@ -47,7 +47,7 @@ fn curious(json: &str, regex: &str) -> Request {
     }
 }
 
-/// A response of HTTP/1.1 in pieces of `piece` bytes, looked at to its end.
+/// An HTTP/1.1 response in pieces of `piece` bytes, inspected to its end.
 pub fn response(bytes: &[u8], piece: usize, is_head: bool) {
     let request = curious("$..id", "id=([0-9]+)");
     let Ok(inspection) = Inspection::compile(&request, |_| 0) else { return };
@@ -69,7 +69,7 @@ pub fn response(bytes: &[u8], piece: usize, is_head: bool) {
     assert_eq!(verdict.captured.len(), 4);
 }
 
-/// A body by each encoding, in pieces of `piece` bytes.
+/// A body in each encoding, in pieces of `piece` bytes.
 pub fn decode(bytes: &[u8], piece: usize) {
     for encoding in ["gzip", "deflate", "br", "zstd", "identity"] {
         let Some(mut decoder) = Decoder::for_encoding(encoding, LONGEST) else { continue };
@@ -83,18 +83,18 @@ pub fn decode(bytes: &[u8], piece: usize) {
     }
 }
 
-/// `Set-Cookie` headers, one a line, and what goes back.
+/// `Set-Cookie` headers, one per line, and the cookies that are sent back.
 pub fn cookies(text: &str) {
     let mut jar = Jar::default();
     for (number, line) in text.lines().enumerate() {
         jar.set(line, "/shop/login?x=1", number % 2 == 0);
-        // What came in a header has no line end, and must not get one on the way out.
+        // A value from a header has no line end, and must not get one when it is sent.
         let sent = jar.line("/shop/login");
         assert!(sent.is_empty() || sent.trim_end_matches("\r\n").lines().count() == 1);
     }
 }
 
-/// A JSONPath and a regular expression of a plan, against a body.
+/// A JSONPath and a regular expression of a plan, applied to a body.
 pub fn review(json: &str, regex: &str, body: &[u8]) {
     let Ok(inspection) = Inspection::compile(&curious(json, regex), |_| 0) else { return };
     let mut review = Review::new(&inspection, false);

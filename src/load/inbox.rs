@@ -1,4 +1,4 @@
-//! What a worker is told from outside.
+//! Orders to a worker from outside.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -7,15 +7,15 @@ use tokio::sync::Notify;
 
 use crate::timeline::Stage;
 
-/// Orders for a worker, and the bell that wakes it.
+/// Orders for a worker, and the notification that wakes it.
 #[derive(Default)]
 pub(super) struct Inbox {
     orders: Mutex<Orders>,
-    /// Rings when something came, or a lane has something to tell.
+    /// Notified when an order came, or a lane has something to report.
     pub(super) bell: Notify,
 }
 
-/// What came since the worker looked last.
+/// Orders since the worker last looked.
 #[derive(Default)]
 pub(super) struct Orders {
     /// Each with its flow.
@@ -31,13 +31,13 @@ impl Inbox {
         self.bell.notify_one();
     }
 
-    /// Ends arrivals, and the worker when nothing is in flight or at `deadline`.
+    /// Ends arrivals. The worker ends when nothing is in flight, or at `deadline`.
     pub(super) fn stop(&self, deadline: Instant) {
         self.orders.lock().unwrap_or_else(PoisonError::into_inner).stop = Some(deadline);
         self.bell.notify_one();
     }
 
-    /// Takes what came.
+    /// Takes the orders that have come.
     pub(super) fn take(&self) -> Orders {
         std::mem::take(&mut *self.orders.lock().unwrap_or_else(PoisonError::into_inner))
     }

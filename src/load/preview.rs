@@ -1,4 +1,4 @@
-//! The first requests of a load, as they would be sent, without sending any.
+//! The first requests of a load, as they would be sent. Nothing is sent.
 
 use super::config::LoadConfig;
 use super::data::{ResolvedData, ResolvedValues};
@@ -8,9 +8,9 @@ use super::program::Todo;
 use super::session::Session;
 use crate::plan::{Header, Request, Segment, Template, is_secret_name};
 
-/// What stands in the place of a secret.
+/// The replacement for a secret.
 const HIDDEN: &str = "***";
-/// So many requests of one journey at the most: what is done again and again need not be shown.
+/// At most this many requests of one journey: repeated steps need not be shown.
 const MOST_OF_ONE: usize = 20;
 
 /// One request that would be sent.
@@ -20,16 +20,16 @@ pub struct Preview {
     pub journey: String,
     /// Name of the request.
     pub request: String,
-    /// Its head and body. Secrets are hidden, and what would be captured is empty.
+    /// Its head and body. Secrets are hidden, and captured values are empty.
     pub text: String,
 }
 
-/// The first `count` requests of each flow, in the order of one worker. Nothing is sent; what would
-/// be captured is not known.
+/// The first `count` requests of each flow, in the order of one worker. Nothing is sent, so
+/// captured values are not known.
 ///
 /// # Errors
 ///
-/// Every request that cannot be put on the wire.
+/// Every request that is not valid on the wire.
 pub fn preview(config: &LoadConfig, count: usize) -> Result<Vec<Preview>, Vec<LoadError>> {
     let config = LoadConfig {
         requests: config.requests.iter().map(redacted).collect(),
@@ -86,7 +86,7 @@ fn redacted(request: &Request) -> Request {
     request
 }
 
-/// Data with what is secret by its name hidden.
+/// Data, with the values hidden whose name says that they are secret.
 fn without_secrets((name, data): (&String, &ResolvedData)) -> (String, ResolvedData) {
     let mut data = data.clone();
     if let ResolvedValues::Rows { columns, cells } = &data.values {

@@ -1,5 +1,5 @@
-//! The way through an HTTP proxy: a tunnel for TLS (RFC 9110, section 9.3.6), whole addresses for
-//! the rest (RFC 9112, section 3.2.2).
+//! The way through an HTTP proxy: a tunnel for TLS (RFC 9110, section 9.3.6), full URLs for
+//! everything else (RFC 9112, section 3.2.2).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,7 +10,7 @@ use super::failure::NoTunnel;
 use super::stream::Stream;
 use crate::plan::{Secret, Target};
 
-/// What a proxy may say before the tunnel begins.
+/// Maximum size of the proxy's answer before the tunnel begins.
 const MAX_HEAD_BYTES: usize = 16 * 1024;
 const MAX_HEADERS: usize = 64;
 
@@ -19,7 +19,7 @@ pub(super) fn authorization(credentials: &Secret) -> Secret {
     Secret::new(format!("Basic {}", STANDARD.encode(credentials.reveal())))
 }
 
-/// The request that asks for a tunnel to `target`: a secret where it has credentials.
+/// The request for a tunnel to `target`. It is a secret if it has credentials.
 pub(super) fn connect_request(target: &Target) -> Secret {
     let url = &target.url;
     let host = if url.host.contains(':') { format!("[{}]", url.host) } else { url.host.clone() };
@@ -33,11 +33,11 @@ pub(super) fn connect_request(target: &Target) -> Secret {
     Secret::new(text)
 }
 
-/// Has the proxy at the other end of `stream` make the tunnel that `request` asks for.
+/// Makes the proxy at the other end of `stream` open the tunnel that `request` asks for.
 ///
 /// # Errors
 ///
-/// What the proxy said instead.
+/// What the proxy answered instead.
 pub(super) async fn tunnel(stream: &mut Stream, request: &Secret) -> Result<(), NoTunnel> {
     stream.write_all(request.reveal().as_bytes()).await.map_err(NoTunnel::Lost)?;
     stream.flush().await.map_err(NoTunnel::Lost)?;
@@ -54,7 +54,7 @@ pub(super) async fn tunnel(stream: &mut Stream, request: &Secret) -> Result<(), 
         let parsed = response.parse(&head).map_err(|_| NoTunnel::Malformed)?;
         match (response.code, parsed) {
             (Some(code), httparse::Status::Complete(length)) => match code {
-                // The other end of a tunnel for TLS waits to be spoken to.
+                // In a tunnel for TLS the other end waits for the client to speak first.
                 200..300 if length < head.len() => return Err(NoTunnel::Malformed),
                 200..300 => return Ok(()),
                 100..200 => drop(head.drain(..length)),

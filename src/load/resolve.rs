@@ -1,4 +1,4 @@
-//! From a host's name to its addresses: when it is asked for, and how long that takes.
+//! From a host name to its addresses: when it is resolved, and how long that takes.
 
 use std::cell::RefCell;
 use std::io;
@@ -12,7 +12,7 @@ use tokio::sync::Mutex;
 use super::error::LoadError;
 use crate::plan::Dns;
 
-/// A host, and the addresses that it had at the start, at least one.
+/// A host, and its addresses at the start, at least one.
 #[derive(Clone, Debug)]
 pub(super) struct Host {
     name: String,
@@ -22,8 +22,8 @@ pub(super) struct Host {
 }
 
 impl Host {
-    /// Resolves `name`, which stands in the plan as `key`. What is an address already has no name
-    /// to be resolved anew.
+    /// Resolves `name`, which the plan has under `key`. If it is already an address, it is never
+    /// resolved again.
     ///
     /// # Errors
     ///
@@ -44,7 +44,7 @@ impl Host {
         Ok(Self { name: name.to_owned(), port, dns, addresses })
     }
 
-    /// The first of the addresses that it had at the start.
+    /// The first of its addresses at the start.
     pub(super) fn first_address(&self) -> Option<SocketAddr> {
         self.addresses.first().copied()
     }
@@ -57,23 +57,23 @@ pub(super) struct Resolver {
     host: Host,
     /// The last answer, and when it came.
     known: RefCell<(Rc<[SocketAddr]>, Instant)>,
-    /// Held by who asks; the others wait for the same answer.
+    /// Held by the task that asks. The others wait for the same answer.
     asking: Mutex<()>,
 }
 
 impl Resolver {
-    /// One that believes what was known at the start, from now on.
+    /// Starts with the addresses known at the start, which are valid from now on.
     pub(super) fn new(host: Host) -> Self {
         let known = (host.addresses.clone().into(), Instant::now());
         Self { host, known: RefCell::new(known), asking: Mutex::new(()) }
     }
 
-    /// The addresses for a new connection, at least one, and how long they took where they were
-    /// asked for.
+    /// The addresses for a new connection, at least one, and how long the resolution took, if there
+    /// was one.
     ///
     /// # Errors
     ///
-    /// What the system's resolver says.
+    /// The error of the system's resolver.
     pub(super) async fn addresses(&self) -> io::Result<(Rc<[SocketAddr]>, Option<Duration>)> {
         if let Some(addresses) = self.fresh() {
             return Ok((addresses, None));
@@ -92,7 +92,7 @@ impl Resolver {
         Ok((addresses, Some(begun.elapsed())))
     }
 
-    /// What is known, where it is to be believed still.
+    /// The known addresses, if they are still valid.
     fn fresh(&self) -> Option<Rc<[SocketAddr]>> {
         let (addresses, since) = &*self.known.borrow();
         let is_fresh = match self.host.dns {

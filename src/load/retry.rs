@@ -1,4 +1,4 @@
-//! Whether and when a client asks again. Pure: draws in, waits out, no clock.
+//! Whether and when a client retries. Pure: draws in, waits out, no clock.
 
 use std::time::Duration;
 
@@ -8,14 +8,15 @@ use rand::rngs::SmallRng;
 use crate::plan::Retries;
 use crate::timeline::ResponseClass;
 
-/// So many retries a client may have saved up: at the begin there is nothing to count from.
+/// A client may save up at most this many retries. It starts with the share of this many requests,
+/// because at the begin there are none to count.
 const SAVED: f64 = 10.0;
 
 /// The retries of one worker's clients.
 #[derive(Debug)]
 pub(super) struct Retrying {
     policy: Retries,
-    /// Retries that may be made now: each request adds its share (as Finagle's retry budget).
+    /// Retries that may be made now. Each request adds its share (like Finagle's retry budget).
     saved: f64,
 }
 
@@ -24,13 +25,13 @@ impl Retrying {
         Self { policy, saved: SAVED.min(policy.budget * SAVED) }
     }
 
-    /// Counts a request that is no retry.
+    /// Counts a request that is not a retry.
     pub(super) fn request(&mut self) {
         self.saved = (self.saved + self.policy.budget).min(SAVED.max(self.policy.budget));
     }
 
     /// How long to wait before attempt `attempt` (1 is the first retry) at a request that ended in
-    /// `class`; `None` where it is not asked again.
+    /// `class`. `None` if it is not retried.
     pub(super) fn wait(
         &mut self,
         attempt: u32,
@@ -45,8 +46,8 @@ impl Retrying {
     }
 }
 
-/// Whether the same request may go better in a moment: what the target could not take, not what it
-/// says is wrong with the request.
+/// Whether the same request may succeed in a moment: the target could not take it, but did not say
+/// that the request is wrong.
 fn is_worth_it(class: ResponseClass) -> bool {
     match class {
         ResponseClass::Status(status) => [429, 502, 503, 504].contains(&status),

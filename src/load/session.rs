@@ -1,4 +1,4 @@
-//! What one user knows within one journey: values, what was captured, cookies.
+//! What one user knows within one journey: drawn values, captured values, cookies.
 
 use super::cookies::Jar;
 use super::review::{Review, ReviewOutcome};
@@ -8,19 +8,20 @@ use super::review::{Review, ReviewOutcome};
 pub(super) struct Session {
     /// Index of the journey.
     pub(super) journey: usize,
-    /// Where it is in it.
+    /// Its position in the journey.
     pub(super) cursor: Cursor,
-    /// The row of a trace that it replays.
+    /// The row of the trace that it replays.
     pub(super) row: Option<u64>,
     pub(super) jar: Jar,
-    /// What was drawn, by data source.
+    /// Drawn values, by data source.
     drawn: Vec<Option<u64>>,
-    /// What was captured, by slot.
+    /// Captured values, by slot.
     captured: Vec<Option<String>>,
 }
 
 impl Session {
-    /// A new journey: everything is forgotten but what `is_kept`, by data source.
+    /// Begins a new journey. Drops everything except the drawn values for which `is_kept` holds, by
+    /// data source.
     pub(super) fn begin(
         &mut self,
         journey: usize,
@@ -38,12 +39,12 @@ impl Session {
         }
     }
 
-    /// What was drawn of a source.
+    /// The value drawn from a source.
     pub(super) fn drawn(&self, source: usize) -> Option<u64> {
         self.drawn.get(source).copied().flatten()
     }
 
-    /// Keeps what was drawn.
+    /// Stores a drawn value.
     pub(super) fn keep_drawn(&mut self, source: usize, value: u64) {
         if self.drawn.len() <= source {
             self.drawn.resize(source + 1, None);
@@ -51,12 +52,12 @@ impl Session {
         self.drawn[source] = Some(value);
     }
 
-    /// What was captured into a slot.
+    /// The value captured into a slot.
     pub(super) fn captured(&self, slot: usize) -> Option<&str> {
         self.captured.get(slot)?.as_deref()
     }
 
-    /// Keeps what was captured.
+    /// Stores a captured value.
     pub(super) fn capture(&mut self, slot: usize, value: String) {
         if self.captured.len() <= slot {
             self.captured.resize(slot + 1, None);
@@ -64,8 +65,8 @@ impl Session {
         self.captured[slot] = Some(value);
     }
 
-    /// Keeps what a response to a request of `target` says: cookies, and what is captured. Returns
-    /// what was not as the plan expects it.
+    /// Stores cookies and captured values of a response to a request of `target`. Returns what was
+    /// not as the plan expects.
     pub(super) fn take_in(
         &mut self,
         review: &mut Review<'_>,
@@ -87,10 +88,10 @@ impl Session {
     }
 }
 
-/// What a response was not.
+/// How a response differed from the plan.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Missed {
-    /// Checks that failed, by their index.
+    /// The failed checks, by index.
     pub(super) checks: Vec<usize>,
     /// Slots for which nothing was found.
     pub(super) captures: Vec<usize>,
@@ -103,17 +104,17 @@ impl Missed {
     }
 }
 
-/// Where one user is in a program.
+/// The position of one user in a program.
 #[derive(Debug, Default)]
 pub(super) struct Cursor {
     /// Index of the next operation.
     pub(super) at: usize,
-    /// How often each loop was done.
+    /// How many times each loop was done.
     pub(super) counters: Vec<u32>,
 }
 
 impl Cursor {
-    /// Back to the begin.
+    /// Goes back to the begin.
     pub(super) fn reset(&mut self) {
         self.at = 0;
         self.counters.clear();

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 /// How long it took to make a connection.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Made {
-    /// To resolve the name, where that was done for it.
+    /// Name resolution, if it was done for this connection.
     pub(super) dns_time: Option<Duration>,
-    /// All the rest, TLS included.
+    /// Everything else, TLS included.
     pub(super) connect_time: Duration,
     /// The TLS handshake.
     pub(super) tls_time: Option<Duration>,
@@ -18,22 +18,22 @@ pub(super) struct Made {
 pub(super) struct Spent {
     /// Until the request was sent.
     pub(super) send: Duration,
-    /// Then to the first byte of the response.
+    /// From then to the first byte of the response.
     pub(super) wait: Duration,
-    /// Then to its end.
+    /// From then to its end.
     pub(super) receive: Duration,
-    /// When that was, where the kernel says.
+    /// When it ended, if the kernel reports it.
     pub(super) ended: Option<Instant>,
 }
 
-/// Measures a request: two looks at the clock for most of them.
+/// Measures a request. For most requests this takes two readings of the clock.
 pub(super) struct Stopwatch {
     begun: Instant,
     sent: Option<Instant>,
     first: Option<Instant>,
-    /// When its last piece came, where the kernel says.
+    /// When its last piece came, if the kernel reports it.
     stamp: Option<Instant>,
-    /// The response did not come as one piece.
+    /// Whether the response came in more than one piece.
     is_cut: bool,
 }
 
@@ -43,19 +43,19 @@ impl Stopwatch {
         Self { begun, sent: None, first: None, stamp: None, is_cut: false }
     }
 
-    /// The request has been sent, now or before.
+    /// The request has been sent, now or earlier.
     pub(super) fn sent(&mut self) {
         self.sent.get_or_insert_with(Instant::now);
     }
 
-    /// A piece of the response has come, now or when the kernel says.
+    /// A piece of the response has come, now or at the time from the kernel.
     pub(super) fn read(&mut self, stamp: Option<Instant>) {
         self.is_cut = self.first.is_some();
         self.stamp = stamp;
         self.first.get_or_insert_with(|| stamp.unwrap_or_else(Instant::now));
     }
 
-    /// Nothing more of the response is there yet.
+    /// No more of the response is available yet.
     pub(super) fn waits(&mut self) {
         self.is_cut |= self.first.is_some();
     }

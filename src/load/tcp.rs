@@ -1,4 +1,4 @@
-//! A TCP connection that knows when what is read from it had come.
+//! A TCP connection that knows when the data it reads had arrived.
 
 use std::io;
 use std::pin::Pin;
@@ -13,16 +13,16 @@ use super::nap::Patience;
 /// A TCP connection.
 pub(super) struct Tcp {
     stream: TcpStream,
-    /// Where the time goes at which something came; `None` where no one asks.
+    /// Receives the arrival times of data. `None` if nobody asks for them.
     patience: Option<Rc<Patience>>,
 }
 
 impl Tcp {
-    /// Has the kernel note when something comes, where `patience` may ask for it.
+    /// Makes the kernel record when data arrive, if `patience` may ask for it.
     ///
     /// # Errors
     ///
-    /// When the kernel does not do so.
+    /// When the kernel refuses.
     pub(super) fn new(stream: TcpStream, patience: Option<Rc<Patience>>) -> io::Result<Self> {
         if patience.is_some() {
             stamp::ask_for(&stream)?;
@@ -46,7 +46,7 @@ impl Tcp {
             let room = buffer.initialize_unfilled();
             match self.stream.try_io(READABLE, || stamp::receive(&self.stream, room)) {
                 Ok((count, stamp)) => {
-                    // There is no more, and it would cost a system call to learn so.
+                    // There are no more data, and it would cost a system call to find that out.
                     if 0 < count && count < room.len() {
                         let nothing = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
                         drop(self.stream.try_io(READABLE, nothing));
@@ -95,7 +95,7 @@ impl AsyncWrite for Tcp {
     }
 }
 
-/// The kernel's stamps: when a packet came, by the system's clock (socket(7), `SO_TIMESTAMPNS`).
+/// The kernel's stamps: when a packet arrived, by the system clock (socket(7), `SO_TIMESTAMPNS`).
 #[cfg(target_os = "linux")]
 mod stamp {
     use std::io;
@@ -105,7 +105,7 @@ mod stamp {
 
     use tokio::net::TcpStream;
 
-    /// Room for one control message with a stamp, aligned as it has to be.
+    /// Room for one control message with a stamp, with the alignment it needs.
     type Control = [u64; 8];
 
     pub(super) fn ask_for(stream: &TcpStream) -> io::Result<()> {
@@ -123,7 +123,7 @@ mod stamp {
         if set == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
 
-    /// Reads to the begin of `room`: how many bytes, and when the last of them came.
+    /// Reads into the begin of `room`. Returns how many bytes, and when the last of them arrived.
     pub(super) fn receive(
         stream: &TcpStream,
         room: &mut [u8],
@@ -155,7 +155,7 @@ mod stamp {
     }
 }
 
-/// No stamps: no one asks for them.
+/// No stamps: nobody asks for them.
 #[cfg(not(target_os = "linux"))]
 mod stamp {
     use std::io;

@@ -1,10 +1,10 @@
-//! Waking up on time. tokio's timers round up to whole milliseconds; on Linux a timerfd in the
-//! event queue wakes the thread within tens of microseconds and costs it no second thread.
+//! Waking up on time. tokio's timers round up to whole milliseconds. On Linux a timerfd in the
+//! event queue wakes the thread within tens of microseconds and needs no second thread.
 
 use std::io;
 use std::time::Duration;
 
-/// Wakes one task, to the tens of microseconds.
+/// Wakes one task, accurate to tens of microseconds.
 #[cfg(target_os = "linux")]
 pub(super) struct Timer {
     fd: tokio::io::unix::AsyncFd<std::os::fd::OwnedFd>,
@@ -12,7 +12,7 @@ pub(super) struct Timer {
 
 #[cfg(target_os = "linux")]
 impl Timer {
-    /// A timer that is not armed. Needs a runtime with I/O around it.
+    /// A timer that is not armed. Needs a runtime with I/O.
     pub(super) fn new() -> io::Result<Self> {
         let fd = create(libc::TFD_NONBLOCK)?;
         let interest = tokio::io::Interest::READABLE;
@@ -21,7 +21,7 @@ impl Timer {
         Ok(Self { fd: fd? })
     }
 
-    /// Waits for `after`, or a moment less: whoever waits looks at the clock anyway.
+    /// Waits for `after`, or slightly less: the caller looks at the clock anyway.
     pub(super) async fn sleep(&mut self, after: Duration) {
         // The expiry count is left unread, which saves a system call: arming resets it, and the
         // event queue is edge-triggered, so the next expiry is an event all the same.
@@ -31,13 +31,13 @@ impl Timer {
                     ready.clear_ready();
                 }
             }
-            // Cannot happen to an open timerfd; late beats never.
+            // Cannot happen to an open timerfd. If it did, waking late is better than never.
             Err(_) => tokio::time::sleep(after).await,
         }
     }
 }
 
-/// A timer that is not set, with these flags beside the usual ones.
+/// A timer that is not set, with these flags in addition to the usual ones.
 #[cfg(target_os = "linux")]
 pub(super) fn create(flags: libc::c_int) -> io::Result<std::os::fd::OwnedFd> {
     use std::os::fd::FromRawFd;
@@ -50,7 +50,7 @@ pub(super) fn create(flags: libc::c_int) -> io::Result<std::os::fd::OwnedFd> {
     Ok(unsafe { std::os::fd::OwnedFd::from_raw_fd(raw) })
 }
 
-/// Has a timer fire once, `after` from now, instead of at any time set before.
+/// Makes a timer fire once, `after` from now. This replaces any time set before.
 #[cfg(target_os = "linux")]
 pub(super) fn set(timer: &std::os::fd::OwnedFd, after: Duration) -> io::Result<()> {
     use std::os::fd::AsRawFd;
@@ -69,7 +69,7 @@ pub(super) fn set(timer: &std::os::fd::OwnedFd, after: Duration) -> io::Result<(
     if set == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Blocks this thread until a timer fires that was made without `TFD_NONBLOCK`.
+/// Blocks this thread until a timer fires. The timer was made without `TFD_NONBLOCK`.
 #[cfg(target_os = "linux")]
 pub(super) fn wait(timer: &std::os::fd::OwnedFd) -> io::Result<()> {
     use std::os::fd::AsRawFd;
@@ -79,13 +79,13 @@ pub(super) fn wait(timer: &std::os::fd::OwnedFd) -> io::Result<()> {
     if read < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// Wakes one task, to the millisecond.
+/// Wakes one task, accurate to the millisecond.
 #[cfg(not(target_os = "linux"))]
 pub(super) struct Timer;
 
 #[cfg(not(target_os = "linux"))]
 impl Timer {
-    /// Needs a runtime with time around it.
+    /// Needs a runtime with time.
     pub(super) fn new() -> io::Result<Self> {
         Ok(Self)
     }
@@ -97,7 +97,7 @@ impl Timer {
 }
 
 /// Asks the scheduler for short slices, so that this thread waits less behind busy neighbours
-/// (EEVDF, Linux 6.12 and later). Needs no rights; where it is not to be had, nothing changes.
+/// (EEVDF, Linux 6.12 and later). Needs no privileges. Without support nothing changes.
 #[cfg(target_os = "linux")]
 pub(super) fn shorten_slice() {
     const SLICE_NANOS: u64 = 100_000;
@@ -130,6 +130,6 @@ pub(super) fn shorten_slice() {
     unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attr, 0 as libc::c_uint) };
 }
 
-/// Asks the scheduler for short slices where there is such a thing: here there is not.
+/// Asks the scheduler for short slices. This system does not support them.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn shorten_slice() {}

@@ -28,7 +28,7 @@ pub struct PemFiles {
     pub key: Option<Vec<u8>>,
 }
 
-/// Says which are there: a key is no one's to print.
+/// Shows only which files are there: a key must not be printed.
 impl fmt::Debug for PemFiles {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let size = |bytes: &Option<Vec<u8>>| bytes.as_ref().map(Vec::len);
@@ -40,23 +40,23 @@ impl fmt::Debug for PemFiles {
     }
 }
 
-/// How a connection to the target is made safe.
+/// How a connection to the target is secured.
 #[derive(Clone)]
 pub(super) struct Security {
     pub(super) config: Arc<ClientConfig>,
     pub(super) name: ServerName<'static>,
 }
 
-/// Checks that the files make a TLS client, without connecting.
+/// Checks that the files are valid for a TLS client, without connecting.
 ///
 /// # Errors
 ///
-/// What is wrong with which file.
+/// Which file is wrong, and why.
 pub fn check_tls(target: &Target, files: &PemFiles) -> Result<(), LoadError> {
     security(target, files).map(drop)
 }
 
-/// What an `https` target needs; `None` for one of `http`.
+/// The TLS settings of an `https` target. `None` for an `http` target.
 pub(super) fn security(target: &Target, files: &PemFiles) -> Result<Option<Security>, LoadError> {
     if !target.url.https {
         return Ok(None);
@@ -106,8 +106,8 @@ fn client_config(target: &Target, files: &PemFiles) -> Result<ClientConfig, Stri
         HttpVersion::Http2 => vec![H2.to_vec()],
         HttpVersion::Auto => vec![H2.to_vec(), b"http/1.1".to_vec()],
     };
-    // A new connection stands for a new client as a rule, and that one pays for a whole
-    // handshake; where the plan says otherwise each worker gets a cache of its own.
+    // A new connection usually stands for a new client, which pays for a full handshake. If the
+    // plan says otherwise, each worker gets its own cache.
     config.resumption = Resumption::disabled();
     Ok(config)
 }
@@ -133,7 +133,7 @@ fn private_key(path: &str, pem: Option<&[u8]>) -> Result<PrivateKeyDer<'static>,
     })
 }
 
-/// Takes any certificate, as the plan asked for; signatures are still checked.
+/// Accepts any certificate, as the plan asked for. Signatures are still checked.
 #[derive(Debug)]
 struct Unchecked(Arc<CryptoProvider>);
 

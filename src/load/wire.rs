@@ -1,4 +1,4 @@
-//! Puts requests together: from pieces to the bytes that go on the wire.
+//! Builds requests: from pieces to the bytes that go on the wire.
 
 use std::io::Write;
 
@@ -9,12 +9,12 @@ use super::draws::Value;
 use super::session::Session;
 use crate::plan::Streaming;
 
-/// A request as it goes on the wire.
+/// A request as bytes for the wire.
 #[derive(Clone)]
 pub(super) struct Rendered {
-    /// Head and body: one write.
+    /// Head and body, in one write.
     pub(super) bytes: Bytes,
-    /// A HEAD request, to which no response has a body.
+    /// Whether it is a HEAD request, whose responses never have a body.
     pub(super) is_head: bool,
     /// How far the response is followed.
     pub(super) stream: Option<Streaming>,
@@ -27,19 +27,19 @@ impl Rendered {
     }
 }
 
-/// The path and query of a request; a proxy is asked for a whole address.
+/// The path and query of a request. A request to a proxy contains a full URL.
 fn target_of(request: &[u8]) -> String {
     let target = request.split(|byte| *byte == b' ').nth(1).unwrap_or_default();
     String::from_utf8_lossy(&target[origin_of(target)..]).into_owned()
 }
 
-/// What a request is put together from.
+/// The parts that a request is built from.
 pub(super) struct Parts {
     pub(super) method: Method,
-    /// What a proxy wants to have before the path; else empty.
+    /// What a proxy needs before the path. Otherwise empty.
     pub(super) origin: String,
     pub(super) path: Vec<Piece>,
-    /// The headers as lines, but the length of the body.
+    /// The headers as lines, except the length of the body.
     pub(super) headers: Vec<Piece>,
     pub(super) body: Option<Vec<Piece>>,
 }
@@ -49,12 +49,12 @@ pub(super) enum Piece {
     Value(ValueSource),
 }
 
-/// Where a value stands.
+/// Where a value comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ValueSource {
     /// A data source, and its column.
     Data(usize, usize),
-    /// A slot of what was captured.
+    /// A slot of the captured values.
     Captured(usize),
 }
 
@@ -92,7 +92,7 @@ impl Parts {
         put(&mut out, format_args!("{} {}", self.method, self.origin));
         let path = out.len();
         fill(&mut out, &self.path, &value, (push_escaped, push_escaped));
-        // What was captured may be a whole address; the host is that of the target all the same.
+        // A captured value may be a full URL. The request still goes to the host of the target.
         let origin = origin_of(&out[path..]);
         out.drain(path..path + origin);
         if out.get(path) != Some(&b'/') {
@@ -117,7 +117,7 @@ impl Parts {
     }
 }
 
-/// How many bytes of an address come before its path.
+/// How many bytes of a URL come before its path.
 fn origin_of(target: &[u8]) -> usize {
     let scheme =
         [&b"http://"[..], b"https://"].into_iter().find(|scheme| target.starts_with(scheme));
@@ -155,14 +155,14 @@ fn push(out: &mut Vec<u8>, text: &[u8]) {
     out.extend_from_slice(text);
 }
 
-/// Appends `text` to a header, without what would end it.
+/// Appends `text` to a header, without characters that would end the header.
 fn push_clean(out: &mut Vec<u8>, text: &[u8]) {
     out.extend(text.iter().filter(|byte| !matches!(byte, b'\r' | b'\n' | 0)));
 }
 
-/// Appends `text` to a path and query. Octets that may not stand in either are percent-encoded
-/// (RFC 3986, section 2.1); those that have a meaning there keep it, so that a value may be a
-/// whole path.
+/// Appends `text` to a path and query. Octets that are not allowed in either are percent-encoded
+/// (RFC 3986, section 2.1). Reserved octets keep their meaning, so that a value may be a whole
+/// path.
 fn push_escaped(out: &mut Vec<u8>, text: &[u8]) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
     for &byte in text {
