@@ -1,10 +1,10 @@
-//! How connections come and go, as a server sees it.
+//! How connections open and close, as a server sees it.
 
 use super::journeys::{CLOSED, journey, steps, vus};
 use super::*;
 use crate::plan::{Backoff, Disconnect, Dns, ReconnectStorm, ThinkTime};
 
-/// When a server took and lost its connections.
+/// When a server accepted and lost its connections.
 #[derive(Clone, Default)]
 struct Visitors {
     came: Arc<Mutex<Vec<Instant>>>,
@@ -51,7 +51,7 @@ fn half_of_the_connections_are_lost_at_once_and_come_back() {
     config.workers = Some(1);
     config.target.storm = Some(storm(0.5, 1.0, 0.4));
     let begin = Instant::now();
-    // Some twenty connections, most of which are idle by the time of the storm and later.
+    // About twenty connections. Most of them are idle at the storm and after it.
     let stages = [stage(0.2, 0.5, 200.0, 200.0), stage(0.7, 1.8, 20.0, 20.0)];
     let ticks = run(config, &stages, Duration::from_secs(5));
     let (came, went) = (visitors.came(), visitors.went());
@@ -62,7 +62,7 @@ fn half_of_the_connections_are_lost_at_once_and_come_back() {
     assert_eq!(lost.len(), before / 2);
     assert!(lost.iter().all(|at| **at >= lost_at), "none is lost before its time");
     assert_eq!(came.len(), before + before / 2);
-    // Each waits for half of the backoff at the least.
+    // Each waits for at least half of the backoff.
     let earliest = lost_at + Duration::from_millis(200);
     assert!(came[before..].iter().all(|at| *at >= earliest), "{lost_at:?}: {came:?}");
     assert_eq!(sum(&ticks, |tick| tick.connects), came.len() as u64);
@@ -74,7 +74,7 @@ fn what_is_due_while_every_connection_is_away_waits() {
     let (address, visitors) = serve(Duration::ZERO);
     let mut config = config(address);
     config.workers = Some(1);
-    // Away from 0.9 s until 1.1 s at the least.
+    // Away from 0.9 s until at least 1.1 s.
     config.target.storm = Some(storm(1.0, 0.7, 0.4));
     let ticks = run(config, &[stage(0.2, 2.0, 100.0, 100.0)], Duration::from_secs(5));
     assert_eq!(classes(&ticks), BTreeMap::from([(ResponseClass::Status(200), 200)]));
@@ -115,7 +115,7 @@ fn who_finds_no_one_waits_longer_each_time() {
             drop(connection.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"));
         }
     };
-    // Takes one connection, and after its end none for a while.
+    // Accepts one connection, and after its end none for a while.
     thread::spawn(move || {
         let (first, _) = listener.accept().unwrap();
         drop(listener);
@@ -132,7 +132,7 @@ fn who_finds_no_one_waits_longer_each_time() {
     let stages = [stage(0.1, 2.0, 50.0, 50.0), stage(2.1, 0.5, 0.0, 0.0)];
     let ended = classes(&run(config, &stages, Duration::from_secs(5)));
     let refused = ended[&ResponseClass::Connect];
-    // Each attempt is made for one of the forty requests that wait meanwhile.
+    // Each attempt is made for one of the forty requests that wait in the meantime.
     assert!((1..=8).contains(&refused), "{ended:?}");
     assert_eq!(ended[&ResponseClass::Status(200)], 100 - refused);
 }
@@ -142,7 +142,7 @@ fn a_pool_is_as_large_as_the_plan_says_and_what_is_due_beyond_it_waits() {
     let (address, visitors) = serve(Duration::from_millis(100));
     let mut config = config(address);
     config.target.max_connections = Some(3);
-    // It takes six connections to carry them.
+    // This load needs six connections.
     let ticks = run(config, &[stage(0.1, 1.5, 60.0, 60.0)], Duration::from_secs(5));
     assert_eq!(visitors.came().len(), 3);
     assert!(ticks[0].backlog > 10, "{}", ticks[0].backlog);

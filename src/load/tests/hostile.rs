@@ -1,11 +1,11 @@
-//! Servers that mean harm, or are badly broken: each request comes to a clear end, in time, and
-//! what is kept of what they send stays small.
+//! Malicious or badly broken servers: each request ends with a clear result, in time, and what is
+//! kept of the server's data stays small.
 
 use std::net::TcpStream;
 
 use super::*;
 
-/// Sends `text` over and over, until the client has gone.
+/// Sends `text` over and over, until the client disconnects.
 fn forever(text: &'static [u8]) -> impl Fn(&mut TcpStream) {
     move |connection| {
         let block = text.repeat(1 + 4096 / text.len());
@@ -93,7 +93,7 @@ fn hostile_servers_are_told_apart_and_got_rid_of() {
     }
 }
 
-/// What comes when nothing was asked could only be taken for the answer to the next request.
+/// Data that come without a request could only be mistaken for the answer to the next request.
 #[test]
 fn a_connection_that_speaks_unasked_is_not_used_again() {
     let (address, _) =
@@ -123,7 +123,7 @@ fn a_connection_that_speaks_unasked_is_not_used_again() {
     });
 }
 
-/// A server that answers before it has the whole request, and closes, has answered.
+/// If a server answers before it has the whole request, and closes, that counts as an answer.
 #[test]
 fn an_early_answer_counts() {
     let (address, _) = server::raw(|connection| {
@@ -131,7 +131,7 @@ fn an_early_answer_counts() {
         if connection.read_exact(&mut begin).is_ok() {
             drop(connection.write_all(b"HTTP/1.1 413 Large\r\ncontent-length: 0\r\n\r\n"));
             drop(connection.shutdown(std::net::Shutdown::Write));
-            // Closing with the rest unread would send a reset ahead of the answer.
+            // Closing with unread data would send a reset ahead of the answer.
             while connection.read(&mut [0; 4096]).is_ok_and(|count| count > 0) {}
         }
     });

@@ -1,4 +1,4 @@
-//! HTTP/2 against servers of h2: streams that share a connection, and how connections end.
+//! HTTP/2 against h2 servers: streams that share a connection, and how connections end.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -16,19 +16,19 @@ use crate::plan::HttpVersion;
 struct Seen {
     connections: AtomicUsize,
     requests: AtomicUsize,
-    /// Streams open at a time on one connection, at the most.
+    /// Maximum number of streams open at the same time on one connection.
     at_once: AtomicUsize,
     bytes: AtomicUsize,
 }
 
-/// What a server does with a request, the how manieth it is on its connection.
+/// What a server does with a request, by its number on the connection.
 #[derive(Clone, Copy)]
 enum Behaviour {
-    /// Answers after so long, with a body of so many bytes.
+    /// Answers after this delay, with a body of this many bytes.
     Answer(Duration, usize),
-    /// Answers, and says after so many requests that it takes no more.
+    /// Answers, and after this many requests says that it accepts no more.
     GoAwayAfter(usize),
-    /// Refuses each other stream.
+    /// Refuses every other stream.
     RefuseOdd,
     Reset(Reason),
 }
@@ -84,7 +84,7 @@ async fn answer(
     let Ok(mut stream) = respond.send_response(head, size == 0) else { return };
     if size > 0 {
         drop(stream.send_data(Bytes::from(vec![b'x'; size]), true));
-        // Until it has all been sent.
+        // Until everything has been sent.
         while let Some(Ok(_)) = std::future::poll_fn(|cx| stream.poll_capacity(cx)).await {}
     }
 }
@@ -169,7 +169,7 @@ fn ends_of_streams_are_told_apart() {
         let (address, _) = serve(Behaviour::Reset(reason));
         assert_eq!(how_twenty_end(config_for(address)), BTreeMap::from([(class, 20)]), "{reason}");
     }
-    // A timeout ends its stream, and not the connection.
+    // A timeout ends its stream, but not the connection.
     let (address, seen) = serve(Behaviour::Answer(Duration::from_secs(30), 0));
     let mut slow = config_for(address);
     slow.target.timeout = Duration::from_millis(300);
@@ -179,7 +179,7 @@ fn ends_of_streams_are_told_apart() {
     let (_bound, refusing) = server::refusing();
     let ended = how_twenty_end(config_for(refusing));
     assert_eq!(ended, BTreeMap::from([(ResponseClass::Connect, 20)]));
-    // A server of HTTP/1.1 answers the preface with an error, and closes.
+    // An HTTP/1.1 server answers the preface with an error, and closes.
     let old = server::http(|_| server::status(200));
     let ended = how_twenty_end(config_for(old));
     assert!(!ended.contains_key(&GOOD), "{ended:?}");

@@ -55,11 +55,11 @@ pub(super) fn vus(begin: f64, secs: f64, from: f64, to: f64) -> Stage {
     Stage { vus_from: from, vus_to: to, ..stage(begin, secs, 0.0, 0.0) }
 }
 
-/// The paths that each user asked for, by its cookie.
+/// The paths that each user requested, by its cookie.
 type Visits = Arc<Mutex<HashMap<String, Vec<String>>>>;
 
-/// A shop that knows its users: each login has a token and a cookie of its own, and both have to
-/// come back together.
+/// A shop that knows its users. Each login gets a new token and a new cookie, and both have to come
+/// back together.
 fn shop() -> (SocketAddr, Visits) {
     let visits = Visits::default();
     let (seen, logins) = (Arc::clone(&visits), AtomicUsize::new(0));
@@ -153,14 +153,14 @@ fn users_think_and_are_not_in_flight_meanwhile() {
     let think = Step { think: Some(pause), ..Step::of(Action::Request(0)) };
     let config = journey(address, vec![get("home", text("/"))], vec![think], CLOSED);
     let ticks = run(config, &[vus(0.0, 3.0, 10.0, 10.0)], Duration::from_secs(1));
-    // Ten users, a cycle of a little more than 300 ms each, 3 s.
+    // Ten users for 3 s, with a cycle of slightly more than 300 ms each.
     let done = sum(&ticks, LoadTick::succeeded);
     assert!((80..=100).contains(&done), "{done}");
     let busy = ticks.iter().map(|tick| tick.in_flight).fold(0.0, f64::max);
     assert!(busy < 2.0, "{busy} in flight");
 }
 
-/// How many requests a server has at work at a time, at the most.
+/// Maximum number of requests that a server works on at the same time.
 fn slow_server(delay: Duration) -> (SocketAddr, Arc<AtomicUsize>) {
     let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let seen = Arc::clone(&most);
@@ -186,11 +186,11 @@ fn slow_server(delay: Duration) -> (SocketAddr, Arc<AtomicUsize>) {
 fn so_many_users_are_so_many_requests_at_a_time() {
     let (address, most) = slow_server(Duration::from_millis(20));
     let config = journey(address, vec![get("home", text("/"))], steps(1), CLOSED);
-    // Up to six, down to two, over one second each.
+    // Up to six, then down to two, over one second each.
     let stages = [vus(0.0, 1.0, 0.0, 6.0), vus(1.0, 1.0, 6.0, 2.0)];
     let ticks = run(config, &stages, Duration::from_secs(1));
     assert_eq!(most.load(Ordering::SeqCst), 6);
-    // Three on average in the first second and four in the second one: 50 requests a second each.
+    // Three on average in the first second and four in the second: 50 requests a second each.
     let done = sum(&ticks, LoadTick::succeeded);
     assert!((200..=360).contains(&done), "{done}");
     assert_eq!(sum(&ticks, |tick| tick.held_back), 0);
@@ -229,7 +229,7 @@ fn loads_go_on_side_by_side() {
         FlowConfig { journeys: vec![0], kind: OPEN },
         FlowConfig { journeys: vec![1], kind: CLOSED },
     ];
-    // The highest rate of the run is that of all loads together.
+    // The highest rate of the run applies to all loads together.
     config.max_rate = 60.0;
     let (generator, receiver) = Generator::start(config, Epoch::new(Instant::now())).unwrap();
     generator.hold(0, &stage(0.0, 4.0, 10.0, 10.0));
@@ -242,7 +242,7 @@ fn loads_go_on_side_by_side() {
         ended.filter(|end| end.endpoint == name).map(|end| end.response_time.count()).sum()
     };
     assert!((38..=40).contains(&of("a")), "{}", of("a"));
-    // Users who never think take what is left of the highest rate, and one second's burst.
+    // Users without think time use what is left of the highest rate, and one second's burst.
     let all = of("a") + of("b");
     assert!((200..=310).contains(&all), "{all}");
     assert!(sum(&ticks, |tick| tick.journeys.capped) > 100);
@@ -315,7 +315,7 @@ fn popular_values_are_drawn_as_often_as_they_should_be() {
         counts
     };
     let zipf = draws(DataOrder::Zipf(1.0), plan::DrawnPer::Iteration);
-    // The first of a thousand has 1 / H(1000) = 13.4 % of the draws, the second one half of it.
+    // The first of a thousand gets 1 / H(1000) = 13.4 % of the draws, the second half of that.
     assert!((2500..2850).contains(&zipf[&1]), "{}", zipf[&1]);
     assert!((1200..1480).contains(&zipf[&2]), "{}", zipf[&2]);
     let hot = draws(DataOrder::Hot { keys: 0.01, share: 0.9 }, plan::DrawnPer::Iteration);
@@ -335,7 +335,7 @@ fn what_is_done_once_is_known_afterwards() {
     let statuses: Vec<u16> = once.reports.iter().map(|report| report.status).collect();
     assert_eq!(statuses, [200, 200]);
     assert_eq!(visits.lock().unwrap()["sid=s0"], ["/orders/0"]);
-    // A probe asks the same of a user of its own.
+    // A probe sends the same requests as a separate user.
     let reports = probe(&config, Duration::from_secs(5)).unwrap();
     assert!(reports.iter().all(|report| report.status == 200 && report.missed.is_empty()));
 }

@@ -1,4 +1,4 @@
-//! The compiled mix: what is drawn, and what is put on the wire.
+//! The compiled mix: what is drawn, and what goes on the wire.
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
@@ -178,7 +178,7 @@ fn a_condition_speaks_of_the_value_that_the_journey_has() {
         let step = Step { when: conditions, ..Step::of(Action::Request(0)) };
         config.journeys = vec![Journey { steps: vec![step], ..Journey::of_one("item", 1.0, 0) }];
         let mut mix = compile(&config, 0, 1);
-        // One after the other, from -1 to 3.
+        // One after another, from -1 to 3.
         let asked = (0..5).filter_map(|_| {
             let mut session = Session::default();
             mix.begin(0, None, &mut session);

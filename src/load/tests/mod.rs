@@ -1,4 +1,4 @@
-//! The engine against real servers, well-behaved and not.
+//! The engine against real servers, well-behaved ones and others.
 
 mod connections;
 mod hostile;
@@ -61,7 +61,7 @@ fn stage(begin: f64, secs: f64, from: f64, to: f64) -> Stage {
     Stage { rate_from: from, ..Stage::constant(StageRole::Ramp, window, to) }
 }
 
-/// Holds the stages (times from now on), waits for their end and for `grace`.
+/// Holds the stages (times from now on), then waits for their end and for `grace`.
 fn run(config: LoadConfig, stages: &[Stage], grace: Duration) -> Vec<LoadTick> {
     let epoch = Epoch::new(Instant::now());
     let (generator, receiver) = Generator::start(config, epoch).unwrap();
@@ -85,7 +85,7 @@ fn classes(ticks: &[LoadTick]) -> BTreeMap<ResponseClass, u64> {
     classes
 }
 
-/// 20 requests to whatever listens at `address`, and how they ended.
+/// Sends 20 requests to the server at `address`. Returns how they ended.
 fn how_twenty_end(config: LoadConfig) -> BTreeMap<ResponseClass, u64> {
     let ticks = run(config, &[stage(0.2, 0.2, 100.0, 100.0)], Duration::from_secs(10));
     assert_eq!(sum(&ticks, |tick| tick.offered), 20);
@@ -116,7 +116,7 @@ fn every_arrival_is_sent_in_its_second_and_once() {
         assert_eq!(pair[0].window.end, pair[1].window.begin);
         assert_eq!(pair[0].window.end.nanos() % 1_000_000_000, 0);
     }
-    // Little's law: what was in flight is what the service times add up to.
+    // Little's law: the requests in flight match the sum of the service times.
     let in_flight: f64 = ticks.iter().map(|tick| tick.in_flight * tick.window.secs()).sum();
     let busy: f64 = ticks
         .iter()
@@ -168,7 +168,7 @@ fn failures_to_get_a_response_are_told_apart() {
     slow.target.timeout = Duration::from_millis(300);
     let ended = how_twenty_end(slow.clone());
     assert_eq!(ended, BTreeMap::from([(ResponseClass::Timeout, 20)]));
-    // The same port, which never says a word of TLS.
+    // The same port, which never answers in TLS.
     slow.target.url.https = true;
     slow.target.tls.trust = Trust::Insecure;
     assert_eq!(how_twenty_end(slow), BTreeMap::from([(ResponseClass::Tls, 20)]));
@@ -224,7 +224,7 @@ fn the_server_is_left_to_close_first() {
         let response = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
         drop(connection.write_all(response));
         connection.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
-        // A client that closes would have this read end well, with nothing.
+        // If the client closed, this read would end without an error and without data.
         if connection.read(&mut [0]).is_err() {
             count.fetch_add(1, Ordering::SeqCst);
         }
@@ -232,7 +232,8 @@ fn the_server_is_left_to_close_first() {
     for connections in [Connections::PerRequest, Connections::KeepAlive] {
         let mut config = config(address);
         config.target.connections = connections;
-        // In flight no more: what is closed is seen off beside the next request.
+        // At most 2 requests in flight. A connection that is closing does not count: it waits
+        // beside the next request.
         config.max_in_flight = 2;
         let stages = [stage(0.2, 0.2, 100.0, 100.0), stage(0.4, 0.5, 0.0, 0.0)];
         let ticks = run(config, &stages, Duration::from_secs(10));
@@ -245,14 +246,14 @@ fn the_server_is_left_to_close_first() {
 #[test]
 fn a_connection_closed_while_idle_is_no_error_but_one_dropped_at_work_is() {
     const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
-    // Closes after each response without a word.
+    // Closes after each response without notice.
     let (rude, taken) = server::raw(|connection| {
         server::read_request(connection);
         drop(connection.write_all(OK));
     });
     assert_eq!(how_twenty_end(config(rude)), BTreeMap::from([(ResponseClass::Status(200), 20)]));
     assert_eq!(taken.load(Ordering::SeqCst), 20);
-    // Takes a second request, works on it for longer than any idle close takes, and drops it.
+    // Accepts a second request, works on it for longer than any idle close takes, and drops it.
     let (broken, _) = server::raw(|connection| {
         server::read_request(connection);
         drop(connection.write_all(OK));
@@ -309,7 +310,7 @@ fn a_stalled_target_bounds_connections_and_nothing_is_unsent_in_silence() {
     assert_eq!(held_back, offered - 8);
     assert_eq!(sum(&ticks, |tick| tick.lateness.count()), offered);
     assert_eq!(ticks.iter().map(|tick| tick.backlog).max(), Some(100_000));
-    // The target had 8 all along, so the ticks of whole seconds say so.
+    // The target had 8 all the time, so the ticks of whole seconds show that.
     assert!((ticks[1].in_flight - 8.0).abs() < 1e-6, "{}", ticks[1].in_flight);
 }
 
@@ -346,17 +347,17 @@ fn ticks_that_no_one_reads_are_merged_and_not_lost() {
     assert!((merged.in_flight - 2.5).abs() < 1e-6, "{}", merged.in_flight);
 }
 
-/// The truth is the server's: when it answered each request, against when the schedule meant that
-/// one to start. It holds what the server takes to work off what has gathered in a stall, and it
-/// leaves out only what the client takes to hear of an answer.
+/// The server knows the truth: when it answered each request, compared with the intended start of
+/// that request. This includes the time to work off the queue after a stall. It excludes only the
+/// time until the client sees the answer.
 #[test]
 fn a_stall_is_measured_from_the_intended_start() {
     const HEARING_SECS: f64 = 0.025;
     let (period, stall) = (Duration::from_millis(2500), Duration::from_secs(1));
     let (address, answers) = server::stall_now_and_then(period, stall);
     let mut config = config(address);
-    // One worker draws the values in the order of arrivals. Of the hundred that arrive in a stall
-    // most wait for a connection: a clock that starts when they are sent would not see it.
+    // One worker draws the values in the order of arrivals. A hundred requests arrive in a stall,
+    // and most wait for a connection. A clock that starts when they are sent would miss that wait.
     (config.workers, config.max_in_flight) = (Some(1), 20);
     config = config.with_mix(vec![(get("nth", Template(vec![Segment::Value("n".into())])), 1.0)]);
     let values = ResolvedValues::Range(0, 499);
@@ -368,7 +369,7 @@ fn a_stall_is_measured_from_the_intended_start() {
     let epoch = Epoch::new(Instant::now());
     let (generator, receiver) = Generator::start(config, epoch).unwrap();
     generator.hold(0, &stage);
-    // Longer than the stage: what waits for a connection when load ends is given up.
+    // Longer than the stage: requests that wait for a connection when load ends are dropped.
     thread::sleep(Duration::from_millis(6700));
     let rest = generator.stop(Duration::from_secs(10));
     let ticks: Vec<LoadTick> = receiver.try_iter().chain(rest).collect();
@@ -396,7 +397,7 @@ fn a_stall_is_measured_from_the_intended_start() {
         let expected = truth * 0.98..truth * 1.02 + HEARING_SECS;
         assert!(expected.contains(&measured), "p{quantile}: {measured} s instead of {truth} s");
     }
-    // The load did tell the two apart.
+    // The load did separate the two.
     let (response, service) = (response_time.quantile(0.8), service_time.quantile(0.8));
     assert!(service.unwrap() < response.unwrap() / 2.0, "{service:?} {response:?}");
 }

@@ -1,8 +1,8 @@
-//! Rates at which a worker naps: what it measures is the same.
+//! Rates at which a worker naps: the measurements stay the same.
 
 use super::*;
 
-/// Distances of 1.25 ms.
+/// One request every 1.25 ms.
 const RATE: f64 = 800.0;
 
 /// One worker at that rate for a second. All requests are answered.
@@ -23,7 +23,7 @@ fn service_time(ticks: &[LoadTick]) -> Histogram {
     all
 }
 
-/// A response that is read when the next journey is due was there long before.
+/// A response that is read when the next journey is due had arrived long before.
 fn assert_timed_by_arrival(ticks: &[LoadTick]) {
     let median = service_time(ticks).quantile(0.5).unwrap();
     assert!(median < 0.8 / RATE, "{median}");

@@ -1,13 +1,13 @@
-//! Through a proxy, with credentials and without, and past what proxies answer.
+//! Through a proxy, with and without credentials, and with errors from proxies.
 
 use super::*;
 use crate::plan::{Proxy, Secret};
 
-/// `me:hunter2@`, as a proxy wants it.
+/// `me:hunter2@`, in the form that a proxy expects.
 const CREDENTIALS: &str = "proxy-authorization: Basic bWU6aHVudGVyMkA=\r\n";
 
-/// A proxy that makes tunnels, hands on requests with whole addresses, and refuses both to who
-/// shows no credentials where it wants them. Also the first lines of what it was asked.
+/// A proxy that opens tunnels and forwards requests with full URLs. If it wants credentials, it
+/// refuses both to clients without them. Also returns the first lines of the requests it got.
 fn proxy(wants_credentials: bool) -> (Proxy, Arc<Mutex<Vec<String>>>) {
     let asked = Arc::new(Mutex::new(Vec::new()));
     let log = Arc::clone(&asked);

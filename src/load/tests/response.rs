@@ -1,13 +1,13 @@
-//! The reader of responses: well-formed ones, broken ones, and both however the bytes are cut.
+//! The reader of responses: well-formed ones and broken ones, however the bytes are split.
 
 use proptest::prelude::*;
 
 use super::super::response::{Answer, MAX_HEAD_BYTES, Malformed, Observer, Reader};
 
-/// How reading comes out: the answer, a complaint, or nothing when the connection is closed first.
+/// The result of reading: the answer, an error, or nothing if the connection is closed first.
 type Outcome = Result<Option<Answer>, Malformed>;
 
-/// Reads `bytes` in pieces of these lengths, over and over, then the end of the connection.
+/// Reads `bytes` in pieces of these lengths, repeated, then the end of the connection.
 fn read(bytes: &[u8], pieces: &[usize], is_head: bool) -> Outcome {
     let mut reader = Reader::new(is_head);
     let (mut rest, mut lengths) = (bytes, pieces.iter().cycle());
@@ -15,7 +15,7 @@ fn read(bytes: &[u8], pieces: &[usize], is_head: bool) -> Outcome {
         let (piece, later) = rest.split_at((*lengths.next().unwrap()).clamp(1, rest.len()));
         rest = later;
         if let Some(answer) = reader.feed(piece, &mut ())? {
-            // A reader that is fed the rest as well complains of it.
+            // If the reader were given the rest as well, it would report an error.
             return if rest.is_empty() { Ok(Some(answer)) } else { Err(Malformed::Surplus) };
         }
     }
@@ -71,7 +71,7 @@ fn cases() -> Vec<(String, Outcome)> {
         (ok("\r\n"), last(200)),
         (ok("transfer-encoding: gzip\r\n\r\nuntil the end"), last(200)),
         ("HTTP/1.0 200 OK\r\n\r\nold".into(), last(200)),
-        // Who closes.
+        // Which side closes.
         (ok("content-length: 0\r\nconnection: close\r\n\r\n"), last(200)),
         (
             ok("content-length: 0\r\nConnection: x, CLOSE\r\nconnection: keep-alive\r\n\r\n"),
@@ -101,11 +101,11 @@ fn cases() -> Vec<(String, Outcome)> {
         (chunks("0\r\n\rx"), Err(ChunkEnd)),
         (chunks(&format!("1;{long}")), Err(LongTrailer)),
         (chunks(&format!("0\r\n{long}\r\n")), Err(LongTrailer)),
-        // What follows.
+        // Data after the response.
         (ok("content-length: 2\r\n\r\nhello"), Err(Surplus)),
         (chunks("0\r\n\r\n\r\n"), Err(Surplus)),
         (format!("{}{OK}content-length: 0\r\n\r\n", ok("content-length: 0\r\n\r\n")), Err(Surplus)),
-        // Heads that are none.
+        // Invalid heads.
         (String::new(), Ok(None)),
         ("HTTP/1.1 20".into(), Ok(None)),
         ("SSH-2.0-OpenSSH_9.2\r\n".into(), Err(Malformed::Head(httparse::Error::Version))),
@@ -125,7 +125,8 @@ fn responses_end_where_the_standard_says() {
     for (text, expected) in cases() {
         let shown: String = text.chars().take(120).collect();
         let whole = read(text.as_bytes(), &[usize::MAX], false);
-        // Which of several faults is told may depend on the cut, but not that there is one.
+        // If there are several faults, the cut may decide which is reported, but not whether one
+        // is.
         assert_eq!(whole, expected, "{shown:?}");
         for pieces in [&[1][..], &[2, 7], &[1500]] {
             let cut = read(text.as_bytes(), pieces, false);
@@ -185,7 +186,7 @@ fn an_observer_sees_the_final_head_once_and_the_body_without_its_chunks() {
     }
 }
 
-/// Anything that looks a bit like a response.
+/// Anything that looks a little like a response.
 fn response() -> impl Strategy<Value = Vec<u8>> {
     let part = prop_oneof![
         Just("HTTP/1.1 200 OK\r\n".to_owned()),

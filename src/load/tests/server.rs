@@ -25,7 +25,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpSocket;
 use tokio_rustls::TlsAcceptor;
 
-/// A request as a server saw it: method, path and query, body, and the mark of kneepoint.
+/// A request as a server saw it: method, path and query, body, and kneepoint's mark.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Seen {
     pub method: String,
@@ -36,8 +36,8 @@ pub struct Seen {
     pub authorization: Option<String>,
 }
 
-/// An HTTP server on one thread of its own, for as long as the test process lives. `respond` gets
-/// each request and may block, which stops the whole server.
+/// An HTTP server on a separate thread, for as long as the test process lives. `respond` gets each
+/// request. It may block, which stops the whole server.
 pub fn http(respond: impl Fn(Seen) -> Response<Full<Bytes>> + Send + 'static) -> SocketAddr {
     serve(respond, None)
 }
@@ -63,8 +63,8 @@ pub fn http_at(path: &Path, respond: impl Fn(Seen) -> Response<Full<Bytes>> + Se
     });
 }
 
-/// A server on one thread of its own, for as long as the test process lives, that has `speak`
-/// deal with each connection.
+/// A server on a separate thread, for as long as the test process lives. `speak` handles each
+/// connection.
 pub fn accept<F: Future<Output = ()> + 'static>(
     speak: impl Fn(tokio::net::TcpStream) -> F + Send + 'static,
 ) -> SocketAddr {
@@ -84,13 +84,13 @@ pub fn accept<F: Future<Output = ()> + 'static>(
     address
 }
 
-/// Answers the requests of one connection of HTTP/1.1.
+/// Answers the requests of one HTTP/1.1 connection.
 pub async fn speak_http1(
     io: impl AsyncRead + AsyncWrite + Unpin,
     respond: &impl Fn(Seen) -> Response<Full<Bytes>>,
 ) {
     let service = service_fn(|request| answer(request, respond));
-    // Clients that go away are none of the server's business.
+    // The server ignores clients that disconnect.
     drop(http1::Builder::new().serve_connection(TokioIo::new(io), service).await);
 }
 
@@ -109,8 +109,8 @@ pub fn https(
     (serve(respond, Some((acceptor, Arc::default()))), pem)
 }
 
-/// The same, for clients with a certificate that is one of these, or for all. Counts the
-/// connections that resumed a session.
+/// The same, for clients with one of these certificates, or for all clients. Counts the connections
+/// that resumed a session.
 pub fn https_for(
     clients: Option<RootCertStore>,
     respond: impl Fn(Seen) -> Response<Full<Bytes>> + Send + 'static,
@@ -120,8 +120,8 @@ pub fn https_for(
     (serve(respond, Some((acceptor, Arc::clone(&resumed)))), pem, resumed)
 }
 
-/// TLS with a certificate for `localhost`, whose PEM text is the other part; `offers` are the
-/// protocols that it speaks, by their names in ALPN.
+/// TLS with a certificate for `localhost`, whose PEM text is also returned. `offers` are the
+/// supported protocols, by their names in ALPN.
 pub fn acceptor(clients: Option<RootCertStore>, offers: &[&str]) -> (TlsAcceptor, String) {
     let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let key = PrivateKeyDer::try_from(certified.signing_key.serialize_der()).unwrap();
@@ -158,7 +158,7 @@ fn serve(
                 tokio::task::spawn_local(async move {
                     let service = service_fn(|request| answer(request, &*respond));
                     let http = http1::Builder::new();
-                    // Clients that go away are none of the server's business.
+                    // The server ignores clients that disconnect.
                     match tls {
                         None => drop(http.serve_connection(TokioIo::new(tcp), service).await),
                         Some((acceptor, resumed)) => {
@@ -200,8 +200,8 @@ pub fn status(code: u16) -> Response<Full<Bytes>> {
     Response::builder().status(code).body(Full::new(Bytes::from_static(b"hello"))).unwrap()
 }
 
-/// A server that hands each connection to `behave`, with what the client sent first, on a thread
-/// of its own. Returns its address and the number of connections it has taken so far.
+/// A server that passes each connection to `behave`, with what the client sent first, on a separate
+/// thread. Returns its address and the number of connections accepted so far.
 pub fn raw(
     behave: impl Fn(&mut TcpStream) + Send + Sync + 'static,
 ) -> (SocketAddr, Arc<AtomicUsize>) {
@@ -220,8 +220,8 @@ pub fn raw(
     (address, taken)
 }
 
-/// A port on which connections are refused for as long as the socket lives: no one else can have
-/// it, and no one listens.
+/// A port that refuses connections for as long as the socket lives: no other process can use it,
+/// and nobody listens.
 pub fn refusing() -> (TcpSocket, SocketAddr) {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -229,7 +229,7 @@ pub fn refusing() -> (TcpSocket, SocketAddr) {
     (socket, address)
 }
 
-/// Reads one request without a body; `false` when the client has gone.
+/// Reads one request without a body. `false` if the client has disconnected.
 pub fn read_request(connection: &mut TcpStream) -> bool {
     let mut seen = Vec::new();
     let mut byte = [0; 1024];
@@ -254,7 +254,7 @@ pub fn once(text: &'static str) -> impl Fn(&mut TcpStream) + Send + Sync + 'stat
 /// When each request was answered, by its path.
 pub type Answers = Arc<Mutex<HashMap<String, Instant>>>;
 
-/// Sleeps for `stall` in every `period`, on the server's own thread, and logs its answers.
+/// Sleeps for `stall` in every `period`, on the server's thread, and logs its answers.
 pub fn stall_now_and_then(period: Duration, stall: Duration) -> (SocketAddr, Answers) {
     let log = Answers::default();
     let (kept, next) = (Arc::clone(&log), Cell::new(Instant::now() + period / 2));

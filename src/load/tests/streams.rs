@@ -1,11 +1,11 @@
-//! Responses that go on and on are left when enough was seen.
+//! The client stops reading a streaming response when it has seen enough.
 
 use std::net::TcpStream;
 
 use super::*;
 use crate::plan::Streaming;
 
-/// An event every `every`, `count` of them, then what `end` is.
+/// `count` events, one every `every`, then what `end` says.
 fn events(
     every: Duration,
     count: usize,
@@ -51,7 +51,7 @@ fn a_stream_ends_well_after_its_events_or_its_time() {
         (Some(4), None, 0.12, 0.6),
         (None, Some(millis(200)), 0.2, 0.6),
         (Some(1_000), Some(millis(200)), 0.2, 0.6),
-        // Longer than the timeout, which is for the first byte.
+        // Longer than the timeout, which applies to the first byte.
         (None, Some(millis(700)), 0.7, 1.5),
     ] {
         let mut config = follow(address, wanted, time);
@@ -73,7 +73,7 @@ fn a_stream_that_ends_too_early_has_failed() {
     assert_eq!(ended, BTreeMap::from([(ResponseClass::Reset, 20)]));
     let good = BTreeMap::from([(ResponseClass::Status(200), 20)]);
     assert_eq!(how_twenty_end(follow(address, Some(3), None)), good);
-    // Its own end is one as well.
+    // The server's own end counts as well.
     assert_eq!(how_twenty_end(follow(address, None, Some(Duration::from_secs(60)))), good);
     let refused = "HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n";
     let (address, _) = server::raw(server::once(refused));
@@ -102,7 +102,7 @@ fn what_comes_as_one_piece_is_received_until_it_ends() {
         let mut receive = Histogram::new();
         ticks.iter().for_each(|tick| receive.merge(&tick.phases.receive));
         assert_eq!(receive.count(), 20, "{how}");
-        // Who reads the piece late has less of the time left.
+        // A client that reads the piece late has less of the time left.
         let median = receive.quantile(0.5).unwrap();
         assert!(median > 0.1, "{how}: {median}");
     }

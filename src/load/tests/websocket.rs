@@ -1,4 +1,5 @@
-//! Sessions held open against a WebSocket server: what they send and hear, and how they come back.
+//! Sessions held open against a WebSocket server: what they send and receive, and how they
+//! reconnect.
 
 use std::sync::mpsc::Receiver;
 
@@ -11,7 +12,7 @@ use crate::plan::{Backoff, Disconnect, Message, WebSocket};
 /// What a server does with the messages of a session.
 #[derive(Clone, Copy)]
 enum Behaviour {
-    /// Sends each back, after so long.
+    /// Sends each message back, after this delay.
     Echo(Duration),
     Silent,
     /// Closes at the first message.
@@ -63,7 +64,7 @@ fn load(address: SocketAddr) -> LoadConfig {
     config
 }
 
-/// Holds them for so long; their seconds.
+/// Holds the sessions for `secs` seconds. Returns their seconds.
 fn hold(websocket: &WebSocket, load: &LoadConfig, secs: f64) -> Vec<SessionTick> {
     let epoch = Epoch::new(Instant::now());
     let (sessions, ticks): (_, Receiver<_>) =
@@ -104,7 +105,7 @@ fn a_storm_comes_back_with_a_backoff() {
     let (address, upgraded) = serve(Behaviour::Silent);
     let mut websocket = websocket(40, Duration::from_secs(60), false);
     websocket.drop = Some(Disconnect { share: 0.5, at: Duration::from_millis(900), every: None });
-    // The connections are lost at 1 s, and back by 1.05 s.
+    // The connections are lost at 1 s, and restored by 1.05 s.
     let ticks = hold(&websocket, &load(address), 2.5);
     let last = &ticks.last().unwrap().counts;
     assert_eq!((last.open, last.opens, last.drops, last.breaks), (40, 60, 20, 0), "{ticks:?}");
@@ -119,7 +120,7 @@ fn sessions_that_end_otherwise_are_counted_and_come_back() {
     let last = &ticks.last().unwrap().counts;
     assert!(last.breaks >= 30 && last.opens <= last.breaks + 10, "{last:?}");
     assert_eq!(last.unanswered, 0);
-    // The wait grows: without one there would be about 40 openings of each.
+    // The wait grows. Otherwise there would be about 40 openings of each.
     assert!(last.opens <= 10 * 15, "{last:?}");
 
     let (address, _) = serve(Behaviour::Silent);
