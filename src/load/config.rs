@@ -71,14 +71,14 @@ pub enum FlowKind {
     Open(plan::Arrivals),
     /// When the previous one has ended (closed model). A stage sets the number of virtual users.
     Closed(Iterations),
-    /// At these times after the begin of the stage, in nanoseconds, each with its journey.
+    /// At these times after the start of the stage, in nanoseconds, each with its journey.
     Replay(Arc<[Arrival]>),
 }
 
 /// One arrival of a trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arrival {
-    /// Nanoseconds from the begin.
+    /// Nanoseconds from the start.
     pub at: u64,
     /// Index of its journey.
     pub journey: usize,

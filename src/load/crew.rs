@@ -61,7 +61,7 @@ impl Crew {
         Self { worker, of, stages, at_work, is_done }
     }
 
-    /// Adds a stage. It takes over from earlier ones at its begin.
+    /// Adds a stage. It takes over from earlier ones at its start.
     pub(super) fn push(&mut self, stage: &Stage) {
         let begin = stage.window.begin.nanos();
         self.stages.retain(|span| span.begin < begin);

@@ -55,7 +55,7 @@ impl ResolvedData {
         }
     }
 
-    /// Names of its columns; empty where it has none.
+    /// Names of its columns. Empty if it has none.
     pub(super) fn columns(&self) -> &[String] {
         match &self.values {
             ResolvedValues::Rows { columns, .. } => columns,

@@ -142,10 +142,10 @@ impl Link {
         drop(tokio::time::timeout(CLOSE_WITHIN, closed).await);
     }
 
-    /// Whether the request that just failed on this connection may be sent again on a fresh one. It
-    /// was not the first request here and not one byte came in answer. So the server probably
-    /// closed the connection while it was idle. If a server worked on the request for long and then
-    /// dropped it, that is an error of the request.
+    /// Whether the request that just failed on this connection may be sent again on a fresh one.
+    /// It may, if it was not the first request here and not one byte came in answer: then the
+    /// server probably closed the connection while it was idle. If a server worked on the request
+    /// for long and then dropped it, that is an error of the request.
     pub(super) fn was_stale(&self, failure: &Failure, after: Duration) -> bool {
         if failure.is_refused() {
             return true;

@@ -25,8 +25,8 @@ use super::storm::{self, Exposure};
 use super::worker::{Job, JobSlot, LaneStarts, Next, Standing, Worker};
 use crate::timeline::ResponseClass;
 
-/// If the target refuses a request unprocessed over a fresh connection, it is sent again at most
-/// this often. The connection may be a shared one that has just begun to end.
+/// A request that the target refuses unprocessed over a fresh connection is sent again at most this
+/// often. The connection may be a shared one that has just begun to end.
 const MOST_REFUSALS: usize = 3;
 
 /// How a worker starts lanes.

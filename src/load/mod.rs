@@ -12,8 +12,8 @@
 //! takes the arrival time of each response from the kernel.
 //!
 //! Every request carries the header `x-kneepoint: synthetic`. Memory and connections are bounded
-//! whatever the target does. Each arrival of the schedule is accounted for: over a run, `offered` =
-//! `sent` + `held_back` + what still waits for a connection.
+//! whatever the target does. Each arrival of the schedule is accounted for: over a run,
+//! `offered` = `sent` + `held_back` + what still waits for a connection.
 
 mod config;
 mod connect;
@@ -155,7 +155,7 @@ impl Generator {
     /// Schedules `stage` for one flow. In the open model the rate changes in a straight line from
     /// the first rate of the stage to its last, cut at `max_rate`. A rate of zero sends nothing. In
     /// the closed model the stage sets the number of virtual users until another stage changes it.
-    /// If a stage begins before the previous one ends, it takes over at its begin.
+    /// If a stage begins before the previous one ends, it takes over at its start.
     pub fn hold(&self, flow: usize, stage: &Stage) {
         for inbox in &self.inboxes {
             inbox.hold(flow, stage);

@@ -1,9 +1,9 @@
 //! When requests are meant to start. Pure: nanoseconds in, nanoseconds out, no clock.
 //!
-//! Each intended start is computed from the begin of the stage, never from the previous start, so
-//! that errors do not add up. Arrival `i` of a stage is where the integral of its rate reaches `i +
-//! 1/2`. At a constant rate arrivals are evenly spaced. On a straight ramp each is the root of a
-//! quadratic.
+//! Each intended start is computed from the time when its stage begins, never from the arrival
+//! before it, so that errors do not add up. Arrival `i` of a stage is where the integral of its
+//! rate reaches `i + 1/2`. At a constant rate arrivals are evenly spaced. On a straight ramp each
+//! is the root of a quadratic.
 //!
 //! Random (Poisson) arrivals are where the integral reaches the sum of `i + 1` exponential draws of
 //! mean 1. This is a Poisson process of that rate, constant or not (Çinlar 1975, time rescaling).
@@ -33,7 +33,7 @@ struct Pacer {
 /// A part of a stage in which the rate is one straight line.
 #[derive(Clone, Copy, Debug)]
 struct Line {
-    /// Seconds from the stage's begin.
+    /// Seconds from the start of the stage.
     start: f64,
     secs: f64,
     from: f64,
@@ -47,8 +47,9 @@ impl Line {
         (self.from + self.to) / 2.0 * self.secs
     }
 
-    /// Seconds from the start of the line until `count` arrivals: the root of `from t + (to - from)
-    /// / (2 secs) t^2 = count`, in the form that stays exact for a slope near zero.
+    /// Seconds from the start of the line until `count` arrivals: the root of
+    /// `from t + (to - from) / (2 secs) t^2 = count`, in the form that stays exact for a slope
+    /// near zero.
     fn secs_until(&self, count: f64) -> f64 {
         let slope = (self.to - self.from) / self.secs;
         let root = (self.from * self.from + 2.0 * slope * count).max(0.0).sqrt();
@@ -154,7 +155,7 @@ impl Schedule {
         }
     }
 
-    /// Adds a stage. It takes over from earlier ones at its begin.
+    /// Adds a stage. It takes over from earlier ones at its start.
     pub(super) fn push(&mut self, stage: &Stage) {
         let begin = stage.window.begin.nanos();
         self.stages.retain(|turn| turn.pacer.begin < begin);

@@ -284,7 +284,7 @@ enum Chunk {
     Data,
     DataCr,
     DataLf,
-    /// At the begin of a line after the last chunk.
+    /// At the start of a line after the last chunk.
     Trailer,
     TrailerRest,
     EndLf,

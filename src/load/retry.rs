@@ -9,7 +9,7 @@ use crate::plan::Retries;
 use crate::timeline::ResponseClass;
 
 /// A client may save up at most this many retries. It starts with the share of this many requests,
-/// because at the begin there are none to count.
+/// because at the start there are none to count.
 const SAVED: f64 = 10.0;
 
 /// The retries of one worker's clients.

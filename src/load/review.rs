@@ -262,7 +262,7 @@ impl Observer for Review<'_> {
 
     fn body(&mut self, bytes: &[u8]) {
         if let Some(decoder) = &mut self.decoder {
-            // The decoder has the same limit. If the body is broken, the search finds nothing.
+            // The decoder has the same limit. A broken body shows as values not found.
             decoder.push(bytes, &mut self.body).unwrap_or(());
         } else if self.inspection.reads_body {
             let room = MOST_BODY - self.body.len();

@@ -114,7 +114,7 @@ pub(super) struct Cursor {
 }
 
 impl Cursor {
-    /// Goes back to the begin.
+    /// Goes back to the start.
     pub(super) fn reset(&mut self) {
         self.at = 0;
         self.counters.clear();

@@ -30,7 +30,7 @@ macro_rules! on_stream {
 }
 
 impl Stream {
-    /// Reads into the begin of `room`. Returns how many bytes, zero at the end.
+    /// Reads into the start of `room`. Returns how many bytes, zero at the end.
     pub(super) fn poll_read(
         &mut self,
         cx: &mut Context<'_>,

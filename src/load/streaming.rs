@@ -87,15 +87,15 @@ impl<W: Observer> Observer for Follower<'_, W> {
 }
 
 const SSE: &[u8] = b"text/event-stream";
-/// The begin of a line with event data (HTML, section 9.2.6).
+/// The start of a line with event data (HTML, section 9.2.6).
 const DATA: &[u8] = b"data";
 
-/// Counts events as they come. It keeps only the begin of a line.
+/// Counts events as they come. It keeps only the start of a line.
 #[derive(Debug, Default)]
 struct Events {
     is_sse: bool,
     count: u64,
-    /// The begin of the current line, as long as [`DATA`] and the byte after it.
+    /// The start of the current line, as long as [`DATA`] and the byte after it.
     begin: [u8; 5],
     length: usize,
     /// Whether the current event has data.

@@ -123,7 +123,7 @@ mod stamp {
         if set == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
 
-    /// Reads into the begin of `room`. Returns how many bytes, and when the last of them arrived.
+    /// Reads into the start of `room`. Returns how many bytes, and when the last of them arrived.
     pub(super) fn receive(
         stream: &TcpStream,
         room: &mut [u8],
