@@ -1,17 +1,17 @@
 //! `disk`: the file systems that the target writes to, and the files it holds open.
 //!
-//! A file system counts where a process of the target has a file open for writing, has its working
-//! directory, or would put its temporary files (`TMPDIR`, else `/tmp`). Files that are deleted and
-//! still open take space that no listing of a directory shows; files open for writing tell whether
-//! it is the target that fills the disk. Both are told in bytes on the disk, and a file that
-//! several processes hold counts once.
+//! A file system counts if a process of the target has a file open for writing there, has its
+//! working directory there, or would put its temporary files there (`TMPDIR`, else `/tmp`). Files
+//! that are deleted and still open use space that no directory listing shows. Files open for
+//! writing show whether the target is what fills the disk. Both are reported in bytes on the disk.
+//! A file that several processes hold counts once.
 //!
-//! What it cannot see: files that are written and closed again between two looks, but for the space
-//! that they leave used; memory files and file systems that only the kernel fills.
+//! What it cannot see: files that are written and closed between two looks, except for the space
+//! that they use afterwards; memory files; file systems that only the kernel writes to.
 //!
 //! # Errors
-//! A process of another user keeps its descriptors to itself: where nothing of any process can be
-//! read, a look is a gap.
+//! A process of another user does not let others read its descriptors. If no process can be read,
+//! the look is a gap.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Metadata};
@@ -47,14 +47,14 @@ pub(super) static SPEC: CollectorSpec = CollectorSpec {
     open,
 };
 
-/// Share of one core that looking at descriptors may take.
+/// Share of one core that looking at descriptors may use.
 const MOST_FOR_LOOKING: f64 = 0.005;
-/// A target with more descriptors than this is not asked for its files: one look would take
-/// too long at once.
+/// If a target has more descriptors than this, its files are not read: a single look would take too
+/// long.
 const MOST_DESCRIPTORS: usize = 65_536;
-/// File systems with series of their own, those first that were found first.
+/// Number of file systems that get their own series; the first ones found have priority.
 const MOST_MOUNTS: usize = 16;
-/// Bytes of the blocks in which `stat` counts.
+/// Size in bytes of the blocks that `stat` counts.
 const BLOCK: u64 = 512;
 
 fn open(_: &CollectorConfig, hint: &TargetHint) -> OpenResult {
@@ -73,7 +73,7 @@ struct Disk {
     tree: Tree,
     /// The file systems that have series.
     mounts: BTreeSet<String>,
-    /// Nothing is read before this.
+    /// Nothing is read before this time.
     next: Option<Instant>,
     text: Text,
 }
@@ -83,7 +83,7 @@ struct Disk {
 struct Found {
     /// By mount point, as the target sees it.
     spaces: BTreeMap<String, Space>,
-    /// By device and inode: a file, bytes on the disk.
+    /// Bytes on the disk of each file, by device and inode.
     written: BTreeMap<(u64, u64), u64>,
     deleted: BTreeMap<(u64, u64), u64>,
     descriptors: usize,
@@ -118,7 +118,7 @@ impl Collector for Disk {
 
 impl Disk {
     fn look_at(&mut self, pid: u32, found: &mut Found) {
-        // A process that has just ended has nothing to tell.
+        // A process that has just ended has nothing to report.
         let Ok(mountinfo) = self.text.read(&format!("/proc/{pid}/mountinfo")) else { return };
         let mounts = Mounts::parse(&mountinfo);
         let mut learn = |path: &str, seen_at: &str| {
@@ -170,7 +170,7 @@ impl Disk {
             };
             push(&names::DISK_USED, space.used_bytes);
             push(&names::DISK_USED_LIMIT, space.used_bytes + space.free_bytes);
-            // Some file systems make inodes as they need them, and tell of none.
+            // Some file systems create inodes as needed and report none.
             if space.used_inodes + space.free_inodes > 0 {
                 push(&names::DISK_INODES, space.used_inodes);
                 push(&names::DISK_INODES_LIMIT, space.used_inodes + space.free_inodes);
@@ -188,11 +188,11 @@ impl Disk {
     }
 }
 
-/// The path and the numbers of what a descriptor has open, where it is a file on a disk.
+/// Path and metadata of what a descriptor has open, if it is a file on a disk.
 fn regular_file(descriptor: &std::path::Path) -> Option<(String, Metadata)> {
     let link = fs::read_link(descriptor).ok()?;
     let link = link.to_str()?;
-    // Memory that only looks like a file (memfd_create(2)) takes no space on any disk.
+    // Memory that only looks like a file (memfd_create(2)) uses no disk space.
     if !link.starts_with('/') || link.starts_with("/memfd:") {
         return None;
     }
@@ -200,7 +200,7 @@ fn regular_file(descriptor: &std::path::Path) -> Option<(String, Metadata)> {
     Some((link.trim_end_matches(" (deleted)").to_owned(), file))
 }
 
-/// Where a process puts its temporary files, as it sees it.
+/// The directory for temporary files of a process, as that process sees it.
 fn temporary_directory(pid: u32) -> String {
     let told = |environment: Vec<u8>| {
         let mut each = environment.split(|byte| *byte == 0);
@@ -227,7 +227,7 @@ mod tests {
     #[test]
     fn a_log_that_grows_and_a_file_that_is_deleted_are_seen() {
         let directory = tempfile::tempdir().unwrap();
-        // Writes as many bytes to each of its two files as each line asks for.
+        // Writes as many bytes to each of its two files as each input line asks for.
         let script = "exec 3>app.log 4>spool; rm spool; \
                       while read size; do \
                         head -c $size /dev/zero >&3; head -c $size /dev/zero >&4; echo; \

@@ -1,9 +1,9 @@
-//! Watches the JVMs among the target's processes: their collections and their old generation, from
-//! the counters that each keeps in `/tmp/hsperfdata_USER/PID` for `jstat`. It needs nothing of the
-//! application.
+//! Watches the JVMs among the target's processes: their garbage collections and their old
+//! generation. The source is the counters that each JVM keeps in `/tmp/hsperfdata_USER/PID` for
+//! `jstat`. The application needs no change.
 //!
-//! What it cannot see: JVMs started with `-XX:-UsePerfData`, and those that are no HotSpot. The old
-//! generation is that of the last collection, as the JVM itself updates it no more often.
+//! What it cannot see: JVMs started with `-XX:-UsePerfData`, and JVMs that are not HotSpot. The old
+//! generation is as of the last collection, because the JVM itself does not update it more often.
 
 use std::fs;
 use std::path::PathBuf;
@@ -82,7 +82,7 @@ impl Collector for Jvm {
 }
 
 impl Jvm {
-    /// The counters of every process that has some.
+    /// The counters of every process that has them.
     fn counters(&mut self) -> Vec<(u32, Counters)> {
         let text = &mut self.text;
         let read = |pid: u32| Some((pid, counters(text, pid)?));
@@ -90,7 +90,7 @@ impl Jvm {
     }
 }
 
-/// The counters of one process: in its own `/tmp`, under the id that it has in its own namespace.
+/// The counters of one process: in its own `/tmp`, under the process id of its own namespace.
 fn counters(text: &mut Text, pid: u32) -> Option<Counters> {
     let status = text.read(&format!("/proc/{pid}/status")).ok()?;
     let own = status.lines().find_map(|line| line.strip_prefix("NSpid:"));

@@ -1,8 +1,8 @@
-//! Reads systems while they are under load: one file a collector, one loop that drives them all.
+//! Reads systems under load: one file per collector, and one loop that drives them all.
 //!
-//! A collector's [`Collector::sample`] only reads. The sampler stamps the window around it, turns
-//! an error into a [`Gap`](crate::timeline::Gap) and gives each collector a thread of its own, so
-//! that a slow one cannot delay another: missing beats wrong.
+//! A collector's [`Collector::sample`] only reads. The sampler sets the window of each reading and
+//! turns an error into a [`Gap`](crate::timeline::Gap). Each collector has its own thread, so that
+//! a slow one cannot delay another. A missing value is better than a wrong one.
 
 use std::net::{IpAddr, UdpSocket};
 use std::time::Duration;
@@ -17,24 +17,24 @@ mod tls;
 
 pub use sampler::{Observation, Opened, Sampler, open_all};
 
-/// What kneepoint knows of a collector before it is opened.
+/// What kneepoint knows about a collector before it opens it.
 pub struct CollectorSpec {
     /// Name in plans, messages and reports; equals the file stem.
     pub name: &'static str,
     /// One line for `kneepoint list collectors`: what it reads and what it needs.
     pub summary: &'static str,
-    /// What to add to a plan to have it, for a person who lacks its metrics.
+    /// What to add to a plan to get this collector, for a user who lacks its metrics.
     pub hint: &'static str,
-    /// When it is opened without a word in the plan.
+    /// When it is opened although the plan does not name it.
     pub opens: Opens,
     /// Options of its `[collect.<name>]` table.
     pub options: &'static [OptionSpec],
-    /// Every metric it may emit, apart from what a scraped endpoint names itself and from the cost
-    /// of its thread, which the sampler adds.
+    /// Every metric it may emit, except those that a scraped endpoint names itself and the cost of
+    /// its thread, which the sampler adds.
     pub metrics: &'static [MetricSpec],
-    /// Time between two looks where the plan sets none.
+    /// Time between two looks if the plan sets none.
     pub interval: Duration,
-    /// Checks rights and connects. Must return within a few seconds.
+    /// Checks permissions and connects. Must return within a few seconds.
     pub open: fn(&CollectorConfig, &TargetHint) -> OpenResult,
 }
 
@@ -44,54 +44,54 @@ impl CollectorSpec {
         CollectorShape { name: self.name, options: self.options }
     }
 
-    /// What a diagnosis needs to know to name it as missing.
+    /// What a diagnosis needs to know to report it as missing.
     pub fn source(&self) -> Source {
         Source { name: self.name, metrics: self.metrics, hint: self.hint }
     }
 }
 
-/// When a collector is opened that the plan does not name.
+/// When a collector that the plan does not name is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Opens {
     /// In every run.
     Always,
-    /// Where the target runs on this machine.
+    /// If the target runs on this machine.
     ForLocalTarget,
-    /// Never: it needs something said.
+    /// Never: it needs an option.
     WhenAsked,
 }
 
 /// A connected collector, or why there is none.
 pub type OpenResult = Result<Box<dyn Collector>, OpenError>;
 
-/// What the rest of the plan tells a collector of the system under test.
+/// What the rest of the plan tells a collector about the system under test.
 #[derive(Clone, Debug, Default)]
 pub struct TargetHint {
     /// TCP port of the target.
     pub port: u16,
     /// Path of the UNIX socket that the target listens on instead of a port.
     pub socket: Option<String>,
-    /// Whether its connections carry something other than one request after the other (WebSocket
-    /// sessions, streams of HTTP/2), so that a socket does not tell how many are being served.
+    /// Whether its connections carry more than one request at a time (WebSocket sessions, HTTP/2
+    /// streams). A socket then does not show how many requests are being served.
     pub is_shared: bool,
-    /// Whether the target's address is one of this machine.
+    /// Whether the target's address belongs to this machine.
     pub is_local: bool,
-    /// Name of the process group that series of the target carry as label `process`.
+    /// Name of the process group, used as label `process` in the target's series.
     pub process: String,
-    /// Options of the plan's first `process` collector (`pid`, `name`, `port`), for those that
-    /// have to find the same processes.
+    /// Options of the plan's first `process` collector (`pid`, `name`, `port`), for collectors that
+    /// must find the same processes.
     pub process_config: Option<CollectorConfig>,
 }
 
-/// A connected collector. It has a thread of its own and may block.
+/// A connected collector. It has its own thread and may block.
 pub trait Collector: Send {
-    /// What it found to watch, in words for reports, such as `pid 4242 (shop) and 3 children`.
+    /// What it found to watch, as text for reports, such as `pid 4242 (shop) and 3 children`.
     fn watches(&self) -> String;
 
     /// Takes one reading. Values pushed before an `Err` are discarded with it.
     fn sample(&mut self, batch: &mut BatchBuilder) -> Result<(), SampleError>;
 
-    /// Things worth a line in the report that happened since the last call, such as a restart.
+    /// Events since the last call that are worth a line in the report, such as a restart.
     fn events(&mut self) -> Vec<String> {
         Vec::new()
     }
@@ -101,27 +101,28 @@ pub trait Collector: Send {
 #[derive(Debug, thiserror::Error)]
 #[error("{what}")]
 pub struct OpenError {
-    /// What failed, on what, why; lower case, no full stop, no secret.
+    /// What failed, on what, and why. Lower case, no full stop, no secret.
     pub what: String,
     /// What to do about it.
     pub hint: String,
-    /// Whether there just is nothing of the kind to watch: not worth a word where nobody asked.
+    /// Whether there is simply nothing to watch. Then it is not reported, unless the plan asked for
+    /// it.
     pub is_absent: bool,
 }
 
 impl OpenError {
-    /// An error with the step that mends it.
+    /// An error with the step that fixes it.
     pub fn new(what: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { what: what.into(), hint: hint.into(), is_absent: false }
     }
 
-    /// There is nothing of the kind to watch.
+    /// There is nothing to watch.
     pub fn absent(what: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { is_absent: true, ..Self::new(what, hint) }
     }
 }
 
-/// Why one reading is missing; becomes the gap's reason. No secret in it.
+/// Why one reading is missing; becomes the gap's reason. Contains no secret.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct SampleError(pub String);
@@ -141,12 +142,12 @@ registry! {
     ]
 }
 
-/// The collector of this name.
+/// The collector with this name.
 pub fn find(name: &str) -> Option<&'static CollectorSpec> {
     COLLECTORS.iter().copied().find(|spec| spec.name == name)
 }
 
-/// The collectors of `planned`, and those that open by themselves.
+/// The collectors of `planned`, plus those that open by default.
 pub fn with_defaults(
     mut planned: Vec<CollectorConfig>,
     target_is_local: bool,
@@ -164,13 +165,13 @@ pub fn with_defaults(
     planned
 }
 
-/// Where the metrics come from that a plan can ask for.
+/// The sources of all metrics that a plan can ask for.
 pub fn sources() -> Vec<Source> {
     let asked = COLLECTORS.iter().filter(|spec| spec.opens != Opens::Always);
     asked.map(|spec| spec.source()).collect()
 }
 
-/// Whether `ip` is an address of this machine: only such a one can be bound to.
+/// Whether `ip` is an address of this machine. Only such an address can be bound.
 pub fn is_own_address(ip: IpAddr) -> bool {
     ip.is_loopback() || UdpSocket::bind((ip, 0)).is_ok()
 }
@@ -179,7 +180,7 @@ pub fn is_own_address(ip: IpAddr) -> bool {
 mod tests {
     use super::*;
 
-    /// So that what is missing is asked of one collector.
+    /// A missing metric must be traceable to one collector.
     #[test]
     fn no_two_collectors_emit_the_same_metric() {
         let sources = sources();

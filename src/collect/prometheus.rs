@@ -1,9 +1,9 @@
-//! What a service says of itself on its Prometheus endpoint: every series under its own name, and
-//! those of well-known pools, workers and runtimes under the shared names as well.
+//! What a service reports on its Prometheus endpoint. Every series is recorded under its own name.
+//! Series of well-known pools, workers and runtimes are also recorded under the shared names.
 //!
 //! # Errors
-//! A scrape that fails as a whole is a gap. A line that cannot be read is left out and told once,
-//! with its number; the rest of the scrape counts.
+//! A scrape that fails as a whole is a gap. A line that cannot be parsed is skipped and reported
+//! once, with its number; the rest of the scrape counts.
 
 mod families;
 mod fetch;
@@ -74,10 +74,10 @@ pub static SPEC: CollectorSpec = CollectorSpec {
 
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Most series that are recorded of one endpoint under their own names.
+/// Maximum number of series recorded under their own names for one endpoint.
 const MOST_SERIES: usize = 3000;
 
-/// When the process behind the endpoint started, as all the client libraries call it.
+/// When the process behind the endpoint started; all client libraries use this name.
 const START_TIME: &str = "process_start_time_seconds";
 
 fn open(config: &CollectorConfig, _: &TargetHint) -> Result<Box<dyn Collector>, OpenError> {
@@ -96,18 +96,18 @@ fn open(config: &CollectorConfig, _: &TargetHint) -> Result<Box<dyn Collector>, 
     if exposition.samples.is_empty() {
         return Err(collector.endpoint.no_metrics(&body));
     }
-    // Series keep their places for the whole run: this first scrape deals them out.
+    // Which series are recorded is fixed for the whole run: this first scrape decides it.
     collector.take(&exposition, &mut BatchBuilder::new());
     Ok(Box::new(collector))
 }
 
 struct Prometheus {
     endpoint: Endpoint,
-    /// Value of the label `endpoint`, which tells several endpoints apart.
+    /// Value of the label `endpoint`, which distinguishes several endpoints.
     instance: String,
     /// The series that are recorded under their own names.
     admitted: HashSet<SeriesKey>,
-    /// What was recognised so far.
+    /// The systems recognised so far.
     systems: BTreeSet<&'static str>,
     started: Option<f64>,
     has_told_unread: bool,
@@ -141,12 +141,12 @@ impl Collector for Prometheus {
 }
 
 impl Prometheus {
-    /// Puts a scrape into `batch`, and what is worth telling of it into the events.
+    /// Adds a scrape to `batch`, and anything worth reporting to the events.
     fn take(&mut self, exposition: &Exposition, batch: &mut BatchBuilder) {
         self.systems.extend(recognise(&exposition.samples, &self.instance, batch));
         let mut keyed: Vec<(SeriesKey, &Sample)> =
             exposition.samples.iter().map(|sample| (self.key(sample), sample)).collect();
-        // Where not all fit: what is known first, and the many buckets of histograms last.
+        // If not all fit: known families first, and the many histogram buckets last.
         if self.admitted.len() + keyed.len() > MOST_SERIES {
             keyed.sort_by_key(|(_, sample)| {
                 (!is_known(&sample.name), sample.name.ends_with("_bucket"))
@@ -167,8 +167,8 @@ impl Prometheus {
         self.tell(exposition, refused);
     }
 
-    /// The series of a sample. A label `endpoint` of the service itself gets the name that
-    /// Prometheus would give it.
+    /// The series of a sample. If the service already has a label `endpoint`, that label is renamed
+    /// as Prometheus would do.
     fn key(&self, sample: &Sample) -> SeriesKey {
         let labels = sample.labels.iter().fold(Labels::none(), |labels, (name, value)| {
             let name = if name == "endpoint" { "exported_endpoint" } else { name };

@@ -1,5 +1,6 @@
-//! The one loop that drives collectors: a thread for each, a cadence on a fixed grid, windows
-//! stamped here, and every reading that is missing told as a gap with its reason.
+//! The loop that drives all collectors. Each collector has its own thread and a cadence on a fixed
+//! grid. The loop sets the window of each reading and reports every missing reading as a gap with
+//! its reason.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{SyncSender, TrySendError};
@@ -13,23 +14,25 @@ use crate::timeline::{Batch, BatchBuilder, Epoch, Gap, Labels, Moment, Window, n
 use super::proc::thread_cpu_seconds;
 use super::{CollectorSpec, OpenError, OpenResult, TargetHint};
 
-/// How long opening all collectors may take together.
+/// Time limit for opening all collectors together.
 const OPEN_LIMIT: Duration = Duration::from_secs(5);
-/// How long [`Sampler::stop`] waits for readings under way.
+/// How long [`Sampler::stop`] waits for readings in progress.
 const STOP_LIMIT: Duration = Duration::from_secs(3);
 /// The longest pause after a failed reading.
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(5);
-/// Slots at least this long are read at their begin; shorter ones at a random place inside, as a
-/// service with a period of its own would otherwise always be met in the same phase.
+/// Slots at least this long are read at their start. Shorter slots are read at a random time
+/// inside, because a service with a periodic behaviour could otherwise always be read in the same
+/// phase.
 const JITTER_BELOW: Duration = Duration::from_secs(1);
-/// Share of one core that a collector may take where the plan sets no cadence: what costs more is
-/// looked at less often, so that watching does not disturb what is watched.
+/// Share of one core that a collector may use if the plan sets no cadence. A collector that costs
+/// more is read less often, so that watching does not disturb the system.
 const MOST_CPU: f64 = 0.01;
-/// The cadence is stretched by no more than this.
+/// The cadence is stretched by at most this factor.
 const MOST_STRETCHED: f64 = 50.0;
-/// Weight of one reading in the mean of their cost: now and then one costs ten times as much.
+/// Weight of one reading in the mean cost. Kept low because a reading sometimes costs ten times as
+/// much.
 const COST_WEIGHT: f64 = 0.02;
-/// No cadence is faster than this, whatever a plan says.
+/// No cadence is shorter than this, even if the plan asks for it.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(5);
 
 /// What the sampler reports.
@@ -37,29 +40,29 @@ const SHORTEST_INTERVAL: Duration = Duration::from_millis(5);
 pub enum Observation {
     /// One reading of a collector.
     Batch(Batch),
-    /// One reading that is missing, or several in a row for one reason.
+    /// One missing reading, or several in a row for the same reason.
     Gap(Gap),
-    /// Something worth a line in the report, such as a restart of the target.
+    /// An event worth a line in the report, such as a restart of the target.
     Event {
         /// When it was seen.
         at: Moment,
-        /// What happened, led by the collector's instance name.
+        /// What happened, prefixed with the collector's instance name.
         text: String,
     },
 }
 
 /// A collector that is ready to be read.
 pub struct Opened {
-    /// What it is.
+    /// Its entry in the registry.
     pub spec: &'static CollectorSpec,
-    /// What the plan asked of it.
+    /// The plan's options for it.
     pub config: CollectorConfig,
     /// The collector itself.
     pub collector: Box<dyn super::Collector>,
 }
 
 impl Opened {
-    /// Time between two looks: the plan's, or the collector's own.
+    /// Time between two looks: from the plan, or else the collector's default.
     pub fn interval(&self) -> Duration {
         self.config.interval.unwrap_or(self.spec.interval).max(SHORTEST_INTERVAL)
     }
@@ -71,10 +74,11 @@ impl std::fmt::Debug for Opened {
     }
 }
 
-/// Opens every collector at once and reports all that failed, both in the order of `configs`.
+/// Opens every collector in parallel and reports all failures. Both lists keep the order of
+/// `configs`.
 ///
-/// Takes no longer than about five seconds: a collector that does not answer by then counts as
-/// failed and is left behind.
+/// Takes at most about five seconds: a collector that does not answer by then counts as failed and
+/// is abandoned.
 pub fn open_all(
     configs: &[CollectorConfig],
     hint: &TargetHint,
@@ -127,7 +131,7 @@ fn open_within(
     (opened, failed)
 }
 
-/// Starts opening one collector on a thread of its own; gives where its answer will come.
+/// Starts opening one collector on its own thread; returns the receiver of its answer.
 fn open_aside(
     spec: &'static CollectorSpec,
     config: &CollectorConfig,
@@ -139,7 +143,7 @@ fn open_aside(
     thread::Builder::new()
         .name(format!("open-{instance}"))
         .spawn(move || {
-            // The receiver is gone where opening took too long: nobody wants the answer then.
+            // The receiver is gone if opening took too long: nobody needs the answer then.
             let _abandoned = answer.send((spec.open)(&config, &hint)).is_err();
         })
         .map_err(|error| {
@@ -151,7 +155,7 @@ fn open_aside(
     Ok(receiver)
 }
 
-/// Drives collectors until it is stopped.
+/// Drives collectors until stopped.
 #[derive(Debug)]
 pub struct Sampler {
     stop: Arc<Stop>,
@@ -159,9 +163,9 @@ pub struct Sampler {
 }
 
 impl Sampler {
-    /// Starts a thread for each collector; all that they see goes into `sink`.
+    /// Starts a thread for each collector. All observations go into `sink`.
     ///
-    /// A thread that cannot be started is told as an event and a gap.
+    /// A thread that cannot be started is reported as an event and a gap.
     pub fn start(opened: Vec<Opened>, epoch: Epoch, sink: SyncSender<Observation>) -> Sampler {
         let stop = Arc::new(Stop::default());
         let mut threads = Vec::new();
@@ -180,13 +184,13 @@ impl Sampler {
                 }
             }
         }
-        // The receiver ends with the last thread, not with this call's own sender.
+        // The channel must close when the last thread ends, so this call drops its own sender.
         drop(sink);
         Sampler { stop, threads }
     }
 
-    /// Ends the readings and waits up to three seconds for those under way; a collector that is
-    /// stuck longer is left behind.
+    /// Ends the readings and waits up to three seconds for those in progress. A collector that is
+    /// stuck longer is abandoned.
     pub fn stop(self) {
         self.stop.raise();
         let deadline = Instant::now() + STOP_LIMIT;
@@ -195,8 +199,8 @@ impl Sampler {
                 thread::sleep(Duration::from_millis(2));
             }
             if thread.is_finished() {
-                // A panic outside of a collector's own code: its gap is already missing, and the
-                // rest of the run goes on.
+                // A panic outside the collector's code: the gap was not reported. The rest of the
+                // run continues.
                 let _panicked = thread.join().is_err();
             }
         }
@@ -216,7 +220,7 @@ impl Stop {
         self.changed.notify_all();
     }
 
-    /// Waits until `due`; `true` where the flag was raised before.
+    /// Waits until `due`; returns `true` if the flag was raised before.
     fn wait_until(&self, due: Instant) -> bool {
         let mut raised = self.raised.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
@@ -246,7 +250,7 @@ impl SampleTimes {
         at.nanos() / u64::try_from(self.interval.as_nanos()).unwrap_or(u64::MAX).max(1)
     }
 
-    /// When to read in `slot`, where `random` is from 0 to 1.
+    /// When to read in `slot`; `random` is from 0 to 1.
     fn due(self, slot: u64, random: f64) -> Moment {
         let jitter = if self.interval < JITTER_BELOW { random } else { 0.0 };
         self.begin(slot) + self.interval.mul_f64(jitter.clamp(0.0, 0.999))
@@ -259,10 +263,10 @@ struct CollectorLoop {
     epoch: Epoch,
     grid: SampleTimes,
     outlet: ObservationSink,
-    /// Readings that failed in a row.
+    /// Number of failed readings in a row.
     failures: u32,
     labels: Labels,
-    /// Processor seconds of one reading, in the mean of the last ones.
+    /// Processor seconds of one reading, averaged over recent readings.
     cost: f64,
     told_stretched: bool,
 }
@@ -285,7 +289,8 @@ impl CollectorLoop {
             let woken = self.now();
             let current = self.grid.slot(woken);
             let late = woken.since(due);
-            // A look due at the end of its slot may slip into the next one: it is still a look.
+            // A look due at the end of its slot may slip into the next slot. It still counts as a
+            // look.
             if current > slot && late >= self.grid.interval {
                 let missed = Window::new(due, self.grid.begin(current));
                 let late = late.as_millis();
@@ -313,7 +318,7 @@ impl CollectorLoop {
         self.outlet.flush();
     }
 
-    /// Sets the cadence by what a reading costs; `true` where it changed.
+    /// Sets the cadence from the cost of a reading; returns `true` if it changed.
     fn adapt(&mut self) -> bool {
         let interval = stretched(self.one.interval(), self.cost);
         if self.one.config.interval.is_some() || interval == self.grid.interval {
@@ -338,7 +343,7 @@ impl CollectorLoop {
         self.grid.interval.saturating_mul(doubled).min(LONGEST_BACK_OFF.max(self.grid.interval))
     }
 
-    /// One reading; `None` where the collector panicked and is at its end.
+    /// Takes one reading; `None` if the collector panicked and must end.
     fn read(&mut self) -> Option<Window> {
         let collector = &mut self.one.collector;
         let begin = Instant::now();
@@ -383,15 +388,15 @@ impl CollectorLoop {
     }
 }
 
-/// The cadence at which a reading of `cost` processor seconds takes no more than its share: a whole
+/// The cadence at which a reading of `cost` processor seconds stays within its share: a whole
 /// multiple of `interval`.
 fn stretched(interval: Duration, cost: f64) -> Duration {
     let times = (cost / (MOST_CPU * interval.as_secs_f64())).ceil().clamp(1.0, MOST_STRETCHED);
     interval.saturating_mul(times as u32)
 }
 
-/// The way out of one collector's loop. It never waits: what does not fit is counted, and told as
-/// one gap as soon as there is room.
+/// The output of one collector's loop. It never waits: what does not fit is counted, and reported
+/// as one gap as soon as there is room.
 struct ObservationSink {
     instance: String,
     sink: SyncSender<Observation>,
@@ -428,7 +433,7 @@ impl ObservationSink {
         }
     }
 
-    /// Tells what was lost; `false` where there is no room even for that.
+    /// Reports what was lost; `false` if there is no room even for that.
     fn tell_lost(&mut self) -> bool {
         let Some((window, count)) = self.lost else { return true };
         let reason = format!("{count} readings are lost: they came faster than they were written");
@@ -451,7 +456,7 @@ impl ObservationSink {
         }
     }
 
-    /// The last chance to tell what was lost: waits a moment for room.
+    /// The last chance to report what was lost: waits briefly for room.
     fn flush(&mut self) {
         for _ in 0..20 {
             if self.closed || self.tell_lost() {
@@ -462,7 +467,7 @@ impl ObservationSink {
     }
 }
 
-/// What a panic said, as far as it can be told.
+/// The message of a panic, if it has one.
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a word")

@@ -1,20 +1,23 @@
-//! `tcp`: the target's sockets by role and peer, calls under way, requests being processed, and
-//! the accept queue, from the kernel's own socket state.
+//! `tcp`: the target's sockets by role and peer, calls in flight, requests in progress, and the
+//! accept queue. All come from the kernel's socket state.
 //!
-//! By Little's law (1961) the mean number of calls under way to a peer divided by the throughput
-//! is the time each request spends waiting for that peer, without instrumenting anything.
+//! By Little's law (1961), the mean number of calls in flight to a peer divided by the throughput
+//! is the time that each request waits for that peer. This needs no instrumentation.
 //!
-//! Every series is a census, counted anew at each look, so that the mean of its looks is what the
-//! law asks for; but `tcp.calls.sent` is a running total, and the accept queue with its limit are
-//! levels. Of the requests that have arrived, `tcp.requests.unread` still lie in the socket's buffer
-//! and `tcp.requests.served` have been read; `tcp.requests` is their sum. The two must not be
-//! mixed up where work is limited by workers: those served are stuck at the number of workers, while
-//! those unread grow without an end.
+//! Most series are a census: each look counts anew, and the mean of the looks is the number that
+//! the law needs. `tcp.calls.sent` is a running total. The accept queue and its limit are gauges.
+//! `tcp.requests.unread` counts requests that have arrived and are still in the socket's buffer.
+//! `tcp.requests.served` counts those that the target has read. `tcp.requests` is their sum. Keep
+//! the two apart where workers limit the work: the served requests stop at the number of workers,
+//! while the unread ones grow without bound.
 //!
-//! What it cannot see: calls multiplexed on one connection (HTTP/2, pipelining) count as one, and
-//! requests are not counted where the load itself comes so, or holds sessions; UNIX sockets and other network namespaces are out of sight; without the right to read the target's
-//! descriptors only its inbound side is known. A request counts as unread until all of its bytes
-//! that have arrived are read, so a body that comes in faster than it is read counts as well.
+//! What it cannot see:
+//! - Calls multiplexed on one connection (HTTP/2, pipelining) count as one.
+//! - Requests are not counted if the load itself is multiplexed or holds sessions.
+//! - UNIX sockets and other network namespaces are not visible.
+//! - Without the right to read the target's descriptors, only its inbound side is visible.
+//! - A request counts as unread until all of its bytes that have arrived are read. A body that
+//!   arrives faster than the target reads it therefore counts too.
 
 mod diag;
 mod path;
@@ -35,7 +38,7 @@ use super::{Collector, CollectorSpec, OpenError, Opens, SampleError, TargetHint}
 use crate::plan::{CollectorConfig, OptionKind, OptionSpec};
 use crate::timeline::{BatchBuilder, Labels, MetricSpec, names};
 
-/// The collector, as lists and plans know it.
+/// The collector's entry for lists and plans.
 pub static SPEC: CollectorSpec = CollectorSpec {
     name: "tcp",
     summary: "the target's TCP sockets by sock_diag: calls in progress to each peer, requests being \
@@ -68,27 +71,27 @@ pub static SPEC: CollectorSpec = CollectorSpec {
     open,
 };
 
-/// Share of one core that looking for the owners of new sockets may take.
+/// Share of one core that the search for the owners of new sockets may use.
 const MOST_FOR_OWNERS: f64 = 0.008;
-/// The same for the processes that they may belong to.
+/// Share of one core that the search for new processes of the target may use.
 const MOST_FOR_PROCESSES: f64 = 0.002;
 
 struct Tcp {
     diag: SockDiag,
     tree: Tree,
     peers: Peers,
-    /// Descriptors are not read again before this.
+    /// Descriptors are not read again before this time.
     next_scan: Instant,
     next_refresh: Instant,
-    /// Whether each inode seen so far is one of the target's descriptors.
+    /// Whether each known inode is one of the target's descriptors.
     inodes: HashMap<u32, bool>,
     memories: HashMap<u64, Connection>,
     /// Data segments sent to each peer so far.
     calls_sent: BTreeMap<Labels, u64>,
     paths: Paths,
-    /// The port on which the turn of a connection does not tell requests.
+    /// The port on whose connections the turn does not show requests.
     shared: Option<u16>,
-    /// The sockets of the last look, kept for their memory.
+    /// The sockets of the last look, kept to reuse their memory.
     sockets: Vec<Socket>,
 }
 
@@ -156,8 +159,8 @@ impl Collector for Tcp {
 }
 
 impl Tcp {
-    /// Learns which of the sockets are the target's. Descriptors are only read when a socket
-    /// shows up that is not known yet, and as often as their number allows.
+    /// Finds out which sockets belong to the target. Reads descriptors only when an unknown socket
+    /// appears, and less often the more descriptors there are.
     fn find_owners(&mut self, now: Instant) -> Result<(), SampleError> {
         let clients: BTreeSet<SocketAddr> = self
             .sockets
@@ -166,7 +169,8 @@ impl Tcp {
             .map(|socket| socket.local)
             .collect();
         let unknown = |socket: &Socket| {
-            // The far end of an inbound connection is the client's, whoever that is.
+            // The other end of an inbound connection belongs to the client, even if the target is
+            // that client.
             let of_client = clients.iter().any(|own| own.port() == socket.remote.port());
             socket.inode != 0 && !of_client && !self.inodes.contains_key(&socket.inode)
         };
@@ -183,7 +187,8 @@ impl Tcp {
         for pid in self.tree.pids() {
             own.extend(socket_inodes(pid));
         }
-        // What no known process has may still be that of a new one, until these are looked for.
+        // A socket that no known process owns may belong to a new process. It stays undecided until
+        // the next search for processes.
         let told = |socket: &&Socket| {
             let known = refreshes || self.inodes.contains_key(&socket.inode);
             socket.inode != 0 && (known || own.contains(&socket.inode))
@@ -221,7 +226,7 @@ impl Tcp {
         self.peers.learn(&sockets);
         for socket in sockets.iter().filter(|socket| socket.state != TcpState::Listen) {
             let inbound = own_addresses.contains(&socket.local);
-            // Once the target has let go of what it closed, the kernel keeps it for a while.
+            // After the target closes a socket, the kernel keeps it for a while.
             let is_let_go = socket.state == TcpState::FinWait2 && socket.inode == 0;
             if is_let_go || !inbound && !self.is_own(socket) {
                 continue;
@@ -244,7 +249,7 @@ impl Tcp {
         let in_state = labels.clone().with("role", role_name).with("state", socket.state.name());
         census.add(&names::TCP_SOCKETS, in_state);
         if socket.state == TcpState::FinWait2 {
-            // The target has said its last: nobody's turn.
+            // The target has closed its side, so nobody owes an answer.
             return;
         }
         let known = self.memories.entry(socket.cookie).or_default();
@@ -268,7 +273,7 @@ impl Tcp {
         match (role, turn) {
             (Role::Inbound, _) if self.shared == Some(socket.local.port()) => {}
             (Role::Outbound, Turn::Connecting) => census.add(&names::TCP_CONNECTING, labels),
-            // An answer that is here and not read yet has not ended the call.
+            // An answer that has arrived but is not read yet has not ended the call.
             (Role::Outbound, Turn::Busy) => census.add(&names::TCP_CALLS, labels),
             (Role::Outbound, _) if unread => census.add(&names::TCP_CALLS, labels),
             (Role::Inbound, Turn::Busy | Turn::Idle | Turn::Unknown) if unread => {
@@ -284,7 +289,7 @@ impl Tcp {
     }
 }
 
-/// The inodes of the sockets among a process' descriptors; empty where they may not be read.
+/// The socket inodes among a process's descriptors; empty if they may not be read.
 fn socket_inodes(pid: u32) -> impl Iterator<Item = u32> {
     std::fs::read_dir(format!("/proc/{pid}/fd"))
         .into_iter()
@@ -297,7 +302,7 @@ fn socket_inodes(pid: u32) -> impl Iterator<Item = u32> {
 #[derive(Default)]
 struct Census {
     counts: BTreeMap<(&'static str, Labels), (&'static MetricSpec, u64)>,
-    /// Accept queue and its limit by port.
+    /// Accept queue length and its limit, by port.
     listening: BTreeMap<u16, (u32, u32)>,
 }
 
@@ -327,19 +332,20 @@ mod tests {
     use crate::plan::OptionValue;
     use crate::timeline::Selector;
 
-    /// A collector that watches the process that the test itself is.
+    /// A collector that watches the test's own process.
     fn of_this_process() -> Box<dyn Collector> {
         told(TargetHint::default())
     }
 
-    /// The same, with more that is known of the target.
+    /// The same, with a given hint about the target.
     fn told(hint: TargetHint) -> Box<dyn Collector> {
         let own = OptionValue::Integer(u64::from(std::process::id()));
         let process_config = Some(CollectorConfig::new("process").with("pid", own));
         open(&CollectorConfig::new("tcp"), &TargetHint { process_config, ..hint }).unwrap()
     }
 
-    /// Both ends of a connection, the client's first, and the listener that tells them apart.
+    /// Both ends of a connection, the client's first, and the listener that shows which end is
+    /// which.
     fn connection() -> (TcpStream, TcpStream, TcpListener) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -347,7 +353,7 @@ mod tests {
         (client, server, listener)
     }
 
-    /// The values of the series that the selectors name; zero where there is none.
+    /// The values of the series that the selectors name; zero for a series that is absent.
     fn look(collector: &mut dyn Collector, selectors: &[String]) -> Vec<f64> {
         let mut batch = BatchBuilder::new();
         collector.sample(&mut batch).unwrap();
@@ -429,7 +435,7 @@ mod tests {
             server.read_exact(&mut byte).unwrap();
         }
         std::thread::sleep(Duration::from_millis(30));
-        // The client has closed and the server has not noticed: nothing is asked.
+        // The client has closed and the server has not noticed: no request is open.
         let (client, server) = connections.remove(0);
         drop(client);
         let closed = format!("tcp.close_wait{{port={port}}}");

@@ -1,27 +1,30 @@
-//! `threads`: what the target's threads do, sampled: compute, wait on a futex, for a socket, for
-//! the disk, or sleep.
+//! `threads`: samples what the target's threads do: compute, wait on a futex, a socket or the disk,
+//! or sleep.
 //!
-//! Each look reads `/proc/PID/task/TID/syscall` of as many threads as a small share of a core
-//! pays for, taking turns, and counts for all of them. Where that file is refused (it needs the right to
-//! trace the target) state and wait channel are read instead, and nothing is told of single futexes.
+//! Each look reads `/proc/PID/task/TID/syscall` of a rotating subset of the threads, as many as a
+//! small share of a core allows, and extrapolates to all threads. If that file is refused (it needs
+//! the right to trace the target), the collector reads state and wait channel instead and reports
+//! no single futexes.
 //!
-//! **Many threads on one futex** are a lock that is contended, a pool of workers that have nothing
-//! to do, or callers that wait for something scarce such as a pooled connection. One look cannot
-//! tell them apart; the course of the load can, so each futex that two or more wait on has a series
-//! of its own, `futex.threads`:
-//! - workers that are idle wait at low load, and ever fewer of them the more there is to do;
-//! - threads that wait for a lock are as many as the requests that arrived while it was held: none at
-//!   low load, and at the limit all that serve but the one that holds it. They hold requests, so
-//!   that `tcp.requests.served` grows with them;
-//! - those that wait for a pooled connection look the same, and have as many calls under way to a
-//!   peer (`tcp.calls`) as the pool has connections, while the holder of a lock has at most one.
+//! **Many threads on one futex** mean one of three things: a contended lock, a pool of idle
+//! workers, or callers that wait for something scarce such as a pooled connection. One look cannot
+//! tell them apart, but their change with load can. Each futex that two or more threads wait on
+//! therefore has its own series, `futex.threads`:
+//! - Idle workers wait at low load, and fewer wait as load grows.
+//! - Threads that wait for a lock are as many as the requests that arrived while it was held: none
+//!   at low load, and at the limit all serving threads except the holder. They hold requests, so
+//!   `tcp.requests.served` grows with them.
+//! - Threads that wait for a pooled connection look the same. But there are as many calls in flight
+//!   to a peer (`tcp.calls`) as the pool has connections, while the holder of a lock has at most
+//!   one.
 //!
-//! The arguments say more where they can: a mutex of glibc, musl, Rust or Go waits for a value that
-//! means "held, and others wait" (label `wait` = `lock`), a wait with a time limit is `timed` (pools
-//! that let idle threads go, interpreters that pass their lock on), everything else is `plain`.
+//! The arguments of the call sometimes say more. A mutex of glibc, musl, Rust or Go waits for a
+//! value that means "held, and others wait" (label `wait` = `lock`). A wait with a time limit is
+//! `timed` (pools that retire idle threads, interpreters that hand over their lock). Everything
+//! else is `plain`.
 //!
-//! What it cannot see: runtimes that park every waiting thread on a word of its own (the JVM, .NET,
-//! parking_lot) show many futexes with one thread each; tasks of an event loop are no threads.
+//! What it cannot see: runtimes that park every waiting thread on a separate word (the JVM, .NET,
+//! parking_lot) show many futexes with one thread each. Tasks of an event loop are not threads.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
@@ -57,19 +60,19 @@ pub(super) static SPEC: CollectorSpec = CollectorSpec {
     open,
 };
 
-/// Share of one core that reading threads may take …
+/// Share of one core that reading threads may use …
 const MOST_FOR_READING: f64 = 0.004;
 /// … and listing them.
 const MOST_FOR_LISTING: f64 = 0.002;
-/// So many are read at every look, whatever it costs.
+/// At least this many threads are read at every look, whatever it costs.
 const FEWEST_READ: usize = 8;
-/// What reading one thread is taken to cost before it is known, in seconds.
+/// Assumed cost of reading one thread until it is measured, in seconds.
 const FIRST_COST: f64 = 20e-6;
-/// Futexes told in one look, those that most threads wait on …
+/// Futexes reported in one look, those with the most waiting threads …
 const MOST_FUTEXES: usize = 8;
 /// … and in one run.
 const MOST_FUTEXES_OF_A_RUN: usize = 64;
-/// What a descriptor is has to be read anew after this time, as numbers are used again.
+/// What a descriptor refers to is read again after this time, because numbers are reused.
 const DESCRIPTOR_KNOWN_FOR: Duration = Duration::from_secs(1);
 
 fn open(config: &CollectorConfig, hint: &TargetHint) -> OpenResult {
@@ -90,20 +93,21 @@ struct Task {
 struct Threads {
     tree: Tree,
     tasks: Vec<Task>,
-    /// Threads are not listed again before this.
+    /// Threads are not listed again before this time.
     next_listing: Instant,
-    /// The one that the next look begins with.
+    /// The thread that the next look starts with.
     turn: usize,
-    /// Processor seconds that one look may take.
+    /// Processor seconds that one look may use.
     budget: f64,
     /// Processor seconds that reading one thread takes.
     cost: f64,
-    /// Nanoseconds on a core and waiting for one of threads that were met there, by thread id.
+    /// For threads that were seen running or ready, by thread id: nanoseconds on a core and
+    /// nanoseconds of waiting for one.
     times: HashMap<u32, (u64, u64)>,
     descriptors: HashMap<(u32, u32), (Doing, Instant)>,
-    /// Processes whose system calls may not be read.
+    /// Processes whose system calls kneepoint may not read.
     refused: BTreeSet<u32>,
-    /// Why, in words for a report.
+    /// Why not, as text for a report.
     refusal: Option<String>,
     told_refusal: bool,
     futexes: BTreeSet<String>,
@@ -114,7 +118,7 @@ struct Threads {
 enum Activity {
     In(Doing),
     On(Futex, FutexWait),
-    /// It runs or is ready; the share of such time that it waited for a core.
+    /// It runs or is ready; holds the share of that time in which it waited for a core.
     Core(f64),
 }
 
@@ -171,20 +175,20 @@ impl Threads {
         }
     }
 
-    /// Finds out which processes may be read, so that it can be told before the load.
+    /// Finds out which processes may be read, so that this can be reported before the load starts.
     fn try_rights(&mut self) {
         for pid in self.tree.pids().collect::<Vec<_>>() {
             self.syscall(Task { pid, tid: pid });
         }
     }
 
-    /// Lists the threads; the longer that takes, the less often it is done.
+    /// Lists the threads. The longer listing takes, the less often it is done.
     fn list(&mut self) -> Result<(), SampleError> {
         let begin = thread_cpu_seconds();
         self.tree.refresh().map_err(SampleError)?;
         self.tasks.clear();
         for pid in self.tree.pids() {
-            // A process that has just ended has none: its end is told elsewhere.
+            // A process that has just ended has no threads. Its end is reported elsewhere.
             let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else { continue };
             let tids = tasks.flatten().filter_map(|task| task.file_name().to_str()?.parse().ok());
             self.tasks.extend(tids.map(|tid| Task { pid, tid }));
@@ -198,7 +202,7 @@ impl Threads {
         Ok(())
     }
 
-    /// Reads as many threads as the budget allows, beginning where the last look ended.
+    /// Reads as many threads as the budget allows, starting where the last look ended.
     fn look(&mut self) -> Look {
         let begin = thread_cpu_seconds();
         let affordable = (self.budget / self.cost) as usize;
@@ -245,7 +249,7 @@ impl Threads {
         }))
     }
 
-    /// Where a thread waits: `None` where it has ended, `Some(None)` where that may not be read.
+    /// Where a thread waits: `None` if it has ended, `Some(None)` if that may not be read.
     #[expect(clippy::option_option, reason = "ended and refused are not the same")]
     fn syscall(&mut self, Task { pid, tid }: Task) -> Option<Option<SyscallState>> {
         match self.text.read_short(&format!("/proc/{pid}/task/{tid}/syscall")) {
@@ -281,8 +285,8 @@ impl Threads {
         }
     }
 
-    /// Of the time since this thread was last met running or ready, or since it started, in which it
-    /// was either: the share in which it only waited for a core.
+    /// The share of its running or ready time in which this thread waited for a core. It covers the
+    /// time since the thread was last seen running or ready, or since it started.
     fn waiting_share(&mut self, Task { pid, tid }: Task) -> f64 {
         let path = format!("/proc/{pid}/task/{tid}/schedstat");
         let text = self.text.read_short(&path).unwrap_or_default();

@@ -1,5 +1,5 @@
-//! TLS towards the systems that are watched: one place that chooses the crypto provider, the
-//! trusted certificates and how much of a server's certificate is checked.
+//! TLS to the watched systems: the one place that chooses the crypto provider, the trusted
+//! certificates, and how much of a server's certificate is checked.
 
 use std::sync::Arc;
 
@@ -17,19 +17,19 @@ use super::OpenError;
 /// How much of a server's certificate is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Check {
-    /// Encrypted, with whoever answers.
+    /// Encrypted, but the server's identity is not checked.
     Nothing,
-    /// The certificate comes from a trusted authority.
+    /// The certificate must come from a trusted authority.
     Authority,
-    /// As before, and it is for the host that was asked for.
+    /// The same, and the certificate must be valid for the requested host.
     AuthorityAndHost,
 }
 
 /// A client configuration that trusts the certificates in the PEM file `ca_file`, or those of the
-/// operating system where there is none.
+/// operating system if there is no such file.
 ///
 /// # Errors
-/// Where `ca_file` cannot be read or holds no certificate, or the system has none.
+/// If `ca_file` cannot be read or holds no certificate, or if the system has no certificates.
 pub(super) fn client_config(
     check: Check,
     ca_file: Option<&str>,
@@ -85,7 +85,7 @@ fn no_system_roots(error: &Error) -> OpenError {
     )
 }
 
-/// Relaxes another verifier to what was asked for.
+/// Relaxes another verifier to the requested level.
 #[derive(Debug)]
 struct Verifier {
     inner: Option<Arc<dyn ServerCertVerifier>>,
@@ -108,7 +108,7 @@ impl ServerCertVerifier for Verifier {
         let verdict =
             inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
         match verdict {
-            // The name is compared last: whoever fails there has a trusted chain.
+            // The name is checked last, so a certificate that fails there has a trusted chain.
             Err(Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
             )) if self.check == Check::Authority => Ok(ServerCertVerified::assertion()),

@@ -1,22 +1,24 @@
-//! The metric families of well-known pools, servers and runtimes, and which shared metric each of
-//! them is.
+//! The metric families of well-known pools, servers and runtimes, and the shared metric that each
+//! of them maps to.
 //!
-//! To add one: a line in its system's list, or a new [`System`]. Names are exact, as the endpoint
-//! spells them, suffix included. Where two names of this table give the same shared series, the
-//! first in the table counts; samples of one name that differ in other labels are added up.
+//! To add one, add a line to its system's list, or a new [`System`]. Names are exact, as the
+//! endpoint spells them, including the suffix. If two names of this table map to the same shared
+//! series, the first in the table counts. Samples of one name that differ in other labels are
+//! summed.
 
 use crate::timeline::MetricSpec;
 use crate::timeline::names::*;
 
 /// A library or server with its families.
 pub(super) struct System {
-    /// Name in reports, and value of the shared label where a sample carries none.
+    /// Name in reports, and value of the shared label if a sample has none.
     pub name: &'static str,
     /// The shared label: `pool`, `runtime` or `peer`.
     pub label: &'static str,
-    /// The scraped labels that may hold its value, the best first.
+    /// The scraped labels that may hold the value of the shared label, best first.
     pub sources: &'static [&'static str],
-    /// Left out where the endpoint has this metric, whose system says the same in more detail.
+    /// Skip this system if the endpoint has this metric, because that metric's system has more
+    /// detail.
     pub unless: Option<&'static str>,
     /// Its metrics.
     pub families: &'static [Family],
@@ -26,25 +28,25 @@ pub(super) struct System {
 pub(super) struct Family {
     /// Name of its samples.
     pub name: &'static str,
-    /// What it is called when shared.
+    /// The shared metric it maps to.
     pub metric: &'static MetricSpec,
     /// Where the shared label `state` comes from.
     pub state: State,
-    /// A label that a sample must carry with this value.
+    /// A label and the value that a sample must have for it.
     pub only: Option<(&'static str, &'static str)>,
-    /// The scraped labels that may hold the status of an answer; it becomes the label `class`.
+    /// The scraped labels that may hold the status of a response; it becomes the label `class`.
     pub class: &'static [&'static str],
-    /// Times the value gives the shared metric's unit.
+    /// Factor that converts the value to the shared metric's unit.
     pub scale: f64,
 }
 
 /// Where the shared label `state` comes from.
 pub(super) enum State {
-    /// There is none.
+    /// There is no such label.
     None,
-    /// The name says it.
+    /// The name implies it.
     Fixed(&'static str),
-    /// One of these labels says it.
+    /// One of these labels holds it.
     Labelled(&'static [&'static str]),
 }
 
@@ -403,7 +405,7 @@ pub(super) static SYSTEMS: &[System] = &[
             is("nodejs_heap_size_used_bytes", &RUNTIME_HEAP_USED),
             is("v8js_memory_heap_used_bytes", &RUNTIME_HEAP_USED),
             is("v8js_memory_heap_limit_bytes", &RUNTIME_HEAP_LIMIT),
-            // The first is measured at the scrape; the means have the timer's resolution in them.
+            // The first is measured at the scrape; the means include the timer's resolution.
             is("nodejs_eventloop_lag_seconds", &RUNTIME_LOOP_LAG),
             is("nodejs_eventloop_lag_mean_seconds", &RUNTIME_LOOP_LAG),
             is("nodejs_eventloop_delay_mean_seconds", &RUNTIME_LOOP_LAG),

@@ -1,4 +1,4 @@
-//! Gets the text of one endpoint over HTTP, within bounds of time and size.
+//! Fetches the text of one endpoint over HTTP, with limits on time and size.
 
 use std::error::Error as _;
 use std::fmt;
@@ -12,17 +12,17 @@ use crate::collect::OpenError;
 use crate::collect::tls::{Check, client_config};
 use crate::plan::{CollectorConfig, redact_url};
 
-/// Largest answer that is read.
+/// Largest response body that is read.
 const MOST_BYTES: usize = 16 << 20;
 
-/// The text format first: every client library writes it.
+/// Prefers the text format, because every client library writes it.
 const ACCEPTED: &str =
     "text/plain;version=0.0.4;q=1, application/openmetrics-text;version=1.0.0;q=0.5, */*;q=0.1";
 
 const PATHS_HINT: &str = "is this the path of the metrics? usual ones are `/metrics`, \
                           `/actuator/prometheus` and `/q/metrics`";
 
-/// Where a service tells its metrics.
+/// Where a service exposes its metrics.
 pub(super) struct Endpoint {
     url: Url,
     /// The URL without its secrets, for messages.
@@ -33,33 +33,33 @@ pub(super) struct Endpoint {
     timeout: Duration,
 }
 
-/// Why there is no text. No secret in it.
+/// Why there is no text. Contains no secret.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FetchError {
-    /// Nothing came within the time.
+    /// No complete response within the time limit.
     #[error("`{url}` did not answer completely within {seconds} s")]
     Timeout { url: String, seconds: f64 },
-    /// No connection, or it broke.
+    /// The connection failed or broke.
     #[error("cannot get `{url}`: {why}")]
     Connection { url: String, why: String },
-    /// An answer that is no success.
+    /// A response whose status is not a success.
     #[error("`{url}` returned status {status}")]
     Status { url: String, status: u16 },
-    /// A success that holds a page for people.
+    /// A successful response with a page for humans.
     #[error("`{url}` returned an HTML page, not metrics")]
     Html { url: String },
-    /// More than can be metrics.
+    /// The response is too large to be metrics.
     #[error("`{url}` returned more than {} MiB", MOST_BYTES >> 20)]
     TooLarge { url: String },
 }
 
 impl Endpoint {
-    /// Prepares to fetch what `config` names; nothing is sent yet. One fetch takes at most
-    /// `interval`, but is given a second and has no use for more than five.
+    /// Prepares to fetch the endpoint that `config` names; sends nothing yet. One fetch may take as
+    /// long as `interval`, but at least one second and at most five.
     pub(super) fn open(config: &CollectorConfig, interval: Duration) -> Result<Self, OpenError> {
         let text = config.text("url").unwrap_or_default();
         let hint = "write `http://host:port/metrics`";
-        // The parser's own words do not quote the text, and the text may hold a password.
+        // The text may hold a password. The parser's messages do not quote the text.
         let url = Url::parse(text).map_err(|error| {
             OpenError::new(format!("the Prometheus `url` cannot be read: {error}"), hint)
         })?;
@@ -69,7 +69,7 @@ impl Endpoint {
         }
         let shown = redact_url(text);
         let timeout = interval.clamp(Duration::from_secs(1), Duration::from_secs(5));
-        // Reading the machine's certificates takes its time: only where they are needed.
+        // Reading the machine's certificates takes time, so it is done only if they are needed.
         let check = match url.scheme() {
             "https" => Check::AuthorityAndHost,
             _ => Check::Nothing,
@@ -95,7 +95,7 @@ impl Endpoint {
         })
     }
 
-    /// Gets the text.
+    /// Fetches the text.
     pub(super) fn fetch(&self) -> Result<String, FetchError> {
         self.runtime.block_on(self.fetch_text())
     }
@@ -129,7 +129,7 @@ impl Endpoint {
         if error.is_timeout() {
             return FetchError::Timeout { url, seconds: self.timeout.as_secs_f64() };
         }
-        // The innermost cause says it best; the outer ones repeat the URL with its password.
+        // The innermost cause is the clearest; the outer ones repeat the URL with its password.
         let error = error.without_url();
         let mut why = error.to_string();
         let mut cause = error.source();
@@ -140,7 +140,7 @@ impl Endpoint {
         FetchError::Connection { url, why }
     }
 
-    /// The same failure as a reason not to begin, with what to do about it.
+    /// The same failure as a reason not to start, with what to do about it.
     pub(super) fn open_error(&self, error: &FetchError) -> OpenError {
         let hint = match error {
             FetchError::Timeout { .. } => "check host, port and firewall",

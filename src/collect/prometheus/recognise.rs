@@ -1,4 +1,4 @@
-//! Emits what is known of a scrape under the names that rules and reports share.
+//! Records the known parts of a scrape under the names that rules and reports share.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::LazyLock;
@@ -19,13 +19,13 @@ static BY_NAME: LazyLock<HashMap<&str, Vec<Entry>>> = LazyLock::new(|| {
     by_name
 });
 
-/// Whether the table has a family of this name.
+/// Whether the table has a family with this name.
 pub(super) fn is_known(name: &str) -> bool {
     BY_NAME.contains_key(name)
 }
 
-/// Pushes what `samples` say under the shared names, with label `endpoint`; returns the systems
-/// that were recognised, in the order of the table.
+/// Pushes `samples` under the shared names, with label `endpoint`. Returns the systems that were
+/// recognised, in the order of the table.
 pub(super) fn recognise(
     samples: &[Sample],
     endpoint: &str,
@@ -70,7 +70,7 @@ fn labels(system: &System, family: &Family, sample: &Sample) -> Option<Labels> {
     if family.only.is_some_and(|(name, value)| get(name) != Some(value)) {
         return None;
     }
-    // Java says -1 where it does not know.
+    // Java reports -1 if it does not know the value.
     if !sample.value.is_finite() || sample.value < 0.0 || is_unlimited(family, sample.value) {
         return None;
     }
@@ -93,7 +93,7 @@ fn labels(system: &System, family: &Family, sample: &Sample) -> Option<Labels> {
     }
 }
 
-/// Whether a limit says that there is none: Go writes 0, Java the highest number there is.
+/// Whether a limit means "unlimited": Go writes 0, Java its largest number.
 fn is_unlimited(family: &Family, value: f64) -> bool {
     const HIGHEST_COUNT: f64 = i32::MAX as f64;
     const HIGHEST_BYTES: f64 = i64::MAX as f64 / 2.0;

@@ -1,4 +1,4 @@
-//! The collector against a real HTTP server.
+//! Tests the collector against a real HTTP server.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -13,7 +13,7 @@ use super::*;
 use crate::plan::{OptionValue, Secret};
 use crate::timeline::{Kind, Reading, Unit};
 
-/// What the Python client library, version 0.26, answers a request for OpenMetrics.
+/// The response of the Python client library, version 0.26, to a request for OpenMetrics.
 const PYTHON: &str = include_str!("python_openmetrics.txt");
 
 /// Answers every request with the same bytes until it is dropped.
@@ -47,7 +47,7 @@ impl Server {
                     return;
                 }
                 let stream = stream.unwrap();
-                // A client that gives up early is part of what is tested.
+                // Some tests use a client that gives up early.
                 let answered = match &tls {
                     None => talk(stream, &requests, &answer),
                     Some(tls) => {
@@ -231,7 +231,7 @@ fn the_known_are_kept_where_there_are_too_many() {
     let used = [("pool", "p"), ("state", "used")];
     let shared = reading("pool.connections", &used, Unit::Count, Kind::Gauge, 3.0);
     assert!(first.contains(&shared));
-    // The same series are kept in another order, and nothing is told twice.
+    // The same series are kept if their order changes, and nothing is reported twice.
     server.tell(&(known.to_owned() + &many.lines().rev().collect::<Vec<_>>().join("\n")));
     let mut second = look(&mut collector).unwrap();
     let mut first = first;

@@ -1,10 +1,11 @@
-//! Reads the Prometheus text format and OpenMetrics, and says which lines it could not read.
+//! Reads the Prometheus text format and OpenMetrics, and reports the lines that it cannot parse.
 //!
 //! The crate prometheus-parse reads the lines that nearly every service writes. It silently drops
 //! or garbles others: label values with `}`, `=` or `,`, escapes, names with `:`, quoted names,
-//! exemplars. [`is_simple`] tells the two apart, and the others are read here. Types are kept here
-//! too, because the crate forgets those of sums, counts and OpenMetrics counters. Timestamps and
-//! exemplars are not used: a sample counts for the moment of its scrape.
+//! exemplars. [`is_simple`] detects the lines that the crate can read; this module parses the
+//! others itself. It also keeps the types, because the crate loses those of sums, counts and
+//! OpenMetrics counters. Timestamps and exemplars are ignored: a sample counts for the moment of
+//! its scrape.
 
 use std::collections::HashMap;
 
@@ -12,14 +13,14 @@ use prometheus_parse::{Scrape, Value};
 
 use crate::timeline::{Kind, Unit};
 
-/// All that one scrape says.
+/// The content of one scrape.
 #[derive(Debug, Default)]
 pub(super) struct Exposition {
     /// The samples, in the order of their lines.
     pub samples: Vec<Sample>,
-    /// How many lines could not be read.
+    /// Number of lines that could not be parsed.
     pub unread: usize,
-    /// The number of the first of those lines, from 1, and what is wrong with it.
+    /// The line number of the first of them, from 1, and what is wrong with it.
     pub first_unread: Option<(usize, &'static str)>,
     types: HashMap<String, Type>,
 }
@@ -29,7 +30,7 @@ pub(super) struct Exposition {
 pub(super) struct Sample {
     /// Name of the metric.
     pub name: String,
-    /// Labels in the order of their names.
+    /// Labels, ordered by name.
     pub labels: Vec<(String, String)>,
     /// The value; may be NaN or infinite.
     pub value: f64,
@@ -43,7 +44,7 @@ enum Type {
     Level,
 }
 
-/// What a line is made of.
+/// The parts of a line.
 #[derive(Debug, PartialEq)]
 struct Tokens<'a> {
     name: String,
@@ -51,7 +52,7 @@ struct Tokens<'a> {
     value: &'a str,
 }
 
-/// Reads a whole scrape.
+/// Parses a whole scrape.
 pub(super) fn parse(text: &str) -> Exposition {
     let mut exposition = Exposition::default();
     for (index, line) in text.lines().enumerate() {
@@ -76,7 +77,7 @@ pub(super) fn parse(text: &str) -> Exposition {
 }
 
 impl Exposition {
-    /// How the values of the metric `name` behave, by its declared type or else by its name.
+    /// How the values of the metric `name` behave: by its declared type, or else by its name.
     pub(super) fn kind(&self, name: &str) -> Kind {
         if let Some(declared) = self.types.get(name) {
             return if *declared == Type::Counter { Kind::Counter } else { Kind::Gauge };
@@ -95,7 +96,7 @@ impl Exposition {
         if grows { Kind::Counter } else { Kind::Gauge }
     }
 
-    /// Takes note of a `TYPE` comment; `comment` is what follows the `#`.
+    /// Records a `TYPE` comment; `comment` is the text after the `#`.
     fn note_type(&mut self, comment: &str) {
         let Some(rest) = comment.trim_start().strip_prefix("TYPE") else {
             return;
@@ -130,8 +131,8 @@ pub(super) fn unit(name: &str) -> Unit {
     }
 }
 
-/// Whether the crate reads a line as it is meant: `name{label="value",…} value [timestamp]`, of
-/// plain names and of values without a character that the crate takes for the end of something.
+/// Whether the crate reads a line correctly: `name{label="value",…} value [timestamp]`, with plain
+/// names and with values that contain no character that the crate treats as a terminator.
 fn is_simple(line: &str) -> bool {
     let is_name = |name: &str| !name.is_empty() && name.chars().all(is_word);
     let is_label = |label: &str| {
@@ -153,7 +154,7 @@ fn is_simple(line: &str) -> bool {
         && words.next().is_none()
 }
 
-/// Reads a line through the crate; `None` where it finds no sample, or loses a label.
+/// Parses a line with the crate; `None` if it finds no sample or loses a label.
 fn read_simple(line: &str) -> Option<Sample> {
     let mut scrape = Scrape::parse(std::iter::once(Ok(line.to_owned()))).ok()?;
     let sample = scrape.samples.pop()?;
@@ -167,7 +168,7 @@ fn read_simple(line: &str) -> Option<Sample> {
     is_whole.then_some(Sample { name: sample.metric, labels, value })
 }
 
-/// Reads any line.
+/// Parses any line.
 fn read(line: &str) -> Result<Sample, &'static str> {
     let Tokens { name, mut labels, value } = tokenise(line)?;
     let value = value.parse().map_err(|_| "its value is not a number")?;
@@ -182,8 +183,8 @@ fn is_word(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_'
 }
 
-/// Takes a sample line apart: `name{label="value",…} value [timestamp] [# exemplar]`, or with the
-/// name in quotes inside the braces.
+/// Splits a sample line: `name{label="value",…} value [timestamp] [# exemplar]`, or the form with
+/// the name in quotes inside the braces.
 fn tokenise(line: &str) -> Result<Tokens<'_>, &'static str> {
     let end = line.find(|c: char| c == '{' || c.is_whitespace()).unwrap_or(line.len());
     let (bare, rest) = line.split_at(end);
@@ -211,14 +212,14 @@ fn tokenise(line: &str) -> Result<Tokens<'_>, &'static str> {
     Ok(tokens)
 }
 
-/// Splits off the first word; both parts come without blanks around them.
+/// Splits off the first word; both parts are trimmed.
 fn split_word(text: &str) -> (&str, &str) {
     let text = text.trim_start();
     let (word, rest) = text.split_at(text.find(char::is_whitespace).unwrap_or(text.len()));
     (word, rest.trim())
 }
 
-/// Reads what is inside the braces; returns what follows them.
+/// Parses the labels inside the braces; returns the text after them.
 fn read_labels<'a>(mut rest: &'a str, tokens: &mut Tokens<'_>) -> Result<&'a str, &'static str> {
     const OPEN: &str = "its braces are not closed";
     loop {
@@ -254,7 +255,7 @@ fn read_labels<'a>(mut rest: &'a str, tokens: &mut Tokens<'_>) -> Result<&'a str
     }
 }
 
-/// Reads a string in quotes with its escapes; returns what follows it.
+/// Parses a quoted string with its escapes; returns the text after it.
 fn read_quoted(text: &str) -> Result<(String, &str), &'static str> {
     let inside = text.strip_prefix('"').ok_or("a label's value is not in quotes")?;
     let mut value = String::new();
@@ -268,7 +269,7 @@ fn read_quoted(text: &str) -> Result<(String, &str), &'static str> {
             }
             'n' if is_escaped => value.push('\n'),
             '"' | '\\' => value.push(c),
-            // Not an escape: Prometheus keeps both characters.
+            // Not a valid escape: Prometheus keeps both characters.
             c => value.extend(is_escaped.then_some('\\').into_iter().chain([c])),
         }
         is_escaped = false;

@@ -7,7 +7,7 @@ use crate::timeline::Reading;
 use super::super::{Collector, SampleError};
 use super::*;
 
-/// Does at each look what it is told, by the number of the look.
+/// A collector whose looks follow a script, by the number of the look.
 struct Scripted<F>(u32, F);
 
 impl<F: FnMut(u32) -> Result<(), SampleError> + Send> Collector for Scripted<F> {
@@ -37,7 +37,7 @@ where
     Opened { spec, config, collector: Box::new(Scripted(0, script)) }
 }
 
-/// Runs the collectors until `enough` says so, 20 s at most; gives all that was seen.
+/// Runs the collectors until `enough` returns true, at most 20 s; returns all observations.
 fn run_until(
     opened: Vec<Opened>,
     room: usize,
@@ -100,7 +100,7 @@ fn a_failed_reading_is_a_gap_and_the_next_one_may_succeed() {
         run_until(vec![opened("db", 20, script)], 1000, |seen| batches(seen, "db").count() >= 3);
     let failed = gaps(&seen, "db").filter(|gap| gap.reason == "the database restarts");
     assert_eq!(failed.count(), 2);
-    // What was pushed before the failure is discarded with it.
+    // Readings pushed before the failure are discarded with it.
     let looks: Vec<f64> = batches(&seen, "db").map(|batch| batch.readings[0].value).collect();
     assert_eq!(looks[..3], [1.0, 4.0, 5.0]);
 }
@@ -133,7 +133,7 @@ fn a_panic_ends_its_collector_and_no_other() {
             && batches(seen, "good").count() >= 10
     });
     assert_eq!(batches(&seen, "bad").count(), 1);
-    // A busy machine may have added a look that was late.
+    // On a busy machine, one more look may have been late.
     let reasons = gaps(&seen, "bad").map(|gap| gap.reason.as_str());
     let panics: Vec<&str> = reasons.filter(|reason| !reason.starts_with("woke")).collect();
     assert_eq!(panics, ["the collector panicked: no such index"]);
@@ -149,7 +149,7 @@ fn what_finds_no_room_is_counted_and_told() {
         counted.store(look, Ordering::SeqCst);
         Ok(())
     };
-    // Nobody takes anything until there were fifty looks, and there is room for three.
+    // Nothing is received until there were fifty looks, and the channel has room for three.
     let (sink, seen) = mpsc::sync_channel(3);
     let sampler = Sampler::start(vec![opened("fast", 5, script)], Epoch::new(Instant::now()), sink);
     let deadline = Instant::now() + Duration::from_secs(20);
@@ -177,7 +177,7 @@ fn a_stuck_collector_is_left_behind() {
         Sampler::start(vec![opened("stuck", 20, script)], Epoch::new(Instant::now()), sink);
     thread::sleep(Duration::from_millis(50));
     sampler.stop();
-    // `stop` came back although the collector still waits.
+    // `stop` returned although the collector still waits.
     assert!(seen.try_recv().is_err());
     drop(release);
 }

@@ -1,6 +1,6 @@
-//! Lists TCP sockets with their kernel state by netlink `SOCK_DIAG` (man 7 sock_diag), for one
-//! network namespace. Layouts are those of `linux/inet_diag.h` and `linux/tcp.h`; fields that an
-//! older kernel does not have are read as zero.
+//! Lists the TCP sockets of one network namespace with their kernel state, over netlink `SOCK_DIAG`
+//! (man 7 sock_diag). The layouts are those of `linux/inet_diag.h` and `linux/tcp.h`. Fields that
+//! an older kernel lacks read as zero.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -15,7 +15,7 @@ const INET_DIAG_INFO: u16 = 2;
 const HEADER: usize = 16;
 const REQUEST: usize = 56;
 const MESSAGE: usize = 72;
-/// A kernel with 64 KiB pages sends datagrams of 8 KiB and more.
+/// A kernel with 64 KiB pages sends datagrams of 8 KiB or more.
 const BUFFER: usize = 64 * 1024;
 
 /// State of a TCP socket, as `include/net/tcp_states.h` numbers them.
@@ -44,7 +44,7 @@ impl TcpState {
         Self::ALL.into_iter().find(|state| *state as u8 == number)
     }
 
-    /// The name of the state in labels, as `ss` has it in other letters.
+    /// The name of the state in labels: the name that `ss` prints, in other letters.
     pub fn name(self) -> &'static str {
         match self {
             TcpState::Established => "established",
@@ -56,7 +56,7 @@ impl TcpState {
         }
     }
 
-    /// The bits of all states that are of interest here.
+    /// The bits of all states that the collector needs.
     fn mask() -> u32 {
         Self::ALL.iter().fold(0, |mask, state| mask | 1 << (*state as u8))
     }
@@ -68,26 +68,27 @@ pub struct Socket {
     pub state: TcpState,
     pub local: SocketAddr,
     pub remote: SocketAddr,
-    /// Names the socket for as long as the machine runs.
+    /// Identifies the socket until the machine reboots.
     pub cookie: u64,
     /// Zero while the socket waits to be accepted.
     pub inode: u32,
-    /// Unread bytes, see [`Socket::unread_bytes`]; of a listening socket, connections that wait to be accepted.
+    /// Unread bytes, see [`Socket::unread_bytes`]. For a listening socket: connections that wait to
+    /// be accepted.
     pub receive_queue: u32,
-    /// Unacknowledged bytes; of a listening socket, its backlog.
+    /// Unacknowledged bytes. For a listening socket: its backlog limit.
     pub send_queue: u32,
     pub info: TcpInfo,
 }
 
 impl Socket {
-    /// Bytes that have arrived and are not read. The kernel counts the end of a connection that
-    /// the peer has closed as one more.
+    /// Bytes that have arrived and are not read. The kernel counts a close by the peer as one more
+    /// byte.
     pub fn unread_bytes(&self) -> u32 {
         self.receive_queue.saturating_sub(u32::from(self.state == TcpState::CloseWait))
     }
 }
 
-/// The fields of `tcp_info` that tell whose turn it is.
+/// The fields of `tcp_info` that show whose turn it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TcpInfo {
     pub unacked: u32,
@@ -98,7 +99,7 @@ pub struct TcpInfo {
     pub segments_in: u32,
     pub data_segments_in: u32,
     pub data_segments_out: u32,
-    /// Segments sent again.
+    /// Segments retransmitted.
     pub retransmitted: u32,
     /// Smoothed round trip in microseconds.
     pub round_trip: u32,
@@ -154,7 +155,7 @@ impl SockDiag {
         if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 
-    /// Takes in one datagram; whether more are to come.
+    /// Reads one datagram; returns whether more will follow.
     fn receive(&mut self, sockets: &mut Vec<Socket>) -> io::Result<bool> {
         // SAFETY: the pointer and length are those of the buffer.
         let received = unsafe {
@@ -170,7 +171,7 @@ impl SockDiag {
     }
 }
 
-/// Reads the messages of one datagram; whether the dump goes on.
+/// Parses the messages of one datagram; returns whether the dump continues.
 fn parse(mut bytes: &[u8], sockets: &mut Vec<Socket>) -> io::Result<bool> {
     while bytes.len() >= HEADER {
         let length = (u32_at(bytes, 0) as usize).clamp(HEADER, bytes.len());
@@ -199,7 +200,7 @@ fn socket(message: &[u8]) -> Option<Socket> {
         } else {
             let mut octets = [0; 16];
             octets.copy_from_slice(&message[at..at + 16]);
-            // A v4 connection of a v6 socket is the same peer.
+            // An IPv4 connection of an IPv6 socket is the same peer.
             Ipv6Addr::from(octets).to_canonical()
         }
     };

@@ -1,6 +1,6 @@
-//! What becomes of the target's segments on the network: how many have to be sent again, and how
-//! long a round trip takes. Only connections that leave the machine count: on the loopback device
-//! nothing is lost.
+//! How the network treats the target's segments: how many are retransmitted, and how long a round
+//! trip takes. Only connections that leave the machine count, because the loopback device loses
+//! nothing.
 
 use std::net::IpAddr;
 
@@ -13,7 +13,7 @@ use crate::timeline::{BatchBuilder, Labels, names};
 struct Traffic {
     segments: u64,
     again: u64,
-    /// Of the look that is under way: seconds, and the number of connections.
+    /// For the current look: the sum of round trips in seconds, and the number of connections.
     round_trips: f64,
     connections: u32,
 }
@@ -26,8 +26,8 @@ pub struct Paths {
 }
 
 impl Paths {
-    /// Adds what `socket` has sent since it was last met: `segments` of data, of which some were
-    /// sent `again`.
+    /// Adds what `socket` has sent since the last look: `segments` of data, of which `again` were
+    /// retransmitted.
     pub fn add(&mut self, role: Role, socket: &Socket, segments: u32, again: u32) {
         if !leaves_machine(socket.local.ip(), socket.remote.ip()) {
             return;
@@ -59,7 +59,7 @@ impl Paths {
     }
 }
 
-/// Whether a connection goes over a link: a machine speaks to its own addresses by loopback.
+/// Whether a connection leaves the machine. A machine reaches its own addresses over loopback.
 fn leaves_machine(local: IpAddr, remote: IpAddr) -> bool {
     let (local, remote) = (local.to_canonical(), remote.to_canonical());
     !remote.is_loopback() && local != remote

@@ -1,5 +1,5 @@
-//! Names for the peers of the target: what the plan says, who listens there on this machine, or
-//! what its port is known for.
+//! Names for the target's peers: from the plan, from the program that listens there on this
+//! machine, or from the well-known port.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -10,7 +10,7 @@ use crate::collect::proc::tree::Tree;
 use crate::collect::proc::wanted::Wanted;
 use crate::timeline::Labels;
 
-/// Ports that say what listens behind them.
+/// Well-known ports and the service behind each.
 const KNOWN_PORTS: [(u16, &str); 12] = [
     (3306, "mysql"),
     (5432, "postgres"),
@@ -26,20 +26,20 @@ const KNOWN_PORTS: [(u16, &str); 12] = [
     (27017, "mongodb"),
 ];
 
-/// Peers beyond so many are counted together: a service that calls the whole internet must not
-/// fill the recording with names.
+/// Peers beyond this number are counted together, so that a service that calls the whole internet
+/// does not fill the recording with names.
 const MOST_PEERS: usize = 200;
 
-/// Peers and what is known of them.
+/// Peers and what is known about them.
 pub struct Peers {
     named: BTreeMap<SocketAddr, String>,
-    /// Ports on which someone on this machine listens.
+    /// Addresses on which a program on this machine listens.
     local: BTreeSet<SocketAddr>,
     labels: BTreeMap<SocketAddr, Labels>,
 }
 
 impl Peers {
-    /// With names from the plan, each `address:port=name`.
+    /// Takes names from the plan, each of the form `address:port=name`.
     pub fn new(names: &[String]) -> Result<Self, OpenError> {
         let mut named = BTreeMap::new();
         for text in names {
@@ -57,15 +57,15 @@ impl Peers {
         Ok(Self { named, local: BTreeSet::new(), labels: BTreeMap::new() })
     }
 
-    /// Notes who listens on this machine.
+    /// Records which addresses have a listener on this machine.
     pub fn learn(&mut self, sockets: &[Socket]) {
         for socket in sockets.iter().filter(|socket| socket.state == TcpState::Listen) {
             self.local.insert(socket.local);
         }
     }
 
-    /// The labels of series about this peer: `peer`, its address and what it is called, and
-    /// `service`, what it is.
+    /// The labels of series about this peer: `peer` (its address and name) and `service` (what kind
+    /// of service it is).
     pub fn labels(&mut self, peer: SocketAddr) -> Labels {
         if let Some(labels) = self.labels.get(&peer) {
             return labels.clone();
@@ -89,7 +89,7 @@ impl Peers {
         labels
     }
 
-    /// The name of the program that listens there, where it runs on this machine.
+    /// The name of the program that listens there, if it runs on this machine.
     fn program(&self, peer: SocketAddr) -> Option<String> {
         let here = self.local.iter().any(|address| {
             address.port() == peer.port()

@@ -1,57 +1,57 @@
-//! Whose turn it is on a request–response connection, told from `tcp_info` alone.
+//! Whose turn it is on a request–response connection, inferred from `tcp_info` alone.
 //!
 //! The kernel keeps the age of the last data sent and received, in jiffies shown as milliseconds.
-//! The younger one spoke last. Within one jiffy the two tie, which is the rule rather than the
-//! exception on a busy pooled connection, so ties are broken by the pending acknowledgement, by
-//! the parity of data segments learnt while there was no tie, and by pure acknowledgements.
+//! The side with the younger age sent last. Within one jiffy the two ages are equal, and on a busy
+//! pooled connection that is the usual case. Ties are broken by the pending acknowledgement, by the
+//! parity of data segments learnt while there was no tie, and by pure acknowledgements.
 
 use super::diag::{Socket, TcpState};
 
-/// An acknowledgement this much younger than the data before it answers that data; one that is
-/// younger still answers a keepalive probe.
+/// An acknowledgement up to this much younger than the data before it answers that data. An even
+/// younger one answers a keepalive probe.
 const DELAYED_ACK_MILLIS: u32 = 300;
-/// A parity counts once it was seen so often without a contradiction.
+/// A parity counts once it was seen this many times without a contradiction.
 const PARITY_SEEN: u8 = 2;
 
 /// Which end of its connections the target is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// The target accepted it and answers.
+    /// The target accepted the connection and answers requests.
     Inbound,
-    /// The target made it and asks.
+    /// The target opened the connection and sends requests.
     Outbound,
 }
 
 /// What happens on a connection, seen from the target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Turn {
-    /// The handshake is under way.
+    /// The handshake is in progress.
     Connecting,
     /// It waits to be accepted.
     Queued,
-    /// Nothing is asked.
+    /// No request is open.
     Idle,
-    /// Outbound: the answer is awaited. Inbound: the answer is owed.
+    /// Outbound: the target waits for an answer. Inbound: the target owes an answer.
     Busy,
-    /// A tie that nothing known about the connection breaks.
+    /// A tie that nothing known about the connection can break.
     Unknown,
 }
 
 /// What is remembered of one connection between two looks.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Memory {
-    /// Requests minus answers, counted as data segments, while the connection is idle.
+    /// Requests minus answers while the connection is idle, counted in data segments.
     base: Option<i64>,
     seen: u8,
     data_segments: (u32, u32),
-    /// Pure acknowledgements received before the last data came or went.
+    /// Pure acknowledgements received before data was last sent or received.
     acks_before_data: u32,
     acks: u32,
     known: bool,
 }
 
 impl Memory {
-    /// The turn on `socket`, and what it teaches for the next look.
+    /// The turn on `socket`. Also stores what the next look needs.
     pub fn turn(&mut self, role: Role, socket: &Socket) -> Turn {
         let new_acks = self.note(socket);
         match socket.state {
@@ -97,8 +97,8 @@ impl Memory {
         }
     }
 
-    /// Counts segments; whether pure acknowledgements came since data last moved, `None` on the
-    /// first look.
+    /// Counts segments. Returns whether pure acknowledgements came since data was last sent or
+    /// received; `None` on the first look.
     fn note(&mut self, socket: &Socket) -> Option<bool> {
         let info = &socket.info;
         let acks = info.segments_in.wrapping_sub(info.data_segments_in);
@@ -123,7 +123,7 @@ impl Memory {
     }
 }
 
-/// The turn when the target (`we`) or its peer spoke last.
+/// The turn, given whether the target (`we`) or its peer sent last.
 fn turn_after(role: Role, we_spoke_last: bool) -> Turn {
     match (role, we_spoke_last) {
         (Role::Outbound, true) | (Role::Inbound, false) => Turn::Busy,
@@ -185,7 +185,7 @@ mod tests {
         for round in 1..=3 {
             memory.turn(Role::Outbound, &socket(info(100, 4, round, round)));
         }
-        // Re-used within the same jiffy: both ages are alike for the whole wait.
+        // Reused within the same jiffy: both ages are equal for the whole wait.
         assert_eq!(memory.turn(Role::Outbound, &socket(info(8, 8, 4, 3))), Turn::Busy);
         assert_eq!(memory.turn(Role::Outbound, &socket(info(0, 0, 4, 4))), Turn::Idle);
     }

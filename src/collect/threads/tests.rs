@@ -8,7 +8,7 @@ use super::*;
 use crate::plan::OptionValue;
 use crate::timeline::{Reading, Selector};
 
-/// Tells the process below that it is watched.
+/// Tells the process below that a test is watching it.
 const WATCHED: &str = "KNEEPOINT_TEST_THREADS";
 
 /// Not a test: the process that the tests watch. It ends when its standard input does.
@@ -63,7 +63,7 @@ fn a_process_with_threads_that_wait() {
         unsafe { libc::poll(std::ptr::null_mut(), 0, -1) }
     });
     thread::spawn(|| while std::hint::black_box(true) {});
-    // The pipe of the watching test: it ends with that one.
+    // The pipe from the watching test: it closes when that test ends.
     let _ended = std::io::stdin().read(&mut [0]);
 }
 
@@ -105,7 +105,7 @@ fn value(readings: &[Reading], selector: &str) -> f64 {
     readings.iter().filter(|r| selector.matches(&r.key)).map(|r| r.value).sum()
 }
 
-/// Looks until one look is as it should be.
+/// Looks until one look satisfies `good`.
 fn wait_for(collector: &mut Threads, what: &str, good: impl Fn(&[Reading]) -> bool) {
     let start = Instant::now();
     loop {
@@ -128,7 +128,7 @@ fn what_threads_wait_for_is_told_apart() {
     wait_for(&mut collector, "every kind of wait", |readings| {
         let class = |class: &str| value(readings, &format!("threads.in{{class={class}}}"));
         let on_futex = |wait: &str| value(readings, &format!("futex.threads{{wait={wait}}}"));
-        // The holder of the lock sleeps; what the test harness itself does comes on top.
+        // The holder of the lock sleeps. The threads of the test harness are counted in addition.
         on_futex("lock") == 5.0
             && on_futex("plain") == 3.0
             && on_futex("timed") == 2.0
@@ -157,11 +157,11 @@ fn threads_take_turns_where_reading_all_is_too_dear() {
     let mut accepting = 0.0;
     for _ in 0..total as usize {
         let readings = read(&mut collector);
-        // Counts stand for all threads, not for those read.
+        // Counts stand for all threads, not only for those that were read.
         assert!((value(&readings, "threads.total") - total).abs() < 1.5, "{total}");
         accepting += value(&readings, "threads.in{class=accept}");
     }
-    // Each was read as often as the others, so that the mean count is that of all looks.
+    // Each thread was read equally often, so the mean count equals that over all looks.
     let mean = accepting / total;
     assert!((0.5..=1.5).contains(&mean), "{mean}");
 }
