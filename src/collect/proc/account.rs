@@ -1,38 +1,38 @@
-//! Running totals over a tree of processes that come and go, and who of them was busiest.
+//! Running totals over a process tree whose processes start and end, and a ranking of the busiest.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-/// What one process has used of something that is only ever added to.
+/// How much one process has used of a resource whose counter only grows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Used {
     /// Process id.
     pub pid: u32,
     /// Process id of the parent.
     pub ppid: u32,
-    /// With the id, it tells processes apart.
+    /// Together with the id, it identifies the process.
     pub start_ticks: u64,
-    /// Whether it started under watch, so that all it used belongs to the total.
+    /// Whether it started during the watch, so that everything it used belongs to the total.
     pub is_fresh: bool,
-    /// Used by itself.
+    /// Used by the process itself.
     pub own: u64,
-    /// Used by its children that have ended and were waited for, as the kernel adds it up.
+    /// Used by its children that have ended and were waited for, as summed by the kernel.
     pub waited: u64,
 }
 
-/// A total over a tree that never falls: what a process used stays counted after its end, and
-/// what short-lived children used between two looks is counted by way of their parent.
+/// A total over a tree that never falls. What a process used stays counted after it ends. What
+/// short-lived children used between two looks is counted through their parent.
 #[derive(Debug, Default)]
 pub struct TreeTotal {
     total: u64,
     known: HashMap<u32, Used>,
-    /// By parent: what ended children had used when last seen. It comes back in the parent's
-    /// `waited` once it waits for them, and must not count twice.
+    /// By parent: what its ended children had used when last seen. The same amount appears in the
+    /// parent's `waited` once it waits for them, and must not count twice.
     owed: HashMap<u32, u64>,
 }
 
 impl TreeTotal {
-    /// Takes one look at all processes of the tree; gives the total since the first look.
+    /// Takes one look at all processes of the tree; returns the total since the first look.
     pub fn add(&mut self, tree: impl Iterator<Item = Used>) -> u64 {
         let before = std::mem::take(&mut self.known);
         self.known = tree.map(|used| (used.pid, used)).collect();
@@ -61,22 +61,22 @@ impl TreeTotal {
     }
 }
 
-/// Ranks who used most per second since a look a while ago.
+/// Ranks processes or threads by use per second since an earlier look.
 #[derive(Debug, Default)]
 pub struct Busiest {
     since: Option<Instant>,
     base: HashMap<u32, u64>,
 }
 
-/// Shorter spans than this are not compared: the kernel updates the times of a running thread
-/// once a tick, and looks may follow each other closely.
+/// Spans shorter than this are not compared. The kernel updates the times of a running thread once
+/// per tick, and two looks may be very close together.
 const SHORTEST_SPAN: Duration = Duration::from_millis(150);
 
 impl Busiest {
-    /// The ids and what each used per second since the last ranking, the busiest first and those
-    /// that used nothing left out; `None` at the first look and where too little time has passed.
+    /// The ids and their use per second since the last ranking, busiest first, without those that
+    /// used nothing. `None` at the first look and if too little time has passed.
     ///
-    /// An id that is new counts from the next ranking on.
+    /// A new id counts from the next ranking on.
     pub fn rank(
         &mut self,
         now: Instant,
@@ -119,9 +119,9 @@ mod tests {
         let mut total = TreeTotal::default();
         assert_eq!(total.add([old(10, 500)].into_iter()), 0);
         assert_eq!(total.add([old(10, 510), used(11, 10, 30, 0)].into_iter()), 40);
-        // The child ends having used 10 more since; the parent has not waited for it yet.
+        // The child ends after using 10 more; the parent has not waited for it yet.
         assert_eq!(total.add([old(10, 510)].into_iter()), 40);
-        // Now it has: 40 of the child in all, of which 30 are counted already.
+        // Now it has: the child used 40 in total, of which 30 are counted already.
         let waited = Used { waited: 40, ..old(10, 510) };
         assert_eq!(total.add([waited].into_iter()), 50);
         assert_eq!(total.add([waited].into_iter()), 50);

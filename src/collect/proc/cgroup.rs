@@ -1,12 +1,12 @@
 //! Control groups of a process, versions 1 and 2 (Documentation/admin-guide/cgroup-v2.rst and
-//! cgroup-v1/ of the kernel): quota, throttling, memory limit, kills for want of memory.
+//! cgroup-v1/ of the kernel): quota, throttling, memory limit, out-of-memory kills.
 
 use std::path::{Component, Path, PathBuf};
 
 use super::Text;
 use super::machine::parse_oom_kills;
 
-/// Version 1 writes "no limit" as the largest multiple of a page; no machine has this much.
+/// Version 1 writes "no limit" as the largest multiple of a page; no machine has this much memory.
 const NO_MEMORY_LIMIT: u64 = 1 << 60;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,7 +15,7 @@ enum Version {
     Two,
 }
 
-/// The groups that bound a process for one controller.
+/// The groups that limit a process for one controller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Branch {
     version: Version,
@@ -30,12 +30,12 @@ pub struct Groups {
     memory: Option<Branch>,
 }
 
-/// What the groups say of processor time.
+/// Processor time figures of the groups.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct CpuGroup {
     /// Cores that the tightest quota allows; `None` without a quota.
     pub quota_cores: Option<f64>,
-    /// Periods of that quota that passed.
+    /// Periods of that quota that have passed.
     pub periods: u64,
     /// Periods in which the group was throttled.
     pub throttled_periods: u64,
@@ -43,17 +43,17 @@ pub struct CpuGroup {
     pub throttled_seconds: f64,
 }
 
-/// What the groups say of memory.
+/// Memory figures of the groups.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MemoryGroup {
     /// The tightest limit in bytes; `None` without one.
     pub limit_bytes: Option<u64>,
-    /// Processes of the group killed for want of memory; `None` where the kernel does not tell.
+    /// Out-of-memory kills in the group; `None` if the kernel does not report them.
     pub oom_kills: Option<u64>,
 }
 
 impl Groups {
-    /// Finds the groups from the texts of `/proc/PID/cgroup` and `/proc/self/mountinfo`.
+    /// Finds the groups from the contents of `/proc/PID/cgroup` and `/proc/self/mountinfo`.
     pub fn locate(membership: &str, mountinfo: &str) -> Groups {
         let mounts: Vec<Mount> = mountinfo.lines().filter_map(parse_mount).collect();
         Groups {
@@ -62,9 +62,9 @@ impl Groups {
         }
     }
 
-    /// Quota and throttling; `None` where the process has no group for them that can be seen.
+    /// Quota and throttling; `None` if the process has no visible group for them.
     ///
-    /// Of several quotas on the way up the tightest binds. Without any, the process cannot be
+    /// If several levels have a quota, the tightest applies. If none has one, the process cannot be
     /// throttled, and the counters are those of its own group.
     pub fn cpu(&self, text: &mut Text) -> Option<CpuGroup> {
         let branch = self.cpu.as_ref()?;
@@ -83,13 +83,13 @@ impl Groups {
             }
         }
         let level = tightest.map_or(branch.levels.first()?.as_path(), |(_, level)| level);
-        // The topmost group has no such file: it cannot be throttled, which zeros say.
+        // The root group has no such file. It cannot be throttled, so zeros are correct.
         let stat = read(text, level, "cpu.stat").map(|text| parse_cpu_stat(&text));
         let quota_cores = tightest.map(|(quota, _)| quota);
         Some(CpuGroup { quota_cores, ..stat.unwrap_or_default() })
     }
 
-    /// Memory limit and kills; `None` where the process has no group for them that can be seen.
+    /// Memory limit and kills; `None` if the process has no visible group for them.
     pub fn memory(&self, text: &mut Text) -> Option<MemoryGroup> {
         let branch = self.memory.as_ref()?;
         let (limit, events) = match branch.version {
@@ -101,8 +101,8 @@ impl Groups {
             (bytes < NO_MEMORY_LIMIT).then_some(bytes)
         });
         let limit_bytes = limits.min();
-        // A kill counts in the group of the killed process, whichever limit it was for. The
-        // topmost group of version 2 has no such file; what happens there is the machine's.
+        // A kill counts in the group of the killed process, whichever limit caused it. The root
+        // group of version 2 has no such file; its kills are counted for the whole machine.
         let oom_kills = branch.levels.first().and_then(|own| {
             let mut of_machine =
                 || text.read("/proc/vmstat").ok().and_then(|all| parse_oom_kills(&all));
@@ -142,7 +142,7 @@ fn parse_mount(line: &str) -> Option<Mount<'_>> {
     Some(Mount { version, root, point, controllers: kind.nth(1).unwrap_or("") })
 }
 
-/// The branch of `controller`: version 1 where it is mounted with it, else version 2.
+/// The branch of `controller`: version 1 if the controller is mounted there, else version 2.
 fn branch(membership: &str, mounts: &[Mount], controller: &str) -> Option<Branch> {
     let has = |list: &str| list.split(',').any(|one| one == controller);
     let lines = || {
@@ -165,11 +165,11 @@ fn branch(membership: &str, mounts: &[Mount], controller: &str) -> Option<Branch
     find(Version::Two, group)
 }
 
-/// The directories of `group` and of all groups above it, as far as the mount shows them.
+/// The directories of `group` and of all its ancestors that the mount shows.
 fn levels(mount: &Mount, group: &str) -> Vec<PathBuf> {
     let point = Path::new(mount.point);
-    // In a container the mount may show a part of the tree only, or the group may lie outside of
-    // it, which reads as `/..`: then what is visible is the mount point itself.
+    // In a container, the mount may show only part of the tree, or the group may be outside of it
+    // (it then reads as `/..`). In these cases only the mount point itself is visible.
     let inside = Path::new(group).strip_prefix(mount.root).unwrap_or(Path::new(""));
     let outside = inside.components().any(|part| part == Component::ParentDir);
     let inside = if outside { Path::new("") } else { inside };
@@ -184,12 +184,12 @@ fn parse_cpu_max(text: &str) -> Option<f64> {
 }
 
 fn cores(quota: &str, period: &str) -> Option<f64> {
-    // `max` and `-1` stand for no quota.
+    // `max` and `-1` mean no quota.
     let (quota, period) = (quota.parse::<u64>().ok()?, period.parse::<u64>().ok()?);
     (quota > 0 && period > 0).then(|| quota as f64 / period as f64)
 }
 
-/// `cpu.stat`: version 1 counts nanoseconds, version 2 microseconds.
+/// Parses `cpu.stat`: version 1 counts nanoseconds, version 2 microseconds.
 fn parse_cpu_stat(text: &str) -> CpuGroup {
     let count = |name| keyed(text, name).unwrap_or(0);
     let micros = keyed(text, "throttled_usec").map(|micros| micros as f64 / 1e6);
@@ -202,7 +202,7 @@ fn parse_cpu_stat(text: &str) -> CpuGroup {
     }
 }
 
-/// The number behind `key` in a file of one pair a line.
+/// The number after `key` in a file with one pair per line.
 fn keyed(text: &str, key: &str) -> Option<u64> {
     let mut pairs = text.lines().filter_map(|line| line.split_once(' '));
     pairs.find(|(name, _)| *name == key)?.1.trim().parse().ok()
@@ -249,7 +249,8 @@ mod tests {
         assert_eq!(paths(groups.cpu.as_ref()), ["/sys/fs/cgroup/"]);
     }
 
-    /// A hierarchy made of plain files, as no test may count on the right to make real groups.
+    /// A hierarchy made of plain files, because a test may lack the permission to create real
+    /// groups.
     fn hierarchy(
         kind: &str,
         membership: &str,

@@ -1,4 +1,4 @@
-//! Finds the processes that a plan means: by id, by name, or by the port they listen on.
+//! Finds the processes that a plan refers to: by id, by name, or by the port they listen on.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -17,21 +17,21 @@ pub type Found = Vec<(String, Stat)>;
 /// Why no process was found.
 #[derive(Debug)]
 pub enum NotFound {
-    /// There is none.
+    /// No such process exists.
     Nothing,
-    /// Something listens on the port, but who it is may not be read.
+    /// Something listens on the port, but kneepoint may not read which process it is.
     Hidden {
-        /// Users the sockets belong to.
+        /// Users who own the sockets.
         uids: BTreeSet<u32>,
     },
-    /// The port is held by a forwarder of a container engine.
+    /// A container engine's forwarder holds the port.
     Forwarder(String),
-    /// The files of the process, or of the machine, may not be read.
+    /// The files of the process, or of the machine, cannot be read.
     Unreadable(io::Error),
 }
 
 impl NotFound {
-    /// The error for the person who wrote the plan.
+    /// The error message for the author of the plan.
     pub fn into_open_error(self, wanted: &Wanted) -> OpenError {
         match (self, wanted) {
             (NotFound::Nothing, Wanted::Pid(pid)) => OpenError::new(
@@ -75,7 +75,7 @@ impl NotFound {
     }
 }
 
-/// The ids of all processes of the machine that may be seen.
+/// The ids of all visible processes of the machine.
 pub fn all_pids() -> impl Iterator<Item = u32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
@@ -84,7 +84,7 @@ pub fn all_pids() -> impl Iterator<Item = u32> {
 /// Name and numbers of a process.
 ///
 /// # Errors
-/// When it is gone, may not be read, or its text is none of the kernel's.
+/// If it is gone, may not be read, or its text does not have the kernel's format.
 pub fn read_stat(text: &mut Text, pid: u32) -> io::Result<(String, Stat)> {
     let text = text.read_short(&format!("/proc/{pid}/stat"))?;
     let (name, stat) = parse_stat(&text)
@@ -92,7 +92,7 @@ pub fn read_stat(text: &mut Text, pid: u32) -> io::Result<(String, Stat)> {
     Ok((name.to_owned(), stat))
 }
 
-/// This moment in clock ticks since the boot, on the clock of the start times of processes.
+/// The current time in clock ticks since boot, on the same clock as the start times of processes.
 pub fn now_ticks(text: &mut Text) -> u64 {
     let uptime = text.read_short("/proc/uptime").ok().and_then(|text| {
         text.split_ascii_whitespace().next().and_then(|seconds| seconds.parse::<f64>().ok())
@@ -100,10 +100,10 @@ pub fn now_ticks(text: &mut Text) -> u64 {
     uptime.map_or(u64::MAX, |seconds| (seconds * super::ticks_per_second()) as u64)
 }
 
-/// The process of this id.
+/// The process with this id.
 ///
 /// # Errors
-/// When there is none, or it may not be read.
+/// If there is none, or it may not be read.
 pub fn by_pid(text: &mut Text, pid: u32) -> Result<Found, NotFound> {
     match read_stat(text, pid) {
         Ok((_, stat)) if stat.has_ended() => Err(NotFound::Nothing),
@@ -113,10 +113,10 @@ pub fn by_pid(text: &mut Text, pid: u32) -> Result<Found, NotFound> {
     }
 }
 
-/// All processes of this name, apart from kneepoint itself and from those below another of them.
+/// All processes with this name, except kneepoint itself and descendants of another match.
 ///
 /// # Errors
-/// When there is none.
+/// If there is none.
 pub fn by_name(text: &mut Text, wanted: &str) -> Result<Found, NotFound> {
     let all: BTreeMap<u32, (String, Stat)> =
         all_pids().filter_map(|pid| Some((pid, read_stat(text, pid).ok()?))).collect();
@@ -131,8 +131,8 @@ pub fn by_name(text: &mut Text, wanted: &str) -> Result<Found, NotFound> {
     if found.is_empty() { Err(NotFound::Nothing) } else { Ok(found) }
 }
 
-/// Whether a process is called `wanted`: by its name, or by the file name of its program, which
-/// is not cut at 15 bytes.
+/// Whether a process is called `wanted`: by its name, or by the file name of its program. The file
+/// name is not cut at 15 bytes.
 pub fn is_named(text: &mut Text, name: &str, stat: &Stat, wanted: &str) -> bool {
     if stat.has_ended() || stat.is_kernel_thread || stat.pid == std::process::id() {
         return false;
@@ -144,11 +144,11 @@ pub fn is_named(text: &mut Text, name: &str, stat: &Stat, wanted: &str) -> bool 
         })
 }
 
-/// The processes that hold the listening sockets: only the topmost ones, and a parent that is the
-/// same program (the master of a prefork server) in the place of its workers.
+/// The processes that hold the listening sockets, without descendants of another holder. If a
+/// parent runs the same program (the master of a prefork server), it replaces its workers.
 ///
 /// # Errors
-/// When nobody listens, or who it is may not be read.
+/// If nothing listens, or the listening process may not be read.
 pub fn by_listeners(
     text: &mut Text,
     wanted: &Wanted,
@@ -161,7 +161,7 @@ pub fn by_listeners(
         .filter(|pid| holds(*pid, &listeners.inodes))
         .filter_map(|pid| Some((pid, read_stat(text, pid).ok()?)))
         .collect();
-    // A service manager keeps the socket of a service that it starts on demand.
+    // A service manager holds the socket of a service that it starts on demand.
     let is_manager = |pid: u32, name: &str| pid == 1 || name == "systemd";
     if holders.iter().any(|(pid, (name, _))| !is_manager(*pid, name)) {
         holders.retain(|pid, (name, _)| !is_manager(*pid, name));
@@ -187,13 +187,13 @@ pub fn by_listeners(
     Ok(roots.into_iter().filter_map(|pid| read_stat(text, pid).ok()).collect())
 }
 
-/// Programs that container engines let listen in the place of the container.
+/// Programs that listen on behalf of a container, started by container engines.
 fn is_forwarder(name: &str) -> bool {
     ["docker-proxy", "rootlessport", "rootlesskit", "slirp4netns", "pasta", "conmon"]
         .contains(&name)
 }
 
-/// Whether process `pid` has a descriptor of one of these sockets; no for those it may not read.
+/// Whether process `pid` has a descriptor of one of these sockets; `false` if it may not be read.
 fn holds(pid: u32, inodes: &BTreeSet<u64>) -> bool {
     fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten().any(|entry| {
         fs::read_link(entry.path())
@@ -203,7 +203,7 @@ fn holds(pid: u32, inodes: &BTreeSet<u64>) -> bool {
     })
 }
 
-/// Those of `pids` that have none of the others above them.
+/// Those of `pids` that have none of the others as an ancestor.
 fn topmost(pids: &BTreeSet<u32>, mut parent: impl FnMut(u32) -> Option<u32>) -> Vec<u32> {
     let mut tops = Vec::new();
     for pid in pids {
@@ -218,10 +218,12 @@ fn topmost(pids: &BTreeSet<u32>, mut parent: impl FnMut(u32) -> Option<u32>) -> 
     tops
 }
 
-/// The topmost parent that runs the same program with the same first argument: the master where
-/// each worker has a listening socket of its own (SO_REUSEPORT). Kneepoint itself is nobody's.
+/// The topmost ancestor that runs the same program with the same first argument. That is the master
+/// when each worker has its own listening socket (SO_REUSEPORT). Kneepoint itself is never a
+/// master.
 fn master_of(pid: u32, mut parent: impl FnMut(u32) -> Option<u32>) -> u32 {
-    // The first argument tells two scripts of one interpreter apart, and two commands of one tool.
+    // The first argument distinguishes two scripts of one interpreter, and two commands of one
+    // tool.
     let program = |pid: u32| {
         let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
         let argument = line.split(|byte| *byte == 0).nth(1).map(<[u8]>::to_vec);

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 const MAGIC: [u8; 4] = [0xCA, 0xFE, 0xC0, 0xC0];
 const LITTLE_ENDIAN: u8 = 1;
 const MAJOR: u8 = 2;
-/// More entries than this no JVM has.
+/// No JVM has more entries than this.
 const MOST_ENTRIES: usize = 10_000;
 
 /// A counter's value.
@@ -21,12 +21,13 @@ pub enum Value {
 /// The counters of one JVM by name.
 pub type Counters = BTreeMap<String, Value>;
 
-/// What a JVM did to reclaim its heap.
+/// The garbage collections of a JVM.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Collections {
-    /// Collections of the young generation, and the seconds they took.
+    /// Number of collections of the young generation, and the seconds they took.
     pub minor: (f64, f64),
-    /// Collections of all of it, and the pauses of concurrent cycles that mark all of it.
+    /// The same for collections of the whole heap, including the pauses of concurrent cycles that
+    /// mark the whole heap.
     pub major: (f64, f64),
 }
 
@@ -35,11 +36,11 @@ pub struct Collections {
 pub struct OldGeneration {
     /// Bytes in use.
     pub used_bytes: f64,
-    /// Bytes that it may grow to.
+    /// Bytes to which it may grow.
     pub limit_bytes: f64,
 }
 
-/// Reads all counters; `None` where the bytes are something else, or not complete yet.
+/// Reads all counters; `None` if the bytes have another format or are not complete yet.
 pub fn parse(bytes: &[u8]) -> Option<Counters> {
     let prologue = bytes.get(..32)?;
     let is_ready = prologue[7] == 1;
@@ -72,7 +73,7 @@ struct Reader<'b> {
 }
 
 impl Reader<'_> {
-    /// A number of four bytes that is a length or an offset.
+    /// A four-byte number that is a length or an offset.
     fn size(&self, at: usize) -> Option<usize> {
         let bytes = self.bytes.get(at..at.checked_add(4)?)?.try_into().ok()?;
         let number =
@@ -85,7 +86,7 @@ impl Reader<'_> {
         Some(if self.is_little { i64::from_le_bytes(bytes) } else { i64::from_be_bytes(bytes) })
     }
 
-    /// The text from `at` to its first zero, or to `end`.
+    /// The text from `at` to its first zero byte, or to `end`.
     fn text(&self, at: usize, end: usize) -> Option<String> {
         let bytes = self.bytes.get(at..end.min(self.bytes.len()))?;
         let length = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
@@ -100,7 +101,7 @@ fn number(counters: &Counters, name: &str) -> Option<f64> {
     }
 }
 
-/// The collections so far; `None` where the counters do not tell.
+/// The collections so far; `None` if the counters do not include them.
 pub fn collections(counters: &Counters) -> Option<Collections> {
     let frequency = number(counters, "sun.os.hrt.frequency").filter(|it| *it > 0.0)?;
     let of = |index: usize| {
@@ -111,7 +112,7 @@ pub fn collections(counters: &Counters) -> Option<Collections> {
     let mut collections = Collections::default();
     let all: Vec<_> = (0..8).map_while(of).collect();
     let (first, others) = all.split_first()?;
-    // A collector without generations has one entry, and always takes all of the heap.
+    // A collector without generations has one entry, and always collects the whole heap.
     let is_alone = others.is_empty();
     *(if is_alone { &mut collections.major } else { &mut collections.minor }) = *first;
     for (count, seconds) in others {
@@ -121,7 +122,7 @@ pub fn collections(counters: &Counters) -> Option<Collections> {
     Some(collections)
 }
 
-/// The old generation; `None` where the counters do not tell.
+/// The old generation; `None` if the counters do not include it.
 pub fn old(counters: &Counters) -> Option<OldGeneration> {
     Some(OldGeneration {
         used_bytes: number(counters, "sun.gc.generation.1.space.0.used")?,
@@ -133,7 +134,8 @@ pub fn old(counters: &Counters) -> Option<OldGeneration> {
 mod tests {
     use super::*;
 
-    /// What a JVM of version 17 with its usual collector had written after some requests.
+    /// The counters that a JVM of version 17, with its default collector, had written after some
+    /// requests.
     fn recorded() -> Vec<u8> {
         let packed = include_bytes!("../../../tests/data/jvm/hsperfdata-17-g1.zst");
         zstd::decode_all(packed.as_slice()).unwrap()
@@ -162,7 +164,7 @@ mod tests {
         for at in (0..whole.len()).step_by(7) {
             let mut broken = whole.clone();
             broken[at] ^= 0xFF;
-            // Whatever it reads, it must not fail.
+            // Parsing must not panic, whatever the bytes are.
             let _read = parse(&broken);
         }
     }

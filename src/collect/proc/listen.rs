@@ -1,5 +1,5 @@
-//! Who listens: on a TCP port in `/proc/net/tcp` and `/proc/net/tcp6`, on a UNIX socket in
-//! `/proc/net/unix`.
+//! Finds the listeners of a TCP port (`/proc/net/tcp`, `/proc/net/tcp6`) or of a UNIX socket
+//! (`/proc/net/unix`).
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -10,7 +10,7 @@ use std::path::Path;
 /// State of listening sockets in `/proc/net/tcp` (TCP_LISTEN of include/net/tcp_states.h).
 const LISTEN: &str = "0A";
 
-/// One row of `/proc/net/tcp`, as far as a listener needs it.
+/// One row of `/proc/net/tcp`, with the fields that finding a listener needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Row {
     is_listening: bool,
@@ -34,12 +34,13 @@ fn parse_row(line: &str) -> Option<Row> {
 pub struct Listeners {
     /// Inode numbers of the sockets.
     pub inodes: BTreeSet<u64>,
-    /// Who made them.
+    /// Users who own the sockets.
     pub uids: BTreeSet<u32>,
 }
 
-/// The listeners among the rows of a `/proc/net/tcp`. Reads no further than it must: the kernel
-/// lists listening sockets first, and the others may be tens of thousands.
+/// Collects the listeners among the rows of a `/proc/net/tcp`. Stops at the first socket that does
+/// not listen: the kernel lists listening sockets first, and there may be tens of thousands of
+/// others.
 fn collect(rows: impl BufRead, port: u16, into: &mut Listeners) -> io::Result<()> {
     for line in rows.lines().skip(1) {
         let Some(row) = parse_row(&line?) else { continue };
@@ -57,22 +58,23 @@ fn collect(rows: impl BufRead, port: u16, into: &mut Listeners) -> io::Result<()
 /// The sockets that listen on TCP `port` in kneepoint's own network namespace.
 ///
 /// # Errors
-/// When neither table can be read.
+/// If neither table can be read.
 pub fn listeners(port: u16) -> io::Result<Listeners> {
     let mut found = Listeners::default();
     let mut read = |path| collect(BufReader::new(File::open(path)?), port, &mut found);
     let (four, six) = (read("/proc/net/tcp"), read("/proc/net/tcp6"));
-    // A machine without IPv6 has one table only.
+    // A machine without IPv6 has only one table.
     four.or(six).map(|()| found)
 }
 
-/// Set for a UNIX socket that listens (`__SO_ACCEPTCON` of include/linux/net.h).
+/// This flag is set for a UNIX socket that listens (`__SO_ACCEPTCON` of include/linux/net.h).
 const ACCEPTS: u32 = 0x1_0000;
 
-/// The UNIX sockets that listen under `path`, as they were bound, with the owner of the file.
+/// The UNIX sockets that listen under `path`, spelled as they were bound, with the owner of the
+/// file.
 ///
 /// # Errors
-/// When the table cannot be read.
+/// If the table cannot be read.
 pub fn unix_listeners(path: &str) -> io::Result<Listeners> {
     let whole = std::fs::canonicalize(path).unwrap_or_else(|_| path.into());
     let is_it = |bound: &str| bound == path || Path::new(bound) == whole;
@@ -84,13 +86,13 @@ pub fn unix_listeners(path: &str) -> io::Result<Listeners> {
 fn unix_inodes(rows: impl BufRead, is_it: impl Fn(&str) -> bool) -> io::Result<BTreeSet<u64>> {
     let mut inodes = BTreeSet::new();
     for line in rows.split(b'\n').skip(1) {
-        // Any bytes may stand in a path; one that is no text is not the plan's.
+        // A path may contain any bytes. One that is not UTF-8 cannot be the plan's.
         let Ok(line) = String::from_utf8(line?) else { continue };
         let mut fields = line.split_ascii_whitespace();
         let flags = fields.nth(3).and_then(|flags| u32::from_str_radix(flags, 16).ok());
         let inode = fields.nth(2).and_then(|inode| inode.parse::<u64>().ok());
         let (Some(flags), Some(inode)) = (flags, inode) else { continue };
-        // The path is the rest of the line, blanks included.
+        // The path is the rest of the line, including spaces.
         let path = line.split_once(&format!(" {inode} ")).map_or("", |(_, path)| path);
         if flags & ACCEPTS != 0 && is_it(path) {
             inodes.insert(inode);
@@ -99,7 +101,7 @@ fn unix_inodes(rows: impl BufRead, is_it: impl Fn(&str) -> bool) -> io::Result<B
     Ok(inodes)
 }
 
-/// The inode of a descriptor's link text such as `socket:[650]`.
+/// The inode in the text of a descriptor's link, such as `socket:[650]`.
 pub fn socket_inode(link: &str) -> Option<u64> {
     link.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
 }

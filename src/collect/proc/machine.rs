@@ -1,18 +1,18 @@
-//! Parsers of the files under `/proc` that tell of the whole machine (proc(5), and
+//! Parsers of the files under `/proc` about the whole machine (proc(5), and
 //! Documentation/admin-guide/iostats.rst and Documentation/accounting/psi.rst of the kernel).
 
 /// Processor time of the whole machine in clock ticks, from `/proc/stat`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CpuTicks {
-    /// In programs, low priority included.
+    /// In programs, including low-priority ones.
     pub user: u64,
     /// In the kernel on behalf of programs.
     pub system: u64,
-    /// Idle while a block device was awaited.
+    /// Idle while waiting for a block device.
     pub iowait: u64,
     /// In interrupts.
     pub irq: u64,
-    /// Taken by the hypervisor for others.
+    /// Taken by the hypervisor for other machines.
     pub steal: u64,
     /// Idle.
     pub idle: u64,
@@ -24,7 +24,7 @@ impl CpuTicks {
         self.busy() + self.iowait + self.idle
     }
 
-    /// Ticks in which the cores were not idle; stolen ones count, as there was work to do.
+    /// Ticks in which the cores were not idle. Stolen ticks count, because there was work to do.
     pub fn busy(&self) -> u64 {
         self.user + self.system + self.irq + self.steal
     }
@@ -37,7 +37,7 @@ pub fn parse_cpu(text: &str) -> Option<(CpuTicks, usize)> {
         .find_map(|line| line.strip_prefix("cpu "))?
         .split_ascii_whitespace()
         .map(|field| field.parse::<u64>().unwrap_or(0));
-    // Old kernels have fewer fields; time of guests is part of user and nice already.
+    // Old kernels have fewer fields. The time of guests is already part of user and nice.
     let mut next = || fields.next().unwrap_or(0);
     let (user, nice, system, idle, iowait) = (next(), next(), next(), next(), next());
     let (irq, softirq, steal) = (next(), next(), next());
@@ -48,7 +48,7 @@ pub fn parse_cpu(text: &str) -> Option<(CpuTicks, usize)> {
     Some((ticks, text.lines().filter(is_core).count()))
 }
 
-/// Seconds in which at least some task waited, from a file of `/proc/pressure`.
+/// Seconds in which at least one task waited, from a file of `/proc/pressure`.
 pub fn parse_pressure(text: &str) -> Option<f64> {
     let some = text.lines().find_map(|line| line.strip_prefix("some "))?;
     let total = some.split_ascii_whitespace().find_map(|field| field.strip_prefix("total="))?;
@@ -81,11 +81,11 @@ pub struct Disk<'a> {
     pub name: &'a str,
     /// Whether anything was ever read or written.
     pub is_used: bool,
-    /// Seconds in which it had a request under way.
+    /// Seconds in which it had a request in progress.
     pub busy_seconds: f64,
 }
 
-/// The lines of `/proc/diskstats`, partitions included.
+/// The lines of `/proc/diskstats`, including partitions.
 pub fn parse_disks(text: &str) -> impl Iterator<Item = Disk<'_>> {
     text.lines().filter_map(|line| {
         let mut fields = line.split_ascii_whitespace().skip(2);
@@ -108,7 +108,7 @@ pub fn parse_interfaces(text: &str) -> impl Iterator<Item = (&str, u64, u64)> {
     })
 }
 
-/// Processes killed for want of memory, from `/proc/vmstat`.
+/// Out-of-memory kills, from `/proc/vmstat`.
 pub fn parse_oom_kills(text: &str) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix("oom_kill "))?.trim().parse().ok()
 }

@@ -1,5 +1,5 @@
-//! Reading /proc and /sys of this machine: pure parsers of their texts, and what keeps account of
-//! the target's processes and threads. Several collectors share it.
+//! Reads /proc and /sys of this machine: pure parsers, and accounting for the target's processes
+//! and threads. Several collectors share this module.
 
 pub mod account;
 pub mod cgroup;
@@ -18,25 +18,26 @@ use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Read};
 
-/// Reads files of /proc and /sys into one buffer that keeps its memory.
+/// Reads files of /proc and /sys into one reused buffer.
 #[derive(Debug, Default)]
 pub struct Text(Vec<u8>);
 
 impl Text {
-    /// The whole file, with bytes that are no UTF-8 replaced: a process may name itself anything.
+    /// The whole file. Bytes that are not UTF-8 are replaced, because a process may choose any
+    /// name.
     ///
     /// # Errors
-    /// As the file system has them; a process that has ended reads as `NotFound` or `ESRCH`.
+    /// Those of the file system. A process that has ended gives `NotFound` or `ESRCH`.
     pub fn read(&mut self, path: &str) -> io::Result<Cow<'_, str>> {
         self.0.clear();
         File::open(path)?.read_to_end(&mut self.0)?;
         Ok(String::from_utf8_lossy(&self.0))
     }
 
-    /// A file that the kernel hands out in one piece, such as `/proc/PID/stat`, in one call.
+    /// A file that the kernel returns in one piece, such as `/proc/PID/stat`, read in one call.
     ///
     /// # Errors
-    /// As [`Text::read`].
+    /// Same as [`Text::read`].
     pub fn read_short(&mut self, path: &str) -> io::Result<Cow<'_, str>> {
         self.0.resize(4096, 0);
         let length = File::open(path)?.read(&mut self.0)?;
@@ -44,7 +45,7 @@ impl Text {
     }
 }
 
-/// Whether an error of reading `/proc/PID/…` means that the process is no more.
+/// Whether an error from reading `/proc/PID/…` means that the process has ended.
 pub fn is_gone(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ESRCH)
 }
@@ -56,12 +57,12 @@ pub fn ticks_per_second() -> f64 {
     if ticks > 0 { ticks as f64 } else { 100.0 }
 }
 
-/// Processor seconds that the calling thread has used, where the system tells.
+/// Processor seconds that the calling thread has used, if the system reports them.
 pub fn thread_cpu_seconds() -> Option<f64> {
     clock_seconds(libc::CLOCK_THREAD_CPUTIME_ID)
 }
 
-/// The same of all threads of this process, those that have ended included.
+/// The same for all threads of this process, including those that have ended.
 pub fn process_cpu_seconds() -> Option<f64> {
     clock_seconds(libc::CLOCK_PROCESS_CPUTIME_ID)
 }
@@ -73,11 +74,11 @@ fn clock_seconds(clock: libc::clockid_t) -> Option<f64> {
     (done == 0).then(|| time.tv_sec as f64 + time.tv_nsec as f64 / 1e9)
 }
 
-/// How many descriptors a process has open; `None` where kneepoint may not look.
+/// Number of open descriptors of a process; `None` if kneepoint may not read it.
 pub fn open_fds(pid: u32) -> Option<u64> {
     let path = format!("/proc/{pid}/fd");
-    // Linux 6.2 and later tell the number as the size of the directory, at no cost. Reading it is
-    // still tried, as only that is refused for the processes of others.
+    // Linux 6.2 and later report the number as the size of the directory, at no cost. The directory
+    // is still opened first, because only that is refused for other users' processes.
     let mut entries = std::fs::read_dir(&path).ok()?;
     let size = std::fs::metadata(&path).ok()?.len();
     if size > 0 {

@@ -1,4 +1,4 @@
-//! File systems as a process sees them: where they are mounted and what is left on them.
+//! File systems as a process sees them: where they are mounted and how much space is left.
 
 use std::ffi::CString;
 use std::mem::MaybeUninit;
@@ -14,7 +14,7 @@ impl Mounts {
         Mounts(text.lines().filter_map(point).collect())
     }
 
-    /// The mount point that `path` lies below: the longest that is a whole part of it.
+    /// The mount point that contains `path`: the longest one that matches whole path components.
     pub fn of(&self, path: &str) -> Option<&str> {
         let holds = |point: &&String| {
             let rest = path.strip_prefix(point.trim_end_matches('/'));
@@ -24,40 +24,40 @@ impl Mounts {
     }
 }
 
-/// The kernel writes blank, tab, newline and backslash as `\` and three octal digits.
+/// The kernel writes space, tab, newline and backslash as `\` and three octal digits.
 fn unescaped(field: &str) -> String {
     [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")]
         .iter()
         .fold(field.to_owned(), |text, (code, plain)| text.replace(code, plain))
 }
 
-/// What is used of a file system, and what ordinary users may still use.
+/// Used space of a file system, and space that is left for ordinary users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Space {
     /// Bytes in use.
     pub used_bytes: u64,
-    /// Bytes that ordinary users may still use.
+    /// Bytes that ordinary users can still use.
     pub free_bytes: u64,
     /// Inodes in use.
     pub used_inodes: u64,
-    /// Inodes that ordinary users may still use.
+    /// Inodes that ordinary users can still use.
     pub free_inodes: u64,
     is_read_only: bool,
 }
 
 impl Space {
-    /// Whether anything can be written to it: /proc and its like have no blocks at all.
+    /// Whether data can be written to it. /proc and similar file systems have no blocks at all.
     pub fn is_writable(&self) -> bool {
         !self.is_read_only && self.used_bytes + self.free_bytes > 0
     }
 }
 
-/// The space on the file system that `path` lies on (statvfs(3)); `None` where it cannot be asked.
+/// The space on the file system that contains `path` (statvfs(3)); `None` if the call fails.
 pub fn space(path: &str) -> Option<Space> {
     let path = CString::new(path).ok()?;
     let mut answer = MaybeUninit::<libc::statvfs>::zeroed();
-    // SAFETY: the path ends in a zero byte, and the answer is a live statvfs that the call only
-    // writes to; all zeros are a valid one.
+    // SAFETY: the path ends in a zero byte. The answer is a live statvfs that the call only writes
+    // to, and all zeros are a valid one.
     let (done, answer) =
         unsafe { (libc::statvfs(path.as_ptr(), answer.as_mut_ptr()), answer.assume_init()) };
     (done == 0).then(|| Space {
@@ -69,7 +69,7 @@ pub fn space(path: &str) -> Option<Space> {
     })
 }
 
-/// Whether a descriptor writes, from the octal flags of `/proc/PID/fdinfo/FD`.
+/// Whether a descriptor is open for writing, from the octal flags of `/proc/PID/fdinfo/FD`.
 pub fn parse_fdinfo_writes(text: &str) -> bool {
     let flags = text.lines().find_map(|line| line.strip_prefix("flags:"));
     let flags = flags.and_then(|flags| i32::from_str_radix(flags.trim(), 8).ok());

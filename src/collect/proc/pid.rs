@@ -1,6 +1,6 @@
 //! Parsers of the files under `/proc/PID` (proc(5), Documentation/filesystems/proc.rst).
 
-/// The numbers of `/proc/PID/stat`.
+/// The numbers in `/proc/PID/stat`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stat {
     /// Process id.
@@ -9,7 +9,7 @@ pub struct Stat {
     pub ppid: u32,
     /// State letter, such as `R`, `S` or `Z`.
     pub state: u8,
-    /// Whether it is a thread of the kernel.
+    /// Whether it is a kernel thread.
     pub is_kernel_thread: bool,
     /// Major page faults of the process.
     pub major_faults: u64,
@@ -19,15 +19,15 @@ pub struct Stat {
     pub cpu_ticks: u64,
     /// Processor time of children that have ended and were waited for, in clock ticks.
     pub waited_cpu_ticks: u64,
-    /// Threads.
+    /// Number of threads.
     pub threads: u64,
-    /// Start in clock ticks since the machine booted; with the id, it tells processes apart.
+    /// Start in clock ticks since boot. Together with the id, it identifies the process.
     pub start_ticks: u64,
 }
 
 impl Stat {
-    /// Whether it has ended and only waits for its parent to notice. A process whose first thread
-    /// has ended while others run reads as `Z` too, with those threads counted.
+    /// Whether it has ended and only waits for its parent to reap it. A process whose first thread
+    /// has ended while others run also reads as `Z`, but with those threads counted.
     pub fn has_ended(&self) -> bool {
         matches!(self.state, b'Z' | b'X') && self.threads <= 1
     }
@@ -36,14 +36,14 @@ impl Stat {
 /// Flag of kernel threads in field 9 (PF_KTHREAD of include/linux/sched.h).
 const KERNEL_THREAD: u64 = 0x0020_0000;
 
-/// The name and the numbers of a `/proc/PID/stat`, or of a thread's.
+/// Parses the name and the numbers of a `/proc/PID/stat`, or of a thread's.
 pub fn parse_stat(text: &str) -> Option<(&str, Stat)> {
-    // The name stands in parentheses and may hold blanks and parentheses itself.
+    // The name is in parentheses and may itself contain spaces and parentheses.
     let (open, close) = (text.find('(')?, text.rfind(')')?);
     let name = text.get(open + 1..close)?;
     let pid = text.get(..open)?.trim().parse().ok()?;
     let fields: Vec<&str> = text.get(close + 1..)?.split_ascii_whitespace().collect();
-    // `fields[0]` is field 3 of the manual. Times of waited-for children are signed there.
+    // `fields[0]` is field 3 of the manual. The times of waited-for children are signed.
     let number = |field: usize| -> Option<u64> {
         fields.get(field - 3)?.parse::<i64>().ok().map(|value| value.max(0).unsigned_abs())
     };
@@ -62,18 +62,18 @@ pub fn parse_stat(text: &str) -> Option<(&str, Stat)> {
     Some((name, stat))
 }
 
-/// What `/proc/PID/status` tells; absent fields stay `None` (kernel threads have no memory).
+/// The contents of `/proc/PID/status`. Absent fields are `None` (kernel threads have no memory).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Status {
     /// Resident memory in bytes.
     pub rss_bytes: Option<u64>,
     /// Anonymous resident memory in bytes; Linux 4.5 and later.
     pub anonymous_bytes: Option<u64>,
-    /// The cores it may run on, 32 a word, the lowest first.
+    /// The cores it may run on, 32 per word, lowest first.
     pub cpus_allowed: Vec<u32>,
-    /// Times that the (first) thread gave up the core by itself.
+    /// Number of times that the (first) thread gave up the core voluntarily.
     pub voluntary_switches: Option<u64>,
-    /// Times that the (first) thread was made to give up the core.
+    /// Number of times that the (first) thread was preempted.
     pub involuntary_switches: Option<u64>,
     /// Effective user id.
     pub uid: Option<u32>,
@@ -103,7 +103,7 @@ pub fn parse_status(text: &str) -> Status {
     status
 }
 
-/// A mask of cores such as `ff,ffffffff`: 32 bits a word, the lowest first.
+/// A mask of cores such as `ff,ffffffff`: 32 bits per word, returned lowest first.
 fn parse_cpu_mask(text: &str) -> Vec<u32> {
     text.rsplit(',').map_while(|word| u32::from_str_radix(word, 16).ok()).collect()
 }
@@ -133,15 +133,15 @@ pub struct Schedstat {
     pub wait_nanos: u64,
 }
 
-/// Reads a `schedstat` (Documentation/scheduler/sched-stats.rst). A kernel that does not keep it
-/// shows three zeros.
+/// Parses a `schedstat` (Documentation/scheduler/sched-stats.rst). A kernel that does not keep
+/// these statistics shows three zeros.
 pub fn parse_schedstat(text: &str) -> Option<Schedstat> {
     let mut fields = text.split_ascii_whitespace().map(str::parse);
     let (run_nanos, wait_nanos) = (fields.next()?.ok()?, fields.next()?.ok()?);
     Some(Schedstat { run_nanos, wait_nanos })
 }
 
-/// The soft limit of open descriptors from `/proc/PID/limits`; `None` where there is none.
+/// The soft limit of open descriptors from `/proc/PID/limits`; `None` if there is no limit.
 pub fn parse_open_files_limit(text: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix("Max open files"))?;
     line.split_ascii_whitespace().next()?.parse().ok()
@@ -153,7 +153,7 @@ pub fn parse_smaps_anonymous(text: &str) -> Option<u64> {
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
 }
 
-/// Seconds since 1970 at which the machine booted, from `/proc/stat`.
+/// The boot time of the machine in seconds since 1970, from `/proc/stat`.
 pub fn parse_boot_time(text: &str) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()
 }

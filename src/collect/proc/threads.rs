@@ -1,5 +1,5 @@
-//! Reads the threads of processes: time on a core and time waiting for one, thread by thread, at
-//! a cost that stays bounded however many threads there are.
+//! Reads the threads of processes: time on a core and time waiting for one, per thread. The cost is
+//! bounded, however many threads there are.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -9,21 +9,21 @@ use super::account::Busiest;
 use super::pid::{parse_schedstat, parse_stat};
 use super::{Text, thread_cpu_seconds, ticks_per_second};
 
-/// Threads whose series begins when they are among this many of the busiest and use at least …
+/// A thread's series begins when it is among this many busiest threads and uses at least …
 const BEGIN_AMONG: usize = 12;
 /// … this many cores …
 const BEGIN_AT_CORES: f64 = 0.01;
-/// … and goes on while they are among this many.
+/// … and continues while it is among this many.
 const KEEP_AMONG: usize = 24;
-/// Threads that get a series of their own in one run: pools that renew their threads would make
-/// ever more of them.
+/// Maximum number of threads with their own series in one run. Pools that replace their threads
+/// would otherwise create more and more series.
 const MOST_SERIES: usize = 256;
-/// Processor seconds that reading threads may cost a look on average.
+/// Processor seconds per look that reading threads may cost, on average.
 const COST_OF_A_LOOK: f64 = 0.005;
-/// However dear they are, threads are read once in this many looks.
+/// Threads are read at least once in this many looks, however much it costs.
 const MOST_PASSED_OVER: f64 = 20.0;
 
-/// One thread of the busiest.
+/// One of the busiest threads.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Busy {
     /// Name and id, such as `worker-3/4711`.
@@ -32,20 +32,20 @@ pub struct Busy {
     pub cpu_seconds: f64,
 }
 
-/// What one reading of all threads found.
+/// The result of one reading of all threads.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ThreadLook {
-    /// Seconds in which threads waited for a core, since the first reading; `None` where the
-    /// kernel does not keep it.
+    /// Seconds in which threads waited for a core, since the first reading; `None` if the kernel
+    /// does not keep it.
     pub wait_seconds: Option<f64>,
-    /// Cores used by the busiest thread since the reading before; `None` where too little time
-    /// has passed.
+    /// Cores used by the busiest thread since the previous reading; `None` if too little time has
+    /// passed.
     pub busiest_cores: Option<f64>,
-    /// The threads with a series of their own.
+    /// The threads with their own series.
     pub busy: Vec<Busy>,
 }
 
-/// Keeps account of the threads of several processes.
+/// Accounts for the threads of several processes.
 #[derive(Debug, Default)]
 pub struct Threads {
     pids: HashSet<u32>,
@@ -53,10 +53,10 @@ pub struct Threads {
     wait_nanos: u64,
     has_schedstat: Option<bool>,
     busiest: Busiest,
-    /// Labels of threads whose series has begun, by thread id.
+    /// Labels of threads that already have a series, by thread id.
     labels: HashMap<u32, String>,
     begun: usize,
-    /// Looks to pass over before threads are read again.
+    /// Looks to skip before threads are read again.
     pass_over: u32,
     text: Text,
 }
@@ -69,8 +69,8 @@ struct Seen {
 }
 
 impl Threads {
-    /// Reads the threads of the processes (id, and whether it started under watch); `None` where
-    /// this look is passed over because reading them has been dear.
+    /// Reads the threads of the processes (id, and whether it started during the watch); `None` if
+    /// this look is skipped because earlier readings cost too much.
     pub fn look(&mut self, processes: impl Iterator<Item = (u32, bool)>) -> Option<ThreadLook> {
         if self.pass_over > 0 {
             self.pass_over -= 1;
@@ -81,7 +81,8 @@ impl Threads {
         let mut pids = HashSet::with_capacity(self.pids.len());
         for (pid, is_fresh) in processes {
             pids.insert(pid);
-            // The time before the watch of a process that was there already does not count.
+            // For a process that existed before the watch, the time before the watch does not
+            // count.
             let counts = is_fresh || self.pids.contains(&pid);
             self.read_process(pid, counts, &mut now);
         }
@@ -95,12 +96,12 @@ impl Threads {
     }
 
     fn read_process(&mut self, pid: u32, counts: bool, now: &mut HashMap<u32, Seen>) {
-        // A process that has just ended has no threads: its end is told elsewhere.
+        // A process that has just ended has no threads. Its end is reported elsewhere.
         let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else { return };
         for tid in tasks.flatten().filter_map(|task| task.file_name().to_str()?.parse().ok()) {
             let Some(seen) = self.read_thread(pid, tid) else { continue };
             let before = self.last.get(&tid).filter(|before| {
-                // A reused id belongs to another thread, whose time starts anew.
+                // A reused id belongs to another thread, whose time starts at zero.
                 before.pid == pid && before.run_nanos <= seen.run_nanos
             });
             self.wait_nanos += match before {
@@ -125,7 +126,7 @@ impl Threads {
                     let (run_nanos, wait_nanos) = (read.run_nanos, read.wait_nanos);
                     return Some(Seen { pid, run_nanos, wait_nanos });
                 }
-                // With one thread that shows its time, zeros are those of a thread just born.
+                // If any thread has shown time, zeros mean a thread that has just started.
                 read if self.has_schedstat == Some(true) => {
                     return read.map(|_| Seen { pid, run_nanos: 0, wait_nanos: 0 });
                 }
@@ -194,7 +195,8 @@ mod tests {
         let own = [(std::process::id(), false)];
         let first = threads.look(own.into_iter()).unwrap();
         assert_eq!((first.wait_seconds, first.busiest_cores), (Some(0.0), None));
-        // Other tests run beside this one, so it may take a while until the thread had its share.
+        // Other tests run in parallel, so it may take a while until the thread gets its share of a
+        // core.
         let mut told = Vec::new();
         for _ in 0..100 {
             std::thread::sleep(Duration::from_millis(200));

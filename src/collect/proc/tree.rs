@@ -13,11 +13,11 @@ use super::pid::Stat;
 use super::wanted::Wanted;
 use super::{Text, is_gone, ticks_per_second};
 
-/// New children are looked for no more often than this.
+/// New children are searched for at most this often.
 const SEEK_EVERY: Duration = Duration::from_millis(900);
-/// A process that was no child of the target at this many looks is not read again …
+/// A process that was not a child of the target in this many looks is not read again …
 const SETTLED_AFTER: u8 = 2;
-/// … until all are read anew after this many looks, as names and parents may change.
+/// … until all are read again after this many looks, because names and parents may change.
 const FORGET_AFTER: u32 = 30;
 /// After this many looks the listeners of the port are compared again.
 const LISTENERS_AFTER: u32 = 10;
@@ -33,7 +33,7 @@ pub struct Member {
     pub name: String,
     /// Its numbers at the last look.
     pub stat: Stat,
-    /// Whether it started under watch.
+    /// Whether it started during the watch.
     pub is_fresh: bool,
 }
 
@@ -43,18 +43,18 @@ impl fmt::Display for Member {
     }
 }
 
-/// Follows the processes of the target: its roots and all their descendants. A descendant stays
-/// even where its parent ends.
+/// Follows the processes of the target: its roots and all their descendants. A descendant stays in
+/// the tree even if its parent ends.
 #[derive(Debug)]
 pub struct Tree {
     wanted: Wanted,
     roots: BTreeSet<u32>,
     members: BTreeMap<u32, Member>,
-    /// The roots as they were last seen, to tell what was restarted.
+    /// Description of the roots when last seen, to report what was restarted.
     described: String,
-    /// When the tree was opened, in clock ticks since the boot; before that, the end of time.
+    /// When the tree was opened, in clock ticks since boot; the largest value until then.
     opened_ticks: u64,
-    /// How often a process was seen that is none of the target's.
+    /// In how many looks a process was seen that does not belong to the target.
     strangers: HashMap<u32, u8>,
     sought: Instant,
     seeks: u32,
@@ -68,7 +68,7 @@ impl Tree {
     /// Finds the processes.
     ///
     /// # Errors
-    /// When there is none, or it cannot be read; with the step that mends it.
+    /// If there is none, or it cannot be read. The error includes the step that fixes it.
     pub fn open(wanted: Wanted) -> Result<Tree, OpenError> {
         let mut tree = Tree {
             wanted,
@@ -90,17 +90,17 @@ impl Tree {
         Ok(tree)
     }
 
-    /// Reads the numbers of all its processes, and looks for children, exits and restarts, about
-    /// once a second.
+    /// Reads the numbers of all its processes. Looks for children, exits and restarts about once a
+    /// second.
     ///
     /// # Errors
-    /// When no process of the target is left, in words for a gap.
+    /// If no process of the target is left. The error is the text for a gap.
     pub fn refresh(&mut self) -> Result<(), String> {
         let mut ended = Vec::new();
         for (pid, member) in &mut self.members {
             match find::read_stat(&mut self.text, *pid) {
                 Ok((name, stat)) if is_same(&stat, &member.stat) => {
-                    // A child bears its parent's name until it executes its own program.
+                    // A child has its parent's name until it executes its own program.
                     member.name = name;
                     member.stat = stat;
                 }
@@ -129,7 +129,7 @@ impl Tree {
         self.members.keys().copied()
     }
 
-    /// All its processes, in order of their ids.
+    /// All its processes, ordered by id.
     pub fn members(&self) -> impl Iterator<Item = &Member> {
         self.members.values()
     }
@@ -139,12 +139,12 @@ impl Tree {
         self.roots.iter().filter_map(|pid| self.members.get(pid))
     }
 
-    /// What happened since the last call: restarts and ends.
+    /// Events since the last call: restarts and ends.
     pub fn events(&mut self) -> Vec<String> {
         std::mem::take(&mut self.events)
     }
 
-    /// What is followed, such as `pid 4242 (shop) and 3 children`.
+    /// A description of what is followed, such as `pid 4242 (shop) and 3 children`.
     pub fn describe(&self) -> String {
         let mut text = self.described.clone();
         match self.members.len().saturating_sub(self.roots.len()) {
@@ -155,7 +155,7 @@ impl Tree {
         text
     }
 
-    /// Tells that a process ended while the target goes on: a root, or a child that was no
+    /// Reports that a process ended while the target continues: a root, or a child that was not a
     /// short-lived helper, such as a worker that crashed or was recycled.
     fn tell_end(&mut self, member: &Member, was_root: bool) {
         let ticks = find::now_ticks(&mut self.text).saturating_sub(member.stat.start_ticks);
@@ -169,7 +169,7 @@ impl Tree {
         }
     }
 
-    /// Finds the roots by what was asked for, and takes them in.
+    /// Finds the roots that the plan asks for, and adds them.
     fn find_roots(&mut self) -> Result<(), NotFound> {
         let found = match &self.wanted {
             Wanted::Pid(pid) => find::by_pid(&mut self.text, *pid)?,
@@ -191,7 +191,7 @@ impl Tree {
         Ok(())
     }
 
-    /// The sockets that listen where it was asked for.
+    /// The sockets that listen on the requested port or path.
     fn look_for_listeners(&self) -> io::Result<Listeners> {
         match &self.wanted {
             Wanted::Port(port) => listeners(*port),
@@ -214,11 +214,13 @@ impl Tree {
         }
     }
 
-    /// Every root has ended: finds the target again, or goes on with what is left of it.
+    /// Called when every root has ended: finds the target again, or continues with what is left of
+    /// it.
     fn find_again(&mut self) -> Result<(), String> {
         let was = self.described.clone();
         let survivors: BTreeSet<u32> = self.members.keys().copied().collect();
-        // A process id names one process: another one that got the same id is not the target.
+        // A process id identifies one process. Another process that got the same id is not the
+        // target.
         let found = match self.wanted {
             Wanted::Pid(_) => Err(NotFound::Nothing),
             _ => self.find_roots(),
@@ -228,7 +230,7 @@ impl Tree {
                 self.events.push(format!("{was} ended; its other processes keep running"));
             }
             Ok(()) => {
-                // What is left of the old one no longer serves.
+                // What is left of the old target no longer serves requests.
                 self.members.retain(|pid, _| self.roots.contains(pid));
                 self.events.push(format!("target restarted: {was} → {}", self.described));
             }
@@ -244,7 +246,7 @@ impl Tree {
         Ok(())
     }
 
-    /// Looks through all processes of the machine for new ones of the target.
+    /// Searches all processes of the machine for new ones of the target.
     fn seek(&mut self) {
         self.sought = Instant::now();
         self.seeks += 1;
@@ -267,7 +269,7 @@ impl Tree {
             }
         }
         self.adopt_named(&mut unknown);
-        // A child may come before its parent: ids start over.
+        // A child may come before its parent in this list, because ids wrap around.
         loop {
             let is_child = |(_, stat): &(String, Stat)| {
                 self.members.contains_key(&stat.ppid) && stat.pid != std::process::id()
@@ -284,7 +286,8 @@ impl Tree {
         }
     }
 
-    /// Others of the wanted name that were started beside those known are roots as well.
+    /// Other processes of the wanted name, started in addition to the known ones, are roots as
+    /// well.
     fn adopt_named(&mut self, unknown: &mut Vec<(String, Stat)>) {
         let Wanted::Name(wanted) = &self.wanted else { return };
         let wanted = wanted.clone();
@@ -303,7 +306,7 @@ impl Tree {
         }
     }
 
-    /// Others that have come to listen where it was asked for are roots as well.
+    /// Other processes that now listen on the requested port or path are roots as well.
     fn add_listeners(&mut self) {
         let Ok(now) = self.look_for_listeners() else { return };
         if now.inodes == self.listeners || now.inodes.is_empty() {
@@ -322,7 +325,7 @@ impl Tree {
     }
 }
 
-/// Whether `now` is of the same process as `before`, and it has not ended.
+/// Whether `now` is the same process as `before` and has not ended.
 fn is_same(now: &Stat, before: &Stat) -> bool {
     now.start_ticks == before.start_ticks && !now.has_ended()
 }

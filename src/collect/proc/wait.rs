@@ -1,7 +1,7 @@
-//! What a thread does, told from `/proc/PID/task/TID/syscall`, and where that is refused from its
-//! wait channel and its state (proc(5); arguments of system calls as syscall(2) and futex(2) have
-//! them). Numbers of system calls are those of kneepoint's own architecture: a 32-bit program on a
-//! 64-bit kernel is misread.
+//! What a thread does, read from `/proc/PID/task/TID/syscall`. If that is refused, its wait channel
+//! and its state are used (proc(5); system call arguments as in syscall(2) and futex(2)). System
+//! call numbers are those of kneepoint's own architecture, so a 32-bit program on a 64-bit kernel
+//! is misread.
 
 use std::fmt;
 
@@ -12,11 +12,11 @@ pub enum Doing {
     Running,
     /// Ready, and waiting for a core.
     Runnable,
-    /// Waiting on a futex for as long as it takes: a lock, a condition, a semaphore.
+    /// Waiting on a futex without a time limit: a lock, a condition, a semaphore.
     Futex,
-    /// Waiting on a futex up to a time limit.
+    /// Waiting on a futex with a time limit.
     FutexTimed,
-    /// In poll, select, epoll or io_uring: an event loop, or one that watches several things.
+    /// In poll, select, epoll or io_uring: an event loop, or a thread that watches several things.
     Poll,
     /// Waiting for a connection to accept.
     Accept,
@@ -32,7 +32,7 @@ pub enum Doing {
     Fsync,
     /// Waiting for a child process.
     Child,
-    /// Something else, or something that cannot be told.
+    /// Something else, or unknown.
     Other,
 }
 
@@ -60,11 +60,11 @@ impl Doing {
 /// How a thread waits on a futex.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FutexWait {
-    /// By the protocol of a mutex: the expected value says that it is held and that others wait.
+    /// A mutex: the expected value says that it is held and that others wait.
     Lock,
-    /// In any other way, such as for a condition, a semaphore or a read–write lock.
+    /// Anything else without a time limit, such as a condition, a semaphore or a read–write lock.
     Plain,
-    /// In any way, with a time limit.
+    /// Any wait with a time limit.
     Timed,
 }
 
@@ -82,7 +82,7 @@ impl FutexWait {
 /// The word in memory that a thread waits on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Futex {
-    /// The process whose memory it is in; `None` where processes share it.
+    /// The process that owns this memory; `None` if processes share it.
     pub pid: Option<u32>,
     /// Its address.
     pub address: u64,
@@ -104,31 +104,31 @@ pub struct Call {
     arguments: [u64; 6],
 }
 
-/// What `/proc/PID/task/TID/syscall` says.
+/// The state that `/proc/PID/task/TID/syscall` shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SyscallState {
-    /// It runs, or is ready to.
+    /// The thread runs or is ready to run.
     Running,
-    /// It waits, but not in a system call: on a page fault, or for a debugger.
+    /// The thread waits, but not in a system call: for a page fault or a debugger.
     OutsideCall,
-    /// It waits in this system call.
+    /// The thread waits in this system call.
     InCall(Call),
 }
 
 /// What a system call waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WaitsFor {
-    /// Its number says it all.
+    /// The call number alone determines it.
     Known(Doing),
     /// A futex.
     Futex(Futex, FutexWait),
-    /// Whatever this descriptor is.
+    /// It depends on what this descriptor is.
     Descriptor(u32),
-    /// The number says nothing.
+    /// The call number does not determine it.
     Unknown,
 }
 
-/// Reads a `/proc/PID/task/TID/syscall`.
+/// Parses a `/proc/PID/task/TID/syscall`.
 pub fn parse_syscall(text: &str) -> Option<SyscallState> {
     let mut fields = text.split_ascii_whitespace();
     let first = fields.next()?;
@@ -148,7 +148,7 @@ pub fn parse_syscall(text: &str) -> Option<SyscallState> {
 }
 
 impl Call {
-    /// What it waits for when a thread of the process `pid` is in it.
+    /// What a thread of process `pid` waits for in this call.
     pub fn waits_for(&self, pid: u32) -> WaitsFor {
         match self.number {
             libc::SYS_futex => self.futex(pid),
@@ -165,7 +165,7 @@ impl Call {
         }
     }
 
-    /// Operations and flags as `linux/futex.h` numbers them.
+    /// Futex operations and flags, numbered as in `linux/futex.h`.
     fn futex(&self, pid: u32) -> WaitsFor {
         const PRIVATE: u64 = 128;
         const CLOCK_REALTIME: u64 = 256;
@@ -174,14 +174,15 @@ impl Call {
         const WAIT_BITSET: u64 = 9;
         const WAIT_REQUEUE_PI: u64 = 11;
         const LOCK_PI2: u64 = 13;
-        /// The owner's thread id, with the bit that says that others wait.
+        /// The bit beside the owner's thread id that says that others wait.
         const WAITERS: u64 = 0x8000_0000;
         let [address, operation, expected, timeout, ..] = self.arguments;
         let is_lock = match operation & !(PRIVATE | CLOCK_REALTIME) {
             LOCK_PI | LOCK_PI2 => true,
-            // Mutexes of glibc, Rust and Go wait for a 2 to go away, those of musl for an owner.
+            // Mutexes of glibc, Rust and Go wait until the value is no longer 2. Those of musl wait
+            // until it is no longer the owner's id with the waiters bit.
             WAIT => expected == 2 || (expected & WAITERS != 0 && expected != u64::from(u32::MAX)),
-            // Conditions and semaphores of glibc set the flag of the clock, Rust's mutexes do not.
+            // Conditions and semaphores of glibc set the clock flag; Rust's mutexes do not.
             WAIT_BITSET => expected == 2 && operation & CLOCK_REALTIME == 0,
             WAIT_REQUEUE_PI => false,
             _ => return WaitsFor::Known(Doing::Futex),
@@ -196,7 +197,7 @@ impl Call {
     }
 }
 
-/// What calls wait for that every architecture has.
+/// What a call waits for, for calls that every architecture has.
 fn by_number(number: i64) -> Option<Doing> {
     Some(match number {
         libc::SYS_futex_waitv => Doing::Futex,
@@ -232,7 +233,7 @@ fn by_number(number: i64) -> Option<Doing> {
     })
 }
 
-/// Calls that newer architectures have no more.
+/// Calls that newer architectures no longer have.
 #[cfg(target_arch = "x86_64")]
 fn legacy(number: i64) -> Option<Doing> {
     Some(match number {
@@ -246,7 +247,7 @@ fn legacy(_: i64) -> Option<Doing> {
     None
 }
 
-/// What one waits for that reads or writes the descriptor with this link in `/proc/PID/fd`.
+/// What a thread waits for that reads or writes the descriptor with this link in `/proc/PID/fd`.
 pub fn by_link(link: &str) -> Doing {
     match link.split_once(':').map_or(link, |(kind, _)| kind) {
         "socket" => Doing::Socket,
@@ -257,8 +258,8 @@ pub fn by_link(link: &str) -> Doing {
     }
 }
 
-/// What the function of the kernel in which a thread waits tells; `0` where the kernel tells none.
-/// Names change between versions, so that beginnings and parts of them are compared.
+/// What a thread waits for, by the kernel function in which it waits; the kernel shows `0` if it
+/// does not reveal it. Names change between versions, so prefixes and parts of names are compared.
 pub fn by_wait_channel(name: &str) -> Option<Doing> {
     const BY_PART: [(&str, Doing); 21] = [
         ("futex", Doing::Futex),
@@ -312,7 +313,7 @@ mod tests {
         let futex = |address, private: bool, wait| {
             WaitsFor::Futex(Futex { pid: private.then_some(7), address }, wait)
         };
-        // A mutex of glibc 2.36, and a semaphore, a condition and a read–write lock of it.
+        // A glibc 2.36 mutex, and a glibc semaphore, condition and read–write lock.
         let mutex = "202 0x55ae0828f120 0x80 0x2 0x0 0x0 0x0 0x7f41 0x7f42\n";
         assert_eq!(waits(mutex), futex(0x55ae_0828_f120, true, FutexWait::Lock));
         let semaphore = "202 0x55e7 0x189 0x0 0x0 0x0 0xffffffff 0x7faa 0x7fab\n";
@@ -322,7 +323,7 @@ mod tests {
         // An interpreter that waits 5 ms for its lock.
         let timed = "202 0x7f31 0x89 0x0 0x7f314be7bae0 0x0 0xffffffff 0x7f31 0x7f32\n";
         assert_eq!(waits(timed), futex(0x7f31, true, FutexWait::Timed));
-        // A mutex of Rust; a thread of Rust that is parked; a semaphore between processes.
+        // A Rust mutex; a parked Rust thread; a semaphore shared between processes.
         let rust = "202 0x55e7 0x89 0x2 0x0 0x0 0xffffffff 0x7faa 0x7fab\n";
         assert_eq!(waits(rust), futex(0x55e7, true, FutexWait::Lock));
         let parked = "202 0x55e7 0x89 0xffffffff 0x0 0x0 0xffffffff 0x7faa 0x7fab\n";

@@ -1,4 +1,4 @@
-//! What a plan says of the target's processes, so that they can be found.
+//! What a plan says about the target's processes, used to find them.
 
 use std::fmt;
 
@@ -19,11 +19,11 @@ pub enum Wanted {
 }
 
 impl Wanted {
-    /// What `config` asks for with its options `pid`, `name` and `port`; without any of them the
-    /// target's own socket or port where the target is local.
+    /// What `config` asks for with its options `pid`, `name` and `port`. Without any of them: the
+    /// target's own socket or port, if the target is local.
     ///
     /// # Errors
-    /// When more than one is set, a number is out of range, or there is nothing to go by.
+    /// If more than one option is set, a number is out of range, or nothing identifies the target.
     pub fn from_config(
         config: Option<&CollectorConfig>,
         hint: &TargetHint,
