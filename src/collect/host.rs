@@ -42,9 +42,9 @@ pub(super) static SPEC: CollectorSpec = CollectorSpec {
     open,
 };
 
-/// Interfaces with series of their own; container machines have hundreds of virtual ones.
+/// Number of interfaces with their own series; container machines have hundreds of virtual ones.
 const MOST_INTERFACES: usize = 16;
-/// Devices with series of their own.
+/// Number of devices with their own series.
 const MOST_DISKS: usize = 32;
 /// The resources of /proc/pressure.
 const PRESSURES: [&str; 3] = ["cpu", "memory", "io"];
@@ -59,7 +59,7 @@ fn open(_: &CollectorConfig, _: &TargetHint) -> OpenResult {
         .map_err(|error| OpenError::new(format!("`/proc/stat` cannot be read: {error}"), hint))?;
     let (_, cores) = parse_cpu(&stat)
         .ok_or_else(|| OpenError::new("`/proc/stat` has no processor times", hint))?;
-    // Kernels without pressure information have no such files, or refuse to read them.
+    // Kernels without pressure information lack these files or refuse to read them.
     let mut has = |resource: &&str| {
         let read = text.read(&format!("/proc/pressure/{resource}"));
         read.is_ok_and(|text| parse_pressure(&text).is_some())
@@ -78,20 +78,20 @@ fn open(_: &CollectorConfig, _: &TargetHint) -> OpenResult {
 }
 
 struct Host {
-    /// Memory only: its refresh reads one file, while that of its networks reads ten for each
-    /// interface.
+    /// Used for memory only: its refresh reads one file, while a refresh of networks reads ten
+    /// files per interface.
     system: System,
     cores: usize,
     pressures: Vec<&'static str>,
     last: Option<CpuTicks>,
-    /// Whether a name of /proc/diskstats is a device of its own, not a partition.
+    /// Whether a name in /proc/diskstats is a whole device, not a partition.
     whole_disks: HashMap<String, bool>,
     text: Text,
     links: Links,
 }
 
-/// What the links of interfaces carry, in bytes per second. Read once: a virtual interface has no
-/// rate, or says -1.
+/// Link speed of each interface, in bytes per second. Read once. A virtual interface has no speed
+/// or reports -1.
 #[derive(Default)]
 struct Links(HashMap<String, Option<f64>>);
 
@@ -158,7 +158,7 @@ impl Host {
         }
         batch.push(&names::SYSTEM_CPU_CORES, cores as f64);
         if let Some(last) = self.last {
-            // Idle and iowait may fall by a tick, as the kernel says of them itself.
+            // Idle and iowait may fall by a tick, as the kernel's documentation says.
             let all = now.total().saturating_sub(last.total());
             let busy = now.busy().saturating_sub(last.busy()).min(all);
             if all > 0 {
@@ -206,7 +206,7 @@ impl Host {
             push_count(batch, &names::SYSTEM_TCP_SEGMENTS, tcp("OutSegs"));
         }
         if let Ok(text) = self.text.read("/proc/net/netstat") {
-            // Those that found the queue full, and the few dropped for other reasons.
+            // Connections that found the queue full, and a few dropped for other reasons.
             let drops = parse_counter(&text, "TcpExt", "ListenDrops");
             push_count(batch, &names::SYSTEM_TCP_LISTEN_DROPS, drops);
         }
@@ -222,8 +222,8 @@ fn push_count(batch: &mut BatchBuilder, metric: &MetricSpec, count: Option<u64>)
     }
 }
 
-/// Whether a name of /proc/diskstats is a device of its own; memory and loop devices are none
-/// that a service would wait for.
+/// Whether a name in /proc/diskstats is a whole device. Memory and loop devices do not count,
+/// because a service does not wait for them.
 fn is_whole_disk(name: &str) -> bool {
     !["loop", "ram", "zram"].iter().any(|kind| name.starts_with(kind))
         && Path::new("/sys/block").join(name.replace('/', "!")).exists()

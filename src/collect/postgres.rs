@@ -1,9 +1,9 @@
-//! PostgreSQL from inside: what every session does or waits for, ten times a second and more,
-//! and the server's own statistics every other second.
+//! PostgreSQL from inside: what every session does or waits for, at least ten times a second, and
+//! the server's own statistics every two seconds.
 //!
 //! # Errors
-//! A look that fails gives nothing. A lost connection is made anew at most every
-//! two seconds; until then every look fails with the reason.
+//! A look that fails gives no reading. A lost connection is reopened at most every two seconds;
+//! until then every look fails with the reason.
 
 mod connect;
 mod cpu;
@@ -78,7 +78,7 @@ const CPU_EVERY: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(200);
 
-/// What is known of the server beside its numbers.
+/// Facts about the server that are not numbers.
 const SERVER: &str = "
 select current_setting('server_version') as version, pg_backend_pid() as backend,
        current_user::text as role, current_database()::text as database,
@@ -107,7 +107,7 @@ fn open(config: &CollectorConfig, _: &TargetHint) -> Result<Box<dyn Collector>, 
         events: Vec::new(),
     };
     collector.connect().map_err(|refusal| OpenError::new(refusal.what, refusal.hint))?;
-    // What must not fail later is tried now, before there is any load.
+    // Anything that must not fail later is tried now, before there is any load.
     let mut trial = BatchBuilder::new();
     collector.sample(&mut trial).map_err(|error| {
         let hint =
@@ -133,7 +133,7 @@ enum Link {
     Down { since: Instant, tried: Option<Instant>, why: String },
 }
 
-/// One connection and all that is bound to it.
+/// One connection and everything bound to it.
 struct Connected {
     session: Session,
     sessions: Sessions,
@@ -143,7 +143,7 @@ struct Connected {
     cpu_read: Option<Instant>,
 }
 
-/// The server, as it was when last connected to.
+/// The server, as it was at the last connection.
 struct Server {
     version: String,
     role: String,
@@ -174,7 +174,7 @@ impl Postgres {
         {
             self.events.push(format!("PostgreSQL at `{address}` was restarted"));
         }
-        // Preparing takes half a dozen transactions of its own.
+        // Preparing takes six transactions.
         self.totals.count_own(6);
         self.server = Some(server);
         self.link = Link::Up(Box::new(connected));
@@ -182,7 +182,7 @@ impl Postgres {
         Ok(())
     }
 
-    /// Connects again where it is time to; says why there is no connection where not.
+    /// Reconnects if it is time to; otherwise says why there is no connection.
     fn reconnect(&mut self) -> Result<(), SampleError> {
         let Link::Down { since, tried, why } = &self.link else {
             return Ok(());
@@ -220,7 +220,8 @@ impl Postgres {
             Ok(Ok(visibility)) => return Ok(visibility),
             Ok(Err(error)) => {
                 let why = connect::in_words(&error);
-                // A query that the server itself ended (its timeout, say) leaves the session whole.
+                // If the server cancels only the query (for example at its timeout), the session
+                // survives.
                 let survives = error
                     .as_db_error()
                     .is_some_and(|error| !matches!(error.severity(), "FATAL" | "PANIC"))
@@ -238,7 +239,7 @@ impl Postgres {
         Err(SampleError(why))
     }
 
-    /// The sentence that tells how to see the sessions of other users.
+    /// The sentence that explains how to see the sessions of other users.
     fn grant(&self) -> String {
         let role = self.server.as_ref().map_or(self.address.user(), |server| &server.role);
         format!("to see them, run `grant pg_monitor to {role}`")
@@ -284,7 +285,7 @@ impl Collector for Postgres {
                 self.grant()
             ));
         }
-        // Counting the few that are shown would tell that the others do nothing.
+        // Counting only the few visible sessions would suggest that the others do nothing.
         if visibility.hidden > visibility.shown {
             return Err(SampleError(format!(
                 "PostgreSQL hides what most of its sessions are doing: {}",
@@ -299,7 +300,8 @@ impl Collector for Postgres {
     }
 }
 
-/// Prepares every query on a new session; the third part is why one statistic is left out.
+/// Prepares every query on a new session. The third part of the result is why one statistic is left
+/// out.
 async fn prepare(
     session: Session,
     is_local: bool,
@@ -352,7 +354,7 @@ impl Connected {
     }
 }
 
-/// Whether `every` has passed since `last`, which then starts anew.
+/// Whether `every` has passed since `last`. If so, sets `last` to now.
 fn is_due(last: &mut Option<Instant>, every: Duration) -> bool {
     let due = last.is_none_or(|last| last.elapsed() >= every);
     if due {

@@ -72,13 +72,13 @@ pub(super) static SPEC: CollectorSpec = CollectorSpec {
     open,
 };
 
-/// What changes slowly, or is dear to read, is read no more often than this.
+/// What changes slowly, or is expensive to read, is read at most this often.
 const SLOW_EVERY: Duration = Duration::from_millis(900);
-/// What the descriptors are is read no more often than this, and for each of them …
+/// The types of the descriptors are read at most this often …
 const TYPES_EVERY: Duration = Duration::from_secs(5);
-/// … at least so much later: a link to read costs a few microseconds.
+/// … and at most once in this time per open descriptor: reading one link costs a few microseconds.
 const TYPES_EVERY_EACH: Duration = Duration::from_millis(1);
-/// Context switches are kept thread by thread; beyond this many threads they are not read.
+/// Context switches are read per thread. With more threads than this they are not read.
 const MOST_THREADS_FOR_SWITCHES: u64 = 64;
 
 fn open(config: &CollectorConfig, hint: &TargetHint) -> OpenResult {
@@ -112,9 +112,9 @@ struct Process {
     labels: Labels,
     tree: Tree,
     boot_unix: f64,
-    /// Cores that are online; empty where the system does not tell.
+    /// Cores that are online; empty if the system does not report them.
     online: Vec<u32>,
-    /// The control groups of the root with this id and start.
+    /// The control groups of the root process with this id and start time.
     groups: Option<((u32, u64), Groups)>,
     cpu: TreeTotal,
     faults: TreeTotal,
@@ -123,7 +123,7 @@ struct Process {
     threads: Threads,
     /// When the slow part was last read.
     slow: Option<Instant>,
-    /// What the descriptors are is not read before this.
+    /// The descriptor types are not read before this time.
     next_types: Option<Instant>,
     text: Text,
 }
@@ -160,7 +160,7 @@ impl Process {
         batch.push_labelled(metric, self.labels.clone(), value);
     }
 
-    /// What every look reads: the numbers of `/proc/PID/stat`, which the tree holds already.
+    /// What every look reads: the numbers of `/proc/PID/stat`, which the tree already holds.
     fn work(&mut self, batch: &mut BatchBuilder) {
         let ticks = ticks_per_second();
         let cpu = self.cpu.add(
@@ -214,14 +214,14 @@ impl Process {
     }
 
     fn memory(&mut self, batch: &mut BatchBuilder, statuses: &HashMap<u32, Status>) {
-        // Pages that several processes share count in each of them, as `ps` shows it too.
+        // Pages that several processes share count in each of them, as in `ps`.
         let rss: u64 = statuses.values().filter_map(|status| status.rss_bytes).sum();
         self.push(batch, &names::PROCESS_MEMORY_RSS, rss as f64);
         let text = &mut self.text;
         let anonymous: Option<u64> = statuses
             .iter()
             .map(|(pid, status)| {
-                // Kernels before 4.5 tell it only in the dear way.
+                // Kernels before 4.5 report it only in the expensive way.
                 status.anonymous_bytes.or_else(|| {
                     let rollup = text.read(&format!("/proc/{pid}/smaps_rollup")).ok()?;
                     parse_smaps_anonymous(&rollup)
@@ -233,8 +233,8 @@ impl Process {
         }
     }
 
-    /// Context switches: `/proc/PID/status` has those of the first thread only, so each thread's
-    /// own is read.
+    /// Context switches. `/proc/PID/status` has those of the first thread only, so each thread's
+    /// file is read.
     fn context_switches(&mut self, batch: &mut BatchBuilder) {
         if self.tree.members().map(|member| member.stat.threads).sum::<u64>()
             > MOST_THREADS_FOR_SWITCHES
@@ -263,7 +263,7 @@ impl Process {
         }
     }
 
-    /// Descriptors of the process that is closest to its limit: the one that fails first.
+    /// Descriptors of the process that is closest to its limit, because it fails first.
     fn descriptors(&mut self, batch: &mut BatchBuilder) {
         let text = &mut self.text;
         let each = self.tree.pids().filter_map(|pid| {
@@ -288,7 +288,7 @@ impl Process {
         }
     }
 
-    /// How many of the descriptors of a process are sockets, files, pipes and others.
+    /// Number of a process's descriptors that are sockets, files, pipes and others.
     fn descriptor_types(&self, batch: &mut BatchBuilder, pid: u32) {
         let Ok(entries) = std::fs::read_dir(format!("/proc/{pid}/fd")) else { return };
         let mut counts = DESCRIPTOR_TYPES.map(|name| (name, 0.0));
@@ -305,7 +305,7 @@ impl Process {
         }
     }
 
-    /// Quota, throttling and limits of the root's control group, and what they leave of the cores.
+    /// Quota, throttling and limits of the root's control group, and how many cores they allow.
     fn control_group(&mut self, batch: &mut BatchBuilder, statuses: &HashMap<u32, Status>) {
         let Some(root) = self.tree.roots().next().map(|root| &root.stat) else { return };
         let identity = (root.pid, root.start_ticks);
@@ -345,7 +345,7 @@ impl Process {
 
 const DESCRIPTOR_TYPES: [&str; 4] = ["socket", "file", "pipe", "other"];
 
-/// What a descriptor is, by what its link in `/proc/PID/fd` says (proc_pid_fd(5)).
+/// The type of a descriptor, from its link in `/proc/PID/fd` (proc_pid_fd(5)).
 fn descriptor_type(link: &str) -> &'static str {
     match link.split_once(':') {
         _ if link.starts_with('/') => "file",
@@ -361,8 +361,7 @@ fn used(member: &Member, own: u64, waited: u64) -> Used {
     Used { pid, ppid, start_ticks, is_fresh: member.is_fresh, own, waited }
 }
 
-/// Cores that at least one of the processes may run on and that are online; `None` where no
-/// process tells.
+/// Online cores that at least one of the processes may run on; `None` if no process reports them.
 fn allowed_cores<'a>(statuses: impl Iterator<Item = &'a Status>, online: &[u32]) -> Option<f64> {
     let mut union: Vec<u32> = Vec::new();
     for status in statuses {

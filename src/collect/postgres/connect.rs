@@ -1,4 +1,4 @@
-//! Where PostgreSQL is, how to connect to it, and what to say when that fails.
+//! Where PostgreSQL is, how to connect to it, and what to report when that fails.
 
 use std::error::Error as _;
 use std::net::ToSocketAddrs;
@@ -14,16 +14,16 @@ use crate::collect::tls::{Check, client_config};
 use crate::collect::{OpenError, is_own_address};
 use crate::timeline::Labels;
 
-/// How kneepoint's own sessions call themselves, so that they can be left out of every count.
+/// The application name of kneepoint's own sessions, so that every count can leave them out.
 pub(super) const APPLICATION: &str = "kneepoint";
 
-/// Longest wait for a connection, and for the answer to any query.
+/// Longest wait for a connection, and for the result of any query.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 
 const URL_HINT: &str = "write `postgres://user:password@host:5432/database`, with the characters \
                         `@ / ? # %` of a password percent-encoded, or `host=… user=… dbname=…`";
 
-/// Holds a session to what a guest may do: it reads, it gives up early, it never queues for a lock.
+/// Makes a session a polite guest: it only reads, gives up early and never queues long for a lock.
 const MANNERS: &str = "set application_name = 'kneepoint'; set statement_timeout = '1s'; \
                        set lock_timeout = '100ms'; set default_transaction_read_only = on; \
                        set jit = off";
@@ -43,9 +43,9 @@ pub(super) struct ConnectError {
     pub hint: String,
 }
 
-/// A session, and the task that moves its bytes while a query is awaited.
+/// A session, and the task that transfers its bytes while a query is awaited.
 pub(super) struct Session {
-    /// To ask with.
+    /// Sends the queries.
     pub client: Client,
     driver: JoinHandle<()>,
 }
@@ -57,10 +57,10 @@ impl Drop for Session {
 }
 
 impl Address {
-    /// Reads a connection URL or `key=value` text; `ca_file` names the certificates to trust.
+    /// Parses a connection URL or `key=value` text; `ca_file` names the certificates to trust.
     ///
-    /// `sslmode` has the meaning it has in libpq, where `require` alone checks no certificate and
-    /// a given certificate authority turns it into `verify-ca`.
+    /// `sslmode` has the same meaning as in libpq: `require` alone checks no certificate, and
+    /// together with a certificate authority it means `verify-ca`.
     pub(super) fn parse(url: &str, ca_file: Option<&str>) -> Result<Self, OpenError> {
         if url.contains("sslrootcert") {
             return Err(OpenError::new(
@@ -69,7 +69,7 @@ impl Address {
             ));
         }
         let (url, asked) = split_verification(url);
-        // The parser's own words may quote the text, and with it the password.
+        // The parser's messages may quote the text, and with it the password.
         let mut config: Config = url.parse().map_err(|_| {
             OpenError::new("the PostgreSQL `url` cannot be read as a connection URL", URL_HINT)
         })?;
@@ -104,7 +104,7 @@ impl Address {
     }
 
     async fn connect_patiently(&self) -> Result<Session, tokio_postgres::Error> {
-        // An error of the connection reaches whoever waits for an answer on it.
+        // An error of the connection reaches the code that waits for a result on it.
         let (client, driver) = match &self.tls {
             Some(tls) => {
                 let (client, connection) = self.config.connect(tls.clone()).await?;
@@ -120,12 +120,12 @@ impl Address {
         Ok(session)
     }
 
-    /// The name of the user that connects, as far as the URL tells.
+    /// The user name of the connection, if the URL has one.
     pub(super) fn user(&self) -> &str {
         self.config.get_user().unwrap_or("?")
     }
 
-    /// Whether the server's processes may be found on this machine.
+    /// Whether the server's processes may be on this machine.
     pub(super) fn is_local(&self) -> bool {
         let named = self.config.get_hosts().iter().any(|host| match host {
             Host::Unix(_) => true,
@@ -160,7 +160,7 @@ impl Address {
     }
 }
 
-/// `user@host:port/database`, which a report may show.
+/// `user@host:port/database`, which is safe to show in a report.
 impl std::fmt::Display for Address {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}@", self.user())?;
@@ -175,8 +175,8 @@ impl std::fmt::Display for Address {
     }
 }
 
-/// Takes the two `sslmode`s that tokio-postgres does not know out of the text: both connect as
-/// `require` does, and differ in what is checked. `allow` becomes its better half, `prefer`.
+/// Removes the two `sslmode`s that tokio-postgres does not know from the text. Both connect as
+/// `require` does, and differ in what is checked. `allow` becomes `prefer`, the better of the two.
 fn split_verification(url: &str) -> (String, Option<Check>) {
     let forms = [
         ("sslmode=verify-full", "sslmode=require", Some(Check::AuthorityAndHost)),
@@ -191,7 +191,7 @@ fn split_verification(url: &str) -> (String, Option<Check>) {
     (url.to_owned(), None)
 }
 
-/// The chain of an error's causes, with the server's own message and code where there is one.
+/// The chain of an error's causes, including the server's own message and code if there is one.
 pub(super) fn in_words(error: &tokio_postgres::Error) -> String {
     if let Some(server) = error.as_db_error() {
         return format!("{} ({})", server.message(), server.code().code());
@@ -221,7 +221,7 @@ fn hint_without_code(error: &tokio_postgres::Error) -> String {
     hint.to_owned()
 }
 
-/// `none` where PostgreSQL says null or an empty name.
+/// `none` if PostgreSQL returns null or an empty name.
 pub(super) fn or_none(text: Option<String>) -> String {
     text.filter(|text| !text.is_empty()).unwrap_or_else(|| "none".to_owned())
 }

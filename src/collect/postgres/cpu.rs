@@ -10,12 +10,12 @@ pub(super) struct ServerProcesses {
 }
 
 impl ServerProcesses {
-    /// The tree that the backend of process id `backend` (as the server itself counts them)
-    /// belongs to; `None` where it cannot be told for certain. `title` is what the backend's
-    /// process title holds: user and database.
+    /// Finds the process tree that contains the backend with process id `backend` (the id that the
+    /// server itself sees); `None` if it cannot be identified with certainty. `title` is what the
+    /// backend's process title contains: user and database.
     ///
-    /// In a container a process has another id inside than outside, which is why the one in its
-    /// innermost namespace is compared.
+    /// In a container, a process has one id inside and another outside. The comparison therefore
+    /// uses the id in the innermost namespace.
     pub(super) fn find(backend: i32, title: &str) -> Option<Self> {
         let inside = backend.to_string();
         let mut found = processes().filter(|pid| {
@@ -28,7 +28,7 @@ impl ServerProcesses {
             return None;
         };
         let postmaster = Stat::read(process)?.parent;
-        // SAFETY: sysconf reads a constant of the system and touches no memory of ours.
+        // SAFETY: sysconf reads a constant of the system and touches no memory of this process.
         let ticks = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
         let ticks_per_second = ticks as f64;
         let found = is_postgres(postmaster) && ticks > 0;
@@ -42,8 +42,8 @@ impl ServerProcesses {
 
     /// Seconds of processor time of the tree since its start; `None` once it is gone.
     ///
-    /// Time of a backend that exits moves to the postmaster when it is waited for; in between
-    /// it is nowhere, and the sum stands still instead of falling.
+    /// When a backend exits, its time moves to the postmaster once that has waited for it. In
+    /// between the time is counted nowhere, and the sum stays constant instead of falling.
     pub(super) fn seconds(&mut self) -> Option<f64> {
         let root = Stat::read(self.postmaster)?;
         let children: u64 = self
@@ -62,7 +62,7 @@ impl ServerProcesses {
         let pid = self.postmaster;
         match fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")) {
             Ok(list) => list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect(),
-            // A kernel without CONFIG_PROC_CHILDREN.
+            // A kernel without CONFIG_PROC_CHILDREN: search all processes.
             Err(_) => processes().collect(),
         }
     }
@@ -85,10 +85,10 @@ fn namespace_pid(pid: u32) -> Option<String> {
     line.split_whitespace().last().map(str::to_owned)
 }
 
-/// Two things of /proc/PID/stat.
+/// Two fields of /proc/PID/stat.
 struct Stat {
     parent: u32,
-    /// Clock ticks in user and kernel mode, its own and those of children it has waited for.
+    /// Clock ticks in user and kernel mode, of the process and of children it has waited for.
     ticks: u64,
 }
 
@@ -97,7 +97,8 @@ impl Stat {
         Self::parse(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
     }
 
-    /// Fields are counted from behind the name, which may hold blanks and brackets (proc(5)).
+    /// Fields are counted from the end of the name, which may contain spaces and parentheses
+    /// (proc(5)).
     fn parse(text: &str) -> Option<Self> {
         let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
         let parent = fields.get(1)?.parse().ok()?;

@@ -1,4 +1,4 @@
-//! A PostgreSQL server of its own for one test: fresh data, own port, gone when dropped.
+//! A separate PostgreSQL server for one test: fresh data, its own port, removed when dropped.
 
 use std::fs;
 use std::net::TcpListener;
@@ -25,8 +25,8 @@ pub(super) struct PrivateCluster {
 }
 
 impl PrivateCluster {
-    /// A new server with extra `settings` (`name=value`); `None`, with a printed reason, where
-    /// PostgreSQL is not installed.
+    /// A new server with extra `settings` (`name=value`). If PostgreSQL is not installed, prints
+    /// the reason and returns `None`.
     #[expect(clippy::print_stderr, reason = "a skipped test has to say so")]
     pub(super) fn start(settings: &[&str]) -> Option<Self> {
         let Some(binaries) = binaries() else {
@@ -52,13 +52,13 @@ impl PrivateCluster {
         format!("postgres://{user}:{PASSWORD}@127.0.0.1:{}/postgres", self.port)
     }
 
-    /// URL of a user over the unix socket, where no password is asked for.
+    /// URL of a user over the unix socket, which needs no password.
     pub(super) fn socket_url(&self, user: &str) -> String {
         let directory = self.directory.path().display();
         format!("host={directory} port={} user={user} dbname=postgres", self.port)
     }
 
-    /// Puts a file that only the server may read into its directory; returns its path.
+    /// Writes a file that only the server may read into its directory; returns its path.
     pub(super) fn file(&self, name: &str, content: &str) -> PathBuf {
         let path = self.directory.path().join(name);
         fs::write(&path, content).unwrap();
@@ -67,14 +67,14 @@ impl PrivateCluster {
         path
     }
 
-    /// Changes a setting and has the server read it.
+    /// Changes settings and makes the server reload them.
     pub(super) fn reload_with(&self, settings: &[&str]) {
         let path = self.directory.path().join("data/postgresql.auto.conf");
         fs::write(path, settings.join("\n") + "\n").unwrap();
         self.signal(libc::SIGHUP);
     }
 
-    /// Ends the server at once, as a crash would.
+    /// Stops the server at once, as a crash would.
     pub(super) fn stop(&mut self) {
         self.signal(libc::SIGQUIT);
         if let Some(mut server) = self.server.take() {
@@ -144,8 +144,8 @@ impl PrivateCluster {
 
     fn signal(&self, signal: i32) {
         if let Some(server) = &self.server {
-            // SAFETY: kill touches no memory, and the child is not yet waited for, so that its
-            // process id is still its own.
+            // SAFETY: kill touches no memory. The child is not yet waited for, so its process id is
+            // still valid.
             unsafe { libc::kill(server.id().cast_signed(), signal) };
         }
     }
@@ -157,7 +157,7 @@ impl Drop for PrivateCluster {
     }
 }
 
-/// Where the newest PostgreSQL's programs are.
+/// The directory with the programs of the newest PostgreSQL version.
 fn binaries() -> Option<PathBuf> {
     let versions = fs::read_dir("/usr/lib/postgresql").ok()?.flatten();
     let mut versions: Vec<(u32, PathBuf)> = versions

@@ -1,4 +1,4 @@
-//! Who is connected and what each session does or waits for, in one query a look.
+//! Who is connected, and what each session does or waits for, with one query per look.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -8,9 +8,9 @@ use tokio_postgres::{Client, Error, Row, Statement};
 use super::connect::{or_none, session_labels};
 use crate::timeline::{BatchBuilder, Labels, names};
 
-/// Groups the sessions of the connected database by what they do. Sessions of other databases
-/// and kneepoint's own come as one group, `elsewhere`, because they take connections too. What
-/// PostgreSQL does not let this user see comes as `hidden`.
+/// Groups the sessions of the connected database by what they do. Sessions of other databases and
+/// kneepoint's own form one group, `elsewhere`, because they use connections too. Sessions that
+/// PostgreSQL does not show to this user form the group `hidden`.
 const LOOK: &str = "
 with own as (select oid from pg_database where datname = current_database()),
 seen as (
@@ -37,9 +37,9 @@ select kind,
                         and extract(epoch from now - state_change)::float8 >= $1::float8)::float8 as unused
 from seen group by 1, 2, 3, 4, 5";
 
-/// The sessions that hold up others and wait for no lock themselves, by state. Blocker 0 is a
-/// prepared transaction, which has no session. The lock manager stops for each call of
-/// pg_blocking_pids: so it looks at no more than 64 of those that wait.
+/// The sessions that block others and wait for no lock themselves, by state. Blocker 0 is a
+/// prepared transaction, which has no session. Each call of pg_blocking_pids stops the lock
+/// manager, so the query looks at no more than 64 of the waiting sessions.
 const ROOTS: &str = "
 with waiting as materialized (
   select pg_blocking_pids(pid) as blockers from pg_stat_activity
@@ -52,18 +52,18 @@ where session.wait_event_type is distinct from 'Lock'
   and (blocker.pid = 0 or session.pid is not null)
 group by 1";
 
-/// Seconds after which a session that was not used since counts as unused: a pool in use comes
-/// round sooner, and one that nobody gave back never does.
+/// A session counts as unused if it was not used for this many seconds. A pool that is in use
+/// reuses its sessions sooner; a leaked session is never used again.
 const UNUSED_AFTER: f64 = 60.0;
 
-/// Time between two questions for the root blockers.
+/// Time between two queries for the root blockers.
 const ROOTS_EVERY: Duration = Duration::from_millis(250);
 
-/// The states a session can hold others up in; each is told at every look, also when none does,
-/// so that "no one blocks" is on record.
+/// The states in which a session can block others. Each is reported at every look, even at zero, so
+/// that the record shows that nothing blocks.
 const STATES: [&str; 2] = ["active", "idle in transaction"];
 
-/// Counts and ages of what has one state.
+/// Counts and ages of the sessions in one state.
 #[derive(Clone, Copy, Debug, Default)]
 struct Ages {
     sessions: f64,
@@ -82,7 +82,7 @@ pub(super) struct Visibility {
     pub hidden: f64,
 }
 
-/// The prepared queries, and the root blockers of the last time they were asked for.
+/// The prepared queries, and the root blockers that the last query found.
 pub(super) struct Sessions {
     look: Statement,
     roots: Statement,
@@ -104,7 +104,7 @@ impl Sessions {
         })
     }
 
-    /// Takes one look; the number of queries it took comes second.
+    /// Takes one look; the second result is the number of queries it took.
     pub(super) async fn sample(
         &mut self,
         client: &Client,
@@ -126,7 +126,7 @@ impl Sessions {
                 .map(|row| Ok((or_none(row.try_get("state")?), row.try_get("sessions")?)))
                 .collect::<Result<_, Error>>()?;
         }
-        // A census holds at every look: between two questions the last answer stands.
+        // A census needs a value at every look, so the last result is repeated between two queries.
         let mut roots = self.roots_found.clone();
         for state in STATES {
             roots.entry(state.to_owned()).or_insert(0.0);
@@ -180,7 +180,7 @@ fn census(rows: &[Row], batch: &mut BatchBuilder) -> Result<(Visibility, f64), E
         ages.query_age += row.try_get::<_, f64>("query_age")?;
     }
     if states.is_empty() {
-        // Without any series it would look as if sessions were not watched at all.
+        // Without any series, the sessions would seem not to be watched at all.
         let nothing = ("none".to_owned(), "none".to_owned());
         let labels = session_labels("none".to_owned(), "idle", nothing);
         batch.push_labelled(&names::DB_SESSIONS, labels, 0.0);
@@ -195,7 +195,7 @@ fn census(rows: &[Row], batch: &mut BatchBuilder) -> Result<(Visibility, f64), E
     Ok((visibility, blocked))
 }
 
-/// Pushes the mean ages; where there is nothing of a kind there is no age.
+/// Pushes the mean ages; a state without sessions has no age.
 fn ages(states: &BTreeMap<String, Ages>, batch: &mut BatchBuilder) {
     let mut idle = Ages::default();
     for (state, ages) in states {
@@ -204,7 +204,7 @@ fn ages(states: &BTreeMap<String, Ages>, batch: &mut BatchBuilder) {
             let age = (ages.transaction_age / ages.transactions).max(0.0);
             batch.push_labelled(&names::DB_TRANSACTION_AGE, labels, age);
         }
-        // `idle in transaction (aborted)` holds its connection all the same.
+        // `idle in transaction (aborted)` holds its connection too.
         if state.starts_with("idle in transaction") {
             idle.sessions += ages.sessions;
             idle.state_age += ages.state_age;

@@ -1,9 +1,10 @@
-//! PostgreSQL's cumulative statistics, its connection limit, and pg_stat_statements where the
-//! database has it.
+//! PostgreSQL's cumulative statistics, its connection limit, and pg_stat_statements if the database
+//! has it.
 //!
-//! A backend reports its counters when a transaction ends and at most once a second; one that
-//! falls idle keeps the rest for up to ten seconds (pgstat.c). So a long statement shows up here
-//! late and all at once: these views tell of windows of many seconds, the sessions of the moment.
+//! A backend reports its counters when a transaction ends, at most once a second. A backend that
+//! becomes idle keeps the rest for up to ten seconds (pgstat.c). A long statement therefore appears
+//! here late and all at once. Use these views for windows of many seconds, and the sessions for
+//! single moments.
 
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Error, Statement};
@@ -32,15 +33,16 @@ const DATABASE_COUNTERS: [&MetricSpec; 7] = [
     &names::DB_DEADLOCKS,
 ];
 
-/// The schema of pg_stat_statements, and the name of its time column, which version 1.8 split.
+/// The schema of pg_stat_statements, and the name of its time column, which version 1.8 split in
+/// two.
 const EXTENSION: &str = "
 select quote_ident(n.nspname) as schema,
        string_to_array(e.extversion, '.')::int[] >= '{1,8}' as split
 from pg_extension e join pg_namespace n on n.oid = e.extnamespace
 where e.extname = 'pg_stat_statements'";
 
-/// A running total that never falls, whatever its source does: a reset counts from zero, and a
-/// small fall (evicted statements) counts for nothing.
+/// A running total that never falls. If the source is reset, counting continues from zero. A small
+/// fall (evicted statements) adds nothing.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Total {
     last: Option<f64>,
@@ -48,7 +50,7 @@ pub(super) struct Total {
 }
 
 impl Total {
-    /// Takes the source's value and gives the total.
+    /// Takes the source's value and returns the total.
     pub(super) fn follow(&mut self, value: f64) -> f64 {
         self.total += match self.last {
             None => value,
@@ -61,26 +63,26 @@ impl Total {
     }
 }
 
-/// The counters so far. They outlive a connection, so that a restart of the server does not
-/// make them fall.
+/// The counters so far. They outlive a connection, so that a server restart does not make them
+/// fall.
 #[derive(Debug, Default)]
 pub(super) struct Totals {
     database: [Total; 7],
     calls: Total,
     time: Total,
-    /// Transactions that kneepoint itself made.
+    /// Transactions of kneepoint itself.
     own: f64,
     told: f64,
 }
 
 impl Totals {
-    /// Counts `queries` of kneepoint, each of which is a transaction.
+    /// Counts `queries` of kneepoint; each query is one transaction.
     pub(super) fn count_own(&mut self, queries: u64) {
         self.own += queries as f64;
     }
 
-    /// The transactions of others. Own ones are counted at once and those of the server up to a
-    /// second later, so the difference may dip: then it waits.
+    /// The transactions of others. Kneepoint counts its own at once, while the server reports them
+    /// up to a second later. The difference may therefore dip; then the result stays unchanged.
     fn foreign(&mut self, transactions: f64) -> f64 {
         self.told = self.told.max(transactions - self.own);
         self.told
@@ -103,14 +105,14 @@ struct Statements {
 }
 
 impl Statistics {
-    /// Prepares the queries on this connection. Why pg_stat_statements cannot be read, if it is
-    /// there at all, comes second.
+    /// Prepares the queries on this connection. The second result is why pg_stat_statements cannot
+    /// be read, if it is installed.
     pub(super) async fn prepare(client: &Client) -> Result<(Self, Option<String>), Error> {
         let limit = client.query_one(LIMIT, &[]).await?.try_get("connections")?;
         let database = client.prepare(DATABASE).await?;
         let (statements, trouble) = match Statements::prepare(client).await {
             Ok(statements) => (statements, None),
-            // Installed, but not loaded with the server, or not for this user.
+            // Installed, but not loaded at server start, or not readable for this user.
             Err(error) if error.as_db_error().is_some() => {
                 let why = super::connect::in_words(&error);
                 (None, Some(format!("pg_stat_statements cannot be read: {why}")))
@@ -144,8 +146,8 @@ impl Statistics {
         let Some(statements) = &mut self.statements else {
             return Ok(());
         };
-        // The server has kneepoint's own statements in its table from the second look on; later
-        // ones find those that were evicted and came back under a new id.
+        // From the second look on, the server has kneepoint's own statements in its table. Later
+        // looks find those that were evicted and came back under a new id.
         if self.looks == 2 || self.looks.is_multiple_of(30) {
             let row = client.query_one(&statements.own, &[]).await?;
             statements.own_ids = row.try_get("ids")?;
@@ -161,14 +163,14 @@ impl Statistics {
 }
 
 impl Statements {
-    /// `None` where the database does not have the extension.
+    /// `None` if the database does not have the extension.
     async fn prepare(client: &Client) -> Result<Option<Self>, Error> {
         let Some(row) = client.query_opt(EXTENSION, &[]).await? else {
             return Ok(None);
         };
         let schema: String = row.try_get("schema")?;
         let time = if row.try_get("split")? { "total_exec_time" } else { "total_time" };
-        // Without the texts the view is read from memory alone.
+        // Without the query texts, the view is read from memory alone.
         let sums = format!(
             "select coalesce(sum(calls), 0)::float8 as calls,
                     coalesce(sum({time}), 0)::float8 / 1000 as seconds

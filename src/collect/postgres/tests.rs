@@ -1,4 +1,4 @@
-//! The collector against a real server.
+//! Tests the collector against a real server.
 
 use std::time::{Duration, Instant};
 
@@ -33,7 +33,7 @@ fn look(collector: &mut Box<dyn Collector>) -> Result<Vec<Reading>, SampleError>
     collector.sample(&mut batch).map(|()| batch.finish())
 }
 
-/// The sum of what a selector names in one look.
+/// The sum over the series that a selector matches in one look.
 fn sum(readings: &[Reading], selector: &str) -> f64 {
     let selector: Selector = selector.parse().unwrap();
     readings.iter().filter(|reading| selector.matches(&reading.key)).map(|r| r.value).sum()
@@ -105,7 +105,7 @@ fn an_idle_transaction_that_blocks_others_is_told_from_the_blocked() {
     assert_eq!(sum(&stuck, "db.sessions{app=shop,state=idle in transaction}"), 1.0);
     std::thread::sleep(Duration::from_millis(20));
     let later = look(&mut collector).unwrap();
-    // The blockers are not asked for again so soon; the last answer stands.
+    // The blockers are not queried again this soon; the last result is repeated.
     assert_eq!(value(&later, "db.root_blockers{state=idle in transaction}"), Some(1.0));
     for age in ["db.idle_in_transaction.age", "db.query.age", "db.transaction.age{state=active}"] {
         assert!(value(&later, age) > value(&stuck, age), "{age}: {stuck:?} {later:?}");
@@ -163,14 +163,14 @@ fn statistics_leave_kneepoint_out_and_survive_a_reset() {
         let get = |name| value(look, name).unwrap();
         (get("db.statement.calls"), get("db.transactions"), get("db.statement.time"))
     };
-    // From the first of these on, kneepoint's own statements are known.
+    // From the first of these on, the collector knows kneepoint's own statements.
     let first = until(&mut collector, has).unwrap();
     assert_eq!(value(&first, "db.connections.limit"), Some(97.0));
     let (calls, transactions, _) = pair(&first);
     for _ in 0..300 {
         run(&runtime, &shop, "select 1");
     }
-    // The server hears of them with the first transaction that ends a second later.
+    // The server receives these counters with the first transaction that ends a second later.
     run(&runtime, &shop, "select pg_sleep(1.1)");
     let (more_calls, more_transactions, _) = pair(&until(&mut collector, has).unwrap());
     assert!((295.0..315.0).contains(&(more_calls - calls)), "{calls} {more_calls}");

@@ -7,7 +7,7 @@ use crate::plan::OptionValue;
 
 use super::*;
 
-/// A child that is ended with the test, whatever becomes of it.
+/// A child process that is ended with the test, even if the test fails.
 struct Guard(Child);
 
 impl Drop for Guard {
@@ -23,7 +23,7 @@ fn spawn(program: &str, arguments: &[&str]) -> Guard {
     Guard(command.spawn().unwrap())
 }
 
-/// Waits until a `sleep` sleeps: before that it still maps its pages while it is looked at.
+/// Waits until a `sleep` sleeps: before that, it still maps its pages.
 fn await_sleep(child: &Guard) {
     let path = format!("/proc/{}/stat", child.0.id());
     let mut asleep = 0;
@@ -57,7 +57,7 @@ fn look(collector: &mut dyn Collector) -> Result<HashMap<String, f64>, String> {
     Ok(readings.map(|reading| (reading.key.to_string(), reading.value)).collect())
 }
 
-/// Looks every 0.2 s until what was seen is as wanted; fails after 20 s.
+/// Looks every 0.2 s until the result is as wanted; fails after 20 s.
 fn look_until(
     collector: &mut dyn Collector,
     wanted: impl Fn(&HashMap<String, f64>) -> bool,
@@ -80,7 +80,7 @@ const COUNT: &str = "process.count{process=shop}";
 
 #[test]
 fn the_cpu_of_a_busy_process_and_of_its_short_lived_children_counts() {
-    // The shell itself does next to nothing: each child lives for a moment only.
+    // The shell itself uses almost nothing: each child lives only for a moment.
     let child = spawn("sh", &["-c", "while :; do head -c 20000000 /dev/zero | md5sum; done"]);
     let mut process = open(&by_pid(&child), &hint()).unwrap();
     assert_eq!(look(process.as_mut()).unwrap()[CPU], 0.0);
@@ -234,7 +234,8 @@ fn server(arguments: &[&str]) -> (Guard, CollectorConfig) {
     (child, by("port", port))
 }
 
-/// One root with two children, whatever stands between this test and the interpreter.
+/// Asserts one root with two children, even if a wrapper process runs between this test and the
+/// interpreter.
 fn assert_one_root_and_two_workers(config: &CollectorConfig) {
     let mut process = open(config, &hint()).unwrap();
     look_until(process.as_mut(), |seen| seen[COUNT] == 3.0);
