@@ -1,17 +1,17 @@
-//! The counters of a histogram that are not zero: what a second of load leaves of the thousand
-//! that an HDR histogram has, and all that is kept of one when it is complete.
+//! The non-zero counters of a histogram. A full HDR histogram has about a thousand counters, of
+//! which one second of load uses few. A complete histogram keeps only these.
 
 use std::cell::RefCell;
 
 use hdrhistogram::Histogram;
 
-/// Sub-buckets of a bucket with two significant digits, and half of them: the layout of an HDR
-/// histogram whose lowest value is 1 (Tene's `HdrHistogram`, "counts array layout").
+/// Sub-buckets per bucket with two significant digits, and half of them. This is the layout of an
+/// HDR histogram whose lowest value is 1 (Tene's `HdrHistogram`, "counts array layout").
 const SUB_BUCKETS: u64 = 256;
 const HALF: u64 = SUB_BUCKETS / 2;
 const HALF_BITS: u32 = HALF.trailing_zeros();
 
-/// Header of the HDR V2 encoding, and where its fields are.
+/// The header of the HDR V2 encoding, and the offsets of its fields.
 const HEADER: usize = 40;
 const OFFSET: usize = 8;
 const DIGITS: usize = 12;
@@ -19,7 +19,7 @@ const LOWEST: usize = 16;
 const HIGHEST: usize = 24;
 const RATIO: usize = 32;
 
-/// One counter: its place in the array of counters, and its count, which is not zero.
+/// One counter: its index in the array of counters, and its non-zero count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Cell {
     index: u32,
@@ -31,13 +31,13 @@ impl Cell {
         (self.index >> HALF_BITS).saturating_sub(1)
     }
 
-    /// Lowest value that it counts.
+    /// The lowest value that it counts.
     fn lowest(self) -> u64 {
         let index = u64::from(self.index);
         if index < HALF { index } else { ((index & (HALF - 1)) + HALF) << self.bucket() }
     }
 
-    /// How many values it does not tell apart.
+    /// How many different values share this counter.
     fn width(self) -> u64 {
         1 << self.bucket()
     }
@@ -51,7 +51,7 @@ impl Cell {
     }
 }
 
-/// The counters that are not zero, in order of their values (microseconds).
+/// The non-zero counters, ordered by value (microseconds).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Cells {
     cells: Vec<Cell>,
@@ -67,7 +67,7 @@ impl Cells {
         self.cells.len()
     }
 
-    /// Those of a histogram of two digits; `None` where a count is beyond what a cell holds.
+    /// The counters of a two-digit histogram; `None` if a count exceeds what a cell can hold.
     pub(super) fn of(dense: &Histogram<u64>) -> Option<Self> {
         let cells = dense.iter_recorded().map(|step| {
             let value = step.value_iterated_to();
@@ -81,8 +81,8 @@ impl Cells {
         Some(Self { cells: cells.collect::<Option<_>>()?, count: dense.len() })
     }
 
-    /// Reads the HDR V2 encoding of a histogram from one microsecond on with two digits; `None`
-    /// for any other and for what is none.
+    /// Reads the HDR V2 encoding of a two-digit histogram whose lowest value is one microsecond;
+    /// `None` for any other histogram and for invalid data.
     pub(super) fn from_v2(bytes: &[u8]) -> Option<Self> {
         let word = |at: usize| Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
         let long = |at: usize| Some(u64::from_be_bytes(bytes.get(at..at + 8)?.try_into().ok()?));
@@ -94,13 +94,14 @@ impl Cells {
             && long(RATIO)? == 1f64.to_bits();
         let counters = counters(long(HIGHEST)?);
         let mut left = bytes.get(HEADER..).filter(|left| usual && left.len() == length)?;
-        // Read twice, so that it takes the memory that it needs once: a long run has millions.
+        // Read twice, so that the memory is allocated once and at the right size: a long run has
+        // millions of these.
         let mut read = Self { cells: Vec::with_capacity(positive(left)?), count: 0 };
         let mut index = 0u64;
         while !left.is_empty() {
             let number = zig_zag(&mut left)?;
             if number <= 0 {
-                // So many counters are zero.
+                // A run of this many zero counters.
                 index = index.checked_add(number.unsigned_abs().max(1))?;
             } else if index < counters {
                 let count = u32::try_from(number).ok()?;
@@ -114,7 +115,7 @@ impl Cells {
         (index <= counters).then_some(read)
     }
 
-    /// Counts all of it in `dense`, the highest first, so that it grows once.
+    /// Adds all counts to `dense`, the highest value first, so that it grows only once.
     pub(super) fn add_to(&self, dense: &mut Histogram<u64>) {
         for cell in self.cells.iter().rev() {
             let recorded = dense.record_n(cell.lowest(), u64::from(cell.count));
@@ -122,19 +123,20 @@ impl Cells {
         }
     }
 
-    /// Adds `other`; `false`, with nothing changed, where a count may grow beyond what a cell
-    /// holds.
+    /// Adds `other`; returns `false` and changes nothing if a count might exceed what a cell can
+    /// hold.
     pub(super) fn merge(&mut self, other: &Cells) -> bool {
         if self.count.saturating_add(other.count) > u64::from(u32::MAX) {
             return false;
         }
-        // Without a branch that depends on the values, and without memory of its own each time: a
-        // long run is condensed by millions of these.
+        // Fast path: no branch depends on the values, and nothing is allocated per call. Condensing
+        // a long run merges millions of these.
         MERGED.with_borrow_mut(|merged| {
             let total = merge_into(merged, &self.cells, &other.cells);
             self.cells.clear();
             if self.cells.capacity() < total {
-                // Room for some that come later, as one takes up its neighbours one by one.
+                // Leaves spare room, because a histogram is often merged with its neighbours one by
+                // one.
                 self.cells = Vec::with_capacity(total + total / 8);
             }
             self.cells.extend_from_slice(&merged[..total]);
@@ -143,13 +145,13 @@ impl Cells {
         true
     }
 
-    /// Highest value; 0 where there is none.
+    /// The highest value; 0 if empty.
     pub(super) fn max(&self) -> u64 {
         self.cells.last().map_or(0, |cell| cell.highest())
     }
 
-    /// Mean value, summed as `hdrhistogram` does, so that it does not matter what form a
-    /// histogram has.
+    /// The mean value. It is summed as `hdrhistogram` does, so that both forms of a histogram give
+    /// the same result.
     pub(super) fn mean(&self) -> f64 {
         let count = self.count as f64;
         self.cells
@@ -157,7 +159,7 @@ impl Cells {
             .fold(0.0, |sum, cell| sum + cell.median() as f64 * f64::from(cell.count) / count)
     }
 
-    /// The value that a share `quantile` does not exceed; 0 where there is none.
+    /// The value that the share `quantile` of all values does not exceed; 0 if empty.
     pub(super) fn at_quantile(&self, quantile: f64) -> u64 {
         let wanted = ((quantile.min(1.0) * self.count as f64).ceil() as u64).max(1);
         let mut seen = 0;
@@ -174,11 +176,11 @@ impl Cells {
 }
 
 thread_local! {
-    /// Where two histograms are put together, so that the outcome takes the memory that it needs.
+    /// Scratch space for merging, so that the result can be allocated at the right size.
     static MERGED: RefCell<Vec<Cell>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Puts two sequences of counters together at the begin of `merged`, and says how many they make.
+/// Merges two sequences of counters into the start of `merged`; returns the length of the result.
 fn merge_into(merged: &mut Vec<Cell>, first: &[Cell], second: &[Cell]) -> usize {
     let most = first.len() + second.len();
     if merged.len() < most {
@@ -201,7 +203,7 @@ fn merge_into(merged: &mut Vec<Cell>, first: &[Cell], second: &[Cell]) -> usize 
     to
 }
 
-/// How many counters a histogram up to `highest` has.
+/// How many counters a histogram with this `highest` value has.
 fn counters(highest: u64) -> u64 {
     let mut buckets = 1;
     let mut beyond = SUB_BUCKETS;
@@ -215,7 +217,7 @@ fn counters(highest: u64) -> u64 {
     (buckets + 1) * HALF
 }
 
-/// How many numbers above zero there are; `None` where they are cut short.
+/// How many numbers are above zero; `None` if the data is cut short.
 fn positive(mut bytes: &[u8]) -> Option<usize> {
     let mut count = 0;
     while !bytes.is_empty() {
@@ -224,8 +226,8 @@ fn positive(mut bytes: &[u8]) -> Option<usize> {
     Some(count)
 }
 
-/// Takes a number of variable length (seven bits a byte, the low ones first, eight in the ninth)
-/// whose lowest bit is its sign.
+/// Reads a ZigZag number of variable length: seven bits per byte, low bits first, eight bits in the
+/// ninth byte. The lowest bit is the sign.
 fn zig_zag(bytes: &mut &[u8]) -> Option<i64> {
     let mut number = 0u64;
     for place in 0..9 {

@@ -12,36 +12,37 @@ use super::{
     names,
 };
 
-/// Readings of a collector that a stage keeps, at least. The diagnosis compares no window shorter
-/// than a tenth of a stage, and thirty readings are enough for its median and spread.
+/// The minimum number of readings of a collector that a stage keeps. The diagnosis compares no
+/// window shorter than a tenth of a stage, and thirty readings are enough for its median and
+/// spread.
 const KEPT_OF_STAGE: u64 = 300;
-/// The finest cadence of merging, in nanoseconds. Each coarser one is twice the last, so that
-/// merged readings never have to be split.
+/// The finest cadence of merging, in nanoseconds. Each coarser cadence is twice the previous one,
+/// so that merged readings never have to be split.
 const FINEST: u64 = 125_000_000;
-/// Values of eight bytes that ticks keep, for each of those that may be kept: a tick of many
-/// endpoints at a high rate has thousands, and is put together with others sooner.
+/// Memory limit for ticks, in values of eight bytes per allowed tick. A tick with many endpoints at
+/// a high rate has thousands of values, so such ticks are merged sooner.
 const VALUES_OF_TICK: usize = 1200;
 
 /// Adds to a timeline, and keeps the readings of each collector and the ticks below a limit, as far
 /// as they belong to long stages. A timeline that never reaches the limit stays unchanged.
 ///
-/// It needs the stages: put each stage into the timeline when it begins.
+/// It needs the stages: add each stage to the timeline when it begins.
 #[derive(Clone, Debug)]
 pub struct Condenser {
     most: usize,
     looks: BTreeMap<String, Cadence>,
     ticks: Cadence,
     tick_values: usize,
-    /// So many values of ticks are looked at again.
+    /// Ticks are condensed again when they hold this many values.
     tick_values_due: usize,
 }
 
-/// How far the looks of a collector, or the ticks, were put together.
+/// How far the looks of a collector, or the ticks, have been merged.
 #[derive(Clone, Copy, Debug)]
 struct Cadence {
-    /// Nanoseconds from one to the next in long stages.
+    /// Cadence in long stages, in nanoseconds.
     nanos: u64,
-    /// So many are looked at again.
+    /// Merging runs again at this many looks.
     due: usize,
 }
 
@@ -50,11 +51,11 @@ impl Cadence {
         Self { nanos: FINEST, due: 2 * most }
     }
 
-    /// Puts together at one cadence after the other, up to the present one and on until that
-    /// is enough, or no stage allows for a coarser one.
+    /// Merges at one cadence after the other, from the finest up to the current one. Then continues
+    /// with coarser ones until that is enough, or until no stage allows a coarser one.
     fn coarsen(&mut self, longest: u64, mut is_enough: impl FnMut(u64) -> bool) {
-        // The finest first: only what weighs the same is put together, and what has come since
-        // the last time weighs least.
+        // The finest first: only items of equal weight are merged, and items added since the last
+        // time weigh least.
         let mut nanos = FINEST;
         loop {
             let enough = is_enough(nanos) || nanos > longest / KEPT_OF_STAGE / 2;
@@ -66,7 +67,7 @@ impl Cadence {
         }
     }
 
-    /// The finest cadence and its doubles up to the present one.
+    /// All cadences from the finest to the current one, each twice the previous.
     fn each(self) -> impl Iterator<Item = u64> {
         iter::successors(Some(FINEST), |nanos| nanos.checked_mul(2))
             .take_while(move |nanos| *nanos <= self.nanos)
@@ -90,8 +91,8 @@ impl Condenser {
     /// Adds a tick.
     pub fn push_tick(&mut self, timeline: &mut Timeline, mut tick: LoadTick) {
         tick.compact();
-        // At once where it is known that it will have to be: later its neighbour lies far away in
-        // memory, which takes longer than all else that is done with it.
+        // Merges immediately if it will have to be merged anyway. Later its neighbour is far away
+        // in memory, and fetching it takes longer than all other work on it.
         let slots = Slots { stages: &timeline.stages, nanos: self.ticks.nanos };
         self.tick_values += place(&mut timeline.ticks, tick, slots);
         let have = timeline.ticks.len();
@@ -168,16 +169,17 @@ fn longest(stages: &[Stage]) -> u64 {
     stages.iter().map(|stage| length(stage.window)).max().unwrap_or(0)
 }
 
-/// When what has `left` is looked at again: where the stages allow for no less, when it has grown
-/// by a third.
+/// The number of items at which merging runs again. If the stages allow no further reduction, that
+/// is when the number has grown by a third.
 fn due(left: usize, most: usize) -> usize {
     if left < most / 4 * 7 { 2 * most } else { left / 3 * 4 }
 }
 
-/// Looks and ticks that lie in one slot become one: begin of the stage, and place in it.
+/// Looks and ticks in the same slot are merged. A slot is the start of its stage and an index in
+/// the stage.
 type Slot = (Moment, u64);
 
-/// The grid of one cadence: it begins anew with each stage.
+/// The grid of one cadence: it restarts with each stage.
 #[derive(Clone, Copy)]
 struct Slots<'a> {
     stages: &'a [Stage],
@@ -185,7 +187,7 @@ struct Slots<'a> {
 }
 
 impl Slots<'_> {
-    /// The stage that holds `at`, where it is long enough to be condensed.
+    /// The stage that contains `at`, if it is long enough to be condensed.
     fn stage(&self, at: Moment) -> Option<&Stage> {
         let next = self.stages.partition_point(|stage| stage.window.begin <= at);
         let stage = self.stages.get(next.checked_sub(1)?)?;
@@ -198,7 +200,7 @@ impl Slots<'_> {
         Some((begin, (at.nanos() - begin.nanos()) / self.nanos))
     }
 
-    /// The slot of a tick: none where it reaches into another stage.
+    /// The slot of a tick; `None` if the tick reaches into another stage.
     fn of_tick(&self, tick: &LoadTick) -> Option<Slot> {
         let window = tick.window;
         let middle = between(window.begin, window.end);
@@ -216,7 +218,7 @@ fn between(first: Moment, last: Moment) -> Moment {
     first + last.since(first) / 2
 }
 
-/// Puts neighbouring ticks of a generator together; says whether there may be fewer now.
+/// Merges neighbouring ticks of each generator; returns whether there may be fewer now.
 fn condense_ticks(timeline: &mut Timeline, nanos: u64) -> bool {
     let shortest = timeline.ticks.iter().map(|tick| length(tick.window)).min();
     if shortest.is_none_or(|shortest| nanos <= shortest) {
@@ -231,8 +233,8 @@ fn condense_ticks(timeline: &mut Timeline, nanos: u64) -> bool {
     true
 }
 
-/// Puts `tick` together with the last of its generator where both lie in one slot, and else behind
-/// all others; gives how many values there are more.
+/// Merges `tick` into the last tick of its generator if both lie in one slot, and otherwise appends
+/// it. Returns by how many values the memory grew.
 fn place(ticks: &mut Vec<LoadTick>, tick: LoadTick, slots: Slots<'_>) -> usize {
     if let Some(slot) = slots.of_tick(&tick) {
         let mut in_slot = ticks.iter_mut().rev().take_while(|it| slots.of_tick(it) == Some(slot));
@@ -248,15 +250,15 @@ fn place(ticks: &mut Vec<LoadTick>, tick: LoadTick, slots: Slots<'_>) -> usize {
     values
 }
 
-/// Whether `tick` goes on where one before it ended; nothing is made of a time that
-/// nobody measured.
+/// Whether `tick` starts where `before` ended. Ticks with a gap between them are not merged,
+/// because nothing was measured in the gap.
 fn follows(before: &LoadTick, tick: &LoadTick) -> bool {
     let hole = tick.window.begin.since(before.window.end);
     let shorter = before.window.secs().min(tick.window.secs());
     before.window.end <= tick.window.begin && hole.as_secs_f64() <= 0.1 * shorter
 }
 
-/// Looks that become one.
+/// Looks that are merged into one.
 #[derive(Clone, Copy, Debug)]
 struct Group {
     first: Moment,
@@ -264,8 +266,8 @@ struct Group {
     looks: u32,
 }
 
-/// Puts looks in order of time together, slot by slot; where more may come, the last slot is left
-/// as it is, so that all looks of a slot weigh the same when it is done.
+/// Groups looks, ordered by time, by slot. If more looks may come (`open`), the looks of the last
+/// slot stay unmerged, so that all looks of a slot weigh the same when it is merged.
 fn groups(looks: &[Moment], slots: Slots<'_>, open: bool) -> Vec<Group> {
     let last = looks.last().and_then(|at| slots.of(*at)).filter(|_| open);
     let mut groups: Vec<Group> = Vec::new();
@@ -284,7 +286,7 @@ fn groups(looks: &[Moment], slots: Slots<'_>, open: bool) -> Vec<Group> {
     groups
 }
 
-/// Puts the looks of `collector` together; gives how many are left.
+/// Merges the looks of `collector`; returns how many are left.
 fn condense_looks(timeline: &mut Timeline, collector: &str, nanos: u64, open: bool) -> usize {
     let slots = Slots { stages: &timeline.stages, nanos };
     let Some(looks) = timeline.readings.get_mut(collector) else { return 0 };
@@ -320,25 +322,26 @@ fn condense_series(series: &mut Series, merging: Merging, groups: &[Group]) {
     points.drain(kept..next);
 }
 
-/// How several values of a series become one.
+/// How several values of a series are merged into one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Merging {
-    /// The last, and what shows a fall: a counter loses nothing by being read less often.
+    /// Keeps the last value, plus the points that show a fall. Reading a counter less often loses
+    /// nothing.
     Counter,
-    /// The mean over the looks, absence being none.
+    /// The mean over all looks; an absent series counts as zero.
     Census,
-    /// The mean over the looks that had it.
+    /// The mean over the looks that have the series.
     Level,
-    /// The last: a mean of two moments is none.
+    /// The last value: the mean of two moments means nothing.
     Stamp,
-    /// The highest.
+    /// The highest value.
     Highest,
 }
 
-/// Ends of the names of gauges whose value is a moment.
+/// Name suffixes of gauges whose value is a moment.
 const STAMPS: [&str; 4] = ["start_time", "start_time_seconds", "timestamp_seconds", "_created"];
 
-/// Gauges of the longest of a second.
+/// Gauges that hold the longest duration within a second.
 const HIGHEST: [&MetricSpec; 3] = [
     &names::CANARY_RESPONSE_TIME_MAX,
     &names::WEBSOCKET_ROUND_TRIP_MAX,
@@ -358,15 +361,15 @@ impl Merging {
         }
     }
 
-    /// What is left of `points`, at least one, no more than there were; `before` is the value in
-    /// front of them.
+    /// The result of merging `points`: at least one point, and not more than there were. `before`
+    /// is the value before them.
     fn merge(self, before: Option<f64>, points: &[Point], group: Group) -> [Option<Point>; 3] {
         let at = between(group.first, group.last);
         let last = points.last().copied();
         let values = || points.iter().map(|point| point.value);
         let mean = |count: usize| {
             let equal = values().all(|value| value.to_bits() == points[0].value.to_bits());
-            // A limit that stands still stays what it is to the last bit.
+            // A constant limit keeps its value exactly, to the last bit.
             let whole = equal && count == points.len();
             if whole { points[0].value } else { values().sum::<f64>() / count as f64 }
         };
@@ -381,8 +384,9 @@ impl Merging {
     }
 }
 
-/// Of a counter the last point, and in front of it what a fall needs to be seen: the point before
-/// the first one and, where the last has grown beyond that again, the point after the last one.
+/// The last point of a counter, preceded by the points that make a fall visible: the point before
+/// the first fall and, if the last value has grown beyond that again, the point after the last
+/// fall.
 fn counter(before: Option<f64>, points: &[Point]) -> [Option<Point>; 3] {
     let value_before = |index: usize| match index {
         0 => before,

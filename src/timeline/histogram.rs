@@ -259,12 +259,13 @@ mod tests {
             at: proptest::sample::Index, bit in 0..8u8,
         ) {
             let mut bytes = of(&micros).to_v2();
-            // Not in the highest value: a forged one takes gigabytes there.
+            // Not a change of the highest value: with a forged one, decoding would take gigabytes.
             let at = at.index(bytes.len());
             prop_assume!(!(24..32).contains(&at));
             bytes[at] ^= 1 << bit;
             let theirs = Deserializer::new().deserialize::<u64, _>(&mut bytes.as_slice()).ok();
-            // What was cut off their reader would not see; a recording's refuses it before.
+            // Their reader would not notice what was cut off; that of a recording refuses it
+            // earlier.
             prop_assume!(bytes[4..8] == of(&micros).to_v2()[4..8]);
             let theirs = theirs.map(|dense| Histogram(Form::Dense(Box::new(dense))));
             prop_assert_eq!(Histogram::from_v2(&bytes), theirs);

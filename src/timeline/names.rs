@@ -1,4 +1,5 @@
-//! The metric names that rooms share. A collector emits them, rules and reports name them.
+//! The metric names that several modules share. Collectors emit them; rules and reports refer to
+//! them.
 //!
 //! Every constant is also in [`ALL`], which the tables of metrics, the rule checks and the
 //! documentation iterate.
@@ -314,10 +315,10 @@ metrics! {
     COLLECTOR_CPU_TIME = "collector.cpu.time", Seconds, Counter;
 }
 
-/// Name of the canaries where collectors are named.
+/// The name of the canaries in places where collectors are named.
 pub const CANARY: &str = "canary";
 
-/// Name of the WebSocket sessions where collectors are named.
+/// The name of the WebSocket sessions in places where collectors are named.
 pub const WEBSOCKET: &str = "websocket";
 
 /// The spec of a shared metric.

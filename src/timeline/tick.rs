@@ -134,7 +134,7 @@ impl fmt::Display for ResponseClass {
     }
 }
 
-/// Memory of an endpoint in a tick besides its histograms, in values of eight bytes.
+/// Memory of an endpoint in a tick in addition to its histograms, in values of eight bytes.
 const VALUES_OF_ENDPOINT: usize = 20;
 
 /// The requests of one endpoint and one class that ended within a tick.
@@ -214,7 +214,7 @@ pub struct Phases {
 }
 
 impl Phases {
-    /// Adds all that `other` holds.
+    /// Adds everything in `other`.
     pub fn merge(&mut self, other: &Phases) {
         self.dns.merge(&other.dns);
         self.tls.merge(&other.tls);
@@ -258,16 +258,16 @@ pub struct LoadTick {
     pub connect_time: Histogram,
     /// New connections made.
     pub connects: u64,
-    /// Where the time of requests went that got a response.
+    /// The phases of requests that got a response.
     pub phases: Phases,
-    /// What became of journeys.
+    /// Outcome of journeys.
     pub journeys: JourneyTick,
     /// Completed requests by endpoint and class.
     pub endpoints: Vec<EndpointTick>,
 }
 
 impl LoadTick {
-    /// What a generator did that did nothing within `window`.
+    /// The tick of a generator that did nothing within `window`.
     pub fn empty(window: Window, generator: impl Into<String>) -> Self {
         Self {
             window,
@@ -286,19 +286,19 @@ impl LoadTick {
         }
     }
 
-    /// Adds what the same generator did after it. The window grows to hold both.
+    /// Adds the same generator's next tick. The window grows to contain both.
     pub fn append(&mut self, later: LoadTick) {
         let backlog = later.backlog;
         self.absorb(later, backlog);
     }
 
-    /// Adds what another part of the generator did in the same time.
+    /// Adds what another part of the generator did at the same time.
     pub fn join(&mut self, other: LoadTick) {
         let backlog = self.backlog.saturating_add(other.backlog);
         self.absorb(other, backlog);
     }
 
-    /// What a queue holds at the end of the window is set apart, because it adds up over parts
+    /// A queue length at the end of the window is handled separately, because it adds up over parts
     /// but not over time.
     fn absorb(&mut self, other: LoadTick, backlog: u64) {
         let in_flight_secs =
@@ -333,7 +333,7 @@ impl LoadTick {
         }
     }
 
-    /// Keeps of its histograms only the counters that are not zero, for a tick that is complete.
+    /// Keeps only the non-zero counters of its histograms. For a tick that is complete.
     pub fn compact(&mut self) {
         self.lateness.compact();
         self.connect_time.compact();
@@ -344,7 +344,8 @@ impl LoadTick {
         }
     }
 
-    /// The values it keeps: the counters of its histograms, and as many as its texts take.
+    /// Its size in values of eight bytes: the counters of its histograms and the space of its
+    /// texts.
     pub fn values(&self) -> usize {
         let of = |endpoint: &EndpointTick| {
             endpoint.response_time.cells() + endpoint.service_time.cells() + VALUES_OF_ENDPOINT

@@ -52,7 +52,7 @@ fn tick(second: f64) -> LoadTick {
     }
 }
 
-/// One stage of `hours` with a look each second, of what `readings` gives for it.
+/// One stage of `hours` with one look per second, whose readings `readings` gives.
 fn hours(hours: u32, readings: impl Fn(u32) -> Vec<Reading>) -> Timeline {
     let seconds = hours * 3600;
     let mut timeline = Timeline::default();
@@ -88,7 +88,7 @@ fn a_day_keeps_sums_means_and_one_cadence() {
         readings
     });
     let whole = day.stages[0].window;
-    // 86,400 looks in slots of 64 s, of 128 values or less the mean each.
+    // 86,400 looks in slots of 64 s; each result is the mean of 128 values or fewer.
     assert_eq!(day.readings["host"].len(), 86_400 / 64);
     let gaps: Vec<_> = day.readings["host"].windows(2).map(|pair| pair[1].since(pair[0])).collect();
     assert!(gaps.iter().all(|gap| *gap == Duration::from_secs(64)), "one cadence");
@@ -130,7 +130,7 @@ fn what_stays_below_the_bound_is_not_touched() {
 fn short_stages_and_their_edges_keep_every_look() {
     let mut timeline = Timeline::default();
     let mut condenser = Condenser::new(MOST);
-    // Three hours, and before and after them steps of a minute.
+    // Three hours, with steps of a minute before and after them.
     let mut begin = 0.0;
     for minutes in [1, 1, 180, 1, 1] {
         let end = begin + 60.0 * f64::from(minutes);
@@ -148,7 +148,8 @@ fn short_stages_and_their_edges_keep_every_look() {
     assert_eq!([0, 1, 3, 4].map(in_stage), [60; 4]);
     assert!((MOST / 2..2 * MOST).contains(&in_stage(2)), "{}", in_stage(2));
     let ticks = |index: usize| timeline.ticks_within(timeline.stages[index].window).count();
-    // The tick on an edge has its middle on it and belongs to the stage behind it.
+    // The middle of the tick on an edge lies on the edge, so the tick belongs to the stage after
+    // it.
     assert_eq!([0, 1, 3, 4].map(ticks), [59, 60, 60, 60]);
     assert!(timeline.ticks.iter().any(|tick| tick.window.begin == at(119.5)));
     assert!(timeline.ticks.iter().any(|tick| tick.window.end == at(120.5)));
@@ -215,7 +216,7 @@ fn nothing_is_made_of_a_time_that_nobody_measured() {
     let mut timeline = Timeline::default();
     timeline.stages.push(stage(0.0, 20_000.0));
     let mut condenser = Condenser::new(MOST);
-    // Of every ten seconds the middle four are missing.
+    // The middle four of every ten seconds are missing.
     for second in (0..20_000).filter(|second| !(3..7).contains(&(second % 10))) {
         condenser.push_tick(&mut timeline, tick(f64::from(second)));
     }
