@@ -1,4 +1,4 @@
-//! The demo's own PostgreSQL: found, initialised, started, filled, and stopped.
+//! The demo's own PostgreSQL server: finds, initialises, starts, fills and stops it.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, Permissions};
@@ -19,15 +19,15 @@ use super::process::{self, Account};
 use super::system::DatabaseTraits;
 use super::{catalogue, pipe};
 
-/// How long `initdb` or the start of the server may take.
+/// Time limit for `initdb` and for the start of the server.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Longest path of a Unix socket's directory: the kernel's limit of 107 bytes for the whole path
-/// less the name of the socket.
+/// Longest path of a Unix socket's directory: the kernel's limit of 107 bytes for the whole path,
+/// minus the name of the socket.
 const LONGEST_SOCKET_DIRECTORY_BYTES: usize = 107 - "/.s.PGSQL.65535".len();
 
-/// The directory of PostgreSQL's server programs, where packages and builds usually put it; of
-/// several the newest.
+/// The directory of PostgreSQL's server programs, searched in the usual places of packages and
+/// builds. If there are several, the newest.
 pub fn find_postgres() -> Option<PathBuf> {
     find_below(Path::new("/"), std::env::var_os("PATH").as_deref())
 }
@@ -41,10 +41,10 @@ pub fn install_hint() -> &'static str {
     }
 }
 
-/// [`find_postgres`] for a file system at `root`.
+/// [`find_postgres`] for a file system whose root is `root`.
 fn find_below(root: &Path, search_path: Option<&OsStr>) -> Option<PathBuf> {
-    // Where each kind of package puts the server: a directory, what the name of an entry of it
-    // starts with, and where the programs are below that.
+    // Where each kind of package installs the server: a directory, the prefix of an entry's name in
+    // it, and the path of the programs below that entry.
     const PLACES: [(&str, &str, &str); 5] = [
         ("usr/lib/postgresql", "", "bin"),
         ("usr", "pgsql-", "bin"),
@@ -72,20 +72,20 @@ fn find_below(root: &Path, search_path: Option<&OsStr>) -> Option<PathBuf> {
     })
 }
 
-/// How to connect to the demo's database; the URLs have a password in them.
+/// How to connect to the demo's database; the URLs contain a password.
 pub(super) struct Urls {
     /// As superuser.
     pub admin: String,
     /// As the shop, which owns the tables.
     pub shop: String,
-    /// As a role that may see everybody's sessions and statements.
+    /// As a role that may see all sessions and statements.
     pub monitor: String,
     /// `address:port` of the server.
     pub peer: String,
     password: String,
 }
 
-/// A PostgreSQL server that runs.
+/// A running PostgreSQL server.
 pub(super) struct Cluster {
     server: Child,
     port: u16,
@@ -121,7 +121,7 @@ impl Cluster {
             let mut cluster = Self { server, port, password: password.clone() };
             match cluster.wait_until_it_answers() {
                 Ok(()) => return Ok(cluster),
-                // Another program may have taken the port in between.
+                // Another program may have taken the port in the meantime.
                 Err(_) if attempts_left > 1 && !process::stdin_is_closed() => attempts_left -= 1,
                 Err(why) => return Err(why),
             }
@@ -159,7 +159,7 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        // SIGINT: a fast shutdown, which breaks off transactions.
+        // SIGINT: a fast shutdown, which aborts transactions.
         process::stop(&mut self.server, libc::SIGINT, Duration::from_secs(4));
     }
 }
@@ -219,16 +219,16 @@ fn server_command(
         account.map_or(Ok(()), |account| chown(&sockets, Some(account.uid), Some(account.gid)))
     };
     prepare().map_err(|error| format!("cannot create `{}`: {error}", sockets.display()))?;
-    // A directory whose path is too long for a socket leaves TCP alone.
+    // If the directory's path is too long for a socket, only TCP is used.
     let fits = sockets.as_os_str().as_bytes().len() <= LONGEST_SOCKET_DIRECTORY_BYTES;
     let sockets = if fits { sockets.to_string_lossy() } else { "".into() };
     let mut settings = vec![
         "listen_addresses=127.0.0.1".to_owned(),
         format!("port={port}"),
         format!("unix_socket_directories={sockets}"),
-        // One query, one process: what a query costs does not depend on idle workers.
+        // One process per query, so that the cost of a query does not depend on idle workers.
         "max_parallel_workers_per_gather=0".to_owned(),
-        // Leaves nothing outside the directory, even when it is killed.
+        // Leaves nothing outside the directory, even if the server is killed.
         "dynamic_shared_memory_type=mmap".to_owned(),
     ];
     if has_statement_statistics(binaries) {
@@ -237,12 +237,12 @@ fn server_command(
     let mut command = step_down(Command::new(binaries.join("postgres")), account);
     command.arg("-D").arg(directory.join("data")).current_dir(directory).stdin(Stdio::null());
     command.args(settings.iter().flat_map(|setting| ["-c", setting]));
-    // Standard error goes where the guard's goes: into the log.
+    // Standard error goes to the same place as the guard's: the log.
     command.stdout(Stdio::null());
     Ok(command)
 }
 
-/// The settings that faults differ in.
+/// The settings that differ between faults.
 fn settings(traits: &DatabaseTraits) -> Vec<String> {
     let mut settings = vec![
         format!("max_connections={}", traits.max_connections),
@@ -253,7 +253,7 @@ fn settings(traits: &DatabaseTraits) -> Vec<String> {
             format!("commit_delay={}", delay.as_micros()),
             "commit_siblings=0".to_owned(),
         ]),
-        // Most faults are about other things than the disk, and the data is worth nothing.
+        // Most faults are not about the disk, and the data has no value.
         None => {
             settings.extend(["fsync=off".to_owned(), "synchronous_commit=off".to_owned()]);
         }
@@ -261,8 +261,8 @@ fn settings(traits: &DatabaseTraits) -> Vec<String> {
     settings
 }
 
-/// `command` with nothing of this process's environment that could change what it does, and with
-/// the rights of `account`.
+/// `command` without any environment of this process that could change its behaviour, and with the
+/// rights of `account`.
 fn step_down(mut command: Command, account: Option<Account>) -> Command {
     command.env_clear().env("LC_ALL", "C").env("PATH", "/usr/bin:/bin");
     if let Some(Account { uid, gid }) = account {
@@ -271,8 +271,8 @@ fn step_down(mut command: Command, account: Option<Account>) -> Command {
     command
 }
 
-/// Whether the extension `pg_stat_statements` is installed beside the server: its library is in
-/// one of the places that distributions use, relative to the programs.
+/// Whether the extension `pg_stat_statements` is installed with the server. Its library is in one
+/// of the places that distributions use, relative to the programs.
 fn has_statement_statistics(binaries: &Path) -> bool {
     ["../lib", "../lib/postgresql", "../lib64", "../lib64/pgsql", "../lib/pgsql"].iter().any(
         |library| {
@@ -288,7 +288,7 @@ fn free_port() -> io::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
-/// Makes roles and tables, and fills the catalogue.
+/// Creates roles and tables, and fills the catalogue.
 pub(super) fn fill(urls: &Urls, category_index: bool) -> Result<(), String> {
     let roles = format!(
         "CREATE ROLE shop LOGIN PASSWORD '{password}';
@@ -323,7 +323,7 @@ fn run_sql(url: &str, statements: &[&str]) -> Result<(), String> {
             client.batch_execute(statement).await?;
         }
         drop(client);
-        // Its errors are those of the statements.
+        // Errors of the connection also appear as errors of the statements.
         let _ended = connection.await.is_ok();
         Ok(())
     };
@@ -357,7 +357,7 @@ mod tests {
         assert_eq!(find_below(root.path(), Some(&search)), Some(fedora));
         install(root.path(), "usr/lib/postgresql/9/bin");
         let newest = install(root.path(), "usr/lib/postgresql/15/bin");
-        // Client programs alone do not count.
+        // Client programs alone are not enough.
         fs::create_dir_all(root.path().join("usr/lib/postgresql/17/bin")).unwrap();
         assert_eq!(find_below(root.path(), None), Some(newest));
     }

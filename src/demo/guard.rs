@@ -1,9 +1,9 @@
 //! The guard: the process that owns the sample shop's other processes and their directory.
 //!
-//! Its standard input is a pipe from the process that started it. When that closes, by intent or
-//! by death, the guard stops everything, removes the directory and ends. It has a session of its
-//! own, so that Ctrl-C on the terminal does not reach it before it has done so. Should the guard
-//! itself be killed, its children get a signal from the kernel.
+//! Its standard input is a pipe from the process that started it. When that pipe closes, because
+//! its owner closed it or died, the guard stops everything, removes the directory and exits. It has
+//! its own session, so that Ctrl-C on the terminal does not kill it before that. If the guard
+//! itself is killed, the kernel sends its children a signal.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -26,20 +26,20 @@ pub(super) const ENTRY: &str = "__demo-guard";
 /// Name of the log in the demo's directory.
 pub(super) const LOG: &str = "demo.log";
 
-/// How much of the log's end goes into an error.
+/// How many bytes from the end of the log go into an error.
 const LOG_TAIL_BYTES: usize = 1_500;
 
 /// How long a service may take until it listens.
 const SERVICE_PATIENCE: Duration = Duration::from_secs(20);
 
-/// What the guard tells the process that started it, as one line of JSON.
+/// What the guard reports to the process that started it, as one line of JSON.
 #[derive(Serialize, Deserialize)]
 pub(super) enum Report {
     Ready(Ready),
     Failed(String),
 }
 
-/// Where everything is.
+/// The addresses and process ids of everything.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Ready {
     pub url: String,
@@ -93,14 +93,14 @@ pub(super) fn main(args: &[OsString]) -> ExitCode {
     };
     let told = tell(&report);
     if told.is_ok() && matches!(report, Report::Ready(_)) {
-        // Nothing is ever sent: this returns when the other end is closed.
+        // No data is ever sent: this returns when the other end is closed.
         let _closed = io::stdin().read_to_end(&mut Vec::new()).is_ok();
     }
     ExitCode::SUCCESS
 }
 
-/// Everything that has to be stopped and removed; dropping it does so, in the reverse order of
-/// the start.
+/// Everything that has to be stopped and removed. Dropping it does so, in reverse order of the
+/// start.
 struct StartedSystem {
     directory: PathBuf,
     services: Vec<Child>,
@@ -166,7 +166,7 @@ impl StartedSystem {
         })
     }
 
-    /// Starts this program again as one of the services. Returns its id and its port.
+    /// Starts this program again as one of the services. Returns its process id and its port.
     fn start_service(
         &mut self,
         entry: &str,
@@ -191,7 +191,7 @@ impl StartedSystem {
         Ok((pid, listening.port))
     }
 
-    /// `why` with the end of the log.
+    /// `why`, followed by the end of the log.
     fn explain(&self, why: &str) -> String {
         let log = fs::read(self.directory.join(LOG)).unwrap_or_default();
         let tail = &log[log.len().saturating_sub(LOG_TAIL_BYTES)..];
@@ -210,7 +210,7 @@ impl Drop for StartedSystem {
         }
         drop(self.quota.take());
         drop(self.cluster.take());
-        // What remains is removed by the process that started the guard, if that is there.
+        // The process that started the guard, if it still runs, removes what remains.
         let _removed = fs::remove_dir_all(&self.directory).is_ok();
     }
 }

@@ -1,11 +1,11 @@
-//! A sample shop with real faults on a real PostgreSQL: for `kneepoint demo`, for the README and
-//! for tests that need a system whose limit is known.
+//! A sample shop with real faults on a real PostgreSQL. It serves `kneepoint demo`, the README, and
+//! tests that need a system with a known limit.
 //!
 //! All processes are this program or the installed PostgreSQL. The *guard* owns the others and a
-//! directory; it stops and removes everything when the process that started it ends, for whatever
+//! directory; it stops and removes everything when the process that started it ends, for any
 //! reason. The *shop* answers requests. *payments* is the service that the shop calls for each
 //! order. Some faults need a *proxy* in front or a busy *neighbour*. A [`Fault`] says what is wrong
-//! with the shop, one file each in `faults/`, and has a healthy twin.
+//! with the shop and has a healthy twin; each is a file in `faults/`.
 
 mod catalogue;
 mod cluster;
@@ -46,10 +46,10 @@ pub enum DemoError {
         /// Name of the fault.
         fault: &'static str,
     },
-    /// The directory for the database and the log could not be made.
+    /// The directory for the database and the log could not be created.
     #[error("cannot create a directory in `{}`: {source}; set `TMPDIR` to a directory that you may write to", parent.display())]
     Directory {
-        /// Where it should have been.
+        /// The directory in which it should have been created.
         parent: PathBuf,
         /// Why not.
         source: std::io::Error,
@@ -62,21 +62,21 @@ pub enum DemoError {
         /// Why not.
         source: std::io::Error,
     },
-    /// A process was started and did not become ready.
+    /// A process was started but did not become ready.
     #[error("the sample shop did not start: {why}")]
     NotReady {
-        /// What failed, with the end of the log where that says more.
+        /// What failed, with the end of the log if that says more.
         why: String,
     },
 }
 
-/// Starts the sample shop with a fault. Everything is made in a new directory inside `directory`,
+/// Starts the sample shop with a fault. Creates everything in a new directory inside `directory`,
 /// or inside the system's temporary directory. Returns when the shop answers.
 pub fn start(fault: &Fault, directory: Option<&Path>) -> Result<Running, DemoError> {
     Launcher::new()?.start(fault, directory)
 }
 
-/// What this machine lacks for a fault, with what to do about it; none where it can be shown.
+/// What this machine lacks for a fault, and what to do about it; `None` if nothing is missing.
 pub fn lacking(fault: &Fault) -> Option<String> {
     if fault.needs_postgres && find_postgres().is_none() {
         return Some(format!("PostgreSQL is not installed: {}", install_hint()));
@@ -85,8 +85,8 @@ pub fn lacking(fault: &Fault) -> Option<String> {
     if has_quota(false) || has_quota(true) { quota::obstacle() } else { None }
 }
 
-/// If `args`, the program's arguments after its name, are those of one of the demo's own
-/// processes: runs it and returns how it ended.
+/// If `args` (the program's arguments after its name) are those of one of the demo's own processes:
+/// runs that process and returns how it ended.
 pub fn child_main(args: &[OsString]) -> Option<ExitCode> {
     let (entry, rest) = args.split_first()?;
     match entry.to_str()? {
@@ -99,7 +99,7 @@ pub fn child_main(args: &[OsString]) -> Option<ExitCode> {
     }
 }
 
-/// What to start the sample shop with.
+/// Starts the sample shop with given programs.
 pub struct Launcher {
     program: PathBuf,
     postgres: Option<PathBuf>,
@@ -107,29 +107,29 @@ pub struct Launcher {
 }
 
 impl Launcher {
-    /// This program, which must call [`child_main`], and the PostgreSQL that is installed.
+    /// Uses this program, which must call [`child_main`], and the installed PostgreSQL.
     pub fn new() -> Result<Self, DemoError> {
         let program = std::env::current_exe()
             .map_err(|source| DemoError::Spawn { program: PathBuf::from("kneepoint"), source })?;
         Ok(Self { program, postgres: find_postgres(), healthy: false })
     }
 
-    /// The same with another program, which must call [`child_main`].
+    /// Uses another program, which must call [`child_main`].
     #[must_use]
     pub fn with_program(mut self, program: impl Into<PathBuf>) -> Self {
         self.program = program.into();
         self
     }
 
-    /// The same with PostgreSQL's programs taken from this directory, or without PostgreSQL.
+    /// Takes PostgreSQL's programs from this directory, or uses no PostgreSQL.
     #[must_use]
     pub fn with_postgres(mut self, binaries: Option<PathBuf>) -> Self {
         self.postgres = binaries;
         self
     }
 
-    /// The same for the healthy twin of each fault: the shop with the fault off or sized right,
-    /// and a load that it carries.
+    /// Starts the healthy twin of each fault: the shop with the fault off or with a large enough
+    /// limit, and a load that it carries.
     #[must_use]
     pub fn healthy(mut self) -> Self {
         self.healthy = true;
@@ -179,7 +179,8 @@ impl Launcher {
     }
 }
 
-/// A sample shop that runs, until it is stopped or dropped or the process that started it ends.
+/// A running sample shop. It ends when it is stopped or dropped, or when the process that started
+/// it ends.
 pub struct Running {
     /// Base address of the shop.
     pub url: String,
@@ -187,19 +188,20 @@ pub struct Running {
     pub pid: u32,
     /// Process id of the payments service.
     pub payments_pid: u32,
-    /// Connection string for watching the database, with a password in it; none without one.
+    /// Connection string for watching the database, with a password in it; `None` without a
+    /// database.
     pub postgres_url: Option<String>,
     /// Address of the shop's metrics.
     pub metrics_url: String,
-    /// A plan, in TOML, that ramps load until the fault shows. It has the password in it.
+    /// A plan, in TOML, that ramps the load until the fault shows. It contains the password.
     pub plan: String,
-    /// Log of the processes; removed with the rest.
+    /// Log of the processes; removed with the directory.
     pub log: PathBuf,
     guard_process: GuardProcess,
 }
 
 impl Running {
-    /// Stops everything and removes the directory. Dropping does the same.
+    /// Stops everything and removes the directory, as dropping does.
     pub fn stop(self) {
         drop(self.guard_process);
     }
@@ -209,17 +211,17 @@ impl Running {
         self.guard_process.guard.id()
     }
 
-    /// The directory that is removed at the end.
+    /// The directory, which is removed at the end.
     pub fn directory(&self) -> &Path {
         &self.guard_process.directory.0
     }
 }
 
-/// The guard process and its directory. Dropping it stops the guard, and with it everything that
-/// the guard started, and removes the directory.
+/// The guard process and its directory. Dropping it stops the guard and everything that the guard
+/// started, and removes the directory.
 struct GuardProcess {
     guard: Child,
-    /// The guard stops everything when the other end of this pipe closes.
+    /// The guard stops everything when this end of the pipe closes.
     lifeline: Option<ChildStdin>,
     directory: Directory,
 }
@@ -230,7 +232,7 @@ impl Drop for GuardProcess {
         let deadline = Instant::now() + STOP_PATIENCE;
         while matches!(self.guard.try_wait(), Ok(None)) {
             if Instant::now() > deadline {
-                // Its children are killed with it; an error means that it has ended already.
+                // Its children are killed with it. An error means that it has already ended.
                 let _gone = self.guard.kill().is_err();
                 let _reaped = self.guard.wait().is_ok();
                 break;
@@ -246,7 +248,7 @@ struct Directory(PathBuf);
 impl Directory {
     fn make(parent: Option<&Path>) -> Result<Self, DemoError> {
         let parent = parent.map_or_else(std::env::temp_dir, Path::to_path_buf);
-        // The database's programs run elsewhere.
+        // The database's programs run in another working directory.
         let parent = match std::path::absolute(&parent) {
             Ok(parent) => parent,
             Err(source) => return Err(DemoError::Directory { parent, source }),
@@ -264,7 +266,7 @@ impl Directory {
 
 impl Drop for Directory {
     fn drop(&mut self) {
-        // Normally the guard has removed it.
+        // Normally the guard has already removed it.
         let _absent = fs::remove_dir_all(&self.0).is_err();
     }
 }

@@ -1,4 +1,4 @@
-//! A neighbour: a program that has nothing to do with the shop and uses CPU all the time.
+//! A neighbour: a program that is unrelated to the shop and uses CPU all the time.
 
 use std::hint::black_box;
 use std::io;
@@ -28,7 +28,7 @@ pub(super) fn main() -> ExitCode {
 
 fn run() -> io::Result<()> {
     let settings: Settings = pipe::read_settings()?;
-    // It listens nowhere; the guard only waits for its word.
+    // It does not listen; the guard only waits for this message.
     tell(&Listening { port: 0 })?;
     std::thread::scope(|scope| {
         for _ in 0..settings.threads {

@@ -1,5 +1,5 @@
-//! The payments service: authorises a payment after a while, a limited number at a time, and
-//! refuses what its settings say.
+//! The payments service: authorises a payment after a fixed time, a limited number at once, and
+//! rejects requests according to its settings.
 
 use std::io;
 use std::process::ExitCode;
@@ -24,14 +24,14 @@ pub(super) const ENTRY: &str = "__demo-payments";
 pub(super) struct Settings {
     /// Name of the fault.
     pub fault: String,
-    /// Whether it is its healthy twin that runs.
+    /// Whether to run its healthy twin.
     pub healthy: bool,
 }
 
 struct Payments {
     slots: Semaphore,
     service_time: Duration,
-    /// What is admitted, and the status of the rest.
+    /// What is admitted, and the status of the rejected requests.
     refusal: Option<(TokenBucket, StatusCode)>,
 }
 
@@ -74,8 +74,8 @@ async fn handle(payments: Arc<Payments>, request: Request<Incoming>) -> Answer {
     {
         return server::text(*status, "refused");
     }
-    // In a separate task: the work goes on although the caller may have left, as in any service
-    // that does not watch its connections.
+    // In a separate task: the work continues even if the caller has left, as in any service that
+    // does not watch its connections.
     let work = tokio::spawn(async move {
         let _slot = payments.slots.acquire().await;
         tokio::time::sleep(payments.service_time).await;

@@ -1,5 +1,6 @@
-//! The pipes between the guard and the services that it starts: settings go in through standard
-//! input, where no list of processes shows the password in them, and one line of JSON comes back.
+//! The pipes between the guard and the services that it starts. Settings go in through standard
+//! input, because a process list would show the password in an argument. One line of JSON comes
+//! back.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::time::{Duration, Instant};
@@ -12,7 +13,7 @@ use super::process;
 /// The line that a service writes when it listens.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Listening {
-    /// On the loopback address.
+    /// Port on the loopback address.
     pub port: u16,
 }
 
@@ -32,7 +33,7 @@ pub(super) fn tell(message: &impl Serialize) -> io::Result<()> {
     out.flush()
 }
 
-/// Waits until `done` gives a value; fails when the parent has ended or `patience` is over.
+/// Waits until `done` returns a value; fails when the parent has ended or `patience` is over.
 pub(super) fn wait_for<T>(
     what: &str,
     patience: Duration,
@@ -61,7 +62,7 @@ pub(super) fn read_line_within(
 ) -> Result<String, String> {
     let reader = std::thread::spawn(move || {
         let mut line = String::new();
-        // An output that ends early leaves the line empty, which the caller refuses.
+        // If the output ends early, the line is empty, and the caller reports an error.
         let _length = BufReader::new(&mut output).read_line(&mut line).is_ok();
         line
     });

@@ -1,4 +1,4 @@
-//! The plan that goes with a fault, as a person would write it.
+//! The plan for a fault, as a person would write it.
 
 use std::fmt::Write;
 
@@ -7,10 +7,10 @@ use super::faults::Fault;
 use super::guard::Ready;
 use super::system::{Load, Shape, ShopRequest};
 
-/// The shop answers it from nothing, but on the threads that answer everything.
+/// The shop answers this without any work, but on the same threads that answer everything else.
 const CANARY: &str = "\n[[canary]]\npath = \"/health\"\n";
 
-/// The plan for a shop that runs.
+/// The plan for a running shop.
 pub(super) fn write(fault: &Fault, healthy: bool, ready: &Ready) -> String {
     let what = if healthy { "without the fault" } else { "with the fault" };
     let asked = &fault.system(healthy).load;
@@ -55,7 +55,7 @@ fn request(request: ShopRequest) -> &'static str {
     }
 }
 
-/// Numbers are drawn from everything there is, so that no cache flatters the shop.
+/// Draws numbers from all products and categories, so that no cache makes the shop look faster.
 fn data(load: &Load) -> String {
     let asks = |wanted| load.requests.iter().any(|share| share.request == wanted);
     let mut data = String::new();

@@ -1,4 +1,4 @@
-//! What the standard library cannot do with processes: start a session, end together with the
+//! Process functions that the standard library lacks: start a session, end together with the
 //! parent, drop rights, use one core, and set a name.
 
 use std::fs;
@@ -14,8 +14,8 @@ pub(super) struct Account {
     pub gid: u32,
 }
 
-/// The account to which a process that runs as root has to step down for PostgreSQL, which
-/// refuses to run as root; none where this process is not root.
+/// The account that a process that runs as root must switch to for PostgreSQL, which refuses to run
+/// as root; `None` if this process is not root.
 pub(super) fn unprivileged_account() -> Option<Account> {
     // SAFETY: geteuid has no preconditions and cannot fail.
     if unsafe { libc::geteuid() } != 0 {
@@ -27,7 +27,7 @@ pub(super) fn unprivileged_account() -> Option<Account> {
         .or(Some(Account { uid: 65534, gid: 65534 }))
 }
 
-/// The account of this name in the text of `/etc/passwd`.
+/// The account with this name in the text of `/etc/passwd`.
 fn find_account(passwd: &str, name: &str) -> Option<Account> {
     let line = passwd.lines().find(|line| line.split(':').next() == Some(name))?;
     let mut fields = line.split(':').skip(2);
@@ -47,8 +47,8 @@ pub(super) fn in_own_session(command: &mut Command) -> &mut Command {
     }
 }
 
-/// Sends `signal` to the process when the thread that starts it ends, for whatever reason. Where
-/// the system cannot do that, only the guard's own care stops the process.
+/// Sends `signal` to the process when the thread that starts it ends, for any reason. If the system
+/// cannot do that, only the guard stops the process.
 pub(super) fn ending_with_parent(command: &mut Command, signal: i32) -> &mut Command {
     #[cfg(target_os = "linux")]
     {
@@ -60,7 +60,7 @@ pub(super) fn ending_with_parent(command: &mut Command, signal: i32) -> &mut Com
                 if libc::prctl(libc::PR_SET_PDEATHSIG, signal) == -1 {
                     return Err(io::Error::last_os_error());
                 }
-                // The parent may have died before the setting held.
+                // The parent may have died before the setting took effect.
                 if libc::getppid().cast_unsigned() != parent {
                     return Err(io::Error::from(io::ErrorKind::NotConnected));
                 }
@@ -73,11 +73,11 @@ pub(super) fn ending_with_parent(command: &mut Command, signal: i32) -> &mut Com
     command
 }
 
-/// Confines this process to the last of the cores that it may use.
+/// Restricts this process to the last of the cores that it may use.
 pub(super) fn confine_to_one_core() -> io::Result<()> {
     #[cfg(target_os = "linux")]
-    // SAFETY: both calls get a set of the size they are told, on this stack frame; the CPU_*
-    // macros index within CPU_SETSIZE.
+    // SAFETY: both calls get a set of the stated size, on this stack frame; the CPU_* macros index
+    // within CPU_SETSIZE.
     unsafe {
         let mut allowed: libc::cpu_set_t = std::mem::zeroed();
         let size = std::mem::size_of::<libc::cpu_set_t>();
@@ -96,13 +96,13 @@ pub(super) fn confine_to_one_core() -> io::Result<()> {
     Ok(())
 }
 
-/// The same for a process that is started.
+/// The same for a child process at its start.
 pub(super) fn on_one_core(command: &mut Command) -> &mut Command {
     // SAFETY: the closure makes system calls that are async-signal-safe and allocates nothing.
     unsafe { command.pre_exec(confine_to_one_core) }
 }
 
-/// Names this process in lists of processes, which would otherwise show one program three times.
+/// Names this process in process lists, which would otherwise show one program three times.
 pub(super) fn set_name(name: &str) {
     #[cfg(target_os = "linux")]
     if let Ok(name) = std::ffi::CString::new(name) {
@@ -130,18 +130,18 @@ pub(super) fn stdin_is_closed() -> bool {
     ready > 0 && stdin.revents & (libc::POLLHUP | libc::POLLERR | libc::POLLNVAL) != 0
 }
 
-/// Stops a child: asks with `signal`, waits, and kills it when it takes longer than `patience`.
+/// Stops a child: sends `signal`, waits, and kills it if it takes longer than `patience`.
 pub(super) fn stop(child: &mut Child, signal: i32, patience: Duration) {
     if let Ok(None) = child.try_wait() {
         if let Ok(pid) = i32::try_from(child.id()) {
-            // SAFETY: the child has not been waited for, so the number is still its own.
+            // SAFETY: the child has not been waited for, so its process id is still valid.
             unsafe { libc::kill(pid, signal) };
         }
         let deadline = Instant::now() + patience;
         while matches!(child.try_wait(), Ok(None)) && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(5));
         }
-        // Fails only when it has ended by now.
+        // Fails only if it has ended in the meantime.
         let _ended = child.kill().is_err();
     }
     let _reaped = child.wait().is_ok();

@@ -34,7 +34,7 @@ fn run() -> io::Result<()> {
             let (client, _) = listener.accept().await?;
             let backend = settings.backend.clone();
             tokio::spawn(async move {
-                // Whoever ends a connection early ends it for the other side.
+                // When one side ends a connection early, the other side ends too.
                 let _ended = relay(client, &backend).await.is_ok();
             });
         }

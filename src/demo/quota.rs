@@ -1,11 +1,11 @@
-//! A control group with a quota of CPU time, version 1 or 2 (cgroup-v1/ and cgroup-v2.rst of
-//! the kernel's documentation), where this process may make one.
+//! A control group with a quota of CPU time, version 1 or 2 (cgroup-v1/ and cgroup-v2.rst of the
+//! kernel's documentation), if this process may create one.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Where controllers are mounted by custom, and the file and text that set a quota there.
+/// Where controllers are usually mounted, and the file and text that set a quota there.
 const PLACES: [(&str, Version); 3] = [
     ("/sys/fs/cgroup", Version::Two),
     ("/sys/fs/cgroup/cpu", Version::One),
@@ -21,13 +21,13 @@ enum Version {
     Two,
 }
 
-/// A control group of the demo's own, removed when dropped.
+/// The demo's own control group, removed when dropped.
 pub(super) struct Quota {
     group: PathBuf,
 }
 
 impl Quota {
-    /// A group whose processes may together use `cores`.
+    /// A group whose processes together may use `cores`.
     pub fn new(cores: f64) -> io::Result<Self> {
         Self::named(&format!("kneepoint-demo-{}", std::process::id()), cores)
     }
@@ -61,7 +61,7 @@ impl Quota {
         Ok(quota)
     }
 
-    /// Holds a process and what it will start to the quota.
+    /// Applies the quota to a process and to everything it will start.
     pub fn admit(&self, pid: u32) -> io::Result<()> {
         write(&self.group.join("cgroup.procs"), &pid.to_string())
     }
@@ -69,18 +69,18 @@ impl Quota {
 
 impl Drop for Quota {
     fn drop(&mut self) {
-        // Fails while a process is in it; the guard has stopped them.
+        // Fails while a process is in it, but the guard has stopped them.
         let _removed = fs::remove_dir(&self.group).is_ok();
     }
 }
 
-/// Writes to a file that the kernel has made: a file that is not there must not be created.
+/// Writes to a file that the kernel has created. A file that does not exist must not be created.
 fn write(path: &Path, text: &str) -> io::Result<()> {
     let mut file = fs::OpenOptions::new().write(true).open(path)?;
     io::Write::write_all(&mut file, text.as_bytes())
 }
 
-/// Why no quota can be set here; none where it can.
+/// Why no quota can be set here; `None` if one can.
 pub(super) fn obstacle() -> Option<String> {
     let name = format!("kneepoint-try-{}-{:08x}", std::process::id(), rand::random::<u32>());
     Quota::named(&name, 1.0).err().map(|error| {

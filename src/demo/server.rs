@@ -1,5 +1,5 @@
-//! What the shop and the payments service have in common: an HTTP/1.1 server on a free port of
-//! the loopback address.
+//! What the shop and the payments service share: an HTTP/1.1 server on a free port of the loopback
+//! address.
 
 use std::convert::Infallible;
 use std::fmt::Display;
@@ -23,13 +23,13 @@ use tokio::net::{TcpListener, TcpSocket};
 use super::pipe::{Listening, tell};
 use super::system::Listen;
 
-/// What a handler answers.
+/// The response of a handler.
 pub(super) type Answer = Response<Full<Bytes>>;
 
-/// Connections that may wait where a service says nothing of it.
+/// Length of the accept queue if a service does not set it.
 const USUAL_BACKLOG: u32 = 1024;
 
-/// Listens on a free port of the loopback address, and tells the guard which.
+/// Listens on a free port of the loopback address, and tells the guard the port.
 pub(super) fn listen(backlog: u32) -> io::Result<TcpListener> {
     let socket = TcpSocket::new_v4()?;
     socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
@@ -38,7 +38,7 @@ pub(super) fn listen(backlog: u32) -> io::Result<TcpListener> {
     Ok(listener)
 }
 
-/// Listens as most services do, and answers with `handle` until the process is stopped.
+/// Listens with the usual settings, and answers with `handle` until the process is stopped.
 pub(super) async fn serve<S, F, A>(state: Arc<S>, handle: F) -> io::Result<()>
 where
     S: Send + Sync + 'static,
@@ -49,7 +49,8 @@ where
     serve_as(usual, state, handle).await
 }
 
-/// Listens as `listen` says, tells the guard the port, and answers with `handle` until the process is stopped.
+/// Listens with the settings `listen`, tells the guard the port, and answers with `handle` until
+/// the process is stopped.
 pub(super) async fn serve_as<S, F, A>(listen: Listen, state: Arc<S>, handle: F) -> io::Result<()>
 where
     S: Send + Sync + 'static,
@@ -61,12 +62,13 @@ where
         if !listen.accept_time.is_zero() {
             tokio::time::sleep(listen.accept_time).await;
         }
-        // Accepting fails for one connection, or for want of descriptors until some are closed.
+        // Accepting fails for a single connection, or because there are no descriptors until some
+        // are closed.
         let Ok((stream, _)) = listener.accept().await else {
             tokio::time::sleep(Duration::from_millis(10)).await;
             continue;
         };
-        // Fails when the client has closed the connection, which serving it will show.
+        // Fails if the client has closed the connection; serving it will show that too.
         let _set = stream.set_nodelay(true).is_ok();
         let (state, handle) = (Arc::clone(&state), handle.clone());
         tokio::spawn(async move {
@@ -84,18 +86,18 @@ where
     }
 }
 
-/// A JSON answer.
+/// A JSON response.
 pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Answer {
     let bytes = serde_json::to_vec(body).unwrap_or_default();
     answer(status, "application/json", bytes)
 }
 
-/// A plain text answer, for errors.
+/// A plain text response, for errors.
 pub(super) fn text(status: StatusCode, body: impl Display) -> Answer {
     answer(status, "text/plain; charset=utf-8", body.to_string())
 }
 
-/// An answer with a body of this type.
+/// A response with a body of this type.
 pub(super) fn answer(
     status: StatusCode,
     content_type: &'static str,
@@ -107,7 +109,7 @@ pub(super) fn answer(
     answer
 }
 
-/// Ends a service's main function; a failure goes to the log that standard error is.
+/// Ends a service's main function; a failure goes to standard error, which is the log.
 pub(super) fn exit(service: &str, outcome: io::Result<()>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,12 +1,12 @@
-//! What a sample system consists of, as data: the shop, the payments service, the database, what
-//! surrounds them, and the load.
+//! The parts of a sample system, as data: the shop, the payments service, the database, their
+//! surroundings, and the load.
 //!
-//! The processes read their traits and behave. Each field is one mechanism and is off in the
-//! healthy system of [`super::faults`].
+//! The processes read their traits and behave accordingly. Each field is one mechanism and is off
+//! in the healthy system of [`super::faults`].
 
 use std::time::Duration;
 
-/// One system and the load that it meets.
+/// One system and its load.
 pub(super) struct System {
     /// The shop.
     pub shop: ShopTraits,
@@ -14,9 +14,9 @@ pub(super) struct System {
     pub payments: PaymentsTraits,
     /// The shop's PostgreSQL.
     pub database: DatabaseTraits,
-    /// What else there is.
+    /// Other processes and limits around the services.
     pub surroundings: Surroundings,
-    /// How much is asked of it.
+    /// The load on the system.
     pub load: Load,
 }
 
@@ -24,11 +24,11 @@ pub(super) struct System {
 pub(super) struct ShopTraits {
     /// What runs the request handlers.
     pub runtime: Handlers,
-    /// How connections come in.
+    /// How connections are accepted.
     pub listen: Listen,
-    /// What is turned away before any work.
+    /// What is rejected before any work.
     pub admission: Admission,
-    /// Whether the process may use one core only, as a cpuset would have it.
+    /// Whether the process may use only one core, as with a cpuset.
     pub one_core: bool,
     /// Processor time that pricing one product takes.
     pub pricing: Duration,
@@ -38,12 +38,12 @@ pub(super) struct ShopTraits {
     pub pool_size: usize,
     /// How a product is read.
     pub product_read: ProductRead,
-    /// How long an order keeps the row of the invoice numbers locked; orders get no number where
-    /// there is none.
+    /// How long an order keeps the row of the invoice numbers locked; without a value, orders get
+    /// no number.
     pub invoice_held: Option<Duration>,
     /// How an order is charged.
     pub charge: ChargeTraits,
-    /// What is never released.
+    /// What the shop never releases.
     pub keeps: Keeps,
 }
 
@@ -55,7 +55,7 @@ pub(super) enum Handlers {
     EventLoop,
 }
 
-/// How connections come in.
+/// How connections are accepted.
 #[derive(Clone, Copy)]
 pub(super) struct Listen {
     /// Connections that may wait to be accepted.
@@ -66,13 +66,13 @@ pub(super) struct Listen {
     pub keep_alive: bool,
 }
 
-/// What the shop turns away.
+/// What the shop rejects.
 pub(super) enum Admission {
     /// Nothing.
     All,
-    /// What exceeds this many requests per second, with 429.
+    /// Requests above this many per second, with 429.
     Rate(f64),
-    /// What would come on top of this many requests in flight, with 503.
+    /// Requests beyond this many in flight, with 503.
     InWork(usize),
 }
 
@@ -80,9 +80,9 @@ pub(super) enum Admission {
 pub(super) enum Pause {
     /// Not at all.
     None,
-    /// Without a thread: stands in for anything that takes its time and has no limit.
+    /// Without a thread. Simulates anything that takes time and has no limit.
     Asleep(Duration),
-    /// Blocks the thread of the handler: stands in for slow file access.
+    /// Blocks the handler's thread. Simulates slow file access.
     Blocking(Duration),
     /// On a separate thread that holds a process-wide lock; the others queue for the lock.
     Locked(Duration),
@@ -92,25 +92,25 @@ pub(super) enum Pause {
 pub(super) enum ProductRead {
     /// One indexed read.
     Indexed,
-    /// One indexed read that the database takes this long to answer, without using processor
-    /// time: `pg_sleep` stands in for storage that is slow to answer.
+    /// One indexed read that takes the database this long without using processor time: `pg_sleep`
+    /// simulates slow storage.
     SlowStorage(Duration),
-    /// An indexed read in a transaction that stays open this long afterwards; the sleep stands in
-    /// for a call to another service.
+    /// An indexed read in a transaction that stays open this long afterwards. The sleep simulates a
+    /// call to another service.
     HeldTransaction(Duration),
 }
 
 /// How an order is charged.
 pub(super) struct ChargeTraits {
-    /// Whether the transaction stays open meanwhile.
+    /// Whether the transaction stays open during the call.
     pub in_transaction: bool,
-    /// Whether the call blocks the thread of the handler.
+    /// Whether the call blocks the handler's thread.
     pub blocking: bool,
-    /// Calls that may be under way at the same time; any number where there is none.
+    /// How many calls may be in flight at once; no limit if absent.
     pub most_calls: Option<usize>,
-    /// How long one call may take; without it there is no limit.
+    /// Time limit of one call; no limit if absent.
     pub timeout: Option<Duration>,
-    /// How often a failed call is made again, at once.
+    /// How often a failed call is retried, without a delay.
     pub retries: u32,
 }
 
@@ -126,23 +126,23 @@ pub(super) struct Keeps {
 
 /// How the payments service is built.
 pub(super) struct PaymentsTraits {
-    /// Payments that are worked on at the same time; the others queue.
+    /// Payments that are processed at the same time; the others queue.
     pub slots: usize,
     /// How long one payment occupies a slot.
     pub service_time: Duration,
-    /// What it refuses.
+    /// What it rejects.
     pub refusal: Option<Refusal>,
 }
 
-/// What a service refuses at once.
+/// What a service rejects at once.
 #[derive(Clone, Copy)]
 pub(super) struct Refusal {
-    /// Requests per second that are not refused.
+    /// Requests per second that are accepted.
     pub beyond_rate: f64,
-    /// The status of the others.
+    /// The status of the rejected requests.
     pub status: u16,
-    /// What one refusal takes of what could have been done instead, in requests: a limiter's cost
-    /// nothing, an overloaded service's do.
+    /// Cost of one rejection, in requests that could have been processed instead. A limiter's
+    /// rejections cost nothing; those of an overloaded service do.
     pub cost: f64,
 }
 
@@ -150,18 +150,18 @@ pub(super) struct Refusal {
 pub(super) struct DatabaseTraits {
     /// Whether the catalogue has an index on the category.
     pub category_index: bool,
-    /// Whether it may use one core only.
+    /// Whether it may use only one core.
     pub one_core: bool,
     /// Connections that it admits.
     pub max_connections: u32,
     /// Whether a commit waits until its log is on the disk, and how long the flush of the log is
-    /// delayed in the hope of company (PostgreSQL's `commit_delay`).
+    /// delayed to include other commits (PostgreSQL's `commit_delay`).
     pub durable: Option<Duration>,
 }
 
-/// What stands around the services.
+/// Other processes and limits around the services.
 pub(super) struct Surroundings {
-    /// Threads of another process that compute all the time.
+    /// Threads of another process that use CPU all the time.
     pub busy_neighbours: usize,
     /// Whether a proxy stands in front of the shop.
     pub proxy: bool,
@@ -173,7 +173,7 @@ pub(super) struct Surroundings {
 pub(super) struct Load {
     /// The mix.
     pub requests: &'static [RequestShare],
-    /// How much, and when.
+    /// How much load, and when.
     pub shape: Shape,
 }
 
@@ -198,7 +198,7 @@ pub(super) enum ShopRequest {
 
 /// How much load, and when; rates in requests per second, times in seconds.
 pub(super) enum Shape {
-    /// Upwards until the knee, or to `max_rate`.
+    /// Rising until the knee, or up to `max_rate`.
     Breakpoint {
         /// Rate of the first stage.
         start_rate: u32,

@@ -1,9 +1,9 @@
-//! A token bucket: admits a steady rate and short bursts, and nothing else.
+//! A token bucket: admits a steady rate with short bursts, and rejects everything else.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-/// Seconds' worth of requests that may come at once after a quiet time.
+/// Size of a burst after a quiet time, in seconds of the steady rate.
 const BURST_SECONDS: f64 = 0.1;
 
 /// Admits requests at a fixed rate.
@@ -13,7 +13,7 @@ pub(super) struct TokenBucket {
     contents: Mutex<Contents>,
 }
 
-/// What is in the bucket.
+/// The tokens in the bucket.
 struct Contents {
     tokens: f64,
     at: Instant,
@@ -26,12 +26,12 @@ impl TokenBucket {
         Self { rate, refusal_cost: 0.0, contents: Mutex::new(contents) }
     }
 
-    /// The same where each refusal takes as much as this many admitted requests.
+    /// The same, where each rejection costs as much as this many admitted requests.
     pub fn with_refusal_cost(self, refusal_cost: f64) -> Self {
         Self { refusal_cost, ..self }
     }
 
-    /// Whether a request that comes `now` is admitted.
+    /// Whether a request that arrives at `now` is admitted.
     pub fn admits(&self, now: Instant) -> bool {
         let mut contents = self.contents.lock().unwrap_or_else(PoisonError::into_inner);
         let gained = now.saturating_duration_since(contents.at).as_secs_f64() * self.rate;
@@ -39,7 +39,7 @@ impl TokenBucket {
         contents.tokens = (contents.tokens + gained).min(self.rate * BURST_SECONDS);
         let admitted = contents.tokens >= 1.0;
         contents.tokens -= if admitted { 1.0 } else { self.refusal_cost };
-        // A debt is forgotten as quickly as a credit is used up.
+        // Debt has the same limit as credit, so it is forgotten as quickly.
         contents.tokens = contents.tokens.max(-self.rate * BURST_SECONDS);
         admitted
     }
@@ -60,7 +60,7 @@ mod tests {
                 .filter(|&i| bucket.admits(start + Duration::from_secs(1) * i / offered_per_second))
                 .count()
         };
-        // Admitted plus a third of the rest is 90 a second.
+        // Admitted requests plus a third of the rest make 90 per second.
         for (offered_per_second, expected) in [(80, 800.0), (120, 750.0), (180, 450.0)] {
             let admitted = admitted(offered_per_second) as f64;
             assert!((expected - admitted).abs() <= 20.0, "{offered_per_second}/s: {admitted}");

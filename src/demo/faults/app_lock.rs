@@ -6,8 +6,8 @@ use super::{
     Fault, HEALTHY, HEALTHY_SHOP, Load, PRODUCTS, Pause, ShopTraits, System, Truth, ramp_to, up_to,
 };
 
-/// The lock is held for about 7 ms a page: the knee is near 1 / 7 ms = 140 requests/s. The
-/// machine is idle, no thread uses CPU, and no other process is involved.
+/// Each page holds the lock for about 7 ms: the knee is near 1 / 7 ms = 140 requests/s. The machine
+/// is idle, no thread uses CPU, and no other process is involved.
 pub(super) static SPEC: Fault = Fault {
     name: "app-lock",
     summary: "each product page holds a process-wide lock for 7 ms: knee near 140/s",
@@ -18,7 +18,7 @@ pub(super) static SPEC: Fault = Fault {
         load: Load { requests: PRODUCTS, shape: ramp_to(400) },
         ..HEALTHY
     },
-    // The same time outside the lock.
+    // Waits for the same time without the lock.
     healthy: Some(System {
         shop: ShopTraits { pause: Pause::Asleep(HELD), ..HEALTHY_SHOP },
         load: Load { requests: PRODUCTS, shape: up_to(220) },

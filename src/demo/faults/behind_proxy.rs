@@ -1,4 +1,4 @@
-//! The limit is in another process than the one that is tested: a proxy stands in front.
+//! The limit is in another process than the tested one: a proxy stands in front.
 
 use std::time::Duration;
 
@@ -7,9 +7,9 @@ use super::{
     Surroundings, System, Truth, ramp_to, up_to,
 };
 
-/// One event loop with 6 ms of CPU time a page, as `single-thread`, behind a proxy. What the
-/// load meets and what is watched is the proxy, which waits for its backend: to name that peer is
-/// right, and to name the backend's thread where it can be seen is right too.
+/// One event loop with 6 ms of CPU time per page, as in `single-thread`, behind a proxy. The load
+/// reaches the proxy, and the proxy is what is watched. It waits for its backend. Naming that peer
+/// is correct. Naming the backend's thread, if it can be seen, is correct too.
 pub(super) static SPEC: Fault = Fault {
     name: "behind-proxy",
     summary: "a proxy in front of one event loop, 6 ms of CPU per page: knee near 160/s",

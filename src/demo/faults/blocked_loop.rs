@@ -7,8 +7,8 @@ use super::{
     ramp_to, up_to,
 };
 
-/// 8 ms of a blocked thread each: the knee is near 1 / 8.3 ms = 120 requests/s. The one thread is
-/// a worker that waits, and not for another process.
+/// Each request blocks the thread for 8 ms: the knee is near 1 / 8.3 ms = 120 requests/s. The only
+/// thread is a worker that waits, but not for another process.
 pub(super) static SPEC: Fault = Fault {
     name: "blocked-loop",
     summary: "each product page blocks the one event loop for 8 ms: knee near 120/s",
@@ -23,7 +23,7 @@ pub(super) static SPEC: Fault = Fault {
         load: Load { requests: PRODUCTS, shape: ramp_to(400) },
         ..HEALTHY
     },
-    // The same wait without the thread.
+    // The same wait without blocking the thread.
     healthy: Some(System {
         shop: ShopTraits {
             runtime: Handlers::EventLoop,

@@ -1,4 +1,5 @@
-//! The shop makes three calls to the payments service at a time; the service would take many.
+//! The shop makes at most three calls to the payments service at a time; the service could take
+//! many.
 
 use std::time::Duration;
 
@@ -7,9 +8,9 @@ use super::{
     PaymentsTraits, ShopTraits, System, Truth, ramp_to, up_to,
 };
 
-/// 3 calls of about 21 ms: the knee is near 140 orders/s, where `downstream` has it. Here the
-/// queue is in the shop, and the payments service is as quick as ever: the diagnosis is right to
-/// name the calls, and must say which side is too small.
+/// 3 calls of about 21 ms: the knee is near 140 orders/s, the same as in `downstream`. Here the
+/// queue is in the shop, and the payments service is as fast as ever. A diagnosis that names the
+/// calls is correct, but it must say which side is too small.
 pub(super) static SPEC: Fault = Fault {
     name: "client-pool",
     summary: "the shop makes 3 calls of 20 ms to payments at a time: knee near 140/s",
@@ -21,7 +22,7 @@ pub(super) static SPEC: Fault = Fault {
         load: Load { requests: ORDERS, shape: ramp_to(500) },
         ..HEALTHY
     },
-    // As slow for each payment, and enough calls.
+    // Each payment takes as long, but enough calls are allowed.
     healthy: Some(System {
         shop: calling(32),
         payments: PAYMENTS,

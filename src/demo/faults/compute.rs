@@ -1,4 +1,4 @@
-//! Every product page computes its price anew, and the process may use one core.
+//! Every product page computes its price again, and the process may use one core.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use super::{
     Fault, HEALTHY, HEALTHY_SHOP, Load, PRODUCTS, ShopTraits, System, Truth, ramp_to, up_to,
 };
 
-/// 9 ms of CPU time each on one core: the knee is at 1 / 9 ms = 111 requests/s.
+/// 9 ms of CPU time per page on one core: the knee is at 1 / 9 ms = 111 requests/s.
 pub(super) static SPEC: Fault = Fault {
     name: "compute",
     summary: "9 ms of CPU per product page, one core allowed: knee near 110/s",

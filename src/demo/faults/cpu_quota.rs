@@ -1,4 +1,4 @@
-//! A control group allows the shop half a core, on a machine that has time to spare.
+//! A control group limits the shop to half a core, on a machine that has idle cores.
 
 use std::time::Duration;
 
@@ -7,8 +7,8 @@ use super::{
     System, Truth, ramp_to, up_to,
 };
 
-/// 4 ms of CPU time each and half a core: the knee is at 0.5 / 4 ms = 125 requests/s, less
-/// what reading and writing takes.
+/// 4 ms of CPU time per page and half a core: the knee is at 0.5 / 4 ms = 125 requests/s, minus the
+/// time for reading and writing.
 pub(super) static SPEC: Fault = Fault {
     name: "cpu-quota",
     summary: "4 ms of CPU per product page, a quota of half a core: knee near 110/s",
@@ -20,7 +20,7 @@ pub(super) static SPEC: Fault = Fault {
         load: Load { requests: PRODUCTS, shape: ramp_to(400) },
         ..HEALTHY
     },
-    // A quota that leaves room.
+    // A quota that is large enough.
     healthy: Some(System {
         shop: PRICED,
         surroundings: Surroundings { cpu_quota: Some(1.8), ..HEALTHY_SURROUNDINGS },

@@ -1,4 +1,4 @@
-//! The payments service works on three payments at a time; the shop waits for it.
+//! The payments service processes three payments at a time; the shop waits for it.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ pub(super) static SPEC: Fault = Fault {
         load: Load { requests: ORDERS, shape: ramp_to(500) },
         ..HEALTHY
     },
-    // As slow for each payment, and room for many.
+    // Each payment takes as long, but there are enough slots.
     healthy: Some(System {
         payments: PAYMENTS,
         load: Load { requests: ORDERS, shape: up_to(200) },

@@ -5,8 +5,8 @@ use super::{
     ramp_to, up_to,
 };
 
-/// Above 90 payments/s it answers 500, and three failures take as much as one payment: of 180/s
-/// it makes 45. The shop answers 502; nothing in the shop itself is near a limit.
+/// Above 90 payments/s the service answers 500, and three failures cost as much as one payment: of
+/// 180/s it completes 45. The shop answers 502. Nothing in the shop itself is near a limit.
 pub(super) static SPEC: Fault = Fault {
     name: "downstream-errors",
     summary: "the payments service answers 500 above 90/s: failures above 90/s",
@@ -20,6 +20,6 @@ pub(super) static SPEC: Fault = Fault {
         load: Load { requests: ORDERS, shape: ramp_to(300) },
         ..HEALTHY
     },
-    // A service that fails nothing.
+    // A service without failures.
     healthy: Some(System { load: Load { requests: ORDERS, shape: up_to(180) }, ..HEALTHY }),
 };

@@ -1,5 +1,5 @@
-//! An order calls the payments service inside its transaction: the connections are all taken,
-//! the calls all as quick as ever, and the database has nothing to do.
+//! An order calls the payments service inside its transaction. All connections are in use, the
+//! calls are as fast as ever, and the database has nothing to do.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use super::{
     PaymentsTraits, ShopTraits, System, Truth, ramp_to, up_to,
 };
 
-/// Each order holds one of 5 connections for the 40 ms of the call and a little more: the knee is
-/// near 5 / 43 ms = 116 orders/s, whatever the payments service could carry.
+/// Each order holds one of 5 connections for the 40 ms of the call and a little longer: the knee is
+/// near 5 / 43 ms = 116 orders/s, although the payments service could carry more.
 pub(super) static SPEC: Fault = Fault {
     name: "downstream-in-transaction",
     summary: "orders call payments (40 ms) inside their transaction, 5 connections: knee near 115/s",
@@ -25,7 +25,7 @@ pub(super) static SPEC: Fault = Fault {
         load: Load { requests: ORDERS, shape: ramp_to(400) },
         ..HEALTHY
     },
-    // Payment first, after the transaction has ended.
+    // The payment is made outside the transaction.
     healthy: Some(System {
         shop: ShopTraits { pool_size: 5, ..HEALTHY_SHOP },
         payments: PAYMENTS,

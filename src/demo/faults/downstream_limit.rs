@@ -5,9 +5,9 @@ use super::{
     ramp_to, up_to,
 };
 
-/// As `downstream-errors`, with 429; the shop answers 502 in both. From outside the two differ
-/// only where the shop counts its calls by status. Without that, the most that can be known is
-/// that the service fails.
+/// Like `downstream-errors`, but with 429; the shop answers 502 in both. From outside the two
+/// differ only if the shop counts its calls by status. Without that, a diagnosis can only know that
+/// the service fails.
 pub(super) static SPEC: Fault = Fault {
     name: "downstream-limit",
     summary: "the payments service answers 429 above 90/s: failures above 90/s",

@@ -5,7 +5,7 @@ use super::{
     steady,
 };
 
-/// Every 25th page at 100 requests/s: four descriptors more each second, and no knee.
+/// Every 25th page at 100 requests/s: four more descriptors each second, and no knee.
 pub(super) static SPEC: Fault = Fault {
     name: "fd-leak",
     summary: "every 25th product page leaves a file open: 4 descriptors/s at 100/s, no knee",

@@ -1,4 +1,4 @@
-//! The shop keeps its database connection, in an open transaction, while it does something else.
+//! The shop keeps its database connection, in an open transaction, while it does other work.
 
 use std::time::Duration;
 
@@ -7,8 +7,8 @@ use super::{
     ramp_to, up_to,
 };
 
-/// Each request holds one of 5 connections for about 27 ms, and the database works for less
-/// than 1 ms of them: the knee is near 5 / 27 ms = 185 requests/s.
+/// Each request holds one of 5 connections for about 27 ms, of which the database works for less
+/// than 1 ms: the knee is near 5 / 27 ms = 185 requests/s.
 pub(super) static SPEC: Fault = Fault {
     name: "held-connections",
     summary: "25 ms of other work inside each transaction, 5 connections: knee near 185/s",
@@ -23,7 +23,7 @@ pub(super) static SPEC: Fault = Fault {
         load: Load { requests: PRODUCTS, shape: ramp_to(600) },
         ..HEALTHY
     },
-    // The same work after the connection was given back.
+    // The same work, done after the connection is returned to the pool.
     healthy: Some(System {
         shop: ShopTraits { pool_size: 5, pause: Pause::Asleep(OTHER_WORK), ..HEALTHY_SHOP },
         load: Load { requests: PRODUCTS, shape: up_to(250) },

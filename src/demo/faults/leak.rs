@@ -5,7 +5,7 @@ use super::{
     steady,
 };
 
-/// 40 KiB a request at 100 requests/s: memory grows by 4 MB/s, and no knee is reached.
+/// 40 KiB per request at 100 requests/s: memory grows by 4 MB/s, and there is no knee.
 pub(super) static SPEC: Fault = Fault {
     name: "leak",
     summary: "each product page leaks 40 KiB of memory: 4 MB/s at 100/s, no knee",

@@ -1,9 +1,10 @@
-//! The faults of the sample shop, one file each: the broken system with the load that shows the
-//! fault, its healthy twin, and what a right diagnosis says.
+//! The faults of the sample shop, one per file. Each has the broken system with the load that shows
+//! the fault, its healthy twin, and what a correct diagnosis says.
 //!
-//! A fault is data: a [`System`] that differs from the healthy one in what is wrong. Its twin has
-//! the fault off, or sized right, and gets a load that it can carry. A diagnosis that accuses the
-//! twin did not find the fault but something in the shop.
+//! A fault is data: a [`System`] that differs from the healthy one only in what is wrong. In its
+//! twin, the fault is off or the limit is large enough, and the load is one that the twin can
+//! carry. A diagnosis that finds the same cause in the twin has not found the fault, but something
+//! else in the shop.
 
 use std::time::Duration;
 
@@ -49,48 +50,49 @@ registry! {
     ]
 }
 
-/// A way in which the sample shop can be broken.
+/// A way to break the sample shop.
 pub struct Fault {
-    /// Name on the command line; equals the file stem, with `-` for `_`.
+    /// Name on the command line; equals the file stem, with `-` instead of `_`.
     pub name: &'static str,
-    /// One line: what is wrong and where the knee lies.
+    /// One line: what is wrong, and where the knee is.
     pub summary: &'static str,
-    /// Whether the fault needs PostgreSQL. The others use it where it is installed.
+    /// Whether the fault needs PostgreSQL. The others use it if it is installed.
     pub needs_postgres: bool,
-    /// What a right diagnosis says.
+    /// What a correct diagnosis says.
     pub truth: Truth,
     pub(super) broken: System,
     pub(super) healthy: Option<System>,
 }
 
-/// What is built into a system and therefore known about it.
+/// The built-in, and therefore known, properties of a system.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Truth {
-    /// Ids of the rules that are right as the first cause; empty where nothing is wrong. There are
-    /// several where one fault has two right names.
+    /// Ids of the rules that are correct as the first cause; empty if nothing is wrong. There are
+    /// several if one fault has two correct names.
     pub rules: &'static [&'static str],
-    /// Where the knee lies; none where the system has no knee.
+    /// Where the knee is; `None` if the system has no knee.
     pub knee: Option<BuiltInKnee>,
 }
 
-/// Where the knee of a system must lie, in requests per second.
+/// Where the knee of a system must be, in requests per second.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum BuiltInKnee {
-    /// Between two rates: the times and counts that decide it are the same on every machine.
+    /// Between two rates. The times and counts that decide it are the same on every machine.
     Between(f64, f64),
-    /// One resource works on one request after the other, and how long it takes depends on the
-    /// machine: its capacity is 1 / (time for which a request that is alone keeps it busy).
+    /// One resource handles one request at a time, and its time per request depends on the machine.
+    /// Its capacity is 1 / (busy time of the resource for a single request without other load).
     OneAtATime,
 }
 
-/// How much of 1 / (time alone) a knee may be. Below: under load a request also costs the switches
-/// between sessions. Above: one request after the other, with pauses between them, finds colder
-/// caches and a slower clock than a core that is always busy.
+/// Allowed range of the knee, as a multiple of 1 / (time of a single request). It may be lower,
+/// because under load a request also costs switches between sessions. It may be higher, because
+/// single requests with pauses between them find colder caches and a slower clock than a core that
+/// is always busy.
 const SHARE_OF_ONE_AT_A_TIME: (f64, f64) = (0.7, 1.25);
 
 impl BuiltInKnee {
-    /// The lowest and the highest right rate. `alone` gives the seconds for which a request that
-    /// is alone keeps the limiting resource busy.
+    /// The lowest and the highest correct rate. `alone` gives the seconds for which a single
+    /// request keeps the limiting resource busy.
     pub fn range(self, alone: impl FnOnce() -> f64) -> (f64, f64) {
         match self {
             BuiltInKnee::Between(low, high) => (low, high),
@@ -106,25 +108,24 @@ impl Truth {
     /// Nothing is wrong.
     pub const HEALTHY: Truth = Truth { rules: &[], knee: None };
 
-    /// This is the cause, and the knee lies between two rates.
+    /// This is the cause, and the knee is between two rates.
     const fn knee(rules: &'static [&'static str], low: f64, high: f64) -> Truth {
         Truth { rules, knee: Some(BuiltInKnee::Between(low, high)) }
     }
 
-    /// This is the cause, and one resource works on one request after the other.
+    /// This is the cause, and one resource handles one request at a time.
     const fn one_at_a_time(rules: &'static [&'static str]) -> Truth {
         Truth { rules, knee: Some(BuiltInKnee::OneAtATime) }
     }
 
-    /// This is wrong, and it leads to no knee.
+    /// This is wrong, but it causes no knee.
     const fn apart(rules: &'static [&'static str]) -> Truth {
         Truth { rules, knee: None }
     }
 }
 
 impl Fault {
-    /// Whether there is a twin of it that has nothing wrong. A fault without one is healthy
-    /// itself.
+    /// Whether it has a healthy twin. A fault without one is itself healthy.
     pub fn has_twin(&self) -> bool {
         self.healthy.is_some()
     }
@@ -135,12 +136,12 @@ impl Fault {
     }
 }
 
-/// The fault of this name.
+/// The fault with this name.
 pub fn find(name: &str) -> Option<&'static Fault> {
     FAULTS.iter().copied().find(|fault| fault.name == name)
 }
 
-/// The shop as it should be.
+/// The healthy shop.
 const HEALTHY_SHOP: ShopTraits = ShopTraits {
     runtime: Handlers::Workers(4),
     listen: HEALTHY_LISTEN,
@@ -168,19 +169,19 @@ const HEALTHY_CHARGE: ChargeTraits = ChargeTraits {
 
 const HEALTHY_KEEPS: Keeps = Keeps { bytes: 0, file_every: None, connection_every: None };
 
-/// The payments service as it should be.
+/// The healthy payments service.
 const HEALTHY_PAYMENTS: PaymentsTraits =
     PaymentsTraits { slots: 256, service_time: Duration::from_millis(15), refusal: None };
 
-/// The database as it should be; its data is worth nothing, so commits need not be durable.
+/// The healthy database. Its data has no value, so commits need not be durable.
 const HEALTHY_DATABASE: DatabaseTraits =
     DatabaseTraits { category_index: true, one_core: false, max_connections: 60, durable: None };
 
 const HEALTHY_SURROUNDINGS: Surroundings =
     Surroundings { busy_neighbours: 0, proxy: false, cpu_quota: None };
 
-/// The system as it should be, on an ordinary day. The highest rate stays far below what two
-/// cores carry, so that there is no knee to find.
+/// The healthy system on an ordinary day. The highest rate stays far below what two cores carry, so
+/// there is no knee to find.
 const HEALTHY: System = System {
     shop: HEALTHY_SHOP,
     payments: HEALTHY_PAYMENTS,
@@ -198,14 +199,14 @@ const SEARCHES: &[RequestShare] = &[RequestShare { request: ShopRequest::Search,
 /// Orders only.
 const ORDERS: &[RequestShare] = &[RequestShare { request: ShopRequest::Order, weight: 1 }];
 
-/// What a shop meets on an ordinary day.
+/// The requests of an ordinary day.
 const MIXED: &[RequestShare] = &[
     RequestShare { request: ShopRequest::Product, weight: 7 },
     RequestShare { request: ShopRequest::Search, weight: 2 },
     RequestShare { request: ShopRequest::Order, weight: 1 },
 ];
 
-/// A ramp up to a knee that lies below `max_rate`.
+/// A ramp up to a knee, which must be below `max_rate`.
 const fn ramp_to(max_rate: u32) -> Shape {
     Shape::Breakpoint { start_rate: 20, max_rate, hold_s: 5 }
 }
@@ -215,7 +216,7 @@ const fn up_to(max_rate: u32) -> Shape {
     Shape::Breakpoint { start_rate: 20, max_rate, hold_s: 4 }
 }
 
-/// One rate, long enough to tell growth from noise.
+/// One rate, held long enough to distinguish growth from noise.
 const fn steady(rate: u32) -> Shape {
     Shape::Constant { rate, duration_s: 80 }
 }

@@ -7,9 +7,9 @@ use super::{
     System, Truth, ramp_to, up_to,
 };
 
-/// 9 ms of CPU time each, and four threads of a neighbour that want the cores as well: on
-/// two cores the shop gets about half of the time, which makes about 110 requests/s. Where the
-/// knee lies depends on the machine.
+/// 9 ms of CPU time per page, and four threads of a neighbour that compete for the cores. On two
+/// cores the shop gets about half of the time, which allows about 110 requests/s. Where the knee is
+/// depends on the machine.
 pub(super) static SPEC: Fault = Fault {
     name: "neighbour",
     summary: "another program keeps 4 threads busy beside a shop that needs CPU: knee near 110/s \
@@ -22,7 +22,7 @@ pub(super) static SPEC: Fault = Fault {
         load: Load { requests: PRODUCTS, shape: ramp_to(400) },
         ..HEALTHY
     },
-    // The same shop alone, up to what half a core carries.
+    // The same shop alone, up to the rate that half a core carries.
     healthy: Some(System {
         shop: PRICED,
         load: Load { requests: PRODUCTS, shape: up_to(60) },

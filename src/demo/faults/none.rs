@@ -1,4 +1,4 @@
-//! Nothing is wrong: a diagnosis that names a cause here is mistaken.
+//! Nothing is wrong: a diagnosis that names a cause here is wrong.
 
 use super::{Fault, HEALTHY, Truth};
 

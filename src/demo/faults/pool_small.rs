@@ -1,4 +1,4 @@
-//! Three pooled connections in front of a database that has room for many more.
+//! A pool of three connections to a database that could serve many more.
 
 use std::time::Duration;
 
@@ -7,8 +7,8 @@ use super::{
     up_to,
 };
 
-/// Each read occupies its connection for about 15 ms while the storage answers: the knee is a
-/// little below 3 / 15 ms = 200 requests/s, and four connections would carry a third more.
+/// Each read occupies its connection for about 15 ms while the storage answers: the knee is
+/// slightly below 3 / 15 ms = 200 requests/s. Four connections would carry a third more.
 pub(super) static SPEC: Fault = Fault {
     name: "pool-small",
     summary: "a pool of 3 connections, 15 ms per read on slow storage: knee near 195/s",
@@ -19,7 +19,7 @@ pub(super) static SPEC: Fault = Fault {
         load: Load { requests: PRODUCTS, shape: ramp_to(600) },
         ..HEALTHY
     },
-    // Enough connections for five times as much.
+    // Enough connections for five times the load.
     healthy: Some(System {
         shop: pooled(16),
         load: Load { requests: PRODUCTS, shape: up_to(300) },

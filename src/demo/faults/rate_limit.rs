@@ -1,11 +1,11 @@
-//! A token bucket admits a fixed rate and answers 429 at once to the rest.
+//! A token bucket admits a fixed rate and rejects the rest at once with 429.
 
 use super::{
     Admission, Fault, HEALTHY, HEALTHY_SHOP, Load, PRODUCTS, ShopTraits, System, Truth, ramp_to,
     up_to,
 };
 
-/// Beyond 120 requests/s the rest is refused with `Retry-After`; nothing else is near its limit.
+/// Above 120 requests/s the rest is rejected with `Retry-After`; nothing else is near its limit.
 pub(super) static SPEC: Fault = Fault {
     name: "rate-limit",
     summary: "accepts 120 requests/s, answers 429 to the rest: knee at 120/s",

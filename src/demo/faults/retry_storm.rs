@@ -1,5 +1,5 @@
-//! The shop gives up a slow call to the payments service and repeats it, three times. The service
-//! still works on the calls that were given up.
+//! The shop abandons a slow call to the payments service and retries it up to three times. The
+//! service still works on the abandoned calls.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use super::{
     PaymentsTraits, ShopTraits, System, Truth, ramp_to, up_to,
 };
 
-/// 3 slots of 20 ms carry 150 payments/s as long as none waits longer than 120 ms. Then each
-/// order makes up to four calls, of which all but one are wasted, and goodput falls.
+/// 3 slots of 20 ms carry 150 payments/s as long as no call waits longer than 120 ms. After that,
+/// each order makes up to four calls, of which all but one are wasted, and goodput falls.
 ///
-/// The payments service is full first; the retries multiply its load and make it collapse.
+/// The payments service is full first. Then the retries multiply its load and make it collapse.
 pub(super) static SPEC: Fault = Fault {
     name: "retry-storm",
     summary: "payments has 3 slots of 20 ms, 3 retries after 120 ms each: collapse at 140/s",
@@ -23,7 +23,7 @@ pub(super) static SPEC: Fault = Fault {
         load: Load { requests: ORDERS, shape: ramp_to(400) },
         ..HEALTHY
     },
-    // The same retries, which nothing sets off.
+    // The same retries, but nothing triggers them.
     healthy: Some(System {
         shop: RETRYING,
         payments: PAYMENTS,

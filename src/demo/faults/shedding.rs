@@ -7,9 +7,9 @@ use super::{
     up_to,
 };
 
-/// 9 ms of CPU time each on one core: the knee is at 1 / 9 ms = 111 requests/s. Beyond that
-/// 12 requests are in flight and the rest gets 503 at once, which keeps the admitted ones quick.
-/// The refusals show that the limit is reached; the limit is the core.
+/// 9 ms of CPU time per page on one core: the knee is at 1 / 9 ms = 111 requests/s. Beyond that, 12
+/// requests are in flight and the rest gets 503 at once, which keeps the admitted requests fast.
+/// The rejections show that the limit is reached; the limit is the core.
 pub(super) static SPEC: Fault = Fault {
     name: "shedding",
     summary: "9 ms of CPU per page on one core, 503 above 12 in flight: knee near 105/s",

@@ -1,4 +1,4 @@
-//! The shop may use every core, and one event loop does all the work.
+//! The shop may use every core, but one event loop does all the work.
 
 use std::time::Duration;
 
@@ -7,8 +7,8 @@ use super::{
     up_to,
 };
 
-/// 6 ms of CPU time each on one thread: the knee is a little below 1 / 6 ms = 167
-/// requests/s, for the event loop also reads and writes.
+/// 6 ms of CPU time per page on one thread: the knee is slightly below 1 / 6 ms = 167 requests/s,
+/// because the event loop also reads and writes.
 pub(super) static SPEC: Fault = Fault {
     name: "single-thread",
     summary: "6 ms of CPU per product page on one event loop: knee near 160/s",
@@ -23,7 +23,7 @@ pub(super) static SPEC: Fault = Fault {
         load: Load { requests: PRODUCTS, shape: ramp_to(500) },
         ..HEALTHY
     },
-    // The same event loop with pages that hardly compute.
+    // The same event loop with pages that need little CPU.
     healthy: Some(System {
         shop: ShopTraits {
             runtime: Handlers::EventLoop,

@@ -1,4 +1,4 @@
-//! Every commit waits for the flush of the write-ahead log.
+//! Every commit waits for a flush of the write-ahead log.
 
 use std::time::Duration;
 
@@ -6,12 +6,12 @@ use super::{
     DatabaseTraits, Fault, HEALTHY, HEALTHY_DATABASE, Load, ORDERS, System, Truth, ramp_to, up_to,
 };
 
-/// PostgreSQL's `commit_delay` stands in for a disk that takes 100 ms to flush: the session that
-/// flushes holds the lock of the log meanwhile, and the others wait for it, as with a slow disk.
-/// The next flush covers all that wait, so that a commit takes one to two flushes, and
-/// 16 connections carry between 16 / 200 ms = 80 and 16 / 100 ms = 160 orders/s.
+/// PostgreSQL's `commit_delay` simulates a disk that takes 100 ms to flush. The session that
+/// flushes holds the lock of the log during that time, and the others wait for it, as with a slow
+/// disk. The next flush covers all waiting sessions, so a commit takes one to two flushes. 16
+/// connections therefore carry between 16 / 200 ms = 80 and 16 / 100 ms = 160 orders/s.
 ///
-/// Two names are right: the sessions wait for a lock inside PostgreSQL (`LWLock:WALWrite`), and
+/// Two names are correct: the sessions wait for a lock inside PostgreSQL (`LWLock:WALWrite`), and
 /// the lock is held because the disk is slow.
 pub(super) static SPEC: Fault = Fault {
     name: "slow-commits",

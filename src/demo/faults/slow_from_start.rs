@@ -1,4 +1,4 @@
-//! Slow at any load, but not slower at a high one: there is no knee, although the times are long.
+//! Slow at any load, but not slower at high load: the times are long, but there is no knee.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use super::{
     Fault, HEALTHY, HEALTHY_SHOP, Load, PRODUCTS, Pause, ShopTraits, System, Truth, up_to,
 };
 
-/// Every page takes 400 ms and nothing is limited.
+/// Every page takes 400 ms, and nothing has a limit.
 pub(super) static SPEC: Fault = Fault {
     name: "slow-from-start",
     summary: "every product page takes 400 ms at any load: slow, and no knee",

@@ -1,4 +1,4 @@
-//! The pool is full, but it is not the cause: its connections are all busy with slow queries on a
+//! The pool is full, but it is not the cause: all its connections are busy with slow queries on a
 //! database that has no CPU left.
 
 use super::{
@@ -6,7 +6,7 @@ use super::{
     System, Truth, ramp_to, up_to,
 };
 
-/// As `slow-query`, with four connections: a larger pool would not help.
+/// Like `slow-query`, with four connections: a larger pool would not help.
 pub(super) static SPEC: Fault = Fault {
     name: "slow-query-small-pool",
     summary: "4 connections, all busy with searches without an index: knee at 50 to 130/s",

@@ -7,9 +7,9 @@ use super::{
     Truth, ramp_to, up_to,
 };
 
-/// Every request opens a connection, and the loop that accepts takes 8 ms for each: the
-/// knee is near 1 / 9 ms = 110 requests/s. 16 connections may wait; the kernel drops the others,
-/// and their clients try again after one second and after three.
+/// Every request opens a connection, and the accepting loop takes 8 ms for each: the knee is near 1
+/// / 9 ms = 110 requests/s. 16 connections may wait. The kernel drops the others, and their clients
+/// try again after one second and after three.
 pub(super) static SPEC: Fault = Fault {
     name: "small-backlog",
     summary: "8 ms to accept a connection, a connection per request, backlog 16: knee near 110/s",

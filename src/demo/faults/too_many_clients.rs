@@ -7,9 +7,9 @@ use super::{
     ShopTraits, System, Truth, ramp_to, up_to,
 };
 
-/// Of 20 connections PostgreSQL keeps 3 for superusers and one is the monitor's: 16 reads of
-/// 100 ms can be under way, 160 requests/s, while the pool would open 40. What needs one more
-/// fails at once.
+/// Of 20 connections, PostgreSQL reserves 3 for superusers, and the monitor uses one. So 16 reads
+/// of 100 ms can run at once, which is 160 requests/s, while the pool would open 40 connections. A
+/// request that needs one more fails at once.
 pub(super) static SPEC: Fault = Fault {
     name: "too-many-clients",
     summary: "a pool of 40 connections, a database that accepts 17: failures above 150/s",
@@ -21,7 +21,7 @@ pub(super) static SPEC: Fault = Fault {
         load: Load { requests: PRODUCTS, shape: ramp_to(400) },
         ..HEALTHY
     },
-    // A database that admits what the pool may open.
+    // A database that admits as many connections as the pool may open.
     healthy: Some(System {
         shop: POOL_OF_FORTY,
         load: Load { requests: PRODUCTS, shape: up_to(220) },

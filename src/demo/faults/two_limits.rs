@@ -7,8 +7,9 @@ use super::{
     System, Truth, ramp_to, up_to,
 };
 
-/// Payments carries 2 / 26 ms = 77 orders/s. The row of the invoice numbers, which an order meets
-/// first, carries about 115: beyond that orders queue there as well, and it is not the cause.
+/// The payments service carries 2 / 26 ms = 77 orders/s. The row of the invoice numbers, which an
+/// order reaches first, carries about 115. Above that rate orders queue there as well, but it is
+/// not the cause.
 pub(super) static SPEC: Fault = Fault {
     name: "two-limits",
     summary: "payments with 2 slots of 25 ms (77/s) and a row lock of 7 ms (115/s): knee near 77/s",
@@ -24,7 +25,7 @@ pub(super) static SPEC: Fault = Fault {
         load: Load { requests: ORDERS, shape: ramp_to(400) },
         ..HEALTHY
     },
-    // Room on both sides.
+    // Enough capacity on both sides.
     healthy: Some(System {
         shop: ShopTraits { pool_size: 20, invoice_held: Some(Duration::ZERO), ..HEALTHY_SHOP },
         payments: PAYMENTS,

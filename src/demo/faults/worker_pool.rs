@@ -1,4 +1,4 @@
-//! Four workers that each wait for the payments service, which answers as quickly as ever.
+//! Four workers that each wait for the payments service, which is as fast as ever.
 
 use std::time::Duration;
 
@@ -9,9 +9,9 @@ use super::{
 
 /// 4 workers of about 32 ms each: the knee is near 125 orders/s.
 ///
-/// Two names are right. The workers are what is exhausted; what they wait for is the call, and a
-/// quicker service would raise the limit as well as more workers would. To say that the service
-/// has become slow would be wrong.
+/// Two names are correct. The workers are exhausted, and they wait for the call. A faster service
+/// would raise the limit just as more workers would. A diagnosis that says the service has become
+/// slow would be wrong.
 pub(super) static SPEC: Fault = Fault {
     name: "worker-pool",
     summary: "4 worker threads, each blocked for the 30 ms of a payment: knee near 125/s",
@@ -23,7 +23,7 @@ pub(super) static SPEC: Fault = Fault {
         load: Load { requests: ORDERS, shape: ramp_to(400) },
         ..HEALTHY
     },
-    // Enough workers for all that wait.
+    // Enough workers for all waiting requests.
     healthy: Some(System {
         shop: workers(32),
         payments: PAYMENTS,

@@ -1,5 +1,5 @@
-//! Calls that block their thread, as handlers make them that know nothing of an event loop. Each
-//! thread has a connection of its own, which it keeps.
+//! Calls that block their thread, as in handlers that are written without regard to an event loop.
+//! Each thread keeps its own connection.
 
 use std::cell::RefCell;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -14,7 +14,7 @@ thread_local! {
     static CONNECTION: RefCell<Option<BufReader<TcpStream>>> = const { RefCell::new(None) };
 }
 
-/// Posts JSON and waits for the answer. A connection that fails is replaced at the next call.
+/// Posts JSON and waits for the response. A connection that fails is replaced at the next call.
 pub(super) fn post(peer: &Peer, path: &str, body: &str) -> io::Result<StatusCode> {
     CONNECTION.with_borrow_mut(|kept| {
         let mut connection = match kept.take() {
@@ -27,7 +27,7 @@ pub(super) fn post(peer: &Peer, path: &str, body: &str) -> io::Result<StatusCode
     })
 }
 
-/// Posts JSON on a new connection, which the service closes and this end does not.
+/// Posts JSON on a new connection that the service closes but this end does not.
 pub(super) fn half_closed(peer: &Peer, path: &str, body: &str) -> io::Result<TcpStream> {
     let mut connection = connect(peer)?;
     ask(&mut connection, peer, path, body, "close")?;

@@ -1,4 +1,4 @@
-//! What the shop asks of PostgreSQL, through a pool of connections.
+//! The shop's queries to PostgreSQL, through a pool of connections.
 
 use std::time::Duration;
 
@@ -14,10 +14,10 @@ use crate::demo::system::{ProductRead, ShopTraits};
 /// Why an order was not placed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum OrderError {
-    /// By the database.
+    /// An error of the database.
     #[error(transparent)]
     Database(#[from] PoolError),
-    /// By the payment inside the transaction.
+    /// An error of the payment inside the transaction.
     #[error(transparent)]
     Payment(#[from] ChargeError),
 }
@@ -53,7 +53,7 @@ pub(super) struct Database {
 }
 
 impl Database {
-    /// Sets the pool up and opens its first connection.
+    /// Creates the pool and opens its first connection.
     pub async fn new(url: &str, traits: &'static ShopTraits) -> Result<Self, PoolError> {
         let mut config: Config = url.parse().map_err(PoolError::Backend)?;
         config.application_name("shop");
@@ -78,7 +78,7 @@ impl Database {
         self.pool.clone()
     }
 
-    /// A product by its number.
+    /// The product with this number.
     pub async fn product(&self, id: i32) -> Result<Option<Product>, PoolError> {
         const BY_ID: &str = "SELECT id, name, price_cents, stock FROM product WHERE id = $1";
         const BY_ID_SLOWLY: &str = "SELECT id, name, price_cents, stock FROM product, pg_sleep($2) \
@@ -115,8 +115,8 @@ impl Database {
         Ok(rows.iter().map(Product::from).collect())
     }
 
-    /// Places an order. Returns its number and its price, or nothing where there is no such product
-    /// or not enough of it. `before_commit` is given what it costs.
+    /// Places an order. Returns its number and its price, or nothing if there is no such product or
+    /// not enough of it. `before_commit` is called with the price.
     pub async fn place(
         &self,
         product: i32,

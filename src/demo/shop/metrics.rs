@@ -1,5 +1,5 @@
-//! What the shop says of itself, under the names that OpenTelemetry's conventions give, as its
-//! Prometheus exporter writes them.
+//! The shop's own metrics, with the names of OpenTelemetry's conventions as its Prometheus exporter
+//! writes them.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ struct ServerLabels {
 struct ClientLabels {
     server_address: String,
     server_port: u16,
-    /// Empty where there was no answer.
+    /// Empty if there was no response.
     http_response_status_code: Option<u16>,
 }
 
@@ -81,12 +81,12 @@ impl Metrics {
         );
         let pool = pool.map(|pool| PoolMetrics::new(pool, &mut registry));
         let metrics = Self { registry, requests, calls, peer, pool };
-        // Known from the start, so that a first call is seen to be the first.
+        // Created at the start, so that the first call is visible as an increase.
         drop(metrics.calls.get_or_create(&metrics.client_labels(Some(200))));
         metrics
     }
 
-    /// Notes one request that was answered.
+    /// Counts one answered request.
     pub fn answered(&self, method: &'static str, route: &'static str, status: u16, took: Duration) {
         let labels = ServerLabels {
             http_request_method: method,
@@ -96,7 +96,7 @@ impl Metrics {
         self.requests.get_or_create(&labels).observe(took.as_secs_f64());
     }
 
-    /// Notes one call to the payments service, and its status where it was answered.
+    /// Counts one call to the payments service, with its status if there was a response.
     pub fn charged(&self, status: Option<u16>, took: Duration) {
         self.calls.get_or_create(&self.client_labels(status)).observe(took.as_secs_f64());
     }
@@ -106,7 +106,7 @@ impl Metrics {
         ClientLabels { server_address, server_port, http_response_status_code: status }
     }
 
-    /// All of them in the text format.
+    /// All metrics in the text format.
     pub fn text(&self) -> Result<String, std::fmt::Error> {
         if let Some(pool) = &self.pool {
             pool.update();

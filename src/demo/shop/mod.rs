@@ -1,4 +1,4 @@
-//! The shop: a small HTTP service on a pooled PostgreSQL, with one other service to call.
+//! The shop: a small HTTP service with a pooled PostgreSQL database and one other service to call.
 
 mod blocking_call;
 mod database;
@@ -31,15 +31,15 @@ pub(super) const ENTRY: &str = "__demo-shop";
 pub(super) struct Settings {
     /// Name of the fault.
     pub fault: String,
-    /// Whether it is its healthy twin that runs.
+    /// Whether to run its healthy twin.
     pub healthy: bool,
-    /// How to connect to the database; without one the catalogue is made up.
+    /// How to connect to the database; without one, the shop makes the catalogue up.
     pub postgres_url: Option<String>,
     /// Base address of the payments service.
     pub payments_url: String,
 }
 
-/// Threads that may hold or want the lock of product pages at the same time.
+/// Threads that may hold or wait for the lock of product pages at the same time.
 const MOST_LOCKED_PAGES: usize = 200;
 
 /// The shop process.
@@ -54,7 +54,7 @@ fn run() -> io::Result<()> {
         .ok_or_else(|| io::Error::other(format!("no fault `{}`", settings.fault)))?;
     let traits = &fault.system(settings.healthy).shop;
     if traits.one_core {
-        // Before there are threads, so that all of them inherit it.
+        // Set before any thread starts, so that all threads inherit it.
         process::confine_to_one_core()?;
     }
     let runtime = match traits.runtime {

@@ -1,4 +1,4 @@
-//! Calls to the payments service over connections that are kept.
+//! Calls to the payments service over persistent connections.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -26,7 +26,7 @@ pub(super) enum ChargeError {
     /// It was refused.
     #[error("payments answered {0}")]
     Status(StatusCode),
-    /// The call did not come to an answer.
+    /// The call got no response.
     #[error("payments cannot be asked: {0}")]
     Call(String),
 }
@@ -37,7 +37,7 @@ pub(super) struct PaymentsClient {
     charge: Uri,
     traits: &'static ChargeTraits,
     calls: Option<Semaphore>,
-    /// After this many payments, one leaves its own connection half closed.
+    /// One of this many payments leaves a separate connection half closed.
     kept_every: Option<u64>,
     payments: AtomicU64,
     kept: Mutex<Vec<std::net::TcpStream>>,
@@ -70,7 +70,7 @@ impl PaymentsClient {
         (host, self.charge.port_u16().unwrap_or(80))
     }
 
-    /// Has an amount authorised; a call that fails is made again as often as the traits say.
+    /// Authorises an amount. A failed call is retried as often as the traits say.
     pub async fn charge(&self, amount_cents: i32, metrics: &Metrics) -> Result<(), ChargeError> {
         let body = serde_json::json!({ "amount_cents": amount_cents }).to_string();
         if self.is_one_to_keep() {
@@ -103,7 +103,7 @@ impl PaymentsClient {
 
     /// One call.
     async fn call(&self, body: &str) -> Result<(), ChargeError> {
-        // The limit is never closed: without a permit the call would be made all the same.
+        // The semaphore is never closed. If it were, the call would go ahead without a permit.
         let _permit = match &self.calls {
             Some(calls) => calls.acquire().await.ok(),
             None => None,
@@ -133,7 +133,7 @@ impl PaymentsClient {
             .map_err(|error| failed(&error))?;
         let response = self.client.request(request).await.map_err(|error| failed(&error))?;
         let status = response.status();
-        // The connection is used again only when the body has been read.
+        // The connection is reused only after the body has been read.
         response.into_body().collect().await.map_err(|error| failed(&error))?;
         Ok(status)
     }

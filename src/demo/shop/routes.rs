@@ -1,4 +1,4 @@
-//! What the shop answers.
+//! The shop's responses.
 
 use std::fs::File;
 use std::hint::black_box;
@@ -26,10 +26,10 @@ use crate::demo::system::Pause;
 /// The text format that `encode` writes.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Rounds of hashing between two looks at the clock: some tens of microseconds.
+/// Rounds of hashing between two readings of the clock: some tens of microseconds.
 const PRICING_ROUNDS: u32 = 50;
 
-/// What stands before the number in the path of a product.
+/// The part of a product's path before its number.
 const PRODUCT_PREFIX: &str = "/product/";
 
 /// An order as the client sends it.
@@ -44,12 +44,12 @@ fn one() -> i32 {
     1
 }
 
-/// Answers one request and measures it.
+/// Answers one request and records it in the metrics.
 pub(super) async fn handle(shop: Arc<Shop>, request: Request<Incoming>) -> Answer {
     let start = Instant::now();
     let path = request.uri().path();
     let (method, route) = match (request.method(), path) {
-        // The two that an orchestrator and a monitor ask for touch nothing and are not counted.
+        // The routes for an orchestrator and a monitor use nothing and are not counted.
         (&Method::GET, "/health") => return server::text(StatusCode::OK, "ok\n"),
         (&Method::GET, "/metrics") => return metrics(&shop),
         (&Method::GET, "/search") => ("GET", "/search"),
@@ -175,12 +175,12 @@ fn unavailable(error: &PoolError) -> Answer {
 fn keep(shop: &Shop) -> io::Result<()> {
     let keeps = &shop.traits.keeps;
     let page = shop.pages.fetch_add(1, Ordering::Relaxed);
-    // Opened and written before the lock is taken, so that the lock is not a limit.
+    // Opened and written before the lock is taken, so that the lock does not become a limit.
     let file = match keeps.file_every {
         Some(every) if page % every == every - 1 => Some(File::open("/dev/null")?),
         _ => None,
     };
-    // Written, not only reserved, so that it is resident.
+    // Written, not only reserved, so that the memory is resident.
     let memory = (keeps.bytes > 0).then(|| vec![1_u8; keeps.bytes].into_boxed_slice());
     if file.is_some() || memory.is_some() {
         let mut kept = shop.kept.lock().unwrap_or_else(PoisonError::into_inner);
@@ -190,7 +190,7 @@ fn keep(shop: &Shop) -> io::Result<()> {
     Ok(())
 }
 
-/// Waits as a product page waits.
+/// Waits in the way that product pages are set to wait.
 async fn pause(shop: &Shop) {
     match shop.traits.pause {
         Pause::None => {}
@@ -202,13 +202,13 @@ async fn pause(shop: &Shop) {
                 let _held = lock.lock().unwrap_or_else(PoisonError::into_inner);
                 std::thread::sleep(time);
             });
-            // Ends early only when the process ends.
+            // Ends early only if the process ends.
             let _ended = held.await.is_ok();
         }
     }
 }
 
-/// The product of this number of a shop without a database.
+/// The product with this number, in a shop without a database.
 fn made_up(id: i32) -> Option<Product> {
     (1..=PRODUCTS.cast_signed()).contains(&id).then(|| Product {
         id,
@@ -218,7 +218,7 @@ fn made_up(id: i32) -> Option<Product> {
     })
 }
 
-/// Works out a price, which takes `demand` of CPU time on any machine.
+/// Computes a price, which takes `demand` of CPU time on any machine.
 fn price(id: i32, demand: Duration) -> [u8; 32] {
     let start = thread_cpu_time();
     let mut digest = Sha256::digest(id.to_le_bytes());

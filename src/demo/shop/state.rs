@@ -1,4 +1,4 @@
-//! What the requests of the shop share.
+//! State that the shop's requests share.
 
 use std::fs::File;
 use std::sync::atomic::AtomicU64;
@@ -12,7 +12,7 @@ use super::payments_client::PaymentsClient;
 use crate::demo::system::ShopTraits;
 use crate::demo::token_bucket::TokenBucket;
 
-/// What all requests of the shop use.
+/// Everything that all requests of the shop use.
 pub(super) struct Shop {
     pub(super) traits: &'static ShopTraits,
     pub(super) database: Option<Database>,
@@ -27,14 +27,14 @@ pub(super) struct Shop {
     pub(super) kept: Mutex<Kept>,
 }
 
-/// What decides whether a request is admitted.
+/// Decides whether a request is admitted.
 pub(super) enum Gate {
     Open,
     Rate(TokenBucket),
     InWork(Arc<Semaphore>),
 }
 
-/// Memory and files that are never given back.
+/// Memory and files that are never released.
 #[derive(Default)]
 pub(super) struct Kept {
     pub(super) memory: Vec<Box<[u8]>>,
