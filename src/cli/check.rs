@@ -1,4 +1,4 @@
-//! `check`: whether a plan is right, without sending anything.
+//! `check`: whether a plan is valid, without sending anything.
 
 use std::path::Path;
 

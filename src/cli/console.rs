@@ -1,4 +1,4 @@
-//! What goes to stdout and stderr. Nobody else writes there.
+//! All output to stdout and stderr. No other module writes there.
 
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal, Write};
 use super::error::{CliError, CommandResult};
 use super::exit::ExitStatus;
 
-/// Prints on stdout. A reader that has gone away, such as `head`, is no failure.
+/// Prints on stdout. If the reader has closed the pipe, as `head` does, that is not a failure.
 pub(super) fn print(bytes: &[u8]) -> CommandResult {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
@@ -16,7 +16,7 @@ pub(super) fn print(bytes: &[u8]) -> CommandResult {
     }
 }
 
-/// Prints a line on stderr. Where that fails there is nobody left to tell.
+/// Prints a line on stderr. If that fails, there is no way to report it.
 pub(super) fn say(line: impl fmt::Display) {
     let _told = writeln!(io::stderr().lock(), "{line}").is_ok();
 }
@@ -28,13 +28,14 @@ pub(super) fn show_error(error: &CliError) {
     }
 }
 
-/// Whether stdout may have colour: a terminal, and nobody said no (<https://no-color.org>).
+/// Whether stdout may have colour: it is a terminal, and the user has not disabled colour
+/// (<https://no-color.org>).
 pub(super) fn colour_wanted() -> bool {
     let said_no = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     io::stdout().is_terminal() && !said_no
 }
 
-/// Columns of the terminal that stdout is, or a width that fits on paper.
+/// Columns of the terminal on stdout, or a width that fits on paper.
 pub(super) fn width() -> usize {
     match terminal_size::terminal_size_of(io::stdout()) {
         Some((terminal_size::Width(columns), _)) if columns > 0 => {

@@ -1,4 +1,4 @@
-//! `convert`: a file of another tool → a plan with its data files.
+//! `convert`: a file from another tool → a plan with its data files.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
@@ -128,7 +128,7 @@ fn place(file: &str, problem: &Problem) -> String {
     }
 }
 
-/// Writes the plan, and prints what was read and what to do next.
+/// Writes the plan, and prints what was converted and what to do next.
 fn finish(
     args: &ConvertArgs,
     spec: &ConverterSpec,
@@ -170,14 +170,14 @@ fn cannot_write(path: &Path, error: &io::Error) -> CliError {
     CliError::failed(format!("cannot write `{}`: {error}", path.display())).with_hint(hint)
 }
 
-/// The files that a conversion reads beside its input, and those that it writes.
+/// The files that a conversion reads in addition to its input, and the files that it writes.
 struct PlanFiles {
-    /// Where relative paths in the input start.
+    /// The directory that relative paths in the input refer to.
     input: PathBuf,
     plan: PathBuf,
     to_stdout: bool,
     force: bool,
-    /// Files that were written: listed at the end, removed on a failure.
+    /// Files that were written. They are listed at the end, and removed on failure.
     made: Vec<PathBuf>,
 }
 
@@ -194,7 +194,7 @@ impl PlanFiles {
         }
     }
 
-    /// Creates a file. An existing one stays, unless `--force` was given.
+    /// Creates a file. An existing file is kept, unless `--force` was given.
     fn make(&mut self, path: &Path) -> io::Result<BufWriter<File>> {
         if let Some(directory) = path.parent().filter(|it| !it.as_os_str().is_empty()) {
             fs::create_dir_all(directory)?;
@@ -206,7 +206,7 @@ impl PlanFiles {
         Ok(BufWriter::new(file))
     }
 
-    /// Removes what would pass for a complete result.
+    /// Removes files that could be mistaken for a complete result.
     fn remove_all(&self) {
         for path in &self.made {
             let _left_behind = fs::remove_file(path).is_err();

@@ -11,9 +11,9 @@ use super::stop::interrupt_flag;
 use crate::demo::{self, FAULTS, Fault, Launcher};
 use crate::prepare;
 
-/// The fault that is shown by default.
+/// The default fault.
 const DEFAULT: &str = "pool-small";
-/// The default where PostgreSQL is not installed.
+/// The default fault if PostgreSQL is not installed.
 const DEFAULT_WITHOUT_POSTGRES: &str = "single-thread";
 
 pub(super) fn main(args: &DemoArgs) -> CommandResult {

@@ -1,4 +1,4 @@
-//! `run --dry-run`: what would be done, without doing it.
+//! `run --dry-run`: shows what a run would do, without doing it.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -15,14 +15,14 @@ use crate::prepare::{self, RunConfig};
 use crate::report::wording;
 use crate::run::{self, PlannedStage};
 
-/// Requests that are shown of each load.
+/// Number of requests shown per load.
 const REQUESTS: usize = 5;
-/// Stages that are shown.
+/// Number of stages shown.
 const STAGES: usize = 40;
-/// Characters that are shown of a body.
+/// Number of characters shown of a body.
 const BODY: usize = 300;
 
-/// Prints the schedule, the first requests and how many there will be.
+/// Prints the schedule, the first requests and the number of requests.
 pub(super) fn show(plan: Plan, folder: &Path) -> CommandResult {
     let refuse = |problems| CliError::problems(ExitStatus::Usage, &problems);
     let load = prepare::load_config(&plan, folder).map_err(refuse)?;
@@ -99,7 +99,7 @@ fn describe(text: &mut String, config: &RunConfig) {
     );
 }
 
-/// The stages; how many requests they are, where that is known.
+/// Writes the table of stages; returns the number of requests, if it is known.
 fn table(text: &mut String, levels: &[PlannedStage]) -> Option<f64> {
     line(text, format_args!("\n{:>10}  {:>10}  load", "at", "for"));
     let mut at = 0.0;
@@ -133,7 +133,7 @@ fn table(text: &mut String, levels: &[PlannedStage]) -> Option<f64> {
     (!is_closed).then(|| levels.iter().map(requests).sum())
 }
 
-/// The most requests that a search makes: to its highest rate, and around it once.
+/// The maximum number of requests of a search: up to its highest rate, and once around it.
 fn search_volume(config: &RunConfig) -> Option<f64> {
     let (index, scenario) = config
         .scenarios
@@ -143,7 +143,7 @@ fn search_volume(config: &RunConfig) -> Option<f64> {
     let journeys = match &scenario.executor {
         Executor::Soak(soak) => soak.rate * soak.duration.as_secs_f64(),
         Executor::Breakpoint(Breakpoint { max_rate, factor, hold, .. }) => {
-            // A geometric sum up to the highest rate, and seven stages around it.
+            // A geometric sum up to the highest rate, plus seven stages around it.
             (max_rate * factor / (factor - 1.0) + 7.0 * max_rate) * hold.as_secs_f64()
         }
         Executor::Capacity(Capacity { max_rate, hold, precision, .. }) => {

@@ -1,4 +1,4 @@
-//! How a command ends: an exit code, or a message with the exit code it comes with.
+//! How a command ends: with an exit code, or with a message and its exit code.
 
 use std::{fmt, io};
 
@@ -6,7 +6,7 @@ use super::exit::ExitStatus;
 use crate::plan::nearest;
 use crate::prepare::{PlanError, Problems};
 
-/// A message for the person at the terminal, with its exit code.
+/// A message for the user at the terminal, with its exit code.
 #[derive(Debug)]
 pub(super) struct CliError {
     pub(super) status: ExitStatus,
@@ -29,7 +29,7 @@ impl CliError {
         Self::new(ExitStatus::Failed, message)
     }
 
-    /// Nothing has the name that was given; the hint is the nearest right one, or all of them.
+    /// Nothing has the given name. The hint is the closest valid name, or all of them.
     pub(super) fn unknown(what: &str, name: &str, right: &[&str]) -> Self {
         let hint = nearest(name, right.iter().copied())
             .unwrap_or_else(|| format!("there are {}", right.join(", ")));

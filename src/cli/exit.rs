@@ -6,20 +6,20 @@ use std::process::ExitCode;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum ExitStatus {
-    /// Done; a knee that was looked for and found is no failure.
+    /// Done. Finding a knee is not a failure.
     Done = 0,
-    /// kneepoint itself could not do what was asked, such as write a file.
+    /// kneepoint could not do what was asked, such as write a file.
     Failed = 1,
     /// An objective was not met, or the error budget ended the run (k6's code for thresholds).
     ObjectiveFailed = 99,
     /// The plan, a rule file or the command line is wrong; nothing was sent.
     Usage = 104,
-    /// Someone interrupted the run; what was recorded is kept and diagnosed.
+    /// The run was interrupted. What was recorded is kept and diagnosed.
     Interrupted = 105,
-    /// Preflight refused: the target or something to be watched is not as the plan has it;
-    /// nothing but one request of each kind was sent.
+    /// Preflight failed: the target or a watched system does not match the plan. At most one
+    /// request of each kind was sent.
     Preflight = 106,
-    /// The knee lies below the rate given by `--expect`.
+    /// The knee is below the rate given by `--expect`.
     KneeBelowExpected = 120,
     /// A leak was found.
     Leak = 121,

@@ -1,4 +1,4 @@
-//! `explain`: what a word of a report means.
+//! `explain`: the meaning of a term in a report.
 
 use super::args::ExplainArgs;
 use super::console::{print, width};

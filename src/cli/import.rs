@@ -1,4 +1,4 @@
-//! `import`: results of another tool → a recording and its diagnosis.
+//! `import`: results from another tool → a recording and its diagnosis.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};

@@ -46,7 +46,7 @@ pub(super) fn report(args: &ReportArgs) -> CommandResult {
     Ok(ExitStatus::Done)
 }
 
-/// A directory stands for the recording in it.
+/// A directory means the recording in it.
 fn recording_path(path: &Path) -> PathBuf {
     if path.is_dir() { results::recording_in(path) } else { path.to_owned() }
 }

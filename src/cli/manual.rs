@@ -1,4 +1,4 @@
-//! `man`: manual pages, made from the same description of the command line as its help.
+//! `man`: manual pages, generated from the same definition of the command line as its help.
 
 use std::fs;
 use std::path::Path;
@@ -21,7 +21,7 @@ pub(super) fn main(args: &ManArgs) -> CommandResult {
     }
 }
 
-/// One page for the program and one for each of its commands.
+/// Writes one page for the program and one for each of its commands.
 fn write_all(directory: &Path) -> CommandResult {
     fs::create_dir_all(directory)
         .and_then(|()| clap_mangen::generate_to(Cli::command(), directory))

@@ -1,4 +1,5 @@
-//! The edge: argv, environment, files, stdout and exit codes. Nobody else prints or exits.
+//! The outer layer: arguments, environment, files, stdout and exit codes. No other module prints or
+//! exits.
 
 mod args;
 mod check;
@@ -29,19 +30,19 @@ use console::{print, show_error};
 use error::CommandResult;
 pub use exit::ExitStatus;
 
-/// Runs the program on `arguments` (the first is its own name).
+/// Runs the program with `arguments` (the first is the program's name).
 pub fn main(arguments: Vec<OsString>) -> ExitStatus {
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => {
-            // A reader that has gone away, such as `head`, has seen what it wanted.
+            // If the reader has closed the pipe, as `head` does, it has seen what it wanted.
             let _shown = error.print().is_ok();
-            // Help and version go to stdout and are no failure.
+            // Help and version go to stdout and are not a failure.
             return if error.use_stderr() { ExitStatus::Usage } else { ExitStatus::Done };
         }
     };
-    // Both the load and the collectors speak TLS with the one provider that is compiled in; an
-    // error means that it is installed already.
+    // The load and the collectors use the same TLS provider, the only one compiled in. An error
+    // means that it is already installed.
     let _installed = rustls::crypto::ring::default_provider().install_default().is_ok();
     match dispatch(cli.command) {
         Ok(status) => status,

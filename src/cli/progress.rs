@@ -1,4 +1,4 @@
-//! Progress of a run on stderr: a line for each stage, and on a terminal the current second below.
+//! Progress of a run on stderr: one line per stage, and on a terminal the current second below.
 
 use std::io::{IsTerminal, Write};
 
@@ -36,7 +36,7 @@ impl ProgressLine {
         }
     }
 
-    /// Puts `text` in the place of the line that is there.
+    /// Replaces the current line with `text`.
     fn replace(&self, text: &str) {
         if self.live {
             let mut stderr = std::io::stderr().lock();

@@ -1,5 +1,5 @@
-//! From a recording to report files and a printed verdict: the path that `run`, `demo`, `diagnose`
-//! and `report` share.
+//! From a recording to report files and a printed verdict. `run`, `demo`, `diagnose` and `report`
+//! share this path.
 
 use std::fs::{self, File};
 use std::io::{BufReader, BufWriter, Write};
@@ -16,7 +16,7 @@ use crate::run;
 
 /// Name of the recording inside an output directory.
 pub(super) const RECORDING: &str = "recording.jsonl.zst";
-/// Directory of the charts as files of their own.
+/// Directory of the charts that are separate files.
 const CHARTS: &str = "charts";
 
 /// The built-in rules.
@@ -24,7 +24,7 @@ pub(super) fn builtin_rules() -> RuleSet {
     RuleSet::builtin().clone().with_sources(run::sources())
 }
 
-/// The built-in rules and those of a directory.
+/// The built-in rules and the rules in a directory.
 pub(super) fn load_rules(directory: Option<&Path>) -> Result<RuleSet, CliError> {
     let Some(directory) = directory else { return Ok(builtin_rules()) };
     let unreadable = |error: std::io::Error| {
@@ -44,7 +44,7 @@ pub(super) fn load_rules(directory: Option<&Path>) -> Result<RuleSet, CliError> 
     Ok(builtin_rules().with(RuleSet::parse(&files).map_err(CliError::usage)?))
 }
 
-/// Reads a recording, and prints what could not be read of it.
+/// Reads a recording, and prints which parts could not be read.
 pub(super) fn read(path: &Path) -> Result<Recording, CliError> {
     let file = File::open(path).map_err(|error| {
         CliError::usage(format!("cannot open the recording `{}`: {error}", path.display()))
@@ -60,12 +60,12 @@ pub(super) fn read(path: &Path) -> Result<Recording, CliError> {
     Ok(recording)
 }
 
-/// The formats that every run leaves beside its recording.
+/// The formats that every run writes next to its recording.
 fn left_by_every_run() -> impl Iterator<Item = &'static FormatSpec> {
     report::FORMATS.iter().copied().filter(|format| format.left_by_every_run)
 }
 
-/// The report format of this name.
+/// The report format with this name.
 pub(super) fn format_named(name: &str) -> Result<&'static FormatSpec, CliError> {
     report::FORMATS.iter().copied().find(|format| format.name == name).ok_or_else(|| {
         let names: Vec<_> = report::FORMATS.iter().map(|format| format.name).collect();
@@ -73,8 +73,8 @@ pub(super) fn format_named(name: &str) -> Result<&'static FormatSpec, CliError> 
     })
 }
 
-/// Prepares the output directory. What an earlier run left there moves to `earlier-N`, so that
-/// nothing recorded is lost.
+/// Prepares the output directory. Files of an earlier run move to `earlier-N`, so that no recording
+/// is lost.
 pub(super) fn prepare(directory: &Path) -> Result<(), CliError> {
     let cannot = |error: std::io::Error| {
         CliError::failed(format!("cannot use `{}` for the results: {error}", directory.display()))
@@ -94,7 +94,7 @@ pub(super) fn prepare(directory: &Path) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Makes the first `earlier-N` that is not there yet.
+/// Creates the first `earlier-N` that does not exist yet.
 fn make_earlier(directory: &Path) -> std::io::Result<PathBuf> {
     let mut number = 1_u64;
     loop {
@@ -106,8 +106,8 @@ fn make_earlier(directory: &Path) -> std::io::Result<PathBuf> {
     }
 }
 
-/// Diagnoses `recording`, writes the reports into the directory `out` where there is one, and
-/// prints the verdict.
+/// Diagnoses `recording`, writes the reports into the directory `out` if there is one, and prints
+/// the verdict.
 pub(super) fn conclude(
     recording: &Recording,
     rules: &RuleSet,
@@ -118,7 +118,7 @@ pub(super) fn conclude(
     let diagnosis = diagnose(recording, rules);
     let report = Report::new(recording, &diagnosis);
     let mut files = vec![recorded_at.display().to_string()];
-    // The verdict is printed even where the disk takes no reports.
+    // The verdict is printed even if the reports cannot be written.
     let written = out.map_or(Ok(()), |out| write_reports(&report, out, &mut files));
     let mut bytes = Vec::new();
     match format {
@@ -163,8 +163,8 @@ fn make_directory(path: &Path) -> Result<(), CliError> {
     })
 }
 
-/// Writes a file through a buffer. On a failure it names the file, and removes what would pass for
-/// a complete one.
+/// Writes a file through a buffer. On failure, names the file in the error and removes it, because
+/// it could be mistaken for a complete file.
 pub(super) fn write_file(
     path: &Path,
     write: impl FnOnce(&mut dyn Write) -> Result<(), CliError>,
@@ -180,23 +180,24 @@ pub(super) fn write_file(
     let written = write(&mut out)
         .and_then(|()| out.flush().map_err(CliError::from))
         .map_err(|refusal| cannot(refusal.message));
-    // A device or a pipe has nothing to take away.
+    // A device or a pipe must not be removed.
     if written.is_err() && is_plain {
         let _left_behind = fs::remove_file(path).is_err();
     }
     written
 }
 
-/// The exit code of a diagnosis. Where several apply, what invalidates the rest comes first.
+/// The exit code of a diagnosis. If several apply, a code that invalidates the others has priority.
 pub(super) fn status_of(
     diagnosis: &Diagnosis,
     rules: &RuleSet,
     expected_rate: Option<f64>,
 ) -> ExitStatus {
-    // A soak that found nothing to say is no answer; a run that held a rate by the way is.
+    // An undecided soak makes the result inconclusive only if the user asked for a soak. A run that
+    // merely happened to hold one rate is unaffected.
     let soak = diagnosis.soak.as_ref().filter(|soak| soak.asked).map(|soak| &soak.verdict);
     match diagnosis.outcome {
-        // One rate is too little for a knee, and enough for a soak.
+        // One rate is not enough for a knee, but it is enough for a soak.
         Outcome::InsufficientData { .. } if soak.is_some() => {}
         Outcome::GeneratorLimited { .. }
         | Outcome::InsufficientData { .. }

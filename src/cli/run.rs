@@ -29,7 +29,7 @@ pub(super) fn main(args: &RunArgs) -> CommandResult {
     live(plan, &args.live, expected)
 }
 
-/// Runs a plan as the command line asked for it.
+/// Runs a plan with the options of the command line.
 pub(super) fn live(plan: Plan, args: &LiveArgs, expected: Option<f64>) -> CommandResult {
     let rules = load_rules(args.rules.as_deref())?;
     let planned = plan.limits.kill_switch.as_deref();
@@ -55,8 +55,8 @@ pub(super) fn live(plan: Plan, args: &LiveArgs, expected: Option<f64>) -> Comman
     })
 }
 
-/// The plan in the file, or the one that `of_url` makes from a URL; `given` are the options that
-/// only work with a URL.
+/// The plan in the file, or the plan that `of_url` makes from a URL. `given` lists the options that
+/// work only with a URL.
 pub(super) fn plan_of(
     args: &LiveArgs,
     given: &[&'static str],
@@ -79,7 +79,7 @@ pub(super) fn rate(option: &str, text: &str) -> Result<f64, CliError> {
     }
 }
 
-/// Refuses options that a plan sets itself.
+/// Rejects options that the plan itself sets.
 fn refuse_url_options(given: &[&'static str], plan: &Path) -> Result<(), CliError> {
     if given.is_empty() {
         return Ok(());
@@ -147,22 +147,22 @@ fn plan_for_search(url: &str, args: &UrlArgs) -> Result<Plan, CliError> {
     Ok(plan)
 }
 
-/// One run, as the command line asked for it.
+/// One run with the options of the command line.
 pub(super) struct LiveRun<'a> {
     pub(super) plan: Plan,
-    /// Where relative paths in the plan start.
+    /// The directory that relative paths in the plan refer to.
     pub(super) folder: &'a Path,
-    /// Whether the run goes on without a collector that cannot be opened.
+    /// Whether the run continues without a collector that cannot be opened.
     pub(super) lenient: bool,
     /// Set to end the run early.
     pub(super) interrupt: Arc<AtomicBool>,
     pub(super) output: &'a OutputArgs,
     pub(super) rules: &'a RuleSet,
-    /// The knee must not lie below this rate per second.
+    /// The knee must not be below this rate, in requests per second.
     pub(super) expected: Option<f64>,
 }
 
-/// Runs and concludes; shared with the demo.
+/// Runs the load and reports the result; shared with the demo.
 pub(super) fn execute(live: LiveRun<'_>) -> CommandResult {
     let output = live.output;
     let options = prepare::Options {
@@ -185,7 +185,7 @@ pub(super) fn execute(live: LiveRun<'_>) -> CommandResult {
         introduce(&config);
     }
     let mut line = ProgressLine::new(output.quiet);
-    // The file needs no buffer: the recording is written a frame at a time.
+    // No buffer is needed: the recording is written one frame at a time.
     let reason =
         run::run(config, file, &mut |progress| line.show(&progress)).map_err(CliError::failed)?;
     for why in teardown.run() {
@@ -202,7 +202,7 @@ pub(super) fn execute(live: LiveRun<'_>) -> CommandResult {
         StopReason::Failed(_) => ExitStatus::Failed,
         StopReason::Interrupted => ExitStatus::Interrupted,
         StopReason::ErrorBudget | StopReason::Objective(_) => ExitStatus::ObjectiveFailed,
-        // A target that broke at a known load is an answer; one that just went away is none.
+        // A target that broke at a known load is a result. A target that just disappeared is not.
         StopReason::TargetGone(_) if status == ExitStatus::Done && diagnosis.knee.is_none() => {
             ExitStatus::Inconclusive
         }
@@ -210,7 +210,7 @@ pub(super) fn execute(live: LiveRun<'_>) -> CommandResult {
     })
 }
 
-/// Prints the target and what is watched.
+/// Prints the target and what kneepoint watches.
 fn introduce(config: &RunConfig) {
     say(format_args!("target    {} {}", config.plan.target, config.environment.target));
     for collector in &config.environment.collectors {

@@ -8,9 +8,9 @@ use super::run::{live, plan_for_url, plan_of, rate};
 use crate::plan::{Executor, Plan, Scenario, Soak, parse_duration};
 use crate::report::wording;
 
-/// How long a soak takes by default.
+/// Default length of a soak.
 const USUAL: Duration = Duration::from_secs(3600);
-/// What a run may take beyond its load: the collectors' head start, and requests that end late.
+/// Time that a run may need beyond its load: the collectors start earlier, and requests end late.
 const SLACK: Duration = Duration::from_secs(60);
 
 pub(super) fn main(args: &SoakArgs) -> CommandResult {
@@ -29,7 +29,7 @@ pub(super) fn main(args: &SoakArgs) -> CommandResult {
     live(plan, &args.live, None)
 }
 
-/// The soak that plan and command line ask for together.
+/// The soak that results from the plan and the command line together.
 fn soak(args: &SoakArgs, plan: &Plan) -> Result<Soak, CliError> {
     let planned = match &plan.scenarios[..] {
         [Scenario { executor: Executor::Soak(soak), .. }] => Some(*soak),

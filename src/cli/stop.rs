@@ -1,4 +1,4 @@
-//! What ends a run from outside: signals and the kill switch.
+//! Ways to end a run from outside: signals and the kill switch.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,22 +11,22 @@ use super::error::CliError;
 use super::exit::ExitStatus;
 use crate::plan::redact_url;
 
-/// How often the kill switch is looked at.
+/// Time between two checks of the kill switch.
 const LOOK: Duration = Duration::from_millis(200);
 const ASK: Duration = Duration::from_secs(1);
-/// How long the answer of a kill switch may take.
+/// Time limit for the answer of a kill switch URL.
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 
-/// A way to end a run without its terminal.
+/// A way to end a run without access to its terminal.
 pub(super) enum KillSwitch {
     /// Set once this file exists.
     File(PathBuf),
-    /// Set once this URL answers with success (2xx); any other answer, or none, means not set.
+    /// Set once this URL answers with success (2xx). Any other answer, or none, means not set.
     Url(Url),
 }
 
 impl KillSwitch {
-    /// The file or address that is named.
+    /// The file or URL that `text` names.
     ///
     /// # Errors
     ///
@@ -46,7 +46,7 @@ impl KillSwitch {
 
     /// # Errors
     ///
-    /// It is already set, or its URL does not answer, so that it could not end the run.
+    /// It is already set, or its URL does not answer and so could not end the run.
     pub(super) fn refuse_if_set(&self) -> Result<(), CliError> {
         let shown = match self {
             KillSwitch::File(path) => path.display().to_string(),
@@ -95,7 +95,7 @@ impl KillSwitch {
     }
 }
 
-/// Asks the URL of a kill switch whether the run has to end.
+/// The client that asks the URL of a kill switch whether the run must end.
 struct KillSwitchClient {
     client: reqwest::Client,
     url: Url,
@@ -124,8 +124,8 @@ impl KillSwitchClient {
     }
 }
 
-/// A flag that Ctrl-C, SIGTERM or the kill switch sets. The second signal ends the program at once;
-/// the recording so far stays.
+/// A flag that Ctrl-C, SIGTERM or the kill switch sets. A second signal ends the program at once;
+/// what was recorded so far is kept.
 pub(super) fn interrupt_flag(kill_switch: Option<KillSwitch>) -> Arc<AtomicBool> {
     let flag = Arc::new(AtomicBool::new(false));
     signals::on_signal(Arc::clone(&flag));
@@ -145,7 +145,7 @@ mod signals {
 
     use tokio::signal::unix::{SignalKind, signal};
 
-    /// Waits for signals on a thread of its own.
+    /// Waits for signals on a separate thread.
     pub(super) fn on_signal(flag: Arc<AtomicBool>) {
         std::thread::spawn(move || {
             let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build()
@@ -164,8 +164,8 @@ mod signals {
                         _ = terminate.recv() => {}
                     }
                     if flag.swap(true, Ordering::Relaxed) {
-                        // SAFETY: ends the process without running anything else; the recording
-                        // is append-only and stays readable.
+                        // SAFETY: ends the process without running anything else. The recording is
+                        // append-only and stays readable.
                         unsafe { libc::_exit(130) }
                     }
                 }

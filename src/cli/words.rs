@@ -1,11 +1,11 @@
-//! A plan in words, for `check` and `--dry-run`.
+//! A plan as text, for `check` and `--dry-run`.
 
 use std::time::Duration;
 
 use crate::plan::{Canary, Executor, Plan, ReconnectStorm};
 use crate::report::wording;
 
-/// How many canaries there are, as the end of a sentence; empty where there is none.
+/// The number of canaries, as the end of a sentence; empty if there are none.
 pub(super) fn canaries(canaries: &[Canary]) -> String {
     match canaries.len() as u64 {
         0 => String::new(),
@@ -13,7 +13,7 @@ pub(super) fn canaries(canaries: &[Canary]) -> String {
     }
 }
 
-/// Which connections are dropped, and how they come back.
+/// Which connections are dropped, and how they reconnect.
 pub(super) fn storm(storm: &ReconnectStorm) -> String {
     let time = |duration: Duration| wording::duration(duration.as_secs_f64());
     let ReconnectStorm { drop, backoff } = storm;
