@@ -169,8 +169,8 @@ impl Tcp {
             .map(|socket| socket.local)
             .collect();
         let unknown = |socket: &Socket| {
-            // The other end of an inbound connection belongs to the client, even if the target is
-            // that client.
+            // A socket connected to the target's port belongs to a client. Which program that is
+            // does not matter.
             let of_client = clients.iter().any(|own| own.port() == socket.remote.port());
             socket.inode != 0 && !of_client && !self.inodes.contains_key(&socket.inode)
         };

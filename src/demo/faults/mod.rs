@@ -3,8 +3,8 @@
 //!
 //! A fault is data: a [`System`] that differs from the healthy one only in what is wrong. In its
 //! twin, the fault is off or the limit is large enough, and the load is one that the twin can
-//! carry. A diagnosis that finds the same cause in the twin has not found the fault, but something
-//! else in the shop.
+//! carry. A diagnosis that blames the twin as well has not found the fault, but something else in
+//! the shop.
 
 use std::time::Duration;
 
