@@ -76,8 +76,8 @@ pub(super) static SPEC: CollectorSpec = CollectorSpec {
 const SLOW_EVERY: Duration = Duration::from_millis(900);
 /// The types of the descriptors are read at most this often …
 const TYPES_EVERY: Duration = Duration::from_secs(5);
-/// … and at most once in this time multiplied by the number of open descriptors, because reading one
-/// link costs a few microseconds.
+/// … and at most once in this time multiplied by the number of open descriptors, because reading
+/// one link costs a few microseconds.
 const TYPES_EVERY_EACH: Duration = Duration::from_millis(1);
 /// Context switches are read per thread. With more threads than this they are not read.
 const MOST_THREADS_FOR_SWITCHES: u64 = 64;
