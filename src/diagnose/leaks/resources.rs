@@ -29,200 +29,152 @@ const MEMORY_LIMITS: &[&MetricSpec] = &[&names::CGROUP_MEMORY_LIMIT, &names::SYS
 /// comes before resident memory, which counts the page cache's share of mapped files.
 pub const RESOURCES: &[Resource] = &[
     Resource {
-        kind: ResourceKind::Memory,
-        name: "anonymous memory of the target",
-        metric: &names::PROCESS_MEMORY_ANONYMOUS,
-        labels: &[],
-        unit: Unit::Bytes,
         by: &["process"],
         limits: MEMORY_LIMITS,
         held_in: &[&names::PROCESS_MEMORY_RSS],
+        ..Resource::of(
+            ResourceKind::Memory,
+            "anonymous memory of the target",
+            &names::PROCESS_MEMORY_ANONYMOUS,
+        )
     },
     Resource {
-        kind: ResourceKind::Resident,
-        name: "resident memory of the target",
-        metric: &names::PROCESS_MEMORY_RSS,
-        labels: &[],
-        unit: Unit::Bytes,
         by: &["process"],
         limits: MEMORY_LIMITS,
-        held_in: &[],
+        ..Resource::of(
+            ResourceKind::Resident,
+            "resident memory of the target",
+            &names::PROCESS_MEMORY_RSS,
+        )
     },
     Resource {
-        kind: ResourceKind::Heap,
-        name: "heap in use",
-        metric: &names::RUNTIME_HEAP_USED,
-        labels: &[],
-        unit: Unit::Bytes,
-        by: &[],
         limits: &[&names::RUNTIME_HEAP_LIMIT],
-        held_in: &[],
+        ..Resource::of(ResourceKind::Heap, "heap in use", &names::RUNTIME_HEAP_USED)
     },
     Resource {
-        kind: ResourceKind::Descriptors,
-        name: "open descriptors of the target",
-        metric: &names::PROCESS_OPEN_FDS,
-        labels: &[],
-        unit: Unit::Count,
         by: &["process"],
         limits: &[&names::PROCESS_OPEN_FDS_LIMIT],
         held_in: &[&names::PROCESS_FDS],
+        ..Resource::of(
+            ResourceKind::Descriptors,
+            "open descriptors of the target",
+            &names::PROCESS_OPEN_FDS,
+        )
     },
     Resource {
-        kind: ResourceKind::DescriptorType,
-        name: "descriptors of the target by type",
-        metric: &names::PROCESS_FDS,
-        labels: &[],
-        unit: Unit::Count,
         by: &["type"],
-        limits: &[],
-        held_in: &[],
+        ..Resource::of(
+            ResourceKind::DescriptorType,
+            "descriptors of the target by type",
+            &names::PROCESS_FDS,
+        )
     },
     Resource {
-        kind: ResourceKind::Unclosed,
-        name: "connections that the peer has closed and the target has not (CLOSE_WAIT)",
-        metric: &names::TCP_CLOSE_WAIT,
-        labels: &[],
-        unit: Unit::Count,
         by: &["peer"],
-        limits: &[],
-        held_in: &[],
+        ..Resource::of(
+            ResourceKind::Unclosed,
+            "connections that the peer has closed and the target has not (CLOSE_WAIT)",
+            &names::TCP_CLOSE_WAIT,
+        )
     },
     Resource {
-        kind: ResourceKind::Unclosed,
-        name: "connections that clients have closed and the target has not (CLOSE_WAIT)",
-        metric: &names::TCP_CLOSE_WAIT,
-        labels: &[],
-        unit: Unit::Count,
         by: &["port"],
-        limits: &[],
-        held_in: &[],
+        ..Resource::of(
+            ResourceKind::Unclosed,
+            "connections that clients have closed and the target has not (CLOSE_WAIT)",
+            &names::TCP_CLOSE_WAIT,
+        )
     },
     Resource {
-        kind: ResourceKind::Connections,
-        name: "connections to a peer",
-        metric: &names::TCP_SOCKETS,
         labels: &[("role", "outbound"), ("state", "!close_wait")],
-        unit: Unit::Count,
         by: &["peer", "state"],
-        limits: &[],
-        held_in: &[],
+        ..Resource::of(ResourceKind::Connections, "connections to a peer", &names::TCP_SOCKETS)
     },
     Resource {
-        kind: ResourceKind::Connections,
-        name: "connections of clients by port",
-        metric: &names::TCP_SOCKETS,
         labels: &[("role", "inbound"), ("state", "!close_wait")],
-        unit: Unit::Count,
         by: &["port", "state"],
-        limits: &[],
-        held_in: &[],
+        ..Resource::of(
+            ResourceKind::Connections,
+            "connections of clients by port",
+            &names::TCP_SOCKETS,
+        )
     },
     Resource {
-        kind: ResourceKind::Pool,
-        name: "pooled connections in use",
-        metric: &names::POOL_CONNECTIONS,
         labels: &[("state", "used")],
-        unit: Unit::Count,
-        by: &[],
         limits: &[&names::POOL_LIMIT],
-        held_in: &[],
+        ..Resource::of(ResourceKind::Pool, "pooled connections in use", &names::POOL_CONNECTIONS)
     },
     Resource {
-        kind: ResourceKind::Threads,
-        name: "threads of the target",
-        metric: &names::PROCESS_THREADS,
-        labels: &[],
-        unit: Unit::Count,
         by: &["process"],
-        limits: &[],
         held_in: &[&names::THREADS_TOTAL],
+        ..Resource::of(ResourceKind::Threads, "threads of the target", &names::PROCESS_THREADS)
     },
     Resource {
-        kind: ResourceKind::Sessions,
-        name: "database sessions",
-        metric: &names::DB_SESSIONS,
-        labels: &[],
-        unit: Unit::Count,
         by: &["app"],
         limits: &[&names::DB_CONNECTIONS_LIMIT],
-        held_in: &[],
+        ..Resource::of(ResourceKind::Sessions, "database sessions", &names::DB_SESSIONS)
     },
     Resource {
-        kind: ResourceKind::Unused,
-        name: "database sessions unused for a minute",
-        metric: &names::DB_SESSIONS_UNUSED,
-        labels: &[],
-        unit: Unit::Count,
         by: &["app", "state"],
         limits: &[&names::DB_CONNECTIONS_LIMIT],
-        held_in: &[],
+        ..Resource::of(
+            ResourceKind::Unused,
+            "database sessions unused for a minute",
+            &names::DB_SESSIONS_UNUSED,
+        )
     },
     Resource {
-        kind: ResourceKind::Disk,
-        name: "space used on a disk that the target writes to",
-        metric: &names::DISK_USED,
-        labels: &[],
-        unit: Unit::Bytes,
         by: &["mount"],
         limits: &[&names::DISK_USED_LIMIT],
-        held_in: &[],
+        ..Resource::of(
+            ResourceKind::Disk,
+            "space used on a disk that the target writes to",
+            &names::DISK_USED,
+        )
     },
     Resource {
-        kind: ResourceKind::Inodes,
-        name: "inodes used on a disk that the target writes to",
-        metric: &names::DISK_INODES,
-        labels: &[],
-        unit: Unit::Count,
         by: &["mount"],
         limits: &[&names::DISK_INODES_LIMIT],
-        held_in: &[],
+        ..Resource::of(
+            ResourceKind::Inodes,
+            "inodes used on a disk that the target writes to",
+            &names::DISK_INODES,
+        )
     },
-    Resource {
-        kind: ResourceKind::Deleted,
-        name: "deleted files that the target keeps open",
-        metric: &names::DISK_DELETED,
-        labels: &[],
-        unit: Unit::Bytes,
-        by: &[],
-        limits: &[],
-        held_in: &[],
-    },
+    Resource::of(
+        ResourceKind::Deleted,
+        "deleted files that the target keeps open",
+        &names::DISK_DELETED,
+    ),
     // A log always grows, and matters only where it fills its disk.
-    Resource {
-        kind: ResourceKind::Written,
-        name: "files that the target has open for writing",
-        metric: &names::DISK_WRITTEN,
-        labels: &[],
-        unit: Unit::Bytes,
-        by: &[],
-        limits: &[],
-        held_in: &[],
-    },
+    Resource::of(
+        ResourceKind::Written,
+        "files that the target has open for writing",
+        &names::DISK_WRITTEN,
+    ),
     // Reported so that nobody mistakes it for the target's memory.
     Resource {
-        kind: ResourceKind::OwnMemory,
-        name: "memory of kneepoint itself",
-        metric: &names::GENERATOR_MEMORY_RSS,
-        labels: &[],
-        unit: Unit::Bytes,
-        by: &[],
         limits: &[&names::SYSTEM_MEMORY_TOTAL],
-        held_in: &[],
+        ..Resource::of(
+            ResourceKind::OwnMemory,
+            "memory of kneepoint itself",
+            &names::GENERATOR_MEMORY_RSS,
+        )
     },
-    Resource {
-        kind: ResourceKind::ResponseTime,
-        name: "median response time",
-        metric: &names::LOAD_RESPONSE_TIME_P50,
-        labels: &[],
-        unit: Unit::Seconds,
-        by: &[],
-        limits: &[],
-        held_in: &[],
-    },
+    Resource::of(
+        ResourceKind::ResponseTime,
+        "median response time",
+        &names::LOAD_RESPONSE_TIME_P50,
+    ),
 ];
 
 impl Resource {
+    /// What `metric` counts, in its unit: one sum of all series, without a limit.
+    const fn of(kind: ResourceKind, name: &'static str, metric: &'static MetricSpec) -> Self {
+        let unit = metric.unit;
+        Self { kind, name, metric, labels: &[], unit, by: &[], limits: &[], held_in: &[] }
+    }
+
     /// The series whose sum it is.
     pub fn selector(&self) -> Selector {
         labelled(self.metric, self.labels)
@@ -231,26 +183,16 @@ impl Resource {
 
 /// What each request costs, by the running total that it adds to.
 pub const PER_REQUEST: [Resource; 2] = [
-    Resource {
-        kind: ResourceKind::CpuPerRequest,
-        name: "processor time per request",
-        metric: &names::PROCESS_CPU_TIME,
-        labels: &[],
-        unit: Unit::Seconds,
-        by: &[],
-        limits: &[],
-        held_in: &[],
-    },
-    Resource {
-        kind: ResourceKind::TempPerRequest,
-        name: "bytes that PostgreSQL writes to temporary files per request",
-        metric: &names::DB_TEMP_BYTES,
-        labels: &[],
-        unit: Unit::Bytes,
-        by: &[],
-        limits: &[],
-        held_in: &[],
-    },
+    Resource::of(
+        ResourceKind::CpuPerRequest,
+        "processor time per request",
+        &names::PROCESS_CPU_TIME,
+    ),
+    Resource::of(
+        ResourceKind::TempPerRequest,
+        "bytes that PostgreSQL writes to temporary files per request",
+        &names::DB_TEMP_BYTES,
+    ),
 ];
 
 /// The metrics that limit what `metric` counts; none where it is not in the table.
