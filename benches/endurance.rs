@@ -33,9 +33,9 @@ const SERIES: usize = 300;
 const ENDPOINTS: usize = 10;
 /// Requests per second of each endpoint.
 const RATE: f64 = 10.0;
-/// Ticks and looks that a live run keeps, twice that at most.
+/// Ticks and looks that a live run keeps; at most twice as many.
 const KEPT: usize = 2000;
-/// Tells a child of this program what it is to do, with which file and how many hours.
+/// Tells a child of this program what to do, with which file and how many hours.
 const ROLE: &str = "KNEEPOINT_BENCH_ROLE";
 
 fn main() {
@@ -107,7 +107,7 @@ fn write(path: &Path, hours: u64) {
             condenser.push_batch(&mut timeline, batch);
         }
         spent += begun.elapsed();
-        // Before this what is kept still grows.
+        // Until then, what is kept still grows.
         if second == 4 * KEPT as u64 {
             early = peak_megabytes();
         }
@@ -117,7 +117,7 @@ fn write(path: &Path, hours: u64) {
     let bytes = std::fs::metadata(path).expect("it was just written").len();
     tell("recording", bytes as f64 / 1e6, "MB", 150.0);
     tell("memory of the run's own room, peak", peak_megabytes(), "MB", 150.0);
-    // No goal was set for these two.
+    // These two have no goal.
     let grown = peak_megabytes() - early;
     println!("{:<44} {grown:>8.1} MB", "  of that, grown since the first hours");
     let micros = spent.as_secs_f64() * 1e6 / (hours * 3600) as f64;
@@ -150,7 +150,7 @@ fn normal(random: &mut SmallRng) -> f64 {
     StandardNormal.sample(random)
 }
 
-/// How many of a Poisson process come where `mean` do in the mean.
+/// A number from the Poisson distribution with this mean.
 fn arrivals(random: &mut SmallRng, mean: f64) -> u32 {
     Poisson::new(mean).expect("the mean is above zero").sample(random) as u32
 }
@@ -195,8 +195,8 @@ fn tick(second: u64, random: &mut SmallRng) -> LoadTick {
     }
 }
 
-/// What collectors find: a third of the series stands still, a third are counters (most of whole
-/// numbers, some of seconds), a third are levels (bytes in pages, shares, small numbers).
+/// What collectors read: a third of the series are constant, a third are counters (most are whole
+/// numbers, some are seconds), a third are levels (bytes in pages, shares, small numbers).
 struct System {
     keys: Vec<(SeriesKey, Kind)>,
     values: Vec<f64>,

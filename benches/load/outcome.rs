@@ -1,8 +1,8 @@
-//! What making load came to, whoever made it.
+//! The result of making load, the same for every tool.
 
 use serde::{Deserialize, Serialize};
 
-/// What came of it.
+/// The result.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Outcome {
     pub requests: u64,

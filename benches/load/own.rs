@@ -1,4 +1,4 @@
-//! kneepoint itself, in a process of its own that does nothing but make load.
+//! kneepoint itself, in a separate process that only makes load.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -18,13 +18,13 @@ use crate::outcome::Outcome;
 use crate::process::{Cost, measure};
 use crate::{ROLE, plain};
 
-/// What a child is to do.
+/// What a child process does.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Job {
     pub port: u16,
     pub secs: u64,
     pub load: Load,
-    /// Whether users do two steps instead of a plain request.
+    /// Whether each user sends the two requests of a journey instead of one plain request.
     pub is_journey: bool,
 }
 
@@ -35,11 +35,11 @@ pub enum Load {
         in_flight: usize,
         is_poisson: bool,
     },
-    /// The same at even distances, from a plain client.
+    /// The same at even distances, with the plain client.
     Plain {
         rate: f64,
     },
-    /// Virtual users, who come one after the other in the first seconds where they think.
+    /// Virtual users. If they have think time, they start one after the other in the first seconds.
     Closed {
         vus: usize,
         think_secs: u64,
@@ -47,7 +47,7 @@ pub enum Load {
 }
 
 impl Job {
-    /// Does it in a child.
+    /// Runs it in a child process.
     pub fn run(&self) -> (Outcome, Cost) {
         let program = std::env::current_exe().expect("this program has a path");
         let role = serde_json::to_string(self).expect("a job is JSON");
@@ -63,7 +63,7 @@ impl Job {
     }
 }
 
-/// Is such a child.
+/// Runs as such a child process.
 pub fn load_as_child(role: &str) {
     let job: Job = serde_json::from_str(role).expect("the role is a job");
     let outcome = match job.load {
@@ -165,7 +165,7 @@ fn get(name: &str, path: &str) -> Request {
     Request::get(name, Template(vec![Segment::Text(path.into())]))
 }
 
-/// Gives a token, which the next step sends, and a cookie, which comes back with it.
+/// Answers with a token, which the next step sends, and a cookie, which the client returns.
 fn login() -> Request {
     let source = CaptureSource::Json("$.user.token".into());
     Request {

@@ -1,4 +1,4 @@
-//! The other tools: how each is asked for the same, and where its answer stands.
+//! The other tools: how to ask each for the same work, and where to find its figures.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,15 +12,15 @@ use crate::{CONNECTIONS, MEMORY_SECS, SECS, STALL_RATE, STALL_SECS};
 /// Another tool.
 pub struct Peer {
     pub name: &'static str,
-    /// How to get it.
+    /// How to install it.
     pub install: &'static str,
-    /// It takes a language's runtime with it: it is run longer, and once, so that its start is a
-    /// small part of what is counted.
+    /// It has a runtime that starts slowly. It runs once and longer, so that its start is a small
+    /// part of what is counted.
     pub is_slow: bool,
     run: Option<fn(&Task<'_>) -> Option<Run>>,
 }
 
-/// What a tool is to do.
+/// What a tool has to do.
 pub struct Task<'t> {
     pub port: u16,
     pub work: Work,
@@ -30,17 +30,17 @@ pub struct Task<'t> {
 
 #[derive(Clone, Copy, PartialEq)]
 pub enum Work {
-    /// As fast as it goes, over [`CONNECTIONS`] connections.
+    /// As fast as it can, over [`CONNECTIONS`] connections.
     FlatOut,
-    /// So many users or connections; of whoever can, a request a second each.
+    /// This many users or connections, with one request a second each where the tool can do that.
     Users(usize),
     /// The constant rate of the stall, in the open model.
     Stall,
-    /// So many requests a second, at even distances as far as the tool can.
+    /// This many requests a second, at even distances where the tool can do that.
     Pace(u64),
 }
 
-/// What a tool used and says.
+/// What a tool used, and what it reports.
 pub struct Run {
     pub requests: u64,
     /// In seconds.
@@ -71,7 +71,7 @@ pub static PEERS: [Peer; 8] = [
 ];
 
 impl Peer {
-    /// Why it is not measured, where it is not.
+    /// Why it is not measured.
     pub fn absence(&self) -> Option<String> {
         match (self.run, find(self.name)) {
             (Some(_), Some(_)) => None,
@@ -80,14 +80,14 @@ impl Peer {
         }
     }
 
-    /// `None` where it is not there, or cannot do that.
+    /// `None` if it is not installed or cannot do that.
     pub fn run(&self, task: &Task<'_>) -> Option<Run> {
         find(self.name)?;
         self.run?(task)
     }
 }
 
-/// Where on `PATH` a program lies.
+/// Where a program is on `PATH`.
 fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|part| part.join(program)).find(|file| file.is_file())
@@ -124,7 +124,7 @@ impl Task<'_> {
     }
 }
 
-/// Knows no rate: it is flat out with many connections too.
+/// It cannot keep a rate: with many connections it is flat out too.
 fn wrk(task: &Task<'_>) -> Option<Run> {
     if matches!(task.work, Work::Stall | Work::Pace(_)) {
         return None;
@@ -141,7 +141,7 @@ fn wrk_requests(output: &str) -> Option<u64> {
     line.split_whitespace().next()?.parse().ok()
 }
 
-/// Knows nothing but a rate.
+/// It can only keep a rate.
 fn wrk2(task: &Task<'_>) -> Option<Run> {
     let rate = match task.work {
         Work::FlatOut | Work::Users(_) => return None,
@@ -192,7 +192,7 @@ fn oha(task: &Task<'_>) -> Option<Run> {
     Some(Run { requests, p50, p99, cost })
 }
 
-/// Its rate is that of each worker, who waits for the response: no open model.
+/// Its rate is that of one worker, which waits for each response: not an open model.
 fn hey(task: &Task<'_>) -> Option<Run> {
     let mut command = Command::new("hey");
     command.args(["-cpus", "1", "-c", &task.connections().to_string()]);
@@ -215,11 +215,11 @@ fn hey(task: &Task<'_>) -> Option<Run> {
     Some(Run { requests, p50, p99, cost })
 }
 
-/// How long what is slow is run flat out.
+/// How long a slow tool runs flat out.
 const SLOW_SECS: u64 = 10;
 
-/// Users at a constant throughput of one a second each are as good as the open model for as long
-/// as no response takes longer than that.
+/// Users with a constant throughput of one request a second equal the open model as long as no
+/// response takes longer than a second.
 fn locust(task: &Task<'_>) -> Option<Run> {
     let (wait_time, users, secs) = match task.work {
         Work::FlatOut => ("constant(0)", CONNECTIONS, SLOW_SECS),
@@ -259,7 +259,7 @@ fn quantile(mut values: Vec<(f64, u64)>, quantile: f64) -> Option<f64> {
     })
 }
 
-/// How many requests each of its users does flat out: it has no other end.
+/// How many requests each of its users sends flat out. The tool has no other way to end.
 const ARTILLERY_REQUESTS: usize = 200;
 
 fn artillery(task: &Task<'_>) -> Option<Run> {

@@ -1,5 +1,5 @@
-//! The least that a request at a rate can cost a client that is written plainly: one thread sleeps
-//! until a request is due, sends it, and waits for the response.
+//! What a request at a rate costs a simple client: one thread sleeps until a request is due, sends
+//! it, and waits for the response.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
@@ -12,8 +12,8 @@ use crate::outcome::Outcome;
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: 127.0.0.1\r\nx-kneepoint: synthetic\r\n\r\n";
 
-/// One connection that asks for the same again and again. A response is what one read gives:
-/// that of the server here is short.
+/// One connection that repeats the same request. One read returns the whole response, because the
+/// server's responses are short.
 pub fn load(port: u16, rate: f64, secs: u64) -> Outcome {
     let mut tcp = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("the server listens");
     tcp.set_nodelay(true).expect("a connected socket takes options");

@@ -1,26 +1,26 @@
-//! Runs a program and says what it used.
+//! Runs a program and measures what it uses.
 
 use std::io::Read;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// What a process used in its life.
+/// What a process used until it ended.
 #[derive(Clone, Copy, Debug)]
 pub struct Cost {
     /// In user code and in the kernel.
     pub cpu: [Duration; 2],
-    /// The most memory that it ever had; `None` where the system does not tell.
+    /// Its peak memory; `None` if the system does not report it.
     pub peak_bytes: Option<u64>,
-    /// The most files and sockets that it was seen to have at a time.
+    /// Most files and sockets that it was seen to have open at once.
     pub peak_descriptors: usize,
 }
 
-/// How often a program is looked at while it runs.
+/// How often a program is checked while it runs.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Runs a program to its end; its output, and what it used. `None` where there is no such program.
-/// One that has not ended within `patience` hangs: it is ended, told of and left out.
+/// Runs a program to its end. Returns its output and what it used; `None` if there is no such
+/// program. A program that has not ended within `patience` is stopped, reported and left out.
 pub fn measure(command: &mut Command, patience: Duration) -> Option<(String, Cost)> {
     let mut child =
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok()?;
@@ -55,8 +55,8 @@ pub fn measure(command: &mut Command, patience: Duration) -> Option<(String, Cos
     Some((output, Cost { cpu, peak_bytes, peak_descriptors }))
 }
 
-/// `VmHWM` of a process. `ru_maxrss` would be that of this program where this has more: a child
-/// begins as its copy.
+/// `VmHWM` of a process. `ru_maxrss` would be that of this program if it has more memory, because
+/// a child begins as a copy of it.
 fn high_water(pid: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
@@ -64,12 +64,12 @@ fn high_water(pid: u32) -> Option<u64> {
     Some(kilobytes * 1024)
 }
 
-/// Open files and sockets of a process; none where the system does not tell.
+/// Open files and sockets of a process; zero if the system does not report them.
 fn descriptors(pid: u32) -> usize {
     std::fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count)
 }
 
-/// What a child used, once it has ended; waits for that if `block`.
+/// What a child used, once it has ended. Waits for its end if `block`.
 fn wait(child: &Child, block: bool) -> Option<libc::rusage> {
     // SAFETY: zero is a valid value of every field.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
@@ -81,13 +81,13 @@ fn wait(child: &Child, block: bool) -> Option<libc::rusage> {
     (ended == pid).then_some(usage)
 }
 
-/// Raises this process's limit of descriptors, and so its children's, as far as it may.
+/// Raises the limit of descriptors of this process and of its children, as far as allowed.
 pub fn raise_descriptors() {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the kernel writes one `rlimit` to `limit`.
     if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } == 0 {
         limit.rlim_cur = limit.rlim_max;
-        // SAFETY: the kernel reads one `rlimit`. A refusal leaves all as it was.
+        // SAFETY: the kernel reads one `rlimit`. If it refuses, nothing changes.
         unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) };
     }
 }

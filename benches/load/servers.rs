@@ -1,4 +1,4 @@
-//! What the tools are set upon: nginx, and servers of this program.
+//! The servers under load: nginx, and servers of this program.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -17,14 +17,14 @@ use hyper_util::rt::TokioIo;
 
 use crate::ROLE;
 
-/// What the first step of the journey is answered.
+/// The answer to the first step of the journey.
 const LOGIN: &str = r#"{"user": {"token": "t5f0c2a91"}, "ok": true}"#;
 /// The cookie that comes with it.
 const COOKIE: &str = "sid=8f2b11c7; Path=/; HttpOnly";
-/// What the second is answered.
+/// The answer to the second step.
 const ORDERS: &str = r#"{"orders": [{"id": 7, "total": 12.5}], "count": 1}"#;
 
-/// A server in a process of its own, ended with this value.
+/// A server in a separate process, which ends when this value is dropped.
 pub struct Server {
     child: Child,
     pub port: u16,
@@ -39,7 +39,7 @@ impl Drop for Server {
 }
 
 impl Server {
-    /// nginx where there is one, else a server of this program.
+    /// nginx if it is installed, otherwise a server of this program.
     pub fn start(directory: &Path) -> Self {
         let free =
             TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
@@ -80,7 +80,7 @@ fn nginx_conf(directory: &Path, port: u16) -> String {
     )
 }
 
-/// Is the server of this program, in a child.
+/// Runs as the server of this program, in a child process.
 pub fn serve_as_child() {
     serve(
         |address| {
@@ -92,7 +92,7 @@ pub fn serve_as_child() {
     );
 }
 
-/// Serves for as long as the process lives.
+/// Serves until the process ends.
 fn serve(tell: impl FnOnce(SocketAddr), before_each: impl Fn() + 'static) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -112,7 +112,7 @@ fn serve(tell: impl FnOnce(SocketAddr), before_each: impl Fn() + 'static) {
                     let response = answer(request.uri().path());
                     async { Ok::<_, hyper::Error>(response) }
                 });
-                // Clients that go away are none of the server's business.
+                // A client may leave at any time.
                 drop(http1::Builder::new().serve_connection(TokioIo::new(tcp), service).await);
             });
         }
@@ -133,7 +133,8 @@ fn answer(path: &str) -> Response<Full<Bytes>> {
     response
 }
 
-/// A server that takes connections and never answers, for as long as the process lives; its port.
+/// Starts a server that accepts connections and never answers, until the process ends. Returns
+/// its port.
 pub fn silent() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     let port = listener.local_addr().expect("a bound listener has an address").port();
@@ -144,11 +145,11 @@ pub fn silent() -> u16 {
     port
 }
 
-/// From its first request on, a stalling server stands still at these times, each so long.
+/// A stalling server stands still at these times after its first request, each for this long.
 const STALLS: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(15)];
 const STALL: Duration = Duration::from_secs(1);
 
-/// A server that stands still now and then, and knows when it did.
+/// A server that stands still at times, and knows when it did.
 pub struct Stalling {
     pub port: u16,
     begun: Arc<OnceLock<Instant>>,
@@ -174,9 +175,9 @@ impl Stalling {
         Self { port, begun, stalls }
     }
 
-    /// The p99 in seconds of `count` requests at an even `rate`, by when it stood still: who came
-    /// then had to wait for the end of it. What it takes to answer beside that is left out; it is
-    /// a thousandth.
+    /// The p99 in seconds of `count` requests at an even `rate`, computed from the times at which
+    /// it stood still: a request that came then had to wait for the end of the stall. The time to
+    /// answer is left out, because it is a thousandth of that.
     pub fn true_p99(&self, rate: f64, count: usize) -> Option<f64> {
         let begun = *self.begun.get()?;
         let stalls = self.stalls.lock().ok()?;
@@ -192,7 +193,7 @@ impl Stalling {
     }
 }
 
-/// Stops the whole server, which is one thread, at the times that it should.
+/// Stops the whole server, which is one thread, at the planned times.
 async fn stand_still(log: Arc<Mutex<Vec<(Instant, Instant)>>>) {
     let begun = tokio::time::Instant::now();
     for at in STALLS {

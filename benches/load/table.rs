@@ -21,13 +21,13 @@ pub struct Figures {
 pub struct Row {
     name: &'static str,
     costs: Vec<Flat>,
-    /// Users, and what they took; `None` of a tool that could not have so many.
+    /// Users, and their memory; `None` if the tool cannot have this many.
     pub memory: Vec<(usize, Option<u64>)>,
     /// Reported and true, in seconds.
     pub p99: Option<(f64, f64)>,
 }
 
-/// One round of a tool, flat out.
+/// One round of a tool that ran flat out.
 struct Flat {
     requests: f64,
     /// Microseconds per request, in user code and in the kernel.
@@ -86,7 +86,7 @@ pub struct Late {
     pub longest: f64,
 }
 
-/// The middle one; not a number where there is none.
+/// The median; NaN without values.
 pub fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
@@ -164,7 +164,7 @@ impl Row {
     }
 }
 
-/// A figure with so many places, or that there is none.
+/// A figure with this many decimals, or `-` without one.
 fn cell(value: f64, places: usize) -> String {
     if value.is_finite() { format!("{value:.places$}") } else { "-".to_owned() }
 }

@@ -1,6 +1,6 @@
-//! What became of the levels that load had raised, once the load was off: what drains, and what
-//! stays. Work that goes on for requests nobody waits for any more, connections that are not
-//! given back and memory that is not freed show here first.
+//! Which levels that rose under load fall again after the load, and which stay high. Three faults
+//! show here first: work for requests that nobody waits for any more, connections that are not
+//! given back, and memory that is not freed.
 
 use std::fmt;
 
@@ -12,26 +12,26 @@ use crate::diagnose::terms::span::Span;
 use crate::diagnose::terms::wording;
 use crate::timeline::{Labels, MetricSpec, Selector, Unit, Window, names};
 
-/// A level rose under load where its peak is at least this multiple of the baseline,
+/// A level rose under load if its peak is at least this multiple of the baseline.
 const ROSE: f64 = 1.5;
-/// and it came back where at most this share of the rise is left.
+/// It came back if at most this share of the rise is left.
 const LEFT: f64 = 0.25;
-/// Seconds without load below which nothing is said.
+/// Shortest time without load that is judged, in seconds.
 const LEAST_SECS: f64 = 2.0;
 
-/// A level that is looked at.
+/// A level to compare.
 struct WatchedLevel {
     metric: &'static MetricSpec,
     label: Option<(&'static str, &'static str)>,
-    /// In words, as the subject of a sentence.
+    /// What it is, as the subject of a sentence.
     what: &'static str,
-    /// A rise of less is none.
+    /// Smallest rise that counts.
     floor: f64,
-    /// What it means where it stays.
+    /// What it means if it stays high.
     staying: Staying,
 }
 
-/// What it means that a level stays.
+/// What it means that a level stays high.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Staying {
     /// The target still works.
@@ -67,8 +67,8 @@ const LEVELS: [WatchedLevel; 8] = [
     WatchedLevel { metric: &names::PROCESS_MEMORY_ANONYMOUS, label: None, what: "anonymous memory", floor: 16e6, staying: Staying::Memory },
 ];
 
-/// Compares each level at its highest stage with what it was before and after, and says what stayed
-/// in a caveat; `None` where the run has no span without load at its end.
+/// Compares each level in its highest stage with the levels before and after, and reports what
+/// stayed high in a caveat; `None` if the run has no time without load at its end.
 pub fn recovery(facts: &Facts, stages: &[StageSummary]) -> Option<(Recovery, Option<String>)> {
     let windows = facts.windows(Span::Recovery);
     let seconds = windows.iter().map(Window::secs).sum();
@@ -109,8 +109,8 @@ fn after_load(
     Some(AfterLoad { what: level.what.to_owned(), unit, before, peak, after, returned, staying })
 }
 
-/// What stayed, as a sentence fragment for a careful reader. Memory is left out, as it stays in
-/// healthy systems too; so is what a request holds, while requests are still worked on.
+/// What stayed high, as a part of a sentence. Memory is left out, because it stays high in healthy
+/// systems too. So is what requests hold, while the target still works on requests.
 fn caveat(seconds: f64, levels: &[(Staying, AfterLoad)]) -> Option<String> {
     let stays = |why: Staying| -> Vec<&AfterLoad> {
         let stayed = |(staying, level): &&(Staying, AfterLoad)| *staying == why && !level.returned;

@@ -1,13 +1,13 @@
 //! Laws of scaling and queueing: the Universal Scalability Law, Erlang C, asymptotic bounds.
-//! Nothing here decides on a knee; these are for predictions and for what is safe to run at.
+//! Nothing here decides on a knee. These laws serve predictions and safe operating points.
 
 mod usl;
 
 pub use usl::{Interval, Peak, Usl, fit_usl};
 
 /// Probability that an arrival has to wait in M/M/m (Erlang C), for `servers` servers and an
-/// offered load of `load` erlangs (arrival rate × mean service time). `None` where the load is not
-/// below the servers, so that there is no steady state, or is negative. From the recursion of
+/// offered load of `load` erlangs (arrival rate × mean service time). `None` if the load is
+/// negative, or not below the servers, so that there is no steady state. From the recursion of
 /// Erlang B (Jagerman 1974), which cannot overflow.
 pub fn erlang_c(servers: u32, load: f64) -> Option<f64> {
     let m = f64::from(servers);
@@ -31,7 +31,7 @@ pub struct PoolWait {
 }
 
 /// How long callers wait for one of `size` connections, each held for `hold` seconds, at `rate`
-/// acquisitions per second (M/M/m); `None` where the pool cannot carry that rate at all.
+/// acquisitions per second (M/M/m); `None` if the pool cannot carry that rate.
 pub fn pool_wait(size: u32, rate: f64, hold: f64) -> Option<PoolWait> {
     let load = rate * hold;
     let waits = erlang_c(size, load)?;
@@ -43,7 +43,7 @@ pub fn pool_wait(size: u32, rate: f64, hold: f64) -> Option<PoolWait> {
 
 /// The smallest pool whose callers wait at most `wait` seconds in 99 of 100 cases, at `rate`
 /// acquisitions per second held for `hold` seconds each. `None` for figures that are not positive,
-/// or beyond ten thousand connections.
+/// or if it needs more than ten thousand connections.
 pub fn pool_size(rate: f64, hold: f64, wait: f64) -> Option<u32> {
     if !(rate > 0.0 && hold > 0.0 && wait >= 0.0) {
         return None;
@@ -71,8 +71,8 @@ pub fn cores(work: f64) -> Option<u32> {
         .find(|cores| work <= safe_utilization(*cores) * f64::from(*cores))
 }
 
-/// The same with Erlang C in place of the approximation, found by golden-section search for the
-/// least R(ρ)/ρ (Kiefer 1953).
+/// The same with Erlang C instead of the approximation: a golden-section search for the smallest
+/// R(ρ)/ρ (Kiefer 1953).
 pub fn safe_utilization_exact(servers: u32) -> f64 {
     let servers = servers.max(1);
     let cost = |utilization: f64| stretch(servers, utilization) / utilization;
@@ -104,7 +104,7 @@ pub struct Station {
 }
 
 impl Station {
-    /// The most requests per second it can carry (utilization law: U = X·D ≤ m).
+    /// Highest rate that it can carry, in requests per second (utilization law: U = X·D ≤ m).
     pub fn capacity(&self) -> f64 {
         self.servers / self.demand
     }
@@ -115,15 +115,15 @@ impl Station {
 pub struct Bounds {
     /// Index of the station that saturates first.
     pub bottleneck: usize,
-    /// The most requests per second: the least of m/D.
+    /// Highest rate in requests per second: the smallest m/D.
     pub capacity: f64,
-    /// Sum of the demands in seconds: the least response time.
+    /// Sum of the demands in seconds: the shortest response time.
     pub total_demand: f64,
     /// Concurrency where the asymptotes meet: (D + think time) · capacity.
     pub saturating_concurrency: f64,
 }
 
-/// The bounds for `stations` and a think time in seconds; `None` where no station has a demand.
+/// The bounds for `stations` and a think time in seconds; `None` if no station has a demand.
 pub fn bounds(stations: &[Station], think: f64) -> Option<Bounds> {
     let (bottleneck, tightest) = stations
         .iter()
@@ -136,8 +136,8 @@ pub fn bounds(stations: &[Station], think: f64) -> Option<Bounds> {
     Some(Bounds { bottleneck, capacity, total_demand, saturating_concurrency })
 }
 
-/// The bounds if `stations[index]` were `factor` times as fast: the next bottleneck, and what is
-/// gained before it binds.
+/// The bounds if `stations[index]` were `factor` times as fast: the next bottleneck, and the gain
+/// until it binds.
 pub fn bounds_if_faster(
     stations: &[Station],
     index: usize,

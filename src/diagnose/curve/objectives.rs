@@ -1,4 +1,4 @@
-//! What the plan's objectives come to: in each stage, or in every window of their own length.
+//! Judges the plan's objectives: in each stage, or in every window of the objective's own length.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use crate::diagnose::terms::model::{ObjectiveResult, StageSummary};
 use crate::recording::{PlanSummary, RecordedMeasure, RecordedObjective, Recording, Reduction};
 use crate::timeline::{Histogram, Kind, LoadTick, Moment, Selector, Timeline, Unit, Window};
 
-/// What each objective came to: its value where it was broken, else the worst one.
+/// The result of each objective: the value that broke it, otherwise the worst value.
 pub(crate) fn results(recording: &Recording, stages: &[StageSummary]) -> Vec<ObjectiveResult> {
     let timeline = &recording.timeline;
     let stages: Vec<&StageSummary> = stages.iter().filter(|stage| stage.counts()).collect();
@@ -34,7 +34,7 @@ pub(crate) fn results(recording: &Recording, stages: &[StageSummary]) -> Vec<Obj
 pub fn broken(timeline: &Timeline, window: Window, plan: &PlanSummary) -> Vec<String> {
     let is_broken = |objective: &&RecordedObjective| match worst(timeline, window, objective) {
         Some(value) => objective.is_broken_by(value),
-        // Requests were due, and not one succeeded.
+        // Requests were due, and none succeeded.
         None => {
             let mut ticks = timeline.ticks_within(window).peekable();
             objective.measure.is_of_responses()
@@ -61,7 +61,7 @@ pub fn aborting(
         }
         let from = match objective.for_secs {
             None => stage,
-            // A window that is not full yet says nothing.
+            // A window that is not full yet cannot be judged.
             Some(secs) if now.since(begin).as_secs_f64() < secs => return false,
             Some(secs) => Moment::from_nanos(now.nanos().saturating_sub((secs * 1e9) as u64)),
         };
@@ -89,7 +89,7 @@ fn worst(timeline: &Timeline, window: Window, objective: &RecordedObjective) -> 
 }
 
 /// The value of one objective inside `window`: seconds for durations, a ratio for failures, the
-/// series' own unit for what was collected; `None` where nothing was measured of it.
+/// series' own unit for what was collected; `None` if nothing was measured.
 pub fn value(timeline: &Timeline, window: Window, objective: &RecordedObjective) -> Option<f64> {
     match &objective.measure {
         RecordedMeasure::Series(selector, reduction) => {
@@ -99,7 +99,7 @@ pub fn value(timeline: &Timeline, window: Window, objective: &RecordedObjective)
     }
 }
 
-/// The responses that an objective speaks of.
+/// The responses that an objective covers.
 struct Responses {
     succeeded: Histogram,
     completed: u64,
@@ -134,8 +134,8 @@ impl Responses {
     }
 }
 
-/// One number out of the series of `selector`: gauges by their readings, counters by their growth
-/// per second; several series add up.
+/// One number from the series of `selector`: gauges by their readings, counters by their growth
+/// per second. Several series add up.
 fn reduced(
     timeline: &Timeline,
     window: Window,

@@ -5,9 +5,9 @@
 
 use crate::diagnose::terms::stats::{self, Random};
 
-/// How far beyond the measured concurrency a peak may lie to be told.
+/// A peak is reported if it lies within this multiple of the highest measured concurrency.
 const REACH: f64 = 1.2;
-/// Half-width of the peak's interval, as a share of it, from which on it is not told.
+/// A peak is not reported if half the width of its interval is at least this share of it.
 const SPREAD: f64 = 0.25;
 /// Replicates of the bootstrap and its fixed seed.
 const REPLICATES: usize = 300;
@@ -22,7 +22,7 @@ pub struct Interval {
     pub high: f64,
 }
 
-/// The concurrency of the highest throughput, told only where the data reach it.
+/// The concurrency of the highest throughput, if the data reach it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Peak {
     /// Concurrency.
@@ -46,7 +46,7 @@ pub struct Usl {
     pub residual_error: f64,
     /// Share of the variance that the law explains.
     pub r_squared: f64,
-    /// The peak; `None` where the data do not show one, however the law extrapolates.
+    /// The peak; `None` if the data do not show one, even if the extrapolated law has one.
     pub peak: Option<Peak>,
 }
 
@@ -90,7 +90,7 @@ fn peak_of([sigma, kappa, _]: [f64; 3]) -> f64 {
 }
 
 /// Fits the law to `(concurrency, throughput)` by least squares on the throughput, with σ, κ ≥ 0.
-/// `None` with fewer than four points, or where they do not spread over concurrency.
+/// `None` with fewer than four points, or if all have nearly the same concurrency.
 pub fn fit_usl(points: &[(f64, f64)]) -> Option<Usl> {
     let good = |point: &(f64, f64)| point.0 > 0.0 && point.1.is_finite() && point.1 >= 0.0;
     if points.len() < 4 || !points.iter().all(good) {
@@ -108,7 +108,7 @@ pub fn fit_usl(points: &[(f64, f64)]) -> Option<Usl> {
     Some(usl)
 }
 
-/// The peak, where it lies within reach of the data and its interval is narrow.
+/// The peak, if it lies within reach of the data and its interval is narrow.
 fn peak(points: &[(f64, f64)], usl: &Usl) -> Option<Peak> {
     let concurrency = usl.extrapolated_peak();
     let highest = points.iter().map(|point| point.0).fold(0.0, f64::max);
@@ -134,8 +134,8 @@ fn peak(points: &[(f64, f64)], usl: &Usl) -> Option<Peak> {
     })
 }
 
-/// The best fit with σ, κ ≥ 0: the free one where it is inside, otherwise the best of those with
-/// the offending parameters held at zero.
+/// The best fit with σ, κ ≥ 0: the unconstrained one if it satisfies that, otherwise the best of
+/// those with the negative parameters held at zero.
 fn constrained(points: &[(f64, f64)]) -> Option<[f64; 3]> {
     let free = descend(points, [true, true])?;
     if free[0] >= 0.0 && free[1] >= 0.0 {
@@ -152,8 +152,8 @@ fn misfit(points: &[(f64, f64)], parameters: [f64; 3]) -> f64 {
     points.iter().map(|(n, x)| (x - model(parameters, *n)).powi(2)).sum()
 }
 
-/// Levenberg–Marquardt (Marquardt 1963) over λ and those of σ, κ that are `open`; the others stay
-/// zero. Starts from the linearised law: N/X is quadratic in N.
+/// Levenberg–Marquardt (Marquardt 1963) over λ and those of σ and κ that are `open`. The others
+/// stay zero. Starts from the linearised law: N/X is quadratic in N.
 fn descend(points: &[(f64, f64)], open: [bool; 2]) -> Option<[f64; 3]> {
     let steepest = points.iter().map(|(n, x)| x / n).fold(0.0, f64::max);
     if steepest <= 0.0 {
@@ -206,7 +206,7 @@ fn descend(points: &[(f64, f64)], open: [bool; 2]) -> Option<[f64; 3]> {
     Some(at)
 }
 
-/// Whether the law is positive over the data: a divisor that crosses zero is no fit.
+/// Whether the law is positive over the data. A divisor that crosses zero is not a fit.
 fn is_sane(points: &[(f64, f64)], [sigma, kappa, _]: [f64; 3]) -> bool {
     points.iter().all(|(n, _)| 1.0 + sigma * (n - 1.0) + kappa * n * (n - 1.0) > 0.0)
 }
