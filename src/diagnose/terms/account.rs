@@ -1,4 +1,4 @@
-//! Where the response time goes, as a diagnosis says it. Every part serialises.
+//! Where the response time goes, as a part of the diagnosis. Every part serialises.
 
 use serde::{Deserialize, Serialize};
 
@@ -19,21 +19,21 @@ pub struct Attribution {
     /// The stages nearest to the knee in which what saturates is saturated, taken together.
     #[serde(default)]
     pub knee: Option<StageParts>,
-    /// Where parts overlap, the worst first.
+    /// Parts that overlap, the worst first.
     #[serde(default)]
     pub overlaps: Vec<Overlap>,
 }
 
-/// Parts that were counted for the same time, so that they rank and do not add up.
+/// Parts that were counted for the same time. They can be compared, but they do not add up.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Overlap {
     /// Offered load at which it is worst, in requests per second.
     pub offered: f64,
     /// Seconds per request by which the parts exceed the response time there.
     pub seconds: f64,
-    /// Names of the two parts that most likely share it; empty where that cannot be told.
+    /// Names of the two parts that most likely share it; empty if that is unknown.
     pub parts: Vec<String>,
-    /// All of it in words.
+    /// The same in words.
     pub text: String,
 }
 
@@ -48,12 +48,13 @@ pub struct StageParts {
     /// Requests per second that ended.
     #[serde(default)]
     pub completions: f64,
-    /// Whether as many ended as arrived; else a queue grew, and the parts are those of that queue.
+    /// Whether as many ended as arrived. Otherwise a queue grew, and the parts are those of that
+    /// queue.
     #[serde(default)]
     pub balanced: bool,
     /// Mean response time in seconds.
     pub response: f64,
-    /// Seconds by which the parts exceed it, beyond what chance allows; 0 where they add up.
+    /// Seconds by which the parts exceed it, beyond chance; 0 if they add up.
     #[serde(default)]
     pub overlap: f64,
     /// Parts in the order in which a report stacks them, the unexplained rest last.
@@ -68,12 +69,12 @@ pub struct Part {
     /// The part as a rule file names it, such as `app_cpu` or `downstream`.
     #[serde(default)]
     pub kind: String,
-    /// The service that is waited for, where it is one.
+    /// The service that is waited for, if the part is a wait for a service.
     #[serde(default)]
     pub peer: Option<String>,
     /// Seconds per request.
     pub seconds: f64,
-    /// Standard error of that, of what was counted in looks; 0 where nothing was missed.
+    /// Standard error of that, for what is counted in looks; 0 for what is measured completely.
     #[serde(default)]
     pub error: f64,
 }

@@ -1,23 +1,23 @@
-//! How much of the growth of the response time each part accounts for.
+//! How much of the growth of the response time each part explains.
 
 use super::account::PartGrowth;
 use super::part::PartKind;
 
-/// What the response time gained from baseline to the knee.
+/// By how much the response time grew from baseline to the knee.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Growth {
-    /// Seconds gained, without the wait for kneepoint's own connections.
+    /// Growth in seconds, without the wait for kneepoint's own connections.
     pub total: f64,
-    /// What each part gained.
+    /// By how much each part grew.
     pub parts: Vec<Gain>,
 }
 
-/// What one part of the response time gained.
+/// By how much one part of the response time grew.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Gain {
     /// The part.
     pub kind: PartKind,
-    /// The service that is waited for, where it is one.
+    /// The service that is waited for, if the part is a wait for a service.
     pub peer: Option<String>,
     /// Seconds per request at baseline.
     pub baseline: f64,
@@ -26,8 +26,8 @@ pub struct Gain {
 }
 
 impl Growth {
-    /// Share of the growth that `parts` explain together, of one peer only where one is named;
-    /// `None` where none of them has data.
+    /// Share of the growth that `parts` explain together, for one peer if one is named; `None` if
+    /// none of them has data.
     pub fn share(&self, parts: &[PartKind], peer: Option<&str>) -> Option<f64> {
         self.gain(parts, peer)
             .filter(|_| self.total > 0.0)
@@ -42,13 +42,13 @@ impl Growth {
         let in_front = |gain: &&Gain| PartKind::IN_FRONT.contains(&gain.kind);
         let gained = |gains: Vec<&Gain>| gains.iter().map(|it| it.knee - it.baseline).sum::<f64>();
         let (front, inside): (Vec<&Gain>, Vec<&Gain>) = self.parts.iter().partition(in_front);
-        // While a queue grows, those that stand in it are more than will have passed it: what is
-        // left of the response time can be too short for the parts that were measured inside.
+        // While a queue grows, more requests stand in it than have passed it. The rest of the
+        // response time can then be shorter than the parts that were measured inside.
         let held = (self.total - gained(front)).max(gained(inside));
         self.gain(parts, peer).filter(|_| held > 0.0).map(|gain| (gain / held).clamp(0.0, 1.0))
     }
 
-    /// Seconds that `parts` gained; `None` where none of them has data.
+    /// Seconds by which `parts` grew; `None` if none of them has data.
     fn gain(&self, parts: &[PartKind], peer: Option<&str>) -> Option<f64> {
         let gains: Vec<f64> = self
             .parts
@@ -82,7 +82,7 @@ impl Growth {
         gains
     }
 
-    /// Share of the growth that was located inside the target and nothing more.
+    /// Share of the growth that lies inside the target, at an unknown place.
     pub fn in_target(&self) -> f64 {
         self.share(&[PartKind::InTarget], None).unwrap_or(0.0)
     }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::wording;
 
-/// Why a stage says nothing about the target. A report carries it in words.
+/// Why a stage does not count. A report shows it in words.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(into = "String", from = "String")]
 pub enum Invalid {
@@ -26,16 +26,16 @@ pub enum Invalid {
         /// Responses beyond the requests that were due.
         surplus: f64,
     },
-    /// The system had not come back from the overload before it.
+    /// The system had not recovered from the overload before it.
     Collapsed {
         /// The load, in requests per second, at which most requests still failed.
         load: f64,
     },
-    /// In the words of a report that was read.
+    /// The words of a report that was read back.
     Told(String),
 }
 
-/// How the generator, or its machine, spoiled a stage.
+/// How the generator or its machine made a stage useless.
 #[derive(Clone, Debug, PartialEq)]
 pub enum GeneratorFault {
     /// It never sent some of the requests.

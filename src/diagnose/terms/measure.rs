@@ -1,8 +1,8 @@
-//! What a value is, so that it can be written with its unit.
+//! The kind of a value, so that it can be written with its unit.
 
 use crate::timeline::Unit;
 
-/// What a value is, so that it can be written with its unit.
+/// The kind of a value, so that it can be written with its unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Measure {
     /// In a unit of the timeline.
@@ -14,7 +14,7 @@ pub enum Measure {
 }
 
 impl Measure {
-    /// The unit of the timeline that comes nearest.
+    /// The nearest unit of the timeline.
     pub fn unit(self) -> Unit {
         match self {
             Measure::In(unit) => unit,

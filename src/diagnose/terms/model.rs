@@ -17,40 +17,40 @@ pub struct Diagnosis {
     pub outcome: Outcome,
     /// Each measured stage in the order it was held.
     pub stages: Vec<StageSummary>,
-    /// Where the curve bent; `None` where it did not, or where that cannot be told.
+    /// Where the curve bent; `None` if it did not, or if that is unknown.
     pub knee: Option<Knee>,
-    /// What every objective came to, at which offered load it first broke.
+    /// The result of every objective, and the offered load at which it first broke.
     pub objectives: Vec<ObjectiveResult>,
-    /// Highest offered load in requests per second that met every objective (without objectives:
-    /// that lies below the knee), and the lowest that did not.
+    /// Highest offered load in requests per second that met every objective, and the lowest that
+    /// did not. Without objectives: the highest below the knee, and the lowest above it.
     pub capacity: Option<Capacity>,
     /// The spans in which signals were compared.
     pub windows: Windows,
-    /// Fired rules: the cause first, then what contributes, then what merely follows from it.
+    /// Fired rules: the cause first, then contributing findings, then consequences.
     pub findings: Vec<Finding>,
-    /// Hypotheses whose signals were measured and which do not hold.
+    /// Hypotheses that were measured and do not hold.
     pub ruled_out: Vec<RuledOut>,
-    /// Hypotheses that could not be looked at, and the one thing that would allow it.
+    /// Hypotheses that could not be checked, each with what to add to the plan.
     pub not_checked: Vec<NotChecked>,
-    /// Where the response time goes, as far as it can be told from outside.
+    /// Where the response time goes, as far as that can be measured from outside.
     pub attribution: Option<Attribution>,
-    /// What became of the levels that load had raised, once it was off; `None` where the run has
-    /// no span without load at its end.
+    /// Which levels fell again after the load; `None` if the run has no time without load at its
+    /// end.
     #[serde(default)]
     pub recovery: Option<Recovery>,
-    /// How the system bore the highest load; `None` where it carried all of it on the way up, or
-    /// where no lower load was carried before it.
+    /// How the system behaved under the highest load; `None` if it carried all of it on the way
+    /// up, or if it carried no lower load before.
     #[serde(default)]
     pub overload: Option<Overload>,
-    /// What the longest stage at one rate says of leaks and drift; `None` where none was held for a
-    /// minute.
+    /// What the longest stage at one rate shows about leaks and drift; `None` if no stage was held
+    /// for a minute.
     #[serde(default)]
     pub soak: Option<Soak>,
     /// Whether the generator kept its schedule.
     pub generator: GeneratorHealth,
     /// What watching cost.
     pub overhead: Vec<CollectorOverhead>,
-    /// Things a careful reader has to know: gaps, restarts, unmet assumptions.
+    /// What a reader has to know beside the findings: gaps, restarts, assumptions that do not hold.
     pub caveats: Vec<String>,
 }
 
@@ -65,16 +65,16 @@ pub enum Outcome {
         /// That load, in requests per second.
         proven_rate: f64,
     },
-    /// kneepoint or its machine was the limit, so nothing can be said of the target.
+    /// kneepoint or its machine was the limit, so the run says nothing about the target.
     GeneratorLimited {
-        /// Offered load from which on the schedule was not kept.
+        /// Lowest offered load at which the schedule was not kept.
         from_rate: f64,
         /// The signs of it.
         why: String,
     },
     /// Too little was measured.
     InsufficientData {
-        /// What is missing, each with what to do about it.
+        /// What is missing, each with what to do.
         missing: Vec<String>,
     },
     /// The run ended before anything could be measured.
@@ -92,10 +92,10 @@ pub struct StageSummary {
     /// The part of the stage that counts: its first seconds, in which the system settles, are
     /// left out.
     pub window: Window,
-    /// Requests per second that were due. Where all load is virtual users: those that they would
-    /// make if the response time stayed what it is with the fewest of them.
+    /// Requests per second that were due. If all load comes from virtual users: the requests that
+    /// they would make if the response time stayed as in the stage with the fewest users.
     pub offered: f64,
-    /// Mean number of virtual users, where there are any.
+    /// Mean number of virtual users, if there are any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vus: Option<f64>,
     /// Responses and failures per second.
@@ -106,13 +106,13 @@ pub struct StageSummary {
     pub error_ratio: f64,
     /// Failed requests by class (`429`, `timeout` …), most frequent first.
     pub errors: Vec<(String, u64)>,
-    /// Response times of successful requests in seconds; `None` where there were none.
+    /// Response times of successful requests in seconds; `None` without one.
     pub response: Option<Quantiles>,
     /// Service times (from the actual send) of successful requests in seconds.
     pub service: Option<Quantiles>,
     /// Response times of failed requests in seconds.
     pub failures: Option<Quantiles>,
-    /// Mean requests in flight, those waiting for a connection included.
+    /// Mean requests in flight, including those that wait for a connection.
     pub in_flight: f64,
     /// Growth of the requests in flight per second, with the lower and upper end of its 95 %
     /// interval; a queue that is not stationary grows.
@@ -123,12 +123,12 @@ pub struct StageSummary {
     pub lateness_p99: f64,
     /// Objectives (by text) that this stage broke.
     pub broken_objectives: Vec<String>,
-    /// Why this stage says nothing about the target; `None` where it counts.
+    /// Why this stage does not count; `None` if it counts.
     pub invalid: Option<Invalid>,
 }
 
 impl StageSummary {
-    /// Whether it was held to measure the target, and says something of it.
+    /// Whether it was held to measure the target, and counts.
     pub fn counts(&self) -> bool {
         self.role.is_measured() && self.invalid.is_none()
     }
@@ -162,11 +162,11 @@ pub struct Knee {
     pub high: f64,
     /// Which sign came first.
     pub kind: KneeKind,
-    /// The throughput knee, where one was established.
+    /// The throughput knee, if there is one.
     pub throughput: Option<f64>,
-    /// The latency take-off, where one was established.
+    /// The latency take-off, if there is one.
     pub latency: Option<f64>,
-    /// The error knee, where one was established.
+    /// The error knee, if there is one.
     pub errors: Option<f64>,
     /// Highest goodput seen, in responses per second.
     pub peak_goodput: f64,
@@ -174,7 +174,7 @@ pub struct Knee {
     pub retrograde: bool,
 }
 
-/// The sign by which a knee showed first.
+/// The first sign of a knee.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KneeKind {
@@ -186,31 +186,31 @@ pub enum KneeKind {
     Errors,
 }
 
-/// What load beyond what the system carries did to it.
+/// How the system behaved under more load than it carries.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Overload {
-    /// How the system bore it.
+    /// The kind of behaviour.
     pub kind: OverloadKind,
-    /// The load, in requests per second: the highest that was held.
+    /// The highest load that was held, in requests per second.
     pub offered: f64,
     /// Successful responses per second under it.
     pub goodput: f64,
     /// The most successful responses per second under any load.
     pub peak_goodput: f64,
-    /// Seconds that half of the successful responses took at most.
+    /// Median response time of successful responses, in seconds.
     pub response_p50: Option<f64>,
-    /// Seconds that half of the failures took at most; `None` where nothing failed.
+    /// Median response time of failures, in seconds; `None` if nothing failed.
     pub failure_p50: Option<f64>,
     /// Share of requests that failed.
     pub error_ratio: f64,
-    /// Requests per second by which those in flight grew.
+    /// Growth of the requests in flight, per second.
     pub queue_growth: f64,
-    /// What came of it when there was less load again; `None` where there was not, or not for long
+    /// Whether it came back under less load; `None` if there was no such stage, or not for long
     /// enough.
     pub back: Option<Return>,
 }
 
-/// How a system bears load beyond what it carries.
+/// How a system behaves under more load than it carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OverloadKind {
@@ -220,7 +220,7 @@ pub enum OverloadKind {
     Refuses,
     /// It serves as much as it can; the rest fails after a long time.
     FailsLate,
-    /// It serves as much as it can, and lets the rest wait.
+    /// It serves as much as it can; the rest waits.
     Queues,
     /// It serves less than nine tenths of what it can.
     Loses,
@@ -233,21 +233,21 @@ pub enum OverloadKind {
 pub struct Return {
     /// The load then, in requests per second.
     pub offered: f64,
-    /// Whether the run held that very load before too, to compare with.
+    /// Whether the run held the same load before, to compare with.
     pub same_load: bool,
-    /// After how many seconds it answered as before: half of the responses in at most twice the
-    /// time, and no more failures. `None` where it did not.
+    /// Seconds until it answered as before: a median of at most twice the earlier one, and no more
+    /// failures. `None` if it did not.
     pub after_seconds: Option<f64>,
-    /// How many seconds it was watched.
+    /// Seconds for which it was watched.
     pub watched_seconds: f64,
 }
 
-/// What one objective came to.
+/// The result of one objective.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ObjectiveResult {
-    /// The objective as the plan has it.
+    /// The objective as the plan writes it.
     pub text: String,
-    /// Offered load of the first stage that broke it; `None` where none did.
+    /// Offered load of the first stage that broke it; `None` if none did.
     pub broken_at: Option<f64>,
     /// The value in that stage, or the worst value seen.
     pub value: Option<f64>,
@@ -257,16 +257,16 @@ pub struct ObjectiveResult {
     pub bound: f64,
 }
 
-/// How much load is fine.
+/// How much load the system carries.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Capacity {
     /// Highest offered load that met every objective.
     pub good: f64,
-    /// Lowest offered load that did not; `None` where every one did.
+    /// Lowest offered load that did not; `None` if every load did.
     pub bad: Option<f64>,
 }
 
-/// The spans in which signals are compared, where the run has them.
+/// The spans in which signals are compared, as far as the run has them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Windows {
     /// Low load: at most 30 % of the knee.
@@ -303,7 +303,7 @@ impl fmt::Display for Confidence {
     }
 }
 
-/// What a finding is to the knee.
+/// How a finding relates to the knee.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum FindingRole {
@@ -327,9 +327,9 @@ pub struct Finding {
     pub rule: String,
     /// What is wrong, as a sentence fragment: `sessions wait on PostgreSQL locks`.
     pub title: String,
-    /// The subject where a rule can hold for several, such as the peer `10.0.3.7:8443`.
+    /// What it is about, if the rule can hold for several things, such as the peer `10.0.3.7:8443`.
     pub subject: Option<String>,
-    /// What it is to the knee.
+    /// How it relates to the knee.
     pub role: FindingRole,
     /// How sure it is.
     pub confidence: Confidence,

@@ -13,8 +13,8 @@ pub struct Operand {
     pub selectors: Vec<Selector>,
     /// How several series of one set become one level.
     pub over: Over,
-    /// Label by whose values the signal is measured one by one; the largest counts, or the least
-    /// where `over` asks for that.
+    /// The signal is measured for each value of this label; the largest counts, or the smallest if
+    /// `over` asks for that.
     pub by: Option<String>,
 }
 
@@ -32,13 +32,13 @@ pub enum Over {
 }
 
 impl Operand {
-    /// What its level is; that of its first selector.
+    /// The measure of its level: that of its first selector.
     pub fn unit(&self) -> Measure {
         self.selectors.first().map_or(Measure::In(Unit::Unknown), unit_of)
     }
 }
 
-/// What the level of a set of series is.
+/// The measure of the level of a set of series.
 pub fn unit_of(selector: &Selector) -> Measure {
     match names::find(&selector.metric) {
         // Seconds of time, not of work: per second they are a share.

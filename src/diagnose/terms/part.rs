@@ -29,11 +29,11 @@ pub enum PartKind {
     PeerConnect,
     /// A thread of the target waits for a file or the disk.
     DiskWait,
-    /// A thread of the target stands in line for something inside it: a lock, or one of a few.
+    /// A thread of the target queues for something inside it: a lock, or one of a few.
     LockWait,
     /// The request waits for a worker.
     WorkerWait,
-    /// The target has read the request and does nothing for it that was looked at.
+    /// The target has read the request, and does nothing for it that is measured.
     InTarget,
     /// The request has arrived and the target has not read it.
     Unread,
@@ -70,7 +70,7 @@ impl PartKind {
         PartKind::Unexplained,
     ];
 
-    /// The queues in front of the target: of requests that it does not work on yet.
+    /// The queues in front of the target, of requests that it does not work on yet.
     pub const IN_FRONT: [PartKind; 3] =
         [PartKind::WorkerWait, PartKind::Unread, PartKind::AcceptQueue];
 
@@ -98,7 +98,7 @@ impl PartKind {
         }
     }
 
-    /// The database sessions that are in this part; `None` for those that are told otherwise.
+    /// The database sessions that are in this part; `None` for parts that are measured otherwise.
     pub fn sessions(self) -> Option<Selector> {
         let labels: &[(&str, &str)] = match self {
             PartKind::DbExecuting => &[("state", "active"), ("wait_type", "!Lock")],
@@ -109,9 +109,9 @@ impl PartKind {
         Some(labelled(&names::DB_SESSIONS, labels))
     }
 
-    /// Whether a rule that names this part means `other` too: what lies inside the target and
-    /// does nothing that was looked at is as unexplained as the rest, and who cannot connect to a
-    /// service waits for it.
+    /// Whether a rule that names this part means `other` too. Time inside the target in which
+    /// nothing measured happens is as unexplained as the rest, and a request that cannot connect
+    /// to a service waits for that service.
     pub fn covers(self, other: PartKind) -> bool {
         self == other
             || (self == PartKind::Unexplained && other == PartKind::InTarget)

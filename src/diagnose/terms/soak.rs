@@ -1,13 +1,13 @@
-//! What a diagnosis says of a long stage: the verdict, and each series that was analysed for it.
+//! The diagnosis of a long stage: the verdict, and each series that was analysed for it.
 
 use serde::{Deserialize, Serialize};
 
 use crate::timeline::{Moment, Unit, Window};
 
-/// What a long stage at one load says of leaks and drift.
+/// What a long stage at one load shows about leaks and drift.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Soak {
-    /// Whether the plan asked for a soak; otherwise it only happens to hold one rate for long.
+    /// Whether the plan asked for a soak. Otherwise the plan only holds one rate for long.
     pub asked: bool,
     /// The answer.
     pub verdict: SoakVerdict,
@@ -17,7 +17,7 @@ pub struct Soak {
     pub window: Window,
     /// Each series that was analysed, growing ones first.
     pub trends: Vec<Trend>,
-    /// What nobody looked at, each with the one thing to add to the plan.
+    /// What was not watched, each with what to add to the plan.
     pub not_watched: Vec<String>,
 }
 
@@ -27,13 +27,13 @@ pub struct Soak {
 pub enum SoakVerdict {
     /// Something that can run out grows without an end, or has run out.
     Leak,
-    /// Nothing that was watched does.
+    /// Nothing that was watched grows without an end.
     NoLeak,
-    /// That cannot be told yet.
+    /// That is not known yet.
     Undecided {
         /// Of what, and why.
         why: String,
-        /// How many more seconds under the same load would tell, where that can be computed.
+        /// How many more seconds under the same load would decide, if that can be computed.
         more_seconds: Option<f64>,
     },
 }
@@ -44,13 +44,13 @@ pub enum SoakVerdict {
 pub enum ResourceKind {
     /// Memory that no file backs.
     Memory,
-    /// Resident memory, page cache of mapped files included; a second witness only.
+    /// Resident memory, including the page cache of mapped files; a second witness only.
     Resident,
-    /// What a runtime says of its heap.
+    /// The heap as the runtime reports it.
     Heap,
     /// Open descriptors.
     Descriptors,
-    /// Open descriptors of one type; reported only where they grow.
+    /// Open descriptors of one type; reported only if they grow.
     DescriptorType,
     /// Connections in CLOSE_WAIT.
     Unclosed,
@@ -62,7 +62,7 @@ pub enum ResourceKind {
     Threads,
     /// Sessions of a database.
     Sessions,
-    /// Sessions of a database that nobody uses.
+    /// Idle sessions of a database.
     Unused,
     /// Space used on a disk.
     Disk,
@@ -70,11 +70,11 @@ pub enum ResourceKind {
     Inodes,
     /// Files that are deleted and still open.
     Deleted,
-    /// Files that are open for writing; reported only where they grow.
+    /// Files that are open for writing; reported only if they grow.
     Written,
     /// Memory of the tool itself; never the target's fault.
     OwnMemory,
-    /// How long half of the responses take.
+    /// The median response time.
     ResponseTime,
     /// Processor time that a request costs.
     CpuPerRequest,
@@ -83,7 +83,7 @@ pub enum ResourceKind {
 }
 
 impl ResourceKind {
-    /// Whether it runs out, rather than drifts or tells the same as another kind.
+    /// Whether it can run out. Other kinds drift, or show the same as another kind.
     pub fn can_run_out(self) -> bool {
         !matches!(
             self,
@@ -97,7 +97,7 @@ impl ResourceKind {
         )
     }
 
-    /// Whether it is worth a row only where it grows.
+    /// Whether it gets a row only if it grows.
     pub fn is_told_only_growing(self) -> bool {
         use ResourceKind::{DescriptorType, TempPerRequest, Written};
         matches!(self, DescriptorType | Written | TempPerRequest)
@@ -126,13 +126,13 @@ pub struct Trend {
     pub kind: ResourceKind,
     /// The same in words.
     pub resource: String,
-    /// Whose, where there are several: a process, a peer, an application.
+    /// Whose, if there are several: a process, a peer, an application.
     pub subject: Option<String>,
     /// The recorded series.
     pub series: String,
     /// Unit of its values.
     pub unit: Unit,
-    /// What it says.
+    /// What it shows.
     pub verdict: TrendVerdict,
     /// From its first reading to the last.
     pub window: Window,
@@ -142,24 +142,24 @@ pub struct Trend {
     pub begin: f64,
     /// Its level in the last tenth.
     pub level: f64,
-    /// Where it is exhausted, if that is known.
+    /// Its limit, if that is known.
     pub limit: Option<f64>,
-    /// How fast it grows, where it does.
+    /// How fast it grows, if it does.
     pub pace: Option<Pace>,
-    /// Another series of its kind that grows as well.
+    /// Another series of its kind that also grows.
     pub confirmed_by: Option<String>,
     /// Moments at which its process restarted.
     pub restarts: Vec<Moment>,
-    /// Moments at which its runtime collected all of its heap; empty where they are too many to
-    /// tell apart.
+    /// Moments at which its runtime collected its whole heap; empty if there are too many to
+    /// distinguish.
     pub collections: Vec<Moment>,
-    /// The way to the verdict.
+    /// The steps of the analysis.
     pub steps: Vec<TrendStep>,
-    /// Its lower edge, what follows the load taken off.
+    /// Its lower edge, without what follows the load.
     pub floors: Vec<(Moment, f64)>,
 }
 
-/// What one series says.
+/// What one series shows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum TrendVerdict {
@@ -169,9 +169,9 @@ pub enum TrendVerdict {
     Exhausted,
     /// It may.
     Undecided {
-        /// Why that cannot be told.
+        /// Why that is not known.
         why: String,
-        /// How many more seconds under the same load would tell.
+        /// How many more seconds under the same load would decide.
         more_seconds: f64,
     },
     /// It does not.
@@ -182,7 +182,7 @@ pub enum TrendVerdict {
 }
 
 impl TrendVerdict {
-    /// Its place in a list, the worst first.
+    /// Its place in a list that begins with the worst.
     pub fn rank(&self) -> u8 {
         match self {
             TrendVerdict::Exhausted => 0,
@@ -210,13 +210,13 @@ impl Trend {
         is_bad && self.kind.can_run_out()
     }
 
-    /// Share of its last level by which it has grown; negative where it has shrunk.
+    /// Growth as a share of its last level; negative if it shrank.
     pub(crate) fn share_grown(&self) -> f64 {
         let grown = self.level - self.begin;
         if grown == 0.0 { 0.0 } else { grown / self.level.abs().max(self.begin.abs()) }
     }
 
-    /// Seconds until it reaches its limit, where it grows and that is known.
+    /// Seconds until it reaches its limit, if it grows and the limit is known.
     pub fn seconds_left(&self) -> Option<f64> {
         Some(self.pace?.runs_out?.expected)
     }
@@ -231,7 +231,7 @@ pub struct Pace {
     pub low: f64,
     /// Upper end of its 95 % interval.
     pub high: f64,
-    /// When the limit is reached; `None` where none is known.
+    /// When the limit is reached; `None` if none is known.
     pub runs_out: Option<RunsOut>,
 }
 
@@ -242,7 +242,7 @@ pub struct RunsOut {
     pub expected: f64,
     /// At the upper end of its interval.
     pub soonest: f64,
-    /// At the lower end of its interval; `None` where that is no growth.
+    /// At the lower end of its interval; `None` if that is not growth.
     pub latest: Option<f64>,
 }
 
