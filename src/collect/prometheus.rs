@@ -1,5 +1,7 @@
 //! What a service reports on its Prometheus endpoint. Every series is recorded under its own name.
-//! Series of well-known pools, workers and runtimes are also recorded under the shared names.
+//! Series of well-known pools, workers and runtimes are also recorded under the shared names. Pools
+//! with other names, and the metrics `slots.…`, are recognised by the diagnosis, which has the whole
+//! run before it.
 //!
 //! # Errors
 //! A scrape that fails as a whole is a gap. A line that cannot be parsed is skipped and reported
@@ -57,6 +59,9 @@ pub static SPEC: CollectorSpec = CollectorSpec {
         names::POOL_ACQUIRES,
         names::POOL_USE_TIME,
         names::POOL_TIMEOUTS,
+        names::SLOTS_USED,
+        names::SLOTS_LIMIT,
+        names::SLOTS_WAITING,
         names::WORKERS_BUSY,
         names::WORKERS_LIMIT,
         names::WORKERS_QUEUE,

@@ -229,6 +229,30 @@ metrics! {
     /// Acquisitions that timed out; label `pool`.
     POOL_TIMEOUTS = "pool.timeouts", Count, Counter;
 
+    /// Places in use of a pool that holds no connections to a database: calls to another service, or something unknown; label `pool`.
+    SLOTS_USED = "slots.used", Count, Gauge;
+    /// Places of such a pool; label `pool`.
+    SLOTS_LIMIT = "slots.limit", Count, Gauge;
+    /// Callers that wait for a place of such a pool; label `pool`.
+    SLOTS_WAITING = "slots.waiting", Count, Gauge;
+
+    /// Clients of a connection pooler; labels `pool` (database and user), `state` (active, waiting).
+    POOLER_CLIENTS = "pooler.clients", Count, Gauge;
+    /// Connections of a pooler to the database; labels `pool`, `state` (active, idle, other).
+    POOLER_SERVERS = "pooler.servers", Count, Gauge;
+    /// Most connections of a pooler to the database; label `pool`.
+    POOLER_LIMIT = "pooler.limit", Count, Gauge;
+    /// How long the client that has waited longest for a connection has waited; label `pool`.
+    POOLER_MAX_WAIT = "pooler.max_wait", Seconds, Gauge;
+    /// Seconds that clients of a pooler waited for a connection; label `database`.
+    POOLER_WAIT_TIME = "pooler.wait_time", Seconds, Counter;
+    /// Queries that a pooler passed on; label `database`.
+    POOLER_QUERIES = "pooler.queries", Count, Counter;
+    /// Seconds that these queries took in the database; label `database`.
+    POOLER_QUERY_TIME = "pooler.query_time", Seconds, Counter;
+    /// Seconds that a connection of a pooler was in a transaction; label `database`.
+    POOLER_TRANSACTION_TIME = "pooler.transaction_time", Seconds, Counter;
+
     /// Workers or threads of a request pool that are busy; label `pool`.
     WORKERS_BUSY = "workers.busy", Count, Gauge;
     /// Workers or threads a request pool may have; label `pool`.
@@ -279,6 +303,8 @@ metrics! {
     TCP_ACCEPT_QUEUE = "tcp.accept_queue", Count, Gauge;
     /// Most connections that may wait to be accepted; label `port`.
     TCP_ACCEPT_QUEUE_LIMIT = "tcp.accept_queue.limit", Count, Gauge;
+    /// 1 for a peer that was found to be PostgreSQL; labels `peer`, `by` (`answer`: it speaks PostgreSQL's protocol, `forward`: a forwarder to it).
+    TCP_PEER_POSTGRES = "tcp.peer.postgres", Count, Gauge;
     /// Segments of data that the target has sent on connections that leave the machine; label `role` (inbound, outbound).
     TCP_SEGMENTS_SENT = "tcp.segments.sent", Count, Counter;
     /// Segments that it has sent again on these; label `role`.

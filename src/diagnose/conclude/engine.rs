@@ -7,8 +7,8 @@ use crate::diagnose::curve::stages::{by_load, summarize};
 use crate::diagnose::curve::windows::windows;
 use crate::diagnose::curve::{objectives, overload};
 use crate::diagnose::leaks::soak;
-use crate::diagnose::measure::facts::Facts;
-use crate::diagnose::measure::split;
+use crate::diagnose::measure::facts::{Facts, ShapedPool};
+use crate::diagnose::measure::{pools, split};
 use crate::diagnose::rules::rule::RuleRole;
 use crate::diagnose::rules::ruleset::RuleSet;
 use crate::diagnose::rules::ruling::{self, Ruling};
@@ -35,7 +35,7 @@ pub fn diagnose(recording: &Recording, rules: &RuleSet) -> Diagnosis {
     let generator = generator::health(recording, &stages, &found);
     let (outcome, knee) = outcome(recording, &stages, found);
     let windows = windows(&stages, knee.as_ref());
-    let facts = split::with_growth(Facts::new(recording, &windows));
+    let facts = split::with_growth(pools::with_pools(Facts::new(recording, &windows)));
     let rulings: Vec<Ruling> =
         rules.rules().iter().flat_map(|rule| ruling::rule_on(rule, &facts)).collect();
     let mut caveats = run_caveats(recording, &stages, &facts);
@@ -58,6 +58,7 @@ pub fn diagnose(recording: &Recording, rules: &RuleSet) -> Diagnosis {
         predict::foresee(&mut ranked.findings, rules, &facts, &stages, knee);
     }
     caveats.extend(ranked.caveats);
+    caveats.extend(shaped_pools(&facts, &ranked.findings));
     if outcome == Outcome::Knee {
         caveats.extend(cause_caveat(&ranked.findings, &ranked.not_checked));
         for sign in rank::measured(&rulings, RuleRole::Gate) {
@@ -98,6 +99,19 @@ pub fn diagnose(recording: &Recording, rules: &RuleSet) -> Diagnosis {
         knee,
         windows,
     }
+}
+
+/// How the pools were recognised that a finding names and that no table of names knows.
+fn shaped_pools(facts: &Facts, findings: &[Finding]) -> Vec<String> {
+    let names = |series: &str, pool: &ShapedPool| {
+        series.starts_with(pool.metric)
+            && [",", "}"].iter().any(|end| series.contains(&format!("pool={}{end}", pool.pool)))
+    };
+    let named = |pool: &&ShapedPool| {
+        let evidence = findings.iter().flat_map(|finding| &finding.evidence);
+        evidence.flat_map(|evidence| &evidence.series).any(|series| names(series, pool))
+    };
+    facts.shaped_pools().iter().filter(named).map(|pool| pool.how.clone()).collect()
 }
 
 fn outcome(

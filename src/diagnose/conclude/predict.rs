@@ -20,7 +20,7 @@ use crate::diagnose::terms::operand::{Operand, bare, labelled};
 use crate::diagnose::terms::part::PartKind;
 use crate::diagnose::terms::span::Span;
 use crate::diagnose::terms::wording;
-use crate::timeline::{Labels, MetricSpec, Selector, Unit, Window, names};
+use crate::timeline::{MetricSpec, Selector, Unit, Window, names};
 
 use super::scaling;
 
@@ -62,6 +62,10 @@ enum Kind {
     TargetCpu,
     Thread,
     Pool,
+    /// A pooler's connections to the database.
+    Pooler,
+    /// Places of a pool that holds no connections to a database.
+    Slots,
     Workers,
     /// What only a rule of the user's own knows, by its name.
     Own(String),
@@ -144,6 +148,8 @@ impl<'r> Accused<'r> {
             }
             // A pool is empty for what its connections do: once that is gone it still has a size.
             Kind::Pool => *self.resource == Exhausted::Pool && self.held.is_empty(),
+            Kind::Pooler => *self.resource == Exhausted::Pooler && self.held.is_empty(),
+            Kind::Slots => *self.resource == Exhausted::Slots,
             Kind::Workers => *self.resource == Exhausted::Workers,
             Kind::Own(name) => *self.resource == Exhausted::Own(name.clone()),
         }
@@ -196,8 +202,10 @@ impl<'f> Run<'f> {
         let mut answers = Vec::new();
         let others = self.others(accused);
         let next = bottleneck(&others);
-        if accused.is(&Kind::Pool) {
-            answers.extend(self.pool_needed());
+        for kind in [Kind::Pool, Kind::Pooler] {
+            if accused.is(&kind) {
+                answers.extend(self.pool_needed(&kind));
+            }
         }
         if accused.predicts && accused.is(&Kind::TargetCpu) {
             answers.extend(self.cores_needed());
@@ -216,7 +224,8 @@ impl<'f> Run<'f> {
         // A demand that grows with the load holds a queue for something else.
         others.retain(|resource| !resource.grows());
         let freed: f64 = accused.held.iter().filter_map(|part| self.database(*part)).sum();
-        for pool in others.iter_mut().filter(|resource| resource.kind == Kind::Pool) {
+        let is_pool = |resource: &&mut Resource| matches!(resource.kind, Kind::Pool | Kind::Pooler);
+        for pool in others.iter_mut().filter(is_pool) {
             let whole = pool.demand;
             if freed <= 0.0 {
                 continue;
@@ -320,8 +329,9 @@ impl<'f> Run<'f> {
             all.is_some_and(|all| thread.demand >= MOST_OF_THE_WORK * all)
         });
         found.extend(thread);
-        found.extend(self.labelled(&Kind::Pool));
-        found.extend(self.labelled(&Kind::Workers));
+        for kind in [Kind::Pool, Kind::Pooler, Kind::Slots, Kind::Workers] {
+            found.extend(self.labelled(&kind));
+        }
         found.extend(self.rules.rules().iter().flat_map(|rule| self.own(rule)));
         found
     }
@@ -351,29 +361,46 @@ impl<'f> Run<'f> {
         })
     }
 
-    /// Pools of connections, or of workers, by name.
+    /// What is in use and the limit of pools of a kind, and what a report calls such a pool.
+    fn gauges(kind: &Kind) -> (Selector, &'static MetricSpec, &'static str) {
+        match kind {
+            Kind::Workers => {
+                (bare(&names::WORKERS_BUSY), &names::WORKERS_LIMIT, "pool of {} workers")
+            }
+            Kind::Slots => (bare(&names::SLOTS_USED), &names::SLOTS_LIMIT, "pool of {} places"),
+            Kind::Pooler => (
+                labelled(&names::POOLER_SERVERS, &[("state", "active")]),
+                &names::POOLER_LIMIT,
+                "pooler's pool of {} connections",
+            ),
+            _ => (
+                labelled(&names::POOL_CONNECTIONS, &[("state", "used")]),
+                &names::POOL_LIMIT,
+                "pool of {} connections",
+            ),
+        }
+    }
+
+    /// Pools of connections, of workers or of anything else, by name.
     fn labelled(&self, kind: &Kind) -> Vec<Resource> {
-        let (used, limit, noun) = match kind {
-            Kind::Workers => (&names::WORKERS_BUSY, &names::WORKERS_LIMIT, "workers"),
-            _ => (&names::POOL_CONNECTIONS, &names::POOL_LIMIT, "connections"),
-        };
+        let (used, limit, noun) = Self::gauges(kind);
         let pools = self.facts.label_values(&[&bare(limit)], "pool");
         let is_only = pools.len() == 1;
         let run = self.facts.windows(Span::Run);
         let pool = |pool: String| {
-            let of = |metric: &MetricSpec, labels: Labels| {
-                let labels = labels.with("pool", pool.as_str());
-                Selector { metric: metric.name.to_owned(), labels }
+            let of = |set: &Selector| {
+                let labels = set.labels.clone().with("pool", pool.as_str());
+                Selector { labels, ..set.clone() }
             };
-            let most = level(self.facts, &of(limit, Labels::none()), &run)?.value;
-            let state = Labels::none().with("state", "used");
-            let used = of(used, if *kind == Kind::Pool { state } else { Labels::none() });
+            let most = level(self.facts, &of(&bare(limit)), &run)?.value;
+            let used = of(&used);
             let told = |windows: &[Window]| level(self.facts, &used, windows);
             let sessions = *kind == Kind::Pool && is_only && self.are_sessions(&told);
             let busy = |windows: &[Window]| {
                 if sessions { self.busy_sessions(windows) } else { told(windows) }
             };
-            let name = format!("the pool of {most:.0} {noun} `{pool}`");
+            let size = noun.replace("{}", &format!("{most:.0}"));
+            let name = format!("the {size} `{pool}`");
             self.resource(kind.clone(), (name, Unit::Count), busy, most)
         };
         pools.into_iter().filter_map(pool).collect()
@@ -390,13 +417,10 @@ impl<'f> Run<'f> {
     }
 
     /// How many connections would carry the highest load.
-    fn pool_needed(&self) -> Option<Counterfactual> {
+    fn pool_needed(&self, kind: &Kind) -> Option<Counterfactual> {
         let at_knee = self.facts.windows(Span::Knee);
-        let pools = self.labelled(&Kind::Pool);
-        let used = self.level(&names::POOL_CONNECTIONS, &at_knee).and_then(|_| {
-            let used = labelled(&names::POOL_CONNECTIONS, &[("state", "used")]);
-            level(self.facts, &used, &at_knee).map(|used| used.value)
-        });
+        let pools = self.labelled(kind);
+        let used = level(self.facts, &Self::gauges(kind).0, &at_knee).map(|used| used.value);
         let pool = bottleneck(&pools)?;
         let cores = self.level(&names::SYSTEM_CPU_CORES, &self.facts.windows(Span::Run));
         let database = |windows: &[Window]| self.level(&names::DB_CPU_TIME, windows);

@@ -29,6 +29,17 @@ const QUEUES: f64 = 10.0;
 /// they do for much of a run from this share of it on.
 const MUCH: f64 = 0.1;
 
+/// A pool that was recognised by the shape of its gauges.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShapedPool {
+    /// The label `pool` of its series.
+    pub pool: String,
+    /// The shared metric of what is in use.
+    pub metric: &'static str,
+    /// One sentence: which gauges, how they were recognised, and what the pool holds.
+    pub how: String,
+}
+
 /// One value of one label, to which every series that carries the label is held.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Narrow {
@@ -46,6 +57,8 @@ pub struct Facts<'a> {
     database_peers: BTreeSet<String>,
     /// What client metrics call a peer, and what its sockets call it.
     peer_names: BTreeMap<String, String>,
+    /// The pools that were recognised by the shape of their gauges, and how.
+    pools: Vec<ShapedPool>,
     growth: Option<Growth>,
     /// Whether the target runs on a runtime of [`LAZY_RUNTIMES`].
     is_lazy_runtime: bool,
@@ -72,6 +85,7 @@ impl<'a> Facts<'a> {
             windows,
             database_peers: BTreeSet::new(),
             peer_names: BTreeMap::new(),
+            pools: Vec::new(),
             growth: None,
             is_lazy_runtime: false,
             queued_from: None,
@@ -90,6 +104,23 @@ impl<'a> Facts<'a> {
     /// The same with what the response time gained from baseline to the knee.
     pub fn with_growth(self, growth: Option<Growth>) -> Self {
         Self { growth, ..self }
+    }
+
+    /// The same with a pool that was recognised by the shape of its gauges.
+    pub fn with_pool(mut self, pool: ShapedPool, series: Vec<(SeriesKey, Series)>) -> Self {
+        self.derived.series.extend(series);
+        self.pools.push(pool);
+        self
+    }
+
+    /// The pools that were recognised by the shape of their gauges.
+    pub fn shaped_pools(&self) -> &[ShapedPool] {
+        &self.pools
+    }
+
+    /// The series that an endpoint named itself, in order of their names.
+    pub fn scraped(&self) -> impl Iterator<Item = (&'a SeriesKey, &'a Series)> + use<'a> {
+        self.timeline.series.iter().filter(|(key, _)| !key.metric.contains('.'))
     }
 
     /// What the response time gained from baseline to the knee, by part; `None` before it was

@@ -4,5 +4,6 @@ mod derived;
 pub(super) mod facts;
 pub(super) mod level;
 mod peers;
+pub(super) mod pools;
 pub(super) mod signal;
 pub(super) mod split;

@@ -9,13 +9,14 @@
 //! What the target has read and does nothing for that was looked at is told from the requests that
 //! its sockets owe an answer to: it is located, not explained.
 
+use crate::diagnose::terms::bounds;
 use crate::diagnose::terms::growth::{Gain, Growth};
 use crate::diagnose::terms::operand::{Over, bare, labelled};
 use crate::diagnose::terms::part::PartKind;
 use crate::diagnose::terms::span::Span;
 use crate::timeline::{Labels, LoadTick, MetricSpec, Selector, Window, names};
 
-use super::facts::{Facts, Narrow};
+use super::facts::{DATABASE, Facts, Narrow};
 use super::level::{MeanLevel, level};
 
 /// Completions and arrivals differ by no more than this where flow is balanced.
@@ -141,12 +142,41 @@ impl Parts<'_> {
         self.parts.iter().map(|part| part.seconds).sum()
     }
 
-    /// Callers that wait for a connection: the running total misses none, but counts a wait when
+    /// Calls to the database for which no session is busy: they wait in a pooler, or on the way.
+    /// Where most calls have their session, the rest is what two collectors count differently.
+    fn in_front_of_database(&self) -> Option<MeanLevel> {
+        if !self.facts.database_is_watched() {
+            return self.level(&names::POOLER_CLIENTS).and_then(|_| {
+                self.selected(&labelled(&names::POOLER_CLIENTS, &[("state", "waiting")]))
+            });
+        }
+        let calls = self.selected(&labelled(&names::TCP_CALLS, &[("peer", DATABASE)]))?;
+        let busy = ["active", "idle in transaction*"]
+            .map(|state| self.selected(&labelled(&names::DB_SESSIONS, &[("state", state)])));
+        let busy: f64 = busy.into_iter().flatten().map(|level| level.value).sum();
+        // An answer that has arrived waits for the target.
+        let arrived = [("peer", DATABASE), ("role", "outbound")];
+        let arrived = self.selected(&labelled(&names::TCP_UNREAD, &arrived));
+        let rest = calls.value - busy - arrived.map_or(0.0, |level| level.value);
+        (rest >= bounds::MOST.value * calls.value && rest >= bounds::SEVERAL.value)
+            .then_some(MeanLevel { value: rest, ..calls })
+    }
+
+    /// Callers that wait for a connection, or for a place of another pool: the running total misses none, but counts a wait when
     /// it ends; where a queue grows, the number that waits is right.
     fn pool_wait(&self, is_balanced: bool) -> Option<MeanLevel> {
         let total = || self.level(&names::POOL_WAIT_TIME);
         let pending = || self.level(&names::POOL_PENDING);
-        if is_balanced { total().or_else(pending) } else { pending().or_else(total) }
+        let slots = || self.level(&names::SLOTS_WAITING);
+        let connections =
+            if is_balanced { total().or_else(pending) } else { pending().or_else(total) };
+        match (connections, slots()) {
+            (Some(one), Some(other)) => Some(MeanLevel {
+                value: one.value + other.value,
+                error: one.error.hypot(other.error),
+            }),
+            (one, other) => one.or(other),
+        }
     }
 
     /// Threads that wait on a futex which others wait on too, beyond those that wait there at low
@@ -190,6 +220,7 @@ pub fn split(facts: &Facts, windows: &[Window]) -> Option<Split> {
         }
     }
     parts.add(PartKind::PoolWait, parts.pool_wait(is_balanced));
+    parts.add(PartKind::PoolerWait, parts.in_front_of_database());
     let called = peers(facts, windows, &names::TCP_CALLS);
     let called =
         if called.is_empty() { peers(facts, windows, &names::CLIENT_CALL_TIME) } else { called };

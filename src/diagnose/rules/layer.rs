@@ -27,6 +27,10 @@ pub enum Resource {
     Workers,
     /// Connections of a pool.
     Pool,
+    /// Connections of a pooler to the database.
+    Pooler,
+    /// Places of a pool that holds no connections to a database.
+    Slots,
     /// The database's work per query.
     Database,
     /// The connections that the database allows.
@@ -48,7 +52,7 @@ pub enum Resource {
 }
 
 /// Every resource with its name in rule files.
-const RESOURCES: [(&str, Resource); 19] = [
+const RESOURCES: [(&str, Resource); 21] = [
     ("cpu", Resource::Cpu),
     ("quota", Resource::Quota),
     ("thread", Resource::Thread),
@@ -60,6 +64,8 @@ const RESOURCES: [(&str, Resource); 19] = [
     ("lock", Resource::Lock),
     ("workers", Resource::Workers),
     ("pool", Resource::Pool),
+    ("pooler", Resource::Pooler),
+    ("slots", Resource::Slots),
     ("database", Resource::Database),
     ("sessions", Resource::Sessions),
     ("peer", Resource::Peer),

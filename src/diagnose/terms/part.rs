@@ -23,6 +23,8 @@ pub enum PartKind {
     DbHeld,
     /// The target waits for a pooled connection.
     PoolWait,
+    /// A call to the database is under way and no session is busy for it: it waits in a pooler.
+    PoolerWait,
     /// The target waits for another service.
     Downstream,
     /// The target connects to another service.
@@ -49,7 +51,7 @@ pub enum PartKind {
 
 impl PartKind {
     /// Every part, in the order in which a report stacks them.
-    pub const ALL: [PartKind; 18] = [
+    pub const ALL: [PartKind; 19] = [
         PartKind::AppCpu,
         PartKind::RunQueue,
         PartKind::Throttled,
@@ -57,6 +59,7 @@ impl PartKind {
         PartKind::DbLockWait,
         PartKind::DbHeld,
         PartKind::PoolWait,
+        PartKind::PoolerWait,
         PartKind::Downstream,
         PartKind::PeerConnect,
         PartKind::DiskWait,
@@ -84,6 +87,7 @@ impl PartKind {
             PartKind::DbLockWait => "db_lock_wait",
             PartKind::DbHeld => "db_held",
             PartKind::PoolWait => "pool_wait",
+            PartKind::PoolerWait => "pooler_wait",
             PartKind::Downstream => "downstream",
             PartKind::PeerConnect => "peer_connect",
             PartKind::DiskWait => "disk_wait",
@@ -144,6 +148,7 @@ impl fmt::Display for PartKind {
             PartKind::DbLockWait => "PostgreSQL lock wait",
             PartKind::DbHeld => "connection idle in a transaction",
             PartKind::PoolWait => "waiting for a pooled connection",
+            PartKind::PoolerWait => "waiting between the target and PostgreSQL",
             PartKind::Downstream => "waiting for another service",
             PartKind::PeerConnect => "connecting to another service",
             PartKind::DiskWait => "waiting for the disk",
