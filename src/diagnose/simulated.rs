@@ -144,6 +144,7 @@ fn tick(begin: Moment, rate: f64, queue: f64, picture: &Picture) -> LoadTick {
         phases: Default::default(),
         connects: 0,
         endpoints,
+        failures: Vec::new(),
     }
 }
 

@@ -14,6 +14,7 @@ use super::deadline::Deadline;
 use super::draws::Exhausted;
 use super::exchange::Link;
 use super::failure::Failure;
+use super::failures::{Both, Capture};
 use super::flow::Due;
 use super::meter::{Ended, Meter};
 use super::mix::Look;
@@ -88,6 +89,8 @@ struct Lane {
     link: Option<Link>,
     deadline: Deadline,
     session: Session,
+    /// What the current request got, if it failed.
+    capture: Capture,
     exposure: Option<Exposure>,
     /// Requests served by the current connection.
     served: u64,
@@ -100,8 +103,10 @@ struct Lane {
 impl Lane {
     fn new(worker: Rc<Worker>) -> Self {
         let (deadline, session) = (Deadline::new(), Session::default());
+        let capture = Capture::default();
         let exposure = worker.storm.as_ref().map(Exposure::to);
-        Self { link: None, deadline, session, exposure, served: 0, used: 0, ended: None, worker }
+        let (link, ended) = (None, None);
+        Self { link, deadline, session, capture, exposure, served: 0, used: 0, ended, worker }
     }
 
     fn standing(&self) -> Standing {
@@ -271,7 +276,8 @@ impl Lane {
         };
         let sent = sent.unwrap_or(now);
         let at = self.ended.take().unwrap_or_else(|| self.worker.clock.now()).max(sent);
-        self.worker.finished(&Ended { endpoint, class, intended, sent, at });
+        let done = Ended { endpoint, class, intended, sent, at };
+        self.worker.finished(&done, &self.capture);
         self.used = at;
         let is_success = class.is_some_and(ResponseClass::is_success);
         self.worker.goes_on(&self.session, endpoint, is_success)
@@ -290,15 +296,24 @@ impl Lane {
         self.limit(now);
         self.renew();
         let mut sending = Sending { begun: now, sent: now, is_counted: is_retry };
+        let mut capture = std::mem::take(&mut self.capture);
+        capture.clear();
         let (result, is_as_expected) = match self.worker.look(endpoint, &self.session) {
-            None => (self.attempt(endpoint, &mut sending, &mut ()).await, true),
+            None => (self.attempt(endpoint, &mut sending, &mut capture).await, true),
             Some(look) => {
                 let mut review = Review::new(&look.inspection, look.keeps_cookies);
-                let result = self.attempt(endpoint, &mut sending, &mut review).await;
-                let is_as_expected = result.is_ok() && self.settle(endpoint, &look, &mut review);
+                let mut both = Both(&mut review, &mut capture);
+                let result = self.attempt(endpoint, &mut sending, &mut both).await;
+                let is_as_expected =
+                    result.is_ok() && self.settle(endpoint, &look, &mut review, &mut capture);
                 (result, is_as_expected)
             }
         };
+        match &result {
+            Ok(_) => capture.finish(),
+            Err(failure) => capture.fail(failure),
+        }
+        self.capture = capture;
         if let (Ok(_), Some(link)) = (&result, &self.link) {
             self.worker.measure(|meter| meter.exchanged(&link.spent));
             self.worker.learn(endpoint, link.received);
@@ -330,12 +345,23 @@ impl Lane {
     }
 
     /// Stores what later steps need from a response. Returns whether it is as the plan expects.
-    fn settle(&mut self, endpoint: usize, look: &Look, review: &mut Review<'_>) -> bool {
+    fn settle(
+        &mut self,
+        endpoint: usize,
+        look: &Look,
+        review: &mut Review<'_>,
+        capture: &mut Capture,
+    ) -> bool {
         let target = || self.worker.build(endpoint, &self.session).target();
         let target = if review.cookies.is_empty() { String::new() } else { target() };
         let missed = self.session.take_in(review, &target, self.worker.is_https);
         for check in &missed.checks {
-            self.worker.measure(|meter| meter.check_failed(look.inspection.text_of(*check)));
+            let check = look.inspection.text_of(*check);
+            capture.fail_check(check);
+            self.worker.measure(|meter| meter.check_failed(check));
+        }
+        if !missed.captures.is_empty() {
+            capture.fail_check("a value to capture is missing");
         }
         for slot in &missed.captures {
             self.worker.not_captured(endpoint, *slot);

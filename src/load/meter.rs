@@ -1,9 +1,11 @@
 //! Measurements by second: those of one worker, and those of all workers combined.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError};
 use std::time::{Duration, Instant};
 
+use super::failures::{Capture, FailureMeter, FailureTable};
 use super::stopwatch::{Made, Spent};
 use crate::timeline::{
     EndpointTick, Epoch, Histogram, JourneyTick, LoadTick, Moment, Phases, ResponseClass, Window,
@@ -67,6 +69,7 @@ pub(super) struct Meter {
     journeys: JourneyTick,
     /// For each name: the ways in which its requests ended.
     outcomes: Vec<Vec<Outcome>>,
+    failures: FailureMeter,
 }
 
 struct Outcome {
@@ -77,8 +80,13 @@ struct Outcome {
 
 impl Meter {
     /// Starts at `now`. Its first second ends at a whole second of the run. Endpoints with the same
-    /// name are measured together.
-    pub(super) fn new(generator: String, endpoints: Vec<String>, now: u64) -> Self {
+    /// name are measured together. All workers share the table of failures.
+    pub(super) fn new(
+        generator: String,
+        endpoints: Vec<String>,
+        failures: Arc<FailureTable>,
+        now: u64,
+    ) -> Self {
         let mut names: Vec<String> = Vec::new();
         let mut places = Vec::new();
         for name in endpoints {
@@ -106,6 +114,7 @@ impl Meter {
             connect_time: Histogram::new(),
             connects: 0,
             phases: Phases::default(),
+            failures: FailureMeter::new(failures),
         }
     }
 
@@ -180,6 +189,12 @@ impl Meter {
         outcomes[at].service_time.record(since(done.sent));
     }
 
+    /// Counts what a failed request got.
+    pub(super) fn failed(&mut self, endpoint: usize, class: ResponseClass, capture: &Capture) {
+        let Some(place) = self.places.get(endpoint) else { return };
+        self.failures.count(*place, &self.names[*place], class, capture);
+    }
+
     /// A request that was counted as due is not sent.
     pub(super) fn withdrawn(&mut self, at: u64) {
         self.offered = self.offered.saturating_sub(1);
@@ -247,6 +262,7 @@ impl Meter {
             journeys: std::mem::take(&mut self.journeys),
             phases: std::mem::take(&mut self.phases),
             endpoints,
+            failures: self.failures.take(),
         };
         self.begin = at;
         self.changed = at;
@@ -350,7 +366,7 @@ mod tests {
 
     #[test]
     fn who_is_counted_out_late_was_in_flight_until_it_was_over() {
-        let mut meter = Meter::new("here".into(), vec!["home".into()], 0);
+        let mut meter = Meter::new("here".into(), vec!["home".into()], Arc::default(), 0);
         let tenth = SECOND / 10;
         meter.begun(tenth);
         // Another one begins before the end of the first is known.

@@ -29,6 +29,7 @@ mod endpoint;
 mod error;
 mod exchange;
 mod failure;
+mod failures;
 mod flow;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
@@ -123,6 +124,7 @@ impl Generator {
             tallies: config.flows.iter().map(|flow| Arc::new(Tally::of(&flow.kind))).collect(),
         };
         let mut outlets = Vec::new();
+        let failures = Arc::default();
         for worker in 0..of {
             let mix = mix::Mix::compile(&config, worker, of).map_err(LoadError::first)?;
             let inbox = Arc::new(Inbox::default());
@@ -131,6 +133,7 @@ impl Generator {
             generator.inboxes.push(Arc::clone(&inbox));
             let (config, route) = (Arc::clone(&config), route.clone());
             let tallies = generator.tallies.clone();
+            let failures = Arc::clone(&failures);
             let worker_start = WorkerStart {
                 config,
                 worker,
@@ -141,6 +144,7 @@ impl Generator {
                 inbox,
                 ticks,
                 tallies,
+                failures,
                 lanes: lane::STARTS,
             };
             generator.workers.push(start_worker(worker_start)?);

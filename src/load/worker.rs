@@ -14,6 +14,7 @@ use super::config::LoadConfig;
 use super::connect::{Connector, Route};
 use super::draws::Exhausted;
 use super::exchange::Link;
+use super::failures::{Capture, FailureTable};
 use super::flow::{Due, Flow, Taken, Tally};
 use super::governor::Governor;
 use super::inbox::Inbox;
@@ -60,6 +61,8 @@ pub(super) struct WorkerStart {
     pub(super) ticks: SyncSender<LoadTick>,
     /// One for each flow.
     pub(super) tallies: Vec<Arc<Tally>>,
+    /// What failed requests got, of all workers.
+    pub(super) failures: Arc<FailureTable>,
     pub(super) lanes: LaneStarts,
 }
 
@@ -154,7 +157,7 @@ impl Worker {
         let flows = config.flows.iter().zip(&start.tallies);
         let state = State {
             flows: flows.map(|(flow, tally)| Flow::new(&config, flow, tally, worker, of)).collect(),
-            meter: Meter::new(config.generator.clone(), names, clock.now()),
+            meter: Meter::new(config.generator.clone(), names, start.failures, clock.now()),
             mix,
             outlet: Outlet::new(start.ticks),
             governor: Governor::of(&config, of),
@@ -395,12 +398,17 @@ impl Worker {
         Some(wait)
     }
 
-    /// Counts the end of a request.
-    pub(super) fn finished(self: &Rc<Self>, done: &Ended) {
+    /// Counts the end of a request. `capture` has what it got if it failed.
+    pub(super) fn finished(self: &Rc<Self>, done: &Ended, capture: &Capture) {
         self.catch_up(done.at);
         let state = &mut *self.state.borrow_mut();
         match done.class {
-            Some(class) => state.meter.done(done, class),
+            Some(class) => {
+                state.meter.done(done, class);
+                if !class.is_success() {
+                    state.meter.failed(done.endpoint, class, capture);
+                }
+            }
             None => state.meter.held_back(1),
         }
         state.meter.over(done.at);

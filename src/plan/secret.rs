@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
+pub use crate::timeline::is_secret_name;
+
 /// What is printed instead of a secret.
 const HIDDEN: &str = "***";
 
@@ -39,29 +41,6 @@ impl Serialize for Secret {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(HIDDEN)
     }
-}
-
-/// Whether the name of a header, query parameter or option says that its value is secret.
-pub fn is_secret_name(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    const PARTS: [&str; 14] = [
-        "authorization",
-        "cookie",
-        "password",
-        "passwd",
-        "passphrase",
-        "pwd",
-        "secret",
-        "token",
-        "jwt",
-        "credential",
-        "signature",
-        "api-key",
-        "api_key",
-        "apikey",
-    ];
-    const WHOLE: [&str; 4] = ["key", "pass", "sid", "sessionid"];
-    PARTS.iter().any(|part| name.contains(part)) || WHOLE.contains(&name.as_str())
 }
 
 /// A URL without its password and without the values of secret query parameters. In a text that is

@@ -2,7 +2,9 @@
 //! published description; change both together.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use base64::engine::general_purpose::STANDARD as BASE64;
 use base64::{Engine as _, decoded_len_estimate};
@@ -10,8 +12,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::{Environment, Event, PlanSummary, Stop, StopReason};
 use crate::timeline::{
-    EndpointTick, Gap, Histogram, JourneyTick, Kind, Labels, LoadTick, Moment, Phases,
-    ResponseClass, Stage, StageRole, Unit, Window,
+    EndpointTick, FailureCount, FailureKind, Gap, Histogram, JourneyTick, Kind, Labels, LoadTick,
+    Moment, Phases, ResponseClass, Stage, StageRole, Unit, Window,
 };
 
 /// Name of the format in the header line.
@@ -19,7 +21,7 @@ pub(super) const FORMAT: &str = "kneepoint-recording";
 /// A reader refuses every other major version.
 pub(super) const MAJOR: u32 = 1;
 /// A reader skips what a later minor version adds.
-pub(super) const MINOR: u32 = 0;
+pub(super) const MINOR: u32 = 1;
 
 /// Limits for the significant digits, and for the highest value in microseconds, of a histogram to
 /// read. Together they limit the memory that a forged header of forty bytes can ask for.
@@ -36,6 +38,7 @@ pub(super) enum RecordingLine<'a> {
     Header(HeaderLine<'a>),
     Series(SeriesLine<'a>),
     Batch(BatchLine<'a>),
+    Failure(FailureLine<'a>),
     Tick(TickLine<'a>),
     Stage(StageLine),
     Gap(GapLine<'a>),
@@ -112,7 +115,27 @@ pub(super) struct TickLine<'a> {
     #[serde(default, skip_serializing_if = "JourneyTick::is_empty")]
     journeys: Cow<'a, JourneyTick>,
     endpoints: Vec<EndpointLine<'a>>,
+    /// Pairs of the id of a kind of failure and how often it came.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    failures: Vec<(u32, u64)>,
 }
+
+/// What the id of a kind of failure stands for.
+#[derive(Serialize, Deserialize)]
+pub(super) struct FailureLine<'a> {
+    pub(super) id: u32,
+    endpoint: Cow<'a, str>,
+    class: ClassText,
+    template: Cow<'a, str>,
+    example: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    headers: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    is_rest: bool,
+}
+
+/// Kinds of failures by their id.
+pub(super) type FailureKinds = BTreeMap<u32, Arc<FailureKind>>;
 
 #[derive(Serialize, Deserialize)]
 struct EndpointLine<'a> {
@@ -154,7 +177,8 @@ pub(super) struct EndLine<'a> {
 }
 
 impl<'a> TickLine<'a> {
-    pub(super) fn of(tick: &'a LoadTick) -> Self {
+    /// The line of a tick. `failures` has its counts by id.
+    pub(super) fn of(tick: &'a LoadTick, failures: Vec<(u32, u64)>) -> Self {
         Self {
             begin: tick.window.begin,
             end: tick.window.end,
@@ -174,11 +198,22 @@ impl<'a> TickLine<'a> {
             receive: HistogramText(Cow::Borrowed(&tick.phases.receive)),
             journeys: Cow::Borrowed(&tick.journeys),
             endpoints: tick.endpoints.iter().map(EndpointLine::of).collect(),
+            failures,
         }
     }
 
-    pub(super) fn into_tick(self) -> LoadTick {
-        LoadTick {
+    /// The tick.
+    ///
+    /// # Errors
+    ///
+    /// When it counts a kind of failure that no line declared.
+    pub(super) fn into_tick(self, kinds: &FailureKinds) -> Result<LoadTick, String> {
+        let count = |(id, count): (u32, u64)| {
+            let kind = kinds.get(&id).ok_or_else(|| format!("failure {id} is not declared"))?;
+            Ok(FailureCount { kind: Arc::clone(kind), count })
+        };
+        let failures = self.failures.into_iter().map(count).collect::<Result<_, String>>()?;
+        Ok(LoadTick {
             window: Window::new(self.begin, self.end),
             generator: self.generator.into_owned(),
             offered: self.offered,
@@ -198,6 +233,37 @@ impl<'a> TickLine<'a> {
             },
             journeys: self.journeys.into_owned(),
             endpoints: self.endpoints.into_iter().map(EndpointLine::into_endpoint).collect(),
+            failures,
+        })
+    }
+}
+
+impl<'a> FailureLine<'a> {
+    pub(super) fn of(id: u32, kind: &'a FailureKind) -> Self {
+        let header = |(name, value): &'a (String, String)| -> (Cow<'a, str>, Cow<'a, str>) {
+            (Cow::Borrowed(name), Cow::Borrowed(value))
+        };
+        Self {
+            id,
+            endpoint: Cow::Borrowed(&kind.endpoint),
+            class: ClassText(kind.class),
+            template: Cow::Borrowed(&kind.template),
+            example: Cow::Borrowed(&kind.example),
+            headers: kind.headers.iter().map(header).collect(),
+            is_rest: kind.is_rest,
+        }
+    }
+
+    pub(super) fn into_kind(self) -> FailureKind {
+        let header =
+            |(name, value): (Cow<'a, str>, Cow<'a, str>)| (name.into_owned(), value.into_owned());
+        FailureKind {
+            endpoint: self.endpoint.into_owned(),
+            class: self.class.0,
+            template: self.template.into_owned(),
+            example: self.example.into_owned(),
+            headers: self.headers.into_iter().map(header).collect(),
+            is_rest: self.is_rest,
         }
     }
 }

@@ -3,12 +3,14 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::{self, BufRead};
+use std::sync::Arc;
 
 use serde::Deserialize;
 
 use super::frames::{self, FrameError, ZSTD_MAGIC};
 use super::lines::{
-    AnyLine, EndLine, FORMAT, FormatLine, GapLine, HeaderLine, MAJOR, MINOR, StageLine, TickLine,
+    AnyLine, EndLine, FORMAT, FailureKinds, FailureLine, FormatLine, GapLine, HeaderLine, MAJOR,
+    MINOR, StageLine, TickLine,
 };
 use super::timeline_builder::TimelineBuilder;
 use super::{Event, ReadNote, Recording};
@@ -103,6 +105,7 @@ const TICK_BEGINS: &[u8] = br#"{"type":"tick","#;
 struct LineReader {
     recording: Option<Recording>,
     gather: TimelineBuilder,
+    failures: FailureKinds,
     newer: Option<String>,
     unknown: BTreeMap<String, u64>,
     bad: Vec<ReadNote>,
@@ -117,6 +120,7 @@ impl LineReader {
         Self {
             recording: None,
             gather: TimelineBuilder::new(),
+            failures: FailureKinds::new(),
             newer: None,
             unknown: BTreeMap::new(),
             bad: Vec::new(),
@@ -188,8 +192,13 @@ impl LineReader {
         match kind.as_ref() {
             "batch" => return self.gather.batch(timeline, &parsed(line)?),
             "tick" => {
-                self.gather.tick(timeline, parsed::<TickLine<'_>>(line)?.into_tick());
+                let tick = parsed::<TickLine<'_>>(line)?.into_tick(&self.failures)?;
+                self.gather.tick(timeline, tick);
                 return Ok(());
+            }
+            "failure" => {
+                let line = parsed::<FailureLine<'_>>(line)?;
+                self.failures.insert(line.id, Arc::new(line.into_kind()));
             }
             "series" => self.gather.declare(timeline, parsed(line)?),
             "stage" => {

@@ -1,19 +1,33 @@
 //! What is written is read again, whatever happens to the file in between.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::timeline::{
-    Batch, EndpointTick, Gap, Histogram, JourneyTick, Kind, Labels, LoadTick, Moment, Phases,
-    Reading, ResponseClass, SeriesKey, Stage, StageRole, Timeline, Unit, Window,
+    Batch, EndpointTick, FailureCount, FailureKind, Gap, Histogram, JourneyTick, Kind, Labels,
+    LoadTick, Moment, Phases, Reading, ResponseClass, SeriesKey, Stage, StageRole, Timeline, Unit,
+    Window,
 };
 
 fn window(second: u64) -> Window {
     let begin = Moment::from_nanos(second * 1_000_000_000);
     Window::new(begin, begin + Duration::from_secs(1))
+}
+
+fn failure(example: &str, count: u64) -> FailureCount {
+    let kind = FailureKind {
+        endpoint: "cart".to_owned(),
+        class: ResponseClass::Status(503),
+        template: example.to_lowercase(),
+        example: example.to_owned(),
+        headers: vec![("retry-after".to_owned(), "1".to_owned())],
+        is_rest: example.is_empty(),
+    };
+    FailureCount { kind: Arc::new(kind), count }
 }
 
 fn tick(second: u64) -> LoadTick {
@@ -41,6 +55,10 @@ fn tick(second: u64) -> LoadTick {
                 wait: response_time.clone(),
                 ..Phases::default()
             },
+        },
+        failures: match second % 2 {
+            0 => Vec::new(),
+            _ => vec![failure("shop \"é\" is full", 3), failure("shop is closed", second)],
         },
         endpoints: vec![
             EndpointTick {
@@ -271,7 +289,7 @@ fn text(seconds: u64) -> String {
 
 #[test]
 fn what_a_newer_version_adds_is_skipped_and_another_major_version_refused() {
-    let newer = text(2).replace("\"version\":\"1.0\"", "\"version\":\"1.7\",\"new\":true")
+    let newer = text(2).replace("\"version\":\"1.1\"", "\"version\":\"1.7\",\"new\":true")
         + "{\"type\":\"hologram\",\"x\":1}\n{\"type\":\"hologram\"}\nnonsense\n";
     let (recording, notes) = read(compressed(&newer).as_slice()).unwrap();
     assert_eq!(seconds_of(&recording), 2);
@@ -281,7 +299,7 @@ fn what_a_newer_version_adds_is_skipped_and_another_major_version_refused() {
     );
     assert_eq!(notes[2], ReadNote::UnknownKind { kind: "hologram".to_owned(), lines: 2 });
 
-    let other = text(2).replace("\"version\":\"1.0\"", "\"version\":\"2.0\"");
+    let other = text(2).replace("\"version\":\"1.1\"", "\"version\":\"2.0\"");
     let message = read(compressed(&other).as_slice()).unwrap_err().to_string();
     assert!(message.contains("2.0") && message.contains("1.x"), "{message}");
 }
@@ -323,8 +341,11 @@ fn a_forged_histogram_asks_for_no_memory() {
     bytes[4..8].copy_from_slice(&u32::MAX.to_be_bytes());
     let mut forged = tick(0);
     forged.endpoints.clear();
-    let line =
-        serde_json::to_string(&lines::RecordingLine::Tick(lines::TickLine::of(&forged))).unwrap();
+    let line = serde_json::to_string(&lines::RecordingLine::Tick(lines::TickLine::of(
+        &forged,
+        Vec::new(),
+    )))
+    .unwrap();
     let good = line.split("\"connect_time\":\"").nth(1).unwrap().split('"').next().unwrap();
     let bad = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, bytes);
     let file = compressed(&format!("{}{}\n", text(1), line.replace(good, &bad)));

@@ -3,16 +3,17 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::{self, Write};
+use std::sync::Arc;
 use std::time::Duration;
 
 use zstd::Encoder;
 
 use super::lines::{
-    BatchLine, EndLine, FORMAT, GapLine, HeaderLine, MAJOR, MINOR, Number, RecordingLine,
-    SeriesLine, StageLine, TickLine,
+    BatchLine, EndLine, FORMAT, FailureLine, GapLine, HeaderLine, MAJOR, MINOR, Number,
+    RecordingLine, SeriesLine, StageLine, TickLine,
 };
 use super::{Environment, Event, PlanSummary, Stop};
-use crate::timeline::{Batch, Gap, LoadTick, Moment, Reading, SeriesKey, Stage};
+use crate::timeline::{Batch, FailureKind, Gap, LoadTick, Moment, Reading, SeriesKey, Stage};
 
 /// Waiting lines are written when the first is this old. With one call a second, no line waits
 /// longer than two seconds.
@@ -72,6 +73,8 @@ pub struct Writer<W: Write> {
     waiting_since: Moment,
     /// Ids of the declared series.
     series: HashMap<SeriesKey, u32>,
+    /// Ids of the declared kinds of failures.
+    failures: HashMap<Arc<FailureKind>, u32>,
     failed: bool,
 }
 
@@ -93,6 +96,7 @@ impl<W: Write> Writer<W> {
             lines: Vec::new(),
             waiting_since: Moment::START,
             series: HashMap::new(),
+            failures: HashMap::new(),
             failed: false,
         };
         let header = RecordingLine::Header(HeaderLine {
@@ -112,7 +116,19 @@ impl<W: Write> Writer<W> {
     ///
     /// If the storage fails, the first time. The other methods that add lines do the same.
     pub fn tick(&mut self, tick: &LoadTick) -> Result<(), WriteError> {
-        self.add(tick.window.end, &RecordingLine::Tick(TickLine::of(tick)))
+        if self.failed {
+            return Ok(());
+        }
+        let at = tick.window.end;
+        let mut failures = Vec::with_capacity(tick.failures.len());
+        for failure in &tick.failures {
+            let id = match self.failures.get(&failure.kind) {
+                Some(id) => *id,
+                None => self.declare_failure(at, &failure.kind)?,
+            };
+            failures.push((id, failure.count));
+        }
+        self.add(at, &RecordingLine::Tick(TickLine::of(tick, failures)))
     }
 
     /// Adds the readings of a collector, without values that are not finite.
@@ -201,6 +217,14 @@ impl<W: Write> Writer<W> {
             }),
         )?;
         self.series.insert(reading.key.clone(), id);
+        Ok(id)
+    }
+
+    /// Declares a kind of failure: writes its id, which ticks refer to from here on.
+    fn declare_failure(&mut self, at: Moment, kind: &Arc<FailureKind>) -> Result<u32, WriteError> {
+        let id = u32::try_from(self.failures.len()).unwrap_or(u32::MAX);
+        self.push(at, &RecordingLine::Failure(FailureLine::of(id, kind)))?;
+        self.failures.insert(Arc::clone(kind), id);
         Ok(id)
     }
 

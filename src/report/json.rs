@@ -6,7 +6,7 @@ use std::io;
 use serde::Serialize;
 
 use super::format::FormatSpec;
-use super::model::{Answer, Fact, Report, RequestNumbers, Summary};
+use super::model::{Answer, Fact, FailureNumbers, Report, RequestNumbers, Summary};
 use crate::diagnose::Diagnosis;
 use crate::recording::Environment;
 
@@ -29,6 +29,7 @@ struct Document<'a> {
     summary: &'a Summary,
     run: &'a [Fact],
     requests: Vec<&'a RequestNumbers>,
+    failures: Vec<&'a FailureNumbers>,
     environment: &'a Environment,
     diagnosis: &'a Diagnosis,
 }
@@ -41,6 +42,7 @@ fn render(report: &Report, w: &mut dyn io::Write) -> io::Result<()> {
         summary: &report.summary,
         run: &report.run,
         requests: report.requests.iter().map(|row| &row.numbers).collect(),
+        failures: report.failures.iter().map(|row| &row.numbers).collect(),
         environment: &report.machine,
         diagnosis: &report.diagnosis,
     };

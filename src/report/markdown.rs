@@ -16,6 +16,8 @@ pub(super) const SPEC: FormatSpec = FormatSpec {
 
 /// How many words are explained at the end.
 const MOST_WORDS: usize = 8;
+/// How many kinds of failures are shown, the most frequent first.
+const FAILURES_SHOWN: usize = 8;
 
 fn render(report: &Report, w: &mut dyn io::Write) -> io::Result<()> {
     let mut body = Vec::new();
@@ -64,6 +66,7 @@ fn body(report: &Report, w: &mut dyn io::Write) -> io::Result<()> {
     if !report.findings.is_empty() {
         writeln!(w)?;
     }
+    failures(report, w)?;
     attribution(report, w)?;
     soak(report, w)?;
     stages(report, w)?;
@@ -81,6 +84,23 @@ fn body(report: &Report, w: &mut dyn io::Write) -> io::Result<()> {
         writeln!(w, "{}\n", escape(&report.watching))?;
     }
     Ok(())
+}
+
+/// What failed requests got, in the words of who answered.
+fn failures(report: &Report, w: &mut dyn io::Write) -> io::Result<()> {
+    if report.failures.is_empty() {
+        return Ok(());
+    }
+    writeln!(w, "<details><summary>What failed requests got</summary>\n")?;
+    for row in report.failures.iter().take(FAILURES_SHOWN) {
+        let text = match row.text.as_str() {
+            "" => "without a body".to_owned(),
+            text => format!("\"{}\"", escape(text)),
+        };
+        let notes = if row.notes.is_empty() { String::new() } else { format!(" ({})", row.notes) };
+        writeln!(w, "- {}: {text}{}", escape(&row.how_often), escape(&notes))?;
+    }
+    writeln!(w, "\n</details>\n")
 }
 
 /// Where the response time goes, the parts that were measured as nothing left out.

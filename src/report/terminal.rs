@@ -6,8 +6,8 @@ use std::io::{self, Write};
 use super::format::FormatSpec;
 use super::glossary;
 use super::model::{
-    AttributionView, EvidenceRow, FindingKind, FindingView, GrowthRow, Holds, OutcomeKind, Report,
-    RequestRow, SoakTable, Speaks, StageTable, Tone, TrendKind,
+    AttributionView, EvidenceRow, FailureRow, FindingKind, FindingView, GrowthRow, Holds,
+    OutcomeKind, Report, RequestRow, SoakTable, Speaks, StageTable, Tone, TrendKind,
 };
 
 pub(super) const SPEC: FormatSpec = FormatSpec {
@@ -43,6 +43,8 @@ const MOST_PARTS: usize = 4;
 const LEAST_PART: u32 = 1;
 /// So many requests are shown, the slowest first.
 const REQUESTS_SHOWN: usize = 8;
+/// How many kinds of failures are shown, the most frequent first.
+const FAILURES_SHOWN: usize = 4;
 /// How many stages are shown on either side of the knee, beside the first and the last.
 const STAGES_BESIDE_KNEE: usize = 2;
 /// How many refutations are shown.
@@ -85,6 +87,7 @@ pub fn render_with(
         };
         self::finding(&mut page, title, finding)?;
     }
+    failures(&mut page, &report.failures)?;
     if let Some(attribution) = &report.attribution {
         self::attribution(&mut page, attribution)?;
     }
@@ -300,6 +303,28 @@ fn near_the_knee(stages: &StageTable) -> Vec<usize> {
         })
     };
     (0..stages.rows.len()).filter(is_near).collect()
+}
+
+/// What failed requests got, in the words of who answered.
+fn failures(page: &mut Page<'_>, failures: &[FailureRow]) -> io::Result<()> {
+    if failures.is_empty() {
+        return Ok(());
+    }
+    page.title("What failed requests got")?;
+    for row in failures.iter().take(FAILURES_SHOWN) {
+        let text = match row.text.as_str() {
+            "" => format!("{}, without a body", row.how_often),
+            text => format!("{}: `{text}`", row.how_often),
+        };
+        page.hanging("  ", &text)?;
+        if !row.notes.is_empty() {
+            page.styled(DIM, "      ", &row.notes)?;
+        }
+    }
+    match failures.len().saturating_sub(FAILURES_SHOWN) {
+        0 => Ok(()),
+        rest => page.text("  ", &format!("{rest} more kinds of failures in the report file")),
+    }
 }
 
 /// The slowest of several requests, and the tags.

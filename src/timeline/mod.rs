@@ -23,19 +23,25 @@
 mod batch;
 mod cells;
 mod condense;
+mod failure;
 mod histogram;
 mod metric;
 pub mod names;
+mod response_class;
 mod series;
 mod source;
 mod tick;
 mod time;
+mod words;
 
 pub use batch::{Batch, BatchBuilder, Gap, Reading};
 pub use condense::Condenser;
+pub use failure::{FailureCount, FailureKind};
 pub use histogram::Histogram;
 pub use metric::{Kind, Labels, MetricSpec, ParseSelectorError, Selector, SeriesKey, Unit};
+pub use response_class::ResponseClass;
 pub use series::{Point, Series, Timeline};
 pub use source::Source;
-pub use tick::{EndpointTick, JourneyTick, LoadTick, Phases, ResponseClass, Stage, StageRole};
+pub use tick::{EndpointTick, JourneyTick, LoadTick, Phases, Stage, StageRole};
 pub use time::{Epoch, Moment, Window};
+pub use words::{SentenceKind, cut, is_secret_name, mask_secrets, sentence_kind, text_template};

@@ -49,6 +49,9 @@ metrics! {
     /// How many different requests the plan can make; absent where that is not known.
     LOAD_VARIETY = "load.variety", Count, Gauge;
 
+    /// Well-known sentences in failing responses and log lines, per second; labels `kind` (`pool_timeout`, `rate_limited` …), `source` (responses, logs).
+    WORDS_SEEN = "words.seen", Count, Census;
+
     /// Mean response time of a canary's successful requests within a second, from the intended start; label `canary`.
     CANARY_RESPONSE_TIME = "canary.response_time", Seconds, Gauge;
     /// Response time that half of them do not exceed; label `canary`.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Histogram, Window};
+use super::{FailureCount, Histogram, ResponseClass, Window};
 
 /// The purpose of a stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,52 +90,10 @@ impl Stage {
     }
 }
 
-/// How a request ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ResponseClass {
-    /// A response with this status code, read to its end.
-    Status(u16),
-    /// The connection could not be made.
-    Connect,
-    /// The proxy did not open a tunnel to the target.
-    Proxy,
-    /// The TLS handshake failed.
-    Tls,
-    /// No complete response within the timeout.
-    Timeout,
-    /// The connection was closed or reset before the response was complete.
-    Reset,
-    /// The response is not valid HTTP.
-    Protocol,
-    /// A check of the plan failed.
-    Check,
-}
-
-impl ResponseClass {
-    /// Whether the response is a success: any status below 400.
-    pub fn is_success(self) -> bool {
-        matches!(self, ResponseClass::Status(code) if code < 400)
-    }
-}
-
-impl fmt::Display for ResponseClass {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ResponseClass::Status(code) => write!(f, "{code}"),
-            ResponseClass::Connect => f.write_str("connect"),
-            ResponseClass::Proxy => f.write_str("proxy"),
-            ResponseClass::Tls => f.write_str("tls"),
-            ResponseClass::Timeout => f.write_str("timeout"),
-            ResponseClass::Reset => f.write_str("reset"),
-            ResponseClass::Protocol => f.write_str("protocol"),
-            ResponseClass::Check => f.write_str("check"),
-        }
-    }
-}
-
 /// Memory of an endpoint in a tick in addition to its histograms, in values of eight bytes.
 const VALUES_OF_ENDPOINT: usize = 20;
+/// Memory of a count of failures, in values of eight bytes. Ticks share their texts.
+const VALUES_OF_FAILURE: usize = 2;
 
 /// The requests of one endpoint and one class that ended within a tick.
 #[derive(Clone, Debug, PartialEq)]
@@ -264,6 +222,8 @@ pub struct LoadTick {
     pub journeys: JourneyTick,
     /// Completed requests by endpoint and class.
     pub endpoints: Vec<EndpointTick>,
+    /// What those said that failed. Older recordings have none.
+    pub failures: Vec<FailureCount>,
 }
 
 impl LoadTick {
@@ -283,6 +243,7 @@ impl LoadTick {
             phases: Phases::default(),
             journeys: JourneyTick::default(),
             endpoints: Vec::new(),
+            failures: Vec::new(),
         }
     }
 
@@ -318,6 +279,7 @@ impl LoadTick {
         self.connects = self.connects.saturating_add(other.connects);
         self.phases.merge(&other.phases);
         self.journeys.absorb(other.journeys);
+        FailureCount::absorb(&mut self.failures, other.failures);
         for endpoint in other.endpoints {
             let same = self
                 .endpoints
@@ -351,7 +313,12 @@ impl LoadTick {
             endpoint.response_time.cells() + endpoint.service_time.cells() + VALUES_OF_ENDPOINT
         };
         let endpoints: usize = self.endpoints.iter().map(of).sum();
-        endpoints + self.lateness.cells() + self.connect_time.cells() + self.phases.cells()
+        let failures = VALUES_OF_FAILURE * self.failures.len();
+        endpoints
+            + failures
+            + self.lateness.cells()
+            + self.connect_time.cells()
+            + self.phases.cells()
     }
 
     /// Responses and failures that came within the window.

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use crate::recording::PlanSummary;
 use crate::timeline::{
-    Histogram, Labels, LoadTick, MetricSpec, Moment, Point, Series, SeriesKey, Timeline, Window,
-    names,
+    FailureKind, Histogram, Labels, LoadTick, MetricSpec, Moment, Point, SentenceKind, Series,
+    SeriesKey, Timeline, Window, names,
 };
 
 /// Name under which the load's own series stand, as if a collector had read them.
@@ -27,6 +27,8 @@ struct LoadSecond {
     good: Histogram,
     bad: Histogram,
     errors: BTreeMap<String, u64>,
+    /// Failures that say something well known, by what they say.
+    words: BTreeMap<&'static str, u64>,
 }
 
 /// The load as series, and what else follows from `timeline`.
@@ -122,6 +124,7 @@ fn runtime(timeline: &Timeline, derived: &mut Timeline) {
 /// The load as series, so that rules can name it like any other.
 fn load_series(ticks: &[LoadTick]) -> Timeline {
     let mut seconds: BTreeMap<u64, LoadSecond> = BTreeMap::new();
+    let mut known: BTreeMap<&FailureKind, Vec<&'static str>> = BTreeMap::new();
     for tick in ticks {
         // Ticks of several generators share a second, not its exact begin.
         let second = seconds.entry(tick.window.begin.secs().round() as u64).or_default();
@@ -133,6 +136,12 @@ fn load_series(ticks: &[LoadTick]) -> Timeline {
         second.connect_time.merge(&tick.connect_time);
         second.completed += tick.completed();
         second.succeeded += tick.succeeded();
+        for failure in &tick.failures {
+            let words = known.entry(&failure.kind).or_insert_with(|| words_of(&failure.kind));
+            for word in words {
+                *second.words.entry(word).or_default() += failure.count;
+            }
+        }
         for endpoint in &tick.endpoints {
             second.response_time += endpoint.response_time.sum();
             if endpoint.class.is_success() {
@@ -149,6 +158,20 @@ fn load_series(ticks: &[LoadTick]) -> Timeline {
         push_second(&mut load, &second);
     }
     load
+}
+
+/// What a kind of failure says: its well-known sentence, and what its headers announce.
+fn words_of(kind: &FailureKind) -> Vec<&'static str> {
+    let mut words: Vec<&'static str> =
+        kind.sentence().map(SentenceKind::name).into_iter().collect();
+    let has = |prefix: &str| kind.headers.iter().any(|(name, _)| name.starts_with(prefix));
+    if has("retry-after") {
+        words.push("retry_after");
+    }
+    if has("x-ratelimit") || has("x-rate-limit") || has("ratelimit") {
+        words.push("rate_limit_headers");
+    }
+    words
 }
 
 fn push_second(load: &mut Timeline, second: &LoadSecond) {
@@ -185,6 +208,10 @@ fn push_second(load: &mut Timeline, second: &LoadSecond) {
             let labels = Labels::none().with("class", class.as_str());
             push(&names::LOAD_ERRORS, labels, *count as f64 / completed);
         }
+    }
+    for (word, count) in &second.words {
+        let labels = Labels::none().with("kind", *word).with("source", "responses");
+        push(&names::WORDS_SEEN, labels, *count as f64 / length);
     }
     if let Some(p50) = second.good.quantile(0.5) {
         push(&names::LOAD_RESPONSE_TIME_P50, Labels::none(), p50);

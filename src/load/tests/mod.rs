@@ -331,7 +331,7 @@ fn ticks_come_each_second_without_load_too() {
 fn ticks_that_no_one_reads_are_merged_and_not_lost() {
     let (sender, receiver) = sync_channel(1);
     let mut outlet = meter::Outlet::new(sender);
-    let mut meter = meter::Meter::new("here".into(), vec!["home".into()], 0);
+    let mut meter = meter::Meter::new("here".into(), vec!["home".into()], Arc::default(), 0);
     for second in 1..=4 {
         meter.offered();
         meter.begun(second * meter::SECOND - meter::SECOND / 2);

@@ -4,6 +4,7 @@
 mod answer;
 mod attribution;
 mod canaries_and_sessions;
+mod failures;
 mod findings;
 mod grid;
 mod key_numbers;
@@ -24,6 +25,7 @@ use serde::Serialize;
 
 pub(super) use answer::{Answer, OutcomeKind};
 pub(super) use attribution::{AttributionView, GrowthRow, LayerChart, LayerPoint};
+pub(super) use failures::{FailureNumbers, FailureRow};
 pub(super) use findings::{
     EvidenceRow, FindingKind, FindingView, Holds, NotCheckedRow, RuledOutRow,
 };
@@ -63,6 +65,8 @@ pub struct Report {
     pub(super) stages: StageTable,
     /// What each request and each tag came to; told where there are several.
     pub(super) requests: Vec<RequestRow>,
+    /// What failed requests got, in the words of who answered.
+    pub(super) failures: Vec<FailureRow>,
     pub(super) objectives: Vec<ObjectiveRow>,
     pub(super) ruled_out: Vec<RuledOutRow>,
     pub(super) not_checked: Vec<NotCheckedRow>,
@@ -107,6 +111,7 @@ impl Report {
             soak: diagnosis.soak.as_ref().map(SoakTable::new),
             stages: StageTable::new(diagnosis),
             requests: requests::requests(recording, diagnosis),
+            failures: failures::failures(recording, diagnosis),
             objectives: stages::objectives(diagnosis),
             ruled_out: findings::ruled_out(diagnosis),
             not_checked: findings::not_checked(diagnosis),

@@ -43,6 +43,7 @@ fn tick(second: f64) -> LoadTick {
         connect_time: Histogram::new(),
         phases: Default::default(),
         connects: 1,
+        failures: Vec::new(),
         endpoints: vec![EndpointTick {
             endpoint: "/".to_owned(),
             class: ResponseClass::Status(200),
