@@ -9,7 +9,7 @@
 //! from it. This sends 50 requests to a server on this machine:
 //!
 //! ```
-//! use kneepoint::diagnose::{RuleSet, diagnose};
+//! use kneepoint::diagnose::diagnose;
 //! use kneepoint::{prepare, recording, run};
 //!
 //! # use std::io::{Read, Write};
@@ -54,7 +54,7 @@
 //! run::run(prepared.config, &mut file, &mut |_progress| {})?;
 //! let (recording, _notes) = recording::read(file.as_slice())?;
 //!
-//! let rules = RuleSet::builtin().clone().with_sources(run::sources());
+//! let rules = run::rules();
 //! let diagnosis = diagnose(&recording, &rules);
 //! println!("{:?}: {:?}", diagnosis.outcome, diagnosis.knee);
 //! for finding in &diagnosis.findings {

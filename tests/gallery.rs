@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
-use kneepoint::diagnose::{RuleSet, diagnose};
+use kneepoint::diagnose::diagnose;
 use kneepoint::recording;
 use kneepoint::report::{FORMATS, Report};
 use kneepoint::run;
@@ -42,7 +42,7 @@ fn report(name: &str) -> Report {
     let file = File::open(at("tests/recordings").join(format!("{name}{ENDING}"))).unwrap();
     let (recording, notes) = recording::read(BufReader::new(file)).unwrap();
     assert!(notes.is_empty(), "{name} was read in part");
-    let rules = RuleSet::builtin().clone().with_sources(run::sources());
+    let rules = run::rules();
     Report::new(&recording, &diagnose(&recording, &rules))
 }
 

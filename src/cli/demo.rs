@@ -5,11 +5,11 @@ use std::path::Path;
 use super::args::DemoArgs;
 use super::console::{print, say};
 use super::error::{CliError, CommandResult};
-use super::results::builtin_rules;
 use super::run::{LiveRun, execute};
 use super::stop::interrupt_flag;
 use crate::demo::{self, FAULTS, Fault, Launcher};
 use crate::prepare;
+use crate::run;
 
 /// The default fault.
 const DEFAULT: &str = "pool-small";
@@ -45,7 +45,7 @@ pub(super) fn main(args: &DemoArgs) -> CommandResult {
                 lenient: false,
                 interrupt,
                 output: &args.output,
-                rules: &builtin_rules(),
+                rules: &run::rules(),
                 expected: None,
             })
         })

@@ -9,6 +9,7 @@ use super::error::{CliError, CommandResult};
 use super::results;
 use crate::import::{self, IMPORTERS};
 use crate::recording::{Recording, WriteError, Writer};
+use crate::run;
 
 pub(super) fn main(args: &ImportArgs) -> CommandResult {
     let spec = import::find(&args.from).ok_or_else(|| {
@@ -31,7 +32,7 @@ pub(super) fn main(args: &ImportArgs) -> CommandResult {
         write(&recording, out).map_err(|error| CliError::failed(error.to_string()))
     })?;
     let out = Some(args.output.out.as_path());
-    let rules = results::builtin_rules();
+    let rules = run::rules();
     let diagnosis = results::conclude(&recording, &rules, &path, args.output.format, out)?;
     Ok(results::status_of(&diagnosis, &rules, None))
 }

@@ -19,14 +19,9 @@ pub(super) const RECORDING: &str = "recording.jsonl.zst";
 /// Directory of the charts that are separate files.
 const CHARTS: &str = "charts";
 
-/// The built-in rules.
-pub(super) fn builtin_rules() -> RuleSet {
-    RuleSet::builtin().clone().with_sources(run::sources())
-}
-
 /// The built-in rules and the rules in a directory.
 pub(super) fn load_rules(directory: Option<&Path>) -> Result<RuleSet, CliError> {
-    let Some(directory) = directory else { return Ok(builtin_rules()) };
+    let Some(directory) = directory else { return Ok(run::rules()) };
     let unreadable = |error: std::io::Error| {
         CliError::usage(format!("cannot read rules from `{}`: {error}", directory.display()))
     };
@@ -41,7 +36,7 @@ pub(super) fn load_rules(directory: Option<&Path>) -> Result<RuleSet, CliError> 
     files.sort();
     let files: Vec<(&str, &str)> =
         files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
-    Ok(builtin_rules().with(RuleSet::parse(&files).map_err(CliError::usage)?))
+    Ok(run::rules().with(RuleSet::parse(&files).map_err(CliError::usage)?))
 }
 
 /// Reads a recording, and prints which parts could not be read.

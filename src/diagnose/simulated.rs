@@ -415,7 +415,7 @@ mod tests {
             watches: String::new(),
             interval_secs: 1.0,
         });
-        let rules = RuleSet::builtin().clone().with_sources(crate::run::sources());
+        let rules = crate::run::rules();
         let diagnosis = diagnose(&recording, &rules);
         let unseen = |id: &str| diagnosis.not_checked.iter().find(|it| it.rule == id).unwrap();
         let disk = &unseen("disk-bound").add;

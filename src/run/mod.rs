@@ -14,15 +14,15 @@ mod watch;
 mod websocket;
 
 use crate::collect;
-use crate::timeline::Source;
+use crate::diagnose::RuleSet;
 
 pub use conductor::{Progress, RunError, run, schedule};
 pub use pilot::{Decision, Pilot, PlannedStage, pilot_for};
 
-/// Where the metrics of a recording come from that a plan can ask for: the collectors, and what a
-/// run does beside the load.
-pub fn sources() -> Vec<Source> {
+/// The built-in rules, with every source of metrics that a plan can ask for: the collectors, and
+/// what a run does beside the load. So a rule without data can name what to add to the plan.
+pub fn rules() -> RuleSet {
     let mut sources = collect::sources();
     sources.extend([canary::SOURCE, websocket::SOURCE]);
-    sources
+    RuleSet::builtin().clone().with_sources(sources)
 }

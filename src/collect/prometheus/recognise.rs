@@ -135,7 +135,7 @@ mod tests {
             let counts = ["_sum", "_count", "_total", "_seconds", "_ns"];
             if family.metric.kind == Kind::Counter {
                 let grows = counts.iter().any(|end| family.name.ends_with(end));
-                assert!(grows, "{} is no counter by its name", family.name);
+                assert!(grows, "{} is not a counter by its name", family.name);
             }
         }
     }
