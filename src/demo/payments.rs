@@ -4,6 +4,7 @@
 use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use http_body_util::BodyExt;
@@ -31,6 +32,9 @@ pub(super) struct Settings {
 struct Payments {
     slots: Semaphore,
     service_time: Duration,
+    /// Payments in progress, and from how many on a further one fails.
+    in_progress: AtomicUsize,
+    fails_from: usize,
     /// What is admitted, and the status of the rejected requests.
     refusal: Option<(TokenBucket, StatusCode)>,
 }
@@ -55,7 +59,13 @@ fn run() -> io::Result<()> {
         None => None,
     };
     let slots = Semaphore::new(traits.slots);
-    let payments = Payments { slots, service_time: traits.service_time, refusal };
+    let payments = Payments {
+        slots,
+        service_time: traits.service_time,
+        in_progress: AtomicUsize::new(0),
+        fails_from: traits.fails_from.unwrap_or(usize::MAX),
+        refusal,
+    };
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?
@@ -77,11 +87,16 @@ async fn handle(payments: Arc<Payments>, request: Request<Incoming>) -> Answer {
     // In a separate task: the work continues even if the caller has left, as in any service that
     // does not watch its connections.
     let work = tokio::spawn(async move {
+        let fails = payments.in_progress.fetch_add(1, Ordering::Relaxed) >= payments.fails_from;
         let _slot = payments.slots.acquire().await;
         tokio::time::sleep(payments.service_time).await;
+        payments.in_progress.fetch_sub(1, Ordering::Relaxed);
+        fails
     });
-    if let Err(error) = work.await {
-        return server::text(StatusCode::INTERNAL_SERVER_ERROR, error);
+    match work.await {
+        Ok(false) => {}
+        Ok(true) => return server::text(StatusCode::INTERNAL_SERVER_ERROR, "busy, try again"),
+        Err(error) => return server::text(StatusCode::INTERNAL_SERVER_ERROR, error),
     }
     server::json(StatusCode::OK, &serde_json::json!({ "status": "authorised" }))
 }

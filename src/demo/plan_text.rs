@@ -45,6 +45,14 @@ fn request(request: ShopRequest) -> &'static str {
             "name = \"search\"\n\
              path = \"/search?category=category-{category}\"\n"
         }
+        ShopRequest::OneProduct => {
+            "name = \"product\"\n\
+             path = \"/product/1\"\n"
+        }
+        ShopRequest::Report => {
+            "name = \"report\"\n\
+             path = \"/report/{id}\"\n"
+        }
         ShopRequest::Order => {
             "name = \"order\"\n\
              method = \"POST\"\n\
@@ -59,7 +67,7 @@ fn request(request: ShopRequest) -> &'static str {
 fn data(load: &Load) -> String {
     let asks = |wanted| load.requests.iter().any(|share| share.request == wanted);
     let mut data = String::new();
-    if asks(ShopRequest::Product) || asks(ShopRequest::Order) {
+    if [ShopRequest::Product, ShopRequest::Order, ShopRequest::Report].into_iter().any(asks) {
         data.push_str(&format!("[data.id]\nrange = [1, {PRODUCTS}]\n\n"));
     }
     if asks(ShopRequest::Search) {

@@ -34,6 +34,10 @@ pub(super) struct ShopTraits {
     pub pricing: Duration,
     /// How a product page waits for something that is neither the database nor another service.
     pub pause: Pause,
+    /// How long a report waits, in the way that product pages do.
+    pub report: Duration,
+    /// Whether a product that was read once is served from the shop's memory afterwards.
+    pub remembers: bool,
     /// Most connections of the pool to PostgreSQL.
     pub pool_size: usize,
     /// How a product is read.
@@ -84,6 +88,9 @@ pub(super) enum Pause {
     Asleep(Duration),
     /// Blocks the handler's thread. Simulates slow file access.
     Blocking(Duration),
+    /// Blocks one of this many threads that exist for such work; the event loop reads every request,
+    /// and those without a thread wait for one.
+    OnThreads(usize, Duration),
     /// On a separate thread that holds a process-wide lock; the others queue for the lock.
     Locked(Duration),
 }
@@ -132,6 +139,9 @@ pub(super) struct PaymentsTraits {
     pub service_time: Duration,
     /// What it rejects.
     pub refusal: Option<Refusal>,
+    /// Payments in progress from which on a further one fails. The failure takes as long as a
+    /// success.
+    pub fails_from: Option<usize>,
 }
 
 /// What a service rejects at once.
@@ -194,6 +204,10 @@ pub(super) enum ShopRequest {
     Search,
     /// `POST /order`
     Order,
+    /// `GET /product/1`, always the same one.
+    OneProduct,
+    /// `GET /report/{id}`
+    Report,
 }
 
 /// How much load, and when; rates in requests per second, times in seconds.

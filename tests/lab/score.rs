@@ -44,7 +44,10 @@ impl Score {
 
     fn new(truth: &Truth, has_knee: bool, findings: &[Value]) -> Self {
         let is_right = |finding: &Value| {
-            finding["rule"].as_str().is_some_and(|rule| truth.rules.contains(&rule))
+            let names_endpoint =
+                truth.endpoint.is_none_or(|endpoint| finding["endpoint"] == endpoint);
+            let rule = finding["rule"].as_str();
+            rule.is_some_and(|rule| truth.rules.contains(&rule)) && names_endpoint
         };
         match findings {
             _ if truth.rules.is_empty() && (has_knee || !findings.is_empty()) => Score::Accused,
@@ -240,6 +243,18 @@ mod tests {
 
     fn fails(scored: Scored) -> bool {
         !failures(&[scored], &[]).is_empty()
+    }
+
+    #[test]
+    fn a_right_cause_that_does_not_name_the_request_of_the_mix_fails() {
+        let fault = fault("heavy-report");
+        let told = |endpoint: Option<&str>| {
+            let mut report = report(Some(120.0), &[("worker-exhaustion", "high")]);
+            report["diagnosis"]["findings"][0]["endpoint"] = json!(endpoint);
+            fails(scored(fault, fault.truth, &report))
+        };
+        assert!(!told(Some("report")));
+        assert!(told(None) && told(Some("product")));
     }
 
     const RIGHT: (&str, &str) = ("db-pool-too-small", "high");

@@ -9,13 +9,13 @@ use super::{
 };
 
 /// 3 calls of about 21 ms: the knee is near 140 orders/s, the same as in `downstream`. Here the
-/// queue is in the shop, and the payments service is as fast as ever. A diagnosis that names the
-/// calls is correct, but it must say which side is too small.
+/// queue is in the shop, and the payments service is as fast as ever. A diagnosis that blames the
+/// service would be wrong.
 pub(super) static SPEC: Fault = Fault {
     name: "client-pool",
     summary: "the shop makes 3 calls of 20 ms to payments at a time: knee near 140/s",
     needs_postgres: false,
-    truth: Truth::knee(&["downstream-wait"], 120.0, 150.0),
+    truth: Truth::knee(&["downstream-calls-limited"], 120.0, 150.0),
     broken: System {
         shop: calling(3),
         payments: PAYMENTS,

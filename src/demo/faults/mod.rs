@@ -32,18 +32,23 @@ registry! {
         too_many_clients,
         downstream,
         client_pool,
+        call_limit,
         worker_pool,
+        blocked_threads,
+        heavy_report,
         blocked_loop,
         app_lock,
         downstream_errors,
         downstream_limit,
         retry_storm,
+        quick_retries,
         small_backlog,
         rate_limit,
         shedding,
         behind_proxy,
         two_limits,
         slow_from_start,
+        one_product,
         leak,
         fd_leak,
         connection_leak,
@@ -72,6 +77,8 @@ pub struct Truth {
     pub rules: &'static [&'static str],
     /// Where the knee is; `None` if the system has no knee.
     pub knee: Option<BuiltInKnee>,
+    /// The request of the mix that the first cause must name, if there is one.
+    pub endpoint: Option<&'static str>,
 }
 
 /// Where the knee of a system must be, in requests per second.
@@ -106,21 +113,26 @@ impl BuiltInKnee {
 
 impl Truth {
     /// Nothing is wrong.
-    pub const HEALTHY: Truth = Truth { rules: &[], knee: None };
+    pub const HEALTHY: Truth = Truth { rules: &[], knee: None, endpoint: None };
 
     /// This is the cause, and the knee is between two rates.
     const fn knee(rules: &'static [&'static str], low: f64, high: f64) -> Truth {
-        Truth { rules, knee: Some(BuiltInKnee::Between(low, high)) }
+        Truth { rules, knee: Some(BuiltInKnee::Between(low, high)), endpoint: None }
     }
 
     /// This is the cause, and one resource handles one request at a time.
     const fn one_at_a_time(rules: &'static [&'static str]) -> Truth {
-        Truth { rules, knee: Some(BuiltInKnee::OneAtATime) }
+        Truth { rules, knee: Some(BuiltInKnee::OneAtATime), endpoint: None }
     }
 
     /// This is wrong, but it causes no knee.
     const fn apart(rules: &'static [&'static str]) -> Truth {
-        Truth { rules, knee: None }
+        Truth { rules, knee: None, endpoint: None }
+    }
+
+    /// The same, about one request of the mix.
+    const fn in_endpoint(self, endpoint: &'static str) -> Truth {
+        Truth { endpoint: Some(endpoint), ..self }
     }
 }
 
@@ -149,6 +161,8 @@ const HEALTHY_SHOP: ShopTraits = ShopTraits {
     one_core: false,
     pricing: Duration::ZERO,
     pause: Pause::None,
+    report: Duration::ZERO,
+    remembers: false,
     pool_size: 16,
     product_read: ProductRead::Indexed,
     invoice_held: None,
@@ -170,8 +184,12 @@ const HEALTHY_CHARGE: ChargeTraits = ChargeTraits {
 const HEALTHY_KEEPS: Keeps = Keeps { bytes: 0, file_every: None, connection_every: None };
 
 /// The healthy payments service.
-const HEALTHY_PAYMENTS: PaymentsTraits =
-    PaymentsTraits { slots: 256, service_time: Duration::from_millis(15), refusal: None };
+const HEALTHY_PAYMENTS: PaymentsTraits = PaymentsTraits {
+    slots: 256,
+    service_time: Duration::from_millis(15),
+    refusal: None,
+    fails_from: None,
+};
 
 /// The healthy database. Its data has no value, so commits need not be durable.
 const HEALTHY_DATABASE: DatabaseTraits =

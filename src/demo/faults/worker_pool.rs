@@ -9,14 +9,13 @@ use super::{
 
 /// 4 workers of about 32 ms each: the knee is near 125 orders/s.
 ///
-/// Two names are correct. The workers are exhausted, and they wait for the call. A faster service
-/// would raise the limit just as more workers would. A diagnosis that says the service has become
-/// slow would be wrong.
+/// The workers wait for the service, and a faster service would raise the limit just as more
+/// workers would. But it was always as slow as this: a diagnosis that blames it would be wrong.
 pub(super) static SPEC: Fault = Fault {
     name: "worker-pool",
     summary: "4 worker threads, each blocked for the 30 ms of a payment: knee near 125/s",
     needs_postgres: false,
-    truth: Truth::knee(&["worker-exhaustion", "downstream-wait"], 100.0, 133.0),
+    truth: Truth::knee(&["worker-exhaustion"], 100.0, 133.0),
     broken: System {
         shop: workers(4),
         payments: PAYMENTS,

@@ -32,7 +32,7 @@ impl From<tokio_postgres::Error> for OrderError {
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A product as the shop shows it.
-#[derive(Serialize)]
+#[derive(Clone, Serialize)]
 pub(super) struct Product {
     pub id: i32,
     pub name: String,

@@ -19,7 +19,7 @@ use self::database::Database;
 use self::metrics::Metrics;
 use self::payments_client::PaymentsClient;
 use self::state::{Gate, Shop};
-use super::system::{Admission, Handlers};
+use super::system::{Admission, Handlers, Pause, ShopTraits};
 use super::token_bucket::TokenBucket;
 use super::{faults, pipe, process, server};
 
@@ -48,6 +48,14 @@ pub(super) fn main() -> ExitCode {
     server::exit("shop", run())
 }
 
+/// How many threads do what blocks.
+fn blocking_threads(traits: &ShopTraits) -> usize {
+    match traits.pause {
+        Pause::OnThreads(threads, _) => threads,
+        _ => MOST_LOCKED_PAGES,
+    }
+}
+
 fn run() -> io::Result<()> {
     let settings: Settings = pipe::read_settings()?;
     let fault = faults::find(&settings.fault)
@@ -60,7 +68,7 @@ fn run() -> io::Result<()> {
     let runtime = match traits.runtime {
         Handlers::Workers(threads) => tokio::runtime::Builder::new_multi_thread()
             .worker_threads(threads)
-            .max_blocking_threads(MOST_LOCKED_PAGES)
+            .max_blocking_threads(blocking_threads(traits))
             .thread_name("shop-worker")
             .enable_all()
             .build()?,
@@ -88,6 +96,7 @@ fn run() -> io::Result<()> {
                 Admission::InWork(most) => Gate::InWork(Arc::new(Semaphore::new(most))),
             },
             lock: Arc::default(),
+            remembered: Mutex::default(),
             pages: AtomicU64::new(0),
             kept: Mutex::default(),
         };

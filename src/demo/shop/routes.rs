@@ -32,6 +32,9 @@ const PRICING_ROUNDS: u32 = 50;
 /// The part of a product's path before its number.
 const PRODUCT_PREFIX: &str = "/product/";
 
+/// The part of a report's path before the number of its product.
+const REPORT_PREFIX: &str = "/report/";
+
 /// An order as the client sends it.
 #[derive(Deserialize)]
 struct Order {
@@ -54,6 +57,7 @@ pub(super) async fn handle(shop: Arc<Shop>, request: Request<Incoming>) -> Answe
         (&Method::GET, "/metrics") => return metrics(&shop),
         (&Method::GET, "/search") => ("GET", "/search"),
         (&Method::GET, path) if path.starts_with(PRODUCT_PREFIX) => ("GET", "/product/{id}"),
+        (&Method::GET, path) if path.starts_with(REPORT_PREFIX) => ("GET", "/report/{id}"),
         (&Method::POST, "/order") => ("POST", "/order"),
         _ => ("_OTHER", ""),
     };
@@ -70,6 +74,7 @@ pub(super) async fn handle(shop: Arc<Shop>, request: Request<Incoming>) -> Answe
         (None, "/search") => search(&shop, request.uri().query()).await,
         (None, "/order") => order(&shop, request).await,
         (None, "/product/{id}") => product(&shop, &path[PRODUCT_PREFIX.len()..]).await,
+        (None, "/report/{id}") => report(&shop, &path[REPORT_PREFIX.len()..]).await,
         _ => server::text(StatusCode::NOT_FOUND, "not found"),
     };
     shop.metrics.answered(method, route, answer.status().as_u16(), start.elapsed());
@@ -93,9 +98,9 @@ async fn product(shop: &Shop, id: &str) -> Answer {
     let Ok(id) = id.parse() else {
         return server::text(StatusCode::BAD_REQUEST, "a product's number is an integer");
     };
-    let found = match &shop.database {
-        Some(database) => database.product(id).await,
-        None => Ok(made_up(id)),
+    let found = match remembered(shop, id) {
+        Some(product) => Ok(Some(product)),
+        None => read(shop, id).await,
     };
     if let Err(error) = keep(shop) {
         return server::text(StatusCode::INTERNAL_SERVER_ERROR, error);
@@ -104,6 +109,40 @@ async fn product(shop: &Shop, id: &str) -> Answer {
     if !shop.traits.pricing.is_zero() {
         black_box(price(id, shop.traits.pricing));
     }
+    match found {
+        Ok(Some(product)) => server::json(StatusCode::OK, &product),
+        Ok(None) => server::text(StatusCode::NOT_FOUND, "no such product"),
+        Err(error) => unavailable(&error),
+    }
+}
+
+/// The product from the shop's memory.
+fn remembered(shop: &Shop, id: i32) -> Option<Product> {
+    let remembers = shop.traits.remembers;
+    let known = remembers.then(|| shop.remembered.lock().unwrap_or_else(PoisonError::into_inner));
+    known.and_then(|products| products.get(&id).cloned())
+}
+
+/// The product from the database, or made up without one.
+async fn read(shop: &Shop, id: i32) -> Result<Option<Product>, PoolError> {
+    let found = match &shop.database {
+        Some(database) => database.product(id).await?,
+        None => made_up(id),
+    };
+    if let Some(product) = found.as_ref().filter(|_| shop.traits.remembers) {
+        let mut known = shop.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(id, product.clone());
+    }
+    Ok(found)
+}
+
+/// A report on one product: the same read, and a long wait.
+async fn report(shop: &Shop, id: &str) -> Answer {
+    let Ok(id) = id.parse() else {
+        return server::text(StatusCode::BAD_REQUEST, "a product's number is an integer");
+    };
+    let found = read(shop, id).await;
+    wait(shop, shop.traits.report).await;
     match found {
         Ok(Some(product)) => server::json(StatusCode::OK, &product),
         Ok(None) => server::text(StatusCode::NOT_FOUND, "no such product"),
@@ -190,13 +229,28 @@ fn keep(shop: &Shop) -> io::Result<()> {
     Ok(())
 }
 
-/// Waits in the way that product pages are set to wait.
+/// Waits as long as product pages do.
 async fn pause(shop: &Shop) {
     match shop.traits.pause {
         Pause::None => {}
-        Pause::Asleep(time) => tokio::time::sleep(time).await,
-        Pause::Blocking(time) => std::thread::sleep(time),
-        Pause::Locked(time) => {
+        Pause::Asleep(time)
+        | Pause::Blocking(time)
+        | Pause::OnThreads(_, time)
+        | Pause::Locked(time) => wait(shop, time).await,
+    }
+}
+
+/// Waits in the way that product pages are set to wait.
+async fn wait(shop: &Shop, time: Duration) {
+    match shop.traits.pause {
+        Pause::None | Pause::Asleep(_) => tokio::time::sleep(time).await,
+        Pause::Blocking(_) => std::thread::sleep(time),
+        Pause::OnThreads(..) => {
+            // Ends early only if the process ends.
+            let slept = tokio::task::spawn_blocking(move || std::thread::sleep(time));
+            let _ended = slept.await.is_ok();
+        }
+        Pause::Locked(_) => {
             let lock = Arc::clone(&shop.lock);
             let held = tokio::task::spawn_blocking(move || {
                 let _held = lock.lock().unwrap_or_else(PoisonError::into_inner);

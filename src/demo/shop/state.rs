@@ -1,12 +1,13 @@
 //! State that the shop's requests share.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::Semaphore;
 
-use super::database::Database;
+use super::database::{Database, Product};
 use super::metrics::Metrics;
 use super::payments_client::PaymentsClient;
 use crate::demo::system::ShopTraits;
@@ -21,6 +22,8 @@ pub(super) struct Shop {
     pub(super) admission: Gate,
     /// The lock that product pages hold.
     pub(super) lock: Arc<Mutex<()>>,
+    /// Products that were read, where the shop remembers them.
+    pub(super) remembered: Mutex<BTreeMap<i32, Product>>,
     /// Product pages so far.
     pub(super) pages: AtomicU64,
     /// What product pages leave behind.
