@@ -5,7 +5,7 @@
 //! is the time that each request waits for that peer. This needs no instrumentation.
 //!
 //! Most series are a census: each look counts anew, and the mean of the looks is the number that
-//! the law needs. `tcp.calls.sent` is a running total. The accept queue and its limit are gauges.
+//! the law needs. `tcp.calls.sent` and `tcp.calls.connections` are running totals. The accept queue and its limit are gauges.
 //! `tcp.requests.unread` counts requests that have arrived and are still in the socket's buffer.
 //! `tcp.requests.served` counts those that the target has read. `tcp.requests` is their sum. Keep
 //! the two apart where workers limit the work: the served requests stop at the number of workers,
@@ -60,6 +60,7 @@ pub static SPEC: CollectorSpec = CollectorSpec {
         names::TCP_UNREAD,
         names::TCP_CONNECTING,
         names::TCP_CALLS_SENT,
+        names::TCP_CALLS_CONNECTIONS,
         names::TCP_ACCEPT_QUEUE,
         names::TCP_ACCEPT_QUEUE_LIMIT,
         names::TCP_CLOSE_WAIT,
@@ -86,13 +87,23 @@ struct Tcp {
     /// Whether each known inode is one of the target's descriptors.
     inodes: HashMap<u32, bool>,
     memories: HashMap<u64, Connection>,
-    /// Data segments sent to each peer so far.
-    calls_sent: BTreeMap<Labels, u64>,
+    /// What was sent to each peer so far.
+    calls_sent: BTreeMap<Labels, Sent>,
     paths: Paths,
     /// The port on whose connections the turn does not show requests.
     shared: Option<u16>,
     /// The sockets of the last look, kept to reuse their memory.
     sockets: Vec<Socket>,
+}
+
+/// What was sent to a peer.
+#[derive(Clone, Copy, Default)]
+struct Sent {
+    /// Data segments.
+    segments: u64,
+    /// Connections that carried them. A connection that opens and closes between two looks is
+    /// missed, and so are its segments.
+    connections: u64,
 }
 
 #[derive(Default)]
@@ -151,8 +162,10 @@ impl Collector for Tcp {
         let census = self.count();
         census.push(batch);
         self.paths.push(batch);
-        for (labels, calls) in &self.calls_sent {
-            batch.push_labelled(&names::TCP_CALLS_SENT, labels.clone(), *calls as f64);
+        for (labels, sent) in &self.calls_sent {
+            batch.push_labelled(&names::TCP_CALLS_SENT, labels.clone(), sent.segments as f64);
+            let connections = sent.connections as f64;
+            batch.push_labelled(&names::TCP_CALLS_CONNECTIONS, labels.clone(), connections);
         }
         Ok(())
     }
@@ -258,11 +271,14 @@ impl Tcp {
         let unread = socket.unread_bytes() > 0 && turn != Turn::Queued;
         let sent = socket.info.data_segments_out.wrapping_sub(known.segments_out);
         let again = socket.info.retransmitted.wrapping_sub(known.retransmitted);
+        let is_first = known.segments_out == 0 && sent > 0;
         known.segments_out = socket.info.data_segments_out;
         known.retransmitted = socket.info.retransmitted;
         self.paths.add(role, socket, sent, again);
         if role == Role::Outbound {
-            *self.calls_sent.entry(labels.clone()).or_default() += u64::from(sent);
+            let total = self.calls_sent.entry(labels.clone()).or_default();
+            total.segments += u64::from(sent);
+            total.connections += u64::from(is_first);
         }
         if unread {
             census.add(&names::TCP_UNREAD, labels.clone().with("role", role_name));
@@ -375,10 +391,15 @@ mod tests {
             format!("tcp.calls{{peer={address}*}}"),
             format!("tcp.requests{{port={port}}}"),
             format!("tcp.sockets{{peer={address}*,role=outbound}}"),
+            format!("tcp.calls.sent{{peer={address}*}}"),
+            format!("tcp.calls.connections{{peer={address}*}}"),
         ];
         let mut byte = [0];
         for round in 0..5 {
-            assert_eq!(look(&mut *collector, &wanted)[..3], [0.0, 0.0, 1.0], "before call {round}");
+            let seen = look(&mut *collector, &wanted);
+            assert_eq!(seen[..3], [0.0, 0.0, 1.0], "before call {round}");
+            let connections = if round == 0 { 0.0 } else { 1.0 };
+            assert_eq!(seen[3..], [f64::from(round), connections], "before call {round}");
             client.write_all(b"?").unwrap();
             server.read_exact(&mut byte).unwrap();
             // Longer than a jiffy, so that the ages differ.

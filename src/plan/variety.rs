@@ -4,6 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{DataOrder, DataSource, DataValues, Header, Plan, Request, Segment, Template};
 
+/// Methods that only read (RFC 9110, safe methods).
+const READS: [&str; 3] = ["GET", "HEAD", "OPTIONS"];
+
 impl Plan {
     /// How many requests the plan can make that differ in path, headers or body; `None` if that
     /// depends on a file. Equal values of one source count separately.
@@ -11,9 +14,40 @@ impl Plan {
         let sent = self.shares().into_iter().filter_map(|(index, _)| self.requests.get(index));
         sent.map(|request| of_request(request, &self.data)).sum()
     }
+
+    /// Share (0 to 1) of the requests that only read, by their method.
+    pub fn read_share(&self) -> f64 {
+        let reads = self.shares().into_iter().filter(|(index, _)| self.is_read(*index));
+        reads.map(|(_, share)| share).sum()
+    }
+
+    /// How many different reads the plan can make; `None` if that depends on a file or on what the
+    /// target answers.
+    pub fn read_variety(&self) -> Option<f64> {
+        let sent = self.shares().into_iter().filter(|(index, _)| self.is_read(*index));
+        let requests = sent.filter_map(|(index, _)| self.requests.get(index));
+        requests.map(|request| of_read(request, &self.data)).sum()
+    }
+
+    fn is_read(&self, index: usize) -> bool {
+        self.requests.get(index).is_some_and(|request| READS.contains(&request.method.as_str()))
+    }
+}
+
+/// The same, where a value that is captured from a response may be another each time.
+fn of_read(request: &Request, data: &BTreeMap<String, DataSource>) -> Option<f64> {
+    let is_known = names_of(request).into_iter().all(|name| data.contains_key(source_of(name)));
+    if is_known { of_request(request, data) } else { None }
 }
 
 fn of_request(request: &Request, data: &BTreeMap<String, DataSource>) -> Option<f64> {
+    // Captured values come from the target, and do not count.
+    let sources: BTreeSet<&str> = names_of(request).into_iter().map(source_of).collect();
+    sources.into_iter().filter_map(|name| data.get(name)).map(of_source).product()
+}
+
+/// The names of the values in what a request sends.
+fn names_of(request: &Request) -> BTreeSet<&str> {
     let headers = request.headers.iter().filter_map(|(_, header)| match header {
         Header::Plain(template) => Some(template),
         Header::Secret(_) => None,
@@ -21,13 +55,12 @@ fn of_request(request: &Request, data: &BTreeMap<String, DataSource>) -> Option<
     let templates = std::iter::once(&request.path)
         .chain(headers)
         .chain(request.body.iter().map(|body| &body.template));
-    let names: BTreeSet<&str> = templates.flat_map(names_in).collect();
-    // Captured values come from the target, and do not count.
-    let sources: BTreeSet<&str> = names
-        .into_iter()
-        .map(|name| name.split_once('.').map_or(name, |(source, _)| source))
-        .collect();
-    sources.into_iter().filter_map(|name| data.get(name)).map(of_source).product()
+    templates.flat_map(names_in).collect()
+}
+
+/// The source in the name of one of its columns.
+fn source_of(name: &str) -> &str {
+    name.split_once('.').map_or(name, |(source, _)| source)
 }
 
 fn names_in(template: &Template) -> impl Iterator<Item = &str> {
@@ -99,6 +132,9 @@ mod tests {
         assert_eq!(of_request(&request(&["id", "id"], Some("id")), &data), Some(100.0));
         assert_eq!(of_request(&request(&["id"], Some("kind")), &data), Some(200.0));
         assert_eq!(of_request(&request(&["user"], None), &data), None);
+        assert_eq!(of_request(&request(&["captured"], None), &data), Some(1.0));
+        assert_eq!(of_read(&request(&["captured"], None), &data), None, "another each time");
+        assert_eq!(of_read(&request(&["id", "kind.name"], None), &data), Some(200.0));
     }
 
     #[test]

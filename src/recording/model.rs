@@ -43,6 +43,12 @@ pub struct PlanSummary {
     /// How many different requests the plan can make, if that is known.
     #[serde(default)]
     pub variety: Option<f64>,
+    /// Share (0 to 1) of the requests that only read, by their method; `None` in older recordings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_share: Option<f64>,
+    /// How many different reads the plan can make, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_variety: Option<f64>,
     /// The objectives.
     pub objectives: Vec<RecordedObjective>,
     /// The whole plan as JSON, without secrets.

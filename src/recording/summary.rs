@@ -32,6 +32,8 @@ impl PlanSummary {
             },
             max_vus: plan.scenarios.iter().map(|scenario| scenario.executor.most_vus()).sum(),
             variety: plan.variety(),
+            read_share: Some(plan.read_share()),
+            read_variety: plan.read_variety(),
             objectives: plan.objectives.iter().map(RecordedObjective::of).collect(),
             // A plan is made of maps with text keys, numbers and texts: JSON has all of them.
             full: serde_json::to_value(plan).unwrap_or_default(),

@@ -48,6 +48,10 @@ metrics! {
     LOAD_TLS_HANDSHAKES = "load.tls_handshakes", Count, Gauge;
     /// How many different requests the plan can make; absent where that is not known.
     LOAD_VARIETY = "load.variety", Count, Gauge;
+    /// Share of the plan's requests that only read, by their method.
+    LOAD_READ_SHARE = "load.read_share", Ratio, Gauge;
+    /// How many different reads the plan can make; absent where that is not known.
+    LOAD_READ_VARIETY = "load.read_variety", Count, Gauge;
 
     /// Well-known sentences in failing responses and log lines, per second; labels `kind` (`pool_timeout`, `rate_limited` …), `source` (responses, logs).
     WORDS_SEEN = "words.seen", Count, Census;
@@ -302,6 +306,8 @@ metrics! {
     TCP_CONNECTING = "tcp.connecting", Count, Census;
     /// Requests sent to a peer, counted as data segments; label `peer`.
     TCP_CALLS_SENT = "tcp.calls.sent", Count, Counter;
+    /// Connections on which such requests were sent, each counted at its first one; label `peer`.
+    TCP_CALLS_CONNECTIONS = "tcp.calls.connections", Count, Counter;
     /// Connections that wait to be accepted; label `port`.
     TCP_ACCEPT_QUEUE = "tcp.accept_queue", Count, Gauge;
     /// Most connections that may wait to be accepted; label `port`.
@@ -317,7 +323,7 @@ metrics! {
     /// Sockets of the target that the peer has closed and the target has not (CLOSE_WAIT); outbound label `peer`, inbound `port`.
     TCP_CLOSE_WAIT = "tcp.close_wait", Count, Census;
 
-    /// Threads of the target by what they do; label `class` (running, runnable, futex, futex_timed, poll, accept, socket, pipe, sleep, disk, fsync, child, other).
+    /// Threads of the target by what they do; label `class` (running, runnable, futex, futex_timed, poll, poll_one, accept, socket, pipe, sleep, disk, fsync, child, other).
     THREADS_IN = "threads.in", Count, Census;
     /// Threads that wait on one futex which two or more wait on; labels `futex` (address and process), `wait` (lock, plain, timed).
     THREADS_ON_FUTEX = "futex.threads", Count, Census;

@@ -18,6 +18,8 @@ pub enum Doing {
     FutexTimed,
     /// In poll, select, epoll or io_uring: an event loop, or a thread that watches several things.
     Poll,
+    /// In poll on a single descriptor, as clients with a time limit wait for an answer.
+    PollOne,
     /// Waiting for a connection to accept.
     Accept,
     /// Connecting to, reading from or writing to a socket.
@@ -45,6 +47,7 @@ impl Doing {
             Doing::Futex => "futex",
             Doing::FutexTimed => "futex_timed",
             Doing::Poll => "poll",
+            Doing::PollOne => "poll_one",
             Doing::Accept => "accept",
             Doing::Socket => "socket",
             Doing::Pipe => "pipe",
@@ -159,7 +162,9 @@ impl Call {
             | libc::SYS_sendfile => {
                 u32::try_from(self.arguments[0]).map_or(WaitsFor::Unknown, WaitsFor::Descriptor)
             }
-            number => legacy(number)
+            libc::SYS_ppoll => WaitsFor::Known(polling(self.arguments[1])),
+            libc::SYS_pselect6 if self.arguments[0] == 0 => WaitsFor::Known(Doing::Sleep),
+            number => legacy(number, &self.arguments)
                 .or_else(|| by_number(number))
                 .map_or(WaitsFor::Unknown, WaitsFor::Known),
         }
@@ -203,7 +208,6 @@ fn by_number(number: i64) -> Option<Doing> {
         libc::SYS_futex_waitv => Doing::Futex,
         libc::SYS_epoll_pwait
         | libc::SYS_epoll_pwait2
-        | libc::SYS_ppoll
         | libc::SYS_pselect6
         | libc::SYS_io_uring_enter
         | libc::SYS_io_getevents => Doing::Poll,
@@ -235,16 +239,28 @@ fn by_number(number: i64) -> Option<Doing> {
 
 /// Calls that newer architectures no longer have.
 #[cfg(target_arch = "x86_64")]
-fn legacy(number: i64) -> Option<Doing> {
+fn legacy(number: i64, arguments: &[u64; 6]) -> Option<Doing> {
     Some(match number {
-        libc::SYS_epoll_wait | libc::SYS_poll | libc::SYS_select => Doing::Poll,
+        libc::SYS_poll => polling(arguments[1]),
+        // Without descriptors it only sleeps.
+        libc::SYS_select if arguments[0] == 0 => Doing::Sleep,
+        libc::SYS_epoll_wait | libc::SYS_select => Doing::Poll,
         _ => return None,
     })
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn legacy(_: i64) -> Option<Doing> {
+fn legacy(_: i64, _: &[u64; 6]) -> Option<Doing> {
     None
+}
+
+/// What a thread does that polls this number of descriptors.
+fn polling(descriptors: u64) -> Doing {
+    match descriptors {
+        0 => Doing::Sleep,
+        1 => Doing::PollOne,
+        _ => Doing::Poll,
+    }
 }
 
 /// What a thread waits for that reads or writes the descriptor with this link in `/proc/PID/fd`.
@@ -338,7 +354,6 @@ mod tests {
         let call = |number: u32| waits(&format!("{number} 0x5 0x0 0x0 0x0 0x0 0x0 0x1 0x2"));
         for (number, doing) in [
             (232, Doing::Poll),
-            (7, Doing::Poll),
             (230, Doing::Sleep),
             (288, Doing::Accept),
             (45, Doing::Socket),
@@ -347,6 +362,18 @@ mod tests {
             (61, Doing::Child),
         ] {
             assert_eq!(call(number), WaitsFor::Known(doing), "{number}");
+        }
+        // poll, ppoll, select and pselect6, by how many descriptors they watch.
+        for (text, doing) in [
+            ("7 0x7f00 0x3 0xffffffff 0x0 0x0 0x0 0x1 0x2", Doing::Poll),
+            ("7 0x7f00 0x1 0x7530 0x0 0x0 0x0 0x1 0x2", Doing::PollOne),
+            ("271 0x7f00 0x1 0x0 0x0 0x8 0x0 0x1 0x2", Doing::PollOne),
+            ("271 0x0 0x0 0x7f10 0x0 0x8 0x0 0x1 0x2", Doing::Sleep),
+            ("23 0x0 0x0 0x0 0x0 0x7f10 0x0 0x1 0x2", Doing::Sleep),
+            ("23 0x6 0x7f00 0x0 0x0 0x7f10 0x0 0x1 0x2", Doing::Poll),
+            ("270 0x0 0x0 0x0 0x0 0x7f10 0x0 0x1 0x2", Doing::Sleep),
+        ] {
+            assert_eq!(waits(text), WaitsFor::Known(doing), "{text}");
         }
         assert_eq!(call(0), WaitsFor::Descriptor(5));
         assert_eq!(call(999), WaitsFor::Unknown);

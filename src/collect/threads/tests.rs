@@ -58,10 +58,14 @@ fn a_process_with_threads_that_wait() {
         thread::spawn(move || client.read(&mut [0]));
     }
     thread::spawn(move || listener.accept());
-    thread::spawn(|| {
-        // SAFETY: no descriptors are passed, so that no pointer is followed.
-        unsafe { libc::poll(std::ptr::null_mut(), 0, -1) }
-    });
+    for count in [1, 2] {
+        thread::spawn(move || {
+            let mut none = [libc::pollfd { fd: -1, events: 0, revents: 0 }; 2];
+            // SAFETY: the array outlives the call and has at least `count` entries. The kernel
+            // ignores negative descriptors, so that the call never returns.
+            unsafe { libc::poll(none.as_mut_ptr(), count, -1) }
+        });
+    }
     thread::spawn(|| while std::hint::black_box(true) {});
     // The pipe from the watching test: it closes when that test ends.
     let _ended = std::io::stdin().read(&mut [0]);
@@ -137,6 +141,7 @@ fn what_threads_wait_for_is_told_apart() {
             && class("socket") == 2.0
             && class("accept") == 1.0
             && class("poll") >= 1.0
+            && class("poll_one") == 1.0
             && class("pipe") >= 1.0
             && class("running") + class("runnable") >= 1.0
             && (value(readings, "threads.in") - value(readings, "threads.total")).abs() < 1e-6

@@ -23,7 +23,7 @@ use crate::timeline::{Labels, SeriesKey, names};
 
 use super::lacking::Sources;
 use super::rank::{self, Ranked};
-use super::{attribution, generator, predict, recovery};
+use super::{attribution, endpoints, generator, predict, recovery, repetition};
 
 /// Concludes from one recording all that `rules` allow.
 ///
@@ -57,8 +57,13 @@ pub fn diagnose(recording: &Recording, rules: &RuleSet) -> Diagnosis {
     if let Some(knee) = &knee {
         predict::foresee(&mut ranked.findings, rules, &facts, &stages, knee);
     }
+    let cause = ranked.findings.first_mut().filter(|first| first.role == FindingRole::Cause);
+    if let Some((cause, rule)) = cause.and_then(|it| rules.find(&it.rule).map(|rule| (it, rule))) {
+        endpoints::name_endpoint(cause, rule, &facts);
+    }
     caveats.extend(ranked.caveats);
     caveats.extend(shaped_pools(&facts, &ranked.findings));
+    caveats.extend(repetition::caveat(&recording.plan, &facts, &ranked.findings));
     if outcome == Outcome::Knee {
         caveats.extend(cause_caveat(&ranked.findings, &ranked.not_checked));
         for sign in rank::measured(&rulings, RuleRole::Gate) {

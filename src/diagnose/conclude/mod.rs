@@ -1,10 +1,12 @@
 //! Which cause, how sure that is, and what a fix would bring.
 
 pub(super) mod attribution;
+mod endpoints;
 pub(super) mod engine;
 pub mod generator;
 mod lacking;
 mod predict;
 pub(super) mod rank;
 pub(super) mod recovery;
+mod repetition;
 pub mod scaling;

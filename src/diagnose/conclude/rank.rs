@@ -142,31 +142,31 @@ fn finding(ruling: &Ruling, role: FindingRole, knee: Option<&Knee>) -> Finding {
     let held = |judged: &&MeasuredCondition| judged.holds == Some(true);
     let evidence = ruling.require.iter().filter(|judged| judged.holds.is_some());
     let support = ruling.support.iter().filter(held);
-    let advice = ruling
-        .require
-        .iter()
-        .chain(&ruling.support)
-        .filter(held)
-        .filter_map(|judged| judged.condition.advice.as_deref());
-    let next = std::iter::once(rule.next.as_str()).chain(advice).collect::<Vec<_>>().join(" ");
+    let advice = ruling.require.iter().chain(&ruling.support).filter(held).filter_map(|judged| {
+        let of = ruling.subject.as_deref().or(judged.of.as_deref());
+        judged.condition.advice.as_deref().map(|text| title(text, of))
+    });
+    let next = std::iter::once(title(&rule.next, ruling.subject.as_deref())).chain(advice);
     let refutations = ruling
         .refute
         .iter()
         .filter(|judged| judged.holds == Some(false))
         .flat_map(|judged| judged.evidence.clone());
-    let sharper = || {
-        let all = ruling.require.iter().chain(&ruling.support);
-        all.filter(held).find_map(|judged| judged.condition.title.as_deref())
-    };
+    // A sharper title may name what its condition was measured for, such as the peer.
+    let sharper = ruling.require.iter().chain(&ruling.support).filter(held).find_map(|judged| {
+        let of = ruling.subject.as_deref().or(judged.of.as_deref());
+        judged.condition.title.as_deref().map(|text| title(text, of))
+    });
     Finding {
         rule: rule.id.clone(),
-        title: title(sharper().unwrap_or(&rule.title), ruling.subject.as_deref()),
+        title: sharper.unwrap_or_else(|| title(&rule.title, ruling.subject.as_deref())),
         subject: ruling.subject.clone(),
+        endpoint: None,
         role,
         confidence,
         confidence_why,
         why: rule.why.clone(),
-        next: title(&next, ruling.subject.as_deref()),
+        next: next.collect::<Vec<_>>().join(" "),
         disproved_by: title(&rule.disproved_by, ruling.subject.as_deref()),
         evidence: evidence.chain(support).flat_map(|judged| judged.evidence.clone()).collect(),
         refutations: refutations.collect(),

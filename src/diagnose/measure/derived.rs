@@ -40,13 +40,19 @@ pub fn series(timeline: &Timeline) -> Timeline {
 }
 
 /// Adds what follows from the plan: whether a new connection is a TLS handshake, and how many
-/// different requests there can be.
+/// different requests and reads there can be.
 pub fn add_plan(derived: &mut Timeline, plan: &PlanSummary) {
     let connects = derived.series.get(&SeriesKey::bare(names::LOAD_CONNECTS.name));
     let Some(connects) = connects.cloned() else { return };
-    if let Some(variety) = plan.variety {
-        let spec = &names::LOAD_VARIETY;
-        let points = connects.points.iter().map(|point| Point { at: point.at, value: variety });
+    // Older recordings do not tell reads from writes.
+    let read_variety = if plan.read_share.is_some() { plan.read_variety } else { plan.variety };
+    for (spec, constant) in [
+        (&names::LOAD_VARIETY, plan.variety),
+        (&names::LOAD_READ_SHARE, plan.read_share),
+        (&names::LOAD_READ_VARIETY, read_variety),
+    ] {
+        let Some(value) = constant else { continue };
+        let points = connects.points.iter().map(|point| Point { at: point.at, value });
         let series = Series { points: points.collect(), unit: spec.unit, ..connects.clone() };
         derived.series.insert(SeriesKey::bare(spec.name), series);
     }

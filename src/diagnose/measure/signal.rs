@@ -7,11 +7,11 @@
 use std::fmt;
 
 use crate::diagnose::terms::measure::Measure;
-use crate::diagnose::terms::operand::{Operand, Over, unit_of};
+use crate::diagnose::terms::operand::{Operand, Over, bare, unit_of};
 use crate::diagnose::terms::part::PartKind;
 use crate::diagnose::terms::span::Span;
 use crate::diagnose::terms::stats;
-use crate::timeline::{Selector, Unit, Window};
+use crate::timeline::{Selector, Unit, Window, names};
 
 use super::facts::{Facts, Narrow};
 
@@ -24,6 +24,9 @@ pub enum Signal {
     Ratio(Operand, Operand),
     /// A level divided by the throughput: seconds or things per request (Little's law for counts).
     PerRequest(Operand),
+    /// Seconds that one call to a peer takes: calls in flight by calls sent per second (Little's
+    /// law). No data where most connections are missed between two looks.
+    PerCall(Operand),
     /// The share of a level that is left when those of others that have data are taken off.
     Rest(Operand, Vec<Selector>),
     /// The level at which a count is stuck at and beyond the knee; 0 where it is not stuck.
@@ -74,11 +77,24 @@ const STUCK_MOST: f64 = 0.95;
 /// A large count that only fluctuates fills nearly all of its most too: a Poisson count of mean m
 /// fills 1 / (1 + 1.64 / √m). One that is stuck fluctuates by less than half of that.
 const STUCK_SCATTER: f64 = 0.8;
-/// Stages at and beyond the knee differ by at most this share of the largest.
+/// Stages at and beyond the knee differ by at most this share of their mean …
 const STUCK_SPREAD: f64 = 0.2;
+/// … and this many standard errors: a stage of few looks may meet a moment that is not like it.
+const STUCK_ERRORS: f64 = 2.0;
+/// Stages of fewer looks are not compared.
+const FEWEST_LOOKS: usize = 4;
 /// At baseline the count is at most this share of where it is stuck: a level that never moves
 /// tells nothing of the load.
 const STUCK_ROOM: f64 = 0.75;
+
+/// Connections are kept where at most this many are opened for each segment sent: eight segments
+/// or more for each, where a call with its TLS handshake takes about three.
+const KEPT_CONNECTIONS: f64 = 0.125;
+/// A call is seen, on whatever connection, where it takes this many times the time between looks.
+const LONG_CALL: f64 = 2.0;
+/// Fewer calls in flight than this, of all looks together, tell no time of one: the counting error
+/// is their square root.
+const FEWEST_CALLS_SEEN: f64 = 5.0;
 
 impl Signal {
     /// Measures it. `None` means no data; a leak is measured by `leaks` instead.
@@ -115,6 +131,9 @@ impl Signal {
                 let level = facts.level(operand, &windows, narrow)?;
                 let throughput = facts.throughput(&windows)?;
                 (throughput > 0.0).then(|| Measured::plain(level / throughput))
+            }
+            Signal::PerCall(operand) => {
+                per_call(facts, operand, &windows, narrow).map(Measured::plain)
             }
             Signal::Rest(of, less) => {
                 let all = facts.level(of, &windows, narrow)?;
@@ -182,6 +201,7 @@ impl Signal {
                 Measure::PerSecond(unit) => Measure::In(unit),
                 _ => Measure::In(Unit::Seconds),
             },
+            Signal::PerCall(_) => Measure::In(Unit::Seconds),
             Signal::Pinned(operand) | Signal::Rise(operand) => operand.unit(),
             Signal::Rest(..) | Signal::Spread(_) | Signal::Share(_) | Signal::HeldShare(_) => {
                 Measure::In(Unit::Ratio)
@@ -211,6 +231,7 @@ impl Signal {
         match self {
             Signal::Value(operand)
             | Signal::PerRequest(operand)
+            | Signal::PerCall(operand)
             | Signal::Pinned(operand)
             | Signal::Rise(operand)
             | Signal::Spread(operand) => operand.selectors.iter().collect(),
@@ -240,6 +261,7 @@ impl Signal {
             Signal::Value(operand)
             | Signal::Ratio(operand, _)
             | Signal::PerRequest(operand)
+            | Signal::PerCall(operand)
             | Signal::Rest(operand, _)
             | Signal::Pinned(operand)
             | Signal::Rise(operand)
@@ -264,8 +286,8 @@ fn pinned(facts: &Facts, operand: &Operand, narrow: &[Narrow]) -> Option<f64> {
     let mut means = Vec::new();
     for window in &windows {
         let samples = facts.samples(operand, *window, narrow);
-        if let Some(mean) = stats::mean(&samples) {
-            means.push(mean);
+        if let Some(mean) = stats::mean(&samples).filter(|_| samples.len() >= FEWEST_LOOKS) {
+            means.push((mean, stats::variance(&samples) / samples.len() as f64));
         }
         all.extend(samples);
     }
@@ -275,14 +297,45 @@ fn pinned(facts: &Facts, operand: &Operand, narrow: &[Narrow]) -> Option<f64> {
     if ceiling < 1.0 || mean < fill * ceiling {
         return Some(0.0);
     }
-    if relative_spread(&means).is_some_and(|spread| spread > STUCK_SPREAD) {
-        return Some(0.0);
+    let by_mean = |a: &&(f64, f64), b: &&(f64, f64)| a.0.total_cmp(&b.0);
+    let extremes = means.iter().max_by(by_mean).zip(means.iter().min_by(by_mean));
+    if let Some((most, least)) = extremes {
+        let error = (most.1 + least.1).sqrt();
+        if most.0 - least.0 > STUCK_SPREAD * mean + STUCK_ERRORS * error {
+            return Some(0.0);
+        }
     }
     let baseline = facts.level(operand, &facts.windows(Span::Baseline), narrow);
     if baseline.is_some_and(|baseline| baseline > STUCK_ROOM * ceiling) {
         return Some(0.0);
     }
     Some(mean)
+}
+
+/// Seconds that one call takes. What is counted as a call is a data segment, so only the ratio to
+/// another window means something where a call takes several.
+///
+/// A connection that opens and closes between two looks is missed with its calls, while the count
+/// of calls in flight stays right. The quotient would then come out as about the time between two
+/// looks. So it is no data unless connections are kept, or a call takes longer than that.
+fn per_call(
+    facts: &Facts,
+    operand: &Operand,
+    windows: &[Window],
+    narrow: &[Narrow],
+) -> Option<f64> {
+    let of = |metric| facts.level_of(&bare(metric), Over::Sum, windows, narrow);
+    let calls = facts.level(operand, windows, narrow)?;
+    let sent = of(&names::TCP_CALLS_SENT).filter(|sent| *sent > 0.0)?;
+    let connections = of(&names::TCP_CALLS_CONNECTIONS)?;
+    let looks = facts.looks(names::TCP_CALLS.name, windows) as f64;
+    if calls * looks < FEWEST_CALLS_SEEN {
+        return None;
+    }
+    let seconds = calls / sent;
+    let apart = windows.iter().map(Window::secs).sum::<f64>() / looks;
+    let is_counted = connections <= KEPT_CONNECTIONS * sent || seconds >= LONG_CALL * apart;
+    is_counted.then_some(seconds)
 }
 
 fn spread(
@@ -315,6 +368,7 @@ impl fmt::Display for Signal {
             Signal::Value(operand) => write!(f, "{operand}"),
             Signal::Ratio(above, below) => write!(f, "{above} / {below}"),
             Signal::PerRequest(operand) => write!(f, "{operand} per request"),
+            Signal::PerCall(operand) => write!(f, "{operand} per call"),
             Signal::Rest(of, less) => {
                 write!(f, "rest of {of}")?;
                 less.iter().try_for_each(|selector| write!(f, " - {selector}"))

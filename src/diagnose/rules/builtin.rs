@@ -32,6 +32,7 @@ rules![
     "downstream-rate-limited",
     "downstream-errors",
     "downstream-wait",
+    "downstream-calls-limited",
     "app-lock-contention",
     "rate-limited",
     "worker-exhaustion",

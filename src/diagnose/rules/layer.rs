@@ -31,6 +31,8 @@ pub enum Resource {
     Pooler,
     /// Places of a pool that holds no connections to a database.
     Slots,
+    /// Calls to another service that the target may have in flight.
+    Calls,
     /// The database's work per query.
     Database,
     /// The connections that the database allows.
@@ -52,7 +54,7 @@ pub enum Resource {
 }
 
 /// Every resource with its name in rule files.
-const RESOURCES: [(&str, Resource); 21] = [
+const RESOURCES: [(&str, Resource); 22] = [
     ("cpu", Resource::Cpu),
     ("quota", Resource::Quota),
     ("thread", Resource::Thread),
@@ -66,6 +68,7 @@ const RESOURCES: [(&str, Resource); 21] = [
     ("pool", Resource::Pool),
     ("pooler", Resource::Pooler),
     ("slots", Resource::Slots),
+    ("calls", Resource::Calls),
     ("database", Resource::Database),
     ("sessions", Resource::Sessions),
     ("peer", Resource::Peer),

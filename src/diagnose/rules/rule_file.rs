@@ -23,10 +23,11 @@ use super::rule::{
 mod cases;
 
 /// Every signal that a condition can draw on.
-const SIGNALS: [&str; 14] = [
+const SIGNALS: [&str; 15] = [
     "value",
     "ratio",
     "per_request",
+    "per_call",
     "rest",
     "pinned",
     "rise",
@@ -433,9 +434,10 @@ impl<'t> Reader<'t> {
         over: Over,
         by: Option<String>,
     ) -> Option<Signal> {
-        let plain: [Named<Operand, Signal>; 5] = [
+        let plain: [Named<Operand, Signal>; 6] = [
             ("value", Signal::Value),
             ("per_request", Signal::PerRequest),
+            ("per_call", Signal::PerCall),
             ("pinned", Signal::Pinned),
             ("rise", Signal::Rise),
             ("spread", Signal::Spread),

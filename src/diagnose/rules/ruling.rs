@@ -60,6 +60,8 @@ pub struct MeasuredCondition<'r> {
     pub evidence: Vec<Evidence>,
     /// How many different witnesses say so, where several can.
     pub witnesses: usize,
+    /// The label value that it was measured for, of the first test that was measured for one.
+    pub of: Option<String>,
     /// The capacity that follows where it holds.
     predicted: Option<f64>,
 }
@@ -161,9 +163,11 @@ fn measure<'r>(
     facts: &Facts,
     narrow: &[Narrow],
 ) -> MeasuredCondition<'r> {
+    let of;
     let (holds, evidence, witnesses, mut predicted) = match &condition.check {
         Check::Test(test) => {
-            let evidence = measure_test(test, facts, narrow);
+            let (evidence, measured_for) = measure_test(test, facts, narrow);
+            of = measured_for;
             (evidence.holds, vec![evidence], 1, None)
         }
         Check::Any(inner) => {
@@ -179,6 +183,7 @@ fn measure<'r>(
             let deciding: Vec<&MeasuredCondition> =
                 judged.iter().filter(|judged| judged.holds == holds).collect();
             let evidence = deciding.iter().flat_map(|judged| judged.evidence.clone()).collect();
+            of = deciding.iter().find_map(|judged| judged.of.clone());
             // The first witness that holds is the most direct one: its capacity counts.
             let predicted = deciding.iter().find_map(|judged| judged.predicted);
             (holds, evidence, families(&deciding), predicted)
@@ -201,6 +206,7 @@ fn measure<'r>(
                 .filter(counts)
                 .flat_map(|judged| judged.evidence.clone())
                 .collect();
+            of = judged.iter().find_map(|judged| judged.of.clone());
             let predicted = judged.iter().find_map(|judged| judged.predicted);
             (holds, evidence, 1, predicted)
         }
@@ -211,7 +217,7 @@ fn measure<'r>(
     } else {
         predicted = None;
     }
-    MeasuredCondition { condition, holds, evidence, witnesses, predicted }
+    MeasuredCondition { condition, holds, evidence, witnesses, of, predicted }
 }
 
 /// Witnesses count as different where they come from different families of metrics.
@@ -237,7 +243,8 @@ fn measure_signal(
     }
 }
 
-fn measure_test(test: &Test, facts: &Facts, narrow: &[Narrow]) -> Evidence {
+/// The evidence of a test, and the label value that it was measured for, where it is one.
+fn measure_test(test: &Test, facts: &Facts, narrow: &[Narrow]) -> (Evidence, Option<String>) {
     let measured = measure_signal(&test.signal, facts, test.span, narrow);
     let comparable = !matches!(
         test.signal,
@@ -264,7 +271,8 @@ fn measure_test(test: &Test, facts: &Facts, narrow: &[Narrow]) -> Evidence {
         .into_iter()
         .flat_map(|selector| facts.series_names(selector, &windows, narrow))
         .collect();
-    Evidence {
+    let of = measured.as_ref().and_then(|measured| measured.of.clone());
+    let evidence = Evidence {
         text: sentence(test, measured.as_ref(), baseline.as_ref(), narrow),
         signal: test.signal.to_string(),
         window: test.span.key().to_owned(),
@@ -274,7 +282,8 @@ fn measure_test(test: &Test, facts: &Facts, narrow: &[Narrow]) -> Evidence {
         unit: test.signal.measure_unit().unit(),
         holds,
         series: series.into_iter().collect(),
-    }
+    };
+    (evidence, of)
 }
 
 /// The sentence of a test with its numbers filled in.

@@ -104,6 +104,9 @@ bounds! {
     /// Spread between stages, as a share of their mean, below which a rate is steady.
     STEADY = "steady", 0.1,
         "calibrated on recordings of known faults: the counting error of a short stage comes on top of the limiter's";
+    /// Different requests below which every cache on the way holds the answers to all of them.
+    FEW_REQUESTS = "few_requests", 20.0,
+        "calibrated: even the smallest cache, of a processor or of a page of rows, holds that many answers";
     /// Share of all CPU in use that unrelated processes take from which they are the fault.
     NEIGHBOURS = "neighbours", 0.3,
         "calibrated on recordings of known faults: the kernel's own work stays below";

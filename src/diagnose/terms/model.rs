@@ -329,6 +329,9 @@ pub struct Finding {
     pub title: String,
     /// What it is about, if the rule can hold for several things, such as the peer `10.0.3.7:8443`.
     pub subject: Option<String>,
+    /// The request of the plan that it is about above all, if one stands out of the mix.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
     /// How it relates to the knee.
     pub role: FindingRole,
     /// How sure it is.
