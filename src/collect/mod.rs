@@ -134,6 +134,7 @@ registry! {
         process,
         tcp,
         threads,
+        chain,
         jvm,
         disk,
         generator,
@@ -162,6 +163,7 @@ pub fn with_defaults(
             planned.push(CollectorConfig::new(spec.name));
         }
     }
+    planned.retain(|config| !config.switch(chain::OFF));
     planned
 }
 

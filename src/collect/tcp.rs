@@ -16,27 +16,28 @@
 //! - Requests are not counted if the load itself is multiplexed or holds sessions.
 //! - UNIX sockets and other network namespaces are not visible.
 //! - Without the right to read the target's descriptors, only its inbound side is visible.
-//! - A request counts as unread until all of its bytes that have arrived are read. A body that
-//!   arrives faster than the target reads it therefore counts too.
+//! - A request counts as unread until the target has read a part of it.
 
+mod callers;
+mod census;
 mod diag;
 mod path;
 mod peers;
 mod turn;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use self::diag::{SockDiag, Socket, TcpState};
-use self::path::Paths;
-use self::peers::Peers;
-use self::turn::{Memory, Role, Turn};
+pub(super) use self::callers::Callers;
+pub(super) use self::census::Census;
+pub(super) use self::diag::{SockDiag, Socket, TcpState};
+pub(super) use self::peers::{Peers, parse_names};
 use super::proc::tree::Tree;
 use super::proc::wanted::Wanted;
 use super::{Collector, CollectorSpec, OpenError, Opens, SampleError, TargetHint};
 use crate::plan::{CollectorConfig, OptionKind, OptionSpec};
-use crate::timeline::{BatchBuilder, Labels, MetricSpec, names};
+use crate::timeline::{BatchBuilder, names};
 
 /// The collector's entry for lists and plans.
 pub static SPEC: CollectorSpec = CollectorSpec {
@@ -80,43 +81,21 @@ const MOST_FOR_PROCESSES: f64 = 0.002;
 struct Tcp {
     diag: SockDiag,
     tree: Tree,
-    peers: Peers,
     /// Descriptors are not read again before this time.
     next_scan: Instant,
     next_refresh: Instant,
     /// Whether each known inode is one of the target's descriptors.
     inodes: HashMap<u32, bool>,
-    memories: HashMap<u64, Connection>,
-    /// What was sent to each peer so far.
-    calls_sent: BTreeMap<Labels, Sent>,
-    paths: Paths,
-    /// The port on whose connections the turn does not show requests.
-    shared: Option<u16>,
+    callers: Callers<bool>,
+    census: Census,
     /// The sockets of the last look, kept to reuse their memory.
     sockets: Vec<Socket>,
-}
-
-/// What was sent to a peer.
-#[derive(Clone, Copy, Default)]
-struct Sent {
-    /// Data segments.
-    segments: u64,
-    /// Connections that carried them. A connection that opens and closes between two looks is
-    /// missed, and so are its segments.
-    connections: u64,
-}
-
-#[derive(Default)]
-struct Connection {
-    memory: Memory,
-    segments_out: u32,
-    retransmitted: u32,
-    look: u64,
 }
 
 fn open(config: &CollectorConfig, hint: &TargetHint) -> Result<Box<dyn Collector>, OpenError> {
     let wanted = Wanted::from_config(hint.process_config.as_ref(), hint)?;
     let tree = Tree::open(wanted)?;
+    let peers = Peers::new(config.texts("names"))?;
     let mut diag = SockDiag::open().map_err(|error| {
         OpenError::new(
             format!("cannot open a netlink socket: {error}"),
@@ -133,14 +112,11 @@ fn open(config: &CollectorConfig, hint: &TargetHint) -> Result<Box<dyn Collector
     Ok(Box::new(Tcp {
         diag,
         tree,
-        peers: Peers::new(config.texts("names"))?,
         next_scan: Instant::now(),
         next_refresh: Instant::now(),
         inodes: HashMap::new(),
-        memories: HashMap::new(),
-        calls_sent: BTreeMap::new(),
-        paths: Paths::default(),
-        shared: hint.is_shared.then_some(hint.port),
+        callers: Callers::default(),
+        census: Census::new(peers, hint.is_shared.then_some(hint.port)),
         sockets,
     }))
 }
@@ -159,14 +135,12 @@ impl Collector for Tcp {
             .list(&mut self.sockets)
             .map_err(|error| SampleError(format!("the kernel does not list sockets: {error}")))?;
         self.find_owners(began)?;
-        let census = self.count();
-        census.push(batch);
-        self.paths.push(batch);
-        for (labels, sent) in &self.calls_sent {
-            batch.push_labelled(&names::TCP_CALLS_SENT, labels.clone(), sent.segments as f64);
-            let connections = sent.connections as f64;
-            batch.push_labelled(&names::TCP_CALLS_CONNECTIONS, labels.clone(), connections);
-        }
+        let (inodes, callers) = (&self.inodes, &self.callers);
+        let is_own = |socket: &Socket| {
+            inodes.get(&socket.inode).copied().or_else(|| callers.of(socket)).unwrap_or(false)
+        };
+        self.census.count(self.sockets.iter(), is_own);
+        self.census.push(batch);
         Ok(())
     }
 }
@@ -200,10 +174,11 @@ impl Tcp {
         for pid in self.tree.pids() {
             own.extend(socket_inodes(pid));
         }
+        let before = std::mem::take(&mut self.inodes);
         // A socket that no known process owns may belong to a new process. It stays undecided until
         // the next search for processes.
         let told = |socket: &&Socket| {
-            let known = refreshes || self.inodes.contains_key(&socket.inode);
+            let known = refreshes || before.contains_key(&socket.inode);
             socket.inode != 0 && (known || own.contains(&socket.inode))
         };
         self.inodes = self
@@ -212,6 +187,14 @@ impl Tcp {
             .filter(told)
             .map(|socket| (socket.inode, own.contains(&socket.inode)))
             .collect();
+        // A new socket without an owner may only have closed before the descriptors were read.
+        for socket in &self.sockets {
+            if let Some(is_own) = self.inodes.get(&socket.inode)
+                && (*is_own || before.get(&socket.inode) == Some(is_own))
+            {
+                self.callers.learn(socket, *is_own);
+            }
+        }
         self.next_scan = begin + begin.elapsed().div_f64(MOST_FOR_OWNERS);
         Ok(())
     }
@@ -219,124 +202,15 @@ impl Tcp {
     fn is_own(&self, socket: &Socket) -> bool {
         self.inodes.get(&socket.inode).copied().unwrap_or(false)
     }
-
-    fn count(&mut self) -> Census {
-        let mut census = Census::default();
-        let listening: BTreeMap<u16, (u32, u32)> = self
-            .sockets
-            .iter()
-            .filter(|socket| socket.state == TcpState::Listen && self.is_own(socket))
-            .map(|socket| (socket.local.port(), (socket.receive_queue, socket.send_queue)))
-            .collect();
-        let own_addresses: BTreeSet<SocketAddr> = self
-            .sockets
-            .iter()
-            .filter(|socket| listening.contains_key(&socket.local.port()))
-            .map(|socket| socket.local)
-            .collect();
-        let sockets = std::mem::take(&mut self.sockets);
-        let look = self.memories.values().map(|known| known.look).max().unwrap_or(0) + 1;
-        self.peers.learn(&sockets);
-        for socket in sockets.iter().filter(|socket| socket.state != TcpState::Listen) {
-            let inbound = own_addresses.contains(&socket.local);
-            // After the target closes a socket, the kernel keeps it for a while.
-            let is_let_go = socket.state == TcpState::FinWait2 && socket.inode == 0;
-            if is_let_go || !inbound && !self.is_own(socket) {
-                continue;
-            }
-            let role = if inbound { Role::Inbound } else { Role::Outbound };
-            self.count_one(role, socket, look, &mut census);
-        }
-        self.memories.retain(|_, known| known.look == look);
-        self.sockets = sockets;
-        census.listening = listening;
-        census
-    }
-
-    fn count_one(&mut self, role: Role, socket: &Socket, look: u64, census: &mut Census) {
-        let labels = match role {
-            Role::Inbound => Labels::none().with("port", socket.local.port().to_string()),
-            Role::Outbound => self.peers.labels(socket.remote),
-        };
-        let role_name = if role == Role::Inbound { "inbound" } else { "outbound" };
-        let in_state = labels.clone().with("role", role_name).with("state", socket.state.name());
-        census.add(&names::TCP_SOCKETS, in_state);
-        if socket.state == TcpState::FinWait2 {
-            // The target has closed its side, so nobody owes an answer.
-            return;
-        }
-        let known = self.memories.entry(socket.cookie).or_default();
-        known.look = look;
-        let turn = known.memory.turn(role, socket);
-        let unread = socket.unread_bytes() > 0 && turn != Turn::Queued;
-        let sent = socket.info.data_segments_out.wrapping_sub(known.segments_out);
-        let again = socket.info.retransmitted.wrapping_sub(known.retransmitted);
-        let is_first = known.segments_out == 0 && sent > 0;
-        known.segments_out = socket.info.data_segments_out;
-        known.retransmitted = socket.info.retransmitted;
-        self.paths.add(role, socket, sent, again);
-        if role == Role::Outbound {
-            let total = self.calls_sent.entry(labels.clone()).or_default();
-            total.segments += u64::from(sent);
-            total.connections += u64::from(is_first);
-        }
-        if unread {
-            census.add(&names::TCP_UNREAD, labels.clone().with("role", role_name));
-        }
-        if socket.state == TcpState::CloseWait {
-            census.add(&names::TCP_CLOSE_WAIT, labels.clone());
-        }
-        match (role, turn) {
-            (Role::Inbound, _) if self.shared == Some(socket.local.port()) => {}
-            (Role::Outbound, Turn::Connecting) => census.add(&names::TCP_CONNECTING, labels),
-            // An answer that has arrived but is not read yet has not ended the call.
-            (Role::Outbound, Turn::Busy) => census.add(&names::TCP_CALLS, labels),
-            (Role::Outbound, _) if unread => census.add(&names::TCP_CALLS, labels),
-            (Role::Inbound, Turn::Busy | Turn::Idle | Turn::Unknown) if unread => {
-                census.add(&names::TCP_REQUESTS, labels.clone());
-                census.add(&names::TCP_REQUESTS_UNREAD, labels);
-            }
-            (Role::Inbound, Turn::Busy) => {
-                census.add(&names::TCP_REQUESTS, labels.clone());
-                census.add(&names::TCP_REQUESTS_SERVED, labels);
-            }
-            _ => {}
-        }
-    }
 }
 
 /// The socket inodes among a process's descriptors; empty if they may not be read.
-fn socket_inodes(pid: u32) -> impl Iterator<Item = u32> {
+pub(super) fn socket_inodes(pid: u32) -> impl Iterator<Item = u32> {
     std::fs::read_dir(format!("/proc/{pid}/fd"))
         .into_iter()
         .flatten()
         .filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok())
         .filter_map(|link| link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok())
-}
-
-/// What one look counted.
-#[derive(Default)]
-struct Census {
-    counts: BTreeMap<(&'static str, Labels), (&'static MetricSpec, u64)>,
-    /// Accept queue length and its limit, by port.
-    listening: BTreeMap<u16, (u32, u32)>,
-}
-
-impl Census {
-    fn add(&mut self, metric: &'static MetricSpec, labels: Labels) {
-        self.counts.entry((metric.name, labels)).or_insert((metric, 0)).1 += 1;
-    }
-
-    fn push(&self, batch: &mut BatchBuilder) {
-        for ((_, labels), (metric, count)) in &self.counts {
-            batch.push_labelled(metric, labels.clone(), *count as f64);
-        }
-        for (port, (queue, limit)) in &self.listening {
-            let labels = Labels::none().with("port", port.to_string());
-            batch.push_labelled(&names::TCP_ACCEPT_QUEUE, labels.clone(), f64::from(*queue));
-            batch.push_labelled(&names::TCP_ACCEPT_QUEUE_LIMIT, labels, f64::from(*limit));
-        }
-    }
 }
 
 #[cfg(test)]

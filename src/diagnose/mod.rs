@@ -35,7 +35,7 @@ pub use rules::rule::{
 
 pub use rules::ruleset::RuleSet;
 pub use rules::trial::CaseOutcome;
-pub use terms::account::{Attribution, Overlap, Part, PartGrowth, StageParts};
+pub use terms::account::{Attribution, Chain, Hop, Overlap, Part, PartGrowth, StageParts};
 pub use terms::bounds;
 pub use terms::invalid::{GeneratorFault, Invalid};
 pub use terms::model::*;

@@ -68,6 +68,7 @@ fn body(report: &Report, w: &mut dyn io::Write) -> io::Result<()> {
     }
     failures(report, w)?;
     attribution(report, w)?;
+    chain(report, w)?;
     soak(report, w)?;
     stages(report, w)?;
     requests(report, w)?;
@@ -121,6 +122,26 @@ fn attribution(report: &Report, w: &mut dyn io::Write) -> io::Result<()> {
     }
     for text in &attribution.broken_assumptions {
         writeln!(w, "\n{}", escape(text))?;
+    }
+    writeln!(w, "\n</details>\n")
+}
+
+/// How long a request is in each service of the chain.
+fn chain(report: &Report, w: &mut dyn io::Write) -> io::Result<()> {
+    let Some(chain) = &report.chain else { return Ok(()) };
+    writeln!(w, "<details><summary>The chain of services</summary>\n")?;
+    writeln!(w, "| service | low load | at the knee | of it waiting | CPU | |")?;
+    writeln!(w, "|---|---:|---:|---:|---:|---|")?;
+    for row in &chain.rows {
+        let service = escape(&row.service);
+        writeln!(
+            w,
+            "| {service} | {} | {} | {} | {} | {} |",
+            row.baseline, row.knee, row.waits, row.cores, row.mark
+        )?;
+    }
+    if !chain.ends.is_empty() {
+        writeln!(w, "\n{}", escape(&chain.ends))?;
     }
     writeln!(w, "\n</details>\n")
 }

@@ -6,8 +6,8 @@ use std::io::{self, Write};
 use super::format::FormatSpec;
 use super::glossary;
 use super::model::{
-    AttributionView, EvidenceRow, FailureRow, FindingKind, FindingView, GrowthRow, Holds,
-    OutcomeKind, Report, RequestRow, SoakTable, Speaks, StageTable, Tone, TrendKind,
+    AttributionView, ChainTable, EvidenceRow, FailureRow, FindingKind, FindingView, GrowthRow,
+    Holds, OutcomeKind, Report, RequestRow, SoakTable, Speaks, StageTable, Tone, TrendKind,
 };
 
 pub(super) const SPEC: FormatSpec = FormatSpec {
@@ -90,6 +90,9 @@ pub fn render_with(
     failures(&mut page, &report.failures)?;
     if let Some(attribution) = &report.attribution {
         self::attribution(&mut page, attribution)?;
+    }
+    if let Some(chain) = &report.chain {
+        self::chain(&mut page, chain)?;
     }
     if let Some(soak) = &report.soak {
         self::soak(&mut page, soak)?;
@@ -222,6 +225,24 @@ fn attribution(page: &mut Page<'_>, attribution: &AttributionView) -> io::Result
         return Ok(());
     }
     page.table(&["", "low load", "from the knee on", "of growth", ""], &told, None)
+}
+
+fn chain(page: &mut Page<'_>, chain: &ChainTable) -> io::Result<()> {
+    page.title("The chain of services (mean per request)")?;
+    let cells = chain.rows.iter().map(|row| {
+        let mark = if row.mark.is_empty() { "" } else { "<-" };
+        [&row.service, &row.baseline, &row.knee, &row.waits, &row.cores]
+            .into_iter()
+            .cloned()
+            .chain([mark.to_owned()])
+            .collect()
+    });
+    let header = ["", "low load", "at the knee", "of it waiting", "CPU", ""];
+    page.table(&header, &cells.collect::<Vec<_>>(), None)?;
+    match chain.ends.as_str() {
+        "" => Ok(()),
+        ends => page.text("  ", ends),
+    }
 }
 
 fn soak(page: &mut Page<'_>, soak: &SoakTable) -> io::Result<()> {

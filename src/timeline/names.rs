@@ -298,9 +298,9 @@ metrics! {
     TCP_REQUESTS = "tcp.requests", Count, Census;
     /// Requests that the target has read and not answered yet; label `port`.
     TCP_REQUESTS_SERVED = "tcp.requests.served", Count, Census;
-    /// Requests that have arrived in a socket's buffer and are not read yet; label `port`.
+    /// Requests that have arrived in a socket's buffer and of which nothing is read yet; label `port`.
     TCP_REQUESTS_UNREAD = "tcp.requests.unread", Count, Census;
-    /// Sockets with bytes that the target has not read yet; label `role`.
+    /// Sockets with bytes that the target has not read yet; inbound, nothing of the request is read; label `role`.
     TCP_UNREAD = "tcp.unread", Count, Census;
     /// Connections under way to a peer (SYN sent); label `peer`.
     TCP_CONNECTING = "tcp.connecting", Count, Census;
@@ -322,6 +322,14 @@ metrics! {
     TCP_ROUND_TRIP = "tcp.round_trip", Seconds, Gauge;
     /// Sockets of the target that the peer has closed and the target has not (CLOSE_WAIT); outbound label `peer`, inbound `port`.
     TCP_CLOSE_WAIT = "tcp.close_wait", Count, Census;
+
+    /// A service that the target's requests reach, 1 at each look at its sockets; labels `hop` (its name and
+    /// address), `address` (where it is called), `kind` (service, database).
+    CHAIN_SERVICE = "chain.service", Count, Gauge;
+    /// A peer on this machine that cannot be looked into; labels `address`, `why`.
+    CHAIN_CLOSED = "chain.closed", Count, Gauge;
+    /// Seconds of processor time of a service that the target's requests reach; label `hop`.
+    CHAIN_CPU_TIME = "chain.cpu.time", Seconds, Counter;
 
     /// Threads of the target by what they do; label `class` (running, runnable, futex, futex_timed, poll, poll_one, accept, socket, pipe, sleep, disk, fsync, child, other).
     THREADS_IN = "threads.in", Count, Census;
@@ -355,6 +363,10 @@ pub const CANARY: &str = "canary";
 
 /// The name of the WebSocket sessions in places where collectors are named.
 pub const WEBSOCKET: &str = "websocket";
+
+/// How the names of the series begin that tell of a service of the chain what the rest of the name
+/// tells of the target: `chain.process.cpu.time`.
+pub const CHAIN: &str = "chain.";
 
 /// The spec of a shared metric.
 pub fn find(name: &str) -> Option<&'static MetricSpec> {

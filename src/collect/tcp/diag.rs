@@ -15,6 +15,9 @@ const INET_DIAG_INFO: u16 = 2;
 const HEADER: usize = 16;
 const REQUEST: usize = 56;
 const MESSAGE: usize = 72;
+/// The lower and the upper half of `tcpi_bytes_received`.
+const BYTES_RECEIVED: (usize, usize) =
+    if cfg!(target_endian = "little") { (128, 132) } else { (132, 128) };
 /// A kernel with 64 KiB pages sends datagrams of 8 KiB or more.
 const BUFFER: usize = 64 * 1024;
 
@@ -103,6 +106,8 @@ pub struct TcpInfo {
     pub retransmitted: u32,
     /// Smoothed round trip in microseconds.
     pub round_trip: u32,
+    /// Bytes received, those that are not read yet included.
+    pub bytes_received: u64,
 }
 
 /// A netlink socket that lists TCP sockets.
@@ -240,6 +245,8 @@ fn tcp_info(bytes: &[u8]) -> TcpInfo {
         data_segments_out: u32_at(bytes, 156),
         retransmitted: u32_at(bytes, 100),
         round_trip: u32_at(bytes, 68),
+        bytes_received: u64::from(u32_at(bytes, BYTES_RECEIVED.0))
+            | u64::from(u32_at(bytes, BYTES_RECEIVED.1)) << 32,
     }
 }
 

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use super::diag::{Socket, TcpState};
-use crate::collect::OpenError;
 use crate::collect::proc::tree::Tree;
 use crate::collect::proc::wanted::Wanted;
+use crate::collect::{OpenError, is_own_address};
 use crate::timeline::Labels;
 
 /// Well-known ports and the service behind each.
@@ -38,28 +38,35 @@ pub struct Peers {
     labels: BTreeMap<SocketAddr, Labels>,
 }
 
+/// Reads names from the plan, each of the form `address:port=name`.
+pub(in crate::collect) fn parse_names(
+    names: &[String],
+) -> Result<BTreeMap<SocketAddr, String>, OpenError> {
+    let mut named = BTreeMap::new();
+    for text in names {
+        let parsed = text
+            .split_once('=')
+            .and_then(|(address, name)| Some((address.parse().ok()?, name.to_owned())));
+        let Some((address, name)) = parsed else {
+            return Err(OpenError::new(
+                format!("`{text}` is not a valid name of a peer"),
+                "write `address:port=name`, such as `10.0.3.7:8443=payments`",
+            ));
+        };
+        named.insert(address, name);
+    }
+    Ok(named)
+}
+
 impl Peers {
     /// Takes names from the plan, each of the form `address:port=name`.
     pub fn new(names: &[String]) -> Result<Self, OpenError> {
-        let mut named = BTreeMap::new();
-        for text in names {
-            let parsed = text
-                .split_once('=')
-                .and_then(|(address, name)| Some((address.parse().ok()?, name.to_owned())));
-            let Some((address, name)) = parsed else {
-                return Err(OpenError::new(
-                    format!("`{text}` is not a valid name of a peer"),
-                    "write `address:port=name`, such as `10.0.3.7:8443=payments`",
-                ));
-            };
-            named.insert(address, name);
-        }
-        Ok(Self { named, local: BTreeSet::new(), labels: BTreeMap::new() })
+        Ok(Self { named: parse_names(names)?, local: BTreeSet::new(), labels: BTreeMap::new() })
     }
 
     /// Records which addresses have a listener on this machine.
-    pub fn learn(&mut self, sockets: &[Socket]) {
-        for socket in sockets.iter().filter(|socket| socket.state == TcpState::Listen) {
+    pub fn learn<'s>(&mut self, sockets: impl Iterator<Item = &'s Socket>) {
+        for socket in sockets.filter(|socket| socket.state == TcpState::Listen) {
             self.local.insert(socket.local);
         }
     }
@@ -95,7 +102,8 @@ impl Peers {
             address.port() == peer.port()
                 && (address.ip() == peer.ip() || address.ip().is_unspecified())
         });
-        if !here {
+        // Another machine may have a listener on the same port.
+        if !here || !is_own_address(peer.ip()) {
             return None;
         }
         let tree = Tree::open(Wanted::Port(peer.port())).ok()?;

@@ -8,6 +8,7 @@ use crate::diagnose::curve::windows::windows;
 use crate::diagnose::curve::{objectives, overload};
 use crate::diagnose::leaks::soak;
 use crate::diagnose::measure::facts::{Facts, ShapedPool};
+use crate::diagnose::measure::services::Services;
 use crate::diagnose::measure::{pools, split};
 use crate::diagnose::rules::rule::RuleRole;
 use crate::diagnose::rules::ruleset::RuleSet;
@@ -21,6 +22,7 @@ use crate::diagnose::terms::wording;
 use crate::recording::{Recording, StopReason};
 use crate::timeline::{Labels, SeriesKey, names};
 
+use super::chain::Walk;
 use super::lacking::Sources;
 use super::rank::{self, Ranked};
 use super::{attribution, endpoints, generator, predict, recovery, repetition};
@@ -35,7 +37,11 @@ pub fn diagnose(recording: &Recording, rules: &RuleSet) -> Diagnosis {
     let generator = generator::health(recording, &stages, &found);
     let (outcome, knee) = outcome(recording, &stages, found);
     let windows = windows(&stages, knee.as_ref());
-    let facts = split::with_growth(pools::with_pools(Facts::new(recording, &windows)));
+    let services = Services::of(recording);
+    let timeline = services.target.as_ref().unwrap_or(&recording.timeline);
+    let facts =
+        split::with_growth(pools::with_pools(Facts::of_target(recording, timeline, &windows)));
+    let walk = Walk::new(recording, &services, &windows, &facts);
     let rulings: Vec<Ruling> =
         rules.rules().iter().flat_map(|rule| ruling::rule_on(rule, &facts)).collect();
     let mut caveats = run_caveats(recording, &stages, &facts);
@@ -56,6 +62,7 @@ pub fn diagnose(recording: &Recording, rules: &RuleSet) -> Diagnosis {
     };
     if let Some(knee) = &knee {
         predict::foresee(&mut ranked.findings, rules, &facts, &stages, knee);
+        walk.accuse(&mut ranked, rules, &stages, knee, &sources);
     }
     let cause = ranked.findings.first_mut().filter(|first| first.role == FindingRole::Cause);
     if let Some((cause, rule)) = cause.and_then(|it| rules.find(&it.rule).map(|rule| (it, rule))) {
@@ -77,6 +84,8 @@ pub fn diagnose(recording: &Recording, rules: &RuleSet) -> Diagnosis {
     if let Some(attribution) = &attribution {
         caveats.extend(attribution.broken_assumptions.iter().cloned());
     }
+    let chain =
+        (attribution.is_some() && !walk.is_empty()).then(|| walk.chain(&facts, knee.is_some()));
     let (recovery, stays) = recovery::recovery(&facts, &stages).unzip();
     caveats.extend(stays.flatten());
     let (soak, overload) = match outcome {
@@ -96,6 +105,7 @@ pub fn diagnose(recording: &Recording, rules: &RuleSet) -> Diagnosis {
         ruled_out: ranked.ruled_out,
         not_checked: ranked.not_checked,
         attribution,
+        chain,
         recovery,
         generator,
         overhead: overhead(recording),

@@ -1,6 +1,7 @@
 //! Which cause, how sure that is, and what a fix would bring.
 
 pub(super) mod attribution;
+mod chain;
 mod endpoints;
 pub(super) mod engine;
 pub mod generator;
@@ -9,4 +10,5 @@ mod predict;
 pub(super) mod rank;
 pub(super) mod recovery;
 mod repetition;
+mod retell;
 pub mod scaling;

@@ -128,7 +128,7 @@ fn accuse(suspects: &[&Ruling], knee: &Knee) -> Vec<Finding> {
 
 /// A finding that follows from another. That it holds is sure; that it limits anything is not, so
 /// it never counts as confirmed.
-fn consequence(mut finding: Finding, of: String) -> Finding {
+pub fn consequence(mut finding: Finding, of: String) -> Finding {
     if finding.confidence > Confidence::Medium {
         finding.confidence = Confidence::Medium;
         finding.confidence_why += &format!("; but it follows from `{of}`");
@@ -162,6 +162,7 @@ fn finding(ruling: &Ruling, role: FindingRole, knee: Option<&Knee>) -> Finding {
         title: sharper.unwrap_or_else(|| title(&rule.title, ruling.subject.as_deref())),
         subject: ruling.subject.clone(),
         endpoint: None,
+        service: None,
         role,
         confidence,
         confidence_why,

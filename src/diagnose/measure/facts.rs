@@ -15,7 +15,7 @@ use crate::timeline::{
     Window, names,
 };
 
-use super::{derived, peers};
+use super::{derived, peers, services};
 
 /// A selector's value that stands for every peer that is a database which is watched too.
 pub const DATABASE: &str = "$database";
@@ -69,11 +69,23 @@ pub struct Facts<'a> {
 impl<'a> Facts<'a> {
     /// The facts of `recording`, compared between `windows`.
     pub fn new(recording: &'a Recording, windows: &'a Windows) -> Self {
-        let mut facts = Self::of_timeline(&recording.timeline, windows);
+        Self::of_target(recording, &recording.timeline, windows)
+    }
+
+    /// The facts of the target of `recording`, whose series are those of `timeline`.
+    pub fn of_target(recording: &Recording, timeline: &'a Timeline, windows: &'a Windows) -> Self {
+        let mut facts = Self::of_service(recording, timeline, windows);
         derived::add_plan(&mut facts.derived, &recording.plan);
-        facts.database_peers = peers::databases(recording);
+        facts.derived.series.extend(services::cpu_of_services(timeline, None));
         facts.is_lazy_runtime = is_lazy_runtime(recording);
-        facts.peer_names = peers::names(&recording.timeline, &facts.database_peers);
+        facts
+    }
+
+    /// The facts of one service of `recording`, whose series are those of `timeline`.
+    pub fn of_service(recording: &Recording, timeline: &'a Timeline, windows: &'a Windows) -> Self {
+        let mut facts = Self::of_timeline(timeline, windows);
+        facts.database_peers = peers::databases(timeline, &recording.environment);
+        facts.peer_names = peers::names(timeline, &facts.database_peers);
         facts
     }
 

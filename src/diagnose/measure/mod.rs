@@ -5,5 +5,6 @@ pub(super) mod facts;
 pub(super) mod level;
 mod peers;
 pub(super) mod pools;
+pub(super) mod services;
 pub(super) mod signal;
 pub(super) mod split;

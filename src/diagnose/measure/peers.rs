@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::recording::Recording;
+use crate::recording::Environment;
 use crate::timeline::{SeriesKey, Timeline};
 
 /// How the metrics begin that clients of other services export.
@@ -18,9 +18,8 @@ fn has_database_port(peer: &str) -> bool {
 
 /// The peers that are PostgreSQL: by the name of their service, by what a `postgres` collector
 /// says it watches, or by their port.
-pub fn databases(recording: &Recording) -> BTreeSet<String> {
-    let watched: Vec<&str> = recording
-        .environment
+pub fn databases(timeline: &Timeline, environment: &Environment) -> BTreeSet<String> {
+    let watched: Vec<&str> = environment
         .collectors
         .iter()
         .filter(|note| note.name == "postgres")
@@ -33,7 +32,7 @@ pub fn databases(recording: &Recording) -> BTreeSet<String> {
             .iter()
             .any(|text| text.contains(peer) || port.is_some_and(|port| has_word(text, port)))
     };
-    let sockets = recording.timeline.series.keys().filter(|key| key.metric.starts_with("tcp."));
+    let sockets = timeline.series.keys().filter(|key| key.metric.starts_with("tcp."));
     sockets
         .filter_map(|key| {
             let peer = key.labels.get("peer")?;
@@ -69,7 +68,7 @@ pub fn names(timeline: &Timeline, databases: &BTreeSet<String>) -> BTreeMap<Stri
 }
 
 /// The address in `10.0.3.7:8443 (payments)`.
-fn address(peer: &str) -> &str {
+pub fn address(peer: &str) -> &str {
     peer.split_once(' ').map_or(peer, |(address, _)| address)
 }
 

@@ -91,3 +91,33 @@ pub struct PartGrowth {
     /// Share (0 to 1) of the growth of the response time.
     pub share: f64,
 }
+
+/// The target and the services behind it, each with the time that a request spends in it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Chain {
+    /// The target first, each service after its caller.
+    pub hops: Vec<Hop>,
+    /// Where the search for the cause ended, and why, in words; empty without a knee.
+    pub ends: String,
+}
+
+/// The target, or a service behind it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Hop {
+    /// Name and address, such as `php-fpm (127.0.0.1:9000)`; `the target` for the target.
+    pub service: String,
+    /// The hop that calls it; `None` for the target.
+    pub called_by: Option<String>,
+    /// How many calls lie between the target and it.
+    pub depth: u32,
+    /// Seconds that a request to the target spends in it at low load, and in what it calls.
+    pub baseline: Option<f64>,
+    /// The same at the knee; without a knee, at the highest load.
+    pub knee: Option<f64>,
+    /// Of the seconds at the knee those in which it waits for what it calls.
+    pub waits: Option<f64>,
+    /// Cores that it uses at the knee.
+    pub cores: Option<f64>,
+    /// Whether the search for the cause came this way.
+    pub is_followed: bool,
+}

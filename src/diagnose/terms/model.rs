@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::timeline::{Moment, StageRole, Unit, Window};
 
-use super::account::Attribution;
+use super::account::{Attribution, Chain};
 use super::invalid::Invalid;
 use super::soak::Soak;
 
@@ -34,6 +34,9 @@ pub struct Diagnosis {
     pub not_checked: Vec<NotChecked>,
     /// Where the response time goes, as far as that can be measured from outside.
     pub attribution: Option<Attribution>,
+    /// The services behind the target, hop by hop; `None` where none was looked into.
+    #[serde(default)]
+    pub chain: Option<Chain>,
     /// Which levels fell again after the load; `None` if the run has no time without load at its
     /// end.
     #[serde(default)]
@@ -329,6 +332,10 @@ pub struct Finding {
     pub title: String,
     /// What it is about, if the rule can hold for several things, such as the peer `10.0.3.7:8443`.
     pub subject: Option<String>,
+    /// The service of the chain that it was found in, such as `php-fpm (127.0.0.1:9000)`; `None`
+    /// for the target.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
     /// The request of the plan that it is about above all, if one stands out of the mix.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,

@@ -4,6 +4,7 @@
 mod answer;
 mod attribution;
 mod canaries_and_sessions;
+mod chain;
 mod failures;
 mod findings;
 mod grid;
@@ -25,6 +26,7 @@ use serde::Serialize;
 
 pub(super) use answer::{Answer, OutcomeKind};
 pub(super) use attribution::{AttributionView, GrowthRow, LayerChart, LayerPoint};
+pub(super) use chain::ChainTable;
 pub(super) use failures::{FailureNumbers, FailureRow};
 pub(super) use findings::{
     EvidenceRow, FindingKind, FindingView, Holds, NotCheckedRow, RuledOutRow,
@@ -58,6 +60,8 @@ pub struct Report {
     /// Fired rules, the cause first.
     pub(super) findings: Vec<FindingView>,
     pub(super) attribution: Option<AttributionView>,
+    /// The services behind the target.
+    pub(super) chain: Option<ChainTable>,
     /// What became of the levels that load had raised, once it was off.
     pub(super) recovery: Option<RecoveryTable>,
     /// What a long stage says of leaks and drift.
@@ -107,6 +111,7 @@ impl Report {
             run: run::facts(recording, diagnosis, &summary),
             findings: findings::findings(diagnosis),
             attribution: attribution::attribution(diagnosis),
+            chain: diagnosis.chain.as_ref().and_then(ChainTable::new),
             recovery: diagnosis.recovery.as_ref().and_then(RecoveryTable::new),
             soak: diagnosis.soak.as_ref().map(SoakTable::new),
             stages: StageTable::new(diagnosis),

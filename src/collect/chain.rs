@@ -1,0 +1,295 @@
+//! `chain`: the services behind the target, found along its sockets, each read as the target is.
+//!
+//! The process behind the port is often only the door. What it calls on this machine is a service
+//! of the chain: its processes, sockets and threads are read by the code that reads the target's,
+//! and so are those of what it calls in turn. Which process belongs to which service follows from
+//! the sockets alone; the plan may give names.
+//!
+//! A series of a service has the name of the target's series behind `chain.`, such as
+//! `chain.process.cpu.time`, and the label `hop`, so that no selector of the target's series meets
+//! it. `chain.service` tells when a service was looked at and under which addresses it is called.
+//! Who calls whom is in `chain.tcp.calls` and, for the target, in `tcp.calls`.
+//!
+//! What it cannot see:
+//! - Peers on other machines, and in containers that have their own network.
+//! - Processes whose descriptors kneepoint may not read. `chain.closed` says so.
+//! - What `process`, `tcp` and `threads` cannot see of the target.
+
+mod owners;
+mod service;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use self::owners::Owners;
+use self::service::{MOST_DEEP, Service};
+use super::proc::tree::Tree;
+use super::proc::wanted::Wanted;
+use super::tcp::{SockDiag, Socket, TcpState, parse_names};
+use super::{Collector, CollectorSpec, OpenError, OpenResult, Opens, SampleError, TargetHint};
+use crate::plan::{CollectorConfig, OptionKind, OptionSpec};
+use crate::timeline::{BatchBuilder, Labels, names};
+
+/// The option that turns the collector off.
+pub(super) const OFF: &str = "off";
+
+/// The collector's entry for lists and plans.
+pub(super) static SPEC: CollectorSpec = CollectorSpec {
+    name: "chain",
+    summary: "the services behind the target on this machine, found along its sockets: CPU, calls, \
+              requests, threads of each; Linux",
+    hint: "[collect.chain] on the machine the target runs on",
+    opens: Opens::ForLocalTarget,
+    options: &[
+        OptionSpec {
+            name: "names",
+            kind: OptionKind::Texts,
+            required: false,
+            about: "names of services, such as [\"127.0.0.1:9000=render\"]",
+        },
+        OptionSpec {
+            name: OFF,
+            kind: OptionKind::Switch,
+            required: false,
+            about: "do not look into the services behind the target",
+        },
+    ],
+    metrics: &[names::CHAIN_SERVICE, names::CHAIN_CLOSED, names::CHAIN_CPU_TIME],
+    interval: Duration::from_millis(100),
+    open,
+};
+
+/// Services that are looked into. More would cost more than they tell.
+const MOST_SERVICES: usize = 12;
+/// A peer that could not be looked into is tried again after this time.
+const TRIED_AGAIN: Duration = Duration::from_secs(10);
+/// What cannot be looked into is told at most this often.
+const CLOSED_EVERY: Duration = Duration::from_secs(1);
+/// Share of one core that opening services may use.
+const MOST_FOR_OPENING: f64 = 0.01;
+
+/// What is known of a local address that the chain calls.
+enum Callee {
+    /// A service that is read, the target, or kneepoint.
+    Known,
+    /// It cannot be looked into, for this reason.
+    Closed(String, Instant),
+}
+
+struct Chain {
+    diag: SockDiag,
+    sockets: Vec<Socket>,
+    owners: Owners,
+    services: Vec<Service>,
+    callees: BTreeMap<SocketAddr, Callee>,
+    names: BTreeMap<SocketAddr, String>,
+    next_opening: Instant,
+    next_closed: Instant,
+}
+
+fn open(config: &CollectorConfig, hint: &TargetHint) -> OpenResult {
+    let names = parse_names(config.texts("names"))?;
+    // `process` and `tcp` say why the target cannot be found, so this need not be said again.
+    let absent = |error: OpenError| OpenError::absent(error.what, error.hint);
+    let wanted = Wanted::from_config(hint.process_config.as_ref(), hint).map_err(absent)?;
+    let tree = Tree::open(wanted).map_err(absent)?;
+    let mut diag = SockDiag::open().map_err(|error| no_sockets(&error))?;
+    let mut sockets = Vec::new();
+    diag.list(&mut sockets).map_err(|error| no_sockets(&error))?;
+    let mut chain = Chain {
+        diag,
+        sockets,
+        owners: Owners::of_target(tree),
+        services: Vec::new(),
+        callees: BTreeMap::new(),
+        names,
+        next_opening: Instant::now(),
+        next_closed: Instant::now(),
+    };
+    chain.owners.find(&chain.sockets).map_err(|error| OpenError::absent(error, ""))?;
+    chain.discover();
+    Ok(Box::new(chain))
+}
+
+fn no_sockets(error: &std::io::Error) -> OpenError {
+    OpenError::absent(
+        format!("the kernel does not list TCP sockets: {error}"),
+        "load the module tcp_diag (`modprobe tcp_diag`), or write `off = true` in [collect.chain]",
+    )
+}
+
+impl Collector for Chain {
+    fn watches(&self) -> String {
+        let names: Vec<&str> = self.services.iter().map(|service| service.name.as_str()).collect();
+        match names.as_slice() {
+            [] => "services on this machine that the target calls, as it calls them".to_owned(),
+            names => names.join(", "),
+        }
+    }
+
+    fn sample(&mut self, batch: &mut BatchBuilder) -> Result<(), SampleError> {
+        self.sockets.clear();
+        self.diag
+            .list(&mut self.sockets)
+            .map_err(|error| SampleError(format!("the kernel does not list sockets: {error}")))?;
+        self.owners.find(&self.sockets).map_err(SampleError)?;
+        if Instant::now() >= self.next_opening {
+            self.discover();
+        }
+        let owned = by_service(&self.sockets, &self.owners, self.services.len());
+        let owners = &self.owners;
+        for ((index, service), sockets) in self.services.iter_mut().enumerate().zip(&owned) {
+            let is_own = |socket: &Socket| owners.of(socket) == Some(index + 1);
+            service.look(sockets.iter().copied(), is_own, batch);
+        }
+        self.tell_closed(batch);
+        Ok(())
+    }
+
+    fn events(&mut self) -> Vec<String> {
+        self.services.iter_mut().flat_map(Service::events).collect()
+    }
+}
+
+/// For each service the sockets that are its own by their owner or by the port that it listens on,
+/// and all that listen.
+fn by_service<'s>(sockets: &'s [Socket], owners: &Owners, services: usize) -> Vec<Vec<&'s Socket>> {
+    let mut owned: Vec<Vec<&Socket>> = vec![Vec::new(); services];
+    let mut ports: HashMap<u16, usize> = HashMap::new();
+    for socket in sockets.iter().filter(|socket| socket.state == TcpState::Listen) {
+        owned.iter_mut().for_each(|own| own.push(socket));
+        let service = owners.of(socket).and_then(|owner| owner.checked_sub(1));
+        ports.extend(service.map(|service| (socket.local.port(), service)));
+    }
+    for socket in sockets.iter().filter(|socket| socket.state != TcpState::Listen) {
+        let inbound = ports.get(&socket.local.port()).copied();
+        let service = inbound.or_else(|| owners.of(socket).and_then(|owner| owner.checked_sub(1)));
+        if let Some(own) = service.and_then(|service| owned.get_mut(service)) {
+            own.push(socket);
+        }
+    }
+    owned
+}
+
+impl Chain {
+    /// Opens the services that the chain calls and that are not known yet.
+    fn discover(&mut self) {
+        let begin = Instant::now();
+        // What is found may call more that its sockets show at once.
+        let mut found = true;
+        while found {
+            found = false;
+            for (caller, address) in self.new_callees() {
+                found |= self.open_service(caller, address);
+            }
+            if found && self.owners.find_now(&self.sockets).is_err() {
+                break;
+            }
+        }
+        self.next_opening = Instant::now() + begin.elapsed().div_f64(MOST_FOR_OPENING);
+    }
+
+    /// Addresses on this machine that a service of the chain (the target is 0) is connected to and
+    /// of which nothing is known.
+    fn new_callees(&self) -> BTreeSet<(usize, SocketAddr)> {
+        let listening: BTreeSet<SocketAddr> = self.listeners().map(|socket| socket.local).collect();
+        let is_listening = |address: SocketAddr| {
+            let anywhere = |ip: std::net::IpAddr| {
+                ip.is_unspecified() && listening.contains(&SocketAddr::new(ip, address.port()))
+            };
+            listening.contains(&address)
+                || anywhere(std::net::Ipv4Addr::UNSPECIFIED.into())
+                || anywhere(std::net::Ipv6Addr::UNSPECIFIED.into())
+        };
+        let is_new = |address: &SocketAddr| match self.callees.get(address) {
+            None => true,
+            Some(Callee::Closed(_, tried)) => tried.elapsed() >= TRIED_AGAIN,
+            Some(_) => false,
+        };
+        let candidates: BTreeSet<(usize, SocketAddr, SocketAddr)> = self
+            .sockets
+            .iter()
+            .filter(|socket| socket.state != TcpState::Listen)
+            .filter(|socket| is_new(&socket.remote) && is_listening(socket.remote))
+            .filter_map(|socket| Some((self.owners.of(socket)?, socket.remote, socket.local)))
+            .collect();
+        if candidates.is_empty() {
+            return BTreeSet::new();
+        }
+        // Another machine may listen on the same port: a peer on this one shows its end as well.
+        let ends: BTreeSet<(SocketAddr, SocketAddr)> =
+            self.sockets.iter().map(|socket| (socket.local, socket.remote)).collect();
+        candidates
+            .into_iter()
+            .filter(|(_, remote, local)| ends.contains(&(*remote, *local)))
+            .map(|(caller, remote, _)| (caller, remote))
+            .collect()
+    }
+
+    fn listeners(&self) -> impl Iterator<Item = &Socket> {
+        self.sockets.iter().filter(|socket| socket.state == TcpState::Listen)
+    }
+
+    /// Opens what listens on `address`; returns whether it is a service that was not known.
+    fn open_service(&mut self, caller: usize, address: SocketAddr) -> bool {
+        let depth = caller.checked_sub(1).map_or(1, |caller| self.services[caller].depth + 1);
+        if self.services.len() >= MOST_SERVICES || depth > MOST_DEEP {
+            let why = format!(
+                "at most {MOST_SERVICES} services and {MOST_DEEP} of them in a row are looked into"
+            );
+            self.callees.insert(address, Callee::Closed(why, Instant::now()));
+            return false;
+        }
+        let tree = match Tree::open(Wanted::Port(address.port())) {
+            Ok(tree) => tree,
+            Err(error) => {
+                let why = format!("{}: {}", error.what, error.hint);
+                self.callees.insert(address, Callee::Closed(why, Instant::now()));
+                return false;
+            }
+        };
+        let roots: Vec<u32> = tree.roots().map(|root| root.stat.pid).collect();
+        if roots.contains(&std::process::id()) {
+            self.callees.insert(address, Callee::Known);
+            return false;
+        }
+        if let Some(owner) = self.owners.of_process(&roots) {
+            if let Some(index) = owner.checked_sub(1) {
+                self.services[index].add_address(address);
+            }
+            self.callees.insert(address, Callee::Known);
+            return false;
+        }
+        let name = self.names.get(&address).cloned();
+        match Service::open(address, name, depth, &tree) {
+            Ok(service) => {
+                self.services.push(service);
+                self.owners.add(tree);
+                self.callees.insert(address, Callee::Known);
+                true
+            }
+            Err(why) => {
+                self.callees.insert(address, Callee::Closed(why, Instant::now()));
+                false
+            }
+        }
+    }
+
+    /// Tells which peers on this machine cannot be looked into, and why.
+    fn tell_closed(&mut self, batch: &mut BatchBuilder) {
+        if Instant::now() < self.next_closed {
+            return;
+        }
+        self.next_closed = Instant::now() + CLOSED_EVERY;
+        for (address, callee) in &self.callees {
+            if let Callee::Closed(why, _) = callee {
+                let labels = Labels::none().with("address", address.to_string());
+                batch.push_labelled(&names::CHAIN_CLOSED, labels.with("why", why.as_str()), 1.0);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,152 @@
+//! One service of the chain: its processes, sockets and threads, read by the collectors that read
+//! those of the target.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use crate::collect::proc::tree::Tree;
+use crate::collect::tcp::{Census, Peers, Socket};
+use crate::collect::{Collector, CollectorSpec, TargetHint, process, threads};
+use crate::plan::{CollectorConfig, OptionValue};
+use crate::timeline::{BatchBuilder, Labels, SeriesKey, names};
+
+/// Services in a row, from the target on, that are looked into.
+pub const MOST_DEEP: usize = 5;
+/// Processes are read at most this often; sockets and threads at each look.
+const PROCESSES_EVERY: Duration = Duration::from_millis(450);
+const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+/// Programs that are databases. What happens inside of them, other collectors tell.
+const DATABASES: [&str; 13] = [
+    "postgres",
+    "mysqld",
+    "mariadbd",
+    "redis-server",
+    "valkey-server",
+    "mongod",
+    "memcached",
+    "etcd",
+    "clickhouse",
+    "clickhouse-serv",
+    "cockroach",
+    "influxd",
+    "beam.smp",
+];
+
+/// One service of the chain.
+pub struct Service {
+    /// Name and address, such as `php-fpm (127.0.0.1:9000)`.
+    pub name: String,
+    /// How many calls lie between the target and it, at least one.
+    pub depth: usize,
+    addresses: BTreeSet<SocketAddr>,
+    is_database: bool,
+    census: Census,
+    process: Box<dyn Collector>,
+    threads: Option<Box<dyn Collector>>,
+    /// Whether any request has been seen in it: only then its threads are worth a look.
+    was_asked: bool,
+    next_process: Instant,
+}
+
+impl Service {
+    /// Opens the service of `tree` that is called at `address`.
+    ///
+    /// # Errors
+    /// Why it cannot be read, with what to do about it.
+    pub fn open(
+        address: SocketAddr,
+        name: Option<String>,
+        depth: usize,
+        tree: &Tree,
+    ) -> Result<Self, String> {
+        let program = tree.roots().next().map_or("", |root| root.name.as_str()).to_owned();
+        let is_database = DATABASES.contains(&program.as_str());
+        let name = format!("{} ({address})", name.unwrap_or(program));
+        let port = OptionValue::Integer(u64::from(address.port()));
+        let config = CollectorConfig::new("process").with("port", port);
+        let hint = TargetHint {
+            is_local: true,
+            process: name.clone(),
+            process_config: Some(config.clone()),
+            ..TargetHint::default()
+        };
+        let opened = |spec: &CollectorSpec, config: &CollectorConfig| {
+            (spec.open)(config, &hint).map_err(|error| format!("{}: {}", error.what, error.hint))
+        };
+        let process = opened(&process::SPEC, &config)?;
+        let threads = match is_database {
+            true => None,
+            false => Some(opened(&threads::SPEC, &CollectorConfig::new("threads"))?),
+        };
+        let peers = Peers::new(&[]).map_err(|error| error.what)?;
+        Ok(Self {
+            name,
+            depth,
+            addresses: BTreeSet::from([address]),
+            is_database,
+            census: Census::new(peers, None),
+            process,
+            threads,
+            was_asked: false,
+            next_process: Instant::now(),
+        })
+    }
+
+    /// The service is called at this address too.
+    pub fn add_address(&mut self, address: SocketAddr) {
+        self.addresses.insert(address);
+    }
+
+    /// Reads it, given all sockets that may be its own, those that listen, and which it owns.
+    pub fn look<'s>(
+        &mut self,
+        sockets: impl Iterator<Item = &'s Socket> + Clone,
+        is_own: impl Fn(&Socket) -> bool,
+        batch: &mut BatchBuilder,
+    ) {
+        self.census.count(sockets, is_own);
+        self.was_asked |= self.census.is_asked();
+        let mut own = BatchBuilder::new();
+        self.census.push(&mut own);
+        if let Some(threads) = self.threads.as_mut().filter(|_| self.was_asked) {
+            sample(threads, &mut own);
+        }
+        if Instant::now() >= self.next_process {
+            self.next_process = Instant::now() + PROCESSES_EVERY;
+            sample(&mut self.process, &mut own);
+        }
+        for reading in own.finish() {
+            let metric = format!("{}{}", names::CHAIN, reading.key.metric);
+            let labels = reading.key.labels.with("hop", self.name.as_str());
+            let key = SeriesKey { metric, labels };
+            batch.push_foreign(key, reading.unit, reading.kind, reading.value);
+        }
+        let kind = if self.is_database { "database" } else { "service" };
+        // What it serves on other ports, such as its metrics, is its own too.
+        let ports = self.census.ports().map(|port| SocketAddr::new(LOOPBACK, port));
+        let addresses: BTreeSet<SocketAddr> = self.addresses.iter().copied().chain(ports).collect();
+        for address in addresses {
+            let labels = Labels::none().with("hop", self.name.as_str()).with("kind", kind);
+            let labels = labels.with("address", address.to_string());
+            batch.push_labelled(&names::CHAIN_SERVICE, labels, 1.0);
+        }
+    }
+
+    /// What happened to it that is worth a line in the report.
+    pub fn events(&mut self) -> Vec<String> {
+        let told = self.process.events().into_iter();
+        let told = told.chain(self.threads.iter_mut().flat_map(|threads| threads.events()));
+        told.map(|event| format!("{}: {event}", self.name)).collect()
+    }
+}
+
+/// Adds a reading of `collector`. One that fails is missing: what it holds is of this moment only.
+fn sample(collector: &mut Box<dyn Collector>, batch: &mut BatchBuilder) {
+    let mut own = BatchBuilder::new();
+    if collector.sample(&mut own).is_ok() {
+        for reading in own.finish() {
+            batch.push_foreign(reading.key, reading.unit, reading.kind, reading.value);
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! What the sockets of one service come to at a look: its calls, its requests, its accept queue.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::SocketAddr;
+
+use super::diag::{Socket, TcpState};
+use super::path::Paths;
+use super::peers::Peers;
+use super::turn::{Memory, Role, Turn};
+use crate::timeline::{BatchBuilder, Labels, MetricSpec, names};
+
+/// Counts the sockets of one service, and remembers what the next look needs.
+pub(in crate::collect) struct Census {
+    peers: Peers,
+    memories: HashMap<u64, Connection>,
+    look: u64,
+    /// What was sent to each peer so far.
+    calls_sent: BTreeMap<Labels, Sent>,
+    paths: Paths,
+    /// The port on whose connections the turn does not show requests.
+    shared: Option<u16>,
+    /// What the last look counted.
+    counts: BTreeMap<(&'static str, Labels), (&'static MetricSpec, u64)>,
+    /// Accept queue length and its limit, by port.
+    listening: BTreeMap<u16, (u32, u32)>,
+}
+
+/// What was sent to a peer.
+#[derive(Clone, Copy, Default)]
+struct Sent {
+    /// Data segments.
+    segments: u64,
+    /// Connections that carried them. A connection that opens and closes between two looks is
+    /// missed, and so are its segments.
+    connections: u64,
+}
+
+#[derive(Default)]
+struct Connection {
+    memory: Memory,
+    /// Bytes that the service had read when it last answered.
+    read_before: u64,
+    segments_out: u32,
+    retransmitted: u32,
+    look: u64,
+}
+
+impl Census {
+    pub fn new(peers: Peers, shared: Option<u16>) -> Self {
+        Self {
+            peers,
+            memories: HashMap::new(),
+            look: 0,
+            calls_sent: BTreeMap::new(),
+            paths: Paths::default(),
+            shared,
+            counts: BTreeMap::new(),
+            listening: BTreeMap::new(),
+        }
+    }
+
+    /// Counts the service's sockets among those of the machine.
+    pub fn count<'s>(
+        &mut self,
+        sockets: impl Iterator<Item = &'s Socket> + Clone,
+        is_own: impl Fn(&Socket) -> bool,
+    ) {
+        self.counts.clear();
+        self.look += 1;
+        self.listening = sockets
+            .clone()
+            .filter(|socket| socket.state == TcpState::Listen && is_own(socket))
+            .map(|socket| (socket.local.port(), (socket.receive_queue, socket.send_queue)))
+            .collect();
+        let own_addresses: BTreeSet<SocketAddr> = sockets
+            .clone()
+            .filter(|socket| self.listening.contains_key(&socket.local.port()))
+            .map(|socket| socket.local)
+            .collect();
+        self.peers.learn(sockets.clone());
+        for socket in sockets.filter(|socket| socket.state != TcpState::Listen) {
+            let inbound = own_addresses.contains(&socket.local);
+            // After the service closes a socket, the kernel keeps it for a while.
+            let is_let_go = socket.state == TcpState::FinWait2 && socket.inode == 0;
+            if is_let_go || !inbound && !is_own(socket) {
+                continue;
+            }
+            let role = if inbound { Role::Inbound } else { Role::Outbound };
+            self.count_one(role, socket);
+        }
+        let look = self.look;
+        self.memories.retain(|_, known| known.look == look);
+    }
+
+    fn count_one(&mut self, role: Role, socket: &Socket) {
+        let labels = match role {
+            Role::Inbound => Labels::none().with("port", socket.local.port().to_string()),
+            Role::Outbound => self.peers.labels(socket.remote),
+        };
+        let role_name = if role == Role::Inbound { "inbound" } else { "outbound" };
+        let in_state = labels.clone().with("role", role_name).with("state", socket.state.name());
+        self.add(&names::TCP_SOCKETS, in_state);
+        if socket.state == TcpState::FinWait2 {
+            // The service has closed its side, so nobody owes an answer.
+            return;
+        }
+        let known = self.memories.entry(socket.cookie).or_default();
+        known.look = self.look;
+        let turn = known.memory.turn(role, socket);
+        let read = socket.info.bytes_received.saturating_sub(u64::from(socket.receive_queue));
+        if socket.info.data_segments_out != known.segments_out {
+            known.read_before = read;
+        }
+        // Some servers leave the end of a request unread while they work on it.
+        let is_taken_up = role == Role::Inbound && read > known.read_before;
+        let unread = socket.unread_bytes() > 0 && turn != Turn::Queued && !is_taken_up;
+        let sent = socket.info.data_segments_out.wrapping_sub(known.segments_out);
+        let again = socket.info.retransmitted.wrapping_sub(known.retransmitted);
+        let is_first = known.segments_out == 0 && sent > 0;
+        known.segments_out = socket.info.data_segments_out;
+        known.retransmitted = socket.info.retransmitted;
+        self.paths.add(role, socket, sent, again);
+        if role == Role::Outbound {
+            let total = self.calls_sent.entry(labels.clone()).or_default();
+            total.segments += u64::from(sent);
+            total.connections += u64::from(is_first);
+        }
+        if unread {
+            self.add(&names::TCP_UNREAD, labels.clone().with("role", role_name));
+        }
+        if socket.state == TcpState::CloseWait {
+            self.add(&names::TCP_CLOSE_WAIT, labels.clone());
+        }
+        match (role, turn) {
+            (Role::Inbound, _) if self.shared == Some(socket.local.port()) => {}
+            (Role::Outbound, Turn::Connecting) => self.add(&names::TCP_CONNECTING, labels),
+            // An answer that has arrived but is not read yet has not ended the call.
+            (Role::Outbound, Turn::Busy) => self.add(&names::TCP_CALLS, labels),
+            (Role::Outbound, _) if unread => self.add(&names::TCP_CALLS, labels),
+            (Role::Inbound, Turn::Busy | Turn::Idle | Turn::Unknown) if unread => {
+                self.add(&names::TCP_REQUESTS, labels.clone());
+                self.add(&names::TCP_REQUESTS_UNREAD, labels);
+            }
+            (Role::Inbound, Turn::Busy | Turn::Unknown)
+                if is_taken_up && socket.unread_bytes() > 0 =>
+            {
+                self.add(&names::TCP_REQUESTS, labels.clone());
+                self.add(&names::TCP_REQUESTS_SERVED, labels);
+            }
+            (Role::Inbound, Turn::Busy) => {
+                self.add(&names::TCP_REQUESTS, labels.clone());
+                self.add(&names::TCP_REQUESTS_SERVED, labels);
+            }
+            _ => {}
+        }
+    }
+
+    fn add(&mut self, metric: &'static MetricSpec, labels: Labels) {
+        self.counts.entry((metric.name, labels)).or_insert((metric, 0)).1 += 1;
+    }
+
+    /// Whether a request was in the service, or waited to be accepted, at the last look.
+    pub fn is_asked(&self) -> bool {
+        self.counts.keys().any(|(metric, _)| *metric == names::TCP_REQUESTS.name)
+            || self.listening.values().any(|(queue, _)| *queue > 0)
+    }
+
+    /// The ports that the service listened on at the last look.
+    pub fn ports(&self) -> impl Iterator<Item = u16> + '_ {
+        self.listening.keys().copied()
+    }
+
+    /// Adds what the last look counted.
+    pub fn push(&mut self, batch: &mut BatchBuilder) {
+        for ((_, labels), (metric, count)) in &self.counts {
+            batch.push_labelled(metric, labels.clone(), *count as f64);
+        }
+        for (port, (queue, limit)) in &self.listening {
+            let labels = Labels::none().with("port", port.to_string());
+            batch.push_labelled(&names::TCP_ACCEPT_QUEUE, labels.clone(), f64::from(*queue));
+            batch.push_labelled(&names::TCP_ACCEPT_QUEUE_LIMIT, labels, f64::from(*limit));
+        }
+        self.paths.push(batch);
+        for (labels, sent) in &self.calls_sent {
+            batch.push_labelled(&names::TCP_CALLS_SENT, labels.clone(), sent.segments as f64);
+            let connections = sent.connections as f64;
+            batch.push_labelled(&names::TCP_CALLS_CONNECTIONS, labels.clone(), connections);
+        }
+    }
+}

@@ -1,0 +1,382 @@
+//! Follows the time along the chain of services, and names the cause at the last one in which it
+//! still lies.
+//!
+//! From the target on: where waiting for one peer holds most of what the time in a service gained, and
+//! that peer is a service that was looked into, the search goes on there. The rules then judge that
+//! service by its own series. A fault that they find further in is the cause, and the wait for the
+//! service on the way there follows from it.
+
+use std::collections::BTreeSet;
+
+use crate::diagnose::measure::facts::Facts;
+use crate::diagnose::measure::pools;
+use crate::diagnose::measure::services::{Service, Services};
+use crate::diagnose::measure::split::{self, Split, split};
+use crate::diagnose::rules::layer::{Layer, Resource};
+use crate::diagnose::rules::order::follows;
+use crate::diagnose::rules::rule::{ConditionRole, Rule, RuleRole};
+use crate::diagnose::rules::ruleset::RuleSet;
+use crate::diagnose::rules::ruling::{self, Ruling};
+use crate::diagnose::terms::account::{Chain, Hop};
+use crate::diagnose::terms::bounds;
+use crate::diagnose::terms::model::{
+    Confidence, Evidence, Finding, FindingRole, Knee, StageSummary, Windows,
+};
+use crate::diagnose::terms::operand::bare;
+use crate::diagnose::terms::part::PartKind;
+use crate::diagnose::terms::span::Span;
+use crate::diagnose::terms::wording;
+use crate::recording::Recording;
+use crate::timeline::{Unit, names};
+
+use super::lacking::Sources;
+use super::rank::Ranked;
+use super::{predict, rank, retell};
+
+/// What the target is called among the services.
+const TARGET: &str = "the target";
+/// The search goes on at a peer that holds this share of the growth.
+const HOLDS_THE_GROWTH: f64 = bounds::EXPLAINS_MOST.value;
+/// Series of the load that say what arrives at the door of the target and no service behind it.
+const OF_THE_LOAD: [&str; 3] =
+    [names::LOAD_OFFERED.name, names::LOAD_THROUGHPUT.name, names::LOAD_IN_FLIGHT.name];
+
+/// One service of the chain and its facts.
+struct Step<'s> {
+    service: &'s Service,
+    facts: Facts<'s>,
+}
+
+/// The services of a recording, and the way that the time leads through them.
+pub struct Walk<'s> {
+    services: &'s Services,
+    steps: Vec<Step<'s>>,
+    /// The steps on the way of the time, from the target on.
+    way: Vec<usize>,
+    /// Where the way ended, and why.
+    ends: String,
+}
+
+/// What a peer is to the search.
+enum Next {
+    /// A service that was looked into.
+    Service(usize),
+    /// Something else, and what would open it.
+    Closed(String),
+    /// The time lies in the service itself.
+    Inside,
+}
+
+impl<'s> Walk<'s> {
+    /// Follows the growth of the response time from the target on.
+    pub fn new(
+        recording: &Recording,
+        services: &'s Services,
+        windows: &'s Windows,
+        target: &Facts,
+    ) -> Self {
+        let step = |service: &'s Service| {
+            let facts = Facts::of_service(recording, &service.timeline, windows);
+            Step { service, facts: split::with_growth(pools::with_pools(facts)) }
+        };
+        let steps: Vec<Step> = services.all.iter().map(step).collect();
+        let mut walk = Walk { services, steps, way: Vec::new(), ends: String::new() };
+        walk.ends = loop {
+            let at = walk.way.last().map(|index| &walk.steps[*index]);
+            let (name, facts) =
+                at.map_or((TARGET, target), |step| (step.service.name.as_str(), &step.facts));
+            match walk.next(facts) {
+                Next::Service(index) if !walk.way.contains(&index) => walk.way.push(index),
+                Next::Service(_) => break "the services call each other in a circle".to_owned(),
+                Next::Closed(why) => break why,
+                Next::Inside => break format!("the time lies in {name}, not in what it calls"),
+            }
+        };
+        walk
+    }
+
+    /// Where the time that `facts` gained lies.
+    fn next(&self, facts: &Facts) -> Next {
+        let Some(growth) = facts.growth() else { return Next::Inside };
+        let peers: BTreeSet<&str> =
+            growth.parts.iter().filter_map(|gain| gain.peer.as_deref()).collect();
+        let share = |peer: &str| {
+            let shares = [
+                growth.share(&[PartKind::Downstream], Some(peer)),
+                growth.held_share(&[PartKind::Downstream], Some(peer)),
+            ];
+            shares.into_iter().flatten().fold(0.0, f64::max)
+        };
+        let most = peers.into_iter().map(|peer| (share(peer), peer));
+        let Some((share, peer)) = most.max_by(|a, b| a.0.total_cmp(&b.0)) else {
+            return Next::Inside;
+        };
+        if share < HOLDS_THE_GROWTH {
+            return Next::Inside;
+        }
+        match self.index_of(peer) {
+            Some(index) => Next::Service(index),
+            None => Next::Closed(self.closed(peer)),
+        }
+    }
+
+    fn index_of(&self, peer: &str) -> Option<usize> {
+        let called = self.services.called(peer)?;
+        self.steps.iter().position(|step| step.service.name == called.name)
+    }
+
+    /// What would open a peer that was not looked into.
+    fn closed(&self, peer: &str) -> String {
+        match self.services.why_closed(peer) {
+            Some(why) => format!("{peer} cannot be looked into: {why}"),
+            None => format!(
+                "{peer} was not looked into: it is not on the target's machine, or in another network \
+                 namespace; run kneepoint beside it, with [collect.process] on it"
+            ),
+        }
+    }
+
+    /// Whether any service was looked into.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// Puts the findings of the services on the way in their place among those of the target.
+    pub fn accuse(
+        &self,
+        ranked: &mut Ranked,
+        rules: &RuleSet,
+        stages: &[StageSummary],
+        knee: &Knee,
+        sources: &Sources<'_>,
+    ) {
+        let findings = &mut ranked.findings;
+        let mut levels: Vec<Vec<Finding>> = Vec::new();
+        for index in &self.way {
+            let step = &self.steps[*index];
+            let rulings: Vec<Ruling> = rules
+                .rules()
+                .iter()
+                .filter(|rule| applies(rule, step.service))
+                .flat_map(|rule| ruling::rule_on(rule, &step.facts))
+                .collect();
+            let mut found = rank::rank(&rulings, Some(knee), sources).findings;
+            predict::foresee(&mut found, rules, &step.facts, stages, knee);
+            levels.push(found);
+        }
+        // A mere possibility further in does not replace what is known further out.
+        let sure = |found: &Vec<Finding>| {
+            found.first().is_some_and(|first| first.confidence >= Confidence::Medium)
+        };
+        let known = findings
+            .iter()
+            .any(|it| it.role == FindingRole::Cause && it.confidence >= Confidence::Medium);
+        let last = levels.iter().rposition(sure);
+        let last = last.or_else(|| levels.iter().rposition(|it| !it.is_empty() && !known));
+        let inner = last.map_or_else(Vec::new, |last| self.of_level(last, &mut levels));
+        let apart = findings.iter().position(|it| it.role == FindingRole::Apart);
+        let mut outer: Vec<Finding> = findings.drain(..apart.unwrap_or(findings.len())).collect();
+        if let (Some(cause), Some(last)) = (inner.first(), last) {
+            let cause = cause.rule.clone();
+            let mut between = Vec::new();
+            for level in (0..last).rev() {
+                let to = self.steps[self.way[level + 1]].service;
+                let found = self.of_level(level, &mut levels);
+                between.extend(subordinate(found, to, &cause, rules));
+            }
+            let first = self.steps[self.way[0]].service;
+            outer = subordinate(outer, first, &cause, rules);
+            outer = between.into_iter().chain(outer).collect();
+        }
+        let told = inner.into_iter().chain(outer).collect::<Vec<_>>();
+        findings.splice(0..0, told);
+        self.tell_peers(findings, rules);
+        let named: BTreeSet<&str> = findings.iter().map(|it| it.rule.as_str()).collect();
+        ranked.ruled_out.retain(|entry| !named.contains(entry.rule.as_str()));
+        ranked.not_checked.retain(|entry| !named.contains(entry.rule.as_str()));
+    }
+
+    /// The findings of one service on the way, told as of that service.
+    fn of_level(&self, level: usize, levels: &mut [Vec<Finding>]) -> Vec<Finding> {
+        let step = &self.steps[self.way[level]];
+        let found = std::mem::take(&mut levels[level]);
+        let mut found: Vec<Finding> =
+            found.into_iter().map(|it| retell::of_service(it, step.service)).collect();
+        if let (Some(first), Some(evidence)) = (found.first_mut(), holds_the_time(step)) {
+            first.evidence.insert(0, evidence);
+        }
+        found
+    }
+
+    /// Adds what is known of the services to the findings about waiting for them, and what would
+    /// tell more.
+    fn tell_peers(&self, findings: &mut [Finding], rules: &RuleSet) {
+        for finding in findings.iter_mut() {
+            let rule = rules.rules().iter().find(|rule| rule.id == finding.rule);
+            let subject = finding.subject.clone().filter(|_| {
+                rule.is_some_and(|rule| rule.layer == Layer::Peer)
+                    && finding.role != FindingRole::Apart
+            });
+            let of_service =
+                self.steps.iter().find(|step| Some(&step.service.name) == finding.service.as_ref());
+            let step = subject.as_deref().and_then(|peer| self.index_of(peer));
+            let step = step.map(|index| &self.steps[index]);
+            finding.evidence.extend(step.and_then(cpu));
+            let is_first = matches!(finding.role, FindingRole::Cause | FindingRole::Contributing);
+            if let Some(about) = step.or(of_service).filter(|_| is_first)
+                && about.service.is_postgres()
+                && !about.facts.database_is_watched()
+            {
+                finding.next += &format!(" {}", sessions_of(about.service));
+            } else if let (Some(peer), true, None) = (&subject, is_first, step) {
+                finding.next += &format!(" The chain ends here: {}.", self.closed(peer));
+            }
+        }
+    }
+
+    /// The chain as a report shows it.
+    pub fn chain(&self, target: &Facts, is_bent: bool) -> Chain {
+        let mut hops = vec![hop(TARGET, target, None, 0, true)];
+        let mut told = BTreeSet::new();
+        self.add_called(target, TARGET, 1, &mut told, &mut hops);
+        let ends = if is_bent { self.ends.clone() } else { String::new() };
+        Chain { hops, ends }
+    }
+
+    /// Adds the services that `caller` calls, each followed by those that it calls.
+    fn add_called(
+        &self,
+        facts: &Facts,
+        caller: &str,
+        depth: u32,
+        told: &mut BTreeSet<usize>,
+        hops: &mut Vec<Hop>,
+    ) {
+        let sockets = [bare(&names::TCP_CALLS), bare(&names::TCP_SOCKETS)];
+        let sockets: Vec<_> = sockets.iter().collect();
+        let peers = facts.label_values(&sockets, "peer");
+        let called: BTreeSet<usize> = peers.iter().filter_map(|peer| self.index_of(peer)).collect();
+        for index in called {
+            if !told.insert(index) {
+                continue;
+            }
+            let step = &self.steps[index];
+            let is_followed = self.way.contains(&index);
+            hops.push(hop(&step.service.name, &step.facts, Some(caller), depth, is_followed));
+            self.add_called(&step.facts, &step.service.name, depth + 1, told, hops);
+        }
+    }
+}
+
+/// Whether a rule can be asked of a service: not where it is about the load at the target's door, and of
+/// a database only whether it lacks CPU.
+fn applies(rule: &Rule, service: &Service) -> bool {
+    let is_of_load = |metric: &str| metric.starts_with("load.") && !OF_THE_LOAD.contains(&metric);
+    let requires_load = rule.tests().into_iter().any(|(role, test)| {
+        let mut metrics = test.signal.selectors().into_iter().map(|it| it.metric.as_str());
+        role == ConditionRole::Require && metrics.any(is_of_load)
+    });
+    let is_cpu = matches!(rule.resource, Resource::Cpu | Resource::Quota | Resource::Thread);
+    rule.role == RuleRole::Limit && !requires_load && (is_cpu || !service.is_database)
+}
+
+/// The findings of a service that the way of the time leads through to `to`: waiting for it, and
+/// what follows from waiting, follow from the cause.
+fn subordinate(findings: Vec<Finding>, to: &Service, cause: &str, rules: &RuleSet) -> Vec<Finding> {
+    let rule_of = |finding: &Finding| rules.rules().iter().find(|rule| rule.id == finding.rule);
+    let waits = |finding: &Finding| {
+        rule_of(finding).is_some_and(|rule| rule.layer == Layer::Peer)
+            && finding.subject.as_deref().is_some_and(|peer| to.is_called(peer))
+    };
+    let waiting: Vec<&Rule> = rules.rules().iter().filter(|it| it.layer == Layer::Peer).collect();
+    let place = |finding: Finding| match finding.role {
+        FindingRole::Cause | FindingRole::Contributing => {
+            let is_outside = rule_of(&finding)
+                .is_some_and(|rule| waiting.iter().any(|other| follows(rule, other)));
+            if waits(&finding) || is_outside {
+                rank::consequence(finding, cause.to_owned())
+            } else {
+                Finding { role: FindingRole::Contributing, ..finding }
+            }
+        }
+        FindingRole::Consequence { .. } | FindingRole::Apart => finding,
+    };
+    findings.into_iter().map(place).collect()
+}
+
+/// What to type to see the sessions of a PostgreSQL server.
+fn sessions_of(service: &Service) -> String {
+    let address = service.addresses.first().map_or("127.0.0.1:5432", String::as_str);
+    format!(
+        "{address} is PostgreSQL: add `--postgres postgres://USER@{address}/DATABASE` to see its \
+         sessions."
+    )
+}
+
+/// How long a request is in a service.
+fn holds_the_time(step: &Step) -> Option<Evidence> {
+    let seconds = |span| Some(split(&step.facts, &step.facts.windows(span))?.response);
+    let (knee, baseline) = (seconds(Span::Knee)?, seconds(Span::Baseline));
+    let low = baseline.map(|low| format!(", {} at low load", wording::duration(low)));
+    Some(Evidence {
+        text: format!(
+            "a request spends {} in {}{}",
+            wording::duration(knee),
+            step.service.name,
+            low.unwrap_or_default()
+        ),
+        signal: format!("{}{}", names::CHAIN, names::TCP_REQUESTS.name),
+        window: Span::Knee.key().to_owned(),
+        value: Some(knee),
+        baseline,
+        bound: String::new(),
+        unit: Unit::Seconds,
+        holds: Some(true),
+        series: Vec::new(),
+    })
+}
+
+/// How much CPU a service uses.
+fn cpu(step: &Step) -> Option<Evidence> {
+    let used = |span| step.facts.metric(&names::PROCESS_CPU_TIME, &step.facts.windows(span));
+    let (knee, baseline) = (used(Span::Knee)?, used(Span::Baseline));
+    let allowed =
+        step.facts.metric(&names::PROCESS_CPU_ALLOWED, &step.facts.windows(Span::Knee))?;
+    let low = baseline.map(|low| format!(" ({} at low load)", wording::cores(low)));
+    Some(Evidence {
+        text: format!(
+            "{} uses {} of the {} that it may use{}",
+            step.service.name,
+            wording::cores(knee),
+            wording::cores(allowed),
+            low.unwrap_or_default()
+        ),
+        signal: format!("{}{}", names::CHAIN, names::PROCESS_CPU_TIME.name),
+        window: Span::Knee.key().to_owned(),
+        value: Some(knee),
+        baseline,
+        bound: String::new(),
+        unit: Unit::Cores,
+        holds: Some(true),
+        series: Vec::new(),
+    })
+}
+
+/// One hop as a report shows it.
+fn hop(name: &str, facts: &Facts, called_by: Option<&str>, depth: u32, is_followed: bool) -> Hop {
+    let knee = split(facts, &facts.nearest_the_knee());
+    let waits = |split: &Split| {
+        let waiting = split.parts.iter().filter(|part| part.peer.is_some());
+        waiting.map(|part| part.seconds).sum::<f64>().min(split.response)
+    };
+    Hop {
+        service: name.to_owned(),
+        called_by: called_by.map(str::to_owned),
+        depth,
+        baseline: split(facts, &facts.windows(Span::Baseline)).map(|split| split.response),
+        waits: knee.as_ref().map(waits),
+        knee: knee.map(|split| split.response),
+        cores: facts.metric(&names::PROCESS_CPU_TIME, &facts.nearest_the_knee()),
+        is_followed,
+    }
+}
