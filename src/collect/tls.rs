@@ -3,11 +3,12 @@
 
 use std::sync::Arc;
 
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
 };
@@ -35,15 +36,19 @@ pub(super) fn client_config(
     ca_file: Option<&str>,
 ) -> Result<ClientConfig, OpenError> {
     let provider = Arc::new(ring::default_provider());
+    let mut trusted = Vec::new();
     let inner: Option<Arc<dyn ServerCertVerifier>> = match (check, ca_file) {
         (Check::Nothing, _) => None,
-        (_, Some(path)) => Some(verifier_of_file(path, &provider)?),
+        (_, Some(path)) => {
+            trusted = certificates_of(path)?;
+            Some(verifier_of(path, &trusted, &provider)?)
+        }
         (_, None) => Some(Arc::new(
             rustls_platform_verifier::Verifier::new(provider.clone())
                 .map_err(|error| no_system_roots(&error))?,
         )),
     };
-    let verifier = Arc::new(Verifier { inner, check, provider: provider.clone() });
+    let verifier = Arc::new(Verifier { inner, check, trusted, provider: provider.clone() });
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .expect("ring supports the cipher suites of every default protocol version")
@@ -53,29 +58,33 @@ pub(super) fn client_config(
     Ok(config)
 }
 
-fn verifier_of_file(
+fn unusable(path: &str, why: &impl std::fmt::Display) -> OpenError {
+    OpenError::new(
+        format!("cannot use the certificates in `{path}`: {why}"),
+        "`ca_file` names a PEM file with the certificate of the server, or of the authority that \
+         signed it",
+    )
+}
+
+fn certificates_of(path: &str) -> Result<Vec<CertificateDer<'static>>, OpenError> {
+    let pem = std::fs::read(path).map_err(|error| unusable(path, &error))?;
+    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    let all = all.map_err(|error| unusable(path, &error))?;
+    if all.is_empty() { Err(unusable(path, &"there is none in it")) } else { Ok(all) }
+}
+
+fn verifier_of(
     path: &str,
+    trusted: &[CertificateDer<'static>],
     provider: &Arc<CryptoProvider>,
 ) -> Result<Arc<dyn ServerCertVerifier>, OpenError> {
-    let fail = |why: String| {
-        OpenError::new(
-            format!("cannot use the certificates in `{path}`: {why}"),
-            "`ca_file` names a PEM file with the certificate of the authority that signed the \
-             server's",
-        )
-    };
-    let pem = std::fs::read(path).map_err(|error| fail(error.to_string()))?;
     let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(&pem) {
-        let certificate = certificate.map_err(|error| fail(error.to_string()))?;
-        roots.add(certificate).map_err(|error| fail(error.to_string()))?;
-    }
-    if roots.is_empty() {
-        return Err(fail("there is none in it".to_owned()));
+    for certificate in trusted.iter().cloned() {
+        roots.add(certificate).map_err(|error| unusable(path, &error))?;
     }
     let verifier =
         WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone()).build();
-    Ok(verifier.map_err(|error| fail(error.to_string()))?)
+    Ok(verifier.map_err(|error| unusable(path, &error))?)
 }
 
 fn no_system_roots(error: &Error) -> OpenError {
@@ -90,6 +99,9 @@ fn no_system_roots(error: &Error) -> OpenError {
 struct Verifier {
     inner: Option<Arc<dyn ServerCertVerifier>>,
     check: Check,
+    /// The certificates of `ca_file`. A server may show one of them as its own, although it is
+    /// marked as that of an authority.
+    trusted: Vec<CertificateDer<'static>>,
     provider: Arc<CryptoProvider>,
 }
 
@@ -112,6 +124,15 @@ impl ServerCertVerifier for Verifier {
             Err(Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
             )) if self.check == Check::Authority => Ok(ServerCertVerified::assertion()),
+            // Its dates were checked before, and have errors of their own.
+            Err(Error::InvalidCertificate(CertificateError::Other(_)))
+                if self.trusted.iter().any(|trusted| trusted == end_entity) =>
+            {
+                if self.check == Check::AuthorityAndHost {
+                    verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+                }
+                Ok(ServerCertVerified::assertion())
+            }
             other => other,
         }
     }

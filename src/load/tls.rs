@@ -3,12 +3,15 @@
 use std::fmt;
 use std::sync::Arc;
 
-use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{Resumption, WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::server::ParsedCertificate;
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+};
 use rustls_platform_verifier::BuilderVerifierExt as _;
 
 use super::error::LoadError;
@@ -78,11 +81,17 @@ fn client_config(target: &Target, files: &PemFiles) -> Result<ClientConfig, Stri
             builder.with_platform_verifier().map_err(|error| error.to_string())?
         }
         Trust::CaFile(path) => {
+            let trusted = certificates(path, files.ca.as_deref())?;
             let mut roots = RootCertStore::empty();
-            for certificate in certificates(path, files.ca.as_deref())? {
+            for certificate in trusted.iter().cloned() {
                 roots.add(certificate).map_err(|error| format!("`{path}`: {error}"))?;
             }
-            builder.with_root_certificates(roots)
+            let inner =
+                WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+                    .build()
+                    .map_err(|error| format!("`{path}`: {error}"))?;
+            let verifier = Arc::new(OwnCertificate { inner, trusted });
+            builder.dangerous().with_custom_certificate_verifier(verifier)
         }
         Trust::Insecure => {
             builder.dangerous().with_custom_certificate_verifier(Arc::new(Unchecked(provider)))
@@ -131,6 +140,65 @@ fn private_key(path: &str, pem: Option<&[u8]>) -> Result<PrivateKeyDer<'static>,
         ),
         error => format!("`{path}`: {error}"),
     })
+}
+
+/// Trusts authorities, and a server whose own certificate is among theirs. Such a certificate is
+/// often marked as that of an authority, which a server may not show otherwise.
+#[derive(Debug)]
+struct OwnCertificate {
+    inner: Arc<WebPkiServerVerifier>,
+    trusted: Vec<CertificateDer<'static>>,
+}
+
+impl ServerCertVerifier for OwnCertificate {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let verified = self.inner.verify_server_cert(
+            end_entity,
+            intermediates,
+            server_name,
+            ocsp_response,
+            now,
+        );
+        match verified {
+            // Its dates were checked before, and have errors of their own. What remains is its name.
+            Err(Error::InvalidCertificate(CertificateError::Other(_)))
+                if self.trusted.iter().any(|trusted| trusted == end_entity) =>
+            {
+                verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+                Ok(ServerCertVerified::assertion())
+            }
+            other => other,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.inner.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.inner.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.inner.supported_verify_schemes()
+    }
 }
 
 /// Accepts any certificate, as the plan asked for. Signatures are still checked.

@@ -120,11 +120,35 @@ pub fn https_for(
     (serve(respond, Some((acceptor, Arc::clone(&resumed)))), pem, resumed)
 }
 
+/// A certificate and its private key.
+pub type Certified = (rustls::pki_types::CertificateDer<'static>, Vec<u8>);
+
+/// A server of HTTPS with this certificate.
+pub fn https_with(
+    certified: Certified,
+    respond: impl Fn(Seen) -> Response<Full<Bytes>> + Send + 'static,
+) -> SocketAddr {
+    let (certificate, key) = certified;
+    let acceptor = acceptor_with(certificate, key, None, &[]);
+    serve(respond, Some((acceptor, Arc::default())))
+}
+
 /// TLS with a certificate for `localhost`, whose PEM text is also returned. `offers` are the
 /// supported protocols, by their names in ALPN.
 pub fn acceptor(clients: Option<RootCertStore>, offers: &[&str]) -> (TlsAcceptor, String) {
     let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let key = PrivateKeyDer::try_from(certified.signing_key.serialize_der()).unwrap();
+    let key = certified.signing_key.serialize_der();
+    let acceptor = acceptor_with(certified.cert.der().clone(), key, clients, offers);
+    (acceptor, certified.cert.pem())
+}
+
+fn acceptor_with(
+    certificate: rustls::pki_types::CertificateDer<'static>,
+    key: Vec<u8>,
+    clients: Option<RootCertStore>,
+    offers: &[&str],
+) -> TlsAcceptor {
+    let key = PrivateKeyDer::try_from(key).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
@@ -135,9 +159,9 @@ pub fn acceptor(clients: Option<RootCertStore>, offers: &[&str]) -> (TlsAcceptor
             WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap(),
         ),
     };
-    let mut config = builder.with_single_cert(vec![certified.cert.der().clone()], key).unwrap();
+    let mut config = builder.with_single_cert(vec![certificate], key).unwrap();
     config.alpn_protocols = offers.iter().map(|offer| offer.as_bytes().to_vec()).collect();
-    (TlsAcceptor::from(Arc::new(config)), certified.cert.pem())
+    TlsAcceptor::from(Arc::new(config))
 }
 
 fn serve(

@@ -74,3 +74,33 @@ fn the_name_of_the_server_can_be_another_than_its_address() {
     config.target.tls.server_name = Some("no name".into());
     assert!(refusal(&config).contains("certificates for `no name`"), "{}", refusal(&config));
 }
+
+/// A certificate that is marked as an authority's, as `openssl req -x509` makes them.
+fn authority(year: i32) -> (String, server::Certified) {
+    let mut params = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    params.not_after = rcgen::date_time_ymd(year, 1, 1);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let cert = params.self_signed(&key).unwrap();
+    (cert.pem(), (cert.der().clone(), key.serialize_der()))
+}
+
+#[test]
+fn the_servers_own_certificate_is_trusted_where_the_plan_names_it() {
+    let (pem, certified) = authority(4000);
+    let address = server::https_with(certified, |_| server::status(200));
+    let mut config = config_for(address, &pem);
+    let good = BTreeMap::from([(ResponseClass::Status(200), 20)]);
+    let refused = BTreeMap::from([(ResponseClass::Tls, 20)]);
+    assert_eq!(how_twenty_end(config.clone()), good);
+
+    config.target.tls.server_name = Some("elsewhere".into());
+    assert_eq!(how_twenty_end(config.clone()), refused, "it is not its name");
+    config.target.tls.server_name = None;
+    config.pem.ca = Some(authority(4000).0.into_bytes());
+    assert_eq!(how_twenty_end(config), refused, "it is another certificate");
+
+    let (pem, certified) = authority(2001);
+    let address = server::https_with(certified, |_| server::status(200));
+    assert_eq!(how_twenty_end(config_for(address, &pem)), refused, "it is out of date");
+}
