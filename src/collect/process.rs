@@ -29,7 +29,7 @@ pub(super) static SPEC: CollectorSpec = CollectorSpec {
             name: "pid",
             kind: OptionKind::Integer,
             required: false,
-            about: "id of the root process; it is not found again after a restart",
+            about: "id of the root process; after a restart its port or program leads to the next one",
         },
         OptionSpec {
             name: "name",

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
+use std::path::PathBuf;
 
 use crate::collect::OpenError;
 
-use super::listen::{Listeners, socket_inode};
+use super::listen::{Listeners, listeners, ports_of, socket_inode};
 use super::pid::{Stat, parse_stat};
 use super::wanted::Wanted;
 use super::{Text, is_gone};
@@ -36,7 +37,7 @@ impl NotFound {
         match (self, wanted) {
             (NotFound::Nothing, Wanted::Pid(pid)) => OpenError::new(
                 format!("there is no process {pid}"),
-                "take the id that `ps` shows; `name` or `port` also find it after a restart",
+                "take the id that `ps` shows, or give its `name` or `port`",
             ),
             (NotFound::Nothing, Wanted::Name(name)) => OpenError::new(
                 format!("no process is named `{name}`"),
@@ -111,6 +112,62 @@ pub fn by_pid(text: &mut Text, pid: u32) -> Result<Found, NotFound> {
         Err(error) if is_gone(&error) => Err(NotFound::Nothing),
         Err(error) => Err(NotFound::Unreadable(error)),
     }
+}
+
+/// What finds the successor of a process that a supervisor starts again: where it listens, and what
+/// it runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trail {
+    ports: BTreeSet<u16>,
+    /// The program and its command line; `None` if they cannot be read.
+    program: Option<(PathBuf, Vec<u8>)>,
+}
+
+impl Trail {
+    /// The trail of a process. It listens only some time after its start, so what was known before
+    /// is kept.
+    pub fn follow(&mut self, pid: u32) {
+        let ports = ports_of(pid);
+        if !ports.is_empty() {
+            self.ports = ports;
+        }
+        if let Some(program) = program_of(pid) {
+            self.program = Some(program);
+        }
+    }
+
+    /// The processes that now listen where the lost one did, or else those that run the same
+    /// program and were started after `since`, in clock ticks since boot.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn successor(&self, text: &mut Text, since: u64) -> Result<Found, NotFound> {
+        for port in &self.ports {
+            let Ok(listeners) = listeners(*port) else { continue };
+            if let Ok(found) = by_listeners(text, &Wanted::Port(*port), &listeners) {
+                return Ok(found);
+            }
+        }
+        // Where it listened, the next one will listen: until then nothing else is it.
+        let Some(program) = self.program.as_ref().filter(|_| self.ports.is_empty()) else {
+            return Err(NotFound::Nothing);
+        };
+        let same: BTreeMap<u32, (String, Stat)> = all_pids()
+            .filter(|pid| program_of(*pid).as_ref() == Some(program))
+            .filter_map(|pid| Some((pid, read_stat(text, pid).ok()?)))
+            .filter(|(_, (_, stat))| stat.start_ticks >= since && !stat.has_ended())
+            .collect();
+        let parent = |pid: u32| same.get(&pid).map(|(_, stat)| stat.ppid);
+        let tops = topmost(&same.keys().copied().collect(), parent);
+        let found: Found = tops.iter().filter_map(|pid| same.get(pid).cloned()).collect();
+        if found.is_empty() { Err(NotFound::Nothing) } else { Ok(found) }
+    }
+}
+
+/// The program of a process and its command line.
+fn program_of(pid: u32) -> Option<(PathBuf, Vec<u8>)> {
+    let line = fs::read(format!("/proc/{pid}/cmdline")).ok().filter(|line| !line.is_empty())?;
+    Some((fs::read_link(format!("/proc/{pid}/exe")).ok()?, line))
 }
 
 /// All processes with this name, except kneepoint itself and descendants of another match.

@@ -67,6 +67,24 @@ pub fn listeners(port: u16) -> io::Result<Listeners> {
     four.or(six).map(|()| found)
 }
 
+/// The ports on which process `pid` listens; empty if kneepoint may not read its descriptors.
+pub fn ports_of(pid: u32) -> BTreeSet<u16> {
+    let mut sockets = BTreeSet::new();
+    for entry in std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten() {
+        let link = std::fs::read_link(entry.path()).ok();
+        sockets.extend(link.and_then(|link| socket_inode(link.to_str()?)));
+    }
+    let mut ports = BTreeSet::new();
+    for path in ["/proc/net/tcp", "/proc/net/tcp6"] {
+        let Ok(table) = File::open(path) else { continue };
+        let rows = BufReader::new(table).lines().skip(1).map_while(Result::ok);
+        // The kernel lists listening sockets first.
+        let listening = rows.filter_map(|line| parse_row(&line)).take_while(|row| row.is_listening);
+        ports.extend(listening.filter(|row| sockets.contains(&row.inode)).map(|row| row.port));
+    }
+    ports
+}
+
 /// This flag is set for a UNIX socket that listens (`__SO_ACCEPTCON` of include/linux/net.h).
 const ACCEPTS: u32 = 0x1_0000;
 
@@ -157,6 +175,7 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         assert_eq!(listeners(port).unwrap().inodes.len(), 1);
+        assert!(ports_of(std::process::id()).contains(&port));
         drop(listener);
         assert_eq!(listeners(port).unwrap(), Listeners::default());
     }

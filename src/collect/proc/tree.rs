@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::collect::OpenError;
 
-use super::find::{self, NotFound};
+use super::find::{self, NotFound, Trail};
 use super::listen::{Listeners, listeners, unix_listeners};
 use super::pid::Stat;
 use super::wanted::Wanted;
@@ -59,6 +59,10 @@ pub struct Tree {
     sought: Instant,
     seeks: u32,
     listeners: BTreeSet<u64>,
+    /// What finds the next process where the plan gave the id of the first.
+    trail: Trail,
+    /// When the trail was last seen, in clock ticks since boot.
+    seen_ticks: u64,
     ends_told: u32,
     events: Vec<String>,
     text: Text,
@@ -80,12 +84,15 @@ impl Tree {
             sought: Instant::now(),
             seeks: 0,
             listeners: BTreeSet::new(),
+            trail: Trail::default(),
+            seen_ticks: 0,
             ends_told: 0,
             events: Vec::new(),
             text: Text::default(),
         };
         tree.find_roots().map_err(|error| error.into_open_error(&tree.wanted))?;
         tree.seek();
+        tree.keep_trail();
         tree.opened_ticks = find::now_ticks(&mut tree.text);
         Ok(tree)
     }
@@ -181,6 +188,12 @@ impl Tree {
                 found
             }
         };
+        self.take(found);
+        Ok(())
+    }
+
+    /// Makes these processes the roots.
+    fn take(&mut self, found: find::Found) {
         self.roots.clear();
         for (name, stat) in found {
             self.roots.insert(stat.pid);
@@ -188,7 +201,16 @@ impl Tree {
         }
         self.strangers.clear();
         self.describe_roots();
-        Ok(())
+    }
+
+    /// Remembers what leads to the next process, where the plan gave the id of this one.
+    fn keep_trail(&mut self) {
+        if matches!(self.wanted, Wanted::Pid(_)) {
+            self.seen_ticks = find::now_ticks(&mut self.text);
+            for pid in &self.roots {
+                self.trail.follow(*pid);
+            }
+        }
     }
 
     /// The sockets that listen on the requested port or path.
@@ -220,9 +242,11 @@ impl Tree {
         let was = self.described.clone();
         let survivors: BTreeSet<u32> = self.members.keys().copied().collect();
         // A process id identifies one process. Another process that got the same id is not the
-        // target.
+        // target; the one that a supervisor starts in its place is.
         let found = match self.wanted {
-            Wanted::Pid(_) => Err(NotFound::Nothing),
+            Wanted::Pid(_) => {
+                self.trail.successor(&mut self.text, self.seen_ticks).map(|found| self.take(found))
+            }
             _ => self.find_roots(),
         };
         match found {
@@ -255,6 +279,7 @@ impl Tree {
         }
         if self.seeks.is_multiple_of(LISTENERS_AFTER) {
             self.add_listeners();
+            self.keep_trail();
         }
         let mut unknown = Vec::new();
         for pid in find::all_pids() {

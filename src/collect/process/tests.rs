@@ -143,7 +143,7 @@ fn children_are_followed_and_stay_after_their_parent() {
 
 #[test]
 fn a_target_that_was_killed_is_a_gap_and_not_zero() {
-    let child = spawn("sleep", &["60"]);
+    let child = spawn("sleep", &["63"]);
     let mut process = open(&by_pid(&child), &hint()).unwrap();
     look(process.as_mut()).unwrap();
     drop(child);
@@ -153,7 +153,7 @@ fn a_target_that_was_killed_is_a_gap_and_not_zero() {
 
 #[test]
 fn a_killed_target_that_nobody_has_waited_for_is_gone_too() {
-    let mut child = spawn("sleep", &["60"]);
+    let mut child = spawn("sleep", &["64"]);
     let mut process = open(&by_pid(&child), &hint()).unwrap();
     child.0.kill().unwrap();
     for _ in 0..100 {
@@ -193,6 +193,47 @@ fn a_restart_is_noticed_and_counters_do_not_fall() {
     let comm = "kp-restart-of-a";
     let wanted = format!("target restarted: pid {pid} ({comm}) → pid {} ({comm})", second.0.id());
     assert_eq!(process.events(), [wanted]);
+}
+
+#[test]
+fn a_process_named_by_its_id_is_followed_to_the_next_by_its_port() {
+    let script = |port: u32| {
+        format!(
+            "import socket, time\n\
+             s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)\n\
+             s.bind(('127.0.0.1', {port})); s.listen()\n\
+             print(s.getsockname()[1], flush=True)\n\
+             time.sleep(60)\n"
+        )
+    };
+    let (first, config) = server(&["-c", &script(0)]);
+    let port = config.integer("port").unwrap() as u32;
+    let pid = first.0.id();
+    let mut process = open(&by_pid(&first), &hint()).unwrap();
+    let before = look(process.as_mut()).unwrap();
+    drop(first);
+    assert!(look(process.as_mut()).is_err(), "nobody listens there yet");
+    // Start times have a resolution of a clock tick.
+    std::thread::sleep(Duration::from_millis(20));
+    let (_second, _) = server(&["-c", &script(port)]);
+    let start = "process.start_time{process=shop}";
+    look_until(process.as_mut(), |seen| seen[start] > before[start]);
+    let events = process.events();
+    assert!(events[0].starts_with(&format!("target restarted: pid {pid} (")), "{events:?}");
+}
+
+#[test]
+fn a_process_named_by_its_id_that_listens_nowhere_is_followed_by_its_program() {
+    let (_directory, program) = own_program("kp-worker");
+    let first = spawn(&program, &["61"]);
+    let mut process = open(&by_pid(&first), &hint()).unwrap();
+    drop(first);
+    let _other = spawn(&program, &["62"]);
+    assert!(look(process.as_mut()).is_err(), "that one runs something else");
+    std::thread::sleep(Duration::from_millis(20));
+    let second = spawn(&program, &["61"]);
+    look_until(process.as_mut(), |seen| seen[COUNT] == 1.0);
+    assert!(process.watches().contains(&format!("pid {} ", second.0.id())));
 }
 
 #[test]
