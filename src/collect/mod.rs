@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::plan::{CollectorConfig, CollectorShape, OptionSpec};
 use crate::registry::registry;
-use crate::timeline::{BatchBuilder, MetricSpec, Source};
+use crate::timeline::{BatchBuilder, MetricSpec, SeriesKey, Source};
 
 pub mod proc;
 mod sampler;
@@ -95,6 +95,18 @@ pub trait Collector: Send {
     fn events(&mut self) -> Vec<String> {
         Vec::new()
     }
+
+    /// Original words behind series that were pushed since the last call, each once, without a
+    /// secret.
+    fn quotes(&mut self) -> Vec<(SeriesKey, String)> {
+        Vec::new()
+    }
+
+    /// Whether looking less often makes it cheaper. If so, an expensive collector is read less
+    /// often.
+    fn costs_by_look(&self) -> bool {
+        true
+    }
 }
 
 /// Why a collector cannot be opened. Shown before any load is sent.
@@ -137,6 +149,7 @@ registry! {
         chain,
         jvm,
         disk,
+        logs,
         generator,
         postgres,
         prometheus,

@@ -9,7 +9,9 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::plan::CollectorConfig;
-use crate::timeline::{Batch, BatchBuilder, Epoch, Gap, Labels, Moment, Window, names};
+use crate::timeline::{
+    Batch, BatchBuilder, Epoch, Gap, Labels, Moment, Quote, SeriesKey, Window, names,
+};
 
 use super::proc::thread_cpu_seconds;
 use super::{CollectorSpec, OpenError, OpenResult, TargetHint};
@@ -42,6 +44,8 @@ pub enum Observation {
     Batch(Batch),
     /// One missing reading, or several in a row for the same reason.
     Gap(Gap),
+    /// The original words behind a series.
+    Quote(Quote),
     /// An event worth a line in the report, such as a restart of the target.
     Event {
         /// When it was seen.
@@ -321,7 +325,8 @@ impl CollectorLoop {
     /// Sets the cadence from the cost of a reading; returns `true` if it changed.
     fn adapt(&mut self) -> bool {
         let interval = stretched(self.one.interval(), self.cost);
-        if self.one.config.interval.is_some() || interval == self.grid.interval {
+        let is_fixed = self.one.config.interval.is_some() || !self.one.collector.costs_by_look();
+        if is_fixed || interval == self.grid.interval {
             return false;
         }
         self.grid = SampleTimes { interval };
@@ -352,10 +357,10 @@ impl CollectorLoop {
             let mut batch = BatchBuilder::new();
             let sampled = collector.sample(&mut batch).map(|()| batch);
             let end = Instant::now();
-            (sampled, end, collector.events())
+            (sampled, end, collector.events(), collector.quotes())
         }));
         let window = |end| Window::new(self.epoch.moment(begin), self.epoch.moment(end));
-        let (sampled, end, events) = match result {
+        let (sampled, end, events, quotes) = match result {
             Ok(read) => read,
             Err(panic) => {
                 let window = window(Instant::now());
@@ -368,6 +373,9 @@ impl CollectorLoop {
         let window = window(end);
         for text in events {
             self.outlet.event(window.end, &text);
+        }
+        for (key, text) in quotes {
+            self.outlet.quote(window.end, key, text);
         }
         match sampled {
             Ok(mut batch) => {
@@ -418,6 +426,11 @@ impl ObservationSink {
     fn gap(&mut self, window: Window, reason: String) {
         let gap = Gap { collector: self.instance.clone(), window, reason };
         self.send(window, Observation::Gap(gap));
+    }
+
+    fn quote(&mut self, at: Moment, key: SeriesKey, text: String) {
+        let quote = Quote { at, collector: self.instance.clone(), key, text };
+        self.send(Window::new(at, at), Observation::Quote(quote));
     }
 
     fn event(&mut self, at: Moment, text: &str) {

@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use super::{Environment, Event, PlanSummary, Stop, StopReason};
 use crate::timeline::{
     EndpointTick, FailureCount, FailureKind, Gap, Histogram, JourneyTick, Kind, Labels, LoadTick,
-    Moment, Phases, ResponseClass, Stage, StageRole, Unit, Window,
+    Moment, Phases, Quote, ResponseClass, SeriesKey, Stage, StageRole, Unit, Window,
 };
 
 /// Name of the format in the header line.
@@ -42,6 +42,7 @@ pub(super) enum RecordingLine<'a> {
     Tick(TickLine<'a>),
     Stage(StageLine),
     Gap(GapLine<'a>),
+    Quote(QuoteLine<'a>),
     Event(Cow<'a, Event>),
     End(EndLine<'a>),
 }
@@ -168,6 +169,15 @@ pub(super) struct GapLine<'a> {
     begin: Moment,
     end: Moment,
     reason: Cow<'a, str>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct QuoteLine<'a> {
+    at: Moment,
+    collector: Cow<'a, str>,
+    metric: Cow<'a, str>,
+    labels: Cow<'a, Labels>,
+    text: Cow<'a, str>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -328,6 +338,27 @@ impl<'a> GapLine<'a> {
             collector: self.collector.into_owned(),
             window: Window::new(self.begin, self.end),
             reason: self.reason.into_owned(),
+        }
+    }
+}
+
+impl<'a> QuoteLine<'a> {
+    pub(super) fn of(quote: &'a Quote) -> Self {
+        Self {
+            at: quote.at,
+            collector: Cow::Borrowed(&quote.collector),
+            metric: Cow::Borrowed(&quote.key.metric),
+            labels: Cow::Borrowed(&quote.key.labels),
+            text: Cow::Borrowed(&quote.text),
+        }
+    }
+
+    pub(super) fn into_quote(self) -> Quote {
+        Quote {
+            at: self.at,
+            collector: self.collector.into_owned(),
+            key: SeriesKey::new(&self.metric, self.labels.into_owned()),
+            text: self.text.into_owned(),
         }
     }
 }

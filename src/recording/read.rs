@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::frames::{self, FrameError, ZSTD_MAGIC};
 use super::lines::{
     AnyLine, EndLine, FORMAT, FailureKinds, FailureLine, FormatLine, GapLine, HeaderLine, MAJOR,
-    MINOR, StageLine, TickLine,
+    MINOR, QuoteLine, StageLine, TickLine,
 };
 use super::timeline_builder::TimelineBuilder;
 use super::{Event, ReadNote, Recording};
@@ -210,6 +210,7 @@ impl LineReader {
                 }
             }
             "gap" => timeline.gaps.push(parsed::<GapLine<'_>>(line)?.into_gap()),
+            "quote" => timeline.quotes.push(parsed::<QuoteLine<'_>>(line)?.into_quote()),
             "event" => recording.events.push(parsed::<Event>(line)?),
             "end" => recording.stop = Some(parsed::<EndLine<'_>>(line)?.into_stop()),
             other => {

@@ -9,8 +9,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::timeline::{
     Batch, EndpointTick, FailureCount, FailureKind, Gap, Histogram, JourneyTick, Kind, Labels,
-    LoadTick, Moment, Phases, Reading, ResponseClass, SeriesKey, Stage, StageRole, Timeline, Unit,
-    Window,
+    LoadTick, Moment, Phases, Quote, Reading, ResponseClass, SeriesKey, Stage, StageRole, Timeline,
+    Unit, Window,
 };
 
 fn window(second: u64) -> Window {
@@ -115,6 +115,9 @@ fn fill<W: Write>(writer: &mut Writer<W>, seconds: u64) -> Result<(), WriteError
             })?;
             let reason = "timed out".to_owned();
             writer.gap(&Gap { collector: "postgres".to_owned(), window, reason })?;
+            let key = batch(second).readings[0].key.clone();
+            let (collector, text) = ("logs".to_owned(), "ERROR no room".to_owned());
+            writer.quote(&Quote { at: window.end, collector, key, text })?;
             writer.event(&Event { at: window.begin, text: "line\nbreak".to_owned() })?;
         }
         writer.flush_if_due(window(second).end)?;
@@ -149,6 +152,7 @@ fn expected(seconds: u64) -> Recording {
         timeline: Timeline {
             stages: recording.timeline.stages.clone(),
             gaps: recording.timeline.gaps.clone(),
+            quotes: recording.timeline.quotes.clone(),
             ..timeline
         },
         ..recording
@@ -172,6 +176,9 @@ fn a_recording_comes_back_as_it_was() {
     assert_eq!(recording.timeline.stages.len(), 4);
     assert_eq!(recording.timeline.stages[0].rate_to, 20.5);
     assert_eq!(recording.timeline.gaps[0].reason, "timed out");
+    assert_eq!(recording.timeline.quotes.len(), 4);
+    assert_eq!(recording.timeline.quotes[0].text, "ERROR no room");
+    assert_eq!(recording.timeline.quotes[0].key, batch(0).readings[0].key);
 }
 
 #[test]

@@ -9,11 +9,13 @@ use std::time::Duration;
 use zstd::Encoder;
 
 use super::lines::{
-    BatchLine, EndLine, FORMAT, FailureLine, GapLine, HeaderLine, MAJOR, MINOR, Number,
+    BatchLine, EndLine, FORMAT, FailureLine, GapLine, HeaderLine, MAJOR, MINOR, Number, QuoteLine,
     RecordingLine, SeriesLine, StageLine, TickLine,
 };
 use super::{Environment, Event, PlanSummary, Stop};
-use crate::timeline::{Batch, FailureKind, Gap, LoadTick, Moment, Reading, SeriesKey, Stage};
+use crate::timeline::{
+    Batch, FailureKind, Gap, LoadTick, Moment, Quote, Reading, SeriesKey, Stage,
+};
 
 /// Waiting lines are written when the first is this old. With one call a second, no line waits
 /// longer than two seconds.
@@ -159,6 +161,11 @@ impl<W: Write> Writer<W> {
     /// Adds a reading that is missing.
     pub fn gap(&mut self, gap: &Gap) -> Result<(), WriteError> {
         self.add(gap.window.end, &RecordingLine::Gap(GapLine::of(gap)))
+    }
+
+    /// Adds the original words behind a series.
+    pub fn quote(&mut self, quote: &Quote) -> Result<(), WriteError> {
+        self.add(quote.at, &RecordingLine::Quote(QuoteLine::of(quote)))
     }
 
     /// Adds a stage.

@@ -6,7 +6,7 @@ use std::io;
 use serde::Serialize;
 
 use super::format::FormatSpec;
-use super::model::{Answer, Fact, FailureNumbers, Report, RequestNumbers, Summary};
+use super::model::{Answer, Fact, FailureNumbers, LogNumbers, Report, RequestNumbers, Summary};
 use crate::diagnose::Diagnosis;
 use crate::recording::Environment;
 
@@ -30,6 +30,9 @@ struct Document<'a> {
     run: &'a [Fact],
     requests: Vec<&'a RequestNumbers>,
     failures: Vec<&'a FailureNumbers>,
+    /// Absent where no log was followed, and where the logs have nothing to add.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    logs: Vec<&'a LogNumbers>,
     environment: &'a Environment,
     diagnosis: &'a Diagnosis,
 }
@@ -43,6 +46,7 @@ fn render(report: &Report, w: &mut dyn io::Write) -> io::Result<()> {
         run: &report.run,
         requests: report.requests.iter().map(|row| &row.numbers).collect(),
         failures: report.failures.iter().map(|row| &row.numbers).collect(),
+        logs: report.logs.iter().flat_map(|logs| &logs.rows).map(|row| &row.numbers).collect(),
         environment: &report.machine,
         diagnosis: &report.diagnosis,
     };

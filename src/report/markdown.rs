@@ -70,6 +70,7 @@ fn body(report: &Report, w: &mut dyn io::Write) -> io::Result<()> {
     attribution(report, w)?;
     chain(report, w)?;
     soak(report, w)?;
+    logs(report, w)?;
     stages(report, w)?;
     requests(report, w)?;
     let rules = |rules: Vec<&str>| rules.join("`, `");
@@ -174,6 +175,22 @@ fn stages(report: &Report, w: &mut dyn io::Write) -> io::Result<()> {
             w,
             "| {} | {} | {} | {} | {} | {} | {} |",
             row.offered, row.throughput, row.p50, row.p95, row.p99, row.errors, row.in_flight
+        )?;
+    }
+    writeln!(w, "\n</details>\n")
+}
+
+fn logs(report: &Report, w: &mut dyn io::Write) -> io::Result<()> {
+    let Some(logs) = &report.logs else { return Ok(()) };
+    writeln!(w, "<details><summary>What the logs say</summary>\n")?;
+    writeln!(w, "{} {}\n", escape(&logs.headline), escape(&logs.note))?;
+    for row in &logs.rows {
+        let (source, line, meaning) =
+            (escape(&row.source), escape(&row.line), escape(&row.meaning));
+        writeln!(
+            w,
+            "- {} ({}, {source}, at {}, {} from the knee on): \"{line}\" {meaning}",
+            row.change, row.level, row.first, row.knee
         )?;
     }
     writeln!(w, "\n</details>\n")

@@ -7,7 +7,8 @@ use super::format::FormatSpec;
 use super::glossary;
 use super::model::{
     AttributionView, ChainTable, EvidenceRow, FailureRow, FindingKind, FindingView, GrowthRow,
-    Holds, OutcomeKind, Report, RequestRow, SoakTable, Speaks, StageTable, Tone, TrendKind,
+    Holds, LogTable, OutcomeKind, Report, RequestRow, SoakTable, Speaks, StageTable, Tone,
+    TrendKind,
 };
 
 pub(super) const SPEC: FormatSpec = FormatSpec {
@@ -45,6 +46,8 @@ const LEAST_PART: u32 = 1;
 const REQUESTS_SHOWN: usize = 8;
 /// How many kinds of failures are shown, the most frequent first.
 const FAILURES_SHOWN: usize = 4;
+/// How many kinds of log lines are shown.
+const MOST_LOG_LINES: usize = 4;
 /// How many stages are shown on either side of the knee, beside the first and the last.
 const STAGES_BESIDE_KNEE: usize = 2;
 /// How many refutations are shown.
@@ -88,6 +91,9 @@ pub fn render_with(
         self::finding(&mut page, title, finding)?;
     }
     failures(&mut page, &report.failures)?;
+    if let Some(logs) = &report.logs {
+        self::logs(&mut page, logs)?;
+    }
     if let Some(attribution) = &report.attribution {
         self::attribution(&mut page, attribution)?;
     }
@@ -267,6 +273,29 @@ fn soak(page: &mut Page<'_>, soak: &SoakTable) -> io::Result<()> {
         page.hanging("  ? ", text)?;
     }
     Ok(())
+}
+
+fn logs(page: &mut Page<'_>, logs: &LogTable) -> io::Result<()> {
+    page.title("What the logs say")?;
+    for row in logs.rows.iter().take(MOST_LOG_LINES) {
+        let bullet = if row.level == "error" { "  ! " } else { "  * " };
+        let rates = format!("{} at low load, {} from the knee on", row.low, row.knee);
+        page.hanging(
+            bullet,
+            &format!("{} ({}, first at {}; {rates})", row.line, row.source, row.first),
+        )?;
+        if !row.meaning.is_empty() {
+            page.text("    ", &row.meaning)?;
+        }
+    }
+    match logs.rows.len().saturating_sub(MOST_LOG_LINES) {
+        0 => {}
+        rest => page.text("  ", &format!("{rest} more kinds of lines in the report file"))?,
+    }
+    if logs.note.is_empty() {
+        return Ok(());
+    }
+    page.text("  ", &logs.note)
 }
 
 fn stages(page: &mut Page<'_>, stages: &StageTable) -> io::Result<()> {

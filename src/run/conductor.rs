@@ -387,6 +387,7 @@ impl<W: Write> Conductor<'_, W> {
                     }
                 }
                 Observation::Gap(gap) => self.write(|writer| writer.gap(&gap)),
+                Observation::Quote(quote) => self.write(|writer| writer.quote(&quote)),
                 Observation::Event { at, text } => self.tell(at, text),
             }
         }

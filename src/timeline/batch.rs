@@ -46,6 +46,19 @@ pub struct Gap {
     pub reason: String,
 }
 
+/// The original words behind a series, such as the first line of a log that counts into it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quote {
+    /// When they were seen.
+    pub at: Moment,
+    /// Name of the collector.
+    pub collector: String,
+    /// The series.
+    pub key: SeriesKey,
+    /// The words, without a secret.
+    pub text: String,
+}
+
 /// Collects the readings of one batch. It leaves out values that are not finite: a missing value is
 /// an absent reading.
 #[derive(Debug, Default)]

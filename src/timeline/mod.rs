@@ -34,7 +34,7 @@ mod tick;
 mod time;
 mod words;
 
-pub use batch::{Batch, BatchBuilder, Gap, Reading};
+pub use batch::{Batch, BatchBuilder, Gap, Quote, Reading};
 pub use condense::Condenser;
 pub use failure::{FailureCount, FailureKind};
 pub use histogram::Histogram;

@@ -182,6 +182,11 @@ metrics! {
     /// How many such files there are; label `process`.
     DISK_DELETED_FILES = "disk.deleted.files", Count, Gauge;
 
+    /// Lines of the logs that are followed; labels `source`, `level` (error, warning, unknown, info, debug, and unparsed where lines came too fast).
+    LOG_LINES = "log.lines", Count, Counter;
+    /// Lines by what they say without numbers, ids, times, addresses and quoted parts; labels `source`, `level`, `template`.
+    LOG_TEMPLATE_LINES = "log.template.lines", Count, Counter;
+
     /// PostgreSQL client sessions; labels `app`, `state`, `wait_type`, `wait_event` (`none` where it waits for nothing).
     DB_SESSIONS = "db.sessions", Count, Census;
     /// Sessions that are idle, or idle in a transaction, and were for a minute or longer; labels `app`, `state`.

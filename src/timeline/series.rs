@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Batch, Gap, Kind, LoadTick, Moment, Selector, SeriesKey, Stage, Unit, Window};
+use super::{Batch, Gap, Kind, LoadTick, Moment, Quote, Selector, SeriesKey, Stage, Unit, Window};
 
 /// One value at one moment.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -72,6 +72,8 @@ pub struct Timeline {
     pub readings: BTreeMap<String, Vec<Moment>>,
     /// Readings that are missing, with the reason.
     pub gaps: Vec<Gap>,
+    /// Original words behind series.
+    pub quotes: Vec<Quote>,
 }
 
 impl Timeline {

@@ -10,6 +10,7 @@ mod findings;
 mod grid;
 mod key_numbers;
 mod load_curve;
+mod logs;
 mod overload;
 mod panel;
 mod recovery;
@@ -33,6 +34,7 @@ pub(super) use findings::{
 };
 pub(super) use key_numbers::KeyNumber;
 pub(super) use load_curve::{CurvePoint, LoadCurve};
+pub(super) use logs::{LogNumbers, LogTable};
 pub(super) use panel::{Ahead, Line, LineStyle, Panel, Quantity};
 pub(super) use recovery::RecoveryTable;
 pub(super) use requests::{RequestNumbers, RequestRow};
@@ -71,6 +73,8 @@ pub struct Report {
     pub(super) requests: Vec<RequestRow>,
     /// What failed requests got, in the words of who answered.
     pub(super) failures: Vec<FailureRow>,
+    /// What the logs said at the knee and not at low load.
+    pub(super) logs: Option<LogTable>,
     pub(super) objectives: Vec<ObjectiveRow>,
     pub(super) ruled_out: Vec<RuledOutRow>,
     pub(super) not_checked: Vec<NotCheckedRow>,
@@ -117,6 +121,7 @@ impl Report {
             stages: StageTable::new(diagnosis),
             requests: requests::requests(recording, diagnosis),
             failures: failures::failures(recording, diagnosis),
+            logs: logs::logs(recording, diagnosis),
             objectives: stages::objectives(diagnosis),
             ruled_out: findings::ruled_out(diagnosis),
             not_checked: findings::not_checked(diagnosis),

@@ -81,7 +81,7 @@ static SCHEME: LazyLock<Regex> = LazyLock::new(|| {
 /// A name and its value, in the forms of JSON, TOML, query strings, cookies and log lines.
 static NAMED: LazyLock<Regex> = LazyLock::new(|| {
     expression(
-        r#"([A-Za-z0-9_.\-]+)(\\?["']?\s*(?:=>|:=|==|=|:)\s*)(\\?"(?:[^"\\]|\\[^"])*\\?"|'[^']*'|[^\s,;&<>()\[\]{}"']+)"#,
+        r#"([A-Za-z0-9_.\-]+)(\\?["']?\s*(?:=>|:=|==|=|:|%3[dD])\s*)(\\?"(?:[^"\\]|\\[^"])*(?:\\?"|$)|'[^']*(?:'|$)|[^\s,;&<>()\[\]{}"']+)"#,
     )
 });
 /// An option of a command line and its value.
@@ -147,7 +147,11 @@ pub fn mask_secrets(text: &str) -> String {
 /// A name and its value, hidden if the name says so. The quotes stay, so that JSON stays JSON.
 fn named(found: &Captures<'_>) -> Option<String> {
     if !is_secret_in_text(last_part(&found[1])) {
-        return None;
+        // A value may hold names and values of its own: `"msg":"login with password=…"`.
+        let inner = NAMED.replace_all(&found[3], |found: &Captures<'_>| {
+            named(found).unwrap_or_else(|| found[0].to_owned())
+        });
+        return Some(format!("{}{}{inner}", &found[1], &found[2]));
     }
     let quote = match &found[3] {
         value if value.starts_with("\\\"") => "\\\"",
@@ -249,6 +253,17 @@ mod tests {
             ("trace 550e8400-e29b-41d4-a716-446655440000", "550e8400"),
             ("AccountKey=hunter2==;EndpointSuffix=x", "hunter2"),
             ("x-api-key: hunter2", "hunter2"),
+            ("{\"msg\":\"login with password=hunter2\"}", "hunter2"),
+            ("level=error msg=\"call with api_key=hunter2 failed\"", "hunter2"),
+            ("headers=map[Authorization:[Bearer hunter2Tok] Host:[a]]", "hunter2"),
+            ("{'Authorization': 'Token tok_hunter2', 'Host': 'a'}", "hunter2"),
+            ("\"cookie\": [\"sid=hunter2\", \"b=c\"]", "hunter2"),
+            ("passwd: 'hunter2 with spaces' rest", "with spaces"),
+            ("PGPASSWORD=hunter2 psql", "hunter2"),
+            ("password=\"hunter2 never closed", "hunter2"),
+            ("Proxy-Authorization: Digest username=\"a\", response=\"hunter2\"", "hunter2"),
+            ("GET /in?user=a&password%3Dhunter2&x=1", "hunter2"),
+            ("GET https://ghp_abcdefghijklmnop0123@github.com/x", "ghp_abc"),
         ];
         for (text, secret) in planted {
             let masked = mask_secrets(text);

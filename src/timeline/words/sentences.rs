@@ -5,6 +5,9 @@
 //! is searched from the top, and the first match counts, so the narrower kinds come first.
 
 use std::fmt;
+use std::sync::LazyLock;
+
+use regex::Regex;
 
 /// Longest text that `…` stands for.
 const MAX_GAP: usize = 120;
@@ -343,9 +346,20 @@ impl fmt::Display for SentenceKind {
 /// ```
 pub fn sentence_kind(text: &str) -> Option<SentenceKind> {
     let text = text.to_ascii_lowercase();
+    // Nearly all texts have none: one pass over the text says so.
+    if ANY.as_ref().is_some_and(|any| !any.is_match(&text)) {
+        return None;
+    }
     let says = |kind: &&SentenceKind| kind.patterns().iter().any(|pattern| matches(&text, pattern));
     SentenceKind::ALL.iter().find(says).copied()
 }
+
+/// The begin of every pattern.
+static ANY: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    let patterns = SentenceKind::ALL.iter().flat_map(|kind| kind.patterns());
+    let begins = patterns.filter_map(|pattern| pattern.split('…').next()).map(regex::escape);
+    Regex::new(&begins.collect::<Vec<_>>().join("|")).ok()
+});
 
 /// Whether the parts of `pattern` stand in `text` in their order, each near the one before.
 fn matches(text: &str, pattern: &str) -> bool {
