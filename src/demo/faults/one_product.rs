@@ -1,9 +1,11 @@
 //! Nothing is wrong with the shop, but with its test: all requests ask for one product, which the
 //! shop reads once and keeps in its memory.
 
+use std::time::Duration;
+
 use super::{
-    Fault, HEALTHY, HEALTHY_SHOP, Load, PRODUCTS, RequestShare, ShopRequest, ShopTraits, System,
-    Truth, up_to,
+    Fault, HEALTHY, HEALTHY_SHOP, Load, PRODUCTS, Pause, RequestShare, ShopRequest, ShopTraits,
+    System, Truth, up_to,
 };
 
 /// The database answers the first request only. There is no knee.
@@ -25,6 +27,8 @@ pub(super) static SPEC: Fault = Fault {
     }),
 };
 
-const REMEMBERING: ShopTraits = ShopTraits { remembers: true, ..HEALTHY_SHOP };
+/// A page takes long enough for the generator's lateness on a busy machine not to matter.
+const REMEMBERING: ShopTraits =
+    ShopTraits { remembers: true, pause: Pause::Asleep(Duration::from_millis(15)), ..HEALTHY_SHOP };
 
 const ONE: &[RequestShare] = &[RequestShare { request: ShopRequest::OneProduct, weight: 1 }];
