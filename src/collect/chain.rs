@@ -11,6 +11,7 @@
 //! Who calls whom is in `chain.tcp.calls` and, for the target, in `tcp.calls`.
 //!
 //! What it cannot see:
+//! - Services that are called over UNIX sockets.
 //! - Peers on other machines, and in containers that have their own network.
 //! - Processes whose descriptors kneepoint may not read. `chain.closed` says so.
 //! - What `process`, `tcp` and `threads` cannot see of the target.
@@ -27,12 +28,9 @@ use self::service::{MOST_DEEP, Service};
 use super::proc::tree::Tree;
 use super::proc::wanted::Wanted;
 use super::tcp::{SockDiag, Socket, TcpState, parse_names};
-use super::{Collector, CollectorSpec, OpenError, OpenResult, Opens, SampleError, TargetHint};
+use super::{Collector, CollectorSpec, OFF, OpenError, OpenResult, Opens, SampleError, TargetHint};
 use crate::plan::{CollectorConfig, OptionKind, OptionSpec};
 use crate::timeline::{BatchBuilder, Labels, names};
-
-/// The option that turns the collector off.
-pub(super) const OFF: &str = "off";
 
 /// The collector's entry for lists and plans.
 pub(super) static SPEC: CollectorSpec = CollectorSpec {

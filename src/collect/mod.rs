@@ -50,6 +50,9 @@ impl CollectorSpec {
     }
 }
 
+/// The option that keeps a collector closed which opens by itself, where it has one.
+const OFF: &str = "off";
+
 /// When a collector that the plan does not name is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Opens {
@@ -176,7 +179,7 @@ pub fn with_defaults(
             planned.push(CollectorConfig::new(spec.name));
         }
     }
-    planned.retain(|config| !config.switch(chain::OFF));
+    planned.retain(|config| !config.switch(OFF));
     planned
 }
 

@@ -10,7 +10,7 @@ use crate::diagnose::terms::model::{Diagnosis, StageSummary};
 use crate::recording::{CollectorNote, Environment, PlanSummary, Recording, Stop, StopReason};
 use crate::timeline::{
     Batch, BatchBuilder, EndpointTick, Histogram, JourneyTick, Labels, LoadTick, Moment,
-    ResponseClass, Selector, Stage, StageRole, Timeline, Window, names,
+    ResponseClass, Selector, SeriesKey, Stage, StageRole, Timeline, Window, names,
 };
 
 /// Length of each stage in seconds.
@@ -159,7 +159,9 @@ fn push_levels(
     let mut batches: std::collections::BTreeMap<String, BatchBuilder> = Default::default();
     for (text, level) in &picture.levels {
         let selector: Selector = text.parse().unwrap();
-        let spec = names::find(&selector.metric).unwrap_or_else(|| panic!("no metric `{text}`"));
+        let of_target = selector.metric.strip_prefix(names::CHAIN).unwrap_or(&selector.metric);
+        let spec = names::find(&selector.metric).or_else(|| names::find(of_target));
+        let spec = spec.unwrap_or_else(|| panic!("no metric `{text}`"));
         let family = selector.metric.split('.').next().unwrap().to_owned();
         let batch = batches.entry(family).or_default();
         let mut labels = Labels::none();
@@ -173,7 +175,8 @@ fn push_levels(
         } else {
             *level
         };
-        batch.push_labelled(spec, labels, value);
+        let key = SeriesKey::new(selector.metric.as_str(), labels);
+        batch.push_foreign(key, spec.unit, spec.kind, value);
     }
     for (collector, batch) in batches {
         let window = Window::new(at, at + Duration::from_millis(1));

@@ -8,9 +8,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::diagnose::measure::facts::Facts;
+use crate::diagnose::measure::facts::{Facts, Narrow};
 use crate::diagnose::measure::pools;
 use crate::diagnose::measure::services::{Service, Services};
+use crate::diagnose::measure::signal::Signal;
 use crate::diagnose::measure::split::{self, Split, split};
 use crate::diagnose::rules::layer::{Layer, Resource};
 use crate::diagnose::rules::order::follows;
@@ -22,7 +23,7 @@ use crate::diagnose::terms::bounds;
 use crate::diagnose::terms::model::{
     Confidence, Evidence, Finding, FindingRole, Knee, StageSummary, Windows,
 };
-use crate::diagnose::terms::operand::bare;
+use crate::diagnose::terms::operand::{Operand, Over, bare};
 use crate::diagnose::terms::part::PartKind;
 use crate::diagnose::terms::span::Span;
 use crate::diagnose::terms::wording;
@@ -37,6 +38,8 @@ use super::{predict, rank, retell};
 const TARGET: &str = "the target";
 /// The search goes on at a peer that holds this share of the growth.
 const HOLDS_THE_GROWTH: f64 = bounds::EXPLAINS_MOST.value;
+/// How much evidence about the inside of a service is told with the wait for it.
+const MOST_INSIDE: usize = 2;
 /// Series of the load that say what arrives at the door of the target and no service behind it.
 const OF_THE_LOAD: [&str; 3] =
     [names::LOAD_OFFERED.name, names::LOAD_THROUGHPUT.name, names::LOAD_IN_FLIGHT.name];
@@ -111,7 +114,7 @@ impl<'s> Walk<'s> {
         let Some((share, peer)) = most.max_by(|a, b| a.0.total_cmp(&b.0)) else {
             return Next::Inside;
         };
-        if share < HOLDS_THE_GROWTH {
+        if share < HOLDS_THE_GROWTH || self::has_more_calls(facts, peer) {
             return Next::Inside;
         }
         match self.index_of(peer) {
@@ -164,6 +167,19 @@ impl<'s> Walk<'s> {
             predict::foresee(&mut found, rules, &step.facts, stages, knee);
             levels.push(found);
         }
+        // That something in a service limits it is told with the wait for that service.
+        let unknown = |finding: &Finding| {
+            let rule = rules.rules().iter().find(|rule| rule.id == finding.rule);
+            rule.is_some_and(|rule| rule.resource == Resource::Unknown)
+        };
+        let mut inside: Vec<(usize, Finding)> = Vec::new();
+        for (level, found) in levels.iter_mut().enumerate() {
+            if found.first().is_some_and(unknown) {
+                let service = self.steps[self.way[level]].service;
+                inside.push((self.way[level], retell::of_service(found.remove(0), service)));
+                found.clear();
+            }
+        }
         // A mere possibility further in does not replace what is known further out.
         let sure = |found: &Vec<Finding>| {
             found.first().is_some_and(|first| first.confidence >= Confidence::Medium)
@@ -190,7 +206,7 @@ impl<'s> Walk<'s> {
         }
         let told = inner.into_iter().chain(outer).collect::<Vec<_>>();
         findings.splice(0..0, told);
-        self.tell_peers(findings, rules);
+        self.tell_peers(findings, rules, &inside);
         let named: BTreeSet<&str> = findings.iter().map(|it| it.rule.as_str()).collect();
         ranked.ruled_out.retain(|entry| !named.contains(entry.rule.as_str()));
         ranked.not_checked.retain(|entry| !named.contains(entry.rule.as_str()));
@@ -210,7 +226,7 @@ impl<'s> Walk<'s> {
 
     /// Adds what is known of the services to the findings about waiting for them, and what would
     /// tell more.
-    fn tell_peers(&self, findings: &mut [Finding], rules: &RuleSet) {
+    fn tell_peers(&self, findings: &mut [Finding], rules: &RuleSet, inside: &[(usize, Finding)]) {
         for finding in findings.iter_mut() {
             let rule = rules.rules().iter().find(|rule| rule.id == finding.rule);
             let subject = finding.subject.clone().filter(|_| {
@@ -219,9 +235,13 @@ impl<'s> Walk<'s> {
             });
             let of_service =
                 self.steps.iter().find(|step| Some(&step.service.name) == finding.service.as_ref());
-            let step = subject.as_deref().and_then(|peer| self.index_of(peer));
-            let step = step.map(|index| &self.steps[index]);
+            let index = subject.as_deref().and_then(|peer| self.index_of(peer));
+            let step = index.map(|index| &self.steps[index]);
             finding.evidence.extend(step.and_then(cpu));
+            if let Some((_, found)) = inside.iter().find(|(of, _)| Some(*of) == index) {
+                finding.evidence.extend(found.evidence.iter().take(MOST_INSIDE).cloned());
+                finding.next += &format!(" {}: {}", found.title, found.next);
+            }
             let is_first = matches!(finding.role, FindingRole::Cause | FindingRole::Contributing);
             if let Some(about) = step.or(of_service).filter(|_| is_first)
                 && about.service.is_postgres()
@@ -266,6 +286,16 @@ impl<'s> Walk<'s> {
             self.add_called(&step.facts, &step.service.name, depth + 1, told, hops);
         }
     }
+}
+
+/// Whether a request waits longer for a peer only because it calls it more often: the peer answers
+/// each call as quickly as at low load.
+fn has_more_calls(facts: &Facts, peer: &str) -> bool {
+    let calls = Operand { selectors: vec![bare(&names::TCP_CALLS)], over: Over::Sum, by: None };
+    let per_call = Signal::Growth(Box::new(Signal::PerCall(calls)));
+    let narrow = [Narrow { label: "peer".to_owned(), value: peer.to_owned() }];
+    let grown = per_call.measure(facts, Span::Knee, &narrow);
+    grown.is_some_and(|grown| grown.value < bounds::UNCHANGED.value)
 }
 
 /// Whether a rule can be asked of a service: not where it is about the load at the target's door, and of
@@ -380,3 +410,6 @@ fn hop(name: &str, facts: &Facts, called_by: Option<&str>, depth: u32, is_follow
         is_followed,
     }
 }
+
+#[cfg(test)]
+mod tests;

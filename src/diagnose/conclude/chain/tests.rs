@@ -1,0 +1,169 @@
+use crate::diagnose::conclude::engine::diagnose;
+use crate::diagnose::rules::ruleset::RuleSet;
+use crate::diagnose::simulated::{Picture, record};
+use crate::diagnose::terms::model::{Confidence, Diagnosis, FindingRole, Outcome};
+
+const RATES: [f64; 10] = [20.0, 40.0, 80.0, 120.0, 160.0, 180.0, 200.0, 240.0, 300.0, 400.0];
+const KNEE: f64 = 190.0;
+
+fn load(rate: f64) -> f64 {
+    (rate / KNEE).min(1.0)
+}
+
+/// Requests that wait while a stage is held: they grow by what is offered beyond the knee.
+fn waiting(rate: f64) -> f64 {
+    5.0 * (rate - KNEE).max(0.0)
+}
+
+type Levels = Vec<(&'static str, f64)>;
+
+/// A gateway on a machine of two cores that carries what is behind it: 190 requests/s of 20 ms.
+fn gateway(rate: f64, cpu: f64, behind: Levels) -> Picture {
+    let mut levels = vec![
+        ("system.cpu.utilization", (0.1 + cpu / 2.0).min(1.0)),
+        ("system.cpu.cores", 2.0),
+        ("system.cpu.time{mode=user}", 0.15 + cpu),
+        ("system.cpu.time{mode=system}", 0.03),
+        ("process.cpu.time{process=gateway}", 0.1 * load(rate)),
+        ("process.cpu.allowed{process=gateway}", 2.0),
+        ("process.thread.busiest{process=gateway}", 0.1 * load(rate)),
+        ("process.cpu.busiest{process=gateway}", 0.1 * load(rate)),
+        ("process.run_queue.time{process=gateway}", 0.01 * load(rate)),
+    ];
+    levels.extend(behind);
+    let load = load(rate).min(0.95);
+    let response = 0.02 + 0.004 * load / (1.0 - load);
+    Picture { goodput: rate.min(KNEE), failures: Vec::new(), response, levels }
+}
+
+fn said(system: &dyn Fn(f64) -> Picture) -> Diagnosis {
+    diagnose(&record(&RATES, system), RuleSet::builtin())
+}
+
+/// Workers behind the gateway, four of them, each of which waits 21 ms for something.
+fn workers(rate: f64) -> Levels {
+    let busy = 3.99 * load(rate);
+    vec![
+        ("tcp.calls{peer=127.0.0.1:9000 (app),service=app}", busy + waiting(rate)),
+        ("tcp.requests.served{port=80}", busy + waiting(rate)),
+        ("tcp.requests{port=80}", busy + waiting(rate)),
+        ("chain.service{hop=app (127.0.0.1:9000),address=127.0.0.1:9000,kind=service}", 1.0),
+        ("chain.tcp.requests{hop=app (127.0.0.1:9000),port=9000}", busy),
+        ("chain.tcp.requests.served{hop=app (127.0.0.1:9000),port=9000}", busy),
+        ("chain.tcp.accept_queue{hop=app (127.0.0.1:9000),port=9000}", waiting(rate)),
+        ("chain.process.cpu.time{hop=app (127.0.0.1:9000),process=app}", 0.1 * load(rate)),
+        ("chain.process.cpu.allowed{hop=app (127.0.0.1:9000),process=app}", 2.0),
+        ("chain.process.thread.busiest{hop=app (127.0.0.1:9000),process=app}", 0.05),
+        ("chain.process.run_queue.time{hop=app (127.0.0.1:9000),process=app}", 0.01),
+        ("chain.process.count{hop=app (127.0.0.1:9000),process=app}", 4.0),
+    ]
+}
+
+#[test]
+fn the_cause_is_named_at_the_service_behind_the_gateway() {
+    let diagnosis = said(&|rate| gateway(rate, 0.2, workers(rate)));
+    let first = &diagnosis.findings[0];
+    assert_eq!(first.rule, "worker-exhaustion", "{:#?}", diagnosis.findings);
+    assert_eq!(first.service.as_deref(), Some("app (127.0.0.1:9000)"));
+    assert_eq!(first.role, FindingRole::Cause);
+    assert_eq!(first.confidence, Confidence::High, "{first:#?}");
+    assert_eq!(first.title, "app (127.0.0.1:9000): all workers are busy waiting");
+    assert!(!format!("{first:?}").contains("the target"), "{first:#?}");
+    let wait = diagnosis.findings.iter().find(|it| it.rule == "downstream-wait").unwrap();
+    assert_eq!(wait.role, FindingRole::Consequence { of: "worker-exhaustion".to_owned() });
+    assert!(diagnosis.ruled_out.iter().all(|out| out.rule != "worker-exhaustion"));
+    let chain = diagnosis.chain.unwrap();
+    let hops: Vec<_> = chain.hops.iter().map(|hop| (hop.service.as_str(), hop.depth)).collect();
+    assert_eq!(hops, [("the target", 0), ("app (127.0.0.1:9000)", 1)]);
+    assert!(chain.hops[1].is_followed);
+    assert_eq!(chain.ends, "the time lies in app (127.0.0.1:9000), not in what it calls");
+}
+
+/// The same without what shows why: the wait stays the cause, with what is known of the service.
+#[test]
+fn a_service_that_shows_nothing_leaves_the_wait_as_the_cause() {
+    let diagnosis = said(&|rate| {
+        let mut levels = workers(rate);
+        for (name, level) in &mut levels {
+            if name.starts_with("chain.tcp.") {
+                *level =
+                    if name.contains("accept") { 0.0 } else { 4.0 * load(rate) + waiting(rate) };
+            }
+        }
+        gateway(rate, 0.2, levels)
+    });
+    let first = &diagnosis.findings[0];
+    assert_eq!(first.rule, "downstream-wait", "{:#?}", diagnosis.findings);
+    let texts: Vec<&str> = first.evidence.iter().map(|it| it.text.as_str()).collect();
+    assert!(texts.iter().any(|text| text.contains("app (127.0.0.1:9000) uses")), "{texts:#?}");
+    assert!(first.next.contains("app (127.0.0.1:9000): requests wait inside it"), "{first:#?}");
+}
+
+#[test]
+fn the_cpu_of_a_peer_is_the_chains_and_its_sessions_are_offered() {
+    let diagnosis = said(&|rate| {
+        let calls = 3.99 * load(rate) + waiting(rate);
+        let run_queue = if rate > KNEE { 1.5 } else { 0.05 };
+        let mut levels = vec![
+            ("tcp.calls{peer=127.0.0.1:5432 (postgres),service=postgres}", calls),
+            ("tcp.requests.served{port=80}", calls),
+            ("tcp.requests{port=80}", calls),
+            ("process.run_queue.time{process=other}", run_queue),
+            ("generator.cpu.time", 0.05),
+        ];
+        let hop = "hop=postgres (127.0.0.1:5432)";
+        let leak = |text: String| -> &'static str { Box::leak(text.into_boxed_str()) };
+        levels.extend([
+            (leak(format!("chain.service{{{hop},address=127.0.0.1:5432,kind=database}}")), 1.0),
+            (leak(format!("chain.tcp.requests{{{hop},port=5432}}")), calls),
+            (leak(format!("chain.tcp.requests.served{{{hop},port=5432}}")), calls),
+            (leak(format!("chain.process.cpu.time{{{hop}}}")), 1.75 * load(rate)),
+            (leak(format!("chain.process.cpu.allowed{{{hop}}}")), 2.0),
+            (leak(format!("chain.process.count{{{hop}}}")), 9.0),
+        ]);
+        gateway(rate, 1.75 * load(rate), levels)
+    });
+    assert!(
+        diagnosis.findings.iter().all(|it| it.rule != "cpu-stolen"),
+        "{:#?}",
+        diagnosis.findings
+    );
+    let first = &diagnosis.findings[0];
+    let all = format!("{first:#?}");
+    assert!(all.contains("postgres (127.0.0.1:5432)"), "{all}");
+    assert!(all.contains("1.75 cores"), "{all}");
+    assert!(
+        first.next.contains("`--postgres postgres://USER@127.0.0.1:5432/DATABASE`"),
+        "{}",
+        first.next
+    );
+}
+
+#[test]
+fn a_peer_elsewhere_ends_the_chain_and_is_named_with_what_would_open_it() {
+    let diagnosis = said(&|rate| {
+        let calls = 3.99 * load(rate) + waiting(rate);
+        let levels = vec![
+            ("tcp.calls{peer=10.0.3.7:8443}", calls),
+            ("tcp.requests.served{port=80}", calls),
+            ("tcp.requests{port=80}", calls),
+        ];
+        gateway(rate, 0.2, levels)
+    });
+    let first = &diagnosis.findings[0];
+    assert_eq!(first.rule, "downstream-wait", "{:#?}", diagnosis.findings);
+    assert!(first.next.contains("10.0.3.7:8443 was not looked into"), "{}", first.next);
+    assert_eq!(diagnosis.chain, None, "there is nothing to show");
+}
+
+#[test]
+fn a_healthy_chain_accuses_nobody() {
+    let rates = [20.0, 40.0, 80.0, 120.0, 150.0];
+    let recording = record(&rates, &|rate| gateway(rate, 0.2, workers(rate)));
+    let diagnosis = diagnose(&recording, RuleSet::builtin());
+    assert!(matches!(diagnosis.outcome, Outcome::NotReached { .. }), "{:?}", diagnosis.outcome);
+    assert!(diagnosis.findings.is_empty(), "{:#?}", diagnosis.findings);
+    let chain = diagnosis.chain.unwrap();
+    assert_eq!(chain.hops.len(), 2);
+    assert!(chain.ends.is_empty());
+}
