@@ -197,8 +197,9 @@ pub(super) fn status_of(
         Outcome::GeneratorLimited { .. }
         | Outcome::InsufficientData { .. }
         | Outcome::Aborted { .. } => return ExitStatus::Inconclusive,
-        Outcome::Knee | Outcome::NotReached { .. } => {}
+        Outcome::Knee | Outcome::NotReached { .. } | Outcome::FailsForGood { .. } => {}
     }
+    let fails_for_good = matches!(diagnosis.outcome, Outcome::FailsForGood { .. });
     let below = diagnosis
         .knee
         .as_ref()
@@ -210,7 +211,7 @@ pub(super) fn status_of(
         ExitStatus::ObjectiveFailed
     } else if below {
         ExitStatus::KneeBelowExpected
-    } else if leak || soak == Some(&SoakVerdict::Leak) {
+    } else if leak || fails_for_good || soak == Some(&SoakVerdict::Leak) {
         ExitStatus::Leak
     } else if matches!(soak, Some(SoakVerdict::Undecided { .. })) {
         ExitStatus::Inconclusive

@@ -73,6 +73,16 @@ pub(super) fn ending_with_parent(command: &mut Command, signal: i32) -> &mut Com
     command
 }
 
+/// Restricts the number of descriptors that this process may have.
+pub(super) fn limit_descriptors(most: u64) -> io::Result<()> {
+    let limit = libc::rlimit { rlim_cur: most, rlim_max: most };
+    // SAFETY: the structure lives on this stack frame, and the call only reads it.
+    match unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
 /// Restricts this process to the last of the cores that it may use.
 pub(super) fn confine_to_one_core() -> io::Result<()> {
     #[cfg(target_os = "linux")]

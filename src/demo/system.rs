@@ -30,6 +30,8 @@ pub(super) struct ShopTraits {
     pub admission: Admission,
     /// Whether the process may use only one core, as with a cpuset.
     pub one_core: bool,
+    /// How many descriptors the process may have; the machine's usual limit if absent.
+    pub most_descriptors: Option<u64>,
     /// Processor time that pricing one product takes.
     pub pricing: Duration,
     /// How a product page waits for something that is neither the database nor another service.
@@ -129,6 +131,8 @@ pub(super) struct Keeps {
     pub file_every: Option<u64>,
     /// One of this many orders leaves its connection to the payments service open.
     pub connection_every: Option<u64>,
+    /// One of this many product pages never gives its database connection back to the pool.
+    pub pooled_every: Option<u64>,
 }
 
 /// How the payments service is built.

@@ -445,6 +445,13 @@ pub(super) fn outcomes() -> Vec<Outcome> {
         Outcome::InsufficientData {
             missing: vec!["one stage only; add at least three".into(), "no baseline".into()],
         },
+        Outcome::FailsForGood {
+            after_requests: 1_934,
+            at: Moment::from_secs_f64(41.0),
+            failing: 0.99,
+            also_at: Some(20.0),
+            ran_out: vec!["connections of the pool are taken and never given back".into()],
+        },
         Outcome::Aborted { why: "the target refused every connection".into() },
     ]
 }

@@ -243,6 +243,8 @@ fn verdicts_read_as_sentences() {
         "The load generator was the limit from 900 requests/s on: this run says nothing about the \
          target.",
         "Not enough data: one stage only; add at least three (1 more reason below).",
+        "Fails for good after about 1,900 requests, at any rate: connections of the pool are \
+             taken and never given back.",
         "The run ended before anything could be measured: the target refused every connection.",
     ];
     assert_eq!(said, expected);

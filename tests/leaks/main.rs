@@ -46,7 +46,14 @@ fn verdict_on(shape: &Shape, seed: u64, length: Length) -> LeakVerdict {
     let restarts = if shape.id == "L12" { vec![Moment::from_secs_f64(half)] } else { Vec::new() };
     let limit = if shape.id == "L13" { 1024.0 } else { LIMIT };
     let uncollected = shape.id == "N09";
-    verdict(&points, &Context { load: &load, limit: Some(limit), restarts: &restarts, uncollected })
+    let context = Context {
+        load: &load,
+        limit: Some(limit),
+        restarts: &restarts,
+        uncollected,
+        ..Context::default()
+    };
+    verdict(&points, &context)
 }
 
 fn tally(shape: &Shape, length: Length, seeds: u64) -> Tally {

@@ -51,7 +51,10 @@ registry! {
         one_product,
         leak,
         fd_leak,
+        fd_exhausted,
         connection_leak,
+        pool_leak,
+        long_polls,
     ]
 }
 
@@ -159,6 +162,7 @@ const HEALTHY_SHOP: ShopTraits = ShopTraits {
     listen: HEALTHY_LISTEN,
     admission: Admission::All,
     one_core: false,
+    most_descriptors: None,
     pricing: Duration::ZERO,
     pause: Pause::None,
     report: Duration::ZERO,
@@ -181,7 +185,8 @@ const HEALTHY_CHARGE: ChargeTraits = ChargeTraits {
     retries: 0,
 };
 
-const HEALTHY_KEEPS: Keeps = Keeps { bytes: 0, file_every: None, connection_every: None };
+const HEALTHY_KEEPS: Keeps =
+    Keeps { bytes: 0, file_every: None, connection_every: None, pooled_every: None };
 
 /// The healthy payments service.
 const HEALTHY_PAYMENTS: PaymentsTraits = PaymentsTraits {

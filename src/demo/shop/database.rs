@@ -1,9 +1,11 @@
 //! The shop's queries to PostgreSQL, through a pool of connections.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use deadpool_postgres::{
-    Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime, Timeouts,
+    Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, Timeouts,
 };
 use serde::Serialize;
 use tokio_postgres::{Config, NoTls, Row};
@@ -50,6 +52,10 @@ impl From<&Row> for Product {
 pub(super) struct Database {
     pool: Pool,
     traits: &'static ShopTraits,
+    /// Products read so far.
+    reads: AtomicU64,
+    /// Connections that are never given back.
+    kept: Mutex<Vec<Object>>,
 }
 
 impl Database {
@@ -70,7 +76,7 @@ impl Database {
             .build()
             .map_err(|_| PoolError::NoRuntimeSpecified)?;
         drop(pool.get().await?);
-        Ok(Self { pool, traits })
+        Ok(Self { pool, traits, reads: AtomicU64::new(0), kept: Mutex::default() })
     }
 
     /// The pool, for its metrics.
@@ -102,7 +108,15 @@ impl Database {
                 row
             }
         };
+        if self.is_one_to_keep() {
+            self.kept.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+        }
         Ok(row.as_ref().map(Product::from))
+    }
+
+    fn is_one_to_keep(&self) -> bool {
+        let Some(every) = self.traits.keeps.pooled_every else { return false };
+        self.reads.fetch_add(1, Ordering::Relaxed) % every == every - 1
     }
 
     /// The twenty cheapest products of a category.

@@ -65,6 +65,9 @@ fn run() -> io::Result<()> {
         // Set before any thread starts, so that all threads inherit it.
         process::confine_to_one_core()?;
     }
+    if let Some(most) = traits.most_descriptors {
+        process::limit_descriptors(most)?;
+    }
     let runtime = match traits.runtime {
         Handlers::Workers(threads) => tokio::runtime::Builder::new_multi_thread()
             .worker_threads(threads)

@@ -20,12 +20,12 @@ use crate::diagnose::terms::model::{
 };
 use crate::diagnose::terms::wording;
 use crate::recording::{Recording, StopReason};
-use crate::timeline::{Labels, SeriesKey, names};
+use crate::timeline::{Labels, SeriesKey, Timeline, names};
 
 use super::chain::Walk;
 use super::lacking::Sources;
 use super::rank::{self, Ranked};
-use super::{attribution, endpoints, generator, predict, recovery, repetition};
+use super::{attribution, endpoints, for_good, generator, predict, recovery, repetition};
 
 /// Concludes from one recording all that `rules` allow.
 ///
@@ -35,10 +35,11 @@ pub fn diagnose(recording: &Recording, rules: &RuleSet) -> Diagnosis {
     let stages = summarize(recording);
     let found = knee::find(&stages, &recording.timeline);
     let generator = generator::health(recording, &stages, &found);
-    let (outcome, knee) = outcome(recording, &stages, found);
-    let windows = windows(&stages, knee.as_ref());
     let services = Services::of(recording);
     let timeline = services.target.as_ref().unwrap_or(&recording.timeline);
+    let concluded = outcome(recording, &stages, found);
+    let (outcome, knee) = for_good(recording, timeline, &stages, concluded);
+    let windows = windows(&stages, knee.as_ref());
     let facts =
         split::with_growth(pools::with_pools(Facts::of_target(recording, timeline, &windows)));
     let walk = Walk::new(recording, &services, &windows, &facts);
@@ -46,20 +47,7 @@ pub fn diagnose(recording: &Recording, rules: &RuleSet) -> Diagnosis {
         rules.rules().iter().flat_map(|rule| ruling::rule_on(rule, &facts)).collect();
     let mut caveats = run_caveats(recording, &stages, &facts);
     let sources = Sources { known: rules.sources(), ran: watched(recording) };
-    let mut ranked = match outcome {
-        // Without a knee, the report names only faults that have nothing to do with one: a leak
-        // shows at a steady rate too.
-        Outcome::Knee | Outcome::NotReached { .. } | Outcome::InsufficientData { .. } => {
-            rank::rank(&rulings, knee.as_ref(), &sources)
-        }
-        // The numbers describe the generator, so they accuse nothing in the target.
-        Outcome::GeneratorLimited { .. } | Outcome::Aborted { .. } => Ranked {
-            findings: Vec::new(),
-            ruled_out: Vec::new(),
-            not_checked: Vec::new(),
-            caveats: Vec::new(),
-        },
-    };
+    let mut ranked = ranked(&outcome, &rulings, knee.as_ref(), &sources);
     if let Some(knee) = &knee {
         predict::foresee(&mut ranked.findings, rules, &facts, &stages, knee);
         walk.accuse(&mut ranked, rules, &stages, knee, &sources);
@@ -90,17 +78,23 @@ pub fn diagnose(recording: &Recording, rules: &RuleSet) -> Diagnosis {
     caveats.extend(stays.flatten());
     let (soak, overload) = match outcome {
         Outcome::GeneratorLimited { .. } | Outcome::Aborted { .. } => (None, None),
+        // What fails at any load says nothing of how overload is borne.
+        Outcome::FailsForGood { .. } => (soak::soak(recording, &facts), None),
         _ => (
             soak::soak(recording, &facts),
             overload::overload(&recording.timeline, &stages, knee.as_ref()),
         ),
+    };
+    let capacity = match outcome {
+        Outcome::FailsForGood { .. } => None,
+        _ => capacity(recording, &stages, knee.as_ref()),
     };
     Diagnosis {
         outcome,
         soak,
         overload,
         objectives: objectives::results(recording, &stages),
-        capacity: capacity(recording, &stages, knee.as_ref()),
+        capacity,
         findings: ranked.findings,
         ruled_out: ranked.ruled_out,
         not_checked: ranked.not_checked,
@@ -113,6 +107,25 @@ pub fn diagnose(recording: &Recording, rules: &RuleSet) -> Diagnosis {
         stages,
         knee,
         windows,
+    }
+}
+
+/// The rulings in order of what they mean.
+fn ranked(outcome: &Outcome, rulings: &[Ruling], knee: Option<&Knee>, sources: &Sources) -> Ranked {
+    match outcome {
+        // Without a knee, the report names only faults that have nothing to do with one: a leak
+        // shows at a steady rate too.
+        Outcome::Knee
+        | Outcome::NotReached { .. }
+        | Outcome::InsufficientData { .. }
+        | Outcome::FailsForGood { .. } => rank::rank(rulings, knee, sources),
+        // The numbers describe the generator, so they accuse nothing in the target.
+        Outcome::GeneratorLimited { .. } | Outcome::Aborted { .. } => Ranked {
+            findings: Vec::new(),
+            ruled_out: Vec::new(),
+            not_checked: Vec::new(),
+            caveats: Vec::new(),
+        },
     }
 }
 
@@ -156,6 +169,24 @@ fn outcome(
             (Outcome::InsufficientData { missing }, None)
         }
         (verdict, _) => concluded(verdict),
+    }
+}
+
+/// The same, unless the target stopped serving for good: then no load tells what it carries.
+fn for_good(
+    recording: &Recording,
+    timeline: &Timeline,
+    stages: &[StageSummary],
+    (outcome, knee): (Outcome, Option<Knee>),
+) -> (Outcome, Option<Knee>) {
+    if matches!(outcome, Outcome::GeneratorLimited { .. } | Outcome::Aborted { .. }) {
+        return (outcome, knee);
+    }
+    let windows = windows(stages, None);
+    let facts = pools::with_pools(Facts::of_target(recording, timeline, &windows));
+    match for_good::find(&recording.timeline, stages, &facts, knee.is_some()) {
+        Some(failed) => (failed, None),
+        None => (outcome, knee),
     }
 }
 

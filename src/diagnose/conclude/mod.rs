@@ -4,6 +4,7 @@ pub(super) mod attribution;
 mod chain;
 mod endpoints;
 pub(super) mod engine;
+mod for_good;
 pub mod generator;
 mod lacking;
 mod predict;

@@ -1,13 +1,16 @@
 //! Whether one series (memory, descriptors, connections) grows without an end: a leak.
 //!
-//! Growth alone is no leak: warm-up, a cache that fills, a collector's sawtooth and load that
-//! rises all grow. The verdict is cautious on purpose, and says `Undecided` with what would
-//! decide it.
+//! Growth alone is not a leak: warm-up, a cache that fills, a collector's sawtooth, load that rises
+//! and requests that wait all grow. The verdict is cautious in both directions. `NoLeak` needs an
+//! upper bound of the growth that is small; where a step of the analysis fails and the bound is
+//! large, the verdict is `Undecided`, with the reason and what would decide.
 
+mod lives;
 mod models;
 mod prepare;
 mod trend;
 
+use crate::diagnose::terms::bounds::{EXPLAINS_MOST, FULL_LIMIT};
 use crate::diagnose::terms::stats;
 use crate::timeline::{Moment, Point};
 
@@ -46,8 +49,13 @@ const STEADY_PART: f64 = 0.5;
 /// slope that its upper bound must stay below for that.
 const END_PART: f64 = 0.75;
 const STOPPED: f64 = 0.25;
-/// Share of the rise that one step may carry.
-const CONCENTRATION: f64 = 0.5;
+/// Share of its level by which a series may have grown unseen while it was watched, so that there
+/// is still no leak in it.
+const UNSEEN: f64 = 0.5;
+/// The same in steps of its resolution: fewer cannot be told from none.
+const UNSEEN_STEPS: f64 = 2.0;
+/// Share of the limit from which on a series is at its limit.
+pub const AT_LIMIT: f64 = FULL_LIMIT.value;
 /// Share by which the load may vary and still count as steady, and its correlation with time from
 /// which on it counts as rising.
 const STEADY_LOAD: f64 = 0.3;
@@ -58,6 +66,10 @@ const RISING_LOAD: f64 = 0.5;
 pub struct Context<'a> {
     /// Requests per second over time, so that growth with the load is not taken for a leak.
     pub load: &'a [Point],
+    /// Requests and sessions that are open over time: each may hold some of the resource.
+    pub held: &'a [Point],
+    /// How much of the resource one of them may hold, at most, in the series' unit.
+    pub each: f64,
     /// Value at which the resource is exhausted, in the series' unit.
     pub limit: Option<f64>,
     /// Moments at which the process restarted.
@@ -90,7 +102,7 @@ pub enum LeakVerdict {
     },
     /// It does not.
     NoLeak {
-        /// Smallest growth per second that would have been found.
+        /// Most growth per second that the series still allows (95 %): more would have been seen.
         minimum_detectable_slope: f64,
     },
 }
@@ -122,6 +134,8 @@ pub struct Gate {
 pub enum GateKind {
     /// One life of the process was taken: its seconds.
     Life,
+    /// Lives too short to judge were laid over each other, from their starts: how many.
+    Lives,
     /// Its start-up was left out: the seconds of it.
     StartUp,
     /// What follows the load was taken off: growth per request per second.
@@ -137,6 +151,8 @@ pub enum GateKind {
     Matters,
     /// No single step carries most of the rise: the share of the largest.
     Spread,
+    /// What the series still allows, where it shows no leak: upper bound of the growth per second.
+    Small,
     /// The growth has not stopped: upper bound of the last part's slope as a share of the whole.
     GoesOn,
     /// The growth is certain in the last part too: its lower bound per second.
@@ -175,9 +191,11 @@ pub struct LeakAnalysis {
 ///
 /// The series is split at restarts, its start-up is left out, and what follows the load is taken
 /// off. Its floors then have to rise with certainty, by an amount that matters, to the end, in
-/// more than one step, and in a way that no curve with a bound tells as well.
+/// more than one step, and in a way that no curve with a bound fits as well. Where they do not, the
+/// growth that they still allow decides between no leak and undecided.
 pub fn analyse(points: &[Point], context: &Context) -> LeakAnalysis {
-    let mut analysis = Analysis { context, gates: Vec::new(), floors: Track::default() };
+    let mut analysis =
+        Analysis { context, gates: Vec::new(), floors: Track::default(), resolution: 0.0 };
     let verdict = analysis.series(points);
     let at = analysis.floors.at.iter().zip(&analysis.floors.value);
     let floors = at.map(|(at, value)| Point { at: Moment::from_secs_f64(*at), value: *value });
@@ -206,6 +224,8 @@ struct Analysis<'c> {
     context: &'c Context<'c>,
     gates: Vec<Gate>,
     floors: Track,
+    /// The smallest change that the readings show.
+    resolution: f64,
 }
 
 impl Analysis<'_> {
@@ -220,7 +240,12 @@ impl Analysis<'_> {
     }
 
     fn series(&mut self, points: &[Point]) -> LeakVerdict {
-        let life = prepare::longest_life(points, self.context.restarts);
+        self.resolution = prepare::resolution(points);
+        let lives = prepare::lives(points, self.context.restarts);
+        if let Some(leak) = self.short_lives(&lives) {
+            return leak;
+        }
+        let life = prepare::longest(lives);
         self.note(GateKind::Life, life.seconds());
         if life.len() < POINTS || life.seconds() < SECONDS {
             let pace = life.seconds() / life.len().max(2) as f64;
@@ -233,26 +258,66 @@ impl Analysis<'_> {
         let origin = life.at[0];
         let settled = prepare::without_startup(&life);
         self.note(GateKind::StartUp, settled.at.first().map_or(0.0, |at| at - origin));
-        let load = prepare::load_at(&settled, self.context.load);
-        if !rises_with_time(&settled, &load) {
-            return self.under_load(&settled, &load, origin);
-        }
+        let Some(why) = self.confounded(&settled) else {
+            return self.under_load(&settled, origin);
+        };
         // What depends on the load in a bent line would leave a rise behind: only a part with a
         // steady load can decide.
         let steady = settled.tail(0.5);
-        let load = prepare::load_at(&steady, self.context.load);
-        if steady.len() >= POINTS / 2 && !rises_with_time(&steady, &load) {
-            return self.under_load(&steady, &load, origin);
+        if steady.len() >= POINTS / 2 && self.confounded(&steady).is_none() {
+            return self.under_load(&steady, origin);
         }
         match self.settled(&settled, origin) {
             none @ LeakVerdict::NoLeak { .. } => none,
-            _ => undecided("it grew while the load rose; hold the load constant", life.seconds()),
+            _ => undecided(why, life.seconds()),
         }
     }
 
+    /// The leak that many short lives show together; `None` where they do not.
+    fn short_lives(&mut self, lives: &[Track]) -> Option<LeakVerdict> {
+        let (count, laid, origin) = lives::overlay(lives)?;
+        self.note(GateKind::Lives, count as f64);
+        self.note(GateKind::Life, laid.seconds());
+        let settled = prepare::without_startup(&laid);
+        let verdict = self.settled(&settled, origin);
+        if matches!(verdict, LeakVerdict::Leak { .. }) {
+            return Some(verdict);
+        }
+        // The longest life is judged by itself.
+        self.gates.clear();
+        self.floors = Track::default();
+        None
+    }
+
+    /// What rose along with a series and may explain its growth.
+    fn confounded(&self, track: &Track) -> Option<&'static str> {
+        if rises_with_time(track, &prepare::value_at(track, self.context.load)) {
+            return Some("it grew while the load rose; hold the load constant");
+        }
+        self.is_held(track).then_some(
+            "it grew while the number of open requests rose, which may hold it; hold a load at \
+             which no requests queue",
+        )
+    }
+
+    /// Whether the requests and sessions that were opened meanwhile can hold most of what the
+    /// series rose by.
+    fn is_held(&self, track: &Track) -> bool {
+        let held = prepare::value_at(track, self.context.held);
+        if held.len() != track.len() || held.is_empty() {
+            return false;
+        }
+        let third = track.len().div_ceil(3);
+        let level = |part: &[f64]| stats::median(part).unwrap_or(0.0);
+        let rise = |all: &[f64]| level(&all[all.len() - third..]) - level(&all[..third]);
+        let (rose, opened) = (rise(&track.value), rise(&held));
+        rose > 0.0 && opened * self.context.each >= EXPLAINS_MOST.value * rose
+    }
+
     /// Judges a settled series once what follows the load is taken off.
-    fn under_load(&mut self, track: &Track, load: &[f64], origin: f64) -> LeakVerdict {
-        let (track, share) = prepare::without_load(track, load);
+    fn under_load(&mut self, track: &Track, origin: f64) -> LeakVerdict {
+        let load = prepare::value_at(track, self.context.load);
+        let (track, share) = prepare::without_load(track, &load);
         if let Some(share) = share {
             self.note(GateKind::Load, share);
         }
@@ -267,14 +332,13 @@ impl Analysis<'_> {
         self.note(GateKind::Resets, floors.resets as f64);
         let few = floors.track.len() < FEW_FLOORS && !floors.after_resets;
         let sure = trend::rise(&floors.track, if few { SURE_OF_FEW } else { SURE });
-        let detectable = (sure.high - sure.slope).max(0.0);
-        let none = LeakVerdict::NoLeak { minimum_detectable_slope: detectable };
+        let high = trend::rise(&floors.track, PERSISTS).high;
         if (2..prepare::MANY_RESETS).contains(&floors.resets) {
-            return few_resets(&floors, track, none);
+            return few_resets(&floors, track, high);
         }
         let is_certain = sure.low > 0.0 && sure.slope > 0.0;
         if !self.passes(GateKind::Certain, Some(sure.low), is_certain) {
-            return self.uncertain(&floors.track, detectable).unwrap_or(none);
+            return self.uncertain(&floors.track, high);
         }
         // What goes on is what the last part shows: the bend of a start-up may hide or feign
         // growth.
@@ -287,17 +351,21 @@ impl Analysis<'_> {
                 let why = "it grows, but its pace is too uncertain to tell whether it matters";
                 undecided(why, until_certain(&sure, track.seconds()))
             } else {
-                none
+                self.none_if_small(high.min(last.high), &floors.track, "it may grow faster")
             };
         }
-        let concentration = trend::concentration(&floors.track);
-        if !self.passes(GateKind::Spread, Some(concentration), concentration <= CONCENTRATION) {
-            return none;
+        let step = trend::largest_step(&floors.track);
+        if !self.passes(GateKind::Spread, Some(step.share), !step.carries_the_rise()) {
+            let after = floors.track.starting_at(step.to);
+            let why = "one step is most of its rise, and it was watched too briefly after that \
+                       step to tell whether another follows";
+            return self.none_if_small(trend::rise(&after, PERSISTS).high, &floors.track, why);
         }
         let end = trend::rise(&floors.track.tail(END_PART), PERSISTS);
         let goes_on = end.high >= STOPPED * sure.slope;
         if !self.passes(GateKind::GoesOn, Some(end.high / sure.slope), goes_on) {
-            return none;
+            let why = "it has slowed down, but may still grow";
+            return self.none_if_small(end.high, &floors.track, why);
         }
         if !self.passes(GateKind::Persists, Some(last.low), last.low > 0.0) {
             let why = "its growth is uncertain in the last part of the run";
@@ -306,7 +374,8 @@ impl Analysis<'_> {
         match models::shape(&floors.track, origin) {
             Shape::Bounded => {
                 self.passes(GateKind::Unbounded, None, false);
-                return none;
+                let why = "it flattens out, but may still grow";
+                return self.none_if_small(end.high, &floors.track, why);
             }
             Shape::MayFlatten => {
                 self.passes(GateKind::Unbounded, None, false);
@@ -323,18 +392,55 @@ impl Analysis<'_> {
         leak(&floors.track, self.context)
     }
 
-    /// The verdict on floors whose rise is not certain, where that does not mean that there is
-    /// none: it is likely, or a leak that fills what is left within a day would not have been seen.
-    fn uncertain(&self, floors: &Track, detectable: f64) -> Option<LeakVerdict> {
+    /// The verdict on floors whose rise is not certain: undecided where it is likely, and where a
+    /// leak could hide.
+    fn uncertain(&mut self, floors: &Track, high: f64) -> LeakVerdict {
         let likely = trend::rise(floors, LIKELY);
         if likely.low > 0.0 && matters_at(likely.slope, floors, self.context) {
             let why = "it seems to grow, but too little was seen to be sure";
-            return Some(undecided(why, until_certain(&likely, floors.seconds())));
+            return undecided(why, until_certain(&likely, floors.seconds()));
         }
-        let room = self.context.limit? - floors.value.last()?;
-        let share = detectable * DAY / room.max(f64::MIN_POSITIVE);
-        let why = "a leak that exhausts it within a day would not be visible yet";
-        (share > 1.0).then(|| undecided(why, longer(floors.seconds(), share).min(3.0 * DAY)))
+        // One large step leaves the trend uncertain; what follows the step need not be.
+        let step = trend::largest_step(floors);
+        let level = stats::median(&floors.value).unwrap_or(0.0).abs();
+        let high = match step.carries_the_rise() && step.height > LEVEL * level {
+            true => trend::rise(&floors.starting_at(step.to), PERSISTS).high,
+            false => high,
+        };
+        let why = match self.context.limit {
+            Some(_) => "a leak that exhausts it within a day would not be visible yet",
+            None => "it scatters so much that it may grow by half without being noticed",
+        };
+        self.none_if_small(high, floors, why)
+    }
+
+    /// No leak where the growth that the series still allows is small, else undecided: against the
+    /// room below the limit, and against its own level.
+    fn none_if_small(&mut self, high: f64, floors: &Track, why: &str) -> LeakVerdict {
+        let (high, seconds) = (high.max(0.0), floors.seconds());
+        let level = stats::median(&floors.value).unwrap_or(0.0).abs();
+        let last = floors.value.last().copied().unwrap_or(0.0);
+        let at_limit = self.context.limit.is_some_and(|limit| last >= AT_LIMIT * limit);
+        if at_limit {
+            let why = "it is at its limit, where it cannot grow; start the target anew and watch it \
+                       from its start";
+            return undecided(why, seconds);
+        }
+        let unseen = (UNSEEN * level).max(UNSEEN_STEPS * self.resolution);
+        let by_level =
+            if high > 0.0 { high * seconds / unseen.max(f64::MIN_POSITIVE) } else { 0.0 };
+        let by_limit = self.context.limit.map_or(0.0, |limit| high * DAY / (limit - last));
+        let excess = by_level.max(by_limit);
+        let is_small = excess <= 1.0;
+        // A small bound speaks against a leak; a large one says nothing.
+        let passed = is_small.then_some(false);
+        self.gates.push(Gate { kind: GateKind::Small, value: Some(high), passed });
+        if is_small {
+            return LeakVerdict::NoLeak { minimum_detectable_slope: high };
+        }
+        let more =
+            if excess.is_finite() { longer(seconds, excess).min(3.0 * DAY) } else { seconds };
+        undecided(why, more)
     }
 }
 
@@ -359,7 +465,7 @@ fn matters_at(slope: f64, floors: &Track, context: &Context) -> bool {
 }
 
 /// Two to four falls are too few floors to tell a rise of them from chance.
-fn few_resets(floors: &Floors, track: &Track, none: LeakVerdict) -> LeakVerdict {
+fn few_resets(floors: &Floors, track: &Track, high: f64) -> LeakVerdict {
     let slope = stats::theil_sen(&floors.track.at, &floors.track.value).unwrap_or(0.0);
     let low = |part: &Track| stats::quantile(&part.value, 0.05).unwrap_or(0.0);
     let half = track.at[0] + track.seconds() / 2.0;
@@ -372,7 +478,7 @@ fn few_resets(floors: &Floors, track: &Track, none: LeakVerdict) -> LeakVerdict 
         let each = track.seconds() / floors.resets as f64;
         return undecided(&why, each * (prepare::MANY_RESETS - floors.resets) as f64);
     }
-    none
+    LeakVerdict::NoLeak { minimum_detectable_slope: high.max(0.0) }
 }
 
 /// Whether growth by `slope` per second is worth a finding: it takes a tenth of the room below the

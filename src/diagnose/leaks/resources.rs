@@ -101,6 +101,7 @@ pub const RESOURCES: &[Resource] = &[
     },
     Resource {
         labels: &[("state", "used")],
+        by: &["pool"],
         limits: &[&names::POOL_LIMIT],
         ..Resource::of(ResourceKind::Pool, "pooled connections in use", &names::POOL_CONNECTIONS)
     },

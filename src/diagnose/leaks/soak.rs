@@ -5,19 +5,23 @@ mod cross_check;
 mod gates;
 
 use crate::diagnose::measure::facts::Facts;
+use crate::diagnose::terms::bounds::MOST;
 use crate::diagnose::terms::model::Windows;
-use crate::diagnose::terms::operand::{Operand, Over, bare};
+use crate::diagnose::terms::operand::{Over, bare};
 use crate::diagnose::terms::soak::{
     Pace, ResourceKind, RunsOut, Soak, SoakVerdict, Trend, TrendVerdict,
 };
-use crate::diagnose::terms::stats;
+use crate::diagnose::terms::{stats, wording};
 use crate::recording::{PlanSummary, Recording};
 use crate::timeline::{MetricSpec, Moment, Point, Selector, Stage, Timeline, Window, names};
 
 use self::cross_check::CrossCheck;
 use super::collections::{collections, is_uncollected};
+use super::exhausted::{self, descriptors_ran_out};
+use super::held::{Held, looks};
 use super::leak::{self, LeakAnalysis, LeakVerdict};
 use super::resources::{PER_REQUEST, RESOURCES, Resource, not_watched};
+use super::restarts::restarts;
 
 /// Name of the load shape that asks for this answer.
 pub const EXECUTOR: &str = "soak";
@@ -27,10 +31,11 @@ const SHORTEST_SECS: f64 = 60.0;
 const MOST_SERIES: usize = 8;
 /// More collections than this are not shown one by one.
 const MOST_COLLECTIONS: usize = 60;
-/// Share of the limit from which on a resource is used up, and of its last level below which it
-/// must have begun to have grown there.
-const USED_UP: f64 = 0.95;
+/// Share of its last level below which a resource must have begun to have grown to its limit in
+/// the stage.
 const BEGAN: f64 = 0.7;
+/// Share of the requests that fail from which on a load is not carried: as for the knee.
+const NOT_CARRIED: f64 = 0.1;
 /// Points of what each request costs over a whole stage, and the fewest seconds of one.
 const COST_POINTS: f64 = 240.0;
 const COST_SECS: f64 = 5.0;
@@ -56,8 +61,10 @@ pub fn is_settled(timeline: &Timeline, plan: &PlanSummary, stage: &Stage) -> boo
 
 fn answer(facts: &Facts, plan: &PlanSummary, stage: &Stage) -> Soak {
     let window = stage.window;
-    let load = looks(facts, &bare(&names::LOAD_OFFERED), window);
-    let run = LongStage { facts, window, load: &load, restarts: facts.restarts() };
+    let load = looks(facts, bare(&names::LOAD_OFFERED), window);
+    let descriptors_ran_out = descriptors_ran_out(facts).map(|it| it.0);
+    let restarts = restarts(facts);
+    let run = LongStage { facts, window, load: &load, restarts, descriptors_ran_out };
     let mut trends: Vec<Trend> = RESOURCES.iter().flat_map(|it| run.trends(it)).collect();
     trends.extend(PER_REQUEST.iter().filter_map(|it| run.per_request(it)));
     confirm(&mut trends);
@@ -71,7 +78,7 @@ fn answer(facts: &Facts, plan: &PlanSummary, stage: &Stage) -> Soak {
     });
     Soak {
         asked: plan.executor == EXECUTOR,
-        verdict: verdict(&trends),
+        verdict: honest(verdict(&trends), facts, window),
         rate: stage.rate(),
         window,
         not_watched: not_watched(|metric| facts.metric(metric, &[window]).is_some()),
@@ -85,6 +92,8 @@ struct LongStage<'a> {
     window: Window,
     load: &'a [Point],
     restarts: Vec<Moment>,
+    /// When the target had no descriptor left.
+    descriptors_ran_out: Option<Moment>,
 }
 
 impl LongStage<'_> {
@@ -94,12 +103,13 @@ impl LongStage<'_> {
         if resource.by.is_empty() {
             return self.trend(resource, &selector, &[]).into_iter().collect();
         }
-        let mut trends: Vec<Trend> = self
-            .facts
-            .label_groups(&selector, resource.by)
-            .iter()
-            .filter_map(|subject| self.trend(resource, &selector, subject))
-            .collect();
+        let groups = self.facts.label_groups(&selector, resource.by);
+        if groups.is_empty() && resource.kind == ResourceKind::Pool {
+            // A service with one pool need not name it.
+            return self.trend(resource, &selector, &[]).into_iter().collect();
+        }
+        let mut trends: Vec<Trend> =
+            groups.iter().filter_map(|subject| self.trend(resource, &selector, subject)).collect();
         let grown = |trend: &Trend| trend.level - trend.begin;
         trends.sort_by(|a, b| grown(b).total_cmp(&grown(a)));
         trends.truncate(MOST_SERIES);
@@ -113,7 +123,17 @@ impl LongStage<'_> {
         labels: &[(&str, String)],
     ) -> Option<Trend> {
         let series = of_subject(selector, labels);
-        let points = looks(self.facts, &series, self.window);
+        let points = looks(self.facts, series.clone(), self.window);
+        let process = labels.iter().find(|it| it.0 == "process").map(|it| it.1.as_str());
+        let is_used_up = match resource.kind {
+            ResourceKind::Pool => {
+                let pool = labels.iter().find(|it| it.0 == "pool").map(|it| it.1.as_str());
+                Some(exhausted::never_given_back(self.facts, pool).is_some())
+            }
+            ResourceKind::Descriptors => Some(self.is_used_up_quickly(resource, &series, labels)),
+            _ => None,
+        };
+        let held = Held::of(self.facts, &selector.metric, process, self.window);
         let limit = self.limit(resource, labels);
         let values: Vec<&str> = labels.iter().map(|(_, value)| value.as_str()).collect();
         let subject = (!values.is_empty()).then(|| values.join(", "));
@@ -126,7 +146,31 @@ impl LongStage<'_> {
         });
         let held_in = held_in.collect();
         let series = series.to_string();
-        self.judge(Candidate { resource, subject, series, limit, points, held_in })
+        self.judge(Candidate {
+            resource,
+            subject,
+            series,
+            limit,
+            points,
+            is_used_up,
+            held,
+            held_in,
+        })
+    }
+
+    /// Whether it reached its limit, be it before the stage, and stays there to the end of it.
+    fn is_used_up_quickly(
+        &self,
+        resource: &Resource,
+        series: &Selector,
+        labels: &[(&str, String)],
+    ) -> bool {
+        let window = exhausted::from_start(self.window.end);
+        let process = labels.iter().find(|it| it.0 == "process").map(|it| it.1.as_str());
+        let held = Held::of(self.facts, resource.metric.name, process, window);
+        let points = looks(self.facts, series.clone(), window);
+        let limit = self.limit(resource, labels);
+        limit.is_some_and(|limit| exhausted::used_up(&points, limit, &held).is_some())
     }
 
     /// Where a resource is exhausted: its own limit, or one that all share.
@@ -159,9 +203,16 @@ impl LongStage<'_> {
             })
         });
         let series = format!("{total} / {}", names::LOAD_THROUGHPUT.name);
-        let points = points.collect();
-        let held_in = Vec::new();
-        self.judge(Candidate { resource, subject: None, series, limit: None, points, held_in })
+        self.judge(Candidate {
+            resource,
+            subject: None,
+            series,
+            limit: None,
+            points: points.collect(),
+            is_used_up: None,
+            held: Held::default(),
+            held_in: Vec::new(),
+        })
     }
 
     /// When the runtime collected its whole heap; empty where that happened too often to show.
@@ -171,7 +222,8 @@ impl LongStage<'_> {
     }
 
     fn judge(&self, candidate: Candidate) -> Option<Trend> {
-        let Candidate { resource, subject, series, limit, points, held_in } = candidate;
+        let Candidate { resource, subject, series, limit, points, is_used_up, held, held_in } =
+            candidate;
         let (first, last) = (points.first()?, points.last()?);
         let is_memory = matches!(
             resource.kind,
@@ -185,16 +237,24 @@ impl LongStage<'_> {
             limit,
             restarts,
             uncollected: is_memory && is_uncollected(self.facts, &[self.window]),
+            ..leak::Context::default()
         };
-        let judged = if is_memory { self.facts.before_queue(&points) } else { &points[..] };
-        let analysis = leak::analyse(judged, &context);
+        // Connections that the target cannot accept for want of a descriptor pile up as well.
+        let cut = self.descriptors_ran_out.filter(|_| resource.kind == ResourceKind::Unclosed);
+        let judged = match cut {
+            Some(at) => &points[..points.partition_point(|point| point.at < at)],
+            None if is_memory => self.facts.before_queue(&points),
+            None => &points[..],
+        };
+        let analysis = held.analyse(judged, &context);
         let is_leak = matches!(analysis.verdict, LeakVerdict::Leak { .. });
         let second = analysis.pace.filter(|_| is_leak && resource.kind.can_run_out());
         let second = second.map(|claimed| self.cross_check(claimed, &held_in, &context));
         let (begin, level) = ends(&points);
-        // Grown to its limit, and it stays there.
-        let is_used_up =
-            limit.is_some_and(|limit| level >= USED_UP * limit && begin <= BEGAN * level);
+        // Grown to its limit in the stage, and it stays there.
+        let is_full =
+            || limit.is_some_and(|limit| level >= leak::AT_LIMIT * limit && begin <= BEGAN * level);
+        let is_used_up = is_used_up.unwrap_or_else(is_full);
         let trend = Trend {
             kind: resource.kind,
             resource: resource.name.to_owned(),
@@ -217,7 +277,13 @@ impl LongStage<'_> {
         if is_used_up {
             return Some(trend);
         }
-        let trend = concluded(trend, analysis);
+        let mut trend = concluded(trend, analysis);
+        if cut.is_some() && !is_leak {
+            let why = "the target ran out of descriptors, and cannot accept and close connections \
+                       since then";
+            let more_seconds = self.window.secs();
+            trend.verdict = TrendVerdict::Undecided { why: why.to_owned(), more_seconds };
+        }
         Some(match second {
             Some(second) => seconded(trend, &second),
             None => trend,
@@ -232,7 +298,7 @@ impl LongStage<'_> {
         context: &leak::Context,
     ) -> CrossCheck {
         let others = held_in.iter().map(|selector| {
-            let points = looks(self.facts, selector, self.window);
+            let points = looks(self.facts, selector.clone(), self.window);
             (selector.to_string(), leak::analyse(&points, context).pace)
         });
         cross_check::ask(claimed, others)
@@ -246,6 +312,10 @@ struct Candidate<'r> {
     series: String,
     limit: Option<f64>,
     points: Vec<Point>,
+    /// Whether it ran out, where that is known from more than the stage.
+    is_used_up: Option<bool>,
+    /// What open requests hold of it.
+    held: Held,
     /// The other series that count the same.
     held_in: Vec<Selector>,
 }
@@ -304,16 +374,6 @@ fn ends(points: &[Point]) -> (f64, f64) {
     (level(&points[..tenth]), level(&points[points.len() - tenth..]))
 }
 
-/// The sum over the series of a selector at each look inside `window`.
-fn looks(facts: &Facts, selector: &Selector, window: Window) -> Vec<Point> {
-    let operand = Operand { over: Over::Sum, selectors: vec![selector.clone()], by: None };
-    let looks = facts.looks_at(&operand, window, &[]);
-    let mut points: Vec<Point> =
-        looks.into_iter().map(|((_, at), value)| Point { at, value }).collect();
-    points.sort_by_key(|point| point.at);
-    points
-}
-
 /// Notes for each leak the other series of its kind that leaks as well.
 fn confirm(trends: &mut [Trend]) {
     let leaking: Vec<(ResourceKind, String)> = trends
@@ -355,6 +415,61 @@ fn verdict(trends: &[Trend]) -> SoakVerdict {
             more_seconds: None,
         },
     }
+}
+
+/// The verdict in the light of what became of the requests: of a load that was not carried, what
+/// does not grow proves nothing.
+fn honest(verdict: SoakVerdict, facts: &Facts, window: Window) -> SoakVerdict {
+    match not_carried(facts, window) {
+        Some(why) if verdict != SoakVerdict::Leak => {
+            SoakVerdict::Undecided { why, more_seconds: None }
+        }
+        _ => verdict,
+    }
+}
+
+/// What speaks against a stage as a soak: too many requests fail or are never answered.
+fn not_carried(facts: &Facts, window: Window) -> Option<String> {
+    let (mut completed, mut failed) = (0, 0);
+    let mut failing_since = None;
+    for tick in facts.ticks(&[window]) {
+        let (done, good) = (tick.completed(), tick.succeeded());
+        completed += done;
+        failed += done - good;
+        // Since when most requests fail; a second in which they do not begins anew.
+        if 2 * good >= done.max(1) {
+            failing_since = None;
+        } else {
+            failing_since = failing_since.or(Some(tick.window.begin));
+        }
+    }
+    let share = failed as f64 / completed.max(1) as f64;
+    if share > NOT_CARRIED {
+        let since = failing_since
+            .map(|at| at.since(window.begin).as_secs_f64().round())
+            .filter(|seconds| *seconds > 0.0)
+            .map_or_else(String::new, |seconds| {
+                format!(", nearly all of them from {} on", wording::duration(seconds))
+            });
+        let share = wording::percent(share);
+        return Some(format!(
+            "{share} of the requests fail{since}: a load that is not carried shows no leak; find \
+             out why they fail, or hold a lower rate"
+        ));
+    }
+    // Answers to what was sent in the first half are there by the second.
+    let half = Window::new(window.middle(), window.end);
+    let (due, done) = facts
+        .ticks(&[half])
+        .fold((0, 0), |sum, tick| (sum.0 + tick.offered, sum.1 + tick.completed()));
+    let unanswered = 1.0 - done as f64 / due.max(1) as f64;
+    (due > 0 && unanswered > MOST.value).then(|| {
+        format!(
+            "{} of the requests of its second half are not answered: a load that is not carried \
+             shows no leak; hold a lower rate",
+            wording::percent(unanswered)
+        )
+    })
 }
 
 #[cfg(test)]

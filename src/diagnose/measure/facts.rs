@@ -356,6 +356,15 @@ impl<'a> Facts<'a> {
         self.matching(selector, narrow).into_iter().map(|(_, _, series)| series).collect()
     }
 
+    /// The same with the names of the series.
+    pub fn named_series(
+        &self,
+        selector: &Selector,
+        narrow: &[Narrow],
+    ) -> Vec<(&SeriesKey, &Series)> {
+        self.matching(selector, narrow).into_iter().map(|(_, key, series)| (key, series)).collect()
+    }
+
     /// Whether a set has any series at all.
     pub fn is_read(&self, selector: &Selector, narrow: &[Narrow]) -> bool {
         !self.matching(selector, narrow).is_empty()

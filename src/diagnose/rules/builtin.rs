@@ -45,6 +45,7 @@ rules![
     "crashed",
     "cache-illusion",
     "memory-leak",
+    "pool-leak",
     "connection-leak",
     "fd-leak",
 ];

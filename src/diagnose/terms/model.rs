@@ -80,6 +80,20 @@ pub enum Outcome {
         /// What is missing, each with what to do.
         missing: Vec<String>,
     },
+    /// From some request on nearly everything fails, at loads too that were carried before.
+    FailsForGood {
+        /// How many requests succeeded before.
+        after_requests: u64,
+        /// When that was.
+        at: Moment,
+        /// Share of the requests due since then that did not succeed.
+        failing: f64,
+        /// The lowest load that fails since then although twice as much was carried before, in
+        /// requests per second; `None` where none was held.
+        also_at: Option<f64>,
+        /// What ran out, each as a sentence fragment; empty where nothing was seen to.
+        ran_out: Vec<String>,
+    },
     /// The run ended before anything could be measured.
     Aborted {
         /// Why.

@@ -18,6 +18,7 @@ pub(in crate::report) enum OutcomeKind {
     NotReached,
     GeneratorLimited,
     InsufficientData,
+    FailsForGood,
     Aborted,
 }
 
@@ -28,6 +29,7 @@ impl From<&Outcome> for OutcomeKind {
             Outcome::NotReached { .. } => OutcomeKind::NotReached,
             Outcome::GeneratorLimited { .. } => OutcomeKind::GeneratorLimited,
             Outcome::InsufficientData { .. } => OutcomeKind::InsufficientData,
+            Outcome::FailsForGood { .. } => OutcomeKind::FailsForGood,
             Outcome::Aborted { .. } => OutcomeKind::Aborted,
         }
     }
@@ -60,6 +62,7 @@ impl Answer {
                 vec![sentence(why)],
             ),
             Outcome::InsufficientData { missing } => insufficient(missing),
+            Outcome::FailsForGood { .. } => fails_for_good(&diagnosis.outcome),
             Outcome::Aborted { why } => (
                 Tone::Unknown,
                 format!("The run ended before anything could be measured: {}", ended(why)),
@@ -79,6 +82,13 @@ impl Answer {
         let asked =
             diagnosis.soak.as_ref().filter(|soak| soak.asked && outcome != OutcomeKind::Knee);
         let (tone, headline) = match asked {
+            // That nothing is served any more comes before what grew meanwhile.
+            Some(soak) if outcome == OutcomeKind::FailsForGood => {
+                let (_, answer, more) = soak::answer(soak);
+                details.extend(apart(diagnosis));
+                details.extend(std::iter::once(answer).chain(more));
+                (tone, headline)
+            }
             // What was asked for comes first; that there was no knee is beside the point.
             Some(soak) => {
                 let (tone, answer, more) = soak::answer(soak);
@@ -95,6 +105,55 @@ impl Answer {
         details.retain(|detail| !detail.is_empty());
         Answer { tone, outcome, headline, details }
     }
+}
+
+/// From which request on everything fails, and what ran out.
+fn fails_for_good(outcome: &Outcome) -> Parts {
+    let Outcome::FailsForGood { after_requests, at, failing, also_at, ran_out } = outcome else {
+        return (Tone::Bad, String::new(), Vec::new());
+    };
+    let count = about(*after_requests);
+    let moment = duration(at.secs().round());
+    let also = also_at.map(|load| format!("also at {}, which it carried before", rate(load)));
+    let mut details = Vec::new();
+    let headline = match ran_out.first() {
+        Some(what) => {
+            format!("Fails for good after about {count} requests, at any rate: {}.", clean(what))
+        }
+        None => format!(
+            "Fails for good from {moment} on, after about {count} requests{}.",
+            also.as_ref().map_or_else(String::new, |also| format!(": {also}"))
+        ),
+    };
+    details.extend(ran_out.iter().skip(1).map(|what| sentence(what)));
+    let since = format!("From {moment} on, {} of the requests do not succeed", percent(*failing));
+    details.push(match (also, ran_out.is_empty()) {
+        (Some(also), false) => format!("{since}, {also}."),
+        _ => format!("{since}."),
+    });
+    if !ran_out.is_empty() {
+        details.push(
+            "The number of requests decides, not their rate: less load only postpones it."
+                .to_owned(),
+        );
+    }
+    (Tone::Bad, headline, details)
+}
+
+/// A count in two digits, with its thousands apart: `1,900`.
+fn about(count: u64) -> String {
+    let digits = count.max(1).ilog10();
+    let unit = 10_u64.pow(digits.saturating_sub(1));
+    let rounded = (count + unit / 2) / unit * unit;
+    let text = rounded.to_string();
+    let mut out = String::new();
+    for (index, digit) in text.chars().enumerate() {
+        if index > 0 && (text.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
 }
 
 /// Tone, headline and details.
@@ -274,6 +333,21 @@ fn apart(diagnosis: &Diagnosis) -> Option<String> {
         .filter(|finding| finding.role == FindingRole::Apart || !is_knee)
         .map(titled)
         .collect();
-    let place = if is_knee { "Also found, apart from the knee" } else { "Also found" };
+    let place = match diagnosis.outcome {
+        Outcome::Knee => "Also found, apart from the knee",
+        Outcome::FailsForGood { .. } => "Found",
+        _ => "Also found",
+    };
     (!found.is_empty()).then(|| format!("{place}: {}.", list(&found)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_count_is_told_in_two_digits() {
+        let told = [3, 12, 145, 1_934, 19_340, 1_234_567].map(about);
+        assert_eq!(told, ["3", "12", "150", "1,900", "19,000", "1,200,000"]);
+    }
 }

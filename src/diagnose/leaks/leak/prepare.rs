@@ -50,6 +50,12 @@ impl Track {
         Track { at: self.at[skip..].to_vec(), value: self.value[skip..].to_vec() }
     }
 
+    /// The points from this index on.
+    pub fn starting_at(&self, index: usize) -> Track {
+        let skip = index.min(self.len());
+        Track { at: self.at[skip..].to_vec(), value: self.value[skip..].to_vec() }
+    }
+
     /// The first and the second half of its points.
     pub fn halves(&self) -> (Track, Track) {
         let (first, second) = self.at.split_at(self.len() / 2);
@@ -59,8 +65,8 @@ impl Track {
     }
 }
 
-/// The longest life of the process, the last of equals.
-pub fn longest_life(points: &[Point], restarts: &[Moment]) -> Track {
+/// Each life of the process, in order.
+pub fn lives(points: &[Point], restarts: &[Moment]) -> Vec<Track> {
     let mut lives = vec![Track::default()];
     let mut restarts = restarts.iter().peekable();
     for point in points.iter().filter(|point| point.value.is_finite()) {
@@ -72,7 +78,18 @@ pub fn longest_life(points: &[Point], restarts: &[Moment]) -> Track {
             life.value.push(point.value);
         }
     }
+    lives
+}
+
+/// The longest life, the last of equals.
+pub fn longest(lives: Vec<Track>) -> Track {
     lives.into_iter().max_by(|a, b| a.seconds().total_cmp(&b.seconds())).unwrap_or_default()
+}
+
+/// The smallest change between two readings in a row: 1 for a count.
+pub fn resolution(points: &[Point]) -> f64 {
+    let changes = points.windows(2).map(|pair| (pair[1].value - pair[0].value).abs());
+    changes.filter(|change| *change > 0.0).reduce(f64::min).unwrap_or(0.0)
 }
 
 /// The life without its start-up: its first fifth, or up to a strong step in the first third.
@@ -98,16 +115,16 @@ fn spread(values: &[f64]) -> f64 {
     at(0.99) - at(0.01)
 }
 
-/// The load at the times of `track`, by linear interpolation; empty without a load.
-pub fn load_at(track: &Track, load: &[Point]) -> Vec<f64> {
+/// Another series at the times of `track`, by linear interpolation; empty where it is.
+pub fn value_at(track: &Track, other: &[Point]) -> Vec<f64> {
     let value = |at: f64| {
-        let next = load.partition_point(|point| point.at.secs() < at);
-        let (left, right) = (&load[next.saturating_sub(1)], &load[next.min(load.len() - 1)]);
+        let next = other.partition_point(|point| point.at.secs() < at);
+        let (left, right) = (&other[next.saturating_sub(1)], &other[next.min(other.len() - 1)]);
         let apart = right.at.secs() - left.at.secs();
         let share = if apart > 0.0 { (at - left.at.secs()) / apart } else { 0.0 };
         left.value + (right.value - left.value) * share.clamp(0.0, 1.0)
     };
-    if load.is_empty() { Vec::new() } else { track.at.iter().map(|at| value(*at)).collect() }
+    if other.is_empty() { Vec::new() } else { track.at.iter().map(|at| value(*at)).collect() }
 }
 
 /// The track without what a linear dependence on the load explains beside time, and how much that
@@ -118,7 +135,7 @@ pub fn without_load(track: &Track, load: &[f64]) -> (Track, Option<f64>) {
     let Some((coefficients, _)) = fitted.filter(|_| load.len() == track.len()) else {
         return (track.clone(), None);
     };
-    // Less memory under more load would be no load-following.
+    // Less memory under more load does not follow the load.
     let share = coefficients[2].max(0.0);
     let value = track.value.iter().zip(centred(load)).map(|(value, load)| value - share * load);
     (Track { at: track.at.clone(), value: value.collect() }, Some(share))

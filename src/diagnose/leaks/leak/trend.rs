@@ -1,5 +1,6 @@
 //! How fast the floors rise, and how sure that is.
 
+use crate::diagnose::terms::bounds::MOST;
 use crate::diagnose::terms::stats;
 
 use super::prepare::Track;
@@ -49,12 +50,44 @@ fn drift(floors: &Track, z: f64) -> Option<(f64, f64)> {
     Some((stats::mean(&increments)?, stats::student(z, increments.len() - 1) * error))
 }
 
-/// Share of the whole rise that the largest single step between neighbouring floors carries.
-pub fn concentration(floors: &Track) -> f64 {
+/// The largest step between two neighbouring floors.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LargestStep {
+    /// Its height.
+    pub height: f64,
+    /// Its share of the whole rise.
+    pub share: f64,
+    /// The index of the floor that it leads to.
+    pub to: usize,
+    /// How many steps there are.
+    steps: usize,
+}
+
+/// Share of the rise from which on one step carries most of it.
+const MOST_OF_THE_RISE: f64 = MOST.value;
+/// How likely chance may make one step of a steady rise that large.
+const BY_CHANCE: f64 = 0.05;
+
+impl LargestStep {
+    /// Whether the rise is this step and not a trend. Of few steps of a steady random rise the
+    /// largest is large by chance: with probability k (1 - x)^(k - 1) it is more than the share x
+    /// of k of them, for x of one half and above (Fisher 1929, "Tests of significance in harmonic
+    /// analysis").
+    pub fn carries_the_rise(&self) -> bool {
+        let (share, steps) = (self.share.min(1.0), self.steps.max(1) as f64);
+        let chance = steps * (1.0 - share).powf(steps - 1.0);
+        share > MOST_OF_THE_RISE && chance < BY_CHANCE
+    }
+}
+
+/// The largest single step between neighbouring floors.
+pub fn largest_step(floors: &Track) -> LargestStep {
     let steps = floors.value.windows(2).map(|pair| pair[1] - pair[0]);
-    let largest = steps.fold(0.0, f64::max);
+    let largest = steps.enumerate().max_by(|a, b| a.1.total_cmp(&b.1));
+    let (at, step) = largest.unwrap_or((0, 0.0));
     let edge = (floors.len() / 10).max(1);
     let level = |part: &[f64]| stats::median(part).unwrap_or(0.0);
     let risen = level(&floors.value[floors.len() - edge..]) - level(&floors.value[..edge]);
-    if risen > 0.0 { largest / risen } else { 1.0 }
+    let share = if risen > 0.0 { step.max(0.0) / risen } else { 1.0 };
+    LargestStep { height: step, share, to: at + 1, steps: floors.len().saturating_sub(1) }
 }

@@ -1,4 +1,4 @@
-//! The steps of a analysis in words, each with its number.
+//! The steps of an analysis in words, each with its number.
 
 use crate::diagnose::leaks::leak::{Gate, GateKind, LeakAnalysis};
 use crate::diagnose::terms::soak::TrendStep;
@@ -26,6 +26,9 @@ fn text(gate: &Gate, unit: Unit, is_limited: bool) -> Option<String> {
         GateKind::Life => {
             format!("watched for {} without a restart", wording::duration(value.round()))
         }
+        GateKind::Lives => format!(
+            "{value:.0} lives of the process in a row are laid over each other, from their starts"
+        ),
         GateKind::StartUp => {
             format!("the first {} are left out as start-up", wording::duration(value.round()))
         }
@@ -49,6 +52,9 @@ fn text(gate: &Gate, unit: Unit, is_limited: bool) -> Option<String> {
             format!("it grew by {} of its level while it was watched", percent(value))
         }
         GateKind::Spread => format!("its largest single step is {} of the rise", percent(value)),
+        GateKind::Small => {
+            format!("what was read allows a growth of at most {} (95 % certain)", pace(value, unit))
+        }
         GateKind::GoesOn if held => "it still rises in the last quarter".to_owned(),
         GateKind::GoesOn => {
             format!(

@@ -240,3 +240,67 @@ fn memory_of_the_tool_itself_is_told_and_never_held_against_the_target() {
     let own = soak.trends.iter().find(|trend| trend.kind == ResourceKind::OwnMemory).unwrap();
     assert_eq!(own.verdict, TrendVerdict::Leak, "{own:?}");
 }
+
+fn sockets(batch: &mut BatchBuilder, state: &str, count: f64) {
+    let labels = Labels::none().with("role", "inbound").with("port", "80").with("state", state);
+    batch.push_labelled(&names::TCP_SOCKETS, labels, count);
+}
+
+#[test]
+fn descriptors_that_run_out_within_the_first_minute_are_named_and_not_what_follows() {
+    let soak = answered(&|second, batch| {
+        let open = (20.0 + 30.0 * second).min(700.0);
+        batch.push_labelled(&names::PROCESS_OPEN_FDS, of("shop"), open);
+        batch.push_labelled(&names::PROCESS_OPEN_FDS_LIMIT, of("shop"), 700.0);
+        sockets(batch, "established", 8.0);
+        // Nobody accepts or closes any more.
+        let unclosed = (second - 40.0).max(0.0).floor();
+        let port = Labels::none().with("port", "80");
+        batch.push_labelled(&names::TCP_CLOSE_WAIT, port, unclosed);
+    });
+    assert_eq!(soak.verdict, SoakVerdict::Leak);
+    let bad: Vec<_> = soak.trends.iter().filter(|trend| trend.is_running_out()).collect();
+    assert_eq!(bad.len(), 1, "{bad:?}");
+    assert_eq!(bad[0].kind, ResourceKind::Descriptors);
+    assert_eq!(bad[0].verdict, TrendVerdict::Exhausted);
+}
+
+#[test]
+fn descriptors_of_clients_that_wait_are_not_a_leak_even_at_the_limit() {
+    let queue = |seconds: f64| {
+        answered(&move |second, batch: &mut BatchBuilder| {
+            let waiting = (680.0 * second / seconds).min(680.0).floor();
+            batch.push_labelled(&names::PROCESS_OPEN_FDS, of("shop"), 20.0 + waiting);
+            batch.push_labelled(&names::PROCESS_OPEN_FDS_LIMIT, of("shop"), 700.0);
+            sockets(batch, "established", waiting);
+        })
+    };
+    for seconds in [30.0, 600.0] {
+        let soak = queue(seconds);
+        assert_ne!(soak.verdict, SoakVerdict::Leak, "{seconds}: {:?}", soak.trends);
+    }
+}
+
+#[test]
+fn a_soak_in_which_most_requests_fail_is_not_passed() {
+    let (mut timeline, stage) = soaked(&|_, batch| {
+        batch.push_labelled(&names::PROCESS_OPEN_FDS, of("shop"), 40.0);
+        batch.push_labelled(&names::PROCESS_OPEN_FDS_LIMIT, of("shop"), 1024.0);
+    });
+    let verdict_on = |timeline: &Timeline| {
+        let windows = Windows::default();
+        let facts = Facts::of_timeline(timeline, &windows);
+        answer(&facts, &PlanSummary::default(), &stage).verdict
+    };
+    assert_eq!(verdict_on(&timeline), SoakVerdict::NoLeak);
+    for tick in timeline.ticks.iter_mut().skip(20) {
+        tick.endpoints[0].class = ResponseClass::Status(500);
+    }
+    let SoakVerdict::Undecided { why, .. } = verdict_on(&timeline) else { panic!("passed") };
+    assert!(why.contains("96.7 % of the requests fail") && why.contains("from 20 s on"), "{why}");
+    for tick in timeline.ticks.iter_mut().skip(20) {
+        tick.endpoints.clear();
+    }
+    let SoakVerdict::Undecided { why, .. } = verdict_on(&timeline) else { panic!("passed") };
+    assert!(why.contains("not answered"), "{why}");
+}
