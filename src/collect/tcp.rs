@@ -188,13 +188,11 @@ impl Tcp {
             .map(|socket| (socket.inode, own.contains(&socket.inode)))
             .collect();
         // A new socket without an owner may only have closed before the descriptors were read.
-        for socket in &self.sockets {
-            if let Some(is_own) = self.inodes.get(&socket.inode)
-                && (*is_own || before.get(&socket.inode) == Some(is_own))
-            {
-                self.callers.learn(socket, *is_own);
-            }
-        }
+        let inodes = &self.inodes;
+        self.callers.learn(self.sockets.iter(), |socket| {
+            let is_own = inodes.get(&socket.inode).copied()?;
+            (is_own || before.get(&socket.inode) == Some(&is_own)).then_some(is_own)
+        });
         self.next_scan = begin + begin.elapsed().div_f64(MOST_FOR_OWNERS);
         Ok(())
     }

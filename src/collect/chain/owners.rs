@@ -107,13 +107,11 @@ impl Owners {
             })
             .collect();
         // A new socket without an owner may only have closed before the descriptors were read.
-        for socket in sockets {
-            if let Some(owner) = self.inodes.get(&socket.inode)
-                && (owner.is_some() || known.get(&socket.inode) == Some(owner))
-            {
-                self.callers.learn(socket, *owner);
-            }
-        }
+        let inodes = &self.inodes;
+        self.callers.learn(sockets.iter(), |socket| {
+            let owner = inodes.get(&socket.inode).copied()?;
+            (owner.is_some() || known.get(&socket.inode) == Some(&owner)).then_some(owner)
+        });
         self.next_scan = Instant::now() + began.elapsed().div_f64(MOST_FOR_OWNERS);
         Ok(())
     }

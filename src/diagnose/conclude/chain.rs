@@ -396,7 +396,8 @@ fn cpu(step: &Step) -> Option<Evidence> {
 fn hop(name: &str, facts: &Facts, called_by: Option<&str>, depth: u32, is_followed: bool) -> Hop {
     let knee = split(facts, &facts.nearest_the_knee());
     let waits = |split: &Split| {
-        let waiting = split.parts.iter().filter(|part| part.peer.is_some());
+        let kinds = [PartKind::Downstream, PartKind::PeerConnect];
+        let waiting = split.parts.iter().filter(|part| kinds.contains(&part.kind));
         waiting.map(|part| part.seconds).sum::<f64>().min(split.response)
     };
     Hop {
