@@ -18,7 +18,7 @@ use super::cluster::{self, Cluster};
 use super::faults::{self, Fault};
 use super::pipe::{Listening, read_line_within, tell};
 use super::quota::Quota;
-use super::{neighbour, payments, process, proxy, shop};
+use super::{bank, neighbour, payments, process, proxy, shop};
 
 /// First argument of the guard process.
 pub(super) const ENTRY: &str = "__demo-guard";
@@ -131,7 +131,14 @@ impl StartedSystem {
             }
             None => None,
         };
-        let settings = payments::Settings { fault: name(), healthy };
+        let bank_port = match &system.payments.bank {
+            Some(traits) => {
+                let settings = bank::Settings { takes: traits.takes };
+                Some(self.start_service(bank::ENTRY, &settings)?.1)
+            }
+            None => None,
+        };
+        let settings = payments::Settings { fault: name(), healthy, bank_port };
         let (payments_pid, payments_port) = self.start_service(payments::ENTRY, &settings)?;
         let settings = shop::Settings {
             fault: name(),

@@ -4,9 +4,10 @@
 //! All processes are this program or the installed PostgreSQL. The *guard* owns the others and a
 //! directory; it stops and removes everything when the process that started it ends, for any
 //! reason. The *shop* answers requests. *payments* is the service that the shop calls for each
-//! order. Some faults need a *proxy* in front or a busy *neighbour*. A [`Fault`] says what is wrong
+//! order, and asks the *bank* in some faults. Others need a *proxy* in front or a busy *neighbour*. A [`Fault`] says what is wrong
 //! with the shop and has a healthy twin; each is a file in `faults/`.
 
+mod bank;
 mod catalogue;
 mod cluster;
 mod faults;
@@ -93,6 +94,7 @@ pub fn child_main(args: &[OsString]) -> Option<ExitCode> {
         guard::ENTRY => Some(guard::main(rest)),
         shop::ENTRY => Some(shop::main()),
         payments::ENTRY => Some(payments::main()),
+        bank::ENTRY => Some(bank::main()),
         proxy::ENTRY => Some(proxy::main()),
         neighbour::ENTRY => Some(neighbour::main()),
         _ => None,

@@ -2,6 +2,7 @@
 //! rejects requests according to its settings.
 
 use std::io;
+use std::net::Ipv4Addr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,8 +15,9 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
 use super::server::{self, Answer};
+use super::shop::blocking_call::{self, Peer};
 use super::token_bucket::TokenBucket;
-use super::{faults, pipe, process};
+use super::{bank, faults, pipe, process};
 
 /// First argument of the payments process.
 pub(super) const ENTRY: &str = "__demo-payments";
@@ -27,6 +29,8 @@ pub(super) struct Settings {
     pub fault: String,
     /// Whether to run its healthy twin.
     pub healthy: bool,
+    /// Port of the bank, if the service asks one.
+    pub bank_port: Option<u16>,
 }
 
 struct Payments {
@@ -37,6 +41,7 @@ struct Payments {
     fails_from: usize,
     /// What is admitted, and the status of the rejected requests.
     refusal: Option<(TokenBucket, StatusCode)>,
+    bank: Option<Peer>,
 }
 
 /// The payments process.
@@ -65,11 +70,17 @@ fn run() -> io::Result<()> {
         in_progress: AtomicUsize::new(0),
         fails_from: traits.fails_from.unwrap_or(usize::MAX),
         refusal,
+        bank: settings.bank_port.map(|port| (Ipv4Addr::LOCALHOST.to_string(), port)),
     };
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?
-        .block_on(server::serve(Arc::new(payments), handle))
+    let mut runtime = match traits.bank {
+        Some(bank) => {
+            let mut threads = tokio::runtime::Builder::new_multi_thread();
+            threads.worker_threads(bank.workers).thread_name("payments-worker");
+            threads
+        }
+        None => tokio::runtime::Builder::new_current_thread(),
+    };
+    runtime.enable_all().build()?.block_on(server::serve(Arc::new(payments), handle))
 }
 
 async fn handle(payments: Arc<Payments>, request: Request<Incoming>) -> Answer {
@@ -83,6 +94,14 @@ async fn handle(payments: Arc<Payments>, request: Request<Incoming>) -> Answer {
         && !admitted.admits(Instant::now())
     {
         return server::text(*status, "refused");
+    }
+    if let Some(bank) = &payments.bank {
+        // Blocks this thread, as a client library without an asynchronous interface does.
+        return match blocking_call::post(bank, bank::DEBIT, "{}") {
+            Ok(StatusCode::OK) => authorised(),
+            Ok(status) => server::text(StatusCode::BAD_GATEWAY, status),
+            Err(error) => server::text(StatusCode::BAD_GATEWAY, error),
+        };
     }
     // In a separate task: the work continues even if the caller has left, as in any service that
     // does not watch its connections.
@@ -98,5 +117,9 @@ async fn handle(payments: Arc<Payments>, request: Request<Incoming>) -> Answer {
         Ok(true) => return server::text(StatusCode::INTERNAL_SERVER_ERROR, "busy, try again"),
         Err(error) => return server::text(StatusCode::INTERNAL_SERVER_ERROR, error),
     }
+    authorised()
+}
+
+fn authorised() -> Answer {
     server::json(StatusCode::OK, &serde_json::json!({ "status": "authorised" }))
 }

@@ -146,6 +146,17 @@ pub(super) struct PaymentsTraits {
     /// Payments in progress from which on a further one fails. The failure takes as long as a
     /// success.
     pub fails_from: Option<usize>,
+    /// The bank that it asks for each payment; without one, a payment only takes its time.
+    pub bank: Option<BankTraits>,
+}
+
+/// How the payments service asks the bank.
+#[derive(Clone, Copy)]
+pub(super) struct BankTraits {
+    /// Threads of the payments service. Each is blocked while the bank answers.
+    pub workers: usize,
+    /// How long the bank takes for one payment.
+    pub takes: Duration,
 }
 
 /// What a service rejects at once.

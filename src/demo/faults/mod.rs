@@ -9,8 +9,9 @@
 use std::time::Duration;
 
 use super::system::{
-    Admission, ChargeTraits, DatabaseTraits, Handlers, Keeps, Listen, Load, Pause, PaymentsTraits,
-    ProductRead, Refusal, RequestShare, Shape, ShopRequest, ShopTraits, Surroundings, System,
+    Admission, BankTraits, ChargeTraits, DatabaseTraits, Handlers, Keeps, Listen, Load, Pause,
+    PaymentsTraits, ProductRead, Refusal, RequestShare, Shape, ShopRequest, ShopTraits,
+    Surroundings, System,
 };
 use crate::registry::registry;
 
@@ -46,6 +47,9 @@ registry! {
         rate_limit,
         shedding,
         behind_proxy,
+        behind_proxy_workers,
+        behind_proxy_pool,
+        slow_bank,
         two_limits,
         slow_from_start,
         one_product,
@@ -194,6 +198,7 @@ const HEALTHY_PAYMENTS: PaymentsTraits = PaymentsTraits {
     service_time: Duration::from_millis(15),
     refusal: None,
     fails_from: None,
+    bank: None,
 };
 
 /// The healthy database. Its data has no value, so commits need not be durable.

@@ -8,14 +8,14 @@ use std::net::TcpStream;
 use hyper::StatusCode;
 
 /// Address and port of a service.
-type Peer = (String, u16);
+pub(in crate::demo) type Peer = (String, u16);
 
 thread_local! {
     static CONNECTION: RefCell<Option<BufReader<TcpStream>>> = const { RefCell::new(None) };
 }
 
 /// Posts JSON and waits for the response. A connection that fails is replaced at the next call.
-pub(super) fn post(peer: &Peer, path: &str, body: &str) -> io::Result<StatusCode> {
+pub(in crate::demo) fn post(peer: &Peer, path: &str, body: &str) -> io::Result<StatusCode> {
     CONNECTION.with_borrow_mut(|kept| {
         let mut connection = match kept.take() {
             Some(connection) => connection,

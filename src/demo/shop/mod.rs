@@ -1,6 +1,6 @@
 //! The shop: a small HTTP service with a pooled PostgreSQL database and one other service to call.
 
-mod blocking_call;
+pub(super) mod blocking_call;
 mod database;
 mod metrics;
 mod payments_client;
