@@ -154,6 +154,9 @@ pub struct LiveArgs {
     /// Run without the collectors that cannot be opened; the report lists what is missing
     #[arg(long)]
     pub lenient: bool,
+    /// Run although a request fails each time that it is tried before the load
+    #[arg(long)]
+    pub allow_failing: bool,
     /// End the run as soon as this file exists or this URL answers with success (2xx)
     #[arg(long, value_name = "FILE|URL")]
     pub kill_switch: Option<String>,

@@ -43,6 +43,7 @@ pub(super) fn main(args: &DemoArgs) -> CommandResult {
                 plan,
                 folder: Path::new("."),
                 lenient: false,
+                allow_failing: false,
                 interrupt,
                 output: &args.output,
                 rules: &run::rules(),

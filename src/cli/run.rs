@@ -48,6 +48,7 @@ pub(super) fn live(plan: Plan, args: &LiveArgs, expected: Option<f64>) -> Comman
         plan,
         folder,
         lenient: args.lenient,
+        allow_failing: args.allow_failing,
         interrupt: interrupt_flag(kill_switch),
         output: &args.output,
         rules: &rules,
@@ -154,6 +155,8 @@ pub(super) struct LiveRun<'a> {
     pub(super) folder: &'a Path,
     /// Whether the run continues without a collector that cannot be opened.
     pub(super) lenient: bool,
+    /// Whether the run continues although a request always fails.
+    pub(super) allow_failing: bool,
     /// Set to end the run early.
     pub(super) interrupt: Arc<AtomicBool>,
     pub(super) output: &'a OutputArgs,
@@ -168,6 +171,7 @@ pub(super) fn execute(live: LiveRun<'_>) -> CommandResult {
     let options = prepare::Options {
         folder: live.folder.to_owned(),
         lenient: live.lenient,
+        allow_failing: live.allow_failing,
         interrupt: live.interrupt,
     };
     let Prepared { config, teardown, warnings } = prepare::prepare(live.plan, options)

@@ -76,7 +76,7 @@ pub use error::LoadError;
 use flow::Tally;
 use inbox::Inbox;
 pub use preview::{Preview, preview};
-pub use probe::{Once, ProbeReport, once, probe};
+pub use probe::{Once, ProbeReport, Probed, once, probe, probe_again};
 pub use tls::{PemFiles, check_tls};
 pub use websocket::{SessionCounts, SessionTick, Sessions, probe_websocket};
 use worker::WorkerStart;

@@ -46,10 +46,44 @@ pub struct ProbeReport {
 ///
 /// One error for each request without a response. A response counts whatever its status is.
 pub fn probe(config: &LoadConfig, timeout: Duration) -> Result<Vec<ProbeReport>, Vec<LoadError>> {
+    let (reports, errors) = probe_journeys(config, timeout, &|_| true)?;
+    if errors.is_empty() { Ok(reports) } else { Err(errors) }
+}
+
+/// Responses, and requests without one.
+pub type Probed = (Vec<ProbeReport>, Vec<LoadError>);
+
+/// The same for the journeys that contain one of these requests, with the responses of those that
+/// had one.
+///
+/// # Errors
+///
+/// If nothing could be sent.
+pub fn probe_again(
+    config: &LoadConfig,
+    timeout: Duration,
+    requests: &[&str],
+) -> Result<Probed, Vec<LoadError>> {
+    let is_meant = |journey: &plan::Journey| {
+        journey.requests().into_iter().any(|(request, _)| {
+            config.requests.get(request).is_some_and(|it| requests.contains(&it.name.as_str()))
+        })
+    };
+    probe_journeys(config, timeout, &is_meant)
+}
+
+fn probe_journeys(
+    config: &LoadConfig,
+    timeout: Duration,
+    is_meant: &dyn Fn(&plan::Journey) -> bool,
+) -> Result<Probed, Vec<LoadError>> {
     let mut scout = Scout::new(config, timeout)?;
     let mut reports = Vec::new();
     let mut errors = Vec::new();
     for (index, journey) in config.journeys.iter().enumerate() {
+        if !is_meant(journey) {
+            continue;
+        }
         let mut session = Session::default();
         scout.mix.begin_journey(index, &mut session);
         let mut asked = Vec::new();
@@ -68,7 +102,7 @@ pub fn probe(config: &LoadConfig, timeout: Duration) -> Result<Vec<ProbeReport>,
             }
         }
     }
-    if errors.is_empty() { Ok(reports) } else { Err(errors) }
+    Ok((reports, errors))
 }
 
 /// What the steps done once have captured, and how each of them was answered.

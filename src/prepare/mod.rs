@@ -15,6 +15,7 @@ mod problems;
 mod setup;
 mod table;
 mod target;
+mod trial;
 mod warning;
 
 pub use config::{RunConfig, load_config, run_config};

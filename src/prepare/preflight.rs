@@ -25,13 +25,15 @@ pub struct Options {
     pub folder: PathBuf,
     /// Whether the run goes on without a collector that cannot be opened.
     pub lenient: bool,
+    /// Whether the run goes on although a request fails each time that it is tried.
+    pub allow_failing: bool,
     /// Set it to end the run early.
     pub interrupt: Arc<AtomicBool>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { folder: ".".into(), lenient: false, interrupt: Arc::default() }
+        Self { folder: ".".into(), lenient: false, allow_failing: false, interrupt: Arc::default() }
     }
 }
 
@@ -48,10 +50,10 @@ pub struct Prepared {
 /// Checks and opens everything that `plan` needs.
 ///
 /// # Errors
-/// Everything that is wrong. Nothing was sent by then but one request of each kind, and the
-/// plan's setup where nothing else was wrong.
+/// Everything that is wrong. Nothing was sent by then but one request of each kind, a
+/// few more of those that failed, and the plan's setup where nothing else was wrong.
 pub fn prepare(plan: Plan, options: Options) -> Result<Prepared, Problems> {
-    let Options { folder, lenient, interrupt } = options;
+    let Options { folder, lenient, allow_failing, interrupt } = options;
     let mut problems = Problems::default();
     refuse_foreign_hosts(&plan, &mut problems);
     let mut load = read_load(&plan, &folder, &mut problems);
@@ -59,8 +61,9 @@ pub fn prepare(plan: Plan, options: Options) -> Result<Prepared, Problems> {
     let address = find(&load.target, &mut problems);
     let is_local = address.as_ref().is_some_and(|address| is_local(address, &load.target));
     let (opened, left_out) = open_collectors(&plan, &load.target, is_local, lenient, &mut problems);
+    let mut failing = Vec::new();
     let target_said = match address {
-        Some(_) if has_files => meet(&plan, &mut load, &mut problems),
+        Some(_) if has_files => meet(&plan, &mut load, allow_failing, &mut problems, &mut failing),
         Some(address) => {
             connect(&address, &mut problems);
             String::new()
@@ -71,6 +74,7 @@ pub fn prepare(plan: Plan, options: Options) -> Result<Prepared, Problems> {
         .into_iter()
         .chain(few_ports(&plan))
         .chain(left_out)
+        .chain(failing)
         .collect();
     let teardown = Teardown { steps: plan.teardown.clone(), load: load.clone() };
     let environment = Environment {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::problems::Problems;
 use super::setup::set_up;
+use super::trial::try_requests;
 use super::warning::Warning;
 use crate::collect::is_own_address;
 use crate::load::{self, LoadConfig, PemFiles};
@@ -45,9 +46,15 @@ pub(super) fn refuse_foreign_hosts(plan: &Plan, problems: &mut Problems) {
     }
 }
 
-/// Does the setup, and tries every request once. Returns how the target described itself. A setup
+/// Does the setup, and tries every request. Returns how the target described itself. A setup
 /// changes the target, so it runs only if nothing else is wrong.
-pub(super) fn meet(plan: &Plan, load: &mut LoadConfig, problems: &mut Problems) -> String {
+pub(super) fn meet(
+    plan: &Plan,
+    load: &mut LoadConfig,
+    allows_failing: bool,
+    problems: &mut Problems,
+    warnings: &mut Vec<Warning>,
+) -> String {
     // The canaries' requests have to work as well, and need descriptors of their own.
     let room = LoadConfig {
         max_in_flight: load.max_in_flight
@@ -76,7 +83,7 @@ pub(super) fn meet(plan: &Plan, load: &mut LoadConfig, problems: &mut Problems) 
         ..load.clone()
     };
     let before = problems.count();
-    let said = probe(&all, problems);
+    let said = try_requests(&all, allows_failing, problems, warnings);
     // If requests fail, sessions fail for the same reason.
     let is_fine = problems.count() == before;
     for websocket in plan.websockets.iter().filter(|_| is_fine) {
@@ -204,39 +211,6 @@ pub(super) fn connect(address: &TargetAddress, problems: &mut Problems) {
             }
         }
     }
-}
-
-/// Sends one request of each kind; returns how the target described itself.
-fn probe(load: &LoadConfig, problems: &mut Problems) -> String {
-    let reports = match load::probe(load, load.target.timeout) {
-        Ok(reports) => reports,
-        Err(errors) => {
-            problems.add_load_errors(errors);
-            return String::new();
-        }
-    };
-    let mut said: Vec<String> = Vec::new();
-    for report in &reports {
-        let server = report.server.as_deref().unwrap_or("no Server header");
-        let line = format!("{} ({server})", report.peer);
-        if !said.contains(&line) {
-            said.push(line);
-        }
-        for missed in &report.missed {
-            problems.add(
-                format!("request `{}`: {missed}", report.endpoint),
-                "kneepoint measures a system that works: fix the request, or what the plan expects",
-            );
-        }
-        if report.status >= 400 {
-            problems.add(
-                format!("request `{}` got status {}", report.endpoint, report.status),
-                "kneepoint measures a system that works: fix the path, headers or body, or \
-                 remove the request",
-            );
-        }
-    }
-    said.join(", ")
 }
 
 /// A connection per request uses up local ports, which shows as connection failures that are not

@@ -19,6 +19,17 @@ pub enum Warning {
         /// Requests per second that its ports carry for long.
         sustained: f64,
     },
+    /// A request failed some of the times that it was tried.
+    SomeFail {
+        /// Its name.
+        request: String,
+        /// How often it failed.
+        failed: u32,
+        /// How often it was tried.
+        asked: u32,
+        /// Why it failed the last time.
+        why: String,
+    },
     /// A collector was not opened; the run goes on without it.
     LeftOut {
         /// The collector, and why.
@@ -41,6 +52,11 @@ impl fmt::Display for Warning {
                 f,
                 "with a connection per request, this machine's ports last for about \
                  {sustained:.0} requests/s; at a higher rate they run out within a minute"
+            ),
+            Self::SomeFail { request, failed, asked, why } => write!(
+                f,
+                "request `{request}` failed {failed} of the {asked} times that it was tried without \
+                 load: {why}"
             ),
             Self::LeftOut { what } => write!(f, "{what}; the run goes on without it"),
         }
