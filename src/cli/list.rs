@@ -91,6 +91,7 @@ fn page(rule: &Rule) -> String {
         (ConditionRole::Require, "What must hold"),
         (ConditionRole::Support, "What adds evidence"),
         (ConditionRole::Refute, "What rules it out"),
+        (ConditionRole::Bends, "What makes it the cause of a knee"),
     ];
     for (role, heading) in groups {
         let mut tests =

@@ -10,8 +10,8 @@ use crate::plan::CollectorConfig;
 use crate::timeline::{BatchBuilder, Labels, MetricSpec, names};
 
 use super::proc::machine::{
-    CpuTicks, parse_counter, parse_cpu, parse_disks, parse_interfaces, parse_pressure,
-    parse_time_wait,
+    CpuTicks, parse_counter, parse_cpu, parse_disks, parse_interfaces, parse_oom_kills,
+    parse_pressure, parse_time_wait,
 };
 use super::proc::{Text, ticks_per_second};
 use super::{Collector, CollectorSpec, OpenError, OpenResult, Opens, SampleError, TargetHint};
@@ -28,6 +28,7 @@ pub(super) static SPEC: CollectorSpec = CollectorSpec {
         names::SYSTEM_CPU_CORES,
         names::SYSTEM_MEMORY_AVAILABLE,
         names::SYSTEM_MEMORY_TOTAL,
+        names::SYSTEM_OOM_KILLS,
         names::SYSTEM_SWAP_USED,
         names::SYSTEM_PRESSURE,
         names::SYSTEM_DISK_BUSY,
@@ -122,6 +123,8 @@ impl Collector for Host {
         batch.push(&names::SYSTEM_MEMORY_AVAILABLE, self.system.available_memory() as f64);
         batch.push(&names::SYSTEM_MEMORY_TOTAL, self.system.total_memory() as f64);
         batch.push(&names::SYSTEM_SWAP_USED, self.system.used_swap() as f64);
+        let kills = self.text.read("/proc/vmstat").ok().and_then(|text| parse_oom_kills(&text));
+        push_count(batch, &names::SYSTEM_OOM_KILLS, kills);
         for resource in &self.pressures {
             let read = self.text.read(&format!("/proc/pressure/{resource}"));
             if let Some(seconds) = read.ok().and_then(|text| parse_pressure(&text)) {

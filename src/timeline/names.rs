@@ -102,6 +102,8 @@ metrics! {
     SYSTEM_MEMORY_AVAILABLE = "system.memory.available", Bytes, Gauge;
     /// All memory of the machine.
     SYSTEM_MEMORY_TOTAL = "system.memory.total", Bytes, Gauge;
+    /// Processes that the kernel of the machine killed for want of memory, in whatever control group.
+    SYSTEM_OOM_KILLS = "system.oom_kills", Count, Counter;
     /// Swap in use.
     SYSTEM_SWAP_USED = "system.swap.used", Bytes, Gauge;
     /// Seconds in which some task waited for a resource (pressure stall information); label `resource` (cpu, memory, io).

@@ -288,6 +288,7 @@ fn run_caveats(recording: &Recording, stages: &[StageSummary], facts: &Facts) ->
             wording::rate(first.offered)
         ));
     }
+    caveats.extend(always_failing(stages));
     for cost in overhead(recording) {
         let tries = cost.gaps + cost.looks;
         if cost.gaps * 10 > tries {
@@ -305,6 +306,25 @@ fn run_caveats(recording: &Recording, stages: &[StageSummary], facts: &Facts) ->
         caveats.push("the run ended before its plan was complete".to_owned());
     }
     caveats
+}
+
+/// Share of the requests from which failures at any load are worth a word: what common objectives
+/// allow.
+const ALWAYS_FAILING: f64 = 0.01;
+
+/// That requests fail at any load, which says nothing of a limit.
+fn always_failing(stages: &[StageSummary]) -> Option<String> {
+    let counted = by_load(stages);
+    let lowest = counted.first()?;
+    let least = counted.iter().map(|stage| stage.error_ratio).reduce(f64::min)?;
+    let failed: u64 = lowest.errors.iter().map(|(_, count)| count).sum();
+    (least >= ALWAYS_FAILING && failed >= 3).then(|| {
+        format!(
+            "{} of the requests fail even at {}: this target fails at any load",
+            wording::percent(lowest.error_ratio),
+            wording::rate(lowest.offered)
+        )
+    })
 }
 
 /// What to say of a knee without a cause.

@@ -46,7 +46,7 @@ pub struct Ranked {
 /// it is told. `sources` tells what to add for what is missing.
 pub fn rank(rulings: &[Ruling], knee: Option<&Knee>, sources: &Sources<'_>) -> Ranked {
     let fired = |ruling: &&Ruling| ruling.kind == RulingKind::Fires;
-    let limits = |ruling: &&Ruling| ruling.rule.role == RuleRole::Limit;
+    let limits = |ruling: &&Ruling| ruling.may_bend();
     let mut caveats = Vec::new();
     let mut findings = Vec::new();
     if let Some(knee) = knee {
@@ -66,7 +66,10 @@ pub fn rank(rulings: &[Ruling], knee: Option<&Knee>, sources: &Sources<'_>) -> R
         }
         findings = accuse(&suspects, knee);
     }
-    let apart = rulings.iter().filter(fired).filter(|ruling| ruling.rule.role == RuleRole::Apart);
+    let is_apart = |ruling: &&Ruling| {
+        ruling.rule.role == RuleRole::Apart && !(knee.is_some() && ruling.may_bend())
+    };
+    let apart = rulings.iter().filter(fired).filter(is_apart);
     findings.extend(apart.map(|ruling| finding(ruling, FindingRole::Apart, knee)));
     let named: BTreeSet<&str> = findings.iter().map(|finding| finding.rule.as_str()).collect();
     let ruled_out = knee.map_or_else(Vec::new, |knee| ruled_out(rulings, &named, knee));

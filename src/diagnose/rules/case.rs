@@ -50,6 +50,8 @@ impl Amount {
 pub enum Expect {
     /// It holds.
     Fires,
+    /// It holds apart from a knee, and has bent the curve too.
+    Bends,
     /// Its symptom holds, and what would tell it from its rivals has no data.
     Possible,
     /// It was looked at and does not hold.
@@ -60,8 +62,9 @@ pub enum Expect {
 
 impl Expect {
     /// Each with its name in rule files.
-    pub const ALL: [(Expect, &'static str); 4] = [
+    pub const ALL: [(Expect, &'static str); 5] = [
         (Expect::Fires, "fires"),
+        (Expect::Bends, "bends"),
         (Expect::Possible, "possible"),
         (Expect::Quiet, "quiet"),
         (Expect::NoData, "no-data"),
@@ -76,6 +79,7 @@ impl Expect {
     pub fn key(self) -> &'static str {
         match self {
             Expect::Fires => "fires",
+            Expect::Bends => "bends",
             Expect::Possible => "possible",
             Expect::Quiet => "quiet",
             Expect::NoData => "no-data",

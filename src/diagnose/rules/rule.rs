@@ -49,6 +49,8 @@ pub struct Rule {
     pub support: Vec<Condition>,
     /// One that holds rules the fault out.
     pub refute: Vec<Condition>,
+    /// Of a fault apart: where all of them hold too, it bends the curve.
+    pub bends: Vec<Condition>,
     /// Its tests.
     pub cases: Vec<Case>,
 }
@@ -185,6 +187,8 @@ pub enum ConditionRole {
     Support,
     /// It rules the fault out.
     Refute,
+    /// It makes a fault apart one that bends the curve.
+    Bends,
 }
 
 impl Rule {
@@ -204,6 +208,7 @@ impl Rule {
             (ConditionRole::Require, &self.require),
             (ConditionRole::Support, &self.support),
             (ConditionRole::Refute, &self.refute),
+            (ConditionRole::Bends, &self.bends),
         ];
         for (role, conditions) in groups {
             for condition in conditions {

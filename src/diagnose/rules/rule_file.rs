@@ -140,6 +140,7 @@ impl<'t> Reader<'t> {
             require: self.conditions(&mut fields, "require"),
             support: self.conditions(&mut fields, "support"),
             refute: self.conditions(&mut fields, "refute"),
+            bends: self.conditions(&mut fields, "bends"),
             cases: self.cases(&mut fields),
         };
         let stem = self.file.rsplit(['/', '\\']).next().and_then(|name| name.strip_suffix(".toml"));

@@ -11,7 +11,7 @@ use crate::diagnose::terms::model::Evidence;
 use crate::diagnose::terms::span::Span;
 use crate::diagnose::terms::wording;
 
-use super::rule::{Bound, Check, Condition, Predict, PredictLimit, Rule, Test};
+use super::rule::{Bound, Check, Condition, Predict, PredictLimit, Rule, RuleRole, Test};
 
 /// What one rule comes to on one subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +41,8 @@ pub struct Ruling<'r> {
     pub support: Vec<MeasuredCondition<'r>>,
     /// What would rule it out.
     pub refute: Vec<MeasuredCondition<'r>>,
+    /// What makes a fault apart one that bends the curve.
+    pub bends: Vec<MeasuredCondition<'r>>,
     /// Highest throughput that follows from the conditions that hold.
     pub predicted: Option<f64>,
     /// Share of the growth of the response time that the fault accounts for.
@@ -98,13 +100,25 @@ fn rule_on_one<'r>(rule: &'r Rule, facts: &Facts, subject: Option<String>) -> Ru
         conditions.iter().map(|condition| measure(condition, facts, &narrow)).collect()
     };
     let (require, support, refute) = (all(&rule.require), all(&rule.support), all(&rule.refute));
+    let bends = all(&rule.bends);
     let kind = kind_of(&require, &refute);
     let predicted =
         require.iter().chain(&support).filter_map(|judged| judged.predicted).reduce(f64::min);
     let explains =
         if rule.explains.is_empty() { None } else { facts.share(&rule.explains, &narrow) };
     let unexplained = facts.growth().map_or(1.0, Growth::unexplained);
-    Ruling { rule, subject, kind, require, support, refute, predicted, explains, unexplained }
+    Ruling {
+        rule,
+        subject,
+        kind,
+        require,
+        support,
+        refute,
+        bends,
+        predicted,
+        explains,
+        unexplained,
+    }
 }
 
 fn kind_of(require: &[MeasuredCondition], refute: &[MeasuredCondition]) -> RulingKind {
@@ -150,6 +164,16 @@ impl Ruling<'_> {
             .map(|evidence| evidence.signal.clone())
             .collect();
         signals.into_iter().collect()
+    }
+
+    /// Whether the fault may have bent the curve: its rule says so, or what it did to the load.
+    pub fn may_bend(&self) -> bool {
+        let all_hold = || self.bends.iter().all(|judged| judged.holds == Some(true));
+        match self.rule.role {
+            RuleRole::Limit => true,
+            RuleRole::Apart => !self.bends.is_empty() && all_hold(),
+            RuleRole::Gate => false,
+        }
     }
 
     /// How many required conditions hold.

@@ -12,7 +12,7 @@ use crate::timeline::{
 };
 
 use super::case::{Amount, Case, Expect};
-use super::rule::Rule;
+use super::rule::{Rule, RuleRole};
 use super::ruling::{self, RulingKind};
 
 /// Length of one stage of a case.
@@ -67,13 +67,16 @@ impl Case {
         let got = rulings
             .iter()
             .map(|ruling| match ruling.kind {
+                RulingKind::Fires if rule.role == RuleRole::Apart && ruling.may_bend() => {
+                    Expect::Bends
+                }
                 RulingKind::Fires => Expect::Fires,
                 RulingKind::Possible => Expect::Possible,
                 RulingKind::Quiet => Expect::Quiet,
                 RulingKind::NoData => Expect::NoData,
             })
             .min_by_key(|expect| match expect {
-                Expect::Fires => 0,
+                Expect::Fires | Expect::Bends => 0,
                 Expect::Possible => 1,
                 Expect::NoData => 2,
                 Expect::Quiet => 3,
