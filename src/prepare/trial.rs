@@ -80,7 +80,7 @@ impl Tally {
     fn ask(&mut self, load: &LoadConfig, requests: &[&str]) -> Result<(), Vec<LoadError>> {
         let (reports, errors) = load::probe_again(load, load.target.timeout, requests)?;
         for report in reports {
-            self.answered(report);
+            self.answered(&report);
         }
         let mut others = Vec::new();
         for error in errors {
@@ -99,7 +99,7 @@ impl Tally {
         if others.is_empty() { Ok(()) } else { Err(others) }
     }
 
-    fn answered(&mut self, report: ProbeReport) {
+    fn answered(&mut self, report: &ProbeReport) {
         let server = report.server.as_deref().unwrap_or("no Server header");
         let line = format!("{} ({server})", report.peer);
         if !self.said.contains(&line) {
