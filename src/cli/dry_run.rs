@@ -143,8 +143,8 @@ fn search_volume(config: &RunConfig) -> Option<f64> {
     let journeys = match &scenario.executor {
         Executor::Soak(soak) => soak.rate * soak.duration.as_secs_f64(),
         Executor::Breakpoint(Breakpoint { max_rate, factor, hold, .. }) => {
-            // A geometric sum up to the highest rate, plus seven stages around it.
-            (max_rate * factor / (factor - 1.0) + 7.0 * max_rate) * hold.as_secs_f64()
+            // A geometric sum up to the highest rate, plus three descents and stages beyond it.
+            (max_rate * factor / (factor - 1.0) + 15.0 * max_rate) * hold.as_secs_f64()
         }
         Executor::Capacity(Capacity { max_rate, hold, precision, .. }) => {
             (2.0 * max_rate + max_rate * (1.0 / precision).log2().ceil()) * hold.as_secs_f64()

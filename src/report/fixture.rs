@@ -262,6 +262,7 @@ fn attribution(stages: &[StageSummary]) -> Attribution {
         kind: kind.into(),
         peer: None,
         seconds,
+        is_all: false,
         error: 0.0,
     };
     let parts = |stage: &StageSummary| {
@@ -358,6 +359,8 @@ pub(super) fn diagnosis(recording: &Recording) -> Diagnosis {
             errors: None,
             peak_goodput: 213.4,
             retrograde: true,
+            tail: None,
+            by_curve: None,
         }),
         objectives: vec![ObjectiveResult {
             text: "http_req_duration: p(95) < 300ms".into(),
@@ -397,6 +400,7 @@ pub(super) fn diagnosis(recording: &Recording) -> Diagnosis {
             from: Moment::START,
             to: Moment::from_secs_f64(180.0),
         }],
+        contradictions: vec![],
         caveats: vec!["10 readings of postgres are missing from 45 s to 55 s".into()],
         stages,
     }
@@ -421,6 +425,7 @@ pub(super) fn bare(outcome: Outcome) -> Diagnosis {
         soak: None,
         generator: GeneratorHealth::default(),
         overhead: vec![],
+        contradictions: vec![],
         caveats: vec![],
     }
 }

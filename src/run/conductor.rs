@@ -112,7 +112,7 @@ pub fn run<W: Write>(
     let (generator, ticks) = Generator::start(config.load, epoch)?;
     let searching = config.scenarios.iter().enumerate().find_map(|(flow, scenario)| {
         let executor = segments::in_requests(&scenario.executor, config.requests_per_journey[flow]);
-        Some((flow, pilot_for(&executor, config.limits.max_rate)?))
+        Some((flow, pilot_for(&executor, &config.limits)?))
     });
     let levels = || segments::together(&courses, &config.requests_per_journey);
     let (lead, mut pilot) = match searching {

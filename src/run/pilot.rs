@@ -1,13 +1,18 @@
 //! Pilots choose the stages of a run, one after the other, from what was measured so far.
 
+mod search;
+#[cfg(test)]
+mod simulated;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::diagnose::knee::{self, KneeVerdict, LiveSign};
 use crate::diagnose::{soak, stages::summarize_timeline};
-use crate::plan::{Breakpoint, Capacity, Executor, Soak};
+use crate::plan::{Capacity, Executor, Limits, Soak};
 use crate::recording::{PlanSummary, StopReason};
 use crate::timeline::{Moment, Stage, StageRole, Timeline, Window};
+
+use self::search::BreakpointPilot;
 
 /// How long a backlog can take to drain before the next stage starts anyway. Long stages leave long
 /// queues: twice the length of a stage, if that is more.
@@ -15,13 +20,6 @@ const LONGEST_DRAIN: Duration = Duration::from_secs(20);
 
 /// Shortest soak, however soon it seems settled: slow leaks are what a soak is for.
 const SHORTEST_SOAK: Duration = Duration::from_secs(10 * 60);
-
-/// How often a search continues above the stages around a sign that did not locate a knee. Such a
-/// sign came early by chance, and the knee is higher.
-const FURTHER: u32 = 2;
-
-/// The stages beyond a sign, as multiples of its rate.
-const PAST: [f64; 3] = [1.0, 1.15, 1.35];
 
 /// What a pilot decides to do next.
 #[derive(Clone, Debug, PartialEq)]
@@ -85,11 +83,14 @@ pub trait Pilot {
     }
 }
 
-/// The pilot of an executor that chooses its stages by what it measures; `None` for any other. No
-/// stage exceeds `max_rate`.
-pub fn pilot_for(executor: &Executor, max_rate: f64) -> Option<Box<dyn Pilot>> {
+/// The pilot of an executor that chooses its stages by what it measures; `None` for any other. It
+/// keeps to the highest rate and the longest duration of `limits`.
+pub fn pilot_for(executor: &Executor, limits: &Limits) -> Option<Box<dyn Pilot>> {
+    let (max_rate, longest) = (limits.max_rate, limits.max_duration);
     match executor {
-        Executor::Breakpoint(search) => Some(Box::new(BreakpointPilot::new(*search, max_rate))),
+        Executor::Breakpoint(search) => {
+            Some(Box::new(BreakpointPilot::new(*search, max_rate, longest)))
+        }
         Executor::Soak(soak) => Some(Box::new(SoakPilot::new(*soak, max_rate))),
         Executor::Capacity(search) => Some(Box::new(CapacityPilot::new(*search, max_rate))),
         _ => None,
@@ -208,290 +209,18 @@ impl Pilot for CapacityPilot {
     }
 }
 
-/// Searches for the knee: rise, drain, refine, beyond, recovery.
-struct BreakpointPilot {
-    plan: Breakpoint,
-    phase: SearchPhase,
-    /// Highest rate that was held without a sign.
-    last_good: f64,
-    /// How often it can still continue above the stages around a sign.
-    further: u32,
-}
-
-/// What was held last, and so what to judge.
-enum SearchPhase {
-    /// Nothing yet.
-    Start,
-    /// The baseline or a stage of the rise.
-    Rising,
-    /// A stage around a sign; these stages follow.
-    Refining(VecDeque<PlannedStage>),
-    /// The last stage before the recovery.
-    Measured(StopReason),
-    /// The recovery.
-    Over(StopReason),
-}
-
-impl BreakpointPilot {
-    fn new(mut plan: Breakpoint, max_rate: f64) -> Self {
-        plan.max_rate = plan.max_rate.min(max_rate);
-        plan.start_rate = plan.start_rate.min(plan.max_rate);
-        Self { plan, phase: SearchPhase::Start, last_good: 0.0, further: FURTHER }
-    }
-
-    /// The next stage of the rise, or what ends it.
-    fn after_rise(&mut self, timeline: &Timeline, plan: &PlanSummary) -> Transition {
-        let held = timeline.stages.last().map_or(self.plan.start_rate, Stage::rate);
-        match knee::live(timeline, plan) {
-            LiveSign::GeneratorLimited { .. } => {
-                Transition::Turn(SearchPhase::Measured(StopReason::GeneratorLimited))
-            }
-            LiveSign::Sign { .. } => Transition::Turn(SearchPhase::Refining(self.around(held))),
-            LiveSign::None => self.rise_from(held),
-        }
-    }
-
-    /// What follows the stages around a sign.
-    fn after_refine(&mut self, timeline: &Timeline, plan: &PlanSummary) -> Transition {
-        match knee::live(timeline, plan) {
-            LiveSign::GeneratorLimited { .. } => {
-                Transition::Turn(SearchPhase::Measured(StopReason::GeneratorLimited))
-            }
-            LiveSign::Sign { .. } => Transition::Turn(self.after_sign(timeline, plan)),
-            // A false sign. The rise continues beyond it, so there cannot be many.
-            LiveSign::None => {
-                let held = timeline.stages.last().map_or(self.plan.start_rate, Stage::rate);
-                self.rise_from(held)
-            }
-        }
-    }
-
-    /// The end of the search if the stages locate the knee, or further stages beyond.
-    fn after_sign(&mut self, timeline: &Timeline, plan: &PlanSummary) -> SearchPhase {
-        let held = timeline.stages.last().map_or(self.plan.max_rate, Stage::rate);
-        let knee = knee::find(&summarize_timeline(timeline, plan), timeline);
-        let is_placed = matches!(knee, KneeVerdict::Found(_));
-        if is_placed || self.further == 0 || held >= self.plan.max_rate {
-            return SearchPhase::Measured(StopReason::KneeFound);
-        }
-        self.further -= 1;
-        SearchPhase::Refining(self.past(held, &PAST[1..]).collect())
-    }
-
-    fn rise_from(&mut self, held: f64) -> Transition {
-        self.last_good = self.last_good.max(held);
-        if held >= self.plan.max_rate {
-            return Transition::Turn(SearchPhase::Measured(StopReason::MaxRate));
-        }
-        let rate = (held * self.plan.factor).min(self.plan.max_rate);
-        self.phase = SearchPhase::Rising;
-        Transition::Hold(PlannedStage::constant(StageRole::Ramp, rate, self.plan.hold))
-    }
-
-    /// Fine steps from the last good rate to the rate of the sign, and stages well beyond it: a
-    /// broken-line fit needs points on both sides of the knee.
-    fn around(&self, sign: f64) -> VecDeque<PlannedStage> {
-        let good = if self.last_good > 0.0 { self.last_good.min(sign) } else { sign / 4.0 };
-        let step = (sign - good) / 4.0;
-        let hold = self.plan.hold;
-        let drain =
-            PlannedStage::constant(StageRole::Drain, good / 4.0, LONGEST_DRAIN.max(hold * 2));
-        let fine = (0..4).map(|index| {
-            PlannedStage::constant(StageRole::Refine, good + step * f64::from(index), hold)
-        });
-        std::iter::once(drain).chain(fine).chain(self.past(sign, &PAST)).collect()
-    }
-
-    fn past(&self, rate: f64, shares: &[f64]) -> impl Iterator<Item = PlannedStage> {
-        let (most, hold) = (self.plan.max_rate, self.plan.hold);
-        let level = move |share: &f64| {
-            PlannedStage::constant(StageRole::Beyond, (rate * share).min(most), hold)
-        };
-        shares.iter().map(level)
-    }
-}
-
-enum Transition {
-    Hold(PlannedStage),
-    Turn(SearchPhase),
-}
-
-impl Pilot for BreakpointPilot {
-    fn next(&mut self, timeline: &Timeline, plan: &PlanSummary) -> Decision {
-        loop {
-            let step = match &mut self.phase {
-                SearchPhase::Start => {
-                    self.phase = SearchPhase::Rising;
-                    // Twice as long: the lowest rate makes few requests, and every later stage is
-                    // compared with them.
-                    Transition::Hold(PlannedStage::constant(
-                        StageRole::Baseline,
-                        self.plan.start_rate,
-                        self.plan.hold * 2,
-                    ))
-                }
-                SearchPhase::Rising => self.after_rise(timeline, plan),
-                SearchPhase::Refining(levels) => match levels.pop_front() {
-                    Some(level) => Transition::Hold(level),
-                    None => self.after_refine(timeline, plan),
-                },
-                SearchPhase::Measured(reason) => {
-                    self.phase = SearchPhase::Over(reason.clone());
-                    if self.plan.recovery.is_zero() {
-                        continue;
-                    }
-                    Transition::Hold(PlannedStage::constant(
-                        StageRole::Recovery,
-                        0.0,
-                        self.plan.recovery,
-                    ))
-                }
-                SearchPhase::Over(reason) => return Decision::Done(reason.clone()),
-            };
-            match step {
-                Transition::Hold(level) => return Decision::Hold(level),
-                Transition::Turn(phase) => self.phase = phase,
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::simulated::Server;
     use super::*;
-    use crate::timeline::{EndpointTick, Histogram, LoadTick, Moment, ResponseClass, Window};
-
-    /// A server that completes at most `capacity` requests a second, 10 ms each when unloaded.
-    struct Server {
-        capacity: f64,
-        queue: f64,
-        now: Moment,
-        timeline: Timeline,
-    }
-
-    impl Server {
-        fn new(capacity: f64) -> Self {
-            Self { capacity, queue: 0.0, now: Moment::START, timeline: Timeline::default() }
-        }
-
-        fn hold(&mut self, level: PlannedStage) {
-            let begin = self.now;
-            let seconds = if level.role == StageRole::Drain { 5 } else { level.duration.as_secs() };
-            for _ in 0..seconds {
-                self.second(level.rate_from);
-            }
-            let window = Window::new(begin, self.now);
-            self.timeline.stages.push(Stage { window, ..level.stage(begin) });
-        }
-
-        fn second(&mut self, rate: f64) {
-            let completed = (self.queue + rate).min(self.capacity);
-            self.queue += rate - completed;
-            let response = Duration::from_secs_f64(0.01 + self.queue / self.capacity);
-            let mut times = Histogram::new();
-            for _ in 0..completed.round() as u64 {
-                times.record(response);
-            }
-            let end = self.now + Duration::from_secs(1);
-            self.timeline.ticks.push(LoadTick {
-                offered: rate.round() as u64,
-                sent: rate.round() as u64,
-                in_flight: completed * response.as_secs_f64(),
-                endpoints: vec![EndpointTick {
-                    endpoint: "GET /".to_owned(),
-                    class: ResponseClass::Status(200),
-                    response_time: times.clone(),
-                    service_time: times,
-                }],
-                ..LoadTick::empty(Window::new(self.now, end), "test")
-            });
-            self.now = end;
-        }
-    }
-
-    fn breakpoint(max_rate: f64) -> Breakpoint {
-        Breakpoint {
-            start_rate: 20.0,
-            max_rate,
-            factor: 1.5,
-            hold: Duration::from_secs(5),
-            recovery: Duration::from_secs(3),
-        }
-    }
-
-    fn search(capacity: f64, max_rate: f64) -> (Vec<Stage>, StopReason) {
-        let search = Executor::Breakpoint(breakpoint(max_rate));
-        let mut pilot = pilot_for(&search, 10_000.0).unwrap();
-        let mut server = Server::new(capacity);
-        for _ in 0..100 {
-            match pilot.next(&server.timeline, &PlanSummary::default()) {
-                Decision::Hold(level) => server.hold(level),
-                Decision::Done(reason) => return (server.timeline.stages, reason),
-            }
-        }
-        panic!("the search does not end: {:?}", server.timeline.stages);
-    }
-
-    #[test]
-    fn a_knee_is_looked_at_from_both_sides() {
-        let (stages, reason) = search(200.0, 2000.0);
-        assert_eq!(reason, StopReason::KneeFound);
-        let around = |role| stages.iter().filter(move |stage| stage.role == role).map(Stage::rate);
-        let below = around(StageRole::Refine).filter(|rate| *rate <= 200.0).count();
-        let above =
-            stages.iter().filter(|stage| stage.role.is_measured() && stage.rate() > 200.0).count();
-        assert!(below >= 2 && above >= 3, "{stages:?}");
-        assert_eq!(around(StageRole::Drain).count(), 1);
-        assert_eq!(stages.last().map(|stage| stage.role), Some(StageRole::Recovery));
-        assert!(stages.iter().all(|stage| stage.rate() < 500.0), "{stages:?}");
-    }
-
-    #[test]
-    fn a_knee_that_shows_only_at_the_top_is_looked_at_from_beyond() {
-        let mut pilot = BreakpointPilot::new(breakpoint(2000.0), 10_000.0);
-        let plan = PlanSummary::default();
-        let mut server = Server::new(190.0);
-        let reason = loop {
-            match pilot.next(&server.timeline, &plan) {
-                Decision::Hold(level) => {
-                    // For one stage it is slow, below what it carries else.
-                    let is_slow = level.role == StageRole::Ramp && level.rate_from > 150.0;
-                    server.capacity = if is_slow { 140.0 } else { 190.0 };
-                    server.hold(level);
-                }
-                Decision::Done(reason) => break reason,
-            }
-            assert!(server.timeline.stages.len() < 40, "it does not end");
-        };
-        assert_eq!(reason, StopReason::KneeFound);
-        assert!(pilot.further < FURTHER, "{:?}", server.timeline.stages);
-        let summaries = summarize_timeline(&server.timeline, &plan);
-        let knee = knee::find(&summaries, &server.timeline);
-        let KneeVerdict::Found(knee) = &knee else { panic!("{knee:?}") };
-        assert!((180.0..200.0).contains(&knee.rate), "{knee:?}");
-    }
-
-    #[test]
-    fn without_a_knee_the_rise_ends_at_the_highest_rate() {
-        let (stages, reason) = search(10_000.0, 300.0);
-        assert_eq!(reason, StopReason::MaxRate);
-        let highest = stages.iter().map(Stage::rate).fold(0.0, f64::max);
-        assert!((highest - 300.0).abs() < 1e-9, "{stages:?}");
-        assert!(stages.iter().all(|stage| stage.role != StageRole::Refine));
-    }
-
-    #[test]
-    fn a_system_that_is_slow_from_the_first_stage_is_looked_at_below_it() {
-        let (stages, reason) = search(8.0, 300.0);
-        assert_eq!(reason, StopReason::KneeFound);
-        assert!(stages.iter().any(|stage| stage.role == StageRole::Refine && stage.rate() < 8.0));
-    }
 
     #[test]
     fn a_soak_holds_its_rate_and_is_not_settled_in_its_first_minutes() {
         let minutes = |count: u64| Duration::from_secs(60 * count);
         let soak = Soak { until_settled: true, ..Soak::usual(50.0, minutes(60)) };
-        let mut pilot = pilot_for(&Executor::Soak(soak), 40.0).unwrap();
+        let mut pilot =
+            pilot_for(&Executor::Soak(soak), &Limits { max_rate: 40.0, ..Limits::usual() })
+                .unwrap();
         let (timeline, plan) = (Timeline::default(), PlanSummary::default());
         let Decision::Hold(level) = pilot.next(&timeline, &plan) else {
             panic!("there is a stage")
@@ -521,7 +250,7 @@ mod tests {
         let plan = PlanSummary { objectives: vec![objective], ..PlanSummary::default() };
         let hold = Duration::from_secs(10);
         let search = Capacity { start_rate: 20.0, max_rate: 2000.0, hold, precision: 0.05 };
-        let mut pilot = pilot_for(&Executor::Capacity(search), 10_000.0).unwrap();
+        let mut pilot = pilot_for(&Executor::Capacity(search), &Limits::usual()).unwrap();
         let mut server = Server::new(200.0);
         let reason = loop {
             match pilot.next(&server.timeline, &plan) {

@@ -154,6 +154,19 @@ impl Histogram {
         (!self.is_empty()).then_some(micros as f64 / 1e6)
     }
 
+    /// How many durations are longer than `seconds`.
+    pub fn count_above(&self, seconds: f64) -> u64 {
+        let micros = (seconds.max(0.0) * 1e6) as u64;
+        match &self.0 {
+            Form::Dense(dense) => dense.len() - dense.count_between(0, micros),
+            Form::Sparse(cells) => {
+                let mut dense = empty();
+                cells.add_to(&mut dense);
+                dense.len() - dense.count_between(0, micros)
+            }
+        }
+    }
+
     /// The mean, in seconds; `None` if empty.
     pub fn mean(&self) -> Option<f64> {
         let micros = match &self.0 {

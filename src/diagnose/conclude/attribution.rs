@@ -3,6 +3,8 @@
 
 mod overlap;
 
+use std::collections::BTreeMap;
+
 use crate::diagnose::curve::stages::by_load;
 use crate::diagnose::measure::facts::Facts;
 use crate::diagnose::measure::split::{FLOW_BALANCE, PartTime, Split, split};
@@ -30,6 +32,7 @@ pub fn attribute(facts: &Facts, stages: &[StageSummary], bends: bool) -> Option<
     let overlaps = overlap::overlaps(&splits);
     let mut broken: Vec<String> = growth.and_then(unexplained).into_iter().collect();
     broken.extend(overlaps.iter().map(|overlap| overlap.text.clone()));
+    broken.extend(exceeding(&splits));
     broken.extend(unbalanced(&splits));
     if bends && facts.database_is_watched() && facts.windows(Span::Knee).len() == 1 {
         broken.push(
@@ -62,6 +65,7 @@ fn stage_parts(split: &Split, offered: f64) -> StageParts {
         kind: part.kind.key().to_owned(),
         peer: part.peer.clone(),
         seconds: part.seconds,
+        is_all: part.exceeds(split.response),
         error: part.error,
     };
     StageParts {
@@ -90,6 +94,29 @@ fn unexplained(growth: &Growth) -> Option<String> {
     } else {
         format!("no collector explains {} of the growth", wording::percent(all))
     })
+}
+
+/// Says for which parts more was counted than there is, once for each, where it is worst.
+fn exceeding(splits: &[(f64, Split)]) -> Vec<String> {
+    let mut worst: BTreeMap<String, (f64, f64)> = BTreeMap::new();
+    for (offered, split) in splits.iter().filter(|(_, split)| split.response > 0.0) {
+        for part in split.parts.iter().filter(|part| part.exceeds(split.response)) {
+            let times = part.counted / split.response;
+            let have = worst.entry(part.name()).or_insert((times, *offered));
+            if times > have.0 {
+                *have = (times, *offered);
+            }
+        }
+    }
+    let say = |(name, (times, offered)): (String, (f64, f64))| {
+        format!(
+            "more was counted for `{name}` than a request takes, at worst {} as much at {}: what \
+             works or waits for no request is counted too, so it is reported as all of the time",
+            wording::times(times),
+            wording::rate(offered)
+        )
+    };
+    worst.into_iter().map(say).collect()
 }
 
 /// Says where fewer requests ended than arrived.

@@ -15,17 +15,20 @@ use crate::diagnose::rules::ruleset::RuleSet;
 use crate::diagnose::rules::ruling::{self, Ruling};
 use crate::diagnose::terms::invalid::Invalid;
 use crate::diagnose::terms::model::{
-    Capacity, CollectorOverhead, Diagnosis, Finding, FindingRole, Knee, NotChecked, Outcome,
-    StageSummary,
+    Capacity, CollectorOverhead, Diagnosis, Finding, FindingRole, Knee, KneeKind, NotChecked,
+    Outcome, StageSummary,
 };
 use crate::diagnose::terms::wording;
 use crate::recording::{Recording, StopReason};
 use crate::timeline::{Labels, SeriesKey, Timeline, names};
 
 use super::chain::Walk;
+use super::contradictions::contradictions;
 use super::lacking::Sources;
 use super::rank::{self, Ranked};
-use super::{attribution, endpoints, for_good, generator, predict, recovery, repetition};
+use super::{
+    attribution, endpoints, estimate, for_good, generator, predict, recovery, repetition,
+};
 
 /// Concludes from one recording all that `rules` allow.
 ///
@@ -56,7 +59,7 @@ pub fn diagnose(recording: &Recording, rules: &RuleSet) -> Diagnosis {
     if let Some((cause, rule)) = cause.and_then(|it| rules.find(&it.rule).map(|rule| (it, rule))) {
         endpoints::name_endpoint(cause, rule, &facts);
     }
-    caveats.extend(ranked.caveats);
+    caveats.append(&mut ranked.caveats);
     caveats.extend(shaped_pools(&facts, &ranked.findings));
     caveats.extend(repetition::caveat(&recording.plan, &facts, &ranked.findings));
     if outcome == Outcome::Knee {
@@ -82,14 +85,15 @@ pub fn diagnose(recording: &Recording, rules: &RuleSet) -> Diagnosis {
         Outcome::FailsForGood { .. } => (soak::soak(recording, &facts), None),
         _ => (
             soak::soak(recording, &facts),
-            overload::overload(&recording.timeline, &stages, knee.as_ref()),
+            overload::overload(&recording.timeline, &stages, carries_less(knee.as_ref())),
         ),
     };
+    let knee = knee.map(|knee| with_prediction(&knee, &mut ranked, &mut caveats));
     let capacity = match outcome {
         Outcome::FailsForGood { .. } => None,
         _ => capacity(recording, &stages, knee.as_ref()),
     };
-    Diagnosis {
+    let mut diagnosis = Diagnosis {
         outcome,
         soak,
         overload,
@@ -103,11 +107,30 @@ pub fn diagnose(recording: &Recording, rules: &RuleSet) -> Diagnosis {
         recovery,
         generator,
         overhead: overhead(recording),
+        contradictions: Vec::new(),
         caveats,
-        stages,
         knee,
-        windows,
-    }
+        windows: windows.clone(),
+        stages: stages.clone(),
+    };
+    diagnosis.contradictions = contradictions(recording, &diagnosis, &facts);
+    diagnosis
+}
+
+/// The knee as it is told, with what the cause predicts. Nothing that confirms a cause looks at the
+/// knee after this.
+fn with_prediction(knee: &Knee, ranked: &mut Ranked, caveats: &mut Vec<String>) -> Knee {
+    let cause = ranked.findings.iter().find(|finding| finding.role == FindingRole::Cause);
+    let capacity = cause.and_then(|cause| cause.predicted_capacity);
+    // The cause may have been found further down the chain in the meantime.
+    let prediction = ranked.prediction.filter(|it| Some(it.capacity) == capacity);
+    caveats.extend(estimate::disagreement(knee, prediction));
+    estimate::reconciled(knee, prediction)
+}
+
+/// The knee beyond which less is carried than is offered: not so where only the tail bends.
+fn carries_less(knee: Option<&Knee>) -> Option<&Knee> {
+    knee.filter(|knee| knee.kind != KneeKind::Tail)
 }
 
 /// The rulings in order of what they mean.
@@ -120,12 +143,7 @@ fn ranked(outcome: &Outcome, rulings: &[Ruling], knee: Option<&Knee>, sources: &
         | Outcome::InsufficientData { .. }
         | Outcome::FailsForGood { .. } => rank::rank(rulings, knee, sources),
         // The numbers describe the generator, so they accuse nothing in the target.
-        Outcome::GeneratorLimited { .. } | Outcome::Aborted { .. } => Ranked {
-            findings: Vec::new(),
-            ruled_out: Vec::new(),
-            not_checked: Vec::new(),
-            caveats: Vec::new(),
-        },
+        Outcome::GeneratorLimited { .. } | Outcome::Aborted { .. } => Ranked::default(),
     }
 }
 

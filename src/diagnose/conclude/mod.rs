@@ -2,8 +2,10 @@
 
 pub(super) mod attribution;
 mod chain;
+mod contradictions;
 mod endpoints;
 pub(super) mod engine;
+mod estimate;
 mod for_good;
 pub mod generator;
 mod lacking;

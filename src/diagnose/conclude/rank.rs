@@ -12,10 +12,9 @@ use crate::diagnose::terms::span::Span;
 use crate::diagnose::terms::{bounds, wording};
 use crate::timeline::Unit;
 
+use super::estimate::{CAPACITY_MATCH, Prediction};
 use super::lacking::{self, Sources};
 
-/// A predicted capacity confirms a finding where it lies within this share of the knee.
-const CAPACITY_MATCH: f64 = 0.15;
 /// A finding whose predicted capacity is this many times what the knee is, or that part of it, is
 /// contradicted by it: at the knee the resource would be busy half of the time, or twice over
 /// (utilization law, Denning & Buzen 1978).
@@ -31,6 +30,7 @@ const GROWTH_OF_NOTE: f64 = 0.1;
 const UNSEEN_GROWTH: f64 = 0.5;
 
 /// Rulings in order of what they mean.
+#[derive(Default)]
 pub struct Ranked {
     /// The cause first.
     pub findings: Vec<Finding>,
@@ -38,6 +38,8 @@ pub struct Ranked {
     pub ruled_out: Vec<RuledOut>,
     /// What could not be looked at.
     pub not_checked: Vec<NotChecked>,
+    /// The capacity that the cause predicts.
+    pub prediction: Option<Prediction>,
     /// What a reader has to know of the ranking.
     pub caveats: Vec<String>,
 }
@@ -73,7 +75,35 @@ pub fn rank(rulings: &[Ruling], knee: Option<&Knee>, sources: &Sources<'_>) -> R
     findings.extend(apart.map(|ruling| finding(ruling, FindingRole::Apart, knee)));
     let named: BTreeSet<&str> = findings.iter().map(|finding| finding.rule.as_str()).collect();
     let ruled_out = knee.map_or_else(Vec::new, |knee| ruled_out(rulings, &named, knee));
-    Ranked { ruled_out, not_checked: not_checked(rulings, &named, sources), findings, caveats }
+    let not_checked = not_checked(rulings, &named, sources);
+    let prediction = prediction(rulings, &findings);
+    Ranked { ruled_out, not_checked, findings, prediction, caveats }
+}
+
+/// What the cause among `findings` predicts, and whether it is confirmed without that.
+fn prediction(rulings: &[Ruling], findings: &[Finding]) -> Option<Prediction> {
+    let cause = findings.iter().find(|finding| finding.role == FindingRole::Cause)?;
+    let is_cause =
+        |ruling: &&Ruling| ruling.rule.id == cause.rule && ruling.subject == cause.subject;
+    let ruling = rulings.iter().find(is_cause)?;
+    let is_seen = unchecked(ruling) == 0 && (supports(ruling) > 0 || witnesses(ruling) > 1);
+    let is_explained = ruling.explains.is_some_and(|share| share >= GROWTH_MATCH);
+    let is_confirmed = ruling.kind == RulingKind::Fires && (is_seen || is_explained);
+    Some(Prediction { capacity: ruling.predicted?, is_confirmed })
+}
+
+/// Refutations that could not be looked at.
+fn unchecked(ruling: &Ruling) -> usize {
+    let unseen = |judged: &&MeasuredCondition| judged.holds.is_none() && !judged.condition.optional;
+    ruling.refute.iter().filter(unseen).count()
+}
+
+fn supports(ruling: &Ruling) -> usize {
+    ruling.support.iter().filter(|judged| judged.holds == Some(true)).count()
+}
+
+fn witnesses(ruling: &Ruling) -> usize {
+    ruling.require.iter().map(|judged| judged.witnesses).max().unwrap_or(0)
 }
 
 /// The finding that follows from no other and is best confirmed is the cause. What is known to
@@ -236,10 +266,7 @@ fn confidence(ruling: &Ruling, knee: Option<&Knee>) -> (Confidence, String) {
         let why = "its symptom holds; what sets it apart from its rivals was not measured";
         return (Confidence::Low, why.to_owned());
     }
-    let unseen = |judged: &&MeasuredCondition| judged.holds.is_none() && !judged.condition.optional;
-    let unseen = ruling.refute.iter().filter(unseen).count();
-    let supports = ruling.support.iter().filter(|judged| judged.holds == Some(true)).count();
-    let witnesses = ruling.require.iter().map(|judged| judged.witnesses).max().unwrap_or(0);
+    let (unseen, supports, witnesses) = (unchecked(ruling), supports(ruling), witnesses(ruling));
     let capacity = capacity_match(ruling, knee);
     let growth = ruling.explains.map(|share| (share, share >= GROWTH_MATCH));
     let mut why = vec!["every required condition holds".to_owned()];

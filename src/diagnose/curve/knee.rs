@@ -4,16 +4,19 @@
 mod accept_queue;
 mod fit;
 mod live;
+mod place;
 mod signs;
+mod tail;
 
-use crate::diagnose::terms::model::{Knee, KneeKind, StageSummary};
+use crate::diagnose::terms::model::{Knee, KneeKind, StageSummary, TailBend};
 use crate::diagnose::terms::wording;
 use crate::timeline::Timeline;
 
 use self::fit::Broken;
+use self::place::Placed;
 use self::signs::{Base, CurvePoint};
 
-pub use live::{LiveSign, live};
+pub use live::{Bracket, LiveSign, bracket, is_tired, live};
 
 /// Fewest requests in a stage that says what load is fine.
 const REQUESTS: u64 = 30;
@@ -58,7 +61,7 @@ struct Established {
 /// is established. `timeline` is the one that `stages` were made from; the stages may have been
 /// held in any order.
 pub fn find(stages: &[StageSummary], timeline: &Timeline) -> KneeVerdict {
-    let mut points = signs::points(stages, timeline);
+    let mut points = live::without_outvoted(signs::points(stages, timeline));
     points.sort_by(|a, b| a.offered.total_cmp(&b.offered));
     let Some(lowest) = points.first() else {
         return KneeVerdict::Inconclusive { missing: vec![no_stage(stages)] };
@@ -77,9 +80,32 @@ pub fn find(stages: &[StageSummary], timeline: &Timeline) -> KneeVerdict {
         );
         return KneeVerdict::Inconclusive { missing: vec![missing] };
     }
-    match established(&points) {
-        Some(knee) => KneeVerdict::Found(knee),
-        None => unbent(&points),
+    let tail = tail::bend(&points, &signs::base(&points), timeline);
+    match (established(&points), tail) {
+        (Some(knee), Some((_, bend))) if bend.rate < knee.low => {
+            KneeVerdict::Found(Knee { tail: Some(bend), ..knee })
+        }
+        (Some(knee), _) => KneeVerdict::Found(knee),
+        (None, Some((at, bend))) => KneeVerdict::Found(of_tail(&points, at, bend)),
+        (None, None) => unbent(&points),
+    }
+}
+
+/// The knee where only the tail bends, from the stage `at` on.
+fn of_tail(points: &[CurvePoint], at: usize, bend: TailBend) -> Knee {
+    let (low, high) = (points[at - 1].offered, points[at].offered);
+    Knee {
+        rate: low.midpoint(high),
+        low,
+        high,
+        kind: KneeKind::Tail,
+        throughput: None,
+        latency: None,
+        errors: None,
+        peak_goodput: points.iter().map(|point| point.goodput).fold(0.0, f64::max),
+        retrograde: false,
+        tail: Some(bend),
+        by_curve: None,
     }
 }
 
@@ -97,6 +123,14 @@ fn unbent(points: &[CurvePoint]) -> KneeVerdict {
     let bent = |point: &&CurvePoint| live::sign(point, &base).is_some();
     let top = &points[points.len() - 1];
     let mut missing = Vec::new();
+    if !bent(&top) && live::lags(top, &base) {
+        missing.push(format!(
+            "a highest load that is carried: of {} only {} are answered with success; hold two or \
+             three longer stages from there on",
+            wording::rate(top.offered),
+            wording::number(top.goodput)
+        ));
+    }
     if bent(&top) {
         let below =
             points.iter().rev().find(|point| !bent(point)).map_or(0.0, |point| point.offered);
@@ -177,22 +211,38 @@ fn established(points: &[CurvePoint]) -> Option<Knee> {
         bracketed(KneeKind::Errors, at, rate)
     });
     let mut first = earliest(by_throughput, [by_latency, by_errors])?;
+    let mut is_fitted = first.kind == KneeKind::Throughput;
     let rejected = throughput.is_some_and(|broken| rejects(points, &broken, errors, base));
     if let (true, Some(broken)) = (rejected, throughput) {
         let (low, high) = (broken.low, broken.high);
         first = Established { kind: KneeKind::Errors, rate: broken.knee, low, high };
+        is_fitted = true;
     }
+    let placed = Placed { rate: first.rate, low: first.low, high: first.high };
+    let placed = match (throughput.filter(|_| is_fitted), by_errors) {
+        // Where failures set in with a step, two lines that meet find the end of the step at best.
+        (Some(broken), Some(errors))
+            if rejected && !(errors.low..=errors.high).contains(&broken.knee) =>
+        {
+            let errors = Placed { rate: errors.rate, low: errors.low, high: errors.high };
+            placed.or(errors).centred(errors.rate)
+        }
+        (Some(broken), _) => placed.within(points, base).centred(broken.middle),
+        (None, _) => placed.centred(placed.rate),
+    };
     let best = points.iter().max_by(|a, b| a.goodput.total_cmp(&b.goodput))?;
     Some(Knee {
-        rate: first.rate,
-        low: first.low,
-        high: first.high,
+        rate: placed.rate,
+        low: placed.low,
+        high: placed.high,
         kind: first.kind,
         throughput: by_throughput.map(|sign| sign.rate),
         latency: by_latency.map(|sign| sign.rate),
         errors: by_errors.map(|sign| sign.rate),
         peak_goodput: best.goodput,
         retrograde: is_retrograde(points, best),
+        tail: None,
+        by_curve: None,
     })
 }
 

@@ -98,6 +98,8 @@ mod tests {
             errors: None,
             peak_goodput: rate,
             retrograde: false,
+            tail: None,
+            by_curve: None,
         }
     }
 

@@ -42,8 +42,11 @@ pub struct PartTime {
     pub kind: PartKind,
     /// The service that is waited for, where it is one.
     pub peer: Option<String>,
-    /// Seconds per request.
+    /// Seconds per request, never more than the response time.
     pub seconds: f64,
+    /// The same as it was counted. Connections of a pool that wait for nothing, or work for no
+    /// request, can make that more.
+    pub counted: f64,
     /// Standard error of that.
     pub error: f64,
 }
@@ -102,7 +105,17 @@ impl Split {
     }
 }
 
+/// More than the whole was counted for a part where it is this many of its standard errors more,
+const EXCESS_ERRORS: f64 = 2.0;
+/// and by this share of the whole.
+const EXCESS: f64 = 0.05;
+
 impl PartTime {
+    /// Whether more was counted for it than the whole of `response`, beyond its error.
+    pub fn exceeds(&self, response: f64) -> bool {
+        self.counted > response * (1.0 + EXCESS) + EXCESS_ERRORS * self.error
+    }
+
     /// What it is, in words for reports.
     pub fn name(&self) -> String {
         self.kind.name(self.peer.as_deref())
@@ -114,6 +127,7 @@ struct Parts<'f> {
     facts: &'f Facts<'f>,
     windows: &'f [Window],
     throughput: f64,
+    response: f64,
     parts: Vec<PartTime>,
 }
 
@@ -132,9 +146,10 @@ impl Parts<'_> {
 
     fn add_peer(&mut self, kind: PartKind, peer: Option<String>, level: Option<MeanLevel>) {
         if let Some(level) = level {
-            let seconds = level.value.max(0.0) / self.throughput;
+            let counted = level.value.max(0.0) / self.throughput;
+            let seconds = counted.min(self.response);
             let error = level.error / self.throughput;
-            self.parts.push(PartTime { kind, peer, seconds, error });
+            self.parts.push(PartTime { kind, peer, seconds, counted, error });
         }
     }
 
@@ -210,7 +225,7 @@ pub fn split(facts: &Facts, windows: &[Window]) -> Option<Split> {
     let arrivals = of(&names::LOAD_OFFERED).unwrap_or(throughput);
     let mut split = Split { arrivals, completions: throughput, response, parts: Vec::new() };
     let is_balanced = split.is_balanced();
-    let mut parts = Parts { facts, windows, throughput, parts: Vec::new() };
+    let mut parts = Parts { facts, windows, throughput, response, parts: Vec::new() };
     parts.add(PartKind::AppCpu, parts.level(&names::PROCESS_CPU_TIME));
     parts.add(PartKind::RunQueue, parts.level(&names::PROCESS_RUN_QUEUE_TIME));
     parts.add(PartKind::Throttled, parts.level(&names::CGROUP_CPU_THROTTLED_TIME));
@@ -250,11 +265,12 @@ pub fn split(facts: &Facts, windows: &[Window]) -> Option<Split> {
         let seconds = (read - inside).clamp(0.0, rest);
         let error = arrived.error / throughput;
         rest -= seconds;
-        parts.parts.push(PartTime { kind: PartKind::InTarget, peer: None, seconds, error });
+        let kind = PartKind::InTarget;
+        parts.parts.push(PartTime { kind, peer: None, seconds, counted: seconds, error });
         parts.parts.sort_by_key(|part| part.kind);
     }
-    let rest = PartTime { kind: PartKind::Unexplained, peer: None, seconds: rest, error: 0.0 };
-    parts.parts.push(rest);
+    let kind = PartKind::Unexplained;
+    parts.parts.push(PartTime { kind, peer: None, seconds: rest, counted: rest, error: 0.0 });
     split.parts = parts.parts;
     Some(split)
 }

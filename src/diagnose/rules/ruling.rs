@@ -7,9 +7,11 @@ use crate::diagnose::leaks::growth;
 use crate::diagnose::measure::facts::{Facts, Narrow};
 use crate::diagnose::measure::signal::{Measured, Signal};
 use crate::diagnose::terms::growth::Growth;
+use crate::diagnose::terms::measure::Measure;
 use crate::diagnose::terms::model::Evidence;
 use crate::diagnose::terms::span::Span;
 use crate::diagnose::terms::wording;
+use crate::timeline::Unit;
 
 use super::rule::{Bound, Check, Condition, Predict, PredictLimit, Rule, RuleRole, Test};
 
@@ -310,7 +312,10 @@ fn measure_test(test: &Test, facts: &Facts, narrow: &[Narrow]) -> (Evidence, Opt
     (evidence, of)
 }
 
-/// The sentence of a test with its numbers filled in.
+/// How a condition says that one level is a part of another, so that it cannot be more.
+const PART_OF_WHOLE: [&str; 3] = ["{a} of {b}", "{a} of the {b}", "{a} of all {b}"];
+
+/// The sentence of a test with its numbers filled in. A part is never told as more than its whole.
 fn sentence(
     test: &Test,
     measured: Option<&Measured>,
@@ -328,11 +333,22 @@ fn sentence(
         .or_else(|| narrow.first().map(|narrow| narrow.value.clone()))
         .filter(|of| !of.is_empty())
         .unwrap_or_else(|| "it".to_owned());
-    let (a, b) = measured.levels.unwrap_or((measured.value, measured.value));
+    let (mut a, b) = measured.levels.unwrap_or((measured.value, measured.value));
+    let is_part = PART_OF_WHOLE.iter().any(|words| test.says.contains(words));
+    if is_part && above == below {
+        // Two collectors look at two moments, and some things are counted that do not belong.
+        a = a.min(b);
+    }
+    let value = match unit {
+        Measure::In(Unit::Ratio) if measured.value > 1.0 && test.says.contains("{value} of") => {
+            "all".to_owned()
+        }
+        _ => wording::measured(measured.value, unit),
+    };
     let baseline = baseline
         .map_or_else(|| "unknown".to_owned(), |baseline| wording::measured(baseline.value, unit));
     test.says
-        .replace("{value}", &wording::measured(measured.value, unit))
+        .replace("{value}", &value)
         .replace("{a}", &wording::measured(a, above))
         .replace("{b}", &wording::measured(b, below))
         .replace("{baseline}", &baseline)

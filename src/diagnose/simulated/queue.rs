@@ -29,6 +29,9 @@ pub struct System {
     pub poisson: bool,
     /// Slope of the throughput between the capacity and a second one at twice the capacity.
     pub second: f64,
+    /// Share of its capacity that it loses while a queue waits, and the seconds in which it gets
+    /// two thirds of that back afterwards.
+    pub tired: (f64, f64),
 }
 
 impl System {
@@ -44,6 +47,7 @@ impl System {
             room: f64::INFINITY,
             poisson: false,
             second: 0.0,
+            tired: (0.0, 1.0),
         }
     }
 }
@@ -55,6 +59,8 @@ pub struct Simulation {
     pub timeline: Timeline,
     pub queue: f64,
     sent: f64,
+    /// Share of the capacity that is lost at present.
+    lost: f64,
 }
 
 impl Simulation {
@@ -65,6 +71,7 @@ impl Simulation {
             timeline: Timeline::default(),
             queue: 0.0,
             sent: 0.0,
+            lost: 0.0,
         }
     }
 
@@ -78,6 +85,21 @@ impl Simulation {
         for second in 0..seconds {
             self.second(begin + Duration::from_secs(second), rate, wobble);
         }
+    }
+
+    /// Holds a rate until nothing has waited for two seconds, for `longest` seconds at most.
+    pub fn drain(&mut self, rate: f64, longest: u64) {
+        let begin = self.timeline.end();
+        let mut calm = 0;
+        for second in 0..longest {
+            self.second(begin + Duration::from_secs(second), rate, 1.0);
+            calm = if self.queue < 1.0 { calm + 1 } else { 0 };
+            if calm == 2 {
+                break;
+            }
+        }
+        let window = Window::new(begin, self.timeline.end());
+        self.timeline.stages.push(Stage::constant(StageRole::Drain, window, rate));
     }
 
     fn second(&mut self, begin: Moment, rate: f64, wobble: f64) {
@@ -95,12 +117,18 @@ impl Simulation {
         let beyond = system.second * over.min(system.capacity);
         let scatter = if system.poisson { self.random.normal() } else { 0.0 };
         let capacity = (system.capacity + beyond - system.collapse * over).max(1.0);
+        let capacity = capacity * (1.0 - self.lost);
         let capacity = (capacity * wobble * jitter + scatter * capacity.sqrt()).max(1.0);
         let held_back = (self.queue + admitted - capacity - system.room).max(0.0).round();
         let waiting = self.queue + admitted - held_back;
         let done = waiting.min(capacity).floor();
         let before = self.queue;
         self.queue = waiting - done;
+        let (share, recovers) = system.tired;
+        self.lost = match self.queue > capacity / 4.0 {
+            true => share,
+            false => self.lost * (-1.0 / recovers).exp(),
+        };
         let service = f64::from(system.servers) / system.capacity;
         let load = (admitted / capacity * f64::from(system.servers))
             .min(0.995 * f64::from(system.servers));

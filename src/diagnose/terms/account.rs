@@ -72,9 +72,14 @@ pub struct Part {
     /// The service that is waited for, if the part is a wait for a service.
     #[serde(default)]
     pub peer: Option<String>,
-    /// Seconds per request.
+    /// Seconds per request, at most the response time.
     pub seconds: f64,
-    /// Standard error of that, for what is counted in looks; 0 for what is measured completely.
+    /// Whether more was counted than the response time, so that it can only be said that it may be
+    /// all of it.
+    #[serde(default)]
+    pub is_all: bool,
+    /// Standard error of the seconds, for what is counted in looks; 0 for what is measured
+    /// completely.
     #[serde(default)]
     pub error: f64,
 }

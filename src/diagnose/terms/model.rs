@@ -53,6 +53,10 @@ pub struct Diagnosis {
     pub generator: GeneratorHealth,
     /// What watching cost.
     pub overhead: Vec<CollectorOverhead>,
+    /// Why a run without a knee, or one in which nothing leaks, is no all-clear, most important
+    /// first.
+    #[serde(default)]
+    pub contradictions: Vec<String>,
     /// What a reader has to know beside the findings: gaps, restarts, assumptions that do not hold.
     pub caveats: Vec<String>,
 }
@@ -189,6 +193,42 @@ pub struct Knee {
     pub peak_goodput: f64,
     /// Whether goodput fell by at least 5 % from its peak beyond the knee.
     pub retrograde: bool,
+    /// Where the tail of the response time bends below the knee, or is the knee.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tail: Option<TailBend>,
+    /// What the curve alone says, where the prediction of the confirmed cause moved the estimate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by_curve: Option<Interval>,
+}
+
+/// A rate with its 95 % interval, in requests per second.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Interval {
+    /// The estimate.
+    pub rate: f64,
+    /// Lower end.
+    pub low: f64,
+    /// Upper end.
+    pub high: f64,
+}
+
+/// A bend of the response time's tail that the median does not show.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TailBend {
+    /// Lowest offered load that shows it, in requests per second.
+    pub rate: f64,
+    /// Highest of the loads at which its times were taken.
+    pub seen_at: f64,
+    /// The quantile that bends (0 to 1).
+    pub quantile: f64,
+    /// Its seconds at lower loads.
+    pub from: f64,
+    /// Its seconds from the bend on.
+    pub to: f64,
+    /// Seconds of the median at low load.
+    pub median_from: f64,
+    /// Seconds of the median from the bend on.
+    pub median_to: f64,
 }
 
 /// The first sign of a knee.
@@ -201,6 +241,8 @@ pub enum KneeKind {
     Latency,
     /// Errors set in.
     Errors,
+    /// One request in a hundred takes much longer; throughput and the median do not change.
+    Tail,
 }
 
 /// How the system behaved under more load than it carries.

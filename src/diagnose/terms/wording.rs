@@ -136,6 +136,8 @@ pub fn value(value: f64, unit: Unit) -> String {
     match unit {
         Unit::Seconds => duration(value),
         Unit::Bytes => bytes(value),
+        // What is more than all is no share.
+        Unit::Ratio if value > 1.0005 => times(value),
         Unit::Ratio => percent(value),
         Unit::Times => times(value),
         Unit::Cores => cores(value),

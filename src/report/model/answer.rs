@@ -8,7 +8,7 @@ use super::overload;
 use super::soak;
 use super::stages::{counting, users_at};
 use super::tone::Tone;
-use crate::diagnose::{Diagnosis, FindingRole, Knee, KneeKind, Outcome, StageSummary};
+use crate::diagnose::{Diagnosis, FindingRole, Knee, KneeKind, Outcome, StageSummary, TailBend};
 
 /// The outcome of a diagnosis by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -91,7 +91,7 @@ impl Answer {
             }
             // What was asked for comes first; that there was no knee is beside the point.
             Some(soak) => {
-                let (tone, answer, more) = soak::answer(soak);
+                let (tone, answer, more) = soak::answer(soak, &diagnosis.contradictions);
                 let beside =
                     if outcome == OutcomeKind::NotReached { Vec::new() } else { vec![headline] };
                 details = more.into_iter().chain(beside).collect();
@@ -167,7 +167,8 @@ fn ended(text: &str) -> String {
 fn knee(diagnosis: &Diagnosis) -> Parts {
     let place = match &diagnosis.knee {
         Some(knee) => format!(
-            "Breaks at {} (95 % interval {} to {})",
+            "{} at {} (95 % interval {} to {})",
+            if knee.kind == KneeKind::Tail { "The tail bends" } else { "Breaks" },
             rate(knee.rate),
             wording::number(knee.low),
             wording::number(knee.high)
@@ -189,6 +190,19 @@ fn knee(diagnosis: &Diagnosis) -> Parts {
     }
     if let Some(knee) = &diagnosis.knee {
         details.push(how_it_bends(diagnosis, knee));
+        details.extend(knee.by_curve.map(|curve| {
+            format!(
+                "The curve alone puts the knee at {} ({} to {}); the prediction of the cause \
+                 narrows that.",
+                rate(curve.rate),
+                wording::number(curve.low),
+                wording::number(curve.high)
+            )
+        }));
+        let earlier = knee.tail.as_ref().filter(|_| knee.kind != KneeKind::Tail);
+        details.extend(earlier.map(|tail| {
+            format!("The tail bends earlier, at {}: {}.", rate(tail.rate), tail_bends(tail))
+        }));
     }
     details.extend(diagnosis.overload.as_ref().map(overload::sentence));
     details.push(capacity(diagnosis));
@@ -201,6 +215,10 @@ fn how_it_bends(diagnosis: &Diagnosis, knee: &Knee) -> String {
         KneeKind::Throughput => "Knee: throughput stops following the offered load",
         KneeKind::Latency => "Knee: the response time takes off",
         KneeKind::Errors => "Knee: requests begin to fail",
+        KneeKind::Tail => {
+            let bends = knee.tail.as_ref().map(tail_bends);
+            return format!("Knee of the tail: {}.", bends.unwrap_or_default());
+        }
     };
     let stages = counting(diagnosis);
     let first = stages.first();
@@ -219,6 +237,19 @@ fn how_it_bends(diagnosis: &Diagnosis, knee: &Knee) -> String {
         false => String::new(),
     };
     format!("{sign}{numbers}.{fall}")
+}
+
+/// What the tail does, and that the median does not.
+fn tail_bends(tail: &TailBend) -> String {
+    format!(
+        "p{:.0} goes from {} at lower loads to {} up to {}; the median does not ({}, then {})",
+        100.0 * tail.quantile,
+        duration(tail.from),
+        duration(tail.to),
+        rate(tail.seen_at),
+        duration(tail.median_from),
+        duration(tail.median_to)
+    )
 }
 
 fn between(kind: KneeKind, low: &StageSummary, high: &StageSummary) -> String {
@@ -296,12 +327,21 @@ fn not_reached(diagnosis: &Diagnosis, proven_rate: f64) -> Parts {
                 rate(proven_rate)
             ),
         ),
+        _ if !diagnosis.contradictions.is_empty() => {
+            let first = wording::clean(&diagnosis.contradictions[0]);
+            (
+                Tone::Bad,
+                format!("No knee up to {}, but this is no all-clear: {first}.", rate(proven_rate)),
+            )
+        }
         (None, 0) => (Tone::Good, format!("{place}: throughput follows the load all the way.")),
         (None, _) => (Tone::Good, format!("{place}: every objective is met.")),
     };
-    let mut details: Vec<String> = diagnosis.overload.iter().map(overload::sentence).collect();
+    let more = diagnosis.contradictions.iter().skip(usize::from(first.is_none()));
+    let mut details: Vec<String> = more.map(|text| sentence(text)).collect();
+    details.extend(diagnosis.overload.as_ref().map(overload::sentence));
     details.push(capacity(diagnosis));
-    if first.is_none() {
+    if first.is_none() && diagnosis.contradictions.is_empty() {
         details.push(
             "To find the limit, offer more load: raise `max_rate`, or the rates of the plan."
                 .to_owned(),
@@ -331,6 +371,7 @@ fn apart(diagnosis: &Diagnosis) -> Option<String> {
         .findings
         .iter()
         .filter(|finding| finding.role == FindingRole::Apart || !is_knee)
+        .filter(|finding| !diagnosis.contradictions.contains(&finding.title))
         .map(titled)
         .collect();
     let place = match diagnosis.outcome {

@@ -242,7 +242,10 @@ fn of_stage(stage: &StageParts, which: &str) -> String {
     parts.truncate(MOST_TOLD);
     let told: Vec<_> = parts
         .iter()
-        .map(|part| format!("{} {}", duration(part.seconds), part_name(&part.name)))
+        .map(|part| match part.is_all {
+            true => format!("up to all of it {}", part_name(&part.name)),
+            false => format!("{} {}", duration(part.seconds), part_name(&part.name)),
+        })
         .collect();
     let rest = stage.parts.iter().find(|part| part.name.starts_with(UNEXPLAINED));
     let rest = rest.map_or(0.0, |part| part.seconds);

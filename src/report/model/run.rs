@@ -3,13 +3,13 @@
 use serde::Serialize;
 
 use super::super::wording::{
-    self, NOTHING, bytes, clean, cores, duration, percent, plural, sentence,
+    self, NOTHING, bytes, clean, cores, duration, percent, plural, sentence, value,
 };
 use super::stages::counting;
 use super::summary::{Summary, started};
 use crate::diagnose::{CollectorOverhead, Diagnosis};
 use crate::recording::{Recording, StopReason};
-use crate::timeline::{Histogram, JourneyTick, Phases};
+use crate::timeline::{Histogram, JourneyTick, Phases, Unit};
 
 /// A name and a value.
 #[derive(Clone, Debug, Serialize)]
@@ -179,7 +179,7 @@ pub(super) fn watching(diagnosis: &Diagnosis, summary: &Summary) -> String {
     }
     let each: Vec<_> = costs
         .iter()
-        .map(|cost| format!("{} {}", clean(&cost.collector), percent(cost.cores)))
+        .map(|cost| format!("{} {}", clean(&cost.collector), value(cost.cores, Unit::Ratio)))
         .collect();
     let gaps: Vec<_> = costs
         .iter()
@@ -193,8 +193,11 @@ pub(super) fn watching(diagnosis: &Diagnosis, summary: &Summary) -> String {
         true => "No reading is missing.".to_owned(),
         false => format!("Missing readings: {}.", gaps.join(", ")),
     };
-    let all = percent(summary.watching_cores);
-    format!("Watching cost {all} of one core ({}). {gaps}", each.join(", "))
+    let all = match summary.watching_cores {
+        all if all > 1.0 => wording::cores(all),
+        all => format!("{} of one core", percent(all)),
+    };
+    format!("Watching cost {all} ({}). {gaps}", each.join(", "))
 }
 
 pub(super) fn collectors(recording: &Recording, diagnosis: &Diagnosis) -> Vec<CollectorRow> {

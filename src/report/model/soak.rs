@@ -185,8 +185,9 @@ fn rounded_up(seconds: f64) -> f64 {
     (seconds / 60.0).ceil() * 60.0
 }
 
-/// The answer where the plan asked for it: tone, headline, details.
-pub(super) fn answer(soak: &Soak) -> (Tone, String, Vec<String>) {
+/// The answer where the plan asked for it: tone, headline, details. What contradicts an all-clear
+/// takes its place.
+pub(super) fn answer(soak: &Soak, contradictions: &[String]) -> (Tone, String, Vec<String>) {
     let held = format!("{} at {}", duration(soak.window.secs().round()), rate(soak.rate));
     let leaks = || soak.trends.iter().filter(|trend| trend.is_running_out());
     let (tone, headline) = match &soak.verdict {
@@ -197,7 +198,18 @@ pub(super) fn answer(soak: &Soak) -> (Tone, String, Vec<String>) {
         }
         SoakVerdict::NoLeak => {
             let watched = soak.trends.iter().filter(|trend| trend.kind.can_run_out()).count();
-            (Tone::Good, format!("No leak in {held}: none of {watched} resources grows."))
+            match contradictions.first() {
+                None => {
+                    (Tone::Good, format!("No leak in {held}: none of {watched} resources grows."))
+                }
+                Some(first) => (
+                    Tone::Bad,
+                    format!(
+                        "None of {watched} resources grows in {held}, but this is no all-clear: {}.",
+                        clean(first)
+                    ),
+                ),
+            }
         }
         SoakVerdict::Undecided { why, more_seconds } => {
             let more = more_seconds.map_or_else(String::new, |seconds| {

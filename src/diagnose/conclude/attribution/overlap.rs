@@ -70,20 +70,22 @@ fn describe(offered: f64, split: &Split, seconds: f64) -> Overlap {
         .max_by(|x, y| room(x.0, x.1).total_cmp(&room(y.0, y.1)));
     let number = |seconds| wording::duration(seconds);
     let rate = wording::number(offered);
-    let share = 100.0 * seconds / split.response;
-    let by = format!("parts overlap by {} ({share:.0} %) at {rate}/s", number(seconds));
+    let whole = 1.0 + seconds / split.response;
+    let by = format!(
+        "parts overlap by {} at {rate}/s: they add up to {} the response time",
+        number(seconds),
+        wording::times(whole)
+    );
     let (parts, why) = match likely {
         Some((a, b, why)) => (
             vec![a.name(), b.name()],
             format!(
-                "{by}, most likely `{}` and `{}`: {why}; compare them, but do not add them up",
+                "{by}, most likely for `{}` and `{}`, as {why}; compare them, but do not add them up",
                 a.name(),
                 b.name()
             ),
         ),
-        None => {
-            (Vec::new(), format!("{by}: compare them, but they do not add up to the response time"))
-        }
+        None => (Vec::new(), format!("{by}; compare them, but do not add them up")),
     };
     Overlap { offered, seconds, parts, text: why }
 }
@@ -97,6 +99,7 @@ mod tests {
             kind: *kind,
             peer: peer.map(str::to_owned),
             seconds: *seconds,
+            counted: *seconds,
             error: *error,
         };
         let parts = parts.iter().map(part).collect();
@@ -112,7 +115,7 @@ mod tests {
         assert_eq!(got.len(), 1);
         assert_eq!(got[0].parts, ["connection idle in a transaction", "waiting for 10.0.3.7:8443"]);
         assert!(
-            got[0].text.contains("at 150/s") && got[0].text.contains("26 ms (76 %)"),
+            got[0].text.contains("26 ms at 150/s") && got[0].text.contains("1.8 times"),
             "{got:?}"
         );
     }

@@ -46,6 +46,8 @@ pub struct Broken {
     pub low: f64,
     /// Upper end of its 95 % interval.
     pub high: f64,
+    /// Half of the replicates of the bootstrap lie below this load.
+    pub middle: f64,
     /// Slope below the knee: the share of requests that succeeds.
     pub below: f64,
     /// Slope beyond it.
@@ -70,8 +72,9 @@ pub fn first_knee(samples: &[Sample]) -> Option<Broken> {
     let near = samples.partition_point(|sample| sample.offered <= VICINITY * first.knee);
     let samples = &samples[..length.max(near)];
     let fit = located(samples, accepted(samples).unwrap_or(first));
-    let (low, high) = interval(samples, fit);
-    Some(Broken { knee: fit.knee, low, high, below: fit.below, beyond: fit.beyond })
+    let (low, middle, high) = interval(samples, fit);
+    let (knee, below, beyond) = (fit.knee, fit.below, fit.beyond);
+    Some(Broken { knee, low, high, middle, below, beyond })
 }
 
 /// The best broken line, where it beats the single one.
@@ -151,8 +154,9 @@ fn at(samples: &[Sample], knee: f64) -> Option<Fit> {
 }
 
 /// 95 % interval of the knee by a parametric bootstrap (Efron & Tibshirani 1993, section 6.5): each
-/// stage is drawn again around the fit with its own error, widened by the overdispersion.
-fn interval(samples: &[Sample], fit: Fit) -> (f64, f64) {
+/// stage is drawn again around the fit with its own error, widened by the overdispersion. Its lower
+/// end, its middle and its upper end; it is never narrower than a step of the grid.
+fn interval(samples: &[Sample], fit: Fit) -> (f64, f64, f64) {
     let mut random = Random::new(SEED);
     let degrees = samples.len().saturating_sub(3).max(1) as f64;
     let widening = (fit.misfit / degrees).max(1.0).sqrt();
@@ -168,5 +172,6 @@ fn interval(samples: &[Sample], fit: Fit) -> (f64, f64) {
         knees.extend(broken(&redrawn, 1).map(|fit| fit.knee));
     }
     let bound = |share| stats::quantile(&knees, share).unwrap_or(fit.knee);
-    (bound(0.025).min(fit.knee), bound(0.975).max(fit.knee))
+    let half = 0.5 * GRID_STEP * fit.knee;
+    (bound(0.025).min(fit.knee - half), bound(0.5), bound(0.975).max(fit.knee + half))
 }

@@ -19,6 +19,12 @@ const FAILS: f64 = 0.05;
 const FAILS_MORE: f64 = 3.0;
 /// How much below the load of a sign a stage may lie to clear it.
 const SAME_LOAD: f64 = 0.98;
+/// A stage falls behind where its goodput lacks more than this share of the offered load, and more
+/// than this many of its standard errors.
+const LACKS: f64 = 0.03;
+const LACKS_ERRORS: f64 = 2.5;
+/// Multiple of the unloaded median response time from which on a stage whose queue grows is slow.
+const SLOW: f64 = 2.0;
 
 /// What the stages held so far say, for a run that decides where to go next.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,6 +49,73 @@ pub enum LiveSign {
     },
 }
 
+/// Two neighbouring loads that enclose the knee.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bracket {
+    /// Highest offered load below `bad` that was carried; 0 where there is none.
+    pub good: f64,
+    /// Lowest offered load that was not.
+    pub bad: f64,
+}
+
+/// Encloses the knee by what each stage carried. This is stricter than the sign that ends a rise:
+/// that one may come a stage late. `None` where every load was carried.
+pub fn bracket(timeline: &Timeline, plan: &PlanSummary) -> Option<Bracket> {
+    let summaries = stages::summarize_timeline(timeline, plan);
+    enclose(&signs::points(&summaries, timeline))
+}
+
+/// Whether a load was not carried although one as high had been before: either that was chance, or
+/// the system has not recovered from what came between.
+pub fn is_tired(timeline: &Timeline, plan: &PlanSummary) -> bool {
+    let held = signs::points(&stages::summarize_timeline(timeline, plan), timeline);
+    let base = base_of(&held);
+    (0..held.len())
+        .any(|at| falls_behind(&held[at], &base) && carried(&held[..at], &held[at], &base))
+}
+
+/// Leaves out stages that were not carried although a load as high was, before and after: what kept
+/// them from it has passed, be it a neighbour on the machine or an overload that was not over yet.
+/// `held` is in order of time.
+pub(super) fn without_outvoted(held: Vec<CurvePoint>) -> Vec<CurvePoint> {
+    let base = base_of(&held);
+    let stands = |at: usize| {
+        !falls_behind(&held[at], &base)
+            || !carried(&held[..at], &held[at], &base)
+            || !carried(&held[at + 1..], &held[at], &base)
+    };
+    let stands: Vec<bool> = (0..held.len()).map(stands).collect();
+    held.into_iter().zip(stands).filter(|(_, stands)| *stands).map(|(point, _)| point).collect()
+}
+
+/// Whether one of `others` carried a load as high as that of `point`.
+fn carried(others: &[CurvePoint], point: &CurvePoint, base: &Base) -> bool {
+    let is_same = |other: &&CurvePoint| other.offered >= SAME_LOAD * point.offered;
+    others.iter().filter(is_same).any(|other| !falls_behind(other, base))
+}
+
+/// The lowest load that was not carried, unless a later stage at the same load was, and the highest
+/// below it that was. `held` is in order of time.
+fn enclose(held: &[CurvePoint]) -> Option<Bracket> {
+    let base = base_of(held);
+    let bad = lowest(held, &|point| falls_behind(point, &base))?.offered;
+    let good = held.iter().filter(|point| point.offered < bad && !falls_behind(point, &base));
+    Some(Bracket { good: good.map(|point| point.offered).fold(0.0, f64::max), bad })
+}
+
+/// Whether a stage was not carried: it shows a sign, its queue grows and it is slow, or it lags.
+pub(super) fn falls_behind(point: &CurvePoint, base: &Base) -> bool {
+    sign(point, base).is_some() || lags(point, base) || (point.grows && point.is_slow(base, SLOW))
+}
+
+/// Whether a stage answers less than it was asked for, by more than chance and by more than what was
+/// still in flight at its end.
+pub(super) fn lags(point: &CurvePoint, base: &Base) -> bool {
+    let in_flight = point.offered * (base.p50 / point.seconds).min(1.0);
+    let margin = (LACKS * point.offered).max(LACKS_ERRORS * point.error) + in_flight;
+    point.goodput + margin < (1.0 - base.errors) * point.offered
+}
+
 /// Asks, after each stage, whether the curve has shown a sign of bending. The stages may have been
 /// held in any order; the current one belongs to them once it is over.
 pub fn live(timeline: &Timeline, plan: &PlanSummary) -> LiveSign {
@@ -61,25 +134,36 @@ pub fn live(timeline: &Timeline, plan: &PlanSummary) -> LiveSign {
 
 /// The lowest sign that no later stage at the same load cleared.
 fn judge(held: &[CurvePoint]) -> LiveSign {
-    let mut sorted = held.to_vec();
-    sorted.sort_by(|a, b| a.offered.total_cmp(&b.offered));
-    let base = signs::base(&sorted);
-    let cleared = |at: usize| {
-        held[at + 1..].iter().any(|later| {
-            later.offered >= SAME_LOAD * held[at].offered && sign(later, &base).is_none()
-        })
+    let base = base_of(held);
+    let Some(bent) = lowest(held, &|point| sign(point, &base).is_some()) else {
+        return LiveSign::None;
     };
-    let bent = (0..held.len())
-        .filter(|&at| !cleared(at))
-        .filter_map(|at| sign(&held[at], &base).map(|kind| (held[at].offered, kind)))
-        .min_by(|a, b| a.0.total_cmp(&b.0));
-    let Some((at_rate, kind)) = bent else { return LiveSign::None };
-    let last_good_rate = sorted
+    let Some(kind) = sign(bent, &base) else { return LiveSign::None };
+    let last_good_rate = held
         .iter()
-        .filter(|point| point.offered < at_rate && sign(point, &base).is_none())
+        .filter(|point| point.offered < bent.offered && sign(point, &base).is_none())
         .map(|point| point.offered)
         .fold(0.0, f64::max);
-    LiveSign::Sign { kind, at_rate, last_good_rate }
+    LiveSign::Sign { kind, at_rate: bent.offered, last_good_rate }
+}
+
+fn base_of(held: &[CurvePoint]) -> Base {
+    let mut sorted = held.to_vec();
+    sorted.sort_by(|a, b| a.offered.total_cmp(&b.offered));
+    signs::base(&sorted)
+}
+
+/// The point of the lowest load that is `bad`, without those that a later stage at the same load
+/// cleared. `held` is in order of time.
+fn lowest<'p>(held: &'p [CurvePoint], bad: &dyn Fn(&CurvePoint) -> bool) -> Option<&'p CurvePoint> {
+    let cleared = |at: usize| {
+        let is_same = |later: &&CurvePoint| later.offered >= SAME_LOAD * held[at].offered;
+        held[at + 1..].iter().filter(is_same).any(|later| !bad(later))
+    };
+    (0..held.len())
+        .filter(|&at| bad(&held[at]) && !cleared(at))
+        .map(|at| &held[at])
+        .min_by(|a, b| a.offered.total_cmp(&b.offered))
 }
 
 /// What one stage shows, given what the system shows at low load.

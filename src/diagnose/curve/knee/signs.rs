@@ -3,13 +3,13 @@
 use crate::diagnose::curve::tally::{Bin, bins};
 use crate::diagnose::terms::model::{Quantiles, StageSummary};
 use crate::diagnose::terms::stats;
-use crate::timeline::Timeline;
+use crate::timeline::{Timeline, Window};
 
 use super::accept_queue;
 use super::fit::Sample;
 
 /// Normal quantile of the two-sided 95 % intervals.
-const Z: f64 = 1.96;
+pub const Z: f64 = 1.96;
 /// Growth of the queue, as a share of the offered load, below which it is never material.
 const GROWTH_SHARE: f64 = 0.02;
 /// Smallest relative error of a goodput: no real system is steadier.
@@ -36,6 +36,9 @@ const CRITICAL: f64 = 20.0;
 /// One stage that counts, as a point of the curve.
 #[derive(Clone, Debug)]
 pub struct CurvePoint {
+    /// The part of the stage that counts, and how many seconds of it were seen.
+    pub window: Window,
+    pub seconds: f64,
     pub offered: f64,
     pub throughput: f64,
     pub goodput: f64,
@@ -45,6 +48,8 @@ pub struct CurvePoint {
     pub failed: u64,
     /// Requests that were given up because too many were in flight.
     pub held_back: u64,
+    /// The generator's lateness: p99 in seconds.
+    pub lateness_p99: f64,
     /// Response times of the successful requests.
     pub response: Option<Quantiles>,
     /// The queue grows by more than chance, or the accept queue overflows.
@@ -131,6 +136,8 @@ fn point(stage: &StageSummary, timeline: &Timeline, base: f64) -> CurvePoint {
     let edges = (1.0 + (stage.offered * base).sqrt()) / seconds;
     let error = block_error(bins).max(ERROR_FLOOR * stage.goodput).max(edges);
     CurvePoint {
+        window: stage.window,
+        seconds,
         offered: stage.offered,
         throughput: stage.throughput,
         goodput: stage.goodput,
@@ -138,6 +145,7 @@ fn point(stage: &StageSummary, timeline: &Timeline, base: f64) -> CurvePoint {
         completed: completed as u64,
         failed: (completed - succeeded) as u64,
         held_back: stage.held_back,
+        lateness_p99: stage.lateness_p99,
         response: stage.response,
         grows: overflow.is_some() || grows(stage, bins.len(), seconds, base),
         overflow,

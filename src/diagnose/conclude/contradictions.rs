@@ -1,0 +1,227 @@
+//! What contradicts an all-clear.
+//!
+//! `No limit found` and `no leak` are answers that people stop reading at. Each is given only where
+//! nothing else that the run shows speaks against it. [`TABLE`] has a row for each thing that does.
+
+use std::fmt;
+
+use crate::diagnose::measure::facts::Facts;
+use crate::diagnose::terms::bounds;
+use crate::diagnose::terms::model::{Diagnosis, FindingRole, Outcome, OverloadKind, StageSummary};
+use crate::diagnose::terms::operand::{Over, bare};
+use crate::diagnose::terms::soak::{ResourceKind, TrendVerdict};
+use crate::diagnose::terms::span::Span;
+use crate::diagnose::terms::wording;
+use crate::recording::{Recording, StopReason};
+use crate::timeline::{Labels, MetricSpec, Selector, Window, names};
+
+/// Share of the offered load from which on it is carried.
+const CARRIED: f64 = 0.95;
+/// Share of the requests that fail from which on a load is not carried, and how many times what
+/// failed at the lowest load.
+const FAIL: f64 = bounds::SOME_FAIL.value;
+const FAIL_MORE: f64 = 2.0;
+/// Share of a canary's requests that may fail, and times and seconds by which it may be slower.
+const CANARY_FAILS: f64 = 0.1;
+const CANARY_SLOWER: f64 = bounds::STUCK_CANARY.value;
+const CANARY_SECONDS: f64 = bounds::STUCK_CANARY_SECONDS.value;
+
+/// An answer that says that all is well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AllClear {
+    /// The load was carried up to its highest rate.
+    NoKnee,
+    /// Nothing grows without end.
+    NoLeak,
+}
+
+/// What a row of the table looks at.
+struct Seen<'s> {
+    recording: &'s Recording,
+    diagnosis: &'s Diagnosis,
+    facts: &'s Facts<'s>,
+}
+
+/// One row: a name, the answers that it contradicts, and what it saw in words.
+struct Row {
+    name: &'static str,
+    against: &'static [AllClear],
+    seen: fn(&Seen) -> Option<String>,
+}
+
+const KNEE: &[AllClear] = &[AllClear::NoKnee];
+const BOTH: &[AllClear] = &[AllClear::NoKnee, AllClear::NoLeak];
+
+#[rustfmt::skip]
+static TABLE: [Row; 10] = [
+    Row { name: "the last load", against: KNEE, seen: not_carried },
+    Row { name: "failures", against: BOTH, seen: failures },
+    Row { name: "the end of the run", against: BOTH, seen: ended_early },
+    Row { name: "overload", against: KNEE, seen: overload },
+    Row { name: "return from overload", against: KNEE, seen: stays_away },
+    Row { name: "stages above", against: KNEE, seen: uncounted },
+    Row { name: "canaries", against: KNEE, seen: canaries },
+    Row { name: "resources", against: KNEE, seen: resources },
+    Row { name: "findings", against: KNEE, seen: findings },
+    Row { name: "after the load", against: KNEE, seen: still_works },
+];
+
+impl fmt::Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// What contradicts the all-clear that `diagnosis` gives, the most direct first; nothing where it
+/// gives none.
+pub fn contradictions(recording: &Recording, diagnosis: &Diagnosis, facts: &Facts) -> Vec<String> {
+    let given = given(diagnosis);
+    let seen = Seen { recording, diagnosis, facts };
+    let applies = |row: &&Row| row.against.iter().any(|against| given.contains(against));
+    TABLE.iter().filter(applies).filter_map(|row| (row.seen)(&seen)).collect()
+}
+
+/// The all-clears that a diagnosis gives.
+pub fn given(diagnosis: &Diagnosis) -> Vec<AllClear> {
+    let mut given = Vec::new();
+    if matches!(diagnosis.outcome, Outcome::NotReached { .. }) {
+        given.push(AllClear::NoKnee);
+    }
+    let is_quiet = |soak: &crate::diagnose::terms::soak::Soak| {
+        soak.asked && soak.verdict == crate::diagnose::terms::soak::SoakVerdict::NoLeak
+    };
+    if diagnosis.soak.as_ref().is_some_and(is_quiet) {
+        given.push(AllClear::NoLeak);
+    }
+    given
+}
+
+fn lowest<'s>(seen: &Seen<'s>) -> Option<&'s StageSummary> {
+    counted(seen).min_by(|a, b| a.offered.total_cmp(&b.offered))
+}
+
+fn highest<'s>(seen: &Seen<'s>) -> Option<&'s StageSummary> {
+    counted(seen).max_by(|a, b| a.offered.total_cmp(&b.offered))
+}
+
+fn counted<'s>(seen: &Seen<'s>) -> impl Iterator<Item = &'s StageSummary> {
+    seen.diagnosis.stages.iter().filter(|stage| stage.counts())
+}
+
+/// Whether the load of a stage was answered. In a closed model it is what is answered.
+fn is_carried(stage: &StageSummary) -> bool {
+    stage.vus.is_some() || stage.goodput >= CARRIED * stage.offered
+}
+
+fn not_carried(seen: &Seen) -> Option<String> {
+    let top = highest(seen).filter(|stage| !is_carried(stage))?;
+    Some(format!(
+        "of {} only {} are answered with success",
+        wording::rate(top.offered),
+        wording::number(top.goodput)
+    ))
+}
+
+fn failures(seen: &Seen) -> Option<String> {
+    let usual = lowest(seen).map_or(0.0, |stage| stage.error_ratio);
+    let top = highest(seen)?;
+    let is_alone = counted(seen).count() < 2;
+    let fails = top.error_ratio > FAIL && (is_alone || top.error_ratio > FAIL_MORE * usual);
+    (fails || top.error_ratio > bounds::MOST.value).then(|| {
+        format!(
+            "{} of the requests fail at {}",
+            wording::percent(top.error_ratio),
+            wording::rate(top.offered)
+        )
+    })
+}
+
+fn ended_early(seen: &Seen) -> Option<String> {
+    match &seen.recording.stop.as_ref()?.reason {
+        StopReason::ErrorBudget => Some("too many requests failed, and the run ended".to_owned()),
+        StopReason::TargetGone(why) => Some(format!("the target went away: {why}")),
+        _ => None,
+    }
+}
+
+fn overload(seen: &Seen) -> Option<String> {
+    let overload = seen.diagnosis.overload.as_ref()?;
+    let does = match overload.kind {
+        OverloadKind::Collapses => "collapses",
+        OverloadKind::Loses => "loses throughput",
+        _ => return None,
+    };
+    Some(format!("it {does} under overload, at {}", wording::rate(overload.offered)))
+}
+
+fn stays_away(seen: &Seen) -> Option<String> {
+    let back = seen.diagnosis.overload.as_ref()?.back.as_ref()?;
+    back.after_seconds.is_none().then(|| {
+        format!(
+            "it does not recover by itself when the load is {} again",
+            wording::rate(back.offered)
+        )
+    })
+}
+
+fn uncounted(seen: &Seen) -> Option<String> {
+    let top = highest(seen)?.offered;
+    let stages = seen.diagnosis.stages.iter();
+    let above = stages.filter(|stage| stage.role.is_measured() && stage.offered > top);
+    let first = above.min_by(|a, b| a.offered.total_cmp(&b.offered))?;
+    let why = first.invalid.as_ref()?;
+    Some(format!("{} was offered too and does not count: {why}", wording::rate(first.offered)))
+}
+
+fn canaries(seen: &Seen) -> Option<String> {
+    let level = |metric: &MetricSpec, canary: &str, windows: &[Window]| {
+        let labels = Labels::none().with("canary", canary);
+        let selector = Selector { labels, ..bare(metric) };
+        seen.facts.level_of(&selector, Over::Sum, windows, &[])
+    };
+    let (low, high) = (seen.facts.windows(Span::Baseline), seen.facts.windows(Span::Knee));
+    let all = seen.facts.label_values(&[&bare(&names::CANARY_REQUESTS)], "canary");
+    all.iter().find_map(|canary| {
+        let requests = level(&names::CANARY_REQUESTS, canary, &high)?;
+        let failures = level(&names::CANARY_FAILURES, canary, &high).unwrap_or(0.0);
+        let share = failures / requests.max(f64::MIN_POSITIVE);
+        if share.is_finite() && share > CANARY_FAILS {
+            let share = wording::percent(share.min(1.0));
+            return Some(format!("{share} of the requests of the canary `{canary}` fail"));
+        }
+        let before = level(&names::CANARY_RESPONSE_TIME, canary, &low)?;
+        let after = level(&names::CANARY_RESPONSE_TIME, canary, &high)?;
+        let is_stuck = after > CANARY_SLOWER * before && after - before > CANARY_SECONDS;
+        is_stuck.then(|| {
+            let (before, after) = (wording::duration(before), wording::duration(after));
+            format!("the canary `{canary}` takes {after} ({before} at low load)")
+        })
+    })
+}
+
+fn resources(seen: &Seen) -> Option<String> {
+    let soak = seen.diagnosis.soak.as_ref()?;
+    let runs_out = |kind: ResourceKind, verdict: &TrendVerdict| {
+        kind.can_run_out() && matches!(verdict, TrendVerdict::Leak | TrendVerdict::Exhausted)
+    };
+    let trend = soak.trends.iter().find(|trend| runs_out(trend.kind, &trend.verdict))?;
+    Some(match trend.verdict {
+        TrendVerdict::Exhausted => format!("{} are used up", trend.name()),
+        _ => format!("{} grow without end", trend.name()),
+    })
+}
+
+/// A fault that needs no knee, such as a crash.
+fn findings(seen: &Seen) -> Option<String> {
+    let apart = seen.diagnosis.findings.iter();
+    let mut found = apart.filter(|finding| finding.role == FindingRole::Apart);
+    Some(found.next()?.title.clone())
+}
+
+/// Work that goes on although nobody waits for it.
+fn still_works(seen: &Seen) -> Option<String> {
+    let levels = &seen.diagnosis.recovery.as_ref()?.levels;
+    let unanswered =
+        levels.iter().find(|level| !level.returned && level.what.contains("requests"))?;
+    Some(format!("after the load {} stay", unanswered.what))
+}
