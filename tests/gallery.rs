@@ -178,6 +178,39 @@ fn a_rate_is_told_with_the_same_digits_everywhere() {
     }
 }
 
+/// An all-clear stands alone: the last load was carried, and nothing else in the report says that
+/// something is wrong.
+#[test]
+fn no_all_clear_stands_beside_a_failure() {
+    for name in recordings() {
+        let report = report(&name);
+        let text = |format: &str| {
+            let mut bytes = Vec::new();
+            let format = FORMATS.iter().find(|known| known.name == format).unwrap();
+            (format.render)(&report, &mut bytes).unwrap();
+            String::from_utf8(bytes).unwrap()
+        };
+        let json: serde_json::Value = serde_json::from_str(&text("json")).unwrap();
+        let headline = json["answer"]["headline"].as_str().unwrap();
+        if !["No limit found", "No leak in"].iter().any(|clear| headline.starts_with(clear)) {
+            continue;
+        }
+        let stages = json["diagnosis"]["stages"].as_array().unwrap();
+        let of = |stage: &serde_json::Value, key: &str| stage[key].as_f64().unwrap();
+        let measured = stages
+            .iter()
+            .filter(|stage| !["drain", "recovery"].iter().any(|role| stage["role"] == **role));
+        let top = measured.max_by(|a, b| of(a, "offered").total_cmp(&of(b, "offered"))).unwrap();
+        assert!(top["invalid"].is_null(), "{name}: {headline}");
+        assert!(of(top, "goodput") >= 0.95 * of(top, "offered"), "{name}: {headline}");
+        assert!(of(top, "error_ratio") <= 0.02, "{name}: {headline}");
+        let page = text("terminal");
+        for wrong in ["collapses", "does not recover", "Also found", "Leak found", "crashed"] {
+            assert!(!page.contains(wrong), "{name}: {headline} beside `{wrong}`\n{page}");
+        }
+    }
+}
+
 #[test]
 fn a_report_fits_a_screen_and_a_half() {
     for name in recordings() {

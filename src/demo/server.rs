@@ -45,7 +45,12 @@ where
     F: Fn(Arc<S>, Request<Incoming>) -> A + Clone + Send + Sync + 'static,
     A: Future<Output = Answer> + Send + 'static,
 {
-    let usual = Listen { backlog: USUAL_BACKLOG, accept_time: Duration::ZERO, keep_alive: true };
+    let usual = Listen {
+        backlog: USUAL_BACKLOG,
+        accept_time: Duration::ZERO,
+        accept_pause: None,
+        keep_alive: true,
+    };
     serve_as(usual, state, handle).await
 }
 
@@ -58,7 +63,14 @@ where
     A: Future<Output = Answer> + Send + 'static,
 {
     let listener = self::listen(listen.backlog)?;
+    let mut accepted: u64 = 0;
     loop {
+        if let Some((every, pause)) = listen.accept_pause
+            && accepted % every == every - 1
+        {
+            tokio::time::sleep(pause).await;
+        }
+        accepted += 1;
         if !listen.accept_time.is_zero() {
             tokio::time::sleep(listen.accept_time).await;
         }

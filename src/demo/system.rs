@@ -68,6 +68,9 @@ pub(super) struct Listen {
     pub backlog: u32,
     /// Time that the accepting loop takes for each connection.
     pub accept_time: Duration,
+    /// After every so many connections the accepting loop does nothing for this long, as if it wrote
+    /// a log or looked up a name; never if absent.
+    pub accept_pause: Option<(u64, Duration)>,
     /// Whether a connection serves more than one request.
     pub keep_alive: bool,
 }

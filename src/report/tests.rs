@@ -254,3 +254,72 @@ fn verdicts_read_as_sentences() {
          is too small (confidence: high)."
     );
 }
+
+/// Every share in a text, in percent.
+fn shares(text: &str) -> Vec<f64> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let is_share = |pair: &&[&str]| pair[1].starts_with('%');
+    let number = |pair: &[&str]| pair[0].trim_start_matches(['(', '+', '*']).parse().ok();
+    words.windows(2).filter(is_share).filter_map(number).collect()
+}
+
+/// Systems of which more is counted than there can be: idle connections of pools that look like
+/// calls, work that belongs to no request, sessions beyond a limit, threads beyond a quota.
+#[test]
+fn no_part_is_told_as_more_than_its_whole() {
+    use crate::diagnose::simulated::{Picture, record};
+    use crate::diagnose::stats::Random;
+    const LEVELS: [(&str, f64); 16] = [
+        ("tcp.calls{peer=10.0.3.7:8443}", 9.0),
+        ("tcp.calls{peer=127.0.0.1:54321}", 9.0),
+        ("tcp.connecting{peer=10.0.3.7:8443}", 3.0),
+        ("tcp.requests{port=8080}", 20.0),
+        ("tcp.accept_queue{port=8080}", 6.0),
+        ("tcp.accept_queue.limit{port=8080}", 5.0),
+        ("process.cpu.time{process=target}", 3.0),
+        ("process.cpu.allowed{process=target}", 2.0),
+        ("process.thread.busiest{process=target}", 1.1),
+        ("process.run_queue.time{process=target}", 3.0),
+        ("system.cpu.cores", 2.0),
+        ("db.sessions{app=shop,state=active,wait_event=none,wait_type=none}", 9.0),
+        (
+            "db.sessions{app=shop,state=idle in transaction,wait_event=ClientRead,wait_type=Client}",
+            9.0,
+        ),
+        ("db.connections.limit", 4.0),
+        ("pool.connections{pool=main,state=used}", 6.0),
+        ("pool.limit{pool=main}", 5.0),
+    ];
+    for seed in 0..24 {
+        let mut random = Random::new(seed);
+        let levels: Vec<(&'static str, f64, f64)> = LEVELS
+            .iter()
+            .map(|(name, most)| (*name, most * random.uniform(), random.uniform()))
+            .collect();
+        let capacity = 60.0 + 400.0 * random.uniform();
+        let recording = record(&[20.0, 40.0, 80.0, 120.0, 160.0, 200.0, 240.0, 300.0], &|rate| {
+            let load = (rate / capacity).min(1.0);
+            // Some follow the load, some are there whatever the load.
+            let at = |(name, most, follows): &(&'static str, f64, f64)| {
+                (*name, most * if *follows > 0.5 { load } else { 1.0 })
+            };
+            let levels = levels.iter().map(at).collect();
+            let failures = Vec::new();
+            Picture { goodput: rate.min(capacity), failures, response: 0.000_9, levels }
+        });
+        let diagnosis = crate::diagnose::diagnose(&recording, crate::diagnose::RuleSet::builtin());
+        for stage in diagnosis.attribution.iter().flat_map(|it| &it.stages) {
+            let longest = stage.parts.iter().map(|part| part.seconds).fold(0.0, f64::max);
+            assert!(longest <= stage.response * (1.0 + 1e-9), "{seed}: {stage:#?}");
+        }
+        for evidence in diagnosis.findings.iter().flat_map(|it| &it.evidence) {
+            assert!(shares(&evidence.text).iter().all(|it| *it <= 100.0), "{}", evidence.text);
+        }
+        let report = Report::new(&recording, &diagnosis);
+        for format in ["terminal", "markdown"] {
+            let text = rendered(find(format).unwrap(), &report);
+            let most = shares(&text).into_iter().fold(0.0, f64::max);
+            assert!(most <= 100.0, "{seed}: {most} %\n{text}");
+        }
+    }
+}

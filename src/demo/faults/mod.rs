@@ -44,6 +44,7 @@ registry! {
         retry_storm,
         quick_retries,
         small_backlog,
+        accept_pauses,
         rate_limit,
         shedding,
         behind_proxy,
@@ -179,7 +180,7 @@ const HEALTHY_SHOP: ShopTraits = ShopTraits {
 };
 
 const HEALTHY_LISTEN: Listen =
-    Listen { backlog: 1024, accept_time: Duration::ZERO, keep_alive: true };
+    Listen { backlog: 1024, accept_time: Duration::ZERO, accept_pause: None, keep_alive: true };
 
 const HEALTHY_CHARGE: ChargeTraits = ChargeTraits {
     in_transaction: false,

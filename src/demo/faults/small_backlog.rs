@@ -20,6 +20,7 @@ pub(super) static SPEC: Fault = Fault {
             listen: Listen {
                 backlog: 16,
                 accept_time: Duration::from_millis(8),
+                accept_pause: None,
                 keep_alive: false,
             },
             ..HEALTHY_SHOP

@@ -225,3 +225,167 @@ fn still_works(seen: &Seen) -> Option<String> {
         levels.iter().find(|level| !level.returned && level.what.contains("requests"))?;
     Some(format!("after the load {} stay", unanswered.what))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnose::rules::ruleset::RuleSet;
+    use crate::diagnose::simulated::{self, Picture};
+    use crate::diagnose::terms::invalid::Invalid;
+    use crate::diagnose::terms::model::{
+        AfterLoad, Confidence, Finding, Overload, Recovery, Return,
+    };
+    use crate::diagnose::terms::soak::{Soak, SoakVerdict, Trend};
+    use crate::recording::Stop;
+    use crate::timeline::{Moment, StageRole, Unit};
+
+    const RATES: [f64; 5] = [20.0, 40.0, 80.0, 120.0, 160.0];
+
+    /// A system that carries all of [`RATES`], with a canary that takes so long at 160.
+    fn recorded(canary: f64) -> Recording {
+        simulated::record(&RATES, &|rate| Picture {
+            goodput: rate,
+            failures: Vec::new(),
+            response: 0.02,
+            levels: vec![
+                ("canary.requests{canary=/health}", 2.0),
+                ("canary.failures{canary=/health}", 0.0),
+                ("canary.response_time{canary=/health}", if rate < 150.0 { 0.001 } else { canary }),
+            ],
+        })
+    }
+
+    fn apart() -> Finding {
+        Finding {
+            rule: "crashed".to_owned(),
+            title: "the target's process crashed".to_owned(),
+            subject: None,
+            role: FindingRole::Apart,
+            confidence: Confidence::High,
+            confidence_why: String::new(),
+            why: String::new(),
+            next: String::new(),
+            disproved_by: String::new(),
+            evidence: Vec::new(),
+            refutations: Vec::new(),
+            predicted_capacity: None,
+            explains_growth: None,
+            counterfactuals: Vec::new(),
+            endpoint: None,
+            service: None,
+        }
+    }
+
+    fn borne(kind: OverloadKind, back: Option<f64>) -> Overload {
+        Overload {
+            kind,
+            offered: 160.0,
+            goodput: 100.0,
+            peak_goodput: 160.0,
+            response_p50: None,
+            failure_p50: None,
+            error_ratio: 0.0,
+            queue_growth: 0.0,
+            back: Some(Return {
+                offered: 20.0,
+                same_load: true,
+                after_seconds: back,
+                watched_seconds: 30.0,
+            }),
+        }
+    }
+
+    fn leaking() -> Soak {
+        let trend = Trend {
+            kind: ResourceKind::Memory,
+            verdict: TrendVerdict::Leak,
+            resource: "memory".to_owned(),
+            subject: None,
+            series: "process.memory.anonymous".to_owned(),
+            unit: Unit::Bytes,
+            window: Window::new(Moment::START, Moment::START),
+            readings: 100,
+            begin: 1e6,
+            level: 9e6,
+            limit: None,
+            pace: None,
+            confirmed_by: None,
+            restarts: Vec::new(),
+            collections: Vec::new(),
+            steps: Vec::new(),
+            floors: Vec::new(),
+        };
+        Soak {
+            asked: true,
+            verdict: SoakVerdict::Leak,
+            rate: 160.0,
+            window: Window::new(Moment::START, Moment::START),
+            trends: vec![trend],
+            not_watched: Vec::new(),
+        }
+    }
+
+    /// Makes that true which a row of the table looks at.
+    fn spoil(row: &str, recording: &mut Recording, diagnosis: &mut Diagnosis) {
+        let last = diagnosis.stages.len() - 1;
+        let top = &mut diagnosis.stages[last];
+        match row {
+            "the last load" => top.goodput = 0.6 * top.offered,
+            "failures" => top.error_ratio = 0.3,
+            "the end of the run" => {
+                let at = recording.timeline.end();
+                recording.stop = Some(Stop { at, reason: StopReason::ErrorBudget });
+            }
+            "overload" => diagnosis.overload = Some(borne(OverloadKind::Collapses, Some(0.0))),
+            "return from overload" => {
+                diagnosis.overload = Some(borne(OverloadKind::Carried, None));
+            }
+            "stages above" => {
+                let above = simulated::held(StageRole::Ramp, top.window, 240.0);
+                let invalid = Some(Invalid::WorkedOff { surplus: 99.0 });
+                diagnosis.stages.push(StageSummary { invalid, ..above });
+            }
+            "canaries" => *recording = recorded(1.0),
+            "resources" => diagnosis.soak = Some(leaking()),
+            "findings" => diagnosis.findings.push(apart()),
+            "after the load" => {
+                let level = AfterLoad {
+                    what: "requests that the target has not answered".to_owned(),
+                    unit: Unit::Count,
+                    before: 1.0,
+                    peak: 90.0,
+                    after: 90.0,
+                    returned: false,
+                    staying: None,
+                };
+                diagnosis.recovery = Some(Recovery { seconds: 9.0, levels: vec![level] });
+            }
+            other => panic!("nothing makes the row `{other}` true"),
+        }
+    }
+
+    #[test]
+    fn each_row_of_the_table_takes_an_all_clear_back() {
+        let clean = recorded(0.001);
+        let diagnosis = crate::diagnose::diagnose(&clean, RuleSet::builtin());
+        assert_eq!(given(&diagnosis), [AllClear::NoKnee], "{diagnosis:#?}");
+        assert_eq!(diagnosis.contradictions, [""; 0]);
+        for row in &TABLE {
+            let (mut recording, mut diagnosis) = (clean.clone(), diagnosis.clone());
+            spoil(row.name, &mut recording, &mut diagnosis);
+            let facts = Facts::new(&recording, &diagnosis.windows);
+            let told = contradictions(&recording, &diagnosis, &facts);
+            assert_eq!(told.len(), 1, "{row}: {told:?}");
+        }
+    }
+
+    #[test]
+    fn where_no_all_clear_is_given_nothing_contradicts_one() {
+        let recording = recorded(0.001);
+        let mut diagnosis = crate::diagnose::diagnose(&recording, RuleSet::builtin());
+        diagnosis.outcome = Outcome::Knee;
+        diagnosis.findings.push(apart());
+        let facts = Facts::new(&recording, &diagnosis.windows);
+        assert_eq!(contradictions(&recording, &diagnosis, &facts), [""; 0]);
+    }
+}

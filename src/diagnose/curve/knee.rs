@@ -15,6 +15,7 @@ use crate::timeline::Timeline;
 use self::fit::Broken;
 use self::place::Placed;
 use self::signs::{Base, CurvePoint};
+use self::tail::Tails;
 
 pub use live::{Bracket, LiveSign, bracket, is_tired, live};
 
@@ -80,14 +81,14 @@ pub fn find(stages: &[StageSummary], timeline: &Timeline) -> KneeVerdict {
         );
         return KneeVerdict::Inconclusive { missing: vec![missing] };
     }
-    let tail = tail::bend(&points, &signs::base(&points), timeline);
-    match (established(&points), tail) {
+    let tails = Tails::new(&points, timeline);
+    match (established(&points), tails.bend()) {
         (Some(knee), Some((_, bend))) if bend.rate < knee.low => {
             KneeVerdict::Found(Knee { tail: Some(bend), ..knee })
         }
         (Some(knee), _) => KneeVerdict::Found(knee),
         (None, Some((at, bend))) => KneeVerdict::Found(of_tail(&points, at, bend)),
-        (None, None) => unbent(&points),
+        (None, None) => unbent(&points, &tails),
     }
 }
 
@@ -117,8 +118,23 @@ fn no_stage(stages: &[StageSummary]) -> String {
     }
 }
 
+/// The loads between which the highest stages begin to show a bend that is not established yet;
+/// `None` where they show none.
+pub fn begins_to_bend(stages: &[StageSummary], timeline: &Timeline) -> Option<Bracket> {
+    let mut points = live::without_outvoted(signs::points(stages, timeline));
+    points.sort_by(|a, b| a.offered.total_cmp(&b.offered));
+    let base = signs::base(&points);
+    let is_fine =
+        |point: &CurvePoint| !live::falls_behind(point, &base) && point.strains(&base).is_empty();
+    let bent = points.iter().rposition(is_fine).map_or(0, |at| at + 1);
+    let tail = Tails::new(&points, timeline).begins().map_or(points.len(), |(at, _)| at);
+    let bad = points.get(bent.min(tail))?.offered;
+    let good = points.iter().map(|point| point.offered).filter(|offered| *offered < bad);
+    Some(Bracket { good: good.fold(0.0, f64::max), bad })
+}
+
 /// The verdict where no knee is established.
-fn unbent(points: &[CurvePoint]) -> KneeVerdict {
+fn unbent(points: &[CurvePoint], tails: &Tails) -> KneeVerdict {
     let base = signs::base(points);
     let bent = |point: &&CurvePoint| live::sign(point, &base).is_some();
     let top = &points[points.len() - 1];
@@ -143,6 +159,15 @@ fn unbent(points: &[CurvePoint]) -> KneeVerdict {
     }
     if missing.is_empty() {
         missing.extend(strained(points, &base));
+    }
+    if let (true, Some((_, tail))) = (missing.is_empty(), tails.begins()) {
+        missing.push(format!(
+            "stages at which the tail bends: only the highest show it, from {} on: p99 goes from {} \
+             to {}; hold two or three more stages from there on",
+            wording::short_rate(tail.rate),
+            wording::duration(tail.from),
+            wording::duration(tail.to)
+        ));
     }
     let failed = top.failed as f64 / top.completed.max(1) as f64;
     if missing.is_empty() && failed > FAILING {
@@ -221,9 +246,7 @@ fn established(points: &[CurvePoint]) -> Option<Knee> {
     let placed = Placed { rate: first.rate, low: first.low, high: first.high };
     let placed = match (throughput.filter(|_| is_fitted), by_errors) {
         // Where failures set in with a step, two lines that meet find the end of the step at best.
-        (Some(broken), Some(errors))
-            if rejected && !(errors.low..=errors.high).contains(&broken.knee) =>
-        {
+        (Some(broken), Some(errors)) if rejected && broken.knee < errors.low => {
             let errors = Placed { rate: errors.rate, low: errors.low, high: errors.high };
             placed.or(errors).centred(errors.rate)
         }

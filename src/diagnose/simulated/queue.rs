@@ -29,6 +29,11 @@ pub struct System {
     pub poisson: bool,
     /// Slope of the throughput between the capacity and a second one at twice the capacity.
     pub second: f64,
+    /// Beyond this load this share of the responses takes so many seconds longer.
+    pub tail: (f64, f64, f64),
+    /// Once in so many seconds, whatever the load, this share of the responses takes so many
+    /// seconds longer; never where it is 0.
+    pub pause: (u64, f64, f64),
     /// Share of its capacity that it loses while a queue waits, and the seconds in which it gets
     /// two thirds of that back afterwards.
     pub tired: (f64, f64),
@@ -47,6 +52,8 @@ impl System {
             room: f64::INFINITY,
             poisson: false,
             second: 0.0,
+            tail: (f64::INFINITY, 0.0, 0.0),
+            pause: (0, 0.0, 0.0),
             tired: (0.0, 1.0),
         }
     }
@@ -136,7 +143,14 @@ impl Simulation {
             .map_or(0.0, |probability| probability * service / (f64::from(system.servers) - load));
         let response = system.latency + service + wait + (before + self.queue) / 2.0 / capacity;
         let window = Window::new(begin, begin + Duration::from_secs(1));
-        let mut endpoints = vec![spread(200, done, response)];
+        let (from, share, longer) = system.tail;
+        let (every, paused, pause) = system.pause;
+        let second = begin.secs().round() as u64;
+        let slow = [
+            (if rate > from { share } else { 0.0 }, longer),
+            (if every > 0 && second % every == 0 { paused } else { 0.0 }, pause),
+        ];
+        let mut endpoints = vec![with_slow(spread(200, done, response), done, &slow)];
         if limited > 0.0 {
             endpoints.push(spread(429, limited, service / 5.0));
         }
@@ -160,6 +174,17 @@ impl Simulation {
 fn spread(status: u16, count: f64, mean: f64) -> EndpointTick {
     let quantile = |index: u64| -(1.0 - (index as f64 + 0.5) / count).ln();
     answered(status, count as u64, |index| mean * quantile(index))
+}
+
+/// The same responses, of which shares take some seconds longer: those are drawn from all of them.
+fn with_slow(mut endpoint: EndpointTick, count: f64, slow: &[(f64, f64)]) -> EndpointTick {
+    for (share, longer) in slow.iter().filter(|(share, _)| *share > 0.0) {
+        let number = (share * count).round() as u64;
+        let usual = endpoint.response_time.quantile(0.5).unwrap_or(0.0);
+        let more = answered(200, number, |_| usual + longer);
+        endpoint.response_time.merge(&more.response_time);
+    }
+    endpoint
 }
 
 /// Stages of equal steps from zero to `end` times the capacity, held `seconds` each.

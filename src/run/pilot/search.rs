@@ -168,7 +168,8 @@ impl BreakpointPilot {
         plan: &PlanSummary,
     ) -> Option<VecDeque<PlannedStage>> {
         let stages = summarize_timeline(timeline, plan);
-        let KneeVerdict::Found(found) = knee::find(&stages, timeline) else { return None };
+        let found = knee::find(&stages, timeline);
+        let KneeVerdict::Found(found) = found else { return None };
         if found.high - found.low <= SHARP * found.rate || !self.may_descend(timeline, 0) {
             return None;
         }
@@ -180,6 +181,16 @@ impl BreakpointPilot {
             .filter(|it| it.bad > NEIGHBOUR * it.good)
             .unwrap_or(Bracket { good, bad });
         bracket.bad.is_finite().then(|| self.between(bracket))
+    }
+
+    /// Stages where the highest stages of the rise begin to bend, too few to be sure.
+    fn into_bend(
+        &mut self,
+        timeline: &Timeline,
+        plan: &PlanSummary,
+    ) -> Option<VecDeque<PlannedStage>> {
+        let bracket = knee::begins_to_bend(&summarize_timeline(timeline, plan), timeline)?;
+        self.may_descend(timeline, 0).then(|| self.between(bracket))
     }
 
     /// Whether another descent is allowed, and can end before the run does, with `more` stages and
@@ -195,7 +206,8 @@ impl BreakpointPilot {
         self.last_good = self.last_good.max(held);
         if held >= self.plan.max_rate {
             // What bends without stopping the rise, such as a tail, is located as well.
-            return match self.into_interval(timeline, plan) {
+            let descent = self.into_interval(timeline, plan);
+            return match descent.or_else(|| self.into_bend(timeline, plan)) {
                 Some(descent) => SearchPhase::Placing(descent),
                 None => SearchPhase::Measured(StopReason::MaxRate),
             };

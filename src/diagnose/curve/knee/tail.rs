@@ -11,7 +11,7 @@ use crate::diagnose::terms::model::TailBend;
 use crate::diagnose::terms::stats;
 use crate::timeline::{Histogram, Timeline, Window};
 
-use super::signs::{Base, CurvePoint, Z};
+use super::signs::{self, Base, CurvePoint, Z};
 
 /// The quantile that is the tail.
 const TAIL: f64 = 0.99;
@@ -31,52 +31,76 @@ const LEAST: u64 = 300;
 /// The median does not bend where it stays below this multiple of the unloaded one.
 const MEDIAN: f64 = 2.0;
 
-/// The first of `sorted` from which on the tail bends, and how it bends there.
-pub fn bend(sorted: &[CurvePoint], base: &Base, timeline: &Timeline) -> Option<(usize, TailBend)> {
-    let times: Vec<Histogram> =
-        sorted.iter().map(|point| responses(timeline, point.window)).collect();
-    let mut below = Histogram::of_many();
-    (1..=sorted.len().checked_sub(STAGES)?).find_map(|at| {
-        below.merge(&times[at - 1]);
-        let usual = below.quantile(TAIL).filter(|_| below.count() >= LEAST)?;
-        // What the generator sends late is late by its own doing.
-        let slow = |index: usize| SLOW * (usual + sorted[index].lateness_p99);
-        let is_bent = |index: usize| {
-            let (_, few) = stats::wilson(below.count_above(slow(index)), below.count(), Z);
-            let all = times[index].count();
-            let (many, _) = stats::wilson(times[index].count_above(slow(index)), all, Z);
-            many > SHARE.max(MORE * few)
-        };
-        let is_calm =
-            |index: &usize| sorted[*index].response.is_some_and(|it| it.p50 <= MEDIAN * base.p50);
-        let first: Vec<usize> = (at..at + STAGES).collect();
-        if !first.iter().all(|index| is_bent(*index) && is_calm(index)) {
-            return None;
-        }
-        let bent = (at..sorted.len()).filter(|index| is_bent(*index)).count();
-        (2 * bent > sorted.len() - at).then(|| (at, describe(usual, base, &first, &times, sorted)))
-    })
+/// The stages in order of load, with the response times of each.
+pub struct Tails<'p> {
+    sorted: &'p [CurvePoint],
+    base: Base,
+    times: Vec<Histogram>,
 }
 
-/// What the stages `bent` show, against `usual` for the tail at lower loads.
-fn describe(
-    usual: f64,
-    base: &Base,
-    bent: &[usize],
-    times: &[Histogram],
-    sorted: &[CurvePoint],
-) -> TailBend {
-    let mut all = Histogram::of_many();
-    bent.iter().for_each(|index| all.merge(&times[*index]));
-    let offered = bent.iter().map(|index| sorted[*index].offered).fold(0.0, f64::max);
-    TailBend {
-        rate: sorted[bent[0]].offered,
-        seen_at: offered,
-        quantile: TAIL,
-        from: usual,
-        to: all.quantile(TAIL).unwrap_or(usual),
-        median_from: base.p50,
-        median_to: all.quantile(0.5).unwrap_or(base.p50),
+impl<'p> Tails<'p> {
+    pub fn new(sorted: &'p [CurvePoint], timeline: &Timeline) -> Self {
+        let times = sorted.iter().map(|point| responses(timeline, point.window)).collect();
+        Self { sorted, base: signs::base(sorted), times }
+    }
+
+    /// The first stage from which on the tail bends, and how it bends there.
+    pub fn bend(&self) -> Option<(usize, TailBend)> {
+        self.from(|at, bent| {
+            let rest = self.sorted.len() - at;
+            let first = rest >= STAGES && (at..at + STAGES).all(|it| bent(it) && self.is_calm(it));
+            first && 2 * (at..self.sorted.len()).filter(|it| bent(*it)).count() > rest
+        })
+    }
+
+    /// The same where only the highest stages show it, too few to be sure.
+    pub fn begins(&self) -> Option<(usize, TailBend)> {
+        self.from(|at, bent| (at..self.sorted.len()).all(|it| bent(it) && self.is_calm(it)))
+    }
+
+    /// The first stage at which it `holds`, asked with whether a stage is bent against those below.
+    fn from(
+        &self,
+        holds: impl Fn(usize, &dyn Fn(usize) -> bool) -> bool,
+    ) -> Option<(usize, TailBend)> {
+        let mut below = Histogram::of_many();
+        (1..self.sorted.len()).find_map(|at| {
+            below.merge(&self.times[at - 1]);
+            let usual = below.quantile(TAIL).filter(|_| below.count() >= LEAST)?;
+            let bent = |index: usize| self.is_bent(index, &below, usual);
+            holds(at, &bent).then(|| (at, self.describe(at, usual)))
+        })
+    }
+
+    /// Whether certainly more responses are slow than `below`, where 99 % take at most `usual`.
+    fn is_bent(&self, index: usize, below: &Histogram, usual: f64) -> bool {
+        // What the generator sends late is late by its own doing.
+        let slow = SLOW * (usual + self.sorted[index].lateness_p99);
+        let (_, few) = stats::wilson(below.count_above(slow), below.count(), Z);
+        let times = &self.times[index];
+        let (many, _) = stats::wilson(times.count_above(slow), times.count(), Z);
+        many > SHARE.max(MORE * few)
+    }
+
+    fn is_calm(&self, index: usize) -> bool {
+        self.sorted[index].response.is_some_and(|it| it.p50 <= MEDIAN * self.base.p50)
+    }
+
+    /// What up to three stages from `at` on show, against `usual` for the tail at lower loads.
+    fn describe(&self, at: usize, usual: f64) -> TailBend {
+        let last = (at + STAGES).min(self.sorted.len());
+        let mut all = Histogram::of_many();
+        self.times[at..last].iter().for_each(|times| all.merge(times));
+        let offered = self.sorted[at..last].iter().map(|point| point.offered);
+        TailBend {
+            rate: self.sorted[at].offered,
+            seen_at: offered.fold(0.0, f64::max),
+            quantile: TAIL,
+            from: usual,
+            to: all.quantile(TAIL).unwrap_or(usual),
+            median_from: self.base.p50,
+            median_to: all.quantile(0.5).unwrap_or(self.base.p50),
+        }
     }
 }
 

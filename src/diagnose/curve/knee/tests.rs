@@ -362,3 +362,52 @@ fn too_little_is_said_to_be_too_little() {
     let broken = System { failing: (0.0, 1.0), ..System::new(100.0, 4) };
     assert!(missing(ramp(&broken, 0.5, 8, 8, 1).verdict()).contains("not one request"));
 }
+
+#[test]
+fn a_tail_that_bends_over_three_stages_is_a_knee_of_the_tail() {
+    for seed in 0..10 {
+        let system = System { tail: (170.0, 0.04, 1.0), ..System::new(1000.0, 8) };
+        let verdict = ramp(&system, 0.3, 12, 8, seed).verdict();
+        let knee = found(&verdict);
+        assert_eq!((knee.kind, knee.throughput, knee.latency), (KneeKind::Tail, None, None));
+        assert!(knee.low <= 170.0 && knee.high >= 170.0 && knee.rate > knee.low, "{knee:?}");
+        let tail = knee.tail.unwrap();
+        assert!(tail.to > 1.0 && tail.from < 0.1 && tail.median_to < 2.0 * tail.median_from);
+        // One stage or two are too few to be sure, and too many for an all-clear.
+        let short = System { tail: (270.0, 0.04, 1.0), ..System::new(1000.0, 8) };
+        let KneeVerdict::Inconclusive { missing } = ramp(&short, 0.3, 12, 8, seed).verdict() else {
+            panic!("{seed}");
+        };
+        assert!(missing.join("; ").contains("the tail bends"), "{missing:?}");
+    }
+}
+
+#[test]
+fn a_tail_below_the_knee_is_told_beside_it() {
+    let system = System { tail: (120.0, 0.03, 3.0), ..System::new(300.0, 8) };
+    let knee = found(&ramp(&system, 2.0, 24, 8, 1).verdict()).clone();
+    assert_near(&knee, 300.0, 0.05);
+    assert!((115.0..160.0).contains(&knee.tail.unwrap().rate), "{knee:?}");
+}
+
+#[test]
+fn chance_and_pauses_that_come_at_low_load_too_are_no_bend_of_the_tail() {
+    for seed in 0..20 {
+        let is_clear = |system: &System, end: f64, seconds: u64| {
+            let verdict = ramp(system, end, 12, seconds, seed).verdict();
+            matches!(verdict, KneeVerdict::NotReached { .. })
+        };
+        let plain = System::new(1000.0, 8);
+        // A collector of garbage, a checkpoint: every few seconds, at any load.
+        for every in [2, 5, 11] {
+            let paused = System { pause: (every, 0.5, 0.4), ..plain.clone() };
+            assert!(is_clear(&paused, 0.3, 8), "{seed}: every {every} s");
+        }
+        // A dozen requests a stage: one slow one is a p99.
+        let few = System { pause: (29, 0.3, 1.0), ..System::new(60.0, 8) };
+        assert!(is_clear(&few, 0.5, 8), "{seed}: few");
+        // Queues for 64 servers have a longer tail before they have a longer median.
+        let many = System { poisson: true, ..System::new(1000.0, 64) };
+        assert!(is_clear(&many, 0.85, 8), "{seed}: many servers");
+    }
+}
