@@ -26,9 +26,7 @@ use super::chain::Walk;
 use super::contradictions::contradictions;
 use super::lacking::Sources;
 use super::rank::{self, Ranked};
-use super::{
-    attribution, endpoints, estimate, for_good, generator, predict, recovery, repetition,
-};
+use super::{attribution, endpoints, estimate, for_good, generator, predict, recovery, repetition};
 
 /// Concludes from one recording all that `rules` allow.
 ///

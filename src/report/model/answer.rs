@@ -84,7 +84,7 @@ impl Answer {
         let (tone, headline) = match asked {
             // That nothing is served any more comes before what grew meanwhile.
             Some(soak) if outcome == OutcomeKind::FailsForGood => {
-                let (_, answer, more) = soak::answer(soak);
+                let (_, answer, more) = soak::answer(soak, &diagnosis.contradictions);
                 details.extend(apart(diagnosis));
                 details.extend(std::iter::once(answer).chain(more));
                 (tone, headline)

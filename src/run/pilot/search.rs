@@ -103,7 +103,7 @@ impl BreakpointPilot {
             }
             LiveSign::Sign { .. } => {
                 self.sign = held;
-                SearchPhase::Descending(self.from_good_to_sign())
+                SearchPhase::Descending(self.descent_to_sign())
             }
             LiveSign::None => self.rise_from(held, timeline, plan),
         }
@@ -121,7 +121,7 @@ impl BreakpointPilot {
             && knee::is_tired(timeline, plan)
         {
             self.may_rest = false;
-            let mut again = self.from_good_to_sign();
+            let mut again = self.descent_to_sign();
             let rate = again.front().map_or(0.0, |drain| drain.rate_from);
             again.insert(1, PlannedStage::constant(StageRole::Refine, 2.0 * rate, rest));
             return SearchPhase::Descending(again);
@@ -148,7 +148,7 @@ impl BreakpointPilot {
             LiveSign::None => return self.rise_from(highest, timeline, plan),
             LiveSign::Sign { .. } => {}
         }
-        if let Some(descent) = self.into_interval(timeline, plan) {
+        if let Some(descent) = self.descent_in_interval(timeline, plan) {
             return SearchPhase::Placing(descent);
         }
         let found = knee::find(&summarize_timeline(timeline, plan), timeline);
@@ -162,7 +162,7 @@ impl BreakpointPilot {
 
     /// Stages inside the interval of a knee that was found and whose interval is wide; `None` where
     /// there is nothing to gain.
-    fn into_interval(
+    fn descent_in_interval(
         &mut self,
         timeline: &Timeline,
         plan: &PlanSummary,
@@ -184,7 +184,7 @@ impl BreakpointPilot {
     }
 
     /// Stages where the highest stages of the rise begin to bend, too few to be sure.
-    fn into_bend(
+    fn descent_in_bend(
         &mut self,
         timeline: &Timeline,
         plan: &PlanSummary,
@@ -206,8 +206,8 @@ impl BreakpointPilot {
         self.last_good = self.last_good.max(held);
         if held >= self.plan.max_rate {
             // What bends without stopping the rise, such as a tail, is located as well.
-            let descent = self.into_interval(timeline, plan);
-            return match descent.or_else(|| self.into_bend(timeline, plan)) {
+            let descent = self.descent_in_interval(timeline, plan);
+            return match descent.or_else(|| self.descent_in_bend(timeline, plan)) {
                 Some(descent) => SearchPhase::Placing(descent),
                 None => SearchPhase::Measured(StopReason::MaxRate),
             };
@@ -219,7 +219,7 @@ impl BreakpointPilot {
 
     /// Stages from the highest good rate of the rise to below its sign. The good one is held again:
     /// it may have been good by chance, or as long as no queue had time to grow.
-    fn from_good_to_sign(&mut self) -> VecDeque<PlannedStage> {
+    fn descent_to_sign(&mut self) -> VecDeque<PlannedStage> {
         let sign = self.sign;
         let good = if self.last_good > 0.0 { self.last_good.min(sign) } else { sign / LOWER };
         let step = (sign - good) / f64::from(FINE);
