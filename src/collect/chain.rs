@@ -64,8 +64,9 @@ const MOST_SERVICES: usize = 12;
 const TRIED_AGAIN: Duration = Duration::from_secs(10);
 /// What cannot be looked into is told at most this often.
 const CLOSED_EVERY: Duration = Duration::from_secs(1);
-/// Share of one core that opening services may use.
-const MOST_FOR_OPENING: f64 = 0.01;
+/// New services are opened at most this often. Opening one reads the descriptors of all processes,
+/// and there are few to open: a late one has no low load to compare with.
+const OPENING_EVERY: Duration = Duration::from_millis(200);
 
 /// What is known of a local address that the chain calls.
 enum Callee {
@@ -173,7 +174,6 @@ fn by_service<'s>(sockets: &'s [Socket], owners: &Owners, services: usize) -> Ve
 impl Chain {
     /// Opens the services that the chain calls and that are not known yet.
     fn discover(&mut self) {
-        let begin = Instant::now();
         // What is found may call more that its sockets show at once.
         let mut found = true;
         while found {
@@ -185,7 +185,7 @@ impl Chain {
                 break;
             }
         }
-        self.next_opening = Instant::now() + begin.elapsed().div_f64(MOST_FOR_OPENING);
+        self.next_opening = Instant::now() + OPENING_EVERY;
     }
 
     /// Addresses on this machine that a service of the chain (the target is 0) is connected to and

@@ -131,7 +131,7 @@ fn attribution(report: &Report, w: &mut dyn io::Write) -> io::Result<()> {
 fn chain(report: &Report, w: &mut dyn io::Write) -> io::Result<()> {
     let Some(chain) = &report.chain else { return Ok(()) };
     writeln!(w, "<details><summary>The chain of services</summary>\n")?;
-    writeln!(w, "| service | low load | at the knee | of it waiting | CPU | |")?;
+    writeln!(w, "| service | low load | {} | of it waiting | CPU | |", chain.at)?;
     writeln!(w, "|---|---:|---:|---:|---:|---|")?;
     for row in &chain.rows {
         let service = escape(&row.service);

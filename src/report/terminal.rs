@@ -241,7 +241,7 @@ fn chain(page: &mut Page<'_>, chain: &ChainTable) -> io::Result<()> {
             .chain([mark.to_owned()])
             .collect()
     });
-    let header = ["", "low load", "at the knee", "of it waiting", "CPU", ""];
+    let header = ["", "low load", chain.at, "of it waiting", "CPU", ""];
     page.table(&header, &cells.collect::<Vec<_>>(), None)?;
     match chain.ends.as_str() {
         "" => Ok(()),

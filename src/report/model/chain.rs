@@ -11,6 +11,8 @@ use crate::timeline::Unit;
 pub(in crate::report) struct ChainTable {
     /// What the table shows, in one sentence.
     pub about: &'static str,
+    /// What the column of the higher load is called.
+    pub at: &'static str,
     /// The target first, each service after its caller.
     pub rows: Vec<ChainRow>,
     /// Where the search for the cause ended, and why; empty without a knee.
@@ -36,6 +38,7 @@ impl ChainTable {
         (chain.hops.len() > 1).then(|| Self {
             about: "How long a request to the target is in each service, in what that service calls \
                     too.",
+            at: if chain.ends.is_empty() { "at the highest load" } else { "at the knee" },
             rows: chain.hops.iter().map(row).collect(),
             ends: if chain.ends.is_empty() { String::new() } else { sentence(&chain.ends) },
         })
