@@ -7,14 +7,14 @@ use super::{
     Fault, HEALTHY, HEALTHY_SHOP, Load, PRODUCTS, Pause, ShopTraits, System, Truth, steady,
 };
 
-/// 40 requests/s of 12 s each: 480 are open from the twelfth second on.
+/// 40 requests/s of 6 s each: 240 are open from the sixth second on. The usual timeout is 10 s.
 pub(super) static SPEC: Fault = Fault {
     name: "long-polls",
-    summary: "a healthy shop with 480 open requests: each answer takes 12 s, no knee and no leak",
+    summary: "a healthy shop with 240 open requests: each answer takes 6 s, no knee and no leak",
     needs_postgres: false,
     truth: Truth::HEALTHY,
     broken: System {
-        shop: ShopTraits { pause: Pause::Asleep(Duration::from_secs(12)), ..HEALTHY_SHOP },
+        shop: ShopTraits { pause: Pause::Asleep(Duration::from_secs(6)), ..HEALTHY_SHOP },
         load: Load { requests: PRODUCTS, shape: steady(40) },
         ..HEALTHY
     },

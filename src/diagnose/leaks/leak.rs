@@ -97,7 +97,7 @@ pub enum LeakVerdict {
     Undecided {
         /// Why that cannot be told.
         why: String,
-        /// How many more seconds under the same load would tell.
+        /// How many more seconds under the same load would tell; 0 where more of the same would not.
         more_seconds: f64,
     },
     /// It does not.
@@ -424,7 +424,7 @@ impl Analysis<'_> {
         if at_limit {
             let why = "it is at its limit, where it cannot grow; start the target anew and watch it \
                        from its start";
-            return undecided(why, seconds);
+            return LeakVerdict::Undecided { why: why.to_owned(), more_seconds: 0.0 };
         }
         let unseen = (UNSEEN * level).max(UNSEEN_STEPS * self.resolution);
         let by_level =

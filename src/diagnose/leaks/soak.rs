@@ -281,8 +281,7 @@ impl LongStage<'_> {
         if cut.is_some() && !is_leak {
             let why = "the target ran out of descriptors, and cannot accept and close connections \
                        since then";
-            let more_seconds = self.window.secs();
-            trend.verdict = TrendVerdict::Undecided { why: why.to_owned(), more_seconds };
+            trend.verdict = TrendVerdict::Undecided { why: why.to_owned(), more_seconds: 0.0 };
         }
         Some(match second {
             Some(second) => seconded(trend, &second),
@@ -402,7 +401,7 @@ fn verdict(trends: &[Trend]) -> SoakVerdict {
     });
     let open: Vec<_> = open.collect();
     // All of them have to be settled; the one that grew is the one to ask about.
-    let more_seconds = open.iter().map(|it| it.0).reduce(f64::max);
+    let more_seconds = open.iter().map(|it| it.0).reduce(f64::max).filter(|seconds| *seconds > 0.0);
     let most = open.iter().max_by(|a, b| a.1.share_grown().total_cmp(&b.1.share_grown()));
     if let Some((_, trend, why)) = most {
         let why = format!("{}: {why}", trend.name());

@@ -140,9 +140,10 @@ fn note(trend: &Trend) -> String {
     match &trend.verdict {
         TrendVerdict::Leak => trend.pace.as_ref().map_or_else(String::new, |it| grows(trend, it)),
         TrendVerdict::Exhausted => used_up(trend),
-        TrendVerdict::Undecided { why, more_seconds } => {
+        TrendVerdict::Undecided { why, more_seconds } if *more_seconds > 0.0 => {
             format!("{}; run {} longer to know", clean(why), duration(rounded_up(*more_seconds)))
         }
+        TrendVerdict::Undecided { why, .. } => clean(why),
         TrendVerdict::NoLeak { detectable } if *detectable > 0.0 => {
             format!("a growth above {} would have been seen", hourly(*detectable, trend.unit))
         }

@@ -131,8 +131,8 @@ fn no_leak_needs_a_small_bound_without_a_limit_too() {
 fn a_series_at_its_limit_is_undecided_since_it_cannot_grow() {
     let points = series(300, 1.0, |_| 700.0);
     let found = verdict(&points, &Context { limit: Some(700.0), ..Context::default() });
-    let LeakVerdict::Undecided { why, .. } = found else { panic!("{found:?}") };
-    assert!(why.contains("at its limit"), "{why}");
+    let LeakVerdict::Undecided { why, more_seconds } = found else { panic!("{found:?}") };
+    assert!(why.contains("at its limit") && more_seconds == 0.0, "{why}");
 }
 
 /// A process that is replaced every 50 s; `value` gives what it has after so many seconds.
