@@ -39,6 +39,8 @@ struct Payments {
     /// Payments in progress, and from how many on a further one fails.
     in_progress: AtomicUsize,
     fails_from: usize,
+    /// From how many on a further one is refused.
+    most_at_once: usize,
     /// What is admitted, and the status of the rejected requests.
     refusal: Option<(TokenBucket, StatusCode)>,
     bank: Option<Peer>,
@@ -69,6 +71,7 @@ fn run() -> io::Result<()> {
         service_time: traits.service_time,
         in_progress: AtomicUsize::new(0),
         fails_from: traits.fails_from.unwrap_or(usize::MAX),
+        most_at_once: traits.most_at_once.unwrap_or(usize::MAX),
         refusal,
         bank: settings.bank_port.map(|port| (Ipv4Addr::LOCALHOST.to_string(), port)),
     };
@@ -94,6 +97,9 @@ async fn handle(payments: Arc<Payments>, request: Request<Incoming>) -> Answer {
         && !admitted.admits(Instant::now())
     {
         return server::text(*status, "refused");
+    }
+    if payments.in_progress.load(Ordering::Relaxed) >= payments.most_at_once {
+        return server::text(StatusCode::SERVICE_UNAVAILABLE, "too many concurrent payments");
     }
     if let Some(bank) = &payments.bank {
         // Blocks this thread, as a client library without an asynchronous interface does.

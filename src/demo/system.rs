@@ -83,6 +83,13 @@ pub(super) enum Admission {
     Rate(f64),
     /// Requests beyond this many in flight, with 503.
     InWork(usize),
+    /// Requests that have waited for too long for one of a few places, with 503.
+    Queue {
+        /// How many are in work at a time.
+        at_a_time: usize,
+        /// How long the others wait.
+        at_most: Duration,
+    },
 }
 
 /// How a product page waits.
@@ -149,6 +156,9 @@ pub(super) struct PaymentsTraits {
     /// Payments in progress from which on a further one fails. The failure takes as long as a
     /// success.
     pub fails_from: Option<usize>,
+    /// Payments in progress above which a further one is refused at once with 503; no limit if
+    /// absent.
+    pub most_at_once: Option<usize>,
     /// The bank that it asks for each payment; without one, a payment only takes its time.
     pub bank: Option<BankTraits>,
 }

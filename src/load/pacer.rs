@@ -16,7 +16,7 @@ use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
 use crate::plan::Arrivals;
-use crate::timeline::Stage;
+use crate::timeline::{Stage, StageRole};
 
 /// No arrival: later than any clock.
 pub(super) const NEVER: u64 = u64::MAX;
@@ -28,6 +28,8 @@ struct Pacer {
     lines: Vec<Line>,
     /// Arrivals in the whole stage, as a real number.
     arrivals: f64,
+    /// Whether all of them are at its beginning.
+    is_burst: bool,
 }
 
 /// A part of a stage in which the rate is one straight line.
@@ -59,6 +61,12 @@ impl Line {
 
 impl Pacer {
     fn new(stage: &Stage, max_rate: f64) -> Self {
+        let is_burst = stage.role == StageRole::Probe;
+        // A burst is cut to what one second may have.
+        let (most, max_rate) = match is_burst {
+            true => (max_rate, f64::INFINITY),
+            false => (f64::INFINITY, max_rate),
+        };
         let secs = stage.window.secs();
         let (from, to) = (tame(stage.rate_from), tame(stage.rate_to));
         let mut lines = Vec::new();
@@ -76,13 +84,17 @@ impl Pacer {
             add(crossing, secs, max_rate, to.min(max_rate));
         }
         let arrivals = lines.last().map_or(0.0, |line| line.before + line.arrivals());
-        Self { begin: stage.window.begin.nanos(), lines, arrivals }
+        let arrivals = arrivals.min(most);
+        Self { begin: stage.window.begin.nanos(), lines, arrivals, is_burst }
     }
 
     /// The clock time, in nanoseconds, at which the integral of the rate reaches `count`.
     fn intended(&self, count: f64) -> u64 {
         if count >= self.arrivals {
             return NEVER;
+        }
+        if self.is_burst {
+            return self.begin;
         }
         let line = match self.lines.as_slice() {
             [line] => line,
@@ -228,7 +240,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::timeline::{Moment, StageRole, Window};
+    use crate::timeline::{Moment, Window};
 
     fn stage(begin: f64, secs: f64, from: f64, to: f64) -> Stage {
         let begin = Moment::from_secs_f64(begin);
@@ -288,6 +300,12 @@ mod tests {
             ("silence", stage(0.0, 9.0, 0.0, 0.0), cap, &[]),
             ("no time", stage(0.0, 0.0, 5.0, 5.0), cap, &[]),
             ("nonsense", stage(0.0, 9.0, f64::NAN, -3.0), cap, &[]),
+            (
+                "a burst",
+                Stage { role: StageRole::Probe, ..stage(3.0, 2.0, 1.5, 1.5) },
+                cap,
+                &[3 * S, 3 * S, 3 * S],
+            ),
             ("half an arrival", stage(0.0, 1.0, 0.5, 0.5), cap, &[]),
         ];
         for (name, stage, cap, expected) in cases {

@@ -242,6 +242,9 @@ pub struct Breakpoint {
     pub hold: Duration,
     /// How long the load is off at the end, to see what recovers.
     pub recovery: Duration,
+    /// Whether to send a few short bursts after that, where requests were refused and the run does
+    /// not tell whether their rate or their number is limited.
+    pub probe: bool,
 }
 
 /// What a run never exceeds, whatever the load asks for.

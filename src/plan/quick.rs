@@ -24,6 +24,7 @@ impl Breakpoint {
             factor: 1.5,
             hold: Duration::from_secs(5),
             recovery: Duration::from_secs(5),
+            probe: true,
         }
     }
 }

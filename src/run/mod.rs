@@ -4,6 +4,7 @@
 //! It concludes nothing. Its result is a recording, and the diagnosis of a recording is the same
 //! whether it is made at once or a year later.
 
+mod bursts;
 mod canary;
 mod clock;
 mod conductor;

@@ -90,6 +90,10 @@ impl Watch {
         if tick.window.begin < stage.window.begin {
             return;
         }
+        // A burst is meant to be refused in part.
+        if stage.role == StageRole::Probe {
+            return;
+        }
         self.completed += tick.completed();
         self.failed += tick.completed() - tick.succeeded();
         if stage.role == StageRole::Baseline {

@@ -36,6 +36,8 @@ metrics! {
     LOAD_RESPONSE_TIME_P50 = "load.response_time.p50", Seconds, Gauge;
     /// Response time that half of the failed requests do not exceed.
     LOAD_FAILURE_TIME_P50 = "load.failure_time.p50", Seconds, Gauge;
+    /// Mean number of requests in flight that end well: goodput times their service time.
+    LOAD_ADMITTED = "load.admitted", Count, Gauge;
     /// Mean requests in flight.
     LOAD_IN_FLIGHT = "load.in_flight", Count, Gauge;
     /// Requests that are due and wait for a free connection of kneepoint.

@@ -22,12 +22,15 @@ pub enum StageRole {
     Drain,
     /// No load, to see what recovers and what stays.
     Recovery,
+    /// All its requests at once, at its beginning, to see how many a limit at the door lets in. The
+    /// knee ignores it.
+    Probe,
 }
 
 impl StageRole {
     /// Whether the stage shows how the system behaves at its offered load.
     pub fn is_measured(self) -> bool {
-        !matches!(self, StageRole::Drain | StageRole::Recovery)
+        !matches!(self, StageRole::Drain | StageRole::Recovery | StageRole::Probe)
     }
 }
 
@@ -40,6 +43,7 @@ impl fmt::Display for StageRole {
             StageRole::Beyond => "beyond",
             StageRole::Drain => "drain",
             StageRole::Recovery => "recovery",
+            StageRole::Probe => "probe",
         })
     }
 }

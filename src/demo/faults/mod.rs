@@ -47,6 +47,9 @@ registry! {
         accept_pauses,
         rate_limit,
         shedding,
+        few_at_a_time,
+        queue_timeout,
+        peer_few_at_a_time,
         behind_proxy,
         behind_proxy_workers,
         behind_proxy_pool,
@@ -200,6 +203,7 @@ const HEALTHY_PAYMENTS: PaymentsTraits = PaymentsTraits {
     refusal: None,
     fails_from: None,
     bank: None,
+    most_at_once: None,
 };
 
 /// The healthy database. Its data has no value, so commits need not be durable.

@@ -97,6 +97,9 @@ fn run() -> io::Result<()> {
                 Admission::All => Gate::Open,
                 Admission::Rate(rate) => Gate::Rate(TokenBucket::new(rate)),
                 Admission::InWork(most) => Gate::InWork(Arc::new(Semaphore::new(most))),
+                Admission::Queue { at_a_time, at_most } => {
+                    Gate::Queue(Arc::new(Semaphore::new(at_a_time)), at_most)
+                }
             },
             lock: Arc::default(),
             remembered: Mutex::default(),

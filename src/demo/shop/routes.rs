@@ -14,6 +14,7 @@ use hyper::header::{HeaderValue, RETRY_AFTER};
 use hyper::{Method, Request, StatusCode};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::database::{OrderError, Product};
 use super::payments_client::ChargeError;
@@ -61,14 +62,7 @@ pub(super) async fn handle(shop: Arc<Shop>, request: Request<Incoming>) -> Answe
         (&Method::POST, "/order") => ("POST", "/order"),
         _ => ("_OTHER", ""),
     };
-    let (_permit, refusal) = match &shop.admission {
-        Gate::Open => (None, None),
-        Gate::Rate(bucket) => (None, (!bucket.admits(start)).then(too_many)),
-        Gate::InWork(permits) => match permits.clone().try_acquire_owned() {
-            Ok(permit) => (Some(permit), None),
-            Err(_) => (None, Some(server::text(StatusCode::SERVICE_UNAVAILABLE, "overloaded"))),
-        },
-    };
+    let (_permit, refusal) = admit(&shop, start).await;
     let answer = match (refusal, route) {
         (Some(refusal), _) => refusal,
         (None, "/search") => search(&shop, request.uri().query()).await,
@@ -79,6 +73,25 @@ pub(super) async fn handle(shop: Arc<Shop>, request: Request<Incoming>) -> Answe
     };
     shop.metrics.answered(method, route, answer.status().as_u16(), start.elapsed());
     answer
+}
+
+/// Lets a request in, with a permit to keep while it is in work, or refuses it.
+async fn admit(shop: &Shop, arrived: Instant) -> (Option<OwnedSemaphorePermit>, Option<Answer>) {
+    let refused = |why| (None, Some(server::text(StatusCode::SERVICE_UNAVAILABLE, why)));
+    match &shop.admission {
+        Gate::Open => (None, None),
+        Gate::Rate(bucket) => (None, (!bucket.admits(arrived)).then(too_many)),
+        Gate::InWork(permits) => match permits.clone().try_acquire_owned() {
+            Ok(permit) => (Some(permit), None),
+            Err(_) => refused("overloaded"),
+        },
+        Gate::Queue(permits, at_most) => {
+            match tokio::time::timeout(*at_most, permits.clone().acquire_owned()).await {
+                Ok(permit) => (permit.ok(), None),
+                Err(_) => refused("timed out in the queue"),
+            }
+        }
+    }
 }
 
 fn metrics(shop: &Shop) -> Answer {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
@@ -35,6 +36,7 @@ pub(super) enum Gate {
     Open,
     Rate(TokenBucket),
     InWork(Arc<Semaphore>),
+    Queue(Arc<Semaphore>, Duration),
 }
 
 /// Memory and files that are never released.

@@ -105,7 +105,8 @@ fn back(timeline: &Timeline, top: &StageSummary, before: &[&StageSummary]) -> Op
     let follows = |stage: &&Stage| stage.window.begin >= top.window.end;
     let is_less = |stage: &Stage| stage.rate() > 0.0 && stage.rate() <= LESS * top.offered;
     let after = timeline.stages.iter().find(follows)?;
-    let counts = after.role != StageRole::Recovery && is_less(after) && !after.is_ramping();
+    let has_load = !matches!(after.role, StageRole::Recovery | StageRole::Probe);
+    let counts = has_load && is_less(after) && !after.is_ramping();
     if !counts || after.window.secs() < LEAST_SECS {
         return None;
     }

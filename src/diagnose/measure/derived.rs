@@ -24,6 +24,9 @@ struct LoadSecond {
     completed: u64,
     succeeded: u64,
     response_time: f64,
+    /// Seconds that successful requests were under way, and how many have such a time.
+    admitted: f64,
+    timed: u64,
     good: Histogram,
     bad: Histogram,
     errors: BTreeMap<String, u64>,
@@ -152,6 +155,8 @@ fn load_series(ticks: &[LoadTick]) -> Timeline {
             second.response_time += endpoint.response_time.sum();
             if endpoint.class.is_success() {
                 second.good.merge(&endpoint.response_time);
+                second.admitted += endpoint.service_time.sum();
+                second.timed += endpoint.service_time.count();
             } else {
                 second.bad.merge(&endpoint.response_time);
                 *second.errors.entry(endpoint.class.to_string()).or_default() +=
@@ -205,6 +210,9 @@ fn push_second(load: &mut Timeline, second: &LoadSecond) {
     push(&names::LOAD_IN_FLIGHT, Labels::none(), second.in_flight);
     push(&names::LOAD_BACKLOG, Labels::none(), second.backlog as f64);
     push(&names::LOAD_CONNECTS, Labels::none(), second.connects as f64 / length);
+    if second.timed >= second.succeeded {
+        push(&names::LOAD_ADMITTED, Labels::none(), second.admitted / length);
+    }
     if let Some(mean) = second.connect_time.mean() {
         push(&names::LOAD_CONNECT_TIME, Labels::none(), mean);
     }

@@ -11,8 +11,8 @@ use crate::diagnose::terms::span::Span;
 use crate::diagnose::terms::stats;
 use crate::recording::Recording;
 use crate::timeline::{
-    Kind, Labels, LoadTick, MetricSpec, Moment, Point, Selector, Series, SeriesKey, Timeline,
-    Window, names,
+    Kind, Labels, LoadTick, MetricSpec, Moment, Point, Selector, Series, SeriesKey, Stage,
+    Timeline, Window, names,
 };
 
 use super::{derived, peers, services};
@@ -285,6 +285,16 @@ impl<'a> Facts<'a> {
             }
         }
         sums
+    }
+
+    /// The stages of the load, in order of time.
+    pub fn stages(&self) -> &[Stage] {
+        &self.timeline.stages
+    }
+
+    /// Every tick of the load, in order of time.
+    pub fn all_ticks(&self) -> &[LoadTick] {
+        &self.timeline.ticks
     }
 
     /// The ticks of the load whose middle lies in one of `windows`.

@@ -1,7 +1,9 @@
 //! What a selector comes to in a window.
 
+mod burst;
 mod derived;
 pub(super) mod facts;
+mod fixed;
 pub(super) mod level;
 mod peers;
 pub(super) mod pools;

@@ -13,7 +13,9 @@ use crate::diagnose::terms::span::Span;
 use crate::diagnose::terms::stats;
 use crate::timeline::{Selector, Unit, Window, names};
 
+use super::burst::burst;
 use super::facts::{Facts, Narrow};
+use super::fixed::fixed;
 
 /// What a rule may measure.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,6 +37,12 @@ pub enum Signal {
     Rise(Operand),
     /// Largest less smallest level of the stages in the span, divided by their mean.
     Spread(Operand),
+    /// Which of a count and a rate is fixed while requests fail: the spread of the rate between the
+    /// stages, less that of the count. No data where they differ too little.
+    Fixed(Operand, Operand),
+    /// How many requests of a burst are admitted, as a multiple of those in work under load. No data
+    /// where no burst was sent, or where they do not tell what is limited.
+    Burst(Operand),
     /// Share of the growth of the response time that these parts explain together.
     Share(Vec<PartKind>),
     /// The same of the time for which the target holds a request: without the queues in front of
@@ -155,6 +163,18 @@ impl Signal {
                 Some(Measured { value: level - base, levels: Some((level, base)), of: None })
             }
             Signal::Spread(operand) => spread(facts, operand, &windows, narrow),
+            Signal::Burst(operand) => burst(facts, operand).map(|(admitted, in_work)| Measured {
+                value: admitted / in_work,
+                levels: Some((admitted, in_work)),
+                of: None,
+            }),
+            Signal::Fixed(count, rate) => {
+                fixed(facts, count, rate, narrow).map(|(of_count, of_rate)| Measured {
+                    value: of_rate - of_count,
+                    levels: Some((of_count, of_rate)),
+                    of: None,
+                })
+            }
             Signal::Share(parts) => facts.share(parts, narrow).map(Measured::plain),
             Signal::HeldShare(parts) => facts.held_share(parts, narrow).map(Measured::plain),
             Signal::Count(selector, least) => {
@@ -203,9 +223,12 @@ impl Signal {
             },
             Signal::PerCall(_) => Measure::In(Unit::Seconds),
             Signal::Pinned(operand) | Signal::Rise(operand) => operand.unit(),
-            Signal::Rest(..) | Signal::Spread(_) | Signal::Share(_) | Signal::HeldShare(_) => {
-                Measure::In(Unit::Ratio)
-            }
+            Signal::Rest(..)
+            | Signal::Spread(_)
+            | Signal::Fixed(..)
+            | Signal::Burst(_)
+            | Signal::Share(_)
+            | Signal::HeldShare(_) => Measure::In(Unit::Ratio),
             Signal::Count(..) | Signal::Changes(_) => Measure::In(Unit::Count),
             Signal::Silent(_) => Measure::In(Unit::Seconds),
             Signal::Leak(selector) => Measure::PerSecond(match unit_of(selector) {
@@ -221,7 +244,7 @@ impl Signal {
         match self {
             Signal::Ratio(above, below) => (above.unit(), below.unit()),
             Signal::Growth(inner) => (inner.measure_unit(), inner.measure_unit()),
-            Signal::Rest(of, _) => (of.unit(), of.unit()),
+            Signal::Rest(of, _) | Signal::Burst(of) => (of.unit(), of.unit()),
             other => (other.measure_unit(), other.measure_unit()),
         }
     }
@@ -234,8 +257,11 @@ impl Signal {
             | Signal::PerCall(operand)
             | Signal::Pinned(operand)
             | Signal::Rise(operand)
+            | Signal::Burst(operand)
             | Signal::Spread(operand) => operand.selectors.iter().collect(),
-            Signal::Ratio(above, below) => above.selectors.iter().chain(&below.selectors).collect(),
+            Signal::Ratio(above, below) | Signal::Fixed(above, below) => {
+                above.selectors.iter().chain(&below.selectors).collect()
+            }
             Signal::Rest(of, less) => of.selectors.iter().chain(less).collect(),
             Signal::Count(selector, _)
             | Signal::Changes(selector)
@@ -265,7 +291,9 @@ impl Signal {
             | Signal::Rest(operand, _)
             | Signal::Pinned(operand)
             | Signal::Rise(operand)
-            | Signal::Spread(operand) => Some(operand),
+            | Signal::Spread(operand)
+            | Signal::Burst(operand)
+            | Signal::Fixed(operand, _) => Some(operand),
             Signal::Growth(inner) => inner.operand(),
             Signal::Share(_)
             | Signal::HeldShare(_)
@@ -352,14 +380,7 @@ fn spread(
     if levels.len() < 2 {
         return None;
     }
-    relative_spread(&levels).map(Measured::plain)
-}
-
-fn relative_spread(levels: &[f64]) -> Option<f64> {
-    let largest = levels.iter().copied().reduce(f64::max)?;
-    let smallest = levels.iter().copied().reduce(f64::min)?;
-    let mean = levels.iter().sum::<f64>() / levels.len() as f64;
-    (mean > 0.0).then(|| (largest - smallest) / mean)
+    stats::relative_spread(&levels).map(Measured::plain)
 }
 
 impl fmt::Display for Signal {
@@ -376,6 +397,8 @@ impl fmt::Display for Signal {
             Signal::Pinned(operand) => write!(f, "{operand} pinned"),
             Signal::Rise(operand) => write!(f, "rise of {operand}"),
             Signal::Spread(operand) => write!(f, "spread of {operand}"),
+            Signal::Burst(operand) => write!(f, "{operand} admitted of a burst"),
+            Signal::Fixed(count, rate) => write!(f, "which is fixed: {count} or {rate}"),
             Signal::Share(parts) => {
                 f.write_str("share of the growth:")?;
                 parts.iter().try_for_each(|part| write!(f, " {}", part.key()))

@@ -39,6 +39,8 @@ pub enum Resource {
     Sessions,
     /// Another service.
     Peer,
+    /// Requests or calls that somebody allows at a time.
+    Admissions,
     /// A rate that somebody set.
     Rate,
     /// The queue of connections to be accepted.
@@ -54,7 +56,7 @@ pub enum Resource {
 }
 
 /// Every resource with its name in rule files.
-const RESOURCES: [(&str, Resource); 22] = [
+const RESOURCES: [(&str, Resource); 23] = [
     ("cpu", Resource::Cpu),
     ("quota", Resource::Quota),
     ("thread", Resource::Thread),
@@ -72,6 +74,7 @@ const RESOURCES: [(&str, Resource); 22] = [
     ("database", Resource::Database),
     ("sessions", Resource::Sessions),
     ("peer", Resource::Peer),
+    ("admissions", Resource::Admissions),
     ("rate", Resource::Rate),
     ("backlog", Resource::Backlog),
     ("generator", Resource::Generator),

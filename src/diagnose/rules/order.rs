@@ -22,9 +22,14 @@ pub fn follows(rule: &Rule, other: &Rule) -> bool {
 
 /// Whether a queue for what `inner` exhausts shows as what `outer` exhausts.
 fn queues_for(outer: &Rule, inner: &Rule) -> bool {
+    // Only so many requests get in, so what they share further in is never needed more often.
+    if (inner.layer, &inner.resource) == (Layer::Door, &Resource::Admissions) {
+        return is_shared_by_requests(&outer.resource);
+    }
     match (outer.layer, &outer.resource) {
         // A limiter counts requests, and a transaction holds its locks: nothing further in fills them.
-        (Layer::Door, Resource::Rate) | (Layer::Database, Resource::Lock) => false,
+        (Layer::Door, Resource::Rate | Resource::Admissions)
+        | (Layer::Database, Resource::Lock) => false,
         // The database has a runtime and a quota of its own; the machine it may share with the target.
         (Layer::Database, _) => {
             inner.layer == Layer::Host
@@ -37,6 +42,14 @@ fn queues_for(outer: &Rule, inner: &Rule) -> bool {
         }
         _ => depth(inner) > depth(outer),
     }
+}
+
+/// Whether a number of these that never grows may follow from the number of requests.
+fn is_shared_by_requests(resource: &Resource) -> bool {
+    matches!(
+        resource,
+        Resource::Workers | Resource::Pool | Resource::Pooler | Resource::Slots | Resource::Unknown
+    )
 }
 
 /// How far in a fault lies.

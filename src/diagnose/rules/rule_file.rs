@@ -23,7 +23,7 @@ use super::rule::{
 mod cases;
 
 /// Every signal that a condition can draw on.
-const SIGNALS: [&str; 15] = [
+const SIGNALS: [&str; 17] = [
     "value",
     "ratio",
     "per_request",
@@ -32,6 +32,8 @@ const SIGNALS: [&str; 15] = [
     "pinned",
     "rise",
     "spread",
+    "fixed",
+    "burst",
     "share",
     "held_share",
     "count",
@@ -435,13 +437,14 @@ impl<'t> Reader<'t> {
         over: Over,
         by: Option<String>,
     ) -> Option<Signal> {
-        let plain: [Named<Operand, Signal>; 6] = [
+        let plain: [Named<Operand, Signal>; 7] = [
             ("value", Signal::Value),
             ("per_request", Signal::PerRequest),
             ("per_call", Signal::PerCall),
             ("pinned", Signal::Pinned),
             ("rise", Signal::Rise),
             ("spread", Signal::Spread),
+            ("burst", Signal::Burst),
         ];
         for (name, signal) in plain {
             if let Some(value) = fields.take(name) {
@@ -449,17 +452,19 @@ impl<'t> Reader<'t> {
                 return Some(signal(Operand { selectors, over, by }));
             }
         }
-        if let Some(value) = fields.take("ratio") {
-            let [above, below] = items_of(value)[..] else {
-                self.mistake(
-                    value.span(),
-                    "`ratio` needs two operands; write `[above, below]`".to_owned(),
-                );
+        type Pair = (&'static str, &'static str, fn(Operand, Operand) -> Signal);
+        let pairs: [Pair; 2] =
+            [("ratio", "[above, below]", Signal::Ratio), ("fixed", "[count, rate]", Signal::Fixed)];
+        for (name, form, signal) in pairs {
+            let Some(value) = fields.take(name) else { continue };
+            let [first, second] = items_of(value)[..] else {
+                let message = format!("`{name}` needs two operands; write `{form}`");
+                self.mistake(value.span(), message);
                 return None;
             };
-            let above = Operand { selectors: self.selectors(above)?, over, by };
-            let below = Operand { selectors: self.selectors(below)?, over, by: None };
-            return Some(Signal::Ratio(above, below));
+            let first = Operand { selectors: self.selectors(first)?, over, by };
+            let second = Operand { selectors: self.selectors(second)?, over, by: None };
+            return Some(signal(first, second));
         }
         if let Some(value) = fields.take("rest") {
             let of = Operand { selectors: self.selectors(value)?, over, by };

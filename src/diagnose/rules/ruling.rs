@@ -278,6 +278,8 @@ fn measure_test(test: &Test, facts: &Facts, narrow: &[Narrow]) -> (Evidence, Opt
             | Signal::Pinned(_)
             | Signal::Rise(_)
             | Signal::Spread(_)
+            | Signal::Fixed(..)
+            | Signal::Burst(_)
             | Signal::Share(_)
             | Signal::HeldShare(_)
             | Signal::Changes(_)

@@ -234,3 +234,12 @@ pub fn least_squares(design: &[Vec<f64>], y: &[f64]) -> Option<(Vec<f64>, f64)> 
         .sum();
     Some((solution, rest))
 }
+
+/// Largest less smallest value, divided by their mean. `None` without values, and if the mean is not
+/// positive.
+pub fn relative_spread(values: &[f64]) -> Option<f64> {
+    let largest = values.iter().copied().reduce(f64::max)?;
+    let smallest = values.iter().copied().reduce(f64::min)?;
+    let mean = values.iter().sum::<f64>() / values.len() as f64;
+    (mean > 0.0).then(|| (largest - smallest) / mean)
+}

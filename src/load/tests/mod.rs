@@ -159,6 +159,20 @@ fn responses_are_told_apart() {
 }
 
 #[test]
+fn what_failed_requests_got_is_kept_without_secrets() {
+    let response = "HTTP/1.1 503 Full\r\nretry-after: 1\r\ncontent-length: 33\r\n\r\n\
+                    pool timed out, password=hunter22";
+    let (address, _) = server::raw(server::once(response));
+    let ticks = run(config(address), &[stage(0.2, 0.2, 100.0, 100.0)], Duration::from_secs(10));
+    let failures: Vec<_> = ticks.iter().flat_map(|tick| &tick.failures).collect();
+    assert_eq!(failures.iter().map(|it| it.count).sum::<u64>(), 20);
+    for failure in failures {
+        assert_eq!(failure.kind.example, "pool timed out, password=***");
+        assert_eq!(failure.kind.headers, [("retry-after".to_owned(), "1".to_owned())]);
+    }
+}
+
+#[test]
 fn failures_to_get_a_response_are_told_apart() {
     let (_bound, refusing) = server::refusing();
     assert_eq!(how_twenty_end(config(refusing)), BTreeMap::from([(ResponseClass::Connect, 20)]));

@@ -234,6 +234,7 @@ impl<'t> Reader<'_, 't> {
         let recovery = section
             .take("recovery")
             .map_or(Some(usual.recovery), |value| walk.duration_or_zero(value));
+        let probe = section.take("probe").map_or(Some(usual.probe), |value| walk.switch(value));
         let (start_rate, max_rate) = (start_rate?, max_rate?);
         if max_rate < start_rate {
             let span = max.or(start).map_or(section.span.clone(), |value| value.span());
@@ -243,8 +244,9 @@ impl<'t> Reader<'_, 't> {
                 "raise `max` or lower `start`",
             );
         }
-        let (factor, hold, recovery) = (factor?, hold?, recovery?);
-        Some(Executor::Breakpoint(Breakpoint { start_rate, max_rate, factor, hold, recovery }))
+        let (factor, hold, recovery, probe) = (factor?, hold?, recovery?, probe?);
+        let search = Breakpoint { start_rate, max_rate, factor, hold, recovery, probe };
+        Some(Executor::Breakpoint(search))
     }
 
     fn kind(&self, kind: ExecutorKind, section: &mut Section<'_, 't>) -> Option<Executor> {

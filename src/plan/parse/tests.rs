@@ -162,6 +162,7 @@ fn every_executor_is_read() {
             factor: 2.0,
             hold: second(3),
             recovery: Duration::ZERO,
+            probe: true,
         }))
     );
 }

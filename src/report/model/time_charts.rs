@@ -106,7 +106,7 @@ fn bands(timeline: &Timeline) -> Vec<Band> {
         from: stage.window.begin.secs(),
         to: stage.window.end.secs(),
         label: match stage.role {
-            StageRole::Drain | StageRole::Recovery => stage.role.to_string(),
+            StageRole::Drain | StageRole::Recovery | StageRole::Probe => stage.role.to_string(),
             _ if stage.is_closed() && stage.is_ramping() => {
                 let number = wording::number;
                 format!("{} to {} VUs", number(stage.vus_from), number(stage.vus_to))

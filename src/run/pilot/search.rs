@@ -1,5 +1,6 @@
 //! The search for the knee: a geometric rise to the first sign, descents that enclose the knee
-//! between two neighbouring stages, stages beyond it, and a recovery.
+//! between two neighbouring stages, stages beyond it, a recovery, and bursts where requests were
+//! refused.
 //!
 //! A coarse rise shows a sign late: the stage below the sign may already lie above the knee. So a
 //! descent asks afterwards which of its stages were carried. Where the highest of them and the
@@ -13,6 +14,7 @@ use crate::diagnose::knee::{self, Bracket, KneeVerdict, LiveSign};
 use crate::diagnose::stages::summarize_timeline;
 use crate::plan::Breakpoint;
 use crate::recording::{PlanSummary, StopReason};
+use crate::run::bursts;
 use crate::timeline::{Moment, Stage, StageRole, Timeline};
 
 use super::{Decision, LONGEST_DRAIN, Pilot, PlannedStage};
@@ -72,6 +74,8 @@ enum SearchPhase {
     Measured(StopReason),
     /// The recovery was held.
     Over(StopReason),
+    /// Bursts after the recovery.
+    Probing(VecDeque<PlannedStage>, StopReason),
 }
 
 impl BreakpointPilot {
@@ -246,6 +250,18 @@ impl BreakpointPilot {
         stages
     }
 
+    /// Bursts that tell what a limit counts. Without a recovery they would meet what is left of the
+    /// load.
+    fn bursts(&self, timeline: &Timeline) -> VecDeque<PlannedStage> {
+        if !self.plan.probe || self.plan.recovery.is_zero() {
+            return VecDeque::new();
+        }
+        let probe = |burst: bursts::Burst| {
+            PlannedStage::constant(StageRole::Probe, burst.rate, burst.duration)
+        };
+        bursts::after(timeline, self.plan.max_rate).into_iter().map(probe).collect()
+    }
+
     fn longest_drain(&self) -> Duration {
         LONGEST_DRAIN.max(self.plan.hold * 2)
     }
@@ -265,7 +281,8 @@ impl Pilot for BreakpointPilot {
             let next = match &mut self.phase {
                 SearchPhase::Rising(stages)
                 | SearchPhase::Descending(stages)
-                | SearchPhase::Placing(stages) => stages.pop_front(),
+                | SearchPhase::Placing(stages)
+                | SearchPhase::Probing(stages, _) => stages.pop_front(),
                 SearchPhase::Measured(_) | SearchPhase::Over(_) => None,
             };
             if let Some(stage) = next {
@@ -275,7 +292,10 @@ impl Pilot for BreakpointPilot {
                 SearchPhase::Rising(_) => self.after_rise(timeline, plan),
                 SearchPhase::Descending(_) => self.after_descent(timeline, plan),
                 SearchPhase::Placing(_) => self.after_placing(timeline, plan),
-                SearchPhase::Over(reason) => return Decision::Done(reason.clone()),
+                SearchPhase::Over(reason) => {
+                    SearchPhase::Probing(self.bursts(timeline), reason.clone())
+                }
+                SearchPhase::Probing(_, reason) => return Decision::Done(reason.clone()),
                 SearchPhase::Measured(reason) => {
                     let (recovery, reason) = (self.plan.recovery, reason.clone());
                     self.phase = SearchPhase::Over(reason);

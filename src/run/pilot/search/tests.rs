@@ -18,6 +18,7 @@ fn breakpoint(max_rate: f64) -> Breakpoint {
         factor: 1.5,
         hold: Duration::from_secs(5),
         recovery: Duration::from_secs(3),
+        probe: true,
     }
 }
 
