@@ -1,5 +1,7 @@
 //! Recordings of simulated systems, to hold the whole diagnosis against known faults.
 
+#[cfg(test)]
+mod calls;
 pub mod queue;
 
 use std::time::Duration;
