@@ -23,12 +23,12 @@ use crate::diagnose::terms::bounds;
 use crate::diagnose::terms::model::{
     Confidence, Evidence, Finding, FindingRole, Knee, StageSummary, Windows,
 };
-use crate::diagnose::terms::operand::{Operand, Over, bare};
+use crate::diagnose::terms::operand::{Operand, Over, bare, labelled};
 use crate::diagnose::terms::part::PartKind;
 use crate::diagnose::terms::span::Span;
 use crate::diagnose::terms::wording;
 use crate::recording::Recording;
-use crate::timeline::{Unit, names};
+use crate::timeline::{Selector, Unit, names};
 
 use super::lacking::Sources;
 use super::rank::Ranked;
@@ -110,13 +110,15 @@ impl<'s> Walk<'s> {
             ];
             shares.into_iter().flatten().fold(0.0, f64::max)
         };
-        let most = peers.into_iter().map(|peer| (share(peer), peer));
-        let Some((share, peer)) = most.max_by(|a, b| a.0.total_cmp(&b.0)) else {
+        let by_share = |a: &(f64, &str), b: &(f64, &str)| a.0.total_cmp(&b.0);
+        let most = peers.iter().map(|peer| (share(peer), *peer)).max_by(by_share);
+        let holds =
+            most.filter(|(share, peer)| *share >= HOLDS_THE_GROWTH && !has_more_calls(facts, peer));
+        // Else the queue for a pool that is full of slow calls may hold it.
+        let slow = || peers.iter().copied().find(|peer| is_full_of_slow_calls(facts, peer));
+        let Some(peer) = holds.map(|(_, peer)| peer).or_else(slow) else {
             return Next::Inside;
         };
-        if share < HOLDS_THE_GROWTH || self::has_more_calls(facts, peer) {
-            return Next::Inside;
-        }
         match self.index_of(peer) {
             Some(index) => Next::Service(index),
             None => Next::Closed(self.closed(peer)),
@@ -291,11 +293,33 @@ impl<'s> Walk<'s> {
 /// Whether a request waits longer for a peer only because it calls it more often: the peer answers
 /// each call as quickly as at low load.
 fn has_more_calls(facts: &Facts, peer: &str) -> bool {
-    let calls = Operand { selectors: vec![bare(&names::TCP_CALLS)], over: Over::Sum, by: None };
-    let per_call = Signal::Growth(Box::new(Signal::PerCall(calls)));
-    let narrow = [Narrow { label: "peer".to_owned(), value: peer.to_owned() }];
-    let grown = per_call.measure(facts, Span::Knee, &narrow);
-    grown.is_some_and(|grown| grown.value < bounds::UNCHANGED.value)
+    growth_of_a_call(facts, peer).is_some_and(|grown| grown < bounds::UNCHANGED.value)
+}
+
+/// Whether calls to a peer fill a pool because each takes longer, and not because the caller has no
+/// time to read the answers.
+fn is_full_of_slow_calls(facts: &Facts, peer: &str) -> bool {
+    let level = |signal: Signal| Some(signal.measure(facts, Span::Knee, &to(peer))?.value);
+    let calls = || all_of(bare(&names::TCP_CALLS));
+    let unread = all_of(labelled(&names::TCP_UNREAD, &[("role", "outbound")]));
+    level(Signal::Pinned(calls())).is_some_and(|pinned| pinned >= 1.0)
+        && growth_of_a_call(facts, peer).is_some_and(|grown| grown >= bounds::MUCH_SLOWER.value)
+        && level(Signal::Ratio(unread, calls())).is_none_or(|share| share < bounds::MOST.value)
+}
+
+/// How many times as long as at low load a call to a peer takes.
+fn growth_of_a_call(facts: &Facts, peer: &str) -> Option<f64> {
+    let per_call = Signal::PerCall(all_of(bare(&names::TCP_CALLS)));
+    let grown = Signal::Growth(Box::new(per_call)).measure(facts, Span::Knee, &to(peer));
+    grown.map(|grown| grown.value)
+}
+
+fn all_of(selector: Selector) -> Operand {
+    Operand { selectors: vec![selector], over: Over::Sum, by: None }
+}
+
+fn to(peer: &str) -> [Narrow; 1] {
+    [Narrow { label: "peer".to_owned(), value: peer.to_owned() }]
 }
 
 /// Whether a rule can be asked of a service: not where it is about the load at the target's door, and of

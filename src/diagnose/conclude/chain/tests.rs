@@ -139,6 +139,31 @@ fn the_cpu_of_a_peer_is_the_chains_and_its_sessions_are_offered() {
     );
 }
 
+/// The queue for a pool of four lies inside the target, and is as long as the slow calls make it.
+#[test]
+fn a_pool_full_of_slow_calls_leads_to_the_service_that_is_slow() {
+    let diagnosis = said(&|rate| {
+        let calls = if rate > KNEE { 3.99 } else { 0.01 * rate };
+        let mut levels = workers(rate);
+        for (name, level) in &mut levels {
+            if name.starts_with("tcp.calls{") || name.starts_with("chain.tcp.requests") {
+                *level = calls;
+            } else if name.contains("accept_queue") {
+                *level = 0.0;
+            }
+        }
+        levels.extend([
+            ("tcp.calls.sent{peer=127.0.0.1:9000 (app),service=app}", rate.min(KNEE)),
+            ("tcp.calls.connections{peer=127.0.0.1:9000 (app),service=app}", 0.0),
+        ]);
+        gateway(rate, 0.2, levels)
+    });
+    let first = &diagnosis.findings[0];
+    assert_eq!(first.rule, "downstream-wait", "{:#?}", diagnosis.findings);
+    let chain = diagnosis.chain.unwrap();
+    assert!(chain.hops[1].is_followed, "{chain:#?}");
+}
+
 #[test]
 fn a_peer_elsewhere_ends_the_chain_and_is_named_with_what_would_open_it() {
     let diagnosis = said(&|rate| {
