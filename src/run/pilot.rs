@@ -1,5 +1,6 @@
 //! Pilots choose the stages of a run, one after the other, from what was measured so far.
 
+mod decision;
 mod search;
 #[cfg(test)]
 mod simulated;
@@ -10,78 +11,15 @@ use std::time::Duration;
 use crate::diagnose::{soak, stages::summarize_timeline};
 use crate::plan::{Capacity, Executor, Limits, Soak};
 use crate::recording::{PlanSummary, StopReason};
-use crate::timeline::{Moment, Stage, StageRole, Timeline, Window};
+use crate::timeline::{Stage, StageRole, Timeline};
 
+use self::decision::LONGEST_DRAIN;
 use self::search::BreakpointPilot;
 
-/// How long a backlog can take to drain before the next stage starts anyway. Long stages leave long
-/// queues: twice the length of a stage, if that is more.
-const LONGEST_DRAIN: Duration = Duration::from_secs(20);
+pub use self::decision::{Decision, Pilot, PlannedStage};
 
 /// Shortest soak, however soon it seems settled: slow leaks are what a soak is for.
 const SHORTEST_SOAK: Duration = Duration::from_secs(10 * 60);
-
-/// What a pilot decides to do next.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Decision {
-    /// Hold this stage.
-    Hold(PlannedStage),
-    /// The run is over.
-    Done(StopReason),
-}
-
-/// A stage that is planned, before it has a beginning. Rates are requests per second.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct PlannedStage {
-    /// Its purpose.
-    pub role: StageRole,
-    /// Requests per second at its begin.
-    pub rate_from: f64,
-    /// Requests per second at its end.
-    pub rate_to: f64,
-    /// Virtual users at its begin.
-    pub vus_from: f64,
-    /// Virtual users at its end.
-    pub vus_to: f64,
-    /// How long to hold it; for a drain, at most.
-    pub duration: Duration,
-}
-
-impl PlannedStage {
-    fn constant(role: StageRole, rate: f64, duration: Duration) -> Self {
-        let (vus_from, vus_to) = (0.0, 0.0);
-        Self { role, rate_from: rate, rate_to: rate, vus_from, vus_to, duration }
-    }
-
-    /// The same stage, with its beginning.
-    pub fn stage(&self, begin: Moment) -> Stage {
-        Stage {
-            role: self.role,
-            window: Window::new(begin, begin + self.duration),
-            rate_from: self.rate_from,
-            rate_to: self.rate_to,
-            vus_from: self.vus_from,
-            vus_to: self.vus_to,
-        }
-    }
-}
-
-/// Chooses the stages of a run.
-pub trait Pilot {
-    /// The next stage, or the end of the run. `timeline` has everything measured so far.
-    fn next(&mut self, timeline: &Timeline, plan: &PlanSummary) -> Decision;
-
-    /// Whether it needs collected series. Such a pilot is also asked, while it holds a stage,
-    /// whether that was long enough.
-    fn looks_at_series(&self) -> bool {
-        false
-    }
-
-    /// Whether `stage` was held long enough. Its window ends now.
-    fn is_enough(&mut self, _timeline: &Timeline, _plan: &PlanSummary, _stage: &Stage) -> bool {
-        false
-    }
-}
 
 /// The pilot of an executor that chooses its stages by what it measures; `None` for any other. It
 /// keeps to the highest rate and the longest duration of `limits`.
@@ -213,6 +151,7 @@ impl Pilot for CapacityPilot {
 mod tests {
     use super::simulated::Server;
     use super::*;
+    use crate::timeline::{Moment, Window};
 
     #[test]
     fn a_soak_holds_its_rate_and_is_not_settled_in_its_first_minutes() {

@@ -17,7 +17,7 @@ use crate::recording::{PlanSummary, StopReason};
 use crate::run::bursts;
 use crate::timeline::{Moment, Stage, StageRole, Timeline};
 
-use super::{Decision, LONGEST_DRAIN, Pilot, PlannedStage};
+use super::decision::{Decision, LONGEST_DRAIN, Pilot, PlannedStage};
 
 /// How often a search continues above the stages around a sign that did not locate a knee. Such a
 /// sign came early by chance, and the knee is higher.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::PlannedStage;
+use super::decision::PlannedStage;
 use crate::timeline::{
     EndpointTick, Histogram, LoadTick, Moment, ResponseClass, Stage, StageRole, Timeline, Window,
 };
