@@ -82,7 +82,15 @@ pub(super) struct Urls {
     pub monitor: String,
     /// `address:port` of the server.
     pub peer: String,
-    password: String,
+    /// The password of each role.
+    pub password: String,
+}
+
+impl Urls {
+    /// How the shop connects through something else on this machine that leads to the database.
+    pub fn shop_through(&self, port: u16) -> String {
+        self.shop.replace(&self.peer, &format!("127.0.0.1:{port}"))
+    }
 }
 
 /// A running PostgreSQL server.

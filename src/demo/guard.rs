@@ -14,10 +14,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::cluster::{self, Cluster};
+use super::cluster::{self, Cluster, Urls};
 use super::faults::{self, Fault};
 use super::pipe::{Listening, read_line_within, tell};
+use super::pooler::Pooler;
 use super::quota::Quota;
+use super::system::BeforeDatabase;
 use super::{bank, neighbour, payments, process, proxy, shop};
 
 /// First argument of the guard process.
@@ -47,8 +49,10 @@ pub(super) struct Ready {
     pub payments_pid: u32,
     /// `address:port` of the payments service.
     pub payments_peer: String,
-    /// `address:port` of the database.
+    /// `address:port` of the database, where the shop connects to it.
     pub postgres_peer: Option<String>,
+    /// Connection string of the pooler's console.
+    pub pooler_url: Option<String>,
     pub postgres_url: Option<String>,
     pub metrics_url: String,
 }
@@ -99,18 +103,32 @@ pub(super) fn main(args: &[OsString]) -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// How the shop reaches its database; both URLs contain a password.
+struct WayToDatabase {
+    shop_url: String,
+    /// The console of the pooler, if there is one.
+    console_url: Option<String>,
+}
+
 /// Everything that has to be stopped and removed. Dropping it does so, in reverse order of the
 /// start.
 struct StartedSystem {
     directory: PathBuf,
     services: Vec<Child>,
     quota: Option<Quota>,
+    pooler: Option<Pooler>,
     cluster: Option<Cluster>,
 }
 
 impl StartedSystem {
     fn new(directory: &Path) -> Self {
-        Self { directory: directory.to_owned(), services: Vec::new(), quota: None, cluster: None }
+        Self {
+            directory: directory.to_owned(),
+            services: Vec::new(),
+            quota: None,
+            pooler: None,
+            cluster: None,
+        }
     }
 
     fn start(
@@ -131,6 +149,8 @@ impl StartedSystem {
             }
             None => None,
         };
+        let way = urls.as_ref().map(|urls| self.way_to(urls, system.surroundings.before_database));
+        let way = way.transpose()?;
         let bank_port = match &system.payments.bank {
             Some(traits) => {
                 let settings = bank::Settings { takes: traits.takes };
@@ -143,7 +163,7 @@ impl StartedSystem {
         let settings = shop::Settings {
             fault: name(),
             healthy,
-            postgres_url: urls.as_ref().map(|urls| urls.shop.clone()),
+            postgres_url: way.as_ref().map(|way| way.shop_url.clone()),
             payments_url: format!("http://127.0.0.1:{payments_port}"),
         };
         let (pid, shop_port) = self.start_service(shop::ENTRY, &settings)?;
@@ -167,10 +187,35 @@ impl StartedSystem {
             pid,
             payments_pid,
             payments_peer: format!("127.0.0.1:{payments_port}"),
-            postgres_peer: urls.as_ref().map(|urls| urls.peer.clone()),
+            postgres_peer: urls
+                .as_ref()
+                .zip(way.as_ref())
+                .and_then(|(urls, way)| (way.shop_url == urls.shop).then(|| urls.peer.clone())),
+            pooler_url: way.and_then(|way| way.console_url),
             postgres_url: urls.map(|urls| urls.monitor),
             metrics_url: format!("http://127.0.0.1:{shop_port}/metrics"),
         })
+    }
+
+    /// Starts what stands between the shop and its database.
+    fn way_to(&mut self, urls: &Urls, before: BeforeDatabase) -> Result<WayToDatabase, String> {
+        let direct = WayToDatabase { shop_url: urls.shop.clone(), console_url: None };
+        match before {
+            BeforeDatabase::Nothing => Ok(direct),
+            BeforeDatabase::Proxy => {
+                let settings = proxy::Settings { backend: urls.peer.clone() };
+                let (_, port) = self.start_service(proxy::ENTRY, &settings)?;
+                Ok(WayToDatabase { shop_url: urls.shop_through(port), ..direct })
+            }
+            BeforeDatabase::Pooler(connections) => {
+                let pooler = Pooler::start(&self.directory, urls, connections)?;
+                let port = pooler.port();
+                self.pooler = Some(pooler);
+                let password = &urls.password;
+                let console = format!("postgres://monitor:{password}@127.0.0.1:{port}/pgbouncer");
+                Ok(WayToDatabase { shop_url: urls.shop_through(port), console_url: Some(console) })
+            }
+        }
     }
 
     /// Starts this program again as one of the services. Returns its process id and its port.
@@ -216,6 +261,7 @@ impl Drop for StartedSystem {
             process::stop(&mut service, libc::SIGTERM, Duration::from_secs(2));
         }
         drop(self.quota.take());
+        drop(self.pooler.take());
         drop(self.cluster.take());
         // The process that started the guard, if it still runs, removes what remains.
         let _removed = fs::remove_dir_all(&self.directory).is_ok();

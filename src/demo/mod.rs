@@ -4,7 +4,8 @@
 //! All processes are this program or the installed PostgreSQL. The *guard* owns the others and a
 //! directory; it stops and removes everything when the process that started it ends, for any
 //! reason. The *shop* answers requests. *payments* is the service that the shop calls for each
-//! order, and asks the *bank* in some faults. Others need a *proxy* in front or a busy *neighbour*. A [`Fault`] says what is wrong
+//! order, and asks the *bank* in some faults. Others need a *proxy* in front, a *pooler* before the
+//! database or a busy *neighbour*. A [`Fault`] says what is wrong
 //! with the shop and has a healthy twin; each is a file in `faults/`.
 
 mod bank;
@@ -16,6 +17,7 @@ mod neighbour;
 mod payments;
 mod pipe;
 mod plan_text;
+mod pooler;
 mod process;
 mod proxy;
 mod quota;
@@ -81,6 +83,15 @@ pub fn start(fault: &Fault, directory: Option<&Path>) -> Result<Running, DemoErr
 pub fn lacking(fault: &Fault) -> Option<String> {
     if fault.needs_postgres && find_postgres().is_none() {
         return Some(format!("PostgreSQL is not installed: {}", install_hint()));
+    }
+    let has_pooler = |healthy| {
+        matches!(
+            fault.system(healthy).surroundings.before_database,
+            system::BeforeDatabase::Pooler(_)
+        )
+    };
+    if (has_pooler(false) || has_pooler(true)) && pooler::find().is_none() {
+        return Some(format!("PgBouncer is not installed: {}", pooler::install_hint()));
     }
     let has_quota = |healthy| fault.system(healthy).surroundings.cpu_quota.is_some();
     if has_quota(false) || has_quota(true) { quota::obstacle() } else { None }

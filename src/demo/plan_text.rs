@@ -112,5 +112,8 @@ fn collectors(ready: &Ready) -> String {
     if let Some(url) = &ready.postgres_url {
         collectors.push_str(&format!("\n[collect.postgres]\nurl = \"{url}\"\n"));
     }
+    if let Some(url) = &ready.pooler_url {
+        collectors.push_str(&format!("\n[collect.pgbouncer]\nurl = \"{url}\"\n"));
+    }
     collectors
 }

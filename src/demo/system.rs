@@ -42,6 +42,8 @@ pub(super) struct ShopTraits {
     pub remembers: bool,
     /// Most connections of the pool to PostgreSQL.
     pub pool_size: usize,
+    /// What the gauges of this pool are called.
+    pub pool_gauges: PoolGauges,
     /// How a product is read.
     pub product_read: ProductRead,
     /// How long an order keeps the row of the invoice numbers locked; without a value, orders get
@@ -105,6 +107,15 @@ pub(super) enum Pause {
     OnThreads(usize, Duration),
     /// On a separate thread that holds a process-wide lock; the others queue for the lock.
     Locked(Duration),
+}
+
+/// What the gauges of the pool of database connections are called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PoolGauges {
+    /// As OpenTelemetry's conventions name them.
+    Conventional,
+    /// By names that nobody else uses.
+    OwnNames,
 }
 
 /// How the shop reads a product.
@@ -203,8 +214,21 @@ pub(super) struct Surroundings {
     pub busy_neighbours: usize,
     /// Whether a proxy stands in front of the shop.
     pub proxy: bool,
+    /// What stands between the shop and its database.
+    pub before_database: BeforeDatabase,
     /// Cores that a control group's quota allows the shop.
     pub cpu_quota: Option<f64>,
+}
+
+/// What stands between the shop and its database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BeforeDatabase {
+    /// Nothing.
+    Nothing,
+    /// A plain proxy, which forwards bytes.
+    Proxy,
+    /// PgBouncer, with this many connections to the database.
+    Pooler(usize),
 }
 
 /// The load that shows a fault.

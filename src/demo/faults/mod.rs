@@ -9,9 +9,9 @@
 use std::time::Duration;
 
 use super::system::{
-    Admission, BankTraits, ChargeTraits, DatabaseTraits, Handlers, Keeps, Listen, Load, Pause,
-    PaymentsTraits, ProductRead, Refusal, RequestShare, Shape, ShopRequest, ShopTraits,
-    Surroundings, System,
+    Admission, BankTraits, BeforeDatabase, ChargeTraits, DatabaseTraits, Handlers, Keeps, Listen,
+    Load, Pause, PaymentsTraits, PoolGauges, ProductRead, Refusal, RequestShare, Shape,
+    ShopRequest, ShopTraits, Surroundings, System,
 };
 use crate::registry::registry;
 
@@ -24,6 +24,8 @@ registry! {
         cpu_quota,
         neighbour,
         pool_small,
+        unnamed_pool,
+        pooler_small,
         slow_query,
         slow_query_small_pool,
         held_connections,
@@ -176,6 +178,7 @@ const HEALTHY_SHOP: ShopTraits = ShopTraits {
     report: Duration::ZERO,
     remembers: false,
     pool_size: 16,
+    pool_gauges: PoolGauges::Conventional,
     product_read: ProductRead::Indexed,
     invoice_held: None,
     charge: HEALTHY_CHARGE,
@@ -210,8 +213,12 @@ const HEALTHY_PAYMENTS: PaymentsTraits = PaymentsTraits {
 const HEALTHY_DATABASE: DatabaseTraits =
     DatabaseTraits { category_index: true, one_core: false, max_connections: 60, durable: None };
 
-const HEALTHY_SURROUNDINGS: Surroundings =
-    Surroundings { busy_neighbours: 0, proxy: false, cpu_quota: None };
+const HEALTHY_SURROUNDINGS: Surroundings = Surroundings {
+    busy_neighbours: 0,
+    proxy: false,
+    before_database: BeforeDatabase::Nothing,
+    cpu_quota: None,
+};
 
 /// The healthy system on an ordinary day. The highest rate stays far below what two cores carry, so
 /// there is no knee to find.
@@ -273,7 +280,9 @@ mod tests {
     #[test]
     fn faults_of_the_database_need_one() {
         for fault in FAULTS {
-            let about_postgres = fault.truth.rules.iter().any(|rule| rule.starts_with("db-"));
+            let names = fault.truth.rules.iter();
+            let about_postgres =
+                names.clone().any(|rule| rule.starts_with("db-") || rule.starts_with("pooler-"));
             assert!(!about_postgres || fault.needs_postgres, "{}", fault.name);
         }
     }

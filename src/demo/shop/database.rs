@@ -8,6 +8,7 @@ use deadpool_postgres::{
     Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, Timeouts,
 };
 use serde::Serialize;
+use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Config, NoTls, Row};
 
 use super::payments_client::ChargeError;
@@ -56,11 +57,18 @@ pub(super) struct Database {
     reads: AtomicU64,
     /// Connections that are never given back.
     kept: Mutex<Vec<Object>>,
+    /// Whether statements are prepared once for each connection. A pooler that hands on another
+    /// connection for each transaction knows nothing of them.
+    prepares: bool,
 }
 
 impl Database {
     /// Creates the pool and opens its first connection.
-    pub async fn new(url: &str, traits: &'static ShopTraits) -> Result<Self, PoolError> {
+    pub async fn new(
+        url: &str,
+        traits: &'static ShopTraits,
+        prepares: bool,
+    ) -> Result<Self, PoolError> {
         let mut config: Config = url.parse().map_err(PoolError::Backend)?;
         config.application_name("shop");
         let manager = Manager::from_config(
@@ -76,7 +84,7 @@ impl Database {
             .build()
             .map_err(|_| PoolError::NoRuntimeSpecified)?;
         drop(pool.get().await?);
-        Ok(Self { pool, traits, reads: AtomicU64::new(0), kept: Mutex::default() })
+        Ok(Self { pool, traits, prepares, reads: AtomicU64::new(0), kept: Mutex::default() })
     }
 
     /// The pool, for its metrics.
@@ -94,6 +102,11 @@ impl Database {
             ProductRead::Indexed => {
                 let statement = connection.prepare_cached(BY_ID).await?;
                 connection.query_opt(&statement, &[&id]).await?
+            }
+            ProductRead::SlowStorage(time) if !self.prepares => {
+                let parameters: [(&(dyn ToSql + Sync), Type); 2] =
+                    [(&id, Type::INT4), (&time.as_secs_f64(), Type::FLOAT8)];
+                connection.query_typed_opt(BY_ID_SLOWLY, &parameters).await?
             }
             ProductRead::SlowStorage(time) => {
                 let statement = connection.prepare_cached(BY_ID_SLOWLY).await?;

@@ -11,6 +11,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use crate::demo::system::PoolGauges;
+
 /// Upper bounds of the histograms' buckets in seconds, as OpenTelemetry's conventions for HTTP
 /// recommend them.
 const BUCKETS_SECONDS: [f64; 14] =
@@ -54,16 +56,24 @@ pub(super) struct Metrics {
     pool: Option<PoolMetrics>,
 }
 
-struct PoolMetrics {
-    pool: Pool,
-    connections: Family<PoolStateLabels, Gauge>,
-    limit: Family<PoolLabels, Gauge>,
-    pending: Family<PoolLabels, Gauge>,
+enum PoolMetrics {
+    Conventional {
+        pool: Pool,
+        connections: Family<PoolStateLabels, Gauge>,
+        limit: Family<PoolLabels, Gauge>,
+        pending: Family<PoolLabels, Gauge>,
+    },
+    OwnNames {
+        pool: Pool,
+        checked_out: Gauge,
+        size: Gauge,
+        waiting: Gauge,
+    },
 }
 
 impl Metrics {
     /// Metrics of a shop that calls payments at `peer` and has this pool.
-    pub fn new(peer: (String, u16), pool: Option<Pool>) -> Self {
+    pub fn new(peer: (String, u16), pool: Option<Pool>, gauges: PoolGauges) -> Self {
         let mut registry = Registry::default();
         let histogram: fn() -> Histogram = || Histogram::new(BUCKETS_SECONDS);
         let requests = Family::new_with_constructor(histogram);
@@ -79,7 +89,7 @@ impl Metrics {
             "Duration of HTTP client requests",
             calls.clone(),
         );
-        let pool = pool.map(|pool| PoolMetrics::new(pool, &mut registry));
+        let pool = pool.map(|pool| PoolMetrics::new(pool, gauges, &mut registry));
         let metrics = Self { registry, requests, calls, peer, pool };
         // Created at the start, so that the first call is visible as an increase.
         drop(metrics.calls.get_or_create(&metrics.client_labels(Some(200))));
@@ -118,41 +128,60 @@ impl Metrics {
 }
 
 impl PoolMetrics {
-    fn new(pool: Pool, registry: &mut Registry) -> Self {
-        let metrics = Self {
-            pool,
-            connections: Family::default(),
-            limit: Family::default(),
-            pending: Family::default(),
-        };
+    fn new(pool: Pool, gauges: PoolGauges, registry: &mut Registry) -> Self {
+        if gauges == PoolGauges::OwnNames {
+            let [checked_out, size, waiting] = [
+                ("store_handles_checked_out", "Handles of the store that somebody has"),
+                ("store_handles_size", "Handles of the store that there can be"),
+                ("store_handles_waiting", "Who waits for a handle of the store"),
+            ]
+            .map(|(name, help)| {
+                let gauge: Gauge = Gauge::default();
+                registry.register(name, help, gauge.clone());
+                gauge
+            });
+            return Self::OwnNames { pool, checked_out, size, waiting };
+        }
+        let (connections, limit, pending) =
+            (Family::default(), Family::default(), Family::default());
         registry.register(
             "db_client_connection_count",
             "Connections that are currently in the state that the label names",
-            metrics.connections.clone(),
+            Family::clone(&connections),
         );
         registry.register(
             "db_client_connection_max",
             "Maximum number of open connections allowed",
-            metrics.limit.clone(),
+            Family::clone(&limit),
         );
         registry.register(
             "db_client_connection_pending_requests",
             "Pending requests for an open connection",
-            metrics.pending.clone(),
+            Family::clone(&pending),
         );
-        metrics
+        Self::Conventional { pool, connections, limit, pending }
     }
 
     fn update(&self) {
-        let status = self.pool.status();
-        let gauge = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+        let number = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+        let (Self::Conventional { pool, .. } | Self::OwnNames { pool, .. }) = self;
+        let status = pool.status();
         let used = status.size.saturating_sub(status.available);
-        for (state, count) in [("used", used), ("idle", status.available)] {
-            let labels = PoolStateLabels { pool_name: POOL_NAME, state };
-            self.connections.get_or_create(&labels).set(gauge(count));
+        match self {
+            Self::Conventional { connections, limit, pending, .. } => {
+                for (state, count) in [("used", used), ("idle", status.available)] {
+                    let labels = PoolStateLabels { pool_name: POOL_NAME, state };
+                    connections.get_or_create(&labels).set(number(count));
+                }
+                let labels = PoolLabels { pool_name: POOL_NAME };
+                limit.get_or_create(&labels).set(number(status.max_size));
+                pending.get_or_create(&labels).set(number(status.waiting));
+            }
+            Self::OwnNames { checked_out, size, waiting, .. } => {
+                checked_out.set(number(used));
+                size.set(number(status.max_size));
+                waiting.set(number(status.waiting));
+            }
         }
-        let labels = PoolLabels { pool_name: POOL_NAME };
-        self.limit.get_or_create(&labels).set(gauge(status.max_size));
-        self.pending.get_or_create(&labels).set(gauge(status.waiting));
     }
 }

@@ -19,7 +19,7 @@ use self::database::Database;
 use self::metrics::Metrics;
 use self::payments_client::PaymentsClient;
 use self::state::{Gate, Shop};
-use super::system::{Admission, Handlers, Pause, ShopTraits};
+use super::system::{Admission, BeforeDatabase, Handlers, Pause, ShopTraits};
 use super::token_bucket::TokenBucket;
 use super::{faults, pipe, process, server};
 
@@ -60,7 +60,9 @@ fn run() -> io::Result<()> {
     let settings: Settings = pipe::read_settings()?;
     let fault = faults::find(&settings.fault)
         .ok_or_else(|| io::Error::other(format!("no fault `{}`", settings.fault)))?;
-    let traits = &fault.system(settings.healthy).shop;
+    let system = fault.system(settings.healthy);
+    let traits = &system.shop;
+    let prepares = !matches!(system.surroundings.before_database, BeforeDatabase::Pooler(_));
     if traits.one_core {
         // Set before any thread starts, so that all threads inherit it.
         process::confine_to_one_core()?;
@@ -81,7 +83,9 @@ fn run() -> io::Result<()> {
     };
     runtime.block_on(async {
         let database = match &settings.postgres_url {
-            Some(url) => Some(Database::new(url, traits).await.map_err(io::Error::other)?),
+            Some(url) => {
+                Some(Database::new(url, traits, prepares).await.map_err(io::Error::other)?)
+            }
             None => None,
         };
         let pool = database.as_ref().map(Database::pool);
@@ -90,7 +94,7 @@ fn run() -> io::Result<()> {
             .map_err(io::Error::other)?;
         let shop = Shop {
             traits,
-            metrics: Metrics::new(payments.peer(), pool),
+            metrics: Metrics::new(payments.peer(), pool, traits.pool_gauges),
             database,
             payments,
             admission: match traits.admission {
