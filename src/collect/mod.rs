@@ -155,6 +155,7 @@ registry! {
         logs,
         generator,
         postgres,
+        pgbouncer,
         prometheus,
     ]
 }

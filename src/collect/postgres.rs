@@ -5,7 +5,7 @@
 //! A look that fails gives no reading. A lost connection is reopened at most every two seconds;
 //! until then every look fails with the reason.
 
-mod connect;
+pub(super) mod connect;
 mod cpu;
 #[cfg(test)]
 mod private_cluster;

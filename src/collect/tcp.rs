@@ -23,6 +23,7 @@ mod census;
 mod diag;
 mod path;
 mod peers;
+mod postgres;
 mod turn;
 
 use std::collections::{BTreeSet, HashMap};
@@ -33,10 +34,11 @@ pub(super) use self::callers::Callers;
 pub(super) use self::census::Census;
 pub(super) use self::diag::{SockDiag, Socket, TcpState};
 pub(super) use self::peers::{Peers, parse_names};
+use self::postgres::Asker;
 use super::proc::tree::Tree;
 use super::proc::wanted::Wanted;
 use super::{Collector, CollectorSpec, OpenError, Opens, SampleError, TargetHint};
-use crate::plan::{CollectorConfig, OptionKind, OptionSpec};
+use crate::plan::{CollectorConfig, OptionKind, OptionSpec, OptionValue};
 use crate::timeline::{BatchBuilder, names};
 
 /// The collector's entry for lists and plans.
@@ -46,12 +48,21 @@ pub static SPEC: CollectorSpec = CollectorSpec {
               processed, accept queue; Linux, same machine",
     hint: "[collect.tcp] on the machine the target runs on",
     opens: Opens::ForLocalTarget,
-    options: &[OptionSpec {
-        name: "names",
-        kind: OptionKind::Texts,
-        required: false,
-        about: "names of peers, such as [\"10.0.3.7:8443=payments\"]",
-    }],
+    options: &[
+        OptionSpec {
+            name: "names",
+            kind: OptionKind::Texts,
+            required: false,
+            about: "names of peers, such as [\"10.0.3.7:8443=payments\"]",
+        },
+        OptionSpec {
+            name: PROBE,
+            kind: OptionKind::Switch,
+            required: false,
+            about: "false: do not ask peers on this machine, and named ones, once whether they are \
+                    PostgreSQL",
+        },
+    ],
     metrics: &[
         names::TCP_SOCKETS,
         names::TCP_CALLS,
@@ -65,6 +76,7 @@ pub static SPEC: CollectorSpec = CollectorSpec {
         names::TCP_ACCEPT_QUEUE,
         names::TCP_ACCEPT_QUEUE_LIMIT,
         names::TCP_CLOSE_WAIT,
+        names::TCP_PEER_POSTGRES,
         names::TCP_SEGMENTS_SENT,
         names::TCP_RETRANSMITS,
         names::TCP_ROUND_TRIP,
@@ -73,6 +85,8 @@ pub static SPEC: CollectorSpec = CollectorSpec {
     open,
 };
 
+/// The option that forbids to ask peers whether they are PostgreSQL.
+const PROBE: &str = "probe";
 /// Share of one core that the search for the owners of new sockets may use.
 const MOST_FOR_OWNERS: f64 = 0.008;
 /// Share of one core that the search for new processes of the target may use.
@@ -96,6 +110,7 @@ fn open(config: &CollectorConfig, hint: &TargetHint) -> Result<Box<dyn Collector
     let wanted = Wanted::from_config(hint.process_config.as_ref(), hint)?;
     let tree = Tree::open(wanted)?;
     let peers = Peers::new(config.texts("names"))?;
+    let asker = Asker::new(config.options.get(PROBE) != Some(&OptionValue::Switch(false)));
     let mut diag = SockDiag::open().map_err(|error| {
         OpenError::new(
             format!("cannot open a netlink socket: {error}"),
@@ -116,7 +131,7 @@ fn open(config: &CollectorConfig, hint: &TargetHint) -> Result<Box<dyn Collector
         next_refresh: Instant::now(),
         inodes: HashMap::new(),
         callers: Callers::default(),
-        census: Census::new(peers, hint.is_shared.then_some(hint.port)),
+        census: Census::new(peers, hint.is_shared.then_some(hint.port)).asking(asker),
         sockets,
     }))
 }
@@ -217,7 +232,6 @@ mod tests {
     use std::net::{TcpListener, TcpStream};
 
     use super::*;
-    use crate::plan::OptionValue;
     use crate::timeline::Selector;
 
     /// A collector that watches the test's own process.
@@ -229,7 +243,9 @@ mod tests {
     fn told(hint: TargetHint) -> Box<dyn Collector> {
         let own = OptionValue::Integer(u64::from(std::process::id()));
         let process_config = Some(CollectorConfig::new("process").with("pid", own));
-        open(&CollectorConfig::new("tcp"), &TargetHint { process_config, ..hint }).unwrap()
+        // The process that asks is the one that is watched: it would see its own question.
+        let silent = CollectorConfig::new("tcp").with(PROBE, OptionValue::Switch(false));
+        open(&silent, &TargetHint { process_config, ..hint }).unwrap()
     }
 
     /// Both ends of a connection, the client's first, and the listener that shows which end is

@@ -264,10 +264,10 @@ metrics! {
     POOLER_WAIT_TIME = "pooler.wait_time", Seconds, Counter;
     /// Queries that a pooler passed on; label `database`.
     POOLER_QUERIES = "pooler.queries", Count, Counter;
-    /// Seconds that these queries took in the database; label `database`.
+    /// Seconds that these queries took in the database, without the wait for a connection; label `database`.
     POOLER_QUERY_TIME = "pooler.query_time", Seconds, Counter;
-    /// Seconds that a connection of a pooler was in a transaction; label `database`.
-    POOLER_TRANSACTION_TIME = "pooler.transaction_time", Seconds, Counter;
+    /// Seconds that clients of a pooler were in a transaction and executed nothing; label `database`.
+    POOLER_IDLE_IN_TRANSACTION = "pooler.idle_in_transaction", Seconds, Counter;
 
     /// Workers or threads of a request pool that are busy; label `pool`.
     WORKERS_BUSY = "workers.busy", Count, Gauge;

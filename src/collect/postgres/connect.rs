@@ -15,10 +15,10 @@ use crate::collect::{OpenError, is_own_address};
 use crate::timeline::Labels;
 
 /// The application name of kneepoint's own sessions, so that every count can leave them out.
-pub(super) const APPLICATION: &str = "kneepoint";
+pub(in crate::collect) const APPLICATION: &str = "kneepoint";
 
 /// Longest wait for a connection, and for the result of any query.
-pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+pub(in crate::collect) const PATIENCE: Duration = Duration::from_secs(2);
 
 const URL_HINT: &str = "write `postgres://user:password@host:5432/database`, with the characters \
                         `@ / ? # %` of a password percent-encoded, or `host=… user=… dbname=…`";
@@ -29,14 +29,33 @@ const MANNERS: &str = "set application_name = 'kneepoint'; set statement_timeout
                        set jit = off";
 
 /// A PostgreSQL server, database and user, and how to reach them.
-pub(super) struct Address {
+pub(in crate::collect) struct Address {
     config: Config,
     tls: Option<MakeRustlsConnect>,
+    server: Server,
+}
+
+/// What listens at an address.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Server {
+    Postgres,
+    /// A pooler's admin console, which knows a few commands and no settings of a session.
+    Console,
+}
+
+impl Server {
+    /// What it is, and the table of a plan that has its `url`.
+    fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Server::Postgres => ("PostgreSQL", "[collect.postgres]"),
+            Server::Console => ("the pooler", "[collect.pgbouncer]"),
+        }
+    }
 }
 
 /// Why there is no connection. Neither text holds a password.
 #[derive(Debug)]
-pub(super) struct ConnectError {
+pub(in crate::collect) struct ConnectError {
     /// What failed and why.
     pub what: String,
     /// The next step.
@@ -44,7 +63,7 @@ pub(super) struct ConnectError {
 }
 
 /// A session, and the task that transfers its bytes while a query is awaited.
-pub(super) struct Session {
+pub(in crate::collect) struct Session {
     /// Sends the queries.
     pub client: Client,
     driver: JoinHandle<()>,
@@ -61,7 +80,7 @@ impl Address {
     ///
     /// `sslmode` has the same meaning as in libpq: `require` alone checks no certificate, and
     /// together with a certificate authority it means `verify-ca`.
-    pub(super) fn parse(url: &str, ca_file: Option<&str>) -> Result<Self, OpenError> {
+    pub(in crate::collect) fn parse(url: &str, ca_file: Option<&str>) -> Result<Self, OpenError> {
         if url.contains("sslrootcert") {
             return Err(OpenError::new(
                 "the PostgreSQL `url` has `sslrootcert`, which kneepoint takes from its own option",
@@ -86,16 +105,22 @@ impl Address {
             SslMode::Disable => None,
             _ => Some(MakeRustlsConnect::new(client_config(check, ca_file)?)),
         };
-        Ok(Self { config, tls })
+        Ok(Self { config, tls, server: Server::Postgres })
+    }
+
+    /// The same address as that of a pooler's admin console.
+    pub(in crate::collect) fn of_pooler(self) -> Self {
+        Self { server: Server::Console, ..self }
     }
 
     /// Connects and sets the session's limits.
-    pub(super) async fn connect(&self) -> Result<Session, ConnectError> {
+    pub(in crate::collect) async fn connect(&self) -> Result<Session, ConnectError> {
         match tokio::time::timeout(PATIENCE, self.connect_patiently()).await {
             Ok(result) => result.map_err(|error| self.refusal(&error)),
             Err(_) => Err(ConnectError {
                 what: format!(
-                    "cannot connect to PostgreSQL at `{self}`: no answer within {} s",
+                    "cannot connect to {} at `{self}`: no answer within {} s",
+                    self.server.names().0,
                     PATIENCE.as_secs()
                 ),
                 hint: "check host, port and firewall".to_owned(),
@@ -116,17 +141,19 @@ impl Address {
             }
         };
         let session = Session { client, driver };
-        session.client.batch_execute(MANNERS).await?;
+        if self.server == Server::Postgres {
+            session.client.batch_execute(MANNERS).await?;
+        }
         Ok(session)
     }
 
     /// The user name of the connection, if the URL has one.
-    pub(super) fn user(&self) -> &str {
+    pub(in crate::collect) fn user(&self) -> &str {
         self.config.get_user().unwrap_or("?")
     }
 
     /// Whether the server's processes may be on this machine.
-    pub(super) fn is_local(&self) -> bool {
+    pub(in crate::collect) fn is_local(&self) -> bool {
         let named = self.config.get_hosts().iter().any(|host| match host {
             Host::Unix(_) => true,
             Host::Tcp(name) => (name.as_str(), 0)
@@ -137,8 +164,9 @@ impl Address {
     }
 
     /// Says why the server could not be reached, and what to do about it.
-    pub(super) fn refusal(&self, error: &tokio_postgres::Error) -> ConnectError {
+    pub(in crate::collect) fn refusal(&self, error: &tokio_postgres::Error) -> ConnectError {
         let user = self.user();
+        let (server, table) = self.server.names();
         let hint = match error.code() {
             Some(&SqlState::INVALID_PASSWORD | &SqlState::INVALID_AUTHORIZATION_SPECIFICATION) => {
                 format!("check user `{user}`, its password and pg_hba.conf")
@@ -150,11 +178,11 @@ impl Address {
                 taken: raise max_connections, or let a user with pg_use_reserved_connections watch"
                 .to_owned(),
             Some(&SqlState::CANNOT_CONNECT_NOW) => "wait until the server has started".to_owned(),
-            Some(_) => "check `url` in [collect.postgres]".to_owned(),
-            None => hint_without_code(error),
+            Some(_) => format!("check `url` in {table}"),
+            None => hint_without_code(error, table),
         };
         ConnectError {
-            what: format!("cannot connect to PostgreSQL at `{self}`: {}", in_words(error)),
+            what: format!("cannot connect to {server} at `{self}`: {}", in_words(error)),
             hint,
         }
     }
@@ -192,7 +220,7 @@ fn split_verification(url: &str) -> (String, Option<Check>) {
 }
 
 /// The chain of an error's causes, including the server's own message and code if there is one.
-pub(super) fn in_words(error: &tokio_postgres::Error) -> String {
+pub(in crate::collect) fn in_words(error: &tokio_postgres::Error) -> String {
     if let Some(server) = error.as_db_error() {
         return format!("{} ({})", server.message(), server.code().code());
     }
@@ -205,7 +233,7 @@ pub(super) fn in_words(error: &tokio_postgres::Error) -> String {
     words
 }
 
-fn hint_without_code(error: &tokio_postgres::Error) -> String {
+fn hint_without_code(error: &tokio_postgres::Error, table: &str) -> String {
     let words = in_words(error);
     let hint = if words.contains("does not support TLS") {
         "the server has no TLS: use `sslmode=prefer`, or set `ssl = on` there"
@@ -216,18 +244,22 @@ fn hint_without_code(error: &tokio_postgres::Error) -> String {
     } else if words.contains("refused") || words.contains("No such file") {
         "is PostgreSQL running, and does it listen there? check host and port"
     } else {
-        "check `url` in [collect.postgres]"
+        return format!("check `url` in {table}");
     };
     hint.to_owned()
 }
 
 /// `none` if PostgreSQL returns null or an empty name.
-pub(super) fn or_none(text: Option<String>) -> String {
+pub(in crate::collect) fn or_none(text: Option<String>) -> String {
     text.filter(|text| !text.is_empty()).unwrap_or_else(|| "none".to_owned())
 }
 
 /// Labels of one group of sessions.
-pub(super) fn session_labels(app: String, state: &str, wait: (String, String)) -> Labels {
+pub(in crate::collect) fn session_labels(
+    app: String,
+    state: &str,
+    wait: (String, String),
+) -> Labels {
     Labels::none()
         .with("app", app)
         .with("state", state)

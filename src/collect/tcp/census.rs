@@ -6,12 +6,15 @@ use std::net::SocketAddr;
 use super::diag::{Socket, TcpState};
 use super::path::Paths;
 use super::peers::Peers;
+use super::postgres::Asker;
 use super::turn::{Memory, Role, Turn};
 use crate::timeline::{BatchBuilder, Labels, MetricSpec, names};
 
 /// Counts the sockets of one service, and remembers what the next look needs.
 pub(in crate::collect) struct Census {
     peers: Peers,
+    /// Asks peers whether they are PostgreSQL.
+    asker: Option<Asker>,
     memories: HashMap<u64, Connection>,
     look: u64,
     /// What was sent to each peer so far.
@@ -49,6 +52,7 @@ impl Census {
     pub fn new(peers: Peers, shared: Option<u16>) -> Self {
         Self {
             peers,
+            asker: None,
             memories: HashMap::new(),
             look: 0,
             calls_sent: BTreeMap::new(),
@@ -57,6 +61,11 @@ impl Census {
             counts: BTreeMap::new(),
             listening: BTreeMap::new(),
         }
+    }
+
+    /// The same, which asks the peers whether they are PostgreSQL.
+    pub(super) fn asking(self, asker: Asker) -> Self {
+        Self { asker: Some(asker), ..self }
     }
 
     /// Counts the service's sockets among those of the machine.
@@ -95,7 +104,10 @@ impl Census {
     fn count_one(&mut self, role: Role, socket: &Socket) {
         let labels = match role {
             Role::Inbound => Labels::none().with("port", socket.local.port().to_string()),
-            Role::Outbound => self.peers.labels(socket.remote),
+            Role::Outbound => {
+                self.ask(socket);
+                self.peers.labels(socket.remote)
+            }
         };
         let role_name = if role == Role::Inbound { "inbound" } else { "outbound" };
         let in_state = labels.clone().with("role", role_name).with("state", socket.state.name());
@@ -155,6 +167,15 @@ impl Census {
         }
     }
 
+    /// Has the peer of a connection asked, once: who has answered the service's handshake is there.
+    fn ask(&mut self, socket: &Socket) {
+        let Some(asker) = &mut self.asker else { return };
+        let is_open = socket.state == TcpState::Established;
+        if is_open && !asker.knows(&socket.remote) && self.peers.may_be_asked(socket.remote) {
+            asker.consider(socket.remote);
+        }
+    }
+
     fn add(&mut self, metric: &'static MetricSpec, labels: Labels) {
         self.counts.entry((metric.name, labels)).or_insert((metric, 0)).1 += 1;
     }
@@ -181,6 +202,9 @@ impl Census {
             batch.push_labelled(&names::TCP_ACCEPT_QUEUE_LIMIT, labels, f64::from(*limit));
         }
         self.paths.push(batch);
+        if let Some(asker) = &mut self.asker {
+            asker.push(batch, |peer| self.peers.labels(peer));
+        }
         for (labels, sent) in &self.calls_sent {
             batch.push_labelled(&names::TCP_CALLS_SENT, labels.clone(), sent.segments as f64);
             let connections = sent.connections as f64;

@@ -96,14 +96,25 @@ impl Peers {
         labels
     }
 
-    /// The name of the program that listens there, if it runs on this machine.
-    fn program(&self, peer: SocketAddr) -> Option<String> {
-        let here = self.local.iter().any(|address| {
-            address.port() == peer.port()
-                && (address.ip() == peer.ip() || address.ip().is_unspecified())
+    /// Whether kneepoint may open a connection of its own to this peer: the plan names it, or it is
+    /// a program on this machine.
+    pub fn may_be_asked(&self, peer: SocketAddr) -> bool {
+        self.named.contains_key(&peer) || self.is_here(peer)
+    }
+
+    /// Whether a program on this machine listens there.
+    fn is_here(&self, peer: SocketAddr) -> bool {
+        let is_listening = self.local.iter().any(|address| {
+            let is_same = address.ip().to_canonical() == peer.ip().to_canonical();
+            address.port() == peer.port() && (is_same || address.ip().is_unspecified())
         });
         // Another machine may have a listener on the same port.
-        if !here || !is_own_address(peer.ip()) {
+        is_listening && is_own_address(peer.ip())
+    }
+
+    /// The name of the program that listens there, if it runs on this machine.
+    fn program(&self, peer: SocketAddr) -> Option<String> {
+        if !self.is_here(peer) {
             return None;
         }
         let tree = Tree::open(Wanted::Port(peer.port())).ok()?;

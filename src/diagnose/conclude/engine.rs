@@ -24,7 +24,7 @@ use crate::timeline::{Labels, SeriesKey, Timeline, names};
 
 use super::chain::Walk;
 use super::contradictions::contradictions;
-use super::lacking::Sources;
+use super::lacking::{self, Sources};
 use super::rank::{self, Ranked};
 use super::{attribution, endpoints, estimate, for_good, generator, predict, recovery, repetition};
 
@@ -60,6 +60,7 @@ pub fn diagnose(recording: &Recording, rules: &RuleSet) -> Diagnosis {
     caveats.append(&mut ranked.caveats);
     caveats.extend(shaped_pools(&facts, &ranked.findings));
     caveats.extend(repetition::caveat(&recording.plan, &facts, &ranked.findings));
+    caveats.extend(lacking::offers(&facts, &sources));
     if outcome == Outcome::Knee {
         caveats.extend(cause_caveat(&ranked.findings, &ranked.not_checked));
         for sign in rank::measured(&rulings, RuleRole::Gate) {

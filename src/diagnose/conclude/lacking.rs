@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use crate::diagnose::measure::facts::Facts;
 use crate::diagnose::rules::rule::{Check, Condition};
 use crate::diagnose::rules::ruling::Ruling;
+use crate::diagnose::terms::span::Span;
 use crate::timeline::Source;
 
 /// Where metrics can come from, and which of it a run had.
@@ -27,6 +29,35 @@ impl Sources<'_> {
     fn hint(&self, name: &str) -> &'static str {
         self.known.iter().find(|source| source.name == name).map_or("", |source| source.hint)
     }
+}
+
+/// The names of services that are connection poolers.
+const POOLERS: [&str; 3] = ["pgbouncer", "pgcat", "odyssey"];
+
+/// What to add to see into the databases and poolers that the target's sockets show and that no
+/// collector watches; nothing for a run without load.
+pub fn offers(facts: &Facts, sources: &Sources<'_>) -> Vec<String> {
+    let mut offers = Vec::new();
+    if facts.ticks(&facts.windows(Span::Run)).next().is_none() {
+        return offers;
+    }
+    for peer in facts.databases() {
+        let address = peer.split_once(' ').map_or(peer, |(address, _)| address);
+        let is_pooler = POOLERS.iter().any(|name| peer.contains(name));
+        if is_pooler && !sources.ran.contains("pgbouncer") {
+            offers.push(format!(
+                "{peer} is a connection pooler: add [collect.pgbouncer] with \
+                 `url = \"postgres://USER:PASSWORD@{address}/pgbouncer\"` to see its pools"
+            ));
+        } else if !is_pooler && !sources.ran.contains("postgres") {
+            let is = if facts.answers_as_database(peer) { "is" } else { "seems to be" };
+            offers.push(format!(
+                "{address} {is} PostgreSQL: add `--postgres \
+                 postgres://USER:PASSWORD@{address}/DATABASE` to see its sessions"
+            ));
+        }
+    }
+    offers
 }
 
 /// The one thing that would get a rule its data.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnose::terms::growth::Growth;
 use crate::diagnose::terms::model::Windows;
-use crate::diagnose::terms::operand::{Operand, Over, bare, is_census};
+use crate::diagnose::terms::operand::{Operand, Over, bare, is_census, labelled};
 use crate::diagnose::terms::part::PartKind;
 use crate::diagnose::terms::span::Span;
 use crate::diagnose::terms::stats;
@@ -149,6 +149,17 @@ impl<'a> Facts<'a> {
     /// Whether any peer is known to be a PostgreSQL server.
     pub fn knows_databases(&self) -> bool {
         !self.database_peers.is_empty()
+    }
+
+    /// The peers that are PostgreSQL servers or lead to one, in order.
+    pub fn databases(&self) -> impl Iterator<Item = &str> {
+        self.database_peers.iter().map(String::as_str)
+    }
+
+    /// Whether `peer` answered as PostgreSQL does.
+    pub fn answers_as_database(&self, peer: &str) -> bool {
+        let found = labelled(&names::TCP_PEER_POSTGRES, &[("peer", peer)]);
+        self.is_read(&found, &[])
     }
 
     /// Whether `peer` is a PostgreSQL server.

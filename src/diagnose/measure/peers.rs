@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::recording::Environment;
-use crate::timeline::{SeriesKey, Timeline};
+use crate::timeline::{SeriesKey, Timeline, names};
 
 /// How the metrics begin that clients of other services export.
 pub const CLIENT: &str = "client.";
@@ -16,8 +16,8 @@ fn has_database_port(peer: &str) -> bool {
     address(peer).rsplit_once(':').is_some_and(|(_, port)| DATABASE_PORTS.contains(&port))
 }
 
-/// The peers that are PostgreSQL: by the name of their service, by what a `postgres` collector
-/// says it watches, or by their port.
+/// The peers that are PostgreSQL or lead to it: by their own answer, by the name of their service,
+/// by what a `postgres` collector says it watches, or by their port.
 pub fn databases(timeline: &Timeline, environment: &Environment) -> BTreeSet<String> {
     let watched: Vec<&str> = environment
         .collectors
@@ -72,7 +72,11 @@ pub fn address(peer: &str) -> &str {
     peer.split_once(' ').map_or(peer, |(address, _)| address)
 }
 
+/// Whether a series of sockets is about PostgreSQL or a pooler.
 pub fn is_database_key(key: &SeriesKey) -> bool {
+    if key.metric == names::TCP_PEER_POSTGRES.name {
+        return true;
+    }
     let service = key.labels.get("service").unwrap_or_default().to_ascii_lowercase();
     DATABASE_SERVICES.iter().any(|name| service.starts_with(name))
         || key.labels.get("peer").is_some_and(has_database_port)

@@ -300,7 +300,7 @@ fn shared(facts: &Facts, pool: &Recognised) -> (ShapedPool, Vec<(SeriesKey, Seri
     ];
     all.extend(pool.waiting.map(|gauge| series(waiting, own, &gauge.series.points)));
     let how = format!(
-        "`{name}` is read as {what}: {} never exceeds {}, which stays at {:.0}, and falls again",
+        "`{name}` is read as {what}: {} never exceeds {}, which stays at {:.0}, and follows the load",
         pool.level,
         pool.limit.quoted(),
         pool.most
