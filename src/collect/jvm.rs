@@ -5,8 +5,6 @@
 //! What it cannot see: JVMs started with `-XX:-UsePerfData`, and JVMs that are not HotSpot. The old
 //! generation is as of the last collection, because the JVM itself does not update it more often.
 
-use std::fs;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use super::proc::Text;
@@ -85,19 +83,7 @@ impl Jvm {
     /// The counters of every process that has them.
     fn counters(&mut self) -> Vec<(u32, Counters)> {
         let text = &mut self.text;
-        let read = |pid: u32| Some((pid, counters(text, pid)?));
+        let read = |pid: u32| Some((pid, hsperf::of_process(text, pid)?));
         self.tree.pids().filter_map(read).collect()
     }
-}
-
-/// The counters of one process: in its own `/tmp`, under the process id of its own namespace.
-fn counters(text: &mut Text, pid: u32) -> Option<Counters> {
-    let status = text.read(&format!("/proc/{pid}/status")).ok()?;
-    let own = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
-    let own = own.and_then(|ids| ids.split_whitespace().last()).map_or(pid.to_string(), Into::into);
-    let folders = fs::read_dir(format!("/proc/{pid}/root/tmp")).ok()?.flatten();
-    let mut files = folders
-        .filter(|folder| folder.file_name().to_string_lossy().starts_with("hsperfdata_"))
-        .map(|folder| -> PathBuf { folder.path().join(&own) });
-    files.find_map(|file| hsperf::parse(&fs::read(file).ok()?))
 }

@@ -151,6 +151,7 @@ registry! {
         threads,
         chain,
         jvm,
+        stacks,
         disk,
         logs,
         generator,
@@ -165,7 +166,7 @@ pub fn find(name: &str) -> Option<&'static CollectorSpec> {
     COLLECTORS.iter().copied().find(|spec| spec.name == name)
 }
 
-/// The collectors of `planned`, plus those that open by default.
+/// The collectors of `planned`, plus those that open by default, without those that are `off`.
 pub fn with_defaults(
     mut planned: Vec<CollectorConfig>,
     target_is_local: bool,
@@ -198,6 +199,7 @@ pub fn is_own_address(ip: IpAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::OptionValue;
 
     /// A missing metric must be traceable to one collector.
     #[test]
@@ -232,5 +234,7 @@ mod tests {
         assert!(!local.iter().any(|opened| opened == "postgres"), "it needs a url");
         let planned = vec![CollectorConfig::new("tcp")];
         assert_eq!(with_defaults(planned, true).len(), local.len());
+        let off = CollectorConfig::new("stacks").with(OFF, OptionValue::Switch(true));
+        assert_eq!(with_defaults(vec![off], true).len(), local.len() - 1);
     }
 }

@@ -45,5 +45,6 @@ pub use terms::soak::{
     Pace, ResourceKind, RunsOut, Soak, SoakVerdict, Trend, TrendStep, TrendVerdict,
 };
 pub use terms::span::Span;
+pub use terms::stacks::{FoldedStack, HotFunction, Stacks, ThreadPlace};
 pub use terms::stats;
 pub(crate) use terms::wording;

@@ -208,6 +208,9 @@ fn findings() -> Vec<Finding> {
         )],
         predicted_capacity: Some(214.0),
         explains_growth: Some(0.91),
+        code: vec![
+            "96 of 100 threads with work wait for a lock at Ledger.java:57, in Ledger.add".into(),
+        ],
         counterfactuals: counterfactuals(),
     };
     let leak = Finding {
@@ -231,6 +234,7 @@ fn findings() -> Vec<Finding> {
         refutations: vec![],
         predicted_capacity: None,
         explains_growth: None,
+        code: vec![],
         counterfactuals: vec![],
         ..pool.clone()
     };
@@ -344,6 +348,51 @@ fn not_checked() -> Vec<NotChecked> {
     ]
 }
 
+fn stacks() -> Stacks {
+    let place = |state: &str, at: &str, held_at: Option<&str>, low, knee| ThreadPlace {
+        runtime: "jvm".into(),
+        state: state.into(),
+        function: "com.acme.Ledger.add".into(),
+        at: at.into(),
+        held_at: held_at.map(str::to_owned),
+        near_at: None,
+        low: Some(low),
+        knee,
+    };
+    let stack = |functions: &str, low, knee| FoldedStack {
+        functions: functions.split(';').map(str::to_owned).collect(),
+        low: Some(low),
+        knee,
+    };
+    let hot = |function: &str, at: &str, low, knee| HotFunction {
+        function: function.into(),
+        at: at.into(),
+        low: Some(low),
+        knee,
+    };
+    Stacks {
+        looks_low: 5,
+        looks_knee: 9,
+        busy_low: Some(1.4),
+        busy_knee: 100.0,
+        places: vec![
+            place("lock", "Ledger.java:57", Some("Ledger.java:60"), 0.2, 96.0),
+            place("running", "Views.java:88", None, 1.2, 4.0),
+        ],
+        cores_low: Some(0.5),
+        cores_knee: 2.0,
+        functions: vec![
+            hot("render", "Views.java:88", 0.1, 1.42),
+            hot("std::vec<int>&& parse<T>", "Parse.java:7", 0.4, 0.58),
+        ],
+        folded: vec![
+            stack("java.lang.Thread.run;handle;render", 0.1, 1.2),
+            stack("java.lang.Thread.run;handle;render;java.util.HashMap.get", 0.0, 0.22),
+            stack("java.lang.Thread.run;handle;std::vec<int>&& parse<T>", 0.4, 0.58),
+        ],
+    }
+}
+
 /// The diagnosis of [`recording`].
 pub(super) fn diagnosis(recording: &Recording) -> Diagnosis {
     let stages = measured(recording);
@@ -382,6 +431,7 @@ pub(super) fn diagnosis(recording: &Recording) -> Diagnosis {
         not_checked: not_checked(),
         attribution: Some(attribution(&stages)),
         soak: Some(soak()),
+        stacks: Some(stacks()),
         overload: Some(overload()),
         chain: None,
         recovery: Some(recovery()),
@@ -423,6 +473,7 @@ pub(super) fn bare(outcome: Outcome) -> Diagnosis {
         chain: None,
         recovery: None,
         soak: None,
+        stacks: None,
         generator: GeneratorHealth::default(),
         overhead: vec![],
         contradictions: vec![],

@@ -187,6 +187,8 @@ fn render(report: &Report, w: &mut dyn io::Write) -> io::Result<()> {
     let narrow = chart::over_time(report, Layout::Narrow).into_iter().map(Some);
     let over_time = chart::over_time(report, Layout::Wide).into_iter().zip(narrow);
     let over_load = chart::over_load(report, Layout::Wide).into_iter();
+    let flame = chart::flame(report, Layout::Wide)
+        .map(|wide| drawing(wide, chart::flame(report, Layout::Narrow)));
     let page = context! {
         report => Serde(report),
         missing => Serde(&report.time.missing),
@@ -196,6 +198,7 @@ fn render(report: &Report, w: &mut dyn io::Write) -> io::Result<()> {
         script => Value::from_safe_string(SCRIPT.to_owned()),
         // Inside a script element only `<` could end it; JSON has it in strings alone.
         data => Value::from_safe_string(data.replace('<', "\\u003c")),
+        flame => Serde(flame),
         over_load => Serde(over_load.map(|chart| drawing(chart, None)).collect::<Vec<_>>()),
         over_time => Serde(over_time.map(|(wide, narrow)| drawing(wide, narrow)).collect::<Vec<_>>()),
     };

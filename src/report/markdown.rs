@@ -55,6 +55,9 @@ fn body(report: &Report, w: &mut dyn io::Write) -> io::Result<()> {
         for row in &finding.evidence {
             writeln!(w, "  - {}", escape(&row.text))?;
         }
+        for line in &finding.code {
+            writeln!(w, "  - In the code: {}", escape(line))?;
+        }
         for fix in &finding.fixes {
             let text = format!("{} {}", fix.text, fix.assumption);
             writeln!(w, "  - What a fix would bring: {}", escape(text.trim_end()))?;

@@ -147,11 +147,19 @@ fn finding(page: &mut Page<'_>, title: &str, finding: &FindingView) -> io::Resul
         }
         FindingKind::Contributing => {
             evidence(page, "+ ", &finding.evidence, MOST_BESIDE_CAUSE, said)?;
+            for line in finding.code.iter().take(1) {
+                page.labelled("In the code", line)?;
+            }
             return page.labelled("Next", &finding.next);
         }
         FindingKind::Cause | FindingKind::Apart => {}
     }
-    evidence(page, "+ ", &finding.evidence, MOST_EVIDENCE, said)?;
+    // A line of code tells more than the last pieces of evidence.
+    let most = MOST_EVIDENCE - finding.code.len().min(2);
+    evidence(page, "+ ", &finding.evidence, most, said)?;
+    for line in &finding.code {
+        page.labelled("In the code", line)?;
+    }
     if !finding.refutations.is_empty() {
         page.text("  ", "Checked and not found (it would contradict this):")?;
         evidence(page, "- ", &finding.refutations, MOST_REFUTATIONS, missed)?;

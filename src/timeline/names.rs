@@ -351,6 +351,17 @@ metrics! {
     /// All threads of the target, as `threads.in` counts them.
     THREADS_TOTAL = "threads.total", Count, Gauge;
 
+    /// Threads (or goroutines) by where they stand; labels `runtime`, `state` (running, lock,
+    /// interpreter, wait, io, sleep, idle), `function` and `at` (its innermost frame of the
+    /// application), `held_at` (where the holder of the lock stands) or `near_at` (where a thread
+    /// in the same function stands that does not wait).
+    STACKS_THREADS = "stacks.threads", Count, Census;
+    /// Cores that a stack used; labels `runtime`, `function` and `at` (its innermost frame of the
+    /// application), `stack` (its functions from the outside inwards, separated by `;`).
+    STACKS_CPU = "stacks.cpu", Cores, Census;
+    /// Seconds for which a look at the stacks may have stopped the target, at most; label `runtime`.
+    STACKS_PAUSE = "stacks.pause", Seconds, Gauge;
+
     /// Seconds of processor time of kneepoint itself.
     GENERATOR_CPU_TIME = "generator.cpu.time", Seconds, Counter;
     /// Resident memory of kneepoint itself.

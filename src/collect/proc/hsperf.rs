@@ -2,6 +2,10 @@
 //! `perfMemory.hpp` (PerfDataPrologue and PerfDataEntry, version 2).
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+
+use super::Text;
 
 const MAGIC: [u8; 4] = [0xCA, 0xFE, 0xC0, 0xC0];
 const LITTLE_ENDIAN: u8 = 1;
@@ -38,6 +42,18 @@ pub struct OldGeneration {
     pub used_bytes: f64,
     /// Bytes to which it may grow.
     pub limit_bytes: f64,
+}
+
+/// The counters of one process: in its own `/tmp`, under the process id of its own namespace.
+pub fn of_process(text: &mut Text, pid: u32) -> Option<Counters> {
+    let status = text.read(&format!("/proc/{pid}/status")).ok()?;
+    let own = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+    let own = own.and_then(|ids| ids.split_whitespace().last()).map_or(pid.to_string(), Into::into);
+    let folders = fs::read_dir(format!("/proc/{pid}/root/tmp")).ok()?.flatten();
+    let mut files = folders
+        .filter(|folder| folder.file_name().to_string_lossy().starts_with("hsperfdata_"))
+        .map(|folder| -> PathBuf { folder.path().join(&own) });
+    files.find_map(|file| parse(&fs::read(file).ok()?))
 }
 
 /// Reads all counters; `None` if the bytes have another format or are not complete yet.
@@ -120,6 +136,14 @@ pub fn collections(counters: &Counters) -> Option<Collections> {
         collections.major.1 += seconds;
     }
     Some(collections)
+}
+
+/// Whether a collector has begun a collection that it has not ended.
+pub fn is_collecting(counters: &Counters) -> bool {
+    (0..8).any(|index| {
+        let of = |name: &str| number(counters, &format!("sun.gc.collector.{index}.{name}"));
+        of("lastEntryTime").zip(of("lastExitTime")).is_some_and(|(entry, exit)| entry > exit)
+    })
 }
 
 /// The old generation; `None` if the counters do not include it.

@@ -26,7 +26,9 @@ use super::chain::Walk;
 use super::contradictions::contradictions;
 use super::lacking::{self, Sources};
 use super::rank::{self, Ranked};
-use super::{attribution, endpoints, estimate, for_good, generator, predict, recovery, repetition};
+use super::{
+    attribution, endpoints, estimate, for_good, generator, predict, recovery, repetition, stacks,
+};
 
 /// Concludes from one recording all that `rules` allow.
 ///
@@ -57,6 +59,7 @@ pub fn diagnose(recording: &Recording, rules: &RuleSet) -> Diagnosis {
     if let Some((cause, rule)) = cause.and_then(|it| rules.find(&it.rule).map(|rule| (it, rule))) {
         endpoints::name_endpoint(cause, rule, &facts);
     }
+    let stacks = stacks::name_lines(&mut ranked.findings, rules, &facts);
     caveats.append(&mut ranked.caveats);
     caveats.extend(shaped_pools(&facts, &ranked.findings));
     caveats.extend(repetition::caveat(&recording.plan, &facts, &ranked.findings));
@@ -96,6 +99,7 @@ pub fn diagnose(recording: &Recording, rules: &RuleSet) -> Diagnosis {
         outcome,
         soak,
         overload,
+        stacks,
         objectives: objectives::results(recording, &stages),
         capacity,
         findings: ranked.findings,

@@ -15,3 +15,4 @@ pub(super) mod recovery;
 mod repetition;
 mod retell;
 pub mod scaling;
+mod stacks;

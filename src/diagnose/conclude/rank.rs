@@ -206,6 +206,7 @@ fn finding(ruling: &Ruling, role: FindingRole, knee: Option<&Knee>) -> Finding {
         refutations: refutations.collect(),
         predicted_capacity: ruling.predicted,
         explains_growth: ruling.explains,
+        code: Vec::new(),
         counterfactuals: Vec::new(),
     }
 }

@@ -11,5 +11,6 @@ pub(super) mod operand;
 pub(super) mod part;
 pub(super) mod soak;
 pub(super) mod span;
+pub(super) mod stacks;
 pub mod stats;
 pub(crate) mod wording;

@@ -9,6 +9,7 @@ use crate::timeline::{Moment, StageRole, Unit, Window};
 use super::account::{Attribution, Chain};
 use super::invalid::Invalid;
 use super::soak::Soak;
+use super::stacks::Stacks;
 
 /// All that kneepoint concludes from one recording.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -49,6 +50,9 @@ pub struct Diagnosis {
     /// for a minute.
     #[serde(default)]
     pub soak: Option<Soak>,
+    /// Where the target's threads stand and what uses its processor; `None` where nobody looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stacks: Option<Stacks>,
     /// Whether the generator kept its schedule.
     pub generator: GeneratorHealth,
     /// What watching cost.
@@ -416,6 +420,9 @@ pub struct Finding {
     pub predicted_capacity: Option<f64>,
     /// Share (0 to 1) of the response time's growth that it explains, where that can be told.
     pub explains_growth: Option<f64>,
+    /// Where it shows in the code of the target, as file and line; empty where no stacks say so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub code: Vec<String>,
     /// What a fix would bring, as far as its inputs were measured.
     #[serde(default)]
     pub counterfactuals: Vec<Counterfactual>,

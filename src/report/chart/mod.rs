@@ -2,6 +2,7 @@
 
 mod canvas;
 mod curve;
+mod flame;
 mod frame;
 mod scale;
 mod time;
@@ -47,6 +48,14 @@ pub(super) fn over_load(report: &Report, layout: Layout) -> Vec<Chart> {
     charts
 }
 
+/// What uses the processor from the knee on, if stacks were read.
+pub(super) fn flame(report: &Report, layout: Layout) -> Option<Chart> {
+    let flame = report.stacks.as_ref()?.flame.as_ref()?;
+    let title = "CPU time by function, callers above";
+    let svg = flame::flame(flame, title, layout);
+    Some(Chart { id: "flame", title, legend: flame::entries(flame), svg })
+}
+
 /// Charts over time, all on one axis.
 pub(super) fn over_time(report: &Report, layout: Layout) -> Vec<Chart> {
     let draw = |panel: &super::model::Panel| Chart {
@@ -68,5 +77,6 @@ pub fn charts(report: &Report) -> Vec<(String, String)> {
         .into_iter()
         .map(named("load"))
         .chain(over_time.into_iter().map(named("time")))
+        .chain(flame(report, Layout::Standalone).into_iter().map(named("code")))
         .collect()
 }

@@ -66,6 +66,8 @@ pub(in crate::report) struct FindingView {
     pub disproved_by: String,
     pub evidence: Vec<EvidenceRow>,
     pub refutations: Vec<EvidenceRow>,
+    /// Where it shows in the code, as sentences.
+    pub code: Vec<String>,
     /// What follows from it in numbers.
     pub predictions: Vec<String>,
     /// What a fix would bring.
@@ -173,6 +175,7 @@ fn finding(finding: &Finding) -> FindingView {
         disproved_by: sentence(&finding.disproved_by),
         evidence: told_once(&finding.evidence),
         refutations: finding.refutations.iter().map(EvidenceRow::new).collect(),
+        code: finding.code.iter().map(|line| sentence(line)).collect(),
         predictions,
         fixes: finding.counterfactuals.iter().map(fix).collect(),
     }

@@ -17,6 +17,7 @@ mod recovery;
 mod requests;
 mod run;
 mod soak;
+mod stacks;
 mod stages;
 mod summary;
 mod time_charts;
@@ -40,6 +41,7 @@ pub(super) use recovery::RecoveryTable;
 pub(super) use requests::{RequestNumbers, RequestRow};
 pub(super) use run::{CollectorRow, EventRow, Fact};
 pub(super) use soak::{SoakTable, Speaks, TrendKind};
+pub(super) use stacks::{Flame, FlameBox, FlameChange, StacksView};
 pub(super) use stages::{ObjectiveRow, StageTable};
 pub(super) use summary::Summary;
 pub(super) use time_charts::{SpanKind, TimeCharts};
@@ -66,6 +68,8 @@ pub struct Report {
     pub(super) chain: Option<ChainTable>,
     /// What became of the levels that load had raised, once it was off.
     pub(super) recovery: Option<RecoveryTable>,
+    /// Where threads stand in the code, and what uses the processor.
+    pub(super) stacks: Option<StacksView>,
     /// What a long stage says of leaks and drift.
     pub(super) soak: Option<SoakTable>,
     pub(super) stages: StageTable,
@@ -117,6 +121,7 @@ impl Report {
             attribution: attribution::attribution(diagnosis),
             chain: diagnosis.chain.as_ref().and_then(ChainTable::new),
             recovery: diagnosis.recovery.as_ref().and_then(RecoveryTable::new),
+            stacks: StacksView::new(diagnosis),
             soak: diagnosis.soak.as_ref().map(SoakTable::new),
             stages: StageTable::new(diagnosis),
             requests: requests::requests(recording, diagnosis),
