@@ -140,10 +140,12 @@ impl Dump {
     }
 
     fn likely_holder(&self, waiter: &Thread) -> Option<Holder> {
-        let function = &waiter.own()?.function;
+        let own = waiter.own()?;
         let inside = |thread: &&Thread| !matches!(thread.state, State::Lock);
         self.threads.iter().filter(inside).find_map(|thread| {
-            let frame = thread.frames.iter().find(|frame| frame.function == *function)?;
+            let same = |frame: &&Frame| frame.function == own.function;
+            // One that stands where the others wait is about to wait itself.
+            let frame = thread.frames.iter().find(same).filter(|frame| frame.line != own.line)?;
             Some(Holder::Likely(frame.place()))
         })
     }

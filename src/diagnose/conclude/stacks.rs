@@ -193,7 +193,9 @@ fn lines(resource: &Resource, stacks: &Stacks) -> Vec<String> {
             if lock.is_empty() { crowd(stacks, &["lock", "wait"]) } else { lock }
         }
         Resource::Workers
+        | Resource::Slots
         | Resource::Pool
+        | Resource::Pooler
         | Resource::Database
         | Resource::Sessions
         | Resource::Peer
@@ -219,7 +221,7 @@ fn hot(stacks: &Stacks) -> Vec<String> {
         .map(|function| {
             let low = match stacks.share_low(function.low) {
                 Some(share) => format!("{} at low load", percent(share)),
-                None => "not looked at under low load".to_owned(),
+                None => "at low load too little computed to tell".to_owned(),
             };
             format!(
                 "{} of the CPU time is spent in {} at {} ({low})",
