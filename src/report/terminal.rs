@@ -155,7 +155,7 @@ fn finding(page: &mut Page<'_>, title: &str, finding: &FindingView) -> io::Resul
         FindingKind::Cause | FindingKind::Apart => {}
     }
     // A line of code tells more than the last pieces of evidence.
-    let most = MOST_EVIDENCE - finding.code.len().min(2);
+    let most = if finding.code.is_empty() { MOST_EVIDENCE } else { MOST_EVIDENCE - 2 };
     evidence(page, "+ ", &finding.evidence, most, said)?;
     for line in &finding.code {
         page.labelled("In the code", line)?;

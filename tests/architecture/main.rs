@@ -328,7 +328,10 @@ fn what_is_registered_is_named_after_its_file() {
         let Some((_, list)) = text.split_once("registry! {") else { continue };
         let list = list.split_once("= [").expect("the list of a registry").1;
         let list = list.split_once(']').expect("the end of a registry's list").0;
-        let directory = root().join(source.path.parent().unwrap());
+        let directory = match source.path.file_stem().unwrap().to_str() {
+            Some("mod") => root().join(source.path.parent().unwrap()),
+            _ => root().join(source.path.with_extension("")),
+        };
         for module in list.split(',').map(str::trim).filter(|module| !module.is_empty()) {
             entries += 1;
             let module = module.rsplit(char::is_whitespace).next().unwrap();

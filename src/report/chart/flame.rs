@@ -12,7 +12,7 @@ const ROW: f64 = 22.0;
 const GAP: f64 = 1.5;
 const LETTERS: f64 = 12.0;
 /// Pixels between the edge of a box and its name.
-const INSET: f64 = 5.0;
+const INSET: f64 = 6.0;
 /// Boxes narrower than this have no name.
 const NAMED: f64 = 28.0;
 /// How strong the colour of a box is: its name must be readable on it.

@@ -103,7 +103,10 @@ impl StacksView {
 }
 
 fn places(stacks: &Stacks) -> Vec<PlaceRow> {
-    let worth = stacks.places.iter().filter(|place| place.knee > 0.0 || place.low > Some(0.0));
+    // What one look happened to see is not worth a row.
+    let seen = |count: f64| count >= 0.5;
+    let worth =
+        stacks.places.iter().filter(|place| seen(place.knee) || place.low.is_some_and(seen));
     worth
         .take(MOST_ROWS)
         .map(|place| PlaceRow {
