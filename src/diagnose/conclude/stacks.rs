@@ -196,6 +196,7 @@ fn lines(resource: &Resource, stacks: &Stacks) -> Vec<String> {
         | Resource::Slots
         | Resource::Pool
         | Resource::Pooler
+        | Resource::Calls
         | Resource::Database
         | Resource::Sessions
         | Resource::Peer
