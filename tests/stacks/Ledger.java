@@ -24,10 +24,11 @@ public class Ledger {
 
     private static void answer(HttpExchange exchange) {
         try {
-            switch (exchange.getRequestURI().getPath()) {
-                case "/lock" -> add();
-                case "/hot" -> render();
-                default -> { }
+            String path = exchange.getRequestURI().getPath();
+            if (path.equals("/lock")) {
+                add();
+            } else if (path.equals("/hot")) {
+                render();
             }
             exchange.sendResponseHeaders(200, 2);
             exchange.getResponseBody().write("ok".getBytes());

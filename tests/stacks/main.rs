@@ -214,9 +214,15 @@ fn python_names_the_planted_lock_and_hot_function() {
         return;
     }
     // The interpreter itself, not a wrapper that starts it.
-    let find = ["-c", "import sys, os; print(os.path.realpath(sys.executable))"];
-    let found = Command::new("python3").args(find).output().unwrap();
-    let program = PathBuf::from(String::from_utf8(found.stdout).unwrap().trim());
+    let find = "import os, sys; print(sys.version_info[1], os.path.realpath(sys.executable))";
+    let found = Command::new("python3").args(["-c", find]).output().unwrap();
+    let found = String::from_utf8(found.stdout).unwrap();
+    let (minor, program) = found.trim().split_once(' ').unwrap();
+    if !(8..=13).contains(&minor.parse().unwrap()) || program.ends_with('t') {
+        eprintln!("skipped: the stacks of `{program}` (3.{minor}) cannot be read");
+        return;
+    }
+    let program = PathBuf::from(program);
     let server = start(&program, &[source("ledger.py").to_str().unwrap()]);
     names_its_places(&server, "ledger.py", false, "near_at");
 }
