@@ -172,7 +172,9 @@ fn folded(cpu: &Levels) -> Vec<FoldedStack> {
 pub fn name_lines(findings: &mut [Finding], rules: &RuleSet, facts: &Facts<'_>) -> Option<Stacks> {
     let stacks = stacks(facts)?;
     for finding in findings {
-        let bends = matches!(finding.role, FindingRole::Cause | FindingRole::Contributing);
+        // The stacks are those of the target, not of a service behind it.
+        let bends = matches!(finding.role, FindingRole::Cause | FindingRole::Contributing)
+            && finding.service.is_none();
         if let Some(rule) = rules.find(&finding.rule).filter(|_| bends) {
             finding.code = lines(&rule.resource, &stacks);
         }
