@@ -59,7 +59,6 @@ pub fn diagnose(recording: &Recording, rules: &RuleSet) -> Diagnosis {
     if let Some((cause, rule)) = cause.and_then(|it| rules.find(&it.rule).map(|rule| (it, rule))) {
         endpoints::name_endpoint(cause, rule, &facts);
     }
-    let stacks = stacks::name_lines(&mut ranked.findings, rules, &facts);
     caveats.append(&mut ranked.caveats);
     caveats.extend(shaped_pools(&facts, &ranked.findings));
     caveats.extend(repetition::caveat(&recording.plan, &facts, &ranked.findings));
@@ -99,7 +98,7 @@ pub fn diagnose(recording: &Recording, rules: &RuleSet) -> Diagnosis {
         outcome,
         soak,
         overload,
-        stacks,
+        stacks: stacks::name_lines(&mut ranked.findings, rules, &facts),
         objectives: objectives::results(recording, &stages),
         capacity,
         findings: ranked.findings,
