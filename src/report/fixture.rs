@@ -208,9 +208,7 @@ fn findings() -> Vec<Finding> {
         )],
         predicted_capacity: Some(214.0),
         explains_growth: Some(0.91),
-        code: vec![
-            "96 of 100 threads wait for a lock at Ledger.java:57".into(),
-        ],
+        code: vec!["96 of 100 threads wait for a lock at Ledger.java:57".into()],
         counterfactuals: counterfactuals(),
     };
     let leak = Finding {
