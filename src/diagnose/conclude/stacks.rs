@@ -196,6 +196,7 @@ fn lines(resource: &Resource, stacks: &Stacks) -> Vec<String> {
         }
         Resource::Workers
         | Resource::Slots
+        | Resource::Admissions
         | Resource::Pool
         | Resource::Pooler
         | Resource::Calls
