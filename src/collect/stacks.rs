@@ -67,6 +67,9 @@ const MOST_PROCESSES: usize = 8;
 /// Processes of which is remembered what they are.
 const MOST_KNOWN: usize = 10_000;
 
+/// A runtime that is ready to be read, or `None` if the plan does not ask for it.
+type OpenRuntime = Result<Option<Box<dyn Runtime>>, OpenError>;
+
 /// A kind of runtime.
 struct RuntimeSpec {
     /// The value of the label `runtime`.
@@ -74,7 +77,7 @@ struct RuntimeSpec {
     /// What it calls its threads.
     thing: &'static str,
     /// Prepares to read stacks; `None` if the plan does not ask for this runtime.
-    open: fn(&CollectorConfig) -> Result<Option<Box<dyn Runtime>>, OpenError>,
+    open: fn(&CollectorConfig) -> OpenRuntime,
 }
 
 /// Reads the stacks of one kind of runtime.

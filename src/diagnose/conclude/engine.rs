@@ -73,9 +73,7 @@ pub fn diagnose(recording: &Recording, rules: &RuleSet) -> Diagnosis {
         Outcome::GeneratorLimited { .. } | Outcome::Aborted { .. } => None,
         _ => attribution::attribute(&facts, &stages, knee.is_some()),
     };
-    if let Some(attribution) = &attribution {
-        caveats.extend(attribution.broken_assumptions.iter().cloned());
-    }
+    caveats.extend(attribution.iter().flat_map(|it| it.broken_assumptions.clone()));
     let chain =
         (attribution.is_some() && !walk.is_empty()).then(|| walk.chain(&facts, knee.is_some()));
     let (recovery, stays) = recovery::recovery(&facts, &stages).unzip();
