@@ -60,7 +60,6 @@ fn asked(facts: &Facts) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::diagnose::conclude::engine::diagnose;
     use crate::diagnose::rules::ruleset::RuleSet;
     use crate::diagnose::simulated::{Picture, record};

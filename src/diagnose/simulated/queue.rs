@@ -148,7 +148,7 @@ impl Simulation {
         let second = begin.secs().round() as u64;
         let slow = [
             (if rate > from { share } else { 0.0 }, longer),
-            (if every > 0 && second % every == 0 { paused } else { 0.0 }, pause),
+            (if every > 0 && second.is_multiple_of(every) { paused } else { 0.0 }, pause),
         ];
         let mut endpoints = vec![with_slow(spread(200, done, response), done, &slow)];
         if limited > 0.0 {

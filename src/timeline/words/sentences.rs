@@ -386,99 +386,101 @@ mod tests {
     use super::SentenceKind as K;
     use super::*;
 
+    /// What servers and libraries really say.
+    const SENTENCES: &[(K, &str)] = &[
+        (
+            K::PoolTimeout,
+            "HikariPool-1 - Connection is not available, request timed out after 30000ms",
+        ),
+        (
+            K::PoolTimeout,
+            "QueuePool limit of size 5 overflow 10 reached, connection timed out, timeout 30.00",
+        ),
+        (K::PoolTimeout, "couldn't get a connection after 5.00 sec"),
+        (K::PoolTimeout, "pool timed out while waiting for an open connection"),
+        (K::PoolTimeout, "Timed out fetching a new connection from the connection pool."),
+        (K::PoolTimeout, "Knex: Timeout acquiring a connection. The pool is probably full."),
+        (
+            K::PoolTimeout,
+            "could not obtain a connection from the pool within 5.000 seconds; all pooled connections were in use",
+        ),
+        (K::PoolTimeout, "Timeout waiting for connection from pool"),
+        (
+            K::PoolTimeout,
+            "The timeout period elapsed prior to obtaining a connection from the pool.",
+        ),
+        (K::PoolTimeout, "FATAL: query_wait_timeout"),
+        (
+            K::TooManyConnections,
+            "FATAL:  remaining connection slots are reserved for roles with the SUPERUSER attribute",
+        ),
+        (K::TooManyConnections, "ERROR 1040 (HY000): Too many connections"),
+        (K::TooManyConnections, "-ERR max number of clients reached"),
+        (K::TooManyFiles, "accept4() failed (24: Too many open files)"),
+        (K::Deadlock, "Deadlock found when trying to get lock; try restarting transaction"),
+        (K::LockTimeout, "ERROR: canceling statement due to lock timeout"),
+        (K::StatementTimeout, "ERROR: canceling statement due to statement timeout"),
+        (K::OutOfMemory, "java.lang.OutOfMemoryError: Java heap space"),
+        (K::OutOfMemory, "Out of memory: Killed process 4711 (shop) total-vm:1234kB"),
+        (K::OutOfMemory, "PHP Fatal error:  Allowed memory size of 134217728 bytes exhausted"),
+        (
+            K::UpstreamTimeout,
+            "upstream timed out (110: Connection timed out) while reading response header",
+        ),
+        (K::UpstreamTimeout, "504 Gateway Time-out"),
+        (
+            K::WorkerConnections,
+            "768 worker_connections are not enough while connecting to upstream",
+        ),
+        (
+            K::WorkersBusy,
+            "WARNING: [pool www] server reached pm.max_children setting (5), consider raising it",
+        ),
+        (
+            K::WorkersBusy,
+            "AH00484: server reached MaxRequestWorkers setting, consider raising the MaxRequestWorkers setting",
+        ),
+        (K::CircuitOpen, "CircuitBreaker 'payments' is OPEN and does not permit further calls"),
+        (K::CircuitOpen, "circuit breaker is open"),
+        (K::ConcurrencyLimit, "Bulkhead 'payments' is full and does not permit further calls"),
+        (
+            K::ConcurrencyLimit,
+            "upstream connect error or disconnect/reset before headers. reset reason: overflow",
+        ),
+        (K::ConcurrencyLimit, "limiting connections by zone \"perip\""),
+        (K::ConcurrencyLimit, "{\"error\":\"Too many concurrent requests\"}"),
+        (K::TooManyRequests, "429 Too Many Requests"),
+        (K::RateLimited, "limiting requests, excess: 10.250 by zone \"one\""),
+        (K::RateLimited, "{\"message\":\"API rate limit exceeded\"}"),
+        (K::QueueFull, "worker queue is full"),
+        (K::QueueTimeout, "timed out after 200 ms in the queue"),
+        (
+            K::ListenQueueFull,
+            "TCP: request_sock_TCP: Possible SYN flooding on port 8080. Sending cookies.",
+        ),
+        (
+            K::ListenQueueFull,
+            "*** uWSGI listen queue of socket \":8000\" (fd: 3) full !!! (101/100) ***",
+        ),
+        (K::ConntrackFull, "nf_conntrack: nf_conntrack: table full, dropping packet"),
+        (K::DiskFull, "could not extend file \"base/5/1\": No space left on device"),
+        (
+            K::PortsExhausted,
+            "connect() failed (99: Cannot assign requested address) while connecting to upstream",
+        ),
+        (
+            K::UpstreamUnavailable,
+            "connect() failed (111: Connection refused) while connecting to upstream",
+        ),
+        (K::UpstreamUnavailable, "<title>502 Bad Gateway</title>"),
+        (K::NameResolution, "Temporary failure in name resolution"),
+        (K::Overloaded, "Server is too busy"),
+    ];
+
     #[test]
     fn servers_and_libraries_are_understood() {
-        let cases = [
-            (
-                K::PoolTimeout,
-                "HikariPool-1 - Connection is not available, request timed out after 30000ms",
-            ),
-            (
-                K::PoolTimeout,
-                "QueuePool limit of size 5 overflow 10 reached, connection timed out, timeout 30.00",
-            ),
-            (K::PoolTimeout, "couldn't get a connection after 5.00 sec"),
-            (K::PoolTimeout, "pool timed out while waiting for an open connection"),
-            (K::PoolTimeout, "Timed out fetching a new connection from the connection pool."),
-            (K::PoolTimeout, "Knex: Timeout acquiring a connection. The pool is probably full."),
-            (
-                K::PoolTimeout,
-                "could not obtain a connection from the pool within 5.000 seconds; all pooled connections were in use",
-            ),
-            (K::PoolTimeout, "Timeout waiting for connection from pool"),
-            (
-                K::PoolTimeout,
-                "The timeout period elapsed prior to obtaining a connection from the pool.",
-            ),
-            (K::PoolTimeout, "FATAL: query_wait_timeout"),
-            (
-                K::TooManyConnections,
-                "FATAL:  remaining connection slots are reserved for roles with the SUPERUSER attribute",
-            ),
-            (K::TooManyConnections, "ERROR 1040 (HY000): Too many connections"),
-            (K::TooManyConnections, "-ERR max number of clients reached"),
-            (K::TooManyFiles, "accept4() failed (24: Too many open files)"),
-            (K::Deadlock, "Deadlock found when trying to get lock; try restarting transaction"),
-            (K::LockTimeout, "ERROR: canceling statement due to lock timeout"),
-            (K::StatementTimeout, "ERROR: canceling statement due to statement timeout"),
-            (K::OutOfMemory, "java.lang.OutOfMemoryError: Java heap space"),
-            (K::OutOfMemory, "Out of memory: Killed process 4711 (shop) total-vm:1234kB"),
-            (K::OutOfMemory, "PHP Fatal error:  Allowed memory size of 134217728 bytes exhausted"),
-            (
-                K::UpstreamTimeout,
-                "upstream timed out (110: Connection timed out) while reading response header",
-            ),
-            (K::UpstreamTimeout, "504 Gateway Time-out"),
-            (
-                K::WorkerConnections,
-                "768 worker_connections are not enough while connecting to upstream",
-            ),
-            (
-                K::WorkersBusy,
-                "WARNING: [pool www] server reached pm.max_children setting (5), consider raising it",
-            ),
-            (
-                K::WorkersBusy,
-                "AH00484: server reached MaxRequestWorkers setting, consider raising the MaxRequestWorkers setting",
-            ),
-            (K::CircuitOpen, "CircuitBreaker 'payments' is OPEN and does not permit further calls"),
-            (K::CircuitOpen, "circuit breaker is open"),
-            (K::ConcurrencyLimit, "Bulkhead 'payments' is full and does not permit further calls"),
-            (
-                K::ConcurrencyLimit,
-                "upstream connect error or disconnect/reset before headers. reset reason: overflow",
-            ),
-            (K::ConcurrencyLimit, "limiting connections by zone \"perip\""),
-            (K::ConcurrencyLimit, "{\"error\":\"Too many concurrent requests\"}"),
-            (K::TooManyRequests, "429 Too Many Requests"),
-            (K::RateLimited, "limiting requests, excess: 10.250 by zone \"one\""),
-            (K::RateLimited, "{\"message\":\"API rate limit exceeded\"}"),
-            (K::QueueFull, "worker queue is full"),
-            (K::QueueTimeout, "timed out after 200 ms in the queue"),
-            (
-                K::ListenQueueFull,
-                "TCP: request_sock_TCP: Possible SYN flooding on port 8080. Sending cookies.",
-            ),
-            (
-                K::ListenQueueFull,
-                "*** uWSGI listen queue of socket \":8000\" (fd: 3) full !!! (101/100) ***",
-            ),
-            (K::ConntrackFull, "nf_conntrack: nf_conntrack: table full, dropping packet"),
-            (K::DiskFull, "could not extend file \"base/5/1\": No space left on device"),
-            (
-                K::PortsExhausted,
-                "connect() failed (99: Cannot assign requested address) while connecting to upstream",
-            ),
-            (
-                K::UpstreamUnavailable,
-                "connect() failed (111: Connection refused) while connecting to upstream",
-            ),
-            (K::UpstreamUnavailable, "<title>502 Bad Gateway</title>"),
-            (K::NameResolution, "Temporary failure in name resolution"),
-            (K::Overloaded, "Server is too busy"),
-        ];
-        for (kind, text) in cases {
-            assert_eq!(sentence_kind(text), Some(kind), "{text}");
+        for (kind, text) in SENTENCES {
+            assert_eq!(sentence_kind(text), Some(*kind), "{text}");
         }
     }
 
