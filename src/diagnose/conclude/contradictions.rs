@@ -273,6 +273,7 @@ mod tests {
             counterfactuals: Vec::new(),
             endpoint: None,
             service: None,
+            code: Vec::new(),
         }
     }
 
