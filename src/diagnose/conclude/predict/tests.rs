@@ -114,7 +114,7 @@ fn render_farm(rate: f64) -> Picture {
         failures: Vec::new(),
         response: 0.025,
         levels: vec![
-            ("threads.in{class=pipe}", 4.0 * load),
+            ("render_slots_busy", 4.0 * load),
             ("process.cpu.time{process=target}", 0.2 * load),
             ("process.cpu.allowed{process=target}", 2.0),
             ("tcp.accept_queue{port=8080}", waiting),
@@ -129,15 +129,15 @@ what = "Whether all render slots are in use."
 why = "A page waits for a slot."
 next = "Add slots."
 disproved_by = "Free slots."
-add = "add [collect.threads]"
+add = "add [collect.prometheus]"
 resource = { own = "render slots" }
 layer = "workers"
 
 [[require]]
 says = "{value} render slots are in use"
-signal = { value = "threads.in{class=pipe}" }
+signal = { value = "render_slots_busy" }
 at_least = 3.6
-predict = { busy = "threads.in{class=pipe}", limit = 4 }
+predict = { busy = "render_slots_busy", limit = 4 }
 "#;
 
 #[test]
