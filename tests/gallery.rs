@@ -191,7 +191,7 @@ fn no_all_clear_stands_beside_a_failure() {
             String::from_utf8(bytes).unwrap()
         };
         let json: serde_json::Value = serde_json::from_str(&text("json")).unwrap();
-        let headline = json["answer"]["headline"].as_str().unwrap();
+        let headline = json["verdict"]["headline"].as_str().unwrap();
         if !["No limit found", "No leak in"].iter().any(|clear| headline.starts_with(clear)) {
             continue;
         }

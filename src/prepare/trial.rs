@@ -136,6 +136,7 @@ impl Tally {
     }
 
     fn tell(self, allows_failing: bool, problems: &mut Problems, warnings: &mut Vec<Warning>) {
+        let mut unanswered = Vec::new();
         for (request, Tries { asked, failed, last, .. }) in self.by_request {
             let Some(why) = last else { continue };
             if failed < asked || allows_failing {
@@ -151,8 +152,9 @@ impl Tally {
                 Why::Answer(wrong) => wrong.into_iter().for_each(|(what, hint)| {
                     problems.add(what, hint);
                 }),
-                Why::Nothing(error) => problems.add_error(error),
+                Why::Nothing(error) => unanswered.push(error),
             }
         }
+        problems.add_load_errors(unanswered);
     }
 }

@@ -38,6 +38,8 @@ use super::{predict, rank, retell};
 const TARGET: &str = "the target";
 /// The search goes on at a peer that holds this share of the growth.
 const HOLDS_THE_GROWTH: f64 = bounds::EXPLAINS_MOST.value;
+/// Calls in flight from which on they can be pinned: one, less what changes between two looks.
+const A_PINNED_CALL: f64 = 0.8;
 /// How much evidence about the inside of a service is told with the wait for it.
 const MOST_INSIDE: usize = 2;
 /// Series of the load that say what arrives at the door of the target and no service behind it.
@@ -116,7 +118,12 @@ impl<'s> Walk<'s> {
             most.filter(|(share, peer)| *share >= HOLDS_THE_GROWTH && !has_more_calls(facts, peer));
         // Else the queue for a pool that is full of slow calls may hold it.
         let slow = || peers.iter().copied().find(|peer| is_full_of_slow_calls(facts, peer));
-        let Some(peer) = holds.map(|(_, peer)| peer).or_else(slow) else {
+        // Or the queue for the one connection to a service that has no CPU left.
+        let full = || {
+            let is_full = |peer: &&str| self.index_of(peer).is_some_and(|at| self.lacks_cpu(at));
+            peers.iter().copied().filter(is_full).find(|peer| has_pinned_calls(facts, peer))
+        };
+        let Some(peer) = holds.map(|(_, peer)| peer).or_else(slow).or_else(full) else {
             return Next::Inside;
         };
         match self.index_of(peer) {
@@ -128,6 +135,17 @@ impl<'s> Walk<'s> {
     fn index_of(&self, peer: &str) -> Option<usize> {
         let called = self.services.called(peer)?;
         self.steps.iter().position(|step| step.service.name == called.name)
+    }
+
+    /// Whether a service, or the thread that does its work, is full. Its calls may then be as quick
+    /// as at low load: a client that sends them over one connection keeps the queue to itself.
+    fn lacks_cpu(&self, at: usize) -> bool {
+        let facts = &self.steps[at].facts;
+        let level = |metric| facts.metric(metric, &facts.windows(Span::Knee));
+        let thread = level(&names::PROCESS_THREAD_BUSIEST);
+        let used = level(&names::PROCESS_CPU_TIME).zip(level(&names::PROCESS_CPU_ALLOWED));
+        thread.is_some_and(|cores| cores >= bounds::FULL_THREAD.value)
+            || used.is_some_and(|(used, allowed)| used >= bounds::FULL_TARGET.value * allowed)
     }
 
     /// What would open a peer that was not looked into.
@@ -305,6 +323,13 @@ fn is_full_of_slow_calls(facts: &Facts, peer: &str) -> bool {
     level(Signal::Pinned(calls())).is_some_and(|pinned| pinned >= 1.0)
         && growth_of_a_call(facts, peer).is_some_and(|grown| grown >= bounds::MUCH_SLOWER.value)
         && level(Signal::Ratio(unread, calls())).is_none_or(|share| share < bounds::MOST.value)
+}
+
+/// Whether no more than so many calls to a peer are ever in flight, a single one included.
+fn has_pinned_calls(facts: &Facts, peer: &str) -> bool {
+    let pinned = Signal::Pinned(all_of(bare(&names::TCP_CALLS)));
+    let pinned = pinned.measure(facts, Span::Knee, &to(peer));
+    pinned.is_some_and(|pinned| pinned.value >= A_PINNED_CALL)
 }
 
 /// How many times as long as at low load a call to a peer takes.

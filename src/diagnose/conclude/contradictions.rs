@@ -206,8 +206,8 @@ fn resources(seen: &Seen) -> Option<String> {
     };
     let trend = soak.trends.iter().find(|trend| runs_out(trend.kind, &trend.verdict))?;
     Some(match trend.verdict {
-        TrendVerdict::Exhausted => format!("{} are used up", trend.name()),
-        _ => format!("{} grow without end", trend.name()),
+        TrendVerdict::Exhausted => format!("a resource ran out: {}", trend.name()),
+        _ => format!("there is a leak: {}", trend.name()),
     })
 }
 

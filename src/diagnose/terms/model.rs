@@ -57,7 +57,7 @@ pub struct Diagnosis {
     pub generator: GeneratorHealth,
     /// What watching cost.
     pub overhead: Vec<CollectorOverhead>,
-    /// Why a run without a knee, or one in which nothing leaks, is no all-clear, most important
+    /// Why a run without a knee, or one in which nothing leaks, is not an all-clear, most important
     /// first.
     #[serde(default)]
     pub contradictions: Vec<String>,

@@ -329,10 +329,7 @@ fn not_reached(diagnosis: &Diagnosis, proven_rate: f64) -> Parts {
         ),
         _ if !diagnosis.contradictions.is_empty() => {
             let first = wording::clean(&diagnosis.contradictions[0]);
-            (
-                Tone::Bad,
-                format!("No knee up to {}, but this is no all-clear: {first}.", rate(proven_rate)),
-            )
+            (Tone::Bad, format!("No knee up to {}, but {first}.", rate(proven_rate)))
         }
         (None, 0) => (Tone::Good, format!("{place}: throughput follows the load all the way.")),
         (None, _) => (Tone::Good, format!("{place}: every objective is met.")),

@@ -205,10 +205,7 @@ pub(super) fn answer(soak: &Soak, contradictions: &[String]) -> (Tone, String, V
                 }
                 Some(first) => (
                     Tone::Bad,
-                    format!(
-                        "None of {watched} resources grows in {held}, but this is no all-clear: {}.",
-                        clean(first)
-                    ),
+                    format!("None of {watched} resources grows in {held}, but {}.", clean(first)),
                 ),
             }
         }

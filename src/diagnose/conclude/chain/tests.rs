@@ -164,6 +164,38 @@ fn a_pool_full_of_slow_calls_leads_to_the_service_that_is_slow() {
     assert!(chain.hops[1].is_followed, "{chain:#?}");
 }
 
+/// All calls go through one connection, one after the other, to a service of one thread. The queue
+/// for it lies inside the target, and each call is as quick as at low load.
+#[test]
+fn one_connection_to_a_service_without_cpu_leads_to_that_service() {
+    let diagnosis = said(&|rate| {
+        let busy = 0.99 * load(rate);
+        let mut levels = workers(rate);
+        for (name, level) in &mut levels {
+            if name.starts_with("tcp.calls{") || name.starts_with("chain.tcp.requests") {
+                *level = busy;
+            } else if name.contains("accept_queue") {
+                *level = 0.0;
+            } else if name.contains("thread.busiest") || name.contains("cpu.time") {
+                *level = busy;
+            } else if name.contains("process.count") {
+                *level = 1.0;
+            }
+        }
+        levels.extend([
+            ("tcp.calls.sent{peer=127.0.0.1:9000 (app),service=app}", rate.min(KNEE)),
+            ("tcp.calls.connections{peer=127.0.0.1:9000 (app),service=app}", 0.0),
+        ]);
+        gateway(rate, 0.5, levels)
+    });
+    let first = &diagnosis.findings[0];
+    assert_eq!(first.rule, "single-thread-saturated", "{:#?}", diagnosis.findings);
+    assert_eq!(first.service.as_deref(), Some("app (127.0.0.1:9000)"));
+    let limit = diagnosis.findings.iter().find(|it| it.rule == "downstream-calls-limited");
+    let of = "single-thread-saturated".to_owned();
+    assert_eq!(limit.map(|it| &it.role), Some(&FindingRole::Consequence { of }));
+}
+
 #[test]
 fn a_peer_elsewhere_ends_the_chain_and_is_named_with_what_would_open_it() {
     let diagnosis = said(&|rate| {

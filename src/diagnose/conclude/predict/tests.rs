@@ -114,7 +114,7 @@ fn render_farm(rate: f64) -> Picture {
         failures: Vec::new(),
         response: 0.025,
         levels: vec![
-            ("render_slots_busy", 4.0 * load),
+            ("threads.in{class=other}", 4.0 * load),
             ("process.cpu.time{process=target}", 0.2 * load),
             ("process.cpu.allowed{process=target}", 2.0),
             ("tcp.accept_queue{port=8080}", waiting),
@@ -129,15 +129,15 @@ what = "Whether all render slots are in use."
 why = "A page waits for a slot."
 next = "Add slots."
 disproved_by = "Free slots."
-add = "add [collect.prometheus]"
+add = "add [collect.threads]"
 resource = { own = "render slots" }
 layer = "workers"
 
 [[require]]
 says = "{value} render slots are in use"
-signal = { value = "render_slots_busy" }
+signal = { value = "threads.in{class=other}" }
 at_least = 3.6
-predict = { busy = "render_slots_busy", limit = 4 }
+predict = { busy = "threads.in{class=other}", limit = 4 }
 "#;
 
 #[test]
