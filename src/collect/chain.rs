@@ -16,18 +16,16 @@
 //! - Processes whose descriptors kneepoint may not read. `chain.closed` says so.
 //! - What `process`, `tcp` and `threads` cannot see of the target.
 
-mod owners;
 mod service;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use self::owners::Owners;
 use self::service::{MOST_DEEP, Service};
 use super::proc::tree::Tree;
 use super::proc::wanted::Wanted;
-use super::tcp::{SockDiag, Socket, TcpState, parse_names};
+use super::tcp::{Owners, Pace, SockDiag, Socket, TcpState, parse_names};
 use super::{Collector, CollectorSpec, OFF, OpenError, OpenResult, Opens, SampleError, TargetHint};
 use crate::plan::{CollectorConfig, OptionKind, OptionSpec};
 use crate::timeline::{BatchBuilder, Labels, names};
@@ -58,6 +56,8 @@ pub(super) static SPEC: CollectorSpec = CollectorSpec {
     open,
 };
 
+/// What the search for owners of sockets may cost.
+const PACE: Pace = Pace { owners: 0.005, processes_every: Duration::from_millis(900) };
 /// Services that are looked into. More would cost more than they tell.
 const MOST_SERVICES: usize = 12;
 /// A peer that could not be looked into is tried again after this time.
@@ -99,14 +99,14 @@ fn open(config: &CollectorConfig, hint: &TargetHint) -> OpenResult {
     let mut chain = Chain {
         diag,
         sockets,
-        owners: Owners::of_target(tree),
+        owners: Owners::of_target(tree, PACE),
         services: Vec::new(),
         callees: BTreeMap::new(),
         names,
         next_opening: Instant::now(),
         next_closed: Instant::now(),
     };
-    chain.owners.find(&chain.sockets).map_err(|error| OpenError::absent(error, ""))?;
+    chain.owners.find(&chain.sockets, |_| true).map_err(|error| OpenError::absent(error, ""))?;
     chain.discover();
     Ok(Box::new(chain))
 }
@@ -132,7 +132,7 @@ impl Collector for Chain {
         self.diag
             .list(&mut self.sockets)
             .map_err(|error| SampleError(format!("the kernel does not list sockets: {error}")))?;
-        self.owners.find(&self.sockets).map_err(SampleError)?;
+        self.owners.find(&self.sockets, |_| true).map_err(SampleError)?;
         if Instant::now() >= self.next_opening {
             self.discover();
         }

@@ -5,7 +5,8 @@
 //! is the time that each request waits for that peer. This needs no instrumentation.
 //!
 //! Most series are a census: each look counts anew, and the mean of the looks is the number that
-//! the law needs. `tcp.calls.sent` and `tcp.calls.connections` are running totals. The accept queue and its limit are gauges.
+//! the law needs. `tcp.calls.sent` and `tcp.calls.connections` are running totals. The accept queue
+//! and its limit are gauges.
 //! `tcp.requests.unread` counts requests that have arrived and are still in the socket's buffer.
 //! `tcp.requests.served` counts those that the target has read. `tcp.requests` is their sum. Keep
 //! the two apart where workers limit the work: the served requests stop at the number of workers,
@@ -21,18 +22,17 @@
 mod callers;
 mod census;
 mod diag;
+mod owners;
 mod path;
 mod peers;
 mod postgres;
 mod turn;
 
-use std::collections::{BTreeSet, HashMap};
-use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-pub(super) use self::callers::Callers;
 pub(super) use self::census::Census;
 pub(super) use self::diag::{SockDiag, Socket, TcpState};
+pub(super) use self::owners::{Owners, Pace};
 pub(super) use self::peers::{Peers, parse_names};
 use self::postgres::Asker;
 use super::proc::tree::Tree;
@@ -87,20 +87,12 @@ pub static SPEC: CollectorSpec = CollectorSpec {
 
 /// The option that forbids to ask peers whether they are PostgreSQL.
 const PROBE: &str = "probe";
-/// Share of one core that the search for the owners of new sockets may use.
-const MOST_FOR_OWNERS: f64 = 0.008;
-/// Share of one core that the search for new processes of the target may use.
-const MOST_FOR_PROCESSES: f64 = 0.002;
+/// What the search for the target's sockets may cost.
+const PACE: Pace = Pace { owners: 0.008, processes_every: Duration::ZERO };
 
 struct Tcp {
     diag: SockDiag,
-    tree: Tree,
-    /// Descriptors are not read again before this time.
-    next_scan: Instant,
-    next_refresh: Instant,
-    /// Whether each known inode is one of the target's descriptors.
-    inodes: HashMap<u32, bool>,
-    callers: Callers<bool>,
+    owners: Owners,
     census: Census,
     /// The sockets of the last look, kept to reuse their memory.
     sockets: Vec<Socket>,
@@ -126,11 +118,7 @@ fn open(config: &CollectorConfig, hint: &TargetHint) -> Result<Box<dyn Collector
     })?;
     Ok(Box::new(Tcp {
         diag,
-        tree,
-        next_scan: Instant::now(),
-        next_refresh: Instant::now(),
-        inodes: HashMap::new(),
-        callers: Callers::default(),
+        owners: Owners::of_target(tree, PACE),
         census: Census::new(peers, hint.is_shared.then_some(hint.port)).asking(asker),
         sockets,
     }))
@@ -138,98 +126,33 @@ fn open(config: &CollectorConfig, hint: &TargetHint) -> Result<Box<dyn Collector
 
 impl Collector for Tcp {
     fn watches(&self) -> String {
-        let count = self.tree.pids().count();
+        let count = self.owners.target().pids().count();
         let plural = if count == 1 { "process" } else { "processes" };
         format!("the sockets of {count} {plural}")
     }
 
     fn sample(&mut self, batch: &mut BatchBuilder) -> Result<(), SampleError> {
-        let began = Instant::now();
         self.sockets.clear();
         self.diag
             .list(&mut self.sockets)
             .map_err(|error| SampleError(format!("the kernel does not list sockets: {error}")))?;
-        self.find_owners(began)?;
-        let (inodes, callers) = (&self.inodes, &self.callers);
-        let is_own = |socket: &Socket| {
-            inodes.get(&socket.inode).copied().or_else(|| callers.of(socket)).unwrap_or(false)
-        };
-        self.census.count(self.sockets.iter(), is_own);
+        // A socket connected to the target's port belongs to a client. Which program that is does
+        // not matter.
+        let ports = self.owners.target_ports(&self.sockets);
+        let matters = |socket: &Socket| !ports.contains(&socket.remote.port());
+        self.owners.find(&self.sockets, matters).map_err(SampleError)?;
+        let owners = &self.owners;
+        self.census.count(self.sockets.iter(), |socket| owners.of(socket) == Some(0));
         self.census.push(batch);
         Ok(())
     }
-}
-
-impl Tcp {
-    /// Finds out which sockets belong to the target. Reads descriptors only when an unknown socket
-    /// appears, and less often the more descriptors there are.
-    fn find_owners(&mut self, now: Instant) -> Result<(), SampleError> {
-        let clients: BTreeSet<SocketAddr> = self
-            .sockets
-            .iter()
-            .filter(|socket| socket.state == TcpState::Listen && self.is_own(socket))
-            .map(|socket| socket.local)
-            .collect();
-        let unknown = |socket: &Socket| {
-            // A socket connected to the target's port belongs to a client. Which program that is
-            // does not matter.
-            let of_client = clients.iter().any(|own| own.port() == socket.remote.port());
-            socket.inode != 0 && !of_client && !self.inodes.contains_key(&socket.inode)
-        };
-        if now < self.next_scan || !self.sockets.iter().any(unknown) {
-            return Ok(());
-        }
-        let refreshes = now >= self.next_refresh;
-        if refreshes {
-            self.tree.refresh().map_err(SampleError)?;
-            self.next_refresh = now + now.elapsed().div_f64(MOST_FOR_PROCESSES);
-        }
-        let begin = Instant::now();
-        let mut own = BTreeSet::new();
-        for pid in self.tree.pids() {
-            own.extend(socket_inodes(pid));
-        }
-        let before = std::mem::take(&mut self.inodes);
-        // A socket that no known process owns may belong to a new process. It stays undecided until
-        // the next search for processes.
-        let told = |socket: &&Socket| {
-            let known = refreshes || before.contains_key(&socket.inode);
-            socket.inode != 0 && (known || own.contains(&socket.inode))
-        };
-        self.inodes = self
-            .sockets
-            .iter()
-            .filter(told)
-            .map(|socket| (socket.inode, own.contains(&socket.inode)))
-            .collect();
-        // A new socket without an owner may only have closed before the descriptors were read.
-        let inodes = &self.inodes;
-        self.callers.learn(self.sockets.iter(), |socket| {
-            let is_own = inodes.get(&socket.inode).copied()?;
-            (is_own || before.get(&socket.inode) == Some(&is_own)).then_some(is_own)
-        });
-        self.next_scan = begin + begin.elapsed().div_f64(MOST_FOR_OWNERS);
-        Ok(())
-    }
-
-    fn is_own(&self, socket: &Socket) -> bool {
-        self.inodes.get(&socket.inode).copied().unwrap_or(false)
-    }
-}
-
-/// The socket inodes among a process's descriptors; empty if they may not be read.
-pub(super) fn socket_inodes(pid: u32) -> impl Iterator<Item = u32> {
-    std::fs::read_dir(format!("/proc/{pid}/fd"))
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok())
-        .filter_map(|link| link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok())
 }
 
 #[cfg(test)]
 mod tests {
     use std::io::{Read, Write};
     use std::net::{TcpListener, TcpStream};
+    use std::time::Instant;
 
     use super::*;
     use crate::timeline::Selector;

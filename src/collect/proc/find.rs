@@ -7,10 +7,10 @@ use std::path::PathBuf;
 
 use crate::collect::OpenError;
 
-use super::listen::{Listeners, listeners, ports_of, socket_inode};
+use super::listen::{Listeners, listeners, ports_of};
 use super::pid::{Stat, parse_stat};
 use super::wanted::Wanted;
-use super::{Text, is_gone};
+use super::{Text, is_gone, socket_inodes};
 
 /// Processes with their names.
 pub type Found = Vec<(String, Stat)>;
@@ -252,12 +252,7 @@ fn is_forwarder(name: &str) -> bool {
 
 /// Whether process `pid` has a descriptor of one of these sockets; `false` if it may not be read.
 fn holds(pid: u32, inodes: &BTreeSet<u64>) -> bool {
-    fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten().any(|entry| {
-        fs::read_link(entry.path())
-            .ok()
-            .and_then(|link| socket_inode(link.to_str()?))
-            .is_some_and(|inode| inodes.contains(&inode))
-    })
+    socket_inodes(pid).any(|inode| inodes.contains(&inode))
 }
 
 /// Those of `pids` that have none of the others as an ancestor.

@@ -7,6 +7,8 @@ use std::io::{self, BufRead, BufReader};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use super::socket_inodes;
+
 /// State of listening sockets in `/proc/net/tcp` (TCP_LISTEN of include/net/tcp_states.h).
 const LISTEN: &str = "0A";
 
@@ -69,11 +71,7 @@ pub fn listeners(port: u16) -> io::Result<Listeners> {
 
 /// The ports on which process `pid` listens; empty if kneepoint may not read its descriptors.
 pub fn ports_of(pid: u32) -> BTreeSet<u16> {
-    let mut sockets = BTreeSet::new();
-    for entry in std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten() {
-        let link = std::fs::read_link(entry.path()).ok();
-        sockets.extend(link.and_then(|link| socket_inode(link.to_str()?)));
-    }
+    let sockets: BTreeSet<u64> = socket_inodes(pid).collect();
     let mut ports = BTreeSet::new();
     for path in ["/proc/net/tcp", "/proc/net/tcp6"] {
         let Ok(table) = File::open(path) else { continue };
@@ -119,13 +117,9 @@ fn unix_inodes(rows: impl BufRead, is_it: impl Fn(&str) -> bool) -> io::Result<B
     Ok(inodes)
 }
 
-/// The inode in the text of a descriptor's link, such as `socket:[650]`.
-pub fn socket_inode(link: &str) -> Option<u64> {
-    link.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::socket_inode;
     use super::*;
 
     const TABLE: &str = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n\

@@ -74,6 +74,20 @@ fn clock_seconds(clock: libc::clockid_t) -> Option<f64> {
     (done == 0).then(|| time.tv_sec as f64 + time.tv_nsec as f64 / 1e9)
 }
 
+/// The inodes of the sockets among a process's descriptors; empty if kneepoint may not read them.
+pub fn socket_inodes(pid: u32) -> impl Iterator<Item = u64> {
+    std::fs::read_dir(format!("/proc/{pid}/fd"))
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok())
+        .filter_map(|link| socket_inode(link.to_str()?))
+}
+
+/// The inode in the text of a descriptor's link, such as `socket:[650]`.
+fn socket_inode(link: &str) -> Option<u64> {
+    link.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
+}
+
 /// Number of open descriptors of a process; `None` if kneepoint may not read it.
 pub fn open_fds(pid: u32) -> Option<u64> {
     let path = format!("/proc/{pid}/fd");

@@ -109,6 +109,6 @@ mod tests {
         callers.learn([&listener, &accepted(2)].into_iter(), |_| Some(7));
         assert_eq!(callers.of(&accepted(3)), None);
         let other = Socket { local: "127.0.0.1:8000".parse().unwrap(), ..accepted(4) };
-        assert_eq!(callers.of(&other), None, "a port that was a client's is no address");
+        assert_eq!(callers.of(&other), None, "a port of a client is not an address");
     }
 }

@@ -1,20 +1,28 @@
-//! Which service of the chain owns which socket.
+//! Which sockets belong to the target and to the services behind it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
+use super::callers::Callers;
+use super::diag::{Socket, TcpState};
+use crate::collect::proc::socket_inodes;
 use crate::collect::proc::tree::Tree;
-use crate::collect::tcp::{Callers, Socket, socket_inodes};
 
-/// Share of one core that the search for the owners of new sockets may use.
-const MOST_FOR_OWNERS: f64 = 0.005;
 /// Share of one core that the search for new processes may use.
 const MOST_FOR_PROCESSES: f64 = 0.002;
-/// New processes are searched for at most this often.
-const PROCESSES_EVERY: Duration = Duration::from_millis(900);
 
-/// The processes of the chain, the target's first, and their sockets.
-pub struct Owners {
+/// How much a search may cost.
+#[derive(Clone, Copy)]
+pub(in crate::collect) struct Pace {
+    /// Share of one core that the search for the owners of new sockets may use.
+    pub owners: f64,
+    /// New processes are searched for at most this often.
+    pub processes_every: Duration,
+}
+
+/// The processes of the target, then those of the services behind it, and their sockets.
+pub(in crate::collect) struct Owners {
+    pace: Pace,
     trees: Vec<Tree>,
     /// For each known inode the index of the tree that owns it; `None` if none does.
     inodes: HashMap<u32, Option<usize>>,
@@ -25,9 +33,11 @@ pub struct Owners {
 }
 
 impl Owners {
-    pub fn of_target(tree: Tree) -> Self {
+    /// The sockets of the target alone.
+    pub fn of_target(tree: Tree, pace: Pace) -> Self {
         let now = Instant::now();
         Self {
+            pace,
             trees: vec![tree],
             inodes: HashMap::new(),
             callers: Callers::default(),
@@ -49,18 +59,36 @@ impl Owners {
         self.inodes.get(&socket.inode).copied().or_else(|| self.callers.of(socket)).flatten()
     }
 
+    /// The processes of the target.
+    pub fn target(&self) -> &Tree {
+        &self.trees[0]
+    }
+
+    /// The ports on which processes of the target are known to listen.
+    pub fn target_ports(&self, sockets: &[Socket]) -> BTreeSet<u16> {
+        let listening = sockets.iter().filter(|socket| socket.state == TcpState::Listen);
+        let own = listening.filter(|socket| self.inodes.get(&socket.inode) == Some(&Some(0)));
+        own.map(|socket| socket.local.port()).collect()
+    }
+
     /// The owner of any of these processes.
     pub fn of_process(&self, pids: &[u32]) -> Option<usize> {
         self.trees.iter().position(|tree| tree.pids().any(|pid| pids.contains(&pid)))
     }
 
-    /// Finds out who owns the sockets that are new, unless that was done only just now.
+    /// Finds out who owns the sockets that are new, unless that was done only just now. A socket
+    /// whose owner does not matter is no reason to search.
     ///
     /// # Errors
     /// If no process of the target is left.
-    pub fn find(&mut self, sockets: &[Socket]) -> Result<(), String> {
-        let unknown =
-            |socket: &Socket| socket.inode != 0 && !self.inodes.contains_key(&socket.inode);
+    pub fn find(
+        &mut self,
+        sockets: &[Socket],
+        matters: impl Fn(&Socket) -> bool,
+    ) -> Result<(), String> {
+        let unknown = |socket: &Socket| {
+            socket.inode != 0 && matters(socket) && !self.inodes.contains_key(&socket.inode)
+        };
         if Instant::now() < self.next_scan || !sockets.iter().any(unknown) {
             return Ok(());
         }
@@ -83,13 +111,14 @@ impl Owners {
                 }
             }
             let pause = begin.elapsed().div_f64(MOST_FOR_PROCESSES);
-            self.next_refresh = Instant::now() + pause.max(PROCESSES_EVERY);
+            self.next_refresh = Instant::now() + pause.max(self.pace.processes_every);
         }
         let began = Instant::now();
         let mut owned = HashMap::new();
         for (index, tree) in self.trees.iter().enumerate() {
             for pid in tree.pids() {
-                for inode in socket_inodes(pid) {
+                // The kernel lists sockets with inodes of 32 bits (struct inet_diag_msg).
+                for inode in socket_inodes(pid).filter_map(|inode| u32::try_from(inode).ok()) {
                     owned.entry(inode).or_insert(index);
                 }
             }
@@ -112,7 +141,7 @@ impl Owners {
             let owner = inodes.get(&socket.inode).copied()?;
             (owner.is_some() || known.get(&socket.inode) == Some(&owner)).then_some(owner)
         });
-        self.next_scan = Instant::now() + began.elapsed().div_f64(MOST_FOR_OWNERS);
+        self.next_scan = Instant::now() + began.elapsed().div_f64(self.pace.owners);
         Ok(())
     }
 }
