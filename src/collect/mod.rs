@@ -11,6 +11,7 @@ use crate::plan::{CollectorConfig, CollectorShape, OptionSpec};
 use crate::registry::registry;
 use crate::timeline::{BatchBuilder, MetricSpec, SeriesKey, Source};
 
+mod http;
 pub mod proc;
 mod sampler;
 mod tls;

@@ -5,12 +5,10 @@ use std::fmt;
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
-use reqwest::{Client, Url};
-use tokio::runtime::Runtime;
 
 use crate::collect::OpenError;
-use crate::collect::tls::{Check, client_config};
-use crate::plan::{CollectorConfig, redact_url};
+use crate::collect::http::{self, Http};
+use crate::plan::CollectorConfig;
 
 /// Largest response body that is read.
 const MOST_BYTES: usize = 16 << 20;
@@ -24,12 +22,8 @@ const PATHS_HINT: &str = "is this the path of the metrics? usual ones are `/metr
 
 /// Where a service exposes its metrics.
 pub(super) struct Endpoint {
-    url: Url,
-    /// The URL without its secrets, for messages.
-    shown: String,
+    http: Http,
     token: Option<String>,
-    client: Client,
-    runtime: Runtime,
     timeout: Duration,
 }
 
@@ -58,55 +52,25 @@ impl Endpoint {
     /// long as `interval`, but at least one second and at most five.
     pub(super) fn open(config: &CollectorConfig, interval: Duration) -> Result<Self, OpenError> {
         let text = config.text("url").unwrap_or_default();
-        let hint = "write `http://host:port/metrics`";
-        // The text may hold a password. The parser's messages do not quote the text.
-        let url = Url::parse(text).map_err(|error| {
-            OpenError::new(format!("the Prometheus `url` cannot be read: {error}"), hint)
-        })?;
-        if !matches!(url.scheme(), "http" | "https") {
-            let what = format!("the Prometheus `url` is not HTTP: `{}`", redact_url(text));
-            return Err(OpenError::new(what, hint));
-        }
-        let shown = redact_url(text);
         let timeout = interval.clamp(Duration::from_secs(1), Duration::from_secs(5));
-        // Reading the machine's certificates takes time, so it is done only if they are needed.
-        let check = match url.scheme() {
-            "https" => Check::AuthorityAndHost,
-            _ => Check::Nothing,
-        };
-        let client = Client::builder()
-            .tls_backend_preconfigured(client_config(check, config.text("ca_file"))?)
-            .timeout(timeout)
-            .no_proxy()
-            .user_agent(concat!("kneepoint/", env!("CARGO_PKG_VERSION")))
-            .build();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let fail = |why: String| {
-            let hint = "raise the limit of open files (`ulimit -n`)";
-            OpenError::new(format!("cannot prepare to get `{shown}`: {why}"), hint)
-        };
-        Ok(Self {
-            client: client.map_err(|error| fail(error.to_string()))?,
-            runtime: runtime.map_err(|error| fail(error.to_string()))?,
-            token: config.text("bearer_token").map(str::to_owned),
-            url,
-            shown: shown.clone(),
-            timeout,
-        })
+        let hint = "write `http://host:port/metrics`";
+        let http = Http::open("the Prometheus `url`", text, config.text("ca_file"), timeout, hint)?;
+        let token = config.text("bearer_token").map(str::to_owned);
+        Ok(Self { http, token, timeout })
     }
 
     /// Fetches the text.
     pub(super) fn fetch(&self) -> Result<String, FetchError> {
-        self.runtime.block_on(self.fetch_text())
+        self.http.runtime.block_on(self.fetch_text())
     }
 
     async fn fetch_text(&self) -> Result<String, FetchError> {
-        let mut request = self.client.get(self.url.clone()).header(ACCEPT, ACCEPTED);
+        let mut request = self.http.client.get(self.http.url.clone()).header(ACCEPT, ACCEPTED);
         if let Some(token) = &self.token {
             request = request.bearer_auth(token);
         }
-        let mut response = request.send().await.map_err(|error| self.failure(error))?;
-        let url = || self.shown.clone();
+        let response = request.send().await.map_err(|error| self.failure(error))?;
+        let url = || self.http.shown.clone();
         if !response.status().is_success() {
             return Err(FetchError::Status { url: url(), status: response.status().as_u16() });
         }
@@ -114,18 +78,13 @@ impl Endpoint {
         if kind.and_then(|kind| kind.to_str().ok()).is_some_and(|kind| kind.contains("text/html")) {
             return Err(FetchError::Html { url: url() });
         }
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| self.failure(error))? {
-            if body.len() + chunk.len() > MOST_BYTES {
-                return Err(FetchError::TooLarge { url: url() });
-            }
-            body.extend_from_slice(&chunk);
-        }
+        let body = http::body(response, MOST_BYTES).await.map_err(|error| self.failure(error))?;
+        let body = body.ok_or_else(|| FetchError::TooLarge { url: url() })?;
         Ok(String::from_utf8_lossy(&body).into_owned())
     }
 
     fn failure(&self, error: reqwest::Error) -> FetchError {
-        let url = self.shown.clone();
+        let url = self.http.shown.clone();
         if error.is_timeout() {
             return FetchError::Timeout { url, seconds: self.timeout.as_secs_f64() };
         }
@@ -163,7 +122,7 @@ impl Endpoint {
 
     /// Says that `body` holds no metrics, and what it seems to hold instead.
     pub(super) fn no_metrics(&self, body: &str) -> OpenError {
-        let shown = &self.shown;
+        let shown = &self.http.shown;
         let what = match body.trim_start().chars().next() {
             None => format!("`{shown}` returned nothing"),
             Some('<') => FetchError::Html { url: shown.clone() }.to_string(),
@@ -176,6 +135,6 @@ impl Endpoint {
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.shown)
+        f.write_str(&self.http.shown)
     }
 }

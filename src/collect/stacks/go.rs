@@ -6,15 +6,12 @@
 
 use std::time::{Duration, Instant};
 
-use reqwest::{Client, Url};
-use tokio::runtime::Runtime as Tokio;
-
 use super::RuntimeSpec;
 use super::pprof::{self, Call, Profile};
 use super::stack::{Dump, Frame, MOST_FRAMES, State, Thread};
 use crate::collect::OpenError;
-use crate::collect::tls::{Check, client_config};
-use crate::plan::{CollectorConfig, redact_url};
+use crate::collect::http::{self, Http};
+use crate::plan::CollectorConfig;
 
 pub(super) static SPEC: RuntimeSpec = RuntimeSpec { name: "go", thing: "goroutines", open };
 
@@ -82,42 +79,12 @@ const STANDARD: &[&str] = &[
 
 fn open(config: &CollectorConfig) -> Result<Option<Box<dyn super::Runtime>>, OpenError> {
     let Some(text) = config.text("go") else { return Ok(None) };
-    // The text may hold a password. The parser's messages do not quote the text.
-    let url = Url::parse(text)
-        .map_err(|error| OpenError::new(format!("the `go` URL cannot be read: {error}"), HINT))?;
-    let shown = redact_url(text);
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err(OpenError::new(format!("the `go` URL is not HTTP: `{shown}`"), HINT));
-    }
-    let check = if url.scheme() == "https" { Check::AuthorityAndHost } else { Check::Nothing };
-    let client = Client::builder()
-        .tls_backend_preconfigured(client_config(check, None)?)
-        .timeout(TIMEOUT)
-        .no_proxy()
-        .user_agent(concat!("kneepoint/", env!("CARGO_PKG_VERSION")))
-        .build();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let fail = |why: String| {
-        let hint = "raise the limit of open files (`ulimit -n`)";
-        OpenError::new(format!("cannot prepare to get `{shown}`: {why}"), hint)
-    };
-    let go = Go {
-        url,
-        client: client.map_err(|error| fail(error.to_string()))?,
-        runtime: runtime.map_err(|error| fail(error.to_string()))?,
-        shown: shown.clone(),
-    };
+    let go = Go(Http::open("the `go` URL", text, None, TIMEOUT, HINT)?);
     go.goroutines().map_err(|why| OpenError::new(why, HINT))?;
     Ok(Some(Box::new(go)))
 }
 
-struct Go {
-    url: Url,
-    /// The URL without its secrets, for messages.
-    shown: String,
-    client: Client,
-    runtime: Tokio,
-}
+struct Go(Http);
 
 impl super::Runtime for Go {
     fn runs_in(&mut self, _pid: u32) -> bool {
@@ -159,29 +126,23 @@ impl Go {
     fn goroutines(&self) -> Result<Profile, String> {
         self.get("goroutine", None)
             .and_then(|bytes| pprof::read(&bytes))
-            .map_err(|why| format!("cannot read goroutines from `{}`: {why}", self.shown))
+            .map_err(|why| format!("cannot read goroutines from `{}`: {why}", self.0.shown))
     }
 
     fn get(&self, profile: &str, query: Option<&str>) -> Result<Vec<u8>, String> {
-        let mut url = self.url.clone();
+        let mut url = self.0.url.clone();
         let path = format!("{}/{profile}", url.path().trim_end_matches('/'));
         url.set_path(&path);
         url.set_query(query);
-        self.runtime.block_on(async {
+        self.0.runtime.block_on(async {
             // The URL may hold a password, so errors do not show it.
             let fail = |error: reqwest::Error| error.without_url().to_string();
-            let mut response = self.client.get(url).send().await.map_err(fail)?;
+            let response = self.0.client.get(url).send().await.map_err(fail)?;
             if !response.status().is_success() {
                 return Err(format!("status {}", response.status().as_u16()));
             }
-            let mut body = Vec::new();
-            while let Some(chunk) = response.chunk().await.map_err(fail)? {
-                if body.len() + chunk.len() > MOST_BYTES {
-                    return Err(format!("more than {} MiB", MOST_BYTES >> 20));
-                }
-                body.extend_from_slice(&chunk);
-            }
-            Ok(body)
+            let body = http::body(response, MOST_BYTES).await.map_err(fail)?;
+            body.ok_or_else(|| format!("more than {} MiB", MOST_BYTES >> 20))
         })
     }
 }
