@@ -90,11 +90,12 @@ fn client_config(target: &Target, files: &PemFiles) -> Result<ClientConfig, Stri
                 WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
                     .build()
                     .map_err(|error| format!("`{path}`: {error}"))?;
-            let verifier = Arc::new(OwnCertificate { inner, trusted });
+            let verifier = Arc::new(Verifier { authorities: Some(inner), trusted, provider });
             builder.dangerous().with_custom_certificate_verifier(verifier)
         }
         Trust::Insecure => {
-            builder.dangerous().with_custom_certificate_verifier(Arc::new(Unchecked(provider)))
+            let verifier = Verifier { authorities: None, trusted: Vec::new(), provider };
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
         }
     };
     let mut config = match &target.tls.identity {
@@ -142,15 +143,18 @@ fn private_key(path: &str, pem: Option<&[u8]>) -> Result<PrivateKeyDer<'static>,
     })
 }
 
-/// Trusts authorities, and a server whose own certificate is among theirs. Such a certificate is
-/// often marked as that of an authority, which a server may not show otherwise.
+/// Trusts authorities, and a server whose own certificate is among theirs.
 #[derive(Debug)]
-struct OwnCertificate {
-    inner: Arc<WebPkiServerVerifier>,
+struct Verifier {
+    /// Without them it accepts any certificate, as the plan asked for. Signatures are still checked.
+    authorities: Option<Arc<WebPkiServerVerifier>>,
+    /// The certificates of the authorities. That of a server is often marked as that of an
+    /// authority, which a server may not show otherwise.
     trusted: Vec<CertificateDer<'static>>,
+    provider: Arc<CryptoProvider>,
 }
 
-impl ServerCertVerifier for OwnCertificate {
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -159,7 +163,10 @@ impl ServerCertVerifier for OwnCertificate {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let verified = self.inner.verify_server_cert(
+        let Some(authorities) = &self.authorities else {
+            return Ok(ServerCertVerified::assertion());
+        };
+        let verified = authorities.verify_server_cert(
             end_entity,
             intermediates,
             server_name,
@@ -184,7 +191,7 @@ impl ServerCertVerifier for OwnCertificate {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.inner.verify_tls12_signature(message, cert, dss)
+        verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
     }
 
     fn verify_tls13_signature(
@@ -193,49 +200,10 @@ impl ServerCertVerifier for OwnCertificate {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.inner.verify_tls13_signature(message, cert, dss)
+        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.inner.supported_verify_schemes()
-    }
-}
-
-/// Accepts any certificate, as the plan asked for. Signatures are still checked.
-#[derive(Debug)]
-struct Unchecked(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Unchecked {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }

@@ -233,7 +233,7 @@ mod tests {
         let names = ["", ".p50", ".max"].map(|end| format!("canary.response_time{end}"));
         assert_eq!(both.len(), 5);
         for ((metric, value), name) in both.iter().zip(names) {
-            assert_eq!(*metric, name, "a failure is no response time");
+            assert_eq!(*metric, name, "a failure has no response time");
             assert!((*value - 0.002).abs() < 1e-5, "{metric} {value}");
         }
         let totals = |requests, failures| {

@@ -28,7 +28,7 @@ use crate::diagnose::terms::part::PartKind;
 use crate::diagnose::terms::span::Span;
 use crate::diagnose::terms::wording;
 use crate::recording::Recording;
-use crate::timeline::{Selector, Unit, names};
+use crate::timeline::{MetricSpec, Selector, Unit, names};
 
 use super::lacking::Sources;
 use super::rank::Ranked;
@@ -121,7 +121,10 @@ impl<'s> Walk<'s> {
         // Or the queue for the one connection to a service that has no CPU left.
         let full = || {
             let is_full = |peer: &&str| self.index_of(peer).is_some_and(|at| self.lacks_cpu(at));
-            peers.iter().copied().filter(is_full).find(|peer| has_pinned_calls(facts, peer))
+            let are_pinned = |peer: &&str| {
+                pinned_calls(facts, peer).is_some_and(|pinned| pinned >= A_PINNED_CALL)
+            };
+            peers.iter().copied().filter(is_full).find(are_pinned)
         };
         let Some(peer) = holds.map(|(_, peer)| peer).or_else(slow).or_else(full) else {
             return Next::Inside;
@@ -320,16 +323,15 @@ fn is_full_of_slow_calls(facts: &Facts, peer: &str) -> bool {
     let level = |signal: Signal| Some(signal.measure(facts, Span::Knee, &to(peer))?.value);
     let calls = || all_of(bare(&names::TCP_CALLS));
     let unread = all_of(labelled(&names::TCP_UNREAD, &[("role", "outbound")]));
-    level(Signal::Pinned(calls())).is_some_and(|pinned| pinned >= 1.0)
+    pinned_calls(facts, peer).is_some_and(|pinned| pinned >= 1.0)
         && growth_of_a_call(facts, peer).is_some_and(|grown| grown >= bounds::MUCH_SLOWER.value)
         && level(Signal::Ratio(unread, calls())).is_none_or(|share| share < bounds::MOST.value)
 }
 
-/// Whether no more than so many calls to a peer are ever in flight, a single one included.
-fn has_pinned_calls(facts: &Facts, peer: &str) -> bool {
+/// How many calls to a peer are in flight from the knee on, where there are never more.
+fn pinned_calls(facts: &Facts, peer: &str) -> Option<f64> {
     let pinned = Signal::Pinned(all_of(bare(&names::TCP_CALLS)));
-    let pinned = pinned.measure(facts, Span::Knee, &to(peer));
-    pinned.is_some_and(|pinned| pinned.value >= A_PINNED_CALL)
+    pinned.measure(facts, Span::Knee, &to(peer)).map(|pinned| pinned.value)
 }
 
 /// How many times as long as at low load a call to a peer takes.
@@ -397,22 +399,13 @@ fn holds_the_time(step: &Step) -> Option<Evidence> {
     let seconds = |span| Some(split(&step.facts, &step.facts.windows(span))?.response);
     let (knee, baseline) = (seconds(Span::Knee)?, seconds(Span::Baseline));
     let low = baseline.map(|low| format!(", {} at low load", wording::duration(low)));
-    Some(Evidence {
-        text: format!(
-            "a request spends {} in {}{}",
-            wording::duration(knee),
-            step.service.name,
-            low.unwrap_or_default()
-        ),
-        signal: format!("{}{}", names::CHAIN, names::TCP_REQUESTS.name),
-        window: Span::Knee.key().to_owned(),
-        value: Some(knee),
-        baseline,
-        bound: String::new(),
-        unit: Unit::Seconds,
-        holds: Some(true),
-        series: Vec::new(),
-    })
+    let text = format!(
+        "a request spends {} in {}{}",
+        wording::duration(knee),
+        step.service.name,
+        low.unwrap_or_default()
+    );
+    Some(seen(text, &names::TCP_REQUESTS, (knee, baseline), Unit::Seconds))
 }
 
 /// How much CPU a service uses.
@@ -422,23 +415,34 @@ fn cpu(step: &Step) -> Option<Evidence> {
     let allowed =
         step.facts.metric(&names::PROCESS_CPU_ALLOWED, &step.facts.windows(Span::Knee))?;
     let low = baseline.map(|low| format!(" ({} at low load)", wording::cores(low)));
-    Some(Evidence {
-        text: format!(
-            "{} uses {} of the {} that it may use{}",
-            step.service.name,
-            wording::cores(knee),
-            wording::cores(allowed),
-            low.unwrap_or_default()
-        ),
-        signal: format!("{}{}", names::CHAIN, names::PROCESS_CPU_TIME.name),
+    let text = format!(
+        "{} uses {} of the {} that it may use{}",
+        step.service.name,
+        wording::cores(knee),
+        wording::cores(allowed),
+        low.unwrap_or_default()
+    );
+    Some(seen(text, &names::PROCESS_CPU_TIME, (knee, baseline), Unit::Cores))
+}
+
+/// What was measured of a service at the knee and at low load, as evidence that no bound judges.
+fn seen(
+    text: String,
+    metric: &MetricSpec,
+    (knee, baseline): (f64, Option<f64>),
+    unit: Unit,
+) -> Evidence {
+    Evidence {
+        text,
+        signal: format!("{}{}", names::CHAIN, metric.name),
         window: Span::Knee.key().to_owned(),
         value: Some(knee),
         baseline,
         bound: String::new(),
-        unit: Unit::Cores,
+        unit,
         holds: Some(true),
         series: Vec::new(),
-    })
+    }
 }
 
 /// One hop as a report shows it.

@@ -111,7 +111,7 @@ pub fn diagnose(recording: &Recording, rules: &RuleSet) -> Diagnosis {
         caveats,
         knee,
         windows: windows.clone(),
-        stages: stages.clone(),
+        stages,
     };
     diagnosis.contradictions = contradictions(recording, &diagnosis, &facts);
     diagnosis

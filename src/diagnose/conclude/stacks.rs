@@ -348,6 +348,6 @@ mod tests {
         let stacks = read(vec![place("io", "main.go:9", 8.0, 8.0)]);
         assert!(lines(&Resource::Workers, &stacks).is_empty());
         let one = read(vec![place("io", "main.go:9", 0.0, 1.0)]);
-        assert!(lines(&Resource::Peer, &one).is_empty(), "one thread is no crowd");
+        assert!(lines(&Resource::Peer, &one).is_empty(), "one thread is not a crowd");
     }
 }
