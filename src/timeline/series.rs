@@ -92,16 +92,21 @@ impl Timeline {
         }
     }
 
+    /// All series of a metric, ordered by their labels.
+    pub fn series_of<'a, 'm>(
+        &'a self,
+        metric: &'m str,
+    ) -> impl Iterator<Item = (&'a SeriesKey, &'a Series)> + use<'a, 'm> {
+        let from = SeriesKey::bare(metric);
+        self.series.range(from..).take_while(move |(key, _)| key.metric == metric)
+    }
+
     /// The series that match `selector`, ordered by their labels.
     pub fn select<'a>(
         &'a self,
         selector: &'a Selector,
     ) -> impl Iterator<Item = (&'a SeriesKey, &'a Series)> {
-        let from = SeriesKey::bare(&selector.metric);
-        self.series
-            .range(from..)
-            .take_while(|(key, _)| key.metric == selector.metric)
-            .filter(|(key, _)| selector.matches(key))
+        self.series_of(&selector.metric).filter(|(key, _)| selector.matches(key))
     }
 
     /// The collector of `metric` in this run, if the metric was read.

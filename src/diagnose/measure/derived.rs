@@ -74,7 +74,7 @@ pub fn add_plan(derived: &mut Timeline, plan: &PlanSummary) {
 /// Requests in the target that it has read, where the recording has those that it has, and those
 /// that it has not read, but not the difference: look by look the one less the other.
 fn requests_served(timeline: &Timeline, derived: &mut Timeline) {
-    let of = |metric| series_of(timeline, metric);
+    let of = |metric: &'static MetricSpec| timeline.series_of(metric.name);
     if of(&names::TCP_REQUESTS_SERVED).next().is_some() {
         return;
     }
@@ -97,18 +97,6 @@ fn requests_served(timeline: &Timeline, derived: &mut Timeline) {
     }
 }
 
-/// The series of a metric, in order of their labels.
-fn series_of<'t>(
-    timeline: &'t Timeline,
-    metric: &MetricSpec,
-) -> impl Iterator<Item = (&'t SeriesKey, &'t Series)> + use<'t> {
-    let metric = metric.name;
-    timeline
-        .series
-        .range(SeriesKey::bare(metric)..)
-        .take_while(move |(key, _)| key.metric == metric)
-}
-
 /// What the JVMs say of their heaps, as what any runtime says, where no runtime says it itself.
 fn runtime(timeline: &Timeline, derived: &mut Timeline) {
     let pairs = [
@@ -118,10 +106,10 @@ fn runtime(timeline: &Timeline, derived: &mut Timeline) {
         (&names::JVM_OLD_LIMIT, &names::RUNTIME_HEAP_LIMIT),
     ];
     for (jvm, general) in pairs {
-        if series_of(timeline, general).next().is_some() {
+        if timeline.series_of(general.name).next().is_some() {
             continue;
         }
-        for (key, series) in series_of(timeline, jvm) {
+        for (key, series) in timeline.series_of(jvm.name) {
             let looks = timeline.readings.get(&series.collector).cloned().unwrap_or_default();
             derived.readings.insert(series.collector.clone(), looks);
             let key = SeriesKey::new(general.name, key.labels.clone().with("runtime", "jvm"));

@@ -507,11 +507,8 @@ impl<'a> Facts<'a> {
         let of_metric: Vec<_> = [self.timeline, &self.derived]
             .into_iter()
             .flat_map(|timeline| {
-                timeline
-                    .series
-                    .range(SeriesKey::bare(&selector.metric)..)
-                    .take_while(|(key, _)| key.metric == selector.metric)
-                    .map(move |(key, series)| (timeline, key, series))
+                let series = timeline.series_of(&selector.metric);
+                series.map(move |(key, series)| (timeline, key, series))
             })
             .collect();
         for narrow in narrow {

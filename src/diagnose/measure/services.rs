@@ -109,22 +109,10 @@ impl Service {
     }
 }
 
-/// All series of a metric.
-fn series_of<'t>(
-    timeline: &'t Timeline,
-    metric: &str,
-) -> impl Iterator<Item = (&'t SeriesKey, &'t Series)> + use<'t> {
-    let metric = metric.to_owned();
-    timeline
-        .series
-        .range(SeriesKey::bare(&metric)..)
-        .take_while(move |(key, _)| key.metric == metric)
-}
-
 /// The services by name, without their series; when each was looked at is kept as its readings.
 fn named(timeline: &Timeline) -> Vec<Service> {
     let mut services: BTreeMap<String, Service> = BTreeMap::new();
-    for (key, series) in series_of(timeline, names::CHAIN_SERVICE.name) {
+    for (key, series) in timeline.series_of(names::CHAIN_SERVICE.name) {
         let Some(name) = key.labels.get("hop") else { continue };
         let service = services.entry(name.to_owned()).or_insert_with(|| Service {
             name: name.to_owned(),
@@ -142,7 +130,8 @@ fn named(timeline: &Timeline) -> Vec<Service> {
 }
 
 fn closed(timeline: &Timeline) -> BTreeMap<String, String> {
-    series_of(timeline, names::CHAIN_CLOSED.name)
+    timeline
+        .series_of(names::CHAIN_CLOSED.name)
         .filter_map(|(key, _)| {
             Some((key.labels.get("address")?.to_owned(), key.labels.get("why")?.to_owned()))
         })
@@ -195,7 +184,7 @@ fn load_series(load: &Timeline, service: &mut Service) {
     for metric in
         [&names::LOAD_OFFERED, &names::LOAD_THROUGHPUT, &names::LOAD_GOODPUT, &names::LOAD_ERRORS]
     {
-        for (key, series) in series_of(load, metric.name) {
+        for (key, series) in load.series_of(metric.name) {
             copy(load, key, series, &mut service.timeline);
         }
     }
@@ -204,7 +193,7 @@ fn load_series(load: &Timeline, service: &mut Service) {
         in_flight.insert(*at, 0.0);
     }
     for metric in [&names::TCP_REQUESTS, &names::TCP_ACCEPT_QUEUE] {
-        for (_, series) in series_of(&service.timeline, metric.name) {
+        for (_, series) in service.timeline.series_of(metric.name) {
             for point in &series.points {
                 *in_flight.entry(point.at).or_default() += point.value;
             }
@@ -220,7 +209,7 @@ fn load_series(load: &Timeline, service: &mut Service) {
 /// them: their work is the chain's, not a neighbour's.
 fn cpu_of_others(timeline: &Timeline, name: &str) -> BTreeMap<SeriesKey, Series> {
     let mut others = cpu_of_services(timeline, Some(name));
-    for (_, series) in series_of(timeline, names::PROCESS_CPU_TIME.name) {
+    for (_, series) in timeline.series_of(names::PROCESS_CPU_TIME.name) {
         let labels = Labels::none().with("hop", "the target");
         others.insert(SeriesKey::new(names::CHAIN_CPU_TIME.name, labels), series.clone());
     }
@@ -231,9 +220,10 @@ fn cpu_of_others(timeline: &Timeline, name: &str) -> BTreeMap<SeriesKey, Series>
 /// server is not counted twice.
 pub fn cpu_of_services(timeline: &Timeline, but: Option<&str>) -> BTreeMap<SeriesKey, Series> {
     let metric = format!("{}{}", names::CHAIN, names::PROCESS_CPU_TIME.name);
-    let is_told = series_of(timeline, names::DB_CPU_TIME.name).next().is_some();
+    let is_told = timeline.series_of(names::DB_CPU_TIME.name).next().is_some();
     let counts = |hop: &&str| Some(*hop) != but && !(is_told && hop.starts_with("postgres "));
-    series_of(timeline, &metric)
+    timeline
+        .series_of(&metric)
         .filter_map(|(key, series)| {
             let hop = key.labels.get("hop").filter(counts)?;
             let labels = Labels::none().with("hop", hop);
@@ -249,7 +239,8 @@ fn give_to_owners(recording: &Recording, services: &mut Services) {
     let timeline = &recording.timeline;
     let is_connected = |timeline: &Timeline| {
         let databases = peers::databases(timeline, &recording.environment);
-        series_of(timeline, names::TCP_SOCKETS.name)
+        timeline
+            .series_of(names::TCP_SOCKETS.name)
             .any(|(key, _)| key.labels.get("peer").is_some_and(|peer| databases.contains(peer)))
     };
     let target_is_connected = is_connected(timeline);

@@ -112,18 +112,16 @@ pub(super) fn logs(recording: &Recording, diagnosis: &Diagnosis) -> Option<LogTa
     let high = Span::new(timeline, at_knee);
     let quotes: BTreeMap<&SeriesKey, &str> =
         timeline.quotes.iter().map(|quote| (&quote.key, quote.text.as_str())).collect();
-    let of = |metric: &'static str| {
-        let from = SeriesKey::bare(metric);
-        timeline.series.range(from..).take_while(move |(key, _)| key.metric == metric)
-    };
-    let mut rows: Vec<(u8, LogRow)> = of(names::LOG_TEMPLATE_LINES.name)
+    let mut rows: Vec<(u8, LogRow)> = timeline
+        .series_of(names::LOG_TEMPLATE_LINES.name)
         .filter_map(|(key, series)| row(key, series, quotes.get(key).copied(), &low, &high))
         .collect();
     rows.sort_by(|(a, left), (b, right)| {
         let knee = |row: &LogRow| row.numbers.knee_per_second;
         a.cmp(b).then(knee(right).total_cmp(&knee(left))).then(left.line.cmp(&right.line))
     });
-    let unparsed: f64 = of(names::LOG_LINES.name)
+    let unparsed: f64 = timeline
+        .series_of(names::LOG_LINES.name)
         .filter(|(key, _)| key.labels.get("level") == Some("unparsed"))
         .filter_map(|(_, series)| series.points.last())
         .map(|point| point.value)
@@ -138,7 +136,8 @@ pub(super) fn logs(recording: &Recording, diagnosis: &Diagnosis) -> Option<LogTa
             plural(lines as u64, "line", "lines")
         ),
     };
-    let total: f64 = of(names::LOG_LINES.name)
+    let total: f64 = timeline
+        .series_of(names::LOG_LINES.name)
         .filter_map(|(_, series)| series.points.last())
         .map(|point| point.value)
         .sum();
