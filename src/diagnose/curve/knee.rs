@@ -83,6 +83,12 @@ pub fn find(stages: &[StageSummary], timeline: &Timeline) -> KneeVerdict {
     }
     let tails = Tails::new(&points, timeline);
     match (established(&points), tails.bend()) {
+        // What a longer tail alone shows of a knee begins where the tail bends.
+        (Some(knee), Some((at, bend)))
+            if knee.kind == KneeKind::Latency && bend.rate < knee.low && tails.is_all(at) =>
+        {
+            KneeVerdict::Found(of_tail(&points, at, bend))
+        }
         (Some(knee), Some((_, bend))) if bend.rate < knee.low => {
             KneeVerdict::Found(Knee { tail: Some(bend), ..knee })
         }

@@ -92,6 +92,8 @@ fn kind(top: &StageSummary, before: &StageSummary, peak: f64) -> OverloadKind {
         || failed < REFUSED * excess
     {
         OverloadKind::Queues
+    } else if top.failures.is_none() {
+        OverloadKind::Carried
     } else if refused_at_once {
         OverloadKind::Refuses
     } else {

@@ -6,6 +6,7 @@
 //! time.
 
 use crate::diagnose::measure::level::gauge;
+use crate::diagnose::terms::model::{Quantiles, StageSummary};
 use crate::diagnose::terms::operand::bare;
 use crate::timeline::{Labels, MetricSpec, Selector, Timeline, Window, names};
 
@@ -18,13 +19,17 @@ const FULL: f64 = 0.9;
 /// between two, and how many looks it takes to say that it never did.
 const FILLED: f64 = 0.5;
 const ENOUGH_LOOKS: usize = 20;
+/// What is dropped is sent again after this many seconds at the earliest: `TCP_RTO_MIN` of Linux
+/// (include/net/tcp.h). A SYN is after a whole second.
+const SENT_AGAIN: f64 = 0.2;
 
-/// What is dropped in `window` at `offered` requests per second, or about to be, in words; `None`
-/// where nothing is, or nobody looked.
-pub fn overflow(timeline: &Timeline, window: Window, offered: f64) -> Option<String> {
+/// What is dropped in a stage, or about to be, in words; `None` where nothing is, or nobody looked.
+pub fn overflow(timeline: &Timeline, stage: &StageSummary) -> Option<String> {
+    let window = stage.window;
     let drops = rate(timeline, &names::SYSTEM_TCP_LISTEN_DROPS, window);
-    let matters = drops > (DROPPED_SHARE * offered).max(DROPS_PER_SECOND);
-    if matters && !never_filled(timeline, window) {
+    let matters = drops > (DROPPED_SHARE * stage.offered).max(DROPS_PER_SECOND);
+    // The kernel counts drops for the whole machine: they may be another service's.
+    if matters && !nobody_waited(stage) && !never_filled(timeline, window) {
         return Some(format!(
             "the kernel drops {drops:.0} connections per second because the accept queue is full"
         ));
@@ -32,8 +37,13 @@ pub fn overflow(timeline: &Timeline, window: Window, offered: f64) -> Option<Str
     full_queue(timeline, window)
 }
 
-/// Whether the target's accept queues were looked at often and never got near their limits. The
-/// kernel counts drops for the whole machine: then another service has them.
+/// Whether no request took as long as one whose connection was dropped takes at least.
+fn nobody_waited(stage: &StageSummary) -> bool {
+    let slowest = |times: Option<Quantiles>| times.map_or(0.0, |times| times.max);
+    stage.held_back == 0 && slowest(stage.response).max(slowest(stage.failures)) < SENT_AGAIN
+}
+
+/// Whether the target's accept queues were looked at often and never got near their limits.
 fn never_filled(timeline: &Timeline, window: Window) -> bool {
     let mut looks = 0;
     for (key, series) in timeline.select(&bare(&names::TCP_ACCEPT_QUEUE)) {

@@ -128,7 +128,7 @@ pub fn points(stages: &[StageSummary], timeline: &Timeline) -> Vec<CurvePoint> {
 
 fn point(stage: &StageSummary, timeline: &Timeline, base: f64) -> CurvePoint {
     let bins = &bins(timeline, stage.window);
-    let overflow = accept_queue::overflow(timeline, stage.window, stage.offered);
+    let overflow = accept_queue::overflow(timeline, stage);
     let seconds: f64 = bins.iter().map(|bin| bin.seconds).sum::<f64>().max(f64::MIN_POSITIVE);
     let completed: f64 = bins.iter().map(|bin| bin.completed).sum();
     let succeeded: f64 = bins.iter().map(|bin| bin.succeeded).sum();

@@ -7,6 +7,8 @@
 //! (David & Nagaraja 2003, section 7.1) read from the other axis. A pause that comes at low load as
 //! well has its share there too.
 
+use std::ops::Range;
+
 use crate::diagnose::terms::model::TailBend;
 use crate::diagnose::terms::stats;
 use crate::timeline::{Histogram, Timeline, Window};
@@ -23,13 +25,20 @@ const SLOW: f64 = 10.0;
 const SHARE: f64 = 1.0 - TAIL;
 /// and certainly this many times what it can be at lower loads.
 const MORE: f64 = 3.0;
-/// In so many stages in a row.
+/// In so many stages in a row, taken together.
 const STAGES: usize = 3;
 /// Requests at lower loads: of fewer, none need be slow by chance although one in a hundred is
 /// (rule of three: Hanley & Lippman-Hand 1983).
 const LEAST: u64 = 300;
 /// The median does not bend where it stays below this multiple of the unloaded one.
 const MEDIAN: f64 = 2.0;
+
+/// The response times at all loads below a stage.
+struct Below {
+    times: Histogram,
+    /// What 99 % of them take at most, in seconds.
+    usual: f64,
+}
 
 /// The stages in order of load, with the response times of each.
 pub struct Tails<'p> {
@@ -46,40 +55,63 @@ impl<'p> Tails<'p> {
 
     /// The first stage from which on the tail bends, and how it bends there.
     pub fn bend(&self) -> Option<(usize, TailBend)> {
-        self.from(|at, bent| {
-            let rest = self.sorted.len() - at;
-            let first = rest >= STAGES && (at..at + STAGES).all(|it| bent(it) && self.is_calm(it));
-            first && 2 * (at..self.sorted.len()).filter(|it| bent(*it)).count() > rest
+        self.from(|at, below| {
+            let rest = at..self.sorted.len();
+            let first = at..at + STAGES;
+            first.end <= rest.end
+                && first.clone().all(|it| self.is_calm(it) && self.shows(it, below))
+                && self.is_certain(first, below)
+                && 2 * rest.clone().filter(|it| self.shows(*it, below)).count() > rest.len()
         })
     }
 
     /// The same where only the highest stages show it, too few to be sure.
     pub fn begins(&self) -> Option<(usize, TailBend)> {
-        self.from(|at, bent| (at..self.sorted.len()).all(|it| bent(it) && self.is_calm(it)))
-    }
-
-    /// The first stage at which it `holds`, asked with whether a stage is bent against those below.
-    fn from(
-        &self,
-        holds: impl Fn(usize, &dyn Fn(usize) -> bool) -> bool,
-    ) -> Option<(usize, TailBend)> {
-        let mut below = Histogram::of_many();
-        (1..self.sorted.len()).find_map(|at| {
-            below.merge(&self.times[at - 1]);
-            let usual = below.quantile(TAIL).filter(|_| below.count() >= LEAST)?;
-            let bent = |index: usize| self.is_bent(index, &below, usual);
-            holds(at, &bent).then(|| (at, self.describe(at, usual)))
+        self.from(|at, below| {
+            (at..self.sorted.len()).all(|it| self.is_calm(it) && self.is_certain(it..it + 1, below))
         })
     }
 
-    /// Whether certainly more responses are slow than `below`, where 99 % take at most `usual`.
-    fn is_bent(&self, index: usize, below: &Histogram, usual: f64) -> bool {
+    /// Whether half of the responses stay as quick as ever in all stages from `at` on.
+    pub fn is_all(&self, at: usize) -> bool {
+        (at..self.sorted.len()).all(|it| self.is_calm(it))
+    }
+
+    /// The first stage at which it `holds`, asked with what the stages below are like.
+    fn from(&self, holds: impl Fn(usize, &Below) -> bool) -> Option<(usize, TailBend)> {
+        let mut times = Histogram::of_many();
+        (1..self.sorted.len()).find_map(|at| {
+            times.merge(&self.times[at - 1]);
+            let usual = times.quantile(TAIL).filter(|_| times.count() >= LEAST)?;
+            let below = Below { times: times.clone(), usual };
+            holds(at, &below).then(|| (at, self.describe(at, usual)))
+        })
+    }
+
+    /// Whether a larger share of a stage's responses is slow than can be `below`. One stage has too
+    /// few requests to be sure where the share only rises slowly from stage to stage.
+    fn shows(&self, index: usize, below: &Below) -> bool {
+        let (slow, all, bound) = self.slow_ones(index, below);
+        slow as f64 > bound * all as f64
+    }
+
+    /// Whether that is certain of these stages together.
+    fn is_certain(&self, stages: Range<usize>, below: &Below) -> bool {
+        let counts: Vec<_> = stages.map(|index| self.slow_ones(index, below)).collect();
+        let slow = counts.iter().map(|count| count.0).sum();
+        let all = counts.iter().map(|count| count.1).sum();
+        let bound = counts.iter().map(|count| count.2).fold(SHARE, f64::max);
+        stats::wilson(slow, all, Z).0 > bound
+    }
+
+    /// How many responses of a stage are slow against those `below`, of how many, and the share
+    /// above which that is a bend.
+    fn slow_ones(&self, index: usize, below: &Below) -> (u64, u64, f64) {
         // What the generator sends late is late by its own doing.
-        let slow = SLOW * (usual + self.sorted[index].lateness_p99);
-        let (_, few) = stats::wilson(below.count_above(slow), below.count(), Z);
+        let slow = SLOW * (below.usual + self.sorted[index].lateness_p99);
+        let (_, few) = stats::wilson(below.times.count_above(slow), below.times.count(), Z);
         let times = &self.times[index];
-        let (many, _) = stats::wilson(times.count_above(slow), times.count(), Z);
-        many > SHARE.max(MORE * few)
+        (times.count_above(slow), times.count(), SHARE.max(MORE * few))
     }
 
     fn is_calm(&self, index: usize) -> bool {

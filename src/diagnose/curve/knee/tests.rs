@@ -291,7 +291,8 @@ fn no_load_is_proven_good_that_is_turned_away_or_takes_much_longer() {
     let same = |_: &mut System| {};
     assert_eq!(missing(&same, &[]), "");
     let drops: Level = (&names::SYSTEM_TCP_LISTEN_DROPS, &|second| 42.0 * second as f64);
-    let text = missing(&same, &[drops]);
+    assert_eq!(missing(&same, &[drops]), "", "no request of the load was dropped");
+    let text = missing(&|system| system.tail = SENT_AGAIN, &[drops]);
     assert!(text.contains("begins to bend") && text.contains("drops 42 connections"), "{text}");
     let queue: Level = (&names::TCP_ACCEPT_QUEUE, &|_| 5.9);
     let text = missing(&same, &[queue, (&names::TCP_ACCEPT_QUEUE_LIMIT, &|_| 5.0)]);
@@ -304,10 +305,14 @@ fn no_load_is_proven_good_that_is_turned_away_or_takes_much_longer() {
     assert!(text.contains("given up"), "{text}");
 }
 
+/// Of 200 requests one takes a second longer, as one does whose SYN was dropped.
+const SENT_AGAIN: (f64, f64, f64) = (0.0, 0.005, 1.0);
+
 #[test]
 fn drops_of_another_service_of_the_machine_say_nothing_of_the_target() {
-    let proven = |most: f64| {
-        let mut run = ramp(&System::new(400.0, 4), 0.4, 5, 8, 1);
+    let proven = |most: f64, tail| {
+        let system = System { tail, ..System::new(400.0, 4) };
+        let mut run = ramp(&system, 0.4, 5, 8, 1);
         run.hold(StageRole::Ramp, 180.0, 30);
         let queue = |second: u64| if second == 20 { most } else { 0.0 };
         watch(
@@ -320,8 +325,9 @@ fn drops_of_another_service_of_the_machine_say_nothing_of_the_target() {
         );
         matches!(run.verdict(), KneeVerdict::NotReached { .. })
     };
-    assert!(proven(3.0));
-    assert!(!proven(70.0), "it may have overflowed between two looks");
+    assert!(proven(3.0, SENT_AGAIN));
+    assert!(!proven(70.0, SENT_AGAIN), "it may have overflowed between two looks");
+    assert!(proven(70.0, System::new(400.0, 4).tail), "no request of the load waited for a second try");
 }
 
 #[test]
@@ -379,6 +385,27 @@ fn a_tail_that_bends_over_three_stages_is_a_knee_of_the_tail() {
             panic!("{seed}");
         };
         assert!(missing.join("; ").contains("the tail bends"), "{missing:?}");
+    }
+}
+
+/// Drops that become more from stage to stage, until one request in ten is slow: no stage has
+/// certainly more slow ones than those below it together.
+#[test]
+fn a_tail_that_grows_slowly_bends_where_it_begins_to() {
+    for seed in 0..10 {
+        let mut run = Simulation::new(&System::new(1000.0, 8), seed);
+        for rate in [20.0, 30.0, 45.0, 67.0, 101.0, 111.0, 121.0] {
+            run.hold(StageRole::Ramp, rate, 6);
+        }
+        for step in 1..=8 {
+            let share = 0.016 * f64::from(step);
+            run.system.tail = (0.0, share, 1.0);
+            run.hold(StageRole::Ramp, 122.0 + 10.0 * f64::from(step), 6);
+        }
+        let verdict = run.verdict();
+        let knee = found(&verdict);
+        assert_eq!(knee.kind, KneeKind::Tail, "{seed}: {knee:?}");
+        assert!(knee.low >= 111.0 && knee.high <= 153.0, "{seed}: {knee:?}");
     }
 }
 
