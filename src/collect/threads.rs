@@ -18,6 +18,9 @@
 //!   to a peer (`tcp.calls`) as the pool has connections, while the holder of a lock has at most
 //!   one.
 //!
+//! `futex.wakes` tells how often these threads run at all: each time a lock is released that others
+//! wait for, one of them does, but a thread without work never does.
+//!
 //! The arguments of the call sometimes say more. A mutex of glibc, musl, Rust or Go waits for a
 //! value that means "held, and others wait" (label `wait` = `lock`). A wait with a time limit is
 //! `timed` (pools that retire idle threads, interpreters that hand over their lock). Everything
@@ -52,6 +55,7 @@ pub(super) static SPEC: CollectorSpec = CollectorSpec {
     metrics: &[
         names::THREADS_IN,
         names::THREADS_ON_FUTEX,
+        names::THREADS_FUTEX_WAKES,
         names::THREADS_FUTEX_SAME,
         names::THREADS_BLOCKED_IO,
         names::THREADS_TOTAL,
@@ -72,6 +76,8 @@ const FIRST_COST: f64 = 20e-6;
 const MOST_FUTEXES: usize = 8;
 /// … and in one run.
 const MOST_FUTEXES_OF_A_RUN: usize = 64;
+/// Threads on one futex of which a look asks how often they have run.
+const MOST_ASKED: usize = 4;
 /// What a descriptor refers to is read again after this time, because numbers are reused.
 const DESCRIPTOR_KNOWN_FOR: Duration = Duration::from_secs(1);
 
@@ -104,6 +110,8 @@ struct Threads {
     /// For threads that were seen running or ready, by thread id: nanoseconds on a core and
     /// nanoseconds of waiting for one.
     times: HashMap<u32, (u64, u64)>,
+    /// For threads that were seen on a crowded futex, by thread id: how often they had run by when.
+    turns: HashMap<u32, (u64, Instant)>,
     descriptors: HashMap<(u32, u32), (Doing, Instant)>,
     /// Processes whose system calls kneepoint may not read.
     refused: BTreeSet<u32>,
@@ -166,6 +174,7 @@ impl Threads {
             budget,
             cost: FIRST_COST,
             times: HashMap::new(),
+            turns: HashMap::new(),
             descriptors: HashMap::new(),
             refused: BTreeSet::new(),
             refusal: None,
@@ -195,6 +204,7 @@ impl Threads {
         }
         let live: BTreeSet<u32> = self.tasks.iter().map(|task| task.tid).collect();
         self.times.retain(|tid, _| live.contains(tid));
+        self.turns.retain(|tid, _| live.contains(tid));
         self.descriptors.retain(|_, (_, read)| read.elapsed() < DESCRIPTOR_KNOWN_FOR);
         self.refused.retain(|pid| live.contains(pid));
         let cost = begin.zip(thread_cpu_seconds()).map_or(0.0, |(begin, end)| end - begin);
@@ -211,7 +221,7 @@ impl Threads {
         for index in 0..number {
             let task = self.tasks[(self.turn + index) % self.tasks.len()];
             if let Some(seen) = self.see(task) {
-                look.add(&seen);
+                look.add(task, &seen);
             }
         }
         self.turn = (self.turn + number) % self.tasks.len().max(1);
@@ -320,25 +330,49 @@ impl Threads {
         if !self.refused.is_empty() {
             return;
         }
-        let mut same: BTreeMap<Futex, u64> = BTreeMap::new();
-        for ((futex, wait), count) in &look.futexes {
+        let mut same: BTreeMap<Futex, usize> = BTreeMap::new();
+        for ((futex, wait), tids) in &look.futexes {
             if *wait != FutexWait::Timed {
-                *same.entry(*futex).or_default() += count;
+                *same.entry(*futex).or_default() += tids.len();
             }
         }
         let most = same.into_values().max().unwrap_or(0);
         batch.push(&names::THREADS_FUTEX_SAME, most as f64 * scale);
-        let mut crowded: Vec<_> = look.futexes.iter().filter(|(_, count)| **count > 1).collect();
-        crowded.sort_by_key(|(futex, count)| (std::cmp::Reverse(**count), **futex));
-        for ((futex, wait), count) in crowded.into_iter().take(MOST_FUTEXES) {
+        let mut crowded: Vec<_> = look.futexes.iter().filter(|(_, tids)| tids.len() > 1).collect();
+        crowded.sort_by_key(|(futex, tids)| (std::cmp::Reverse(tids.len()), **futex));
+        for ((futex, wait), tids) in crowded.into_iter().take(MOST_FUTEXES) {
             let name = futex.to_string();
             if self.futexes.len() >= MOST_FUTEXES_OF_A_RUN && !self.futexes.contains(&name) {
                 continue;
             }
             let labels = Labels::none().with("futex", name.as_str()).with("wait", wait.key());
-            batch.push_labelled(&names::THREADS_ON_FUTEX, labels, *count as f64 * scale);
+            let count = tids.len() as f64 * scale;
+            batch.push_labelled(&names::THREADS_ON_FUTEX, labels.clone(), count);
+            if let Some(each) = self.wakes_of_each(tids) {
+                batch.push_labelled(&names::THREADS_FUTEX_WAKES, labels, each * count);
+            }
             self.futexes.insert(name);
         }
+    }
+
+    /// How often per second each of these threads has run since it was last asked, on average over
+    /// some of them. Those that were asked before come first: they can answer.
+    fn wakes_of_each(&mut self, tasks: &[Task]) -> Option<f64> {
+        let mut tasks = tasks.to_vec();
+        tasks.sort_by_key(|task| (!self.turns.contains_key(&task.tid), task.tid));
+        let asked = tasks.iter().take(MOST_ASKED);
+        let rates: Vec<f64> = asked.filter_map(|task| self.wakes(*task)).collect();
+        (!rates.is_empty()).then(|| rates.iter().sum::<f64>() / rates.len() as f64)
+    }
+
+    fn wakes(&mut self, Task { pid, tid }: Task) -> Option<f64> {
+        let text = self.text.read_short(&format!("/proc/{pid}/task/{tid}/schedstat")).ok()?;
+        // A kernel that keeps no such statistics shows zeros, but whoever waits has run before.
+        let turns = parse_schedstat(&text).map(|stat| stat.turns).filter(|turns| *turns > 0)?;
+        let now = Instant::now();
+        let (before, at) = self.turns.insert(tid, (turns, now))?;
+        let seconds = now.duration_since(at).as_secs_f64();
+        (seconds > 0.0).then(|| turns.saturating_sub(before) as f64 / seconds)
     }
 }
 
@@ -349,18 +383,18 @@ struct Look {
     tried: usize,
     alive: usize,
     doing: BTreeMap<Doing, f64>,
-    futexes: BTreeMap<(Futex, FutexWait), u64>,
+    futexes: BTreeMap<(Futex, FutexWait), Vec<Task>>,
 }
 
 impl Look {
-    fn add(&mut self, seen: &Activity) {
+    fn add(&mut self, task: Task, seen: &Activity) {
         self.alive += 1;
         match *seen {
             Activity::In(doing) => self.count(doing, 1.0),
             Activity::On(futex, wait) => {
                 let timed = wait == FutexWait::Timed;
                 self.count(if timed { Doing::FutexTimed } else { Doing::Futex }, 1.0);
-                *self.futexes.entry((futex, wait)).or_default() += 1;
+                self.futexes.entry((futex, wait)).or_default().push(task);
             }
             Activity::Core(waiting) => {
                 self.count(Doing::Running, 1.0 - waiting);

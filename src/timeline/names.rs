@@ -344,6 +344,8 @@ metrics! {
     THREADS_IN = "threads.in", Count, Census;
     /// Threads that wait on one futex which two or more wait on; labels `futex` (address and process), `wait` (lock, plain, timed).
     THREADS_ON_FUTEX = "futex.threads", Count, Census;
+    /// How often per second the threads that wait on one futex have run, all of them together, by a sample; labels `futex`, `wait`.
+    THREADS_FUTEX_WAKES = "futex.wakes", Count, Gauge;
     /// Most threads that wait on the same futex without a time limit.
     THREADS_FUTEX_SAME = "futex.threads.most", Count, Gauge;
     /// Threads that wait for a file or the disk: uninterruptibly, or until data has reached it.

@@ -131,14 +131,16 @@ pub struct Schedstat {
     pub run_nanos: u64,
     /// Nanoseconds ready to run, waiting for a core.
     pub wait_nanos: u64,
+    /// How often it was put on a core.
+    pub turns: u64,
 }
 
 /// Parses a `schedstat` (Documentation/scheduler/sched-stats.rst). A kernel that does not keep
 /// these statistics shows three zeros.
 pub fn parse_schedstat(text: &str) -> Option<Schedstat> {
     let mut fields = text.split_ascii_whitespace().map(str::parse);
-    let (run_nanos, wait_nanos) = (fields.next()?.ok()?, fields.next()?.ok()?);
-    Some(Schedstat { run_nanos, wait_nanos })
+    let mut next = || fields.next()?.ok();
+    Some(Schedstat { run_nanos: next()?, wait_nanos: next()?, turns: next()? })
 }
 
 /// The soft limit of open descriptors from `/proc/PID/limits`; `None` if there is no limit.

@@ -150,6 +150,22 @@ fn what_threads_wait_for_is_told_apart() {
 }
 
 #[test]
+fn those_who_wait_for_a_lock_run_now_and_then_and_those_without_work_do_not() {
+    let process = watched();
+    let mut collector = open_on(&process, 1.0);
+    wait_for(&mut collector, "the lock that changes hands", |readings| {
+        let of = |metric: &str, wait: &str| value(readings, &format!("{metric}{{wait={wait}}}"));
+        of("futex.wakes", "lock") > 10.0 && of("futex.threads", "plain") == 3.0
+    });
+    for _ in 0..10 {
+        thread::sleep(Duration::from_millis(30));
+        let readings = read(&mut collector);
+        assert!(readings.iter().any(|it| it.key.to_string().starts_with("futex.wakes")));
+        assert_eq!(value(&readings, "futex.wakes{wait=plain}"), 0.0, "nobody wakes them");
+    }
+}
+
+#[test]
 fn threads_take_turns_where_reading_all_is_too_dear() {
     let process = watched();
     let mut collector = open_on(&process, 1.0);
