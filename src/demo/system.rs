@@ -20,6 +20,15 @@ pub(super) struct System {
     pub load: Load,
 }
 
+impl System {
+    /// Whether it keeps cores busy, so that another system beside it would take CPU from it.
+    pub fn fills_cores(&self) -> bool {
+        !self.shop.pricing.is_zero()
+            || self.surroundings.busy_neighbours > 0
+            || self.database.one_core
+    }
+}
+
 /// How the shop is built.
 pub(super) struct ShopTraits {
     /// What runs the request handlers.

@@ -16,12 +16,19 @@
 //! |---|---|
 //! | `KNEEPOINT_LAB` | faults to run with their twins, or `all`; `pool-small:broken` and `pool-small:healthy` are one of the two |
 //! | `KNEEPOINT_LAB_SEEDS` | how many runs of each, with another seed for the load (1) |
+//! | `KNEEPOINT_LAB_LANES` | how many systems run side by side, of those that leave the CPU idle (three for each core) |
 //! | `KNEEPOINT_LAB_KEEP` | directory for the recordings; what is there already is diagnosed and not run again |
 //! | `KNEEPOINT_BIN` | the program to run, such as a release build |
 #![expect(clippy::print_stderr, reason = "the table is for whoever runs the tests by hand")]
 
 mod score;
 mod system;
+
+use std::collections::VecDeque;
+use std::num::NonZero;
+use std::panic::resume_unwind;
+use std::sync::Mutex;
+use std::thread;
 
 use kneepoint::demo::{self, FAULTS};
 
@@ -61,31 +68,66 @@ fn chosen() -> Vec<System> {
         .collect()
 }
 
-// One test for all: two systems at the same time would take each other's CPU.
+/// How many systems run side by side for each core: each keeps less than a tenth of one busy.
+const LANES_PER_CORE: usize = 3;
+
+/// One run of a system.
+struct Task {
+    system: System,
+    seed: u64,
+}
+
+impl Task {
+    fn run(&self, bench: &Bench) -> Scored {
+        let (report, alone) = bench.diagnose(&self.system, self.seed);
+        let fault = self.system.fault.name;
+        let alone = || alone.expect("measured where the knee depends on it");
+        let name = self.system.to_string();
+        let scored = Scored::new(name, fault, self.seed, self.system.truth(), &report, alone);
+        eprintln!("{scored}");
+        scored
+    }
+}
+
+/// Runs the tasks, `lanes` of them at a time.
+fn run_all(tasks: Vec<Task>, lanes: usize, bench: &Bench) -> Vec<Scored> {
+    let waiting = Mutex::new(VecDeque::from(tasks));
+    let next = || waiting.lock().expect("no lane holds it while it runs").pop_front();
+    let lane = || std::iter::from_fn(next).map(|task| task.run(bench)).collect::<Vec<_>>();
+    thread::scope(|scope| {
+        let lanes: Vec<_> = (0..lanes).map(|_| scope.spawn(lane)).collect();
+        let joined = lanes.into_iter().map(|lane| lane.join());
+        joined.flat_map(|scored| scored.unwrap_or_else(|panic| resume_unwind(panic))).collect()
+    })
+}
+
+// One test for all: two systems that fill cores would take each other's CPU.
 #[test]
 fn causes_are_named_and_the_healthy_are_not_accused() {
     let seeds = std::env::var("KNEEPOINT_LAB_SEEDS").map_or(1, |text| text.parse().expect("seeds"));
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    let lanes = std::env::var("KNEEPOINT_LAB_LANES")
+        .map_or(cores * LANES_PER_CORE, |text| text.parse().expect("lanes"));
     let bench = Bench::new();
-    let mut all: Vec<Scored> = Vec::new();
-    eprintln!("{}", Scored::heading());
+    let mut tasks = Vec::new();
     for system in chosen() {
-        if let Some(why) = demo::lacking(system.fault) {
-            eprintln!("{system}: left out: {why}");
-            continue;
-        }
-        for seed in 1..=seeds {
-            let (report, alone) = bench.diagnose(&system, seed);
-            let (name, fault, truth) = (system.to_string(), system.fault.name, system.truth());
-            let alone = || alone.expect("measured where the knee depends on it");
-            let scored = Scored::new(name, fault, seed, truth, &report, alone);
-            eprintln!("{scored}");
-            all.push(scored);
+        match demo::lacking(system.fault) {
+            Some(why) => eprintln!("{system}: left out: {why}"),
+            None => tasks.extend((1..=seeds).map(|seed| Task { system, seed })),
         }
     }
+    eprintln!("{}", Scored::heading());
+    let (alone, beside): (Vec<Task>, _) =
+        tasks.into_iter().partition(|task| task.system.fault.fills_cores());
+    let mut all = run_all(beside, lanes, &bench);
+    all.extend(run_all(alone, 1, &bench));
     for score in Score::ALL {
         let count = all.iter().filter(|scored| scored.score == score).count();
         eprintln!("{count:>4} {score}");
     }
+    let knees: Vec<bool> = all.iter().filter_map(Scored::is_sharp).collect();
+    let sharp = knees.iter().filter(|sharp| **sharp).count();
+    eprintln!("{sharp:>4} of {} knees known to within 8 %", knees.len());
     let failures = failures(&all, MAY_BE_SILENT);
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
 }

@@ -75,6 +75,10 @@ impl fmt::Display for Score {
     }
 }
 
+/// How far the interval of a knee may reach to each side, as a share of the knee, to be narrow. It
+/// is what a search aims at.
+const SHARP: f64 = 0.08;
+
 /// The knee that a report names.
 #[derive(Clone, Copy)]
 struct Knee {
@@ -138,6 +142,14 @@ impl Scored {
             "{:<34} {:<4} {:<17} {:<24} {:<12} {:<40} score",
             "system", "seed", "outcome", "knee [interval] in 1/s", "built in", "first finding"
         )
+    }
+
+    /// Whether the interval of the knee is narrow; nothing where there is no knee.
+    pub fn is_sharp(&self) -> Option<bool> {
+        let is_sharp = |knee: Knee| {
+            knee.high <= (1.0 + SHARP) * knee.rate && knee.low >= (1.0 - SHARP) * knee.rate
+        };
+        self.knee.map(is_sharp)
     }
 
     /// What is wrong with this run, with the findings in full; nothing where it may stand.

@@ -12,6 +12,7 @@ use kneepoint::demo::{BuiltInKnee, Fault, Launcher, Truth};
 use serde_json::Value;
 
 /// The broken system of a fault or its healthy twin.
+#[derive(Clone, Copy)]
 pub struct System {
     pub fault: &'static Fault,
     pub healthy: bool,

@@ -155,6 +155,12 @@ impl Fault {
         self.healthy.is_some()
     }
 
+    /// Whether it is about CPU. Such a system needs the machine for itself; the others leave most
+    /// of it idle and can run side by side.
+    pub fn fills_cores(&self) -> bool {
+        self.broken.fills_cores()
+    }
+
     /// The system with the fault, or its healthy twin.
     pub(super) fn system(&self, healthy: bool) -> &System {
         self.healthy.as_ref().filter(|_| healthy).unwrap_or(&self.broken)
