@@ -15,8 +15,8 @@ use crate::diagnose::rules::ruleset::RuleSet;
 use crate::diagnose::rules::ruling::{self, Ruling};
 use crate::diagnose::terms::invalid::Invalid;
 use crate::diagnose::terms::model::{
-    Capacity, CollectorOverhead, Diagnosis, Finding, FindingRole, Knee, KneeKind, NotChecked,
-    Outcome, StageSummary,
+    Capacity, CollectorOverhead, Diagnosis, Finding, FindingRole, Knee, KneeKind, Outcome,
+    StageSummary,
 };
 use crate::diagnose::terms::wording;
 use crate::recording::{Recording, StopReason};
@@ -64,7 +64,9 @@ pub fn diagnose(recording: &Recording, rules: &RuleSet) -> Diagnosis {
     caveats.extend(repetition::caveat(&recording.plan, &facts, &ranked.findings));
     caveats.extend(lacking::offers(&facts, &sources));
     if outcome == Outcome::Knee {
-        caveats.extend(cause_caveat(&ranked.findings, &ranked.not_checked));
+        if !ranked.findings.iter().any(|finding| finding.role == FindingRole::Cause) {
+            caveats.push(lacking::for_a_cause(&facts, rules, &ranked.not_checked, &sources));
+        }
         for sign in rank::measured(&rulings, RuleRole::Gate) {
             caveats.push(format!("kneepoint itself: {}", sign.text));
         }
@@ -342,21 +344,5 @@ fn always_failing(stages: &[StageSummary]) -> Option<String> {
             wording::percent(lowest.error_ratio),
             wording::rate(lowest.offered)
         )
-    })
-}
-
-/// What to say of a knee without a cause.
-fn cause_caveat(findings: &[Finding], not_checked: &[NotChecked]) -> Option<String> {
-    if findings.iter().any(|finding| finding.role == FindingRole::Cause) {
-        return None;
-    }
-    Some(match not_checked.first() {
-        None => "every rule was checked and none holds: the cause is something that no rule covers"
-            .to_owned(),
-        Some(first) => format!(
-            "not enough evidence to name a cause: {} possible causes have no data; {}",
-            not_checked.len(),
-            first.add
-        ),
     })
 }

@@ -3,9 +3,15 @@
 use std::collections::BTreeSet;
 
 use crate::diagnose::measure::facts::Facts;
+use crate::diagnose::rules::layer::Layer;
 use crate::diagnose::rules::rule::{Check, Condition};
+use crate::diagnose::rules::ruleset::RuleSet;
 use crate::diagnose::rules::ruling::Ruling;
+use crate::diagnose::terms::bounds;
+use crate::diagnose::terms::model::NotChecked;
+use crate::diagnose::terms::part::PartKind;
 use crate::diagnose::terms::span::Span;
+use crate::diagnose::terms::wording;
 use crate::timeline::Source;
 
 /// Where metrics can come from, and which of it a run had.
@@ -58,6 +64,51 @@ pub fn offers(facts: &Facts, sources: &Sources<'_>) -> Vec<String> {
         }
     }
     offers
+}
+
+/// The collector that tells where the target's threads stand.
+const STACKS: &str = "stacks";
+/// Parts of a response time in which the target has the request, or takes no further ones.
+const IN_TARGET: [PartKind; 6] = [
+    PartKind::LockWait,
+    PartKind::WorkerWait,
+    PartKind::InTarget,
+    PartKind::Unread,
+    PartKind::AcceptQueue,
+    PartKind::Unexplained,
+];
+
+/// What is missing for a knee without a cause, and the one thing that would most likely tell it.
+pub fn for_a_cause(
+    facts: &Facts,
+    rules: &RuleSet,
+    not_checked: &[NotChecked],
+    sources: &Sources<'_>,
+) -> String {
+    let inside = facts.growth().and_then(|growth| growth.share(&IN_TARGET, None)).unwrap_or(0.0);
+    if inside >= bounds::EXPLAINS_MOST.value && !sources.ran.contains(STACKS) {
+        let hint = sources.hint(STACKS);
+        if !hint.is_empty() {
+            return format!(
+                "not enough evidence to name a cause: {} of the growth lies in the target, and \
+                 nothing measured there holds it; add {hint}: it tells where its threads stand",
+                wording::percent(inside)
+            );
+        }
+    }
+    let has_database = facts.databases().next().is_some();
+    let concerns = |rule: &str| {
+        has_database || rules.find(rule).is_none_or(|rule| rule.layer != Layer::Database)
+    };
+    match not_checked.iter().find(|entry| concerns(&entry.rule)) {
+        None => "every rule was checked and none holds: the cause is something that no rule covers"
+            .to_owned(),
+        Some(first) => format!(
+            "not enough evidence to name a cause: {} possible causes have no data; {}",
+            not_checked.iter().filter(|entry| concerns(&entry.rule)).count(),
+            first.add
+        ),
+    }
 }
 
 /// The one thing that would get a rule its data.

@@ -327,7 +327,10 @@ fn drops_of_another_service_of_the_machine_say_nothing_of_the_target() {
     };
     assert!(proven(3.0, SENT_AGAIN));
     assert!(!proven(70.0, SENT_AGAIN), "it may have overflowed between two looks");
-    assert!(proven(70.0, System::new(400.0, 4).tail), "no request of the load waited for a second try");
+    assert!(
+        proven(70.0, System::new(400.0, 4).tail),
+        "no request of the load waited for a second try"
+    );
 }
 
 #[test]
