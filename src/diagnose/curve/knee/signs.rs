@@ -14,6 +14,8 @@ pub const Z: f64 = 1.96;
 const GROWTH_SHARE: f64 = 0.02;
 /// Smallest relative error of a goodput: no real system is steadier.
 const ERROR_FLOOR: f64 = 0.01;
+/// Blocks of other saturated stages that a stage's own scatter is moderated by.
+const PRIOR: f64 = 4.0;
 /// Fewer ticks than this are too few to tell a stage's own scatter, and the multiple of the growth
 /// by chance (two standard errors) that is certain even so.
 const FEW_TICKS: usize = 6;
@@ -123,10 +125,56 @@ pub fn points(stages: &[StageSummary], timeline: &Timeline) -> Vec<CurvePoint> {
         .map(|response| response.p50)
         .reduce(f64::min)
         .unwrap_or(0.0);
-    counted().map(|stage| point(stage, timeline, base)).collect()
+    let mut points = Vec::new();
+    let mut scatters = Vec::new();
+    for stage in counted() {
+        let (point, scatter) = point(stage, timeline, base);
+        points.push(point);
+        scatters.push(scatter);
+    }
+    moderate(&mut points, &scatters);
+    points
 }
 
-fn point(stage: &StageSummary, timeline: &Timeline, base: f64) -> CurvePoint {
+/// How much the blocks of a stage differ.
+#[derive(Clone, Copy)]
+struct Scatter {
+    blocks: f64,
+    /// Variance of the goodput of one block.
+    variance: f64,
+    /// What the standard error of the stage's goodput is at least.
+    least: f64,
+}
+
+impl Scatter {
+    fn error(&self) -> f64 {
+        (self.variance / self.blocks.max(1.0)).sqrt().max(self.least)
+    }
+
+    fn degrees(&self) -> f64 {
+        (self.blocks - 1.0).max(0.0)
+    }
+}
+
+/// Gives the saturated stages a scatter that is partly that of all of them. A stage has a few
+/// blocks, and by chance they can be nearly the same, whatever the mix of requests makes of the
+/// next stage (a variance moderated by that of its group: Smyth 2004).
+fn moderate(points: &mut [CurvePoint], scatters: &[Scatter]) {
+    let saturated = || points.iter().zip(scatters).filter(|(point, _)| point.grows);
+    let degrees: f64 = saturated().map(|(_, scatter)| scatter.degrees()).sum();
+    let squares: f64 = saturated().map(|(_, it)| it.degrees() * it.variance).sum();
+    if degrees == 0.0 {
+        return;
+    }
+    let common = squares / degrees;
+    for (point, scatter) in points.iter_mut().zip(scatters).filter(|(point, _)| point.grows) {
+        let own = scatter.degrees();
+        let variance = (own * scatter.variance + PRIOR * common) / (own + PRIOR);
+        point.error = Scatter { variance, ..*scatter }.error();
+    }
+}
+
+fn point(stage: &StageSummary, timeline: &Timeline, base: f64) -> (CurvePoint, Scatter) {
     let bins = &bins(timeline, stage.window);
     let overflow = accept_queue::overflow(timeline, stage);
     let seconds: f64 = bins.iter().map(|bin| bin.seconds).sum::<f64>().max(f64::MIN_POSITIVE);
@@ -134,14 +182,15 @@ fn point(stage: &StageSummary, timeline: &Timeline, base: f64) -> CurvePoint {
     let succeeded: f64 = bins.iter().map(|bin| bin.succeeded).sum();
     // Requests cross the edges of a stage: one, and by chance a root of those in flight.
     let edges = (1.0 + (stage.offered * base).sqrt()) / seconds;
-    let error = block_error(bins).max(ERROR_FLOOR * stage.goodput).max(edges);
-    CurvePoint {
+    let (blocks, variance) = scatter_of_blocks(bins);
+    let scatter = Scatter { blocks, variance, least: edges.max(ERROR_FLOOR * stage.goodput) };
+    let point = CurvePoint {
         window: stage.window,
         seconds,
         offered: stage.offered,
         throughput: stage.throughput,
         goodput: stage.goodput,
-        error,
+        error: scatter.error(),
         completed: completed as u64,
         failed: (completed - succeeded) as u64,
         held_back: stage.held_back,
@@ -149,13 +198,14 @@ fn point(stage: &StageSummary, timeline: &Timeline, base: f64) -> CurvePoint {
         response: stage.response,
         grows: overflow.is_some() || grows(stage, bins.len(), seconds, base),
         overflow,
-    }
+    };
+    (point, scatter)
 }
 
-/// Standard error of a stage's goodput from blocks of two ticks, taken against what was offered
-/// in them, so that the schedule's own scatter does not count; blocks, because neighbouring ticks
-/// depend on each other (Carlstein 1986).
-fn block_error(bins: &[Bin]) -> f64 {
+/// The number of blocks of two ticks, and the variance of their goodput, taken against what was
+/// offered in them, so that the schedule's own scatter does not count; blocks, because neighbouring
+/// ticks depend on each other (Carlstein 1986).
+fn scatter_of_blocks(bins: &[Bin]) -> (f64, f64) {
     let blocks: Vec<f64> = bins
         .chunks_exact(2)
         .map(|pair| {
@@ -163,7 +213,7 @@ fn block_error(bins: &[Bin]) -> f64 {
             pair.iter().map(|bin| bin.succeeded - bin.offered).sum::<f64>() / seconds
         })
         .collect();
-    (stats::variance(&blocks) / blocks.len().max(1) as f64).sqrt()
+    (blocks.len() as f64, stats::variance(&blocks))
 }
 
 /// Whether the queue is not stationary: it grows with certainty, and by more than twice what
