@@ -511,16 +511,21 @@ impl<'a> Facts<'a> {
                 series.map(move |(key, series)| (timeline, key, series))
             })
             .collect();
+        // Beside what is wanted: `peer=127.*` of one peer is that peer where it begins so, or none.
+        let mut one = Labels::none();
         for narrow in narrow {
             let carried =
                 of_metric.iter().any(|(_, key, _)| key.labels.get(&narrow.label).is_some());
             if carried && database != Some((narrow.label.as_str(), true)) {
-                wanted = wanted.with(&narrow.label, narrow.value.clone());
+                one = one.with(&narrow.label, narrow.value.clone());
             }
         }
         of_metric
             .into_iter()
-            .filter(|(_, key, _)| self.known_labels(key).matches(&wanted))
+            .filter(|(_, key, _)| {
+                let labels = self.known_labels(key);
+                labels.matches(&wanted) && labels.matches(&one)
+            })
             .filter(|(_, key, _)| {
                 database.is_none_or(|(label, is_one)| {
                     let peer = key.labels.get(label);
