@@ -11,7 +11,8 @@
 //! Who calls whom is in `chain.tcp.calls` and, for the target, in `tcp.calls`.
 //!
 //! What it cannot see:
-//! - Services that are called over UNIX sockets.
+//! - Calls over UNIX connections that are kept (see `tcp`). The services behind them are read all the
+//!   same.
 //! - Peers on other machines, and in containers that have their own network.
 //! - Processes whose descriptors kneepoint may not read. `chain.closed` says so.
 //! - What `process`, `tcp` and `threads` cannot see of the target.
@@ -19,13 +20,13 @@
 mod service;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
 use self::service::{MOST_DEEP, Service};
 use super::proc::tree::Tree;
 use super::proc::wanted::Wanted;
-use super::tcp::{Owners, Pace, SockDiag, Socket, TcpState, parse_names};
+use super::tcp::{Address, Lister, Owners, Pace, Port, Socket, TcpState, parse_names};
 use super::{Collector, CollectorSpec, OFF, OpenError, OpenResult, Opens, SampleError, TargetHint};
 use crate::plan::{CollectorConfig, OptionKind, OptionSpec};
 use crate::timeline::{BatchBuilder, Labels, names};
@@ -42,7 +43,7 @@ pub(super) static SPEC: CollectorSpec = CollectorSpec {
             name: "names",
             kind: OptionKind::Texts,
             required: false,
-            about: "names of services, such as [\"127.0.0.1:9000=render\"]",
+            about: "names of services, such as [\"127.0.0.1:9000=render\", \"unix:/run/a.sock=pay\"]",
         },
         OptionSpec {
             name: OFF,
@@ -60,6 +61,8 @@ pub(super) static SPEC: CollectorSpec = CollectorSpec {
 const PACE: Pace = Pace { owners: 0.005, processes_every: Duration::from_millis(900) };
 /// Services that are looked into. More would cost more than they tell.
 const MOST_SERVICES: usize = 12;
+/// Addresses beyond this number are not looked into: a service may make up paths without end.
+const MOST_CALLEES: usize = 200;
 /// A peer that could not be looked into is tried again after this time.
 const TRIED_AGAIN: Duration = Duration::from_secs(10);
 /// What cannot be looked into is told at most this often.
@@ -77,12 +80,12 @@ enum Callee {
 }
 
 struct Chain {
-    diag: SockDiag,
+    lister: Lister,
     sockets: Vec<Socket>,
     owners: Owners,
     services: Vec<Service>,
-    callees: BTreeMap<SocketAddr, Callee>,
-    names: BTreeMap<SocketAddr, String>,
+    callees: BTreeMap<Address, Callee>,
+    names: BTreeMap<Address, String>,
     next_opening: Instant,
     next_closed: Instant,
 }
@@ -93,11 +96,11 @@ fn open(config: &CollectorConfig, hint: &TargetHint) -> OpenResult {
     let absent = |error: OpenError| OpenError::absent(error.what, error.hint);
     let wanted = Wanted::from_config(hint.process_config.as_ref(), hint).map_err(absent)?;
     let tree = Tree::open(wanted).map_err(absent)?;
-    let mut diag = SockDiag::open().map_err(|error| no_sockets(&error))?;
+    let mut lister = Lister::open().map_err(|error| no_sockets(&error))?;
     let mut sockets = Vec::new();
-    diag.list(&mut sockets).map_err(|error| no_sockets(&error))?;
+    lister.list(&mut sockets).map_err(|error| no_sockets(&error))?;
     let mut chain = Chain {
-        diag,
+        lister,
         sockets,
         owners: Owners::of_target(tree, PACE),
         services: Vec::new(),
@@ -129,7 +132,7 @@ impl Collector for Chain {
 
     fn sample(&mut self, batch: &mut BatchBuilder) -> Result<(), SampleError> {
         self.sockets.clear();
-        self.diag
+        self.lister
             .list(&mut self.sockets)
             .map_err(|error| SampleError(format!("the kernel does not list sockets: {error}")))?;
         self.owners.find(&self.sockets, |_| true).map_err(SampleError)?;
@@ -155,7 +158,7 @@ impl Collector for Chain {
 /// and all that listen.
 fn by_service<'s>(sockets: &'s [Socket], owners: &Owners, services: usize) -> Vec<Vec<&'s Socket>> {
     let mut owned: Vec<Vec<&Socket>> = vec![Vec::new(); services];
-    let mut ports: HashMap<u16, usize> = HashMap::new();
+    let mut ports: HashMap<Port, usize> = HashMap::new();
     for socket in sockets.iter().filter(|socket| socket.state == TcpState::Listen) {
         owned.iter_mut().for_each(|own| own.push(socket));
         let service = owners.of(socket).and_then(|owner| owner.checked_sub(1));
@@ -190,38 +193,40 @@ impl Chain {
 
     /// Addresses on this machine that a service of the chain (the target is 0) is connected to and
     /// of which nothing is known.
-    fn new_callees(&self) -> BTreeSet<(usize, SocketAddr)> {
-        let listening: BTreeSet<SocketAddr> = self.listeners().map(|socket| socket.local).collect();
-        let is_listening = |address: SocketAddr| {
-            let anywhere = |ip: std::net::IpAddr| {
-                ip.is_unspecified() && listening.contains(&SocketAddr::new(ip, address.port()))
-            };
-            listening.contains(&address)
-                || anywhere(std::net::Ipv4Addr::UNSPECIFIED.into())
-                || anywhere(std::net::Ipv6Addr::UNSPECIFIED.into())
+    fn new_callees(&self) -> BTreeSet<(usize, Address)> {
+        let listening: BTreeSet<&Address> = self.listeners().map(|socket| &socket.local).collect();
+        let is_listening = |address: &Address| {
+            let anywhere = |ip: IpAddr| listening.contains(&address.port().at(ip));
+            listening.contains(address)
+                || anywhere(Ipv4Addr::UNSPECIFIED.into())
+                || anywhere(Ipv6Addr::UNSPECIFIED.into())
         };
-        let is_new = |address: &SocketAddr| match self.callees.get(address) {
-            None => true,
+        let is_new = |address: &Address| match self.callees.get(address) {
+            None => self.callees.len() < MOST_CALLEES,
             Some(Callee::Closed(_, tried)) => tried.elapsed() >= TRIED_AGAIN,
             Some(_) => false,
         };
-        let candidates: BTreeSet<(usize, SocketAddr, SocketAddr)> = self
+        let candidates: BTreeSet<(usize, &Address, &Address)> = self
             .sockets
             .iter()
             .filter(|socket| socket.state != TcpState::Listen)
-            .filter(|socket| is_new(&socket.remote) && is_listening(socket.remote))
-            .filter_map(|socket| Some((self.owners.of(socket)?, socket.remote, socket.local)))
+            .filter(|socket| is_new(&socket.remote) && is_listening(&socket.remote))
+            .filter_map(|socket| Some((self.owners.of(socket)?, &socket.remote, &socket.local)))
             .collect();
         if candidates.is_empty() {
             return BTreeSet::new();
         }
         // Another machine may listen on the same port: a peer on this one shows its end as well.
-        let ends: BTreeSet<(SocketAddr, SocketAddr)> =
-            self.sockets.iter().map(|socket| (socket.local, socket.remote)).collect();
+        let ends: BTreeSet<(&Address, &Address)> =
+            self.sockets.iter().map(|socket| (&socket.local, &socket.remote)).collect();
+        let is_here = |remote: &Address, local: &Address| match remote {
+            Address::Ip(_) => ends.contains(&(remote, local)),
+            Address::Unix(_) => true,
+        };
         candidates
             .into_iter()
-            .filter(|(_, remote, local)| ends.contains(&(*remote, *local)))
-            .map(|(caller, remote, _)| (caller, remote))
+            .filter(|(_, remote, local)| is_here(remote, local))
+            .map(|(caller, remote, _)| (caller, remote.clone()))
             .collect()
     }
 
@@ -230,7 +235,7 @@ impl Chain {
     }
 
     /// Opens what listens on `address`; returns whether it is a service that was not known.
-    fn open_service(&mut self, caller: usize, address: SocketAddr) -> bool {
+    fn open_service(&mut self, caller: usize, address: Address) -> bool {
         let depth = caller.checked_sub(1).map_or(1, |caller| self.services[caller].depth + 1);
         if self.services.len() >= MOST_SERVICES || depth > MOST_DEEP {
             let why = format!(
@@ -239,7 +244,7 @@ impl Chain {
             self.callees.insert(address, Callee::Closed(why, Instant::now()));
             return false;
         }
-        let tree = match Tree::open(Wanted::Port(address.port())) {
+        let tree = match Tree::open(address.port().wanted()) {
             Ok(tree) => tree,
             Err(error) => {
                 let why = format!("{}: {}", error.what, error.hint);
@@ -254,13 +259,13 @@ impl Chain {
         }
         if let Some(owner) = self.owners.of_process(&roots) {
             if let Some(index) = owner.checked_sub(1) {
-                self.services[index].add_address(address);
+                self.services[index].add_address(address.clone());
             }
             self.callees.insert(address, Callee::Known);
             return false;
         }
         let name = self.names.get(&address).cloned();
-        match Service::open(address, name, depth, &tree) {
+        match Service::open(address.clone(), name, depth, &tree) {
             Ok(service) => {
                 self.services.push(service);
                 self.owners.add(tree);

@@ -299,7 +299,7 @@ metrics! {
     CLIENT_CALL_TIME = "client.call_time", Seconds, Counter;
 
     /// Sockets of the target; labels `role` (inbound, outbound), `state` (`established`, `syn_sent`,
-    /// `syn_recv`, `fin_wait_2`, `close_wait`), outbound `peer` (address and name), inbound `port`.
+    /// `syn_recv`, `fin_wait_2`, `close_wait`), outbound `peer` (address and name; `unix:` and the path of a UNIX socket), inbound `port`.
     TCP_SOCKETS = "tcp.sockets", Count, Census;
     /// Calls under way to a peer: outbound sockets that wait for an answer; label `peer`.
     TCP_CALLS = "tcp.calls", Count, Census;
@@ -317,6 +317,8 @@ metrics! {
     TCP_CALLS_SENT = "tcp.calls.sent", Count, Counter;
     /// Connections on which such requests were sent, each counted at its first one; label `peer`.
     TCP_CALLS_CONNECTIONS = "tcp.calls.connections", Count, Counter;
+    /// Connections that clients have opened to a UNIX socket of the target; label `port` (`unix:` and its path).
+    TCP_REQUESTS_CONNECTIONS = "tcp.requests.connections", Count, Counter;
     /// Connections that wait to be accepted; label `port`.
     TCP_ACCEPT_QUEUE = "tcp.accept_queue", Count, Gauge;
     /// Most connections that may wait to be accepted; label `port`.

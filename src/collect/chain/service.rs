@@ -2,11 +2,11 @@
 //! those of the target.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
 use crate::collect::proc::tree::Tree;
-use crate::collect::tcp::{Census, Peers, Socket};
+use crate::collect::tcp::{Address, Census, Peers, Port, Socket};
 use crate::collect::{Collector, CollectorSpec, TargetHint, process, threads};
 use crate::plan::{CollectorConfig, OptionValue};
 use crate::timeline::{BatchBuilder, Labels, SeriesKey, names};
@@ -39,7 +39,7 @@ pub struct Service {
     pub name: String,
     /// How many calls lie between the target and it, at least one.
     pub depth: usize,
-    addresses: BTreeSet<SocketAddr>,
+    addresses: BTreeSet<Address>,
     is_database: bool,
     census: Census,
     process: Box<dyn Collector>,
@@ -55,7 +55,7 @@ impl Service {
     /// # Errors
     /// Why it cannot be read, with what to do about it.
     pub fn open(
-        address: SocketAddr,
+        address: Address,
         name: Option<String>,
         depth: usize,
         tree: &Tree,
@@ -63,10 +63,14 @@ impl Service {
         let program = tree.roots().next().map_or("", |root| root.name.as_str()).to_owned();
         let is_database = DATABASES.contains(&program.as_str());
         let name = format!("{} ({address})", name.unwrap_or(program));
-        let port = OptionValue::Integer(u64::from(address.port()));
-        let config = CollectorConfig::new("process").with("port", port);
+        let config = CollectorConfig::new("process");
+        let (config, socket) = match address.port() {
+            Port::Tcp(port) => (config.with("port", OptionValue::Integer(port.into())), None),
+            Port::Unix(path) => (config, Some(path.to_string())),
+        };
         let hint = TargetHint {
             is_local: true,
+            socket,
             process: name.clone(),
             process_config: Some(config.clone()),
             ..TargetHint::default()
@@ -94,7 +98,7 @@ impl Service {
     }
 
     /// The service is called at this address too.
-    pub fn add_address(&mut self, address: SocketAddr) {
+    pub fn add_address(&mut self, address: Address) {
         self.addresses.insert(address);
     }
 
@@ -124,8 +128,8 @@ impl Service {
         }
         let kind = if self.is_database { "database" } else { "service" };
         // What it serves on other ports, such as its metrics, is its own too.
-        let ports = self.census.ports().map(|port| SocketAddr::new(LOOPBACK, port));
-        let addresses: BTreeSet<SocketAddr> = self.addresses.iter().copied().chain(ports).collect();
+        let ports = self.census.ports().map(|port| port.at(LOOPBACK));
+        let addresses: BTreeSet<Address> = self.addresses.iter().cloned().chain(ports).collect();
         for address in addresses {
             let labels = Labels::none().with("hop", self.name.as_str()).with("kind", kind);
             let labels = labels.with("address", address.to_string());

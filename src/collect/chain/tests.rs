@@ -1,5 +1,6 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::{Child, Command, Stdio};
 
 use super::*;
@@ -8,6 +9,33 @@ use crate::timeline::{Reading, Selector};
 
 /// Tells a process of this test what it calls: an address, or nothing.
 const BACKEND: &str = "KNEEPOINT_TEST_BACKEND";
+/// Tells it the path of the UNIX socket on which it listens, instead of a port.
+const SOCKET: &str = "KNEEPOINT_TEST_SOCKET";
+
+/// One end of a connection.
+trait End: Read + Write + Send {}
+
+impl<T: Read + Write + Send> End for T {}
+
+fn connect(address: &str) -> Box<dyn End> {
+    match address.strip_prefix("unix:") {
+        Some(path) => Box::new(UnixStream::connect(path).unwrap()),
+        None => Box::new(TcpStream::connect(address).unwrap()),
+    }
+}
+
+/// Where it listens, and what it accepts.
+fn listen(socket: &str) -> (String, Box<dyn Iterator<Item = Box<dyn End>> + Send>) {
+    if socket.is_empty() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let next = move || Some(Box::new(listener.accept().unwrap().0) as Box<dyn End>);
+        return (address, Box::new(std::iter::from_fn(next)));
+    }
+    let listener = UnixListener::bind(socket).unwrap();
+    let next = move || Some(Box::new(listener.accept().unwrap().0) as Box<dyn End>);
+    (format!("unix:{socket}"), Box::new(std::iter::from_fn(next)))
+}
 
 /// Not a test of its own: what a child of the other test does. It passes each request on to its
 /// backend, or keeps it for ever.
@@ -15,15 +43,14 @@ const BACKEND: &str = "KNEEPOINT_TEST_BACKEND";
 #[ignore = "is run by another test, as a process of its own"]
 fn passes_a_request_on() {
     let Ok(backend) = std::env::var(BACKEND) else { return };
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    writeln!(std::io::stdout(), "\nport={}", listener.local_addr().unwrap().port()).unwrap();
+    let (address, clients) = listen(&std::env::var(SOCKET).unwrap());
+    writeln!(std::io::stdout(), "\naddress={address}").unwrap();
     std::thread::spawn(move || {
         let mut open = Vec::new();
-        for client in listener.incoming() {
-            let mut client = client.unwrap();
+        for mut client in clients {
             client.read_exact(&mut [0]).unwrap();
             if !backend.is_empty() {
-                let mut called = TcpStream::connect(&backend).unwrap();
+                let mut called = connect(&backend);
                 called.write_all(b"?").unwrap();
                 open.push(called);
             }
@@ -34,21 +61,22 @@ fn passes_a_request_on() {
     std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
 }
 
-/// A process that passes requests on, and the address it listens on.
-fn start(backend: &str) -> (Child, String) {
+/// A process that passes requests on, and the address it listens on: `socket`, or a port.
+fn start(backend: &str, socket: &str) -> (Child, String) {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "collect::chain::tests::passes_a_request_on", "--ignored", "--nocapture"])
         .env(BACKEND, backend)
+        .env(SOCKET, socket)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
     let output = BufReader::new(child.stdout.take().unwrap());
-    let port = output.lines().map_while(Result::ok).find_map(|line| {
-        let port = line.strip_prefix("port=")?;
-        Some(port.to_owned())
-    });
-    (child, format!("127.0.0.1:{}", port.expect("it listens")))
+    let address = output
+        .lines()
+        .map_while(Result::ok)
+        .find_map(|line| line.strip_prefix("address=").map(str::to_owned));
+    (child, address.expect("it listens"))
 }
 
 fn value(readings: &[Reading], selector: &str) -> Option<f64> {
@@ -60,9 +88,20 @@ fn value(readings: &[Reading], selector: &str) -> Option<f64> {
 
 #[test]
 fn services_are_found_along_the_sockets_and_read_like_the_target() {
-    let (mut last, last_address) = start("");
-    let (mut middle, middle_address) = start(&last_address);
-    let (mut entry, entry_address) = start(&middle_address);
+    chain_of_three("");
+}
+
+#[test]
+fn a_service_is_found_behind_a_unix_socket() {
+    let directory = tempfile::tempdir().unwrap();
+    chain_of_three(directory.path().join("door.sock").to_str().unwrap());
+}
+
+/// A target that calls a door, on a port or on `socket`, that calls a ledger.
+fn chain_of_three(socket: &str) {
+    let (mut last, last_address) = start("", "");
+    let (mut middle, middle_address) = start(&last_address, socket);
+    let (mut entry, entry_address) = start(&middle_address, "");
     let pid = OptionValue::Integer(u64::from(entry.id()));
     let process_config = Some(CollectorConfig::new("process").with("pid", pid));
     let hint = TargetHint { process_config, is_local: true, ..TargetHint::default() };
@@ -90,8 +129,12 @@ fn services_are_found_along_the_sockets_and_read_like_the_target() {
         std::thread::sleep(Duration::from_millis(20));
     };
     let ledger = format!("hop=ledger ({last_address})");
+    let door = format!("hop=door ({middle_address})");
     for (what, expected) in [
         (format!("chain.service{{{ledger},address={last_address},kind=service}}"), Some(1.0)),
+        (format!("chain.service{{{door},address={middle_address},kind=service}}"), Some(1.0)),
+        (format!("chain.tcp.sockets{{{door},role=inbound}}"), Some(1.0)),
+        (format!("chain.tcp.accept_queue{{{door}}}"), Some(0.0)),
         ("chain.service".to_owned(), Some(2.0)),
         (format!("chain.tcp.requests.served{{{ledger}}}"), Some(1.0)),
         (format!("chain.process.count{{{ledger}}}"), Some(1.0)),

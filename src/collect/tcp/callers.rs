@@ -5,8 +5,8 @@
 //! such a socket is its own too.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
 
+use super::address::{Address, Port};
 use super::diag::{Socket, TcpState};
 
 /// Addresses beyond this number are not remembered.
@@ -15,9 +15,9 @@ const MOST_ADDRESSES: usize = 1_000;
 /// The owners that were seen to call each address.
 pub(in crate::collect) struct Callers<Owner> {
     /// `None` where there are several.
-    seen: BTreeMap<SocketAddr, Option<Owner>>,
-    /// Ports on which somebody listens: a connection from one of them is a client's at its other end.
-    listening: BTreeSet<u16>,
+    seen: BTreeMap<Address, Option<Owner>>,
+    /// Where somebody listens: a connection from there is a client's at its other end.
+    listening: BTreeSet<Port>,
 }
 
 impl<Owner> Default for Callers<Owner> {
@@ -50,7 +50,7 @@ impl<Owner: Copy + PartialEq> Callers<Owner> {
             Some(seen) if *seen != Some(owner) => *seen = None,
             Some(_) => {}
             None if has_room => {
-                self.seen.insert(socket.remote, Some(owner));
+                self.seen.insert(socket.remote.clone(), Some(owner));
             }
             None => {}
         }
@@ -105,7 +105,8 @@ mod tests {
             local: "127.0.0.1:9000".parse().unwrap(),
             ..socket(1, "0.0.0.0:0")
         };
-        let accepted = |inode| Socket { local: listener.local, ..socket(inode, "127.0.0.1:50000") };
+        let accepted =
+            |inode| Socket { local: listener.local.clone(), ..socket(inode, "127.0.0.1:50000") };
         callers.learn([&listener, &accepted(2)].into_iter(), |_| Some(7));
         assert_eq!(callers.of(&accepted(3)), None);
         let other = Socket { local: "127.0.0.1:8000".parse().unwrap(), ..accepted(4) };

@@ -1,14 +1,18 @@
 //! What the sockets of one service come to at a look: its calls, its requests, its accept queue.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::net::SocketAddr;
 
+use super::address::{Address, Port};
 use super::diag::{Socket, TcpState};
 use super::path::Paths;
 use super::peers::Peers;
 use super::postgres::Asker;
 use super::turn::{Memory, Role, Turn};
 use crate::timeline::{BatchBuilder, Labels, MetricSpec, names};
+
+/// Bytes of the empty record that ends a FastCGI request (FastCGI Specification 1.0, 3.3 and 5.3).
+/// PHP-FPM leaves it unread while it works on the request, and no request is that short.
+const EMPTY_RECORD: u32 = 8;
 
 /// Counts the sockets of one service, and remembers what the next look needs.
 pub(in crate::collect) struct Census {
@@ -19,13 +23,18 @@ pub(in crate::collect) struct Census {
     look: u64,
     /// What was sent to each peer so far.
     calls_sent: BTreeMap<Labels, Sent>,
+    /// UNIX connections that were opened so far: to each peer, and by clients under each path.
+    opened: BTreeMap<Labels, u64>,
+    accepted: BTreeMap<Port, u64>,
     paths: Paths,
     /// The port on whose connections the turn does not show requests.
-    shared: Option<u16>,
+    shared: Option<Port>,
     /// What the last look counted.
     counts: BTreeMap<(&'static str, Labels), (&'static MetricSpec, u64)>,
     /// Accept queue length and its limit, by port.
-    listening: BTreeMap<u16, (u32, u32)>,
+    listening: BTreeMap<Port, (u32, u32)>,
+    /// Whether the last look found a connection that a client has opened to a UNIX socket.
+    has_clients: bool,
 }
 
 /// What was sent to a peer.
@@ -45,21 +54,28 @@ struct Connection {
     read_before: u64,
     segments_out: u32,
     retransmitted: u32,
+    /// Unread bytes of a UNIX socket at the last look, and whether a part of them was read before.
+    unread: u32,
+    is_begun: bool,
+    /// The last look at it; 0 before the first.
     look: u64,
 }
 
 impl Census {
-    pub fn new(peers: Peers, shared: Option<u16>) -> Self {
+    pub fn new(peers: Peers, shared: Option<Port>) -> Self {
         Self {
             peers,
             asker: None,
             memories: HashMap::new(),
             look: 0,
             calls_sent: BTreeMap::new(),
+            opened: BTreeMap::new(),
+            accepted: BTreeMap::new(),
             paths: Paths::default(),
             shared,
             counts: BTreeMap::new(),
             listening: BTreeMap::new(),
+            has_clients: false,
         }
     }
 
@@ -76,15 +92,16 @@ impl Census {
     ) {
         self.counts.clear();
         self.look += 1;
+        self.has_clients = false;
         self.listening = sockets
             .clone()
             .filter(|socket| socket.state == TcpState::Listen && is_own(socket))
             .map(|socket| (socket.local.port(), (socket.receive_queue, socket.send_queue)))
             .collect();
-        let own_addresses: BTreeSet<SocketAddr> = sockets
+        let own_addresses: BTreeSet<Address> = sockets
             .clone()
             .filter(|socket| self.listening.contains_key(&socket.local.port()))
-            .map(|socket| socket.local)
+            .map(|socket| socket.local.clone())
             .collect();
         self.peers.learn(sockets.clone());
         for socket in sockets.filter(|socket| socket.state != TcpState::Listen) {
@@ -99,6 +116,8 @@ impl Census {
         }
         let look = self.look;
         self.memories.retain(|_, known| known.look == look);
+        let listening = &self.listening;
+        self.accepted.retain(|port, _| listening.contains_key(port));
     }
 
     fn count_one(&mut self, role: Role, socket: &Socket) {
@@ -106,12 +125,16 @@ impl Census {
             Role::Inbound => Labels::none().with("port", socket.local.port().to_string()),
             Role::Outbound => {
                 self.ask(socket);
-                self.peers.labels(socket.remote)
+                self.peers.labels(&socket.remote)
             }
         };
         let role_name = if role == Role::Inbound { "inbound" } else { "outbound" };
         let in_state = labels.clone().with("role", role_name).with("state", socket.state.name());
         self.add(&names::TCP_SOCKETS, in_state);
+        if let Address::Unix(_) = socket.local {
+            self.count_unix(role, socket, labels);
+            return;
+        }
         if socket.state == TcpState::FinWait2 {
             // The service has closed its side, so nobody owes an answer.
             return;
@@ -144,7 +167,7 @@ impl Census {
             self.add(&names::TCP_CLOSE_WAIT, labels.clone());
         }
         match (role, turn) {
-            (Role::Inbound, _) if self.shared == Some(socket.local.port()) => {}
+            (Role::Inbound, _) if self.shared.as_ref() == Some(&socket.local.port()) => {}
             (Role::Outbound, Turn::Connecting) => self.add(&names::TCP_CONNECTING, labels),
             // An answer that has arrived but is not read yet has not ended the call.
             (Role::Outbound, Turn::Busy) => self.add(&names::TCP_CALLS, labels),
@@ -167,12 +190,43 @@ impl Census {
         }
     }
 
+    /// Counts a UNIX connection. The kernel does not tell whose turn it is. Whether it is a call is
+    /// told by the diagnosis, from how many were opened and how many stayed open.
+    fn count_unix(&mut self, role: Role, socket: &Socket, labels: Labels) {
+        let known = self.memories.entry(socket.cookie).or_default();
+        let is_first = known.look == 0;
+        known.look = self.look;
+        let unread = socket.unread_bytes();
+        let is_rest = unread <= EMPTY_RECORD || unread < known.unread;
+        known.is_begun = unread > 0 && (known.is_begun || is_rest);
+        known.unread = unread;
+        let is_unread = unread > 0 && (role == Role::Outbound || !known.is_begun);
+        if socket.state == TcpState::CloseWait {
+            self.add(&names::TCP_CLOSE_WAIT, labels.clone());
+        }
+        let role_name = match role {
+            Role::Inbound => {
+                self.has_clients = true;
+                *self.accepted.entry(socket.local.port()).or_default() += u64::from(is_first);
+                "inbound"
+            }
+            Role::Outbound => {
+                *self.opened.entry(labels.clone()).or_default() += u64::from(is_first);
+                "outbound"
+            }
+        };
+        if is_unread {
+            self.add(&names::TCP_UNREAD, labels.with("role", role_name));
+        }
+    }
+
     /// Has the peer of a connection asked, once: who has answered the service's handshake is there.
     fn ask(&mut self, socket: &Socket) {
         let Some(asker) = &mut self.asker else { return };
+        let Address::Ip(peer) = socket.remote else { return };
         let is_open = socket.state == TcpState::Established;
-        if is_open && !asker.knows(&socket.remote) && self.peers.may_be_asked(socket.remote) {
-            asker.consider(socket.remote);
+        if is_open && !asker.knows(&peer) && self.peers.may_be_asked(peer) {
+            asker.consider(peer);
         }
     }
 
@@ -183,12 +237,13 @@ impl Census {
     /// Whether a request was in the service, or waited to be accepted, at the last look.
     pub fn is_asked(&self) -> bool {
         self.counts.keys().any(|(metric, _)| *metric == names::TCP_REQUESTS.name)
+            || self.has_clients
             || self.listening.values().any(|(queue, _)| *queue > 0)
     }
 
-    /// The ports that the service listened on at the last look.
-    pub fn ports(&self) -> impl Iterator<Item = u16> + '_ {
-        self.listening.keys().copied()
+    /// Where the service listened at the last look.
+    pub fn ports(&self) -> impl Iterator<Item = Port> + '_ {
+        self.listening.keys().cloned()
     }
 
     /// Adds what the last look counted.
@@ -203,12 +258,19 @@ impl Census {
         }
         self.paths.push(batch);
         if let Some(asker) = &mut self.asker {
-            asker.push(batch, |peer| self.peers.labels(peer));
+            asker.push(batch, |peer| self.peers.labels(&Address::Ip(peer)));
         }
         for (labels, sent) in &self.calls_sent {
             batch.push_labelled(&names::TCP_CALLS_SENT, labels.clone(), sent.segments as f64);
             let connections = sent.connections as f64;
             batch.push_labelled(&names::TCP_CALLS_CONNECTIONS, labels.clone(), connections);
+        }
+        for (labels, opened) in &self.opened {
+            batch.push_labelled(&names::TCP_CALLS_CONNECTIONS, labels.clone(), *opened as f64);
+        }
+        for (port, accepted) in &self.accepted {
+            let labels = Labels::none().with("port", port.to_string());
+            batch.push_labelled(&names::TCP_REQUESTS_CONNECTIONS, labels, *accepted as f64);
         }
     }
 }

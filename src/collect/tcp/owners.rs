@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
+use super::address::Port;
 use super::callers::Callers;
 use super::diag::{Socket, TcpState};
 use crate::collect::proc::socket_inodes;
@@ -64,8 +65,8 @@ impl Owners {
         &self.trees[0]
     }
 
-    /// The ports on which processes of the target are known to listen.
-    pub fn target_ports(&self, sockets: &[Socket]) -> BTreeSet<u16> {
+    /// Where processes of the target are known to listen.
+    pub fn target_ports(&self, sockets: &[Socket]) -> BTreeSet<Port> {
         let listening = sockets.iter().filter(|socket| socket.state == TcpState::Listen);
         let own = listening.filter(|socket| self.inodes.get(&socket.inode) == Some(&Some(0)));
         own.map(|socket| socket.local.port()).collect()

@@ -29,7 +29,8 @@ impl Paths {
     /// Adds what `socket` has sent since the last look: `segments` of data, of which `again` were
     /// retransmitted.
     pub fn add(&mut self, role: Role, socket: &Socket, segments: u32, again: u32) {
-        if !leaves_machine(socket.local.ip(), socket.remote.ip()) {
+        let ends = socket.local.ip().zip(socket.remote.ip());
+        if !ends.is_some_and(|(local, remote)| leaves_machine(local, remote)) {
             return;
         }
         let traffic = match role {

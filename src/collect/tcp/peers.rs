@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
+use super::address::Address;
 use super::diag::{Socket, TcpState};
 use crate::collect::proc::tree::Tree;
-use crate::collect::proc::wanted::Wanted;
 use crate::collect::{OpenError, is_own_address};
 use crate::timeline::Labels;
 
@@ -26,22 +26,26 @@ const KNOWN_PORTS: [(u16, &str); 12] = [
     (27017, "mongodb"),
 ];
 
+/// How PostgreSQL and its poolers name their sockets, before the number of the port
+/// (`unix_socket_directories` in PostgreSQL's manual).
+const POSTGRES_SOCKET: &str = "/.s.PGSQL.";
+
 /// Peers beyond this number are counted together, so that a service that calls the whole internet
 /// does not fill the recording with names.
 const MOST_PEERS: usize = 200;
 
 /// Peers and what is known about them.
 pub struct Peers {
-    named: BTreeMap<SocketAddr, String>,
+    named: BTreeMap<Address, String>,
     /// Addresses on which a program on this machine listens.
     local: BTreeSet<SocketAddr>,
-    labels: BTreeMap<SocketAddr, Labels>,
+    labels: BTreeMap<Address, Labels>,
 }
 
-/// Reads names from the plan, each of the form `address:port=name`.
+/// Reads names from the plan, each of the form `address:port=name` or `unix:path=name`.
 pub(in crate::collect) fn parse_names(
     names: &[String],
-) -> Result<BTreeMap<SocketAddr, String>, OpenError> {
+) -> Result<BTreeMap<Address, String>, OpenError> {
     let mut named = BTreeMap::new();
     for text in names {
         let parsed = text
@@ -50,7 +54,7 @@ pub(in crate::collect) fn parse_names(
         let Some((address, name)) = parsed else {
             return Err(OpenError::new(
                 format!("`{text}` is not a valid name of a peer"),
-                "write `address:port=name`, such as `10.0.3.7:8443=payments`",
+                "write `address:port=name`, such as `10.0.3.7:8443=payments`, or `unix:path=name`",
             ));
         };
         named.insert(address, name);
@@ -59,7 +63,7 @@ pub(in crate::collect) fn parse_names(
 }
 
 impl Peers {
-    /// Takes names from the plan, each of the form `address:port=name`.
+    /// Takes names from the plan, see [`parse_names`].
     pub fn new(names: &[String]) -> Result<Self, OpenError> {
         Ok(Self { named: parse_names(names)?, local: BTreeSet::new(), labels: BTreeMap::new() })
     }
@@ -67,39 +71,37 @@ impl Peers {
     /// Records which addresses have a listener on this machine.
     pub fn learn<'s>(&mut self, sockets: impl Iterator<Item = &'s Socket>) {
         for socket in sockets.filter(|socket| socket.state == TcpState::Listen) {
-            self.local.insert(socket.local);
+            if let Address::Ip(address) = socket.local {
+                self.local.insert(address);
+            }
         }
     }
 
     /// The labels of series about this peer: `peer` (its address and name) and `service` (what kind
     /// of service it is).
-    pub fn labels(&mut self, peer: SocketAddr) -> Labels {
-        if let Some(labels) = self.labels.get(&peer) {
+    pub fn labels(&mut self, peer: &Address) -> Labels {
+        if let Some(labels) = self.labels.get(peer) {
             return labels.clone();
         }
         if self.labels.len() >= MOST_PEERS {
             return Labels::none().with("peer", "other");
         }
-        let service = self.named.get(&peer).cloned().or_else(|| self.program(peer)).or_else(|| {
-            KNOWN_PORTS
-                .iter()
-                .find(|(port, _)| *port == peer.port())
-                .map(|(_, name)| (*name).into())
-        });
+        let service = self.named.get(peer).cloned().or_else(|| self.program(peer));
+        let service = service.or_else(|| known_service(peer).map(str::to_owned));
         let labels = match service {
             Some(service) => {
                 Labels::none().with("peer", format!("{peer} ({service})")).with("service", service)
             }
             None => Labels::none().with("peer", peer.to_string()),
         };
-        self.labels.insert(peer, labels.clone());
+        self.labels.insert(peer.clone(), labels.clone());
         labels
     }
 
     /// Whether kneepoint may open a connection of its own to this peer: the plan names it, or it is
     /// a program on this machine.
     pub fn may_be_asked(&self, peer: SocketAddr) -> bool {
-        self.named.contains_key(&peer) || self.is_here(peer)
+        self.named.contains_key(&Address::Ip(peer)) || self.is_here(peer)
     }
 
     /// Whether a program on this machine listens there.
@@ -113,13 +115,48 @@ impl Peers {
     }
 
     /// The name of the program that listens there, if it runs on this machine.
-    fn program(&self, peer: SocketAddr) -> Option<String> {
-        if !self.is_here(peer) {
+    fn program(&self, peer: &Address) -> Option<String> {
+        if matches!(peer, Address::Ip(address) if !self.is_here(*address)) {
             return None;
         }
-        let tree = Tree::open(Wanted::Port(peer.port())).ok()?;
+        let tree = Tree::open(peer.port().wanted()).ok()?;
         let pid = tree.pids().next()?;
         let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
         Some(name.trim().to_owned())
+    }
+}
+
+/// The service that is well known to listen there.
+fn known_service(peer: &Address) -> Option<&'static str> {
+    let of_port = |port: u16| KNOWN_PORTS.iter().find(|known| known.0 == port).map(|known| known.1);
+    match peer {
+        Address::Ip(address) => of_port(address.port()),
+        Address::Unix(path) => {
+            let (_, port) = path.rsplit_once(POSTGRES_SOCKET)?;
+            let pooler = port.parse().ok().and_then(of_port).filter(|name| *name == "pgbouncer");
+            Some(pooler.unwrap_or("postgres"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_of_postgres_is_known_by_its_name() {
+        let known = |peer: &str| known_service(&peer.parse().unwrap());
+        assert_eq!(known("10.0.0.1:6379"), Some("redis"));
+        assert_eq!(known("unix:/var/run/postgresql/.s.PGSQL.5432"), Some("postgres"));
+        assert_eq!(known("unix:/tmp/.s.PGSQL.39753"), Some("postgres"));
+        assert_eq!(known("unix:/tmp/.s.PGSQL.6432"), Some("pgbouncer"));
+        assert_eq!(known("unix:/run/php.sock"), None);
+    }
+
+    #[test]
+    fn a_path_may_have_a_name() {
+        let names = parse_names(&["unix:/run/a.sock=pay".to_owned()]).unwrap();
+        assert_eq!(names.get(&"unix:/run/a.sock".parse().unwrap()).unwrap(), "pay");
+        assert!(parse_names(&["unix:=pay".to_owned()]).is_err());
     }
 }

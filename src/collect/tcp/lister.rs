@@ -1,0 +1,71 @@
+//! Lists the sockets of one network namespace: TCP at each look, UNIX sockets as often as they may
+//! cost.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use super::diag::{self, Socket};
+use super::netlink::Netlink;
+use super::unix::UnixSockets;
+use crate::collect::proc::thread_cpu_seconds;
+
+/// Share of one core that listing UNIX sockets may use. Every service of the machine has some, and
+/// a desktop has thousands: between two lists the last one stays. Some hundred sockets are listed
+/// at each look, and ten thousand about once a second.
+const MOST_FOR_UNIX: f64 = 0.005;
+/// A kernel that does not list UNIX sockets (without the module `unix_diag`) is asked again after
+/// this time.
+const ASKED_AGAIN: Duration = Duration::from_secs(10);
+
+/// Lists sockets.
+pub(in crate::collect) struct Lister {
+    netlink: Netlink,
+    unix: UnixSockets,
+    /// The UNIX sockets as they were last listed.
+    unix_sockets: Vec<Socket>,
+    next_unix: Instant,
+}
+
+impl Lister {
+    /// Opens what lists sockets. Needs no rights.
+    ///
+    /// # Errors
+    /// If the system has no netlink socket of this kind.
+    pub fn open() -> io::Result<Self> {
+        Ok(Self {
+            netlink: Netlink::open()?,
+            unix: UnixSockets::default(),
+            unix_sockets: Vec::new(),
+            next_unix: Instant::now(),
+        })
+    }
+
+    /// Appends all TCP sockets to `sockets`, and the UNIX sockets that lead to a path.
+    ///
+    /// # Errors
+    /// If the kernel does not list TCP sockets.
+    pub fn list(&mut self, sockets: &mut Vec<Socket>) -> io::Result<()> {
+        diag::list(&mut self.netlink, sockets)?;
+        if Instant::now() >= self.next_unix {
+            self.list_unix();
+        }
+        sockets.extend(self.unix_sockets.iter().cloned());
+        Ok(())
+    }
+
+    fn list_unix(&mut self) {
+        // The time of this thread: on a full machine it waits for a core, and that costs nothing.
+        let begin = thread_cpu_seconds();
+        self.unix_sockets.clear();
+        let is_listed = self.unix.list(&mut self.netlink, &mut self.unix_sockets).is_ok();
+        let used = begin.zip(thread_cpu_seconds()).map_or(0.0, |(begin, end)| end - begin);
+        let pause = match is_listed {
+            true => Duration::from_secs_f64((used / MOST_FOR_UNIX).clamp(0.0, 60.0)),
+            false => ASKED_AGAIN,
+        };
+        if !is_listed {
+            self.unix_sockets.clear();
+        }
+        self.next_unix = Instant::now() + pause;
+    }
+}
