@@ -9,6 +9,7 @@
 use std::collections::BTreeSet;
 
 use crate::diagnose::measure::facts::{Facts, Narrow};
+use crate::diagnose::measure::peers::postgres_url;
 use crate::diagnose::measure::pools;
 use crate::diagnose::measure::services::{Service, Services};
 use crate::diagnose::measure::signal::Signal;
@@ -94,7 +95,7 @@ impl<'s> Walk<'s> {
                 Next::Service(index) if !walk.way.contains(&index) => walk.way.push(index),
                 Next::Service(_) => break "the services call each other in a circle".to_owned(),
                 Next::Closed(why) => break why,
-                Next::Inside => break format!("the time lies in {name}, not in what it calls"),
+                Next::Inside => break inside(name, facts),
             }
         };
         walk
@@ -311,6 +312,19 @@ impl<'s> Walk<'s> {
     }
 }
 
+/// That the search ends in the service `name`, and what it calls where that is not known.
+fn inside(name: &str, facts: &Facts) -> String {
+    let uncounted = facts.uncounted_peers();
+    if uncounted.is_empty() {
+        return format!("the time lies in {name}, not in what it calls");
+    }
+    format!(
+        "the time lies in {name}, or in what it calls over UNIX connections that stay open: how many \
+         calls are under way to {} cannot be counted",
+        uncounted.join(", ")
+    )
+}
+
 /// Whether a request waits longer for a peer only because it calls it more often: the peer answers
 /// each call as quickly as at low load.
 fn has_more_calls(facts: &Facts, peer: &str) -> bool {
@@ -388,10 +402,8 @@ fn subordinate(findings: Vec<Finding>, to: &Service, cause: &str, rules: &RuleSe
 /// What to type to see the sessions of a PostgreSQL server.
 fn sessions_of(service: &Service) -> String {
     let address = service.addresses.first().map_or("127.0.0.1:5432", String::as_str);
-    format!(
-        "{address} is PostgreSQL: add `--postgres postgres://USER@{address}/DATABASE` to see its \
-         sessions."
-    )
+    let url = postgres_url("USER", address, "DATABASE");
+    format!("{address} is PostgreSQL: add `--postgres {url}` to see its sessions.")
 }
 
 /// How long a request is in a service.

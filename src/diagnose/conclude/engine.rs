@@ -49,7 +49,8 @@ pub fn diagnose(recording: &Recording, rules: &RuleSet) -> Diagnosis {
     let rulings: Vec<Ruling> =
         rules.rules().iter().flat_map(|rule| ruling::rule_on(rule, &facts)).collect();
     let mut caveats = run_caveats(recording, &stages, &facts);
-    let sources = Sources { known: rules.sources(), ran: watched(recording) };
+    let uncounted = facts.uncounted_peers().into_iter().map(str::to_owned).collect();
+    let sources = Sources { known: rules.sources(), ran: watched(recording), uncounted };
     let mut ranked = ranked(&outcome, &rulings, knee.as_ref(), &sources);
     if let Some(knee) = &knee {
         predict::foresee(&mut ranked.findings, rules, &facts, &stages, knee);

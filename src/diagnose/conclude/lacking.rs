@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::diagnose::measure::facts::Facts;
+use crate::diagnose::measure::peers;
 use crate::diagnose::rules::layer::Layer;
 use crate::diagnose::rules::rule::{Check, Condition};
 use crate::diagnose::rules::ruleset::RuleSet;
@@ -12,7 +13,7 @@ use crate::diagnose::terms::model::NotChecked;
 use crate::diagnose::terms::part::PartKind;
 use crate::diagnose::terms::span::Span;
 use crate::diagnose::terms::wording;
-use crate::timeline::Source;
+use crate::timeline::{Source, names};
 
 /// Where metrics can come from, and which of it a run had.
 #[derive(Default)]
@@ -21,6 +22,8 @@ pub struct Sources<'a> {
     pub known: &'a [Source],
     /// The names of those that ran.
     pub ran: BTreeSet<String>,
+    /// The peers to which calls cannot be counted, whatever runs.
+    pub uncounted: Vec<String>,
 }
 
 impl Sources<'_> {
@@ -48,20 +51,29 @@ pub fn offers(facts: &Facts, sources: &Sources<'_>) -> Vec<String> {
         return offers;
     }
     for peer in facts.databases() {
-        let address = peer.split_once(' ').map_or(peer, |(address, _)| address);
+        let address = peers::address(peer);
+        let url = |database| peers::postgres_url("USER:PASSWORD", address, database);
         let is_pooler = POOLERS.iter().any(|name| peer.contains(name));
         if is_pooler && !sources.ran.contains("pgbouncer") {
             offers.push(format!(
                 "{peer} is a connection pooler: add [collect.pgbouncer] with \
-                 `url = \"postgres://USER:PASSWORD@{address}/pgbouncer\"` to see its pools"
+                 `url = \"{}\"` to see its pools",
+                url("pgbouncer")
             ));
         } else if !is_pooler && !sources.ran.contains("postgres") {
             let is = if facts.answers_as_database(peer) { "is" } else { "seems to be" };
             offers.push(format!(
-                "{address} {is} PostgreSQL: add `--postgres \
-                 postgres://USER:PASSWORD@{address}/DATABASE` to see its sessions"
+                "{address} {is} PostgreSQL: add `--postgres {}` to see its sessions",
+                url("DATABASE")
             ));
         }
+    }
+    for peer in facts.uncounted_peers().into_iter().filter(|peer| !facts.is_database(peer)) {
+        offers.push(format!(
+            "calls to {peer} cannot be counted, because the UNIX connections to it stay open: add \
+             [collect.prometheus] where the target exports how long its calls take, or let it call \
+             over TCP"
+        ));
     }
     offers
 }
@@ -172,12 +184,20 @@ fn collectors(
 /// Everything ran, and the signals have no data all the same.
 fn nothing_read(ruling: &Ruling, sources: &Sources<'_>) -> String {
     let missing = ruling.missing();
-    let of: BTreeSet<&str> = ruling
+    let selectors: Vec<_> = ruling
         .rule
         .tests()
         .into_iter()
         .filter(|(_, test)| missing.contains(&test.signal.to_string()))
         .flat_map(|(_, test)| test.signal.selectors())
+        .collect();
+    let is_calls = selectors.iter().any(|selector| selector.metric == names::TCP_CALLS.name);
+    if is_calls && !sources.uncounted.is_empty() {
+        let peers = sources.uncounted.join(", ");
+        return format!("calls to {peers} cannot be counted: their UNIX connections stay open");
+    }
+    let of: BTreeSet<&str> = selectors
+        .into_iter()
         .filter_map(|selector| sources.of(&selector.metric))
         .filter(|source| sources.has_run(source))
         .map(|source| source.name)

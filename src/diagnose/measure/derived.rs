@@ -1,5 +1,5 @@
 //! Series that nobody recorded and that follow from what was: the load as series, and the requests
-//! that the target has read.
+//! that the target has read, and the calls over UNIX sockets.
 
 use std::collections::BTreeMap;
 
@@ -8,6 +8,8 @@ use crate::timeline::{
     FailureKind, Histogram, Labels, LoadTick, MetricSpec, Moment, Point, SentenceKind, Series,
     SeriesKey, Timeline, Window, names,
 };
+
+use super::unix::Unix;
 
 /// Name under which the load's own series stand, as if a collector had read them.
 const LOAD: &str = "load";
@@ -34,10 +36,15 @@ struct LoadSecond {
     words: BTreeMap<&'static str, u64>,
 }
 
-/// The load as series, and what else follows from `timeline`.
-pub fn series(timeline: &Timeline) -> Timeline {
+/// The load as series, and what else follows from `timeline` and its UNIX sockets.
+pub fn series(timeline: &Timeline, unix: &Unix) -> Timeline {
     let mut derived = load_series(&timeline.ticks);
     requests_served(timeline, &mut derived);
+    for (key, series) in &unix.counted {
+        let looks = timeline.readings.get(&series.collector).cloned().unwrap_or_default();
+        derived.readings.insert(series.collector.clone(), looks);
+        derived.series.insert(key.clone(), series.clone());
+    }
     runtime(timeline, &mut derived);
     derived
 }
@@ -255,7 +262,7 @@ mod tests {
 
     #[test]
     fn requests_served_are_those_in_the_target_less_those_unread() {
-        let derived = series(&looks(false));
+        let derived = series(&looks(false), &Unix::default());
         let values = |port: &str| -> Vec<f64> {
             let key =
                 SeriesKey::new(names::TCP_REQUESTS_SERVED.name, Labels::none().with("port", port));
@@ -268,6 +275,6 @@ mod tests {
 
     #[test]
     fn requests_served_are_left_as_recorded() {
-        assert!(series(&looks(true)).series.is_empty());
+        assert!(series(&looks(true), &Unix::default()).series.is_empty());
     }
 }

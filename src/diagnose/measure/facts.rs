@@ -15,10 +15,11 @@ use crate::timeline::{
     Timeline, Window, names,
 };
 
+pub use super::peers::DATABASE;
+use super::peers::wanted;
+use super::unix::Unix;
 use super::{derived, peers, services};
 
-/// A selector's value that stands for every peer that is a database which is watched too.
-pub const DATABASE: &str = "$database";
 /// Runtimes that let their heap grow far before they first collect all of it, by the name of the
 /// process.
 const LAZY_RUNTIMES: [&str; 2] = ["java", "dotnet"];
@@ -64,6 +65,8 @@ pub struct Facts<'a> {
     is_lazy_runtime: bool,
     /// When requests began to queue, where they did for much of the run.
     queued_from: Option<Moment>,
+    /// What is known of calls over UNIX sockets.
+    unix: Unix,
 }
 
 impl<'a> Facts<'a> {
@@ -91,9 +94,10 @@ impl<'a> Facts<'a> {
 
     /// The facts of a timeline about whose machine nothing is known.
     pub fn of_timeline(timeline: &'a Timeline, windows: &'a Windows) -> Self {
+        let unix = Unix::of(timeline);
         let mut facts = Self {
             timeline,
-            derived: derived::series(timeline),
+            derived: derived::series(timeline, &unix),
             windows,
             database_peers: BTreeSet::new(),
             peer_names: BTreeMap::new(),
@@ -101,6 +105,7 @@ impl<'a> Facts<'a> {
             growth: None,
             is_lazy_runtime: false,
             queued_from: None,
+            unix,
         };
         facts.queued_from = facts.first_queue();
         facts.database_peers = timeline
@@ -167,6 +172,12 @@ impl<'a> Facts<'a> {
         self.database_peers.contains(peer)
     }
 
+    /// The peers to which calls cannot be counted, and about which nothing else tells.
+    pub fn uncounted_peers(&self) -> Vec<&str> {
+        let is_told = |peer: &str| self.is_database(peer) && self.database_is_watched();
+        self.unix.uncounted_peers().filter(|peer| !is_told(peer)).collect()
+    }
+
     /// The windows of a span, in order of time.
     pub fn windows(&self, span: Span) -> Vec<Window> {
         let windows = self.windows;
@@ -223,6 +234,9 @@ impl<'a> Facts<'a> {
         windows: &[Window],
         narrow: &[Narrow],
     ) -> Option<f64> {
+        if self.is_hidden(selector, narrow) {
+            return None;
+        }
         let levels: Vec<f64> =
             self.levels(selector, windows, narrow).into_iter().map(|(_, level)| level).collect();
         if levels.is_empty() {
@@ -278,7 +292,8 @@ impl<'a> Facts<'a> {
     ) -> BTreeMap<(&str, Moment), f64> {
         let mut sums: BTreeMap<(&str, Moment), f64> = BTreeMap::new();
         for selector in &operand.selectors {
-            if is_census(&selector.metric) && self.is_answerable(selector) {
+            let counts = self.is_answerable(selector) && !self.is_hidden(selector, narrow);
+            if is_census(&selector.metric) && counts {
                 for (timeline, collector) in self.collectors_of(&selector.metric) {
                     let looks = timeline.readings.get(collector).into_iter().flatten();
                     for at in looks.filter(|at| window.contains(**at)) {
@@ -461,17 +476,15 @@ impl<'a> Facts<'a> {
         metric: &str,
     ) -> impl Iterator<Item = (&'s Timeline, &'s str)> + use<'s> {
         let family = metric.split_once('.').map_or(metric, |(family, _)| family).to_owned() + ".";
-        [self.timeline, &self.derived].into_iter().flat_map(move |timeline| {
-            let from = SeriesKey::bare(&family);
-            let family = family.clone();
-            let names: BTreeSet<&str> = timeline
-                .series
-                .range(from..)
-                .take_while(move |(key, _)| key.metric.starts_with(&family))
-                .map(|(_, series)| series.collector.as_str())
-                .collect();
-            names.into_iter().map(move |name| (timeline, name))
-        })
+        let mut collectors: BTreeMap<&str, &Timeline> = BTreeMap::new();
+        for timeline in [self.timeline, &self.derived] {
+            let all = timeline.series.range(SeriesKey::bare(&family)..);
+            for (_, series) in all.take_while(|(key, _)| key.metric.starts_with(&family)) {
+                // What was derived of a collector's series has the same looks.
+                collectors.entry(&series.collector).or_insert(timeline);
+            }
+        }
+        collectors.into_iter().map(|(name, timeline)| (timeline, name))
     }
 
     /// Whether a census that finds nothing for `selector` means none: not so for the peers that
@@ -479,6 +492,22 @@ impl<'a> Facts<'a> {
     fn is_answerable(&self, selector: &Selector) -> bool {
         !self.database_peers.is_empty()
             || selector.labels.iter().all(|(_, value)| value != DATABASE)
+    }
+
+    /// Whether a set has a part that cannot be counted, so that the rest is not the whole.
+    fn is_hidden(&self, selector: &Selector, narrow: &[Narrow]) -> bool {
+        self.unix.hides(selector, |labels| self.is_meant(labels, selector, narrow))
+    }
+
+    /// Whether a peer or port with these labels is among those of a set, but for databases whose
+    /// sessions tell more.
+    fn is_meant(&self, labels: &Labels, selector: &Selector, narrow: &[Narrow]) -> bool {
+        let (wanted, database) = wanted(selector);
+        let is_other = |it: &Narrow| labels.get(&it.label).is_some_and(|value| value != it.value);
+        let is_database = labels.get("peer").is_some_and(|peer| self.is_database(peer));
+        let is_told = is_database && database.is_none() && self.database_is_watched();
+        let is_one = database.is_none_or(|(_, is_one)| is_one == is_database);
+        is_one && !is_told && labels.matches(&wanted) && !narrow.iter().any(is_other)
     }
 
     /// The labels of a series, a peer by the name that its sockets have.
@@ -495,15 +524,7 @@ impl<'a> Facts<'a> {
         selector: &Selector,
         narrow: &[Narrow],
     ) -> Vec<(&'s Timeline, &'s SeriesKey, &'s Series)> {
-        let mut wanted = Labels::none();
-        let mut database = None;
-        for (name, value) in selector.labels.iter() {
-            if value.trim_start_matches('!') == DATABASE {
-                database = Some((name, !value.starts_with('!')));
-            } else {
-                wanted = wanted.with(name, value);
-            }
-        }
+        let (wanted, database) = wanted(selector);
         let of_metric: Vec<_> = [self.timeline, &self.derived]
             .into_iter()
             .flat_map(|timeline| {

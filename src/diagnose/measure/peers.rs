@@ -3,12 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::recording::Environment;
-use crate::timeline::{SeriesKey, Timeline, names};
+use crate::timeline::{Labels, Selector, SeriesKey, Timeline, names};
 
 /// How the metrics begin that clients of other services export.
 pub const CLIENT: &str = "client.";
+/// A selector's value that stands for every peer that is a database which is watched too.
+pub const DATABASE: &str = "$database";
 /// Ports on which PostgreSQL and its poolers listen where nothing else is known.
 const DATABASE_PORTS: [&str; 2] = ["5432", "6432"];
+/// What stands before the path of a UNIX socket.
+pub const UNIX: &str = "unix:";
 /// How the names of services start that speak PostgreSQL's protocol.
 const DATABASE_SERVICES: [&str; 4] = ["postgres", "pgbouncer", "pgcat", "odyssey"];
 
@@ -67,9 +71,37 @@ pub fn names(timeline: &Timeline, databases: &BTreeSet<String>) -> BTreeMap<Stri
     names
 }
 
-/// The address in `10.0.3.7:8443 (payments)`.
+/// The address in `10.0.3.7:8443 (payments)`. A UNIX socket's path may hold spaces.
 pub fn address(peer: &str) -> &str {
+    if peer.starts_with(UNIX) {
+        let named = peer.strip_suffix(')').and_then(|peer| peer.rsplit_once(" ("));
+        return named.map_or(peer, |(address, _)| address);
+    }
     peer.split_once(' ').map_or(peer, |(address, _)| address)
+}
+
+/// How to connect to a `database` of the server at an address, as PostgreSQL's clients write it.
+pub fn postgres_url(user: &str, address: &str, database: &str) -> String {
+    let path = address.strip_prefix(UNIX).and_then(|path| path.rsplit_once("/.s.PGSQL."));
+    match path {
+        Some((directory, port)) => {
+            format!("postgres://{user}@/{database}?host={directory}&port={port}")
+        }
+        None => format!("postgres://{user}@{address}/{database}"),
+    }
+}
+
+/// The labels that a selector wants, and the one that stands for databases or for all others.
+pub fn wanted(selector: &Selector) -> (Labels, Option<(&str, bool)>) {
+    let (mut wanted, mut database) = (Labels::none(), None);
+    for (name, value) in selector.labels.iter() {
+        if value.trim_start_matches('!') == DATABASE {
+            database = Some((name, !value.starts_with('!')));
+        } else {
+            wanted = wanted.with(name, value);
+        }
+    }
+    (wanted, database)
 }
 
 /// Whether a series of sockets is about PostgreSQL or a pooler.
@@ -85,4 +117,28 @@ pub fn is_database_key(key: &SeriesKey) -> bool {
 /// Whether `word` stands in `text` with no letter or digit beside it.
 fn has_word(text: &str, word: &str) -> bool {
     text.split(|c: char| !c.is_ascii_alphanumeric()).any(|part| part == word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_of_a_peer_stands_before_its_name() {
+        assert_eq!(address("10.0.3.7:8443 (payments)"), "10.0.3.7:8443");
+        assert_eq!(address("10.0.3.7:8443"), "10.0.3.7:8443");
+        assert_eq!(address("unix:/run/my app.sock (php-fpm8.2)"), "unix:/run/my app.sock");
+        assert_eq!(address("unix:/run/my app.sock"), "unix:/run/my app.sock");
+        assert_eq!(address("unix:@a (b) (php)"), "unix:@a (b)");
+    }
+
+    #[test]
+    fn a_database_is_reached_by_its_port_or_by_its_directory() {
+        let url = |address| postgres_url("USER", address, "DATABASE");
+        assert_eq!(url("10.0.0.5:5432"), "postgres://USER@10.0.0.5:5432/DATABASE");
+        assert_eq!(
+            url("unix:/run/postgresql/.s.PGSQL.5433"),
+            "postgres://USER@/DATABASE?host=/run/postgresql&port=5433"
+        );
+    }
 }

@@ -8,10 +8,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::recording::Recording;
-use crate::timeline::{Labels, Moment, Point, Series, SeriesKey, Timeline, names};
+use crate::timeline::{Labels, MetricSpec, Moment, Point, Series, SeriesKey, Timeline, names};
 
 use super::derived;
 use super::peers::{self, address};
+use super::unix::Unix;
 
 /// The collectors that read a service, by the beginnings of the names of their series.
 const FAMILIES: [(&str, &str); 5] = [
@@ -58,7 +59,7 @@ impl Services {
         if services.all.is_empty() {
             return services;
         }
-        let load = derived::series(timeline);
+        let load = derived::series(timeline, &Unix::default());
         for service in &mut services.all {
             own_series(timeline, service);
             shared_series(timeline, service);
@@ -192,12 +193,16 @@ fn load_series(load: &Timeline, service: &mut Service) {
     for at in service.timeline.readings.get("tcp").into_iter().flatten() {
         in_flight.insert(*at, 0.0);
     }
-    for metric in [&names::TCP_REQUESTS, &names::TCP_ACCEPT_QUEUE] {
-        for (_, series) in service.timeline.series_of(metric.name) {
-            for point in &series.points {
-                *in_flight.entry(point.at).or_default() += point.value;
-            }
-        }
+    let unix = Unix::of(&service.timeline);
+    let of = |metric: &'static MetricSpec| service.timeline.series_of(metric.name);
+    if unix.has_uncounted_requests() && of(&names::TCP_REQUESTS).next().is_none() {
+        // Not to know how many there are is not to know that there are none.
+        return;
+    }
+    let counted = unix.counted.iter().filter(|(key, _)| key.metric == names::TCP_REQUESTS.name);
+    let counted = counted.chain(of(&names::TCP_REQUESTS)).chain(of(&names::TCP_ACCEPT_QUEUE));
+    for point in counted.flat_map(|(_, series)| &series.points) {
+        *in_flight.entry(point.at).or_default() += point.value;
     }
     let points = in_flight.into_iter().map(|(at, value)| Point { at, value }).collect();
     let spec = &names::LOAD_IN_FLIGHT;

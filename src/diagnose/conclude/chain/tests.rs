@@ -2,6 +2,8 @@ use crate::diagnose::conclude::engine::diagnose;
 use crate::diagnose::rules::ruleset::RuleSet;
 use crate::diagnose::simulated::{Picture, record};
 use crate::diagnose::terms::model::{Confidence, Diagnosis, FindingRole, Outcome};
+use crate::recording::CollectorNote;
+use crate::timeline::{Source, names};
 
 const RATES: [f64; 10] = [20.0, 40.0, 80.0, 120.0, 160.0, 180.0, 200.0, 240.0, 300.0, 400.0];
 const KNEE: f64 = 190.0;
@@ -224,4 +226,80 @@ fn a_healthy_chain_accuses_nobody() {
     let chain = diagnosis.chain.unwrap();
     assert_eq!(chain.hops.len(), 2);
     assert!(chain.ends.is_empty());
+}
+
+/// The levels of [`workers`] that the kernel tells where the gateway calls over a UNIX socket: how many
+/// connections are open, and how many were opened.
+fn over_a_unix_socket(rate: f64, open: f64, opened: f64) -> Levels {
+    let told = workers(rate).into_iter().filter(|(name, _)| {
+        !name.starts_with("tcp.calls")
+            && !name.starts_with("chain.tcp.requests")
+            && !name.contains("address=127")
+            && !name.contains("accept_queue")
+    });
+    let mut levels: Levels = told.collect();
+    let accepted = (open - waiting(rate)).max(0.0);
+    levels.extend([
+        (
+            "tcp.sockets{peer=unix:/run/my app.sock (app),role=outbound,service=app,state=established}",
+            open,
+        ),
+        ("tcp.calls.connections{peer=unix:/run/my app.sock (app),service=app}", opened),
+        (
+            "chain.service{hop=app (127.0.0.1:9000),address=unix:/run/my app.sock,kind=service}",
+            1.0,
+        ),
+        (
+            "chain.tcp.sockets{hop=app (127.0.0.1:9000),port=unix:/run/my app.sock,role=inbound,\
+             state=established}",
+            accepted,
+        ),
+        (
+            "chain.tcp.requests.connections{hop=app (127.0.0.1:9000),port=unix:/run/my app.sock}",
+            opened,
+        ),
+        (
+            "chain.tcp.accept_queue{hop=app (127.0.0.1:9000),port=unix:/run/my app.sock}",
+            waiting(rate),
+        ),
+    ]);
+    levels
+}
+
+#[test]
+fn a_connection_for_each_call_leads_over_a_unix_socket() {
+    let diagnosis = said(&|rate| {
+        let open = 3.99 * load(rate) + waiting(rate);
+        gateway(rate, 0.2, over_a_unix_socket(rate, open, rate.min(KNEE)))
+    });
+    let first = &diagnosis.findings[0];
+    assert_eq!(first.rule, "worker-exhaustion", "{:#?}", diagnosis.findings);
+    assert_eq!(first.service.as_deref(), Some("app (127.0.0.1:9000)"));
+    let wait = diagnosis.findings.iter().find(|it| it.rule == "downstream-wait").unwrap();
+    assert_eq!(wait.subject.as_deref(), Some("unix:/run/my app.sock (app)"));
+    assert_eq!(wait.role, FindingRole::Consequence { of: "worker-exhaustion".to_owned() });
+}
+
+#[test]
+fn calls_over_kept_unix_connections_are_not_taken_for_none() {
+    let picture = |rate| gateway(rate, 0.2, over_a_unix_socket(rate, 40.0, 0.0));
+    let mut recording = record(&RATES, &picture);
+    recording.environment.collectors.push(CollectorNote {
+        name: "tcp".to_owned(),
+        instance: "tcp".to_owned(),
+        watches: "the sockets of 1 process".to_owned(),
+        interval_secs: 0.1,
+    });
+    let metrics = &[names::TCP_CALLS, names::TCP_REQUESTS_SERVED];
+    let tcp = Source { name: "tcp", metrics, hint: "[collect.tcp]" };
+    let diagnosis = diagnose(&recording, &RuleSet::builtin().clone().with_sources(vec![tcp]));
+    let open = diagnosis.not_checked.iter().find(|it| it.rule == "internal-wait").unwrap();
+    assert!(open.add.starts_with("calls to unix:/run/my app.sock (app) cannot"), "{}", open.add);
+    let rules: Vec<&str> = diagnosis.findings.iter().map(|it| it.rule.as_str()).collect();
+    assert!(!rules.contains(&"internal-wait") && !rules.contains(&"downstream-wait"), "{rules:?}");
+    let chain = diagnosis.chain.unwrap();
+    assert!(chain.ends.contains("unix:/run/my app.sock (app) cannot be counted"), "{}", chain.ends);
+    assert_eq!(chain.hops[1].knee, None, "nor how long a request is in it");
+    let told = diagnosis.caveats.iter().any(|it| it.contains("unix:/run/my app.sock"));
+    assert!(told, "{:#?}", diagnosis.caveats);
 }
