@@ -18,8 +18,9 @@ use super::cluster::{self, Cluster, Urls};
 use super::faults::{self, Fault};
 use super::pipe::{Listening, read_line_within, tell};
 use super::pooler::Pooler;
+use super::proxy::Backend;
 use super::quota::Quota;
-use super::system::BeforeDatabase;
+use super::system::{BeforeDatabase, CallsOver};
 use super::{bank, neighbour, payments, process, proxy, shop};
 
 /// First argument of the guard process.
@@ -27,6 +28,9 @@ pub(super) const ENTRY: &str = "__demo-guard";
 
 /// Name of the log in the demo's directory.
 pub(super) const LOG: &str = "demo.log";
+
+/// Name of the shop's UNIX socket in the demo's directory.
+const SOCKET: &str = "shop.sock";
 
 /// How many bytes from the end of the log go into an error.
 const LOG_TAIL_BYTES: usize = 1_500;
@@ -165,6 +169,8 @@ impl StartedSystem {
             healthy,
             postgres_url: way.as_ref().map(|way| way.shop_url.clone()),
             payments_url: format!("http://127.0.0.1:{payments_port}"),
+            socket: (system.surroundings.proxy == Some(CallsOver::Unix))
+                .then(|| self.directory.join(SOCKET)),
         };
         let (pid, shop_port) = self.start_service(shop::ENTRY, &settings)?;
         if let Some(cores) = system.surroundings.cpu_quota {
@@ -174,9 +180,12 @@ impl StartedSystem {
             self.quota = Some(quota);
         }
         let mut port = shop_port;
-        if system.surroundings.proxy {
-            let settings = proxy::Settings { backend: format!("127.0.0.1:{shop_port}") };
-            (_, port) = self.start_service(proxy::ENTRY, &settings)?;
+        if system.surroundings.proxy.is_some() {
+            let backend = match settings.socket {
+                Some(path) => Backend::Unix(path),
+                None => Backend::Tcp(format!("127.0.0.1:{shop_port}")),
+            };
+            (_, port) = self.start_service(proxy::ENTRY, &proxy::Settings { backend })?;
         }
         let threads = system.surroundings.busy_neighbours;
         if threads > 0 {
@@ -203,7 +212,7 @@ impl StartedSystem {
         match before {
             BeforeDatabase::Nothing => Ok(direct),
             BeforeDatabase::Proxy => {
-                let settings = proxy::Settings { backend: urls.peer.clone() };
+                let settings = proxy::Settings { backend: Backend::Tcp(urls.peer.clone()) };
                 let (_, port) = self.start_service(proxy::ENTRY, &settings)?;
                 Ok(WayToDatabase { shop_url: urls.shop_through(port), ..direct })
             }

@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::net::Ipv4Addr;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +19,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde::Serialize;
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::{TcpListener, TcpSocket, UnixListener, UnixStream};
 
 use super::pipe::{Listening, tell};
 use super::system::Listen;
@@ -51,17 +52,23 @@ where
         accept_pause: None,
         keep_alive: true,
     };
-    serve_as(usual, state, handle).await
+    serve_as(usual, None, state, handle).await
 }
 
-/// Listens with the settings `listen`, tells the guard the port, and answers with `handle` until
-/// the process is stopped.
-pub(super) async fn serve_as<S, F, A>(listen: Listen, state: Arc<S>, handle: F) -> io::Result<()>
+/// Listens with the settings `listen`, and at the path `socket`, tells the guard the port, and answers
+/// with `handle` until the process is stopped.
+pub(super) async fn serve_as<S, F, A>(
+    listen: Listen,
+    socket: Option<&Path>,
+    state: Arc<S>,
+    handle: F,
+) -> io::Result<()>
 where
     S: Send + Sync + 'static,
     F: Fn(Arc<S>, Request<Incoming>) -> A + Clone + Send + Sync + 'static,
     A: Future<Output = Answer> + Send + 'static,
 {
+    let unix = socket.map(UnixListener::bind).transpose()?;
     let listener = self::listen(listen.backlog)?;
     let mut accepted: u64 = 0;
     loop {
@@ -74,27 +81,37 @@ where
         if !listen.accept_time.is_zero() {
             tokio::time::sleep(listen.accept_time).await;
         }
+        let (state, handle) = (Arc::clone(&state), handle.clone());
+        let service = service_fn(move |request| {
+            let answer = handle(Arc::clone(&state), request);
+            async move { Ok::<_, Infallible>(answer.await) }
+        });
+        let mut builder = http1::Builder::new();
+        builder.timer(TokioTimer::new()).keep_alive(listen.keep_alive);
+        // A connection that the client closes early is not an error of the server.
+        let is_accepted = tokio::select! {
+            tcp = listener.accept() => tcp.map(|(stream, _)| {
+                // Fails if the client has closed the connection; serving it will show that too.
+                let _set = stream.set_nodelay(true).is_ok();
+                tokio::spawn(builder.serve_connection(TokioIo::new(stream), service));
+            }),
+            unix = accept(unix.as_ref()) => unix.map(|stream| {
+                tokio::spawn(builder.serve_connection(TokioIo::new(stream), service));
+            }),
+        };
         // Accepting fails for a single connection, or because there are no descriptors until some
         // are closed.
-        let Ok((stream, _)) = listener.accept().await else {
+        if is_accepted.is_err() {
             tokio::time::sleep(Duration::from_millis(10)).await;
-            continue;
-        };
-        // Fails if the client has closed the connection; serving it will show that too.
-        let _set = stream.set_nodelay(true).is_ok();
-        let (state, handle) = (Arc::clone(&state), handle.clone());
-        tokio::spawn(async move {
-            let service = service_fn(move |request| {
-                let answer = handle(Arc::clone(&state), request);
-                async move { Ok::<_, Infallible>(answer.await) }
-            });
-            let connection = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .keep_alive(listen.keep_alive)
-                .serve_connection(TokioIo::new(stream), service);
-            // A connection that the client closes early is not an error of the server.
-            let _ended = connection.await.is_ok();
-        });
+        }
+    }
+}
+
+/// The next connection to a UNIX socket; never, if there is none.
+async fn accept(listener: Option<&UnixListener>) -> io::Result<UnixStream> {
+    match listener {
+        Some(listener) => Ok(listener.accept().await?.0),
+        None => std::future::pending().await,
     }
 }
 

@@ -221,12 +221,21 @@ pub(super) struct DatabaseTraits {
 pub(super) struct Surroundings {
     /// Threads of another process that use CPU all the time.
     pub busy_neighbours: usize,
-    /// Whether a proxy stands in front of the shop.
-    pub proxy: bool,
+    /// How the proxy in front of the shop calls it, if there is one.
+    pub proxy: Option<CallsOver>,
     /// What stands between the shop and its database.
     pub before_database: BeforeDatabase,
     /// Cores that a control group's quota allows the shop.
     pub cpu_quota: Option<f64>,
+}
+
+/// How a proxy calls what is behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum CallsOver {
+    /// Bytes, over one TCP connection for each of its client's.
+    Tcp,
+    /// Requests, each over a UNIX connection of its own.
+    Unix,
 }
 
 /// What stands between the shop and its database.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    Fault, HEALTHY, HEALTHY_SHOP, HEALTHY_SURROUNDINGS, Handlers, Load, PRODUCTS, ShopTraits,
-    Surroundings, System, Truth, ramp_to, up_to,
+    CallsOver, Fault, HEALTHY, HEALTHY_SHOP, HEALTHY_SURROUNDINGS, Handlers, Load, PRODUCTS,
+    ShopTraits, Surroundings, System, Truth, ramp_to, up_to,
 };
 
 /// One event loop with 6 ms of CPU time per page, as in `single-thread`, behind a proxy. The load
@@ -32,4 +32,4 @@ pub(super) static SPEC: Fault = Fault {
 
 const EVENT_LOOP: ShopTraits = ShopTraits { runtime: Handlers::EventLoop, ..HEALTHY_SHOP };
 
-const PROXIED: Surroundings = Surroundings { proxy: true, ..HEALTHY_SURROUNDINGS };
+const PROXIED: Surroundings = Surroundings { proxy: Some(CallsOver::Tcp), ..HEALTHY_SURROUNDINGS };

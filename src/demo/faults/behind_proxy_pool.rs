@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    Fault, HEALTHY, HEALTHY_SHOP, HEALTHY_SURROUNDINGS, Load, PRODUCTS, ProductRead, ShopTraits,
-    Surroundings, System, Truth, ramp_to, up_to,
+    CallsOver, Fault, HEALTHY, HEALTHY_SHOP, HEALTHY_SURROUNDINGS, Load, PRODUCTS, ProductRead,
+    ShopTraits, Surroundings, System, Truth, ramp_to, up_to,
 };
 
 /// Three connections of 15 ms for each read, as in `pool-small`, behind a proxy. The pool and the
@@ -37,4 +37,4 @@ const fn pooled(pool_size: usize) -> ShopTraits {
     }
 }
 
-const PROXIED: Surroundings = Surroundings { proxy: true, ..HEALTHY_SURROUNDINGS };
+const PROXIED: Surroundings = Surroundings { proxy: Some(CallsOver::Tcp), ..HEALTHY_SURROUNDINGS };

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    Fault, HEALTHY, HEALTHY_SHOP, HEALTHY_SURROUNDINGS, Handlers, Load, PRODUCTS, Pause,
+    CallsOver, Fault, HEALTHY, HEALTHY_SHOP, HEALTHY_SURROUNDINGS, Handlers, Load, PRODUCTS, Pause,
     ShopTraits, Surroundings, System, Truth, ramp_to, up_to,
 };
 
@@ -37,4 +37,4 @@ const fn blocked(workers: usize) -> ShopTraits {
     }
 }
 
-const PROXIED: Surroundings = Surroundings { proxy: true, ..HEALTHY_SURROUNDINGS };
+const PROXIED: Surroundings = Surroundings { proxy: Some(CallsOver::Tcp), ..HEALTHY_SURROUNDINGS };

@@ -9,9 +9,9 @@
 use std::time::Duration;
 
 use super::system::{
-    Admission, BankTraits, BeforeDatabase, ChargeTraits, DatabaseTraits, Handlers, Keeps, Listen,
-    Load, Pause, PaymentsTraits, PoolGauges, ProductRead, Refusal, RequestShare, Shape,
-    ShopRequest, ShopTraits, Surroundings, System,
+    Admission, BankTraits, BeforeDatabase, CallsOver, ChargeTraits, DatabaseTraits, Handlers,
+    Keeps, Listen, Load, Pause, PaymentsTraits, PoolGauges, ProductRead, Refusal, RequestShare,
+    Shape, ShopRequest, ShopTraits, Surroundings, System,
 };
 use crate::registry::registry;
 
@@ -54,6 +54,7 @@ registry! {
         peer_few_at_a_time,
         behind_proxy,
         behind_proxy_workers,
+        behind_socket_workers,
         behind_proxy_pool,
         slow_bank,
         two_limits,
@@ -221,7 +222,7 @@ const HEALTHY_DATABASE: DatabaseTraits =
 
 const HEALTHY_SURROUNDINGS: Surroundings = Surroundings {
     busy_neighbours: 0,
-    proxy: false,
+    proxy: None,
     before_database: BeforeDatabase::Nothing,
     cpu_quota: None,
 };

@@ -8,6 +8,7 @@ mod routes;
 mod state;
 
 use std::io;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
@@ -37,6 +38,8 @@ pub(super) struct Settings {
     pub postgres_url: Option<String>,
     /// Base address of the payments service.
     pub payments_url: String,
+    /// Path of a UNIX socket on which the shop listens too.
+    pub socket: Option<PathBuf>,
 }
 
 /// Threads that may hold or wait for the lock of product pages at the same time.
@@ -110,6 +113,7 @@ fn run() -> io::Result<()> {
             pages: AtomicU64::new(0),
             kept: Mutex::default(),
         };
-        server::serve_as(traits.listen, Arc::new(shop), routes::handle).await
+        let socket = settings.socket.as_deref();
+        server::serve_as(traits.listen, socket, Arc::new(shop), routes::handle).await
     })
 }
