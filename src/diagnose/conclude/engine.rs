@@ -65,9 +65,8 @@ pub fn diagnose(recording: &Recording, rules: &RuleSet) -> Diagnosis {
     caveats.extend(repetition::caveat(&recording.plan, &facts, &ranked.findings));
     caveats.extend(lacking::offers(&facts, &sources));
     if outcome == Outcome::Knee {
-        if !ranked.findings.iter().any(|finding| finding.role == FindingRole::Cause) {
-            caveats.push(lacking::for_a_cause(&facts, rules, &ranked.not_checked, &sources));
-        }
+        let (findings, open) = (&ranked.findings, &ranked.not_checked);
+        caveats.extend(lacking::for_a_cause(&facts, rules, findings, open, &sources));
         for sign in rank::measured(&rulings, RuleRole::Gate) {
             caveats.push(format!("kneepoint itself: {}", sign.text));
         }

@@ -9,7 +9,7 @@ use crate::diagnose::rules::rule::{Check, Condition};
 use crate::diagnose::rules::ruleset::RuleSet;
 use crate::diagnose::rules::ruling::Ruling;
 use crate::diagnose::terms::bounds;
-use crate::diagnose::terms::model::NotChecked;
+use crate::diagnose::terms::model::{Finding, FindingRole, NotChecked};
 use crate::diagnose::terms::part::PartKind;
 use crate::diagnose::terms::span::Span;
 use crate::diagnose::terms::wording;
@@ -94,33 +94,37 @@ const IN_TARGET: [PartKind; 6] = [
 pub fn for_a_cause(
     facts: &Facts,
     rules: &RuleSet,
+    findings: &[Finding],
     not_checked: &[NotChecked],
     sources: &Sources<'_>,
-) -> String {
+) -> Option<String> {
+    if findings.iter().any(|finding| finding.role == FindingRole::Cause) {
+        return None;
+    }
     let inside = facts.growth().and_then(|growth| growth.share(&IN_TARGET, None)).unwrap_or(0.0);
     if inside >= bounds::EXPLAINS_MOST.value && !sources.ran.contains(STACKS) {
         let hint = sources.hint(STACKS);
         if !hint.is_empty() {
-            return format!(
+            return Some(format!(
                 "not enough evidence to name a cause: {} of the growth lies in the target, and \
                  nothing measured there holds it; add {hint}: it tells where its threads stand",
                 wording::percent(inside)
-            );
+            ));
         }
     }
     let has_database = facts.databases().next().is_some();
     let concerns = |rule: &str| {
         has_database || rules.find(rule).is_none_or(|rule| rule.layer != Layer::Database)
     };
-    match not_checked.iter().find(|entry| concerns(&entry.rule)) {
+    let mut open = not_checked.iter().filter(|entry| concerns(&entry.rule)).peekable();
+    Some(match open.peek().map(|first| first.add.clone()) {
         None => "every rule was checked and none holds: the cause is something that no rule covers"
             .to_owned(),
-        Some(first) => format!(
-            "not enough evidence to name a cause: {} possible causes have no data; {}",
-            not_checked.iter().filter(|entry| concerns(&entry.rule)).count(),
-            first.add
+        Some(add) => format!(
+            "not enough evidence to name a cause: {} possible causes have no data; {add}",
+            open.count()
         ),
-    }
+    })
 }
 
 /// The one thing that would get a rule its data.
