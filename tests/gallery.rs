@@ -138,8 +138,10 @@ fn a_rate_is_told_with_the_same_digits_everywhere() {
         let json: serde_json::Value = serde_json::from_str(&text("json")).unwrap();
         let mut known = BTreeSet::new();
         rates(&json["diagnosis"], &mut known);
-        // What a rule predicted that the knee contradicts, as a multiple of the knee.
-        let knee = json["diagnosis"]["knee"]["rate"].as_f64().unwrap_or(0.0);
+        // What a rule predicted that the knee contradicts, as a multiple of the knee of the curve.
+        let knee = &json["diagnosis"]["knee"];
+        let by_curve = knee["by_curve"]["rate"].as_f64();
+        let knee = by_curve.or_else(|| knee["rate"].as_f64()).unwrap_or(0.0);
         for ruled_out in json["diagnosis"]["ruled_out"].as_array().unwrap() {
             for because in ruled_out["because"].as_array().unwrap() {
                 if because["signal"] == "predicted capacity by the knee" {
