@@ -87,6 +87,8 @@ pub mod convert;
 
 pub mod diagnose;
 
+pub mod compare;
+
 pub mod report;
 
 pub mod prepare;

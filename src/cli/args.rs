@@ -11,10 +11,11 @@ Examples:
   kneepoint run http://127.0.0.1:8080/ --postgres postgres://shop@127.0.0.1/shop
   kneepoint soak plan.toml --rate 50/s --duration 8h
   kneepoint diagnose kneepoint-out/recording.jsonl.zst
+  kneepoint compare runs/main --with runs/branch
 
 Exit codes: 0 done, 1 kneepoint failed, 99 an objective was not met, 104 bad plan or usage,
 105 interrupted (recording kept), 106 refused before any load, 120 knee below --expect,
-121 leak, 123 inconclusive.";
+121 leak, 122 worse than before, 123 inconclusive.";
 
 /// Finds the load at which a system breaks, and explains why.
 #[derive(Debug, Parser)]
@@ -38,6 +39,8 @@ pub enum Command {
     Diagnose(DiagnoseArgs),
     /// Write reports from a recording
     Report(ReportArgs),
+    /// Compare the recordings of two builds: did it get worse, where, and why
+    Compare(CompareArgs),
     /// Read the results of another load generator, and find the knee in them
     Import(ImportArgs),
     /// Make a plan from another tool's script, a browser recording, an access log or an API description
@@ -241,6 +244,34 @@ pub struct DiagnoseArgs {
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Print the diagnosis on stdout in this form, and nothing else there
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = StdoutFormat::Terminal)]
+    pub format: StdoutFormat,
+    /// Directory with more rule files
+    #[arg(long, value_name = "DIR")]
+    pub rules: Option<PathBuf>,
+}
+
+/// `kneepoint compare`.
+#[derive(Debug, Args)]
+pub struct CompareArgs {
+    /// Recordings of the build before, or directories that hold some; without `--with`, exactly two
+    /// runs: before and after
+    #[arg(required = true, value_name = "BASE")]
+    pub runs: Vec<PathBuf>,
+    /// Recordings of the build to judge, or directories that hold some
+    #[arg(long, value_name = "CANDIDATE", num_args = 1..)]
+    pub with: Vec<PathBuf>,
+    /// Rise that is allowed
+    #[arg(long, value_name = "SHARE", default_value = "10%")]
+    pub max_worse: String,
+    /// How much runs of one build differ: a standard deviation such as 3%, or the JSON of an earlier
+    /// comparison of several runs
+    #[arg(long, value_name = "SHARE|FILE")]
+    pub noise: Option<String>,
+    /// Write comparison.json and comparison.md into this directory too
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Print the comparison on stdout in this form, and nothing else there
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = StdoutFormat::Terminal)]
     pub format: StdoutFormat,
     /// Directory with more rule files

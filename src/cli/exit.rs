@@ -23,8 +23,10 @@ pub enum ExitStatus {
     KneeBelowExpected = 120,
     /// A leak was found.
     Leak = 121,
+    /// A comparison found that the candidate is worse than allowed.
+    Worse = 122,
     /// The measurement does not allow an answer: too little data, the generator was the limit, or
-    /// the target went away before a knee was seen.
+    /// the target went away before a knee was seen; or a comparison needs more runs.
     Inconclusive = 123,
 }
 

@@ -3,6 +3,7 @@
 
 mod args;
 mod check;
+mod compare;
 mod console;
 mod convert;
 mod demo;
@@ -60,6 +61,7 @@ fn dispatch(command: Command) -> CommandResult {
         Command::Soak(args) => soak::main(&args),
         Command::Diagnose(args) => inspect::diagnose(&args),
         Command::Report(args) => inspect::report(&args),
+        Command::Compare(args) => compare::main(&args),
         Command::Import(args) => import::main(&args),
         Command::Convert(args) => convert::main(&args),
         Command::Check(args) => check::main(&args),

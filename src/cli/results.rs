@@ -151,7 +151,7 @@ fn write_reports(
     Ok(())
 }
 
-fn make_directory(path: &Path) -> Result<(), CliError> {
+pub(super) fn make_directory(path: &Path) -> Result<(), CliError> {
     fs::create_dir_all(path).map_err(|error| {
         CliError::failed(format!("cannot create `{}`: {error}", path.display()))
             .with_hint("choose another directory with `--out`")

@@ -78,5 +78,5 @@ pub use scenario::Scenario;
 pub use secret::{Secret, is_secret_name, redact_url};
 pub use shape::Shape;
 pub use target::{Connections, Dns, HttpVersion, Identity, Proxy, Target, TargetUrl, Tls, Trust};
-pub use units::{parse_duration, parse_rate, parse_target_url};
+pub use units::{parse_duration, parse_rate, parse_share, parse_target_url};
 pub use websocket::{Message, WebSocket};

@@ -79,7 +79,14 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
 }
 
 /// A share from `1%`, `0.5 %` or `0.01`; between 0 and 1.
-pub(super) fn parse_share(text: &str) -> Option<f64> {
+///
+/// ```
+/// use kneepoint::plan::parse_share;
+///
+/// assert_eq!(parse_share("10%"), Some(0.1));
+/// assert_eq!(parse_share("10"), None);
+/// ```
+pub fn parse_share(text: &str) -> Option<f64> {
     let share = match text.strip_suffix('%') {
         Some(percent) => decimal(percent.trim_end())? / 100.0,
         None => decimal(text)?,

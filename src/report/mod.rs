@@ -1,7 +1,9 @@
-//! `Diagnosis` → bytes. Every number and every sentence is computed once, in `model`; a format
+//! `Diagnosis` or `Comparison` → bytes. Every number and every sentence is computed once, in `model` (or
+//! `comparison::view`); a format
 //! only lays them out and writes them to the writer handed to it.
 
 mod chart;
+mod comparison;
 mod format;
 pub mod glossary;
 mod model;
@@ -13,6 +15,10 @@ mod fixture;
 mod tests;
 
 pub use chart::charts;
+pub use comparison::{
+    ComparisonFormat, ComparisonReport, FORMATS as COMPARISON_FORMATS,
+    find as find_comparison_format, render_terminal as render_comparison,
+};
 pub use format::FormatSpec;
 pub use model::Report;
 pub use terminal::{TerminalStyle, render_with as render_terminal};

@@ -3,7 +3,7 @@
 
 use std::io::{self, Write};
 
-mod page;
+pub(super) mod page;
 
 use page::{DIM, GREEN, Page, RED, YELLOW};
 

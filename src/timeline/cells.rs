@@ -67,14 +67,16 @@ impl Cells {
         self.cells.len()
     }
 
+    /// Index and count of each counter, ordered by value.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, u64)> {
+        self.cells.iter().map(|cell| (cell.index, u64::from(cell.count)))
+    }
+
     /// The counters of a two-digit histogram; `None` if a count exceeds what a cell can hold.
     pub(super) fn of(dense: &Histogram<u64>) -> Option<Self> {
         let cells = dense.iter_recorded().map(|step| {
-            let value = step.value_iterated_to();
-            let bucket = (value | (SUB_BUCKETS - 1)).ilog2() - HALF_BITS;
-            let index = (u64::from(bucket) << HALF_BITS) + (value >> bucket);
             Some(Cell {
-                index: u32::try_from(index).ok()?,
+                index: u32::try_from(index_of(step.value_iterated_to())).ok()?,
                 count: u32::try_from(step.count_at_value()).ok()?,
             })
         });
@@ -173,6 +175,17 @@ impl Cells {
             None => 0,
         }
     }
+}
+
+/// The index of the counter of a value.
+pub(super) fn index_of(value: u64) -> u64 {
+    let bucket = (value | (SUB_BUCKETS - 1)).ilog2() - HALF_BITS;
+    (u64::from(bucket) << HALF_BITS) + (value >> bucket)
+}
+
+/// The highest value that the counter of this index counts.
+pub(super) fn highest_of(index: u32) -> u64 {
+    Cell { index, count: 0 }.highest()
 }
 
 thread_local! {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hdrhistogram::serialization::{Deserializer, Serializer, V2Serializer};
 
-use super::cells::Cells;
+use super::cells::{self, Cells};
 
 /// The longest duration that it can hold; longer ones count as this.
 const HIGHEST_MICROS: u64 = 3_600_000_000;
@@ -130,6 +130,27 @@ impl Histogram {
             Form::Dense(dense) => dense.distinct_values(),
             Form::Sparse(cells) => cells.len(),
         }
+    }
+
+    /// Each counter that is not zero, in order of the durations: its place on the grid that all
+    /// histograms share (see [`Histogram::grid_seconds`]), and its count.
+    pub fn counters(&self, mut each: impl FnMut(u32, u64)) {
+        match &self.0 {
+            Form::Sparse(cells) => cells.iter().for_each(|(place, count)| each(place, count)),
+            Form::Dense(dense) => {
+                for step in dense.iter_recorded() {
+                    let place = cells::index_of(step.value_iterated_to());
+                    // The longest duration lies far below what fits.
+                    each(u32::try_from(place).unwrap_or(u32::MAX), step.count_at_value());
+                }
+            }
+        }
+    }
+
+    /// The longest duration at a place of the grid, in seconds: what a quantile that falls there is
+    /// said to be.
+    pub fn grid_seconds(place: u32) -> f64 {
+        cells::highest_of(place) as f64 / 1e6
     }
 
     /// Whether no duration was counted.
@@ -298,6 +319,25 @@ mod tests {
         first.merge(&second);
         assert_eq!(first.count(), 2000);
         assert_eq!(Histogram::from_v2(b"garbage"), None);
+    }
+
+    #[test]
+    fn counters_are_the_same_in_both_forms_and_lie_on_one_grid() {
+        let counters = |histogram: &Histogram| {
+            let mut all = Vec::new();
+            histogram.counters(|place, count| all.push((place, count)));
+            all
+        };
+        let dense = of(&[1, 200, 255, 256, 257, 40_000, 40_001, 3_600_000_000]);
+        let mut sparse = dense.clone();
+        sparse.compact();
+        let all = counters(&sparse);
+        assert_eq!(all, counters(&dense));
+        assert_eq!(all.iter().map(|(_, count)| count).sum::<u64>(), 8);
+        for (index, (place, _)) in all.iter().enumerate() {
+            let share = (all[..=index].iter().map(|it| it.1).sum::<u64>() as f64 - 0.5) / 8.0;
+            assert_eq!(dense.quantile(share), Some(Histogram::grid_seconds(*place)));
+        }
     }
 
     #[test]

@@ -26,8 +26,13 @@ const ROOMS: &[Room] = &[
         never: &[OUTSIDE, CLOCK, UNORDERED],
     },
     Room {
-        name: "report",
+        name: "compare",
         uses: &["timeline", "plan", "recording", "diagnose"],
+        never: &[OUTSIDE, CLOCK, UNORDERED],
+    },
+    Room {
+        name: "report",
+        uses: &["timeline", "plan", "recording", "diagnose", "compare"],
         never: &[OUTSIDE, CLOCK, UNORDERED],
     },
     Room {
@@ -52,6 +57,7 @@ const ROOMS: &[Room] = &[
             "import",
             "convert",
             "diagnose",
+            "compare",
             "report",
             "prepare",
             "run",

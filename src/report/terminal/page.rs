@@ -3,38 +3,43 @@
 use std::io::{self, Write};
 
 const BOLD: &str = "1";
-pub(super) const DIM: &str = "2";
-pub(super) const RED: &str = "1;31";
-pub(super) const GREEN: &str = "1;32";
-pub(super) const YELLOW: &str = "1;33";
+pub(in crate::report) const DIM: &str = "2";
+pub(in crate::report) const RED: &str = "1;31";
+pub(in crate::report) const GREEN: &str = "1;32";
+pub(in crate::report) const YELLOW: &str = "1;33";
 
 /// Lines of a limited width.
-pub(super) struct Page<'a> {
-    pub(super) w: &'a mut dyn Write,
-    pub(super) colour: bool,
-    pub(super) width: usize,
+pub(in crate::report) struct Page<'a> {
+    pub(in crate::report) w: &'a mut dyn Write,
+    pub(in crate::report) colour: bool,
+    pub(in crate::report) width: usize,
 }
 
 impl Page<'_> {
-    pub(super) fn title(&mut self, text: &str) -> io::Result<()> {
+    pub(in crate::report) fn title(&mut self, text: &str) -> io::Result<()> {
         writeln!(self.w)?;
         self.styled(BOLD, "", text)
     }
 
-    pub(super) fn text(&mut self, indent: &str, text: &str) -> io::Result<()> {
+    pub(in crate::report) fn text(&mut self, indent: &str, text: &str) -> io::Result<()> {
         self.wrapped(None, indent, indent, text)
     }
 
-    pub(super) fn styled(&mut self, code: &str, indent: &str, text: &str) -> io::Result<()> {
+    pub(in crate::report) fn styled(
+        &mut self,
+        code: &str,
+        indent: &str,
+        text: &str,
+    ) -> io::Result<()> {
         self.wrapped(Some(code), indent, indent, text)
     }
 
     /// The first line starts with `bullet`, the others below its text.
-    pub(super) fn hanging(&mut self, bullet: &str, text: &str) -> io::Result<()> {
+    pub(in crate::report) fn hanging(&mut self, bullet: &str, text: &str) -> io::Result<()> {
         self.wrapped(None, bullet, &" ".repeat(bullet.len()), text)
     }
 
-    pub(super) fn labelled(&mut self, label: &str, text: &str) -> io::Result<()> {
+    pub(in crate::report) fn labelled(&mut self, label: &str, text: &str) -> io::Result<()> {
         if text.is_empty() {
             return Ok(());
         }
@@ -42,14 +47,14 @@ impl Page<'_> {
     }
 
     /// How many are not listed.
-    pub(super) fn more(&mut self, rest: usize) -> io::Result<()> {
+    pub(in crate::report) fn more(&mut self, rest: usize) -> io::Result<()> {
         match rest {
             0 => Ok(()),
             rest => self.text("  ", &format!("and {rest} more in the report file")),
         }
     }
 
-    pub(super) fn wrapped(
+    pub(in crate::report) fn wrapped(
         &mut self,
         code: Option<&str>,
         first: &str,
@@ -82,7 +87,7 @@ impl Page<'_> {
 
     /// A table: the first and the last column to the left where they hold words, numbers to the
     /// right; `mark` is a text drawn as a rule before the row of that index.
-    pub(super) fn table(
+    pub(in crate::report) fn table(
         &mut self,
         header: &[&str],
         rows: &[Vec<String>],
@@ -123,7 +128,7 @@ impl Page<'_> {
         Ok(())
     }
 
-    pub(super) fn line(&mut self, code: Option<&str>, line: &str) -> io::Result<()> {
+    pub(in crate::report) fn line(&mut self, code: Option<&str>, line: &str) -> io::Result<()> {
         match code.filter(|_| self.colour) {
             Some(code) => writeln!(self.w, "\x1b[{code}m{line}\x1b[0m"),
             None => writeln!(self.w, "{line}"),

@@ -1,0 +1,179 @@
+//! How the runs of both builds are set against each other, and what that makes of their values.
+
+use super::bootstrap::DRAWS;
+use super::estimate::{self, Estimate, RunValue};
+use super::model::{Change, Measure, Method, Quantity, Subject};
+use super::options::Options;
+use super::sample::{Runs, Sample};
+use super::verdict::{Draft, Judged, RUNS_OF_A_GATE, State};
+
+/// From this many alternating runs of each build on, pairs are compared. Fewer pairs lose more by
+/// their degrees of freedom than they gain where the machine does not drift.
+const PAIRS_FROM: usize = 8;
+/// The allowed rise is at least this many times what runs of one build differ by,
+const TIMES_NOISE: f64 = 1.5;
+/// in 95 % of the comparisons of as many runs.
+const Z: f64 = 1.96;
+
+/// How the runs are set against each other.
+pub struct Design<'a> {
+    pub runs: Runs<'a>,
+    pub options: &'a Options,
+    pub method: Method,
+    /// Draws of a bootstrap.
+    pub draws: usize,
+    /// Pairs of runs by index, where they alternated.
+    pairs: Vec<(usize, usize)>,
+}
+
+/// The values of a quantity in the runs of both builds.
+#[derive(Clone, Debug, Default)]
+pub struct Values {
+    pub base: Vec<RunValue>,
+    pub candidate: Vec<RunValue>,
+    /// Error and degrees of the ratio of two single runs, where it is known only of both together.
+    pub joint: Option<(f64, f64)>,
+    /// Standard deviation that rounding alone gives the value of a run.
+    pub rounding: f64,
+}
+
+impl<'a> Design<'a> {
+    pub fn of(runs: Runs<'a>, options: &'a Options) -> Self {
+        let pairs = pairs(runs);
+        let (n, m) = (runs.base.len(), runs.candidate.len());
+        let method = match n.min(m) {
+            _ if !pairs.is_empty() => Method::Pairs,
+            fewest if options.noise.is_known() && fewest < RUNS_OF_A_GATE => Method::KnownNoise,
+            1 if n.max(m) == 1 => Method::OneRunEach,
+            _ => Method::Runs,
+        };
+        Self { runs, options, method, draws: DRAWS, pairs }
+    }
+
+    /// Runs of each build, at least.
+    pub fn fewest_runs(&self) -> usize {
+        self.runs.base.len().min(self.runs.candidate.len())
+    }
+
+    /// Whether both builds have a single run.
+    pub fn is_one_each(&self) -> bool {
+        self.runs.base.len() == 1 && self.runs.candidate.len() == 1
+    }
+
+    /// Whether the noise within each run is asked for.
+    pub fn needs_noise_within(&self) -> bool {
+        matches!(self.method, Method::OneRunEach | Method::KnownNoise)
+    }
+
+    /// The standard deviation of a quantity from run to run in logs, where the user knows it.
+    pub fn sigma(&self, subject: &Subject, measure: &Measure) -> Option<f64> {
+        self.options.noise.sigma(subject, measure)
+    }
+
+    /// The rise that is allowed, as a ratio: the budget, or what noise makes of runs of one build
+    /// where that is more.
+    pub fn allowed(&self, sigma: Option<f64>) -> f64 {
+        let floor = TIMES_NOISE * Z * sigma.unwrap_or(0.0) * self.count().sqrt();
+        self.options.budget.max(floor.exp_m1())
+    }
+
+    /// One by the runs of the base, and one by those of the candidate.
+    fn count(&self) -> f64 {
+        1.0 / self.runs.base.len() as f64 + 1.0 / self.runs.candidate.len() as f64
+    }
+
+    /// Judges a quantity that is positive in every run.
+    pub fn draft(&self, subject: Subject, measure: Measure, values: &Values) -> Draft {
+        let known = self.sigma(&subject, &measure);
+        let own = estimate::run_to_run(&values.base, &values.candidate);
+        let mut quantity = Quantity::new(subject, measure, self.allowed(known));
+        quantity.base = middle(&values.base);
+        quantity.candidate = middle(&values.candidate);
+        quantity.run_to_run = own;
+        let Some(estimate) = self.estimate(values, known) else {
+            let why = "the loads that the runs have in common are too short to show the noise \
+                       within a run; hold one rate for a minute or longer";
+            return Draft {
+                quantity,
+                state: State::Untold { why: why.to_owned(), further_runs: None },
+            };
+        };
+        let estimate = estimate.at_least(values.rounding * self.count().sqrt());
+        let (low, high) = estimate.interval();
+        quantity.change = Some(Change {
+            estimate: estimate.change.exp_m1(),
+            low: Some(low.exp_m1()),
+            high: Some(high.exp_m1()).filter(|high| high.is_finite()),
+            is_difference: false,
+        });
+        let sign = if quantity.measure.is_better_high() { -1.0 } else { 1.0 };
+        let judged = Judged {
+            tested: estimate.tested(quantity.allowed.ln_1p(), sign),
+            same_within: self.options.budget.ln_1p(),
+            is_noise_unknown: own.is_none() && known.is_none(),
+            can_reject: true,
+            sigma: known.or(own).map(|sigma| sigma.max(values.rounding)),
+        };
+        Draft { quantity, state: State::Measured(judged) }
+    }
+
+    fn estimate(&self, values: &Values, known: Option<f64>) -> Option<Estimate> {
+        let Values { base, candidate, joint, .. } = values;
+        match (self.method, known) {
+            (Method::Pairs, _) => {
+                let of = |runs: &[RunValue], index: usize| runs.get(index).copied();
+                let (first, second): (Vec<_>, Vec<_>) = self
+                    .pairs
+                    .iter()
+                    .filter_map(|(one, other)| of(base, *one).zip(of(candidate, *other)))
+                    .unzip();
+                estimate::of_pairs(&first, &second)
+            }
+            (Method::KnownNoise, Some(sigma)) => self
+                .of_one_each(values, sigma)
+                .or_else(|| estimate::with_known_noise(base, candidate, sigma))
+                .or_else(|| estimate::of_runs(base, candidate)),
+            _ if self.is_one_each() => {
+                let within = estimate::with_known_noise(base, candidate, 0.0);
+                self.of_one_each(values, 0.0).or(within.filter(|_| joint.is_none()))
+            }
+            _ => estimate::of_runs(base, candidate),
+        }
+    }
+
+    fn of_one_each(&self, values: &Values, sigma: f64) -> Option<Estimate> {
+        let (error, degrees) = values.joint.filter(|_| self.is_one_each())?;
+        let (base, candidate) = (values.base.first()?, values.candidate.first()?);
+        Some(estimate::of_pair(*base, *candidate, error, degrees, sigma))
+    }
+}
+
+/// The geometric mean.
+fn middle(runs: &[RunValue]) -> Option<f64> {
+    let logs: Vec<f64> = runs.iter().map(|run| run.ln).collect();
+    crate::diagnose::stats::mean(&logs).map(f64::exp)
+}
+
+/// The runs in pairs where the builds alternated, by their start: each pair has one of both.
+fn pairs(runs: Runs<'_>) -> Vec<(usize, usize)> {
+    let (n, m) = (runs.base.len(), runs.candidate.len());
+    if n != m || n < PAIRS_FROM {
+        return Vec::new();
+    }
+    let of = |samples: &[Sample], is_base: bool| -> Vec<(f64, bool, usize)> {
+        let starts = samples.iter().map(|sample| sample.environment.started_unix);
+        starts.enumerate().map(|(index, at)| (at, is_base, index)).collect()
+    };
+    let mut all = [of(runs.base, true), of(runs.candidate, false)].concat();
+    all.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let pair = |pair: &[(f64, bool, usize)]| match pair {
+        [(first, true, base), (second, false, candidate)]
+        | [(first, false, candidate), (second, true, base)]
+            if first < second =>
+        {
+            Some((*base, *candidate))
+        }
+        _ => None,
+    };
+    all.chunks(2).map(pair).collect::<Option<Vec<_>>>().unwrap_or_default()
+}

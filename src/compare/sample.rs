@@ -1,0 +1,275 @@
+//! What one run came to: its stages second by second, and what its diagnosis says. The recording
+//! is not needed after this.
+
+use std::collections::BTreeMap;
+
+use super::model::{Measure, RunFacts};
+use super::resources::{self, Measured};
+use super::tally::Counts;
+use crate::diagnose::{Diagnosis, FindingRole, Outcome, StageParts, StageSummary, wording};
+use crate::recording::{Environment, PlanSummary, Recording};
+use crate::timeline::{LoadTick, Window};
+
+/// A stage that answers less than this share of what is offered lies beyond the knee, wherever the
+/// knee was found: the share with which `diagnose` tells the same.
+const FOLLOWS: f64 = 0.95;
+
+/// What one run came to.
+#[derive(Clone, Debug)]
+pub struct Sample {
+    pub(super) name: String,
+    pub(super) plan: PlanSummary,
+    pub(super) environment: Environment,
+    /// Why its numbers may say nothing of the target.
+    pub(super) trouble: Option<String>,
+    pub(super) knee: Option<Bracket>,
+    pub(super) capacity: Option<Bracket>,
+    /// Names of the requests; slots refer to them by index.
+    pub(super) endpoints: Vec<String>,
+    pub(super) stages: Vec<StageSample>,
+    pub(super) causes: Vec<Cause>,
+    pub(super) restarts: u64,
+    pub(super) seconds: f64,
+}
+
+/// A rate that lies between two others.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Bracket {
+    pub(super) rate: f64,
+    pub(super) low: f64,
+    /// `None` where the run did not reach it.
+    pub(super) high: Option<f64>,
+}
+
+/// On which side of the knee a stage lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Regime {
+    Below,
+    /// Within the interval of the knee.
+    At,
+    Beyond,
+}
+
+/// A stage that counts.
+#[derive(Clone, Debug)]
+pub(super) struct StageSample {
+    /// Offered load in requests per second; of virtual users their number.
+    pub(super) load: f64,
+    pub(super) is_closed: bool,
+    pub(super) offered: f64,
+    pub(super) throughput: f64,
+    pub(super) regime: Regime,
+    pub(super) slot_seconds: f64,
+    pub(super) slots: Vec<Slot>,
+    pub(super) resources: BTreeMap<Measure, Measured>,
+    pub(super) memory_floor: Option<f64>,
+    pub(super) parts: Option<StageParts>,
+}
+
+/// One tick, usually a second, of all generators; the requests by index of their name.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Slot {
+    pub(super) requests: Vec<Requests>,
+}
+
+/// What the requests of one name came to in a slot.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Requests {
+    pub(super) completed: u64,
+    pub(super) failed: u64,
+    /// Response times of those that succeeded.
+    pub(super) times: Counts,
+}
+
+/// A rule that the diagnosis names.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Cause {
+    pub(super) rule: String,
+    pub(super) title: String,
+    pub(super) code: Vec<String>,
+}
+
+impl Sample {
+    /// Takes from a recording and its diagnosis what a comparison needs.
+    pub fn of(name: &str, recording: &Recording, diagnosis: &Diagnosis) -> Self {
+        let timeline = &recording.timeline;
+        let knee = match (&diagnosis.knee, &diagnosis.outcome) {
+            (Some(knee), _) => {
+                Some(Bracket { rate: knee.rate, low: knee.low, high: Some(knee.high) })
+            }
+            (None, Outcome::NotReached { proven_rate: rate }) => {
+                Some(Bracket { rate: *rate, low: *rate, high: None })
+            }
+            _ => None,
+        };
+        let capacity = diagnosis.capacity.map(|capacity| Bracket {
+            rate: capacity.bad.map_or(capacity.good, |bad| (capacity.good * bad).sqrt()),
+            low: capacity.good,
+            high: capacity.bad,
+        });
+        let mut sample = Self {
+            name: name.to_owned(),
+            plan: recording.plan.clone(),
+            environment: recording.environment.clone(),
+            trouble: trouble(&diagnosis.outcome),
+            knee,
+            capacity,
+            endpoints: Vec::new(),
+            stages: Vec::new(),
+            causes: causes(diagnosis),
+            restarts: resources::restarts(timeline),
+            seconds: timeline.end().secs(),
+        };
+        let counted = diagnosis.stages.iter().filter(|stage| stage.counts());
+        for stage in counted.filter(|stage| stage.offered > 0.0) {
+            let taken = sample.stage(recording, diagnosis, stage);
+            sample.stages.extend(taken);
+        }
+        sample
+    }
+
+    /// What a report says of the run.
+    pub(super) fn facts(&self) -> RunFacts {
+        RunFacts {
+            name: self.name.clone(),
+            started_unix: self.environment.started_unix,
+            knee: self.knee.filter(|knee| knee.high.is_some()).map(|knee| knee.rate),
+            causes: self.causes.iter().map(|cause| cause.rule.clone()).collect(),
+        }
+    }
+
+    fn stage(
+        &mut self,
+        recording: &Recording,
+        diagnosis: &Diagnosis,
+        stage: &StageSummary,
+    ) -> Option<StageSample> {
+        let timeline = &recording.timeline;
+        let slots = self.slots(timeline.ticks_within(stage.window));
+        if slots.is_empty() {
+            return None;
+        }
+        let held = timeline.stages.iter().find(|held| held.window.contains(stage.window.middle()));
+        let closed = stage.vus.filter(|_| held.is_some_and(|held| held.is_closed()));
+        let parts = diagnosis.attribution.iter().flat_map(|attribution| &attribution.stages);
+        let parts = parts.into_iter().find(|parts| parts.offered == stage.offered).cloned();
+        let mut resources = resources::per_request(timeline, stage.window);
+        if let Some(database) = parts.as_ref().and_then(database) {
+            resources.insert(Measure::DatabasePerRequest, database);
+        }
+        Some(StageSample {
+            load: closed.unwrap_or(stage.offered),
+            is_closed: closed.is_some(),
+            offered: stage.offered,
+            throughput: stage.throughput,
+            regime: self.regime(stage),
+            slot_seconds: seconds_of(stage.window) / slots.len() as f64,
+            slots,
+            resources,
+            memory_floor: resources::memory_floor(timeline, stage.window),
+            parts,
+        })
+    }
+
+    fn regime(&self, stage: &StageSummary) -> Regime {
+        let knee = self.knee.and_then(|knee| Some((knee.low, knee.high?)));
+        match knee {
+            _ if stage.throughput < FOLLOWS * stage.offered => Regime::Beyond,
+            Some((_, high)) if stage.offered > high => Regime::Beyond,
+            Some((low, _)) if stage.offered >= low => Regime::At,
+            _ => Regime::Below,
+        }
+    }
+
+    fn slots<'t>(&mut self, ticks: impl Iterator<Item = &'t LoadTick>) -> Vec<Slot> {
+        let mut slots: BTreeMap<u64, Slot> = BTreeMap::new();
+        for tick in ticks {
+            // Ticks of several generators share a second, not its exact begin.
+            let slot = slots.entry(tick.window.begin.secs().round() as u64).or_default();
+            for endpoint in &tick.endpoints {
+                let index = self.index_of(&endpoint.endpoint);
+                if slot.requests.len() <= index {
+                    slot.requests.resize_with(index + 1, Requests::default);
+                }
+                let requests = &mut slot.requests[index];
+                let count = endpoint.response_time.count();
+                requests.completed += count;
+                if endpoint.class.is_success() {
+                    endpoint.response_time.counters(|place, count| {
+                        requests.times.push((place, u32::try_from(count).unwrap_or(u32::MAX)));
+                    });
+                } else {
+                    requests.failed += count;
+                }
+            }
+        }
+        slots.into_values().collect()
+    }
+
+    fn index_of(&mut self, endpoint: &str) -> usize {
+        let known = self.endpoints.iter().position(|known| known == endpoint);
+        known.unwrap_or_else(|| {
+            self.endpoints.push(endpoint.to_owned());
+            self.endpoints.len() - 1
+        })
+    }
+}
+
+fn seconds_of(window: Window) -> f64 {
+    window.secs().max(f64::MIN_POSITIVE)
+}
+
+/// Why a run says nothing, or less, of its target.
+fn trouble(outcome: &Outcome) -> Option<String> {
+    match outcome {
+        Outcome::GeneratorLimited { from_rate, .. } => Some(format!(
+            "kneepoint itself was the limit from {} on, so higher loads do not count",
+            wording::rate(*from_rate)
+        )),
+        Outcome::Aborted { why } => Some(format!("the run ended before it measured: {why}")),
+        Outcome::FailsForGood { after_requests, .. } => {
+            let after = wording::plural(*after_requests, "request", "requests");
+            Some(format!("the target stopped serving for good after {after}"))
+        }
+        Outcome::Knee | Outcome::NotReached { .. } | Outcome::InsufficientData { .. } => None,
+    }
+}
+
+/// The seconds that the database works or waits for locks for a request.
+fn database(parts: &StageParts) -> Option<Measured> {
+    let of = |kind: &str| parts.parts.iter().find(|part| part.kind == kind);
+    let executing = of("db_executing")?;
+    let locked = of("db_lock_wait");
+    let value = executing.seconds + locked.map_or(0.0, |part| part.seconds);
+    let error = executing.error.hypot(locked.map_or(0.0, |part| part.error));
+    Some(Measured { value, error: (value > 0.0 && error > 0.0).then(|| error / value) })
+}
+
+/// What the diagnosis names, except what follows from something else.
+fn causes(diagnosis: &Diagnosis) -> Vec<Cause> {
+    let named = diagnosis
+        .findings
+        .iter()
+        .filter(|finding| !matches!(finding.role, FindingRole::Consequence { .. }));
+    named
+        .map(|finding| Cause {
+            rule: finding.rule.clone(),
+            title: finding.title.clone(),
+            code: finding.code.clone(),
+        })
+        .collect()
+}
+
+/// The runs of both builds.
+#[derive(Clone, Copy)]
+pub(super) struct Runs<'a> {
+    pub(super) base: &'a [Sample],
+    pub(super) candidate: &'a [Sample],
+}
+
+impl<'a> Runs<'a> {
+    /// Those of the base, then those of the candidate.
+    pub(super) fn all(self) -> impl Iterator<Item = &'a Sample> {
+        self.base.iter().chain(self.candidate)
+    }
+}

@@ -1,0 +1,153 @@
+//! How the parts of a comparison read.
+
+use super::super::wording::{
+    NOTHING, clean, list, number, percent, plural, rate, short_rate, value,
+};
+use crate::compare::{Change, Measure, Method, Quantity, Subject};
+
+/// What a quantity is, as in a table: p99 of `order`.
+pub fn name(quantity: &Quantity) -> String {
+    let what = match &quantity.measure {
+        Measure::P50 => "p50".to_owned(),
+        Measure::P95 => "p95".to_owned(),
+        Measure::P99 => "p99".to_owned(),
+        Measure::ErrorRatio => "errors".to_owned(),
+        Measure::Throughput => "throughput".to_owned(),
+        Measure::Knee => "knee".to_owned(),
+        Measure::Capacity => "capacity".to_owned(),
+        Measure::CpuPerRequest => "CPU time per request".to_owned(),
+        Measure::DatabasePerRequest => "database time per request".to_owned(),
+        Measure::StatementsPerRequest => "statements per request".to_owned(),
+        Measure::RowsPerRequest => "rows read per request".to_owned(),
+        Measure::CallsPerRequest(service) => format!("calls to {} per request", clean(service)),
+        Measure::BytesPerRequest => "bytes sent per request".to_owned(),
+        Measure::MemoryFloor => "memory floor".to_owned(),
+        Measure::Restarts => "restarts per run".to_owned(),
+    };
+    match &quantity.subject {
+        Subject::All => what,
+        Subject::Request(name) => format!("{what} of `{}`", clean(name)),
+        Subject::Tag(tag) => format!("{what} of tag `{}`", clean(tag)),
+    }
+}
+
+/// A value of a quantity; `is_least` where it is a lower bound.
+pub fn amount(quantity: &Quantity, measured: Option<f64>, is_least: bool) -> String {
+    let Some(measured) = measured else { return NOTHING.to_owned() };
+    let text = match quantity.measure.is_rate() {
+        true => short_rate(measured),
+        false => value(measured, quantity.measure.unit()),
+    };
+    if is_least { format!("above {text}") } else { text }
+}
+
+/// The value of the base. A fall without a lower end is one from a knee that was not reached.
+pub fn base(quantity: &Quantity) -> String {
+    let is_open = quantity.change.is_some_and(|change| change.low.is_none());
+    amount(quantity, quantity.base, is_open)
+}
+
+/// The value of the candidate.
+pub fn candidate(quantity: &Quantity) -> String {
+    let is_open = quantity.change.is_some_and(|change| change.high.is_none());
+    amount(quantity, quantity.candidate, is_open)
+}
+
+/// A change with its sign: `+38 %`. Differences of shares are in percentage points.
+pub fn signed(change: f64, is_difference: bool) -> String {
+    let points = if is_difference { "points" } else { "%" };
+    let size = percent(change.abs());
+    let size = size.trim_end_matches(" %");
+    match change {
+        _ if size == "0" => format!("0 {points}"),
+        change if change < 0.0 => format!("-{size} {points}"),
+        _ => format!("+{size} {points}"),
+    }
+}
+
+/// The change alone.
+pub fn change(change: Option<Change>) -> String {
+    let Some(change) = change else { return NOTHING.to_owned() };
+    signed(change.estimate, change.is_difference)
+}
+
+/// The 95 % interval of a change.
+pub fn interval(change: Option<Change>) -> String {
+    let Some(Change { low, high, is_difference, .. }) = change else { return NOTHING.to_owned() };
+    let end = |end| signed(end, is_difference);
+    match (low, high) {
+        (Some(low), Some(high)) => format!("{} to {}", end(low), end(high)),
+        (Some(low), None) => format!("at least {}", end(low)),
+        (None, Some(high)) => format!("{} or lower", end(high)),
+        (None, None) => NOTHING.to_owned(),
+    }
+}
+
+/// What a quantity did, as a sentence without its end: `the p99 of all requests rose by 38 %`.
+pub fn did(quantity: &Quantity) -> String {
+    let name = match (&quantity.subject, quantity.measure.quantile()) {
+        (Subject::All, Some(_)) => format!("{} of all requests", self::name(quantity)),
+        _ => self::name(quantity),
+    };
+    let values = format!("from {} to {}", base(quantity), candidate(quantity));
+    let Some(change) = quantity.change else { return format!("{name} went {values}") };
+    let verb = if change.estimate < 0.0 { "fell" } else { "rose" };
+    if change.is_difference {
+        return format!("{name} {verb} {values}");
+    }
+    let size = percent(change.estimate.abs());
+    let least = if change.low.is_none() || change.high.is_none() { "at least " } else { "" };
+    format!("{name} {verb} by {least}{size} {values} (95 % interval {})", interval(Some(change)))
+}
+
+/// How the intervals were made, in one sentence.
+pub fn method(method: Method) -> &'static str {
+    match method {
+        Method::OneRunEach => {
+            "One run of each build does not show how much runs differ, so only knees and \
+             capacities are judged. Record five runs of each, or give the noise with `--noise`"
+        }
+        Method::KnownNoise => {
+            "Intervals: blocks of time are drawn again within each run, and the noise from run to \
+             run that `--noise` gives is added"
+        }
+        Method::Runs => "Intervals: Welch's t test on the logarithm of each run's value",
+        Method::Pairs => {
+            "Intervals: the runs alternated, so a paired t test on the logarithm of each ratio"
+        }
+    }
+}
+
+/// The loads that were compared.
+pub fn loads(loads: &[crate::compare::MatchedLoad]) -> String {
+    let seconds: f64 = loads.iter().map(|load| load.seconds).sum();
+    let seconds = super::super::wording::duration(seconds);
+    match loads {
+        [] => "at no common load".to_owned(),
+        [one] => format!("at {}, {seconds} of each run", rate(one.offered)),
+        [first, .., last] => format!(
+            "at {} loads from {} to {}, {seconds} of each run",
+            loads.len(),
+            number(first.offered),
+            rate(last.offered)
+        ),
+    }
+}
+
+/// So many runs of each build.
+pub fn runs(base: usize, candidate: usize) -> String {
+    let say = |count: usize| plural(count as u64, "run", "runs");
+    match base == candidate {
+        true => format!("{} of each build", say(base)),
+        false => format!("{} of the base and {} of the candidate", say(base), say(candidate)),
+    }
+}
+
+/// Names of quantities in a sentence, at most `most`.
+pub fn names(names: &[String], most: usize) -> String {
+    let shown: Vec<String> = names.iter().take(most).cloned().collect();
+    match names.len().saturating_sub(most) {
+        0 => list(&shown),
+        rest => format!("{} and {rest} more", shown.join(", ")),
+    }
+}

@@ -1,0 +1,253 @@
+//! The report of a comparison as a value: every sentence that a format shows.
+
+use std::collections::BTreeMap;
+
+use super::super::model::Tone;
+use super::super::wording::{clean, duration, percent, plural, sentence};
+use super::phrases;
+use super::rows::{self, PartRow, QuantityRow};
+use crate::compare::{Answer, CauseChange, Comparison, Fate, Measure, Quantity, Subject, Verdict};
+
+/// An error ratio of nothing to one counts as a rise from this, where changes are ranked.
+const SMALLEST_SHARE: f64 = 0.001;
+/// Quantities that one sentence names.
+const MOST_NAMES: usize = 4;
+/// Changes of what a request needs that are told beside the parts.
+const MOST_NEEDS: usize = 4;
+
+/// All that a report of a comparison says.
+#[derive(Clone, Debug)]
+pub struct ComparisonReport {
+    pub(super) tone: Tone,
+    pub(super) headline: String,
+    pub(super) details: Vec<String>,
+    /// What makes the runs unlike.
+    pub(super) differences: Vec<String>,
+    pub(super) rows: Vec<QuantityRow>,
+    /// Where the difference lies, in sentences.
+    pub(super) why: Vec<String>,
+    pub(super) parts: Vec<PartRow>,
+    /// What could not be told, and what would.
+    pub(super) undecided: Vec<String>,
+    pub(super) comparison: Comparison,
+}
+
+impl ComparisonReport {
+    /// Computes every sentence of the report.
+    pub fn new(comparison: &Comparison) -> Self {
+        let tone = match comparison.verdict {
+            Verdict::Worse => Tone::Bad,
+            Verdict::Better | Verdict::Same => Tone::Good,
+            Verdict::CannotTell => Tone::Unknown,
+        };
+        Self {
+            tone,
+            headline: headline(comparison),
+            details: details(comparison),
+            differences: comparison.differences.iter().map(|text| sentence(text)).collect(),
+            rows: rows::quantities(comparison),
+            why: why(comparison),
+            parts: rows::parts(comparison),
+            undecided: undecided(comparison),
+            comparison: comparison.clone(),
+        }
+    }
+}
+
+/// By how much a quantity changed, in logs.
+fn size(quantity: &Quantity) -> f64 {
+    let (Some(base), Some(candidate)) = (quantity.base, quantity.candidate) else { return 0.0 };
+    let floor = if quantity.is_error_ratio() { SMALLEST_SHARE } else { 0.0 };
+    let size = ((candidate + floor) / (base + floor)).ln().abs();
+    if size.is_finite() { size } else { 0.0 }
+}
+
+/// The quantity with this answer that changed most. What users feel comes before what it costs.
+fn largest(comparison: &Comparison, wanted: impl Fn(&Quantity) -> bool) -> Option<&Quantity> {
+    let is_felt = |quantity: &Quantity| {
+        quantity.measure.quantile().is_some()
+            || quantity.is_error_ratio()
+            || quantity.measure.is_rate()
+    };
+    let wanted = comparison.quantities.iter().filter(|quantity| wanted(quantity));
+    // Of several that are as large, the first.
+    wanted.rev().max_by(|a, b| is_felt(a).cmp(&is_felt(b)).then(size(a).total_cmp(&size(b))))
+}
+
+fn headline(comparison: &Comparison) -> String {
+    let budget = percent(comparison.budget);
+    let of = |verdict: Verdict| largest(comparison, |it| it.answer.verdict() == verdict);
+    match comparison.verdict {
+        Verdict::Worse => of(Verdict::Worse).map_or_else(
+            || "Worse.".to_owned(),
+            |most| format!("Worse: {}; {} is allowed.", phrases::did(most), allowed(most)),
+        ),
+        Verdict::Better => of(Verdict::Better).map_or_else(
+            || "Better.".to_owned(),
+            |most| format!("Better: {}.", phrases::did(most)),
+        ),
+        Verdict::Same => format!(
+            "No difference above {budget} in the response times and errors of all requests."
+        ),
+        Verdict::CannotTell => cannot_tell(comparison, &budget),
+    }
+}
+
+fn allowed(quantity: &Quantity) -> String {
+    match quantity.is_error_ratio() {
+        true => phrases::signed(quantity.allowed, true),
+        false => percent(quantity.allowed),
+    }
+}
+
+fn cannot_tell(comparison: &Comparison, budget: &str) -> String {
+    if comparison.quantities.is_empty() {
+        return "Cannot tell: nothing was measured in both builds that can be compared.".to_owned();
+    }
+    let exceeds = |quantity: &Quantity| {
+        matches!(quantity.answer, Answer::CannotTell { exceeds_noise: true, .. })
+    };
+    if let Some(most) = largest(comparison, exceeds) {
+        return format!(
+            "Cannot tell yet: {}, more than the noise within the runs.",
+            phrases::did(most)
+        );
+    }
+    if comparison.loads.is_empty() {
+        return "Cannot tell: response times were not measured at a load that both builds carry."
+            .to_owned();
+    }
+    format!("Cannot tell whether anything got worse by more than {budget}.")
+}
+
+fn details(comparison: &Comparison) -> Vec<String> {
+    let mut details = Vec::new();
+    let count = |verdict| comparison.answered(verdict).count() as u64;
+    let others = count(Verdict::Worse).saturating_sub(1);
+    if comparison.verdict == Verdict::Worse && others > 0 {
+        let names: Vec<String> = {
+            let most = largest(comparison, |it| it.answer == Answer::Worse);
+            let rest = comparison.answered(Verdict::Worse).filter(|it| Some(*it) != most);
+            rest.map(phrases::name).collect()
+        };
+        details.push(format!("Also worse: {}.", phrases::names(&names, MOST_NAMES)));
+    }
+    if comparison.verdict != Verdict::Better && count(Verdict::Better) > 0 {
+        let names: Vec<String> = comparison.answered(Verdict::Better).map(phrases::name).collect();
+        details.push(format!("Better: {}.", phrases::names(&names, MOST_NAMES)));
+    }
+    let open = count(Verdict::CannotTell);
+    if matches!(comparison.verdict, Verdict::Same | Verdict::Better) && open > 0 {
+        let open = plural(open, "other quantity", "other quantities");
+        details.push(format!("Not decided: {open}; see below."));
+    }
+    details.push(format!(
+        "Compared: {}, {}.",
+        phrases::runs(comparison.base.len(), comparison.candidate.len()),
+        phrases::loads(&comparison.loads)
+    ));
+    details.push(format!("{}.", phrases::method(comparison.method)));
+    details
+}
+
+/// Where the difference lies.
+fn why(comparison: &Comparison) -> Vec<String> {
+    let mut told = Vec::new();
+    let why = &comparison.why;
+    if let Some((base, candidate)) = why.response {
+        let parts = rows::parts(comparison);
+        let (before, after) = (duration(base), duration(candidate));
+        let change = phrases::signed(candidate / base - 1.0, false);
+        told.push(match parts.first() {
+            Some(first) => format!(
+                "On average a request takes {after}, {before} before ({change}). Most of the \
+                 difference is {}: {} ({} before, {} now).",
+                first.name, first.gain, first.base, first.candidate
+            ),
+            None => format!(
+                "On average a request takes {after}, {before} before ({change}); no part of it \
+                 changed by more than chance."
+            ),
+        });
+    }
+    let adds = why.endpoints.first().filter(|most| most.adds != 0.0 && !told.is_empty());
+    told.extend(adds.map(|most| {
+        format!(
+            "Of the requests, `{}` changed most: {} on average, {} before.",
+            clean(&most.name),
+            duration(most.candidate),
+            duration(most.base)
+        )
+    }));
+    let is_need = |quantity: &&Quantity| {
+        let is_news = match &quantity.answer {
+            Answer::CannotTell { exceeds_noise, .. } => *exceeds_noise,
+            other => other.verdict() != Verdict::Same,
+        };
+        is_news && quantity.subject == Subject::All && is_of_a_request(&quantity.measure)
+    };
+    let needs = comparison.quantities.iter().filter(is_need).take(MOST_NEEDS);
+    told.extend(needs.map(|quantity| sentence(&phrases::did(quantity))));
+    told.extend(why.causes.iter().map(|cause| self::cause(cause, comparison)));
+    told
+}
+
+fn is_of_a_request(measure: &Measure) -> bool {
+    matches!(
+        measure,
+        Measure::CpuPerRequest
+            | Measure::DatabasePerRequest
+            | Measure::StatementsPerRequest
+            | Measure::RowsPerRequest
+            | Measure::CallsPerRequest(_)
+            | Measure::BytesPerRequest
+    )
+}
+
+fn cause(cause: &CauseChange, comparison: &Comparison) -> String {
+    let title = clean(&cause.title);
+    let code = match &cause.code[..] {
+        [] => String::new(),
+        [first, ..] => format!(" In the code: {}", sentence(first)),
+    };
+    let rule = &cause.rule;
+    let of = |count: u64, runs: usize| match runs {
+        1 => String::new(),
+        runs => format!(", in {count} of {runs} runs"),
+    };
+    let (base, candidate) = (
+        of(cause.in_base, comparison.base.len()),
+        of(cause.in_candidate, comparison.candidate.len()),
+    );
+    match cause.fate {
+        Fate::Came => format!("New cause ({rule}{candidate}): {title}.{code}"),
+        Fate::Went => format!("Cause gone ({rule}, the base had it{base}): {title}."),
+        Fate::Stayed => format!("Cause in both builds ({rule}): {title}."),
+    }
+}
+
+/// What could not be told, with the runs that would decide, those with the same reason together.
+fn undecided(comparison: &Comparison) -> Vec<String> {
+    let mut reasons: Vec<(String, Vec<String>)> = Vec::new();
+    let mut places: BTreeMap<String, usize> = BTreeMap::new();
+    for quantity in comparison.answered(Verdict::CannotTell) {
+        let Answer::CannotTell { why, further_runs, .. } = &quantity.answer else { continue };
+        let would = match further_runs {
+            Some(further) => format!(
+                ". {} of each build would decide",
+                plural(*further, "further run", "further runs")
+            ),
+            None => String::new(),
+        };
+        let reason = format!("{why}{would}");
+        let place = *places.entry(reason.clone()).or_insert_with(|| {
+            reasons.push((reason, Vec::new()));
+            reasons.len() - 1
+        });
+        reasons[place].1.push(phrases::name(quantity));
+    }
+    let tell = |(reason, names): (String, Vec<String>)| {
+        format!("{}: {}", phrases::names(&names, 2 * MOST_NAMES), sentence(&reason))
+    };
+    reasons.into_iter().map(tell).collect()
+}
