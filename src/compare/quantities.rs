@@ -53,6 +53,9 @@ impl<'a> Quantities<'a> {
 
     /// All of them, those of all requests first.
     pub fn drafts(&mut self) -> Vec<Draft> {
+        if self.design.fewest_runs() == 0 {
+            return Vec::new();
+        }
         let mut drafts = self.of_subject(&Subject::All);
         drafts.extend(self.throughput());
         drafts.extend(self.brackets(Measure::Knee, |sample| sample.knee));

@@ -154,6 +154,8 @@ fn further_runs(judged: &Judged, allowed: f64, runs: usize) -> Option<u64> {
     let middle = (low + high) / 2.0;
     let needed = |distance: f64| match judged.sigma {
         Some(sigma) => 2.0 * (DETECTS * sigma / distance).powi(2),
+        // Without a failure, the interval shrinks with the number of requests, not with its root.
+        None if !judged.can_reject => runs as f64 * (high - low) / 2.0 / distance,
         None => runs as f64 * ((high - low) / 2.0 / distance).powi(2),
     };
     let have = runs as f64;
