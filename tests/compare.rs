@@ -124,7 +124,7 @@ fn several_runs_show_the_noise_that_a_later_comparison_uses() {
     let noise = format!("{out}/comparison.json");
     let one = run(&[recording("compute"), recording("compute")], &["--noise", &noise]);
     assert_eq!(one.status.code(), Some(123), "{}{}", stdout(&one), stderr(&one));
-    assert!(stdout(&one).contains("that `--noise` gives"), "{}", stdout(&one));
+    assert!(stdout(&one).contains("blocks of time are drawn again"), "{}", stdout(&one));
     let alone = run(&[recording("none"), recording("none")], &["--format", "json"]);
     fs::write(inside("alone.json"), &alone.stdout).expect("own directory");
     let noise = inside("alone.json");

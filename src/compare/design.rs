@@ -14,6 +14,8 @@ const PAIRS_FROM: usize = 8;
 const TIMES_NOISE: f64 = 1.5;
 /// in 95 % of the comparisons of as many runs.
 const Z: f64 = 1.96;
+/// Standard deviation of what rounds to a step of width one.
+const ROUNDING: f64 = 0.288_675_134_594_812_9;
 
 /// How the runs are set against each other.
 pub struct Design<'a> {
@@ -33,8 +35,8 @@ pub struct Values {
     pub candidate: Vec<RunValue>,
     /// Error and degrees of the ratio of two single runs, where it is known only of both together.
     pub joint: Option<(f64, f64)>,
-    /// Standard deviation that rounding alone gives the value of a run.
-    pub rounding: f64,
+    /// Width in logs of the steps to which values are rounded.
+    pub step: f64,
 }
 
 impl<'a> Design<'a> {
@@ -86,10 +88,13 @@ impl<'a> Design<'a> {
     pub fn draft(&self, subject: Subject, measure: Measure, values: &Values) -> Draft {
         let known = self.sigma(&subject, &measure);
         let own = estimate::run_to_run(&values.base, &values.candidate);
-        let mut quantity = Quantity::new(subject, measure, self.allowed(known));
+        // What differs by a step may be equal.
+        let step = values.step.exp_m1();
+        let mut quantity = Quantity::new(subject, measure, self.allowed(known).max(step));
         quantity.base = middle(&values.base);
         quantity.candidate = middle(&values.candidate);
         quantity.run_to_run = own;
+        let rounding = values.step * ROUNDING;
         let Some(estimate) = self.estimate(values, known) else {
             let why = "the loads that the runs have in common are too short to show the noise \
                        within a run; hold one rate for a minute or longer";
@@ -98,7 +103,7 @@ impl<'a> Design<'a> {
                 state: State::Untold { why: why.to_owned(), further_runs: None },
             };
         };
-        let estimate = estimate.at_least(values.rounding * self.count().sqrt());
+        let estimate = estimate.at_least(rounding * self.count().sqrt());
         let (low, high) = estimate.interval();
         quantity.change = Some(Change {
             estimate: estimate.change.exp_m1(),
@@ -109,10 +114,10 @@ impl<'a> Design<'a> {
         let sign = if quantity.measure.is_better_high() { -1.0 } else { 1.0 };
         let judged = Judged {
             tested: estimate.tested(quantity.allowed.ln_1p(), sign),
-            same_within: self.options.budget.ln_1p(),
+            same_within: self.options.budget.max(step).ln_1p(),
             is_noise_unknown: own.is_none() && known.is_none(),
             can_reject: true,
-            sigma: known.or(own).map(|sigma| sigma.max(values.rounding)),
+            sigma: known.or(own).map(|sigma| sigma.max(rounding)),
         };
         Draft { quantity, state: State::Measured(judged) }
     }

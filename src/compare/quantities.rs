@@ -22,8 +22,6 @@ const FEWEST_ABOVE: f64 = 20.0;
 /// Width of a counter of a histogram by its value, at most: two significant digits, see
 /// `timeline::Histogram`.
 const COUNTER_WIDTH: f64 = 1.0 / 128.0;
-/// Standard deviation of what rounds to a step of width one.
-const ROUNDING: f64 = 0.288_675_134_594_812_9;
 /// An error ratio may rise by this much at least: a tenth of what common objectives allow.
 const ERROR_FLOOR: f64 = 0.001;
 /// Seconds of a block of failures: as in the bootstrap.
@@ -150,7 +148,7 @@ impl<'a> Quantities<'a> {
             };
             let mut values = self.split(values);
             values.joint = noise.joint(index);
-            values.rounding = COUNTER_WIDTH * ROUNDING;
+            values.step = COUNTER_WIDTH.ln_1p();
             let mut draft = self.design.draft(subject.clone(), measure, &values);
             if (fewest as f64) * (1.0 - share) < FEWEST_ABOVE {
                 draft.state = State::Untold { why: too_few(fewest, share), further_runs: None };
@@ -319,11 +317,8 @@ impl<'a> Quantities<'a> {
     fn resource(&self, measure: Measure) -> Option<Draft> {
         let by_level: Vec<Vec<(f64, Measured)>> = (0..self.samples.len())
             .map(|run| {
-                let stages = self.stages(run);
-                let weighed = stages.filter_map(|(level, stage)| {
-                    Some((level.seconds * stage.throughput, *stage.resources.get(&measure)?))
-                });
-                weighed.collect()
+                let levels = self.levels.matched.iter();
+                levels.filter_map(|level| self.resource_at(run, level, &measure)).collect()
             })
             .collect();
         let values: Vec<RunValue> = by_level.iter().map(|levels| pooled(levels)).collect();
@@ -335,6 +330,18 @@ impl<'a> Quantities<'a> {
             values.joint = ratios_apart(base, candidate);
         }
         Some(self.positive(measure, &values))
+    }
+
+    /// The mean of the stages of a run at one load, with its weight.
+    fn resource_at(&self, run: usize, level: &Level, measure: &Measure) -> Option<(f64, Measured)> {
+        let stages: Vec<(f64, Measured)> = level
+            .stages_of(run, self.samples[run])
+            .filter_map(|stage| Some((stage.throughput, *stage.resources.get(measure)?)))
+            .collect();
+        let mean = pooled(&stages);
+        let weight =
+            level.seconds * stats::mean(&stages.iter().map(|it| it.0).collect::<Vec<_>>())?;
+        Some((weight, Measured { value: mean.ln.exp(), error: mean.error }))
     }
 
     fn memory_floor(&self) -> Option<Draft> {
@@ -486,19 +493,19 @@ fn pooled(levels: &[(f64, Measured)]) -> RunValue {
 
 /// How much the ratios of two runs scatter over their common loads: error and degrees.
 fn ratios_apart(base: &[(f64, Measured)], candidate: &[(f64, Measured)]) -> Option<(f64, f64)> {
-    if base.len() != candidate.len() || base.len() < FEWEST_LEVELS {
+    // What only some levels have is no pair.
+    if base.len() != candidate.len() {
         return None;
     }
-    let ratios: Option<Vec<f64>> = base
+    let ratios: Vec<f64> = base
         .iter()
         .zip(candidate)
-        .map(|((_, base), (_, candidate))| {
-            Some((candidate.value / base.value).ln()).filter(|ratio| ratio.is_finite())
-        })
+        .map(|((_, base), (_, candidate))| (candidate.value / base.value).ln())
+        .filter(|ratio| ratio.is_finite())
         .collect();
-    let ratios = ratios?;
     let count = ratios.len() as f64;
-    Some(((stats::variance(&ratios) / count).sqrt(), count - 1.0))
+    let error = (stats::variance(&ratios) / count).sqrt();
+    (ratios.len() >= FEWEST_LEVELS).then_some((error, count - 1.0))
 }
 
 fn too_few(requests: u64, share: f64) -> String {

@@ -53,10 +53,18 @@ pub fn candidate(quantity: &Quantity) -> String {
     amount(quantity, quantity.candidate, is_open)
 }
 
+/// The size of a change: `38 %`, and from a doubling on without decimals.
+fn size(change: f64) -> String {
+    match change.abs() {
+        change if change >= 1.0 => format!("{} %", number(change * 100.0)),
+        change => percent(change),
+    }
+}
+
 /// A change with its sign: `+38 %`. Differences of shares are in percentage points.
 pub fn signed(change: f64, is_difference: bool) -> String {
     let points = if is_difference { "points" } else { "%" };
-    let size = percent(change.abs());
+    let size = size(change);
     let size = size.trim_end_matches(" %");
     match change {
         _ if size == "0" => format!("0 {points}"),
@@ -95,7 +103,7 @@ pub fn did(quantity: &Quantity) -> String {
     if change.is_difference {
         return format!("{name} {verb} {values}");
     }
-    let size = percent(change.estimate.abs());
+    let size = size(change.estimate);
     let least = if change.low.is_none() || change.high.is_none() { "at least " } else { "" };
     format!("{name} {verb} by {least}{size} {values} (95 % interval {})", interval(Some(change)))
 }

@@ -40,7 +40,7 @@ pub fn render(
         for text in report.differences.iter().take(MOST_DIFFERENCES) {
             page.hanging("  * ", text)?;
         }
-        page.more(report.differences.len().saturating_sub(MOST_DIFFERENCES))?;
+        more(&mut page, report.differences.len().saturating_sub(MOST_DIFFERENCES), "")?;
     }
     quantities(&mut page, report)?;
     why(&mut page, report)?;
@@ -49,7 +49,7 @@ pub fn render(
         for text in report.undecided.iter().take(MOST_UNDECIDED) {
             page.hanging("  ? ", text)?;
         }
-        page.more(report.undecided.len().saturating_sub(MOST_UNDECIDED))?;
+        more(&mut page, report.undecided.len().saturating_sub(MOST_UNDECIDED), "")?;
     }
     if !style.files.is_empty() {
         page.title("Files")?;
@@ -64,7 +64,7 @@ fn quantities(page: &mut Page<'_>, report: &ComparisonReport) -> io::Result<()> 
     if report.rows.is_empty() {
         return Ok(());
     }
-    page.title("What changed")?;
+    page.title("What was compared")?;
     let news = report.rows.iter().filter(|row| row.is_news);
     let rows: Vec<Vec<String>> = news
         .map(|row| {
@@ -75,10 +75,16 @@ fn quantities(page: &mut Page<'_>, report: &ComparisonReport) -> io::Result<()> 
         .collect();
     let rest = report.rows.len() - rows.len();
     page.table(&["", "base", "candidate", "change", "95 % interval", "answer"], &rows, None)?;
+    more(page, rest, ", without a clear change")
+}
+
+/// How many are not listed.
+fn more(page: &mut Page<'_>, rest: usize, what: &str) -> io::Result<()> {
     match rest {
         0 => Ok(()),
-        1 => page.styled(DIM, "  ", "and 1 more without a clear change"),
-        rest => page.styled(DIM, "  ", &format!("and {rest} more without a clear change")),
+        rest => {
+            page.styled(DIM, "  ", &format!("and {rest} more{what} (all with `--format json`)"))
+        }
     }
 }
 

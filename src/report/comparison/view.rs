@@ -62,16 +62,18 @@ fn size(quantity: &Quantity) -> f64 {
     if size.is_finite() { size } else { 0.0 }
 }
 
-/// The quantity with this answer that changed most. What users feel comes before what it costs.
+/// The quantity with this answer that changed most. What users feel comes before what it costs, and
+/// the knee before the capacity that follows from it.
 fn largest(comparison: &Comparison, wanted: impl Fn(&Quantity) -> bool) -> Option<&Quantity> {
-    let is_felt = |quantity: &Quantity| {
-        quantity.measure.quantile().is_some()
-            || quantity.is_error_ratio()
-            || quantity.measure.is_rate()
+    let rank = |quantity: &Quantity| match quantity.measure {
+        Measure::P50 | Measure::P95 | Measure::P99 | Measure::ErrorRatio => 2,
+        Measure::Throughput | Measure::Knee => 2,
+        Measure::Capacity => 1,
+        _ => 0,
     };
     let wanted = comparison.quantities.iter().filter(|quantity| wanted(quantity));
     // Of several that are as large, the first.
-    wanted.rev().max_by(|a, b| is_felt(a).cmp(&is_felt(b)).then(size(a).total_cmp(&size(b))))
+    wanted.rev().max_by(|a, b| rank(a).cmp(&rank(b)).then(size(a).total_cmp(&size(b))))
 }
 
 fn headline(comparison: &Comparison) -> String {
