@@ -56,13 +56,14 @@ fn a_recording_is_not_worse_than_itself() {
     assert!(comparison.why.causes.is_empty());
     assert!(comparison.differences[0].contains("is on both sides"), "{:?}", comparison.differences);
     let more = ["--noise", "1%", "--format", "json"];
-    let known = run(&[recording("none"), recording("none")], &more);
+    let known = run(&[recording("leak"), recording("leak")], &more);
     let document: serde_json::Value = serde_json::from_slice(&known.stdout).expect("JSON");
     let known: Comparison =
         serde_json::from_value(document["comparison"].clone()).expect("the model");
-    for measure in [Measure::P50, Measure::P95, Measure::P99] {
-        assert_eq!(answer(&known, &measure), Some(Verdict::Same), "{measure:?}");
-    }
+    // The same rate for 75 s shows the noise within a run.
+    assert_eq!(answer(&known, &Measure::StatementsPerRequest), Some(Verdict::Same));
+    assert_eq!(answer(&known, &Measure::ErrorRatio), Some(Verdict::Same));
+    assert!(known.answered(Verdict::Worse).next().is_none());
 }
 
 #[test]

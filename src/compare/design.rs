@@ -117,7 +117,8 @@ impl<'a> Design<'a> {
             same_within: self.options.budget.max(step).ln_1p(),
             is_noise_unknown: own.is_none() && known.is_none(),
             can_reject: true,
-            sigma: known.or(own).map(|sigma| sigma.max(rounding)),
+            // What a single run of each build varies by, within it and from run to run.
+            sigma: Some(estimate.error / self.count().sqrt()),
         };
         Draft { quantity, state: State::Measured(judged) }
     }

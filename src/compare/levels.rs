@@ -1,6 +1,8 @@
 //! At which loads runs can be compared: those that every run held, below its knee, and at which
 //! all of them answered as much.
 
+use std::ops::Range;
+
 use super::model::MatchedLoad;
 use super::sample::{Regime, Runs, Sample, Slot, StageSample};
 use crate::diagnose::{stats, wording};
@@ -10,6 +12,9 @@ const EQUAL_LOAD: f64 = 0.05;
 /// A level that is held for so many seconds has four blocks of the shortest length, and shows its
 /// own noise. Where there is one, shorter ones are left out.
 const LONG_SECONDS: f64 = 60.0;
+/// Neighbouring loads of a search count as one until they were held for this long: the shortest
+/// block of `bootstrap`. Less would resemble its neighbours.
+const SHORTEST_UNIT: f64 = 15.0;
 
 /// A load that every run held.
 pub struct Level {
@@ -66,6 +71,26 @@ impl Levels {
             levels.differences.push(nothing_in_common(runs));
         }
         levels
+    }
+
+    /// The matched loads in groups, by index, each of which was held for long enough not to
+    /// resemble the next.
+    pub fn units(&self) -> Vec<Range<usize>> {
+        let mut units: Vec<Range<usize>> = Vec::new();
+        let (mut begin, mut seconds) = (0, 0.0);
+        for (index, level) in self.matched.iter().enumerate() {
+            seconds += level.seconds;
+            if seconds >= SHORTEST_UNIT {
+                units.push(begin..index + 1);
+                (begin, seconds) = (index + 1, 0.0);
+            }
+        }
+        // What is left is too short alone.
+        match units.last_mut() {
+            Some(last) => last.end = self.matched.len(),
+            None => units.push(0..self.matched.len()),
+        }
+        units
     }
 
     /// The matched loads as a comparison shows them.

@@ -119,12 +119,16 @@ impl<'a> Quantities<'a> {
 
     fn tally(&self, run: usize, subject: &Subject) -> Tally {
         let wanted = self.samples[run].indices(subject);
-        let stretches: Vec<Vec<Vec<&Counts>>> = self
+        let levels: Vec<Vec<Vec<&Counts>>> = self
             .slots(run)
             .iter()
             .map(|slots| slots.iter().map(|slot| slot.times(&wanted)).collect())
             .collect();
-        Tally::of(&stretches)
+        if self.levels.are_long {
+            return Tally::of(&levels);
+        }
+        let units = self.levels.units().into_iter();
+        Tally::of(&units.map(|unit| levels[unit].concat()).collect::<Vec<_>>())
     }
 
     fn response_times(&mut self, subject: &Subject) -> Vec<Draft> {
@@ -326,7 +330,9 @@ impl<'a> Quantities<'a> {
             return None;
         }
         let mut values = self.split(values);
-        if let [base, candidate] = &by_level[..] {
+        if let [base, candidate] = &by_level[..]
+            && self.levels.units().len() >= FEWEST_LEVELS
+        {
             values.joint = ratios_apart(base, candidate);
         }
         Some(self.positive(measure, &values))

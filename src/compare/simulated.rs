@@ -15,6 +15,8 @@ const MEDIAN: f64 = 0.020;
 const SPREAD: f64 = 0.5;
 /// How much a second resembles the one before it.
 const FOLLOWS: f64 = 0.9;
+/// How much slower each load of a ramp is than the one before.
+const SLOWER: f64 = 0.1;
 /// Values of the normal distribution to draw from, of equal probability.
 const VALUES: usize = 8192;
 
@@ -49,15 +51,26 @@ impl Simulator {
 
     /// A run whose response times are `factor` times the usual ones.
     pub fn run(&mut self, machine: Machine, factor: f64) -> Sample {
+        self.ramp(machine, factor, 1)
+    }
+
+    /// A run that holds so many loads one after the other, each for the seconds of the machine.
+    pub fn ramp(&mut self, machine: Machine, factor: f64, loads: usize) -> Sample {
         let whole = factor * (machine.run_to_run * self.random.normal()).exp();
         let mut level = self.random.normal();
-        let mut slots = Vec::with_capacity(machine.seconds);
-        for _ in 0..machine.seconds {
-            level = FOLLOWS * level + (1.0 - FOLLOWS * FOLLOWS).sqrt() * self.random.normal();
-            let micros = 1e6 * MEDIAN * whole * (machine.level * level).exp();
-            slots.push(Slot { requests: vec![self.second(machine, micros)] });
+        let mut stages = Vec::new();
+        for load in 1..=loads {
+            let machine = Machine { rate: machine.rate * load, ..machine };
+            let mut slots = Vec::with_capacity(machine.seconds);
+            for _ in 0..machine.seconds {
+                level = FOLLOWS * level + (1.0 - FOLLOWS * FOLLOWS).sqrt() * self.random.normal();
+                let slower = 1.0 + SLOWER * (load - 1) as f64;
+                let micros = 1e6 * MEDIAN * whole * slower * (machine.level * level).exp();
+                slots.push(Slot { requests: vec![self.second(machine, micros)] });
+            }
+            stages.push(stage(slots, machine.rate as f64));
         }
-        sample(slots, machine.rate as f64)
+        sample(stages)
     }
 
     /// Runs of one build.
@@ -94,10 +107,9 @@ pub fn place(micros: u64) -> u32 {
     (bucket << 7) + (micros >> bucket) as u32
 }
 
-/// A run of one stage below its knee.
-pub fn sample(slots: Vec<Slot>, rate: f64) -> Sample {
-    let seconds = slots.len() as f64;
-    let stage = StageSample {
+/// A stage below the knee.
+fn stage(slots: Vec<Slot>, rate: f64) -> StageSample {
+    StageSample {
         load: rate,
         is_closed: false,
         offered: rate,
@@ -108,7 +120,12 @@ pub fn sample(slots: Vec<Slot>, rate: f64) -> Sample {
         resources: BTreeMap::new(),
         memory_floor: None,
         parts: None,
-    };
+    }
+}
+
+/// A run of these stages.
+fn sample(stages: Vec<StageSample>) -> Sample {
+    let seconds = stages.iter().map(|stage| stage.slots.len() as f64).sum();
     Sample {
         name: "simulated".to_owned(),
         plan: PlanSummary::default(),
@@ -117,7 +134,7 @@ pub fn sample(slots: Vec<Slot>, rate: f64) -> Sample {
         knee: None,
         capacity: None,
         endpoints: vec!["page".to_owned()],
-        stages: vec![stage],
+        stages,
         causes: Vec::new(),
         restarts: 0,
         seconds,

@@ -105,6 +105,31 @@ fn one_run_of_one_build_twice_is_no_alarm_where_the_noise_is_known() {
     }
 }
 
+/// A search for the knee holds each load for seconds; the loads that both runs held then show the
+/// noise.
+#[test]
+fn two_searches_of_one_build_are_no_alarm() {
+    for (column, level, run_to_run) in COLUMNS {
+        let machine = Machine { seconds: 10, rate: 30, ..machine(level, run_to_run) };
+        let mut simulator = Simulator::new(21);
+        let options = Options { noise: Noise::Share(run_to_run), ..Options::default() };
+        let mut tally = Tally::default();
+        for _ in 0..200 {
+            let base = [simulator.ramp(machine, 1.0, 8)];
+            let candidate = [simulator.ramp(machine, 1.0, 8)];
+            let mut design = Design::of(Runs { base: &base, candidate: &candidate }, &options);
+            design.draws = DRAWS;
+            let comparison = of_design(&design);
+            assert_eq!(comparison.loads.len(), 8);
+            tally.take(&comparison);
+        }
+        assert_few_alarms(&tally, column);
+        if level == QUIET && run_to_run == 0.0 {
+            assert!(tally.share(tally.same) > 0.3, "80 s of each are enough: {tally:?}");
+        }
+    }
+}
+
 #[test]
 fn one_run_each_without_known_noise_is_never_an_answer() {
     for factor in [1.0, 1.5] {

@@ -4,7 +4,7 @@ use std::io;
 
 use serde::Serialize;
 
-use super::ComparisonFormat;
+use super::format::ComparisonFormat;
 use super::view::ComparisonReport;
 use crate::compare::Comparison;
 

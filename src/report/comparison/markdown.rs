@@ -4,7 +4,7 @@ use std::io;
 
 use super::super::markdown::escape;
 use super::super::model::Tone;
-use super::ComparisonFormat;
+use super::format::ComparisonFormat;
 use super::view::ComparisonReport;
 
 pub(super) const FORMAT: ComparisonFormat =
