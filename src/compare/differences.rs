@@ -12,7 +12,7 @@ use crate::diagnose::wording;
 /// Settings of the plan that are told apart one by one.
 const MOST_SETTINGS: usize = 6;
 /// Settings whose difference means nothing: where the target listens, and who reads what there.
-const NO_MATTER: [&str; 4] = ["target", "collectors", "name", "setup"];
+const NO_MATTER: [&str; 3] = ["target.url", "collectors", "name"];
 /// Longer values of settings are not quoted.
 const LONGEST_VALUE: usize = 40;
 
@@ -95,10 +95,10 @@ fn settings_apart(path: &str, one: &Value, two: &Value, told: &mut Vec<(String, 
         (Value::Object(first), Value::Object(second)) => {
             let keys: BTreeSet<&String> = first.keys().chain(second.keys()).collect();
             for key in keys {
-                if path.is_empty() && NO_MATTER.contains(&key.as_str()) {
+                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                if NO_MATTER.contains(&path.as_str()) {
                     continue;
                 }
-                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
                 let of = |map: &serde_json::Map<String, Value>| {
                     map.get(key.as_str()).cloned().unwrap_or(Value::Null)
                 };

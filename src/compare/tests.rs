@@ -66,13 +66,17 @@ impl Tally {
 
 /// Compares so many runs of each build, again and again.
 fn repeat(machine: Machine, factor: f64, runs: usize, noise: &Noise, times: u32) -> Tally {
-    let mut simulator = Simulator::new(11);
     let options = Options { noise: noise.clone(), ..Options::default() };
+    repeat_with(machine, factor, runs, &options, times)
+}
+
+fn repeat_with(machine: Machine, factor: f64, runs: usize, options: &Options, times: u32) -> Tally {
+    let mut simulator = Simulator::new(11);
     let mut tally = Tally::default();
     for _ in 0..times {
         let base = simulator.runs(machine, 1.0, runs);
         let candidate = simulator.runs(machine, factor, runs);
-        let mut design = Design::of(Runs { base: &base, candidate: &candidate }, &options);
+        let mut design = Design::of(Runs { base: &base, candidate: &candidate }, options);
         design.draws = DRAWS;
         tally.take(&of_design(&design));
     }
@@ -190,6 +194,15 @@ fn the_table() {
             ("3+3 +20 %, noise known", machine, 1.2, 3, &known),
         ] {
             let tally = repeat(machine, factor, runs, noise, 200);
+            println!("{column:30} {name:26} {}", row(&tally));
+        }
+        // A budget of next to nothing shows the intervals alone.
+        for (name, machine, runs, noise) in [
+            ("1+1 alike, budget 1 %", machine, 1, &known),
+            ("5+5 alike, budget 1 %", minute, 5, &Noise::Unknown),
+        ] {
+            let options = Options { budget: 0.01, noise: noise.clone() };
+            let tally = repeat_with(machine, 1.0, runs, &options, 200);
             println!("{column:30} {name:26} {}", row(&tally));
         }
     }

@@ -131,7 +131,11 @@ fn answer(
             "{} were compared, and among so many one looks like this by chance too often",
             wording::plural(tests, "quantity", "quantities")
         );
-        return cannot_tell(why, further_runs(judged, allowed, runs));
+        return Answer::CannotTell {
+            why,
+            further_runs: further_runs(judged, allowed, runs),
+            exceeds_noise: false,
+        };
     }
     if tested.low >= -same_within && tested.high <= same_within {
         return Answer::Same;
