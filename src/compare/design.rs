@@ -97,11 +97,10 @@ impl<'a> Design<'a> {
         let rounding = values.step * ROUNDING;
         let Some(estimate) = self.estimate(values, known) else {
             let why = "the loads that the runs have in common are too short to show the noise \
-                       within a run; hold one rate for a minute or longer";
-            return Draft {
-                quantity,
-                state: State::Untold { why: why.to_owned(), further_runs: None },
-            };
+                       within a run; hold one rate for a minute or longer, or record more runs";
+            let further_runs =
+                Some(RUNS_OF_A_GATE.saturating_sub(self.fewest_runs()).max(1) as u64);
+            return Draft { quantity, state: State::Untold { why: why.to_owned(), further_runs } };
         };
         let estimate = estimate.at_least(rounding * self.count().sqrt());
         let (low, high) = estimate.interval();
