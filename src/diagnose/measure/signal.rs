@@ -58,6 +58,9 @@ pub enum Signal {
     Leak(Selector),
     /// A signal divided by itself at baseline.
     Growth(Box<Signal>),
+    /// A signal in the typical stage of the span: the median over its stages, so that what happened
+    /// once in one of them does not count.
+    Typical(Box<Signal>),
 }
 
 /// What a signal came to.
@@ -123,12 +126,21 @@ impl Signal {
     }
 
     fn measure_once(&self, facts: &Facts, span: Span, narrow: &[Narrow]) -> Option<Measured> {
-        let windows = facts.windows(span);
+        self.measure_in(facts, span, &facts.windows(span), narrow)
+    }
+
+    fn measure_in(
+        &self,
+        facts: &Facts,
+        span: Span,
+        windows: &[Window],
+        narrow: &[Narrow],
+    ) -> Option<Measured> {
         match self {
-            Signal::Value(operand) => facts.level(operand, &windows, narrow).map(Measured::plain),
+            Signal::Value(operand) => facts.level(operand, windows, narrow).map(Measured::plain),
             Signal::Ratio(above, below) => {
-                let above = facts.level(above, &windows, narrow)?;
-                let below = facts.level(below, &windows, narrow)?;
+                let above = facts.level(above, windows, narrow)?;
+                let below = facts.level(below, windows, narrow)?;
                 (below > 0.0).then(|| Measured {
                     value: above / below,
                     levels: Some((above, below)),
@@ -136,18 +148,18 @@ impl Signal {
                 })
             }
             Signal::PerRequest(operand) => {
-                let level = facts.level(operand, &windows, narrow)?;
-                let throughput = facts.throughput(&windows)?;
+                let level = facts.level(operand, windows, narrow)?;
+                let throughput = facts.throughput(windows)?;
                 (throughput > 0.0).then(|| Measured::plain(level / throughput))
             }
             Signal::PerCall(operand) => {
-                per_call(facts, operand, &windows, narrow).map(Measured::plain)
+                per_call(facts, operand, windows, narrow).map(Measured::plain)
             }
             Signal::Rest(of, less) => {
-                let all = facts.level(of, &windows, narrow)?;
+                let all = facts.level(of, windows, narrow)?;
                 let known: f64 = less
                     .iter()
-                    .filter_map(|selector| facts.level_of(selector, Over::Sum, &windows, narrow))
+                    .filter_map(|selector| facts.level_of(selector, Over::Sum, windows, narrow))
                     .sum();
                 let left = (all - known).max(0.0);
                 (all > 0.0).then(|| Measured {
@@ -158,11 +170,11 @@ impl Signal {
             }
             Signal::Pinned(operand) => pinned(facts, operand, narrow).map(Measured::plain),
             Signal::Rise(operand) => {
-                let level = facts.level(operand, &windows, narrow)?;
+                let level = facts.level(operand, windows, narrow)?;
                 let base = facts.level(operand, &facts.windows(Span::Baseline), narrow)?;
                 Some(Measured { value: level - base, levels: Some((level, base)), of: None })
             }
-            Signal::Spread(operand) => spread(facts, operand, &windows, narrow),
+            Signal::Spread(operand) => spread(facts, operand, windows, narrow),
             Signal::Burst(operand) => burst(facts, operand).map(|(admitted, in_work)| Measured {
                 value: admitted / in_work,
                 levels: Some((admitted, in_work)),
@@ -178,17 +190,17 @@ impl Signal {
             Signal::Share(parts) => facts.share(parts, narrow).map(Measured::plain),
             Signal::HeldShare(parts) => facts.held_share(parts, narrow).map(Measured::plain),
             Signal::Count(selector, least) => {
-                let levels = facts.levels(selector, &windows, narrow);
+                let levels = facts.levels(selector, windows, narrow);
                 (!levels.is_empty()).then(|| {
                     let count = levels.iter().filter(|(_, level)| level >= least).count();
                     Measured::plain(count as f64)
                 })
             }
             Signal::Changes(selector) => {
-                facts.changes(selector, &windows, narrow).map(Measured::plain)
+                facts.changes(selector, windows, narrow).map(Measured::plain)
             }
             Signal::Silent(selector) => {
-                facts.silent_secs(selector, &windows, narrow).map(Measured::plain)
+                facts.silent_secs(selector, windows, narrow).map(Measured::plain)
             }
             // `leaks` measures a leak: it takes more than a level.
             Signal::Leak(_) => None,
@@ -200,6 +212,15 @@ impl Signal {
                     levels: Some((at.value, base.value)),
                     of: at.of,
                 })
+            }
+            Signal::Typical(inner) => {
+                let in_one = |window: &Window| {
+                    inner.measure_in(facts, span, std::slice::from_ref(window), narrow)
+                };
+                let mut all: Vec<Measured> = windows.iter().filter_map(in_one).collect();
+                all.sort_by(|a, b| a.value.total_cmp(&b.value));
+                let middle = all.len() / 2;
+                (!all.is_empty()).then(|| all.swap_remove(middle))
             }
         }
     }
@@ -236,6 +257,7 @@ impl Signal {
                 Measure::Times => Unit::Count,
             }),
             Signal::Growth(_) => Measure::Times,
+            Signal::Typical(inner) => inner.measure_unit(),
         }
     }
 
@@ -244,6 +266,7 @@ impl Signal {
         match self {
             Signal::Ratio(above, below) => (above.unit(), below.unit()),
             Signal::Growth(inner) => (inner.measure_unit(), inner.measure_unit()),
+            Signal::Typical(inner) => inner.level_units(),
             Signal::Rest(of, _) | Signal::Burst(of) => (of.unit(), of.unit()),
             other => (other.measure_unit(), other.measure_unit()),
         }
@@ -268,7 +291,7 @@ impl Signal {
             | Signal::Silent(selector)
             | Signal::Leak(selector) => vec![selector],
             Signal::Share(_) | Signal::HeldShare(_) => Vec::new(),
-            Signal::Growth(inner) => inner.selectors(),
+            Signal::Growth(inner) | Signal::Typical(inner) => inner.selectors(),
         }
     }
 
@@ -294,7 +317,7 @@ impl Signal {
             | Signal::Spread(operand)
             | Signal::Burst(operand)
             | Signal::Fixed(operand, _) => Some(operand),
-            Signal::Growth(inner) => inner.operand(),
+            Signal::Growth(inner) | Signal::Typical(inner) => inner.operand(),
             Signal::Share(_)
             | Signal::HeldShare(_)
             | Signal::Count(..)
@@ -412,6 +435,7 @@ impl fmt::Display for Signal {
             Signal::Silent(selector) => write!(f, "silence of {selector}"),
             Signal::Leak(selector) => write!(f, "leak of {selector}"),
             Signal::Growth(inner) => write!(f, "growth of {inner}"),
+            Signal::Typical(inner) => write!(f, "typical {inner}"),
         }
     }
 }

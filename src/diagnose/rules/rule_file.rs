@@ -23,7 +23,7 @@ use super::rule::{
 mod cases;
 
 /// Every signal that a condition can draw on.
-const SIGNALS: [&str; 17] = [
+const SIGNALS: [&str; 18] = [
     "value",
     "ratio",
     "per_request",
@@ -41,6 +41,7 @@ const SIGNALS: [&str; 17] = [
     "silent",
     "leak",
     "growth",
+    "typical",
 ];
 
 /// Places in a sentence of evidence.
@@ -489,8 +490,14 @@ impl<'t> Reader<'t> {
                 return Some(signal(self.selector(value)?));
             }
         }
-        let inner = fields.take("growth")?;
-        Some(Signal::Growth(Box::new(self.signal(inner)?)))
+        let of_signal: [Named<Box<Signal>, Signal>; 2] =
+            [("growth", Signal::Growth), ("typical", Signal::Typical)];
+        for (name, signal) in of_signal {
+            if let Some(inner) = fields.take(name) {
+                return Some(signal(Box::new(self.signal(inner)?)));
+            }
+        }
+        None
     }
 
     fn selectors(&mut self, value: Value<'t>) -> Option<Vec<Selector>> {
