@@ -70,7 +70,16 @@ fn of_series(facts: &Facts, key: &SeriesKey, points: &[Point], whole: Window) ->
         uncollected: is_memory && is_uncollected(facts, &[whole]),
         ..leak::Context::default()
     };
-    match held.analyse(judged, &context).verdict {
+    let mut verdict = held.analyse(judged, &context).verdict;
+    if is_memory && matches!(verdict, LeakVerdict::Leak { .. }) {
+        // Once something else ran out, requests only pile up.
+        let first = exhausted::ran_out(facts).into_iter().map(|it| it.at).min();
+        if let Some(at) = first {
+            let before = &judged[..judged.partition_point(|point| point.at < at)];
+            verdict = held.analyse(before, &context).verdict;
+        }
+    }
+    match verdict {
         LeakVerdict::Leak { low, .. } => Some(low),
         LeakVerdict::NoLeak { .. } => Some(0.0),
         LeakVerdict::Undecided { .. } => None,
