@@ -67,9 +67,8 @@ pub fn diagnose(recording: &Recording, rules: &RuleSet) -> Diagnosis {
     if outcome == Outcome::Knee {
         let (findings, open) = (&ranked.findings, &ranked.not_checked);
         caveats.extend(lacking::for_a_cause(&facts, rules, findings, open, &sources));
-        for sign in rank::measured(&rulings, RuleRole::Gate) {
-            caveats.push(format!("kneepoint itself: {}", sign.text));
-        }
+        let gates = rank::measured(&rulings, RuleRole::Gate).into_iter();
+        caveats.extend(gates.map(|sign| format!("kneepoint itself: {}", sign.text)));
     }
     let attribution = match outcome {
         Outcome::GeneratorLimited { .. } | Outcome::Aborted { .. } => None,

@@ -155,19 +155,7 @@ impl Signal {
             Signal::PerCall(operand) => {
                 per_call(facts, operand, windows, narrow).map(Measured::plain)
             }
-            Signal::Rest(of, less) => {
-                let all = facts.level(of, windows, narrow)?;
-                let known: f64 = less
-                    .iter()
-                    .filter_map(|selector| facts.level_of(selector, Over::Sum, windows, narrow))
-                    .sum();
-                let left = (all - known).max(0.0);
-                (all > 0.0).then(|| Measured {
-                    value: left / all,
-                    levels: Some((left, all)),
-                    of: None,
-                })
-            }
+            Signal::Rest(of, less) => rest(facts, of, less, windows, narrow),
             Signal::Pinned(operand) => pinned(facts, operand, narrow).map(Measured::plain),
             Signal::Rise(operand) => {
                 let level = facts.level(operand, windows, narrow)?;
@@ -213,16 +201,24 @@ impl Signal {
                     of: at.of,
                 })
             }
-            Signal::Typical(inner) => {
-                let in_one = |window: &Window| {
-                    inner.measure_in(facts, span, std::slice::from_ref(window), narrow)
-                };
-                let mut all: Vec<Measured> = windows.iter().filter_map(in_one).collect();
-                all.sort_by(|a, b| a.value.total_cmp(&b.value));
-                let middle = all.len() / 2;
-                (!all.is_empty()).then(|| all.swap_remove(middle))
-            }
+            Signal::Typical(inner) => inner.in_the_typical(facts, span, windows, narrow),
         }
+    }
+
+    /// The median over the stages in which it can be measured.
+    fn in_the_typical(
+        &self,
+        facts: &Facts,
+        span: Span,
+        windows: &[Window],
+        narrow: &[Narrow],
+    ) -> Option<Measured> {
+        let in_one =
+            |window: &Window| self.measure_in(facts, span, std::slice::from_ref(window), narrow);
+        let mut all: Vec<Measured> = windows.iter().filter_map(in_one).collect();
+        all.sort_by(|a, b| a.value.total_cmp(&b.value));
+        let middle = all.len() / 2;
+        (!all.is_empty()).then(|| all.swap_remove(middle))
     }
 
     /// What its values are.
@@ -326,6 +322,20 @@ impl Signal {
             | Signal::Leak(_) => None,
         }
     }
+}
+
+/// What is left of a level without those of others that have data, and all of it.
+fn rest(
+    facts: &Facts,
+    of: &Operand,
+    less: &[Selector],
+    windows: &[Window],
+    narrow: &[Narrow],
+) -> Option<Measured> {
+    let all = facts.level(of, windows, narrow)?;
+    let level = |selector| facts.level_of(selector, Over::Sum, windows, narrow);
+    let left = (all - less.iter().filter_map(level).sum::<f64>()).max(0.0);
+    (all > 0.0).then(|| Measured { value: left / all, levels: Some((left, all)), of: None })
 }
 
 /// Where a count is stuck. A count that is flat because the throughput is flat fluctuates, as the
