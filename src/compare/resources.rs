@@ -6,8 +6,8 @@ use super::model::Measure;
 use crate::diagnose::stats;
 use crate::timeline::{Labels, MetricSpec, Selector, SeriesKey, Timeline, Window, names};
 
-/// Seconds of a block whose values are taken as independent of the next: METHODS of the block
-/// bootstrap, see `bootstrap`.
+/// Seconds of a block whose values are taken as independent of those of the next, as in
+/// `bootstrap`.
 const BLOCK_SECONDS: f64 = 15.0;
 /// Fewer blocks than this show no scatter.
 const FEWEST_BLOCKS: usize = 4;

@@ -20,7 +20,7 @@ pub fn name(quantity: &Quantity) -> String {
         Measure::StatementsPerRequest => "statements per request".to_owned(),
         Measure::RowsPerRequest => "rows read per request".to_owned(),
         Measure::CallsPerRequest(service) => format!("calls to {} per request", clean(service)),
-        Measure::BytesPerRequest => "bytes sent per request".to_owned(),
+        Measure::BytesPerRequest => "bytes the machine sends per request".to_owned(),
         Measure::MemoryFloor => "memory floor".to_owned(),
         Measure::Restarts => "restarts per run".to_owned(),
     };
