@@ -8,13 +8,13 @@ use crate::diagnose::stats::{self, Random};
 /// Shortest block, in seconds, and how many autocorrelation times a block has at least: with
 /// shorter ones, runs of the same build differ "significantly" far too often (simulated in
 /// `tests`).
-const SHORTEST_BLOCK: f64 = 15.0;
+pub const SHORTEST_BLOCK: f64 = 15.0;
 const TIMES_CORRELATION: f64 = 5.0;
 /// Most blocks of a draw. More make a draw dearer and the estimate no better; longer blocks err on
 /// the safe side.
 const MOST_BLOCKS: usize = 60;
 /// A run is never taken as fewer blocks than this; fewer show no scatter.
-const FEWEST_BLOCKS: usize = 4;
+pub const FEWEST_BLOCKS: usize = 4;
 /// Sums of the autocorrelation stop at this many times the sum so far (Sokal 1997, "Monte Carlo
 /// methods in statistical mechanics", section 3).
 const SOKAL: f64 = 5.0;

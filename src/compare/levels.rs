@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use super::bootstrap::{FEWEST_BLOCKS, SHORTEST_BLOCK};
 use super::model::MatchedLoad;
 use super::sample::{Regime, Runs, Sample, Slot, StageSample};
 use crate::diagnose::{stats, wording};
@@ -11,12 +12,10 @@ use crate::diagnose::{stats, wording};
 const EQUAL_LOAD: f64 = 0.05;
 /// A level that is held for so many seconds has four blocks of the shortest length, and shows its
 /// own noise. Where there is one, shorter ones are left out.
-const LONG_SECONDS: f64 = 60.0;
-/// Neighbouring loads of a search count as one until they were held for this long: the shortest
-/// block of `bootstrap`. Less would resemble its neighbours.
-const SHORTEST_UNIT: f64 = 15.0;
+const LONG_SECONDS: f64 = FEWEST_BLOCKS as f64 * SHORTEST_BLOCK;
 
 /// A load that every run held.
+#[derive(Clone)]
 pub struct Level {
     /// Requests per second; of virtual users their number.
     pub load: f64,
@@ -51,7 +50,7 @@ impl Levels {
         let mut unequal = Vec::new();
         for level in held {
             if level.is_closed {
-                levels.closed.push(level.again());
+                levels.closed.push(level.clone());
             }
             levels.differences.extend(level.regimes_apart(runs));
             if !level.is_below_knee(runs) {
@@ -80,7 +79,8 @@ impl Levels {
         let (mut begin, mut seconds) = (0, 0.0);
         for (index, level) in self.matched.iter().enumerate() {
             seconds += level.seconds;
-            if seconds >= SHORTEST_UNIT {
+            // What is held for less than a block resembles its neighbours.
+            if seconds >= SHORTEST_BLOCK {
                 units.push(begin..index + 1);
                 (begin, seconds) = (index + 1, 0.0);
             }
@@ -138,11 +138,6 @@ impl Level {
         }
         slots
     }
-
-    fn again(&self) -> Self {
-        Self { stages: self.stages.clone(), ..*self }
-    }
-
     fn is_below_knee(&self, runs: Runs<'_>) -> bool {
         let mut stages =
             runs.all().enumerate().flat_map(|(run, sample)| self.stages_of(run, sample));

@@ -7,6 +7,7 @@
 
 use super::estimate::{TAIL, Tested};
 use super::student;
+use crate::diagnose::stats;
 
 /// Failures of one run or one block, of so many requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -109,13 +110,8 @@ impl Share {
         self.share * (1.0 - self.share) / self.effective
     }
 
-    /// Wilson's score interval, as `stats::wilson`, for a number of requests that is not whole.
     fn wilson(&self, z: f64) -> (f64, f64) {
-        let (n, share) = (self.effective, self.share);
-        let centre = share + z * z / (2.0 * n);
-        let spread = z * (share * (1.0 - share) / n + z * z / (4.0 * n * n)).sqrt();
-        let scale = 1.0 + z * z / n;
-        (((centre - spread) / scale).max(0.0), ((centre + spread) / scale).min(1.0))
+        stats::wilson_of_share(self.share, self.effective, z)
     }
 }
 

@@ -1,7 +1,9 @@
 //! Every quantity of both builds, before its answer.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
+use super::bootstrap::SHORTEST_BLOCK;
 use super::design::{Design, Values};
 use super::estimate::RunValue;
 use super::levels::{Level, Levels};
@@ -24,8 +26,6 @@ const FEWEST_ABOVE: f64 = 20.0;
 const COUNTER_WIDTH: f64 = 1.0 / 128.0;
 /// An error ratio may rise by this much at least: a tenth of what common objectives allow.
 const ERROR_FLOOR: f64 = 0.001;
-/// Seconds of a block of failures: as in the bootstrap.
-const BLOCK_SECONDS: f64 = 15.0;
 /// Loads that two runs have in common show how much their ratios scatter from so many on.
 const FEWEST_LEVELS: usize = 4;
 
@@ -193,24 +193,21 @@ impl<'a> Quantities<'a> {
             let wanted = self.samples[run].indices(subject);
             let mut blocks = Vec::new();
             for (level, slots) in self.levels.matched.iter().zip(self.slots(run)) {
-                let block = (slots.len() as f64 * BLOCK_SECONDS / level.seconds).ceil() as usize;
+                let block = (slots.len() as f64 * SHORTEST_BLOCK / level.seconds).ceil() as usize;
                 blocks.extend(slots.chunks(block.max(1)).map(|slots| failures(slots, &wanted)));
             }
             blocks
         };
         let split = self.design.runs.base.len();
-        let side = |from: usize, to: usize| -> Option<(proportion::Share, Vec<f64>)> {
-            let runs: Vec<Vec<Failures>> = (from..to).map(clusters).collect();
-            let whole: Vec<Failures> = runs.iter().map(|blocks| total(blocks)).collect();
-            let requests = whole.iter().map(|run| run.completed).collect();
+        let side = |runs: Range<usize>| -> Option<proportion::Share> {
+            let runs: Vec<Vec<Failures>> = runs.map(clusters).collect();
             // Runs are what varies; of a single one, its blocks.
-            let share = match &runs[..] {
-                [blocks] => proportion::share(blocks)?,
-                _ => proportion::share(&whole)?,
-            };
-            Some((share, requests))
+            match &runs[..] {
+                [blocks] => proportion::share(blocks),
+                _ => proportion::share(&runs.iter().map(|run| total(run)).collect::<Vec<_>>()),
+            }
         };
-        let ((base, _), (candidate, _)) = (side(0, split)?, side(split, self.samples.len())?);
+        let (base, candidate) = (side(0..split)?, side(split..self.samples.len())?);
         let known = self.design.sigma(subject, &Measure::ErrorRatio);
         let budget = self.design.options.budget;
         let allowed = ERROR_FLOOR.max(budget * base.share);
@@ -242,15 +239,13 @@ impl<'a> Quantities<'a> {
         }
         let of = |run: usize| {
             let sample = self.samples[run];
-            let slots: Vec<(f64, f64)> = levels
+            let rates: Vec<f64> = levels
                 .iter()
                 .flat_map(|level| level.stages_of(run, sample))
                 .flat_map(|stage| {
                     stage.slots.iter().map(|slot| slot.succeeded() / stage.slot_seconds)
                 })
-                .map(|rate| (rate, 1.0))
                 .collect();
-            let rates: Vec<f64> = slots.iter().map(|(rate, _)| *rate).collect();
             let mean = stats::mean(&rates).filter(|mean| *mean > 0.0)?;
             let alike = stats::autocorrelation(&rates).clamp(0.0, 0.99);
             let count = rates.len() as f64 * (1.0 - alike) / (1.0 + alike);
@@ -370,7 +365,7 @@ impl<'a> Quantities<'a> {
         if zero {
             draft.quantity.change = None;
             draft.quantity.run_to_run = None;
-            let why = "it is zero in one run at least, so that there is no ratio".to_owned();
+            let why = "it is zero in at least one run, and zero has no ratio".to_owned();
             draft.state = State::Untold { why, further_runs: None };
         }
         draft

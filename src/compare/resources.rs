@@ -2,15 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use super::bootstrap::{FEWEST_BLOCKS, SHORTEST_BLOCK};
 use super::model::Measure;
-use crate::diagnose::stats;
+use crate::diagnose::{bare, stats};
 use crate::timeline::{Labels, MetricSpec, Selector, SeriesKey, Timeline, Window, names};
 
-/// Seconds of a block whose values are taken as independent of those of the next, as in
-/// `bootstrap`.
-const BLOCK_SECONDS: f64 = 15.0;
-/// Fewer blocks than this show no scatter.
-const FEWEST_BLOCKS: usize = 4;
 /// The floor of memory: what it falls to between requests and collections.
 const FLOOR: f64 = 0.1;
 
@@ -41,8 +37,8 @@ pub fn per_request(timeline: &Timeline, window: Window) -> BTreeMap<Measure, Mea
         (
             Measure::BytesPerRequest,
             Selector {
-                metric: names::SYSTEM_NETWORK_BYTES.name.to_owned(),
                 labels: Labels::none().with("direction", "transmit"),
+                ..bare(&names::SYSTEM_NETWORK_BYTES)
             },
         ),
     ];
@@ -104,10 +100,6 @@ pub fn peer_name(peer: &str) -> &str {
     inside.unwrap_or(peer)
 }
 
-fn bare(metric: &MetricSpec) -> Selector {
-    Selector { metric: metric.name.to_owned(), labels: Labels::none() }
-}
-
 impl Requests {
     fn of(timeline: &Timeline, window: Window) -> Option<Self> {
         let rate_in = |window: Window| {
@@ -118,7 +110,7 @@ impl Requests {
         if window.secs() <= 0.0 || rate <= 0.0 {
             return None;
         }
-        let count = (window.secs() / BLOCK_SECONDS) as usize;
+        let count = (window.secs() / SHORTEST_BLOCK) as usize;
         let length = window.end.since(window.begin) / u32::try_from(count.max(1)).ok()?;
         let blocks = (0..u32::try_from(count).ok()?).map(|index| {
             let begin = window.begin + length * index;

@@ -47,4 +47,4 @@ pub use terms::soak::{
 pub use terms::span::Span;
 pub use terms::stacks::{FoldedStack, HotFunction, Stacks, ThreadPlace};
 pub use terms::stats;
-pub(crate) use terms::wording;
+pub(crate) use terms::{operand::bare, wording};

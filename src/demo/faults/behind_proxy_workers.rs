@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     CallsOver, Fault, HEALTHY, HEALTHY_SHOP, HEALTHY_SURROUNDINGS, Handlers, Load, PRODUCTS, Pause,
-    ShopTraits, Surroundings, System, Truth, ramp_to, up_to,
+    Shape, ShopTraits, Surroundings, System, Truth, ramp_to, up_to,
 };
 
 /// 4 workers that each page blocks for 25 ms, behind a proxy: the knee is near 155/s. The proxy,
@@ -14,27 +14,29 @@ pub(super) static SPEC: Fault = Fault {
     summary: "a proxy in front of 4 workers, each blocked 25 ms by a page: knee near 155/s",
     needs_postgres: false,
     truth: Truth::knee(&["worker-exhaustion"], 130.0, 163.0),
-    broken: System {
-        shop: blocked(4),
-        surroundings: PROXIED,
-        load: Load { requests: PRODUCTS, shape: ramp_to(400) },
-        ..HEALTHY
-    },
-    // Enough workers for three times the load.
-    healthy: Some(System {
-        shop: blocked(16),
-        surroundings: PROXIED,
-        load: Load { requests: PRODUCTS, shape: up_to(200) },
-        ..HEALTHY
-    }),
+    broken: few_workers(CallsOver::Tcp),
+    healthy: Some(enough_workers(CallsOver::Tcp)),
 };
 
-const fn blocked(workers: usize) -> ShopTraits {
-    ShopTraits {
-        runtime: Handlers::Workers(workers),
-        pause: Pause::Blocking(Duration::from_millis(25)),
-        ..HEALTHY_SHOP
-    }
+/// A proxy in front of too few workers.
+pub(super) const fn few_workers(calls: CallsOver) -> System {
+    behind_proxy(calls, 4, ramp_to(400))
 }
 
-const PROXIED: Surroundings = Surroundings { proxy: Some(CallsOver::Tcp), ..HEALTHY_SURROUNDINGS };
+/// The same with enough of them for three times the load.
+pub(super) const fn enough_workers(calls: CallsOver) -> System {
+    behind_proxy(calls, 16, up_to(200))
+}
+
+const fn behind_proxy(calls: CallsOver, workers: usize, shape: Shape) -> System {
+    System {
+        shop: ShopTraits {
+            runtime: Handlers::Workers(workers),
+            pause: Pause::Blocking(Duration::from_millis(25)),
+            ..HEALTHY_SHOP
+        },
+        surroundings: Surroundings { proxy: Some(calls), ..HEALTHY_SURROUNDINGS },
+        load: Load { requests: PRODUCTS, shape },
+        ..HEALTHY
+    }
+}

@@ -85,7 +85,7 @@ pub fn find(stages: &[StageSummary], timeline: &Timeline) -> KneeVerdict {
     match (established(&points), tails.bend()) {
         // What a longer tail alone shows of a knee begins where the tail bends.
         (Some(knee), Some((at, bend)))
-            if knee.kind == KneeKind::Latency && bend.rate < knee.low && tails.is_all(at) =>
+            if knee.kind == KneeKind::Latency && bend.rate < knee.low && tails.is_calm_from(at) =>
         {
             KneeVerdict::Found(of_tail(&points, at, bend))
         }

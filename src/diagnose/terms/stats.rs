@@ -78,7 +78,11 @@ pub fn wilson(hits: u64, trials: u64, z: f64) -> (f64, f64) {
         return (0.0, 1.0);
     }
     let n = trials as f64;
-    let share = hits as f64 / n;
+    wilson_of_share(hits as f64 / n, n, z)
+}
+
+/// The same of a `share` of `n` trials, which need not be a whole number.
+pub fn wilson_of_share(share: f64, n: f64, z: f64) -> (f64, f64) {
     let centre = share + z * z / (2.0 * n);
     let spread = z * (share * (1.0 - share) / n + z * z / (4.0 * n * n)).sqrt();
     let scale = 1.0 + z * z / n;

@@ -34,8 +34,8 @@ const LEAST: u64 = 300;
 const MEDIAN: f64 = 2.0;
 
 /// The response times at all loads below a stage.
-struct Below {
-    times: Histogram,
+struct Below<'t> {
+    times: &'t Histogram,
     /// What 99 % of them take at most, in seconds.
     usual: f64,
 }
@@ -73,30 +73,30 @@ impl<'p> Tails<'p> {
     }
 
     /// Whether half of the responses stay as quick as ever in all stages from `at` on.
-    pub fn is_all(&self, at: usize) -> bool {
+    pub fn is_calm_from(&self, at: usize) -> bool {
         (at..self.sorted.len()).all(|it| self.is_calm(it))
     }
 
     /// The first stage at which it `holds`, asked with what the stages below are like.
-    fn from(&self, holds: impl Fn(usize, &Below) -> bool) -> Option<(usize, TailBend)> {
+    fn from(&self, holds: impl Fn(usize, &Below<'_>) -> bool) -> Option<(usize, TailBend)> {
         let mut times = Histogram::of_many();
         (1..self.sorted.len()).find_map(|at| {
             times.merge(&self.times[at - 1]);
             let usual = times.quantile(TAIL).filter(|_| times.count() >= LEAST)?;
-            let below = Below { times: times.clone(), usual };
+            let below = Below { times: &times, usual };
             holds(at, &below).then(|| (at, self.describe(at, usual)))
         })
     }
 
     /// Whether a larger share of a stage's responses is slow than can be `below`. One stage has too
     /// few requests to be sure where the share only rises slowly from stage to stage.
-    fn shows(&self, index: usize, below: &Below) -> bool {
+    fn shows(&self, index: usize, below: &Below<'_>) -> bool {
         let (slow, all, bound) = self.slow_ones(index, below);
         slow as f64 > bound * all as f64
     }
 
     /// Whether that is certain of these stages together.
-    fn is_certain(&self, stages: Range<usize>, below: &Below) -> bool {
+    fn is_certain(&self, stages: Range<usize>, below: &Below<'_>) -> bool {
         let counts: Vec<_> = stages.map(|index| self.slow_ones(index, below)).collect();
         let slow = counts.iter().map(|count| count.0).sum();
         let all = counts.iter().map(|count| count.1).sum();
@@ -106,7 +106,7 @@ impl<'p> Tails<'p> {
 
     /// How many responses of a stage are slow against those `below`, of how many, and the share
     /// above which that is a bend.
-    fn slow_ones(&self, index: usize, below: &Below) -> (u64, u64, f64) {
+    fn slow_ones(&self, index: usize, below: &Below<'_>) -> (u64, u64, f64) {
         // What the generator sends late is late by its own doing.
         let slow = SLOW * (below.usual + self.sorted[index].lateness_p99);
         let (_, few) = stats::wilson(below.times.count_above(slow), below.times.count(), Z);
