@@ -14,6 +14,7 @@
 //! | `estimate`, `proportion`, `bracket` | the difference of a quantity, with its interval |
 //! | `verdict` | worse, better, same, or cannot tell |
 //! | `parts` | where the difference lies, and which causes came or went |
+//! | `drift` | at which runs of a history a quantity changed, and how much runs differ |
 //!
 //! A build differs from itself: two runs of one program differ by more than the requests within
 //! one run suggest. Without a measure of that noise (`--noise`, or several runs of each build)
@@ -23,6 +24,7 @@ mod bootstrap;
 mod bracket;
 mod design;
 mod differences;
+pub mod drift;
 mod engine;
 mod estimate;
 mod levels;
