@@ -18,8 +18,9 @@
 //!
 //! Apache Otava itself departs from the published method in two places, and this module does not: its
 //! t test divides the sums of squares by `n` before it takes them for unbiased variances, and once a
-//! weak point is removed, the point before it keeps the p value of its former, shorter level. Both make
-//! p values smaller than they are. The tests show that all else agrees.
+//! weak point is removed, the point before it keeps the p value of its former, shorter level. The
+//! first makes p values too small, the second leaves them out of date. The tests show that all else
+//! agrees.
 
 use std::ops::Range;
 
@@ -33,8 +34,8 @@ const SMALLEST_WINDOW: usize = 2;
 /// By how much larger a p value may be while weak points are searched: as much as Apache Otava
 /// allows. Below the first bound ten times, below the second twice, above it no more.
 const WEAKER: [(f64, f64); 2] = [(0.05, 10.0), (0.5, 2.0)];
-/// Fewest runs from which [`noise`] is estimated: as many as a gate needs of a build. Fewer give a
-/// standard deviation that may be a third of the true one.
+/// Fewest runs from which [`noise`] is estimated. Of five, one estimate in forty is a third of the true
+/// standard deviation or less (chi-squared with four degrees of freedom); of fewer, more are.
 const FEWEST_FOR_NOISE: usize = 5;
 
 /// What counts as a change of the level.
@@ -44,11 +45,11 @@ const FEWEST_FOR_NOISE: usize = 5;
 /// a change, 0.4 % have a change point, and 4 % if each run resembles the one before (correlation 0.3).
 /// A step of 10 % is found in 93 % of the histories with 6 runs before it and 6 after it, and in 99 %
 /// of those with 24 on one side. With Otava's p value of today, 0.001, it would be 62 % of the former.
-/// Without a smallest magnitude, 20 % of the histories with correlated runs would have a change point.
-/// So a machine with more than 3 % noise needs a larger one.
+/// Without a smallest magnitude, 20 % of the histories with correlated runs would have a change point:
+/// where the noise is above 3 %, the smallest magnitude should be larger too.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DriftOptions {
-    /// Runs that are searched together. Changes that are further apart are found apart.
+    /// Runs that are searched together. Changes that are further apart do not disturb each other.
     pub window: usize,
     /// A change has a p value below this.
     pub max_p: f64,
@@ -84,7 +85,7 @@ pub struct ChangePoint {
 }
 
 impl ChangePoint {
-    /// The change as a ratio: 0.08 is a rise of 8 %.
+    /// The change as a ratio: 0.08 is a rise of 8 %. Infinite after a level of 0.
     pub fn change(&self) -> f64 {
         self.after_mean / self.before_mean - 1.0
     }
@@ -167,15 +168,14 @@ type Test = fn(&[f64], &[f64]) -> f64;
 fn weak_points(values: &[f64], options: &DriftOptions, test: Test) -> Vec<usize> {
     let window = options.window.max(SMALLEST_WINDOW);
     let max_p = weaker(options.max_p);
+    // A change has to hold without the outliers, so a level has more runs than these.
+    let fewest = options.outliers.saturating_add(1);
     let mut points: Vec<usize> = Vec::new();
     let mut start = 0;
     while start < values.len() {
         let end = start.saturating_add(window).min(values.len());
-        points.extend(
-            divide(&values[start..end], max_p, options.outliers + 1, test)
-                .into_iter()
-                .map(|at| start + at),
-        );
+        let found = divide(&values[start..end], max_p, fewest, test);
+        points.extend(found.into_iter().map(|at| start + at));
         // A window never begins before a point that was found, so no point is found twice.
         start = points.last().copied().unwrap_or(0).max(start + window / 2);
     }
@@ -214,8 +214,8 @@ struct Split {
     distance: f64,
 }
 
-/// The split with the largest distance `mn/(m+n)·E` of Matteson & James (2014, equations 5 and 7,
-/// with exponent 1), where `m` and `n` are the numbers of values on the left and on the right, and
+/// The split with the largest distance `mn/(m+n)·E` of Matteson & James (2014, with
+/// exponent 1), where `m` and `n` are the numbers of values on the left and on the right, and
 /// `E` is twice the mean distance between the sides less the mean distances within them. The right
 /// side may end before the values do: what comes later may be a third level. Both sides have at least
 /// `fewest` values. `None` where there are too few.

@@ -24,7 +24,7 @@ mod bootstrap;
 mod bracket;
 mod design;
 mod differences;
-pub mod drift;
+mod drift;
 mod engine;
 mod estimate;
 mod levels;
@@ -43,6 +43,7 @@ mod tally;
 mod tests;
 mod verdict;
 
+pub use drift::{ChangePoint, DriftOptions, change_points, newest_level, noise};
 pub use engine::compare;
 pub use model::{
     Answer, CauseChange, Change, Comparison, EndpointChange, Fate, MatchedLoad, Measure, Method,

@@ -15,11 +15,10 @@ const HISTORIES: usize = 200;
 
 /// The published method, with the parameters that a case gives.
 fn options_of(params: &serde_json::Value) -> DriftOptions {
-    let number = |name: &str, usual: f64| params[name].as_f64().unwrap_or(usual);
     DriftOptions {
-        window: params["window_len"].as_u64().unwrap_or(50) as usize,
-        max_p: number("max_pvalue", 0.001),
-        min_magnitude: number("min_magnitude", 0.0),
+        window: params["window_len"].as_u64().unwrap() as usize,
+        max_p: params["max_pvalue"].as_f64().unwrap(),
+        min_magnitude: params["min_magnitude"].as_f64().unwrap(),
         outliers: 0,
     }
 }
@@ -79,8 +78,8 @@ fn otava_t_test(before: &[f64], after: &[f64]) -> f64 {
     }
 }
 
-/// Apache Otava's removal of weak points: it judges the next two points of the removed one again, and
-/// never the one before, which keeps the p value that it had beside a shorter level.
+/// Apache Otava's removal of weak points: it judges the two points after the removed one again, and
+/// never the one before it, which keeps the p value that it had beside a shorter level.
 fn otava_points(case: &Case) -> Vec<usize> {
     let values = &case.series;
     let weak = weak_points(values, &case.options, otava_t_test);
@@ -302,6 +301,11 @@ fn little_or_odd_data_have_no_change_point() {
         assert_eq!(found(&[constant; 200]), NONE, "{constant}");
     }
     assert_eq!(found(&[f64::MAX, f64::MIN, f64::MAX, f64::MIN, f64::MAX, f64::MAX]), NONE);
+    for outliers in [2, 100, usize::MAX] {
+        let options = DriftOptions { outliers, ..DriftOptions::default() };
+        let history = [1.0, 2.0, 3.0, 4.0, 5.0];
+        assert_eq!(indices(&change_points(&history, &options)), NONE, "{outliers} outliers");
+    }
     for window in [0, 1, 2, usize::MAX] {
         let options = DriftOptions { window, ..DriftOptions::default() };
         assert_eq!(indices(&change_points(&[5.0; 30], &options)), NONE, "window {window}");
