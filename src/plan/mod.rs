@@ -18,7 +18,8 @@
 //! | `[data.NAME]` | one of `range`, `list`, `csv` (with `column`, or rows), `jsonl`, `uuid`, `dates`; `order` (`random`, `sequential`), `popularity` (`{ zipf }`, `{ hot, share }`), `per` (`iteration`, `vu`), `exhausted` (`wrap`, `stop`) |
 //! | `[load]` | `executor` or `shape` and its own keys, see [`Executor`] and [`Shape`]; `arrivals` |
 //! | `[[scenario]]` | several loads instead of `[load]`: its keys, and `name`, `start_time`, `journeys` |
-//! | `[objectives]` | `http_req_duration`, `http_req_failed`, each also as `"metric{request}"` or `"metric{tag:value}"`, or any series: a condition, a table `{ condition, abort, delay }`, or a list of them |
+//! | `[objectives]` | `http_req_duration`, `http_req_failed`, each also as `"metric{request}"` or `"metric{tag:value}"`, or any series: a condition, a table `{ condition, abort, delay, max_worse }`, or a list of them |
+//! | `[gate]` | `rate`, `duration`, `runs`, `max_worse`: how `kneepoint gate` compares two builds |
 //! | `[limits]` | `max_rate`, `max_in_flight`, `max_duration`, `error_budget`, `hosts`, `kill_switch` |
 //! | `[[canary]]` | `path`, `name`, `rate` (at most `20/s`), `method`, `headers` |
 //! | `[[websocket]]` | `path`, `sessions`, `name`, `headers`, `open_rate`, `message` with `interval` and `expect`, `drop` and `backoff` as in `[target]` |
@@ -44,6 +45,7 @@ mod check;
 mod client;
 mod collector;
 mod data;
+mod gate;
 mod journey;
 mod load;
 mod model;
@@ -65,6 +67,7 @@ pub use check::{Capture, CaptureSource, Check};
 pub use client::{Backoff, Disconnect, ReconnectStorm, Retries, Reuse};
 pub use collector::{CollectorConfig, CollectorShape, OptionKind, OptionSpec, OptionValue};
 pub use data::{DataOrder, DataSource, DataValues, DrawnPer, RowFormat, WhenExhausted};
+pub use gate::Gate;
 pub use journey::{Action, Journey, Step, StepCondition, ThinkTime, ValueTest};
 pub use load::{
     Arrivals, Breakpoint, Capacity, Executor, Limits, RampStage, Soak, VuStage, is_allowed_host,

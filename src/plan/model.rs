@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{
-    Canary, CollectorConfig, DataSource, Journey, Limits, Objective, Request, Scenario, Step,
+    Canary, CollectorConfig, DataSource, Gate, Journey, Limits, Objective, Request, Scenario, Step,
     Target, WebSocket,
 };
 
@@ -34,6 +34,8 @@ pub struct Plan {
     pub scenarios: Vec<Scenario>,
     /// What the system must meet.
     pub objectives: Vec<Objective>,
+    /// How a gate compares two builds with this plan.
+    pub gate: Gate,
     /// What the run never exceeds.
     pub limits: Limits,
     /// Cheap routes to probe while the load runs. `limits` does not count these probes.

@@ -24,6 +24,10 @@ pub struct Objective {
     /// If it ends the run when it is broken: how long after the beginning of the load at the
     /// earliest.
     pub abort_after: Option<Duration>,
+    /// By which share (0.1 is 10 %) it may become worse from one build to the next; `None` for what
+    /// the comparison allows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_worse: Option<f64>,
 }
 
 /// What an objective measures.

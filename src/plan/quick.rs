@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::model::DEFAULT_SEED;
 use super::units::parse_target_url;
 use super::{
-    Arrivals, Breakpoint, Capacity, CollectorConfig, Connections, Dns, Executor, HttpVersion,
+    Arrivals, Breakpoint, Capacity, CollectorConfig, Connections, Dns, Executor, Gate, HttpVersion,
     Journey, Limits, Plan, Request, Reuse, Scenario, Segment, Soak, Target, TargetUrl, Template,
     Tls,
 };
@@ -102,6 +102,7 @@ impl Plan {
             teardown: Vec::new(),
             scenarios: vec![Scenario::only(search, Arrivals::Even, 1)],
             objectives: Vec::new(),
+            gate: Gate::default(),
             limits: Limits::usual(),
             canaries: Vec::new(),
             websockets: Vec::new(),

@@ -80,6 +80,11 @@ impl TargetUrl {
         }
     }
 
+    /// `host:port`, whatever the port.
+    pub fn with_port(&self) -> String {
+        format!("{}:{}", self.bracketed_host(), self.port)
+    }
+
     fn bracketed_host(&self) -> String {
         if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() }
     }

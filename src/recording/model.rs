@@ -75,6 +75,9 @@ pub struct RecordedObjective {
     /// If it is broken at least this many seconds after the beginning of the load, the run ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub abort_after_secs: Option<f64>,
+    /// By which share it may become worse from one build to the next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_worse: Option<f64>,
     /// What is measured.
     pub measure: RecordedMeasure,
     /// The bound: seconds for response times, a ratio for failures, otherwise the unit of the
@@ -115,6 +118,7 @@ impl Default for RecordedObjective {
             endpoints: Vec::new(),
             for_secs: None,
             abort_after_secs: None,
+            max_worse: None,
             measure: RecordedMeasure::FailureRatio,
             bound: 0.0,
             good_below: true,

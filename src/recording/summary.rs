@@ -69,6 +69,7 @@ impl RecordedObjective {
             },
             for_secs: objective.window.map(|window| window.as_secs_f64()),
             abort_after_secs: objective.abort_after.map(|delay| delay.as_secs_f64()),
+            max_worse: objective.max_worse,
             measure: match &objective.measure {
                 ObjectiveMeasure::ResponseTimeQuantile(share) => {
                     RecordedMeasure::ResponseTimeQuantile(*share)

@@ -5,6 +5,7 @@ mod check;
 mod client;
 mod collect;
 mod data;
+mod gate;
 mod journey;
 mod load;
 mod mask;
@@ -106,6 +107,7 @@ fn whole<'t>(
     let canaries = canary::read(&mut root, &KnownNames::of(&data), &limits);
     let websockets = websocket::read(&mut root, &KnownNames::of(&data));
     let collectors = collect::read(&mut root, shapes);
+    let gate = gate::read(&mut root, &limits);
     let objectives = objective::read(&mut root, &requests, &collectors);
     scenario::check_objectives(&root, scenarios.as_deref().unwrap_or_default(), &objectives);
     if let (Some(target), Some(scenarios)) = (&target, &scenarios) {
@@ -123,6 +125,7 @@ fn whole<'t>(
         data,
         scenarios,
         objectives,
+        gate,
         limits,
         canaries,
         websockets,

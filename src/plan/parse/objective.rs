@@ -1,8 +1,9 @@
 //! The `[objectives]` table, in the form of k6's thresholds.
 
+use std::ops::Range;
 use std::time::Duration;
 
-use super::walk::{Section, StringValue, Value, Walk};
+use super::walk::{Section, StringValue, Value, Walk, optional};
 use crate::plan::units::{decimal, parse_amount, parse_duration, parse_share};
 use crate::plan::{
     CollectorConfig, Comparison, Objective, ObjectiveMeasure, Reduction, Request, nearest,
@@ -10,6 +11,8 @@ use crate::plan::{
 use crate::timeline::{Selector, names};
 
 const METRICS: [&str; 2] = ["http_req_duration", "http_req_failed"];
+/// The quantiles of the response time by which two builds are compared.
+const COMPARED: [f64; 3] = [0.5, 0.95, 0.99];
 const FORM: &str = "write `p(95) < 300ms` or `avg < 200ms` for `http_req_duration`, `rate < 1%` for \
                     `http_req_failed`, `avg`, `min`, `max` or `rate` for every other series";
 
@@ -32,10 +35,12 @@ pub(super) fn read(
                 continue;
             }
         };
-        for (text, abort_after) in conditions(walk, value) {
+        for Written { text, abort_after, max_worse } in conditions(walk, value) {
             match condition(&subject, &text.value) {
                 Ok((measure, comparison, bound, window)) => objectives.push(Objective {
                     text: format!("{key}: {}", text.value),
+                    max_worse: max_worse
+                        .and_then(|(share, at)| is_compared(walk, &measure, at).then_some(share)),
                     measure,
                     comparison,
                     bound,
@@ -115,21 +120,27 @@ fn subject<'k>(
     Ok(Subject { metric, endpoints })
 }
 
-/// The conditions of one key, and whether and when each ends the run.
-fn conditions<'t>(walk: &Walk<'t>, value: &Value<'t>) -> Vec<(StringValue, Option<Duration>)> {
+/// One condition as the plan writes it.
+struct Written {
+    text: StringValue,
+    /// Whether and when it ends the run.
+    abort_after: Option<Duration>,
+    /// The rise that is allowed from one build to the next, and where that stands.
+    max_worse: Option<(f64, Range<usize>)>,
+}
+
+/// The conditions of one key.
+fn conditions<'t>(walk: &Walk<'t>, value: &Value<'t>) -> Vec<Written> {
     match value.get_ref().as_array() {
         Some(list) => list.iter().filter_map(|value| one_condition(walk, value)).collect(),
         None => one_condition(walk, value).into_iter().collect(),
     }
 }
 
-fn one_condition<'t>(
-    walk: &Walk<'t>,
-    value: &Value<'t>,
-) -> Option<(StringValue, Option<Duration>)> {
+fn one_condition<'t>(walk: &Walk<'t>, value: &Value<'t>) -> Option<Written> {
     const WHAT: &str = "a condition such as `\"p(95) < 300ms\"`, or a list of them";
     if value.get_ref().as_table().is_none() {
-        return Some((walk.text(value, WHAT)?, None));
+        return Some(Written { text: walk.text(value, WHAT)?, abort_after: None, max_worse: None });
     }
     let mut section = walk.section(value, WHAT)?;
     let condition = section.require("condition", "condition = \"p(95) < 300ms\"");
@@ -137,9 +148,28 @@ fn one_condition<'t>(
     let abort = section.take("abort").map_or(Some(false), |value| walk.switch(value));
     let delay =
         section.take("delay").map_or(Some(Duration::ZERO), |value| walk.duration_or_zero(value));
+    let max_worse = section.take("max_worse").map(|value| Some((walk.share(value)?, value.span())));
     section.finish();
-    let (abort, delay) = (abort?, delay?);
-    Some((condition?, abort.then_some(delay)))
+    let (abort, delay, max_worse) = (abort?, delay?, optional(max_worse)?);
+    Some(Written { text: condition?, abort_after: abort.then_some(delay), max_worse })
+}
+
+/// Whether two builds are compared by what a condition measures.
+fn is_compared(walk: &Walk<'_>, measure: &ObjectiveMeasure, at: Range<usize>) -> bool {
+    let is_compared = match measure {
+        ObjectiveMeasure::ResponseTimeQuantile(share) => COMPARED.contains(share),
+        ObjectiveMeasure::FailureRatio => true,
+        ObjectiveMeasure::ResponseTimeMean | ObjectiveMeasure::Series(..) => false,
+    };
+    if !is_compared {
+        walk.wrong_with_help(
+            at,
+            "`max_worse` does not go with this condition",
+            "builds are compared by `p(50)`, `p(95)`, `p(99)` and the `rate` of failures; write \
+             a condition with one of these",
+        );
+    }
+    is_compared
 }
 
 /// What a condition measures, on which side its bound is, the bound, and the window it holds for.
