@@ -1,17 +1,21 @@
 //! How the runs of both builds are set against each other, and what that makes of their values.
 
+use std::collections::BTreeMap;
+
 use super::bootstrap::DRAWS;
+use super::budgets;
 use super::estimate::{self, Estimate, RunValue};
 use super::model::{Change, Measure, Method, Quantity, Subject};
 use super::options::Options;
 use super::sample::{Runs, Sample};
+use super::sessions::{self, Sessions};
 use super::verdict::{Draft, Judged, RUNS_OF_A_GATE, State};
 
 /// From this many alternating runs of each build on, pairs are compared. Fewer pairs lose more by
 /// their degrees of freedom than they gain where the machine does not drift.
 const PAIRS_FROM: usize = 8;
 /// The allowed rise is at least this many times what runs of one build differ by,
-const TIMES_NOISE: f64 = 1.5;
+pub const TIMES_NOISE: f64 = 1.5;
 /// in 95 % of the comparisons of as many runs.
 const Z: f64 = 1.96;
 /// Standard deviation of what rounds to a step of width one.
@@ -26,6 +30,10 @@ pub struct Design<'a> {
     pub draws: usize,
     /// Pairs of runs by index, where they alternated.
     pairs: Vec<(usize, usize)>,
+    /// The rises that objectives of the plan allow, as shares.
+    budgets: BTreeMap<(Subject, Measure), f64>,
+    /// Which runs count as one.
+    pub sessions: Sessions,
 }
 
 /// The values of a quantity in the runs of both builds.
@@ -41,25 +49,33 @@ pub struct Values {
 
 impl<'a> Design<'a> {
     pub fn of(runs: Runs<'a>, options: &'a Options) -> Self {
-        let pairs = pairs(runs);
-        let (n, m) = (runs.base.len(), runs.candidate.len());
+        let sessions = Sessions::of(runs);
+        let pairs = if sessions.are_grouped() { Vec::new() } else { pairs(runs) };
+        let (n, m) = (sessions.base.len(), sessions.candidate.len());
         let method = match n.min(m) {
             _ if !pairs.is_empty() => Method::Pairs,
             fewest if options.noise.is_known() && fewest < RUNS_OF_A_GATE => Method::KnownNoise,
             1 if n.max(m) == 1 => Method::OneRunEach,
             _ => Method::Runs,
         };
-        Self { runs, options, method, draws: DRAWS, pairs }
+        let budgets = budgets::of(runs.candidate);
+        Self { runs, options, method, draws: DRAWS, pairs, budgets, sessions }
     }
 
-    /// Runs of each build, at least.
+    /// Sittings of each build, where the runs of one count as one.
+    pub fn sittings(&self) -> Option<(u64, u64)> {
+        let Sessions { base, candidate } = &self.sessions;
+        self.sessions.are_grouped().then_some((base.len() as u64, candidate.len() as u64))
+    }
+
+    /// Runs of each build, at least; sessions where these count.
     pub fn fewest_runs(&self) -> usize {
-        self.runs.base.len().min(self.runs.candidate.len())
+        self.sessions.base.len().min(self.sessions.candidate.len())
     }
 
-    /// Whether both builds have a single run.
+    /// Whether both builds have a single run, or a single session.
     pub fn is_one_each(&self) -> bool {
-        self.runs.base.len() == 1 && self.runs.candidate.len() == 1
+        self.sessions.base.len() == 1 && self.sessions.candidate.len() == 1
     }
 
     /// Whether the noise within each run is asked for.
@@ -72,25 +88,42 @@ impl<'a> Design<'a> {
         self.options.noise.sigma(subject, measure)
     }
 
+    /// The rise that the user allows, as a share: that of an objective, or the one for all.
+    pub fn budget(&self, subject: &Subject, measure: &Measure) -> f64 {
+        let of = |subject: &Subject| self.budgets.get(&(subject.clone(), measure.clone())).copied();
+        of(subject).or_else(|| of(&Subject::All)).unwrap_or(self.options.budget)
+    }
+
     /// The rise that is allowed, as a ratio: the budget, or what noise makes of runs of one build
     /// where that is more.
-    pub fn allowed(&self, sigma: Option<f64>) -> f64 {
+    pub fn allowed(&self, budget: f64, sigma: Option<f64>) -> f64 {
         let floor = TIMES_NOISE * Z * sigma.unwrap_or(0.0) * self.count().sqrt();
-        self.options.budget.max(floor.exp_m1())
+        budget.max(floor.exp_m1())
     }
 
     /// One by the runs of the base, and one by those of the candidate.
     fn count(&self) -> f64 {
-        1.0 / self.runs.base.len() as f64 + 1.0 / self.runs.candidate.len() as f64
+        1.0 / self.sessions.base.len() as f64 + 1.0 / self.sessions.candidate.len() as f64
+    }
+
+    /// The values as they count: one for each session where there are several.
+    fn by_session(&self, values: &Values) -> Values {
+        Values {
+            base: sessions::together(&values.base, &self.sessions.base),
+            candidate: sessions::together(&values.candidate, &self.sessions.candidate),
+            ..values.clone()
+        }
     }
 
     /// Judges a quantity that is positive in every run.
     pub fn draft(&self, subject: Subject, measure: Measure, values: &Values) -> Draft {
+        let values = &self.by_session(values);
         let known = self.sigma(&subject, &measure);
+        let budget = self.budget(&subject, &measure);
         let own = estimate::run_to_run(&values.base, &values.candidate);
         // What differs by a step may be equal.
         let step = values.step.exp_m1();
-        let mut quantity = Quantity::new(subject, measure, self.allowed(known).max(step));
+        let mut quantity = Quantity::new(subject, measure, self.allowed(budget, known).max(step));
         quantity.base = middle(&values.base);
         quantity.candidate = middle(&values.candidate);
         quantity.run_to_run = own;
@@ -113,7 +146,7 @@ impl<'a> Design<'a> {
         let sign = if quantity.measure.is_better_high() { -1.0 } else { 1.0 };
         let judged = Judged {
             tested: estimate.tested(quantity.allowed.ln_1p(), sign),
-            same_within: self.options.budget.max(step).ln_1p(),
+            same_within: budget.max(step).ln_1p(),
             is_noise_unknown: own.is_none() && known.is_none(),
             can_reject: true,
             // What a single run of each build varies by, within it and from run to run.

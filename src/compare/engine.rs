@@ -32,6 +32,7 @@ pub fn of_design(design: &Design<'_>) -> Comparison {
         method: design.method,
         base: runs.base.iter().map(Sample::facts).collect(),
         candidate: runs.candidate.iter().map(Sample::facts).collect(),
+        sittings: design.sittings(),
         loads: levels.facts(runs),
         differences,
         quantities: drafts.into_iter().map(|draft| draft.quantity).collect(),

@@ -8,11 +8,13 @@
 //! | file | answers |
 //! |---|---|
 //! | `sample` | what one run came to, stage by stage and second by second |
+//! | `sessions`, `budgets` | which runs count as one, and what the plan allows |
 //! | `levels` | at which loads runs can be compared |
 //! | `differences` | what else differs between the runs |
 //! | `bootstrap`, `tally` | how much a quantile varies within one run |
 //! | `estimate`, `proportion`, `bracket` | the difference of a quantity, with its interval |
 //! | `verdict` | worse, better, same, or cannot tell |
+//! | `power` | which changes a number of runs shows |
 //! | `parts` | where the difference lies, and which causes came or went |
 //! | `drift` | at which runs of a history a quantity changed, and how much runs differ |
 //!
@@ -22,6 +24,7 @@
 
 mod bootstrap;
 mod bracket;
+mod budgets;
 mod design;
 mod differences;
 mod drift;
@@ -31,10 +34,12 @@ mod levels;
 mod model;
 mod options;
 mod parts;
+mod power;
 mod proportion;
 mod quantities;
 mod resources;
 mod sample;
+mod sessions;
 #[cfg(test)]
 mod simulated;
 mod student;
@@ -50,4 +55,6 @@ pub use model::{
     PartChange, Quantity, RunFacts, Subject, Verdict, Why,
 };
 pub use options::{Noise, Options};
+pub use power::visible_change;
+pub use quantities::{Track, tracks};
 pub use sample::Sample;

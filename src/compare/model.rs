@@ -17,6 +17,9 @@ pub struct Comparison {
     pub base: Vec<RunFacts>,
     /// Runs of the build that is judged.
     pub candidate: Vec<RunFacts>,
+    /// Sittings of the base and of the candidate, where the runs of one sitting count as one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sittings: Option<(u64, u64)>,
     /// The loads at which both builds were measured below their knee.
     pub loads: Vec<MatchedLoad>,
     /// What else differs between the runs, in words, most important first.

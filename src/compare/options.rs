@@ -1,11 +1,12 @@
 //! What the user says of a comparison: what is allowed, and how much runs of one build differ.
 
 use super::model::{Comparison, Measure, Subject};
+use crate::plan::Gate;
 
 /// What the user says of a comparison.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The rise that is allowed, as a ratio: 0.1 is 10 %.
+    /// The rise that is allowed, as a ratio: 0.1 is 10 %; an objective of the plan may set its own.
     pub budget: f64,
     /// How much runs of one build differ.
     pub noise: Noise,
@@ -22,15 +23,9 @@ pub enum Noise {
     Measured(Box<Comparison>),
 }
 
-impl Options {
-    /// The rise that is allowed unless the user says otherwise: what is told from noise with a few
-    /// runs on a quiet machine, and less than users notice.
-    pub const USUAL_BUDGET: f64 = 0.1;
-}
-
 impl Default for Options {
     fn default() -> Self {
-        Self { budget: Self::USUAL_BUDGET, noise: Noise::Unknown }
+        Self { budget: Gate::USUAL_BUDGET, noise: Noise::Unknown }
     }
 }
 

@@ -22,7 +22,7 @@ pub struct Share {
     /// Share of the requests that failed.
     pub share: f64,
     /// How many independent requests these are worth.
-    effective: f64,
+    pub effective: f64,
     /// Degrees of freedom of what was counted.
     degrees: f64,
 }

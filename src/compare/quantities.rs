@@ -1,21 +1,25 @@
 //! Every quantity of both builds, before its answer.
 
+mod tracks;
+
 use std::collections::BTreeSet;
-use std::ops::Range;
 
 use super::bootstrap::SHORTEST_BLOCK;
-use super::design::{Design, Values};
+use super::design::{Design, TIMES_NOISE, Values};
 use super::estimate::RunValue;
 use super::levels::{Level, Levels};
 use super::model::{Change, Measure, Quantity, Subject};
 use super::proportion::{self, Failures};
 use super::resources::Measured;
 use super::sample::{Bracket, Requests, Sample, Slot, StageSample};
+use super::sessions::Sessions;
 use super::tally::{self, Counts, Tally};
 use super::verdict::{Draft, Judged, State};
 use super::{bootstrap, bracket};
 use crate::diagnose::stats::{self, Random};
 use crate::diagnose::wording;
+
+pub use tracks::{Track, tracks};
 
 /// The quantiles that are compared, in rising order.
 const QUANTILES: [Measure; 3] = [Measure::P50, Measure::P95, Measure::P99];
@@ -24,8 +28,13 @@ const FEWEST_ABOVE: f64 = 20.0;
 /// Width of a counter of a histogram by its value, at most: two significant digits, see
 /// `timeline::Histogram`.
 const COUNTER_WIDTH: f64 = 1.0 / 128.0;
-/// An error ratio may rise by this much at least: a tenth of what common objectives allow.
+/// An error ratio may rise by this much at least: a tenth of what common objectives allow,
 const ERROR_FLOOR: f64 = 0.001;
+/// and up to half of it where so few requests without a failure show no less.
+const ERROR_CEILING: f64 = 0.005;
+/// A share of zero in n requests is known to this by n: the square of the normal quantile (Wilson
+/// 1927, J. Am. Stat. Assoc. 22:209).
+const NONE_FAILED: f64 = 1.96 * 1.96;
 /// Loads that two runs have in common show how much their ratios scatter from so many on.
 const FEWEST_LEVELS: usize = 4;
 
@@ -198,19 +207,24 @@ impl<'a> Quantities<'a> {
             }
             blocks
         };
-        let split = self.design.runs.base.len();
-        let side = |runs: Range<usize>| -> Option<proportion::Share> {
-            let runs: Vec<Vec<Failures>> = runs.map(clusters).collect();
+        let side = |first: usize, groups: &[Vec<usize>]| -> Option<proportion::Share> {
+            let of_group = |group: &Vec<usize>| -> Vec<Failures> {
+                group.iter().flat_map(|run| clusters(first + run)).collect()
+            };
+            let runs: Vec<Vec<Failures>> = groups.iter().map(of_group).collect();
             // Runs are what varies; of a single one, its blocks.
             match &runs[..] {
                 [blocks] => proportion::share(blocks),
                 _ => proportion::share(&runs.iter().map(|run| total(run)).collect::<Vec<_>>()),
             }
         };
-        let (base, candidate) = (side(0..split)?, side(split..self.samples.len())?);
+        let Sessions { base, candidate } = &self.design.sessions;
+        let (base, candidate) = (side(0, base)?, side(self.design.runs.base.len(), candidate)?);
         let known = self.design.sigma(subject, &Measure::ErrorRatio);
-        let budget = self.design.options.budget;
-        let allowed = ERROR_FLOOR.max(budget * base.share);
+        let budget = self.design.budget(subject, &Measure::ErrorRatio);
+        let fewest = base.effective.min(candidate.effective);
+        let floor = (TIMES_NOISE * NONE_FAILED / fewest).clamp(ERROR_FLOOR, ERROR_CEILING);
+        let allowed = floor.max(budget * base.share);
         let apart = proportion::apart(base, candidate, known.unwrap_or(0.0), allowed);
         let mut quantity = Quantity::new(subject.clone(), Measure::ErrorRatio, allowed);
         quantity.base = Some(base.share);
@@ -261,11 +275,18 @@ impl<'a> Quantities<'a> {
     /// Knees and capacities, which lie between two loads.
     fn brackets(&self, measure: Measure, of: impl Fn(&Sample) -> Option<Bracket>) -> Option<Draft> {
         let all = self.samples.iter().map(|sample| of(sample)).collect::<Option<Vec<_>>>()?;
+        // One load has no knee to find, and so none that was not reached.
+        if all.iter().all(|bracket| bracket.high.is_none())
+            && self.samples.iter().all(|sample| sample.stages.len() <= 1)
+        {
+            return None;
+        }
         let (base, candidate) = all.split_at(self.design.runs.base.len());
         let (first, second) = (bracket::together(base)?, bracket::together(candidate)?);
         let known = self.design.sigma(&Subject::All, &measure);
         let sigma = known.unwrap_or(bracket::USUAL_SIGMA);
-        let mut quantity = Quantity::new(Subject::All, measure, self.design.allowed(known));
+        let budget = self.design.budget(&Subject::All, &measure);
+        let mut quantity = Quantity::new(Subject::All, measure, self.design.allowed(budget, known));
         let allowed = quantity.change_allowed();
         let apart = bracket::of_runs(base, candidate, allowed)
             .unwrap_or_else(|| bracket::apart(first, second, sigma, allowed));
@@ -290,7 +311,7 @@ impl<'a> Quantities<'a> {
         }
         let judged = Judged {
             tested: apart.tested,
-            same_within: self.design.options.budget.ln_1p(),
+            same_within: budget.ln_1p(),
             is_noise_unknown: false,
             can_reject: true,
             sigma: Some(sigma),

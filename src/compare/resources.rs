@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::bootstrap::{FEWEST_BLOCKS, SHORTEST_BLOCK};
 use super::model::Measure;
 use crate::diagnose::{bare, stats};
@@ -11,7 +13,7 @@ use crate::timeline::{Labels, MetricSpec, Selector, SeriesKey, Timeline, Window,
 const FLOOR: f64 = 0.1;
 
 /// A positive value of one run, and how much it varies within the run.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
     /// The value.
     pub value: f64,

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::model::{Measure, RunFacts};
 use super::resources::{self, Measured};
 use super::tally::Counts;
@@ -15,9 +17,12 @@ use crate::timeline::{LoadTick, Window};
 const FOLLOWS: f64 = 0.95;
 
 /// What one run came to.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Sample {
     pub(super) name: String,
+    /// The sitting in which it was made, if somebody said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) session: Option<String>,
     pub(super) plan: PlanSummary,
     pub(super) environment: Environment,
     /// Why its numbers may say nothing of the target.
@@ -33,7 +38,7 @@ pub struct Sample {
 }
 
 /// A rate that lies between two others.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Bracket {
     pub(super) rate: f64,
     pub(super) low: f64,
@@ -42,7 +47,8 @@ pub(super) struct Bracket {
 }
 
 /// On which side of the knee a stage lies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(super) enum Regime {
     Below,
     /// Within the interval of the knee.
@@ -51,7 +57,7 @@ pub(super) enum Regime {
 }
 
 /// A stage that counts.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct StageSample {
     /// Offered load in requests per second; of virtual users their number.
     pub(super) load: f64,
@@ -61,19 +67,20 @@ pub(super) struct StageSample {
     pub(super) regime: Regime,
     pub(super) slot_seconds: f64,
     pub(super) slots: Vec<Slot>,
+    #[serde(with = "pairs")]
     pub(super) resources: BTreeMap<Measure, Measured>,
     pub(super) memory_floor: Option<f64>,
     pub(super) parts: Option<StageParts>,
 }
 
 /// One tick, usually a second, of all generators; the requests by index of their name.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Slot {
     pub(super) requests: Vec<Requests>,
 }
 
 /// What the requests of one name came to in a slot.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Requests {
     pub(super) completed: u64,
     pub(super) failed: u64,
@@ -82,7 +89,7 @@ pub(super) struct Requests {
 }
 
 /// A rule that the diagnosis names.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Cause {
     pub(super) rule: String,
     pub(super) title: String,
@@ -109,6 +116,7 @@ impl Sample {
         });
         let mut sample = Self {
             name: name.to_owned(),
+            session: None,
             plan: recording.plan.clone(),
             environment: recording.environment.clone(),
             trouble: trouble(&diagnosis.outcome),
@@ -126,6 +134,36 @@ impl Sample {
             sample.stages.extend(taken);
         }
         sample
+    }
+
+    /// The same, made in this sitting. Runs of several sittings count as one for each.
+    pub fn in_session(self, session: &str) -> Self {
+        Self { session: Some(session.to_owned()), ..self }
+    }
+
+    /// The same under another name.
+    pub fn named(self, name: &str) -> Self {
+        Self { name: name.to_owned(), ..self }
+    }
+
+    /// The plan of the run.
+    pub fn plan(&self) -> &PlanSummary {
+        &self.plan
+    }
+
+    /// Where and when the run was made.
+    pub fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
+    /// The same with at most so many slots, each of several of those before: a summary to keep.
+    pub fn condensed(mut self, most: usize) -> Self {
+        let all: usize = self.stages.iter().map(|stage| stage.slots.len()).sum();
+        let each = all.div_ceil(most.max(1)).max(1);
+        for stage in &mut self.stages {
+            stage.condense(each);
+        }
+        self
     }
 
     /// What a report says of the run.
@@ -212,6 +250,63 @@ impl Sample {
             self.endpoints.push(endpoint.to_owned());
             self.endpoints.len() - 1
         })
+    }
+}
+
+impl StageSample {
+    /// Puts about so many slots into one. All become equally long.
+    fn condense(&mut self, each: usize) {
+        let (before, after) = (self.slots.len(), self.slots.len().div_ceil(each));
+        if after == before {
+            return;
+        }
+        let edge = |slot: usize| slot * before / after;
+        let merged = (0..after).map(|slot| Slot::merged(&self.slots[edge(slot)..edge(slot + 1)]));
+        self.slots = merged.collect();
+        self.slot_seconds *= before as f64 / after as f64;
+    }
+}
+
+impl Slot {
+    fn merged(slots: &[Slot]) -> Self {
+        let names = slots.iter().map(|slot| slot.requests.len()).max().unwrap_or(0);
+        let of = |index: usize| {
+            let mut times: BTreeMap<u32, u32> = BTreeMap::new();
+            let (mut completed, mut failed) = (0, 0);
+            for requests in slots.iter().filter_map(|slot| slot.requests.get(index)) {
+                completed += requests.completed;
+                failed += requests.failed;
+                for (place, count) in &requests.times {
+                    let sum = times.entry(*place).or_default();
+                    *sum = sum.saturating_add(*count);
+                }
+            }
+            Requests { completed, failed, times: times.into_iter().collect() }
+        };
+        Self { requests: (0..names).map(of).collect() }
+    }
+}
+
+/// A map whose keys are no text, as a list of pairs.
+mod pairs {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub fn serialize<K: Serialize, V: Serialize, S: Serializer>(
+        map: &BTreeMap<K, V>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(map)
+    }
+
+    pub fn deserialize<'d, K, V, D>(deserializer: D) -> Result<BTreeMap<K, V>, D::Error>
+    where
+        K: Deserialize<'d> + Ord,
+        V: Deserialize<'d>,
+        D: Deserializer<'d>,
+    {
+        Ok(Vec::<(K, V)>::deserialize(deserializer)?.into_iter().collect())
     }
 }
 

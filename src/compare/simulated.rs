@@ -127,6 +127,7 @@ fn stage(slots: Vec<Slot>, rate: f64) -> StageSample {
 fn sample(stages: Vec<StageSample>) -> Sample {
     let seconds = stages.iter().map(|stage| stage.slots.len() as f64).sum();
     Sample {
+        session: None,
         name: "simulated".to_owned(),
         plan: PlanSummary::default(),
         environment: Environment::default(),
