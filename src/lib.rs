@@ -89,11 +89,15 @@ pub mod diagnose;
 
 pub mod compare;
 
+pub mod baseline;
+
 pub mod report;
 
 pub mod prepare;
 
 pub mod run;
+
+pub mod gate;
 
 pub mod demo;
 

@@ -1,8 +1,12 @@
 //! The command line as it was typed. The commands decide what it means.
 
+mod builds;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use builds::{BaselineArgs, BaselineCommand, CalibrateArgs, GateArgs, RunsArgs, StoreArgs};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -12,6 +16,7 @@ Examples:
   kneepoint soak plan.toml --rate 50/s --duration 8h
   kneepoint diagnose kneepoint-out/recording.jsonl.zst
   kneepoint compare runs/main --with runs/branch
+  kneepoint gate plan.toml --base-command ./old --candidate-command ./new
 
 Exit codes: 0 done, 1 kneepoint failed, 99 an objective was not met, 104 bad plan or usage,
 105 interrupted (recording kept), 106 refused before any load, 120 knee below --expect,
@@ -41,6 +46,12 @@ pub enum Command {
     Report(ReportArgs),
     /// Compare the recordings of two builds: did it get worse, where, and why
     Compare(CompareArgs),
+    /// Run two builds in turn, or one against its baseline, and fail if it got worse
+    Gate(Box<GateArgs>),
+    /// Keep, list, show, accept and remove the baselines that `gate` and `compare` use
+    Baseline(BaselineArgs),
+    /// Run one build several times: how much runs differ here, and which changes can be seen
+    Calibrate(Box<CalibrateArgs>),
     /// Read the results of another load generator, and find the knee in them
     Import(ImportArgs),
     /// Make a plan from another tool's script, a browser recording, an access log or an API description
@@ -254,13 +265,16 @@ pub struct DiagnoseArgs {
 /// `kneepoint compare`.
 #[derive(Debug, Args)]
 pub struct CompareArgs {
-    /// Recordings of the build before, or directories that hold some; without `--with`, exactly two
-    /// runs: before and after
+    /// Recordings of the build before, directories that hold some, or a directory of baselines;
+    /// without `--with`, exactly two: before and after
     #[arg(required = true, value_name = "BASE")]
     pub runs: Vec<PathBuf>,
     /// Recordings of the build to judge, or directories that hold some
     #[arg(long, value_name = "CANDIDATE", num_args = 1..)]
     pub with: Vec<PathBuf>,
+    /// Branch whose baseline is meant, where BASE is a directory of baselines
+    #[arg(long, value_name = "BRANCH", default_value = "main")]
+    pub against: String,
     /// Rise that is allowed
     #[arg(long, value_name = "SHARE", default_value = "10%")]
     pub max_worse: String,

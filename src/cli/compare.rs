@@ -3,7 +3,6 @@
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::thread;
 
 use serde::Deserialize;
 
@@ -11,59 +10,44 @@ use super::args::{CompareArgs, StdoutFormat};
 use super::console::{colour_wanted, print, width};
 use super::error::{CliError, CommandResult};
 use super::exit::ExitStatus;
-use super::results::{self, RECORDING, load_rules, recording_in};
+use super::given::{Mistakes, read_store, recordings, samples};
+use super::results::{self, load_rules};
+use crate::baseline::{History, Key, Store};
 use crate::compare::{Comparison, Noise, Options, Sample, Verdict, compare};
-use crate::diagnose::{RuleSet, diagnose};
 use crate::plan::parse_share;
 use crate::report::{self, ComparisonReport, TerminalStyle};
-
-/// How the name of a recording ends.
-const ENDING: &str = ".jsonl.zst";
 
 pub(super) fn main(args: &CompareArgs) -> CommandResult {
     let mut mistakes = Mistakes::default();
     let rules = mistakes.keep(load_rules(args.rules.as_deref()));
     let options = options(args, &mut mistakes);
-    let (base, candidate) = sides(args, &mut mistakes);
+    let Sides { base, candidate, stores } = sides(args, &mut mistakes);
     let samples = rules.map(|rules| {
         let files = [base.as_slice(), candidate.as_slice()].concat();
         samples(&files, &rules, &mut mistakes)
     });
     mistakes.refuse()?;
     let mut base_samples = samples.unwrap_or_default();
-    let candidate_samples = base_samples.split_off(base.len());
+    let mut candidate_samples = base_samples.split_off(base.len());
+    for store in &stores {
+        base_samples.extend(baseline(store, &args.against, &candidate_samples)?);
+    }
+    if !stores.is_empty() {
+        // They were made together as far as anybody knows, and count as one sitting.
+        let together = |sample: Sample| sample.in_session("candidate");
+        candidate_samples = candidate_samples.into_iter().map(together).collect();
+    }
     let comparison = compare(&base_samples, &candidate_samples, &options);
-    conclude(&comparison, args)?;
-    Ok(match comparison.verdict {
+    conclude(&comparison, args.format, args.out.as_deref())?;
+    Ok(status_of(&comparison))
+}
+
+/// The exit code of a comparison.
+pub(super) fn status_of(comparison: &Comparison) -> ExitStatus {
+    match comparison.verdict {
         Verdict::Worse => ExitStatus::Worse,
         Verdict::Better | Verdict::Same => ExitStatus::Done,
         Verdict::CannotTell => ExitStatus::Inconclusive,
-    })
-}
-
-/// What is wrong with a call, all of it.
-#[derive(Default)]
-struct Mistakes(Vec<CliError>);
-
-impl Mistakes {
-    fn tell(&mut self, message: String, hint: &str) {
-        self.0.push(CliError::usage(message).with_hint(hint));
-    }
-
-    fn keep<T>(&mut self, result: Result<T, CliError>) -> Option<T> {
-        result.map_err(|error| self.0.push(error)).ok()
-    }
-
-    fn refuse(self) -> Result<(), CliError> {
-        if self.0.is_empty() {
-            return Ok(());
-        }
-        let tell = |error: CliError| match error.hint {
-            Some(hint) => format!("{}\n  hint: {hint}", error.message),
-            None => error.message,
-        };
-        let lines: Vec<String> = self.0.into_iter().map(tell).collect();
-        Err(CliError::usage(lines.join("\nkneepoint: ")))
     }
 }
 
@@ -109,100 +93,104 @@ fn measured(file: &Path) -> Result<Noise, CliError> {
     Ok(Noise::Measured(Box::new(comparison)))
 }
 
-/// The recordings of both builds.
-fn sides(args: &CompareArgs, mistakes: &mut Mistakes) -> (Vec<PathBuf>, Vec<PathBuf>) {
-    let mut of = |paths: &[PathBuf]| -> Vec<PathBuf> {
-        let found = paths.iter().filter_map(|path| mistakes.keep(recordings(path)));
-        found.flatten().collect()
-    };
-    if !args.with.is_empty() {
-        return (of(&args.runs), of(&args.with));
-    }
-    let [base, candidate] = args.runs.as_slice() else {
-        let runs = of(&args.runs);
-        mistakes.tell(
-            "cannot tell which of the runs belong to the build before".to_owned(),
-            "write `kneepoint compare BASE... --with CANDIDATE...`; two runs alone need no `--with`",
-        );
-        return (runs, Vec::new());
-    };
-    (of(std::slice::from_ref(base)), of(std::slice::from_ref(candidate)))
+/// The recordings of both builds, and directories of baselines that stand for the base.
+#[derive(Default)]
+struct Sides {
+    base: Vec<PathBuf>,
+    candidate: Vec<PathBuf>,
+    stores: Vec<Store>,
 }
 
-/// The recordings that a path means: a file, the recording of one run, or all those in a directory
-/// and in the directories of runs inside it.
-fn recordings(path: &Path) -> Result<Vec<PathBuf>, CliError> {
-    if !path.is_dir() {
-        return match path.exists() {
-            true => Ok(vec![path.to_owned()]),
-            false => Err(CliError::usage(format!("there is no `{}`", path.display()))
-                .with_hint("give a recording, or a directory that holds recordings")),
+fn sides(args: &CompareArgs, mistakes: &mut Mistakes) -> Sides {
+    let (base, candidate) = match args.runs.as_slice() {
+        runs if !args.with.is_empty() => (runs, args.with.as_slice()),
+        [base, candidate] => (std::slice::from_ref(base), std::slice::from_ref(candidate)),
+        runs => {
+            mistakes.tell(
+                "cannot tell which of the runs belong to the build before".to_owned(),
+                "write `kneepoint compare BASE... --with CANDIDATE...`; two runs alone need no \
+                 `--with`",
+            );
+            (runs, [].as_slice())
+        }
+    };
+    let mut sides = Sides::default();
+    for path in base {
+        match store(path) {
+            Some(store) => sides.stores.push(store),
+            None => sides.base.extend(mistakes.keep(recordings(path)).unwrap_or_default()),
+        }
+    }
+    for path in candidate {
+        sides.candidate.extend(mistakes.keep(recordings(path)).unwrap_or_default());
+    }
+    sides
+}
+
+/// The store in a directory that holds baselines and no recording.
+fn store(path: &Path) -> Option<Store> {
+    let store = Store::at(path);
+    let is_store = path.is_dir()
+        && recordings(path).is_err()
+        && store.read().is_ok_and(|(kept, _)| !kept.is_empty());
+    is_store.then_some(store)
+}
+
+/// The baseline of a branch for the plan and the machine of these runs.
+fn baseline(store: &Store, branch: &str, runs: &[Sample]) -> Result<Vec<Sample>, CliError> {
+    let Some(run) = runs.first() else { return Ok(Vec::new()) };
+    let key = Key::of(run.plan(), run.environment(), branch, None);
+    let histories = History::all(read_store(store)?);
+    let found = histories.iter().find(|history| history.key == key);
+    found.map(History::baseline).ok_or_else(|| {
+        let has = |is: &dyn Fn(&Key) -> bool| histories.iter().any(|it| is(&it.key));
+        let what = match () {
+            () if !has(&|other| other.plan == key.plan) => format!("of the plan `{}`", key.plan),
+            () if !has(&|other| other.plan == key.plan && other.branch == branch) => {
+                format!("of branch `{branch}`")
+            }
+            () => format!("from machines like this one (`{}`)", key.machine),
         };
-    }
-    if recording_in(path).exists() {
-        return Ok(vec![recording_in(path)]);
-    }
-    let unreadable = |error| CliError::usage(format!("cannot read `{}`: {error}", path.display()));
-    let mut found = Vec::new();
-    for entry in fs::read_dir(path).map_err(unreadable)? {
-        let entry = entry.map_err(unreadable)?.path();
-        if entry.is_dir() {
-            found.extend(Some(recording_in(&entry)).filter(|inside| inside.exists()));
-        } else if entry.to_string_lossy().ends_with(ENDING) {
-            found.push(entry);
-        }
-    }
-    found.sort();
-    if found.is_empty() {
-        return Err(CliError::usage(format!("`{}` holds no recording", path.display())).with_hint(
-            format!("a run writes `{RECORDING}` into the directory of `--out`; give that directory, or the one above"),
-        ));
-    }
-    Ok(found)
+        CliError::usage(format!("`{}` holds no baseline {what}", store.directory().display()))
+            .with_hint(
+                "`kneepoint baseline list` shows what it holds; `--against` names another branch",
+            )
+    })
 }
 
-/// Reads and diagnoses the recordings, several at a time.
-fn samples(files: &[PathBuf], rules: &RuleSet, mistakes: &mut Mistakes) -> Vec<Sample> {
-    let at_once = thread::available_parallelism().map_or(1, usize::from);
-    let sample = |file: &PathBuf| -> Result<Sample, CliError> {
-        let recording = results::read(file)?;
-        let diagnosis = diagnose(&recording, rules);
-        Ok(Sample::of(&file.display().to_string(), &recording, &diagnosis))
-    };
-    let mut samples = Vec::new();
-    for files in files.chunks(at_once) {
-        let done: Vec<_> = thread::scope(|scope| {
-            let running: Vec<_> =
-                files.iter().map(|file| scope.spawn(move || sample(file))).collect();
-            running.into_iter().map(thread::ScopedJoinHandle::join).collect()
-        });
-        for result in done {
-            let died = || Err(CliError::failed("a thread that reads recordings has died"));
-            samples.extend(mistakes.keep(result.unwrap_or_else(|_| died())));
-        }
-    }
-    samples
-}
-
-fn conclude(comparison: &Comparison, args: &CompareArgs) -> Result<(), CliError> {
+/// Prints the comparison, and writes its files into the directory `out` if there is one.
+pub(super) fn conclude(
+    comparison: &Comparison,
+    format: StdoutFormat,
+    out: Option<&Path>,
+) -> Result<(), CliError> {
     let report = ComparisonReport::new(comparison);
     let mut files = Vec::new();
     // The answer is printed even if the files cannot be written.
-    let written = args.out.as_deref().map_or(Ok(()), |out| write(&report, out, &mut files));
+    let written = out.map_or(Ok(()), |out| write(&report, out, &mut files));
     let mut bytes = Vec::new();
-    match args.format {
+    match format {
         StdoutFormat::Terminal => {
             let style = TerminalStyle { colour: colour_wanted(), width: width(), files: &files };
             report::render_comparison(&report, &style, &mut bytes)?;
         }
         StdoutFormat::Json | StdoutFormat::Markdown => {
-            if let Some(format) = report::find_comparison_format(args.format.name()) {
+            if let Some(format) = report::find_comparison_format(format.name()) {
                 (format.render)(&report, &mut bytes)?;
             }
         }
     }
     print(&bytes)?;
     written
+}
+
+/// Writes the files of a comparison into a directory.
+pub(super) fn write_comparison(
+    comparison: &Comparison,
+    directory: &Path,
+    files: &mut Vec<String>,
+) -> Result<(), CliError> {
+    write(&ComparisonReport::new(comparison), directory, files)
 }
 
 fn write(

@@ -2,6 +2,9 @@
 //! exits.
 
 mod args;
+mod baseline;
+mod builds;
+mod calibrate;
 mod check;
 mod compare;
 mod console;
@@ -11,6 +14,8 @@ mod dry_run;
 mod error;
 mod exit;
 mod explain;
+mod gate;
+mod given;
 mod import;
 mod inspect;
 mod list;
@@ -62,6 +67,9 @@ fn dispatch(command: Command) -> CommandResult {
         Command::Diagnose(args) => inspect::diagnose(&args),
         Command::Report(args) => inspect::report(&args),
         Command::Compare(args) => compare::main(&args),
+        Command::Gate(args) => gate::main(&args),
+        Command::Baseline(args) => baseline::main(&args),
+        Command::Calibrate(args) => calibrate::main(&args),
         Command::Import(args) => import::main(&args),
         Command::Convert(args) => convert::main(&args),
         Command::Check(args) => check::main(&args),

@@ -1,7 +1,7 @@
 //! `run`: a plan or a URL, from preflight to the verdict.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -167,41 +167,21 @@ pub(super) struct LiveRun<'a> {
 
 /// Runs the load and reports the result; shared with the demo.
 pub(super) fn execute(live: LiveRun<'_>) -> CommandResult {
-    let output = live.output;
-    let options = prepare::Options {
-        folder: live.folder.to_owned(),
+    let (output, rules, expected) = (live.output, live.rules, live.expected);
+    let recorded = record(Load {
+        plan: live.plan,
+        folder: live.folder,
         lenient: live.lenient,
         allow_failing: live.allow_failing,
         interrupt: live.interrupt,
-    };
-    let Prepared { config, teardown, warnings } = prepare::prepare(live.plan, options)
-        .map_err(|problems| CliError::problems(ExitStatus::Preflight, &problems))?;
-    for warning in warnings {
-        say(format_args!("kneepoint: {warning}"));
-    }
-    results::prepare(&output.out)?;
-    let path = results::recording_in(&output.out);
-    let file = File::create(&path).map_err(|error| {
-        CliError::failed(format!("cannot write the recording `{}`: {error}", path.display()))
-            .with_hint("choose another directory with `--out`")
+        out: &output.out,
+        quiet: output.quiet,
     })?;
-    if !output.quiet {
-        introduce(&config);
-    }
-    let mut line = ProgressLine::new(output.quiet);
-    // No buffer is needed: the recording is written one frame at a time.
-    let reason =
-        run::run(config, file, &mut |progress| line.show(&progress)).map_err(CliError::failed)?;
-    for why in teardown.run() {
-        say(format_args!("kneepoint: teardown: {why}"));
-    }
-    if let StopReason::Failed(why) = &reason {
-        show_error(&CliError::failed(format!("the run ended early: {why}")));
-    }
+    let Recorded { path, reason } = recorded;
     let recording = results::read(&path)?;
     let out = Some(output.out.as_path());
-    let diagnosis = results::conclude(&recording, live.rules, &path, output.format, out)?;
-    let status = results::status_of(&diagnosis, live.rules, live.expected);
+    let diagnosis = results::conclude(&recording, rules, &path, output.format, out)?;
+    let status = results::status_of(&diagnosis, rules, expected);
     Ok(match reason {
         StopReason::Failed(_) => ExitStatus::Failed,
         StopReason::Interrupted => ExitStatus::Interrupted,
@@ -212,6 +192,62 @@ pub(super) fn execute(live: LiveRun<'_>) -> CommandResult {
         }
         _ => status,
     })
+}
+
+/// A load, and where its recording goes.
+pub(super) struct Load<'a> {
+    pub(super) plan: Plan,
+    /// The directory that relative paths in the plan refer to.
+    pub(super) folder: &'a Path,
+    pub(super) lenient: bool,
+    pub(super) allow_failing: bool,
+    /// Set to end the run early.
+    pub(super) interrupt: Arc<AtomicBool>,
+    /// Directory of the recording.
+    pub(super) out: &'a Path,
+    pub(super) quiet: bool,
+}
+
+/// A recording that was made.
+pub(super) struct Recorded {
+    pub(super) path: PathBuf,
+    /// Why it ended.
+    pub(super) reason: StopReason,
+}
+
+/// Makes a recording.
+pub(super) fn record(load: Load<'_>) -> Result<Recorded, CliError> {
+    let options = prepare::Options {
+        folder: load.folder.to_owned(),
+        lenient: load.lenient,
+        allow_failing: load.allow_failing,
+        interrupt: load.interrupt,
+    };
+    let Prepared { config, teardown, warnings } = prepare::prepare(load.plan, options)
+        .map_err(|problems| CliError::problems(ExitStatus::Preflight, &problems))?;
+    for warning in warnings {
+        say(format_args!("kneepoint: {warning}"));
+    }
+    results::prepare(load.out)?;
+    let path = results::recording_in(load.out);
+    let file = File::create(&path).map_err(|error| {
+        CliError::failed(format!("cannot write the recording `{}`: {error}", path.display()))
+            .with_hint("choose another directory with `--out`")
+    })?;
+    if !load.quiet {
+        introduce(&config);
+    }
+    let mut line = ProgressLine::new(load.quiet);
+    // No buffer is needed: the recording is written one frame at a time.
+    let reason =
+        run::run(config, file, &mut |progress| line.show(&progress)).map_err(CliError::failed)?;
+    for why in teardown.run() {
+        say(format_args!("kneepoint: teardown: {why}"));
+    }
+    if let StopReason::Failed(why) = &reason {
+        show_error(&CliError::failed(format!("the run ended early: {why}")));
+    }
+    Ok(Recorded { path, reason })
 }
 
 /// Prints the target and what kneepoint watches.

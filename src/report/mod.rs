@@ -2,6 +2,7 @@
 //! `comparison::view`); a format
 //! only lays them out and writes them to the writer handed to it.
 
+mod baseline;
 mod chart;
 mod comparison;
 mod format;
@@ -14,6 +15,7 @@ mod fixture;
 #[cfg(test)]
 mod tests;
 
+pub use baseline::{moves, render_baselines, render_calibration, render_history};
 pub use chart::charts;
 pub use comparison::{
     ComparisonFormat, ComparisonReport, FORMATS as COMPARISON_FORMATS,

@@ -31,8 +31,13 @@ const ROOMS: &[Room] = &[
         never: &[OUTSIDE, CLOCK, UNORDERED],
     },
     Room {
-        name: "report",
+        name: "baseline",
         uses: &["timeline", "plan", "recording", "diagnose", "compare"],
+        never: &[CLOCK, UNORDERED],
+    },
+    Room {
+        name: "report",
+        uses: &["timeline", "plan", "recording", "diagnose", "compare", "baseline"],
         never: &[OUTSIDE, CLOCK, UNORDERED],
     },
     Room {
@@ -45,6 +50,7 @@ const ROOMS: &[Room] = &[
         uses: &["timeline", "plan", "recording", "load", "collect", "prepare", "diagnose"],
         never: &[],
     },
+    Room { name: "gate", uses: &["timeline", "plan"], never: &[] },
     Room { name: "demo", uses: &["plan"], never: &[] },
     Room {
         name: "cli",
@@ -58,9 +64,11 @@ const ROOMS: &[Room] = &[
             "convert",
             "diagnose",
             "compare",
+            "baseline",
             "report",
             "prepare",
             "run",
+            "gate",
             "demo",
         ],
         never: &[],

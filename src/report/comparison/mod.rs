@@ -9,6 +9,7 @@ mod terminal;
 mod view;
 
 pub use self::format::ComparisonFormat;
+pub(super) use self::phrases::quantity_name;
 pub use self::terminal::render as render_terminal;
 pub use self::view::ComparisonReport;
 

@@ -7,7 +7,12 @@ use crate::compare::{Change, Measure, Method, Quantity, Subject};
 
 /// What a quantity is, as in a table: p99 of `order`.
 pub fn name(quantity: &Quantity) -> String {
-    let what = match &quantity.measure {
+    quantity_name(&quantity.subject, &quantity.measure)
+}
+
+/// The same of its parts.
+pub fn quantity_name(subject: &Subject, measure: &Measure) -> String {
+    let what = match measure {
         Measure::P50 => "p50".to_owned(),
         Measure::P95 => "p95".to_owned(),
         Measure::P99 => "p99".to_owned(),
@@ -24,7 +29,7 @@ pub fn name(quantity: &Quantity) -> String {
         Measure::MemoryFloor => "memory floor".to_owned(),
         Measure::Restarts => "restarts per run".to_owned(),
     };
-    match &quantity.subject {
+    match subject {
         Subject::All => what,
         Subject::Request(name) => format!("{what} of `{}`", clean(name)),
         Subject::Tag(tag) => format!("{what} of tag `{}`", clean(tag)),
@@ -140,6 +145,15 @@ pub fn loads(loads: &[crate::compare::MatchedLoad]) -> String {
             rate(last.offered)
         ),
     }
+}
+
+/// That the runs of one sitting count as one.
+pub fn sittings((base, candidate): (u64, u64)) -> String {
+    let base = plural(base, "sitting", "sittings");
+    format!(
+        "Runs of one sitting share what the machine was like and count as one: {base} of the base, \
+         {candidate} of the candidate."
+    )
 }
 
 /// So many runs of each build.

@@ -148,6 +148,7 @@ fn details(comparison: &Comparison) -> Vec<String> {
         phrases::runs(comparison.base.len(), comparison.candidate.len()),
         phrases::loads(&comparison.loads)
     ));
+    details.extend(comparison.sittings.map(phrases::sittings));
     details.push(format!("{}.", phrases::method(comparison.method)));
     details
 }

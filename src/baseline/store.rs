@@ -1,0 +1,177 @@
+//! The directory that holds baselines: `PLAN/BRANCH/MACHINE/START-DIGEST.json`.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+
+use super::entry::{Entry, FORMAT};
+
+/// Ending of the files of a store.
+const ENDING: &str = "json";
+/// Bytes of the digest of a file that stand in its name.
+const DIGEST_BYTES: usize = 4;
+
+/// A directory that holds baselines.
+#[derive(Clone, Debug)]
+pub struct Store {
+    directory: PathBuf,
+}
+
+/// A run of a store.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    /// Its file.
+    pub path: PathBuf,
+    /// What the file says.
+    pub entry: Entry,
+}
+
+/// A file that could not be read. The others stand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damaged {
+    /// The file.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+/// A store cannot be read or written.
+#[derive(Debug, Error)]
+#[error("the baselines in `{}`: {error}", path.display())]
+pub struct StoreError {
+    path: PathBuf,
+    error: io::Error,
+}
+
+/// What every version of the form has.
+#[derive(Deserialize)]
+struct Version {
+    kneepoint_baseline: u32,
+}
+
+impl Store {
+    /// The store in this directory, which need not exist yet.
+    pub fn at(directory: impl Into<PathBuf>) -> Self {
+        Self { directory: directory.into() }
+    }
+
+    /// Where it is.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Every run in it by key and start, and the files that are none.
+    ///
+    /// # Errors
+    /// A directory cannot be read. A store that does not exist holds nothing.
+    pub fn read(&self) -> Result<(Vec<Kept>, Vec<Damaged>), StoreError> {
+        let mut files = Vec::new();
+        collect(&self.directory, &mut files)?;
+        files.sort();
+        let (mut kept, mut damaged) = (Vec::new(), Vec::new());
+        for path in files {
+            match read(&path) {
+                Ok(entry) => kept.push(Kept { path, entry }),
+                Err(why) => damaged.push(Damaged { path, why }),
+            }
+        }
+        kept.sort_by(|a, b| {
+            let at = |kept: &Kept| kept.entry.started_unix();
+            a.entry.key.cmp(&b.entry.key).then(at(a).total_cmp(&at(b))).then(a.path.cmp(&b.path))
+        });
+        Ok((kept, damaged))
+    }
+
+    /// Adds a run, and says where it is; one that is there already stays as it is.
+    ///
+    /// # Errors
+    /// The file cannot be written. Nothing half written is left.
+    pub fn add(&self, entry: &Entry) -> Result<PathBuf, StoreError> {
+        let mut folder = self.directory.clone();
+        folder.extend(entry.key.folders());
+        let wrong = |path: &Path| {
+            let path = path.to_owned();
+            move |error| StoreError { path, error }
+        };
+        let text = serde_json::to_vec(entry).map_err(io::Error::from).map_err(wrong(&folder))?;
+        fs::create_dir_all(&folder).map_err(wrong(&folder))?;
+        let path = folder.join(file_name(entry, &text));
+        if path.exists() {
+            return Ok(path);
+        }
+        // Whoever lists the directory meanwhile sees a whole file or none.
+        let unfinished = path.with_extension("unfinished");
+        let written = fs::File::create(&unfinished)
+            .and_then(|mut file| file.write_all(&text).and_then(|()| file.sync_all()))
+            .and_then(|()| fs::rename(&unfinished, &path));
+        if let Err(error) = written {
+            let _left_behind = fs::remove_file(&unfinished).is_err();
+            return Err(StoreError { path, error });
+        }
+        Ok(path)
+    }
+
+    /// Removes a run.
+    ///
+    /// # Errors
+    /// The file cannot be removed.
+    pub fn remove(&self, kept: &Kept) -> Result<(), StoreError> {
+        let path = kept.path.clone();
+        fs::remove_file(&path).map_err(|error| StoreError { path, error })
+    }
+}
+
+/// Its start, so that a directory lists runs in their order, and a digest of what it came to.
+fn file_name(entry: &Entry, text: &[u8]) -> String {
+    let start = jiff::Timestamp::from_second(entry.started_unix() as i64)
+        .map_or_else(|_| "unknown".to_owned(), |at| at.strftime("%Y%m%dT%H%M%SZ").to_string());
+    let digest = Sha256::digest(text);
+    let hex: String = digest.iter().take(DIGEST_BYTES).map(|byte| format!("{byte:02x}")).collect();
+    format!("{start}-{hex}.{ENDING}")
+}
+
+/// Every file below `directory` that may be a run.
+fn collect(directory: &Path, files: &mut Vec<PathBuf>) -> Result<(), StoreError> {
+    let wrong = |error| StoreError { path: directory.to_owned(), error };
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries.map_err(wrong)?,
+    };
+    for entry in entries {
+        let entry = entry.map_err(wrong)?;
+        // Links are not followed: one that leads back up would never end.
+        let kind = entry.file_type().map_err(wrong)?;
+        let path = entry.path();
+        if kind.is_dir() {
+            collect(&path, files)?;
+        } else if path.extension().is_some_and(|ending| ending == ENDING) {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn read(path: &Path) -> Result<Entry, String> {
+    let text = fs::read(path).map_err(|error| error.to_string())?;
+    let version: Version = serde_json::from_slice(&text)
+        .map_err(|error| format!("it is not a run that `kneepoint baseline` keeps: {error}"))?;
+    match version.kneepoint_baseline {
+        FORMAT => {}
+        newer if newer > FORMAT => {
+            return Err(format!(
+                "it has form {newer}, and this kneepoint reads forms up to {FORMAT}; use a newer \
+                 kneepoint"
+            ));
+        }
+        older => {
+            return Err(format!(
+                "it has form {older}, which this kneepoint no longer reads; record the run again"
+            ));
+        }
+    }
+    serde_json::from_slice(&text).map_err(|error| format!("it is damaged: {error}"))
+}

@@ -1,0 +1,220 @@
+//! `gate`: two builds in turn, or one against the baseline of a branch.
+
+use super::args::GateArgs;
+use super::builds::{Next, Runner, Source};
+use super::compare::{conclude, status_of};
+use super::console::say;
+use super::error::{CliError, CommandResult};
+use super::exit::ExitStatus;
+use super::given::read_store;
+use super::results;
+use crate::baseline::{Entry, History, Key, Store};
+use crate::compare::{Comparison, Options, Sample, compare};
+use crate::gate::{Side, alternating};
+use crate::plan::{Plan, parse_share};
+use crate::recording::PlanSummary;
+use crate::report::{self, wording};
+
+/// Sittings from which on the noise of a baseline is known.
+const SITTINGS_OF_A_BASELINE: usize = crate::plan::Gate::USUAL_RUNS;
+
+pub(super) fn main(args: &GateArgs) -> CommandResult {
+    let runner = Runner::new(&args.runs)?;
+    let options = options(args, &runner.plan)?;
+    // Everything that can be refused is, before any load.
+    let source = match args.base_command {
+        Some(_) if !args.add => None,
+        _ => Some(Source::of(&args.store)?),
+    };
+    let store = Store::at(&args.store.store);
+    results::make_directory(&args.out)?;
+    let comparison = match &args.base_command {
+        Some(base) => {
+            let candidate = args.candidate_command.as_deref().unwrap_or_default();
+            let (base, candidate) = in_turn(args, &runner, base, candidate)?;
+            let comparison = compare(&base, &candidate, &options);
+            (comparison, candidate)
+        }
+        None => match against_baseline(args, &runner, &options, &store)? {
+            Judged::Compared(comparison, candidate) => (*comparison, candidate),
+            Judged::First(candidate) => {
+                return first(args, &store, source.as_ref(), &candidate);
+            }
+        },
+    };
+    let (comparison, candidate) = comparison;
+    conclude(&comparison, args.format, Some(&args.out))?;
+    let status = status_of(&comparison);
+    if let Some(source) = source.filter(|_| args.add) {
+        match status {
+            ExitStatus::Worse => {
+                say("kneepoint: the runs are not added to the baseline, since they are worse");
+            }
+            _ => keep(args, &store, &source, &candidate)?,
+        }
+    }
+    Ok(status)
+}
+
+fn options(args: &GateArgs, plan: &Plan) -> Result<Options, CliError> {
+    let mut options = Options { budget: plan.gate.max_worse, ..Options::default() };
+    if let Some(text) = &args.max_worse {
+        let wrong = || {
+            CliError::usage(format!("`--max-worse`: `{text}` is not a share above zero"))
+                .with_hint("write a percentage such as `10%`")
+        };
+        options.budget = parse_share(text).filter(|share| *share > 0.0).ok_or_else(wrong)?;
+    }
+    Ok(options)
+}
+
+/// Runs both builds in turn.
+fn in_turn(
+    args: &GateArgs,
+    runner: &Runner<'_>,
+    base: &str,
+    candidate: &str,
+) -> Result<(Vec<Sample>, Vec<Sample>), CliError> {
+    let (mut before, mut after) = (Vec::new(), Vec::new());
+    for (index, (side, pair)) in alternating(runner.runs).enumerate() {
+        say(format_args!("run {} of {}: {side}", index + 1, 2 * runner.runs));
+        let command = match side {
+            Side::Base => base,
+            Side::Candidate => candidate,
+        };
+        let out = args.out.join(format!("{side}-{}", pair + 1));
+        let sample = runner.run(&Next { side, command: Some(command), out: &out })?;
+        match side {
+            Side::Base => before.push(sample),
+            Side::Candidate => after.push(sample),
+        }
+    }
+    Ok((before, after))
+}
+
+/// What became of a candidate that was set against a baseline.
+enum Judged {
+    Compared(Box<Comparison>, Vec<Sample>),
+    /// There is no baseline yet.
+    First(Vec<Sample>),
+}
+
+fn against_baseline(
+    args: &GateArgs,
+    runner: &Runner<'_>,
+    options: &Options,
+    store: &Store,
+) -> Result<Judged, CliError> {
+    let plan = PlanSummary::of(&runner.plan);
+    let histories = History::all(read_store(store)?);
+    let is_known = |history: &&History| {
+        history.key.branch == args.against && history.key.plan == Key::plan_name(&plan)
+    };
+    if !args.add && !histories.iter().any(|history| is_known(&history)) {
+        return Err(no_baseline(args, &plan, &histories));
+    }
+    let session = super::builds::new_session();
+    let mut candidate = Vec::new();
+    for run in 1..=runner.runs {
+        say(format_args!("run {run} of {}: candidate", runner.runs));
+        let command = args.candidate_command.as_deref();
+        let out = args.out.join(format!("candidate-{run}"));
+        let sample = runner.run(&Next { side: Side::Candidate, command, out: &out })?;
+        candidate.push(sample.in_session(&session));
+    }
+    let machine = args.store.machine.as_deref();
+    let Some(environment) = candidate.first().map(Sample::environment) else {
+        return Err(CliError::failed("no run was made"));
+    };
+    let key = Key::of(&plan, environment, &args.against, machine);
+    let Some(history) = histories.into_iter().find(|history| history.key == key) else {
+        if args.add {
+            return Ok(Judged::First(candidate));
+        }
+        return Err(CliError::new(
+            ExitStatus::Inconclusive,
+            format!("`{}` has a baseline of this plan, but not from this class of machine (`{}`)", args.against, key.machine),
+        )
+        .with_hint("machines of another class are not compared; add a baseline from this one with `--add`, or name the class with `--machine`"));
+    };
+    tell(&history);
+    let comparison = compare(&history.baseline(), &candidate, options);
+    Ok(Judged::Compared(Box::new(comparison), candidate))
+}
+
+/// What there is to say of a baseline before the comparison.
+fn tell(history: &History) {
+    let sittings = history.sittings().len();
+    if sittings < SITTINGS_OF_A_BASELINE {
+        let count = wording::plural(sittings as u64, "sitting", "sittings");
+        say(format_args!(
+            "kneepoint: the baseline of `{}` has {count}; from {SITTINGS_OF_A_BASELINE} on it is \
+             known how much they differ, and a change can be told",
+            history.key.branch
+        ));
+    }
+    for text in report::moves(history) {
+        say(format_args!(
+            "kneepoint: on `{}`, {text}, and nobody accepted it; the candidate is compared with \
+             what came since",
+            history.key.branch
+        ));
+    }
+}
+
+fn no_baseline(args: &GateArgs, plan: &PlanSummary, histories: &[History]) -> CliError {
+    let name = Key::plan_name(plan);
+    let branches: Vec<&str> = histories
+        .iter()
+        .filter(|history| history.key.plan == name)
+        .map(|history| history.key.branch.as_str())
+        .collect();
+    let store = args.store.store.display();
+    let message = format!("`{store}` holds no baseline of `{name}` on branch `{}`", args.against);
+    let hint = match crate::plan::nearest(&args.against, branches.iter().copied()) {
+        _ if branches.is_empty() => "make one: `kneepoint gate PLAN --add` on that branch; or \
+             start both builds here with `--base-command` and `--candidate-command`"
+            .to_owned(),
+        Some(nearest) => nearest,
+        None => format!("there are baselines of {}", branches.join(", ")),
+    };
+    CliError::usage(message).with_hint(hint)
+}
+
+/// Keeps the first runs of a branch.
+fn first(
+    args: &GateArgs,
+    store: &Store,
+    source: Option<&Source>,
+    candidate: &[Sample],
+) -> CommandResult {
+    if let Some(source) = source {
+        keep(args, store, source, candidate)?;
+    }
+    say(format_args!(
+        "kneepoint: branch `{}` had no baseline yet, so nothing was compared",
+        args.against
+    ));
+    Ok(ExitStatus::Done)
+}
+
+fn keep(
+    args: &GateArgs,
+    store: &Store,
+    source: &Source,
+    candidate: &[Sample],
+) -> Result<(), CliError> {
+    let machine = args.store.machine.as_deref();
+    for sample in candidate {
+        let key = Key::of(sample.plan(), sample.environment(), &source.branch, machine);
+        let entry = Entry::new(key, source.origin.clone(), sample.clone());
+        store.add(&entry).map_err(CliError::failed)?;
+    }
+    let runs = wording::plural(candidate.len() as u64, "run", "runs");
+    say(format_args!(
+        "kneepoint: added {runs} to the baseline of `{}` in `{}`",
+        source.branch,
+        store.directory().display()
+    ));
+    Ok(())
+}
