@@ -22,22 +22,26 @@ struct Ended {
     outputs: String,
 }
 
-/// Runs the script of the action on a plan, as a workflow does.
-fn action(directory: &Path, plan: &Path, fail: bool) -> Ended {
+/// A call of the action's script on a plan, as a workflow makes it.
+fn call(directory: &Path, plan: &Path, fail: bool) -> Command {
     let programs = Path::new(KNEEPOINT).parent().unwrap().to_str().unwrap();
     let path = format!("{programs}:{}", std::env::var("PATH").unwrap());
-    let (summary, outputs) = (directory.join("summary"), directory.join("outputs"));
-    let output = Command::new(at("action/run"))
+    let mut command = Command::new(at("action/run"));
+    command
         .env("PATH", path)
         .env("KNEEPOINT_PLAN", plan)
         .env("KNEEPOINT_OUT", directory.join("out"))
         .env("KNEEPOINT_FAIL", fail.to_string())
-        .env("GITHUB_STEP_SUMMARY", &summary)
-        .env("GITHUB_OUTPUT", &outputs)
-        .output()
-        .unwrap();
-    let read = |path: &Path| fs::read_to_string(path).unwrap_or_default();
-    Ended { output, summary: read(&summary), outputs: read(&outputs) }
+        .env("GITHUB_STEP_SUMMARY", directory.join("summary"))
+        .env("GITHUB_OUTPUT", directory.join("outputs"));
+    command
+}
+
+/// Runs the script of the action on a plan.
+fn action(directory: &Path, plan: &Path, fail: bool) -> Ended {
+    let output = call(directory, plan, fail).output().unwrap();
+    let read = |name: &str| fs::read_to_string(directory.join(name)).unwrap_or_default();
+    Ended { output, summary: read("summary"), outputs: read("outputs") }
 }
 
 #[test]
@@ -81,4 +85,28 @@ fn the_action_fails_where_the_plan_is_wrong() {
     let printed = String::from_utf8(ended.output.stdout).unwrap();
     assert!(printed.starts_with("::error file="), "{printed}");
     assert!(ended.outputs.contains("exit-code=104\n"), "{}", ended.outputs);
+}
+
+#[test]
+fn the_action_gates_a_build_and_keeps_its_first_baseline() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::start();
+    let plan = format!(
+        "[target]\nurl = \"{}\"\n[[request]]\npath = \"/\"\n[load]\n\
+         executor = \"constant-arrival-rate\"\nrate = \"50/s\"\nduration = \"4s\"\n\
+         [gate]\nduration = \"2s\"\nruns = 1\n",
+        server.url()
+    );
+    let plan = write_plan(directory.path(), &plan);
+    let store = directory.path().join("a store");
+    let arguments = format!("--add --branch main --store '{}'", store.display());
+    let gate = |command: &str| {
+        let mut call = call(directory.path(), &plan, true);
+        call.env("KNEEPOINT_COMMAND", command).env("KNEEPOINT_ARGUMENTS", &arguments);
+        call.output().unwrap()
+    };
+    let first = gate("gate");
+    assert!(first.status.success(), "{}", String::from_utf8_lossy(&first.stderr));
+    assert!(store.is_dir(), "quoted arguments stay whole");
+    assert_eq!(gate("gat").status.code(), Some(104));
 }

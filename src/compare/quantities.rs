@@ -35,6 +35,9 @@ const ERROR_CEILING: f64 = 0.005;
 /// A share of zero in n requests is known to this by n: the square of the normal quantile (Wilson
 /// 1927, J. Am. Stat. Assoc. 22:209).
 const NONE_FAILED: f64 = 1.96 * 1.96;
+/// Memory that a runtime keeps or returns as it likes: the smallest heap that Go's collector aims at
+/// is 4 MiB (the Go project's guide to its collector, "GOGC").
+const MEMORY_STEP: f64 = 4.0 * 1024.0 * 1024.0;
 /// Loads that two runs have in common show how much their ratios scatter from so many on.
 const FEWEST_LEVELS: usize = 4;
 
@@ -375,7 +378,10 @@ impl<'a> Quantities<'a> {
             Some(RunValue { ln: mean.ln(), error: Some(0.0), degrees: f64::INFINITY })
         };
         let values = (0..self.samples.len()).map(of).collect::<Option<Vec<_>>>()?;
-        Some(self.positive(Measure::MemoryFloor, &self.split(values)))
+        let mut values = self.split(values);
+        let least = values.base.iter().map(|run| run.ln.exp()).reduce(f64::min)?;
+        values.step = (MEMORY_STEP / least).ln_1p();
+        Some(self.positive(Measure::MemoryFloor, &values))
     }
 
     /// A quantity that has no ratio where it is zero.

@@ -80,8 +80,10 @@ pub fn overall(drafts: &[Draft]) -> Verdict {
             && (quantity.measure.quantile().is_some() || quantity.is_error_ratio())
     };
     let key: Vec<Verdict> = drafts.iter().filter(speaks).map(answer).collect();
+    let has_times = drafts.iter().filter(speaks).any(|draft| !draft.quantity.is_error_ratio());
     match () {
-        () if key.is_empty() || key.contains(&Verdict::CannotTell) => Verdict::CannotTell,
+        // Errors alone say nothing of how long a response takes.
+        () if !has_times || key.contains(&Verdict::CannotTell) => Verdict::CannotTell,
         () if key.contains(&Verdict::Better) => Verdict::Better,
         () => Verdict::Same,
     }
