@@ -128,3 +128,77 @@ fn one_series(track: Track, sittings: &[Vec<usize>]) -> Series {
     let noise = if is_share { None } else { noise(&logs) };
     Series { subject: track.subject, measure: track.measure, values, changes, noise }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::baseline::Origin;
+    use crate::compare::simulated::{Machine, Simulator};
+
+    /// Nights of three runs each, at these speeds.
+    fn nights(factors: &[f64]) -> Vec<Kept> {
+        let machine =
+            Machine { level: 0.04, run_to_run: 0.01, seconds: 20, rate: 60, failing: 0.0 };
+        let mut simulator = Simulator::new(7);
+        let mut kept = Vec::new();
+        for (night, factor) in factors.iter().enumerate() {
+            let session = format!("night {night:02}");
+            for sample in simulator.sitting(machine, *factor, 3, (0.02, &session)) {
+                let origin = Origin { commit: Some(session.clone()), session: session.clone() };
+                let key = Key::of(sample.plan(), sample.environment(), "main", None);
+                let entry = Entry::new(key, origin, sample);
+                kept.push(Kept { path: format!("{}.json", kept.len()).into(), entry });
+            }
+        }
+        kept
+    }
+
+    fn history(kept: Vec<Kept>) -> History {
+        let mut all = History::all(kept);
+        assert_eq!(all.len(), 1);
+        all.remove(0)
+    }
+
+    fn nights_in(samples: &[Sample]) -> usize {
+        samples.len() / 3
+    }
+
+    #[test]
+    fn a_candidate_is_compared_with_what_came_since_the_last_change() {
+        let steady = history(nights(&[1.0; 12]));
+        assert_eq!(nights_in(&steady.baseline()), 12);
+        let p95 = |history: &History| {
+            let series = history.series();
+            series.into_iter().find(|one| one.measure == Measure::P95).unwrap()
+        };
+        assert!(p95(&steady).changes.is_empty(), "{:?}", p95(&steady).changes);
+        let noise = p95(&steady).noise.unwrap();
+        assert!((0.008..0.04).contains(&noise), "made with 2 %: {noise}");
+        let moved = history(nights(&[[1.0; 10], [1.3; 10]].concat()));
+        let change = p95(&moved).newest_change().unwrap();
+        assert!((9..=11).contains(&change), "{change}");
+        assert_eq!(nights_in(&moved.baseline()), 20 - change);
+    }
+
+    #[test]
+    fn what_somebody_accepted_begins_a_new_baseline_with_its_whole_sitting() {
+        let mut kept = nights(&[1.0; 6]);
+        let accepted = kept[13].entry.clone().accepted("a new index");
+        kept[13].entry = accepted;
+        let history = history(kept);
+        assert_eq!(history.sittings().len(), 2);
+        assert_eq!(history.baseline().len(), 6);
+        assert_eq!(history.sittings()[0].origin.session, "night 04");
+    }
+
+    #[test]
+    fn a_kept_run_says_the_same_as_the_run() {
+        let kept = nights(&[1.0]);
+        let text = serde_json::to_string(&kept[0].entry).unwrap();
+        let read: Entry = serde_json::from_str(&text).unwrap();
+        let of = |entry: &Entry| {
+            tracks(std::slice::from_ref(&entry.sample)).into_iter().map(|track| track.values)
+        };
+        assert!(of(&read).eq(of(&kept[0].entry)));
+    }
+}

@@ -41,7 +41,7 @@ mod resources;
 mod sample;
 mod sessions;
 #[cfg(test)]
-mod simulated;
+pub(crate) mod simulated;
 mod student;
 mod tally;
 #[cfg(test)]

@@ -73,6 +73,20 @@ impl Simulator {
         sample(stages)
     }
 
+    /// Runs of one build, made in one sitting that is as a whole slower or quicker by `sitting`, a
+    /// standard deviation in logs.
+    pub fn sitting(
+        &mut self,
+        machine: Machine,
+        factor: f64,
+        count: usize,
+        (sitting, name): (f64, &str),
+    ) -> Vec<Sample> {
+        let whole = factor * (sitting * self.random.normal()).exp();
+        let runs = self.runs(machine, whole, count);
+        runs.into_iter().map(|run| run.in_session(name)).collect()
+    }
+
     /// Runs of one build.
     pub fn runs(&mut self, machine: Machine, factor: f64, count: usize) -> Vec<Sample> {
         (0..count).map(|_| self.run(machine, factor)).collect()

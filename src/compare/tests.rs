@@ -9,6 +9,7 @@ use super::options::{Noise, Options};
 use super::sample::{Bracket, Cause, Regime, Runs, Sample};
 use super::simulated::{Machine, Simulator, place};
 use super::{compare, levels};
+use crate::recording::{RecordedMeasure, RecordedObjective};
 use crate::timeline::Histogram;
 
 /// The columns of the table in which methods were compared: a quiet and a noisy machine, and how
@@ -132,6 +133,57 @@ fn two_searches_of_one_build_are_no_alarm() {
             assert!(tally.share(tally.any_same) > 0.5, "80 s of each are enough: {tally:?}");
         }
     }
+}
+
+/// Nights differ by more than the runs of one night: against eight nights, five runs of tonight are
+/// one more night, and no five.
+#[test]
+fn tonight_is_one_sitting_among_others() {
+    let machine = Machine { seconds: 30, rate: 60, ..machine(QUIET, 0.01) };
+    let mut simulator = Simulator::new(31);
+    let nights = |simulator: &mut Simulator, factor: f64| {
+        let base: Vec<Sample> = (0..8)
+            .flat_map(|night| simulator.sitting(machine, 1.0, 3, (0.04, &format!("night {night}"))))
+            .collect();
+        let candidate = simulator.sitting(machine, factor, 5, (0.04, "tonight"));
+        // Almost nothing is allowed, so that the alarms are those of the interval alone.
+        let options = Options { budget: 0.001, ..Options::default() };
+        compare(&base, &candidate, &options)
+    };
+    let mut alike = Tally::default();
+    for _ in 0..200 {
+        let comparison = nights(&mut simulator, 1.0);
+        assert_eq!(comparison.sittings, Some((8, 1)));
+        alike.take(&comparison);
+    }
+    assert_few_alarms(&alike, "nights");
+    let mut slower = Tally::default();
+    for _ in 0..30 {
+        slower.take(&nights(&mut simulator, 1.3));
+    }
+    assert!(slower.share(slower.worse) >= 0.8, "{slower:?}");
+}
+
+/// The objective of a plan may allow less than the rest.
+#[test]
+fn an_objective_sets_its_own_budget() {
+    let machine = Machine { seconds: 60, rate: 60, ..machine(QUIET, 0.0) };
+    let mut simulator = Simulator::new(5);
+    let base = simulator.runs(machine, 1.0, 8);
+    let mut candidate = simulator.runs(machine, 1.07, 8);
+    let answer = |comparison: &Comparison| quantity(comparison, &Measure::P95).verdict();
+    let options = Options::default();
+    assert_eq!(answer(&compare(&base, &candidate, &options)), Verdict::Same);
+    for sample in &mut candidate {
+        sample.plan.objectives.push(RecordedObjective {
+            measure: RecordedMeasure::ResponseTimeQuantile(0.95),
+            max_worse: Some(0.01),
+            ..RecordedObjective::default()
+        });
+    }
+    let comparison = compare(&base, &candidate, &options);
+    assert_eq!(answer(&comparison), Verdict::Worse);
+    assert_eq!(quantity(&comparison, &Measure::P50).verdict(), Verdict::Same);
 }
 
 #[test]

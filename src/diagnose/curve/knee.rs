@@ -235,7 +235,7 @@ fn established(points: &[CurvePoint]) -> Option<Knee> {
     let by_latency = takeoff.map(|at| bracketed(KneeKind::Latency, at, points[at].throughput));
     // A limit that rejects what exceeds it lets pass the load at which errors would not set in;
     // where less gets through than was carried below, it collapsed somewhere in between.
-    let by_errors = errors.map(|at| {
+    let by_errors = errors.map(|at| signs::onset(points, base.errors, at)).map(|at| {
         let low = if at > 0 { points[at - 1].offered } else { 0.0 };
         let passed = points[at].goodput;
         let rate = if passed < COLLAPSE * low { low.midpoint(points[at].offered) } else { passed };
@@ -253,8 +253,12 @@ fn established(points: &[CurvePoint]) -> Option<Knee> {
     let placed = match (throughput.filter(|_| is_fitted), by_errors) {
         // Where failures set in with a step, two lines that meet find the end of the step at best.
         (Some(broken), Some(errors)) if rejected && broken.knee < errors.low => {
-            let errors = Placed { rate: errors.rate, low: errors.low, high: errors.high };
-            placed.or(errors).centred(errors.rate)
+            let step = Placed { rate: errors.rate, low: errors.low, high: errors.high };
+            match Step::of(points, &errors, &broken, base) {
+                Step::Collapse => step.centred(errors.rate),
+                Step::Plateau => placed.within(points, base).centred(broken.middle),
+                Step::Unclear => placed.or(step).centred(errors.rate),
+            }
         }
         (Some(broken), _) => placed.within(points, base).centred(broken.middle),
         (None, _) => placed.centred(placed.rate),
@@ -273,6 +277,32 @@ fn established(points: &[CurvePoint]) -> Option<Knee> {
         tail: None,
         by_curve: None,
     })
+}
+
+/// What lies behind a step of failures above loads that were carried.
+enum Step {
+    /// Little gets through any more, which no line through the stages below foretells.
+    Collapse,
+    /// As much gets through as the lines say.
+    Plateau,
+    Unclear,
+}
+
+impl Step {
+    fn of(points: &[CurvePoint], errors: &Established, broken: &Broken, base: &Base) -> Self {
+        let mut below = points.iter().take_while(|point| point.offered <= errors.low);
+        let beyond = points.iter().find(|point| point.offered > errors.low);
+        let (true, Some(beyond)) = (below.all(|it| !live::falls_behind(it, base)), beyond) else {
+            return Step::Unclear;
+        };
+        let reach = signs::Z * beyond.error;
+        let is_as_said = (broken.low - reach..=broken.high + reach).contains(&beyond.goodput);
+        match () {
+            () if beyond.goodput < COLLAPSE * errors.low => Step::Collapse,
+            () if is_as_said => Step::Plateau,
+            () => Step::Unclear,
+        }
+    }
 }
 
 /// The sign that came first. Where its bracket reaches the throughput knee they are the same knee,

@@ -25,6 +25,9 @@ const HELD_BACK_SHARE: f64 = 0.01;
 /// Error ratio below which errors never make a knee, and how far above the baseline they must be.
 const ERROR_RATIO: f64 = 0.01;
 const ERROR_FACTOR: f64 = 5.0;
+/// Error ratio that belongs to a knee of errors where the stages above have plainly more: the first
+/// stage beyond a limit rejects few.
+const ONSET_RATIO: f64 = 0.002;
 /// Multiple of the unloaded 95 % point that one response in ten must exceed for the tail alone to
 /// show a bend. Every quantile of the response time of an M/M/1 queue (Kleinrock 1975, section
 /// 5.6) grows by 1 / (1 − utilization): at 95 % of the capacity it is twenty times as long, and in
@@ -272,6 +275,14 @@ pub fn errors_from(sorted: &[CurvePoint], baseline: f64) -> Option<usize> {
         let rest = &sorted[at..];
         failing(&rest[0]) && 2 * rest.iter().filter(|point| failing(point)).count() > rest.len()
     })
+}
+
+/// Index of the stage at which the errors set in that are certain from the stage `at` on: the lowest
+/// of those next to it that have some, beyond the `baseline` and chance.
+pub fn onset(sorted: &[CurvePoint], baseline: f64, at: usize) -> usize {
+    let bound = ONSET_RATIO.max(ERROR_FACTOR * baseline);
+    let below = sorted[..at].iter().rev();
+    at - below.take_while(|point| point.error_ratio_low() > bound).count()
 }
 
 #[cfg(test)]
