@@ -380,6 +380,9 @@ fn successive(logs: &[f64]) -> f64 {
     (squares / 2.0 / (logs.len() - 1) as f64).sqrt()
 }
 
+/// A way to estimate a standard deviation.
+type Estimate<'a> = &'a dyn Fn(&[f64]) -> f64;
+
 /// An estimate as a ratio of the true standard deviation: the root of its mean square (what a
 /// standard error is made of), and how much it varies.
 fn quality(runs: usize, trouble: Trouble, estimate: impl Fn(&[f64]) -> f64) -> (f64, f64) {
@@ -410,7 +413,7 @@ fn the_table_of_noise() {
     let newest = |logs: &[f64]| levels_of_logs(logs).last().unwrap().to_vec();
     for runs in [10, 30, 100] {
         for (name, trouble) in TROUBLES {
-            let estimates: [&dyn Fn(&[f64]) -> f64; 5] = [
+            let estimates: [Estimate; 5] = [
                 &|logs| stats::variance(logs).sqrt(),
                 &successive,
                 &|logs| noise(logs).unwrap(),
