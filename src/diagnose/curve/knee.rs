@@ -255,8 +255,8 @@ fn established(points: &[CurvePoint]) -> Option<Knee> {
         (Some(broken), Some(errors)) if rejected && broken.knee < errors.low => {
             let step = Placed { rate: errors.rate, low: errors.low, high: errors.high };
             match Step::of(points, &errors, &broken, base) {
-                Step::Collapse => step.centred(errors.rate),
                 Step::Plateau => placed.within(points, base).centred(broken.middle),
+                Step::Fall => step.centred(errors.rate),
                 Step::Unclear => placed.or(step).centred(errors.rate),
             }
         }
@@ -279,12 +279,13 @@ fn established(points: &[CurvePoint]) -> Option<Knee> {
     })
 }
 
-/// What lies behind a step of failures above loads that were carried.
+/// What lies behind a step of failures.
 enum Step {
-    /// Little gets through any more, which no line through the stages below foretells.
-    Collapse,
     /// As much gets through as the lines say.
     Plateau,
+    /// Less, or more was carried below than they say: the lines foretell nothing of it.
+    Fall,
+    /// Not all loads below were carried.
     Unclear,
 }
 
@@ -297,11 +298,7 @@ impl Step {
         };
         let reach = signs::Z * beyond.error;
         let is_as_said = (broken.low - reach..=broken.high + reach).contains(&beyond.goodput);
-        match () {
-            () if beyond.goodput < COLLAPSE * errors.low => Step::Collapse,
-            () if is_as_said => Step::Plateau,
-            () => Step::Unclear,
-        }
+        if is_as_said && errors.low <= broken.high { Step::Plateau } else { Step::Fall }
     }
 }
 
