@@ -14,6 +14,8 @@
 //! | `estimate`, `proportion`, `bracket` | the difference of a quantity, with its interval |
 //! | `verdict` | worse, better, same, or cannot tell |
 //! | `parts` | where the difference lies, and which causes came or went |
+//! | `curves` | what each build does at each load, for charts |
+//! | `objectives` | whether the runs met the objectives of the plan |
 //!
 //! A build differs from itself: two runs of one program differ by more than the requests within
 //! one run suggest. Without a measure of that noise (`--noise`, or several runs of each build)
@@ -21,12 +23,14 @@
 
 mod bootstrap;
 mod bracket;
+mod curves;
 mod design;
 mod differences;
 mod engine;
 mod estimate;
 mod levels;
 mod model;
+mod objectives;
 mod options;
 mod parts;
 mod proportion;
@@ -43,8 +47,9 @@ mod verdict;
 
 pub use engine::compare;
 pub use model::{
-    Answer, CauseChange, Change, Comparison, EndpointChange, Fate, MatchedLoad, Measure, Method,
-    PartChange, Quantity, RunFacts, Subject, Verdict, Why,
+    Answer, BuildCurve, CauseChange, Change, Comparison, CurvePoint, Curves, EndpointChange, Fate,
+    KneeRange, MatchedLoad, Measure, Met, Method, ObjectiveChange, PartChange, Quantity, RunFacts,
+    Spread, Subject, Verdict, Why,
 };
 pub use options::{Noise, Options};
 pub use sample::Sample;
