@@ -7,6 +7,7 @@ mod comparison;
 mod format;
 pub mod glossary;
 mod model;
+mod web_page;
 pub(crate) mod wording;
 
 #[cfg(test)]
