@@ -7,7 +7,7 @@ use std::thread;
 
 use serde::Deserialize;
 
-use super::args::{CompareArgs, StdoutFormat};
+use super::args::{CompareArgs, ComparisonStdout};
 use super::console::{colour_wanted, print, width};
 use super::error::{CliError, CommandResult};
 use super::exit::ExitStatus;
@@ -191,15 +191,11 @@ fn conclude(comparison: &Comparison, args: &CompareArgs) -> Result<(), CliError>
     let written = args.out.as_deref().map_or(Ok(()), |out| write(&report, out, &mut files));
     let mut bytes = Vec::new();
     match args.format {
-        StdoutFormat::Terminal => {
+        ComparisonStdout::Terminal => {
             let style = TerminalStyle { colour: colour_wanted(), width: width(), files: &files };
             report::render_comparison(&report, &style, &mut bytes)?;
         }
-        StdoutFormat::Json | StdoutFormat::Markdown => {
-            if let Some(format) = report::find_comparison_format(args.format.name()) {
-                (format.render)(&report, &mut bytes)?;
-            }
-        }
+        ComparisonStdout::Format(format) => (format.render)(&report, &mut bytes)?,
     }
     print(&bytes)?;
     written
@@ -211,12 +207,15 @@ fn write(
     files: &mut Vec<String>,
 ) -> Result<(), CliError> {
     results::make_directory(directory)?;
-    for format in &report::COMPARISON_FORMATS {
+    for format in report::COMPARISON_FORMATS.iter().filter(|format| format.is_left_as_file) {
         let path = directory.join(format.file_name);
         results::write_file(&path, |mut out: &mut dyn Write| {
             (format.render)(report, &mut out).map_err(Into::into)
         })?;
         files.push(path.display().to_string());
     }
-    Ok(())
+    match report::comparison_charts(report) {
+        charts if charts.is_empty() => Ok(()),
+        charts => results::write_charts(directory, charts, files),
+    }
 }

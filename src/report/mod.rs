@@ -17,7 +17,7 @@ mod tests;
 
 pub use chart::charts;
 pub use comparison::{
-    ComparisonFormat, ComparisonReport, FORMATS as COMPARISON_FORMATS,
+    ComparisonFormat, ComparisonReport, FORMATS as COMPARISON_FORMATS, charts as comparison_charts,
     find as find_comparison_format, render_terminal as render_comparison,
 };
 pub use format::FormatSpec;
