@@ -15,6 +15,8 @@ const GAP: f64 = 1.5;
 const LETTERS: f64 = 12.0;
 /// Pixels between the edge of a segment and its name.
 const INSET: f64 = 5.0;
+/// Pixels by which the mark of the whole response time stands out of its bar.
+const REACH: f64 = 3.0;
 /// How strong the colour of a segment is: its name must be readable on it.
 const OPACITY: f64 = 0.45;
 /// Pixels that a frame keeps above and below its data.
@@ -35,6 +37,8 @@ pub(in crate::report) struct PartBars {
 pub(in crate::report) struct PartBar {
     /// Its name with the whole response time.
     pub name: String,
+    /// The whole response time in seconds, which is marked: parts may overlap or be missing.
+    pub response: f64,
     /// In the same order in every bar.
     pub segments: Vec<Segment>,
 }
@@ -70,6 +74,9 @@ pub(in crate::report) fn part_bars(parts: &PartBars, layout: Layout) -> Chart {
             let middle = (frame.left, top + NAME / 2.0);
             canvas.text(middle, Anchor::Left, LETTERS, TEXT, &bar.name);
             self::bar(canvas, bar, top + NAME, &x);
+            let end = x.at(bar.response);
+            let mark = [(end, top + NAME - REACH), (end, top + NAME + BAR + REACH)];
+            canvas.line(&mark, TEXT, 1.5, LineStyle::Solid);
             top += NAME + BAR + SPACE;
         }
     });
@@ -89,7 +96,9 @@ fn entries(parts: &PartBars) -> Vec<Entry> {
 }
 
 fn axis(canvas: &Canvas<'_>, parts: &PartBars, frame: &Frame) -> Scale {
-    let whole = |bar: &PartBar| bar.segments.iter().map(|segment| segment.seconds).sum::<f64>();
+    let whole = |bar: &PartBar| {
+        bar.segments.iter().map(|segment| segment.seconds).sum::<f64>().max(bar.response)
+    };
     let most = parts.bars.iter().map(whole).fold(0.0, f64::max);
     let count = if frame.width > 600.0 { 8 } else { 3 };
     let x = Scale::linear(most, (frame.left, frame.right), Quantity::Seconds, count);

@@ -21,6 +21,8 @@ const MOST_SEGMENTS: usize = 6;
 /// A part smaller than this share of the longer bar in both builds has no segment of its own: it
 /// would be a few pixels.
 const SMALLEST_SEGMENT: f64 = 0.01;
+/// Parts whose sum differs from the whole by less than this share add up, as far as one can see.
+const UNTOLD_DIFFERENCE: f64 = 0.02;
 
 /// Both builds over offered load; none where a single load makes no curve.
 pub(super) fn overlays(comparison: &Comparison) -> Vec<Overlay> {
@@ -125,7 +127,8 @@ pub(super) fn part_bars(comparison: &Comparison) -> Option<PartBars> {
     let (before, after) = comparison.why.response?;
     let segments = segments(&comparison.why.parts, before.max(after));
     let bar = |name: &str, whole: f64, seconds: fn(&PartChange) -> f64| PartBar {
-        name: format!("{name}: {} per request on average", duration(whole)),
+        name: bar_name(name, whole, segments.iter().map(|segment| seconds(&segment.part)).sum()),
+        response: whole,
         segments: segments
             .iter()
             .enumerate()
@@ -154,6 +157,20 @@ pub(super) fn part_bars(comparison: &Comparison) -> Option<PartBars> {
         ),
         bars,
     })
+}
+
+/// The whole of a bar in words. Parts that were counted twice or not at all are told.
+fn bar_name(build: &str, whole: f64, parts: f64) -> String {
+    let name = format!("{build}: {} on average", duration(whole));
+    match parts / whole {
+        share if share > 1.0 + UNTOLD_DIFFERENCE => {
+            format!("{name} (parts overlap: {})", duration(parts))
+        }
+        share if share < 1.0 - UNTOLD_DIFFERENCE => {
+            format!("{name} (parts known: {})", duration(parts))
+        }
+        _ => name,
+    }
 }
 
 fn about_part(part: &PartChange) -> String {
@@ -203,4 +220,39 @@ fn segments(parts: &[PartChange], longest: f64) -> Vec<Coloured> {
         segments.push(Coloured { part: sum(&unexplained, "unexplained"), ink: UNEXPLAINED_INK });
     }
     segments
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bars_say_where_their_parts_do_not_add_up() {
+        assert_eq!(bar_name("base", 0.01, 0.0101), "base: 10 ms on average");
+        assert_eq!(bar_name("base", 0.01, 0.012), "base: 10 ms on average (parts overlap: 12 ms)");
+        assert_eq!(bar_name("base", 0.01, 0.008), "base: 10 ms on average (parts known: 8 ms)");
+    }
+
+    #[test]
+    fn small_parts_share_a_segment_and_the_unexplained_rest_is_last() {
+        let part = |name: &str, kind: &str, seconds: f64| PartChange {
+            name: name.to_owned(),
+            kind: kind.to_owned(),
+            base: seconds,
+            candidate: 0.0,
+            error: 0.0,
+        };
+        let parts = [
+            part("unexplained", "unexplained", 5.0),
+            part("tiny", "a", 0.001),
+            part("small", "b", 0.002),
+            part("large", "c", 1.0),
+        ];
+        let names: Vec<String> =
+            segments(&parts, 6.0).into_iter().map(|segment| segment.part.name).collect();
+        assert_eq!(names, ["large", "2 smaller parts", "unexplained"]);
+        let names: Vec<String> =
+            segments(&parts[1..2], 6.0).into_iter().map(|segment| segment.part.name).collect();
+        assert_eq!(names, ["tiny"]);
+    }
 }
