@@ -121,7 +121,13 @@ fn several_runs_show_the_noise_that_a_later_comparison_uses() {
     assert_eq!(calibration.status.code(), Some(0), "{text}{}", stderr(&calibration));
     assert!(text.starts_with("No difference above 10 %"), "{text}");
     assert!(text.contains("3 runs of each build"), "{text}");
-    assert!(text.contains("comparison.md"), "{text}");
+    for file in ["comparison.md", "comparison.html", "comparison.junit.xml", "charts/"] {
+        assert!(text.contains(file), "{file}: {text}");
+    }
+    let page = fs::read_to_string(inside("out").join("comparison.html")).expect("the page");
+    assert!(page.contains("<figure id=\"chart-p99\">"), "both builds on one axis");
+    let charts = fs::read_dir(inside("out").join("charts")).expect("the charts").count();
+    assert!(charts >= 4, "{charts} charts");
     let noise = format!("{out}/comparison.json");
     let one = run(&[recording("compute"), recording("compute")], &["--noise", &noise]);
     assert_eq!(one.status.code(), Some(123), "{}{}", stdout(&one), stderr(&one));
@@ -137,7 +143,7 @@ fn several_runs_show_the_noise_that_a_later_comparison_uses() {
 
 #[test]
 fn the_same_recordings_give_the_same_bytes() {
-    for format in ["terminal", "json", "markdown"] {
+    for format in ["terminal", "json", "markdown", "html", "junit", "github", "gitlab"] {
         let bytes =
             || run(&[recording("none"), recording("row-lock")], &["--format", format]).stdout;
         let first = bytes();

@@ -4,8 +4,10 @@ mod builds;
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::report::{self, ComparisonFormat};
 pub use builds::{BaselineArgs, BaselineCommand, CalibrateArgs, GateArgs, RunsArgs, StoreArgs};
 
 const EXAMPLES: &str = "\
@@ -262,6 +264,32 @@ pub struct DiagnoseArgs {
     pub rules: Option<PathBuf>,
 }
 
+/// Forms of a comparison on stdout.
+#[derive(Clone, Copy, Debug)]
+pub enum ComparisonStdout {
+    /// Text for people.
+    Terminal,
+    /// One of the registry.
+    Format(&'static ComparisonFormat),
+}
+
+/// Name of the form of a comparison for people at a terminal.
+pub(in crate::cli) const TERMINAL: &str = "terminal";
+
+/// Reads the name of a form of a comparison. The registry names them, so that a new one is not
+/// listed twice.
+pub(in crate::cli) fn comparison_format() -> impl TypedValueParser<Value = ComparisonStdout> {
+    let terminal = PossibleValue::new(TERMINAL).help("text for people");
+    let named = report::COMPARISON_FORMATS
+        .iter()
+        .map(|format| PossibleValue::new(format.name).help(format.summary));
+    let names: Vec<PossibleValue> = std::iter::once(terminal).chain(named).collect();
+    PossibleValuesParser::new(names).map(|name| {
+        let format = report::find_comparison_format(&name);
+        format.map_or(ComparisonStdout::Terminal, ComparisonStdout::Format)
+    })
+}
+
 /// `kneepoint compare`.
 #[derive(Debug, Args)]
 pub struct CompareArgs {
@@ -282,12 +310,13 @@ pub struct CompareArgs {
     /// comparison of several runs
     #[arg(long, value_name = "SHARE|FILE")]
     pub noise: Option<String>,
-    /// Write comparison.json and comparison.md into this directory too
+    /// Write the comparison as files into this directory too: a page with charts, JSON, Markdown,
+    /// JUnit, and GitLab's report of code quality
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Print the comparison on stdout in this form, and nothing else there
-    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = StdoutFormat::Terminal)]
-    pub format: StdoutFormat,
+    #[arg(long, value_name = "FORMAT", value_parser = comparison_format(), default_value = TERMINAL)]
+    pub format: ComparisonStdout,
     /// Directory with more rule files
     #[arg(long, value_name = "DIR")]
     pub rules: Option<PathBuf>,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::args::{CompareArgs, StdoutFormat};
+use super::args::{CompareArgs, ComparisonStdout};
 use super::console::{colour_wanted, print, width};
 use super::error::{CliError, CommandResult};
 use super::exit::ExitStatus;
@@ -38,7 +38,7 @@ pub(super) fn main(args: &CompareArgs) -> CommandResult {
         candidate_samples = candidate_samples.into_iter().map(together).collect();
     }
     let comparison = compare(&base_samples, &candidate_samples, &options);
-    conclude(&comparison, args.format, args.out.as_deref())?;
+    conclude(&ComparisonReport::new(&comparison), args.format, args.out.as_deref())?;
     Ok(status_of(&comparison))
 }
 
@@ -160,25 +160,20 @@ fn baseline(store: &Store, branch: &str, runs: &[Sample]) -> Result<Vec<Sample>,
 
 /// Prints the comparison, and writes its files into the directory `out` if there is one.
 pub(super) fn conclude(
-    comparison: &Comparison,
-    format: StdoutFormat,
+    report: &ComparisonReport,
+    format: ComparisonStdout,
     out: Option<&Path>,
 ) -> Result<(), CliError> {
-    let report = ComparisonReport::new(comparison);
     let mut files = Vec::new();
     // The answer is printed even if the files cannot be written.
-    let written = out.map_or(Ok(()), |out| write(&report, out, &mut files));
+    let written = out.map_or(Ok(()), |out| write(report, out, &mut files));
     let mut bytes = Vec::new();
     match format {
-        StdoutFormat::Terminal => {
+        ComparisonStdout::Terminal => {
             let style = TerminalStyle { colour: colour_wanted(), width: width(), files: &files };
-            report::render_comparison(&report, &style, &mut bytes)?;
+            report::render_comparison(report, &style, &mut bytes)?;
         }
-        StdoutFormat::Json | StdoutFormat::Markdown => {
-            if let Some(format) = report::find_comparison_format(format.name()) {
-                (format.render)(&report, &mut bytes)?;
-            }
-        }
+        ComparisonStdout::Format(format) => (format.render)(report, &mut bytes)?,
     }
     print(&bytes)?;
     written
@@ -199,12 +194,15 @@ fn write(
     files: &mut Vec<String>,
 ) -> Result<(), CliError> {
     results::make_directory(directory)?;
-    for format in &report::COMPARISON_FORMATS {
+    for format in report::COMPARISON_FORMATS.iter().filter(|format| format.is_left_as_file) {
         let path = directory.join(format.file_name);
         results::write_file(&path, |mut out: &mut dyn Write| {
             (format.render)(report, &mut out).map_err(Into::into)
         })?;
         files.push(path.display().to_string());
     }
-    Ok(())
+    match report::comparison_charts(report) {
+        charts if charts.is_empty() => Ok(()),
+        charts => results::write_charts(directory, charts, files),
+    }
 }

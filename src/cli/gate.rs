@@ -13,7 +13,7 @@ use crate::compare::{Comparison, Options, Sample, compare};
 use crate::gate::{Side, alternating};
 use crate::plan::{Plan, parse_share};
 use crate::recording::PlanSummary;
-use crate::report::{self, wording};
+use crate::report::{self, ComparisonReport, wording};
 
 /// Sittings from which on the noise of a baseline is known.
 const SITTINGS_OF_A_BASELINE: usize = crate::plan::Gate::USUAL_RUNS;
@@ -43,17 +43,30 @@ pub(super) fn main(args: &GateArgs) -> CommandResult {
         },
     };
     let (comparison, candidate) = comparison;
-    conclude(&comparison, args.format, Some(&args.out))?;
-    let status = status_of(&comparison);
+    let mut report = ComparisonReport::new(&comparison);
+    report.plan_file = Some(args.runs.plan.display().to_string());
+    conclude(&report, args.format, Some(&args.out))?;
+    let status = match status_of(&comparison) {
+        ExitStatus::Worse => ExitStatus::Worse,
+        _ if breaks_an_objective(&comparison) => ExitStatus::ObjectiveFailed,
+        status => status,
+    };
     if let Some(source) = source.filter(|_| args.add) {
         match status {
-            ExitStatus::Worse => {
-                say("kneepoint: the runs are not added to the baseline, since they are worse");
+            ExitStatus::Worse | ExitStatus::ObjectiveFailed => {
+                say(
+                    "kneepoint: the runs are not added to the baseline, which holds what was good enough",
+                );
             }
             _ => keep(args, &store, &source, &candidate)?,
         }
     }
     Ok(status)
+}
+
+/// Whether most runs of the candidate break what the plan demands.
+fn breaks_an_objective(comparison: &Comparison) -> bool {
+    comparison.objectives.iter().any(|objective| objective.candidate_met.is_mostly_broken())
 }
 
 fn options(args: &GateArgs, plan: &Plan) -> Result<Options, CliError> {

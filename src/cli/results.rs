@@ -141,9 +141,18 @@ fn write_reports(
         write_file(&path, |out| (format.render)(report, out).map_err(Into::into))?;
         files.push(path.display().to_string());
     }
+    write_charts(directory, report::charts(report), files)
+}
+
+/// Writes charts, each with the stem of its name, as files of their own.
+pub(super) fn write_charts(
+    directory: &Path,
+    drawn: Vec<(String, String)>,
+    files: &mut Vec<String>,
+) -> Result<(), CliError> {
     let charts = directory.join(CHARTS);
     make_directory(&charts)?;
-    for (stem, svg) in report::charts(report) {
+    for (stem, svg) in drawn {
         let path = charts.join(format!("{stem}.svg"));
         write_file(&path, |out| out.write_all(svg.as_bytes()).map_err(Into::into))?;
     }

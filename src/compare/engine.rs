@@ -1,9 +1,11 @@
 //! The comparison as a whole.
 
+use super::curves;
 use super::design::Design;
 use super::differences;
 use super::levels::Levels;
 use super::model::Comparison;
+use super::objectives;
 use super::options::Options;
 use super::parts;
 use super::quantities::Quantities;
@@ -37,5 +39,7 @@ pub fn of_design(design: &Design<'_>) -> Comparison {
         differences,
         quantities: drafts.into_iter().map(|draft| draft.quantity).collect(),
         why: parts::why(runs, &levels),
+        curves: curves::of(runs),
+        objectives: objectives::of(runs, &levels),
     }
 }

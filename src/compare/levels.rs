@@ -203,14 +203,29 @@ impl Level {
 
 /// The loads that every run held, by load.
 fn held_by_all(runs: Runs<'_>) -> Vec<Level> {
+    let mut levels = held_by_any(runs.all());
+    levels.retain(|level| level.stages.iter().all(|stages| !stages.is_empty()));
+    for level in &mut levels {
+        let seconds = |(run, sample): (usize, &Sample)| -> f64 {
+            let stages = level.stages_of(run, sample);
+            stages.map(|stage| stage.slots.len() as f64 * stage.slot_seconds).sum()
+        };
+        level.seconds = runs.all().enumerate().map(seconds).reduce(f64::min).unwrap_or(0.0);
+    }
+    levels
+}
+
+/// The loads that any of these runs held, by load, without the seconds that they have in common.
+pub fn held_by_any<'s>(samples: impl Iterator<Item = &'s Sample>) -> Vec<Level> {
     let mut stages: Vec<(bool, f64, usize, usize)> = Vec::new();
-    for (run, sample) in runs.all().enumerate() {
+    let mut count = 0;
+    for (run, sample) in samples.enumerate() {
+        count = run + 1;
         for (index, stage) in sample.stages.iter().enumerate() {
             stages.push((stage.is_closed, stage.load, run, index));
         }
     }
     stages.sort_by(|a, b| (a.0.cmp(&b.0)).then(a.1.total_cmp(&b.1)).then(a.2.cmp(&b.2)));
-    let count = runs.all().count();
     let mut levels: Vec<Level> = Vec::new();
     for (is_closed, load, run, index) in stages {
         let open = levels.last_mut().filter(|level| {
@@ -224,14 +239,6 @@ fn held_by_all(runs: Runs<'_>) -> Vec<Level> {
                 levels.push(Level { load, is_closed, seconds: 0.0, stages });
             }
         }
-    }
-    levels.retain(|level| level.stages.iter().all(|stages| !stages.is_empty()));
-    for level in &mut levels {
-        let seconds = |(run, sample): (usize, &Sample)| -> f64 {
-            let stages = level.stages_of(run, sample);
-            stages.map(|stage| stage.slots.len() as f64 * stage.slot_seconds).sum()
-        };
-        level.seconds = runs.all().enumerate().map(seconds).reduce(f64::min).unwrap_or(0.0);
     }
     levels
 }

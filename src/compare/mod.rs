@@ -17,6 +17,8 @@
 //! | `power` | which changes a number of runs shows |
 //! | `parts` | where the difference lies, and which causes came or went |
 //! | `drift` | at which runs of a history a quantity changed, and how much runs differ |
+//! | `curves` | what each build does at each load, for charts |
+//! | `objectives` | whether the runs met the objectives of the plan |
 //!
 //! A build differs from itself: two runs of one program differ by more than the requests within
 //! one run suggest. Without a measure of that noise (`--noise`, or several runs of each build)
@@ -25,6 +27,7 @@
 mod bootstrap;
 mod bracket;
 mod budgets;
+mod curves;
 mod design;
 mod differences;
 mod drift;
@@ -32,6 +35,7 @@ mod engine;
 mod estimate;
 mod levels;
 mod model;
+mod objectives;
 mod options;
 mod parts;
 mod power;
@@ -51,8 +55,9 @@ mod verdict;
 pub use drift::{ChangePoint, DriftOptions, change_points, newest_level, noise};
 pub use engine::compare;
 pub use model::{
-    Answer, CauseChange, Change, Comparison, EndpointChange, Fate, MatchedLoad, Measure, Method,
-    PartChange, Quantity, RunFacts, Subject, Verdict, Why,
+    Answer, BuildCurve, CauseChange, Change, Comparison, CurvePoint, Curves, EndpointChange, Fate,
+    KneeRange, MatchedLoad, Measure, Met, Method, ObjectiveChange, PartChange, Quantity, RunFacts,
+    Spread, Subject, Verdict, Why,
 };
 pub use options::{Noise, Options};
 pub use power::visible_change;

@@ -28,6 +28,12 @@ pub struct Comparison {
     pub quantities: Vec<Quantity>,
     /// Where a difference of the response time lies.
     pub why: Why,
+    /// What each build does at each load that it held.
+    #[serde(default)]
+    pub curves: Curves,
+    /// The objectives of the plans, in the order in which they are written there.
+    #[serde(default)]
+    pub objectives: Vec<ObjectiveChange>,
 }
 
 impl Comparison {
@@ -356,4 +362,100 @@ pub enum Fate {
     Went,
     /// Most runs of both have it.
     Stayed,
+}
+
+/// What both builds do at each load.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Curves {
+    /// Of the build that was there before.
+    pub base: BuildCurve,
+    /// Of the build that is judged.
+    pub candidate: BuildCurve,
+}
+
+/// What one build does at each load that any of its runs held, on either side of the knee.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct BuildCurve {
+    /// By offered load.
+    pub points: Vec<CurvePoint>,
+    /// Where it bends; `None` unless every run tells.
+    pub knee: Option<KneeRange>,
+}
+
+/// What one build does at one load.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CurvePoint {
+    /// Offered load in requests per second, the mean of the runs.
+    pub offered: f64,
+    /// Number of virtual users, where they made the load.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub users: Option<f64>,
+    /// Runs that held this load.
+    pub runs: u64,
+    /// Requests per second that were answered, failures included.
+    pub answered: Spread,
+    /// Share of the answers that were failures.
+    pub error_ratio: Spread,
+    /// Response time in seconds that half of the successful requests do not exceed.
+    pub p50: Option<Spread>,
+    /// That 95 % do not exceed.
+    pub p95: Option<Spread>,
+    /// That 99 % do not exceed.
+    pub p99: Option<Spread>,
+}
+
+/// A value of several runs; of a single run all three are equal.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Spread {
+    /// The median of the runs.
+    pub median: f64,
+    /// The lowest of them.
+    pub low: f64,
+    /// The highest.
+    pub high: f64,
+}
+
+/// The knee of a build.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct KneeRange {
+    /// Offered load in requests per second; without an upper end the highest load that was tried.
+    pub rate: f64,
+    /// Lower end of its interval, over all runs.
+    pub low: f64,
+    /// Upper end; `None` where a run did not reach its knee.
+    pub high: Option<f64>,
+}
+
+/// An objective of the plans in both builds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ObjectiveChange {
+    /// The condition as the plan writes it.
+    pub text: String,
+    /// Runs of the base that met it at the compared loads; without such loads, below their knee.
+    pub base_met: Met,
+    /// Runs of the candidate that did.
+    pub candidate_met: Met,
+    /// Highest load up to which the base met it, as the median of its runs; `None` if most broke it
+    /// at their lowest load.
+    #[serde(default)]
+    pub base_up_to: Option<f64>,
+    /// The same of the candidate.
+    #[serde(default)]
+    pub candidate_up_to: Option<f64>,
+}
+
+/// How many runs met an objective.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Met {
+    /// Runs that met it.
+    pub met: u64,
+    /// Runs in which it was measured.
+    pub of: u64,
+}
+
+impl Met {
+    /// Whether most runs broke it.
+    pub fn is_mostly_broken(self) -> bool {
+        2 * self.met < self.of
+    }
 }

@@ -33,6 +33,8 @@ pub struct Sample {
     pub(super) endpoints: Vec<String>,
     pub(super) stages: Vec<StageSample>,
     pub(super) causes: Vec<Cause>,
+    /// The plan's objectives that something was measured of, by their text.
+    pub(super) objectives: Vec<String>,
     pub(super) restarts: u64,
     pub(super) seconds: f64,
 }
@@ -71,6 +73,8 @@ pub(super) struct StageSample {
     pub(super) resources: BTreeMap<Measure, Measured>,
     pub(super) memory_floor: Option<f64>,
     pub(super) parts: Option<StageParts>,
+    /// The objectives that it breaks, by their text.
+    pub(super) broken: Vec<String>,
 }
 
 /// One tick, usually a second, of all generators; the requests by index of their name.
@@ -125,6 +129,7 @@ impl Sample {
             endpoints: Vec::new(),
             stages: Vec::new(),
             causes: causes(diagnosis),
+            objectives: objectives(diagnosis),
             restarts: resources::restarts(timeline),
             seconds: timeline.end().secs(),
         };
@@ -206,6 +211,7 @@ impl Sample {
             resources,
             memory_floor: resources::memory_floor(timeline, stage.window),
             parts,
+            broken: stage.broken_objectives.clone(),
         })
     }
 
@@ -353,6 +359,18 @@ fn causes(diagnosis: &Diagnosis) -> Vec<Cause> {
             code: finding.code.clone(),
         })
         .collect()
+}
+
+/// The objectives that were measured or broken, each once.
+fn objectives(diagnosis: &Diagnosis) -> Vec<String> {
+    let mut texts: Vec<String> = Vec::new();
+    for objective in &diagnosis.objectives {
+        let is_known = objective.value.is_some() || objective.broken_at.is_some();
+        if is_known && !texts.contains(&objective.text) {
+            texts.push(objective.text.clone());
+        }
+    }
+    texts
 }
 
 /// The runs of both builds.

@@ -134,6 +134,7 @@ fn stage(slots: Vec<Slot>, rate: f64) -> StageSample {
         resources: BTreeMap::new(),
         memory_floor: None,
         parts: None,
+        broken: Vec::new(),
     }
 }
 
@@ -151,6 +152,7 @@ fn sample(stages: Vec<StageSample>) -> Sample {
         endpoints: vec!["page".to_owned()],
         stages,
         causes: Vec::new(),
+        objectives: Vec::new(),
         restarts: 0,
         seconds,
     }

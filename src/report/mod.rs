@@ -8,6 +8,7 @@ mod comparison;
 mod format;
 pub mod glossary;
 mod model;
+mod web_page;
 pub(crate) mod wording;
 
 #[cfg(test)]
@@ -18,7 +19,7 @@ mod tests;
 pub use baseline::{moves, render_baselines, render_calibration, render_history};
 pub use chart::charts;
 pub use comparison::{
-    ComparisonFormat, ComparisonReport, FORMATS as COMPARISON_FORMATS,
+    ComparisonFormat, ComparisonReport, FORMATS as COMPARISON_FORMATS, charts as comparison_charts,
     find as find_comparison_format, render_terminal as render_comparison,
 };
 pub use format::FormatSpec;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::StdoutFormat;
+use super::{ComparisonStdout, TERMINAL, comparison_format};
 
 /// Directory of a store unless the user names one.
 const STORE: &str = ".kneepoint";
@@ -81,8 +81,8 @@ pub struct GateArgs {
     #[arg(long, value_name = "DIR", default_value = "kneepoint-gate")]
     pub out: PathBuf,
     /// Print the comparison on stdout in this form, and nothing else there
-    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = StdoutFormat::Terminal)]
-    pub format: StdoutFormat,
+    #[arg(long, value_name = "FORMAT", value_parser = comparison_format(), default_value = TERMINAL)]
+    pub format: ComparisonStdout,
     #[command(flatten)]
     pub store: StoreArgs,
 }

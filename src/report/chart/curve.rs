@@ -158,7 +158,12 @@ fn layer(canvas: &Canvas<'_>, floor: &[(f64, f64)], roof: &[(f64, f64)], entry: 
     canvas.line(roof, entry.ink, 1.25, LineStyle::Solid);
 }
 
-fn load_axis(canvas: &Canvas<'_>, frame: &Frame, loads: impl Iterator<Item = f64>) -> (Scale, f64) {
+/// The axis of offered load from zero to the highest of `loads`, and that load.
+pub(super) fn load_axis(
+    canvas: &Canvas<'_>,
+    frame: &Frame,
+    loads: impl Iterator<Item = f64>,
+) -> (Scale, f64) {
     let most = loads.fold(0.0, f64::max);
     let most = if most > 0.0 { most } else { 1.0 };
     let x = Scale::exact(0.0, most * 1.02, (frame.left, frame.right), round_step(most / 6.0));

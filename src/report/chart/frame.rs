@@ -85,7 +85,11 @@ impl Frame {
 
     /// A chart over offered load.
     pub fn half(layout: Layout, title: &str, entries: &[Entry]) -> Self {
-        let mut frame = Self::sized(layout, (530.0, 300.0), (60.0, 16.0), title, entries);
+        let (size, edges) = match layout {
+            Layout::Narrow => ((390.0, 260.0), (54.0, 10.0)),
+            Layout::Wide | Layout::Standalone => ((530.0, 300.0), (60.0, 16.0)),
+        };
+        let mut frame = Self::sized(layout, size, edges, title, entries);
         frame.small = 12.0;
         frame
     }

@@ -4,11 +4,15 @@ mod canvas;
 mod curve;
 mod flame;
 mod frame;
+mod overlay;
+mod part_bars;
 mod scale;
 mod time;
 
 pub(super) use canvas::{INKS, TextLine, backdrop, dashes, lines_of_text};
 pub(super) use frame::{Entry, Layout, data_ends};
+pub(super) use overlay::{Overlay, OverlayKnee, OverlayLine, OverlayPoint, overlay};
+pub(super) use part_bars::{PartBar, PartBars, Segment, part_bars};
 
 use super::model::Report;
 

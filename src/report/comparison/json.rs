@@ -1,4 +1,5 @@
-//! A comparison for programs.
+//! A comparison for programs. Its shape is published as
+//! `reports/schema/comparison.v1.schema.json`.
 
 use std::io;
 
@@ -8,8 +9,13 @@ use super::format::ComparisonFormat;
 use super::view::ComparisonReport;
 use crate::compare::Comparison;
 
-pub(super) const FORMAT: ComparisonFormat =
-    ComparisonFormat { name: "json", file_name: "comparison.json", render };
+pub(super) static SPEC: ComparisonFormat = ComparisonFormat {
+    name: "json",
+    summary: "the whole comparison for programs; see reports/schema",
+    file_name: "comparison.json",
+    is_left_as_file: true,
+    render,
+};
 
 /// Grows by one when a field changes its meaning or goes away; new fields leave it as it is.
 const SCHEMA: u32 = 1;

@@ -1,9 +1,9 @@
 //! How the parts of a comparison read.
 
 use super::super::wording::{
-    NOTHING, clean, list, number, percent, plural, rate, short_rate, value,
+    NOTHING, clean, list, number, percent, plural, rate, sentence, short_rate, value,
 };
-use crate::compare::{Change, Measure, Method, Quantity, Subject};
+use crate::compare::{Answer, Change, Measure, Method, Quantity, Subject};
 
 /// What a quantity is, as in a table: p99 of `order`.
 pub fn name(quantity: &Quantity) -> String {
@@ -33,6 +33,15 @@ pub fn quantity_name(subject: &Subject, measure: &Measure) -> String {
         Subject::All => what,
         Subject::Request(name) => format!("{what} of `{}`", clean(name)),
         Subject::Tag(tag) => format!("{what} of tag `{}`", clean(tag)),
+    }
+}
+
+/// What quantities are about, as a heading.
+pub fn subject(subject: &Subject) -> String {
+    match subject {
+        Subject::All => "all requests".to_owned(),
+        Subject::Request(name) => format!("request {}", clean(name)),
+        Subject::Tag(tag) => format!("tag {}", clean(tag)),
     }
 }
 
@@ -109,6 +118,13 @@ pub fn did(quantity: &Quantity) -> String {
         return format!("{name} {verb} {values}");
     }
     let size = size(change.estimate);
+    if size == "0 %" {
+        return format!(
+            "{name} did not change: {} (95 % interval {})",
+            candidate(quantity),
+            interval(Some(change))
+        );
+    }
     let least = if change.low.is_none() || change.high.is_none() { "at least " } else { "" };
     format!("{name} {verb} by {least}{size} {values} (95 % interval {})", interval(Some(change)))
 }
@@ -171,5 +187,45 @@ pub fn names(names: &[String], most: usize) -> String {
     match names.len().saturating_sub(most) {
         0 => list(&shown),
         rest => format!("{} and {rest} more", shown.join(", ")),
+    }
+}
+
+/// What is allowed, as in a sentence: `10 %`, `+0.1 points`.
+pub fn allowed(quantity: &Quantity) -> String {
+    match quantity.is_error_ratio() {
+        true => signed(quantity.allowed, true),
+        false => percent(quantity.allowed),
+    }
+}
+
+/// Why a quantity is not decided, and what would decide it; without a full stop.
+pub fn reason(why: &str, further_runs: Option<u64>) -> String {
+    match further_runs {
+        Some(further) => format!(
+            "{why}. {} of each build would decide",
+            plural(further, "further run", "further runs")
+        ),
+        None => why.to_owned(),
+    }
+}
+
+/// The answer for one quantity in one or two sentences: what it did, and what is allowed or why it
+/// is not decided.
+pub fn message(quantity: &Quantity) -> String {
+    let did = match (quantity.base.is_some() && quantity.candidate.is_some(), quantity.change) {
+        (false, _) => name(quantity),
+        (true, Some(change)) if change.is_difference => {
+            format!("{} (95 % interval {})", did(quantity), interval(quantity.change))
+        }
+        (true, _) => did(quantity),
+    };
+    let allowed = allowed(quantity);
+    match &quantity.answer {
+        Answer::Worse => format!("Worse: {did}; {allowed} is allowed."),
+        Answer::Better => format!("Better: {did}."),
+        Answer::Same => format!("Same: {did}; {allowed} is allowed."),
+        Answer::CannotTell { why, further_runs, .. } => {
+            format!("Cannot tell: {did}: {}", sentence(&reason(why, *further_runs)))
+        }
     }
 }

@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 
-use super::super::wording::{clean, duration};
+use super::super::model::started;
+use super::super::wording::{NOTHING, clean, duration, rate};
 use super::phrases;
-use crate::compare::{Answer, Comparison, PartChange, Quantity, Subject, Verdict};
+use crate::compare::{Answer, Comparison, PartChange, Quantity, RunFacts, Subject, Verdict};
 
 /// A part is told where it gains this share of the response time at least,
 const WORTH_TELLING: f64 = 0.03;
@@ -22,6 +23,15 @@ pub(in crate::report) struct QuantityRow {
     pub change: String,
     pub interval: String,
     pub answer: String,
+    pub verdict: Verdict,
+    /// The answer in a sentence or two.
+    pub message: String,
+    /// What it is about: all requests, a request, a tag.
+    pub group: String,
+    /// What tells it from every other quantity, in every comparison.
+    pub key: String,
+    /// Whether the difference exceeds what is allowed and the noise within the runs.
+    pub exceeds_noise: bool,
     /// Whether it is worth a line where space is short.
     pub is_news: bool,
 }
@@ -33,6 +43,34 @@ pub(in crate::report) struct PartRow {
     pub base: String,
     pub candidate: String,
     pub gain: String,
+}
+
+/// One run as text.
+#[derive(Clone, Debug, Serialize)]
+pub(in crate::report) struct RunRow {
+    pub build: &'static str,
+    pub name: String,
+    pub started: String,
+    pub knee: String,
+    pub causes: String,
+}
+
+/// Every run, those of the base first.
+pub(super) fn runs(comparison: &Comparison) -> Vec<RunRow> {
+    let of = |build: &'static str, runs: &[RunFacts]| -> Vec<RunRow> {
+        let row = |run: &RunFacts| RunRow {
+            build,
+            name: clean(&run.name),
+            started: started(run.started_unix).map_or_else(
+                || NOTHING.to_owned(),
+                |at| at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
+            ),
+            knee: run.knee.map_or_else(|| NOTHING.to_owned(), rate),
+            causes: clean(&run.causes.join(", ")),
+        };
+        runs.iter().map(row).collect()
+    };
+    [of("base", &comparison.base), of("candidate", &comparison.candidate)].concat()
 }
 
 /// Every quantity in its order.
@@ -48,10 +86,9 @@ fn quantity(quantity: &Quantity) -> QuantityRow {
         Answer::CannotTell { exceeds_noise: true, .. } => "cannot tell (beyond noise within runs)",
         Answer::CannotTell { .. } => "cannot tell",
     };
-    let is_changed = match &quantity.answer {
-        Answer::CannotTell { exceeds_noise, .. } => *exceeds_noise,
-        other => other.verdict() != Verdict::Same,
-    };
+    let verdict = quantity.answer.verdict();
+    let exceeds_noise = matches!(quantity.answer, Answer::CannotTell { exceeds_noise: true, .. });
+    let is_changed = matches!(verdict, Verdict::Worse | Verdict::Better) || exceeds_noise;
     QuantityRow {
         name: phrases::name(quantity),
         base: phrases::base(quantity),
@@ -59,8 +96,18 @@ fn quantity(quantity: &Quantity) -> QuantityRow {
         change: phrases::change(quantity.change),
         interval: phrases::interval(quantity.change),
         answer: answer.to_owned(),
+        verdict,
+        message: phrases::message(quantity),
+        group: phrases::subject(&quantity.subject),
+        key: key(quantity),
+        exceeds_noise,
         is_news: is_changed || quantity.subject == Subject::All,
     }
+}
+
+/// The names as they were measured, before anything is done to them for a reader.
+fn key(quantity: &Quantity) -> String {
+    serde_json::json!([quantity.subject, quantity.measure]).to_string()
 }
 
 /// The parts that changed by more than chance.

@@ -43,6 +43,12 @@ pub fn render(
         more(&mut page, report.differences.len().saturating_sub(MOST_DIFFERENCES), "")?;
     }
     quantities(&mut page, report)?;
+    if !report.objectives.is_empty() {
+        page.title("Objectives, at the compared loads")?;
+        for objective in &report.objectives {
+            page.hanging(if objective.is_broken { "  ! " } else { "  * " }, &objective.sentence)?;
+        }
+    }
     why(&mut page, report)?;
     if !report.undecided.is_empty() {
         page.title("Cannot tell")?;
@@ -89,11 +95,11 @@ fn more(page: &mut Page<'_>, rest: usize, what: &str) -> io::Result<()> {
 }
 
 fn why(page: &mut Page<'_>, report: &ComparisonReport) -> io::Result<()> {
-    if report.why.is_empty() {
+    if report.why().next().is_none() {
         return Ok(());
     }
     page.title("Why")?;
-    for text in &report.why {
+    for text in report.why() {
         page.hanging("  * ", text)?;
     }
     if report.parts.is_empty() {

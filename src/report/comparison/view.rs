@@ -2,11 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
+
+use super::super::chart::{Overlay, PartBars};
 use super::super::model::Tone;
 use super::super::wording::{clean, duration, percent, plural, sentence};
+use super::causes::{self, CauseRow};
+use super::objectives::{self, ObjectiveRow};
+use super::overlays;
 use super::phrases;
-use super::rows::{self, PartRow, QuantityRow};
-use crate::compare::{Answer, CauseChange, Comparison, Fate, Measure, Quantity, Subject, Verdict};
+use super::rows::{self, PartRow, QuantityRow, RunRow};
+use crate::compare::{Answer, Comparison, Measure, Quantity, Subject, Verdict};
 
 /// An error ratio of nothing to one counts as a rise from this, where changes are ranked.
 const SMALLEST_SHARE: f64 = 0.001;
@@ -16,7 +22,7 @@ const MOST_NAMES: usize = 4;
 const MOST_NEEDS: usize = 4;
 
 /// All that a report of a comparison says.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct ComparisonReport {
     pub(super) tone: Tone,
     pub(super) headline: String,
@@ -24,12 +30,27 @@ pub struct ComparisonReport {
     /// What makes the runs unlike.
     pub(super) differences: Vec<String>,
     pub(super) rows: Vec<QuantityRow>,
-    /// Where the difference lies, in sentences.
-    pub(super) why: Vec<String>,
+    pub(super) objectives: Vec<ObjectiveRow>,
+    /// Where the difference lies, in sentences, without the causes.
+    pub(super) because: Vec<String>,
+    pub(super) causes: Vec<CauseRow>,
     pub(super) parts: Vec<PartRow>,
+    /// Both builds over offered load.
+    #[serde(skip)]
+    pub(super) overlays: Vec<Overlay>,
+    /// The knees of both builds in words.
+    pub(super) knees: Option<String>,
+    /// The parts of the response time before and after.
+    #[serde(skip)]
+    pub(super) part_bars: Option<PartBars>,
+    pub(super) runs: Vec<RunRow>,
     /// What could not be told, and what would.
     pub(super) undecided: Vec<String>,
+    #[serde(skip)]
     pub(super) comparison: Comparison,
+    /// Path of the plan inside its repository, if the caller knows it: a report of code quality
+    /// must name a file.
+    pub plan_file: Option<String>,
 }
 
 impl ComparisonReport {
@@ -46,11 +67,23 @@ impl ComparisonReport {
             details: details(comparison),
             differences: comparison.differences.iter().map(|text| sentence(text)).collect(),
             rows: rows::quantities(comparison),
-            why: why(comparison),
+            objectives: objectives::objectives(comparison),
+            because: because(comparison),
+            causes: causes::causes(comparison),
             parts: rows::parts(comparison),
+            overlays: overlays::overlays(comparison),
+            knees: overlays::knees(comparison),
+            part_bars: overlays::part_bars(comparison),
+            runs: rows::runs(comparison),
             undecided: undecided(comparison),
             comparison: comparison.clone(),
+            plan_file: None,
         }
+    }
+
+    /// Where the difference lies, the causes last.
+    pub(super) fn why(&self) -> impl Iterator<Item = &String> {
+        self.because.iter().chain(self.causes.iter().map(|cause| &cause.text))
     }
 }
 
@@ -82,7 +115,7 @@ fn headline(comparison: &Comparison) -> String {
     match comparison.verdict {
         Verdict::Worse => of(Verdict::Worse).map_or_else(
             || "Worse.".to_owned(),
-            |most| format!("Worse: {}; {} is allowed.", phrases::did(most), allowed(most)),
+            |most| format!("Worse: {}; {} is allowed.", phrases::did(most), phrases::allowed(most)),
         ),
         Verdict::Better => of(Verdict::Better).map_or_else(
             || "Better.".to_owned(),
@@ -92,13 +125,6 @@ fn headline(comparison: &Comparison) -> String {
             "No difference above {budget} in the response times and errors of all requests."
         ),
         Verdict::CannotTell => cannot_tell(comparison, &budget),
-    }
-}
-
-fn allowed(quantity: &Quantity) -> String {
-    match quantity.is_error_ratio() {
-        true => phrases::signed(quantity.allowed, true),
-        false => percent(quantity.allowed),
     }
 }
 
@@ -153,8 +179,8 @@ fn details(comparison: &Comparison) -> Vec<String> {
     details
 }
 
-/// Where the difference lies.
-fn why(comparison: &Comparison) -> Vec<String> {
+/// Where the difference lies, without the causes.
+fn because(comparison: &Comparison) -> Vec<String> {
     let mut told = Vec::new();
     let why = &comparison.why;
     if let Some((base, candidate)) = why.response {
@@ -191,7 +217,6 @@ fn why(comparison: &Comparison) -> Vec<String> {
     };
     let needs = comparison.quantities.iter().filter(is_need).take(MOST_NEEDS);
     told.extend(needs.map(|quantity| sentence(&phrases::did(quantity))));
-    told.extend(why.causes.iter().map(|cause| self::cause(cause, comparison)));
     told
 }
 
@@ -207,42 +232,13 @@ fn is_of_a_request(measure: &Measure) -> bool {
     )
 }
 
-fn cause(cause: &CauseChange, comparison: &Comparison) -> String {
-    let title = clean(&cause.title);
-    let code = match &cause.code[..] {
-        [] => String::new(),
-        [first, ..] => format!(" In the code: {}", sentence(first)),
-    };
-    let rule = &cause.rule;
-    let of = |count: u64, runs: usize| match runs {
-        1 => String::new(),
-        runs => format!(", in {count} of {runs} runs"),
-    };
-    let (base, candidate) = (
-        of(cause.in_base, comparison.base.len()),
-        of(cause.in_candidate, comparison.candidate.len()),
-    );
-    match cause.fate {
-        Fate::Came => format!("New cause ({rule}{candidate}): {title}.{code}"),
-        Fate::Went => format!("Cause gone ({rule}, the base had it{base}): {title}."),
-        Fate::Stayed => format!("Cause in both builds ({rule}): {title}."),
-    }
-}
-
 /// What could not be told, with the runs that would decide, those with the same reason together.
 fn undecided(comparison: &Comparison) -> Vec<String> {
     let mut reasons: Vec<(String, Vec<String>)> = Vec::new();
     let mut places: BTreeMap<String, usize> = BTreeMap::new();
     for quantity in comparison.answered(Verdict::CannotTell) {
         let Answer::CannotTell { why, further_runs, .. } = &quantity.answer else { continue };
-        let would = match further_runs {
-            Some(further) => format!(
-                ". {} of each build would decide",
-                plural(*further, "further run", "further runs")
-            ),
-            None => String::new(),
-        };
-        let reason = format!("{why}{would}");
+        let reason = phrases::reason(why, *further_runs);
         let place = *places.entry(reason.clone()).or_insert_with(|| {
             reasons.push((reason, Vec::new()));
             reasons.len() - 1

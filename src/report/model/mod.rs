@@ -36,14 +36,14 @@ pub(super) use findings::{
 pub(super) use key_numbers::KeyNumber;
 pub(super) use load_curve::{CurvePoint, LoadCurve};
 pub(super) use logs::{LogNumbers, LogTable};
-pub(super) use panel::{Ahead, Line, LineStyle, Panel, Quantity};
+pub(super) use panel::{Ahead, Line, LineStyle, Panel, Quantity, spreads};
 pub(super) use recovery::RecoveryTable;
 pub(super) use requests::{RequestNumbers, RequestRow};
 pub(super) use run::{CollectorRow, EventRow, Fact};
 pub(super) use soak::{SoakTable, Speaks, TrendKind};
 pub(super) use stacks::{Flame, FlameBox, FlameChange, StacksView};
 pub(super) use stages::{ObjectiveRow, StageTable};
-pub(super) use summary::Summary;
+pub(super) use summary::{Summary, started};
 pub(super) use time_charts::{SpanKind, TimeCharts};
 pub(super) use tone::Tone;
 

@@ -52,6 +52,8 @@ pub(in crate::report) enum Quantity {
     Seconds,
     Cores,
     Bytes,
+    /// Shares of all, 0 to 1.
+    Share,
     #[default]
     Count,
 }
@@ -65,6 +67,7 @@ impl Quantity {
             Quantity::Seconds => "time",
             Quantity::Cores => "cores",
             Quantity::Bytes => "bytes",
+            Quantity::Share => "share",
             Quantity::Count => "count",
         }
     }
@@ -76,6 +79,7 @@ impl Quantity {
             Quantity::Seconds => wording::duration(value),
             Quantity::Cores => wording::cores(value),
             Quantity::Bytes => wording::bytes(value),
+            Quantity::Share => wording::percent(value),
             Quantity::Count => wording::number(value),
         }
     }
@@ -87,8 +91,8 @@ impl Quantity {
                 wording::number(value)
             }
             Quantity::Seconds if value == 0.0 => "0".to_owned(),
-            Quantity::Bytes if value == 0.0 => "0".to_owned(),
-            Quantity::Seconds | Quantity::Bytes => self.text(value),
+            Quantity::Bytes | Quantity::Share if value == 0.0 => "0".to_owned(),
+            Quantity::Seconds | Quantity::Bytes | Quantity::Share => self.text(value),
         }
     }
 }
@@ -138,6 +142,6 @@ pub(super) fn has_values(values: &[Option<f64>]) -> bool {
 }
 
 /// Whether values spread so far that only a logarithmic axis shows the small ones.
-pub(super) fn spreads(least: f64, most: f64) -> bool {
+pub(in crate::report) fn spreads(least: f64, most: f64) -> bool {
     least > 0.0 && most > 20.0 * least
 }

@@ -67,6 +67,6 @@ impl Summary {
 }
 
 /// The start, where the recording knows it.
-pub(super) fn started(unix: f64) -> Option<Timestamp> {
+pub(in crate::report) fn started(unix: f64) -> Option<Timestamp> {
     (unix > 0.0).then(|| Timestamp::from_second(unix as i64).ok()).flatten()
 }

@@ -1,0 +1,146 @@
+//! The parts of the response time of both builds as two stacked bars on one scale.
+
+use super::super::model::{LineStyle, Quantity};
+use super::Chart;
+use super::canvas::{Anchor, Canvas, Caption, FRAME, GRID, MUTED, TEXT, draw, text_width};
+use super::frame::{Entry, Frame, Layout};
+use super::scale::Scale;
+
+/// Pixels of a bar, of the line of text above it, and of the space below it.
+const BAR: f64 = 34.0;
+const NAME: f64 = 22.0;
+const SPACE: f64 = 12.0;
+/// Pixels between two segments.
+const GAP: f64 = 1.5;
+const LETTERS: f64 = 12.0;
+/// Pixels between the edge of a segment and its name.
+const INSET: f64 = 5.0;
+/// Pixels by which the mark of the whole response time stands out of its bar.
+const REACH: f64 = 3.0;
+/// How strong the colour of a segment is: its name must be readable on it.
+const OPACITY: f64 = 0.45;
+/// Pixels that a frame keeps above and below its data.
+const FRAME_EDGES: f64 = 42.0;
+
+/// The parts of both builds.
+#[derive(Clone, Debug)]
+pub(in crate::report) struct PartBars {
+    pub title: &'static str,
+    /// What it shows, for those who cannot see it.
+    pub about: String,
+    /// The base first.
+    pub bars: Vec<PartBar>,
+}
+
+/// One build.
+#[derive(Clone, Debug)]
+pub(in crate::report) struct PartBar {
+    /// Its name with the whole response time.
+    pub name: String,
+    /// The whole response time in seconds, which is marked: parts may overlap or be missing.
+    pub response: f64,
+    /// In the same order in every bar.
+    pub segments: Vec<Segment>,
+}
+
+/// One part of the response time.
+#[derive(Clone, Debug)]
+pub(in crate::report) struct Segment {
+    /// Stands where the name does not fit, and in the legend.
+    pub number: usize,
+    pub name: String,
+    /// The name with the seconds of every build.
+    pub about: String,
+    pub seconds: f64,
+    pub ink: u8,
+    /// Whether it is what no part explains.
+    pub hatched: bool,
+}
+
+/// Draws them.
+pub(in crate::report) fn part_bars(parts: &PartBars, layout: Layout) -> Chart {
+    let entries = entries(parts);
+    let height = FRAME_EDGES + parts.bars.len() as f64 * (NAME + BAR + SPACE);
+    let mut frame = Frame::new(layout, height, parts.title, &entries);
+    // The axis of values lies below; nothing stands at the left.
+    frame.left = frame.width - frame.right;
+    let caption = Caption { title: parts.title, about: &parts.about };
+    let size = (frame.width, frame.height);
+    let svg = draw(size, &caption, layout == Layout::Standalone, |canvas| {
+        frame.heading(canvas, parts.title, &entries);
+        let x = axis(canvas, parts, &frame);
+        let mut top = frame.top - SPACE;
+        for bar in &parts.bars {
+            let middle = (frame.left, top + NAME / 2.0);
+            canvas.text(middle, Anchor::Left, LETTERS, TEXT, &bar.name);
+            self::bar(canvas, bar, top + NAME, &x);
+            let end = x.at(bar.response);
+            let mark = [(end, top + NAME - REACH), (end, top + NAME + BAR + REACH)];
+            canvas.line(&mark, TEXT, 1.5, LineStyle::Solid);
+            top += NAME + BAR + SPACE;
+        }
+    });
+    Chart { id: "parts", title: parts.title, legend: entries, svg }
+}
+
+fn entries(parts: &PartBars) -> Vec<Entry> {
+    let segments = parts.bars.first().map(|bar| &bar.segments);
+    let entry = |segment: &Segment| Entry {
+        name: format!("{} {}", segment.number, segment.about),
+        ink: segment.ink,
+        style: LineStyle::Solid,
+        filled: true,
+        hatched: segment.hatched,
+    };
+    segments.into_iter().flatten().map(entry).collect()
+}
+
+fn axis(canvas: &Canvas<'_>, parts: &PartBars, frame: &Frame) -> Scale {
+    let whole = |bar: &PartBar| {
+        bar.segments.iter().map(|segment| segment.seconds).sum::<f64>().max(bar.response)
+    };
+    let most = parts.bars.iter().map(whole).fold(0.0, f64::max);
+    let count = if frame.width > 600.0 { 8 } else { 3 };
+    let x = Scale::linear(most, (frame.left, frame.right), Quantity::Seconds, count);
+    let (top, bottom) = (frame.top - SPACE, frame.bottom);
+    canvas.line(&[(frame.left, bottom), (frame.right, bottom)], FRAME, 1.0, LineStyle::Solid);
+    for tick in &x.ticks {
+        let at = x.at(*tick);
+        canvas.line(&[(at, bottom), (at, bottom + 4.0)], FRAME, 1.0, LineStyle::Solid);
+        // Behind the bars alone: a line through their names would look like a letter.
+        for row in 0..parts.bars.len() {
+            let from = top + NAME + row as f64 * (NAME + BAR + SPACE);
+            canvas.line(&[(at, from), (at, from + BAR)], GRID, 1.0, LineStyle::Solid);
+        }
+        let label = Quantity::Seconds.tick(*tick);
+        let half = text_width(&label, frame.small) / 2.0;
+        let middle = at.clamp(half, frame.width - half);
+        canvas.text((middle, bottom + 13.0), Anchor::Middle, frame.small, MUTED, &label);
+    }
+    x
+}
+
+fn bar(canvas: &Canvas<'_>, bar: &PartBar, top: f64, x: &Scale) {
+    let mut seconds = 0.0;
+    for segment in &bar.segments {
+        let (from, end) = (x.at(seconds), x.at(seconds + segment.seconds));
+        seconds += segment.seconds;
+        let to = end - GAP;
+        if to <= from {
+            continue;
+        }
+        canvas.rect((from, top), (to, top + BAR), segment.ink, OPACITY);
+        if segment.hatched {
+            let edge = |y: f64| [(from, y), (to, y)];
+            canvas.hatch(&edge(top + BAR), &edge(top), segment.ink);
+        }
+        let number = segment.number.to_string();
+        let fits = |text: &str| text_width(text, LETTERS) + 2.0 * INSET <= to - from;
+        let named = [segment.name.as_str(), number.as_str()].into_iter().find(|text| fits(text));
+        // Letters on slanted lines are hard to read; the legend has the name.
+        if let Some(text) = named.filter(|_| !segment.hatched) {
+            let place = (from + INSET, top + BAR / 2.0);
+            canvas.text(place, Anchor::Left, LETTERS, TEXT, text);
+        }
+    }
+}
