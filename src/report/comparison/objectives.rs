@@ -76,10 +76,11 @@ fn up_to(met: Met, load: Option<f64>) -> String {
 }
 
 fn cell(met: Met, load: Option<f64>) -> String {
-    let up_to = load.map_or("at no load".to_owned(), |load| format!("up to {}", rate(load)));
+    let up_to =
+        load.map_or("held at no load".to_owned(), |load| format!("held up to {}", rate(load)));
     match met.of {
         0 => "not measured".to_owned(),
-        1 => format!("{}, {up_to}", one(met)),
-        _ => format!("met in {}, {up_to}", many(met)),
+        1 => format!("{}; {up_to}", one(met)),
+        _ => format!("met in {}; {up_to}", many(met)),
     }
 }
