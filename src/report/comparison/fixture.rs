@@ -141,6 +141,7 @@ pub fn comparison() -> Comparison {
     Comparison {
         verdict: Verdict::Worse,
         budget: 0.1,
+        sittings: None,
         method: Method::Runs,
         base: vec![
             run("main/1", Some(300.0), &["cpu-saturated", "memory-leak"]),
@@ -179,6 +180,7 @@ pub fn empty() -> Comparison {
     Comparison {
         verdict: Verdict::CannotTell,
         budget: 0.1,
+        sittings: None,
         method: Method::OneRunEach,
         base: Vec::new(),
         candidate: Vec::new(),
