@@ -152,6 +152,34 @@ fn the_same_recordings_give_the_same_bytes() {
     }
 }
 
+/// Allows no field that the schema does not name, so that a new one is published with it.
+fn tighten(schema: &mut serde_json::Value) {
+    if let Some(map) = schema.as_object_mut() {
+        if map.contains_key("properties") {
+            map.insert("additionalProperties".into(), false.into());
+        }
+        map.values_mut().for_each(tighten);
+    } else if let Some(items) = schema.as_array_mut() {
+        items.iter_mut().for_each(tighten);
+    }
+}
+
+#[test]
+fn json_is_what_the_published_schema_says() {
+    let text = include_str!("../reports/schema/comparison.v1.schema.json");
+    let mut schema: serde_json::Value = serde_json::from_str(text).expect("JSON");
+    tighten(&mut schema);
+    let validator = jsonschema::validator_for(&schema).expect("a schema");
+    for (base, candidate) in [("none", "slow-query"), ("leak", "leak"), ("none", "row-lock")] {
+        let output = run(&[recording(base), recording(candidate)], &["--format", "json"]);
+        let document = serde_json::from_slice(&output.stdout).expect("JSON");
+        let told =
+            |error: jsonschema::ValidationError| format!("{}: {error}", error.instance_path());
+        let errors: Vec<String> = validator.iter_errors(&document).map(told).collect();
+        assert_eq!(errors, [""; 0], "{base} and {candidate}");
+    }
+}
+
 #[test]
 fn every_mistake_is_told_at_once() {
     let directory = tempfile::tempdir().expect("a directory");
