@@ -34,6 +34,7 @@ pub struct Sample {
     pub(super) stages: Vec<StageSample>,
     pub(super) causes: Vec<Cause>,
     /// The plan's objectives that something was measured of, by their text.
+    #[serde(default)]
     pub(super) objectives: Vec<String>,
     pub(super) restarts: u64,
     pub(super) seconds: f64,
@@ -74,6 +75,7 @@ pub(super) struct StageSample {
     pub(super) memory_floor: Option<f64>,
     pub(super) parts: Option<StageParts>,
     /// The objectives that it breaks, by their text.
+    #[serde(default)]
     pub(super) broken: Vec<String>,
 }
 
