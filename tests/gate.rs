@@ -7,9 +7,9 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Command, Output, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use target::kneepoint;
 
@@ -114,6 +114,34 @@ fn a_build_that_cannot_be_measured_is_refused_with_its_words() {
     assert!(text(&refused).contains("something already answers"), "{}", text(&refused));
 }
 
+/// What was started ends with kneepoint, even where that is killed.
+#[test]
+fn a_killed_gate_leaves_no_build_behind() {
+    let port = free_port();
+    let (directory, _) = plan(port, "rate = \"50/s\"\nduration = \"20s\"");
+    let build = command(port, 1);
+    let mut gate = Command::new(target::KNEEPOINT)
+        .args(["gate", "plan.toml", "--quiet", "--base-command", &build])
+        .args(["--candidate-command", &build])
+        .current_dir(directory.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the program starts");
+    let is_up = || TcpStream::connect(("127.0.0.1", port)).is_ok();
+    let wait = |wanted: bool| {
+        let ended = Instant::now() + Duration::from_secs(30);
+        while is_up() != wanted && Instant::now() < ended {
+            thread::sleep(Duration::from_millis(50));
+        }
+        assert_eq!(is_up(), wanted);
+    };
+    wait(true);
+    gate.kill().expect("it runs");
+    gate.wait().expect("own child");
+    wait(false);
+}
+
 #[test]
 fn what_is_wrong_with_a_gate_is_told_with_its_line_before_any_load() {
     let (directory, _) = plan(free_port(), "rate = \"0/s\"\nruns = 0\nmax_wors = \"5%\"");
@@ -170,6 +198,13 @@ fn a_store_keeps_lists_shows_accepts_and_forgets_runs() {
     assert!(text(&run(at, &["baseline", "show", "main"])).contains("the new index"));
 }
 
+/// Every file below a directory.
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).expect("own").map(|entry| entry.expect("own").path());
+    let of = |path: PathBuf| if path.is_dir() { files(&path) } else { vec![path] };
+    entries.flat_map(of).collect()
+}
+
 #[test]
 fn a_damaged_file_of_a_store_is_told_and_the_others_stand() {
     let directory = tempfile::tempdir().expect("a directory");
@@ -177,9 +212,17 @@ fn a_damaged_file_of_a_store_is_told_and_the_others_stand() {
     store(at, "main", 2);
     fs::write(at.join(".kneepoint/half.json"), "{\"kneepoint_baseline\": 1, \"key\"").expect("own");
     fs::write(at.join(".kneepoint/new.json"), "{\"kneepoint_baseline\": 99}").expect("own");
+    // A response time beyond any would ask for the memory of a whole machine.
+    let kept = files(&at.join(".kneepoint"));
+    let whole = fs::read_to_string(&kept[0]).expect("own");
+    let (before, after) = whole.split_once("\"times\":[[").expect("response times");
+    let after = &after[after.find(',').expect("a place and a count")..];
+    let huge = format!("{before}\"times\":[[4294967295{after}");
+    fs::write(at.join(".kneepoint/huge.json"), huge).expect("own");
     let output = run(at, &["baseline", "list"]);
     let said = text(&output);
     assert!(output.status.success() && said.contains("main"), "{said}");
+    assert!(said.contains("huge.json") && said.contains("longer than any"), "{said}");
     assert!(said.contains("half.json") && said.contains("newer kneepoint"), "{said}");
 }
 

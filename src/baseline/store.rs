@@ -173,5 +173,10 @@ fn read(path: &Path) -> Result<Entry, String> {
             ));
         }
     }
-    serde_json::from_slice(&text).map_err(|error| format!("it is damaged: {error}"))
+    let entry: Entry =
+        serde_json::from_slice(&text).map_err(|error| format!("it is damaged: {error}"))?;
+    match entry.sample.flaw() {
+        Some(flaw) => Err(format!("it is damaged: {flaw}")),
+        None => Ok(entry),
+    }
 }

@@ -15,12 +15,13 @@ use super::results::load_rules;
 use super::run::{self, Load, Recorded};
 use super::stop::{KillSwitch, interrupt_flag};
 use crate::baseline::Origin;
-use crate::compare::Sample;
+use crate::compare::{Sample, requests_for};
 use crate::diagnose::RuleSet;
-use crate::gate::{Build, BuildError, Place, Side, Start, smoke};
+use crate::gate::{Build, BuildError, Place, Side, Start, requests, smoke};
 use crate::plan::{Gate, Plan, parse_duration};
 use crate::prepare;
 use crate::recording::StopReason;
+use crate::report::wording;
 
 /// Everything that the runs of a command have in common.
 pub(super) struct Runner<'a> {
@@ -34,6 +35,9 @@ pub(super) struct Runner<'a> {
     pub(super) runs: usize,
     interrupt: Arc<AtomicBool>,
 }
+
+/// Share of a run that is measured: the system first settles to its load.
+const MEASURED_SHARE: f64 = 0.85;
 
 /// One run to make.
 pub(super) struct Next<'a> {
@@ -60,6 +64,9 @@ impl<'a> Runner<'a> {
             );
         }
         mistakes.refuse()?;
+        if let Some(plan) = plan.as_ref().filter(|_| !args.full) {
+            warn_of_few_requests(plan);
+        }
         let (Some(rules), Some(start_within), Some(plan)) = (rules, within, plan) else {
             return Err(CliError::failed("what was read cannot be used"));
         };
@@ -146,6 +153,26 @@ impl<'a> Runner<'a> {
             "interrupted; the runs that were made are kept, and nothing is concluded",
         )
     }
+}
+
+/// Says where the runs are too short for the quantiles that people ask about.
+fn warn_of_few_requests(plan: &Plan) {
+    let Some(made) = requests(plan) else { return };
+    let measured = made * MEASURED_SHARE;
+    let lacking = [("p99", 0.99), ("p95", 0.95)];
+    let lacking = lacking.iter().filter(|(_, share)| measured < requests_for(*share));
+    let names: Vec<&str> = lacking.map(|(name, _)| *name).collect();
+    if names.is_empty() {
+        return;
+    }
+    let needed = requests_for(0.99) / MEASURED_SHARE / made;
+    say(format_args!(
+        "kneepoint: runs of {} requests are too few for a {}; raise `rate` or `duration` in `[gate]`, \
+         {} times for a p99",
+        made.round(),
+        names.join(" and a "),
+        wording::number(needed)
+    ));
 }
 
 /// What a build printed.

@@ -21,28 +21,24 @@ const SITTINGS_OF_A_BASELINE: usize = crate::plan::Gate::USUAL_RUNS;
 pub(super) fn main(args: &GateArgs) -> CommandResult {
     let runner = Runner::new(&args.runs)?;
     let options = options(args, &runner.plan)?;
-    // Everything that can be refused is, before any load.
-    let source = match args.base_command {
-        Some(_) if !args.add => None,
-        _ => Some(Source::of(&args.store)?),
-    };
+    let source = args.add.then(|| Source::of(&args.store)).transpose()?;
     let store = Store::at(&args.store.store);
     results::make_directory(&args.out)?;
-    let comparison = match &args.base_command {
-        Some(base) => {
-            let candidate = args.candidate_command.as_deref().unwrap_or_default();
-            let (base, candidate) = in_turn(args, &runner, base, candidate)?;
-            let comparison = compare(&base, &candidate, &options);
-            (comparison, candidate)
-        }
-        None => match against_baseline(args, &runner, &options, &store)? {
-            Judged::Compared(comparison, candidate) => (*comparison, candidate),
-            Judged::First(candidate) => {
-                return first(args, &store, source.as_ref(), &candidate);
-            }
-        },
+    let judged = match &args.base_command {
+        Some(base) => in_turn(args, &runner, base, &options)?,
+        None => against_baseline(args, &runner, &options, &store)?,
     };
-    let (comparison, candidate) = comparison;
+    let (comparison, candidate) = match judged {
+        Judged::Compared(comparison, candidate) => (comparison, candidate),
+        Judged::First(candidate) => {
+            say(format_args!(
+                "kneepoint: branch `{}` had no baseline yet, so nothing was compared",
+                args.against
+            ));
+            keep(args, &store, source.as_ref(), &candidate)?;
+            return Ok(ExitStatus::Done);
+        }
+    };
     let mut report = ComparisonReport::new(&comparison);
     report.plan_file = Some(args.runs.plan.display().to_string());
     conclude(&report, args.format, Some(&args.out))?;
@@ -51,15 +47,11 @@ pub(super) fn main(args: &GateArgs) -> CommandResult {
         _ if breaks_an_objective(&comparison) => ExitStatus::ObjectiveFailed,
         status => status,
     };
-    if let Some(source) = source.filter(|_| args.add) {
-        match status {
-            ExitStatus::Worse | ExitStatus::ObjectiveFailed => {
-                say(
-                    "kneepoint: the runs are not added to the baseline, which holds what was good enough",
-                );
-            }
-            _ => keep(args, &store, &source, &candidate)?,
+    match status {
+        ExitStatus::Worse | ExitStatus::ObjectiveFailed if args.add => {
+            say("kneepoint: the runs are not added to the baseline: it holds what was good enough");
         }
+        _ => keep(args, &store, source.as_ref(), &candidate)?,
     }
     Ok(status)
 }
@@ -81,35 +73,32 @@ fn options(args: &GateArgs, plan: &Plan) -> Result<Options, CliError> {
     Ok(options)
 }
 
+/// What became of a candidate, with its runs.
+enum Judged {
+    Compared(Box<Comparison>, Vec<Sample>),
+    /// There is no baseline yet.
+    First(Vec<Sample>),
+}
+
 /// Runs both builds in turn.
 fn in_turn(
     args: &GateArgs,
     runner: &Runner<'_>,
     base: &str,
-    candidate: &str,
-) -> Result<(Vec<Sample>, Vec<Sample>), CliError> {
+    options: &Options,
+) -> Result<Judged, CliError> {
+    let candidate = args.candidate_command.as_deref().unwrap_or_default();
     let (mut before, mut after) = (Vec::new(), Vec::new());
     for (index, (side, pair)) in alternating(runner.runs).enumerate() {
         say(format_args!("run {} of {}: {side}", index + 1, 2 * runner.runs));
-        let command = match side {
-            Side::Base => base,
-            Side::Candidate => candidate,
+        let (command, samples) = match side {
+            Side::Base => (base, &mut before),
+            Side::Candidate => (candidate, &mut after),
         };
         let out = args.out.join(format!("{side}-{}", pair + 1));
-        let sample = runner.run(&Next { side, command: Some(command), out: &out })?;
-        match side {
-            Side::Base => before.push(sample),
-            Side::Candidate => after.push(sample),
-        }
+        samples.push(runner.run(&Next { side, command: Some(command), out: &out })?);
     }
-    Ok((before, after))
-}
-
-/// What became of a candidate that was set against a baseline.
-enum Judged {
-    Compared(Box<Comparison>, Vec<Sample>),
-    /// There is no baseline yet.
-    First(Vec<Sample>),
+    Ok(Judged::Compared(Box::new(compare(&before, &after, options)), after))
 }
 
 fn against_baseline(
@@ -194,29 +183,14 @@ fn no_baseline(args: &GateArgs, plan: &PlanSummary, histories: &[History]) -> Cl
     CliError::usage(message).with_hint(hint)
 }
 
-/// Keeps the first runs of a branch.
-fn first(
+/// Adds the runs to the baseline of their branch, if that was asked for.
+fn keep(
     args: &GateArgs,
     store: &Store,
     source: Option<&Source>,
     candidate: &[Sample],
-) -> CommandResult {
-    if let Some(source) = source {
-        keep(args, store, source, candidate)?;
-    }
-    say(format_args!(
-        "kneepoint: branch `{}` had no baseline yet, so nothing was compared",
-        args.against
-    ));
-    Ok(ExitStatus::Done)
-}
-
-fn keep(
-    args: &GateArgs,
-    store: &Store,
-    source: &Source,
-    candidate: &[Sample],
 ) -> Result<(), CliError> {
+    let Some(source) = source else { return Ok(()) };
     let machine = args.store.machine.as_deref();
     for sample in candidate {
         let key = Key::of(sample.plan(), sample.environment(), &source.branch, machine);

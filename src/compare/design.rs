@@ -45,6 +45,8 @@ pub struct Values {
     pub joint: Option<(f64, f64)>,
     /// Width in logs of the steps to which values are rounded.
     pub step: f64,
+    /// Difference in logs that is nobody's concern, however sure.
+    pub least: f64,
 }
 
 impl<'a> Design<'a> {
@@ -122,8 +124,8 @@ impl<'a> Design<'a> {
         let budget = self.budget(&subject, &measure);
         let own = estimate::run_to_run(&values.base, &values.candidate);
         // What differs by a step may be equal.
-        let step = values.step.exp_m1();
-        let mut quantity = Quantity::new(subject, measure, self.allowed(budget, known).max(step));
+        let least = values.step.max(values.least).exp_m1();
+        let mut quantity = Quantity::new(subject, measure, self.allowed(budget, known).max(least));
         quantity.base = middle(&values.base);
         quantity.candidate = middle(&values.candidate);
         quantity.run_to_run = own;
@@ -146,7 +148,7 @@ impl<'a> Design<'a> {
         let sign = if quantity.measure.is_better_high() { -1.0 } else { 1.0 };
         let judged = Judged {
             tested: estimate.tested(quantity.allowed.ln_1p(), sign),
-            same_within: budget.max(step).ln_1p(),
+            same_within: budget.max(least).ln_1p(),
             is_noise_unknown: own.is_none() && known.is_none(),
             can_reject: true,
             // What a single run of each build varies by, within it and from run to run.

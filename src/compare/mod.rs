@@ -61,5 +61,5 @@ pub use model::{
 };
 pub use options::{Noise, Options};
 pub use power::visible_change;
-pub use quantities::{Track, tracks};
+pub use quantities::{Track, requests_for, tracks};
 pub use sample::Sample;

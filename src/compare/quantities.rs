@@ -380,7 +380,7 @@ impl<'a> Quantities<'a> {
         let values = (0..self.samples.len()).map(of).collect::<Option<Vec<_>>>()?;
         let mut values = self.split(values);
         let least = values.base.iter().map(|run| run.ln.exp()).reduce(f64::min)?;
-        values.step = (MEMORY_STEP / least).ln_1p();
+        values.least = (MEMORY_STEP / least).ln_1p();
         Some(self.positive(Measure::MemoryFloor, &values))
     }
 
@@ -536,8 +536,13 @@ fn ratios_apart(base: &[(f64, Measured)], candidate: &[(f64, Measured)]) -> Opti
     (ratios.len() >= FEWEST_LEVELS).then_some((error, count - 1.0))
 }
 
+/// Requests that a run needs for this quantile.
+pub fn requests_for(share: f64) -> f64 {
+    (FEWEST_ABOVE / (1.0 - share)).round()
+}
+
 fn too_few(requests: u64, share: f64) -> String {
-    let needed = (FEWEST_ABOVE / (1.0 - share)).round();
+    let needed = requests_for(share);
     format!(
         "a run has only {} at the compared loads; p{} needs {} at least",
         wording::plural(requests, "request", "requests"),

@@ -98,8 +98,9 @@ fn service(key: &SeriesKey) -> Option<String> {
 
 /// The name in `127.0.0.1:40881 (payments)`; the whole where there is none.
 pub fn peer_name(peer: &str) -> &str {
-    let inside = peer.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
-    inside.unwrap_or(peer)
+    // The path of a socket may hold brackets too.
+    let inside = peer.strip_suffix(')').and_then(|rest| rest.rsplit_once(" ("));
+    inside.map_or(peer, |(_, name)| name)
 }
 
 impl Requests {
@@ -180,5 +181,7 @@ mod tests {
         assert_eq!(short[&Measure::CpuPerRequest].error, None);
         assert_eq!(peer_name("127.0.0.1:40881 (payments)"), "payments");
         assert_eq!(peer_name("10.0.0.1:80"), "10.0.0.1:80");
+        assert_eq!(peer_name("unix:/run/app(1).sock (php-fpm)"), "php-fpm");
+        assert_eq!(peer_name("unix:/run/app(1).sock"), "unix:/run/app(1).sock");
     }
 }

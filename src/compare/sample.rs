@@ -16,6 +16,9 @@ use crate::timeline::{LoadTick, Window};
 /// knee was found: the share with which `diagnose` tells the same.
 const FOLLOWS: f64 = 0.95;
 
+/// Places on the grid of the histograms, at most: 128 for each power of two of microseconds.
+const PLACES: u32 = 128 * u64::BITS;
+
 /// What one run came to.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Sample {
@@ -171,6 +174,37 @@ impl Sample {
             stage.condense(each);
         }
         self
+    }
+
+    /// What no run can have come to, of a sample that was read from a file; `None` where all is
+    /// well.
+    pub fn flaw(&self) -> Option<&'static str> {
+        let slots = || self.stages.iter().flat_map(|stage| &stage.slots);
+        let requests = || slots().flat_map(|slot| &slot.requests);
+        let is_rate = |rate: f64| rate.is_finite() && rate >= 0.0;
+        let has_rates = |stage: &StageSample| {
+            [stage.load, stage.offered, stage.throughput].into_iter().all(is_rate)
+        };
+        let is_bracket = |bracket: &Bracket| bracket.low > 0.0 && bracket.rate >= bracket.low;
+        match () {
+            () if self.stages.iter().any(|stage| stage.slot_seconds <= 0.0) => {
+                Some("a slot lasts no time")
+            }
+            () if !self.stages.iter().all(has_rates) => Some("a rate is below zero"),
+            () if slots().any(|slot| slot.requests.len() > self.endpoints.len()) => {
+                Some("requests have no name")
+            }
+            () if requests().any(|it| it.failed > it.completed) => {
+                Some("more requests failed than there were")
+            }
+            () if requests().flat_map(|it| &it.times).any(|(place, _)| *place >= PLACES) => {
+                Some("a response time is longer than any")
+            }
+            () if !self.knee.iter().chain(&self.capacity).all(is_bracket) => {
+                Some("a knee lies outside its interval")
+            }
+            () => None,
+        }
     }
 
     /// What a report says of the run.

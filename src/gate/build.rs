@@ -45,6 +45,8 @@ pub enum Place {
 #[derive(Debug)]
 pub struct Build {
     child: Child,
+    /// Ends the build where kneepoint cannot do it any more.
+    guard: Child,
     place: Place,
 }
 
@@ -158,7 +160,14 @@ impl Build {
             .process_group(0)
             .spawn()
             .map_err(failed)?;
-        let mut build = Self { child, place: place.clone() };
+        let guard = guard(child.id());
+        let mut build = match guard {
+            Ok(guard) => Self { child, guard, place: place.clone() },
+            Err(error) => {
+                signal(child.id(), libc::SIGKILL);
+                return Err(failed(error));
+            }
+        };
         build.wait(start)?;
         Ok(build)
     }
@@ -193,21 +202,14 @@ impl Build {
     pub fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
     }
-
-    fn signal(&self, signal: libc::c_int) {
-        let Ok(group) = libc::pid_t::try_from(self.child.id()) else { return };
-        // SAFETY: the group is that of a child which was not waited for yet, or which left children
-        // of its own behind; a signal to a group that is gone does nothing.
-        unsafe {
-            libc::kill(-group, signal);
-        }
-    }
 }
 
 impl Drop for Build {
     /// Ends it, so that the next build finds its port free.
     fn drop(&mut self) {
-        self.signal(libc::SIGTERM);
+        // It must not meet another group of this number later.
+        let _is_over = self.guard.kill().is_ok() && self.guard.wait().is_ok();
+        signal(self.child.id(), libc::SIGTERM);
         let begun = Instant::now();
         let mut is_over = false;
         while begun.elapsed() < END_WITHIN {
@@ -217,8 +219,30 @@ impl Drop for Build {
             }
             thread::sleep(LOOK);
         }
-        self.signal(libc::SIGKILL);
+        signal(self.child.id(), libc::SIGKILL);
         let _waited_for = self.child.wait().is_ok();
+    }
+}
+
+/// A process that ends the group of a build once kneepoint is gone, however it went: it waits for
+/// the end of a pipe that only kneepoint holds open.
+fn guard(group: u32) -> io::Result<Child> {
+    let script = format!("read -r _; kill -TERM -- -{group}; sleep 2; kill -KILL -- -{group}");
+    Command::new("sh")
+        .args(["-c", &script])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()
+}
+
+/// Sends a signal to the group of a build.
+fn signal(group: u32, signal: libc::c_int) {
+    let Ok(group) = libc::pid_t::try_from(group) else { return };
+    // SAFETY: sending a signal touches no memory, and to a group that is gone it does nothing.
+    unsafe {
+        libc::kill(-group, signal);
     }
 }
 

@@ -8,4 +8,4 @@ mod smoke;
 
 pub use build::{Build, BuildError, Place, Start};
 pub use order::{Side, alternating};
-pub use smoke::smoke;
+pub use smoke::{requests, smoke};

@@ -25,6 +25,17 @@ pub fn smoke(plan: &Plan) -> Result<Plan, String> {
     Ok(smoke)
 }
 
+/// Requests of one run of a plan that holds one rate, as far as they are known beforehand.
+pub fn requests(plan: &Plan) -> Option<f64> {
+    let scenario = plan.scenarios.first()?;
+    match &scenario.executor {
+        Executor::ConstantArrivalRate { rate, duration } => {
+            Some(rate * duration.as_secs_f64() * plan.requests_per_journey(scenario))
+        }
+        _ => None,
+    }
+}
+
 /// What the first scenario begins with.
 fn beginning(plan: &Plan, duration: std::time::Duration) -> Option<Executor> {
     let constant =
@@ -69,6 +80,7 @@ mod tests {
         assert_eq!(held(&plan), Executor::ConstantArrivalRate { rate: 10.0, duration });
         plan.gate.rate = Some(80.0);
         assert_eq!(held(&plan), Executor::ConstantArrivalRate { rate: 80.0, duration });
+        assert_eq!(requests(&smoke(&plan).unwrap()), Some(640.0));
     }
 
     #[test]

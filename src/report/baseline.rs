@@ -181,6 +181,11 @@ pub fn render_calibration(
             percent(calibration.budget)
         ),
     )?;
+    page.text(
+        "",
+        "`kneepoint compare --noise FILE` takes comparison.json of these runs where there is one run \
+         of each build.",
+    )?;
     let p95 = calibration
         .quantities
         .iter()

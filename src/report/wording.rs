@@ -1,8 +1,8 @@
 //! How texts read. Numbers read as in the sentences of the diagnosis, so that one stage has one
 //! number everywhere in a report.
 
-pub(super) use crate::diagnose::wording::{NOTHING, bytes, cores, list, number, short_rate, value};
-pub(crate) use crate::diagnose::wording::{duration, percent, plural, rate};
+pub(super) use crate::diagnose::wording::{NOTHING, bytes, cores, list, short_rate, value};
+pub(crate) use crate::diagnose::wording::{duration, number, percent, plural, rate};
 use crate::timeline::Unit;
 
 /// A value with its unit, or a dash.

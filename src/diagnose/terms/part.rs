@@ -154,7 +154,7 @@ impl fmt::Display for PartKind {
             PartKind::DiskWait => "waiting for the disk",
             PartKind::LockWait => "waiting for a lock inside the target",
             PartKind::WorkerWait => "waiting for a worker",
-            PartKind::InTarget => "queued inside the target",
+            PartKind::InTarget => "waiting inside the target",
             PartKind::Unread => "arrived, not yet read by the target",
             PartKind::AcceptQueue => "waiting to be accepted",
             PartKind::Connect => "connecting to the target",

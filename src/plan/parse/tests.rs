@@ -90,11 +90,24 @@ fn the_example_means_what_it_says() {
     assert_eq!(plan.objectives[2].measure, ObjectiveMeasure::ResponseTimeQuantile(0.99));
     assert_eq!(plan.objectives[2].bound, 1.0);
     assert_eq!(plan.objectives[3].bound, 0.01);
+    assert_eq!((plan.objectives[2].max_worse, plan.objectives[3].max_worse), (Some(0.05), None));
+    assert_eq!(plan.gate, Gate { rate: Some(100.0), ..Gate::default() });
     let names: Vec<_> = plan.collectors.iter().map(|collector| collector.name.as_str()).collect();
     assert_eq!(names, ["host", "process", "postgres"]);
     assert_eq!(plan.collectors[1].integer("port"), Some(8080));
     assert_eq!(plan.collectors[2].interval, Some(Duration::from_secs(1)));
     assert_eq!(plan.collectors[2].text("url"), Some("postgres://shop:hunter2@db/shop"));
+}
+
+#[test]
+fn a_rise_is_allowed_only_where_builds_are_compared() {
+    let text = with(
+        "[objectives]\nhttp_req_duration = [{ condition = \"avg < 1s\", max_worse = \"5%\" }, \
+         { condition = \"p(95) < 1s\", max_worse = \"5%\" }]",
+    );
+    let errors = read(&text).unwrap_err();
+    let told: Vec<_> = errors.iter().map(|mistake| mistake.message.clone()).collect();
+    assert_eq!(told, ["`max_worse` does not go with this condition"]);
 }
 
 #[test]

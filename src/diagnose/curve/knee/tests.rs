@@ -145,6 +145,46 @@ fn errors_make_a_knee_while_throughput_follows() {
     }
 }
 
+/// A search whose coarse stages bend between 101 and 152, and whose fine ones are few and short.
+fn few_fine_stages(system: &System, seed: u64) -> Simulation {
+    let mut run = Simulation::new(system, seed);
+    for rate in [30.0, 45.0, 67.0, 101.0, 152.0] {
+        run.hold(StageRole::Ramp, rate, 4);
+    }
+    for rate in [101.0, 114.0, 127.0, 139.0] {
+        run.hold(StageRole::Refine, rate, 5);
+    }
+    for rate in [152.0, 175.0, 205.0] {
+        run.hold(StageRole::Beyond, rate, 5);
+    }
+    run
+}
+
+/// The first stage beyond a limit fails a few requests, too few to be a knee alone.
+#[test]
+fn the_errors_of_the_first_stage_beyond_a_limit_end_the_interval() {
+    for seed in 0..20 {
+        let system = System { limit: 137.5, ..System::new(1000.0, 8) };
+        let verdict = few_fine_stages(&system, seed).verdict();
+        let knee = found(&verdict);
+        assert!(knee.low <= 137.5 && knee.high <= 140.0, "{seed}: {knee:?}");
+        assert!(knee.high / knee.rate < 1.08 && knee.low / knee.rate > 0.92, "{seed}: {knee:?}");
+    }
+}
+
+/// Where everything fails from some load on, two lines that meet would put the knee far below loads
+/// that were carried whole.
+#[test]
+fn a_collapse_lies_between_the_last_load_that_was_carried_and_the_first_that_was_not() {
+    for seed in 0..20 {
+        let system = System { failing: (120.0, 1.0), ..System::new(1000.0, 8) };
+        let verdict = few_fine_stages(&system, seed).verdict();
+        let knee = found(&verdict);
+        assert!((113.0..=120.0).contains(&knee.low), "{seed}: {knee:?}");
+        assert!((120.0..=128.0).contains(&knee.high), "{seed}: {knee:?}");
+    }
+}
+
 #[test]
 fn throughput_that_falls_is_retrograde() {
     for seed in 0..10 {
