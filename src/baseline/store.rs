@@ -81,7 +81,9 @@ impl Store {
         }
         kept.sort_by(|a, b| {
             let at = |kept: &Kept| kept.entry.started_unix();
-            a.entry.key.cmp(&b.entry.key).then(at(a).total_cmp(&at(b))).then(a.path.cmp(&b.path))
+            let session = |kept: &Kept| kept.entry.origin.session.clone();
+            let by_time = at(a).total_cmp(&at(b)).then_with(|| session(a).cmp(&session(b)));
+            a.entry.key.cmp(&b.entry.key).then(by_time).then(a.path.cmp(&b.path))
         });
         Ok((kept, damaged))
     }

@@ -234,5 +234,5 @@ fn git(arguments: &[&str]) -> Option<String> {
 /// A name for the runs that are made now.
 pub(super) fn new_session() -> String {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    format!("{}-{}", now.as_secs(), std::process::id())
+    format!("{}-{}", now.as_nanos(), std::process::id())
 }

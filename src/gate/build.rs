@@ -227,7 +227,7 @@ impl Drop for Build {
 /// A process that ends the group of a build once kneepoint is gone, however it went: it waits for
 /// the end of a pipe that only kneepoint holds open.
 fn guard(group: u32) -> io::Result<Child> {
-    let script = format!("read -r _; kill -TERM -- -{group}; sleep 2; kill -KILL -- -{group}");
+    let script = format!("read -r _; kill -s TERM -- -{group}; sleep 2; kill -s KILL -- -{group}");
     Command::new("sh")
         .args(["-c", &script])
         .stdin(Stdio::piped())

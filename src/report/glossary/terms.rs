@@ -51,10 +51,9 @@ pub(super) const TERMS: &[Term] = &[
         aliases: &["low load", "unloaded"],
         short: "the stage of the lowest load, with which all others are compared",
         text: "The first stage holds a load so low that requests do not wait for each other. Its \
-               response time is what the target needs for the work alone. A value 'at low load' \
-               in the report comes from this stage. The commands gate, compare and baseline use the \
-               word for what earlier runs of a branch came to.",
-        see: &["stage", "knee", "sitting"],
+               response time is what the target needs for the work alone: values 'at low load' in \
+               a report. For the command gate, it is what earlier runs of a branch came to.",
+        see: &["stage", "knee"],
         ..PLAIN
     },
     Term {
@@ -510,16 +509,6 @@ pub(super) const TERMS: &[Term] = &[
                the response time is much longer than the service time, requests wait for a free \
                connection.",
         see: &["response-time", "backlog"],
-        ..PLAIN
-    },
-    Term {
-        id: "sitting",
-        name: "sitting",
-        short: "runs of one build that were made together, one after the other",
-        text: "They share what the machine and its neighbours were like that day, so together they \
-               count as one where runs of several days are compared. How much sittings differ is \
-               known from five of them on.",
-        see: &["baseline"],
         ..PLAIN
     },
     Term {
