@@ -10,6 +10,7 @@ use super::options::Options;
 use super::sample::{Runs, Sample};
 use super::sessions::{self, Sessions};
 use super::verdict::{Draft, Judged, RUNS_OF_A_GATE, State};
+use super::yardstick::Yardstick;
 
 /// From this many alternating runs of each build on, pairs are compared. Fewer pairs lose more by
 /// their degrees of freedom than they gain where the machine does not drift.
@@ -47,6 +48,8 @@ pub struct Values {
     pub step: f64,
     /// Difference in logs that is nobody's concern, however sure.
     pub least: f64,
+    /// How fast the machine was in each run, where the quantity depends on that alone.
+    pub yardstick: Option<Yardstick>,
 }
 
 impl<'a> Design<'a> {
@@ -129,6 +132,7 @@ impl<'a> Design<'a> {
         quantity.base = middle(&values.base);
         quantity.candidate = middle(&values.candidate);
         quantity.run_to_run = own;
+        quantity.is_at_equal_speed = self.at_equal_speed(values).is_some();
         let rounding = values.step * ROUNDING;
         let Some(estimate) = self.estimate(values, known) else {
             let why = "the loads that the runs have in common are too short to show the noise \
@@ -173,12 +177,18 @@ impl<'a> Design<'a> {
                 .of_one_each(values, sigma)
                 .or_else(|| estimate::with_known_noise(base, candidate, sigma))
                 .or_else(|| estimate::of_runs(base, candidate)),
+            (Method::Runs, _) if let Some(estimate) = self.at_equal_speed(values) => Some(estimate),
             _ if self.is_one_each() => {
                 let within = estimate::with_known_noise(base, candidate, 0.0);
                 self.of_one_each(values, 0.0).or(within.filter(|_| joint.is_none()))
             }
             _ => estimate::of_runs(base, candidate),
         }
+    }
+
+    fn at_equal_speed(&self, values: &Values) -> Option<Estimate> {
+        let yardstick = values.yardstick.as_ref().filter(|_| !self.sessions.are_grouped())?;
+        yardstick.estimate(&values.base, &values.candidate)
     }
 
     fn of_one_each(&self, values: &Values, sigma: f64) -> Option<Estimate> {

@@ -13,6 +13,7 @@
 //! | `differences` | what else differs between the runs |
 //! | `bootstrap`, `tally` | how much a quantile varies within one run |
 //! | `estimate`, `proportion`, `bracket` | the difference of a quantity, with its interval |
+//! | `yardstick` | how fast the machine was in each run |
 //! | `verdict` | worse, better, same, or cannot tell |
 //! | `power` | which changes a number of runs shows |
 //! | `parts` | where the difference lies, and which causes came or went |
@@ -51,6 +52,7 @@ mod tally;
 #[cfg(test)]
 mod tests;
 mod verdict;
+mod yardstick;
 
 pub use drift::{ChangePoint, DriftOptions, change_points, newest_level, noise};
 pub use engine::compare;

@@ -207,6 +207,10 @@ pub struct Quantity {
     /// Standard deviation from run to run in logs, where several runs of a build were there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_to_run: Option<f64>,
+    /// Whether `change` is that at equal speed of the machine, which kneepoint's own processor time
+    /// tells; `base` and `candidate` are as measured.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_at_equal_speed: bool,
     /// The answer.
     pub answer: Answer,
 }
@@ -223,6 +227,7 @@ impl Quantity {
             change: None,
             allowed,
             run_to_run: None,
+            is_at_equal_speed: false,
             answer,
         }
     }

@@ -15,6 +15,7 @@ use super::sample::{Bracket, Requests, Sample, Slot, StageSample};
 use super::sessions::Sessions;
 use super::tally::{self, Counts, Tally};
 use super::verdict::{Draft, Judged, State};
+use super::yardstick::Yardstick;
 use super::{bootstrap, bracket};
 use crate::diagnose::stats::{self, Random};
 use crate::diagnose::wording;
@@ -354,7 +355,25 @@ impl<'a> Quantities<'a> {
         {
             values.joint = ratios_apart(base, candidate);
         }
+        values.yardstick = self.yardstick().filter(|_| measure == Measure::CpuPerRequest);
         Some(self.positive(measure, &values))
+    }
+
+    /// kneepoint's own processor time for a request, in every run.
+    fn yardstick(&self) -> Option<Yardstick> {
+        let of = |run: usize| {
+            let stages: Option<Vec<(f64, Measured)>> = self
+                .stages(run)
+                .map(|(_, stage)| {
+                    let own = Measured { value: stage.own_cpu?, error: None };
+                    Some((stage.throughput * stage.slots.len() as f64 * stage.slot_seconds, own))
+                })
+                .collect();
+            Some(pooled(&stages?).ln).filter(|ln| ln.is_finite())
+        };
+        let mut base = (0..self.samples.len()).map(of).collect::<Option<Vec<f64>>>()?;
+        let candidate = base.split_off(self.design.runs.base.len());
+        Some(Yardstick { base, candidate })
     }
 
     /// The mean of the stages of a run at one load, with its weight.

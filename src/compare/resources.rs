@@ -61,6 +61,13 @@ pub fn per_request(timeline: &Timeline, window: Window) -> BTreeMap<Measure, Mea
     found
 }
 
+/// Processor time of kneepoint itself for a request, where the target shares its machine.
+pub fn own_cpu(timeline: &Timeline, window: Window) -> Option<f64> {
+    let requests = Requests::of(timeline, window)?;
+    let own = requests.each(timeline, names::GENERATOR_CPU_TIME.name, |_| true)?;
+    (own.value > 0.0).then_some(own.value)
+}
+
 /// Bytes to which the target's memory falls within `window`.
 pub fn memory_floor(timeline: &Timeline, window: Window) -> Option<f64> {
     let floors = |metric: &MetricSpec| -> Vec<f64> {

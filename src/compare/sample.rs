@@ -76,6 +76,9 @@ pub(super) struct StageSample {
     #[serde(with = "pairs")]
     pub(super) resources: BTreeMap<Measure, Measured>,
     pub(super) memory_floor: Option<f64>,
+    /// Seconds of processor time that kneepoint itself took for a request.
+    #[serde(default)]
+    pub(super) own_cpu: Option<f64>,
     pub(super) parts: Option<StageParts>,
     /// The objectives that it breaks, by their text.
     #[serde(default)]
@@ -246,6 +249,8 @@ impl Sample {
             slots,
             resources,
             memory_floor: resources::memory_floor(timeline, stage.window),
+            own_cpu: resources::own_cpu(timeline, stage.window)
+                .filter(|_| recording.environment.target_is_local),
             parts,
             broken: stage.broken_objectives.clone(),
         })

@@ -133,6 +133,7 @@ fn stage(slots: Vec<Slot>, rate: f64) -> StageSample {
         slots,
         resources: BTreeMap::new(),
         memory_floor: None,
+        own_cpu: None,
         parts: None,
         broken: Vec::new(),
     }

@@ -22,7 +22,18 @@ fn quantity(
 ) -> Quantity {
     let allowed = if measure == Measure::ErrorRatio { 0.001 } else { 0.1 };
     let (base, candidate) = (Some(base), Some(candidate));
-    Quantity { subject, measure, base, candidate, change, allowed, run_to_run: Some(0.03), answer }
+    let (run_to_run, is_at_equal_speed) = (Some(0.03), false);
+    Quantity {
+        subject,
+        measure,
+        base,
+        candidate,
+        change,
+        allowed,
+        run_to_run,
+        is_at_equal_speed,
+        answer,
+    }
 }
 
 fn quantities() -> Vec<Quantity> {

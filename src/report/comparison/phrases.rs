@@ -147,6 +147,10 @@ pub fn method(method: Method) -> &'static str {
     }
 }
 
+/// What the change of the processor time means.
+pub const EQUAL_SPEED: &str = "The change of the CPU time is that at equal speed of the machine, \
+                               which kneepoint's own CPU time for a request tells.";
+
 /// The loads that were compared.
 pub fn loads(loads: &[crate::compare::MatchedLoad]) -> String {
     let seconds: f64 = loads.iter().map(|load| load.seconds).sum();

@@ -176,6 +176,9 @@ fn details(comparison: &Comparison) -> Vec<String> {
     ));
     details.extend(comparison.sittings.map(phrases::sittings));
     details.push(format!("{}.", phrases::method(comparison.method)));
+    if comparison.quantities.iter().any(|quantity| quantity.is_at_equal_speed) {
+        details.push(phrases::EQUAL_SPEED.to_owned());
+    }
     details
 }
 
