@@ -358,7 +358,7 @@ fn results_of_another_tool_tell_a_knee_and_no_cause() {
     }
     std::fs::write(&file, text).expect("the file is written");
     let out = directory.path().join("out");
-    let mut command = kneepoint(&["import", "vegeta"]);
+    let mut command = kneepoint(&["import"]);
     let output = command.arg(&file).args(["--format", "json", "--out"]).arg(&out).output();
     let output = output.expect("the program starts");
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
@@ -369,7 +369,8 @@ fn results_of_another_tool_tell_a_knee_and_no_cause() {
     assert_eq!(diagnosis["findings"].as_array().map(Vec::len), Some(0), "no cause can be told");
     let again = kneepoint(&["diagnose"]).arg(&out).args(["--format", "json"]).output();
     assert_eq!(again.expect("the program starts").stdout, output.stdout, "it is a recording");
-    let wrong = kneepoint(&["import", "vegata"]).arg(&file).output().expect("the program starts");
+    let wrong = kneepoint(&["import", "--from", "vegata"]).arg(&file).output();
+    let wrong = wrong.expect("the program starts");
     assert_refused(&wrong, 104, &["vegata", "did you mean `vegeta`"]);
     let other = kneepoint(&["import", "k6"]).arg(&file).output().expect("the program starts");
     assert_refused(&other, 104, &["line 1", "as results of k6", "k6 run --out json"]);
