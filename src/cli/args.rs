@@ -325,7 +325,7 @@ pub struct CompareArgs {
 /// `kneepoint import`.
 #[derive(Debug, Args)]
 pub struct ImportArgs {
-    /// The files of one run, `-` for standard input; compressed ones may end in any name
+    /// The files of one run, also compressed by gzip or zstd; `-` for standard input
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// Their format, if kneepoint cannot tell it; `kneepoint list importers` names them

@@ -17,7 +17,7 @@ pub(super) fn main(args: &ImportArgs) -> CommandResult {
     let mut files = Files::new(named);
     for path in paths {
         let read = files.add(&mut *input(path)?);
-        read.map_err(|error| refused(&path.display().to_string(), named, &error))?;
+        read.map_err(|error| refused(&path.display().to_string(), files.format(), &error))?;
     }
     let first = paths.first().map(PathBuf::as_path).unwrap_or(Path::new("-"));
     let name = first.file_stem().map_or_else(String::new, |it| it.display().to_string());

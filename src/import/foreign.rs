@@ -28,11 +28,6 @@ const KNOWN: &[Known] = &[
         "import a log that Gatling 3.11 or older wrote",
     ),
     (
-        |begin| begin.contains("<testResults"),
-        "a JMeter result file in XML",
-        "run JMeter with `-Jjmeter.save.saveservice.output_format=csv`",
-    ),
-    (
         |begin| {
             begin.trim_start_matches('"').starts_with("Type") && begin.contains("Request Count")
         },

@@ -5,10 +5,9 @@ use std::io::{BufRead, Cursor, Read};
 
 use super::ImporterSpec;
 use super::error::{ImportError, LONGEST_LINE};
-use super::jtl_samples::{Sample, Samples};
+use super::jtl_samples::{Sample, Samples, class, millis};
 use super::requests::Requests;
 use super::table::{Columns, Row, Style, each_row, first_cells};
-use crate::timeline::ResponseClass;
 
 pub(super) static SPEC: ImporterSpec = ImporterSpec {
     name: "jtl",
@@ -69,9 +68,6 @@ const OLD_COLUMNS: &[&str] = &[
 const OLD_BYTES: usize = 8;
 /// Message of a transaction, a row that is the sum of others.
 const TRANSACTION: &str = "Number of samples in transaction";
-/// Longest response time that is believed, in milliseconds: a week.
-const LONGEST_MILLIS: f64 = 7.0 * 86_400_000.0;
-
 /// The delimiter of a header and its cells.
 fn header(begin: &str) -> Option<(char, Vec<&str>)> {
     DELIMITERS.iter().find_map(|delimiter| {
@@ -174,10 +170,7 @@ fn take(row: &Row<'_>, kept: &mut Kept, samples: &mut Samples<'_>) -> Result<(),
         kept.transactions += 1;
         return Ok(());
     }
-    let elapsed = row.number("elapsed")?;
-    if !(0.0..=LONGEST_MILLIS).contains(&elapsed) {
-        return Err(format!("a sample that took {elapsed} ms"));
-    }
+    let took = millis(&row.text("elapsed"), "elapsed")?;
     let (at, is_local) = time(&stamp)?;
     kept.has_local_times |= is_local;
     let code = row.text("responseCode");
@@ -186,7 +179,7 @@ fn take(row: &Row<'_>, kept: &mut Kept, samples: &mut Samples<'_>) -> Result<(),
     kept.accepted += u64::from(is_success && !class.is_success());
     samples.add(Sample {
         at,
-        took: elapsed / 1e3,
+        took,
         label: row.text("label").into_owned(),
         thread: row.text("threadName").into_owned(),
         class,
@@ -218,36 +211,8 @@ fn time(stamp: &str) -> Result<(f64, bool), String> {
     Ok((time.timestamp().as_nanosecond() as f64 / 1e9, true))
 }
 
-/// By status where there is one, else by the exception's name. `success` decides, not the code: it
-/// has the test's assertions in it.
-fn class(code: &str, message: &str, is_success: bool) -> ResponseClass {
-    if let Ok(status) = code.trim().parse::<u16>() {
-        return match is_success || status >= 400 {
-            true => ResponseClass::Status(status),
-            false => ResponseClass::Check,
-        };
-    }
-    let says = |words: &[&str]| words.iter().any(|it| code.contains(it) || message.contains(it));
-    match is_success {
-        // Samples of other protocols have no status.
-        true => ResponseClass::Status(200),
-        false if says(&["Timeout", "timed out"]) => ResponseClass::Timeout,
-        false if says(&["SSL", "Certificate"]) => ResponseClass::Tls,
-        false
-            if says(&["UnknownHost", "ConnectException", "NoRoute", "HttpHostConnect", "Bind"]) =>
-        {
-            ResponseClass::Connect
-        }
-        false if says(&["NoHttpResponse", "SocketException", "reset", "EOF"]) => {
-            ResponseClass::Reset
-        }
-        false => ResponseClass::Check,
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::import::tests::{Read, refusal, sample};
 
     fn read(name: &str) -> Read {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::requests::{Request, Requests, path_of};
+use super::table::number;
 use crate::timeline::ResponseClass;
 
 /// Rows from which it is told whether times are starts or ends.
@@ -157,4 +158,39 @@ fn overlaps(samples: &[Sample], are_ends: bool) -> usize {
         count += usize::from(begins_early && !is_within);
     }
     count
+}
+
+/// By status where there is one, else by the exception's name. `success` decides, not the code: it
+/// has the test's assertions in it.
+pub(super) fn class(code: &str, message: &str, is_success: bool) -> ResponseClass {
+    if let Ok(status) = code.trim().parse::<u16>() {
+        return match is_success || status >= 400 {
+            true => ResponseClass::Status(status),
+            false => ResponseClass::Check,
+        };
+    }
+    let says = |words: &[&str]| words.iter().any(|it| code.contains(it) || message.contains(it));
+    match is_success {
+        // Samples of other protocols have no status.
+        true => ResponseClass::Status(200),
+        false if says(&["Timeout", "timed out"]) => ResponseClass::Timeout,
+        false if says(&["SSL", "Certificate"]) => ResponseClass::Tls,
+        false
+            if says(&["UnknownHost", "ConnectException", "NoRoute", "HttpHostConnect", "Bind"]) =>
+        {
+            ResponseClass::Connect
+        }
+        false if says(&["NoHttpResponse", "SocketException", "reset", "EOF"]) => {
+            ResponseClass::Reset
+        }
+        false => ResponseClass::Check,
+    }
+}
+
+/// Seconds of a time in milliseconds.
+///
+/// # Errors
+/// When it is not a number.
+pub(super) fn millis(text: &str, what: &str) -> Result<f64, String> {
+    Ok(number(text, what)? / 1e3)
 }

@@ -66,9 +66,9 @@ fn time(stamp: &str) -> Result<f64, String> {
         return Ok(time.as_nanosecond() as f64 / 1e9);
     }
     let unit = match stamp.len() {
-        ..=SECOND_DIGITS => 1.0,
-        ..=MILLI_DIGITS => 1e3,
-        ..=MICRO_DIGITS => 1e6,
+        length if length <= SECOND_DIGITS => 1.0,
+        length if length <= MILLI_DIGITS => 1e3,
+        length if length <= MICRO_DIGITS => 1e6,
         _ => 1e9,
     };
     Ok(number(stamp, "timestamp")? / unit)

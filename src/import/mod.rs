@@ -37,6 +37,7 @@ registry! {
         k6,
         k6_csv,
         jtl,
+        jtl_xml,
         locust,
         gatling,
         vegeta,

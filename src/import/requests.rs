@@ -104,6 +104,8 @@ pub(super) struct Requests {
     notes: Vec<String>,
     /// Requests that the generator could not send, and what it said of the first.
     unsent: Option<(u64, String)>,
+    /// Connections that Go's dialer gave up: the target's doing, unless ports have run out.
+    dial_timeouts: u64,
 }
 
 impl Requests {
@@ -131,6 +133,7 @@ impl Requests {
             *count += 1;
             return Ok(());
         }
+        self.dial_timeouts += u64::from(said.contains("dial") && said.contains("i/o timeout"));
         let done = sent_unix + took;
         let last = done.floor() as i64;
         let begin = self.second(first)?;
@@ -238,6 +241,13 @@ impl Requests {
         }
         if let Some((count, said)) = self.unsent.take() {
             let said = cut(&said, LONGEST_WORDS).to_owned();
+            if self.dial_timeouts > 0 {
+                self.note(format!(
+                    "{} more of its connections timed out: where ports have run out, that may be \
+                     the load generator too",
+                    self.dial_timeouts
+                ));
+            }
             self.note(format!(
                 "the load generator could not send {count} of its requests, because it ran out of \
                  ports, file descriptors or buffers (`{said}`): this is its own limit, not the \
@@ -409,9 +419,7 @@ mod tests {
             for sent in sent {
                 let (endpoint, class) = ("GET /".to_owned(), ResponseClass::Timeout);
                 let said = String::new();
-                requests
-                    .add(Request { sent_unix: *sent, took, endpoint, class, said })
-                    .map_err(|mistake| mistake.to_string())?;
+                requests.add(Request { sent_unix: *sent, took, endpoint, class, said })?;
             }
             requests.into_recording("it", "name").map_err(|error| error.to_string())
         };

@@ -150,9 +150,10 @@ fn ended_by(
 
 /// An input that ends with an error where a row is longer than any that a tool writes: a quote
 /// without its end would otherwise bring the rest of the file into memory.
-struct Bounded<'r> {
-    input: &'r mut dyn BufRead,
-    left: usize,
+pub(super) struct Bounded<'r> {
+    pub(super) input: &'r mut dyn BufRead,
+    /// Bytes that may be read before it is set anew.
+    pub(super) left: usize,
 }
 
 impl Read for Bounded<'_> {
