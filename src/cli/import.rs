@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
 use super::args::ImportArgs;
+use super::console::say;
 use super::error::{CliError, CommandResult};
 use super::results;
 use crate::import::{self, Files, IMPORTERS, ImportError, ImporterSpec};
@@ -25,6 +26,9 @@ pub(super) fn main(args: &ImportArgs) -> CommandResult {
     let recording = files
         .into_recording(&name)
         .map_err(|error| refused(&first.display().to_string(), format, &error))?;
+    for event in &recording.events {
+        say(format_args!("kneepoint: note: {}", event.text));
+    }
     results::prepare(&args.output.out)?;
     let path = results::recording_in(&args.output.out);
     results::write_file(&path, |out| {

@@ -4,6 +4,7 @@
 use super::ImporterSpec;
 use super::lines::each_line;
 use super::requests::{Request, Requests, path_of};
+use super::table::shown;
 use crate::timeline::ResponseClass;
 
 pub(super) static SPEC: ImporterSpec = ImporterSpec {
@@ -35,7 +36,7 @@ fn take(line: &str, requests: &mut Requests) -> Result<(), String> {
     if fields[0] != "REQUEST" {
         let is_known = OTHERS.contains(&fields[0]);
         return is_known.then_some(()).ok_or_else(|| {
-            let kind: String = fields[0].chars().take(40).collect();
+            let kind = shown(fields[0]);
             format!("`{kind}` is not a kind of line: expected RUN, USER, REQUEST, GROUP or ERROR")
         });
     }

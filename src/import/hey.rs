@@ -3,7 +3,7 @@
 
 use super::ImporterSpec;
 use super::requests::{Request, Requests};
-use super::table::{Row, Style, each_row, first_cells};
+use super::table::{Row, Style, each_row, first_cells, shown};
 use crate::timeline::ResponseClass;
 
 pub(super) static SPEC: ImporterSpec = ImporterSpec {
@@ -49,7 +49,7 @@ fn take(row: &Row<'_>, requests: &mut Requests) -> Result<(), String> {
         class: status
             .parse()
             .map(ResponseClass::Status)
-            .map_err(|_| format!("`{status}` is not a status"))?,
+            .map_err(|_| format!("`{}` is not a status", shown(&status)))?,
         said: String::new(),
     })
 }

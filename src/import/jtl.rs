@@ -1,13 +1,12 @@
 //! JMeter's results as CSV, as JMeter and Taurus write them. Columns and their order are settings.
 
-use std::borrow::Cow;
 use std::io::{BufRead, Cursor, Read};
 
 use super::ImporterSpec;
 use super::error::{ImportError, LONGEST_LINE};
 use super::jtl_samples::{Sample, Samples, class, millis};
 use super::requests::Requests;
-use super::table::{Columns, Row, Style, each_row, first_cells};
+use super::table::{Columns, Row, Style, each_row, first_cells, shown};
 
 pub(super) static SPEC: ImporterSpec = ImporterSpec {
     name: "jtl",
@@ -203,9 +202,13 @@ fn time(stamp: &str) -> Result<(f64, bool), String> {
     if let Ok(millis) = stamp.trim().parse::<f64>() {
         return Ok((millis / 1e3, false));
     }
-    let iso: Cow<'_, str> = stamp.trim().replace('/', "-").into();
-    let local: jiff::civil::DateTime = iso.parse().map_err(|_| {
-        format!("`timeStamp` is not a time: `{stamp}`; expected milliseconds since 1970, or `2026/05/04 09:05:00`")
+    let local = stamp.trim().replace('/', "-").parse::<jiff::civil::DateTime>();
+    let local = local.map_err(|_| {
+        format!(
+            "`timeStamp` is not a time: `{}`; expected milliseconds since 1970, or \
+             `2026/05/04 09:05:00`",
+            shown(stamp)
+        )
     })?;
     let time = local.to_zoned(jiff::tz::TimeZone::UTC).map_err(|error| error.to_string())?;
     Ok((time.timestamp().as_nanosecond() as f64 / 1e9, true))

@@ -7,7 +7,7 @@ use super::ImporterSpec;
 use super::error::ImportError;
 use super::k6::{Tags, is_read, take_sample};
 use super::requests::Requests;
-use super::table::{Row, Style, each_row, first_cells, number};
+use super::table::{Row, Style, each_row, first_cells, number, shown};
 
 pub(super) static SPEC: ImporterSpec = ImporterSpec {
     name: "k6-csv",
@@ -62,7 +62,8 @@ fn is_whole_seconds(stamp: &str) -> bool {
 /// Seconds since 1970 of a time in one of k6's formats, told by its length.
 fn time(stamp: &str) -> Result<f64, String> {
     if stamp.contains('T') {
-        let time: Timestamp = stamp.parse().map_err(|error| format!("`{stamp}`: {error}"))?;
+        let time: Timestamp =
+            stamp.parse().map_err(|error| format!("`{}`: {error}", shown(stamp)))?;
         return Ok(time.as_nanosecond() as f64 / 1e9);
     }
     let unit = match stamp.len() {

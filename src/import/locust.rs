@@ -7,7 +7,7 @@ use std::io::BufRead;
 use super::ImporterSpec;
 use super::error::ImportError;
 use super::requests::{Interval, Requests};
-use super::table::{Row, Style, each_row, first_cells};
+use super::table::{Row, Style, each_row, first_cells, shown};
 use crate::timeline::ResponseClass;
 
 pub(super) static SPEC: ImporterSpec = ImporterSpec {
@@ -130,7 +130,7 @@ impl History {
 
 fn count(row: &Row<'_>, column: &str) -> Result<u64, String> {
     let text = row.text(column);
-    text.trim().parse().map_err(|_| format!("`{column}` is not a count: `{text}`"))
+    text.trim().parse().map_err(|_| format!("`{column}` is not a count: `{}`", shown(&text)))
 }
 
 #[cfg(test)]

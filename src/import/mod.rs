@@ -49,8 +49,6 @@ registry! {
 
 /// How much of a file is looked at to tell its format, in bytes.
 const LOOKED_AT: u64 = 64 * 1024;
-/// How much of its begin a refusal quotes, in characters.
-const QUOTED: usize = 60;
 /// First bytes of gzip (RFC 1952) and of zstd (RFC 8878).
 const GZIP: &[u8] = &[0x1f, 0x8b];
 const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
@@ -131,7 +129,7 @@ fn told(begin: &str) -> Result<&'static ImporterSpec, ImportError> {
     }
     let line = begin.lines().find(|line| !line.trim().is_empty());
     let Some(line) = line else { return Err(ImportError::Empty) };
-    Err(ImportError::Unknown { begin: line.chars().take(QUOTED).collect::<String>() })
+    Err(ImportError::Unknown { begin: table::shown(line) })
 }
 
 /// The text of an input, and how it begins. Compressed ones are known by their first bytes.

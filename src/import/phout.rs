@@ -3,7 +3,7 @@
 
 use super::ImporterSpec;
 use super::requests::{Request, Requests};
-use super::table::{Columns, Row, Style, each_row, first_cells};
+use super::table::{Columns, Row, Style, each_row, first_cells, shown};
 use crate::timeline::ResponseClass;
 
 pub(super) static SPEC: ImporterSpec = ImporterSpec {
@@ -44,7 +44,9 @@ fn looks_like(begin: &str) -> bool {
 fn take(row: &Row<'_>, requests: &mut Requests) -> Result<(), String> {
     let code = |column| {
         let text = row.text(column);
-        text.trim().parse::<u16>().map_err(|_| format!("`{column}` is not a code: `{text}`"))
+        text.trim()
+            .parse::<u16>()
+            .map_err(|_| format!("`{column}` is not a code: `{}`", shown(&text)))
     };
     let (net, status) = (code("net_code")?, code("proto_code")?);
     let tag = row.text("tag");

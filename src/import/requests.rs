@@ -213,7 +213,9 @@ impl Requests {
 
     /// What the reader of the report has to know; each remark once.
     pub(super) fn note(&mut self, note: impl Into<String>) {
-        let note = note.into();
+        let note: String = note.into();
+        // Words of a file must not move the terminal that shows them.
+        let note = note.replace(char::is_control, " ");
         if !self.notes.contains(&note) {
             self.notes.push(note);
         }

@@ -7,6 +7,9 @@ use std::io::{self, BufRead, Read};
 use super::error::{ImportError, LONGEST_LINE, Mistakes};
 use super::lines::{CUT_OFF, is_cut};
 
+/// How much of a text a message quotes, in characters.
+const QUOTED: usize = 60;
+
 /// The names of a table's columns.
 #[derive(Debug, Default)]
 pub(super) struct Columns {
@@ -78,7 +81,13 @@ pub(super) fn number(text: &str, what: &str) -> Result<f64, String> {
     let number: Option<f64> = text.trim().parse().ok();
     number
         .filter(|number| number.is_finite())
-        .ok_or_else(|| format!("`{what}` is not a number: `{}`", text.trim()))
+        .ok_or_else(|| format!("`{what}` is not a number: `{}`", shown(text)))
+}
+
+/// A text of a file as a message can quote it: its beginning, without what moves a terminal.
+pub(super) fn shown(text: &str) -> String {
+    let begin = text.trim().chars().take(QUOTED);
+    begin.map(|char| if char.is_control() { ' ' } else { char }).collect()
 }
 
 /// How a table is written.

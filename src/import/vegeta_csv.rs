@@ -2,7 +2,7 @@
 
 use super::ImporterSpec;
 use super::requests::Requests;
-use super::table::{Columns, Row, Style, each_row, first_cells, number};
+use super::table::{Columns, Row, Style, each_row, first_cells, number, shown};
 use super::vegeta::{Hit, add};
 
 pub(super) static SPEC: ImporterSpec = ImporterSpec {
@@ -40,7 +40,7 @@ fn take(row: &Row<'_>, requests: &mut Requests) -> Result<(), String> {
         &Hit {
             sent_unix: number(&row.text("timestamp"), "timestamp")? / 1e9,
             took: row.number("latency")? / 1e9,
-            code: code.parse().map_err(|_| format!("`{code}` is not a status"))?,
+            code: code.parse().map_err(|_| format!("`{}` is not a status", shown(&code)))?,
             error: &row.text("error"),
             method: &row.at(METHOD),
             url: &row.at(URL),
