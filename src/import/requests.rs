@@ -24,6 +24,9 @@ const LONGEST_NAME: usize = 200;
 /// Most kinds of failures whose words are kept, and the most of their bytes.
 const MOST_KINDS: usize = 100;
 const LONGEST_WORDS: usize = 300;
+/// Longest interval over which requests are spread, in seconds: one in which a tool slept is
+/// longer, and its requests came at the end.
+const LONGEST_INTERVAL: i64 = 3600;
 /// Most requests of one interval: a count above it is a damaged one.
 const MOST_OF_INTERVAL: u64 = 1_000_000_000;
 /// Most virtual users, for the same reason.
@@ -159,6 +162,7 @@ impl Requests {
     /// When its counts and times are none.
     pub(super) fn add_interval(&mut self, interval: &Interval<'_>) -> Result<(), String> {
         let (from, to) = interval.seconds;
+        let from = from.max(to.saturating_sub(LONGEST_INTERVAL));
         let length = u64::try_from(to.saturating_sub(from)).unwrap_or(0);
         let is_time = interval.mean.is_finite() && (0.0..LONGEST_RUN).contains(&interval.mean);
         if length == 0 || length as f64 > LONGEST_RUN || from.unsigned_abs() as f64 > LATEST {
