@@ -358,7 +358,7 @@ fn results_of_another_tool_tell_a_knee_and_no_cause() {
     }
     std::fs::write(&file, text).expect("the file is written");
     let out = directory.path().join("out");
-    let mut command = kneepoint(&["import", "vegeta"]);
+    let mut command = kneepoint(&["import"]);
     let output = command.arg(&file).args(["--format", "json", "--out"]).arg(&out).output();
     let output = output.expect("the program starts");
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
@@ -369,10 +369,41 @@ fn results_of_another_tool_tell_a_knee_and_no_cause() {
     assert_eq!(diagnosis["findings"].as_array().map(Vec::len), Some(0), "no cause can be told");
     let again = kneepoint(&["diagnose"]).arg(&out).args(["--format", "json"]).output();
     assert_eq!(again.expect("the program starts").stdout, output.stdout, "it is a recording");
-    let wrong = kneepoint(&["import", "vegata"]).arg(&file).output().expect("the program starts");
+    let wrong = kneepoint(&["import", "--from", "vegata"]).arg(&file).output();
+    let wrong = wrong.expect("the program starts");
     assert_refused(&wrong, 104, &["vegata", "did you mean `vegeta`"]);
     let other = kneepoint(&["import", "k6"]).arg(&file).output().expect("the program starts");
     assert_refused(&other, 104, &["line 1", "as results of k6", "k6 run --out json"]);
+}
+
+/// Users who think for half a second, of a server that carries 100 requests per second: a longer
+/// response is what limits their rate, and no rate was asked for.
+#[test]
+fn the_knee_of_another_tools_users_is_a_number_of_users() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let file = directory.path().join("k6.csv");
+    let mut text = String::from("metric_name,timestamp,metric_value,method,name,status\n");
+    for second in 0..80_u64 {
+        let users = [5, 10, 20, 30, 40, 60, 90, 120][second as usize / 10];
+        let (at, rate) = (1_777_885_500_000 + second * 1000, (users * 19 / 10).min(100));
+        let took = 1000.0 * users as f64 / rate as f64 - 500.0;
+        text.push_str(&format!("vus,{at},{users},,,\n"));
+        for place in 0..rate {
+            let end = at + 1000 * place / rate;
+            text.push_str(&format!("http_req_duration,{end},{took},GET,home,200\n"));
+        }
+    }
+    std::fs::write(&file, text).expect("the file is written");
+    let out = directory.path().join("out");
+    let import = |format: &str| {
+        let mut command = kneepoint(&["import", "--format", format]);
+        command.arg(&file).arg("--out").arg(&out).output().expect("the program starts")
+    };
+    let report: serde_json::Value = serde_json::from_slice(&import("json").stdout).expect("JSON");
+    let knee = report["diagnosis"]["knee"]["rate"].as_f64().expect("a knee");
+    assert!((70.0..130.0).contains(&knee), "{knee}");
+    let shown = stdout(&import("terminal"));
+    assert!(shown.contains("40 virtual users is below the knee; 60 is above"), "{shown}");
 }
 
 #[test]

@@ -118,6 +118,11 @@ impl convert::Files for Nowhere {
 
 /// The results of other tools.
 pub fn imports(bytes: &[u8]) {
+    let mut told = import::Files::new(None);
+    match told.add(&mut &*bytes).and_then(|()| told.into_recording("it")) {
+        Ok(recording) => drop(recording),
+        Err(why) => drop(why.to_string()),
+    }
     for spec in import::IMPORTERS {
         match import::import(spec, "it", &mut &*bytes) {
             Ok(recording) => drop(recording),
@@ -197,7 +202,8 @@ fn plan_seeds() -> Vec<Vec<u8>> {
 }
 
 fn import_seeds() -> Vec<Vec<u8>> {
-    texts(&[
+    let mut seeds = files("tests/data/formats", &[".csv", ".jtl", ".log"]);
+    seeds.extend(texts(&[
         r#"{"attack":"","seq":0,"code":200,"timestamp":"2026-03-01T10:00:00.3Z","latency":1500000,"bytes_out":0,"bytes_in":5,"error":"","body":"","method":"GET","url":"http://127.0.0.1/cart"}
 {"code":0,"timestamp":"2026-03-01T10:00:09.3Z","latency":30000000000,"error":"context deadline exceeded","method":"GET","url":"http://127.0.0.1/cart"}
 "#,
@@ -205,7 +211,8 @@ fn import_seeds() -> Vec<Vec<u8>> {
 {"metric":"http_req_duration","type":"Point","data":{"time":"2026-03-01T10:00:00.3Z","value":250.5,"tags":{"method":"GET","name":"http://127.0.0.1/cart","status":"200"}}}
 {"metric":"http_req_duration","type":"Point","data":{"time":"2026-03-01T10:00:04Z","value":0,"tags":{"name":"cart","status":"0","error_code":"1212"}}}
 "#,
-    ])
+    ]));
+    seeds
 }
 
 fn recording_seeds() -> Vec<Vec<u8>> {

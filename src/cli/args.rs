@@ -325,10 +325,12 @@ pub struct CompareArgs {
 /// `kneepoint import`.
 #[derive(Debug, Args)]
 pub struct ImportArgs {
-    /// The tool they come from; `kneepoint list importers` names them
-    pub from: String,
-    /// The file, `-` for standard input
-    pub file: PathBuf,
+    /// The files of one run, also compressed by gzip or zstd; `-` for standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Their format, if kneepoint cannot tell it; `kneepoint list importers` names them
+    #[arg(long, value_name = "FORMAT")]
+    pub from: Option<String>,
     #[command(flatten)]
     pub output: OutputArgs,
 }

@@ -2,30 +2,33 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::args::ImportArgs;
+use super::console::say;
 use super::error::{CliError, CommandResult};
 use super::results;
-use crate::import::{self, IMPORTERS};
+use crate::import::{self, Files, IMPORTERS, ImportError, ImporterSpec};
 use crate::recording::{Recording, WriteError, Writer};
 use crate::run;
 
 pub(super) fn main(args: &ImportArgs) -> CommandResult {
-    let spec = import::find(&args.from).ok_or_else(|| {
-        let names: Vec<_> = IMPORTERS.iter().map(|spec| spec.name).collect();
-        CliError::unknown("format of results", &args.from, &names)
-    })?;
-    let name = args.file.file_stem().map_or_else(String::new, |it| it.display().to_string());
-    let refused = |error| {
-        CliError::usage(format!(
-            "cannot read `{}` as results of {}: {error}",
-            args.file.display(),
-            spec.name
-        ))
-        .with_hint(format!("expected: {}", spec.summary))
-    };
-    let recording = import::import(spec, &name, &mut *input(&args.file)?).map_err(refused)?;
+    let (from, paths) = format_and_files(args);
+    let named = from.map(spec_named).transpose()?;
+    let mut files = Files::new(named);
+    for path in paths {
+        let read = files.add(&mut *input(path)?);
+        read.map_err(|error| refused(&path.display().to_string(), files.format(), &error))?;
+    }
+    let first = paths.first().map(PathBuf::as_path).unwrap_or(Path::new("-"));
+    let name = first.file_stem().map_or_else(String::new, |it| it.display().to_string());
+    let format = files.format();
+    let recording = files
+        .into_recording(&name)
+        .map_err(|error| refused(&first.display().to_string(), format, &error))?;
+    for event in &recording.events {
+        say(format_args!("kneepoint: note: {}", event.text));
+    }
     results::prepare(&args.output.out)?;
     let path = results::recording_in(&args.output.out);
     results::write_file(&path, |out| {
@@ -35,6 +38,40 @@ pub(super) fn main(args: &ImportArgs) -> CommandResult {
     let rules = run::rules();
     let diagnosis = results::conclude(&recording, &rules, &path, args.output.format, out)?;
     Ok(results::status_of(&diagnosis, &rules, None))
+}
+
+/// The format that is named, and the files. Its name may also stand before the files.
+fn format_and_files(args: &ImportArgs) -> (Option<&str>, &[PathBuf]) {
+    if let (None, Some((first, rest))) = (&args.from, args.files.split_first())
+        && !rest.is_empty()
+        && let Some(name) = first.to_str().filter(|name| import::find(name).is_some())
+        && !first.exists()
+    {
+        return (Some(name), rest);
+    }
+    (args.from.as_deref(), &args.files)
+}
+
+fn spec_named(name: &str) -> Result<&'static ImporterSpec, CliError> {
+    import::find(name).ok_or_else(|| {
+        let names: Vec<_> = IMPORTERS.iter().map(|spec| spec.name).collect();
+        CliError::unknown("format of results", name, &names)
+    })
+}
+
+fn refused(file: &str, spec: Option<&ImporterSpec>, error: &ImportError) -> CliError {
+    match (spec, error) {
+        (_, ImportError::Unknown { .. }) => {
+            let names: Vec<_> = IMPORTERS.iter().map(|spec| spec.name).collect();
+            CliError::usage(format!("cannot import `{file}`: {error}"))
+                .with_hint(format!("name it with `--from`: {}", names.join(", ")))
+        }
+        (Some(spec), _) => {
+            CliError::usage(format!("cannot read `{file}` as results of {}: {error}", spec.name))
+                .with_hint(format!("expected: {}", spec.summary))
+        }
+        (None, _) => CliError::usage(format!("cannot import `{file}`: {error}")),
+    }
 }
 
 /// A file, or standard input for `-`.

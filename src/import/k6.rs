@@ -12,8 +12,19 @@ use crate::timeline::ResponseClass;
 pub(super) static SPEC: ImporterSpec = ImporterSpec {
     name: "k6",
     summary: "k6 results, one JSON object per line: k6 run --out json=FILE script.js",
-    read: |input, requests| each_line(input, |line| take(line, requests)),
+    looks_like,
+    read: |input, requests| {
+        let cut = each_line(input, |line| take(line, requests))?;
+        cut.into_iter().for_each(|note| requests.note(note));
+        Ok(())
+    },
 };
+
+fn looks_like(begin: &str) -> bool {
+    let line = begin.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    let line = serde_json::from_str::<Line>(line);
+    line.is_ok_and(|line| matches!(line.kind.as_str(), "Metric" | "Point"))
+}
 
 #[derive(Deserialize)]
 struct Line {
@@ -23,39 +34,82 @@ struct Line {
     data: serde_json::Value,
 }
 
-/// One sample; its value is in milliseconds.
+/// One sample. Those of times are in milliseconds.
 #[derive(Deserialize)]
 struct Sample {
     time: Timestamp,
     value: f64,
-    tags: Tags,
+    #[serde(default)]
+    tags: Option<Tags>,
 }
 
-#[derive(Deserialize)]
-struct Tags {
+/// What k6 says of a request.
+#[derive(Default, Deserialize)]
+pub(super) struct Tags {
     #[serde(default)]
-    method: String,
+    pub(super) method: String,
     #[serde(default)]
-    name: String,
+    pub(super) name: String,
     #[serde(default)]
-    status: String,
+    pub(super) status: String,
     #[serde(default)]
-    error_code: String,
+    pub(super) error: String,
+    #[serde(default)]
+    pub(super) error_code: String,
+    /// `false` where the script takes the answer for a failure.
+    #[serde(default)]
+    pub(super) expected_response: String,
 }
 
 fn take(line: &str, requests: &mut Requests) -> Result<(), String> {
     let line: Line = serde_json::from_str(line).map_err(|error| error.to_string())?;
-    if line.kind != "Point" || line.metric != "http_req_duration" {
+    if line.kind != "Point" || !is_read(&line.metric) {
         return Ok(());
     }
     let sample: Sample = serde_json::from_value(line.data).map_err(|error| error.to_string())?;
-    let took = sample.value / 1e3;
-    requests.add(Request {
-        sent_unix: sample.time.as_nanosecond() as f64 / 1e9 - took,
-        took,
-        endpoint: endpoint(&sample.tags),
-        class: class(&sample.tags),
-    })
+    let at = sample.time.as_nanosecond() as f64 / 1e9;
+    let tags = sample.tags.unwrap_or_default();
+    take_sample(&line.metric, at, sample.value, &tags, requests)
+}
+
+/// Whether samples of this metric say something of the load.
+pub(super) fn is_read(metric: &str) -> bool {
+    matches!(metric, "http_req_duration" | "vus" | "dropped_iterations")
+}
+
+/// Adds what one sample of a metric says.
+///
+/// # Errors
+/// When its numbers are impossible.
+pub(super) fn take_sample(
+    metric: &str,
+    at: f64,
+    value: f64,
+    tags: &Tags,
+    requests: &mut Requests,
+) -> Result<(), String> {
+    match metric {
+        "vus" => requests.add_users(at, value),
+        "dropped_iterations" => {
+            if value > 0.0 {
+                requests.set_open_model();
+                requests.note(
+                    "k6 dropped iterations that its schedule asked for, because no virtual user \
+                     was free: more load was due than was sent",
+                );
+            }
+            Ok(())
+        }
+        _ => {
+            let took = value / 1e3;
+            let said = match tags.error.is_empty() {
+                true => String::new(),
+                false => tags.error.clone(),
+            };
+            let (endpoint, class) = (endpoint(tags), class(tags));
+            requests.add(Request { sent_unix: at - took, took, endpoint, class, said })
+        }
+    }
 }
 
 /// The name that the script gave it, or the path of its URL.
@@ -76,6 +130,7 @@ fn class(tags: &Tags) -> ResponseClass {
             1400.. => ResponseClass::Protocol,
             _ => ResponseClass::Reset,
         },
+        Ok(status) if status < 400 && tags.expected_response == "false" => ResponseClass::Check,
         Ok(status) => ResponseClass::Status(status),
     }
 }
@@ -83,6 +138,7 @@ fn class(tags: &Tags) -> ResponseClass {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::import::tests::{Read, sample};
     use crate::import::{find, import};
 
     #[test]
@@ -100,5 +156,15 @@ mod tests {
         assert_eq!(names, ["GET /cart", "GET cart"]);
         let classes: Vec<_> = ticks[0].endpoints.iter().map(|endpoint| endpoint.class).collect();
         assert_eq!(classes, [ResponseClass::Status(200), ResponseClass::Connect]);
+    }
+
+    #[test]
+    fn samples_of_both_orders_of_keys_are_read() {
+        let read = Read::of("k6", &sample("k6-json.sample.json"));
+        read.assert_counts(3, 2, &[("GET /books", 1, 0), ("POST /cart", 1, 1)]);
+        assert!(read.notes.contains("dropped iterations"), "{}", read.notes);
+        let read = Read::of("k6", &sample("k6-json-old.sample.json"));
+        read.assert_counts(12, 2, &[("GET /books", 4, 1), ("GET /cart", 4, 1)]);
+        read.assert_ms(0.5, 81.737);
     }
 }

@@ -2,10 +2,15 @@
 //! generator saw and nothing about the target: they show a knee, but not its cause.
 
 mod error;
+mod foreign;
+mod jtl_samples;
 mod lines;
 mod requests;
+mod seconds;
+mod stages;
+mod table;
 
-use std::io::BufRead;
+use std::io::{self, BufRead, BufReader, Cursor, Read};
 
 pub use self::error::ImportError;
 use self::requests::Requests;
@@ -19,6 +24,8 @@ pub struct ImporterSpec {
     pub name: &'static str,
     /// One line for `kneepoint list importers`, with the command that writes the format.
     pub summary: &'static str,
+    /// Whether a file that begins like this is of the format. At most one importer says yes.
+    looks_like: fn(&str) -> bool,
     /// Reads the input from its beginning to its end, once, and adds the requests that it finds.
     /// It keeps no more than a part of the input in memory: files may be larger than the machine.
     read: fn(&mut dyn BufRead, &mut Requests) -> Result<(), ImportError>,
@@ -27,10 +34,24 @@ pub struct ImporterSpec {
 registry! {
     /// Every format, in the order lists show them.
     pub static IMPORTERS: [ImporterSpec] = [
-        vegeta,
         k6,
+        k6_csv,
+        jtl,
+        jtl_xml,
+        locust,
+        gatling,
+        vegeta,
+        vegeta_csv,
+        hey,
+        phout,
     ]
 }
+
+/// How much of a file is looked at to tell its format, in bytes.
+const LOOKED_AT: u64 = 64 * 1024;
+/// First bytes of gzip (RFC 1952) and of zstd (RFC 8878).
+const GZIP: &[u8] = &[0x1f, 0x8b];
+const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 
 /// The importer called `name`.
 pub fn find(name: &str) -> Option<&'static ImporterSpec> {
@@ -42,46 +63,103 @@ pub fn find(name: &str) -> Option<&'static ImporterSpec> {
 /// # Errors
 /// When the input cannot be read, or does not hold requests in this format.
 pub fn import(
-    spec: &ImporterSpec,
+    spec: &'static ImporterSpec,
     name: &str,
     input: &mut dyn BufRead,
 ) -> Result<Recording, ImportError> {
-    let mut requests = Requests::default();
-    (spec.read)(input, &mut requests)?;
-    requests.into_recording(spec.name, name)
+    let mut files = Files::new(Some(spec));
+    files.add(input)?;
+    files.into_recording(name)
+}
+
+/// The files of one run.
+#[derive(Debug)]
+pub struct Files {
+    named: Option<&'static ImporterSpec>,
+    found: Option<&'static ImporterSpec>,
+    requests: Requests,
+}
+
+impl Files {
+    /// None yet. Their format is `named`, or told from how each begins.
+    pub fn new(named: Option<&'static ImporterSpec>) -> Self {
+        Self { named, found: None, requests: Requests::default() }
+    }
+
+    /// The format of those that were added, or the one that was named.
+    pub fn format(&self) -> Option<&'static ImporterSpec> {
+        self.named.or(self.found)
+    }
+
+    /// Reads the next file, which may be compressed.
+    ///
+    /// # Errors
+    /// When it cannot be read, its format cannot be told, or it does not hold what the format has.
+    pub fn add(&mut self, input: &mut dyn BufRead) -> Result<(), ImportError> {
+        let (mut input, begin) = opened(input)?;
+        let spec = match self.named {
+            Some(spec) => spec,
+            None => told(&begin)?,
+        };
+        if let Some(before) = self.found.filter(|before| before.name != spec.name) {
+            return Err(ImportError::Mixed { this: spec.name, before: before.name });
+        }
+        self.found = Some(spec);
+        self.requests.next_file();
+        (spec.read)(&mut *input, &mut self.requests)
+    }
+
+    /// The recording of the whole run, under `name`.
+    ///
+    /// # Errors
+    /// When there is no request, or the run is longer than a week.
+    pub fn into_recording(self, name: &str) -> Result<Recording, ImportError> {
+        let from = self.format().map_or("nothing", |spec| spec.name);
+        self.requests.into_recording(from, name)
+    }
+}
+
+/// The importer of a file that begins like this.
+fn told(begin: &str) -> Result<&'static ImporterSpec, ImportError> {
+    if let Some(spec) = IMPORTERS.iter().find(|spec| (spec.looks_like)(begin)) {
+        return Ok(spec);
+    }
+    if let Some((what, instead)) = foreign::known(begin) {
+        return Err(ImportError::Unfit { what, instead });
+    }
+    let line = begin.lines().find(|line| !line.trim().is_empty());
+    let Some(line) = line else { return Err(ImportError::Empty) };
+    Err(ImportError::Unknown { begin: table::shown(line) })
+}
+
+/// The text of an input, and how it begins. Compressed ones are known by their first bytes.
+fn opened<'r>(input: &'r mut dyn BufRead) -> Result<(Box<dyn BufRead + 'r>, String), ImportError> {
+    let unreadable = |source| ImportError::Unreadable { line: 1, source };
+    let mut magic = Vec::new();
+    (&mut *input).take(ZSTD.len() as u64).read_to_end(&mut magic).map_err(unreadable)?;
+    let (is_gzip, is_zstd) = (magic.starts_with(GZIP), magic.starts_with(ZSTD));
+    let input = Cursor::new(magic).chain(input);
+    let mut text: Box<dyn BufRead + 'r> = match () {
+        () if is_gzip => Box::new(BufReader::new(flate2::bufread::MultiGzDecoder::new(input))),
+        () if is_zstd => {
+            let decoder = zstd::Decoder::with_buffer(input).map_err(unreadable)?;
+            Box::new(BufReader::new(decoder))
+        }
+        () => Box::new(input),
+    };
+    let mut begin = Vec::new();
+    match (&mut *text).take(LOOKED_AT).read_to_end(&mut begin) {
+        // The importer meets the same end, and knows the line.
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {}
+        ended => drop(ended.map_err(unreadable)?),
+    }
+    let shown = String::from_utf8_lossy(&begin).trim_start_matches('\u{feff}').to_owned();
+    const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+    if begin.starts_with(BYTE_ORDER_MARK) {
+        begin.drain(..BYTE_ORDER_MARK.len());
+    }
+    Ok((Box::new(Cursor::new(begin).chain(text)), shown))
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io;
-
-    use super::*;
-
-    fn refusal(text: &str) -> String {
-        let spec = find("vegeta").unwrap();
-        import(spec, "it", &mut text.as_bytes()).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn mistakes_are_told_with_their_line() {
-        assert_eq!(refusal("\n \n"), "the file holds no request");
-        let text = refusal("\n{\"code\": 200}\nnonsense\n");
-        let lines: Vec<_> = text.lines().collect();
-        assert!(lines[0].starts_with("line 2: ") && lines[0].contains("timestamp"), "{text}");
-        assert!(lines[1].starts_with("line 3: "), "{text}");
-        assert_eq!(refusal(&"nonsense\n".repeat(40)).lines().count(), error::MOST_MISTAKES);
-    }
-
-    #[test]
-    fn a_line_without_end_is_not_read_to_its_end() {
-        let mut endless = io::BufReader::new(io::repeat(b'x'));
-        let why = import(find("k6").unwrap(), "it", &mut endless).unwrap_err();
-        assert_eq!(why.to_string(), "line 1 is longer than 16 MB");
-    }
-
-    #[test]
-    fn every_importer_has_a_different_name() {
-        let names: std::collections::BTreeSet<_> = IMPORTERS.iter().map(|spec| spec.name).collect();
-        assert_eq!(names.len(), IMPORTERS.len());
-    }
-}
+mod tests;

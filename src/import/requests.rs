@@ -1,207 +1,371 @@
-//! Turns single requests, as other tools list them, into ticks of one second and into stages.
+//! Gathers single requests, or counts of an interval, as other tools list them, into seconds: no
+//! request is kept, so that a file may be larger than the machine's memory.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::ImportError;
-use crate::recording::{Environment, Event, PlanSummary, Recording, Stop, StopReason};
-use crate::timeline::{
-    EndpointTick, Histogram, LoadTick, Moment, ResponseClass, Stage, StageRole, Timeline, Window,
-};
+use super::seconds::{LONGEST_RUN, Run, SecondTally};
+use crate::recording::Recording;
+use crate::timeline::{FailureKind, Histogram, ResponseClass, cut, mask_secrets, text_template};
 
-/// Shortest stage in seconds, and most stages of a run.
-const SHORTEST_STAGE: usize = 4;
-const MOST_STAGES: usize = 40;
-/// Neighbouring stages become one where their rates differ by at most this share.
-const SAME_RATE: f64 = 0.05;
+/// Latest time that is taken for one, in seconds since 1970: the year 5138.
+const LATEST: f64 = 1e11;
+/// Seconds whose histograms are complete and fast to add to. Tools write in order of the ends, so
+/// that earlier seconds rarely change.
+const OPEN_SECONDS: usize = 64;
+/// Most endpoints that are told apart; scripts that put an id in each name make thousands.
+const MOST_ENDPOINTS: usize = 500;
+/// What the others are counted as.
+const OTHER_ENDPOINTS: &str = "other requests";
+/// Longest name of an endpoint, in bytes.
+const LONGEST_NAME: usize = 200;
+/// Most kinds of failures whose words are kept, and the most of their bytes.
+const MOST_KINDS: usize = 100;
+const LONGEST_WORDS: usize = 300;
+/// Longest interval over which requests are spread, in seconds: one in which a tool slept is
+/// longer, and its requests came at the end.
+const LONGEST_INTERVAL: i64 = 3600;
+/// Most requests of one interval: a count above it is a damaged one.
+const MOST_OF_INTERVAL: u64 = 1_000_000_000;
+/// Most virtual users, for the same reason.
+const MOST_USERS: f64 = 1e9;
 
-/// Longest run that is read, in seconds. Each second has a tick: one time that is wrong by years
-/// would take the memory of all seconds up to it.
-const LONGEST_RUN: f64 = 7.0 * 86_400.0;
+/// What a load generator's own exhaustion reads like in Go, Java, Python and Windows: descriptors
+/// (EMFILE, ENFILE), local ports (EADDRNOTAVAIL), socket buffers (ENOBUFS).
+const OWN_LIMITS: &[&str] = &[
+    "too many open files",
+    "emfile",
+    "enfile",
+    "cannot assign requested address",
+    "can't assign requested address",
+    "eaddrnotavail",
+    "no buffer space available",
+    "enobufs",
+    "java.net.bindexception",
+    "only one usage of each socket address",
+];
 
 /// One request.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Request {
+pub(super) struct Request {
     /// When it was sent, in seconds since 1970 (UTC).
-    pub sent_unix: f64,
-    /// SecondTallys to the end of the response.
-    pub took: f64,
+    pub(super) sent_unix: f64,
+    /// Seconds to the end of the response.
+    pub(super) took: f64,
     /// Method and path, or the tool's own name for it.
-    pub endpoint: String,
+    pub(super) endpoint: String,
     /// How it ended.
-    pub class: ResponseClass,
+    pub(super) class: ResponseClass,
+    /// What the tool says of its failure.
+    pub(super) said: String,
+}
+
+/// Requests of one endpoint that ended within an interval, of which only the mean is known.
+pub(super) struct Interval<'n> {
+    /// Its first second, and the one after its last, since 1970.
+    pub(super) seconds: (i64, i64),
+    /// Name of the endpoint.
+    pub(super) endpoint: &'n str,
+    /// How they ended.
+    pub(super) class: ResponseClass,
+    /// How many.
+    pub(super) count: u64,
+    /// Their mean response time in seconds.
+    pub(super) mean: f64,
 }
 
 /// The path of a URL. Its query is left out: it varies, and may hold secrets.
-pub fn path_of(url: &str) -> Option<String> {
+pub(super) fn path_of(url: &str) -> Option<String> {
     let url = url::Url::parse(url).ok().filter(url::Url::has_host)?;
     Some(url.path().to_owned())
 }
 
-/// All requests of a run.
+/// Whether an error is that of the load generator, which had no descriptor, port or buffer left for
+/// the request. The target never saw it.
+fn is_own_limit(class: ResponseClass, said: &str) -> bool {
+    if matches!(class, ResponseClass::Status(_)) || said.is_empty() {
+        return false;
+    }
+    let said = said.to_lowercase();
+    OWN_LIMITS.iter().any(|words| said.contains(words))
+}
+
+/// All requests of a run, second by second.
 #[derive(Debug, Default)]
-pub struct Requests(Vec<Request>);
+pub(super) struct Requests {
+    seconds: BTreeMap<i64, SecondTally>,
+    /// Those whose histograms are not compact, the longest such first.
+    open: VecDeque<i64>,
+    endpoints: BTreeMap<String, usize>,
+    kinds: BTreeMap<(usize, ResponseClass, String), Arc<FailureKind>>,
+    /// Virtual users that run, by second and by file.
+    users: Vec<BTreeMap<i64, f64>>,
+    /// Whether the tool says that it sends at a rate and does not wait for its users.
+    is_open_model: bool,
+    notes: Vec<String>,
+    /// Requests that the generator could not send, and what it said of the first.
+    unsent: Option<(u64, String)>,
+    /// Connections that Go's dialer gave up: the target's doing, unless ports have run out.
+    dial_timeouts: u64,
+}
 
 impl Requests {
     /// Adds one.
     ///
     /// # Errors
     /// When its times are not times.
-    pub fn add(&mut self, request: Request) -> Result<(), String> {
-        if !(request.sent_unix.is_finite() && request.took.is_finite() && request.took >= 0.0) {
+    pub(super) fn add(&mut self, request: Request) -> Result<(), String> {
+        let Request { sent_unix, took, endpoint, class, said } = request;
+        if !(sent_unix.is_finite() && took.is_finite() && took >= 0.0) {
             return Err(format!(
-                "a request sent at {} s that took {} s: expected a time and a duration of at least 0",
-                request.sent_unix, request.took
+                "a request sent at {sent_unix} s that took {took} s: expected a time and a \
+                 duration of at least 0"
             ));
         }
-        self.0.push(request);
+        if sent_unix.abs() > LATEST || took > LONGEST_RUN {
+            let days = sent_unix.abs().max(took) / 86_400.0;
+            return Err(format!("a time of {days:.0} days: it is probably wrong"));
+        }
+        let endpoint = self.endpoint(&endpoint);
+        let first = sent_unix.floor() as i64;
+        if is_own_limit(class, &said) {
+            self.second(first)?.offered += 1;
+            let (count, _) = self.unsent.get_or_insert_with(|| (0, mask_secrets(&said)));
+            *count += 1;
+            return Ok(());
+        }
+        self.dial_timeouts += u64::from(said.contains("dial") && said.contains("i/o timeout"));
+        let done = sent_unix + took;
+        let last = done.floor() as i64;
+        let begin = self.second(first)?;
+        begin.offered += 1;
+        begin.sent += 1;
+        if first == last {
+            begin.in_flight += took;
+        } else {
+            begin.in_flight += (first + 1) as f64 - sent_unix;
+            // Only its ends are noted, not each second between them: a request may take days.
+            self.second(first + 1)?.throughout += 1;
+            let end = self.second(last)?;
+            end.in_flight += done - last as f64;
+            end.throughout -= 1;
+        }
+        self.end(last, (endpoint, class), |times| times.record(Duration::from_secs_f64(took)))?;
+        self.say(last, (endpoint, class), &said)
+    }
+
+    /// Adds those of an interval, spread evenly over its seconds.
+    ///
+    /// # Errors
+    /// When its counts and times are none.
+    pub(super) fn add_interval(&mut self, interval: &Interval<'_>) -> Result<(), String> {
+        let (from, to) = interval.seconds;
+        let from = from.max(to.saturating_sub(LONGEST_INTERVAL));
+        let length = u64::try_from(to.saturating_sub(from)).unwrap_or(0);
+        let is_time = interval.mean.is_finite() && (0.0..LONGEST_RUN).contains(&interval.mean);
+        if length == 0 || length as f64 > LONGEST_RUN || from.unsigned_abs() as f64 > LATEST {
+            return Err(format!("an interval from {from} to {to} s: expected times in order"));
+        }
+        if !is_time || interval.count > MOST_OF_INTERVAL {
+            let Interval { count, mean, .. } = interval;
+            return Err(format!("{count} requests of {mean} s each: not a count and a mean time"));
+        }
+        let key = (self.endpoint(interval.endpoint), interval.class);
+        let mut before = 0;
+        for (place, second) in (from..to).enumerate() {
+            let until = interval.count * (place as u64 + 1) / length;
+            let count = until - before;
+            before = until;
+            if count > 0 {
+                let tally = self.second(second)?;
+                tally.offered += count;
+                tally.sent += count;
+                // Little's law: in flight = completions per second times their mean time.
+                tally.in_flight += count as f64 * interval.mean;
+                let times = times(count, interval.mean);
+                self.end(second, key, |known| known.merge(&times))?;
+            }
+        }
         Ok(())
+    }
+
+    /// Notes how many virtual users run at a time.
+    ///
+    /// # Errors
+    /// When one of the numbers is impossible.
+    pub(super) fn add_users(&mut self, at_unix: f64, users: f64) -> Result<(), String> {
+        if !(at_unix.abs() <= LATEST && (0.0..=MOST_USERS).contains(&users)) {
+            return Err(format!("{users} virtual users at {at_unix} s: not a count and a time"));
+        }
+        if self.users.is_empty() {
+            self.users.push(BTreeMap::new());
+        }
+        if let Some(known) = self.users.last_mut()
+            && (known.len() as f64) < 2.0 * LONGEST_RUN
+        {
+            known.insert(at_unix.floor() as i64, users);
+        }
+        Ok(())
+    }
+
+    /// Says that the tool sends at a rate, whatever the number of its virtual users.
+    pub(super) fn set_open_model(&mut self) {
+        self.is_open_model = true;
+    }
+
+    /// What the reader of the report has to know; each remark once.
+    pub(super) fn note(&mut self, note: impl Into<String>) {
+        let note: String = note.into();
+        // Words of a file must not move the terminal that shows them.
+        let note = note.replace(char::is_control, " ");
+        if !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
+    }
+
+    /// The next file begins: its virtual users run beside those of the others.
+    pub(super) fn next_file(&mut self) {
+        self.users.push(BTreeMap::new());
     }
 
     /// The recording of these requests.
     ///
     /// # Errors
     /// When there is no request, or the last ended too long after the first began.
-    pub fn into_recording(self, from: &str, name: &str) -> Result<Recording, ImportError> {
-        let begin = self.0.iter().map(|request| request.sent_unix).reduce(f64::min);
-        let begin = begin.ok_or(ImportError::Empty)?.floor();
-        let end = self.0.iter().map(|it| it.sent_unix + it.took).fold(begin, f64::max);
-        if end - begin > LONGEST_RUN {
-            return Err(ImportError::Long { days: ((end - begin) / 86_400.0) as u64 });
+    pub(super) fn into_recording(
+        mut self,
+        from: &str,
+        name: &str,
+    ) -> Result<Recording, ImportError> {
+        if self.endpoints.len() > MOST_ENDPOINTS {
+            self.note(format!(
+                "more than {MOST_ENDPOINTS} different requests: the rest is counted as \
+                 `{OTHER_ENDPOINTS}`"
+            ));
         }
-        let ticks = self.ticks(begin, end);
-        let stages = stages(&ticks);
-        let timeline = Timeline { stages, ticks, ..Timeline::default() };
-        let at = timeline.end();
-        let text = format!(
-            "imported from {from}: it measures response times from the send. Requests that its \
-             schedule asked for but that were not sent are not included"
-        );
-        Ok(Recording {
-            plan: self.plan(name, &timeline),
-            environment: Environment {
-                kneepoint: env!("CARGO_PKG_VERSION").to_owned(),
-                started_unix: begin,
-                target: format!("as {from} saw it"),
-                ..Environment::default()
-            },
-            events: vec![Event { at: Moment::START, text }],
-            stop: Some(Stop { at, reason: StopReason::Completed }),
-            timeline,
-        })
-    }
-
-    fn plan(&self, name: &str, timeline: &Timeline) -> PlanSummary {
-        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-        for request in &self.0 {
-            *counts.entry(&request.endpoint).or_default() += 1;
-        }
-        let share = |count: usize| count as f64 / self.0.len() as f64;
-        let requests = counts.iter().map(|(name, count)| ((*name).to_owned(), share(*count)));
-        PlanSummary {
-            name: name.to_owned(),
-            requests: requests.collect(),
-            executor: "imported".to_owned(),
-            max_rate: timeline.stages.iter().map(Stage::rate).fold(0.0, f64::max),
-            max_vus: 0,
-            tags: Vec::new(),
-            ..PlanSummary::default()
-        }
-    }
-
-    /// One tick a second from `begin` to the end of the last response.
-    fn ticks(&self, begin: f64, end: f64) -> Vec<LoadTick> {
-        let mut seconds: Vec<SecondTally> = Vec::new();
-        seconds.resize_with((end - begin).floor() as usize + 1, SecondTally::default);
-        for request in &self.0 {
-            let sent = request.sent_unix - begin;
-            let done = sent + request.took;
-            let (first, last) = (sent as usize, done as usize);
-            seconds[first].sent += 1;
-            if first == last {
-                seconds[first].in_flight += request.took;
-            } else {
-                seconds[first].in_flight += (first + 1) as f64 - sent;
-                seconds[last].in_flight += done - last as f64;
-                // Only its ends are noted, not each second between them: a request may take days.
-                seconds[first + 1].throughout += 1;
-                seconds[last].throughout -= 1;
+        if let Some((count, said)) = self.unsent.take() {
+            let said = cut(&said, LONGEST_WORDS).to_owned();
+            if self.dial_timeouts > 0 {
+                self.note(format!(
+                    "{} more of its connections timed out: where ports have run out, that may be \
+                     the load generator too",
+                    self.dial_timeouts
+                ));
             }
-            let key = (request.endpoint.as_str(), request.class);
-            let took = Duration::from_secs_f64(request.took);
-            seconds[last].ended.entry(key).or_default().record(took);
+            self.note(format!(
+                "the load generator could not send {count} of its requests, because it ran out of \
+                 ports, file descriptors or buffers (`{said}`): this is its own limit, not the \
+                 target's"
+            ));
         }
-        let mut throughout = 0;
-        for second in &mut seconds {
-            throughout += second.throughout;
-            second.in_flight += throughout as f64;
+        let mut endpoints = vec![String::new(); self.endpoints.len()];
+        for (name, place) in self.endpoints {
+            endpoints[place] = name;
         }
-        seconds.into_iter().enumerate().map(|(index, second)| second.tick(index)).collect()
+        Run {
+            seconds: self.seconds,
+            endpoints,
+            users: self.users,
+            is_open_model: self.is_open_model,
+            notes: self.notes,
+        }
+        .into_recording(from, name)
     }
-}
 
-/// What is counted in one second.
-#[derive(Default)]
-struct SecondTally<'r> {
-    sent: u64,
-    in_flight: f64,
-    /// How many more requests than in the second before were in flight throughout.
-    throughout: i64,
-    ended: BTreeMap<(&'r str, ResponseClass), Histogram>,
-}
-
-impl SecondTally<'_> {
-    fn tick(self, index: usize) -> LoadTick {
-        let endpoints = self.ended.into_iter().map(|((endpoint, class), times)| EndpointTick {
-            endpoint: endpoint.to_owned(),
-            class,
-            service_time: times.clone(),
-            response_time: times,
-        });
-        LoadTick {
-            offered: self.sent,
-            sent: self.sent,
-            in_flight: self.in_flight,
-            endpoints: endpoints.collect(),
-            ..LoadTick::empty(seconds(index, index + 1), "imported")
+    /// The place of an endpoint; names are one line, and not longer than a report can show.
+    fn endpoint(&mut self, name: &str) -> usize {
+        let words: Vec<&str> = cut(name, LONGEST_NAME).split_whitespace().collect();
+        let name = words.join(" ");
+        if let Some(known) = self.endpoints.get(&name) {
+            return *known;
         }
+        let name =
+            if self.endpoints.len() < MOST_ENDPOINTS { name } else { OTHER_ENDPOINTS.into() };
+        let next = self.endpoints.len();
+        *self.endpoints.entry(name).or_insert(next)
     }
-}
 
-fn seconds(from: usize, to: usize) -> Window {
-    let at = |second: usize| Moment::from_secs_f64(second as f64);
-    Window::new(at(from), at(to))
-}
+    fn second(&mut self, second: i64) -> Result<&mut SecondTally, String> {
+        if self.seconds.len() as f64 > 2.0 * LONGEST_RUN && !self.seconds.contains_key(&second) {
+            return Err("more seconds than 14 days have: the times are probably wrong".to_owned());
+        }
+        Ok(self.seconds.entry(second).or_default())
+    }
 
-/// Spans in which the load hardly changed: the stages of the other tool are not in its results.
-fn stages(ticks: &[LoadTick]) -> Vec<Stage> {
-    // The last second is rarely complete, and after the last send there is no load.
-    let sending = ticks.iter().rposition(|tick| tick.offered > 0).unwrap_or(0).max(1);
-    let length = SHORTEST_STAGE.max(sending.div_ceil(MOST_STAGES));
-    let rate = |from: usize, to: usize| {
-        let sent: u64 = ticks[from..to].iter().map(|tick| tick.offered).sum();
-        sent as f64 / (to - from) as f64
-    };
-    let mut begins: BTreeSet<usize> = (0..sending).step_by(length).collect();
-    // A rest that is shorter than a stage belongs to the stage before it.
-    begins.retain(|begin| *begin == 0 || sending - begin >= length);
-    let mut spans: Vec<(usize, usize)> = Vec::new();
-    let ends = begins.iter().skip(1).copied().chain([sending]);
-    for (from, to) in begins.iter().copied().zip(ends) {
-        match spans.last_mut() {
-            Some(last)
-                if (rate(last.0, last.1) - rate(from, to)).abs()
-                    <= SAME_RATE * rate(last.0, last.1) =>
-            {
-                last.1 = to;
+    /// Records requests that ended in a second.
+    fn end(
+        &mut self,
+        second: i64,
+        key: (usize, ResponseClass),
+        record: impl FnOnce(&mut Histogram),
+    ) -> Result<(), String> {
+        let tally = self.second(second)?;
+        record(tally.ended.entry(key).or_default());
+        if !tally.is_open {
+            tally.is_open = true;
+            self.open.push_back(second);
+        }
+        if self.open.len() > OPEN_SECONDS
+            && let Some(oldest) = self.open.pop_front()
+            && let Some(tally) = self.seconds.get_mut(&oldest)
+        {
+            tally.compact();
+        }
+        Ok(())
+    }
+
+    /// Keeps the words of a failure.
+    fn say(
+        &mut self,
+        second: i64,
+        (endpoint, class): (usize, ResponseClass),
+        said: &str,
+    ) -> Result<(), String> {
+        if class.is_success() || said.is_empty() {
+            return Ok(());
+        }
+        let masked = mask_secrets(cut(said, LONGEST_WORDS));
+        let key = (endpoint, class, text_template(&masked, LONGEST_WORDS));
+        if !self.kinds.contains_key(&key) {
+            if self.kinds.len() >= MOST_KINDS {
+                return Ok(());
             }
-            _ => spans.push((from, to)),
+            let name = self.endpoints.iter().find(|(_, place)| **place == endpoint);
+            let kind = FailureKind {
+                endpoint: name.map_or_else(String::new, |(name, _)| name.clone()),
+                class,
+                template: key.2.clone(),
+                example: masked,
+                headers: Vec::new(),
+                is_rest: false,
+            };
+            self.kinds.insert(key.clone(), Arc::new(kind));
         }
+        if let Some(kind) = self.kinds.get(&key).cloned() {
+            *self.second(second)?.failures.entry(kind).or_default() += 1;
+        }
+        Ok(())
     }
-    let stage = |(from, to): (usize, usize)| {
-        Stage::constant(StageRole::Ramp, seconds(from, to), rate(from, to))
-    };
-    spans.into_iter().map(stage).collect()
+}
+
+/// As many equal times: by doubling, since a count may be large.
+fn times(count: u64, seconds: f64) -> Histogram {
+    let (mut times, mut power) = (Histogram::new(), Histogram::new());
+    power.record(Duration::from_secs_f64(seconds));
+    power.compact();
+    let mut rest = count;
+    while rest > 0 {
+        if rest & 1 == 1 {
+            times.merge(&power);
+        }
+        let twice = power.clone();
+        power.merge(&twice);
+        rest >>= 1;
+    }
+    times.compact();
+    times
 }
 
 #[cfg(test)]
@@ -217,8 +381,9 @@ mod tests {
                 free = free.max(sent) + 0.01;
                 let class = ResponseClass::Status(200);
                 let endpoint = "GET /".to_owned();
-                let request =
-                    Request { sent_unix: 1.7e9 + sent, took: free - sent, endpoint, class };
+                let (sent_unix, took) = (1.7e9 + sent, free - sent);
+                let said = String::new();
+                let request = Request { sent_unix, took, endpoint, class, said };
                 requests.add(request).unwrap();
             }
         }
@@ -231,7 +396,7 @@ mod tests {
         let stages = &recording.timeline.stages;
         let rates: Vec<f64> = stages.iter().map(|stage| stage.rate().round()).collect();
         assert_eq!(rates, [20.0, 40.0, 60.0]);
-        assert_eq!(stages[1].window, seconds(8, 24));
+        assert_eq!(stages[1].window.secs(), 16.0);
         let tick = &recording.timeline.ticks[3];
         assert_eq!((tick.offered, tick.completed(), tick.succeeded()), (20, 20, 20));
         assert!((tick.in_flight - 0.2).abs() < 1e-6, "20/s of 10 ms: {}", tick.in_flight);
@@ -245,6 +410,7 @@ mod tests {
             took,
             endpoint: String::new(),
             class: ResponseClass::Timeout,
+            said: String::new(),
         };
         assert!(Requests::default().add(request(f64::NAN, 1.0)).is_err());
         assert!(Requests::default().add(request(1.0, -1.0)).is_err());
@@ -258,12 +424,16 @@ mod tests {
             let mut requests = Requests::default();
             for sent in sent {
                 let (endpoint, class) = ("GET /".to_owned(), ResponseClass::Timeout);
-                requests.add(Request { sent_unix: *sent, took, endpoint, class }).unwrap();
+                let said = String::new();
+                requests.add(Request { sent_unix: *sent, took, endpoint, class, said })?;
             }
-            requests.into_recording("it", "name")
+            requests.into_recording("it", "name").map_err(|error| error.to_string())
         };
-        for (sent, took) in [(&[0.0, 1e12][..], 1.0), (&[1e9], 1e300), (&[-1e308, 1e308], 0.0)] {
-            let why = recording(sent, took).unwrap_err().to_string();
+        let weeks: Vec<f64> = (0..2_000).map(|place| f64::from(place) * 500.0).collect();
+        let impossible =
+            [(&[0.0, 1e12][..], 1.0), (&[1e9], 1e300), (&[-1e308, 1e308], 0.0), (&weeks, 1.0)];
+        for (sent, took) in impossible {
+            let why = recording(sent, took).unwrap_err();
             assert!(why.contains("days"), "{why}");
         }
         let day = recording(&[0.5, 10.5], 86_400.0).unwrap();

@@ -11,12 +11,20 @@ use crate::timeline::ResponseClass;
 pub(super) static SPEC: ImporterSpec = ImporterSpec {
     name: "vegeta",
     summary: "vegeta results, one JSON object per line: vegeta encode --to json results.bin",
-    read: |input, requests| each_line(input, |line| take(line, requests)),
+    looks_like: |begin| {
+        let line = begin.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+        serde_json::from_str::<Line>(line).is_ok()
+    },
+    read: |input, requests| {
+        let cut = each_line(input, |line| take(line, requests))?;
+        cut.into_iter().for_each(|note| requests.note(note));
+        Ok(())
+    },
 };
 
 /// The fields that are of interest here; durations in nanoseconds.
 #[derive(Deserialize)]
-struct Hit {
+struct Line {
     timestamp: Timestamp,
     latency: u64,
     code: u16,
@@ -29,14 +37,41 @@ struct Hit {
 }
 
 fn take(line: &str, requests: &mut Requests) -> Result<(), String> {
-    let hit: Hit = serde_json::from_str(line).map_err(|error| error.to_string())?;
+    let line: Line = serde_json::from_str(line).map_err(|error| error.to_string())?;
+    let hit = Hit {
+        sent_unix: line.timestamp.as_nanosecond() as f64 / 1e9,
+        took: line.latency as f64 / 1e9,
+        code: line.code,
+        error: &line.error,
+        method: &line.method,
+        url: &line.url,
+    };
+    add(&hit, requests)
+}
+
+/// One request, however it is encoded.
+pub(super) struct Hit<'h> {
+    pub(super) sent_unix: f64,
+    pub(super) took: f64,
+    /// 0 where there was no answer.
+    pub(super) code: u16,
+    pub(super) error: &'h str,
+    pub(super) method: &'h str,
+    pub(super) url: &'h str,
+}
+
+/// Adds a hit.
+///
+/// # Errors
+/// When its times are impossible.
+pub(super) fn add(hit: &Hit<'_>, requests: &mut Requests) -> Result<(), String> {
+    let path = path_of(hit.url).unwrap_or_default();
     requests.add(Request {
-        sent_unix: hit.timestamp.as_nanosecond() as f64 / 1e9,
-        took: hit.latency as f64 / 1e9,
-        endpoint: format!("{} {}", hit.method, path_of(&hit.url).unwrap_or_default())
-            .trim()
-            .to_owned(),
-        class: class(hit.code, &hit.error),
+        sent_unix: hit.sent_unix,
+        took: hit.took,
+        endpoint: format!("{} {path}", hit.method).trim().to_owned(),
+        class: class(hit.code, hit.error),
+        said: hit.error.to_owned(),
     })
 }
 

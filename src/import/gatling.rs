@@ -1,0 +1,115 @@
+//! Gatling's `simulation.log` as text, as versions up to 3.11 write it: a line a request, separated
+//! by tabs. Versions have their fields at different places, so they are found by what they hold.
+
+use super::ImporterSpec;
+use super::lines::each_line;
+use super::requests::{Request, Requests, path_of};
+use super::table::shown;
+use crate::timeline::ResponseClass;
+
+pub(super) static SPEC: ImporterSpec = ImporterSpec {
+    name: "gatling",
+    summary: "Gatling's simulation.log as text (Gatling 3.11 and older)",
+    looks_like: |begin| {
+        let first = begin.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+        first.starts_with("RUN\t") || first.starts_with("ASSERTION\t")
+    },
+    read: |input, requests| {
+        let cut = each_line(input, |line| take(line, requests))?;
+        cut.into_iter().for_each(|note| requests.note(note));
+        requests.note(
+            "Gatling's log does not say whether users came at a rate: stages are the rates at \
+             which requests were sent",
+        );
+        requests.note("Gatling's log has no status codes of successes: they count as 200");
+        Ok(())
+    },
+};
+
+/// Kinds of lines that are no requests.
+const OTHERS: &[&str] = &["RUN", "USER", "GROUP", "ERROR", "ASSERTION"];
+/// Digits of a time in milliseconds.
+const TIME_DIGITS: usize = 13;
+
+fn take(line: &str, requests: &mut Requests) -> Result<(), String> {
+    let fields: Vec<&str> = line.split('\t').collect();
+    if fields[0] != "REQUEST" {
+        let is_known = OTHERS.contains(&fields[0]);
+        return is_known.then_some(()).ok_or_else(|| {
+            let kind = shown(fields[0]);
+            format!("`{kind}` is not a kind of line: expected RUN, USER, REQUEST, GROUP or ERROR")
+        });
+    }
+    let Some(at) = (3..fields.len()).find(|at| is_outcome(&fields, *at)) else {
+        return Err("a request without its begin, its end, and OK or KO".to_owned());
+    };
+    let (begin, end) = (millis(fields[at - 2])?, millis(fields[at - 1])?);
+    let message = fields.get(at + 1).copied().unwrap_or_default().trim();
+    let groups = if at >= 4 { fields[at - 4] } else { "" };
+    // In the older versions a number of the user stands before the groups.
+    let groups = if at == 4 && fields[at - 4] == "REQUEST" { "" } else { groups };
+    let name = path_of(fields[at - 3]).unwrap_or_else(|| fields[at - 3].to_owned());
+    let parts = groups.split(',').chain([name.as_str()]).filter(|part| !part.is_empty());
+    requests.add(Request {
+        sent_unix: begin / 1e3,
+        took: (end - begin) / 1e3,
+        endpoint: parts.collect::<Vec<_>>().join(" / "),
+        class: if fields[at] == "OK" { ResponseClass::Status(200) } else { class(message) },
+        said: if fields[at] == "OK" { String::new() } else { message.to_owned() },
+    })
+}
+
+/// Whether OK or KO stands here, after a begin and an end.
+fn is_outcome(fields: &[&str], at: usize) -> bool {
+    let is_time =
+        |field: &str| field.len() == TIME_DIGITS && field.bytes().all(|byte| byte.is_ascii_digit());
+    matches!(fields[at], "OK" | "KO") && is_time(fields[at - 1]) && is_time(fields[at - 2])
+}
+
+fn millis(field: &str) -> Result<f64, String> {
+    field.parse().map_err(|_| format!("`{field}` is not a time in milliseconds"))
+}
+
+/// What a failure was, by its message: a check of the status, or an exception.
+fn class(message: &str) -> ResponseClass {
+    let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
+    let found = message.split("found ").nth(1).unwrap_or_default();
+    let digits: String = found.chars().take_while(char::is_ascii_digit).collect();
+    if message.contains("status")
+        && let Ok(status @ 400..600) = digits.parse::<u16>()
+    {
+        return ResponseClass::Status(status);
+    }
+    match () {
+        () if says(&["Timeout", "timed out", "timeout"]) => ResponseClass::Timeout,
+        () if says(&["SSL", "Certificate"]) => ResponseClass::Tls,
+        () if says(&["ConnectException", "UnknownHost", "refused", "NoRoute", "BindException"]) => {
+            ResponseClass::Connect
+        }
+        () if says(&["reset", "prematurely", "Premature", "ClosedChannel"]) => ResponseClass::Reset,
+        () => ResponseClass::Check,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::import::tests::{Read, refusal, sample};
+
+    #[test]
+    fn requests_of_both_layouts_are_read() {
+        let read = Read::told(&sample("gatling-text.sample.log"));
+        let rows =
+            [("Home", 2, 0), ("Checkout / Cart / POST", 1, 1), ("Checkout / Pay / POST", 1, 0)];
+        read.assert_counts(6, 2, &rows);
+        read.assert_counts(6, 2, &[("Home Redirect 1", 1, 0), ("", 1, 1)]);
+        read.assert_ms(0.5, 92.0);
+        let read = Read::told(&sample("gatling-text-31.sample.log"));
+        read.assert_counts(4, 1, &[("Home", 2, 1), ("Checkout / Cart", 1, 0), ("Books", 1, 0)]);
+    }
+
+    #[test]
+    fn lines_of_no_kind_are_refused() {
+        let why = refusal(b"RUN\ta\tb\t1777885600000\t\t3.9\nREQUESTS\tx\nREQUEST\tx\nUSER\n");
+        assert!(why.contains("line 2: `REQUESTS`") && why.contains("line 3: "), "{why}");
+    }
+}

@@ -1,0 +1,196 @@
+//! What JMeter's rows are: the starts or the ends of samples, and samples or sums of others.
+
+use std::collections::BTreeMap;
+
+use super::requests::{Request, Requests, path_of};
+use super::table::number;
+use crate::timeline::ResponseClass;
+
+/// Rows from which it is told whether times are starts or ends.
+const ROWS_TO_TELL: usize = 20_000;
+/// Times are ends where samples of one thread overlap this many times more often if they are
+/// starts: a thread takes one sample at a time.
+const OVERLAPS_MORE: usize = 10;
+/// Most threads whose last sample is kept.
+const MOST_THREADS: usize = 200_000;
+/// By how many seconds a part may reach beyond its parent: times are whole milliseconds.
+const ROUNDING: f64 = 0.0015;
+
+/// One row.
+pub(super) struct Sample {
+    /// Its time stamp, in seconds since 1970.
+    pub(super) at: f64,
+    /// Response time in seconds.
+    pub(super) took: f64,
+    pub(super) label: String,
+    pub(super) thread: String,
+    pub(super) class: ResponseClass,
+    pub(super) said: String,
+    /// Threads that ran at its end.
+    pub(super) users: Option<f64>,
+}
+
+impl Sample {
+    /// Begin and end.
+    fn window(&self, are_ends: bool) -> (f64, f64) {
+        match are_ends {
+            true => (self.at - self.took, self.at),
+            false => (self.at, self.at + self.took),
+        }
+    }
+
+    /// Whether `self` is the sum of which `part` is a part: a redirect or an embedded resource is
+    /// saved under its parent's label with a number, in the same thread, within its time.
+    fn has_part(&self, part: &Sample, are_ends: bool) -> bool {
+        let number = part.label.strip_prefix(&self.label).and_then(|rest| rest.strip_prefix('-'));
+        let is_numbered =
+            number.is_some_and(|it| !it.is_empty() && it.bytes().all(|byte| byte.is_ascii_digit()));
+        let (own, its) = (self.window(are_ends), part.window(are_ends));
+        is_numbered && its.0 >= own.0 - ROUNDING && its.1 <= own.1 + ROUNDING
+    }
+}
+
+/// The rows of a file on their way to requests.
+pub(super) struct Samples<'r> {
+    requests: &'r mut Requests,
+    /// Rows before it was told what their times are.
+    first: Vec<Sample>,
+    are_ends: Option<bool>,
+    /// The last sample of each thread, which may be a sum.
+    last: BTreeMap<String, Sample>,
+    sums: u64,
+}
+
+impl<'r> Samples<'r> {
+    pub(super) fn new(requests: &'r mut Requests) -> Self {
+        Self { requests, first: Vec::new(), are_ends: None, last: BTreeMap::new(), sums: 0 }
+    }
+
+    /// Adds a row.
+    ///
+    /// # Errors
+    /// When its numbers are impossible.
+    pub(super) fn add(&mut self, sample: Sample) -> Result<(), String> {
+        let Some(are_ends) = self.are_ends else {
+            self.first.push(sample);
+            return match self.first.len() < ROWS_TO_TELL {
+                true => Ok(()),
+                false => self.tell(),
+            };
+        };
+        if self.last.len() >= MOST_THREADS && !self.last.contains_key(&sample.thread) {
+            return self.send(sample, are_ends);
+        }
+        let before = self.last.remove(&sample.thread);
+        let is_sum = before.as_ref().is_some_and(|before| before.has_part(&sample, are_ends));
+        self.last.insert(sample.thread.clone(), sample);
+        match before {
+            Some(_) if is_sum => {
+                self.sums += 1;
+                Ok(())
+            }
+            Some(before) => self.send(before, are_ends),
+            None => Ok(()),
+        }
+    }
+
+    /// The end of the file.
+    ///
+    /// # Errors
+    /// When the numbers of rows that were kept are impossible.
+    pub(super) fn end(mut self) -> Result<(), String> {
+        if self.are_ends.is_none() {
+            self.tell()?;
+        }
+        let are_ends = self.are_ends.unwrap_or(false);
+        for sample in std::mem::take(&mut self.last).into_values() {
+            self.send(sample, are_ends)?;
+        }
+        if self.sums > 0 {
+            self.requests.note(format!(
+                "{} samples that are sums of others (redirects, embedded resources) were left \
+                 out: their parts are counted",
+                self.sums
+            ));
+        }
+        Ok(())
+    }
+
+    /// Tells whether the times are those of the ends, and adds the rows that waited for it.
+    fn tell(&mut self) -> Result<(), String> {
+        let first = std::mem::take(&mut self.first);
+        let (starts, ends) = (overlaps(&first, false), overlaps(&first, true));
+        let are_ends = starts > OVERLAPS_MORE * ends;
+        if are_ends {
+            self.requests.note(
+                "the time stamps are times of the ends of the samples, since samples of one \
+                 thread would overlap otherwise; they were read so",
+            );
+        }
+        self.are_ends = Some(are_ends);
+        first.into_iter().try_for_each(|sample| self.add(sample))
+    }
+
+    fn send(&mut self, sample: Sample, are_ends: bool) -> Result<(), String> {
+        let (begin, end) = sample.window(are_ends);
+        if let Some(users) = sample.users {
+            self.requests.add_users(end, users)?;
+        }
+        self.requests.add(Request {
+            sent_unix: begin,
+            took: sample.took,
+            endpoint: path_of(&sample.label).unwrap_or(sample.label),
+            class: sample.class,
+            said: sample.said,
+        })
+    }
+}
+
+/// How often a sample begins before the one before it in its thread has ended, if times are read
+/// this way.
+fn overlaps(samples: &[Sample], are_ends: bool) -> usize {
+    let mut last: BTreeMap<&str, &Sample> = BTreeMap::new();
+    let mut count = 0;
+    for sample in samples {
+        let Some(before) = last.insert(&sample.thread, sample) else { continue };
+        let is_within = before.has_part(sample, are_ends);
+        let begins_early = sample.window(are_ends).0 < before.window(are_ends).1 - ROUNDING;
+        count += usize::from(begins_early && !is_within);
+    }
+    count
+}
+
+/// By status where there is one, else by the exception's name. `success` decides, not the code: it
+/// has the test's assertions in it.
+pub(super) fn class(code: &str, message: &str, is_success: bool) -> ResponseClass {
+    if let Ok(status) = code.trim().parse::<u16>() {
+        return match is_success || status >= 400 {
+            true => ResponseClass::Status(status),
+            false => ResponseClass::Check,
+        };
+    }
+    let says = |words: &[&str]| words.iter().any(|it| code.contains(it) || message.contains(it));
+    match is_success {
+        // Samples of other protocols have no status.
+        true => ResponseClass::Status(200),
+        false if says(&["Timeout", "timed out"]) => ResponseClass::Timeout,
+        false if says(&["SSL", "Certificate"]) => ResponseClass::Tls,
+        false
+            if says(&["UnknownHost", "ConnectException", "NoRoute", "HttpHostConnect", "Bind"]) =>
+        {
+            ResponseClass::Connect
+        }
+        false if says(&["NoHttpResponse", "SocketException", "reset", "EOF"]) => {
+            ResponseClass::Reset
+        }
+        false => ResponseClass::Check,
+    }
+}
+
+/// Seconds of a time in milliseconds.
+///
+/// # Errors
+/// When it is not a number.
+pub(super) fn millis(text: &str, what: &str) -> Result<f64, String> {
+    Ok(number(text, what)? / 1e3)
+}

@@ -1,0 +1,200 @@
+//! Locust's history of statistics, `PREFIX_stats_history.csv`: counts since the start, a row or a
+//! set of rows every second. What ended in an interval is the difference of two rows.
+
+use std::collections::BTreeMap;
+use std::io::BufRead;
+
+use super::ImporterSpec;
+use super::error::ImportError;
+use super::requests::{Interval, Requests};
+use super::table::{Row, Style, each_row, first_cells, shown};
+use crate::timeline::ResponseClass;
+
+pub(super) static SPEC: ImporterSpec = ImporterSpec {
+    name: "locust",
+    summary: "Locust's history: locust --csv PREFIX; the file PREFIX_stats_history.csv",
+    looks_like: |begin| first_cells(begin, ',').starts_with(&["Timestamp", "User Count", "Type"]),
+    read,
+};
+
+/// Name of the row that sums up the others.
+const ALL: &str = "Aggregated";
+/// Most names whose counts are kept.
+const MOST_NAMES: usize = 10_000;
+
+fn read(input: &mut dyn BufRead, requests: &mut Requests) -> Result<(), ImportError> {
+    let style = Style { delimiter: b',', quotes: true };
+    let mut history = History::default();
+    let cut = each_row(input, &style, None, |row| history.take(row, requests))?;
+    cut.into_iter().for_each(|note| requests.note(note));
+    requests.note(
+        "Locust gives the mean response time of an interval, and no percentile of it: each \
+         request counts with the mean of its second, so percentiles here are those of means",
+    );
+    requests.note(
+        "Locust's history has no status codes: successes count as 200, failures as failed checks",
+    );
+    if history.has_uneven_rows {
+        requests.note("two rows are of one second, or the clock went back: they were added up");
+    }
+    Ok(())
+}
+
+/// Counts since the start.
+#[derive(Clone, Copy, Default)]
+struct Counts {
+    requests: u64,
+    failures: u64,
+    /// Response times, all together, in seconds.
+    seconds: f64,
+}
+
+/// What the rows so far said.
+#[derive(Default)]
+struct History {
+    /// The second of the rows before these, and that of these.
+    times: Option<(i64, i64)>,
+    /// The last counts of each type and name.
+    counts: BTreeMap<(String, String), Counts>,
+    /// Whether there are rows other than those of all together.
+    has_names: bool,
+    has_uneven_rows: bool,
+    /// Whether the last row was the one that ends a set.
+    is_set_ended: bool,
+}
+
+impl History {
+    fn take(&mut self, row: &Row<'_>, requests: &mut Requests) -> Result<(), String> {
+        if row.text("Timestamp") == "Timestamp" {
+            return Ok(());
+        }
+        let at = row.number("Timestamp")?;
+        requests.add_users(at, row.number("User Count")?)?;
+        let now = Counts {
+            requests: count(row, "Total Request Count")?,
+            failures: count(row, "Total Failure Count")?,
+            seconds: row.number("Total Average Response Time")? / 1e3
+                * row.number("Total Request Count")?,
+        };
+        let (kind, name) = (row.text("Type").into_owned(), row.text("Name").into_owned());
+        let is_all = name == ALL && kind.is_empty();
+        self.advance(at.floor() as i64);
+        self.is_set_ended = is_all;
+        self.has_names |= !is_all;
+        if self.counts.len() >= MOST_NAMES
+            && !self.counts.contains_key(&(kind.clone(), name.clone()))
+        {
+            return Err(format!("more than {MOST_NAMES} names"));
+        }
+        let endpoint = if is_all { "all requests".to_owned() } else { format!("{kind} {name}") };
+        let before = self.counts.insert((kind, name), now).unwrap_or_default();
+        match is_all && self.has_names {
+            true => Ok(()),
+            false => self.add(&endpoint, before, now, requests),
+        }
+    }
+
+    /// Goes on to the second of the next row. Rows of a second that is not later than the one before
+    /// belong to the same interval: what they add ended in it, or just after it.
+    fn advance(&mut self, now: i64) {
+        match &mut self.times {
+            None => self.times = Some((now - 1, now)),
+            Some((from, until)) if now > *until => (*from, *until) = (*until, now),
+            Some(_) => self.has_uneven_rows |= self.is_set_ended,
+        }
+    }
+
+    fn add(
+        &self,
+        endpoint: &str,
+        before: Counts,
+        now: Counts,
+        requests: &mut Requests,
+    ) -> Result<(), String> {
+        // `--reset-stats` begins to count anew once all users run.
+        let before = if now.requests < before.requests { Counts::default() } else { before };
+        let count = now.requests - before.requests;
+        let failed = now.failures.saturating_sub(before.failures).min(count);
+        if count == 0 {
+            return Ok(());
+        }
+        let mean = ((now.seconds - before.seconds) / count as f64).max(0.0);
+        let seconds = self.times.unwrap_or_default();
+        let parts = [(count - failed, ResponseClass::Status(200)), (failed, ResponseClass::Check)];
+        for (count, class) in parts.into_iter().filter(|(count, _)| *count > 0) {
+            requests.add_interval(&Interval { seconds, endpoint, class, count, mean })?;
+        }
+        Ok(())
+    }
+}
+
+fn count(row: &Row<'_>, column: &str) -> Result<u64, String> {
+    let text = row.text(column);
+    text.trim().parse().map_err(|_| format!("`{column}` is not a count: `{}`", shown(&text)))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::import::tests::{Read, refusal, sample};
+
+    /// Requests that ended in each second, and their mean response time in milliseconds.
+    fn seconds(read: &Read) -> Vec<(u64, f64)> {
+        let ticks = read.recording.timeline.ticks.iter();
+        let ended = ticks.map(|tick| {
+            let times = tick.endpoints.iter().map(|it| &it.response_time);
+            let sum: f64 = times.map(|it| it.mean().unwrap_or(0.0) * it.count() as f64).sum();
+            (tick.completed(), 1e3 * sum / tick.completed().max(1) as f64)
+        });
+        ended.collect()
+    }
+
+    fn assert_seconds(read: &Read, expected: &[(u64, f64)]) {
+        let seconds = seconds(read);
+        assert_eq!(seconds.len(), expected.len(), "{seconds:?}");
+        for (got, right) in seconds.iter().zip(expected) {
+            let is_near = (got.1 - right.1).abs() <= 0.011 * right.1;
+            assert!(got.0 == right.0 && is_near, "{got:?}, expected {right:?}");
+        }
+    }
+
+    #[test]
+    fn intervals_are_differences_of_rows() {
+        let read = Read::told(&sample("locust-stats-history.sample.csv"));
+        read.assert_counts(731, 82, &[("all requests", 731, 82)]);
+        let expected = [
+            (8, 21.0),
+            (19, 24.5),
+            (41, 25.0),
+            (78, 31.0),
+            (246, 165.236),
+            // The row of one second is missing: its 124 requests ended in two.
+            (61, 610.0),
+            (63, 610.0),
+            (118, 1400.5),
+            (97, 2800.0),
+        ];
+        assert_seconds(&read, &expected);
+        assert!(read.notes.contains("two rows are of one second"), "{}", read.notes);
+        assert!(read.recording.timeline.stages.iter().all(|stage| stage.is_closed()));
+    }
+
+    #[test]
+    fn names_are_counted_and_their_sum_is_not() {
+        let read = Read::told(&sample("locust-stats-history-full.sample.csv"));
+        let names = [("GET /books", 440, 0), ("GET /books/[id]", 220, 0), ("POST /cart", 144, 6)];
+        read.assert_counts(804, 6, &names);
+        assert_eq!(
+            seconds(&read).iter().map(|it| it.0).collect::<Vec<_>>(),
+            [36, 55, 73, 91, 110, 128, 146, 165]
+        );
+        let read = Read::told(&sample("locust-stats-history-1x.sample.csv"));
+        read.assert_counts(175, 1, &[("all requests", 175, 1)]);
+    }
+
+    #[test]
+    fn a_run_without_a_request_is_refused() {
+        let text = sample("locust-stats-history.sample.csv");
+        let lines: Vec<_> = text.split_inclusive(|byte| *byte == b'\n').take(2).collect();
+        assert_eq!(refusal(&lines.concat()), "the file holds no request");
+    }
+}

@@ -1,0 +1,234 @@
+//! All importers: how formats are told, and what several files, compressed and damaged ones come to.
+
+use std::collections::BTreeSet;
+use std::io::{self, Write};
+
+use super::*;
+use crate::timeline::Histogram;
+
+/// A sample of `tests/data/formats`.
+pub(super) fn sample(name: &str) -> Vec<u8> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/formats/");
+    std::fs::read(format!("{path}{name}")).unwrap()
+}
+
+/// Why a file whose format is to be told is refused.
+pub(super) fn refusal(bytes: &[u8]) -> String {
+    let mut files = Files::new(None);
+    let read = files.add(&mut &*bytes).and_then(|()| files.into_recording("it"));
+    read.unwrap_err().to_string()
+}
+
+/// A recording that was read.
+pub(super) struct Read {
+    pub(super) recording: Recording,
+    pub(super) notes: String,
+}
+
+impl Read {
+    /// Reads with an importer.
+    pub(super) fn of(name: &str, bytes: &[u8]) -> Self {
+        Self::with(Files::new(find(name)), &[bytes])
+    }
+
+    /// Reads a file whose format has to be told.
+    pub(super) fn told(bytes: &[u8]) -> Self {
+        Self::with(Files::new(None), &[bytes])
+    }
+
+    fn with(mut files: Files, inputs: &[&[u8]]) -> Self {
+        inputs.iter().for_each(|input| files.add(&mut &**input).unwrap());
+        let recording = files.into_recording("it").unwrap();
+        let notes: Vec<_> = recording.events.iter().map(|event| event.text.as_str()).collect();
+        Self { notes: notes.join("\n"), recording }
+    }
+
+    /// Checks all requests and failures, and those of some endpoints.
+    pub(super) fn assert_counts(&self, all: u64, failed: u64, some: &[(&str, u64, u64)]) {
+        let count = |name: Option<&str>| {
+            let ticks = self.recording.timeline.ticks.iter();
+            let ended = ticks
+                .flat_map(|tick| &tick.endpoints)
+                .filter(|it| name.is_none_or(|name| it.endpoint == name));
+            ended.fold((0, 0), |(all, failed), it| {
+                let count = it.response_time.count();
+                (all + count, failed + if it.class.is_success() { 0 } else { count })
+            })
+        };
+        assert_eq!(count(None), (all, failed));
+        for (name, all, failed) in some {
+            assert_eq!(count(Some(name)), (*all, *failed), "{name}");
+        }
+    }
+
+    /// Checks a quantile of the successes, in milliseconds: one bucket is 1 % of its value.
+    pub(super) fn assert_ms(&self, share: f64, expected: f64) {
+        let mut times = Histogram::new();
+        let ticks = self.recording.timeline.ticks.iter();
+        ticks.flat_map(|tick| tick.successes()).for_each(|it| times.merge(it));
+        let got = times.quantile(share).unwrap() * 1e3;
+        assert!((got - expected).abs() <= 0.011 * expected, "{got} ms, expected {expected} ms");
+    }
+}
+
+/// Each sample, and the importer that has to know it.
+const SAMPLES: &[(&str, &str)] = &[
+    ("gatling-text-31.sample.log", "gatling"),
+    ("gatling-text.sample.log", "gatling"),
+    ("hey-csv.sample.csv", "hey"),
+    ("jmeter-jtl-csv-appended.sample.jtl", "jtl"),
+    ("jmeter-jtl-csv-dates.sample.csv", "jtl"),
+    ("jmeter-jtl-csv-endstamps.sample.jtl", "jtl"),
+    ("jmeter-jtl-csv-multiline.sample.jtl", "jtl"),
+    ("jmeter-jtl-csv-noheader.sample.jtl", "jtl"),
+    ("jmeter-jtl-csv-notimes.sample.csv", "jtl"),
+    ("jmeter-jtl-csv-tabs.sample.jtl", "jtl"),
+    ("jmeter-jtl-csv.sample.jtl", "jtl"),
+    ("jmeter-jtl-xml-cut.sample.jtl", "jtl-xml"),
+    ("jmeter-jtl-xml.sample.jtl", "jtl-xml"),
+    ("k6-csv-nano.sample.csv", "k6-csv"),
+    ("k6-csv.sample.csv", "k6-csv"),
+    ("k6-json-old.sample.json", "k6"),
+    ("k6-json.sample.json", "k6"),
+    ("locust-stats-history-1x.sample.csv", "locust"),
+    ("locust-stats-history-full.sample.csv", "locust"),
+    ("locust-stats-history.sample.csv", "locust"),
+    ("phout.sample.log", "phout"),
+    ("vegeta-csv.sample.csv", "vegeta-csv"),
+    ("vegeta-json.sample.json", "vegeta"),
+];
+
+#[test]
+fn each_sample_is_told_by_one_importer() {
+    for (name, right) in SAMPLES {
+        let begin = String::from_utf8(sample(name)).unwrap();
+        let told: Vec<_> =
+            IMPORTERS.iter().filter(|spec| (spec.looks_like)(&begin)).map(|it| it.name).collect();
+        assert_eq!(told, [*right], "{name}");
+    }
+    let tested: BTreeSet<_> = SAMPLES.iter().map(|(_, name)| *name).collect();
+    assert!(IMPORTERS.iter().all(|spec| tested.contains(spec.name)));
+}
+
+#[test]
+fn every_importer_has_a_different_name() {
+    let names: BTreeSet<_> = IMPORTERS.iter().map(|spec| spec.name).collect();
+    assert_eq!(names.len(), IMPORTERS.len());
+}
+
+#[test]
+fn mistakes_are_told_with_their_line() {
+    let refusal = |text: &str| {
+        import(find("vegeta").unwrap(), "it", &mut text.as_bytes()).unwrap_err().to_string()
+    };
+    assert_eq!(refusal("\n \n"), "the file holds no request");
+    let text = refusal("\n{\"code\": 200}\nnonsense\n");
+    let lines: Vec<_> = text.lines().collect();
+    assert!(lines[0].starts_with("line 2: ") && lines[0].contains("timestamp"), "{text}");
+    assert!(lines[1].starts_with("line 3: "), "{text}");
+    assert_eq!(refusal(&"nonsense\n".repeat(40)).lines().count(), error::MOST_MISTAKES);
+}
+
+#[test]
+fn a_line_without_end_is_not_read_to_its_end() {
+    let mut endless = io::BufReader::new(io::repeat(b'x'));
+    let why = import(find("k6").unwrap(), "it", &mut endless).unwrap_err();
+    assert_eq!(why.to_string(), "line 1 is longer than 16 MB");
+    let quote = io::Read::chain(&b"Timestamp,User Count,Type\n\""[..], io::repeat(b'x'));
+    let why = Files::new(None).add(&mut io::BufReader::new(quote)).unwrap_err();
+    assert_eq!(why.to_string(), "line 2 is longer than 16 MB");
+}
+
+#[test]
+fn a_file_of_no_known_format_is_refused_with_what_was_seen() {
+    assert_eq!(refusal(b"time;what\n1;2\n"), "cannot tell the format: it begins with `time;what`");
+    assert_eq!(refusal(b"\n"), "the file holds no request");
+    for (begin, instead) in [
+        (&b"\x0c\xff\x81\x02\x01\x02Result\x01Code Timestamp Latency"[..], "vegeta encode"),
+        (b"\xff\xfet\0i\0m\0e\0", "iconv"),
+        (b"Type,Name,Request Count,Failure Count\n", "_stats_history.csv"),
+        (b"{\"root_group\":{},\"metrics\":{}}", "--out json"),
+    ] {
+        let why = refusal(begin);
+        assert!(why.starts_with("this is ") && why.contains(instead), "{why}");
+    }
+}
+
+#[test]
+fn compressed_files_are_told_by_their_first_bytes() {
+    let plain = sample("k6-csv-nano.sample.csv");
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(&plain).unwrap();
+    let gzip = gzip.finish().unwrap();
+    let zstd = zstd::encode_all(&*plain, 1).unwrap();
+    for bytes in [&gzip, &zstd] {
+        Read::told(bytes).assert_counts(16, 2, &[]);
+    }
+    let cut = Read::told(&gzip[..gzip.len() - 20]);
+    assert!(cut.notes.contains("cut off"), "{}", cut.notes);
+    let marked = [&b"\xef\xbb\xbf"[..], &plain].concat();
+    Read::told(&marked).assert_counts(16, 2, &[]);
+}
+
+#[test]
+fn several_files_are_one_run_and_their_users_run_beside_each_other() {
+    let file = |thread: &str| {
+        let header = "timeStamp,elapsed,label,responseCode,threadName,success,allThreads\n";
+        let row = |second: u64| {
+            format!("{},10,Home,200,{thread},true,5\n", 1_777_885_500_000 + 1000 * second)
+        };
+        header.to_owned() + &(0..20).map(row).collect::<String>()
+    };
+    let (one, two) = (file("a"), file("b"));
+    let read = Read::with(Files::new(None), &[one.as_bytes(), two.as_bytes()]);
+    read.assert_counts(40, 0, &[("Home", 40, 0)]);
+    let stages = &read.recording.timeline.stages;
+    assert_eq!(stages.iter().map(|stage| stage.vus()).collect::<Vec<_>>(), [10.0]);
+    let mut files = Files::new(None);
+    files.add(&mut one.as_bytes()).unwrap();
+    let why = files.add(&mut &*sample("hey-csv.sample.csv")).unwrap_err().to_string();
+    assert!(why.contains("like hey") && why.contains("like jtl"), "{why}");
+}
+
+/// Users who think for half a second, of a server that carries 100 requests per second.
+fn closed_loop(levels: &[u64], throughput: impl Fn(u64) -> u64) -> Vec<u8> {
+    let mut text = String::from("metric_name,timestamp,metric_value,name,status\n");
+    for second in 0..levels.len() as u64 * 10 {
+        let (at, users) = (1_777_885_500_000 + second * 1000, levels[second as usize / 10]);
+        text.push_str(&format!("vus,{at},{users},,\n"));
+        let rate = throughput(users);
+        let took = 1000.0 * users as f64 / rate as f64 - 500.0;
+        for place in 0..rate {
+            let end = at + 1000 * place / rate;
+            text.push_str(&format!("http_req_duration,{end},{took},home,200\n"));
+        }
+    }
+    text.into_bytes()
+}
+
+#[test]
+fn levels_of_users_are_stages_and_nobody_offers_a_rate() {
+    let levels = [5, 10, 20, 40, 50, 80, 120];
+    let read = Read::told(&closed_loop(&levels, |users| (users * 19 / 10).min(100)));
+    let stages = &read.recording.timeline.stages;
+    assert!(stages.iter().all(|stage| stage.is_closed()));
+    let held = levels.map(|level| stages.iter().any(|it| it.vus() == level as f64));
+    assert_eq!(held, [true; 7], "{stages:?}");
+    assert_eq!(read.recording.plan.max_vus, 120);
+    assert!(read.notes.contains("virtual users"), "{}", read.notes);
+}
+
+#[test]
+fn a_constant_number_of_users_at_ever_higher_rates_is_an_open_load() {
+    let mut text = String::from("metric_name,timestamp,metric_value,name,status\n");
+    for second in 0..40_u64 {
+        let at = 1_777_885_500_000 + second * 1000;
+        text.push_str(&format!("vus,{at},50,,\n"));
+        let rate = 20 * (1 + second / 10);
+        for place in 0..rate {
+            text.push_str(&format!("http_req_duration,{},5,home,200\n", at + 1000 * place / rate));
+        }
+    }
+    let stages = Read::told(text.as_bytes()).recording.timeline.stages;
+    assert!(stages.len() >= 4 && stages.iter().all(|stage| stage.rate() > 0.0), "{stages:?}");
+}
