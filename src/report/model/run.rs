@@ -162,7 +162,12 @@ pub(super) fn generator(diagnosis: &Diagnosis) -> Vec<String> {
     };
     let up_to = if diagnosis.knee.is_some() { "up to the knee, " } else { "" };
     let late = duration(health.lateness_p99);
-    let mut said = vec![format!("{kept}: {up_to}99 % of requests were sent at most {late} late.")];
+    let mut said = vec![match health.lateness_p99 > 0.0 {
+        true => format!("{kept}: {up_to}99 % of requests were sent at most {late} late."),
+        // Results of other tools do not tell when a request was due.
+        false if health.healthy => "How late requests were sent was not measured.".to_owned(),
+        false => format!("{kept}."),
+    }];
     if let Some(used) = health.cpu_cores {
         said.push(format!("It used at most {}.", cores(used)));
     }
