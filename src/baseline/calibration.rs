@@ -17,7 +17,7 @@ pub struct Calibration {
     pub gate_runs: u64,
     /// The rise that the gate allows, as a share.
     pub budget: f64,
-    /// Every quantity that most runs have and that is never zero.
+    /// Every quantity that every run has and that is never zero.
     pub quantities: Vec<Noise>,
 }
 

@@ -6,7 +6,8 @@ use super::entry::Entry;
 use super::key::Key;
 use super::store::Kept;
 use crate::compare::{
-    ChangePoint, DriftOptions, Measure, Sample, Subject, Track, change_points, noise, tracks,
+    ChangePoint, DriftOptions, Measure, Sample, Subject, Track, by_session, change_points, noise,
+    tracks,
 };
 
 /// Sittings that a candidate is compared with, at most: older ones say less of today's machine.
@@ -57,11 +58,11 @@ impl History {
     }
 
     /// What a candidate is compared with: the runs since the last change, accepted or seen, and not
-    /// more of them than matter.
-    pub fn baseline(&self) -> Vec<Sample> {
+    /// more of them than matter. `series` are those of this history.
+    pub fn baseline(&self, series: &[Series]) -> Vec<Sample> {
         let runs = self.since_accepted();
         let sittings = sittings(runs);
-        let moved = series(runs).into_iter().filter_map(|series| series.newest_change());
+        let moved = series.iter().filter_map(Series::newest_change);
         let first = moved.max().unwrap_or(0).max(sittings.len().saturating_sub(MOST_SITTINGS));
         let wanted = sittings.get(first..).unwrap_or_default().concat();
         wanted.into_iter().map(|run| runs[run].entry.sample.clone()).collect()
@@ -90,15 +91,7 @@ impl Series {
 
 /// The runs of each sitting by index.
 fn sittings(runs: &[Kept]) -> Vec<Vec<usize>> {
-    let mut sittings: Vec<(&str, Vec<usize>)> = Vec::new();
-    for (run, kept) in runs.iter().enumerate() {
-        let session = kept.entry.origin.session.as_str();
-        match sittings.iter_mut().find(|(known, _)| *known == session) {
-            Some((_, group)) => group.push(run),
-            None => sittings.push((session, vec![run])),
-        }
-    }
-    sittings.into_iter().map(|(_, group)| group).collect()
+    by_session(runs.iter().map(|kept| Some(kept.entry.origin.session.as_str())))
 }
 
 fn series(runs: &[Kept]) -> Vec<Series> {
@@ -166,7 +159,7 @@ mod tests {
     #[test]
     fn a_candidate_is_compared_with_what_came_since_the_last_change() {
         let steady = history(nights(&[1.0; 12]));
-        assert_eq!(nights_in(&steady.baseline()), 12);
+        assert_eq!(nights_in(&steady.baseline(&steady.series())), 12);
         let p95 = |history: &History| {
             let series = history.series();
             series.into_iter().find(|one| one.measure == Measure::P95).unwrap()
@@ -177,7 +170,7 @@ mod tests {
         let moved = history(nights(&[[1.0; 10], [1.3; 10]].concat()));
         let change = p95(&moved).newest_change().unwrap();
         assert!((9..=11).contains(&change), "{change}");
-        assert_eq!(nights_in(&moved.baseline()), 20 - change);
+        assert_eq!(nights_in(&moved.baseline(&moved.series())), 20 - change);
     }
 
     #[test]
@@ -187,7 +180,7 @@ mod tests {
         kept[13].entry = accepted;
         let history = history(kept);
         assert_eq!(history.sittings().len(), 2);
-        assert_eq!(history.baseline().len(), 6);
+        assert_eq!(history.baseline(&history.series()).len(), 6);
         assert_eq!(history.sittings()[0].origin.session, "night 04");
     }
 

@@ -7,8 +7,8 @@ use sha2::{Digest, Sha256};
 
 use crate::recording::{Environment, PlanSummary};
 
-/// Bytes of the digest of a plan that stand in its name: enough that two plans of one name never
-/// share it by chance.
+/// Bytes of a digest that stand in a name: enough that two plans of one name, or two runs of one
+/// start, never share it by chance.
 const DIGEST_BYTES: usize = 4;
 /// Parts of a plan that decide what a response takes. Objectives, limits, what is watched and where
 /// the target listens may change without making runs incomparable.
@@ -56,10 +56,7 @@ impl Key {
             decisive.push((key, value));
         }
         let text = serde_json::to_vec(&decisive).unwrap_or_default();
-        let digest = Sha256::digest(&text);
-        let hex: String =
-            digest.iter().take(DIGEST_BYTES).map(|byte| format!("{byte:02x}")).collect();
-        format!("{}-{hex}", plan.name)
+        format!("{}-{}", plan.name, digest(&text))
     }
 
     /// Its directories below that of a store.
@@ -77,9 +74,15 @@ fn folder(name: &str) -> String {
     }
 }
 
+/// The beginning of a digest, as it stands in names.
+pub(super) fn digest(bytes: &[u8]) -> String {
+    let digest = Sha256::digest(bytes);
+    digest.iter().take(DIGEST_BYTES).map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// The class of the machine that made the load: its cores, its memory, and whether the target runs
 /// there too.
-pub fn machine_class(environment: &Environment) -> String {
+fn machine_class(environment: &Environment) -> String {
     let gib = (environment.memory_bytes as f64 / f64::from(1u32 << 30)).round();
     let place = if environment.target_is_local { "local" } else { "remote" };
     format!("{}-cores-{gib}-gib-{place}", environment.cores)

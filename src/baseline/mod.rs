@@ -19,5 +19,5 @@ mod store;
 pub use calibration::{Calibration, Noise};
 pub use entry::{Acceptance, Entry, Origin};
 pub use history::{History, Series};
-pub use key::{Key, machine_class};
+pub use key::Key;
 pub use store::{Damaged, Kept, Store, StoreError};

@@ -5,15 +5,13 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use super::entry::{Entry, FORMAT};
+use super::key::digest;
 
 /// Ending of the files of a store.
 const ENDING: &str = "json";
-/// Bytes of the digest of a file that stand in its name.
-const DIGEST_BYTES: usize = 4;
 
 /// A directory that holds baselines.
 #[derive(Clone, Debug)]
@@ -81,8 +79,8 @@ impl Store {
         }
         kept.sort_by(|a, b| {
             let at = |kept: &Kept| kept.entry.started_unix();
-            let session = |kept: &Kept| kept.entry.origin.session.clone();
-            let by_time = at(a).total_cmp(&at(b)).then_with(|| session(a).cmp(&session(b)));
+            let by_time = at(a).total_cmp(&at(b));
+            let by_time = by_time.then(a.entry.origin.session.cmp(&b.entry.origin.session));
             a.entry.key.cmp(&b.entry.key).then(by_time).then(a.path.cmp(&b.path))
         });
         Ok((kept, damaged))
@@ -131,9 +129,7 @@ impl Store {
 fn file_name(entry: &Entry, text: &[u8]) -> String {
     let start = jiff::Timestamp::from_second(entry.started_unix() as i64)
         .map_or_else(|_| "unknown".to_owned(), |at| at.strftime("%Y%m%dT%H%M%SZ").to_string());
-    let digest = Sha256::digest(text);
-    let hex: String = digest.iter().take(DIGEST_BYTES).map(|byte| format!("{byte:02x}")).collect();
-    format!("{start}-{hex}.{ENDING}")
+    format!("{start}-{}.{ENDING}", digest(text))
 }
 
 /// Every file below `directory` that may be a run.

@@ -10,7 +10,7 @@ use super::args::{CompareArgs, ComparisonStdout};
 use super::console::{colour_wanted, print, width};
 use super::error::{CliError, CommandResult};
 use super::exit::ExitStatus;
-use super::given::{Mistakes, read_store, recordings, samples};
+use super::given::{Mistakes, max_worse, read_store, recordings, samples};
 use super::results::{self, load_rules};
 use crate::baseline::{History, Key, Store};
 use crate::compare::{Comparison, Noise, Options, Sample, Verdict, compare};
@@ -53,12 +53,8 @@ pub(super) fn status_of(comparison: &Comparison) -> ExitStatus {
 
 fn options(args: &CompareArgs, mistakes: &mut Mistakes) -> Options {
     let mut options = Options::default();
-    match parse_share(&args.max_worse).filter(|share| *share > 0.0) {
-        Some(share) => options.budget = share,
-        None => mistakes.tell(
-            format!("`--max-worse`: `{}` is not a share above zero", args.max_worse),
-            "write a percentage such as `10%`",
-        ),
+    if let Some(share) = mistakes.keep(max_worse(&args.max_worse)) {
+        options.budget = share;
     }
     if let Some(text) = &args.noise {
         let noise = match parse_share(text) {
@@ -142,7 +138,7 @@ fn baseline(store: &Store, branch: &str, runs: &[Sample]) -> Result<Vec<Sample>,
     let key = Key::of(run.plan(), run.environment(), branch, None);
     let histories = History::all(read_store(store)?);
     let found = histories.iter().find(|history| history.key == key);
-    found.map(History::baseline).ok_or_else(|| {
+    found.map(|history| history.baseline(&history.series())).ok_or_else(|| {
         let has = |is: &dyn Fn(&Key) -> bool| histories.iter().any(|it| is(&it.key));
         let what = match () {
             () if !has(&|other| other.plan == key.plan) => format!("of the plan `{}`", key.plan),

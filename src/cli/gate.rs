@@ -6,12 +6,12 @@ use super::compare::{conclude, status_of};
 use super::console::say;
 use super::error::{CliError, CommandResult};
 use super::exit::ExitStatus;
-use super::given::read_store;
+use super::given::{max_worse, read_store};
 use super::results;
-use crate::baseline::{Entry, History, Key, Store};
+use crate::baseline::{Entry, History, Key, Series, Store};
 use crate::compare::{Comparison, Options, Sample, compare};
 use crate::gate::{Side, alternating};
-use crate::plan::{Plan, parse_share};
+use crate::plan::Plan;
 use crate::recording::PlanSummary;
 use crate::report::{self, ComparisonReport, wording};
 
@@ -62,15 +62,9 @@ fn breaks_an_objective(comparison: &Comparison) -> bool {
 }
 
 fn options(args: &GateArgs, plan: &Plan) -> Result<Options, CliError> {
-    let mut options = Options { budget: plan.gate.max_worse, ..Options::default() };
-    if let Some(text) = &args.max_worse {
-        let wrong = || {
-            CliError::usage(format!("`--max-worse`: `{text}` is not a share above zero"))
-                .with_hint("write a percentage such as `10%`")
-        };
-        options.budget = parse_share(text).filter(|share| *share > 0.0).ok_or_else(wrong)?;
-    }
-    Ok(options)
+    let given = args.max_worse.as_deref().map(max_worse).transpose()?;
+    let budget = given.unwrap_or(plan.gate.max_worse);
+    Ok(Options { budget, ..Options::default() })
 }
 
 /// What became of a candidate, with its runs.
@@ -139,13 +133,14 @@ fn against_baseline(
         )
         .with_hint("machines of another class are not compared; add a baseline from this one with `--add`, or name the class with `--machine`"));
     };
-    tell(&history);
-    let comparison = compare(&history.baseline(), &candidate, options);
+    let series = history.series();
+    tell(&history, &series);
+    let comparison = compare(&history.baseline(&series), &candidate, options);
     Ok(Judged::Compared(Box::new(comparison), candidate))
 }
 
 /// What there is to say of a baseline before the comparison.
-fn tell(history: &History) {
+fn tell(history: &History, series: &[Series]) {
     let sittings = history.sittings().len();
     if sittings < SITTINGS_OF_A_BASELINE {
         let count = wording::plural(sittings as u64, "sitting", "sittings");
@@ -155,7 +150,7 @@ fn tell(history: &History) {
             history.key.branch
         ));
     }
-    for text in report::moves(history) {
+    for text in report::moves(history, series) {
         say(format_args!(
             "kneepoint: on `{}`, {text}, and nobody accepted it; the candidate is compared with \
              what came since",

@@ -11,6 +11,7 @@ use super::results::{self, RECORDING, recording_in};
 use crate::baseline::{Damaged, Kept, Store};
 use crate::compare::Sample;
 use crate::diagnose::{RuleSet, diagnose};
+use crate::plan::parse_share;
 
 /// How the name of a recording ends.
 const ENDING: &str = ".jsonl.zst";
@@ -94,6 +95,14 @@ pub(super) fn samples(files: &[PathBuf], rules: &RuleSet, mistakes: &mut Mistake
         }
     }
     samples
+}
+
+/// The rise that `--max-worse` allows.
+pub(super) fn max_worse(text: &str) -> Result<f64, CliError> {
+    parse_share(text).filter(|share| *share > 0.0).ok_or_else(|| {
+        CliError::usage(format!("`--max-worse`: `{text}` is not a share above zero"))
+            .with_hint("write a percentage such as `10%`")
+    })
 }
 
 /// What a store holds. Damaged files are told, and the others stand.

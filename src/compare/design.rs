@@ -132,9 +132,10 @@ impl<'a> Design<'a> {
         quantity.base = middle(&values.base);
         quantity.candidate = middle(&values.candidate);
         quantity.run_to_run = own;
-        quantity.is_at_equal_speed = self.at_equal_speed(values).is_some();
+        let at_equal_speed = self.at_equal_speed(values);
+        quantity.is_at_equal_speed = at_equal_speed.is_some();
         let rounding = values.step * ROUNDING;
-        let Some(estimate) = self.estimate(values, known) else {
+        let Some(estimate) = at_equal_speed.or_else(|| self.estimate(values, known)) else {
             let why = "the loads that the runs have in common are too short to show the noise \
                        within a run; hold one rate for a minute or longer, or record more runs";
             let further_runs =
@@ -177,7 +178,6 @@ impl<'a> Design<'a> {
                 .of_one_each(values, sigma)
                 .or_else(|| estimate::with_known_noise(base, candidate, sigma))
                 .or_else(|| estimate::of_runs(base, candidate)),
-            (Method::Runs, _) if let Some(estimate) = self.at_equal_speed(values) => Some(estimate),
             _ if self.is_one_each() => {
                 let within = estimate::with_known_noise(base, candidate, 0.0);
                 self.of_one_each(values, 0.0).or(within.filter(|_| joint.is_none()))
@@ -187,7 +187,9 @@ impl<'a> Design<'a> {
     }
 
     fn at_equal_speed(&self, values: &Values) -> Option<Estimate> {
-        let yardstick = values.yardstick.as_ref().filter(|_| !self.sessions.are_grouped())?;
+        // Pairs share the speed of the machine, and known noise has it in it.
+        let is_told = self.method == Method::Runs && !self.sessions.are_grouped();
+        let yardstick = values.yardstick.as_ref().filter(|_| is_told)?;
         yardstick.estimate(&values.base, &values.candidate)
     }
 

@@ -65,3 +65,4 @@ pub use options::{Noise, Options};
 pub use power::visible_change;
 pub use quantities::{Track, requests_for, tracks};
 pub use sample::Sample;
+pub use sessions::by_session;

@@ -355,7 +355,9 @@ impl<'a> Quantities<'a> {
         {
             values.joint = ratios_apart(base, candidate);
         }
-        values.yardstick = self.yardstick().filter(|_| measure == Measure::CpuPerRequest);
+        if measure == Measure::CpuPerRequest {
+            values.yardstick = self.yardstick();
+        }
         Some(self.positive(measure, &values))
     }
 

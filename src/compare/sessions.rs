@@ -21,7 +21,7 @@ impl Sessions {
         let is_one_sitting = runs.all().all(|sample| sample.session.as_ref() == first);
         let groups = |samples: &[Sample]| match is_one_sitting {
             true => (0..samples.len()).map(|run| vec![run]).collect(),
-            false => by_session(samples),
+            false => by_session(samples.iter().map(|sample| sample.session.as_deref())),
         };
         Self { base: groups(runs.base), candidate: groups(runs.candidate) }
     }
@@ -32,11 +32,13 @@ impl Sessions {
     }
 }
 
-fn by_session(samples: &[Sample]) -> Vec<Vec<usize>> {
+/// The runs of each sitting by index, in the order of their first; a run of which nobody says the
+/// sitting stands alone.
+pub fn by_session<'s>(sessions: impl Iterator<Item = Option<&'s str>>) -> Vec<Vec<usize>> {
     let mut groups: Vec<Vec<usize>> = Vec::new();
     let mut known: BTreeMap<&str, usize> = BTreeMap::new();
-    for (run, sample) in samples.iter().enumerate() {
-        let group = sample.session.as_deref().map(|session| {
+    for (run, session) in sessions.enumerate() {
+        let group = session.map(|session| {
             *known.entry(session).or_insert_with(|| {
                 groups.push(Vec::new());
                 groups.len() - 1

@@ -11,7 +11,7 @@ use super::table::{Columns, Row, Style, each_row, first_cells, shown};
 pub(super) static SPEC: ImporterSpec = ImporterSpec {
     name: "jtl",
     summary: "JMeter results (JTL) as CSV: jmeter -n -t plan.jmx -l results.jtl",
-    looks_like: |begin| header(begin).is_some() || is_without_header(begin),
+    looks_like: |begin| header(begin).is_some() || delimiter_without_header(begin).is_some(),
     read,
 };
 
@@ -67,6 +67,7 @@ const OLD_COLUMNS: &[&str] = &[
 const OLD_BYTES: usize = 8;
 /// Message of a transaction, a row that is the sum of others.
 const TRANSACTION: &str = "Number of samples in transaction";
+
 /// The delimiter of a header and its cells.
 fn header(begin: &str) -> Option<(char, Vec<&str>)> {
     DELIMITERS.iter().find_map(|delimiter| {
@@ -74,10 +75,6 @@ fn header(begin: &str) -> Option<(char, Vec<&str>)> {
         let known = cells.iter().filter(|cell| NAMES.contains(cell)).count();
         (known >= NAMES_OF_HEADER).then_some((*delimiter, cells))
     })
-}
-
-fn is_without_header(begin: &str) -> bool {
-    delimiter_without_header(begin).is_some()
 }
 
 /// The delimiter of a first row that begins with a time in milliseconds and a response time, and

@@ -33,7 +33,7 @@ pub fn render_baselines(
 ) -> io::Result<()> {
     let mut page = page(style, w);
     let row = |history: &History| {
-        let series = history.series();
+        let (series, sittings) = (history.series(), history.sittings());
         let newest = |measure: &Measure| {
             let value = find(&series, measure).and_then(|series| series.values.last());
             optional(value.map(|(_, value)| *value), Unit::Seconds)
@@ -43,8 +43,8 @@ pub fn render_baselines(
             clean(&history.key.plan),
             clean(&history.key.branch),
             clean(&history.key.machine),
-            history.sittings().len().to_string(),
-            history.sittings().last().map_or_else(String::new, |entry| entry.date()),
+            sittings.len().to_string(),
+            sittings.last().map_or_else(String::new, |entry| entry.date()),
             newest(&Measure::P50),
             newest(&Measure::P95),
             noise.map_or_else(|| "-".to_owned(), percent),
@@ -81,7 +81,7 @@ pub fn render_history(
         page.text("  ", &format!("and {left_out} before"))?;
     }
     page.title("Moved for good")?;
-    let moves = moves(history);
+    let moves = moves(history, &series);
     if moves.is_empty() {
         page.text("  ", "nothing, as far as so many sittings tell")?;
     }
@@ -100,7 +100,7 @@ pub fn render_history(
 
 /// Where the quantities of all requests moved for good since somebody last accepted a change, the
 /// newest move of each: `p99 rose by 8 % at main 1a2b3c 2026-11-28`.
-pub fn moves(history: &History) -> Vec<String> {
+pub fn moves(history: &History, series: &[Series]) -> Vec<String> {
     let sittings = history.sittings();
     let tell = |series: &Series| {
         let change = series.changes.last()?;
@@ -112,8 +112,7 @@ pub fn moves(history: &History) -> Vec<String> {
         let commit = entry.origin.commit.as_deref().unwrap_or("an unknown commit");
         Some(format!("{name} {verb} from {from} to {to} at {} ({})", clean(commit), entry.date()))
     };
-    let all = history.series();
-    all.iter().filter(|series| series.subject == Subject::All).filter_map(tell).collect()
+    series.iter().filter(|series| series.subject == Subject::All).filter_map(tell).collect()
 }
 
 fn find<'s>(series: &'s [Series], measure: &Measure) -> Option<&'s Series> {
