@@ -83,6 +83,8 @@ pub mod collect;
 
 pub mod import;
 
+pub mod history;
+
 pub mod convert;
 
 pub mod diagnose;
@@ -90,6 +92,8 @@ pub mod diagnose;
 pub mod compare;
 
 pub mod baseline;
+
+pub mod incident;
 
 pub mod report;
 

@@ -1,6 +1,7 @@
 //! The command line as it was typed. The commands decide what it means.
 
 mod builds;
+mod history;
 
 use std::path::PathBuf;
 
@@ -9,6 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::report::{self, ComparisonFormat};
 pub use builds::{BaselineArgs, BaselineCommand, CalibrateArgs, GateArgs, RunsArgs, StoreArgs};
+pub use history::{ImportSource, IncidentArgs, PrometheusArgs};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -54,8 +56,10 @@ pub enum Command {
     Baseline(BaselineArgs),
     /// Run one build several times: how much runs differ here, and which changes can be seen
     Calibrate(Box<CalibrateArgs>),
-    /// Read the results of another load generator, and find the knee in them
-    Import(ImportArgs),
+    /// Read the results of another load generator, or what a Prometheus server stored
+    Import(Box<ImportArgs>),
+    /// Say what happened in a recorded time that nobody chose for a test: since when, what changed, why
+    Incident(IncidentArgs),
     /// Make a plan from another tool's script, a browser recording, an access log or an API description
     Convert(ConvertArgs),
     /// Check a plan without sending anything
@@ -324,7 +328,11 @@ pub struct CompareArgs {
 
 /// `kneepoint import`.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct ImportArgs {
+    /// Where to read from, if not from files
+    #[command(subcommand)]
+    pub source: Option<ImportSource>,
     /// The files of one run, also compressed by gzip or zstd; `-` for standard input
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,

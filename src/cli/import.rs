@@ -4,15 +4,18 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
-use super::args::ImportArgs;
+use super::args::{ImportArgs, ImportSource};
 use super::console::say;
 use super::error::{CliError, CommandResult};
-use super::results;
+use super::{history, results};
 use crate::import::{self, Files, IMPORTERS, ImportError, ImporterSpec};
 use crate::recording::{Recording, WriteError, Writer};
 use crate::run;
 
 pub(super) fn main(args: &ImportArgs) -> CommandResult {
+    if let Some(ImportSource::Prometheus(args)) = &args.source {
+        return history::main(args);
+    }
     let (from, paths) = format_and_files(args);
     let named = from.map(spec_named).transpose()?;
     let mut files = Files::new(named);

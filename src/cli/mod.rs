@@ -16,10 +16,13 @@ mod exit;
 mod explain;
 mod gate;
 mod given;
+mod history;
 mod import;
+mod incident;
 mod inspect;
 mod list;
 mod manual;
+mod moment;
 mod progress;
 mod results;
 mod run;
@@ -71,6 +74,7 @@ fn dispatch(command: Command) -> CommandResult {
         Command::Baseline(args) => baseline::main(&args),
         Command::Calibrate(args) => calibrate::main(&args),
         Command::Import(args) => import::main(&args),
+        Command::Incident(args) => incident::main(&args),
         Command::Convert(args) => convert::main(&args),
         Command::Check(args) => check::main(&args),
         Command::List(args) => list::main(args.what),

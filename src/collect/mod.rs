@@ -11,11 +11,12 @@ use crate::plan::{CollectorConfig, CollectorShape, OptionSpec};
 use crate::registry::registry;
 use crate::timeline::{BatchBuilder, MetricSpec, SeriesKey, Source};
 
-mod http;
+pub(crate) mod http;
 pub mod proc;
 mod sampler;
 mod tls;
 
+pub use prometheus::stored::{StoredEndpoint, StoredSample, is_recognised};
 pub use sampler::{Observation, Opened, Sampler, open_all};
 
 /// What kneepoint knows about a collector before it opens it.

@@ -22,6 +22,7 @@ pub(crate) mod simulated;
 mod terms;
 
 pub use conclude::engine::diagnose;
+pub use conclude::examine::{Examination, examine};
 pub use conclude::{generator, scaling};
 pub use curve::{knee, objectives, stages, windows};
 pub use leaks::{leak, soak};

@@ -350,20 +350,10 @@ impl Requests {
     }
 }
 
-/// As many equal times: by doubling, since a count may be large.
+/// As many equal times.
 fn times(count: u64, seconds: f64) -> Histogram {
-    let (mut times, mut power) = (Histogram::new(), Histogram::new());
-    power.record(Duration::from_secs_f64(seconds));
-    power.compact();
-    let mut rest = count;
-    while rest > 0 {
-        if rest & 1 == 1 {
-            times.merge(&power);
-        }
-        let twice = power.clone();
-        power.merge(&twice);
-        rest >>= 1;
-    }
+    let mut times = Histogram::new();
+    times.record_many(Duration::from_secs_f64(seconds), count);
     times.compact();
     times
 }

@@ -7,6 +7,7 @@ mod chart;
 mod comparison;
 mod format;
 pub mod glossary;
+mod incident;
 mod model;
 mod web_page;
 pub(crate) mod wording;
@@ -23,6 +24,7 @@ pub use comparison::{
     find as find_comparison_format, render_terminal as render_comparison,
 };
 pub use format::FormatSpec;
+pub use incident::IncidentReport;
 pub use model::Report;
 pub use terminal::{TerminalStyle, render_with as render_terminal};
 

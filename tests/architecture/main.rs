@@ -19,6 +19,11 @@ const ROOMS: &[Room] = &[
     Room { name: "load", uses: &["timeline", "plan"], never: &[] },
     Room { name: "collect", uses: &["timeline", "plan"], never: &[] },
     Room { name: "import", uses: &["timeline", "plan", "recording"], never: &[] },
+    Room {
+        name: "history",
+        uses: &["timeline", "plan", "recording", "collect"],
+        never: &[CLOCK],
+    },
     Room { name: "convert", uses: &["timeline", "plan"], never: &[OUTSIDE, CLOCK] },
     Room {
         name: "diagnose",
@@ -36,8 +41,13 @@ const ROOMS: &[Room] = &[
         never: &[CLOCK, UNORDERED],
     },
     Room {
+        name: "incident",
+        uses: &["timeline", "plan", "recording", "diagnose", "compare"],
+        never: &[OUTSIDE, CLOCK, UNORDERED],
+    },
+    Room {
         name: "report",
-        uses: &["timeline", "plan", "recording", "diagnose", "compare", "baseline"],
+        uses: &["timeline", "plan", "recording", "diagnose", "compare", "baseline", "incident"],
         never: &[OUTSIDE, CLOCK, UNORDERED],
     },
     Room {
@@ -61,10 +71,12 @@ const ROOMS: &[Room] = &[
             "load",
             "collect",
             "import",
+            "history",
             "convert",
             "diagnose",
             "compare",
             "baseline",
+            "incident",
             "report",
             "prepare",
             "run",

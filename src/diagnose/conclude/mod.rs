@@ -6,6 +6,7 @@ mod contradictions;
 mod endpoints;
 pub(super) mod engine;
 mod estimate;
+pub(super) mod examine;
 mod for_good;
 pub mod generator;
 mod lacking;
