@@ -32,10 +32,10 @@ pub(super) fn main(args: &PrometheusArgs) -> CommandResult {
             }
         }
     })
-    .or_else(|refusal| match read.take() {
+    .map_err(|refusal| match read.take() {
         // What the server said, not that a file was not written.
-        Some(Err(error)) => Err(refused(&error)),
-        _ => Err(refusal),
+        Some(Err(error)) => refused(&error),
+        _ => refusal,
     })?;
     line.clear();
     let Some(Ok(summary)) = read else { return Ok(ExitStatus::Failed) };

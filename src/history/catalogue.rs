@@ -73,7 +73,7 @@ pub(super) fn find(
         return Err(nothing(server, &matcher, !ever.is_empty()));
     }
     let mut catalogue = Catalogue { role, matcher, series: Vec::new(), places: BTreeMap::new() };
-    catalogue.take(found, notes);
+    catalogue.take(&found, notes);
     Ok(catalogue)
 }
 
@@ -132,7 +132,7 @@ fn some(names: &[String]) -> String {
 const ADDED: &[&str] = &["__name__", "job", "instance", "prometheus", "prometheus_replica"];
 
 impl Catalogue {
-    fn take(&mut self, found: Vec<LabelSet>, notes: &mut Vec<String>) {
+    fn take(&mut self, found: &[LabelSet], notes: &mut Vec<String>) {
         let names: BTreeSet<&str> =
             found.iter().filter_map(|labels| labels.get("__name__")).map(String::as_str).collect();
         let is_useful = |name: &str| {

@@ -43,6 +43,8 @@ struct Ended {
 /// The load of a target.
 #[derive(Debug)]
 pub(super) struct Load {
+    /// What the ticks call it: each selector of the target has a grid of its own.
+    generator: String,
     parts: BTreeMap<usize, Part>,
     /// The series with the start of a process.
     starts: BTreeSet<usize>,
@@ -101,11 +103,12 @@ impl Load {
         if parts.is_empty() {
             notes.push(no_load(catalogue));
         }
+        let generator = format!("observed at {}", catalogue.matcher_text());
         let starts = series()
             .filter(|(_, series)| series.name == "process_start_time_seconds")
             .map(|(index, _)| index)
             .collect();
-        Self { parts, starts, endpoints: BTreeMap::new(), grid: None, step: 0, families }
+        Self { generator, parts, starts, endpoints: BTreeMap::new(), grid: None, step: 0, families }
     }
 
     /// Whether any series tells of load.
@@ -117,7 +120,7 @@ impl Load {
     pub(super) fn set_grid(&mut self, origin: i64, step: i64) {
         if self.grid.is_none() && self.is_known() {
             self.step = step;
-            self.grid = Some(Grid::new(origin, step));
+            self.grid = Some(Grid::new(&self.generator, origin, step));
         }
     }
 

@@ -21,6 +21,8 @@ pub(super) struct LoadFamily {
     route: &'static [&'static [&'static str]],
     /// A label and the value that a series must have.
     only: Option<(&'static str, &'static str)>,
+    /// Whether a proxy or a gateway reports it, and not the service itself.
+    is_proxy: bool,
 }
 
 const METHOD: &[&str] = &["http_request_method", "http_method", "method", "request_method", "verb"];
@@ -52,11 +54,15 @@ const STATUS: &[&str] = &[
 ];
 
 const fn family(base: &'static str, route: &'static [&'static [&'static str]]) -> LoadFamily {
-    LoadFamily { base, scale: 1.0, route, only: None }
+    LoadFamily { base, scale: 1.0, route, only: None, is_proxy: false }
 }
 
 const fn millis(base: &'static str, route: &'static [&'static [&'static str]]) -> LoadFamily {
     LoadFamily { scale: 1e-3, ..family(base, route) }
+}
+
+const fn proxy(family: LoadFamily) -> LoadFamily {
+    LoadFamily { is_proxy: true, ..family }
 }
 
 /// Every family that is read as load, best first.
@@ -74,15 +80,18 @@ pub(super) static LOAD_FAMILIES: &[LoadFamily] = &[
     family("django_http_requests_latency_seconds_by_view_method", BY_ROUTE),
     family("ruby_http_request_duration_seconds", &[&["controller"], &["action"]]),
     family("grpc_server_handling_seconds", &[&["grpc_service"], &["grpc_method"]]),
-    family("caddy_http_request_duration_seconds", &[METHOD, &["handler"]]),
-    family("nginx_ingress_controller_request_duration_seconds", &[METHOD, &["host"], &["path"]]),
-    family("traefik_service_request_duration_seconds", &[METHOD, &["service"]]),
-    LoadFamily {
+    proxy(family("caddy_http_request_duration_seconds", &[METHOD, &["handler"]])),
+    proxy(family(
+        "nginx_ingress_controller_request_duration_seconds",
+        &[METHOD, &["host"], &["path"]],
+    )),
+    proxy(family("traefik_service_request_duration_seconds", &[METHOD, &["service"]])),
+    proxy(LoadFamily {
         only: Some(("reporter", "destination")),
         ..millis("istio_request_duration_milliseconds", &[METHOD, &["destination_service_name"]])
-    },
-    millis("envoy_http_downstream_rq_time", &[&["envoy_http_conn_manager_prefix"]]),
-    millis("envoy_cluster_upstream_rq_time", &[&["envoy_cluster_name"]]),
+    }),
+    proxy(millis("envoy_http_downstream_rq_time", &[&["envoy_http_conn_manager_prefix"]])),
+    proxy(millis("envoy_cluster_upstream_rq_time", &[&["envoy_cluster_name"]])),
 ];
 
 /// Counters of responses by status, for families that do not tell the status.
@@ -197,7 +206,8 @@ pub(super) fn class(labels: &LabelSet) -> Option<ResponseClass> {
     Some(ResponseClass::Status(code))
 }
 
-/// The best family of those present, by endpoint.
+/// The best family of those present, by endpoint. Proxies count the requests that the services
+/// behind them count too: they are left out where any service tells of its own.
 pub(super) fn best<'k>(
     present: impl Iterator<Item = (&'k str, usize)>,
 ) -> BTreeMap<&'k str, usize> {
@@ -205,6 +215,10 @@ pub(super) fn best<'k>(
     for (endpoint, place) in present {
         let entry = best.entry(endpoint).or_insert(place);
         *entry = (*entry).min(place);
+    }
+    let is_proxy = |place: &usize| LOAD_FAMILIES.get(*place).is_some_and(|it| it.is_proxy);
+    if !best.values().all(is_proxy) {
+        best.retain(|_, place| !is_proxy(place));
     }
     best
 }
@@ -246,6 +260,15 @@ mod tests {
         assert_eq!(named(&get).as_deref(), Some("GET /cart"));
         assert_eq!(named(&[]).as_deref(), Some("all requests"));
         assert_eq!(named(&[("path", "/metrics")]), None, "a scrape is not load");
+    }
+
+    #[test]
+    fn a_proxy_before_a_service_is_not_counted_twice() {
+        let of = |name: &str| part_of(name).unwrap().0;
+        let service = of("http_request_duration_seconds_count");
+        let proxy = of("traefik_service_request_duration_seconds_count");
+        assert_eq!(best([("a", service), ("b", proxy)].into_iter()).len(), 1);
+        assert_eq!(best([("b", proxy)].into_iter()).len(), 1, "nothing else counts them");
     }
 
     #[test]

@@ -11,6 +11,9 @@
 mod answer;
 mod catalogue;
 mod error;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod load;
 mod load_families;
 mod requests;
@@ -99,6 +102,12 @@ pub fn record(
     out: &mut dyn Write,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Summary, HistoryError> {
+    if question.to - question.from < 0.001 {
+        return Err(HistoryError::Unusable {
+            what: "the end of the time is not later than its begin".to_owned(),
+            hint: "give a later `--to`".to_owned(),
+        });
+    }
     let server = Server::open(&question.access)?;
     let mut notes = Vec::new();
     let catalogues = catalogues(&server, question, &mut notes)?;

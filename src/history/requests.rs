@@ -9,8 +9,6 @@ use std::time::Duration;
 
 use crate::timeline::{EndpointTick, Histogram, LoadTick, Moment, ResponseClass, Window};
 
-/// Name of the generator in the ticks.
-pub(super) const GENERATOR: &str = "observed";
 /// Places in a bucket over which its requests are laid. Their quantiles are exact to the bucket.
 const PLACES: u64 = 8;
 /// Most endpoints that are told apart, and what the others are called.
@@ -60,6 +58,8 @@ type Key = (usize, ResponseClass);
 /// Ticks that are being gathered.
 #[derive(Debug)]
 pub(super) struct Grid {
+    /// Name of the generator in the ticks.
+    generator: String,
     /// Begin of cell 0, and the length of a cell, in milliseconds.
     origin: i64,
     step: i64,
@@ -74,8 +74,9 @@ pub(super) struct Grid {
 
 impl Grid {
     /// An empty grid with cells of `step` milliseconds that begin at `origin` and every step from it.
-    pub(super) fn new(origin: i64, step: i64) -> Self {
+    pub(super) fn new(generator: &str, origin: i64, step: i64) -> Self {
         Self {
+            generator: generator.to_owned(),
             origin,
             step: step.max(1),
             cells: BTreeMap::new(),
@@ -182,7 +183,7 @@ impl Grid {
             // Little's law: requests in flight are completions per second times their mean time.
             in_flight: if length > 0.0 { seconds / length } else { 0.0 },
             endpoints,
-            ..LoadTick::empty(window, GENERATOR)
+            ..LoadTick::empty(window, self.generator.as_str())
         }
     }
 
@@ -333,7 +334,7 @@ mod tests {
 
     #[test]
     fn a_grid_on_the_scrapes_spreads_nothing() {
-        let mut grid = Grid::new(15_000, 15_000);
+        let mut grid = Grid::new("observed", 15_000, 15_000);
         let key = (grid.endpoint("GET /"), OK);
         grid.add((15_000, 30_000), key, &of(&[(0.0, 0.1, 30.0)], 1.5));
         grid.add((30_000, 45_000), key, &of(&[(0.0, 0.1, 7.0)], 0.7));
@@ -348,7 +349,7 @@ mod tests {
 
     #[test]
     fn spread_requests_are_counted_once() {
-        let mut grid = Grid::new(0, 10_000);
+        let mut grid = Grid::new("observed", 0, 10_000);
         let key = (grid.endpoint("a"), OK);
         for scrape in 0..60 {
             let from = 3_000 + scrape * 7_000;

@@ -160,6 +160,10 @@ impl Server {
                 404 => AskError::Fatal(error(what, URL_HINT)),
                 _ => AskError::Refused(error(what, "the server does not allow this question")),
             },
+            Refusal::Failed(what) if status == 0 => AskError::Fatal(error(
+                what,
+                "does the server run, and does it listen there? check host, port and firewall",
+            )),
             Refusal::Failed(what) => AskError::Fatal(error(
                 what,
                 "it was asked four times; look at the server's own log, or ask again later",

@@ -1,5 +1,7 @@
 //! The recording on one grid of time: load and series, one value for each bin.
 
+use std::collections::BTreeMap;
+
 use crate::timeline::{Histogram, Kind, LoadTick, Moment, Series, Timeline, Window};
 
 /// Most bins of a recording: the search for change points takes time with their square.
@@ -21,7 +23,8 @@ pub(super) struct Bins {
 /// The load in one bin.
 #[derive(Clone, Debug, Default)]
 pub(super) struct LoadBin {
-    seconds: f64,
+    /// Seconds that ticks cover, by their generator: they run beside each other.
+    seconds: BTreeMap<String, f64>,
     completed: u64,
     failed: u64,
     time: f64,
@@ -66,7 +69,7 @@ impl Bins {
             let Some(bin) = self.at(tick.window.middle()).and_then(|at| bins.get_mut(at)) else {
                 continue;
             };
-            bin.seconds += tick.window.secs();
+            *bin.seconds.entry(tick.generator.clone()).or_default() += tick.window.secs();
             for endpoint in &tick.endpoints {
                 let count = endpoint.response_time.count();
                 bin.completed += count;
@@ -96,7 +99,8 @@ impl Bins {
                     let step = pair[1].value - pair[0].value;
                     let step = if step < 0.0 { pair[1].value } else { step };
                     if seconds > 0.0 {
-                        add(pair[1].at, step / seconds);
+                        // It grew between the two, as the requests of a tick ended within it.
+                        add(Window::new(pair[0].at, pair[1].at).middle(), step / seconds);
                     }
                 }
             }
@@ -112,7 +116,8 @@ impl Bins {
 impl LoadBin {
     /// Requests per second that ended; `None` where nobody looked.
     pub(super) fn rate(&self) -> Option<f64> {
-        (self.seconds > 0.0).then(|| self.completed as f64 / self.seconds)
+        let seconds = self.seconds.values().copied().fold(0.0, f64::max);
+        (seconds > 0.0).then(|| self.completed as f64 / seconds)
     }
 
     /// Share of them that failed.

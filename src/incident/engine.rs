@@ -1,13 +1,15 @@
 //! The analysis of an incident as a whole: the symptom, the good time before it, what moved, what was
 //! changed, and what the rules say.
 
+use std::collections::BTreeSet;
+
 use super::bins::{Bins, LoadBin};
 use super::changes::changes;
-use super::model::{Coverage, Incident, Onset, Order, Shift, Symptom, TimedFinding};
+use super::model::{Coverage, Incident, Onset, Order, Symptom, TimedFinding};
 use super::movers::{self, Span, movers};
 use super::shift::FEWEST;
 use super::symptoms::{self, BASELINE, Episode, Track, tracks};
-use crate::diagnose::{FindingRole, Interval, RuleSet, Windows, examine, stats};
+use crate::diagnose::{Finding, FindingRole, Interval, RuleSet, Windows, examine, stats};
 use crate::recording::Recording;
 use crate::timeline::{Moment, Window};
 
@@ -63,8 +65,9 @@ pub fn incident(recording: &Recording, rules: &RuleSet, asked: &Asked) -> Incide
         ..Windows::default()
     };
     let examination = examine(recording, rules, &windows, carried(&load, span));
-    incident.findings =
-        examination.findings.into_iter().map(|finding| timed(finding, &shifts, &onset)).collect();
+    let moved = |name: &str| movers::moved_at(timeline, &bins, span, name);
+    let findings = examination.findings.into_iter();
+    incident.findings = findings.map(|finding| timed(finding, &moved, &onset)).collect();
     put_consequences_last(&mut incident.findings);
     let around = Window::new(good.begin, bad.end);
     incident.changes = changes(recording, around, &onset);
@@ -190,18 +193,18 @@ fn carried(load: &[LoadBin], span: Span) -> Interval {
 }
 
 /// A finding with the moment at which the first of its signals moved.
-fn timed(finding: crate::diagnose::Finding, shifts: &[Shift], symptom: &Onset) -> TimedFinding {
+fn timed(finding: Finding, moved: &dyn Fn(&str) -> Option<Onset>, symptom: &Onset) -> TimedFinding {
     let evidence = finding.evidence.iter().filter(|evidence| evidence.holds == Some(true));
-    let series: Vec<&str> =
+    let series: BTreeSet<&str> =
         evidence.flat_map(|evidence| evidence.series.iter().map(String::as_str)).collect();
-    let moved = shifts.iter().filter(|shift| series.contains(&shift.series.as_str()));
-    let onset = moved.map(|shift| shift.onset).min_by_key(|onset| onset.low);
+    let onsets = series.into_iter().filter_map(moved);
+    let onset = onsets.min_by_key(|onset| onset.low);
     let order = onset.map_or(Order::Unknown, |onset| movers::order(&onset, symptom));
     TimedFinding { finding, onset, order }
 }
 
 /// A cause whose signals moved only after the symptom is a consequence of it.
-fn put_consequences_last(findings: &mut Vec<TimedFinding>) {
+fn put_consequences_last(findings: &mut [TimedFinding]) {
     let limits = |finding: &TimedFinding| {
         matches!(finding.finding.role, FindingRole::Cause | FindingRole::Contributing)
     };

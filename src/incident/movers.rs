@@ -61,9 +61,7 @@ pub(super) fn movers(
         .into_iter()
         .zip(seeds)
         .filter_map(|(it, seed)| {
-            let (at, low, high) = shift::place(&it.residuals, seed)?;
-            let bin = |place: usize| it.bins.get(place).copied();
-            let onset = symptoms::onset(bins, bin(at)?, bin(low)?, bin(high)?);
+            let onset = placed(&it, bins, seed)?;
             Some(Shift {
                 series: it.key.to_string(),
                 unit: it.series.unit,
@@ -76,6 +74,20 @@ pub(super) fn movers(
             })
         })
         .collect()
+}
+
+/// When one series moved, whatever the load explains of it; `None` if it did not.
+pub(super) fn moved_at(timeline: &Timeline, bins: &Bins, span: Span, name: &str) -> Option<Onset> {
+    let metric = name.split('{').next().unwrap_or_default();
+    let (key, series) = timeline.series_of(metric).find(|(key, _)| key.to_string() == name)?;
+    let it = moved(key, series, bins, &[], span)?;
+    placed(&it, bins, 1)
+}
+
+fn placed(it: &Moved, bins: &Bins, seed: u64) -> Option<Onset> {
+    let (at, low, high) = shift::place(&it.residuals, seed)?;
+    let bin = |place: usize| it.bins.get(place).copied();
+    Some(symptoms::onset(bins, bin(at)?, bin(low)?, bin(high)?))
 }
 
 /// How a moment lies to the symptom's begin.
