@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::report::{self, ComparisonFormat};
 pub use builds::{BaselineArgs, BaselineCommand, CalibrateArgs, GateArgs, RunsArgs, StoreArgs};
-pub use history::{ImportSource, IncidentArgs, PrometheusArgs};
+pub use history::{CapacityArgs, ImportSource, IncidentArgs, PrometheusArgs};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -60,6 +60,8 @@ pub enum Command {
     Import(Box<ImportArgs>),
     /// Say what happened in a recorded time that nobody chose for a test: since when, what changed, why
     Incident(IncidentArgs),
+    /// Say how much a system can carry: its limits, the headroom now, and what a wanted load needs
+    Capacity(CapacityArgs),
     /// Make a plan from another tool's script, a browser recording, an access log or an API description
     Convert(ConvertArgs),
     /// Check a plan without sending anything

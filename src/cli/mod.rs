@@ -5,6 +5,7 @@ mod args;
 mod baseline;
 mod builds;
 mod calibrate;
+mod capacity;
 mod check;
 mod compare;
 mod console;
@@ -75,6 +76,7 @@ fn dispatch(command: Command) -> CommandResult {
         Command::Calibrate(args) => calibrate::main(&args),
         Command::Import(args) => import::main(&args),
         Command::Incident(args) => incident::main(&args),
+        Command::Capacity(args) => capacity::main(&args),
         Command::Convert(args) => convert::main(&args),
         Command::Check(args) => check::main(&args),
         Command::List(args) => list::main(args.what),

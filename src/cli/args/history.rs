@@ -79,3 +79,19 @@ pub struct IncidentArgs {
     #[arg(long, value_name = "DIR")]
     pub rules: Option<PathBuf>,
 }
+
+/// `kneepoint capacity`.
+#[derive(Debug, Args)]
+pub struct CapacityArgs {
+    /// The recording, or the directory that holds it
+    pub recording: PathBuf,
+    /// A load to plan for, such as 1200/s
+    #[arg(long, value_name = "RATE")]
+    pub want: Option<String>,
+    /// Print the result on stdout in this form, and nothing else there
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = StdoutFormat::Terminal)]
+    pub format: StdoutFormat,
+    /// Directory with more rule files
+    #[arg(long, value_name = "DIR")]
+    pub rules: Option<PathBuf>,
+}

@@ -9,6 +9,7 @@ mod estimate;
 pub(super) mod examine;
 mod for_good;
 pub mod generator;
+pub(super) mod headroom;
 mod lacking;
 mod predict;
 pub(super) mod rank;
