@@ -12,7 +12,7 @@ pub fn prometheus(bytes: &[u8]) {
             Ok(matrix) => {
                 for series in &matrix.result {
                     drop(series.samples().collect::<Vec<_>>());
-                    drop(load_families::class(&series.metric));
+                    drop(load_families::class(&series.metric).map(|class| class.to_string()));
                 }
             }
             Err(

@@ -11,7 +11,7 @@ use super::answer::LabelSet;
 use crate::timeline::{ResponseClass, cut};
 
 /// A histogram or a summary of response times.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct LoadFamily {
     /// Name without `_bucket`, `_sum` and `_count`.
     pub(super) base: &'static str,

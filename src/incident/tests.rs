@@ -47,7 +47,7 @@ fn recorded(scrapes: u64, mut state: impl FnMut(u64, &mut Random) -> State) -> R
         let count = (now.rate * STEP as f64).round().max(0.0) as u64;
         let failed = (count as f64 * now.errors).round() as u64;
         let ended =
-            [(ResponseClass::Status(200), count - failed), (ResponseClass::Status(503), failed)];
+            [(ResponseClass::Status(200), count - failed), (ResponseClass::Status(500), failed)];
         let endpoints = ended.into_iter().filter(|(_, count)| *count > 0).map(|(class, count)| {
             let mut times = Histogram::new();
             times.record_many(Duration::from_secs_f64(now.time.max(1e-4)), count);

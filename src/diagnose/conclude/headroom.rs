@@ -104,7 +104,12 @@ pub struct Need {
 /// One bin of the load.
 struct Bin {
     window: Window,
+    /// Requests per second that ended.
     rate: f64,
+    /// Share of them that failed.
+    errors: f64,
+    /// Their mean response time in seconds.
+    time: f64,
     is_good: bool,
 }
 
@@ -161,35 +166,38 @@ pub fn headroom(recording: &Recording, rules: &RuleSet, wanted: Option<f64>) -> 
 
 /// The recording in bins of equal length.
 fn bins(timeline: &Timeline) -> Vec<Bin> {
-    let ticks: Vec<&LoadTick> = timeline.ticks.iter().collect();
-    let each = FEWEST_TICKS.max(ticks.len().div_ceil(MOST_BINS));
-    let mut found: Vec<(Window, f64, f64, f64)> = Vec::new();
-    for part in ticks.chunks(each).filter(|part| part.len() == each) {
-        let (Some(first), Some(last)) = (part.first(), part.last()) else { continue };
-        let window = Window::new(first.window.begin, last.window.end);
-        let all: u64 = part.iter().map(|tick| tick.completed()).sum();
-        let failed = all - part.iter().map(|tick| tick.succeeded()).sum::<u64>();
-        let times = part.iter().flat_map(|tick| &tick.endpoints);
-        let time: f64 = times.map(|endpoint| endpoint.response_time.sum()).sum();
-        if all > 0 && window.secs() > 0.0 {
-            let count = all as f64;
-            found.push((window, count / window.secs(), failed as f64 / count, time / count));
-        }
-    }
-    let rates: Vec<f64> = found.iter().map(|(_, rate, ..)| *rate).collect();
+    let each = FEWEST_TICKS.max(timeline.ticks.len().div_ceil(MOST_BINS));
+    let parts = timeline.ticks.chunks(each).filter(|part| part.len() == each);
+    let mut bins: Vec<Bin> = parts.filter_map(bin).collect();
+    let rates: Vec<f64> = bins.iter().map(|bin| bin.rate).collect();
     let middle = stats::median(&rates).unwrap_or(0.0);
-    let quiet = || found.iter().filter(|(_, rate, ..)| *rate <= middle);
-    let usual = |of: &dyn Fn(&(Window, f64, f64, f64)) -> f64| {
-        stats::median(&quiet().map(of).collect::<Vec<_>>()).unwrap_or(0.0)
+    let usual = |of: &dyn Fn(&Bin) -> f64| {
+        let quiet = bins.iter().filter(|bin| bin.rate <= middle);
+        stats::median(&quiet.map(of).collect::<Vec<_>>()).unwrap_or(0.0)
     };
-    let (failing, slow) = (usual(&|bin| bin.2), usual(&|bin| bin.3));
-    let is_good = |errors: f64, time: f64| errors <= failing + FAILED && time <= SLOWER * slow;
-    let bin = |(window, rate, errors, time): &(Window, f64, f64, f64)| Bin {
-        window: *window,
-        rate: *rate,
-        is_good: is_good(*errors, *time),
-    };
-    found.iter().map(bin).collect()
+    let (failing, slow) = (usual(&|bin| bin.errors), usual(&|bin| bin.time));
+    for bin in &mut bins {
+        bin.is_good = bin.errors <= failing + FAILED && bin.time <= SLOWER * slow;
+    }
+    bins
+}
+
+/// The ticks of a bin together; `None` without requests.
+fn bin(ticks: &[LoadTick]) -> Option<Bin> {
+    let (first, last) = (ticks.first()?, ticks.last()?);
+    let window = Window::new(first.window.begin, last.window.end);
+    let all: u64 = ticks.iter().map(LoadTick::completed).sum();
+    let good: u64 = ticks.iter().map(LoadTick::succeeded).sum();
+    let times = ticks.iter().flat_map(|tick| &tick.endpoints);
+    let time: f64 = times.map(|endpoint| endpoint.response_time.sum()).sum();
+    let count = all as f64;
+    (all > 0 && window.secs() > 0.0).then(|| Bin {
+        window,
+        rate: count / window.secs(),
+        errors: (all - good) as f64 / count,
+        time: time / count,
+        is_good: false,
+    })
 }
 
 /// What each resource allows, by its use in the bins that were carried well.
