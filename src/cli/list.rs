@@ -13,6 +13,7 @@ use crate::diagnose::{ConditionRole, Rule, RuleSet};
 use crate::import::IMPORTERS;
 use crate::report::FORMATS;
 use crate::timeline::names;
+use crate::watch::TOOLS;
 
 pub(super) fn main(what: Listing) -> CommandResult {
     let text = match what {
@@ -23,6 +24,7 @@ pub(super) fn main(what: Listing) -> CommandResult {
         Listing::Importers => {
             table(IMPORTERS.iter().map(|importer| (importer.name, importer.summary.to_owned())))
         }
+        Listing::Tools => table(TOOLS.iter().map(|tool| (tool.name, tool.summary.to_owned()))),
         Listing::Converters => {
             table(CONVERTERS.iter().map(|converter| (converter.name, converter.summary.to_owned())))
         }

@@ -11,9 +11,11 @@ mod stages;
 mod table;
 
 use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::ops::Range;
 
 pub use self::error::ImportError;
-use self::requests::Requests;
+pub use self::requests::{Interval, Requests};
+pub use self::seconds::ToolLoad;
 use crate::recording::Recording;
 use crate::registry::registry;
 
@@ -86,6 +88,13 @@ impl Files {
         Self { named, found: None, requests: Requests::default() }
     }
 
+    /// The same, which leaves out requests that were not sent within these times, in seconds since
+    /// 1970 (UTC).
+    pub fn within(mut self, times: Range<f64>) -> Self {
+        self.requests.keep_within(times);
+        self
+    }
+
     /// The format of those that were added, or the one that was named.
     pub fn format(&self) -> Option<&'static ImporterSpec> {
         self.named.or(self.found)
@@ -114,8 +123,16 @@ impl Files {
     /// # Errors
     /// When there is no request, or the run is longer than a week.
     pub fn into_recording(self, name: &str) -> Result<Recording, ImportError> {
+        Ok(self.into_load(name)?.into_recording())
+    }
+
+    /// The load of the whole run, under `name`.
+    ///
+    /// # Errors
+    /// When there is no request, or the run is longer than a week.
+    pub fn into_load(self, name: &str) -> Result<ToolLoad, ImportError> {
         let from = self.format().map_or("nothing", |spec| spec.name);
-        self.requests.into_recording(from, name)
+        self.requests.into_load(from, name)
     }
 }
 

@@ -50,6 +50,11 @@ const ROOMS: &[Room] = &[
         uses: &["timeline", "plan", "recording", "load", "collect", "prepare", "diagnose"],
         never: &[],
     },
+    Room {
+        name: "watch",
+        uses: &["timeline", "plan", "recording", "collect", "import", "run"],
+        never: &[],
+    },
     Room { name: "gate", uses: &["timeline", "plan"], never: &[] },
     Room { name: "demo", uses: &["plan"], never: &[] },
     Room {
@@ -68,6 +73,7 @@ const ROOMS: &[Room] = &[
             "report",
             "prepare",
             "run",
+            "watch",
             "gate",
             "demo",
         ],
