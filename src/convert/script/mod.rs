@@ -1,0 +1,10 @@
+//! Programs that are followed without being run: what they would send becomes steps.
+
+pub(super) mod checks;
+pub(super) mod eval;
+//javascript
+pub(super) mod machine;
+pub(super) mod python;
+pub(super) mod send;
+pub(super) mod syntax;
+pub(super) mod value;
