@@ -56,7 +56,7 @@ registry! {
         postman,
         openapi,
         jmeter,
-        //k6,
+        k6,
         locust,
         artillery,
         vegeta,

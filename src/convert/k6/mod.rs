@@ -12,13 +12,13 @@ use super::draft::{Draft, JourneyDraft, RequestDraft, ScenarioDraft, StepDraft};
 use super::http::Names;
 use super::script::javascript;
 use super::script::machine::Machine;
-use super::script::syntax::{Expr, ExprKind, Function, Program, StatementKind};
+use super::script::syntax::{Expr, Function, Program, StatementKind};
 use super::script::value::Known;
 use super::{ConvertError, ConverterSpec};
 
 pub(super) static SPEC: ConverterSpec = ConverterSpec {
     name: "k6",
-    summary: "k6 scripts, JavaScript or TypeScript: journeys, scenarios and thresholds",
+    summary: "k6 scripts, JavaScript: journeys, scenarios and thresholds",
     options: &[],
     looks,
     convert,
@@ -55,7 +55,7 @@ fn convert(artifact: &mut Artifact<'_>) -> Result<Draft, ConvertError> {
 /// What a script exports.
 struct Script<'p> {
     options: Option<&'p Expr>,
-    default: Option<Rc<Function>>,
+    default: Option<&'p Expr>,
 }
 
 impl<'p> Script<'p> {
@@ -66,11 +66,7 @@ impl<'p> Script<'p> {
                 StatementKind::Assign(target, value) if target.path() == ["options"] => {
                     script.options = Some(value);
                 }
-                StatementKind::Default(expr) => {
-                    if let ExprKind::Function(function) = &expr.kind {
-                        script.default = Some(Rc::clone(function));
-                    }
-                }
+                StatementKind::Default(expr) => script.default = Some(expr),
                 _ => {}
             }
         }
@@ -78,10 +74,13 @@ impl<'p> Script<'p> {
     }
 
     /// The function that users of a scenario call.
-    fn function(&self, name: &str, machine: &Machine<'_, '_>) -> Option<Rc<Function>> {
-        match (name, machine.lookup(name)) {
-            ("default", None) => self.default.clone(),
-            (_, Some(Known::Function(function))) => Some(Rc::clone(function)),
+    fn function(&self, name: &str, machine: &mut Machine<'_, '_>) -> Option<Rc<Function>> {
+        let known = match name {
+            "default" => self.default.map(|expr| machine.eval(expr)),
+            name => machine.lookup(name).cloned(),
+        };
+        match known {
+            Some(Known::Function(function)) => Some(function),
             _ => None,
         }
     }

@@ -50,6 +50,22 @@ impl Machine<'_, '_> {
                 Known::Switch(switch) => Known::Switch(!switch),
                 _ => Known::Unknown,
             },
+            ExprKind::Choice(parts) => {
+                let [test, yes, no] = parts.as_ref();
+                match self.eval(test) {
+                    Known::Switch(true) => self.eval(yes),
+                    Known::Switch(false) | Known::Nothing => self.eval(no),
+                    // `__ENV.HOST ? __ENV.HOST : "http://…"`.
+                    Known::Text(text) if text.is_variable() => {
+                        let (yes, no) = (self.eval(yes), self.eval(no));
+                        match no.fixed() {
+                            Some(_) => self.default_of(&text, no, test.line),
+                            None => yes,
+                        }
+                    }
+                    _ => Known::Unknown,
+                }
+            }
             ExprKind::Other => Known::Unknown,
         }
     }

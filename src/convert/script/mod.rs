@@ -1,8 +1,9 @@
 //! Programs that are followed without being run: what they would send becomes steps.
 
-pub(super) mod checks;
-pub(super) mod eval;
-//javascript
+mod checks;
+mod eval;
+mod grammar;
+pub(super) mod javascript;
 pub(super) mod machine;
 pub(super) mod python;
 pub(super) mod send;

@@ -1,58 +1,22 @@
-//! Python, parsed by tree-sitter.
+//! Python, by tree-sitter's grammar.
 
 use std::rc::Rc;
 
-use tree_sitter::{Node, Parser};
+use tree_sitter::Node;
 
+use super::grammar::{self, DEEPEST, at, escaped, line, named};
 use super::syntax::{
     Call, Class, Expr, ExprKind, Function, Operator, Program, Rounds, Statement, StatementKind,
 };
 use crate::convert::error::ConvertError;
 
-/// How deep expressions and blocks may stand in each other; what is deeper is not looked at.
-const DEEPEST: usize = 150;
-
 /// Reads a program.
 pub(in crate::convert) fn read(text: &str) -> Result<Program, ConvertError> {
-    let mut parser = Parser::new();
     let language = tree_sitter_python::LANGUAGE.into();
-    let unreadable = |why: &str| ConvertError::Empty(format!("Python cannot be parsed: {why}"));
-    parser.set_language(&language).map_err(|why| unreadable(&why.to_string()))?;
-    let tree = parser.parse(text, None).ok_or_else(|| unreadable("the parser gave up"))?;
-    if let Some(place) = first_error(tree.root_node()) {
-        let begin = place.start_byte() - place.start_position().column;
-        let before = text.get(begin..place.start_byte()).unwrap_or_default();
-        let (line, column) = (place.start_position().row + 1, before.chars().count() + 1);
-        return Err(ConvertError::at(line, Some(column), "not valid Python from here on"));
-    }
-    let reader = Reader { text };
-    Ok(Program { statements: reader.block(tree.root_node(), 0) })
-}
-
-/// The first place that the grammar does not have.
-fn first_error(root: Node<'_>) -> Option<Node<'_>> {
-    let mut at = root;
-    if !at.has_error() {
-        return None;
-    }
-    loop {
-        if at.is_error() || at.is_missing() {
-            return Some(at);
-        }
-        match children(at).into_iter().find(|child| child.has_error() || child.is_missing()) {
-            Some(child) => at = child,
-            None => return Some(at),
-        }
-    }
-}
-
-fn children(node: Node<'_>) -> Vec<Node<'_>> {
-    node.children(&mut node.walk()).collect()
-}
-
-/// Its children that are no punctuation and no comments.
-fn named(node: Node<'_>) -> Vec<Node<'_>> {
-    node.named_children(&mut node.walk()).filter(|child| child.kind() != "comment").collect()
+    grammar::parse(text, &language, "Python", |root| {
+        let reader = Reader { text };
+        Program { statements: reader.block(root, 0) }
+    })
 }
 
 struct Reader<'t> {
@@ -77,7 +41,7 @@ impl Reader<'_> {
     }
 
     fn statement(&self, node: Node<'_>, depth: usize) -> Statement {
-        let line = node.start_position().row + 1;
+        let line = line(node);
         let kind = match node.kind() {
             "expression_statement" => self.expression_statement(node, depth),
             "assert_statement" => {
@@ -127,16 +91,16 @@ impl Reader<'_> {
     /// `assert test` as a call of `assert`.
     fn assertion(&self, node: Node<'_>, test: Option<Expr>) -> Expr {
         let name = ExprKind::Name("assert".to_owned());
-        let callee = self.at(node, name);
+        let callee = at(node, name);
         let arguments = test.into_iter().collect();
-        self.at(node, ExprKind::Call(Box::new(Call { callee, arguments, named: Vec::new() })))
+        at(node, ExprKind::Call(Box::new(Call { callee, arguments, named: Vec::new() })))
     }
 
     /// `if`, with each `elif` in the `else` of the one before.
     fn choice(&self, node: Node<'_>, depth: usize) -> StatementKind {
         let test = |node: Node<'_>| match node.child_by_field_name("condition") {
             Some(test) => self.expr(test, depth),
-            None => self.at(node, ExprKind::Other),
+            None => at(node, ExprKind::Other),
         };
         let alternatives: Vec<Node<'_>> =
             node.children_by_field_name("alternative", &mut node.walk()).collect();
@@ -147,7 +111,7 @@ impl Reader<'_> {
             } else {
                 let yes = self.block_of(alternative, "consequence", depth);
                 let kind = StatementKind::If(test(alternative), yes, otherwise);
-                otherwise = vec![Statement { line: alternative.start_position().row + 1, kind }];
+                otherwise = vec![Statement { line: line(alternative), kind }];
             }
         }
         StatementKind::If(test(node), self.block_of(node, "consequence", depth), otherwise)
@@ -156,7 +120,7 @@ impl Reader<'_> {
     fn rounds(&self, node: Node<'_>, depth: usize) -> StatementKind {
         let name = node.child_by_field_name("left").map_or("", |left| self.slice(left)).to_owned();
         let over = node.child_by_field_name("right").map(|right| self.expr(right, depth));
-        let zero = self.at(node, ExprKind::Number(0.0));
+        let zero = at(node, ExprKind::Number(0.0));
         let rounds = match over {
             Some(Expr { kind: ExprKind::Call(call), .. }) if call.callee.path() == ["range"] => {
                 let mut ends = call.arguments.into_iter();
@@ -212,7 +176,7 @@ impl Reader<'_> {
         let parameters = node.child_by_field_name("parameters");
         Function {
             name: self.name_of(node),
-            line: node.start_position().row + 1,
+            line: line(node),
             parameters: parameters.map_or_else(Vec::new, |it| self.parameters(it)),
             decorators,
             body: self.block_of(node, "body", depth + 1),
@@ -235,27 +199,23 @@ impl Reader<'_> {
         let bases = bases.into_iter().flat_map(named);
         Class {
             name: self.name_of(node),
-            line: node.start_position().row + 1,
+            line: line(node),
             bases: bases.map(|base| self.expr(base, depth)).collect(),
             decorators,
             body: self.block_of(node, "body", depth + 1),
         }
     }
 
-    fn at(&self, node: Node<'_>, kind: ExprKind) -> Expr {
-        Expr { line: node.start_position().row + 1, span: node.byte_range(), kind }
-    }
-
     fn field(&self, node: Node<'_>, name: &str, depth: usize) -> Box<Expr> {
         Box::new(match node.child_by_field_name(name) {
             Some(child) => self.expr(child, depth),
-            None => self.at(node, ExprKind::Other),
+            None => at(node, ExprKind::Other),
         })
     }
 
     fn expr(&self, node: Node<'_>, depth: usize) -> Expr {
         if depth > DEEPEST {
-            return self.at(node, ExprKind::Other);
+            return at(node, ExprKind::Other);
         }
         let depth = depth + 1;
         let kind = match node.kind() {
@@ -289,9 +249,18 @@ impl Reader<'_> {
             "binary_operator" | "boolean_operator" => self.binary(node, depth),
             "comparison_operator" => self.comparison(node, depth),
             "lambda" => self.lambda(node, depth),
+            // `a if test else b`.
+            "conditional_expression" => match named(node).as_slice() {
+                [yes, test, no] => ExprKind::Choice(Box::new([
+                    self.expr(*test, depth),
+                    self.expr(*yes, depth),
+                    self.expr(*no, depth),
+                ])),
+                _ => ExprKind::Other,
+            },
             _ => ExprKind::Other,
         };
-        self.at(node, kind)
+        at(node, kind)
     }
 
     fn call(&self, node: Node<'_>, depth: usize) -> ExprKind {
@@ -326,7 +295,7 @@ impl Reader<'_> {
             // `**other`.
             "dictionary_splat" => {
                 let value = self.expr(named(entry).first().copied()?, depth);
-                Some((self.at(entry, ExprKind::Other), value))
+                Some((at(entry, ExprKind::Other), value))
             }
             _ => None,
         };
@@ -353,7 +322,7 @@ impl Reader<'_> {
             "%" => match (left.kind, right) {
                 (ExprKind::Text(text), right) => return percent(&text, *right),
                 (kind, right) => {
-                    let left = Box::new(self.at(node, kind));
+                    let left = Box::new(at(node, kind));
                     return ExprKind::Binary(Operator::Remainder, left, right);
                 }
             },
@@ -387,7 +356,7 @@ impl Reader<'_> {
                 ">=" => ExprKind::Binary(Operator::GreaterOrEqual, left, right),
                 "in" => ExprKind::Binary(Operator::In, left, right),
                 "not in" => {
-                    let inside = self.at(node, ExprKind::Binary(Operator::In, left, right));
+                    let inside = at(node, ExprKind::Binary(Operator::In, left, right));
                     ExprKind::Not(Box::new(inside))
                 }
                 _ => return ExprKind::Other,
@@ -396,8 +365,8 @@ impl Reader<'_> {
                 None => one,
                 Some(before) => ExprKind::Binary(
                     Operator::And,
-                    Box::new(self.at(node, before)),
-                    Box::new(self.at(node, one)),
+                    Box::new(at(node, before)),
+                    Box::new(at(node, one)),
                 ),
             });
         }
@@ -406,7 +375,7 @@ impl Reader<'_> {
 
     fn lambda(&self, node: Node<'_>, depth: usize) -> ExprKind {
         let parameters = node.child_by_field_name("parameters");
-        let line = node.start_position().row + 1;
+        let line = line(node);
         let value = *self.field(node, "body", depth);
         let returned = Statement { line, kind: StatementKind::Return(Some(value)) };
         ExprKind::Function(Rc::new(Function {
@@ -427,7 +396,7 @@ impl Reader<'_> {
             match part.kind() {
                 "string_content" => {
                     let text = self.content(part, is_raw, start.contains('f'));
-                    parts.push(self.at(part, ExprKind::Text(text)));
+                    parts.push(at(part, ExprKind::Text(text)));
                 }
                 "interpolation" => parts.push(*self.field(part, "expression", depth)),
                 _ => {}
@@ -456,21 +425,6 @@ impl Reader<'_> {
     }
 }
 
-impl ExprKind {
-    /// A text without expressions in it as a text.
-    pub(super) fn plain(self) -> Self {
-        let ExprKind::Joined(parts) = self else { return self };
-        let text = |part: &Expr| match &part.kind {
-            ExprKind::Text(text) => Some(text.clone()),
-            _ => None,
-        };
-        match parts.iter().map(text).collect::<Option<String>>() {
-            Some(text) => ExprKind::Text(text),
-            None => ExprKind::Joined(parts),
-        }
-    }
-}
-
 fn number(text: &str) -> ExprKind {
     let text = text.replace('_', "");
     let number = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
@@ -478,24 +432,6 @@ fn number(text: &str) -> ExprKind {
         None => text.parse::<f64>().ok(),
     };
     number.filter(|number| number.is_finite()).map_or(ExprKind::Other, ExprKind::Number)
-}
-
-/// What an escape such as `\n` stands for.
-fn escaped(text: &str) -> String {
-    let code = |digits: &str| {
-        u32::from_str_radix(digits, 16).ok().and_then(char::from_u32).map(String::from)
-    };
-    let rest = text.strip_prefix('\\').unwrap_or(text);
-    match rest.chars().next() {
-        Some('n') => "\n".to_owned(),
-        Some('t') => "\t".to_owned(),
-        Some('r') => "\r".to_owned(),
-        Some('0') => "\0".to_owned(),
-        Some('\n') => String::new(),
-        Some('x' | 'u' | 'U') => code(&rest[1..]).unwrap_or_else(|| text.to_owned()),
-        Some('\\' | '\'' | '"') => rest.to_owned(),
-        _ => text.to_owned(),
-    }
 }
 
 /// `"/item/%s/%d" % (a, b)`.
@@ -563,7 +499,7 @@ mod tests {
 
     #[test]
     fn a_mistake_has_its_place() {
-        let why = read("a = 1\ndef b(:\n    pass\n").unwrap_err().to_string();
+        let why = read("a = 1\ndef b(:\n    pass\n").map(|_| ()).unwrap_err().to_string();
         assert!(why.starts_with("line 2, column "), "{why}");
     }
 

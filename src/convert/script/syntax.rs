@@ -34,6 +34,8 @@ pub(in crate::convert) enum ExprKind {
     /// An operator as JavaScript writes it: `===` and `==` are `==`, `and` is `&&`.
     Binary(Operator, Box<Expr>, Box<Expr>),
     Not(Box<Expr>),
+    /// The test, and what it comes to where that holds and where it does not.
+    Choice(Box<[Expr; 3]>),
     /// Whatever else there is.
     Other,
 }
@@ -177,6 +179,7 @@ impl Expr {
                 entries.iter().any(|(key, value)| key.uses(wanted) || value.uses(wanted))
             }
             ExprKind::Function(function) => uses(&function.body, wanted),
+            ExprKind::Choice(parts) => parts.iter().any(|part| part.uses(wanted)),
             ExprKind::Text(_)
             | ExprKind::Number(_)
             | ExprKind::Switch(_)
@@ -212,16 +215,17 @@ pub(in crate::convert) fn uses(statements: &[Statement], wanted: &str) -> bool {
     })
 }
 
-/// Finds lines in a text by the place of a byte.
-pub(in crate::convert) struct LineTable(Vec<usize>);
-
-impl LineTable {
-    pub(in crate::convert) fn of(text: &str) -> Self {
-        Self(text.match_indices('\n').map(|(at, _)| at).collect())
-    }
-
-    /// The line of a byte, from 1.
-    pub(in crate::convert) fn line(&self, at: usize) -> usize {
-        self.0.partition_point(|end| *end < at) + 1
+impl ExprKind {
+    /// A text without expressions in it as a text.
+    pub(super) fn plain(self) -> Self {
+        let ExprKind::Joined(parts) = self else { return self };
+        let text = |part: &Expr| match &part.kind {
+            ExprKind::Text(text) => Some(text.clone()),
+            _ => None,
+        };
+        match parts.iter().map(text).collect::<Option<String>>() {
+            Some(text) => ExprKind::Text(text),
+            None => ExprKind::Joined(parts),
+        }
     }
 }
