@@ -196,10 +196,16 @@ impl OneTarget {
             }
             Base::Fixed(base) => {
                 let target = self.base.get_or_insert_with(|| base.clone());
-                let rest = target.strip_prefix(&base);
-                if !rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
+                let rest = target.strip_prefix(&base).map(str::to_owned);
+                let Some(rest) = rest.filter(|rest| rest.is_empty() || rest.starts_with('/'))
+                else {
                     notes.lost_at(line, format!("a request to `{base}`: a plan has one target"));
                     return None;
+                };
+                // The target's own path stands before every path of the plan.
+                let behind = address.path.leading().strip_prefix(&rest);
+                if behind.is_some_and(|behind| behind.starts_with('/')) {
+                    return Some(address.path.without_first(rest.len()));
                 }
             }
         }

@@ -270,7 +270,7 @@ impl Reader<'_, '_> {
                     Some("javascript") => Some("application/javascript"),
                     _ => Some("text/plain"),
                 };
-                self.text_body(text, kind, body, parts);
+                self.text_body(&text, kind, body, parts);
             }
             "urlencoded" => {
                 let mut form = Template::default();
@@ -291,7 +291,7 @@ impl Reader<'_, '_> {
                 let query = serde_json::Value::from(text("query"));
                 let text = format!("{{\"query\": {query}, \"variables\": {variables}}}");
                 let text = self.read(&text, body.line);
-                self.text_body(text, Some("application/json"), body, parts);
+                self.text_body(&text, Some("application/json"), body, parts);
             }
             "formdata" => {
                 let mut form = Multipart::default();
@@ -313,7 +313,7 @@ impl Reader<'_, '_> {
 
     fn text_body(
         &mut self,
-        text: Template,
+        text: &Template,
         kind: Option<&'static str>,
         node: &Node,
         parts: &mut RequestParts,
@@ -321,7 +321,7 @@ impl Reader<'_, '_> {
         if text.is_empty() {
             return;
         }
-        let (text, secrets) = http::body_of(&text, kind.unwrap_or_default());
+        let (text, secrets) = http::body_of(text, kind.unwrap_or_default());
         if !secrets.is_empty() {
             let text = "replaced a secret in the body by an environment variable";
             self.artifact.notes.at(node.line, text);

@@ -2,12 +2,11 @@ import http from 'k6/http';
 import { check, group, sleep } from 'k6';
 import { SharedArray } from 'k6/data';
 import { Trend } from 'k6/metrics';
-import papaparse from 'https://jslib.k6.io/papaparse/5.1.1/index.js';
 import { randomIntBetween } from 'https://jslib.k6.io/k6-utils/1.4.0/index.js';
 
 const BASE = __ENV.BASE_URL || 'http://127.0.0.1:8080';
 const orders = new Trend('orders');
-const users = new SharedArray('users', () => papaparse.parse(open('./users.csv'), { header: true }).data);
+const users = new SharedArray('users', () => JSON.parse(open('./members.json')));
 const cities = ['Graz', 'Porto'];
 
 export const options = {
@@ -58,7 +57,7 @@ export default function (data) {
   const user = users[Math.floor(Math.random() * users.length)];
   const login = http.post(
     BASE + '/login',
-    { email: user['ada@example.com'], password: 'hush-form' },
+    { email: user.email, password: 'hush-form' },
     { headers: headers(data.token), tags: { name: 'login', kind: 'write' } },
   );
   check(login, {

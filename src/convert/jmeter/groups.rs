@@ -33,7 +33,7 @@ impl PlanReader<'_, '_> {
             "ThreadGroup" | "SetupThreadGroup" | "PostThreadGroup" => self.classic(element),
             "UltimateThreadGroup" => {
                 let points = self.schedule(element);
-                self.by_points(element, points)
+                self.by_points(element, &points)
             }
             "ConcurrencyThreadGroup" => {
                 let unit = unit(element);
@@ -46,11 +46,11 @@ impl PlanReader<'_, '_> {
                     points.push((ramp * unit, target));
                 }
                 points.push(((ramp + hold) * unit, target));
-                self.by_points(element, points)
+                self.by_points(element, &points)
             }
             "SteppingThreadGroup" => {
                 let points = self.stepping(element)?;
-                self.by_points(element, points)
+                self.by_points(element, &points)
             }
             "ArrivalsThreadGroup" => self.arrivals(element),
             "FreeFormArrivalsThreadGroup" => self.free_arrivals(element),
@@ -218,10 +218,10 @@ impl PlanReader<'_, '_> {
     }
 
     /// The load whose number of threads goes through these points.
-    fn by_points(&mut self, element: &Element, points: Vec<Point>) -> Option<Group> {
+    fn by_points(&mut self, element: &Element, points: &[Point]) -> Option<Group> {
         let most = points.iter().map(|(_, level)| *level).fold(0.0, f64::max);
         let threads = self.threads(element, Some(most))?;
-        let (start, stages) = stages(&points, |level| level.min(MOST_THREADS).round() as u32);
+        let (start, stages) = stages(points, |level| level.min(MOST_THREADS).round() as u32);
         let length = stages.iter().map(|(_, length)| *length).sum::<Duration>();
         if length.is_zero() {
             self.lost(element, "a thread group that takes no time");

@@ -59,7 +59,11 @@ fn convert(artifact: &mut Artifact<'_>) -> Result<Draft, ConvertError> {
 
 fn finish(reader: PlanReader<'_, '_>) -> Result<Draft, ConvertError> {
     let PlanReader { artifact, values, mut draft, target, follows_redirects, .. } = reader;
-    let shown = |name: &str| format!("${{{name}}}");
+    // The arguments of a function may be secret.
+    let shown = |call: &str| match call.split_once('(') {
+        Some((name, _)) => format!("${{{name}(…)}}"),
+        None => format!("${{{call}}}"),
+    };
     values.finish(&mut draft, &mut artifact.notes, shown);
     if draft.journeys.is_empty() {
         let text = "the test plan holds no thread group with an HTTP request that is switched on";

@@ -216,7 +216,7 @@ impl PlanReader<'_, '_> {
                 match loops.filter(|loops| (1.0..=MOST_REPEATS).contains(loops)) {
                     Some(loops) => group.repeat = (loops > 1.0).then_some(loops as u64),
                     None => {
-                        self.lost(element, "its number of loops: the plan takes its steps once")
+                        self.lost(element, "its number of loops: the plan takes its steps once");
                     }
                 }
             }

@@ -102,12 +102,12 @@ impl PlanReader<'_, '_> {
             for argument in arguments {
                 body.append(self.texts().read(argument.raw_prop("Argument.value"), argument.line));
             }
-            self.body(element, body, parts);
+            self.body(element, &body, parts);
         } else if has_body && is_form_with_files {
             self.form_with_files(&arguments, &files, parts);
         } else if let ([file], true) = (files.as_slice(), has_body) {
             if let Some(text) = self.file(file) {
-                self.body(element, Template::plain(&text), parts);
+                self.body(element, &Template::plain(&text), parts);
             }
         } else if has_body {
             let mut form = Template::default();
@@ -142,13 +142,13 @@ impl PlanReader<'_, '_> {
         (self.texts().read(name, argument.line).map_text(encode), value)
     }
 
-    fn body(&mut self, element: &Element, text: Template, parts: &mut RequestParts) {
+    fn body(&mut self, element: &Element, text: &Template, parts: &mut RequestParts) {
         if text.is_empty() {
             return;
         }
         let kind = parts.request.headers.iter().find(|(name, _)| name == "content-type");
         let kind = kind.map_or_else(String::new, |(_, kind)| kind.shown());
-        let (body, secrets) = http::body_of(&text, &kind);
+        let (body, secrets) = http::body_of(text, &kind);
         if !secrets.is_empty() {
             let text = "replaced a secret in the body by an environment variable";
             self.artifact.notes.at(element.line, text);

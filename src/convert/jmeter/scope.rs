@@ -262,7 +262,7 @@ impl<'x> PlanReader<'_, '_> {
             delimiter,
             has_header: element.is_set("ignoreFirstLine"),
             order: if is_once { RowOrder::Once } else { RowOrder::Sequential },
-            fields: fields.clone(),
+            fields,
         };
         match file.copy(self.artifact, &self.values) {
             Ok((data, columns)) => {

@@ -61,7 +61,7 @@ impl Texts<'_> {
             match part {
                 Part::Text(text) => template.text(text),
                 Part::Reference(inside) => {
-                    template.append(self.resolve(inside, line, depth + 1)?)
+                    template.append(self.resolve(inside, line, depth + 1)?);
                 }
             }
         }

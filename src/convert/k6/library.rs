@@ -107,7 +107,7 @@ fn language(machine: &mut Machine<'_, '_>, call: &Call, expr: &Expr) -> Option<K
             Some(machine.pick(&list, RowOrder::Random, argument(0)?, expr))
         }
         ["uuidv4" | "randomString"] | ["crypto", "randomUUID"] => {
-            Some(Known::Made(machine.shown(expr), "uuid".to_owned(), Data::Uuid))
+            Some(Known::Made(machine.source_of(expr), "uuid".to_owned(), Data::Uuid))
         }
         ["parseInt" | "parseFloat" | "Number"] => {
             let value = machine.eval(argument(0)?);

@@ -8,10 +8,10 @@ use std::rc::Rc;
 
 use self::options::{Options, ScenarioOptions};
 use super::artifact::Artifact;
-use super::draft::{Draft, JourneyDraft, RequestDraft, ScenarioDraft, StepDraft};
+use super::draft::{Draft, JourneyDraft, LoadDraft, RequestDraft, ScenarioDraft, StepDraft};
 use super::http::Names;
 use super::script::javascript;
-use super::script::machine::Machine;
+use super::script::machine::{Machine, without_texts};
 use super::script::syntax::{Expr, Function, Program, StatementKind};
 use super::script::value::Known;
 use super::{ConvertError, ConverterSpec};
@@ -94,12 +94,12 @@ impl<'p> Script<'p> {
     }
 
     fn scenarios(&self, options: &Options, machine: &mut Machine<'_, '_>, data: &Known) {
-        let mut names = Names::default();
+        let (mut names, mut scenario_names) = (Names::default(), Names::default());
         let only = ScenarioOptions {
             name: "default".to_owned(),
             exec: "default".to_owned(),
             start: std::time::Duration::ZERO,
-            load: super::draft::LoadDraft::Unset,
+            load: LoadDraft::Unset,
             tags: Vec::new(),
             env: Vec::new(),
             line: 1,
@@ -134,7 +134,7 @@ impl<'p> Script<'p> {
                 }
             };
             machine.draft.scenarios.push(ScenarioDraft {
-                name: scenario.name.clone(),
+                name: scenario_names.request(&scenario.name),
                 journeys: vec![name],
                 start: scenario.start,
                 load: scenario.load.clone(),
@@ -167,11 +167,15 @@ impl<'p> Script<'p> {
 
 fn thresholds(options: &Options, machine: &mut Machine<'_, '_>) {
     for (line, metric, conditions) in &options.thresholds {
-        let part = metric.split_once('{').map(|(_, part)| part.trim_end_matches('}'));
+        let (base, part) = match metric.split_once('{') {
+            Some((base, part)) => (base.trim(), Some(part.strip_suffix('}').unwrap_or(part))),
+            None => (metric.trim(), None),
+        };
         let is_known = part.is_none_or(|part| has_part(&machine.draft, part));
+        let whole = part.map_or_else(|| base.to_owned(), |part| format!("{base}{{{part}}}"));
         for condition in conditions {
             match options::objective(metric, condition).filter(|_| is_known) {
-                Some(objective) => machine.draft.objective(metric, objective),
+                Some(objective) => machine.draft.objective(&whole, objective),
                 None => {
                     let metric = metric.escape_debug();
                     machine.lost(*line, format!("a threshold of `{metric}`"));
@@ -193,7 +197,7 @@ fn has_part(draft: &Draft, part: &str) -> bool {
 
 fn finish(machine: Machine<'_, '_>) -> Result<Draft, ConvertError> {
     let Machine { artifact, values, mut draft, target, .. } = machine;
-    values.finish(&mut draft, &mut artifact.notes, str::to_owned);
+    values.finish(&mut draft, &mut artifact.notes, without_texts);
     if draft.journeys.is_empty() {
         let text = "no function of the script sends an HTTP request that can be read";
         return Err(ConvertError::Empty(text.to_owned()));
@@ -208,5 +212,10 @@ fn finish(machine: Machine<'_, '_>) -> Result<Draft, ConvertError> {
     ];
     draft.comments.extend(comments.map(str::to_owned));
     draft.settle_scenarios();
+    if draft.scenarios.is_empty() && matches!(draft.load, LoadDraft::Unset) {
+        let text = "The script has no load: set [load]. Without it, kneepoint searches for the \
+                    breakpoint.";
+        draft.comments.push(text.to_owned());
+    }
     Ok(draft)
 }

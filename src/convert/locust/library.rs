@@ -107,7 +107,9 @@ fn random(machine: &mut Machine<'_, '_>, path: &[&str], call: &Call, expr: &Expr
             let list = machine.eval(of);
             Some(machine.pick(&list, RowOrder::Random, of, expr))
         }
-        "uuid4" | "uuid1" => Some(Known::Made(machine.shown(expr), "uuid".to_owned(), Data::Uuid)),
+        "uuid4" | "uuid1" => {
+            Some(Known::Made(machine.source_of(expr), "uuid".to_owned(), Data::Uuid))
+        }
         _ => None,
     }
 }

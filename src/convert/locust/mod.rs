@@ -10,7 +10,7 @@ use std::rc::Rc;
 use super::artifact::Artifact;
 use super::draft::{Draft, JourneyDraft, LoadDraft, StepDraft, Think, seconds};
 use super::http::{self, Names};
-use super::script::machine::Machine;
+use super::script::machine::{Machine, without_texts};
 use super::script::python;
 use super::script::syntax::{Class, Expr, ExprKind, Function, StatementKind};
 use super::script::value::Known;
@@ -422,7 +422,7 @@ impl Locustfile<'_, '_> {
 
     fn finish(self) -> Result<Draft, ConvertError> {
         let Machine { artifact, values, mut draft, target, .. } = self.machine;
-        values.finish(&mut draft, &mut artifact.notes, str::to_owned);
+        values.finish(&mut draft, &mut artifact.notes, without_texts);
         if draft.journeys.is_empty() {
             let text = "no task of a user sends an HTTP request that can be read";
             return Err(ConvertError::Empty(text.to_owned()));

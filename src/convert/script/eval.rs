@@ -99,7 +99,9 @@ impl Machine<'_, '_> {
             (Known::List(_), Known::Range(..) | Known::Uniform(..)) => {
                 self.pick(list, RowOrder::Random, of, expr)
             }
-            (Known::List(_), Known::Counter) => self.pick(list, RowOrder::Sequential, of, expr),
+            (Known::List(_), Known::Counter | Known::Made(_, _, Data::Sequence(..))) => {
+                self.pick(list, RowOrder::Sequential, of, expr)
+            }
             (Known::Part(request, Part::Json(path)), Known::Number(index)) => {
                 Known::Part(request.clone(), Part::Json(format!("{path}[{}]", number_text(*index))))
             }
@@ -118,7 +120,7 @@ impl Machine<'_, '_> {
         of: &Expr,
         expr: &Expr,
     ) -> Known {
-        let call = self.shown(expr);
+        let call = self.source_of(expr);
         if let Some(known) = self.lookup(&format!(" {call}")) {
             return known.clone();
         }
@@ -181,6 +183,14 @@ impl Machine<'_, '_> {
         let table = Table { stem, fields, order };
         match table.write(self.artifact, &self.values, rows.into_iter()) {
             Ok((data, columns)) => {
+                if columns.iter().any(|(field, _)| is_secret_name(field)) {
+                    let text = format!(
+                        "`{}.csv` holds secrets of the script, such as passwords: keep it where \
+                         the script is kept",
+                        data.0
+                    );
+                    self.artifact.notes.at(line, text);
+                }
                 self.draft.data.push(data);
                 let value = |(field, name): (String, String)| {
                     let mut text = Template::default();
@@ -290,6 +300,11 @@ impl Machine<'_, '_> {
             },
             Operator::Remainder => match (&a, &b) {
                 (Known::Number(a), Known::Number(b)) if *b != 0.0 => Known::Number(a % b),
+                (Known::Counter, Known::Number(by)) if (1.0..1e9).contains(by) => {
+                    let last = *by as i64 - 1;
+                    let name = format!("counter_{}", last + 1);
+                    Known::Made(format!("a counter to {last}"), name, Data::Sequence(0, last))
+                }
                 (Known::Counter | Known::Unknown, _) => Known::Counter,
                 _ => Known::Unknown,
             },
@@ -339,7 +354,7 @@ impl Machine<'_, '_> {
             Known::Nothing => return Template::plain("null"),
             value @ (Known::List(_) | Known::Map(_)) => return self.json(&value, expr),
             Known::Range(first, last) => {
-                let call = self.shown(expr);
+                let call = self.source_of(expr);
                 self.values.made(&call, &format!("random_{first}_{last}"), Data::Range(first, last))
             }
             Known::Counter => {
@@ -366,7 +381,7 @@ impl Machine<'_, '_> {
             ExprKind::Call(call) => call.callee.path().last().copied().unwrap_or("value"),
             _ => expr.path().last().copied().unwrap_or("value"),
         };
-        self.values.unknown(&self.shown(expr), wanted, expr.line)
+        self.values.unknown(&self.source_of(expr), wanted, expr.line)
     }
 
     /// The name of a part of a response that the plan captures.

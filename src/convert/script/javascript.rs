@@ -95,7 +95,10 @@ impl Reader<'_> {
 
     fn declarator(&self, node: Node<'_>, depth: usize) -> Option<Statement> {
         let name = self.expr(node.child_by_field_name("name")?, depth);
-        let value = self.expr(node.child_by_field_name("value")?, depth);
+        let value = match node.child_by_field_name("value") {
+            Some(value) => self.expr(value, depth),
+            None => at(node, ExprKind::Nothing),
+        };
         Some(Statement { line: line(node), kind: StatementKind::Assign(name, value) })
     }
 

@@ -20,6 +20,8 @@ const DEEPEST_GROUPS: usize = 4;
 const MOST_ROUNDS: usize = 20;
 /// How often a plan can repeat a step.
 const MOST_REPEATS: f64 = 10_000.0;
+/// Longest part of a script in a message, in bytes.
+const LONGEST_SHOWN: usize = 80;
 /// Most steps of one conversion: calls in loops can make a short script immense.
 const MOST_STEPS: usize = 2000;
 
@@ -83,12 +85,15 @@ impl<'s, 'a> Machine<'s, 'a> {
         }
     }
 
-    /// How the script has an expression, on one line.
-    pub(in crate::convert) fn shown(&self, expr: &Expr) -> String {
+    /// The text of an expression, on one line.
+    pub(in crate::convert) fn source_of(&self, expr: &Expr) -> String {
         let text = self.source.get(expr.span.clone()).unwrap_or_default();
-        let text: Vec<&str> = text.split_whitespace().collect();
-        let text: String = text.join(" ").chars().take(60).collect();
-        text.replace('`', "'")
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    /// The same for a message.
+    pub(in crate::convert) fn shown(&self, expr: &Expr) -> String {
+        without_texts(&self.source_of(expr))
     }
 
     /// Notes a part of the script that is not in the plan.
@@ -222,11 +227,18 @@ impl<'s, 'a> Machine<'s, 'a> {
     fn assign(&mut self, target: &Expr, value: Known) {
         let path = target.path().join(".");
         if !path.is_empty() {
-            // What belongs to an object outlives the function that sets it.
-            match matches!(target.kind, ExprKind::Member(..)) {
-                true => self.frames.first_mut().map(|frame| frame.insert(path, value)),
-                false => self.frames.last_mut().map(|frame| frame.insert(path, value)),
-            };
+            // What belongs to an object outlives the function that sets it; a name may be one of
+            // the function around this one.
+            let is_object = matches!(target.kind, ExprKind::Member(..));
+            let own = self.frames.len().saturating_sub(1);
+            let known = (1..own)
+                .rev()
+                .find(|at| self.frames.get(*at).is_some_and(|frame| frame.contains_key(&path)));
+            let is_own = self.frames.last().is_some_and(|frame| frame.contains_key(&path));
+            let at = if is_object { 0 } else { known.filter(|_| !is_own).unwrap_or(own) };
+            if let Some(frame) = self.frames.get_mut(at) {
+                frame.insert(path, value);
+            }
             return;
         }
         // `[a, b] = …` and `{ a, b } = …`.
@@ -256,7 +268,7 @@ impl<'s, 'a> Machine<'s, 'a> {
         returned: &mut Known,
     ) -> Flow {
         if self.failure_test(test, yes) {
-            return Flow::On;
+            return self.block(no, returned);
         }
         match self.condition(test) {
             Condition::Fixed(true) => self.block(yes, returned),
@@ -444,6 +456,32 @@ impl<'s, 'a> Machine<'s, 'a> {
     }
 }
 
+/// A part of a script for a message: short, and without its texts, which may be secret.
+pub(in crate::convert) fn without_texts(source: &str) -> String {
+    let (mut shown, mut quote, mut is_escaped) = (String::new(), None, false);
+    for c in source.chars() {
+        match quote {
+            Some(_) if is_escaped => is_escaped = false,
+            Some(_) if c == '\\' => is_escaped = true,
+            Some(open) if c == open => {
+                quote = None;
+                shown.push('…');
+                shown.push('"');
+            }
+            Some(_) => {}
+            None if matches!(c, '"' | '\'' | '`') => {
+                quote = Some(c);
+                shown.push('"');
+            }
+            None => shown.push(c),
+        }
+        if shown.len() > LONGEST_SHOWN {
+            return shown + "…";
+        }
+    }
+    shown
+}
+
 /// Whether a comparison holds, where that is known.
 pub(super) fn compare_values(operator: Operator, left: &Known, right: &Known) -> Option<bool> {
     match compare(operator, left, right) {
@@ -485,5 +523,17 @@ fn compare(operator: Operator, left: &Known, right: &Known) -> Condition {
         (Equal, _, Some((a, b))) => Condition::Fixed(a == b),
         (Unequal, _, Some((a, b))) => Condition::Fixed(a != b),
         _ => Condition::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_hold_no_texts_of_the_script() {
+        let shown = without_texts("r.json('a\\'b') === \"hush\" && f(`hush ${x}`)");
+        assert_eq!(shown, "r.json(\"…\") === \"…\" && f(\"…\")");
+        assert!(without_texts(&"x".repeat(1000)).len() < 100);
     }
 }

@@ -98,7 +98,9 @@ impl Known {
     /// A pause of as many seconds.
     pub(in crate::convert) fn pause(&self) -> Option<Think> {
         match self {
-            Known::Uniform(low, high) => Some(Think::Uniform(seconds(*low)?, seconds(*high)?)),
+            Known::Uniform(low, high) => {
+                Some(Think::Uniform(seconds(low.min(*high))?, seconds(high.max(*low))?))
+            }
             Known::Range(low, high) => {
                 Some(Think::Uniform(seconds(*low as f64)?, seconds(*high as f64)?))
             }
