@@ -1,5 +1,5 @@
-//! Makes plans from what people have already: vegeta targets, artillery scripts, HAR files, access
-//! logs, API descriptions. One file a format.
+//! Makes plans from what people have already: the scripts and test plans of other tools, HAR files,
+//! access logs, API descriptions. One file or folder a format.
 //!
 //! A converter gives the text of a plan, writes files of data next to it, and says what it left
 //! out, with the line of the input. A secret never reaches the plan: an environment variable takes
@@ -130,3 +130,5 @@ pub fn convert(
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tool_tests;

@@ -35,6 +35,7 @@ fn convert(artifact: &mut Artifact<'_>) -> Result<Draft, ConvertError> {
     let text = artifact.text()?;
     let program = python::read(&text)?;
     let mut machine = Machine::new(artifact, &text, library::call);
+    machine.json_space = " ";
     machine.block(&program.statements, &mut Known::Nothing);
     let mut file = Locustfile { machine, classes: BTreeMap::new(), names: Names::default() };
     let mut order = Vec::new();

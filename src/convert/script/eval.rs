@@ -416,7 +416,9 @@ impl Machine<'_, '_> {
             Known::List(items) => {
                 text.text("[");
                 for (index, item) in items.iter().enumerate() {
-                    text.text(if index == 0 { "" } else { "," });
+                    if index > 0 {
+                        text.text(&format!(",{}", self.json_space));
+                    }
                     text.append(self.json(item, expr));
                 }
                 text.text("]");
@@ -424,9 +426,11 @@ impl Machine<'_, '_> {
             Known::Map(entries) => {
                 text.text("{");
                 for (index, (key, value)) in entries.iter().enumerate() {
-                    text.text(if index == 0 { "" } else { "," });
-                    text.text(&serde_json::Value::from(key.as_str()).to_string());
-                    text.text(":");
+                    if index > 0 {
+                        text.text(&format!(",{}", self.json_space));
+                    }
+                    let key_text = serde_json::Value::from(key.as_str());
+                    text.text(&format!("{key_text}:{}", self.json_space));
                     let is_told = value.fixed().is_some_and(|it| !it.is_empty());
                     if is_secret_name(key) && is_told && !matches!(value, Known::Switch(_)) {
                         text.text("\"");

@@ -43,6 +43,8 @@ pub(in crate::convert) struct Machine<'s, 'a> {
     pub(in crate::convert) frames: Vec<BTreeMap<String, Known>>,
     /// The steps so far, the innermost group last.
     pub(in crate::convert) groups: Vec<Vec<StepDraft>>,
+    /// What stands behind the commas and colons of JSON that the language writes.
+    pub(in crate::convert) json_space: &'static str,
     /// Tags of every request from here on, such as the name of the group.
     pub(in crate::convert) tags: Vec<(String, String)>,
     made: usize,
@@ -80,6 +82,7 @@ impl<'s, 'a> Machine<'s, 'a> {
             names: Names::default(),
             frames: vec![BTreeMap::new()],
             groups: vec![Vec::new()],
+            json_space: "",
             tags: Vec::new(),
             made: 0,
         }
