@@ -7,8 +7,10 @@ mod jtl_samples;
 mod lines;
 mod requests;
 mod seconds;
+mod server_log;
 mod stages;
 mod table;
+mod w3c;
 
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 
@@ -44,6 +46,13 @@ registry! {
         vegeta_csv,
         hey,
         phout,
+        access_log,
+        haproxy,
+        alb,
+        caddy,
+        traefik,
+        cloudfront,
+        iis,
     ]
 }
 

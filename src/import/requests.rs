@@ -1,12 +1,14 @@
 //! Gathers single requests, or counts of an interval, as other tools list them, into seconds: no
 //! request is kept, so that a file may be larger than the machine's memory.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::ImportError;
 use super::seconds::{LONGEST_RUN, Run, SecondTally};
+use crate::access_log::grouped;
 use crate::recording::Recording;
 use crate::timeline::{FailureKind, Histogram, ResponseClass, cut, mask_secrets, text_template};
 
@@ -19,6 +21,8 @@ const OPEN_SECONDS: usize = 64;
 const MOST_ENDPOINTS: usize = 500;
 /// What the others are counted as.
 const OTHER_ENDPOINTS: &str = "other requests";
+/// Most different paths that a server's log may have before their values are left out.
+const MOST_PATHS: usize = 200;
 /// Longest name of an endpoint, in bytes.
 const LONGEST_NAME: usize = 200;
 /// Most kinds of failures whose words are kept, and the most of their bytes.
@@ -31,6 +35,9 @@ const LONGEST_INTERVAL: i64 = 3600;
 const MOST_OF_INTERVAL: u64 = 1_000_000_000;
 /// Most virtual users, for the same reason.
 const MOST_USERS: f64 = 1e9;
+
+/// Status of a rate limit (RFC 6585).
+const TOO_MANY_REQUESTS: u16 = 429;
 
 /// What a load generator's own exhaustion reads like in Go, Java, Python and Windows: descriptors
 /// (EMFILE, ENFILE), local ports (EADDRNOTAVAIL), socket buffers (ENOBUFS).
@@ -104,6 +111,10 @@ pub(super) struct Requests {
     users: Vec<BTreeMap<i64, f64>>,
     /// Whether the tool says that it sends at a rate and does not wait for its users.
     is_open_model: bool,
+    /// Whether a server wrote them down, and not a load generator.
+    is_server_log: bool,
+    /// Whether paths stand without their values.
+    is_grouped: bool,
     notes: Vec<String>,
     /// Requests that the generator could not send, and what it said of the first.
     unsent: Option<(u64, String)>,
@@ -215,6 +226,58 @@ impl Requests {
         self.is_open_model = true;
     }
 
+    /// Says that a server wrote the requests down.
+    pub(super) fn set_server_log(&mut self) {
+        self.is_server_log = true;
+    }
+
+    /// The name of an endpoint that is a method and a path. As soon as there are many, values such
+    /// as numbers are left out of all of them.
+    pub(super) fn path_name(&mut self, name: &str) -> String {
+        if !self.is_grouped && self.endpoints.len() > MOST_PATHS {
+            self.is_grouped = true;
+            self.rename_endpoints(grouped);
+            self.note(format!(
+                "more than {MOST_PATHS} different paths: their parts that vary (numbers, hashes,                  long names) are called `:id`"
+            ));
+        }
+        if self.is_grouped { grouped(name) } else { name.to_owned() }
+    }
+
+    /// Gives endpoints other names; those of the same name become one.
+    fn rename_endpoints(&mut self, rename: impl Fn(&str) -> String) {
+        let mut places = BTreeMap::new();
+        for (name, place) in std::mem::take(&mut self.endpoints) {
+            let next = self.endpoints.len();
+            places.insert(place, *self.endpoints.entry(rename(&name)).or_insert(next));
+        }
+        let place_of = |place: usize| places.get(&place).copied().unwrap_or(place);
+        let mut kinds = BTreeMap::new();
+        for ((place, class, template), kind) in std::mem::take(&mut self.kinds) {
+            let renamed = FailureKind { endpoint: rename(&kind.endpoint), ..(*kind).clone() };
+            let renamed =
+                self.kinds.entry((place_of(place), class, template)).or_insert(renamed.into());
+            kinds.insert(kind, renamed.clone());
+        }
+        for tally in self.seconds.values_mut() {
+            for ((place, class), times) in std::mem::take(&mut tally.ended) {
+                match tally.ended.entry((place_of(place), class)) {
+                    Entry::Vacant(vacant) => {
+                        vacant.insert(times);
+                    }
+                    Entry::Occupied(mut known) => known.get_mut().merge(&times),
+                }
+            }
+            if !tally.is_open {
+                tally.compact();
+            }
+            for (kind, count) in std::mem::take(&mut tally.failures) {
+                let kind = kinds.get(&kind).cloned().unwrap_or(kind);
+                *tally.failures.entry(kind).or_default() += count;
+            }
+        }
+    }
+
     /// What the reader of the report has to know; each remark once.
     pub(super) fn note(&mut self, note: impl Into<String>) {
         let note: String = note.into();
@@ -245,6 +308,7 @@ impl Requests {
                  `{OTHER_ENDPOINTS}`"
             ));
         }
+        self.tell_classes();
         if let Some((count, said)) = self.unsent.take() {
             let said = cut(&said, LONGEST_WORDS).to_owned();
             if self.dial_timeouts > 0 {
@@ -269,9 +333,33 @@ impl Requests {
             endpoints,
             users: self.users,
             is_open_model: self.is_open_model,
+            is_server_log: self.is_server_log,
             notes: self.notes,
         }
         .into_recording(from, name)
+    }
+
+    /// Says what is not an answer of the service: those of a limit, and none at all.
+    fn tell_classes(&mut self) {
+        let count = |is: fn(ResponseClass) -> bool| -> u64 {
+            let ended = self.seconds.values().flat_map(|second| &second.ended);
+            ended.filter(|((_, class), _)| is(*class)).map(|(_, times)| times.count()).sum()
+        };
+        let limited = count(|class| class == ResponseClass::Status(TOO_MANY_REQUESTS));
+        let unanswered =
+            count(|class| !matches!(class, ResponseClass::Status(_) | ResponseClass::Check));
+        if limited > 0 {
+            self.note(format!(
+                "{limited} answers have the status 429 (Too Many Requests): a rate limit rejected \
+                 them, and the load at which they begin is that limit, not what the service can do"
+            ));
+        }
+        if unanswered > 0 {
+            self.note(format!(
+                "{unanswered} requests ended without an answer (timeouts, refused or closed \
+                 connections): they count as failures, and their times are not those of answers"
+            ));
+        }
     }
 
     /// The place of an endpoint; names are one line, and not longer than a report can show.

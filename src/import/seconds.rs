@@ -73,6 +73,8 @@ pub(super) struct Run {
     pub(super) users: Vec<BTreeMap<i64, f64>>,
     /// Whether the tool says that it sends at a rate.
     pub(super) is_open_model: bool,
+    /// Whether a server wrote them down.
+    pub(super) is_server_log: bool,
     pub(super) notes: Vec<String>,
 }
 
@@ -99,7 +101,7 @@ impl Run {
         let stages = stages::stages(&ticks, users.filter(|_| !self.is_open_model).as_deref());
         let plan = self.plan(name, &ticks, &stages);
         let timeline = Timeline { stages, ticks, ..Timeline::default() };
-        let mut notes = vec![origin(from, &timeline.stages)];
+        let mut notes = vec![origin(from, self.is_server_log, &timeline.stages)];
         notes.append(&mut self.notes);
         Ok(Recording {
             plan,
@@ -183,7 +185,14 @@ impl Run {
 }
 
 /// What the numbers are and are not.
-fn origin(from: &str, stages: &[Stage]) -> String {
+fn origin(from: &str, is_server_log: bool, stages: &[Stage]) -> String {
+    if is_server_log {
+        return format!(
+            "imported from {from}: a server's log. It has the requests that reached the server, \
+             and their times from there on: refused connections, and waits before the server read \
+             a request, are not included"
+        );
+    }
     match stages.iter().any(Stage::is_closed) {
         true => format!(
             "imported from {from}: it measures response times from the send. Its load is virtual \
