@@ -1,6 +1,7 @@
 //! Results of other load tools, read as recordings: one file a format. They hold what a load
 //! generator saw and nothing about the target: they show a knee, but not its cause.
 
+mod binary;
 mod error;
 mod foreign;
 mod jtl_samples;
@@ -42,9 +43,12 @@ registry! {
         jtl_xml,
         locust,
         gatling,
+        gatling_binary,
         vegeta,
         vegeta_csv,
+        vegeta_gob,
         hey,
+        ab_gnuplot,
         phout,
         access_log,
         haproxy,

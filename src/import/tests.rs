@@ -107,6 +107,9 @@ const SAMPLES: &[(&str, &str)] = &[
     ("accesslog-nginx-timed.sample.log", "access-log"),
     ("accesslog-traefik-clf.sample.log", "access-log"),
     ("accesslog-traefik-json.sample.log", "traefik"),
+    ("ab-gnuplot.sample.tsv", "ab-gnuplot"),
+    ("gatling-binary-cut.sample.log", "gatling-binary"),
+    ("gatling-binary.sample.log", "gatling-binary"),
     ("gatling-text-31.sample.log", "gatling"),
     ("gatling-text.sample.log", "gatling"),
     ("hey-csv.sample.csv", "hey"),
@@ -129,6 +132,9 @@ const SAMPLES: &[(&str, &str)] = &[
     ("locust-stats-history.sample.csv", "locust"),
     ("phout.sample.log", "phout"),
     ("vegeta-csv.sample.csv", "vegeta-csv"),
+    ("vegeta-gob-cut.sample.bin", "vegeta-gob"),
+    ("vegeta-gob-old.sample.bin", "vegeta-gob"),
+    ("vegeta-gob.sample.bin", "vegeta-gob"),
     ("vegeta-json.sample.json", "vegeta"),
 ];
 
