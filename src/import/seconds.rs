@@ -73,6 +73,8 @@ pub(super) struct Run {
     pub(super) users: Vec<BTreeMap<i64, f64>>,
     /// Whether the tool says that it sends at a rate.
     pub(super) is_open_model: bool,
+    /// Seconds of the intervals in which the tool counts; 0 where it lists requests.
+    pub(super) grain: usize,
     pub(super) notes: Vec<String>,
 }
 
@@ -96,7 +98,8 @@ impl Run {
         }
         let users = stages::users(&self.users, begin, length as usize + 1);
         let ticks = self.ticks(begin, length as usize + 1);
-        let stages = stages::stages(&ticks, users.filter(|_| !self.is_open_model).as_deref());
+        let stages =
+            stages::stages(&ticks, users.filter(|_| !self.is_open_model).as_deref(), self.grain);
         let plan = self.plan(name, &ticks, &stages);
         let timeline = Timeline { stages, ticks, ..Timeline::default() };
         let mut notes = vec![origin(from, &timeline.stages)];
