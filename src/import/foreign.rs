@@ -20,18 +20,6 @@ const KNOWN: &[Known] = &[
         "expected Gatling's simulation.log or vegeta's results",
     ),
     (
-        |begin| {
-            begin.trim_start_matches('"').starts_with("Type") && begin.contains("Request Count")
-        },
-        "Locust's summary, which has no times",
-        "import the file that ends in `_stats_history.csv`",
-    ),
-    (
-        |begin| begin.contains("\"latencyPercentiles\"") && begin.contains("\"successRate\""),
-        "oha's summary, which has no times",
-        "a knee needs requests or intervals with their times; use a tool that writes them",
-    ),
-    (
         |begin| begin.trim_start().starts_with('{') && begin.contains("\"metrics\""),
         "a summary, which has no times",
         "for k6, run `k6 run --out json=FILE script.js`",

@@ -32,7 +32,7 @@ const LONGEST_WORDS: usize = 300;
 /// longer, and its requests came at the end.
 const LONGEST_INTERVAL: i64 = 3600;
 /// Most requests of one interval: a count above it is a damaged one.
-const MOST_OF_INTERVAL: u64 = 1_000_000_000;
+pub(super) const MOST_OF_INTERVAL: u64 = 1_000_000_000;
 /// Most virtual users, for the same reason.
 const MOST_USERS: f64 = 1e9;
 
@@ -48,10 +48,17 @@ const OWN_LIMITS: &[&str] = &[
     "cannot assign requested address",
     "can't assign requested address",
     "eaddrnotavail",
+    // Connecting finds no free local port.
+    "eaddrinuse",
     "no buffer space available",
     "enobufs",
     "java.net.bindexception",
     "only one usage of each socket address",
+    // Python's numbers of EMFILE and EADDRNOTAVAIL on Linux, where the words are another language's.
+    "oserror(24,",
+    "errno 24]",
+    "oserror(99,",
+    "errno 99]",
 ];
 
 /// One request.
@@ -83,6 +90,20 @@ pub(super) struct Interval<'n> {
     pub(super) mean: f64,
 }
 
+/// Requests of one endpoint that ended within an interval, of which the distribution is known.
+pub(super) struct Ended<'n> {
+    /// Its first second, and the one after its last, since 1970.
+    pub(super) seconds: (i64, i64),
+    /// Name of the endpoint.
+    pub(super) endpoint: &'n str,
+    /// How they ended.
+    pub(super) class: ResponseClass,
+    /// Response times in seconds, and how many requests had each.
+    pub(super) times: &'n [(f64, u64)],
+    /// What the tool says of their failure.
+    pub(super) said: &'n str,
+}
+
 /// The path of a URL. Its query is left out: it varies, and may hold secrets.
 pub(super) fn path_of(url: &str) -> Option<String> {
     let url = url::Url::parse(url).ok().filter(url::Url::has_host)?;
@@ -92,7 +113,12 @@ pub(super) fn path_of(url: &str) -> Option<String> {
 /// Whether an error is that of the load generator, which had no descriptor, port or buffer left for
 /// the request. The target never saw it.
 fn is_own_limit(class: ResponseClass, said: &str) -> bool {
-    if matches!(class, ResponseClass::Status(_)) || said.is_empty() {
+    !matches!(class, ResponseClass::Status(_)) && says_own_limit(said)
+}
+
+/// Whether an error says that the load generator had no descriptor, port or buffer left.
+pub(super) fn says_own_limit(said: &str) -> bool {
+    if said.is_empty() {
         return false;
     }
     let said = said.to_lowercase();
@@ -115,6 +141,8 @@ pub(super) struct Requests {
     is_server_log: bool,
     /// Whether paths stand without their values.
     is_grouped: bool,
+    /// Seconds of the intervals in which the tool counts; 0 where it lists requests.
+    grain: usize,
     notes: Vec<String>,
     /// Requests that the generator could not send, and what it said of the first.
     unsent: Option<(u64, String)>,
@@ -143,8 +171,7 @@ impl Requests {
         let first = sent_unix.floor() as i64;
         if is_own_limit(class, &said) {
             self.second(first)?.offered += 1;
-            let (count, _) = self.unsent.get_or_insert_with(|| (0, mask_secrets(&said)));
-            *count += 1;
+            self.add_unsent(1, &said);
             return Ok(());
         }
         self.dial_timeouts += u64::from(said.contains("dial") && said.contains("i/o timeout"));
@@ -164,7 +191,7 @@ impl Requests {
             end.throughout -= 1;
         }
         self.end(last, (endpoint, class), |times| times.record(Duration::from_secs_f64(took)))?;
-        self.say(last, (endpoint, class), &said)
+        self.say(last, (endpoint, class), &said, 1)
     }
 
     /// Adds those of an interval, spread evenly over its seconds.
@@ -172,21 +199,16 @@ impl Requests {
     /// # Errors
     /// When its counts and times are none.
     pub(super) fn add_interval(&mut self, interval: &Interval<'_>) -> Result<(), String> {
-        let (from, to) = interval.seconds;
-        let from = from.max(to.saturating_sub(LONGEST_INTERVAL));
-        let length = u64::try_from(to.saturating_sub(from)).unwrap_or(0);
+        let (from, length) = span(interval.seconds)?;
         let is_time = interval.mean.is_finite() && (0.0..LONGEST_RUN).contains(&interval.mean);
-        if length == 0 || length as f64 > LONGEST_RUN || from.unsigned_abs() as f64 > LATEST {
-            return Err(format!("an interval from {from} to {to} s: expected times in order"));
-        }
         if !is_time || interval.count > MOST_OF_INTERVAL {
             let Interval { count, mean, .. } = interval;
             return Err(format!("{count} requests of {mean} s each: not a count and a mean time"));
         }
         let key = (self.endpoint(interval.endpoint), interval.class);
         let mut before = 0;
-        for (place, second) in (from..to).enumerate() {
-            let until = interval.count * (place as u64 + 1) / length;
+        for (second, place) in (from..).zip(1..=length) {
+            let until = interval.count * place / length;
             let count = until - before;
             before = until;
             if count > 0 {
@@ -195,11 +217,91 @@ impl Requests {
                 tally.sent += count;
                 // Little's law: in flight = completions per second times their mean time.
                 tally.in_flight += count as f64 * interval.mean;
-                let times = times(count, interval.mean);
-                self.end(second, key, |known| known.merge(&times))?;
+                let mean = Duration::from_secs_f64(interval.mean);
+                self.end(second, key, |known| known.record_many(mean, count))?;
             }
         }
         Ok(())
+    }
+
+    /// Adds requests that were due within an interval and those of them that were sent. They end in
+    /// it or later: see [`Requests::add_ended`].
+    ///
+    /// # Errors
+    /// When its counts and times are none.
+    pub(super) fn add_sent(
+        &mut self,
+        seconds: (i64, i64),
+        due: u64,
+        sent: u64,
+    ) -> Result<(), String> {
+        let (from, length) = span(seconds)?;
+        if due > MOST_OF_INTERVAL {
+            return Err(format!("{due} requests in {length} s: it is probably wrong"));
+        }
+        let sent = sent.min(due);
+        for (second, place) in (from..).zip(1..=length) {
+            let share = |count: u64| count * place / length - count * (place - 1) / length;
+            let tally = self.second(second)?;
+            tally.offered += share(due);
+            tally.sent += share(sent);
+        }
+        Ok(())
+    }
+
+    /// Adds requests that ended within an interval: each of its seconds has the same distribution.
+    ///
+    /// # Errors
+    /// When its counts and times are none.
+    pub(super) fn add_ended(&mut self, ended: &Ended<'_>) -> Result<(), String> {
+        let (from, length) = span(ended.seconds)?;
+        let key = (self.endpoint(ended.endpoint), ended.class);
+        let mut turn = 0;
+        for (took, count) in ended.times {
+            if !(0.0..LONGEST_RUN).contains(took) || *count > MOST_OF_INTERVAL {
+                return Err(format!("{count} requests of {took} s each: not a count and a time"));
+            }
+            let took = Duration::from_secs_f64(*took);
+            // What does not divide evenly goes to the seconds in turn.
+            let rest = count % length;
+            for (second, place) in (from..).zip(0..length) {
+                let is_in_turn = (place + length - turn) % length < rest;
+                let count = count / length + u64::from(is_in_turn);
+                if count > 0 {
+                    self.end(second, key, |times| times.record_many(took, count))?;
+                    self.say(second, key, ended.said, count)?;
+                }
+            }
+            turn = (turn + rest) % length;
+        }
+        Ok(())
+    }
+
+    /// Notes the mean number of requests in flight within an interval.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub(super) fn add_in_flight(&mut self, seconds: (i64, i64), mean: f64) -> Result<(), String> {
+        let (from, length) = span(seconds)?;
+        if !(0.0..=MOST_OF_INTERVAL as f64).contains(&mean) {
+            return Err(format!("{mean} requests in flight: it is probably wrong"));
+        }
+        for (second, _) in (from..).zip(0..length) {
+            self.second(second)?.in_flight += mean;
+        }
+        Ok(())
+    }
+
+    /// Notes requests that the load generator could not send, for want of a port, a descriptor or a
+    /// buffer.
+    pub(super) fn add_unsent(&mut self, count: u64, said: &str) {
+        let (known, _) = self.unsent.get_or_insert_with(|| (0, mask_secrets(said)));
+        *known = known.saturating_add(count);
+    }
+
+    /// Says that the tool counts by intervals of so many seconds: no stage ends within one.
+    pub(super) fn set_grain(&mut self, seconds: usize) {
+        self.grain = self.grain.max(seconds);
     }
 
     /// Notes how many virtual users run at a time.
@@ -334,6 +436,7 @@ impl Requests {
             users: self.users,
             is_open_model: self.is_open_model,
             is_server_log: self.is_server_log,
+            grain: self.grain,
             notes: self.notes,
         }
         .into_recording(from, name)
@@ -410,6 +513,7 @@ impl Requests {
         second: i64,
         (endpoint, class): (usize, ResponseClass),
         said: &str,
+        count: u64,
     ) -> Result<(), String> {
         if class.is_success() || said.is_empty() {
             return Ok(());
@@ -432,28 +536,20 @@ impl Requests {
             self.kinds.insert(key.clone(), Arc::new(kind));
         }
         if let Some(kind) = self.kinds.get(&key).cloned() {
-            *self.second(second)?.failures.entry(kind).or_default() += 1;
+            *self.second(second)?.failures.entry(kind).or_default() += count;
         }
         Ok(())
     }
 }
 
-/// As many equal times: by doubling, since a count may be large.
-fn times(count: u64, seconds: f64) -> Histogram {
-    let (mut times, mut power) = (Histogram::new(), Histogram::new());
-    power.record(Duration::from_secs_f64(seconds));
-    power.compact();
-    let mut rest = count;
-    while rest > 0 {
-        if rest & 1 == 1 {
-            times.merge(&power);
-        }
-        let twice = power.clone();
-        power.merge(&twice);
-        rest >>= 1;
+/// The first second of an interval, and how many it has.
+fn span((from, to): (i64, i64)) -> Result<(i64, u64), String> {
+    let from = from.max(to.saturating_sub(LONGEST_INTERVAL));
+    let length = u64::try_from(to.saturating_sub(from)).unwrap_or(0);
+    if length == 0 || length as f64 > LONGEST_RUN || from.unsigned_abs() as f64 > LATEST {
+        return Err(format!("an interval from {from} to {to} s: expected times in order"));
     }
-    times.compact();
-    times
+    Ok((from, length))
 }
 
 #[cfg(test)]

@@ -75,6 +75,8 @@ pub(super) struct Run {
     pub(super) is_open_model: bool,
     /// Whether a server wrote them down.
     pub(super) is_server_log: bool,
+    /// Seconds of the intervals in which the tool counts; 0 where it lists requests.
+    pub(super) grain: usize,
     pub(super) notes: Vec<String>,
 }
 
@@ -98,7 +100,8 @@ impl Run {
         }
         let users = stages::users(&self.users, begin, length as usize + 1);
         let ticks = self.ticks(begin, length as usize + 1);
-        let stages = stages::stages(&ticks, users.filter(|_| !self.is_open_model).as_deref());
+        let stages =
+            stages::stages(&ticks, users.filter(|_| !self.is_open_model).as_deref(), self.grain);
         let plan = self.plan(name, &ticks, &stages);
         let timeline = Timeline { stages, ticks, ..Timeline::default() };
         let mut notes = vec![origin(from, self.is_server_log, &timeline.stages)];
