@@ -13,11 +13,20 @@ use crate::access_log::{self, Line, Stamp, Times, Untimed};
 pub(super) static SPEC: ImporterSpec = ImporterSpec {
     name: "access-log",
     summary: "access logs of nginx, Apache or Traefik (CLF) with the time of each request",
-    looks_like: |begin| {
-        begin.lines().take(LINES_OF_BEGIN).any(|line| access_log::read(line).is_some())
-    },
+    looks_like: |begin| has_times(begin) == Some(true),
     read,
 };
+
+/// Whether the lines of an access log that begins like this have the times that requests took;
+/// `None` where it is not an access log.
+pub(super) fn has_times(begin: &str) -> Option<bool> {
+    let is_line = |line: &&str| access_log::read(line).is_some();
+    begin.lines().take(LINES_OF_BEGIN).find(is_line)?;
+    // The last line may be cut off.
+    let whole = begin.rfind('\n').and_then(|end| begin.get(..end)).unwrap_or(begin);
+    let lines = whole.lines().take(LINES_TO_TELL).filter_map(access_log::read);
+    Some(Times::told(lines.map(|line| (line.rest, line.size))).is_ok())
+}
 
 /// Lines at the begin of a file among which one is a request.
 const LINES_OF_BEGIN: usize = 20;

@@ -22,7 +22,7 @@ const MOST_ENDPOINTS: usize = 500;
 /// What the others are counted as.
 const OTHER_ENDPOINTS: &str = "other requests";
 /// Most different paths that a server's log may have before their values are left out.
-const MOST_PATHS: usize = 200;
+pub(super) const MOST_PATHS: usize = 200;
 /// Longest name of an endpoint, in bytes.
 const LONGEST_NAME: usize = 200;
 /// Most kinds of failures whose words are kept, and the most of their bytes.

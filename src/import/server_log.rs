@@ -89,13 +89,7 @@ impl<'r> ServerLog<'r> {
         let Served { at, stamp, is_whole_second, took, request, status, said } = served;
         // A time is cut to its second: on average half a second is missing.
         let at = if is_whole_second { at + 0.5 } else { at };
-        let name = match request {
-            Some((method, target)) => {
-                let path = path(target).unwrap_or(target).split('?').next().unwrap_or_default();
-                self.requests.path_name(&format!("{method} {path}"))
-            }
-            None => NOT_HTTP.to_owned(),
-        };
+        let name = self.requests.path_name(&endpoint(request));
         self.requests.add(Request {
             sent_unix: if stamp == Stamp::End { at - took } else { at },
             took,
@@ -175,6 +169,13 @@ impl<'r> ServerLog<'r> {
         }
         Ok(())
     }
+}
+
+/// The name of the endpoint of a method and a target.
+pub(super) fn endpoint(request: Option<(&str, &str)>) -> String {
+    let Some((method, target)) = request else { return NOT_HTTP.to_owned() };
+    let path = path(target).unwrap_or(target).split('?').next().unwrap_or_default();
+    format!("{method} {path}")
 }
 
 /// A status as servers write it: `-`, `000` and `-1` mean that there was no answer.

@@ -43,6 +43,9 @@ registry! {
         autocannon,
         fortio,
         nighthawk,
+        taurus,
+        taurus_csv,
+        access_log_rates,
     ]
 }
 
