@@ -69,6 +69,7 @@
 
 #![warn(missing_docs)]
 
+mod access_log;
 mod registry;
 
 pub mod timeline;

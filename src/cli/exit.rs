@@ -25,7 +25,8 @@ pub enum ExitStatus {
     /// A comparison found that the candidate is worse than allowed.
     Worse,
     /// The measurement does not allow an answer: too little data, the generator was the limit, or
-    /// the target went away before a knee was seen; or a comparison needs more runs.
+    /// the target went away before a knee was seen; a comparison needs more runs; or an imported
+    /// summary has no times.
     Inconclusive,
     /// The command that `watch` ran did not end with 0: its own code.
     Command(u8),

@@ -1,14 +1,14 @@
-//! `import`: results from another tool → a recording and its diagnosis.
+//! `import`: results from another tool → a recording and its diagnosis, or the figures of a summary.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
 use super::args::ImportArgs;
-use super::console::say;
+use super::console::{say, width};
 use super::error::{CliError, CommandResult};
-use super::results;
-use crate::import::{self, Files, IMPORTERS, ImportError, ImporterSpec, ToolLoad};
+use super::{results, summary};
+use crate::import::{self, Files, Format, ImportError, ToolLoad};
 use crate::recording::{Recording, Stop, StopReason, WriteError, Writer};
 use crate::run;
 use crate::watch;
@@ -21,6 +21,11 @@ pub(super) fn main(args: &ImportArgs) -> CommandResult {
         let read = files.add(&mut *input(path)?);
         read.map_err(|error| refused(&path.display().to_string(), files.format(), &error))?;
     }
+    if !files.have_times() && !files.summaries().is_empty() {
+        return summary::print(files.summaries(), args.output.format);
+    }
+    // The diagnosis alone goes to stdout.
+    files.summaries().iter().for_each(|it| say(summary::text(it, width())));
     let first = paths.first().map(PathBuf::as_path).unwrap_or(Path::new("-"));
     let name = first.file_stem().map_or_else(String::new, |it| it.display().to_string());
     let format = files.format();
@@ -92,23 +97,24 @@ fn format_and_files(args: &ImportArgs) -> (Option<&str>, &[PathBuf]) {
     (args.from.as_deref(), &args.files)
 }
 
-pub(super) fn spec_named(name: &str) -> Result<&'static ImporterSpec, CliError> {
+pub(super) fn spec_named(name: &str) -> Result<Format, CliError> {
     import::find(name).ok_or_else(|| {
-        let names: Vec<_> = IMPORTERS.iter().map(|spec| spec.name).collect();
+        let names: Vec<_> = Format::all().map(Format::name).collect();
         CliError::unknown("format of results", name, &names)
     })
 }
 
-fn refused(file: &str, spec: Option<&ImporterSpec>, error: &ImportError) -> CliError {
-    match (spec, error) {
+fn refused(file: &str, format: Option<Format>, error: &ImportError) -> CliError {
+    match (format, error) {
         (_, ImportError::Unknown { .. }) => {
-            let names: Vec<_> = IMPORTERS.iter().map(|spec| spec.name).collect();
+            let names: Vec<_> = Format::all().map(Format::name).collect();
             CliError::usage(format!("cannot import `{file}`: {error}"))
                 .with_hint(format!("name it with `--from`: {}", names.join(", ")))
         }
-        (Some(spec), _) => {
-            CliError::usage(format!("cannot read `{file}` as results of {}: {error}", spec.name))
-                .with_hint(format!("expected: {}", spec.summary))
+        (Some(format), _) => {
+            let name = format.name();
+            CliError::usage(format!("cannot read `{file}` as results of {name}: {error}"))
+                .with_hint(format!("expected: {}", format.summary()))
         }
         (None, _) => CliError::usage(format!("cannot import `{file}`: {error}")),
     }

@@ -25,6 +25,7 @@ mod results;
 mod run;
 mod soak;
 mod stop;
+mod summary;
 mod watch;
 mod words;
 

@@ -134,6 +134,10 @@ pub(super) struct Run {
     pub(super) users: Vec<BTreeMap<i64, f64>>,
     /// Whether the tool says that it sends at a rate.
     pub(super) is_open_model: bool,
+    /// Whether a server wrote them down.
+    pub(super) is_server_log: bool,
+    /// Seconds of the intervals in which the tool counts; 0 where it lists requests.
+    pub(super) grain: usize,
     pub(super) notes: Vec<String>,
 }
 
@@ -153,9 +157,10 @@ impl Run {
         }
         let users = stages::users(&self.users, begin, length as usize + 1);
         let ticks = self.ticks(begin, length as usize + 1);
-        let stages = stages::stages(&ticks, users.filter(|_| !self.is_open_model).as_deref());
+        let stages =
+            stages::stages(&ticks, users.filter(|_| !self.is_open_model).as_deref(), self.grain);
         let plan = self.plan(name, &ticks, &stages);
-        let mut notes = vec![origin(from, &stages)];
+        let mut notes = vec![origin(from, self.is_server_log, &stages)];
         notes.append(&mut self.notes);
         Ok(ToolLoad { from: from.to_owned(), plan, zero_unix: begin as f64, ticks, stages, notes })
     }
@@ -228,7 +233,14 @@ impl Run {
 }
 
 /// What the numbers are and are not.
-fn origin(from: &str, stages: &[Stage]) -> String {
+fn origin(from: &str, is_server_log: bool, stages: &[Stage]) -> String {
+    if is_server_log {
+        return format!(
+            "imported from {from}: a server's log. It has the requests that reached the server, \
+             and their times from there on: refused connections, and waits before the server read \
+             a request, are not included"
+        );
+    }
     match stages.iter().any(Stage::is_closed) {
         true => format!(
             "imported from {from}: it measures response times from the send. Its load is virtual \

@@ -229,7 +229,7 @@ fn requests(report: &Report, w: &mut dyn io::Write) -> io::Result<()> {
 
 /// Keeps a text from outside from being markup, a table cell or a mention. Backticks become
 /// quotes: between them an escape would show.
-pub(super) fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

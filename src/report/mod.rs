@@ -24,6 +24,7 @@ pub use comparison::{
     find as find_comparison_format, render_terminal as render_comparison,
 };
 pub use format::FormatSpec;
+pub(crate) use markdown::escape as escape_markdown;
 pub use model::Report;
 pub use terminal::{TerminalStyle, render_with as render_terminal};
 
