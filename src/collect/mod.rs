@@ -12,10 +12,13 @@ use crate::registry::registry;
 use crate::timeline::{BatchBuilder, MetricSpec, SeriesKey, Source};
 
 mod http;
+mod locate;
 pub mod proc;
 mod sampler;
 mod tls;
 
+pub use locate::{Forwarder, Located, Opening, locate};
+pub use proc::network::Network;
 pub use sampler::{Observation, Opened, Sampler, open_all};
 
 /// What kneepoint knows about a collector before it opens it.
@@ -82,6 +85,10 @@ pub struct TargetHint {
     pub is_local: bool,
     /// Name of the process group, used as label `process` in the target's series.
     pub process: String,
+    /// The network namespace that the target is in.
+    pub network: Network,
+    /// What passes on every byte of the load to the target, from the load on.
+    pub forwarders: Vec<Forwarder>,
     /// Options of the plan's first `process` collector (`pid`, `name`, `port`), for collectors that
     /// must find the same processes.
     pub process_config: Option<CollectorConfig>,

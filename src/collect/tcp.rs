@@ -15,7 +15,8 @@
 //! What it cannot see:
 //! - Calls multiplexed on one connection (HTTP/2, pipelining) count as one.
 //! - Requests are not counted if the load itself is multiplexed or holds sessions.
-//! - Other network namespaces are not visible.
+//! - Sockets in another network namespace than kneepoint's own are visible only with the rights to
+//!   enter it (CAP_SYS_PTRACE and CAP_SYS_ADMIN).
 //! - Of a UNIX socket the kernel tells that it is open and what is unread, not whose turn it is. Where
 //!   each call opens a connection, every open one is a call, and the diagnosis counts it. Where
 //!   connections are kept, calls cannot be counted, and the report says so. The few that a client
@@ -39,6 +40,7 @@ mod postgres;
 mod turn;
 mod unix;
 
+use std::io;
 use std::time::Duration;
 
 pub(super) use self::address::{Address, Port};
@@ -48,8 +50,8 @@ pub(super) use self::lister::Lister;
 pub(super) use self::owners::{Owners, Pace};
 pub(super) use self::peers::{Peers, parse_names};
 use self::postgres::Asker;
+use super::proc::network::Network;
 use super::proc::tree::Tree;
-use super::proc::wanted::Wanted;
 use super::{Collector, CollectorSpec, OpenError, Opens, SampleError, TargetHint};
 use crate::plan::{CollectorConfig, OptionKind, OptionSpec, OptionValue};
 use crate::timeline::{BatchBuilder, names};
@@ -113,16 +115,12 @@ struct Tcp {
 }
 
 fn open(config: &CollectorConfig, hint: &TargetHint) -> Result<Box<dyn Collector>, OpenError> {
-    let wanted = Wanted::from_config(hint.process_config.as_ref(), hint)?;
-    let tree = Tree::open(wanted)?;
-    let peers = Peers::new(config.texts("names"))?;
-    let asker = Asker::new(config.options.get(PROBE) != Some(&OptionValue::Switch(false)));
-    let mut lister = Lister::open().map_err(|error| {
-        OpenError::new(
-            format!("cannot open a netlink socket: {error}"),
-            "leave [collect.tcp] out; a sandbox that forbids AF_NETLINK cannot see sockets",
-        )
-    })?;
+    let tree = Tree::of_target(hint.process_config.as_ref(), hint)?;
+    let network = tree.network();
+    let peers = Peers::new(config.texts("names"), network)?;
+    let asks = config.options.get(PROBE) != Some(&OptionValue::Switch(false));
+    let asker = Asker::new(asks, network);
+    let mut lister = Lister::open(network).map_err(|error| cannot_list(&error, network))?;
     let mut sockets = Vec::new();
     lister.list(&mut sockets).map_err(|error| {
         OpenError::new(
@@ -136,6 +134,20 @@ fn open(config: &CollectorConfig, hint: &TargetHint) -> Result<Box<dyn Collector
         census: Census::new(peers, hint.is_shared.then(|| port_of(hint))).asking(asker),
         sockets,
     }))
+}
+
+fn cannot_list(error: &io::Error, network: Network) -> OpenError {
+    match network.is_own() {
+        true => OpenError::new(
+            format!("cannot open a netlink socket: {error}"),
+            "leave [collect.tcp] out; a sandbox that forbids AF_NETLINK cannot see sockets",
+        ),
+        false => OpenError::new(
+            format!("the sockets in the target's network namespace cannot be listed: {error}"),
+            "run kneepoint as root, or with CAP_SYS_PTRACE and CAP_SYS_ADMIN, to see the target's \
+             connections, calls and accept queue",
+        ),
+    }
 }
 
 /// Where the load reaches the target.
@@ -155,6 +167,10 @@ impl Collector for Tcp {
 
     fn sample(&mut self, batch: &mut BatchBuilder) -> Result<(), SampleError> {
         self.sockets.clear();
+        self.lister.follow(self.owners.target().network()).map_err(|error| {
+            SampleError(format!("the target's sockets cannot be listed: {error}"))
+        })?;
+        self.census.move_to(self.lister.network());
         self.lister
             .list(&mut self.sockets)
             .map_err(|error| SampleError(format!("the kernel does not list sockets: {error}")))?;

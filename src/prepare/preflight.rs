@@ -8,10 +8,11 @@ use super::config::{RunConfig, environment, read_load, run_config};
 use super::problems::Problems;
 use super::setup::Teardown;
 use super::target::{
-    blindness, connect, few_ports, find, is_local, meet, refuse_foreign_hosts, shares_connections,
+    blindness, connect, few_ports, find, meet, refuse_foreign_hosts, shares_connections,
+    whereabouts,
 };
 use super::warning::Warning;
-use crate::collect::{Opened, TargetHint, open_all, with_defaults};
+use crate::collect::{Located, Opened, TargetHint, open_all, with_defaults};
 use crate::plan::{Canary, Plan, Target, WebSocket};
 use crate::recording::{CollectorNote, Environment};
 use crate::timeline::names;
@@ -50,8 +51,9 @@ pub struct Prepared {
 /// Checks and opens everything that `plan` needs.
 ///
 /// # Errors
-/// Everything that is wrong. Nothing was sent by then but one request of each kind, a
-/// few more of those that failed, and the plan's setup where nothing else was wrong.
+/// Everything that is wrong. Nothing was sent by then but the beginning of a request (see
+/// [`locate`](crate::collect::locate)), one request of each kind, a few more of those that failed, and
+/// the plan's setup where nothing else was wrong.
 pub fn prepare(plan: Plan, options: Options) -> Result<Prepared, Problems> {
     let Options { folder, lenient, allow_failing, interrupt } = options;
     let mut problems = Problems::default();
@@ -59,8 +61,10 @@ pub fn prepare(plan: Plan, options: Options) -> Result<Prepared, Problems> {
     let mut load = read_load(&plan, &folder, &mut problems);
     let has_files = problems.is_empty();
     let address = find(&load.target, &mut problems);
-    let is_local = address.as_ref().is_some_and(|address| is_local(address, &load.target));
-    let (opened, left_out) = open_collectors(&plan, &load.target, is_local, lenient, &mut problems);
+    let located = whereabouts(address.as_ref(), &load.target, problems.is_empty());
+    let located = Located { is_local: located.is_local || names_container(&plan), ..located };
+    let is_local = located.is_local;
+    let (opened, left_out) = open_collectors(&plan, &load.target, located, lenient, &mut problems);
     let mut failing = Vec::new();
     let target_said = match address {
         Some(_) if has_files => meet(&plan, &mut load, allow_failing, &mut problems, &mut failing),
@@ -86,20 +90,28 @@ pub fn prepare(plan: Plan, options: Options) -> Result<Prepared, Problems> {
     problems.or(Prepared { config, teardown, warnings })
 }
 
+/// Whether the plan says in which container of this machine the target is.
+fn names_container(plan: &Plan) -> bool {
+    let mut processes = plan.collectors.iter().filter(|config| config.name == "process");
+    processes.any(|config| config.text("container").is_some())
+}
+
 /// Opens what watches the target; what cannot be opened, and nobody needs, is a warning.
 fn open_collectors(
     plan: &Plan,
     target: &Target,
-    is_local: bool,
+    located: Located,
     lenient: bool,
     problems: &mut Problems,
 ) -> (Vec<Opened>, Vec<Warning>) {
-    let configs = with_defaults(plan.collectors.clone(), is_local);
+    let configs = with_defaults(plan.collectors.clone(), located.is_local);
     let hint = TargetHint {
-        port: plan.target.url.port,
+        port: located.port,
+        network: located.network,
+        forwarders: located.forwarders,
         socket: target.unix_socket.clone(),
         is_shared: shares_connections(target) || !plan.websockets.is_empty(),
-        is_local,
+        is_local: located.is_local,
         process: TARGET_PROCESS.to_owned(),
         process_config: configs.iter().find(|config| config.name == "process").cloned(),
     };

@@ -21,7 +21,7 @@ pub struct Netlink {
 }
 
 impl Netlink {
-    /// Opens the netlink socket. Needs no rights.
+    /// Opens the netlink socket in the network namespace of the calling thread. Needs no rights.
     pub fn open() -> io::Result<Self> {
         // SAFETY: a plain socket call; its result is checked before it is owned.
         let socket = unsafe {
