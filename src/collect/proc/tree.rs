@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use crate::collect::{OpenError, TargetHint};
 use crate::plan::CollectorConfig;
 
+use super::container;
 use super::find::{self, NotFound, Trail};
 use super::listen::{Listeners, listeners, unix_listeners};
 use super::network::{Home, Network};
@@ -274,6 +275,11 @@ impl Tree {
         self.described = named.join(", ");
         if self.roots.len() > NAMED {
             self.described.push_str(&format!(" and {} more", self.roots.len() - NAMED));
+        }
+        let first = self.roots.first().and_then(|pid| container::of_process(&mut self.text, *pid));
+        let own = container::of_process(&mut self.text, std::process::id());
+        if let Some(container) = first.filter(|first| Some(first) != own.as_ref()) {
+            self.described.push_str(&format!(" in container {container}"));
         }
     }
 

@@ -51,10 +51,12 @@ pub fn diagnose(recording: &Recording, rules: &RuleSet) -> Diagnosis {
     let mut caveats = run_caveats(recording, &stages, &facts);
     let uncounted = facts.uncounted_peers().into_iter().map(str::to_owned).collect();
     let sources = Sources { known: rules.sources(), ran: watched(recording), uncounted };
+    caveats.splice(0..0, lacking::of_elsewhere(recording, &sources));
     let mut ranked = ranked(&outcome, &rulings, knee.as_ref(), &sources);
     if let Some(knee) = &knee {
         predict::foresee(&mut ranked.findings, rules, &facts, &stages, knee);
         walk.accuse(&mut ranked, rules, &stages, knee, &sources);
+        caveats.extend(walk.full_forwarders());
     }
     let cause = ranked.findings.first_mut().filter(|first| first.role == FindingRole::Cause);
     if let Some((cause, rule)) = cause.and_then(|it| rules.find(&it.rule).map(|rule| (it, rule))) {
