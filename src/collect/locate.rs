@@ -18,9 +18,8 @@ use std::time::{Duration, Instant};
 
 use rand::RngExt;
 
-use super::is_own_address;
 use super::proc::listen::listeners;
-use super::proc::network::Network;
+use super::proc::network::{Forwarder, Network, is_own_address};
 use super::proc::{all_pids, socket_inodes};
 use super::tcp::{Address, Lister, Socket, TcpState};
 
@@ -48,15 +47,6 @@ pub enum Opening {
     Http2,
     /// With a handshake of TLS.
     Tls,
-}
-
-/// A process that passes on every byte of a connection.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Forwarder {
-    /// The namespace in which it listens.
-    pub network: Network,
-    /// Where it was reached.
-    pub address: SocketAddr,
 }
 
 /// Where the target runs.

@@ -4,7 +4,6 @@
 //! turns an error into a [`Gap`](crate::timeline::Gap). Each collector has its own thread, so that
 //! a slow one cannot delay another. A missing value is better than a wrong one.
 
-use std::net::{IpAddr, UdpSocket};
 use std::time::Duration;
 
 use crate::plan::{CollectorConfig, CollectorShape, OptionSpec};
@@ -17,8 +16,8 @@ pub mod proc;
 mod sampler;
 mod tls;
 
-pub use locate::{Forwarder, Located, Opening, locate};
-pub use proc::network::Network;
+pub use locate::{Located, Opening, locate};
+pub use proc::network::{Forwarder, Network, is_own_address};
 pub use sampler::{Observation, Opened, Sampler, open_all};
 
 /// What kneepoint knows about a collector before it opens it.
@@ -197,11 +196,6 @@ pub fn with_defaults(
 pub fn sources() -> Vec<Source> {
     let asked = COLLECTORS.iter().filter(|spec| spec.opens != Opens::Always);
     asked.map(|spec| spec.source()).collect()
-}
-
-/// Whether `ip` is an address of this machine. Only such an address can be bound.
-pub fn is_own_address(ip: IpAddr) -> bool {
-    ip.is_loopback() || UdpSocket::bind((ip, 0)).is_ok()
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ pub mod listen;
 pub mod machine;
 pub mod mounts;
 pub mod network;
+mod owned;
 pub mod pid;
 pub mod threads;
 pub mod tree;

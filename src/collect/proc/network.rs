@@ -9,13 +9,12 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::os::fd::AsRawFd;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::thread;
 
-use crate::collect::is_own_address;
-
+use super::owned::open_as_owner;
 use super::{Text, all_pids};
 
 /// A network namespace: kneepoint's own, or another one of this machine.
@@ -104,6 +103,25 @@ impl Network {
         entered.unwrap_or_else(|_| Err(io::Error::other("the thread in the namespace failed")))
     }
 
+    /// Opens a descriptor inside of it, which then works anywhere. Where a thread may not enter the
+    /// namespace, the user may still own it, as that of a rootless container. `make` may do no more
+    /// than a signal handler may (see [`open_as_owner`]).
+    ///
+    /// # Errors
+    /// Those of `make`; or why the namespace cannot be entered, with the right that is missing.
+    pub fn open(self, make: impl Fn() -> io::Result<OwnedFd> + Sync) -> io::Result<OwnedFd> {
+        let refused = match self.within(&make) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => error,
+            other => return other,
+        };
+        let pid = self.a_process()?;
+        let namespace = |kind| File::open(format!("/proc/{pid}/ns/{kind}"));
+        let (Ok(user), Ok(net)) = (namespace("user"), namespace("net")) else {
+            return Err(refused);
+        };
+        open_as_owner(&user, &net, make).map_err(|_| refused)
+    }
+
     /// Moves the calling thread into it, for good.
     ///
     /// # Errors
@@ -140,12 +158,31 @@ impl Network {
     }
 }
 
+/// Whether `ip` is an address of kneepoint's own namespace. Only such an address can be bound.
+pub fn is_own_address(ip: IpAddr) -> bool {
+    ip.is_loopback() || UdpSocket::bind((ip, 0)).is_ok()
+}
+
+/// Whether `ip` is an address of any network namespace of this machine.
+pub fn is_on_machine(ip: IpAddr) -> bool {
+    is_own_address(ip) || !Network::with_address(ip).is_empty()
+}
+
 fn gone() -> io::Error {
     io::Error::new(io::ErrorKind::NotFound, "no process is left in the network namespace")
 }
 
 fn id_of(process: &str) -> Option<u64> {
     std::fs::metadata(format!("/proc/{process}/net/tcp")).ok().map(|table| table.ino())
+}
+
+/// A process that passes on every byte of a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forwarder {
+    /// The namespace in which it listens.
+    pub network: Network,
+    /// Where it was reached.
+    pub address: SocketAddr,
 }
 
 /// Where a service listens, and how the same place is found again after its container has got a new

@@ -183,6 +183,7 @@ mod tests {
     use super::super::address::Port;
     use super::super::netlink::parse;
     use super::*;
+    use crate::collect::proc::network::Network;
 
     #[test]
     fn finds_both_ends_of_a_connection_and_its_listener() {
@@ -192,7 +193,7 @@ mod tests {
         client.write_all(b"hello").unwrap();
         let address = Address::Ip(address);
         let mut sockets = Vec::new();
-        list(&mut Netlink::open().unwrap(), &mut sockets).unwrap();
+        list(&mut Netlink::open(Network::OWN).unwrap(), &mut sockets).unwrap();
         let listen = sockets.iter().find(|s| s.state == TcpState::Listen && s.local == address);
         assert_eq!(listen.unwrap().receive_queue, 1, "one connection waits to be accepted");
         let inbound =

@@ -36,7 +36,7 @@ impl Lister {
     pub fn open(network: Network) -> io::Result<Self> {
         Ok(Self {
             network,
-            netlink: network.within(Netlink::open)?,
+            netlink: Netlink::open(network)?,
             unix: UnixSockets::default(),
             unix_sockets: Vec::new(),
             next_unix: Instant::now(),

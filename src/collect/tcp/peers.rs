@@ -6,9 +6,9 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::address::Address;
 use super::diag::{Socket, TcpState};
-use crate::collect::proc::network::Network;
+use crate::collect::OpenError;
+use crate::collect::proc::network::{Network, is_own_address};
 use crate::collect::proc::tree::Tree;
-use crate::collect::{OpenError, is_own_address};
 use crate::timeline::Labels;
 
 /// Well-known ports and the service behind each.
