@@ -177,6 +177,7 @@ impl<'s> Walk<'s> {
         knee: &Knee,
         sources: &Sources<'_>,
     ) {
+        ranked.caveats.extend(self.full_forwarders());
         let findings = &mut ranked.findings;
         let mut levels: Vec<Vec<Finding>> = Vec::new();
         for index in &self.way {
@@ -279,7 +280,7 @@ impl<'s> Walk<'s> {
     }
 
     /// What passes the load on to the target and has no CPU left for more.
-    pub fn full_forwarders(&self) -> impl Iterator<Item = String> {
+    fn full_forwarders(&self) -> impl Iterator<Item = String> {
         let all = self.steps.iter().enumerate();
         let full = all.filter(|(at, step)| step.service.is_forwarder && self.lacks_cpu(*at));
         full.map(|(_, step)| {
