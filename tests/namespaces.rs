@@ -288,7 +288,7 @@ fn a_fault_of_the_shop_is_named_behind_two_forwarders() {
     let script = format!("#!/bin/sh\nexec ip netns exec {} {KNEEPOINT} \"$@\"\n", space.name);
     std::fs::write(&wrapper, script).expect("a file");
     assert!(succeeds("chmod", &["755", &wrapper.display().to_string()]));
-    let fault = demo::find("single-thread").expect("a fault");
+    let fault = demo::find("behind-proxy-workers").expect("a fault");
     let launcher = Launcher::new().expect("own path").with_program(&wrapper);
     let shop = launcher.start(fault, Some(directory.path())).expect("the shop starts");
     let port = shop.url.rsplit(':').next().expect("a port").to_owned();
@@ -300,7 +300,7 @@ fn a_fault_of_the_shop_is_named_behind_two_forwarders() {
     wait_for(&inside);
     wait_for(&format!("127.0.0.1:{first}"));
     let url = format!("http://127.0.0.1:{first}/product/7");
-    let report = run(&[&url, "--start", "40/s", "--max", "400/s", "--hold", "4s"]);
+    let report = run(&[&url, "--start", "40/s", "--max", "300/s", "--hold", "4s"]);
     let rules = rules_of(&report);
-    assert_eq!(rules.first(), Some(&"single-thread-saturated"), "{report:#}");
+    assert_eq!(rules.first(), Some(&"worker-exhaustion"), "{report:#}");
 }

@@ -239,6 +239,7 @@ fn is_whole_disk(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::collect::Network;
 
     fn read(host: &mut dyn Collector) -> HashMap<String, f64> {
         let mut batch = BatchBuilder::new();
@@ -280,6 +281,7 @@ mod tests {
             whole_disks: HashMap::new(),
             text: Text::default(),
             links: Links::default(),
+            counters: Counters::new(Network::OWN),
         };
         let found = read(&mut host);
         assert!(found.keys().all(|key| !key.starts_with("system.pressure")));

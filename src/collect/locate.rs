@@ -61,8 +61,8 @@ pub struct Located {
     /// What passes the load on to it, from the load on; empty where all of it is in kneepoint's own
     /// namespace, whose services the collector `chain` follows.
     pub forwarders: Vec<Forwarder>,
-    /// Why a namespace of this machine could not be looked into, with the right that is missing.
-    pub hidden: Option<String>,
+    /// Whether kneepoint lacks the rights to list the sockets of that namespace.
+    pub is_hidden: bool,
 }
 
 /// Finds where what answers at `address` runs. Connects there where the machine has more than one
@@ -75,23 +75,24 @@ pub fn locate(address: SocketAddr, opening: Opening) -> Located {
         network: Network::OWN,
         port: address.port(),
         forwarders: Vec::new(),
-        hidden: None,
+        is_hidden: false,
     };
     let listens =
         |network| listeners(network, address.port()).is_ok_and(|found| !found.inodes.is_empty());
     if networks.len() == 1 && (!is_own || listens(Network::OWN)) {
         return simple;
     }
-    let mut hidden = None;
+    let mut hidden = BTreeSet::new();
     let mut views: Vec<View> = Vec::new();
     for network in networks {
         match Lister::open(network) {
             Ok(lister) => views.push(View { network, lister, sockets: Vec::new() }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => hidden = hidden.or_else(|| Some(error.to_string())),
+            Err(_) => {
+                hidden.insert(network);
+            }
         }
     }
-    let simple = Located { hidden, ..simple };
     let hops = follow(address, opening, &mut views).unwrap_or_default();
     match hops.split_last() {
         Some((last, before)) if !last.network.is_own() || before.is_empty() => Located {
@@ -101,16 +102,13 @@ pub fn locate(address: SocketAddr, opening: Opening) -> Located {
             forwarders: before.to_vec(),
             ..simple
         },
-        Some(_) => simple,
-        None if is_own => simple,
-        None => {
-            let found: Vec<Network> =
-                Network::with_address(address.ip()).into_iter().filter(|it| listens(*it)).collect();
-            match found.as_slice() {
-                [network] => Located { is_local: true, network: *network, ..simple },
-                _ => simple,
-            }
+        None if !is_own => {
+            let with_address = Network::with_address(address.ip()).into_iter();
+            let found: Vec<Network> = with_address.filter(|network| listens(*network)).collect();
+            let [network] = found[..] else { return simple };
+            Located { is_local: true, network, is_hidden: hidden.contains(&network), ..simple }
         }
+        _ => simple,
     }
 }
 

@@ -64,6 +64,7 @@ pub fn prepare(plan: Plan, options: Options) -> Result<Prepared, Problems> {
     let located = whereabouts(address.as_ref(), &load.target, problems.is_empty());
     let located = Located { is_local: located.is_local || names_container(&plan), ..located };
     let is_local = located.is_local;
+    let no_rights = located.is_hidden.then_some(Warning::NoRights);
     let (opened, left_out) = open_collectors(&plan, &load.target, located, lenient, &mut problems);
     let mut failing = Vec::new();
     let target_said = match address {
@@ -77,6 +78,7 @@ pub fn prepare(plan: Plan, options: Options) -> Result<Prepared, Problems> {
     let warnings = blindness(&load.target, !plan.websockets.is_empty())
         .into_iter()
         .chain(few_ports(&plan))
+        .chain(no_rights)
         .chain(left_out)
         .chain(failing)
         .collect();
@@ -116,20 +118,27 @@ fn open_collectors(
         process_config: configs.iter().find(|config| config.name == "process").cloned(),
     };
     let (opened, failed) = open_all(&configs, &hint);
-    let mut left_out = Vec::new();
+    // Where the target cannot be looked into, most collectors fail for one reason.
+    let mut left_out: Vec<(String, Vec<String>)> = Vec::new();
     for (config, error) in failed {
         let asked_for = plan.collectors.iter().any(|asked| asked.name == config.name);
-        let what = format!("collector `{}`: {}", config.instance, error.what);
         if error.is_absent && !asked_for {
             continue;
         }
-        if lenient || !asked_for {
-            left_out.push(Warning::LeftOut { what });
+        let name = format!("`{}`", config.instance);
+        if !lenient && asked_for {
+            problems.add(format!("collector {name}: {}", error.what), error.hint);
+        } else if let Some((_, names)) = left_out.iter_mut().find(|(why, _)| *why == error.what) {
+            names.push(name);
         } else {
-            problems.add(what, error.hint);
+            left_out.push((error.what, vec![name]));
         }
     }
-    (opened, left_out)
+    let left_out = left_out.into_iter().map(|(why, names)| {
+        let plural = if names.len() == 1 { "" } else { "s" };
+        Warning::LeftOut { what: format!("collector{plural} {}: {why}", names.join(", ")) }
+    });
+    (opened, left_out.collect())
 }
 
 /// What is watched, and what the canaries probe.
