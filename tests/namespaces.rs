@@ -3,6 +3,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
@@ -16,6 +17,8 @@ use kneepoint::demo::{self, Launcher};
 use serde_json::Value;
 
 const KNEEPOINT: &str = env!("CARGO_BIN_EXE_kneepoint");
+/// A user without rights.
+const NOBODY: u32 = 65_534;
 /// Tells the process below where to listen.
 const LISTEN: &str = "KNEEPOINT_TEST_LISTEN";
 
@@ -273,6 +276,93 @@ fn run(arguments: &[&str]) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
         panic!("{error}: {}", String::from_utf8_lossy(&output.stderr));
     })
+}
+
+/// A copy of a program that every user may run.
+fn for_everybody(program: &Path, directory: &Path) -> PathBuf {
+    use std::os::unix::fs::PermissionsExt;
+    let open = |path: &Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("own");
+    };
+    open(directory, 0o777);
+    let copy = directory.join(program.file_name().expect("a name"));
+    std::fs::copy(program, &copy).expect("a copy");
+    open(&copy, 0o755);
+    copy
+}
+
+/// What a very short run of another user says of itself.
+fn run_as_nobody(program: &Path, directory: &Path, url: &str) -> String {
+    let output = Command::new(program)
+        .args(["run", url, "--start", "20/s", "--max", "20/s", "--hold", "1s"])
+        .current_dir(directory)
+        .uid(NOBODY)
+        .output()
+        .expect("the program starts");
+    let texts = [output.stdout, output.stderr].concat();
+    String::from_utf8_lossy(&texts).into_owned()
+}
+
+#[test]
+fn a_right_that_is_missing_is_named_with_what_it_adds() {
+    let Some(space) = Space::new(5) else { return };
+    let directory = tempfile::tempdir().expect("a directory");
+    let program = for_everybody(Path::new(KNEEPOINT), directory.path());
+    let _service = space.service(8080);
+    let address = format!("{}:8080", space.address());
+    wait_for(&address);
+    let said = run_as_nobody(&program, directory.path(), &format!("http://{address}/"));
+    for part in ["another network namespace", "CAP_SYS_PTRACE", "CAP_SYS_ADMIN", "accept queue"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+}
+
+#[test]
+#[expect(clippy::print_stderr, reason = "a skipped test has to say so")]
+fn who_owns_a_namespace_needs_no_rights() {
+    if Space::new(6).is_none() {
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a directory");
+    let program = for_everybody(Path::new(KNEEPOINT), directory.path());
+    let service = for_everybody(&std::env::current_exe().expect("own path"), directory.path());
+    // Like a rootless engine: what comes in is carried over a UNIX socket into the namespace.
+    let bridge = directory.path().join("bridge.sock");
+    let script = format!(
+        "ip link set lo up; socat UNIX-LISTEN:{0},fork TCP:127.0.0.1:8080 & \
+         exec {1} --exact a_service_with_one_lock --ignored --nocapture",
+        bridge.display(),
+        service.display()
+    );
+    let inside = Command::new("unshare")
+        .args(["-U", "-r", "-n", "sh", "-c", &script])
+        .env(LISTEN, "127.0.0.1:8080")
+        .current_dir(directory.path())
+        .uid(NOBODY)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn();
+    let Ok(mut inside) = inside.map(Process) else { return };
+    let mut lines = BufReader::new(inside.0.stdout.take().expect("a pipe")).lines();
+    let port = free_port();
+    if !lines.any(|line| line.is_ok_and(|line| line == "listens")) || !succeeds("socat", &["-V"]) {
+        eprintln!("skipped: no `socat`, or this machine makes no namespaces for users");
+        return;
+    }
+    let _outside = Process(
+        Command::new("socat")
+            .arg(format!("TCP-LISTEN:{port},fork,reuseaddr"))
+            .arg(format!("UNIX-CONNECT:{}", bridge.display()))
+            .uid(NOBODY)
+            .spawn()
+            .expect("socat starts"),
+    );
+    let url = format!("http://{}/", wait_for(&format!("127.0.0.1:{port}")));
+    let said = run_as_nobody(&program, directory.path(), &url);
+    let pid = inside.0.id();
+    assert!(said.contains(&format!("watching  process    pid {pid} ")), "{said}");
+    assert!(said.contains("watching  tcp        the sockets of"), "{said}");
+    assert!(!said.contains("CAP_SYS_ADMIN"), "{said}");
 }
 
 fn rules_of(report: &Value) -> Vec<&str> {

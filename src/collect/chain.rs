@@ -24,7 +24,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
-use self::service::{MOST_DEEP, Place, Service};
+use self::service::{FORWARDER, MOST_DEEP, Place, SERVICE, Service};
 use self::views::Views;
 use super::proc::network::Network;
 use super::proc::tree::Tree;
@@ -136,10 +136,16 @@ impl Collector for Chain {
     }
 
     fn sample(&mut self, batch: &mut BatchBuilder) -> Result<(), SampleError> {
+        if self.views.is_closed() {
+            self.reopen()?;
+        }
         self.views
             .list()
             .map_err(|error| SampleError(format!("the kernel does not list sockets: {error}")))?;
-        self.owners.find(self.views.sockets(), |_| true).map_err(SampleError)?;
+        if let Err(gone) = self.owners.find_or_lose(self.views.sockets(), |_| true) {
+            self.views.close();
+            return Err(SampleError(gone));
+        }
         if Instant::now() >= self.next_opening {
             self.discover();
         }
@@ -187,6 +193,17 @@ fn by_service<'s>(views: &'s Views, owners: &Owners, networks: &[Network]) -> Ve
 type Call = (usize, Network, Address);
 
 impl Chain {
+    /// Looks again once the target is back: into its namespace and those of the services.
+    fn reopen(&mut self) -> Result<(), SampleError> {
+        self.owners.find_now(&[]).map_err(SampleError)?;
+        self.views.open(self.owners.target().network()).map_err(SampleError)?;
+        for service in &self.services {
+            // One that has ended has no namespace any more.
+            let _opened = self.views.open(service.network).is_ok();
+        }
+        Ok(())
+    }
+
     /// Opens the services that the chain calls and that are not known yet.
     fn discover(&mut self) {
         // What is found may call more that its sockets show at once.
@@ -308,8 +325,7 @@ impl Chain {
         if others.into_iter().any(|service| service.is_called(address)) {
             return Err("a service in another network namespace has the same address".to_owned());
         }
-        let tree = Tree::open(address.port().wanted(), network)
-            .map_err(|error| format!("{}: {}", error.what, error.hint))?;
+        let (tree, forwards) = open_tree(address, network)?;
         let roots: Vec<u32> = tree.roots().map(|root| root.stat.pid).collect();
         if roots.contains(&std::process::id()) {
             return Ok(false);
@@ -323,7 +339,10 @@ impl Chain {
         self.views.open(network)?;
         let name = self.names.get(address).cloned();
         let place = Place { address: address.clone(), network, is_near: self.is_near(network) };
-        self.services.push(Service::open(place, name, depth, &tree)?);
+        self.services.push(match forwards {
+            true => Service::open_root(place, depth, SERVICE, &tree)?,
+            false => Service::open(place, name, depth, &tree)?,
+        });
         self.owners.add(tree);
         Ok(true)
     }
@@ -339,7 +358,7 @@ impl Chain {
         if self.views.open(network).is_err() {
             return;
         }
-        if let Ok(service) = Service::open_forwarder(place, &tree) {
+        if let Ok(service) = Service::open_root(place, 0, FORWARDER, &tree) {
             self.services.push(service);
             self.owners.add(tree);
             self.callees.insert((network, address), Callee::Known);
@@ -364,6 +383,20 @@ impl Chain {
             }
         }
     }
+}
+
+/// The processes that listen on `address`, and whether they do so for a container, whose service is
+/// then found behind them.
+fn open_tree(address: &Address, network: Network) -> Result<(Tree, bool), String> {
+    let port = address.port();
+    let forwarder = |why: OpenError| match &port {
+        Port::Tcp(port) => Tree::open(Wanted::Forwarder(*port), network).map_err(|_| why),
+        Port::Unix(_) => Err(why),
+    };
+    Tree::open(port.wanted(), network)
+        .map(|tree| (tree, false))
+        .or_else(|why| forwarder(why).map(|tree| (tree, true)))
+        .map_err(|error| format!("{}: {}", error.what, error.hint))
 }
 
 fn listeners(sockets: &[Socket]) -> impl Iterator<Item = &Socket> {

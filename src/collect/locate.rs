@@ -249,8 +249,14 @@ fn order(
     is_same: impl Fn(&Mark, &Mark) -> bool,
 ) -> Vec<Forwarder> {
     let sent_on = |mark: &Mark| marks.outbound.iter().find(|sent| is_same(mark, sent));
-    let (mut passing, ends): (Vec<&Mark>, Vec<&Mark>) =
+    let (mut passing, mut ends): (Vec<&Mark>, Vec<&Mark>) =
         marks.inbound.iter().partition(|mark| sent_on(mark).is_some());
+    // What was reached first has passed the bytes on in a way that no TCP socket shows, such as a UNIX
+    // socket, or kneepoint may not read who owns its sockets.
+    let door = ends.iter().position(|mark| mark.remote == canonical(client));
+    if let Some(door) = door.filter(|_| ends.len() > 1) {
+        passing.push(ends.remove(door));
+    }
     let [end] = ends[..] else { return Vec::new() };
     let (mut hops, mut from) = (Vec::new(), Some(canonical(client)));
     while !passing.is_empty() {
@@ -328,6 +334,8 @@ mod tests {
         assert_eq!(ports(&order(&marks, client, is_same)), [80, 81, 82]);
         // Nobody may say who owns the sockets: three have got the bytes, and any may be the target.
         assert!(order(&marks, client, |_, _| false).is_empty());
+        let two = Marks { inbound: marks.inbound[1..].to_vec(), outbound: Vec::new() };
+        assert_eq!(ports(&order(&two, client, |_, _| false)), [80, 81]);
         let direct = Marks { inbound: vec![marks.inbound[2].clone()], outbound: Vec::new() };
         assert_eq!(ports(&order(&direct, client, |_, _| false)), [80]);
         assert!(order(&Marks::default(), client, is_same).is_empty());

@@ -107,7 +107,8 @@ const PROBE: &str = "probe";
 const PACE: Pace = Pace { owners: 0.008, processes_every: Duration::ZERO };
 
 struct Tcp {
-    lister: Lister,
+    /// Absent while the target is gone: it would keep the namespace of a container that has ended.
+    lister: Option<Lister>,
     owners: Owners,
     census: Census,
     /// The sockets of the last look, kept to reuse their memory.
@@ -129,7 +130,7 @@ fn open(config: &CollectorConfig, hint: &TargetHint) -> Result<Box<dyn Collector
         )
     })?;
     Ok(Box::new(Tcp {
-        lister,
+        lister: Some(lister),
         owners: Owners::of_target(tree, PACE),
         census: Census::new(peers, hint.is_shared.then(|| port_of(hint))).asking(asker),
         sockets,
@@ -166,19 +167,29 @@ impl Collector for Tcp {
     }
 
     fn sample(&mut self, batch: &mut BatchBuilder) -> Result<(), SampleError> {
+        let cannot = |error: io::Error| {
+            SampleError(format!("the kernel does not list the target's sockets: {error}"))
+        };
+        if self.lister.is_none() {
+            self.owners.find_now(&[]).map_err(SampleError)?;
+        }
+        let network = self.owners.target().network();
+        let lister = match &mut self.lister {
+            Some(lister) => lister,
+            none => none.insert(Lister::open(network).map_err(cannot)?),
+        };
+        lister.follow(network).map_err(cannot)?;
+        self.census.move_to(network);
         self.sockets.clear();
-        self.lister.follow(self.owners.target().network()).map_err(|error| {
-            SampleError(format!("the target's sockets cannot be listed: {error}"))
-        })?;
-        self.census.move_to(self.lister.network());
-        self.lister
-            .list(&mut self.sockets)
-            .map_err(|error| SampleError(format!("the kernel does not list sockets: {error}")))?;
+        lister.list(&mut self.sockets).map_err(cannot)?;
         // A socket connected to the target's port belongs to a client. Which program that is does
         // not matter.
         let ports = self.owners.target_ports(&self.sockets);
         let matters = |socket: &Socket| !ports.contains(&socket.remote.port());
-        self.owners.find(&self.sockets, matters).map_err(SampleError)?;
+        if let Err(gone) = self.owners.find_or_lose(&self.sockets, matters) {
+            self.lister = None;
+            return Err(SampleError(gone));
+        }
         let owners = &self.owners;
         self.census.count(self.sockets.iter(), |socket| owners.of(socket) == Some(0));
         self.census.push(batch);

@@ -17,9 +17,9 @@ pub const MOST_DEEP: usize = 5;
 /// Processes are read at most this often; sockets and threads at each look.
 const PROCESSES_EVERY: Duration = Duration::from_millis(450);
 /// What a service is to the chain, in the label `kind`.
-const SERVICE: &str = "service";
+pub const SERVICE: &str = "service";
 const DATABASE: &str = "database";
-const FORWARDER: &str = "forwarder";
+pub const FORWARDER: &str = "forwarder";
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 /// Programs that are databases. What happens inside of them, other collectors tell.
 const DATABASES: [&str; 13] = [
@@ -88,16 +88,22 @@ impl Service {
         Self::read_by(place, name, depth, (kind, config, socket))
     }
 
-    /// Opens the processes of `tree`, which pass the load on to the target.
+    /// Opens the processes of `tree` by their root, because its port alone leads to a forwarder, which
+    /// is refused as a target.
     ///
     /// # Errors
     /// Why they cannot be read, with what to do about it.
-    pub fn open_forwarder(place: Place, tree: &Tree) -> Result<Self, String> {
+    pub fn open_root(
+        place: Place,
+        depth: usize,
+        kind: &'static str,
+        tree: &Tree,
+    ) -> Result<Self, String> {
         let root = tree.roots().next().ok_or_else(|| "it has ended".to_owned())?;
         let name = format!("{} ({})", root.name, place.address);
         let pid = OptionValue::Integer(root.stat.pid.into());
         let config = CollectorConfig::new("process").with("pid", pid);
-        Self::read_by(place, name, 0, (FORWARDER, config, None))
+        Self::read_by(place, name, depth, (kind, config, None))
     }
 
     /// Opens what reads a service.

@@ -39,6 +39,18 @@ impl Views {
         })
     }
 
+    /// Looks into no namespace any more, so that the one of a container that has ended can end too.
+    pub fn close(&mut self) {
+        self.listers.clear();
+        self.ranges.clear();
+        self.sockets.clear();
+    }
+
+    /// Whether it looks into none.
+    pub fn is_closed(&self) -> bool {
+        self.listers.is_empty()
+    }
+
     /// Looks into `network` too; its sockets are among those of the next list.
     ///
     /// # Errors

@@ -47,12 +47,11 @@ impl Asker {
         let runs = asks
             && asking
                 .spawn(move || {
-                    // From elsewhere the same address may lead to somebody else.
-                    if network.enter().is_err() {
-                        return;
-                    }
                     for peer in to_ask {
-                        if speaks_postgres(peer) && tell.send(peer).is_err() {
+                        // From elsewhere the same address may lead to somebody else. A thread that
+                        // stayed there would keep the namespace of a container that has ended.
+                        let answers = network.within(|| Ok(speaks_postgres(peer)));
+                        if answers.unwrap_or(false) && tell.send(peer).is_err() {
                             return;
                         }
                     }
