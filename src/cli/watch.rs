@@ -13,6 +13,7 @@ use super::results::{self, TOOL_FILES, load_rules};
 use super::run::plan_for_url;
 use super::stop;
 use crate::collect::CHILDREN;
+use crate::import::Format;
 use crate::plan::{CollectorConfig, OptionValue, Plan, Target, parse_duration};
 use crate::prepare::{self, Observed};
 use crate::recording::PlanSummary;
@@ -26,7 +27,7 @@ pub(super) fn main(args: &WatchArgs) -> CommandResult {
     let at_most = args.duration.as_deref().map(parse_duration).transpose();
     let at_most = at_most.map_err(|why| CliError::usage(format!("`--duration`: {why}")))?;
     refuse_without_load(args)?;
-    let format = args.from.as_deref().map(spec_named).transpose()?.map(|spec| spec.name);
+    let format = args.from.as_deref().map(spec_named).transpose()?.map(Format::name);
     let mut plan = plan_of(args)?;
     plan.collectors.push(
         CollectorConfig::new("generator")
@@ -52,7 +53,7 @@ pub(super) fn main(args: &WatchArgs) -> CommandResult {
     })?;
     let session = Session {
         plan: summary(&plan, args),
-        port: port_of(&plan.target),
+        port: port_of(&plan.target, observed.port),
         scrapers: scrapers(&plan),
         collectors: observed.collectors,
         environment: observed.environment,
@@ -189,10 +190,10 @@ fn file_name(program: &OsString) -> String {
 }
 
 /// How the series of the target's sockets name the place that the load reaches.
-fn port_of(target: &Target) -> String {
+fn port_of(target: &Target, port: u16) -> String {
     match &target.unix_socket {
         Some(path) => format!("unix:{path}"),
-        None => target.url.port.to_string(),
+        None => port.to_string(),
     }
 }
 

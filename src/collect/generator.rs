@@ -7,6 +7,7 @@ use crate::plan::{CollectorConfig, OptionKind, OptionSpec};
 use crate::timeline::{BatchBuilder, names};
 
 use super::proc::account::TreeTotal;
+use super::proc::network::Network;
 use super::proc::pid::{parse_open_files_limit, parse_status};
 use super::proc::threads::Threads;
 use super::proc::tree::Tree;
@@ -49,7 +50,10 @@ fn open(config: &CollectorConfig, _: &TargetHint) -> OpenResult {
         )
     })?;
     let tool = match config.switch(CHILDREN) {
-        true => Some((Tree::open(Wanted::Pid(std::process::id()))?, TreeTotal::default())),
+        true => Some((
+            Tree::open(Wanted::Pid(std::process::id()), Network::default())?,
+            TreeTotal::default(),
+        )),
         false => None,
     };
     Ok(Box::new(Generator { tool, threads: Threads::default(), text }))

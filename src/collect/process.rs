@@ -14,7 +14,6 @@ use super::proc::pid::{
 };
 use super::proc::threads::Threads;
 use super::proc::tree::Tree;
-use super::proc::wanted::Wanted;
 use super::proc::{Text, open_fds, ticks_per_second};
 use super::{Collector, CollectorSpec, OpenError, OpenResult, Opens, SampleError, TargetHint};
 
@@ -22,7 +21,7 @@ pub(super) static SPEC: CollectorSpec = CollectorSpec {
     name: "process",
     summary: "the target's process tree on this machine: CPU, threads, memory, descriptors, quota; \
               needs Linux, and for descriptors the target's user or root",
-    hint: "[collect.process] with the target's pid, name or port",
+    hint: "[collect.process] with the target's pid, name, port or container",
     opens: Opens::ForLocalTarget,
     options: &[
         OptionSpec {
@@ -42,6 +41,13 @@ pub(super) static SPEC: CollectorSpec = CollectorSpec {
             kind: OptionKind::Integer,
             required: false,
             about: "TCP port that the process listens on; by default the target's",
+        },
+        OptionSpec {
+            name: "container",
+            kind: OptionKind::Text,
+            required: false,
+            about: "id of the container that the process runs in, the first 6 digits or more; or its \
+                    name, where the engine's socket may be opened",
         },
     ],
     metrics: &[
@@ -83,7 +89,7 @@ const TYPES_EVERY_EACH: Duration = Duration::from_millis(1);
 const MOST_THREADS_FOR_SWITCHES: u64 = 64;
 
 fn open(config: &CollectorConfig, hint: &TargetHint) -> OpenResult {
-    let tree = Tree::open(Wanted::from_config(Some(config), hint)?)?;
+    let tree = Tree::of_target(Some(config), hint)?;
     let mut text = Text::default();
     let boot_unix = text.read("/proc/stat").ok().and_then(|text| parse_boot_time(&text));
     let boot_unix = boot_unix.ok_or_else(|| {

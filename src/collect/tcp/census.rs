@@ -8,6 +8,7 @@ use super::path::Paths;
 use super::peers::Peers;
 use super::postgres::Asker;
 use super::turn::{Memory, Role, Turn};
+use crate::collect::proc::network::Network;
 use crate::timeline::{BatchBuilder, Labels, MetricSpec, names};
 
 /// Bytes of the empty record that ends a FastCGI request (FastCGI Specification 1.0, 3.3 and 5.3).
@@ -90,7 +91,12 @@ impl Census {
         Self { asker: Some(asker), ..self }
     }
 
-    /// Counts the service's sockets among those of the machine.
+    /// The service is in `network` from now on.
+    pub fn move_to(&mut self, network: Network) {
+        self.peers.move_to(network);
+    }
+
+    /// Counts the service's sockets among those of its network namespace.
     pub fn count<'s>(
         &mut self,
         sockets: impl Iterator<Item = &'s Socket> + Clone,
