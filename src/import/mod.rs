@@ -223,9 +223,7 @@ impl Files {
                 what: "a summary, which has no times",
                 instead: first.instead,
             }),
-            (found, _) => {
-                self.requests.into_load(found.map_or("nothing", |spec| spec.name), name)
-            }
+            (found, _) => self.requests.into_load(found.map_or("nothing", |spec| spec.name), name),
         }
     }
 }
