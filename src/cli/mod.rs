@@ -29,6 +29,8 @@ mod results;
 mod run;
 mod soak;
 mod stop;
+mod summary;
+mod watch;
 mod words;
 
 use std::ffi::OsString;
@@ -74,6 +76,7 @@ fn dispatch(command: Command) -> CommandResult {
         Command::Gate(args) => gate::main(&args),
         Command::Baseline(args) => baseline::main(&args),
         Command::Calibrate(args) => calibrate::main(&args),
+        Command::Watch(args) => watch::main(&args),
         Command::Import(args) => import::main(&args),
         Command::Incident(args) => incident::main(&args),
         Command::Capacity(args) => capacity::main(&args),

@@ -10,6 +10,7 @@ pub mod glossary;
 mod headroom;
 mod incident;
 mod model;
+mod test_results;
 mod web_page;
 pub(crate) mod wording;
 
@@ -27,6 +28,7 @@ pub use comparison::{
 pub use format::FormatSpec;
 pub use headroom::{headroom_json, headroom_text};
 pub use incident::IncidentReport;
+pub(crate) use markdown::escape as escape_markdown;
 pub use model::Report;
 pub use terminal::{TerminalStyle, render_with as render_terminal};
 
@@ -40,6 +42,10 @@ registry! {
         json,
         markdown,
         svg,
+        junit,
+        csv,
+        openmetrics,
+        k6_summary,
     ]
 }
 

@@ -72,7 +72,7 @@ impl Histogram {
         self.record_many(duration, 1);
     }
 
-    /// Counts `count` durations that are alike.
+    /// Counts a duration `count` times, as [`Histogram::record`] does.
     pub fn record_many(&mut self, duration: Duration, count: u64) {
         if count == 0 {
             return;

@@ -56,9 +56,8 @@ pub fn examine(
     let uncounted = facts.uncounted_peers().into_iter().map(str::to_owned).collect();
     let sources = Sources { known: rules.sources(), ran: watched(recording), uncounted };
     let ranked = rank::rank(&rulings, Some(&in_place_of_a_knee(carried)), &sources);
-    let is_seen = |ruling: &&Ruling| {
-        !matches!(ruling.kind, RulingKind::NoData | RulingKind::Possible)
-    };
+    let is_seen =
+        |ruling: &&Ruling| !matches!(ruling.kind, RulingKind::NoData | RulingKind::Possible);
     let ids = |rulings: &mut dyn Iterator<Item = &Ruling>| -> usize {
         rulings.map(|ruling| ruling.rule.id.as_str()).collect::<BTreeSet<_>>().len()
     };
