@@ -29,8 +29,7 @@ impl Prometheus {
     /// One that scrapes a service each second; `None` where there is none on this machine.
     pub fn start(service: u16) -> Option<Self> {
         let Some(program) = program() else {
-            let how = "install it, or run `tests/run`, which does";
-            writeln!(std::io::stderr(), "SKIPPED: there is no `prometheus` here: {how}").unwrap();
+            skipped();
             return None;
         };
         let directory = tempfile::tempdir().unwrap();
@@ -100,6 +99,11 @@ impl Prometheus {
             values.iter().filter(|pair| pair[0].as_f64().unwrap() >= from).map(value).collect();
         (inside.last().unwrap() - inside.first().unwrap()) as u64
     }
+}
+
+#[expect(clippy::print_stderr, reason = "a test that did not run says so")]
+fn skipped() {
+    eprintln!("SKIPPED: there is no `prometheus` here: install it, or run `tests/run`, which does");
 }
 
 fn program() -> Option<PathBuf> {
