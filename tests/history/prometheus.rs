@@ -64,7 +64,7 @@ impl Prometheus {
         let begin = Instant::now();
         while begin.elapsed() < START_WITHIN {
             assert!(self.child.try_wait().unwrap().is_none(), "Prometheus ended at once");
-            if self.get("/-/ready").is_some_and(|answer| answer.starts_with("HTTP/1.1 200")) {
+            if self.get("/-/ready").is_some_and(|answer| answer.starts_with("HTTP/1.0 200")) {
                 return;
             }
             thread::sleep(Duration::from_millis(100));
