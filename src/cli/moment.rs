@@ -26,7 +26,8 @@ fn read(text: &str, now: &Zoned) -> Option<Timestamp> {
         return Some(now.timestamp());
     }
     if let Some(ago) = text.strip_prefix('-') {
-        let ago: SignedDuration = ago.parse().ok()?;
+        let ago: SignedDuration =
+            ago.parse().ok().filter(|ago| !SignedDuration::is_negative(ago))?;
         return now.timestamp().checked_sub(ago).ok();
     }
     if let Ok(seconds) = text.parse::<f64>() {

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::*;
+use crate::diagnose::FindingRole;
 use crate::diagnose::RuleSet;
 use crate::diagnose::stats::Random;
-use crate::diagnose::{FindingRole, bounds};
 use crate::recording::{Environment, PlanSummary, Recording, Stop, StopReason};
 use crate::timeline::{
     Batch, BatchBuilder, EndpointTick, Histogram, Labels, LoadTick, MetricSpec, Moment,
@@ -134,7 +134,6 @@ fn a_pool_that_fills_is_found_with_its_moment() {
     let waiting = found.shifts.iter().find(|it| it.series.starts_with("slots.waiting"));
     assert_eq!(waiting.map(|it| it.order), Some(Order::Together));
     assert!(found.coverage.examined > 0 && found.coverage.examined < found.coverage.rules);
-    assert!(bounds::FULL_POOL.value <= 1.0);
 }
 
 #[test]
