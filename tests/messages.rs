@@ -478,7 +478,11 @@ fn what_others_have_becomes_a_plan_that_can_be_checked() {
     std::fs::write(&odd, [0, 1, 2, 255]).expect("the file is written");
     let odd = odd.to_str().expect("UTF-8");
     for (arguments, code, says) in [
-        (vec!["convert", odd], 104, "--from`: har, openapi, artillery, vegeta, access-log"),
+        (
+            vec!["convert", odd],
+            104,
+            "--from`: har, postman, openapi, jmeter, k6, locust, artillery",
+        ),
         (vec!["convert", odd, "--from", "vegata"], 104, "did you mean `vegeta`?"),
         (vec!["convert", odd, "--from", "har"], 104, "odd.bin:1: "),
         (vec!["convert", targets, "--from", "har"], 104, "it looks like vegeta"),

@@ -29,6 +29,10 @@ pub const TARGETS: &[Target] = &[
         run: openapi,
         seeds: || files("tests/convert", &["openapi", "swagger"]),
     },
+    Target { name: "jmeter", run: jmeter, seeds: || files("tests/convert", &["jmx"]) },
+    Target { name: "k6", run: k6, seeds: || files("tests/convert", &["k6"]) },
+    Target { name: "locust", run: locust, seeds: || files("tests/convert", &["locust"]) },
+    Target { name: "postman", run: postman, seeds: || files("tests/convert", &["postman"]) },
     Target { name: "imports", run: imports, seeds: import_seeds },
     Target { name: "recording", run: recording, seeds: recording_seeds },
     Target { name: "recording_lines", run: recording_lines, seeds: recording_line_seeds },
@@ -73,6 +77,26 @@ pub fn access_log(bytes: &[u8]) {
 /// The description of an API.
 pub fn openapi(bytes: &[u8]) {
     converted("openapi", bytes);
+}
+
+/// A test plan of JMeter.
+pub fn jmeter(bytes: &[u8]) {
+    converted("jmeter", bytes);
+}
+
+/// A script of k6.
+pub fn k6(bytes: &[u8]) {
+    converted("k6", bytes);
+}
+
+/// A locustfile.
+pub fn locust(bytes: &[u8]) {
+    converted("locust", bytes);
+}
+
+/// A collection of Postman.
+pub fn postman(bytes: &[u8]) {
+    converted("postman", bytes);
 }
 
 /// Converts, and checks that the result parses as a plan.

@@ -1,6 +1,6 @@
 //! All importers: how formats are told, and what several files, compressed and damaged ones come to.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
 use super::*;
@@ -61,6 +61,29 @@ impl Read {
         }
     }
 
+    /// Checks the requests of each endpoint, and those of each class.
+    pub(super) fn assert_served(&self, endpoints: &[(&str, u64)], classes: &[(&str, u64)]) {
+        let mut found: [BTreeMap<String, u64>; 2] = Default::default();
+        for it in self.recording.timeline.ticks.iter().flat_map(|tick| &tick.endpoints) {
+            let count = it.response_time.count();
+            *found[0].entry(it.endpoint.clone()).or_default() += count;
+            *found[1].entry(it.class.to_string()).or_default() += count;
+        }
+        let expected = |counts: &[(&str, u64)]| -> BTreeMap<String, u64> {
+            counts.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect()
+        };
+        assert_eq!(found, [expected(endpoints), expected(classes)]);
+    }
+
+    /// What failed requests said, and how often.
+    pub(super) fn said(&self) -> Vec<(String, u64)> {
+        let mut said: BTreeMap<String, u64> = BTreeMap::new();
+        for failure in self.recording.timeline.ticks.iter().flat_map(|tick| &tick.failures) {
+            *said.entry(failure.kind.example.clone()).or_default() += failure.count;
+        }
+        said.into_iter().collect()
+    }
+
     /// Checks a quantile of the successes, in milliseconds: one bucket is 1 % of its value.
     pub(super) fn assert_ms(&self, share: f64, expected: f64) {
         let mut times = Histogram::new();
@@ -73,7 +96,23 @@ impl Read {
 
 /// Each sample, and the importer that has to know it.
 pub(super) const SAMPLES: &[(&str, &str)] = &[
+    ("accesslog-alb.sample.log", "alb"),
+    ("accesslog-apache-d.sample.log", "access-log"),
+    ("accesslog-caddy.sample.log", "caddy"),
+    ("accesslog-cloudfront.sample.log", "cloudfront"),
+    ("accesslog-combined.sample.log", "access-log-rates"),
+    ("accesslog-haproxy.sample.log", "haproxy"),
+    ("accesslog-iis.sample.log", "iis"),
+    ("accesslog-nginx-timed-keyed.sample.log", "access-log"),
+    ("accesslog-nginx-timed.sample.log", "access-log"),
+    ("accesslog-traefik-clf.sample.log", "access-log"),
+    ("accesslog-traefik-json.sample.log", "traefik"),
+    ("ab-gnuplot.sample.tsv", "ab-gnuplot"),
+    ("gatling-binary-cut.sample.log", "gatling-binary"),
+    ("gatling-binary.sample.log", "gatling-binary"),
     ("ab.sample.txt", "ab"),
+    ("taurus.sample.csv", "taurus-csv"),
+    ("taurus.sample.xml", "taurus"),
     ("artillery-v1.sample.json", "artillery"),
     ("artillery-v2-early.sample.json", "artillery"),
     ("artillery-v2.sample.json", "artillery"),
@@ -120,13 +159,16 @@ pub(super) const SAMPLES: &[(&str, &str)] = &[
     ("locust-stats-history.sample.csv", "locust"),
     ("phout.sample.log", "phout"),
     ("vegeta-csv.sample.csv", "vegeta-csv"),
+    ("vegeta-gob-cut.sample.bin", "vegeta-gob"),
+    ("vegeta-gob-old.sample.bin", "vegeta-gob"),
+    ("vegeta-gob.sample.bin", "vegeta-gob"),
     ("vegeta-json.sample.json", "vegeta"),
 ];
 
 #[test]
 fn each_sample_is_told_by_one_importer() {
     for (name, right) in SAMPLES {
-        let begin = String::from_utf8(sample(name)).unwrap();
+        let begin = String::from_utf8_lossy(&sample(name)).into_owned();
         let begin = begin.trim_start_matches('\u{feff}');
         let told: Vec<_> =
             Format::all().filter(|format| format.looks_like(begin)).map(Format::name).collect();
@@ -170,7 +212,7 @@ fn a_file_of_no_known_format_is_refused_with_what_was_seen() {
     assert_eq!(refusal(b"time;what\n1;2\n"), "cannot tell the format: it begins with `time;what`");
     assert_eq!(refusal(b"\n"), "the file holds no request");
     for (begin, instead) in [
-        (&b"\x0c\xff\x81\x02\x01\x02Result\x01Code Timestamp Latency"[..], "vegeta encode"),
+        (&b"\0\x01\x02"[..], "simulation.log"),
         (b"\xff\xfet\0i\0m\0e\0", "iconv"),
         (b"{\"metrics\":{}}", "--out json"),
     ] {

@@ -50,6 +50,9 @@ registry! {
         autocannon,
         fortio,
         nighthawk,
+        taurus,
+        taurus_csv,
+        access_log_rates,
     ]
 }
 
