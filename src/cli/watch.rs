@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use super::args::WatchArgs;
+use super::args::{StdoutFormat, WatchArgs};
 use super::console::{say, show_error};
 use super::error::{CliError, CommandResult};
 use super::exit::ExitStatus;
@@ -58,7 +58,10 @@ pub(super) fn main(args: &WatchArgs) -> CommandResult {
         collectors: observed.collectors,
         environment: observed.environment,
         started: observed.started,
-        command: load.command,
+        command: match args.output.format {
+            StdoutFormat::Terminal => load.command,
+            _ => load.command.map(Command::apart),
+        },
         results: load.results,
         at_most,
         signals: stop::signals(),

@@ -97,7 +97,7 @@ impl Arguments {
     }
 
     pub(super) fn into_command(self) -> Command {
-        Command { words: self.words, variables: self.variables, stdout: self.stdout }
+        Command { variables: self.variables, stdout: self.stdout, ..Command::new(self.words) }
     }
 }
 

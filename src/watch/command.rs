@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::fs::File;
 use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
 use std::process::{self, Child, ExitStatus, Stdio};
@@ -18,12 +19,19 @@ pub struct Command {
     pub(super) variables: Vec<(&'static str, &'static str)>,
     /// Where what it prints goes, if not to kneepoint's own output.
     pub(super) stdout: Option<PathBuf>,
+    /// Whether what it prints goes to stderr: kneepoint's stdout is for a program.
+    pub(super) is_apart: bool,
 }
 
 impl Command {
     /// These words and nothing else.
     pub fn new(words: Vec<OsString>) -> Self {
-        Self { words, variables: Vec::new(), stdout: None }
+        Self { words, variables: Vec::new(), stdout: None, is_apart: false }
+    }
+
+    /// The same; what it prints goes to stderr, so that nothing but the diagnosis is on stdout.
+    pub fn apart(self) -> Self {
+        Self { is_apart: true, ..self }
     }
 
     /// Its first word.
@@ -43,6 +51,8 @@ impl Command {
         command.args(arguments).envs(self.variables.iter().copied());
         if let Some(path) = &self.stdout {
             command.stdout(Stdio::from(File::create(path)?));
+        } else if self.is_apart {
+            command.stdout(Stdio::from(io::stderr().as_fd().try_clone_to_owned()?));
         }
         // SAFETY: prctl is async-signal-safe. If kneepoint is killed, the load must end too.
         unsafe {

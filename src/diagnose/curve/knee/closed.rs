@@ -163,8 +163,9 @@ mod tests {
             (many, &[10, 60, 110, 160, 220, 280, 350, 420, 500, 600]),
             (hasty, &[1, 2, 3, 4, 6, 8, 10, 12, 16, 24]),
         ] {
-            let met = met(system, levels, 20);
-            assert!(met >= 18, "{met} of 20 with {} servers", system.servers);
+            let met = met(system, levels, 40);
+            // Two intervals of 95 %, both of which must hold.
+            assert!(met >= 34, "{met} of 40 with {} servers", system.servers);
         }
     }
 
@@ -181,9 +182,12 @@ mod tests {
 
     #[test]
     fn a_load_up_to_half_of_the_saturation_point_has_no_knee() {
+        let mut told = 0;
         for seed in 0..100 {
             let (_, verdict) = judged(SHOP, &[1, 5, 9, 13, 17, 21, 25, 27], seed);
-            assert!(matches!(verdict, KneeVerdict::NotReached { .. }), "{seed}: {verdict:?}");
+            assert!(!matches!(verdict, KneeVerdict::Found(_)), "{seed}: {verdict:?}");
+            told += usize::from(matches!(verdict, KneeVerdict::NotReached { .. }));
         }
+        assert!(told >= 95, "only {told} of 100 loads are told to be carried");
     }
 }
