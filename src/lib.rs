@@ -84,6 +84,8 @@ pub mod collect;
 
 pub mod import;
 
+pub mod history;
+
 pub mod convert;
 
 pub mod diagnose;
@@ -91,6 +93,8 @@ pub mod diagnose;
 pub mod compare;
 
 pub mod baseline;
+
+pub mod incident;
 
 pub mod report;
 

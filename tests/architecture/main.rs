@@ -20,6 +20,7 @@ const ROOMS: &[Room] = &[
     Room { name: "collect", uses: &["timeline", "plan"], never: &[] },
     Room { name: "access_log", uses: &[], never: &[OUTSIDE, CLOCK] },
     Room { name: "import", uses: &["timeline", "plan", "recording", "access_log"], never: &[] },
+    Room { name: "history", uses: &["timeline", "plan", "recording", "collect"], never: &[CLOCK] },
     Room { name: "convert", uses: &["timeline", "plan", "access_log"], never: &[OUTSIDE, CLOCK] },
     Room {
         name: "diagnose",
@@ -37,8 +38,13 @@ const ROOMS: &[Room] = &[
         never: &[CLOCK, UNORDERED],
     },
     Room {
+        name: "incident",
+        uses: &["timeline", "plan", "recording", "diagnose", "compare"],
+        never: &[OUTSIDE, CLOCK, UNORDERED],
+    },
+    Room {
         name: "report",
-        uses: &["timeline", "plan", "recording", "diagnose", "compare", "baseline"],
+        uses: &["timeline", "plan", "recording", "diagnose", "compare", "baseline", "incident"],
         never: &[OUTSIDE, CLOCK, UNORDERED],
     },
     Room {
@@ -68,10 +74,12 @@ const ROOMS: &[Room] = &[
             "collect",
             "access_log",
             "import",
+            "history",
             "convert",
             "diagnose",
             "compare",
             "baseline",
+            "incident",
             "report",
             "prepare",
             "run",
