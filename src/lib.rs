@@ -69,6 +69,7 @@
 
 #![warn(missing_docs)]
 
+mod access_log;
 mod registry;
 
 pub mod timeline;
@@ -96,6 +97,8 @@ pub mod report;
 pub mod prepare;
 
 pub mod run;
+
+pub mod watch;
 
 pub mod gate;
 

@@ -147,8 +147,8 @@ pub fn imports(bytes: &[u8]) {
         Ok(recording) => drop(recording),
         Err(why) => drop(why.to_string()),
     }
-    for spec in import::IMPORTERS {
-        match import::import(spec, "it", &mut &*bytes) {
+    for format in import::Format::all() {
+        match import::import(format, "it", &mut &*bytes) {
             Ok(recording) => drop(recording),
             Err(why) => drop(why.to_string()),
         }
@@ -226,7 +226,7 @@ fn plan_seeds() -> Vec<Vec<u8>> {
 }
 
 fn import_seeds() -> Vec<Vec<u8>> {
-    let mut seeds = files("tests/data/formats", &[".csv", ".jtl", ".log"]);
+    let mut seeds = files("tests/data/formats", &[".sample."]);
     seeds.extend(texts(&[
         r#"{"attack":"","seq":0,"code":200,"timestamp":"2026-03-01T10:00:00.3Z","latency":1500000,"bytes_out":0,"bytes_in":5,"error":"","body":"","method":"GET","url":"http://127.0.0.1/cart"}
 {"code":0,"timestamp":"2026-03-01T10:00:09.3Z","latency":30000000000,"error":"context deadline exceeded","method":"GET","url":"http://127.0.0.1/cart"}

@@ -13,21 +13,26 @@
 //! What it cannot see:
 //! - Calls over UNIX connections that are kept (see `tcp`). The services behind them are read all the
 //!   same.
-//! - Peers on other machines, and in containers that have their own network.
+//! - Peers on other machines, and in network namespaces that kneepoint may not enter (see `tcp`).
 //! - Processes whose descriptors kneepoint may not read. `chain.closed` says so.
 //! - What `process`, `tcp` and `threads` cannot see of the target.
 
 mod service;
+mod views;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
-use self::service::{MOST_DEEP, Service};
+use self::service::{FORWARDER, MOST_DEEP, Place, SERVICE, Service};
+use self::views::Views;
+use super::proc::network::Network;
 use super::proc::tree::Tree;
 use super::proc::wanted::Wanted;
-use super::tcp::{Address, Lister, Owners, Pace, Port, Socket, TcpState, parse_names};
-use super::{Collector, CollectorSpec, OFF, OpenError, OpenResult, Opens, SampleError, TargetHint};
+use super::tcp::{Address, Owners, Pace, Port, Socket, TcpState, parse_names};
+use super::{
+    Collector, CollectorSpec, Forwarder, OFF, OpenError, OpenResult, Opens, SampleError, TargetHint,
+};
 use crate::plan::{CollectorConfig, OptionKind, OptionSpec};
 use crate::timeline::{BatchBuilder, Labels, names};
 
@@ -80,11 +85,10 @@ enum Callee {
 }
 
 struct Chain {
-    lister: Lister,
-    sockets: Vec<Socket>,
+    views: Views,
     owners: Owners,
     services: Vec<Service>,
-    callees: BTreeMap<Address, Callee>,
+    callees: BTreeMap<(Network, Address), Callee>,
     names: BTreeMap<Address, String>,
     next_opening: Instant,
     next_closed: Instant,
@@ -94,14 +98,11 @@ fn open(config: &CollectorConfig, hint: &TargetHint) -> OpenResult {
     let names = parse_names(config.texts("names"))?;
     // `process` and `tcp` say why the target cannot be found, so this need not be said again.
     let absent = |error: OpenError| OpenError::absent(error.what, error.hint);
-    let wanted = Wanted::from_config(hint.process_config.as_ref(), hint).map_err(absent)?;
-    let tree = Tree::open(wanted).map_err(absent)?;
-    let mut lister = Lister::open().map_err(|error| no_sockets(&error))?;
-    let mut sockets = Vec::new();
-    lister.list(&mut sockets).map_err(|error| no_sockets(&error))?;
+    let tree = Tree::of_target(hint.process_config.as_ref(), hint).map_err(absent)?;
+    let mut views = Views::new(tree.network()).map_err(|error| no_sockets(&error))?;
+    views.list().map_err(|error| no_sockets(&error))?;
     let mut chain = Chain {
-        lister,
-        sockets,
+        views,
         owners: Owners::of_target(tree, PACE),
         services: Vec::new(),
         callees: BTreeMap::new(),
@@ -109,7 +110,11 @@ fn open(config: &CollectorConfig, hint: &TargetHint) -> OpenResult {
         next_opening: Instant::now(),
         next_closed: Instant::now(),
     };
-    chain.owners.find(&chain.sockets, |_| true).map_err(|error| OpenError::absent(error, ""))?;
+    for forwarder in &hint.forwarders {
+        chain.open_forwarder(forwarder);
+    }
+    let sockets = chain.views.sockets();
+    chain.owners.find(sockets, |_| true).map_err(|error| OpenError::absent(error, ""))?;
     chain.discover();
     Ok(Box::new(chain))
 }
@@ -131,15 +136,21 @@ impl Collector for Chain {
     }
 
     fn sample(&mut self, batch: &mut BatchBuilder) -> Result<(), SampleError> {
-        self.sockets.clear();
-        self.lister
-            .list(&mut self.sockets)
+        if self.views.is_closed() {
+            self.reopen()?;
+        }
+        self.views
+            .list()
             .map_err(|error| SampleError(format!("the kernel does not list sockets: {error}")))?;
-        self.owners.find(&self.sockets, |_| true).map_err(SampleError)?;
+        if let Err(gone) = self.owners.find_or_lose(self.views.sockets(), |_| true) {
+            self.views.close();
+            return Err(SampleError(gone));
+        }
         if Instant::now() >= self.next_opening {
             self.discover();
         }
-        let owned = by_service(&self.sockets, &self.owners, self.services.len());
+        let networks: Vec<Network> = self.services.iter().map(|service| service.network).collect();
+        let owned = by_service(&self.views, &self.owners, &networks);
         let owners = &self.owners;
         for ((index, service), sockets) in self.services.iter_mut().enumerate().zip(&owned) {
             let is_own = |socket: &Socket| owners.of(socket) == Some(index + 1);
@@ -155,128 +166,208 @@ impl Collector for Chain {
 }
 
 /// For each service the sockets that are its own by their owner or by the port that it listens on,
-/// and all that listen.
-fn by_service<'s>(sockets: &'s [Socket], owners: &Owners, services: usize) -> Vec<Vec<&'s Socket>> {
-    let mut owned: Vec<Vec<&Socket>> = vec![Vec::new(); services];
-    let mut ports: HashMap<Port, usize> = HashMap::new();
-    for socket in sockets.iter().filter(|socket| socket.state == TcpState::Listen) {
-        owned.iter_mut().for_each(|own| own.push(socket));
-        let service = owners.of(socket).and_then(|owner| owner.checked_sub(1));
-        ports.extend(service.map(|service| (socket.local.port(), service)));
-    }
-    for socket in sockets.iter().filter(|socket| socket.state != TcpState::Listen) {
-        let inbound = ports.get(&socket.local.port()).copied();
-        let service = inbound.or_else(|| owners.of(socket).and_then(|owner| owner.checked_sub(1)));
-        if let Some(own) = service.and_then(|service| owned.get_mut(service)) {
-            own.push(socket);
+/// and all that listen in its namespace.
+fn by_service<'s>(views: &'s Views, owners: &Owners, networks: &[Network]) -> Vec<Vec<&'s Socket>> {
+    let mut owned: Vec<Vec<&Socket>> = vec![Vec::new(); networks.len()];
+    for (network, sockets) in views.all() {
+        let mut ports: HashMap<Port, usize> = HashMap::new();
+        for socket in sockets.iter().filter(|socket| socket.state == TcpState::Listen) {
+            let here = owned.iter_mut().zip(networks).filter(|(_, it)| **it == network);
+            here.for_each(|(own, _)| own.push(socket));
+            let service = owners.of(socket).and_then(|owner| owner.checked_sub(1));
+            ports.extend(service.map(|service| (socket.local.port(), service)));
+        }
+        for socket in sockets.iter().filter(|socket| socket.state != TcpState::Listen) {
+            let inbound = ports.get(&socket.local.port()).copied();
+            let service =
+                inbound.or_else(|| owners.of(socket).and_then(|owner| owner.checked_sub(1)));
+            if let Some(own) = service.and_then(|service| owned.get_mut(service)) {
+                own.push(socket);
+            }
         }
     }
     owned
 }
 
+/// A service (the target is 0) that calls an address of a network namespace.
+type Call = (usize, Network, Address);
+
 impl Chain {
+    /// Looks again once the target is back: into its namespace and those of the services.
+    fn reopen(&mut self) -> Result<(), SampleError> {
+        self.owners.find_now(&[]).map_err(SampleError)?;
+        self.views.open(self.owners.target().network()).map_err(SampleError)?;
+        for service in &self.services {
+            // One that has ended has no namespace any more.
+            let _opened = self.views.open(service.network).is_ok();
+        }
+        Ok(())
+    }
+
     /// Opens the services that the chain calls and that are not known yet.
     fn discover(&mut self) {
         // What is found may call more that its sockets show at once.
         let mut found = true;
         while found {
             found = false;
-            for (caller, address) in self.new_callees() {
-                found |= self.open_service(caller, address);
+            let calls = self.new_callees().into_iter().chain(self.new_callees_elsewhere());
+            for (caller, network, address) in calls.collect::<BTreeSet<Call>>() {
+                found |= self.open_service(caller, network, address);
             }
-            if found && self.owners.find_now(&self.sockets).is_err() {
+            if found && self.owners.find_now(self.views.sockets()).is_err() {
                 break;
             }
         }
+        // The target may have started again in another namespace. That it cannot be looked into is
+        // told by `tcp`.
+        let _opened = self.views.open(self.owners.target().network()).is_ok();
         self.next_opening = Instant::now() + OPENING_EVERY;
     }
 
-    /// Addresses on this machine that a service of the chain (the target is 0) is connected to and
-    /// of which nothing is known.
-    fn new_callees(&self) -> BTreeSet<(usize, Address)> {
-        let listening: BTreeSet<&Address> = self.listeners().map(|socket| &socket.local).collect();
-        let is_listening = |address: &Address| {
-            let anywhere = |ip: IpAddr| listening.contains(&address.port().at(ip));
-            listening.contains(address)
-                || anywhere(Ipv4Addr::UNSPECIFIED.into())
-                || anywhere(Ipv6Addr::UNSPECIFIED.into())
-        };
-        let is_new = |address: &Address| match self.callees.get(address) {
+    fn is_new(&self, network: Network, address: &Address) -> bool {
+        match self.callees.get(&(network, address.clone())) {
             None => self.callees.len() < MOST_CALLEES,
             Some(Callee::Closed(_, tried)) => tried.elapsed() >= TRIED_AGAIN,
             Some(_) => false,
-        };
-        let candidates: BTreeSet<(usize, &Address, &Address)> = self
-            .sockets
-            .iter()
-            .filter(|socket| socket.state != TcpState::Listen)
-            .filter(|socket| is_new(&socket.remote) && is_listening(&socket.remote))
-            .filter_map(|socket| Some((self.owners.of(socket)?, &socket.remote, &socket.local)))
-            .collect();
-        if candidates.is_empty() {
-            return BTreeSet::new();
         }
-        // Another machine may listen on the same port: a peer on this one shows its end as well.
-        let ends: BTreeSet<(&Address, &Address)> =
-            self.sockets.iter().map(|socket| (&socket.local, &socket.remote)).collect();
-        let is_here = |remote: &Address, local: &Address| match remote {
-            Address::Ip(_) => ends.contains(&(remote, local)),
-            Address::Unix(_) => true,
-        };
-        candidates
+    }
+
+    /// Addresses in the caller's own namespace that a service of the chain is connected to and of
+    /// which nothing is known.
+    fn new_callees(&self) -> BTreeSet<Call> {
+        let mut calls = BTreeSet::new();
+        for (network, sockets) in self.views.all() {
+            let is_listening = listening(sockets);
+            let candidates: BTreeSet<(usize, &Address, &Address)> = sockets
+                .iter()
+                .filter(|socket| socket.state != TcpState::Listen)
+                .filter(|socket| is_listening(&socket.remote))
+                .filter(|socket| self.is_new(network, &socket.remote))
+                .filter_map(|socket| Some((self.owners.of(socket)?, &socket.remote, &socket.local)))
+                .collect();
+            if candidates.is_empty() {
+                continue;
+            }
+            // Another machine may listen on the same port: a peer in this namespace shows its end
+            // as well.
+            let ends: BTreeSet<(&Address, &Address)> =
+                sockets.iter().map(|socket| (&socket.local, &socket.remote)).collect();
+            let is_here = |remote: &Address, local: &Address| match remote {
+                Address::Ip(_) => ends.contains(&(remote, local)),
+                Address::Unix(_) => true,
+            };
+            let here = candidates.into_iter().filter(|(_, remote, local)| is_here(remote, local));
+            calls.extend(here.map(|(caller, remote, _)| (caller, network, remote.clone())));
+        }
+        calls
+    }
+
+    /// The same, of addresses in other namespaces than the caller's.
+    fn new_callees_elsewhere(&mut self) -> BTreeSet<Call> {
+        let mut calls: BTreeSet<(usize, Network, &Address)> = BTreeSet::new();
+        for (network, sockets) in self.views.all() {
+            let is_listening = listening(sockets);
+            let ports: BTreeSet<Port> = listeners(sockets).map(|it| it.local.port()).collect();
+            let outbound = sockets
+                .iter()
+                .filter(|socket| socket.state == TcpState::Established)
+                .filter(|socket| !ports.contains(&socket.local.port()))
+                .filter(|socket| !is_listening(&socket.remote));
+            calls.extend(
+                outbound
+                    .filter_map(|socket| Some((self.owners.of(socket)?, network, &socket.remote))),
+            );
+        }
+        let calls: Vec<Call> = calls
             .into_iter()
-            .filter(|(_, remote, local)| is_here(remote, local))
-            .map(|(caller, remote, _)| (caller, remote.clone()))
-            .collect()
+            .map(|(caller, from, address)| (caller, from, address.clone()))
+            .collect();
+        let mut found = BTreeSet::new();
+        for (caller, from, address) in calls {
+            let network = address.ip().and_then(|ip| self.views.with_address(ip));
+            let network = network.filter(|network| *network != from);
+            found.extend(
+                network
+                    .filter(|network| self.is_new(*network, &address))
+                    .map(|network| (caller, network, address)),
+            );
+        }
+        found
     }
 
-    fn listeners(&self) -> impl Iterator<Item = &Socket> {
-        self.sockets.iter().filter(|socket| socket.state == TcpState::Listen)
+    /// Opens what listens on `address` of `network`; returns whether it is a service that was not
+    /// known.
+    fn open_service(&mut self, caller: usize, network: Network, address: Address) -> bool {
+        let opened = self.try_service(caller, network, &address);
+        let is_service = matches!(opened, Ok(true));
+        let callee = match opened {
+            Ok(_) => Callee::Known,
+            Err(why) => Callee::Closed(why, Instant::now()),
+        };
+        self.callees.insert((network, address), callee);
+        is_service
     }
 
-    /// Opens what listens on `address`; returns whether it is a service that was not known.
-    fn open_service(&mut self, caller: usize, address: Address) -> bool {
+    /// The same, or why it cannot be looked into.
+    fn try_service(
+        &mut self,
+        caller: usize,
+        network: Network,
+        address: &Address,
+    ) -> Result<bool, String> {
         let depth = caller.checked_sub(1).map_or(1, |caller| self.services[caller].depth + 1);
         if self.services.len() >= MOST_SERVICES || depth > MOST_DEEP {
-            let why = format!(
+            return Err(format!(
                 "at most {MOST_SERVICES} services and {MOST_DEEP} of them in a row are looked into"
-            );
-            self.callees.insert(address, Callee::Closed(why, Instant::now()));
-            return false;
+            ));
         }
-        let tree = match Tree::open(address.port().wanted()) {
-            Ok(tree) => tree,
-            Err(error) => {
-                let why = format!("{}: {}", error.what, error.hint);
-                self.callees.insert(address, Callee::Closed(why, Instant::now()));
-                return false;
-            }
-        };
+        let others = self.services.iter().filter(|service| service.network != network);
+        if others.into_iter().any(|service| service.is_called(address)) {
+            return Err("a service in another network namespace has the same address".to_owned());
+        }
+        let (tree, forwards) = open_tree(address, network)?;
         let roots: Vec<u32> = tree.roots().map(|root| root.stat.pid).collect();
         if roots.contains(&std::process::id()) {
-            self.callees.insert(address, Callee::Known);
-            return false;
+            return Ok(false);
         }
         if let Some(owner) = self.owners.of_process(&roots) {
             if let Some(index) = owner.checked_sub(1) {
                 self.services[index].add_address(address.clone());
             }
-            self.callees.insert(address, Callee::Known);
-            return false;
+            return Ok(false);
         }
-        let name = self.names.get(&address).cloned();
-        match Service::open(address.clone(), name, depth, &tree) {
-            Ok(service) => {
-                self.services.push(service);
-                self.owners.add(tree);
-                self.callees.insert(address, Callee::Known);
-                true
-            }
-            Err(why) => {
-                self.callees.insert(address, Callee::Closed(why, Instant::now()));
-                false
-            }
+        self.views.open(network)?;
+        let name = self.names.get(address).cloned();
+        let place = Place { address: address.clone(), network, is_near: self.is_near(network) };
+        self.services.push(match forwards {
+            true => Service::open_root(place, depth, SERVICE, &tree)?,
+            false => Service::open(place, name, depth, &tree)?,
+        });
+        self.owners.add(tree);
+        Ok(true)
+    }
+
+    /// Opens what passes the load on to the target. What cannot be opened is not told: the target
+    /// was found behind it.
+    fn open_forwarder(&mut self, forwarder: &Forwarder) {
+        let network = forwarder.network;
+        let wanted = Wanted::Forwarder(forwarder.address.port());
+        let Ok(tree) = Tree::open(wanted, network) else { return };
+        let address = Address::Ip(forwarder.address);
+        let place = Place { address: address.clone(), network, is_near: self.is_near(network) };
+        if self.views.open(network).is_err() {
+            return;
         }
+        if let Ok(service) = Service::open_root(place, 0, FORWARDER, &tree) {
+            self.services.push(service);
+            self.owners.add(tree);
+            self.callees.insert((network, address), Callee::Known);
+        }
+    }
+
+    /// Whether `network` is the target's.
+    fn is_near(&self, network: Network) -> bool {
+        network == self.owners.target().network()
     }
 
     /// Tells which peers on this machine cannot be looked into, and why.
@@ -285,12 +376,41 @@ impl Chain {
             return;
         }
         self.next_closed = Instant::now() + CLOSED_EVERY;
-        for (address, callee) in &self.callees {
+        for ((_, address), callee) in &self.callees {
             if let Callee::Closed(why, _) = callee {
                 let labels = Labels::none().with("address", address.to_string());
                 batch.push_labelled(&names::CHAIN_CLOSED, labels.with("why", why.as_str()), 1.0);
             }
         }
+    }
+}
+
+/// The processes that listen on `address`, and whether they do so for a container, whose service is
+/// then found behind them.
+fn open_tree(address: &Address, network: Network) -> Result<(Tree, bool), String> {
+    let port = address.port();
+    let forwarder = |why: OpenError| match &port {
+        Port::Tcp(port) => Tree::open(Wanted::Forwarder(*port), network).map_err(|_| why),
+        Port::Unix(_) => Err(why),
+    };
+    Tree::open(port.wanted(), network)
+        .map(|tree| (tree, false))
+        .or_else(|why| forwarder(why).map(|tree| (tree, true)))
+        .map_err(|error| format!("{}: {}", error.what, error.hint))
+}
+
+fn listeners(sockets: &[Socket]) -> impl Iterator<Item = &Socket> {
+    sockets.iter().filter(|socket| socket.state == TcpState::Listen)
+}
+
+/// Tells whether anybody listens at an address of the namespace of these sockets.
+fn listening(sockets: &[Socket]) -> impl Fn(&Address) -> bool {
+    let listening: BTreeSet<&Address> = listeners(sockets).map(|socket| &socket.local).collect();
+    move |address| {
+        let anywhere = |ip: IpAddr| listening.contains(&address.port().at(ip));
+        listening.contains(address)
+            || anywhere(Ipv4Addr::UNSPECIFIED.into())
+            || anywhere(Ipv6Addr::UNSPECIFIED.into())
     }
 }
 

@@ -22,7 +22,6 @@ use std::time::{Duration, Instant};
 use super::proc::Text;
 use super::proc::mounts::{Mounts, Space, parse_fdinfo_writes, space};
 use super::proc::tree::Tree;
-use super::proc::wanted::Wanted;
 use super::{Collector, CollectorSpec, OpenResult, Opens, SampleError, TargetHint};
 use crate::plan::CollectorConfig;
 use crate::timeline::{BatchBuilder, Labels, names};
@@ -58,10 +57,9 @@ const MOST_MOUNTS: usize = 16;
 const BLOCK: u64 = 512;
 
 fn open(_: &CollectorConfig, hint: &TargetHint) -> OpenResult {
-    let wanted = Wanted::from_config(hint.process_config.as_ref(), hint)?;
     Ok(Box::new(Disk {
         labels: Labels::none().with("process", hint.process.as_str()),
-        tree: Tree::open(wanted)?,
+        tree: Tree::of_target(hint.process_config.as_ref(), hint)?,
         mounts: BTreeSet::new(),
         next: None,
         text: Text::default(),

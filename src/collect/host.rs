@@ -13,6 +13,7 @@ use super::proc::machine::{
     CpuTicks, parse_counter, parse_cpu, parse_disks, parse_interfaces, parse_oom_kills,
     parse_pressure, parse_time_wait,
 };
+use super::proc::network::Counters;
 use super::proc::{Text, ticks_per_second};
 use super::{Collector, CollectorSpec, OpenError, OpenResult, Opens, SampleError, TargetHint};
 
@@ -50,7 +51,7 @@ const MOST_DISKS: usize = 32;
 /// The resources of /proc/pressure.
 const PRESSURES: [&str; 3] = ["cpu", "memory", "io"];
 
-fn open(_: &CollectorConfig, _: &TargetHint) -> OpenResult {
+fn open(_: &CollectorConfig, target: &TargetHint) -> OpenResult {
     let hint = "run kneepoint on Linux with /proc mounted";
     let system = System::new()
         .map_err(|error| OpenError::new(format!("this machine cannot be read: {error}"), hint))?;
@@ -74,6 +75,7 @@ fn open(_: &CollectorConfig, _: &TargetHint) -> OpenResult {
         whole_disks: HashMap::new(),
         text,
         links: Links::default(),
+        counters: Counters::new(target.network),
     };
     Ok(Box::new(host))
 }
@@ -89,6 +91,8 @@ struct Host {
     whole_disks: HashMap<String, bool>,
     text: Text,
     links: Links,
+    /// The kernel counts TCP for each network namespace: these are the target's.
+    counters: Counters,
 }
 
 /// Link speed of each interface, in bytes per second. Read once. A virtual interface has no speed
@@ -203,12 +207,12 @@ impl Host {
                 }
             }
         }
-        if let Ok(text) = self.text.read("/proc/net/snmp") {
+        if let Ok(text) = self.counters.read(&mut self.text, "snmp") {
             let tcp = |name| parse_counter(&text, "Tcp", name);
             push_count(batch, &names::SYSTEM_TCP_RETRANSMITS, tcp("RetransSegs"));
             push_count(batch, &names::SYSTEM_TCP_SEGMENTS, tcp("OutSegs"));
         }
-        if let Ok(text) = self.text.read("/proc/net/netstat") {
+        if let Ok(text) = self.counters.read(&mut self.text, "netstat") {
             // Connections that found the queue full, and a few dropped for other reasons.
             let drops = parse_counter(&text, "TcpExt", "ListenDrops");
             push_count(batch, &names::SYSTEM_TCP_LISTEN_DROPS, drops);
@@ -235,6 +239,7 @@ fn is_whole_disk(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::collect::Network;
 
     fn read(host: &mut dyn Collector) -> HashMap<String, f64> {
         let mut batch = BatchBuilder::new();
@@ -276,6 +281,7 @@ mod tests {
             whole_disks: HashMap::new(),
             text: Text::default(),
             links: Links::default(),
+            counters: Counters::new(Network::OWN),
         };
         let found = read(&mut host);
         assert!(found.keys().all(|key| !key.starts_with("system.pressure")));

@@ -10,7 +10,6 @@ use std::time::Duration;
 use super::proc::Text;
 use super::proc::hsperf::{self, Counters};
 use super::proc::tree::Tree;
-use super::proc::wanted::Wanted;
 use super::{Collector, CollectorSpec, OpenError, OpenResult, Opens, SampleError, TargetHint};
 use crate::plan::CollectorConfig;
 use crate::timeline::{BatchBuilder, Labels, names};
@@ -28,7 +27,7 @@ pub(super) static SPEC: CollectorSpec = CollectorSpec {
 };
 
 fn open(_config: &CollectorConfig, hint: &TargetHint) -> OpenResult {
-    let tree = Tree::open(Wanted::from_config(hint.process_config.as_ref(), hint)?)?;
+    let tree = Tree::of_target(hint.process_config.as_ref(), hint)?;
     let mut jvm = Jvm { tree, text: Text::default() };
     if jvm.counters().is_empty() {
         return Err(OpenError::absent(

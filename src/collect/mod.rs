@@ -4,7 +4,6 @@
 //! turns an error into a [`Gap`](crate::timeline::Gap). Each collector has its own thread, so that
 //! a slow one cannot delay another. A missing value is better than a wrong one.
 
-use std::net::{IpAddr, UdpSocket};
 use std::time::Duration;
 
 use crate::plan::{CollectorConfig, CollectorShape, OptionSpec};
@@ -12,10 +11,14 @@ use crate::registry::registry;
 use crate::timeline::{BatchBuilder, MetricSpec, SeriesKey, Source};
 
 mod http;
+mod locate;
 pub mod proc;
 mod sampler;
 mod tls;
 
+pub use generator::CHILDREN;
+pub use locate::{Located, Opening, locate};
+pub use proc::network::{Forwarder, Network, is_own_address};
 pub use sampler::{Observation, Opened, Sampler, open_all};
 
 /// What kneepoint knows about a collector before it opens it.
@@ -82,6 +85,10 @@ pub struct TargetHint {
     pub is_local: bool,
     /// Name of the process group, used as label `process` in the target's series.
     pub process: String,
+    /// The network namespace that the target is in.
+    pub network: Network,
+    /// What passes on every byte of the load to the target, from the load on.
+    pub forwarders: Vec<Forwarder>,
     /// Options of the plan's first `process` collector (`pid`, `name`, `port`), for collectors that
     /// must find the same processes.
     pub process_config: Option<CollectorConfig>,
@@ -190,11 +197,6 @@ pub fn with_defaults(
 pub fn sources() -> Vec<Source> {
     let asked = COLLECTORS.iter().filter(|spec| spec.opens != Opens::Always);
     asked.map(|spec| spec.source()).collect()
-}
-
-/// Whether `ip` is an address of this machine. Only such an address can be bound.
-pub fn is_own_address(ip: IpAddr) -> bool {
-    ip.is_loopback() || UdpSocket::bind((ip, 0)).is_ok()
 }
 
 #[cfg(test)]

@@ -13,7 +13,6 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::proc::tree::Tree;
-use super::proc::wanted::Wanted;
 use super::{Collector, CollectorSpec, OFF, OpenError, OpenResult, Opens, SampleError, TargetHint};
 use crate::plan::{CollectorConfig, OptionKind, OptionSpec};
 use crate::registry::registry;
@@ -108,8 +107,7 @@ fn open(config: &CollectorConfig, hint: &TargetHint) -> OpenResult {
         }
     }
     // A remote Go program has no process here.
-    let wanted = Wanted::from_config(hint.process_config.as_ref(), hint);
-    let tree = wanted.and_then(Tree::open).ok();
+    let tree = Tree::of_target(hint.process_config.as_ref(), hint).ok();
     let mut stacks = Stacks { tree, watched, tally: Tally::default(), events: Vec::new() };
     let pids = stacks.pids();
     stacks.watched.retain_mut(|one| {

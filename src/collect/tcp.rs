@@ -15,7 +15,8 @@
 //! What it cannot see:
 //! - Calls multiplexed on one connection (HTTP/2, pipelining) count as one.
 //! - Requests are not counted if the load itself is multiplexed or holds sessions.
-//! - Other network namespaces are not visible.
+//! - Sockets in another network namespace than kneepoint's own are visible only with the rights to
+//!   enter it (CAP_SYS_PTRACE and CAP_SYS_ADMIN).
 //! - Of a UNIX socket the kernel tells that it is open and what is unread, not whose turn it is. Where
 //!   each call opens a connection, every open one is a call, and the diagnosis counts it. Where
 //!   connections are kept, calls cannot be counted, and the report says so. The few that a client
@@ -39,6 +40,7 @@ mod postgres;
 mod turn;
 mod unix;
 
+use std::io;
 use std::time::Duration;
 
 pub(super) use self::address::{Address, Port};
@@ -48,8 +50,8 @@ pub(super) use self::lister::Lister;
 pub(super) use self::owners::{Owners, Pace};
 pub(super) use self::peers::{Peers, parse_names};
 use self::postgres::Asker;
+use super::proc::network::Network;
 use super::proc::tree::Tree;
-use super::proc::wanted::Wanted;
 use super::{Collector, CollectorSpec, OpenError, Opens, SampleError, TargetHint};
 use crate::plan::{CollectorConfig, OptionKind, OptionSpec, OptionValue};
 use crate::timeline::{BatchBuilder, names};
@@ -87,6 +89,7 @@ pub static SPEC: CollectorSpec = CollectorSpec {
         names::TCP_CALLS_SENT,
         names::TCP_CALLS_CONNECTIONS,
         names::TCP_REQUESTS_CONNECTIONS,
+        names::TCP_REQUESTS_ANSWERED,
         names::TCP_ACCEPT_QUEUE,
         names::TCP_ACCEPT_QUEUE_LIMIT,
         names::TCP_CLOSE_WAIT,
@@ -105,7 +108,8 @@ const PROBE: &str = "probe";
 const PACE: Pace = Pace { owners: 0.008, processes_every: Duration::ZERO };
 
 struct Tcp {
-    lister: Lister,
+    /// Absent while the target is gone: it would keep the namespace of a container that has ended.
+    lister: Option<Lister>,
     owners: Owners,
     census: Census,
     /// The sockets of the last look, kept to reuse their memory.
@@ -113,16 +117,12 @@ struct Tcp {
 }
 
 fn open(config: &CollectorConfig, hint: &TargetHint) -> Result<Box<dyn Collector>, OpenError> {
-    let wanted = Wanted::from_config(hint.process_config.as_ref(), hint)?;
-    let tree = Tree::open(wanted)?;
-    let peers = Peers::new(config.texts("names"))?;
-    let asker = Asker::new(config.options.get(PROBE) != Some(&OptionValue::Switch(false)));
-    let mut lister = Lister::open().map_err(|error| {
-        OpenError::new(
-            format!("cannot open a netlink socket: {error}"),
-            "leave [collect.tcp] out; a sandbox that forbids AF_NETLINK cannot see sockets",
-        )
-    })?;
+    let tree = Tree::of_target(hint.process_config.as_ref(), hint)?;
+    let network = tree.network();
+    let peers = Peers::new(config.texts("names"), network)?;
+    let asks = config.options.get(PROBE) != Some(&OptionValue::Switch(false));
+    let asker = Asker::new(asks, network);
+    let mut lister = Lister::open(network).map_err(|error| cannot_list(&error, network))?;
     let mut sockets = Vec::new();
     lister.list(&mut sockets).map_err(|error| {
         OpenError::new(
@@ -131,11 +131,25 @@ fn open(config: &CollectorConfig, hint: &TargetHint) -> Result<Box<dyn Collector
         )
     })?;
     Ok(Box::new(Tcp {
-        lister,
+        lister: Some(lister),
         owners: Owners::of_target(tree, PACE),
         census: Census::new(peers, hint.is_shared.then(|| port_of(hint))).asking(asker),
         sockets,
     }))
+}
+
+fn cannot_list(error: &io::Error, network: Network) -> OpenError {
+    match network.is_own() {
+        true => OpenError::new(
+            format!("cannot open a netlink socket: {error}"),
+            "leave [collect.tcp] out; a sandbox that forbids AF_NETLINK cannot see sockets",
+        ),
+        false => OpenError::new(
+            format!("the sockets in the target's network namespace cannot be listed: {error}"),
+            "run kneepoint as root, or with CAP_SYS_PTRACE and CAP_SYS_ADMIN, to see the target's \
+             connections, calls and accept queue",
+        ),
+    }
 }
 
 /// Where the load reaches the target.
@@ -154,15 +168,29 @@ impl Collector for Tcp {
     }
 
     fn sample(&mut self, batch: &mut BatchBuilder) -> Result<(), SampleError> {
+        let cannot = |error: io::Error| {
+            SampleError(format!("the kernel does not list the target's sockets: {error}"))
+        };
+        if self.lister.is_none() {
+            self.owners.find_now(&[]).map_err(SampleError)?;
+        }
+        let network = self.owners.target().network();
+        let lister = match &mut self.lister {
+            Some(lister) => lister,
+            none => none.insert(Lister::open(network).map_err(cannot)?),
+        };
+        lister.follow(network).map_err(cannot)?;
+        self.census.move_to(network);
         self.sockets.clear();
-        self.lister
-            .list(&mut self.sockets)
-            .map_err(|error| SampleError(format!("the kernel does not list sockets: {error}")))?;
+        lister.list(&mut self.sockets).map_err(cannot)?;
         // A socket connected to the target's port belongs to a client. Which program that is does
         // not matter.
         let ports = self.owners.target_ports(&self.sockets);
         let matters = |socket: &Socket| !ports.contains(&socket.remote.port());
-        self.owners.find(&self.sockets, matters).map_err(SampleError)?;
+        if let Err(gone) = self.owners.find_or_lose(&self.sockets, matters) {
+            self.lister = None;
+            return Err(SampleError(gone));
+        }
         let owners = &self.owners;
         self.census.count(self.sockets.iter(), |socket| owners.of(socket) == Some(0));
         self.census.push(batch);

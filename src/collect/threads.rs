@@ -39,7 +39,6 @@ use super::proc::tree::Tree;
 use super::proc::wait::{
     Doing, Futex, FutexWait, SyscallState, WaitsFor, by_link, by_wait_channel, parse_syscall,
 };
-use super::proc::wanted::Wanted;
 use super::proc::{Text, is_gone, thread_cpu_seconds};
 use super::{Collector, CollectorSpec, OpenResult, Opens, SampleError, TargetHint};
 use crate::plan::CollectorConfig;
@@ -82,7 +81,7 @@ const MOST_ASKED: usize = 4;
 const DESCRIPTOR_KNOWN_FOR: Duration = Duration::from_secs(1);
 
 fn open(config: &CollectorConfig, hint: &TargetHint) -> OpenResult {
-    let tree = Tree::open(Wanted::from_config(hint.process_config.as_ref(), hint)?)?;
+    let tree = Tree::of_target(hint.process_config.as_ref(), hint)?;
     let interval = config.interval.unwrap_or(SPEC.interval);
     let mut threads = Threads::new(tree, interval.as_secs_f64() * MOST_FOR_READING);
     threads.try_rights();

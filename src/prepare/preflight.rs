@@ -1,17 +1,19 @@
 //! Before any load: everything that a run needs is read, resolved, opened and tried.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Instant;
 
 use super::config::{RunConfig, environment, read_load, run_config};
 use super::problems::Problems;
 use super::setup::Teardown;
 use super::target::{
-    blindness, connect, few_ports, find, is_local, meet, refuse_foreign_hosts, shares_connections,
+    blindness, connect, few_ports, find, meet, path_in, refuse_foreign_hosts, shares_connections,
+    whereabouts,
 };
 use super::warning::Warning;
-use crate::collect::{Opened, TargetHint, open_all, with_defaults};
+use crate::collect::{Located, Opened, TargetHint, open_all, with_defaults};
 use crate::plan::{Canary, Plan, Target, WebSocket};
 use crate::recording::{CollectorNote, Environment};
 use crate::timeline::names;
@@ -50,8 +52,9 @@ pub struct Prepared {
 /// Checks and opens everything that `plan` needs.
 ///
 /// # Errors
-/// Everything that is wrong. Nothing was sent by then but one request of each kind, a
-/// few more of those that failed, and the plan's setup where nothing else was wrong.
+/// Everything that is wrong. Nothing was sent by then but the beginning of a request (see
+/// [`locate`](crate::collect::locate)), one request of each kind, a few more of those that failed, and
+/// the plan's setup where nothing else was wrong.
 pub fn prepare(plan: Plan, options: Options) -> Result<Prepared, Problems> {
     let Options { folder, lenient, allow_failing, interrupt } = options;
     let mut problems = Problems::default();
@@ -59,8 +62,11 @@ pub fn prepare(plan: Plan, options: Options) -> Result<Prepared, Problems> {
     let mut load = read_load(&plan, &folder, &mut problems);
     let has_files = problems.is_empty();
     let address = find(&load.target, &mut problems);
-    let is_local = address.as_ref().is_some_and(|address| is_local(address, &load.target));
-    let (opened, left_out) = open_collectors(&plan, &load.target, is_local, lenient, &mut problems);
+    let located = whereabouts(address.as_ref(), &load.target, problems.is_empty());
+    let located = Located { is_local: located.is_local || names_container(&plan), ..located };
+    let is_local = located.is_local;
+    let no_rights = located.is_hidden.then_some(Warning::NoRights);
+    let (opened, left_out) = open_collectors(&plan, &load.target, located, lenient, &mut problems);
     let mut failing = Vec::new();
     let target_said = match address {
         Some(_) if has_files => meet(&plan, &mut load, allow_failing, &mut problems, &mut failing),
@@ -73,6 +79,7 @@ pub fn prepare(plan: Plan, options: Options) -> Result<Prepared, Problems> {
     let warnings = blindness(&load.target, !plan.websockets.is_empty())
         .into_iter()
         .chain(few_ports(&plan))
+        .chain(no_rights)
         .chain(left_out)
         .chain(failing)
         .collect();
@@ -86,38 +93,96 @@ pub fn prepare(plan: Plan, options: Options) -> Result<Prepared, Problems> {
     problems.or(Prepared { config, teardown, warnings })
 }
 
+/// A target whose load somebody else makes, ready to be watched.
+pub struct Observed {
+    /// The collectors, opened.
+    pub collectors: Vec<Opened>,
+    /// Where it happens; `started_unix` is moment zero.
+    pub environment: Environment,
+    /// The instant of moment zero.
+    pub started: Instant,
+    /// The port that the load reaches, where the target listens.
+    pub port: u16,
+    /// What a person should know beforehand.
+    pub warnings: Vec<Warning>,
+}
+
+/// Opens what watches the target of `plan`, and sends it nothing but a connection. Nothing of the
+/// plan's load is used.
+///
+/// # Errors
+/// Everything that is wrong.
+pub fn observe(plan: &Plan, folder: &Path, lenient: bool) -> Result<Observed, Problems> {
+    let mut problems = Problems::default();
+    let target = Target {
+        unix_socket: plan.target.unix_socket.as_ref().map(|path| path_in(folder, path)),
+        ..plan.target.clone()
+    };
+    let address = find(&target, &mut problems);
+    let located = whereabouts(address.as_ref(), &target, problems.is_empty());
+    let located = Located { is_local: located.is_local || names_container(plan), ..located };
+    let (is_local, port) = (located.is_local, located.port);
+    let no_rights = located.is_hidden.then_some(Warning::NoRights);
+    let (opened, left_out) = open_collectors(plan, &target, located, lenient, &mut problems);
+    if let Some(address) = &address {
+        connect(address, &mut problems);
+    }
+    let warnings = blindness(&target, false).into_iter().chain(no_rights).chain(left_out).collect();
+    let environment = Environment {
+        collectors: notes(&opened, &[], &[]),
+        ..environment(String::new(), is_local)
+    };
+    let started = Instant::now();
+    problems.or(Observed { collectors: opened, environment, started, port, warnings })
+}
+
+/// Whether the plan says in which container of this machine the target is.
+fn names_container(plan: &Plan) -> bool {
+    let mut processes = plan.collectors.iter().filter(|config| config.name == "process");
+    processes.any(|config| config.text("container").is_some())
+}
+
 /// Opens what watches the target; what cannot be opened, and nobody needs, is a warning.
 fn open_collectors(
     plan: &Plan,
     target: &Target,
-    is_local: bool,
+    located: Located,
     lenient: bool,
     problems: &mut Problems,
 ) -> (Vec<Opened>, Vec<Warning>) {
-    let configs = with_defaults(plan.collectors.clone(), is_local);
+    let configs = with_defaults(plan.collectors.clone(), located.is_local);
     let hint = TargetHint {
-        port: plan.target.url.port,
+        port: located.port,
+        network: located.network,
+        forwarders: located.forwarders,
         socket: target.unix_socket.clone(),
         is_shared: shares_connections(target) || !plan.websockets.is_empty(),
-        is_local,
+        is_local: located.is_local,
         process: TARGET_PROCESS.to_owned(),
         process_config: configs.iter().find(|config| config.name == "process").cloned(),
     };
     let (opened, failed) = open_all(&configs, &hint);
-    let mut left_out = Vec::new();
+    // Where the target cannot be looked into, most collectors fail for one reason.
+    let mut left_out: Vec<(String, Vec<String>)> = Vec::new();
     for (config, error) in failed {
         let asked_for = plan.collectors.iter().any(|asked| asked.name == config.name);
-        let what = format!("collector `{}`: {}", config.instance, error.what);
         if error.is_absent && !asked_for {
             continue;
         }
-        if lenient || !asked_for {
-            left_out.push(Warning::LeftOut { what });
+        let name = format!("`{}`", config.instance);
+        if !lenient && asked_for {
+            problems.add(format!("collector {name}: {}", error.what), error.hint);
+        } else if let Some((_, names)) = left_out.iter_mut().find(|(why, _)| *why == error.what) {
+            names.push(name);
         } else {
-            problems.add(what, error.hint);
+            left_out.push((error.what, vec![name]));
         }
     }
-    (opened, left_out)
+    let left_out = left_out.into_iter().map(|(why, names)| {
+        let plural = if names.len() == 1 { "" } else { "s" };
+        Warning::LeftOut { what: format!("collector{plural} {}: {why}", names.join(", ")) }
+    });
+    (opened, left_out.collect())
 }
 
 /// What is watched, and what the canaries probe.

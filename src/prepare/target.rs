@@ -9,7 +9,7 @@ use super::problems::Problems;
 use super::setup::set_up;
 use super::trial::try_requests;
 use super::warning::Warning;
-use crate::collect::is_own_address;
+use crate::collect::{Located, Opening, is_own_address, locate};
 use crate::load::{self, LoadConfig, PemFiles};
 use crate::plan::{
     Canary, Connections, HttpVersion, Journey, Plan, Target, Trust, is_allowed_host,
@@ -94,17 +94,34 @@ pub(super) fn meet(
     said
 }
 
-/// Whether the target runs on this machine.
-pub(super) fn is_local(address: &TargetAddress, target: &Target) -> bool {
+/// Where the target runs. `may_connect` tells whether the target may be contacted to find out.
+pub(super) fn whereabouts(
+    address: Option<&TargetAddress>,
+    target: &Target,
+    may_connect: bool,
+) -> Located {
+    let port = target.url.port;
+    let here = |is_local| Located { is_local, port, ..Located::default() };
     match address {
+        None => here(false),
+        Some(TargetAddress::Socket(_)) => here(true),
         // The proxy may know a name that this machine does not.
-        TargetAddress::Host(_) if target.proxy.is_some() => {
+        Some(TargetAddress::Host(_)) if target.proxy.is_some() => {
             let url = &target.url;
             let mut found = (url.host.as_str(), url.port).to_socket_addrs().into_iter().flatten();
-            found.any(|address| is_own_address(address.ip()))
+            here(found.any(|address| is_own_address(address.ip())))
         }
-        TargetAddress::Host(address) => is_own_address(address.ip()),
-        TargetAddress::Socket(_) => true,
+        Some(TargetAddress::Host(address)) if may_connect => locate(*address, opening(target)),
+        Some(TargetAddress::Host(address)) => here(is_own_address(address.ip())),
+    }
+}
+
+/// How a connection to the target begins.
+fn opening(target: &Target) -> Opening {
+    match (target.url.https, target.version) {
+        (true, _) => Opening::Tls,
+        (false, HttpVersion::Http2) => Opening::Http2,
+        (false, _) => Opening::Http1,
     }
 }
 

@@ -14,6 +14,8 @@ pub enum Warning {
     SharedConnections,
     /// The same, because WebSocket sessions hold connections.
     HeldConnections,
+    /// The target runs in another network namespace, which kneepoint may not enter.
+    NoRights,
     /// With a connection per request, this machine runs out of local ports.
     FewPorts {
         /// Requests per second that its ports carry for long.
@@ -48,6 +50,13 @@ impl fmt::Display for Warning {
             ),
             Self::SharedConnections => write!(f, "HTTP/2 requests share connections: {sockets}"),
             Self::HeldConnections => write!(f, "WebSocket sessions hold connections: {sockets}"),
+            Self::NoRights => write!(
+                f,
+                "the target runs in another network namespace, such as a container's: kneepoint needs \
+                 CAP_SYS_PTRACE to find its process (CPU, memory, threads, limits), and CAP_SYS_ADMIN \
+                 too to list its sockets (calls, accept queue, services behind it); run it as root, or \
+                 as the user who started the container"
+            ),
             Self::FewPorts { sustained } => write!(
                 f,
                 "with a connection per request, this machine's ports last for about \

@@ -8,6 +8,7 @@ mod comparison;
 mod format;
 pub mod glossary;
 mod model;
+mod test_results;
 mod web_page;
 pub(crate) mod wording;
 
@@ -23,6 +24,7 @@ pub use comparison::{
     find as find_comparison_format, render_terminal as render_comparison,
 };
 pub use format::FormatSpec;
+pub(crate) use markdown::escape as escape_markdown;
 pub use model::Report;
 pub use terminal::{TerminalStyle, render_with as render_terminal};
 
@@ -36,6 +38,10 @@ registry! {
         json,
         markdown,
         svg,
+        junit,
+        csv,
+        openmetrics,
+        k6_summary,
     ]
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
+use crate::collect::proc::network::Network;
 use crate::collect::proc::tree::Tree;
 use crate::collect::tcp::{Address, Census, Peers, Port, Socket};
 use crate::collect::{Collector, CollectorSpec, TargetHint, process, threads};
@@ -15,6 +16,10 @@ use crate::timeline::{BatchBuilder, Labels, SeriesKey, names};
 pub const MOST_DEEP: usize = 5;
 /// Processes are read at most this often; sockets and threads at each look.
 const PROCESSES_EVERY: Duration = Duration::from_millis(450);
+/// What a service is to the chain, in the label `kind`.
+pub const SERVICE: &str = "service";
+const DATABASE: &str = "database";
+pub const FORWARDER: &str = "forwarder";
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 /// Programs that are databases. What happens inside of them, other collectors tell.
 const DATABASES: [&str; 13] = [
@@ -33,14 +38,26 @@ const DATABASES: [&str; 13] = [
     "beam.smp",
 ];
 
+/// Where a service is called.
+pub struct Place {
+    pub address: Address,
+    pub network: Network,
+    /// Whether that is the namespace of the target.
+    pub is_near: bool,
+}
+
 /// One service of the chain.
 pub struct Service {
     /// Name and address, such as `php-fpm (127.0.0.1:9000)`.
     pub name: String,
     /// How many calls lie between the target and it, at least one.
     pub depth: usize,
+    /// The namespace in which it listens.
+    pub network: Network,
     addresses: BTreeSet<Address>,
-    is_database: bool,
+    /// The IP address of what it serves on other ports.
+    ip: IpAddr,
+    kind: &'static str,
     census: Census,
     process: Box<dyn Collector>,
     threads: Option<Box<dyn Collector>>,
@@ -50,26 +67,56 @@ pub struct Service {
 }
 
 impl Service {
-    /// Opens the service of `tree` that is called at `address`.
+    /// Opens the service of `tree` that is called at `place`.
     ///
     /// # Errors
     /// Why it cannot be read, with what to do about it.
     pub fn open(
-        address: Address,
+        place: Place,
         name: Option<String>,
         depth: usize,
         tree: &Tree,
     ) -> Result<Self, String> {
         let program = tree.roots().next().map_or("", |root| root.name.as_str()).to_owned();
-        let is_database = DATABASES.contains(&program.as_str());
-        let name = format!("{} ({address})", name.unwrap_or(program));
+        let kind = if DATABASES.contains(&program.as_str()) { DATABASE } else { SERVICE };
+        let name = format!("{} ({})", name.unwrap_or(program), place.address);
         let config = CollectorConfig::new("process");
-        let (config, socket) = match address.port() {
+        let (config, socket) = match place.address.port() {
             Port::Tcp(port) => (config.with("port", OptionValue::Integer(port.into())), None),
             Port::Unix(path) => (config, Some(path.to_string())),
         };
+        Self::read_by(place, name, depth, (kind, config, socket))
+    }
+
+    /// Opens the processes of `tree` by their root, because its port alone leads to a forwarder, which
+    /// is refused as a target.
+    ///
+    /// # Errors
+    /// Why they cannot be read, with what to do about it.
+    pub fn open_root(
+        place: Place,
+        depth: usize,
+        kind: &'static str,
+        tree: &Tree,
+    ) -> Result<Self, String> {
+        let root = tree.roots().next().ok_or_else(|| "it has ended".to_owned())?;
+        let name = format!("{} ({})", root.name, place.address);
+        let pid = OptionValue::Integer(root.stat.pid.into());
+        let config = CollectorConfig::new("process").with("pid", pid);
+        Self::read_by(place, name, depth, (kind, config, None))
+    }
+
+    /// Opens what reads a service.
+    fn read_by(
+        place: Place,
+        name: String,
+        depth: usize,
+        (kind, config, socket): (&'static str, CollectorConfig, Option<String>),
+    ) -> Result<Self, String> {
+        let Place { address, network, is_near } = place;
         let hint = TargetHint {
             is_local: true,
+            network,
             socket,
             process: name.clone(),
             process_config: Some(config.clone()),
@@ -79,22 +126,30 @@ impl Service {
             (spec.open)(config, &hint).map_err(|error| format!("{}: {}", error.what, error.hint))
         };
         let process = opened(&process::SPEC, &config)?;
-        let threads = match is_database {
-            true => None,
-            false => Some(opened(&threads::SPEC, &CollectorConfig::new("threads"))?),
+        let threads = match kind {
+            DATABASE => None,
+            _ => Some(opened(&threads::SPEC, &CollectorConfig::new("threads"))?),
         };
-        let peers = Peers::new(&[]).map_err(|error| error.what)?;
+        let peers = Peers::new(&[], network).map_err(|error| error.what)?;
         Ok(Self {
             name,
             depth,
+            network,
+            // The loopback address of another namespace is not that of the target.
+            ip: address.ip().filter(|_| !is_near).unwrap_or(LOOPBACK),
             addresses: BTreeSet::from([address]),
-            is_database,
+            kind,
             census: Census::new(peers, None),
             process,
             threads,
             was_asked: false,
             next_process: Instant::now(),
         })
+    }
+
+    /// Whether it is called at this address.
+    pub fn is_called(&self, address: &Address) -> bool {
+        self.addresses.contains(address)
     }
 
     /// The service is called at this address too.
@@ -126,12 +181,11 @@ impl Service {
             let key = SeriesKey { metric, labels };
             batch.push_foreign(key, reading.unit, reading.kind, reading.value);
         }
-        let kind = if self.is_database { "database" } else { "service" };
         // What it serves on other ports, such as its metrics, is its own too.
-        let ports = self.census.ports().map(|port| port.at(LOOPBACK));
+        let ports = self.census.ports().map(|port| port.at(self.ip));
         let addresses: BTreeSet<Address> = self.addresses.iter().cloned().chain(ports).collect();
         for address in addresses {
-            let labels = Labels::none().with("hop", self.name.as_str()).with("kind", kind);
+            let labels = Labels::none().with("hop", self.name.as_str()).with("kind", self.kind);
             let labels = labels.with("address", address.to_string());
             batch.push_labelled(&names::CHAIN_SERVICE, labels, 1.0);
         }

@@ -10,8 +10,9 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use crate::collect::OpenError;
+use crate::collect::proc::network::is_on_machine;
 use crate::collect::tls::{Check, client_config};
-use crate::collect::{OpenError, is_own_address};
 use crate::timeline::Labels;
 
 /// The application name of kneepoint's own sessions, so that every count can leave them out.
@@ -158,9 +159,9 @@ impl Address {
             Host::Unix(_) => true,
             Host::Tcp(name) => (name.as_str(), 0)
                 .to_socket_addrs()
-                .is_ok_and(|mut addresses| addresses.any(|address| is_own_address(address.ip()))),
+                .is_ok_and(|mut addresses| addresses.any(|address| is_on_machine(address.ip()))),
         });
-        named || self.config.get_hostaddrs().iter().any(|ip| is_own_address(*ip))
+        named || self.config.get_hostaddrs().iter().any(|ip| is_on_machine(*ip))
     }
 
     /// Says why the server could not be reached, and what to do about it.

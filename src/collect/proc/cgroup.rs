@@ -155,7 +155,7 @@ fn branch(membership: &str, mounts: &[Mount], controller: &str) -> Option<Branch
         let mount = mounts.iter().find(|mount| {
             mount.version == version && (version == Version::Two || has(mount.controllers))
         })?;
-        Some(Branch { version, levels: levels(mount, group) })
+        Some(Branch { version, levels: levels(mount, group)? })
     };
     let one = lines().find(|(controllers, _)| has(controllers));
     if let Some(branch) = one.and_then(|(_, group)| find(Version::One, group)) {
@@ -165,16 +165,18 @@ fn branch(membership: &str, mounts: &[Mount], controller: &str) -> Option<Branch
     find(Version::Two, group)
 }
 
-/// The directories of `group` and of all its ancestors that the mount shows.
-fn levels(mount: &Mount, group: &str) -> Vec<PathBuf> {
+/// The directories of `group` and of all its ancestors that the mount shows; `None` if it does not
+/// show the group itself.
+fn levels(mount: &Mount, group: &str) -> Option<Vec<PathBuf>> {
     let point = Path::new(mount.point);
-    // In a container, the mount may show only part of the tree, or the group may be outside of it
-    // (it then reads as `/..`). In these cases only the mount point itself is visible.
-    let inside = Path::new(group).strip_prefix(mount.root).unwrap_or(Path::new(""));
-    let outside = inside.components().any(|part| part == Component::ParentDir);
-    let inside = if outside { Path::new("") } else { inside };
+    // In a container, the mount may show only part of the tree. The group of a process in another
+    // container is outside of it (it then reads as `/..`): its limits are not those of the part.
+    let inside = Path::new(group).strip_prefix(mount.root).ok()?;
+    if inside.components().any(|part| part == Component::ParentDir) {
+        return None;
+    }
     let inside = inside.strip_prefix("/").unwrap_or(inside);
-    inside.ancestors().map(|group| point.join(group)).collect()
+    Some(inside.ancestors().map(|group| point.join(group)).collect())
 }
 
 /// `cpu.max` of version 2: `max 100000`, or microseconds of quota and period.
@@ -246,7 +248,9 @@ mod tests {
         assert_eq!(paths(groups.cpu.as_ref()), ["/sys/fs/cgroup/cpu/web", "/sys/fs/cgroup/cpu/"]);
         let outside = "9 8 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup rw\n";
         let groups = Groups::locate("0::/../other\n", outside);
-        assert_eq!(paths(groups.cpu.as_ref()), ["/sys/fs/cgroup/"]);
+        assert_eq!(groups, Groups::default());
+        let elsewhere = Groups::locate("1:cpu:/docker/xyz\n", bound);
+        assert_eq!(elsewhere.cpu, None, "the mount shows the group of another container");
     }
 
     /// A hierarchy made of plain files, because a test may lack the permission to create real

@@ -7,10 +7,12 @@ use std::path::PathBuf;
 
 use crate::collect::OpenError;
 
+use super::container;
 use super::listen::{Listeners, listeners, ports_of};
+use super::network::{Home, Network};
 use super::pid::{Stat, parse_stat};
 use super::wanted::Wanted;
-use super::{Text, is_gone, socket_inodes};
+use super::{Text, all_pids, is_gone, socket_inodes};
 
 /// Processes with their names.
 pub type Found = Vec<(String, Stat)>;
@@ -43,15 +45,20 @@ impl NotFound {
                 format!("no process is named `{name}`"),
                 "start the target, or give the name that `ps -o comm` shows",
             ),
-            (NotFound::Nothing, Wanted::Port(port)) => OpenError::new(
+            (NotFound::Nothing, Wanted::Port(port) | Wanted::Forwarder(port)) => OpenError::new(
                 format!("nobody listens on TCP port {port} of this machine"),
-                "start the target, or name its process with `pid` or `name` where it listens \
-                 inside a container",
+                "start the target, or name its process with `pid`, `name` or `container` where it \
+                 listens inside a container",
             ),
             (NotFound::Nothing, Wanted::Socket(path)) => OpenError::new(
                 format!("nobody on this machine listens on the socket `{path}`"),
                 "name the target's process with `pid` or `name` where it listens under another \
                  path or inside a container",
+            ),
+            (NotFound::Nothing, Wanted::Container(container)) => OpenError::new(
+                format!("no process of this machine runs in a container `{container}`"),
+                "give the id that `docker ps` or `crictl ps` shows; a name is known only where \
+                 kneepoint may open the engine's socket, such as `/var/run/docker.sock`",
             ),
             (NotFound::Hidden { uids }, _) => {
                 let uids: Vec<String> = uids.iter().map(u32::to_string).collect();
@@ -66,7 +73,8 @@ impl NotFound {
             }
             (NotFound::Forwarder(name), _) => OpenError::new(
                 format!("{wanted} is `{name}`, which forwards to a container"),
-                "name the process inside the container with `pid` or `name`",
+                "run kneepoint as root, or with CAP_SYS_PTRACE and CAP_SYS_ADMIN, and it finds the \
+                 process in the container; or name that with `pid`, `name` or `container`",
             ),
             (NotFound::Unreadable(error), _) => OpenError::new(
                 format!("{wanted} cannot be read: {error}"),
@@ -74,12 +82,6 @@ impl NotFound {
             ),
         }
     }
-}
-
-/// The ids of all visible processes of the machine.
-pub fn all_pids() -> impl Iterator<Item = u32> {
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
 /// Name and numbers of a process.
@@ -114,10 +116,24 @@ pub fn by_pid(text: &mut Text, pid: u32) -> Result<Found, NotFound> {
     }
 }
 
+/// The topmost processes of a container.
+///
+/// # Errors
+/// If there is none.
+pub fn by_container(text: &mut Text, wanted: &str) -> Result<Found, NotFound> {
+    let members = container::processes(text, wanted);
+    let mut parent = |pid: u32| read_stat(text, pid).ok().map(|(_, stat)| stat.ppid);
+    let tops = topmost(&members, &mut parent);
+    let found: Found = tops.into_iter().filter_map(|pid| read_stat(text, pid).ok()).collect();
+    let found: Found = found.into_iter().filter(|(_, stat)| !stat.has_ended()).collect();
+    if found.is_empty() { Err(NotFound::Nothing) } else { Ok(found) }
+}
+
 /// What finds the successor of a process that a supervisor starts again: where it listens, and what
 /// it runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trail {
+    home: Home,
     ports: BTreeSet<u16>,
     /// The program and its command line; `None` if they cannot be read.
     program: Option<(PathBuf, Vec<u8>)>,
@@ -130,6 +146,9 @@ impl Trail {
         let ports = ports_of(pid);
         if !ports.is_empty() {
             self.ports = ports;
+            if let Some(network) = Network::of(pid) {
+                self.home.move_to(network);
+            }
         }
         if let Some(program) = program_of(pid) {
             self.program = Some(program);
@@ -142,8 +161,11 @@ impl Trail {
     /// # Errors
     /// If there is none.
     pub fn successor(&self, text: &mut Text, since: u64) -> Result<Found, NotFound> {
-        for port in &self.ports {
-            let Ok(listeners) = listeners(*port) else { continue };
+        let networks = if self.ports.is_empty() { Vec::new() } else { self.home.networks() };
+        for (port, network) in
+            self.ports.iter().flat_map(|port| networks.iter().map(move |network| (port, network)))
+        {
+            let Ok(listeners) = listeners(*network, *port) else { continue };
             if let Ok(found) = by_listeners(text, &Wanted::Port(*port), &listeners) {
                 return Ok(found);
             }
@@ -226,7 +248,8 @@ pub fn by_listeners(
     if holders.is_empty() {
         return Err(NotFound::Hidden { uids: listeners.uids.clone() });
     }
-    if let Some((name, _)) = holders.values().find(|(name, _)| is_forwarder(name)) {
+    let refused = |name: &str| is_forwarder(name) && !matches!(wanted, Wanted::Forwarder(_));
+    if let Some((name, _)) = holders.values().find(|(name, _)| refused(name)) {
         let name = match wanted {
             Wanted::Port(port) => format!("{name} (port {port})"),
             _ => name.clone(),

@@ -7,6 +7,7 @@ use std::io::{self, BufRead, BufReader};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use super::network::Network;
 use super::socket_inodes;
 
 /// State of listening sockets in `/proc/net/tcp` (TCP_LISTEN of include/net/tcp_states.h).
@@ -57,24 +58,25 @@ fn collect(rows: impl BufRead, port: u16, into: &mut Listeners) -> io::Result<()
     Ok(())
 }
 
-/// The sockets that listen on TCP `port` in kneepoint's own network namespace.
+/// The sockets that listen on TCP `port` in a network namespace.
 ///
 /// # Errors
 /// If neither table can be read.
-pub fn listeners(port: u16) -> io::Result<Listeners> {
+pub fn listeners(network: Network, port: u16) -> io::Result<Listeners> {
     let mut found = Listeners::default();
-    let mut read = |path| collect(BufReader::new(File::open(path)?), port, &mut found);
-    let (four, six) = (read("/proc/net/tcp"), read("/proc/net/tcp6"));
+    let mut read = |name| collect(BufReader::new(network.table(name)?), port, &mut found);
+    let (four, six) = (read("tcp"), read("tcp6"));
     // A machine without IPv6 has only one table.
     four.or(six).map(|()| found)
 }
 
-/// The ports on which process `pid` listens; empty if kneepoint may not read its descriptors.
+/// The ports on which process `pid` listens, in its own network namespace; empty if kneepoint may not
+/// read its descriptors.
 pub fn ports_of(pid: u32) -> BTreeSet<u16> {
     let sockets: BTreeSet<u64> = socket_inodes(pid).collect();
     let mut ports = BTreeSet::new();
-    for path in ["/proc/net/tcp", "/proc/net/tcp6"] {
-        let Ok(table) = File::open(path) else { continue };
+    for name in ["tcp", "tcp6"] {
+        let Ok(table) = File::open(format!("/proc/{pid}/net/{name}")) else { continue };
         let rows = BufReader::new(table).lines().skip(1).map_while(Result::ok);
         // The kernel lists listening sockets first.
         let listening = rows.filter_map(|line| parse_row(&line)).take_while(|row| row.is_listening);
@@ -86,17 +88,19 @@ pub fn ports_of(pid: u32) -> BTreeSet<u16> {
 /// This flag is set for a UNIX socket that listens (`__SO_ACCEPTCON` of include/linux/net.h).
 const ACCEPTS: u32 = 0x1_0000;
 
-/// The UNIX sockets that listen under `path`, spelled as they were bound, with the owner of the
-/// file.
+/// The UNIX sockets of a network namespace that listen under `path`, spelled as they were bound, with
+/// the owner of the file.
 ///
 /// # Errors
 /// If the table cannot be read.
-pub fn unix_listeners(path: &str) -> io::Result<Listeners> {
-    let whole = std::fs::canonicalize(path).unwrap_or_else(|_| path.into());
-    let is_it = |bound: &str| bound == path || Path::new(bound) == whole;
-    let inodes = unix_inodes(BufReader::new(File::open("/proc/net/unix")?), is_it)?;
-    let owner = std::fs::metadata(path).map(|file| file.uid());
-    Ok(Listeners { inodes, uids: owner.into_iter().collect() })
+pub fn unix_listeners(network: Network, path: &str) -> io::Result<Listeners> {
+    // A path of another namespace is, as a rule, one of another file system too.
+    let is_here = network.is_own();
+    let whole = Some(path).filter(|_| is_here).and_then(|path| std::fs::canonicalize(path).ok());
+    let is_it = |bound: &str| bound == path || whole.as_deref() == Some(Path::new(bound));
+    let inodes = unix_inodes(BufReader::new(network.table("unix")?), is_it)?;
+    let owner = Some(path).filter(|_| is_here).and_then(|path| std::fs::metadata(path).ok());
+    Ok(Listeners { inodes, uids: owner.into_iter().map(|file| file.uid()).collect() })
 }
 
 fn unix_inodes(rows: impl BufRead, is_it: impl Fn(&str) -> bool) -> io::Result<BTreeSet<u64>> {
@@ -162,15 +166,15 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.sock");
         let socket = std::os::unix::net::UnixListener::bind(&path).unwrap();
-        assert_eq!(unix_listeners(path.to_str().unwrap()).unwrap().inodes.len(), 1);
+        assert_eq!(unix_listeners(Network::OWN, path.to_str().unwrap()).unwrap().inodes.len(), 1);
         drop(socket);
-        assert!(unix_listeners(path.to_str().unwrap()).unwrap().inodes.is_empty());
+        assert!(unix_listeners(Network::OWN, path.to_str().unwrap()).unwrap().inodes.is_empty());
 
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        assert_eq!(listeners(port).unwrap().inodes.len(), 1);
+        assert_eq!(listeners(Network::OWN, port).unwrap().inodes.len(), 1);
         assert!(ports_of(std::process::id()).contains(&port));
         drop(listener);
-        assert_eq!(listeners(port).unwrap(), Listeners::default());
+        assert_eq!(listeners(Network::OWN, port).unwrap(), Listeners::default());
     }
 }

@@ -3,11 +3,14 @@
 
 pub mod account;
 pub mod cgroup;
+pub mod container;
 pub mod find;
 pub mod hsperf;
 pub mod listen;
 pub mod machine;
 pub mod mounts;
+pub mod network;
+mod owned;
 pub mod pid;
 pub mod threads;
 pub mod tree;
@@ -72,6 +75,12 @@ fn clock_seconds(clock: libc::clockid_t) -> Option<f64> {
     // SAFETY: the pointer is to a live timespec that the call only writes to.
     let done = unsafe { libc::clock_gettime(clock, &mut time) };
     (done == 0).then(|| time.tv_sec as f64 + time.tv_nsec as f64 / 1e9)
+}
+
+/// The ids of all visible processes of the machine.
+pub fn all_pids() -> impl Iterator<Item = u32> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
 /// The inodes of the sockets among a process's descriptors; empty if kneepoint may not read them.

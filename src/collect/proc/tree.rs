@@ -5,13 +5,17 @@ use std::fmt;
 use std::io;
 use std::time::{Duration, Instant};
 
-use crate::collect::OpenError;
+use crate::collect::{OpenError, TargetHint};
+use crate::plan::CollectorConfig;
 
+use super::account::Used;
+use super::container;
 use super::find::{self, NotFound, Trail};
 use super::listen::{Listeners, listeners, unix_listeners};
+use super::network::{Home, Network};
 use super::pid::Stat;
 use super::wanted::Wanted;
-use super::{Text, is_gone, ticks_per_second};
+use super::{Text, all_pids, is_gone, ticks_per_second};
 
 /// New children are searched for at most this often.
 const SEEK_EVERY: Duration = Duration::from_millis(900);
@@ -37,6 +41,15 @@ pub struct Member {
     pub is_fresh: bool,
 }
 
+impl Member {
+    /// Its part of a total over the tree: what it used itself, and what its children had used that
+    /// have ended and were waited for.
+    pub fn used(&self, own: u64, waited: u64) -> Used {
+        let Stat { pid, ppid, start_ticks, .. } = self.stat;
+        Used { pid, ppid, start_ticks, is_fresh: self.is_fresh, own, waited }
+    }
+}
+
 impl fmt::Display for Member {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "pid {} ({})", self.stat.pid, self.name)
@@ -48,6 +61,10 @@ impl fmt::Display for Member {
 #[derive(Debug)]
 pub struct Tree {
     wanted: Wanted,
+    /// Where listeners are looked for.
+    home: Home,
+    /// The network namespace in which the roots listen, or else that of the first.
+    network: Network,
     roots: BTreeSet<u32>,
     members: BTreeMap<u32, Member>,
     /// Description of the roots when last seen, to report what was restarted.
@@ -69,13 +86,26 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// Finds the processes.
+    /// Finds the processes of the target: those that `config` asks for.
+    ///
+    /// # Errors
+    /// Those of [`Wanted::from_config`] and [`Tree::open`].
+    pub fn of_target(
+        config: Option<&CollectorConfig>,
+        hint: &TargetHint,
+    ) -> Result<Tree, OpenError> {
+        Tree::open(Wanted::from_config(config, hint)?, hint.network)
+    }
+
+    /// Finds the processes; what listens is looked for in `network`.
     ///
     /// # Errors
     /// If there is none, or it cannot be read. The error includes the step that fixes it.
-    pub fn open(wanted: Wanted) -> Result<Tree, OpenError> {
+    pub fn open(wanted: Wanted, network: Network) -> Result<Tree, OpenError> {
         let mut tree = Tree {
             wanted,
+            home: Home::new(network),
+            network,
             roots: BTreeSet::new(),
             members: BTreeMap::new(),
             described: String::new(),
@@ -146,6 +176,11 @@ impl Tree {
         self.roots.iter().filter_map(|pid| self.members.get(pid))
     }
 
+    /// The network namespace of their sockets.
+    pub fn network(&self) -> Network {
+        self.network
+    }
+
     /// Events since the last call: restarts and ends.
     pub fn events(&mut self) -> Vec<String> {
         std::mem::take(&mut self.events)
@@ -181,9 +216,14 @@ impl Tree {
         let found = match &self.wanted {
             Wanted::Pid(pid) => find::by_pid(&mut self.text, *pid)?,
             Wanted::Name(name) => find::by_name(&mut self.text, name)?,
-            Wanted::Port(_) | Wanted::Socket(_) => {
-                let listeners = self.look_for_listeners().map_err(NotFound::Unreadable)?;
+            Wanted::Container(container) => find::by_container(&mut self.text, container)?,
+            Wanted::Port(_) | Wanted::Forwarder(_) | Wanted::Socket(_) => {
+                let (network, listeners) =
+                    self.look_for_listeners().map_err(NotFound::Unreadable)?;
                 let found = find::by_listeners(&mut self.text, &self.wanted, &listeners)?;
+                // What was handed the socket of another namespace still listens there.
+                self.network = network;
+                self.home.move_to(network);
                 self.listeners = listeners.inodes;
                 found
             }
@@ -194,6 +234,10 @@ impl Tree {
 
     /// Makes these processes the roots.
     fn take(&mut self, found: find::Found) {
+        if !self.wanted.listens() {
+            let networks = found.iter().filter_map(|(_, stat)| Network::of(stat.pid));
+            self.network = networks.take(1).fold(self.network, |_, network| network);
+        }
         self.roots.clear();
         for (name, stat) in found {
             self.roots.insert(stat.pid);
@@ -213,13 +257,21 @@ impl Tree {
         }
     }
 
-    /// The sockets that listen on the requested port or path.
-    fn look_for_listeners(&self) -> io::Result<Listeners> {
-        match &self.wanted {
-            Wanted::Port(port) => listeners(*port),
-            Wanted::Socket(path) => unix_listeners(path),
-            Wanted::Pid(_) | Wanted::Name(_) => Ok(Listeners::default()),
+    /// The sockets that listen on the requested port or path, and the namespace that they are in.
+    fn look_for_listeners(&self) -> io::Result<(Network, Listeners)> {
+        let mut found = (self.network, Listeners::default());
+        for network in self.home.networks() {
+            let listeners = match &self.wanted {
+                Wanted::Port(port) | Wanted::Forwarder(port) => listeners(network, *port)?,
+                Wanted::Socket(path) => unix_listeners(network, path)?,
+                Wanted::Pid(_) | Wanted::Name(_) | Wanted::Container(_) => break,
+            };
+            if !listeners.inodes.is_empty() {
+                found = (network, listeners);
+                break;
+            }
         }
+        Ok(found)
     }
 
     fn adopt(&mut self, name: String, stat: Stat) {
@@ -233,6 +285,11 @@ impl Tree {
         self.described = named.join(", ");
         if self.roots.len() > NAMED {
             self.described.push_str(&format!(" and {} more", self.roots.len() - NAMED));
+        }
+        let first = self.roots.first().and_then(|pid| container::of_process(&mut self.text, *pid));
+        let own = container::of_process(&mut self.text, std::process::id());
+        if let Some(container) = first.filter(|first| Some(first) != own.as_ref()) {
+            self.described.push_str(&format!(" in container {container}"));
         }
     }
 
@@ -282,7 +339,7 @@ impl Tree {
             self.keep_trail();
         }
         let mut unknown = Vec::new();
-        for pid in find::all_pids() {
+        for pid in all_pids() {
             if self.members.contains_key(&pid)
                 || self.strangers.get(&pid).is_some_and(|seen| *seen >= SETTLED_AFTER)
             {
@@ -333,7 +390,7 @@ impl Tree {
 
     /// Other processes that now listen on the requested port or path are roots as well.
     fn add_listeners(&mut self) {
-        let Ok(now) = self.look_for_listeners() else { return };
+        let Ok((_, now)) = self.look_for_listeners() else { return };
         if now.inodes == self.listeners || now.inodes.is_empty() {
             return;
         }

@@ -16,11 +16,20 @@ pub enum Wanted {
     Port(u16),
     /// By the path of the UNIX socket they listen on.
     Socket(String),
+    /// By the id or the name of the container they run in.
+    Container(String),
+    /// By the TCP port on which they listen on behalf of another process.
+    Forwarder(u16),
 }
 
 impl Wanted {
-    /// What `config` asks for with its options `pid`, `name` and `port`. Without any of them: the
-    /// target's own socket or port, if the target is local.
+    /// Whether the processes are found by where they listen.
+    pub fn listens(&self) -> bool {
+        matches!(self, Wanted::Port(_) | Wanted::Socket(_) | Wanted::Forwarder(_))
+    }
+
+    /// What `config` asks for with its options `pid`, `name`, `port` and `container`. Without any of
+    /// them: the target's own socket or port, if the target is local.
     ///
     /// # Errors
     /// If more than one option is set, a number is out of range, or nothing identifies the target.
@@ -36,6 +45,10 @@ impl Wanted {
                 format!("give the {option} that `ps` or `ss -ltnp` shows"),
             )
         };
+        let container = config.and_then(|config| config.text("container"));
+        if let Some(container) = container {
+            return of_container(container, config);
+        }
         match (integer("pid"), name, integer("port")) {
             (Some(pid), None, None) => match u32::try_from(pid) {
                 Ok(pid) if pid > 0 => Ok(Wanted::Pid(pid)),
@@ -55,13 +68,32 @@ impl Wanted {
             (None, None, None) => Err(OpenError::new(
                 "the target is not on this machine, so its process cannot be found by its port",
                 "run kneepoint on the target's machine, or name a local process with `pid`, \
-                 `name` or `port`",
+                 `name`, `port` or `container`",
             )),
             _ => Err(OpenError::new(
                 "`pid`, `name` and `port` together do not say which process is meant",
                 "keep one of them",
             )),
         }
+    }
+}
+
+/// The processes of a container, where nothing else is asked for.
+fn of_container(container: &str, config: Option<&CollectorConfig>) -> Result<Wanted, OpenError> {
+    let others = ["pid", "name", "port"];
+    let given = others
+        .into_iter()
+        .find(|option| config.is_some_and(|config| config.options.contains_key(*option)));
+    match given {
+        Some(option) => Err(OpenError::new(
+            format!("`{option}` and `container` together do not say which process is meant"),
+            "keep one of them",
+        )),
+        None if container.is_empty() => Err(OpenError::new(
+            "`container` is empty",
+            "give the name or the id that `docker ps` shows",
+        )),
+        None => Ok(Wanted::Container(container.to_owned())),
     }
 }
 
@@ -72,6 +104,8 @@ impl fmt::Display for Wanted {
             Wanted::Name(name) => write!(f, "process `{name}`"),
             Wanted::Port(port) => write!(f, "the process that listens on port {port}"),
             Wanted::Socket(path) => write!(f, "the process that listens on `{path}`"),
+            Wanted::Container(container) => write!(f, "container `{container}`"),
+            Wanted::Forwarder(port) => write!(f, "what forwards port {port}"),
         }
     }
 }

@@ -332,6 +332,15 @@ fn what_cannot_be_opened_says_what_to_do() {
             by("pid", OptionValue::Integer(1)).with("port", OptionValue::Integer(1)),
             "do not say which",
         ),
+        (
+            by("pid", OptionValue::Integer(1)).with("container", OptionValue::Text("a".to_owned())),
+            "do not say which",
+        ),
+        (by("container", OptionValue::Text(String::new())), "`container` is empty"),
+        (
+            by("container", OptionValue::Text("0123456789abcdef".to_owned())),
+            "runs in a container `0123456789abcdef`",
+        ),
     ];
     for (config, wanted) in cases {
         let error = open(&config, &hint()).err().unwrap();

@@ -12,8 +12,15 @@ const INET_DIAG_INFO: u16 = 2;
 const REQUEST: usize = 56;
 const MESSAGE: usize = 72;
 /// The lower and the upper half of `tcpi_bytes_received`.
-const BYTES_RECEIVED: (usize, usize) =
-    if cfg!(target_endian = "little") { (128, 132) } else { (132, 128) };
+const BYTES_RECEIVED: (usize, usize) = halves(128);
+/// The same of `tcpi_bytes_sent` and `tcpi_bytes_retrans` (Linux 4.19 and later).
+const BYTES_SENT: (usize, usize) = halves(200);
+const BYTES_RETRANSMITTED: (usize, usize) = halves(208);
+
+/// Where the lower and the upper half of the 64 bits at `offset` are.
+const fn halves(offset: usize) -> (usize, usize) {
+    if cfg!(target_endian = "little") { (offset, offset + 4) } else { (offset + 4, offset) }
+}
 
 /// State of a socket, as `include/net/tcp_states.h` numbers them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -103,6 +110,8 @@ pub struct TcpInfo {
     pub round_trip: u32,
     /// Bytes received, those that are not read yet included.
     pub bytes_received: u64,
+    /// Bytes sent, each counted once.
+    pub bytes_sent: u64,
 }
 
 /// Appends every TCP socket of the namespace to `sockets`.
@@ -148,6 +157,9 @@ fn socket(message: &[u8]) -> Option<Socket> {
 }
 
 fn tcp_info(bytes: &[u8]) -> TcpInfo {
+    let u64_at = |(lower, upper): (usize, usize)| {
+        u64::from(u32_at(bytes, lower)) | u64::from(u32_at(bytes, upper)) << 32
+    };
     TcpInfo {
         unacked: u32_at(bytes, 24),
         last_data_sent: u32_at(bytes, 44),
@@ -158,8 +170,8 @@ fn tcp_info(bytes: &[u8]) -> TcpInfo {
         data_segments_out: u32_at(bytes, 156),
         retransmitted: u32_at(bytes, 100),
         round_trip: u32_at(bytes, 68),
-        bytes_received: u64::from(u32_at(bytes, BYTES_RECEIVED.0))
-            | u64::from(u32_at(bytes, BYTES_RECEIVED.1)) << 32,
+        bytes_received: u64_at(BYTES_RECEIVED),
+        bytes_sent: u64_at(BYTES_SENT).saturating_sub(u64_at(BYTES_RETRANSMITTED)),
     }
 }
 
@@ -171,6 +183,7 @@ mod tests {
     use super::super::address::Port;
     use super::super::netlink::parse;
     use super::*;
+    use crate::collect::proc::network::Network;
 
     #[test]
     fn finds_both_ends_of_a_connection_and_its_listener() {
@@ -180,7 +193,7 @@ mod tests {
         client.write_all(b"hello").unwrap();
         let address = Address::Ip(address);
         let mut sockets = Vec::new();
-        list(&mut Netlink::open().unwrap(), &mut sockets).unwrap();
+        list(&mut Netlink::open(Network::OWN).unwrap(), &mut sockets).unwrap();
         let listen = sockets.iter().find(|s| s.state == TcpState::Listen && s.local == address);
         assert_eq!(listen.unwrap().receive_queue, 1, "one connection waits to be accepted");
         let inbound =
@@ -190,6 +203,7 @@ mod tests {
         let outbound = sockets.iter().find(|s| s.remote == address).unwrap();
         assert_eq!(outbound.local, client.local_addr().unwrap().into());
         assert_eq!(outbound.info.data_segments_out, 1);
+        assert_eq!((outbound.info.bytes_sent, inbound.info.bytes_received), (5, 5));
         assert_eq!(outbound.info.retransmitted, 0);
         assert!((1..1_000_000).contains(&outbound.info.round_trip), "{outbound:?}");
     }

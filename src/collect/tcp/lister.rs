@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::diag::{self, Socket};
 use super::netlink::Netlink;
 use super::unix::UnixSockets;
+use crate::collect::proc::network::Network;
 use crate::collect::proc::thread_cpu_seconds;
 
 /// Share of one core that listing UNIX sockets may use. Every service of the machine has some, and
@@ -19,6 +20,7 @@ const ASKED_AGAIN: Duration = Duration::from_secs(10);
 
 /// Lists sockets.
 pub(in crate::collect) struct Lister {
+    network: Network,
     netlink: Netlink,
     unix: UnixSockets,
     /// The UNIX sockets as they were last listed.
@@ -27,17 +29,34 @@ pub(in crate::collect) struct Lister {
 }
 
 impl Lister {
-    /// Opens what lists sockets. Needs no rights.
+    /// Opens what lists the sockets of `network`. Needs rights only for another than kneepoint's own.
     ///
     /// # Errors
-    /// If the system has no netlink socket of this kind.
-    pub fn open() -> io::Result<Self> {
+    /// If the system has no netlink socket of this kind, or the namespace cannot be entered.
+    pub fn open(network: Network) -> io::Result<Self> {
         Ok(Self {
-            netlink: Netlink::open()?,
+            network,
+            netlink: Netlink::open(network)?,
             unix: UnixSockets::default(),
             unix_sockets: Vec::new(),
             next_unix: Instant::now(),
         })
+    }
+
+    /// Lists the sockets of `network` from now on: a container that starts again gets a new one.
+    ///
+    /// # Errors
+    /// Those of [`Lister::open`].
+    pub fn follow(&mut self, network: Network) -> io::Result<()> {
+        if network != self.network {
+            *self = Self::open(network)?;
+        }
+        Ok(())
+    }
+
+    /// Whose sockets it lists.
+    pub fn network(&self) -> Network {
+        self.network
     }
 
     /// Appends all TCP sockets to `sockets`, and the UNIX sockets that lead to a path.

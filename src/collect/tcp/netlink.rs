@@ -4,6 +4,8 @@
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
+use crate::collect::proc::network::Network;
+
 const SOCK_DIAG_BY_FAMILY: u16 = 20;
 const NLMSG_ERROR: u16 = 2;
 const NLMSG_DONE: u16 = 3;
@@ -21,21 +23,10 @@ pub struct Netlink {
 }
 
 impl Netlink {
-    /// Opens the netlink socket. Needs no rights.
-    pub fn open() -> io::Result<Self> {
-        // SAFETY: a plain socket call; its result is checked before it is owned.
-        let socket = unsafe {
-            let raw = libc::socket(
-                libc::AF_NETLINK,
-                libc::SOCK_DGRAM | libc::SOCK_CLOEXEC,
-                libc::NETLINK_SOCK_DIAG,
-            );
-            if raw < 0 {
-                return Err(io::Error::last_os_error());
-            }
-            OwnedFd::from_raw_fd(raw)
-        };
-        Ok(Self { socket, buffer: vec![0; BUFFER] })
+    /// Opens the netlink socket of a network namespace. Needs rights only for another than kneepoint's
+    /// own.
+    pub fn open(network: Network) -> io::Result<Self> {
+        Ok(Self { socket: network.open(socket)?, buffer: vec![0; BUFFER] })
     }
 
     /// Gives `each` the message about every socket that `request` asks for.
@@ -71,6 +62,19 @@ impl Netlink {
         };
         let length = usize::try_from(received).map_err(|_| io::Error::last_os_error())?;
         parse(&self.buffer[..length], each)
+    }
+}
+
+/// A netlink socket of the calling thread's network namespace.
+fn socket() -> io::Result<OwnedFd> {
+    // SAFETY: a plain socket call; its result is checked before it is owned.
+    unsafe {
+        let raw = libc::socket(
+            libc::AF_NETLINK,
+            libc::SOCK_DGRAM | libc::SOCK_CLOEXEC,
+            libc::NETLINK_SOCK_DIAG,
+        );
+        if raw < 0 { Err(io::Error::last_os_error()) } else { Ok(OwnedFd::from_raw_fd(raw)) }
     }
 }
 

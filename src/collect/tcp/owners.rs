@@ -96,6 +96,24 @@ impl Owners {
         self.find_now(sockets)
     }
 
+    /// The same, for a caller that lets go of the target's network namespace once the target is gone:
+    /// a target that does not listen any more is looked for at once. In kneepoint's own namespace that
+    /// does not matter.
+    ///
+    /// # Errors
+    /// If no process of the target is left.
+    pub fn find_or_lose(
+        &mut self,
+        sockets: &[Socket],
+        matters: impl Fn(&Socket) -> bool,
+    ) -> Result<(), String> {
+        let is_elsewhere = !self.target().network().is_own();
+        if is_elsewhere && !self.inodes.is_empty() && self.target_ports(sockets).is_empty() {
+            return self.find_now(sockets);
+        }
+        self.find(sockets, matters)
+    }
+
     /// Finds out who owns the sockets.
     ///
     /// # Errors

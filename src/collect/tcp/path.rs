@@ -1,12 +1,20 @@
 //! How the network treats the target's segments: how many are retransmitted, and how long a round
-//! trip takes. Only connections that leave the machine count, because the loopback device loses
-//! nothing.
+//! trip takes. Only connections that leave the machine count, because neither the loopback device nor
+//! the pair of devices between two network namespaces of one machine loses anything.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
+use std::time::{Duration, Instant};
 
 use super::diag::Socket;
 use super::turn::Role;
+use crate::collect::proc::network::Addresses;
 use crate::timeline::{BatchBuilder, Labels, names};
+
+/// The addresses of the machine are read again for a new peer at most this often.
+const ADDRESSES_EVERY: Duration = Duration::from_secs(10);
+/// Peers beyond this number are forgotten, and looked up again.
+const MOST_PEERS: usize = 10_000;
 
 /// The connections of one role that leave the machine.
 #[derive(Clone, Copy, Debug, Default)]
@@ -23,6 +31,34 @@ struct Traffic {
 pub struct Paths {
     inbound: Traffic,
     outbound: Traffic,
+    machine: Machine,
+}
+
+/// Which peers are in another network namespace of this machine.
+#[derive(Debug, Default)]
+struct Machine {
+    peers: HashMap<IpAddr, bool>,
+    addresses: Addresses,
+    /// When the addresses were read; `None` before the first peer.
+    read: Option<Instant>,
+}
+
+impl Machine {
+    fn has(&mut self, peer: IpAddr) -> bool {
+        if let Some(is_here) = self.peers.get(&peer) {
+            return *is_here;
+        }
+        if self.read.is_none_or(|read| read.elapsed() >= ADDRESSES_EVERY) {
+            self.read = Some(Instant::now());
+            self.addresses = Addresses::read();
+        }
+        if self.peers.len() >= MOST_PEERS {
+            self.peers.clear();
+        }
+        let is_here = self.addresses.contains(peer);
+        self.peers.insert(peer, is_here);
+        is_here
+    }
 }
 
 impl Paths {
@@ -30,7 +66,10 @@ impl Paths {
     /// retransmitted.
     pub fn add(&mut self, role: Role, socket: &Socket, segments: u32, again: u32) {
         let ends = socket.local.ip().zip(socket.remote.ip());
-        if !ends.is_some_and(|(local, remote)| leaves_machine(local, remote)) {
+        let machine = &mut self.machine;
+        if !ends
+            .is_some_and(|(local, remote)| leaves_machine(local, remote) && !machine.has(remote))
+        {
             return;
         }
         let traffic = match role {

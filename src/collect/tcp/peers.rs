@@ -2,12 +2,13 @@
 //! machine, or from the well-known port.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::address::Address;
 use super::diag::{Socket, TcpState};
+use crate::collect::OpenError;
+use crate::collect::proc::network::{Network, is_own_address};
 use crate::collect::proc::tree::Tree;
-use crate::collect::{OpenError, is_own_address};
 use crate::timeline::Labels;
 
 /// Well-known ports and the service behind each.
@@ -36,9 +37,15 @@ const MOST_PEERS: usize = 200;
 
 /// Peers and what is known about them.
 pub struct Peers {
+    /// The namespace from which they are called.
+    network: Network,
+    /// Its addresses, where it is another than kneepoint's own.
+    addresses: BTreeSet<IpAddr>,
     named: BTreeMap<Address, String>,
-    /// Addresses on which a program on this machine listens.
+    /// Addresses on which a program in this namespace listens.
     local: BTreeSet<SocketAddr>,
+    /// The other namespaces in which peers are.
+    elsewhere: BTreeMap<IpAddr, Option<Network>>,
     labels: BTreeMap<Address, Labels>,
 }
 
@@ -63,12 +70,30 @@ pub(in crate::collect) fn parse_names(
 }
 
 impl Peers {
-    /// Takes names from the plan, see [`parse_names`].
-    pub fn new(names: &[String]) -> Result<Self, OpenError> {
-        Ok(Self { named: parse_names(names)?, local: BTreeSet::new(), labels: BTreeMap::new() })
+    /// The peers of a service in `network`. Takes names from the plan, see [`parse_names`].
+    pub fn new(names: &[String], network: Network) -> Result<Self, OpenError> {
+        Ok(Self {
+            network,
+            addresses: addresses_of(network),
+            named: parse_names(names)?,
+            local: BTreeSet::new(),
+            elsewhere: BTreeMap::new(),
+            labels: BTreeMap::new(),
+        })
     }
 
-    /// Records which addresses have a listener on this machine.
+    /// The service is in `network` from now on.
+    pub fn move_to(&mut self, network: Network) {
+        if network != self.network {
+            self.network = network;
+            self.addresses = addresses_of(network);
+            self.local.clear();
+            self.elsewhere.clear();
+            self.labels.clear();
+        }
+    }
+
+    /// Records which addresses have a listener in the service's namespace.
     pub fn learn<'s>(&mut self, sockets: impl Iterator<Item = &'s Socket>) {
         for socket in sockets.filter(|socket| socket.state == TcpState::Listen) {
             if let Address::Ip(address) = socket.local {
@@ -86,7 +111,8 @@ impl Peers {
         if self.labels.len() >= MOST_PEERS {
             return Labels::none().with("peer", "other");
         }
-        let service = self.named.get(peer).cloned().or_else(|| self.program(peer));
+        let named = self.named.get(peer).cloned();
+        let service = named.or_else(|| self.program(peer));
         let service = service.or_else(|| known_service(peer).map(str::to_owned));
         let labels = match service {
             Some(service) => {
@@ -100,30 +126,61 @@ impl Peers {
 
     /// Whether kneepoint may open a connection of its own to this peer: the plan names it, or it is
     /// a program on this machine.
-    pub fn may_be_asked(&self, peer: SocketAddr) -> bool {
-        self.named.contains_key(&Address::Ip(peer)) || self.is_here(peer)
+    pub fn may_be_asked(&mut self, peer: SocketAddr) -> bool {
+        let is_named = self.named.contains_key(&Address::Ip(peer));
+        is_named || self.is_here(peer) || self.elsewhere(peer.ip()).is_some()
     }
 
-    /// Whether a program on this machine listens there.
+    /// Whether a program in the service's own namespace listens there.
     fn is_here(&self, peer: SocketAddr) -> bool {
         let is_listening = self.local.iter().any(|address| {
             let is_same = address.ip().to_canonical() == peer.ip().to_canonical();
             address.port() == peer.port() && (is_same || address.ip().is_unspecified())
         });
         // Another machine may have a listener on the same port.
-        is_listening && is_own_address(peer.ip())
+        is_listening && self.is_own(peer.ip())
+    }
+
+    fn is_own(&self, ip: IpAddr) -> bool {
+        match self.network.is_own() {
+            true => is_own_address(ip),
+            false => ip.is_loopback() || self.addresses.contains(&ip.to_canonical()),
+        }
+    }
+
+    /// The other namespace of this machine that has the peer's address, if only one has it.
+    fn elsewhere(&mut self, ip: IpAddr) -> Option<Network> {
+        if let Some(known) = self.elsewhere.get(&ip) {
+            return *known;
+        }
+        if self.elsewhere.len() >= MOST_PEERS {
+            return None;
+        }
+        let found = match self.is_own(ip) {
+            true => Vec::new(),
+            false => Network::with_address(ip),
+        };
+        let only = if let [network] = found.as_slice() { Some(*network) } else { None };
+        self.elsewhere.insert(ip, only);
+        only
     }
 
     /// The name of the program that listens there, if it runs on this machine.
-    fn program(&self, peer: &Address) -> Option<String> {
-        if matches!(peer, Address::Ip(address) if !self.is_here(*address)) {
-            return None;
-        }
-        let tree = Tree::open(peer.port().wanted()).ok()?;
+    fn program(&mut self, peer: &Address) -> Option<String> {
+        let network = match peer {
+            Address::Ip(address) if !self.is_here(*address) => self.elsewhere(address.ip())?,
+            _ => self.network,
+        };
+        let tree = Tree::open(peer.port().wanted(), network).ok()?;
         let pid = tree.pids().next()?;
         let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
         Some(name.trim().to_owned())
     }
+}
+
+/// The addresses of a namespace, where kneepoint cannot try them itself.
+fn addresses_of(network: Network) -> BTreeSet<IpAddr> {
+    if network.is_own() { BTreeSet::new() } else { network.addresses() }
 }
 
 /// The service that is well known to listen there.

@@ -13,6 +13,7 @@ use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 use std::time::Duration;
 
+use crate::collect::proc::network::Network;
 use crate::timeline::{BatchBuilder, Labels, names};
 
 /// `SSLRequest`: its length in bytes, and the code that PostgreSQL reserves for it ("Message
@@ -38,8 +39,8 @@ pub struct Asker {
 }
 
 impl Asker {
-    /// An asker that asks, or one that never does.
-    pub fn new(asks: bool) -> Self {
+    /// An asker that asks from inside `network`, or one that never does.
+    pub fn new(asks: bool, network: Network) -> Self {
         let (questions, to_ask) = mpsc::sync_channel::<SocketAddr>(MOST_ASKED);
         let (tell, answers) = mpsc::sync_channel(MOST_ASKED);
         let asking = thread::Builder::new().name("tcp-postgres".to_owned());
@@ -47,7 +48,10 @@ impl Asker {
             && asking
                 .spawn(move || {
                     for peer in to_ask {
-                        if speaks_postgres(peer) && tell.send(peer).is_err() {
+                        // From elsewhere the same address may lead to somebody else. A thread that
+                        // stayed there would keep the namespace of a container that has ended.
+                        let answers = network.within(|| Ok(speaks_postgres(peer)));
+                        if answers.unwrap_or(false) && tell.send(peer).is_err() {
                             return;
                         }
                     }
@@ -150,7 +154,7 @@ mod tests {
     #[test]
     fn each_peer_is_asked_once_and_none_where_the_plan_forbids_it() {
         let peer = server(8, b"N");
-        let mut asker = Asker::new(true);
+        let mut asker = Asker::new(true, Network::OWN);
         let began = Instant::now();
         loop {
             asker.consider(peer);
@@ -163,7 +167,7 @@ mod tests {
             assert!(began.elapsed() < Duration::from_secs(20), "no answer");
             thread::sleep(Duration::from_millis(10));
         }
-        let mut silent = Asker::new(false);
+        let mut silent = Asker::new(false, Network::OWN);
         silent.consider(peer);
         assert!(!silent.knows(&peer));
     }

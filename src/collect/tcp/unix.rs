@@ -213,10 +213,11 @@ mod tests {
 
     use super::super::netlink::parse;
     use super::*;
+    use crate::collect::proc::network::Network;
 
     fn listed() -> Vec<Socket> {
         let mut sockets = Vec::new();
-        let mut netlink = Netlink::open().unwrap();
+        let mut netlink = Netlink::open(Network::OWN).unwrap();
         UnixSockets::default().list(&mut netlink, &mut sockets).unwrap();
         sockets
     }
@@ -285,7 +286,7 @@ mod tests {
         let path = directory.path().join("a.sock");
         let listener = UnixListener::bind(&path).unwrap();
         let _waits = UnixStream::connect(&path).unwrap();
-        let mut netlink = Netlink::open().unwrap();
+        let mut netlink = Netlink::open(Network::OWN).unwrap();
         let mut all = UnixSockets { listened: usize::MAX };
         let mut sockets = Vec::new();
         all.list(&mut netlink, &mut sockets).unwrap();

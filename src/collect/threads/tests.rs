@@ -94,8 +94,7 @@ fn watched() -> Watched {
 fn open_on(process: &Watched, budget: f64) -> Threads {
     let own = OptionValue::Integer(u64::from(process.0.id()));
     let config = CollectorConfig::new("process").with("pid", own);
-    let wanted = Wanted::from_config(Some(&config), &TargetHint::default()).unwrap();
-    Threads::new(Tree::open(wanted).unwrap(), budget)
+    Threads::new(Tree::of_target(Some(&config), &TargetHint::default()).unwrap(), budget)
 }
 
 fn read(collector: &mut Threads) -> Vec<Reading> {

@@ -177,6 +177,7 @@ impl<'s> Walk<'s> {
         knee: &Knee,
         sources: &Sources<'_>,
     ) {
+        ranked.caveats.extend(self.full_forwarders());
         let findings = &mut ranked.findings;
         let mut levels: Vec<Vec<Finding>> = Vec::new();
         for index in &self.way {
@@ -278,11 +279,28 @@ impl<'s> Walk<'s> {
         }
     }
 
+    /// What passes the load on to the target and has no CPU left for more.
+    fn full_forwarders(&self) -> impl Iterator<Item = String> {
+        let all = self.steps.iter().enumerate();
+        let full = all.filter(|(at, step)| step.service.is_forwarder && self.lacks_cpu(*at));
+        full.map(|(_, step)| {
+            format!(
+                "{}, which passes the load on to the target, has no CPU left at the knee: send the \
+                 load to the target's own address to leave it out",
+                step.service.name
+            )
+        })
+    }
+
     /// The chain as a report shows it.
     pub fn chain(&self, target: &Facts, is_bent: bool) -> Chain {
         let mut hops = vec![hop(TARGET, target, None, 0, true)];
         let mut told = BTreeSet::new();
         self.add_called(target, TARGET, 1, &mut told, &mut hops);
+        for step in self.steps.iter().filter(|step| step.service.is_forwarder) {
+            let name = format!("{}, passes the load on", step.service.name);
+            hops.push(hop(&name, &step.facts, None, 0, false));
+        }
         let ends = if is_bent { self.ends.clone() } else { String::new() };
         Chain { hops, ends }
     }

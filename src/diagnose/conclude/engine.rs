@@ -48,9 +48,9 @@ pub fn diagnose(recording: &Recording, rules: &RuleSet) -> Diagnosis {
     let walk = Walk::new(recording, &services, &windows, &facts);
     let rulings: Vec<Ruling> =
         rules.rules().iter().flat_map(|rule| ruling::rule_on(rule, &facts)).collect();
-    let mut caveats = run_caveats(recording, &stages, &facts);
     let uncounted = facts.uncounted_peers().into_iter().map(str::to_owned).collect();
     let sources = Sources { known: rules.sources(), ran: watched(recording), uncounted };
+    let mut caveats = run_caveats(recording, &stages, &facts, &sources);
     let mut ranked = ranked(&outcome, &rulings, knee.as_ref(), &sources);
     if let Some(knee) = &knee {
         predict::foresee(&mut ranked.findings, rules, &facts, &stages, knee);
@@ -291,8 +291,13 @@ fn most_frequent(reasons: &[&str]) -> Option<String> {
 }
 
 /// What a careful reader must know about the run.
-fn run_caveats(recording: &Recording, stages: &[StageSummary], facts: &Facts) -> Vec<String> {
-    let mut caveats = Vec::new();
+fn run_caveats(
+    recording: &Recording,
+    stages: &[StageSummary],
+    facts: &Facts,
+    sources: &Sources<'_>,
+) -> Vec<String> {
+    let mut caveats = Vec::from_iter(lacking::of_elsewhere(recording, sources));
     for restart in facts.restarts() {
         caveats.push(format!("the target's process restarted at {restart}"));
     }

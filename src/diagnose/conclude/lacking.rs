@@ -13,6 +13,7 @@ use crate::diagnose::terms::model::{Finding, FindingRole, NotChecked};
 use crate::diagnose::terms::part::PartKind;
 use crate::diagnose::terms::span::Span;
 use crate::diagnose::terms::wording;
+use crate::recording::Recording;
 use crate::timeline::{Source, names};
 
 /// Where metrics can come from, and which of it a run had.
@@ -76,6 +77,24 @@ pub fn offers(facts: &Facts, sources: &Sources<'_>) -> Vec<String> {
         ));
     }
     offers
+}
+
+/// What cannot be seen of a target on another machine, and what would change that. A recording of
+/// another tool has no generator that was watched, and says nothing of where its target ran.
+pub fn of_elsewhere(recording: &Recording, sources: &Sources<'_>) -> Option<String> {
+    let ran = |name: &str| sources.ran.contains(name);
+    if recording.environment.target_is_local || ran("process") || !ran("generator") {
+        return None;
+    }
+    let metrics = match ran("prometheus") {
+        true => "",
+        false => ", or add `--metrics URL` where it exports metrics",
+    };
+    Some(format!(
+        "the target runs on another machine, or where kneepoint may not look: its CPU, memory, \
+         sockets, threads and calls were not seen; run kneepoint on that machine, as root if the \
+         target is in a container{metrics}"
+    ))
 }
 
 /// The collector that tells where the target's threads stand.

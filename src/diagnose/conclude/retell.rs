@@ -76,6 +76,7 @@ mod tests {
             name: "php-fpm (127.0.0.1:9000)".to_owned(),
             addresses: Default::default(),
             is_database: false,
+            is_forwarder: false,
             timeline: Default::default(),
         };
         let told = in_its_words("the target uses more than the target's cores", &service);

@@ -35,6 +35,8 @@ pub struct Service {
     pub addresses: BTreeSet<String>,
     /// Whether it is a database, whose inner life other collectors tell.
     pub is_database: bool,
+    /// Whether it stands before the target and passes the load on.
+    pub is_forwarder: bool,
     /// Its series, under the names that those of the target have.
     pub timeline: Timeline,
 }
@@ -119,6 +121,7 @@ fn named(timeline: &Timeline) -> Vec<Service> {
             name: name.to_owned(),
             addresses: BTreeSet::new(),
             is_database: key.labels.get("kind") == Some("database"),
+            is_forwarder: key.labels.get("kind") == Some("forwarder"),
             timeline: Timeline::default(),
         });
         service.addresses.extend(key.labels.get("address").map(str::to_owned));

@@ -100,7 +100,7 @@ pub struct PartGrowth {
 /// The target and the services behind it, each with the time that a request spends in it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Chain {
-    /// The target first, each service after its caller.
+    /// The target first, each service after its caller, and last what passes the load on to the target.
     pub hops: Vec<Hop>,
     /// Where the search for the cause ended, and why, in words; empty without a knee.
     pub ends: String,

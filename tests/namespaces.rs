@@ -1,0 +1,396 @@
+//! A target in a network namespace of its own, as in a container, gets the same diagnosis as one
+//! beside kneepoint: directly, behind forwarders, and behind address translation.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use kneepoint::collect::proc::Text;
+use kneepoint::collect::proc::container;
+use kneepoint::collect::{Located, Network, Opening, locate};
+use kneepoint::demo::{self, Launcher};
+use serde_json::Value;
+
+const KNEEPOINT: &str = env!("CARGO_BIN_EXE_kneepoint");
+/// A user without rights.
+const NOBODY: u32 = 65_534;
+/// Tells the process below where to listen.
+const LISTEN: &str = "KNEEPOINT_TEST_LISTEN";
+
+/// Not a test: the service that the tests put into a namespace. It answers one request at a time,
+/// each after 8 ms, and ends with its standard input.
+#[test]
+#[ignore = "the process that other tests watch"]
+fn a_service_with_one_lock() {
+    let Ok(address) = std::env::var(LISTEN) else { return };
+    let listener = TcpListener::bind(address).expect("a free port");
+    writeln!(std::io::stdout(), "\nlistens").expect("the test reads");
+    thread::spawn(move || {
+        static LOCK: Mutex<()> = Mutex::new(());
+        for client in listener.incoming().map_while(Result::ok) {
+            thread::spawn(move || {
+                let mut lines = BufReader::new(client.try_clone().expect("a descriptor")).lines();
+                let mut client = client;
+                while let Some(Ok(line)) = lines.next() {
+                    if line.is_empty() {
+                        let held = LOCK.lock();
+                        thread::sleep(Duration::from_millis(8));
+                        drop(held);
+                        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+                        if client.write_all(answer).is_err() {
+                            return;
+                        }
+                    }
+                }
+            });
+        }
+    });
+    std::io::stdin().read_to_end(&mut Vec::new()).expect("until the test ends");
+}
+
+/// A network namespace with an address, joined to this machine by a pair of devices.
+struct Space {
+    name: String,
+    net: u8,
+}
+
+impl Space {
+    /// A namespace in 10.213.`net`.0/24; `None`, with a message, where this machine has none.
+    #[expect(clippy::print_stderr, reason = "a skipped test has to say so")]
+    fn new(net: u8) -> Option<Self> {
+        // SAFETY: reads a number.
+        let is_root = unsafe { libc::geteuid() } == 0;
+        if !is_root || !succeeds("ip", &["netns", "list"]) {
+            eprintln!("skipped: only root, with `ip` of iproute2, can make network namespaces");
+            return None;
+        }
+        let space = Self { name: format!("kneepoint-{}-{net}", std::process::id()), net };
+        let name = &space.name;
+        if !succeeds("ip", &["netns", "add", name]) {
+            eprintln!("skipped: this machine makes no network namespaces");
+            return None;
+        }
+        let (outer, inner) = (format!("kp{net}a"), format!("kp{net}b"));
+        let _left_over = succeeds("ip", &["link", "del", &outer]);
+        for command in [
+            format!("link add {outer} type veth peer name {inner} netns {name}"),
+            format!("addr add {}/24 dev {outer}", space.gateway()),
+            format!("link set {outer} up"),
+            format!("-n {name} addr add {}/24 dev {inner}", space.address()),
+            format!("-n {name} link set {inner} up"),
+            format!("-n {name} link set lo up"),
+            format!("-n {name} route add default via {}", space.gateway()),
+        ] {
+            assert!(succeeds("ip", &command.split(' ').collect::<Vec<_>>()), "ip {command}");
+        }
+        Some(space)
+    }
+
+    /// The address of the namespace.
+    fn address(&self) -> String {
+        format!("10.213.{}.2", self.net)
+    }
+
+    /// The address of this machine's end.
+    fn gateway(&self) -> String {
+        format!("10.213.{}.1", self.net)
+    }
+
+    /// A program inside of it.
+    fn command(&self, program: impl AsRef<Path>) -> Command {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.name]).arg(program.as_ref());
+        command
+    }
+
+    /// The service with one lock, inside of it.
+    fn service(&self, port: u16) -> Process {
+        let own = std::env::current_exe().expect("own path");
+        let mut command = self.command(own);
+        command.args(["--exact", "a_service_with_one_lock", "--ignored", "--nocapture"]);
+        command.env(LISTEN, format!("0.0.0.0:{port}")).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("the service starts");
+        let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+        assert!(lines.any(|line| line.is_ok_and(|line| line == "listens")), "it listens");
+        Process(child)
+    }
+}
+
+impl Drop for Space {
+    fn drop(&mut self) {
+        let _deleted = succeeds("ip", &["netns", "del", &self.name]);
+    }
+}
+
+/// A process that ends with the test.
+struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _killed = self.0.kill().is_ok();
+        let _waited = self.0.wait().is_ok();
+    }
+}
+
+fn succeeds(program: &str, arguments: &[&str]) -> bool {
+    let mut command = Command::new(program);
+    command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
+
+/// Forwards `from` to `to`; `None`, with a message, without `socat`.
+#[expect(clippy::print_stderr, reason = "a skipped test has to say so")]
+fn forward(mut command: Command, from: u16, to: &str) -> Option<Process> {
+    if !succeeds("socat", &["-V"]) {
+        eprintln!("skipped: `socat` is not installed");
+        return None;
+    }
+    command.arg(format!("TCP-LISTEN:{from},fork,reuseaddr,backlog=256"));
+    command.arg(format!("TCP:{to}")).stderr(Stdio::null());
+    Some(Process(command.spawn().expect("socat starts")))
+}
+
+/// Waits until somebody accepts connections there.
+fn wait_for(address: &str) -> SocketAddr {
+    let address: SocketAddr = address.parse().expect("an address");
+    let began = Instant::now();
+    while TcpStream::connect(address).is_err() {
+        assert!(began.elapsed() < Duration::from_secs(20), "nobody listens on {address}");
+        thread::sleep(Duration::from_millis(20));
+    }
+    address
+}
+
+/// A port that is free now.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("0.0.0.0:0").expect("a free port");
+    listener.local_addr().expect("bound").port()
+}
+
+fn found(address: SocketAddr) -> (Located, Vec<u16>) {
+    let located = locate(address, Opening::Http1);
+    let ports = located.forwarders.iter().map(|it| it.address.port()).collect();
+    (located, ports)
+}
+
+#[test]
+fn the_target_is_found_directly_and_behind_forwarders() {
+    let Some(space) = Space::new(1) else { return };
+    let service = space.service(8080);
+    let inside = format!("{}:8080", space.address());
+    let (direct, none) = found(wait_for(&inside));
+    assert!(direct.is_local && direct.port == 8080 && none.is_empty(), "{direct:?}");
+    assert_eq!(Some(direct.network), Network::of(service.0.id()));
+    assert!(!direct.network.is_own());
+
+    let (first, second) = (free_port(), free_port());
+    let Some(_one) = forward(Command::new("socat"), first, &inside) else { return };
+    let (one, ports) = found(wait_for(&format!("127.0.0.1:{first}")));
+    assert_eq!((one.network, one.port, ports), (direct.network, 8080, vec![first]));
+    assert!(one.forwarders[0].network.is_own());
+
+    let Some(_two) = forward(Command::new("socat"), second, &format!("127.0.0.1:{first}")) else {
+        return;
+    };
+    let (two, ports) = found(wait_for(&format!("127.0.0.1:{second}")));
+    assert_eq!((two.network, two.port, ports), (direct.network, 8080, vec![second, first]));
+
+    // The last forwarder is in the namespace of the target.
+    let Some(_inner) = forward(space.command("socat"), 8081, "127.0.0.1:8080") else { return };
+    let (inner, ports) = found(wait_for(&format!("{}:8081", space.address())));
+    assert_eq!((inner.network, inner.port, ports), (direct.network, 8080, vec![8081]));
+    for opening in [Opening::Http2, Opening::Tls] {
+        let again = locate(wait_for(&format!("127.0.0.1:{second}")), opening);
+        assert_eq!((again.network, again.port), (direct.network, 8080), "{opening:?}");
+    }
+}
+
+#[test]
+#[expect(clippy::print_stderr, reason = "a skipped test has to say so")]
+fn the_target_is_found_behind_translated_addresses() {
+    let Some(space) = Space::new(2) else { return };
+    let service = space.service(8080);
+    wait_for(&format!("{}:8080", space.address()));
+    let table = format!("kneepoint_{}", std::process::id());
+    let rules = format!(
+        "table ip {table} {{ chain output {{ type nat hook output priority -100; \
+         ip daddr {} tcp dport 8088 dnat to {}:8080; }} }}",
+        space.gateway(),
+        space.address()
+    );
+    if !succeeds("nft", &[&rules]) {
+        eprintln!("skipped: `nft` is not installed, or this kernel translates no addresses");
+        return;
+    }
+    let address = format!("{}:8088", space.gateway()).parse().expect("an address");
+    let (located, forwarders) = found(address);
+    let _deleted = succeeds("nft", &["delete", "table", "ip", &table]);
+    assert!(located.is_local && forwarders.is_empty(), "{located:?}");
+    assert_eq!(Some(located.network), Network::of(service.0.id()));
+    assert_eq!(located.port, 8080);
+}
+
+#[test]
+#[expect(clippy::print_stderr, reason = "a skipped test has to say so")]
+fn a_container_is_found_by_its_id() {
+    let Some(space) = Space::new(3) else { return };
+    let service = space.service(8080);
+    let id = format!("{:064x}", u128::from(std::process::id()) << 64 | 0xfeed);
+    let roots = ["/sys/fs/cgroup/systemd", "/sys/fs/cgroup"];
+    let made =
+        roots.iter().map(|root| PathBuf::from(format!("{root}/docker-{id}.scope"))).find(|group| {
+            std::fs::create_dir(group).is_ok()
+                && std::fs::write(group.join("cgroup.procs"), service.0.id().to_string()).is_ok()
+        });
+    let Some(group) = made else {
+        eprintln!("skipped: this machine makes no control groups");
+        return;
+    };
+    let mut text = Text::default();
+    let found = container::processes(&mut text, &id[..]);
+    let shown = container::of_process(&mut text, service.0.id());
+    let none = container::processes(&mut text, "fedcba987654");
+    let pid = service.0.id();
+    drop(service);
+    let _removed = std::fs::remove_dir(group).is_ok();
+    assert!(found.contains(&pid), "{found:?}");
+    assert_eq!(shown.as_deref(), Some(&id[..12]));
+    assert!(none.is_empty());
+}
+
+/// The report of a short run.
+fn run(arguments: &[&str]) -> Value {
+    let out = tempfile::tempdir().expect("a directory");
+    let output = Command::new(KNEEPOINT)
+        .arg("run")
+        .args(arguments)
+        .args(["--format", "json", "--out"])
+        .arg(out.path())
+        .output()
+        .expect("the program starts");
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
+        panic!("{error}: {}", String::from_utf8_lossy(&output.stderr));
+    })
+}
+
+/// A copy of a program that every user may run.
+fn for_everybody(program: &Path, directory: &Path) -> PathBuf {
+    use std::os::unix::fs::PermissionsExt;
+    let open = |path: &Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("own");
+    };
+    open(directory, 0o777);
+    let copy = directory.join(program.file_name().expect("a name"));
+    std::fs::copy(program, &copy).expect("a copy");
+    open(&copy, 0o755);
+    copy
+}
+
+/// What a very short run of another user says of itself.
+fn run_as_nobody(program: &Path, directory: &Path, url: &str) -> String {
+    let output = Command::new(program)
+        .args(["run", url, "--start", "20/s", "--max", "20/s", "--hold", "1s"])
+        .current_dir(directory)
+        .uid(NOBODY)
+        .output()
+        .expect("the program starts");
+    let texts = [output.stdout, output.stderr].concat();
+    String::from_utf8_lossy(&texts).into_owned()
+}
+
+#[test]
+fn a_right_that_is_missing_is_named_with_what_it_adds() {
+    let Some(space) = Space::new(5) else { return };
+    let directory = tempfile::tempdir().expect("a directory");
+    let program = for_everybody(Path::new(KNEEPOINT), directory.path());
+    let _service = space.service(8080);
+    let address = format!("{}:8080", space.address());
+    wait_for(&address);
+    let said = run_as_nobody(&program, directory.path(), &format!("http://{address}/"));
+    for part in ["another network namespace", "CAP_SYS_PTRACE", "CAP_SYS_ADMIN", "accept queue"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+}
+
+#[test]
+#[expect(clippy::print_stderr, reason = "a skipped test has to say so")]
+fn who_owns_a_namespace_needs_no_rights() {
+    if Space::new(6).is_none() {
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a directory");
+    let program = for_everybody(Path::new(KNEEPOINT), directory.path());
+    let service = for_everybody(&std::env::current_exe().expect("own path"), directory.path());
+    // Like a rootless engine: what comes in is carried over a UNIX socket into the namespace.
+    let bridge = directory.path().join("bridge.sock");
+    let script = format!(
+        "ip link set lo up; socat UNIX-LISTEN:{0},fork TCP:127.0.0.1:8080 & \
+         exec {1} --exact a_service_with_one_lock --ignored --nocapture",
+        bridge.display(),
+        service.display()
+    );
+    let inside = Command::new("unshare")
+        .args(["-U", "-r", "-n", "sh", "-c", &script])
+        .env(LISTEN, "127.0.0.1:8080")
+        .current_dir(directory.path())
+        .uid(NOBODY)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn();
+    let Ok(mut inside) = inside.map(Process) else { return };
+    let mut lines = BufReader::new(inside.0.stdout.take().expect("a pipe")).lines();
+    let port = free_port();
+    if !lines.any(|line| line.is_ok_and(|line| line == "listens")) || !succeeds("socat", &["-V"]) {
+        eprintln!("skipped: no `socat`, or this machine makes no namespaces for users");
+        return;
+    }
+    let _outside = Process(
+        Command::new("socat")
+            .arg(format!("TCP-LISTEN:{port},fork,reuseaddr"))
+            .arg(format!("UNIX-CONNECT:{}", bridge.display()))
+            .uid(NOBODY)
+            .spawn()
+            .expect("socat starts"),
+    );
+    let url = format!("http://{}/", wait_for(&format!("127.0.0.1:{port}")));
+    let said = run_as_nobody(&program, directory.path(), &url);
+    let pid = inside.0.id();
+    assert!(said.contains(&format!("watching  process    pid {pid} ")), "{said}");
+    assert!(said.contains("watching  tcp        the sockets of"), "{said}");
+    assert!(!said.contains("CAP_SYS_ADMIN"), "{said}");
+}
+
+fn rules_of(report: &Value) -> Vec<&str> {
+    let findings = report["findings"].as_array().expect("findings");
+    findings.iter().filter_map(|finding| finding["rule"].as_str()).collect()
+}
+
+#[test]
+fn a_fault_of_the_shop_is_named_behind_two_forwarders() {
+    let Some(space) = Space::new(4) else { return };
+    let directory = tempfile::tempdir().expect("a directory");
+    let wrapper = directory.path().join("inside");
+    let script = format!("#!/bin/sh\nexec ip netns exec {} {KNEEPOINT} \"$@\"\n", space.name);
+    std::fs::write(&wrapper, script).expect("a file");
+    assert!(succeeds("chmod", &["755", &wrapper.display().to_string()]));
+    let fault = demo::find("behind-proxy-workers").expect("a fault");
+    let launcher = Launcher::new().expect("own path").with_program(&wrapper);
+    let shop = launcher.start(fault, Some(directory.path())).expect("the shop starts");
+    let port = shop.url.rsplit(':').next().expect("a port").to_owned();
+    let to = format!("127.0.0.1:{port}");
+    let Some(_inner) = forward(space.command("socat"), 8080, &to) else { return };
+    let first = free_port();
+    let inside = format!("{}:8080", space.address());
+    let Some(_outer) = forward(Command::new("socat"), first, &inside) else { return };
+    wait_for(&inside);
+    wait_for(&format!("127.0.0.1:{first}"));
+    let url = format!("http://127.0.0.1:{first}/product/7");
+    let report = run(&[&url, "--start", "40/s", "--max", "300/s", "--hold", "4s"]);
+    let rules = rules_of(&report);
+    assert_eq!(rules.first(), Some(&"worker-exhaustion"), "{report:#}");
+}
