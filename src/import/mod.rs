@@ -112,7 +112,7 @@ impl Format {
     fn looks_like(self, begin: &str) -> bool {
         match self {
             Self::Recording(spec) => (spec.looks_like)(begin),
-            Self::Summary(spec) => (spec.looks_like)(begin),
+            Self::Summary(spec) => spec.looks_like(begin),
         }
     }
 }

@@ -256,23 +256,26 @@ impl Requests {
     pub(super) fn add_ended(&mut self, ended: &Ended<'_>) -> Result<(), String> {
         let (from, length) = span(ended.seconds)?;
         let key = (self.endpoint(ended.endpoint), ended.class);
-        let mut turn = 0;
+        let mut turns = (0..length).chain((0..length).rev()).cycle();
         for (took, count) in ended.times {
             if !(0.0..LONGEST_RUN).contains(took) || *count > MOST_OF_INTERVAL {
                 return Err(format!("{count} requests of {took} s each: not a count and a time"));
             }
             let took = Duration::from_secs_f64(*took);
-            // What does not divide evenly goes to the seconds in turn.
-            let rest = count % length;
-            for (second, place) in (from..).zip(0..length) {
-                let is_in_turn = (place + length - turn) % length < rest;
-                let count = count / length + u64::from(is_in_turn);
-                if count > 0 {
-                    self.end(second, key, |times| times.record_many(took, count))?;
-                    self.say(second, key, ended.said, count)?;
-                }
+            // What does not divide evenly goes to the seconds in turn, to and fro: always in the
+            // same order, the longest times of each round would come to the last second.
+            let mut counts: BTreeMap<u64, u64> = BTreeMap::new();
+            if *count >= length {
+                counts.extend((0..length).map(|place| (place, count / length)));
             }
-            turn = (turn + rest) % length;
+            for place in turns.by_ref().take((count % length) as usize) {
+                *counts.entry(place).or_default() += 1;
+            }
+            for (place, count) in counts {
+                let second = from.saturating_add_unsigned(place);
+                self.end(second, key, |times| times.record_many(took, count))?;
+                self.say(second, key, ended.said, count)?;
+            }
         }
         Ok(())
     }
@@ -555,6 +558,7 @@ fn span((from, to): (i64, i64)) -> Result<(i64, u64), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::timeline::LoadTick;
 
     /// Requests to one server of 100 requests per second, in order of arrival.
     fn queue(rates: &[f64]) -> Requests {
@@ -599,6 +603,29 @@ mod tests {
         assert!(Requests::default().add(request(f64::NAN, 1.0)).is_err());
         assert!(Requests::default().add(request(1.0, -1.0)).is_err());
         assert!(Requests::default().into_recording("it", "name").is_err());
+    }
+
+    #[test]
+    fn each_second_of_an_interval_has_the_same_distribution() {
+        let times: Vec<(f64, u64)> = (1..=100).map(|millis| (f64::from(millis) / 1e3, 1)).collect();
+        let mut requests = Requests::default();
+        let class = ResponseClass::Status(200);
+        let ended = Ended { seconds: (100, 110), endpoint: "", class, times: &times, said: "" };
+        requests.add_ended(&ended).unwrap();
+        requests.add_ended(&Ended { times: &[(0.05, 25)], ..ended }).unwrap();
+        requests.add_sent((100, 110), 125, 120).unwrap();
+        let recording = requests.into_recording("it", "name").unwrap();
+        let ticks = &recording.timeline.ticks;
+        let counts: Vec<u64> = ticks.iter().map(LoadTick::completed).collect();
+        assert!(
+            counts.iter().sum::<u64>() == 125 && counts.iter().all(|it| *it >= 12),
+            "{counts:?}"
+        );
+        let means: Vec<f64> =
+            ticks.iter().map(|tick| tick.endpoints[0].response_time.mean().unwrap()).collect();
+        assert!(means.iter().all(|mean| (mean - 0.0505).abs() < 0.001), "{means:?}");
+        let sums = |of: fn(&LoadTick) -> u64| ticks.iter().map(of).sum::<u64>();
+        assert_eq!((sums(|tick| tick.offered), sums(|tick| tick.sent)), (125, 120));
     }
 
     /// One line with a wrong time once asked for the memory of all the seconds up to it.
