@@ -99,6 +99,8 @@ pub mod prepare;
 
 pub mod run;
 
+pub mod watch;
+
 pub mod gate;
 
 pub mod demo;

@@ -32,6 +32,10 @@ pub(super) fn report(args: &ReportArgs) -> CommandResult {
     let recording = results::read(&recording_path(&args.recording))?;
     let diagnosis = diagnose_recording(&recording, &rules);
     let report = Report::new(&recording, &diagnosis);
+    let report = match wanted.iter().any(|(format, _)| format.needs_seconds) {
+        true => report.with_seconds(&recording),
+        false => report,
+    };
     for (format, file) in wanted {
         if file == "-" {
             let mut bytes = Vec::new();

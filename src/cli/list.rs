@@ -13,6 +13,7 @@ use crate::diagnose::{ConditionRole, Rule, RuleSet};
 use crate::import::{Format, IMPORTERS, SUMMARIES};
 use crate::report::FORMATS;
 use crate::timeline::names;
+use crate::watch::TOOLS;
 
 pub(super) fn main(what: Listing) -> CommandResult {
     let text = match what {
@@ -21,6 +22,7 @@ pub(super) fn main(what: Listing) -> CommandResult {
             table(FORMATS.iter().map(|format| (format.name, format.summary.to_owned())))
         }
         Listing::Importers => importers(),
+        Listing::Tools => table(TOOLS.iter().map(|tool| (tool.name, tool.summary.to_owned()))),
         Listing::Converters => {
             table(CONVERTERS.iter().map(|converter| (converter.name, converter.summary.to_owned())))
         }

@@ -26,6 +26,7 @@ mod run;
 mod soak;
 mod stop;
 mod summary;
+mod watch;
 mod words;
 
 use std::ffi::OsString;
@@ -71,6 +72,7 @@ fn dispatch(command: Command) -> CommandResult {
         Command::Gate(args) => gate::main(&args),
         Command::Baseline(args) => baseline::main(&args),
         Command::Calibrate(args) => calibrate::main(&args),
+        Command::Watch(args) => watch::main(&args),
         Command::Import(args) => import::main(&args),
         Command::Convert(args) => convert::main(&args),
         Command::Check(args) => check::main(&args),

@@ -16,6 +16,7 @@ pub mod proc;
 mod sampler;
 mod tls;
 
+pub use generator::CHILDREN;
 pub use sampler::{Observation, Opened, Sampler, open_all};
 
 /// What kneepoint knows about a collector before it opens it.

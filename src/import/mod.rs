@@ -16,9 +16,11 @@ mod table;
 mod w3c;
 
 use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::ops::Range;
 
 pub use self::error::ImportError;
-use self::requests::Requests;
+pub use self::requests::{Interval, Requests};
+pub use self::seconds::ToolLoad;
 pub use self::summaries::{
     EndpointSummary, ErrorSummary, Quantile, ResponseTimes, SUMMARIES, Summary, SummarySpec,
 };
@@ -155,6 +157,13 @@ impl Files {
         Self { named, found: None, last: None, requests, summaries: Vec::new() }
     }
 
+    /// The same, which leaves out requests that were not sent within these times, in seconds since
+    /// 1970 (UTC).
+    pub fn within(mut self, times: Range<f64>) -> Self {
+        self.requests.keep_within(times);
+        self
+    }
+
     /// The format of those that were added, or the one that was named.
     pub fn format(&self) -> Option<Format> {
         self.named.or(self.last)
@@ -201,14 +210,20 @@ impl Files {
     /// # Errors
     /// When there is no request, only a summary, or the run is longer than a week.
     pub fn into_recording(self, name: &str) -> Result<Recording, ImportError> {
+        Ok(self.into_load(name)?.into_recording())
+    }
+
+    /// The load of the whole run, under `name`. Summaries are not a part of it.
+    ///
+    /// # Errors
+    /// When there is no request, only a summary, or the run is longer than a week.
+    pub fn into_load(self, name: &str) -> Result<ToolLoad, ImportError> {
         match (self.found, self.summaries.first()) {
             (None, Some(first)) => Err(ImportError::Unfit {
                 what: "a summary, which has no times",
                 instead: first.instead,
             }),
-            (found, _) => {
-                self.requests.into_recording(found.map_or("nothing", |spec| spec.name), name)
-            }
+            (found, _) => self.requests.into_load(found.map_or("nothing", |spec| spec.name), name),
         }
     }
 }

@@ -3,13 +3,13 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::ImportError;
-use super::seconds::{LONGEST_RUN, Run, SecondTally};
+use super::seconds::{EARLIEST_DATE, LONGEST_RUN, Run, SecondTally, ToolLoad};
 use crate::access_log::grouped;
-use crate::recording::Recording;
 use crate::timeline::{FailureKind, Histogram, ResponseClass, cut, mask_secrets, text_template};
 
 /// Latest time that is taken for one, in seconds since 1970: the year 5138.
@@ -77,17 +77,17 @@ pub(super) struct Request {
 }
 
 /// Requests of one endpoint that ended within an interval, of which only the mean is known.
-pub(super) struct Interval<'n> {
+pub struct Interval<'n> {
     /// Its first second, and the one after its last, since 1970.
-    pub(super) seconds: (i64, i64),
+    pub seconds: (i64, i64),
     /// Name of the endpoint.
-    pub(super) endpoint: &'n str,
+    pub endpoint: &'n str,
     /// How they ended.
-    pub(super) class: ResponseClass,
+    pub class: ResponseClass,
     /// How many.
-    pub(super) count: u64,
+    pub count: u64,
     /// Their mean response time in seconds.
-    pub(super) mean: f64,
+    pub mean: f64,
 }
 
 /// Requests of one endpoint that ended within an interval, of which the distribution is known.
@@ -127,7 +127,7 @@ pub(super) fn says_own_limit(said: &str) -> bool {
 
 /// All requests of a run, second by second.
 #[derive(Debug, Default)]
-pub(super) struct Requests {
+pub struct Requests {
     seconds: BTreeMap<i64, SecondTally>,
     /// Those whose histograms are not compact, the longest such first.
     open: VecDeque<i64>,
@@ -148,6 +148,9 @@ pub(super) struct Requests {
     unsent: Option<(u64, String)>,
     /// Connections that Go's dialer gave up: the target's doing, unless ports have run out.
     dial_timeouts: u64,
+    /// Which requests count, by the time of their send, and how many others there were.
+    within: Option<Range<f64>>,
+    outside: u64,
 }
 
 impl Requests {
@@ -166,6 +169,11 @@ impl Requests {
         if sent_unix.abs() > LATEST || took > LONGEST_RUN {
             let days = sent_unix.abs().max(took) / 86_400.0;
             return Err(format!("a time of {days:.0} days: it is probably wrong"));
+        }
+        let is_dated = sent_unix > EARLIEST_DATE;
+        if is_dated && self.within.as_ref().is_some_and(|within| !within.contains(&sent_unix)) {
+            self.outside += 1;
+            return Ok(());
         }
         let endpoint = self.endpoint(&endpoint);
         let first = sent_unix.floor() as i64;
@@ -197,13 +205,20 @@ impl Requests {
     /// Adds those of an interval, spread evenly over its seconds.
     ///
     /// # Errors
-    /// When its counts and times are none.
-    pub(super) fn add_interval(&mut self, interval: &Interval<'_>) -> Result<(), String> {
+    /// When its counts and times are not possible.
+    pub fn add_interval(&mut self, interval: &Interval<'_>) -> Result<(), String> {
         let (from, length) = span(interval.seconds)?;
+        let to = interval.seconds.1;
         let is_time = interval.mean.is_finite() && (0.0..LONGEST_RUN).contains(&interval.mean);
         if !is_time || interval.count > MOST_OF_INTERVAL {
             let Interval { count, mean, .. } = interval;
             return Err(format!("{count} requests of {mean} s each: not a count and a mean time"));
+        }
+        if let Some(within) = &self.within
+            && !(within.start <= to as f64 && (from as f64) < within.end)
+        {
+            self.outside += interval.count;
+            return Ok(());
         }
         let key = (self.endpoint(interval.endpoint), interval.class);
         let mut before = 0;
@@ -311,7 +326,7 @@ impl Requests {
     ///
     /// # Errors
     /// When one of the numbers is impossible.
-    pub(super) fn add_users(&mut self, at_unix: f64, users: f64) -> Result<(), String> {
+    pub fn add_users(&mut self, at_unix: f64, users: f64) -> Result<(), String> {
         if !(at_unix.abs() <= LATEST && (0.0..=MOST_USERS).contains(&users)) {
             return Err(format!("{users} virtual users at {at_unix} s: not a count and a time"));
         }
@@ -324,6 +339,12 @@ impl Requests {
             known.insert(at_unix.floor() as i64, users);
         }
         Ok(())
+    }
+
+    /// Leaves out requests that were not sent within these times, in seconds since 1970: a log
+    /// holds more than one run.
+    pub(super) fn keep_within(&mut self, within: Range<f64>) {
+        self.within = Some(within);
     }
 
     /// Says that the tool sends at a rate, whatever the number of its virtual users.
@@ -343,7 +364,8 @@ impl Requests {
             self.is_grouped = true;
             self.rename_endpoints(grouped);
             self.note(format!(
-                "more than {MOST_PATHS} different paths: their parts that vary (numbers, hashes,                  long names) are called `:id`"
+                "more than {MOST_PATHS} different paths: their parts that vary (numbers, hashes, \
+                 long names) are called `:id`"
             ));
         }
         if self.is_grouped { grouped(name) } else { name.to_owned() }
@@ -384,7 +406,7 @@ impl Requests {
     }
 
     /// What the reader of the report has to know; each remark once.
-    pub(super) fn note(&mut self, note: impl Into<String>) {
+    pub fn note(&mut self, note: impl Into<String>) {
         let note: String = note.into();
         // Words of a file must not move the terminal that shows them.
         let note = note.replace(char::is_control, " ");
@@ -398,15 +420,11 @@ impl Requests {
         self.users.push(BTreeMap::new());
     }
 
-    /// The recording of these requests.
+    /// The load that these requests make.
     ///
     /// # Errors
     /// When there is no request, or the last ended too long after the first began.
-    pub(super) fn into_recording(
-        mut self,
-        from: &str,
-        name: &str,
-    ) -> Result<Recording, ImportError> {
+    pub fn into_load(mut self, from: &str, name: &str) -> Result<ToolLoad, ImportError> {
         if self.endpoints.len() > MOST_ENDPOINTS {
             self.note(format!(
                 "more than {MOST_ENDPOINTS} different requests: the rest is counted as \
@@ -414,6 +432,12 @@ impl Requests {
             ));
         }
         self.tell_classes();
+        if self.outside > 0 {
+            self.note(format!(
+                "{} earlier or later requests in the file are left out",
+                self.outside
+            ));
+        }
         if let Some((count, said)) = self.unsent.take() {
             let said = cut(&said, LONGEST_WORDS).to_owned();
             if self.dial_timeouts > 0 {
@@ -442,7 +466,7 @@ impl Requests {
             grain: self.grain,
             notes: self.notes,
         }
-        .into_recording(from, name)
+        .into_load(from, name)
     }
 
     /// Says what is not an answer of the service: those of a limit, and none at all.
@@ -580,7 +604,8 @@ mod tests {
 
     #[test]
     fn requests_become_seconds_and_stages() {
-        let recording = queue(&[20.0, 40.0, 40.0, 60.0]).into_recording("it", "name").unwrap();
+        let recording =
+            queue(&[20.0, 40.0, 40.0, 60.0]).into_load("it", "name").unwrap().into_recording();
         let stages = &recording.timeline.stages;
         let rates: Vec<f64> = stages.iter().map(|stage| stage.rate().round()).collect();
         assert_eq!(rates, [20.0, 40.0, 60.0]);
@@ -602,7 +627,7 @@ mod tests {
         };
         assert!(Requests::default().add(request(f64::NAN, 1.0)).is_err());
         assert!(Requests::default().add(request(1.0, -1.0)).is_err());
-        assert!(Requests::default().into_recording("it", "name").is_err());
+        assert!(Requests::default().into_load("it", "name").is_err());
     }
 
     #[test]
@@ -614,7 +639,7 @@ mod tests {
         requests.add_ended(&ended).unwrap();
         requests.add_ended(&Ended { times: &[(0.05, 25)], ..ended }).unwrap();
         requests.add_sent((100, 110), 125, 120).unwrap();
-        let recording = requests.into_recording("it", "name").unwrap();
+        let recording = requests.into_load("it", "name").unwrap().into_recording();
         let ticks = &recording.timeline.ticks;
         let counts: Vec<u64> = ticks.iter().map(LoadTick::completed).collect();
         assert!(
@@ -638,7 +663,7 @@ mod tests {
                 let said = String::new();
                 requests.add(Request { sent_unix: *sent, took, endpoint, class, said })?;
             }
-            requests.into_recording("it", "name").map_err(|error| error.to_string())
+            requests.into_load("it", "name").map_err(|error| error.to_string())
         };
         let weeks: Vec<f64> = (0..2_000).map(|place| f64::from(place) * 500.0).collect();
         let impossible =
@@ -648,7 +673,7 @@ mod tests {
             assert!(why.contains("days"), "{why}");
         }
         let day = recording(&[0.5, 10.5], 86_400.0).unwrap();
-        let in_flight: Vec<f64> = day.timeline.ticks.iter().map(|tick| tick.in_flight).collect();
+        let in_flight: Vec<f64> = day.ticks.iter().map(|tick| tick.in_flight).collect();
         assert_eq!(in_flight[..3], [0.5, 1.0, 1.0]);
         assert_eq!((in_flight[10], in_flight[11], in_flight[86_399]), (1.5, 2.0, 2.0));
         assert_eq!(in_flight[86_400..], [1.5, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.5]);

@@ -1,14 +1,16 @@
 //! Before any load: everything that a run needs is read, resolved, opened and tried.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Instant;
 
 use super::config::{RunConfig, environment, read_load, run_config};
 use super::problems::Problems;
 use super::setup::Teardown;
 use super::target::{
-    blindness, connect, few_ports, find, is_local, meet, refuse_foreign_hosts, shares_connections,
+    blindness, connect, few_ports, find, is_local, meet, path_in, refuse_foreign_hosts,
+    shares_connections,
 };
 use super::warning::Warning;
 use crate::collect::{Opened, TargetHint, open_all, with_defaults};
@@ -84,6 +86,43 @@ pub fn prepare(plan: Plan, options: Options) -> Result<Prepared, Problems> {
     let config = run_config(plan, load, interrupt);
     let config = RunConfig { collectors: opened, environment, ..config };
     problems.or(Prepared { config, teardown, warnings })
+}
+
+/// A target whose load somebody else makes, ready to be watched.
+pub struct Observed {
+    /// The collectors, opened.
+    pub collectors: Vec<Opened>,
+    /// Where it happens; `started_unix` is moment zero.
+    pub environment: Environment,
+    /// The instant of moment zero.
+    pub started: Instant,
+    /// What a person should know beforehand.
+    pub warnings: Vec<Warning>,
+}
+
+/// Opens what watches the target of `plan`, and sends it nothing but a connection. Nothing of the
+/// plan's load is used.
+///
+/// # Errors
+/// Everything that is wrong.
+pub fn observe(plan: &Plan, folder: &Path, lenient: bool) -> Result<Observed, Problems> {
+    let mut problems = Problems::default();
+    let target = Target {
+        unix_socket: plan.target.unix_socket.as_ref().map(|path| path_in(folder, path)),
+        ..plan.target.clone()
+    };
+    let address = find(&target, &mut problems);
+    let is_local = address.as_ref().is_some_and(|address| is_local(address, &target));
+    let (opened, left_out) = open_collectors(plan, &target, is_local, lenient, &mut problems);
+    if let Some(address) = &address {
+        connect(address, &mut problems);
+    }
+    let warnings = blindness(&target, false).into_iter().chain(left_out).collect();
+    let environment = Environment {
+        collectors: notes(&opened, &[], &[]),
+        ..environment(String::new(), is_local)
+    };
+    problems.or(Observed { collectors: opened, environment, started: Instant::now(), warnings })
 }
 
 /// Opens what watches the target; what cannot be opened, and nobody needs, is a warning.

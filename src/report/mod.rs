@@ -8,6 +8,7 @@ mod comparison;
 mod format;
 pub mod glossary;
 mod model;
+mod test_results;
 mod web_page;
 pub(crate) mod wording;
 
@@ -37,6 +38,10 @@ registry! {
         json,
         markdown,
         svg,
+        junit,
+        csv,
+        openmetrics,
+        k6_summary,
     ]
 }
 

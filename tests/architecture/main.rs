@@ -51,6 +51,11 @@ const ROOMS: &[Room] = &[
         uses: &["timeline", "plan", "recording", "load", "collect", "prepare", "diagnose"],
         never: &[],
     },
+    Room {
+        name: "watch",
+        uses: &["timeline", "plan", "recording", "collect", "import", "run"],
+        never: &[],
+    },
     Room { name: "gate", uses: &["timeline", "plan"], never: &[] },
     Room { name: "demo", uses: &["plan"], never: &[] },
     Room {
@@ -70,6 +75,7 @@ const ROOMS: &[Room] = &[
             "report",
             "prepare",
             "run",
+            "watch",
             "gate",
             "demo",
         ],
