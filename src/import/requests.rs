@@ -377,7 +377,8 @@ impl Requests {
             self.is_grouped = true;
             self.rename_endpoints(grouped);
             self.note(format!(
-                "more than {MOST_PATHS} different paths: their parts that vary (numbers, hashes,                  long names) are called `:id`"
+                "more than {MOST_PATHS} different paths: their parts that vary (numbers, hashes, \
+                 long names) are called `:id`"
             ));
         }
         if self.is_grouped { grouped(name) } else { name.to_owned() }
