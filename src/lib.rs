@@ -69,7 +69,6 @@
 
 #![warn(missing_docs)]
 
-mod access_log;
 mod registry;
 
 pub mod timeline;
@@ -82,7 +81,11 @@ pub mod load;
 
 pub mod collect;
 
+mod access_log;
+
 pub mod import;
+
+pub mod history;
 
 pub mod convert;
 
@@ -91,6 +94,8 @@ pub mod diagnose;
 pub mod compare;
 
 pub mod baseline;
+
+pub mod incident;
 
 pub mod report;
 

@@ -41,6 +41,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "cookies", run: cookies, seeds: cookie_seeds },
     Target { name: "review", run: review, seeds: review_seeds },
     Target { name: "data", run: data, seeds: data_seeds },
+    Target { name: "prometheus", run: prometheus, seeds: prometheus_seeds },
 ];
 
 /// The text of a plan.
@@ -153,6 +154,21 @@ pub fn imports(bytes: &[u8]) {
             Err(why) => drop(why.to_string()),
         }
     }
+}
+
+/// The answers of a Prometheus server, and selectors.
+pub fn prometheus(bytes: &[u8]) {
+    kneepoint::history::fuzzing::prometheus(bytes);
+}
+
+fn prometheus_seeds() -> Vec<Vec<u8>> {
+    let seeds: [&str; 4] = [
+        r#"{"status":"success","data":{"resultType":"matrix","result":[{"metric":{"__name__":"up","code":"5xx"},"values":[[1.5,"1"],[2,"NaN"]]}]}}"#,
+        r#"{"status":"error","errorType":"execution","error":"query processing would load too many samples"}"#,
+        r#"{"status":"success","data":[{"__name__":"up","job":"shop"}]}"#,
+        r#"http_requests_total{job="shop",path=~"/a\\.b|c",env!='x'}"#,
+    ];
+    seeds.iter().map(|seed| seed.as_bytes().to_vec()).collect()
 }
 
 /// The bytes of a recording.

@@ -1,6 +1,7 @@
 //! The command line as it was typed. The commands decide what it means.
 
 mod builds;
+mod history;
 mod watch;
 
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::report::{self, ComparisonFormat};
 pub use builds::{BaselineArgs, BaselineCommand, CalibrateArgs, GateArgs, RunsArgs, StoreArgs};
+pub use history::{CapacityArgs, ImportSource, IncidentArgs, PrometheusArgs};
 pub use watch::WatchArgs;
 
 const EXAMPLES: &str = "\
@@ -59,8 +61,12 @@ pub enum Command {
     Calibrate(Box<CalibrateArgs>),
     /// Watch a service while another tool loads it, and explain why it breaks
     Watch(Box<WatchArgs>),
-    /// Read the results of another load generator, and find the knee in them
-    Import(ImportArgs),
+    /// Read the results of another load generator, or what a Prometheus server stored
+    Import(Box<ImportArgs>),
+    /// Say what happened in a recorded time that nobody chose for a test: since when, what changed, why
+    Incident(IncidentArgs),
+    /// Say how much a system can carry: its limits, the headroom now, and what a wanted load needs
+    Capacity(CapacityArgs),
     /// Make a plan from another tool's script, a browser recording, an access log or an API description
     Convert(ConvertArgs),
     /// Check a plan without sending anything
@@ -346,7 +352,11 @@ pub struct CompareArgs {
 
 /// `kneepoint import`.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct ImportArgs {
+    /// Where to read from, if not from files
+    #[command(subcommand)]
+    pub source: Option<ImportSource>,
     /// The files of one run, also compressed by gzip or zstd; `-` for standard input
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,

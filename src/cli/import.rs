@@ -4,16 +4,19 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
-use super::args::ImportArgs;
+use super::args::{ImportArgs, ImportSource};
 use super::console::{say, width};
 use super::error::{CliError, CommandResult};
-use super::{results, summary};
+use super::{history, results, summary};
 use crate::import::{self, Files, Format, ImportError, ToolLoad};
 use crate::recording::{Recording, Stop, StopReason, WriteError, Writer};
 use crate::run;
 use crate::watch;
 
 pub(super) fn main(args: &ImportArgs) -> CommandResult {
+    if let Some(ImportSource::Prometheus(args)) = &args.source {
+        return history::main(args);
+    }
     let (from, paths) = format_and_files(args);
     let named = from.map(spec_named).transpose()?;
     let mut files = Files::new(named);

@@ -51,6 +51,6 @@ pub(super) fn report(args: &ReportArgs) -> CommandResult {
 }
 
 /// A directory means the recording in it.
-fn recording_path(path: &Path) -> PathBuf {
+pub(super) fn recording_path(path: &Path) -> PathBuf {
     if path.is_dir() { results::recording_in(path) } else { path.to_owned() }
 }

@@ -7,6 +7,8 @@ mod chart;
 mod comparison;
 mod format;
 pub mod glossary;
+mod headroom;
+mod incident;
 mod model;
 mod test_results;
 mod web_page;
@@ -24,6 +26,8 @@ pub use comparison::{
     find as find_comparison_format, render_terminal as render_comparison,
 };
 pub use format::FormatSpec;
+pub use headroom::{headroom_json, headroom_text};
+pub use incident::IncidentReport;
 pub(crate) use markdown::escape as escape_markdown;
 pub use model::Report;
 pub use terminal::{TerminalStyle, render_with as render_terminal};

@@ -74,6 +74,9 @@ impl Histogram {
 
     /// Counts a duration `count` times, as [`Histogram::record`] does.
     pub fn record_many(&mut self, duration: Duration, count: u64) {
+        if count == 0 {
+            return;
+        }
         let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         // Not `saturating_record`: that clamps to the present range instead of growing it.
         let recorded = self.dense().record_n(micros.clamp(1, HIGHEST_MICROS), count);

@@ -4,14 +4,9 @@ use std::time::Duration;
 
 use super::groups::Group;
 use super::props::{Item, items};
+use super::reader::PlanReader;
 use super::scope::Scope;
-use super::texts::Texts;
-use crate::convert::artifact::Artifact;
-use crate::convert::draft::{
-    Draft, JourneyDraft, LoadDraft, ScenarioDraft, StepDraft, Think, seconds,
-};
-use crate::convert::http::{Names, OneTarget};
-use crate::convert::values::Values;
+use crate::convert::draft::{JourneyDraft, LoadDraft, ScenarioDraft, StepDraft, Think, seconds};
 use crate::convert::xml::Element;
 
 /// How deep a plan can nest groups of steps.
@@ -19,34 +14,7 @@ const DEEPEST: usize = 4;
 /// How often a plan can repeat a step.
 const MOST_REPEATS: f64 = 10_000.0;
 
-/// A test plan while it is being read.
-pub(super) struct PlanReader<'p, 'a> {
-    pub(super) artifact: &'p mut Artifact<'a>,
-    pub(super) values: Values,
-    pub(super) draft: Draft,
-    pub(super) target: OneTarget,
-    /// Of all requests.
-    pub(super) names: Names,
-    pub(super) journeys: Names,
-    pub(super) follows_redirects: bool,
-}
-
 impl PlanReader<'_, '_> {
-    pub(super) fn texts(&mut self) -> Texts<'_> {
-        Texts { values: &mut self.values, notes: &mut self.artifact.notes }
-    }
-
-    /// Notes that an element is not in the plan.
-    pub(super) fn lost(&mut self, element: &Element, what: &str) {
-        let (class, named) = (element.class(), element.named());
-        let named = match named {
-            "" => String::new(),
-            named => format!(" `{}`", named.escape_debug()),
-        };
-        let what = if what.is_empty() { String::new() } else { format!(": {what}") };
-        self.artifact.notes.lost_at(element.line, format!("{class}{named}{what}"));
-    }
-
     /// The thread groups of a level, and of the levels below it that are no thread groups.
     pub(super) fn thread_groups<'x>(&mut self, tree: &'x [Element], outer: &Scope<'x>) {
         let scope = self.scope(tree, outer, 0);

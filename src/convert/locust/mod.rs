@@ -92,8 +92,15 @@ impl Locustfile<'_, '_> {
                     }
                 }
             } else if self.is_user(class) {
-                let is_abstract = self.attribute(class, "abstract");
-                if !matches!(is_abstract, Some(Known::Switch(true))) {
+                // Of the class alone: what is made of it is not abstract.
+                let is_abstract = class.body.iter().any(|statement| match &statement.kind {
+                    StatementKind::Assign(target, value) => {
+                        target.path() == ["abstract"]
+                            && matches!(value.kind, ExprKind::Switch(true))
+                    }
+                    _ => false,
+                });
+                if !is_abstract {
                     users.push(Rc::clone(class));
                 }
             }
