@@ -6,7 +6,9 @@ use super::groups::Group;
 use super::props::{Item, items};
 use super::reader::PlanReader;
 use super::scope::Scope;
-use crate::convert::draft::{JourneyDraft, LoadDraft, ScenarioDraft, StepDraft, Think, seconds};
+use crate::convert::draft::{
+    JourneyDraft, LoadDraft, ScenarioDraft, StepDraft, Think, pause_after, seconds,
+};
 use crate::convert::xml::Element;
 
 /// How deep a plan can nest groups of steps.
@@ -133,7 +135,7 @@ impl PlanReader<'_, '_> {
                 items(item.below).for_each(|inner| self.note_rest(inner.element));
                 steps.extend(self.sampler(element, &scope));
             }
-            "TestAction" => self.action(element, steps),
+            "TestAction" => self.action(element, depth, steps),
             "TransactionController" => {
                 let mut scope = self.scope(item.below, scope, 2);
                 let tag = ("transaction".to_owned(), element.named().to_owned());
@@ -278,15 +280,18 @@ impl PlanReader<'_, '_> {
     }
 
     /// A Flow Control Action: a pause, or something that a plan has not.
-    fn action(&mut self, element: &Element, steps: &mut [StepDraft]) {
+    fn action(&mut self, element: &Element, depth: usize, steps: &mut Vec<StepDraft>) {
         const PAUSE: &str = "1";
         let millis = self.texts().number(element.prop("ActionProcessor.duration"), element.line);
         let pause = millis.and_then(|millis| seconds(millis / 1e3));
-        match (element.prop("ActionProcessor.action"), pause, steps.last_mut()) {
+        match (element.prop("ActionProcessor.action"), pause) {
             // An anchor for timers.
-            (PAUSE, Some(Duration::ZERO), _) => {}
-            (PAUSE, Some(pause), Some(before)) => before.pause(Think::Fixed(pause)),
-            (PAUSE, Some(_), None) => self.lost(element, "a pause before the first request"),
+            (PAUSE, Some(Duration::ZERO)) => {}
+            (PAUSE, Some(pause)) => {
+                if !pause_after(steps, Think::Fixed(pause), depth) {
+                    self.lost(element, "a pause before the first request");
+                }
+            }
             _ => self.lost(element, ""),
         }
     }
