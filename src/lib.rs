@@ -69,7 +69,6 @@
 
 #![warn(missing_docs)]
 
-mod access_log;
 mod registry;
 
 pub mod timeline;
@@ -81,6 +80,8 @@ pub mod recording;
 pub mod load;
 
 pub mod collect;
+
+mod access_log;
 
 pub mod import;
 

@@ -219,7 +219,7 @@ fn the_target_is_found_behind_translated_addresses() {
     let table = format!("kneepoint_{}", std::process::id());
     let rules = format!(
         "table ip {table} {{ chain output {{ type nat hook output priority -100; \
-         ip daddr {} tcp dport 8088 dnat to {}:8080; }} }}",
+         ip daddr {} tcp dport 8068 dnat to {}:8080; }}; }}",
         space.gateway(),
         space.address()
     );
@@ -227,7 +227,7 @@ fn the_target_is_found_behind_translated_addresses() {
         eprintln!("skipped: `nft` is not installed, or this kernel translates no addresses");
         return;
     }
-    let address = format!("{}:8088", space.gateway()).parse().expect("an address");
+    let address = format!("{}:8068", space.gateway()).parse().expect("an address");
     let (located, forwarders) = found(address);
     let _deleted = succeeds("nft", &["delete", "table", "ip", &table]);
     assert!(located.is_local && forwarders.is_empty(), "{located:?}");

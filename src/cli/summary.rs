@@ -28,8 +28,8 @@ struct Document<'a> {
 pub(super) fn print(summaries: &[Summary], format: StdoutFormat) -> CommandResult {
     let text = match format {
         StdoutFormat::Terminal => {
-            let texts: Vec<_> = summaries.iter().map(|it| text(it, width())).collect();
-            texts.join("\n")
+            let texts = summaries.iter().map(|it| undiagnosed(it, width()));
+            texts.collect::<Vec<_>>().join("\n")
         }
         StdoutFormat::Json => json(summaries)?,
         StdoutFormat::Markdown => summaries.iter().map(markdown).collect::<Vec<_>>().join("\n"),
@@ -42,9 +42,15 @@ fn json(summaries: &[Summary]) -> Result<String, std::io::Error> {
     Ok(serde_json::to_string_pretty(&Document { schema: SCHEMA, summaries })? + "\n")
 }
 
+/// A summary for people, where there is nothing else.
+fn undiagnosed(summary: &Summary, columns: usize) -> String {
+    let next = wrapped(&format!("For a diagnosis: {}.", summary.instead), columns);
+    format!("No diagnosis: {}\n{next}\n", text(summary, columns))
+}
+
 /// A summary for people.
 pub(super) fn text(summary: &Summary, columns: usize) -> String {
-    let mut text = format!("No diagnosis: {} sums up a whole run\n\n", summary.format);
+    let mut text = format!("{} sums up a whole run\n\n", summary.format);
     let rows = rows(summary);
     let wide = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     for (name, value) in &rows {
@@ -52,16 +58,19 @@ pub(super) fn text(summary: &Summary, columns: usize) -> String {
     }
     for (heading, lines) in lists(summary) {
         text.push_str(&format!("\n{heading}\n"));
-        lines.iter().for_each(|line| text.push_str(&format!("  {line}\n")));
+        lines.iter().for_each(|line| text.push_str(&indented("  ", line, columns)));
     }
     text.push_str("\nWhat speaks against these figures\n");
     for warning in &summary.warnings {
-        let lines = wrapped(&clean(warning), columns.saturating_sub(4));
-        text.push_str(&format!("  - {}\n", lines.replace('\n', "\n    ")));
+        text.push_str(&indented("  - ", &clean(warning), columns));
     }
-    let next = format!("For a diagnosis: {}.", summary.instead);
-    text.push_str(&format!("\n{}\n", wrapped(&next, columns)));
     text
+}
+
+/// An item of a list, with its further lines below its first word.
+fn indented(begin: &str, item: &str, columns: usize) -> String {
+    let lines = wrapped(item, columns.saturating_sub(4));
+    format!("{begin}{}\n", lines.replace('\n', "\n    "))
 }
 
 /// A summary for a comment under a change.
@@ -173,7 +182,7 @@ mod tests {
     #[test]
     fn figures_come_with_what_speaks_against_them_and_what_to_do() {
         let summaries = read("hey.sample.txt");
-        let shown = text(&summaries[0], 80);
+        let shown = undiagnosed(&summaries[0], 80);
         for words in [
             "No diagnosis: hey-text",
             "requests           1130",

@@ -225,7 +225,29 @@ impl RequestDraft {
     }
 }
 
+/// How deep a plan can nest groups of steps.
+const DEEPEST: usize = 4;
+
+/// Pauses once after the last of these steps, which stand in `depth` groups; false where there is
+/// none. A step that is repeated or left out at times becomes a group, which pauses always and once.
+pub(super) fn pause_after(steps: &mut Vec<StepDraft>, think: Think, depth: usize) -> bool {
+    let Some(mut last) = steps.pop() else { return false };
+    let is_plain = last.repeat.is_none() && last.probability.is_none() && last.when.is_none();
+    if !is_plain && depth + last.height() < DEEPEST {
+        last = StepDraft { steps: vec![last], ..StepDraft::default() };
+    }
+    last.pause(think);
+    steps.push(last);
+    true
+}
+
 impl StepDraft {
+    /// How many groups stand in each other here.
+    fn height(&self) -> usize {
+        let inner = self.steps.iter().map(StepDraft::height).max();
+        inner.map_or(0, |inner| inner + 1)
+    }
+
     /// Adds a pause after it.
     pub(super) fn pause(&mut self, think: Think) {
         let sum = self.think.map_or(think, |before| before.and(think));

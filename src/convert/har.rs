@@ -369,7 +369,7 @@ fn request_draft(
     left.secrets.extend(secrets);
     if !body.is_empty() {
         request.body = Some(body);
-        let has_type = request.headers.iter().any(|(name, _)| name == "content-type");
+        let has_type = request.has_header("content-type") || post.mime_type.is_empty();
         let kind = Template::plain(&post.mime_type);
         request.headers.extend((!has_type).then(|| http::header("content-type", kind)).flatten());
     }

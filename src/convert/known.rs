@@ -7,10 +7,19 @@ use super::http::Names;
 use super::notes::Notes;
 use super::template::Template;
 
+/// How a plan draws values in a loop.
+const ROUNDS: &str = "repeated step uses a random value or a counter: the plan draws one for each \
+                      journey, not one for each round";
+
 /// Gives each value that is not known where it is used data of its own: a plan with unknown names
 /// is refused.
 pub(super) fn settle(draft: &mut Draft, notes: &mut Notes) {
     let mut known = Known::of(draft);
+    let journeys = draft.journeys.iter().flat_map(|journey| &journey.steps);
+    if journeys.into_iter().any(|step| known.draws_in_rounds(step, false)) {
+        notes.add(format!("a {ROUNDS}"));
+        draft.comments.push(format!("A {ROUNDS}."));
+    }
     // What the steps of the setup capture is known in every journey, and at the end.
     let mut always = BTreeSet::new();
     known.steps(&mut draft.setup, &mut always);
@@ -33,6 +42,8 @@ pub(super) fn settle(draft: &mut Draft, notes: &mut Notes) {
 struct Known {
     data: BTreeSet<String>,
     with_columns: BTreeSet<String>,
+    /// Those that no round draws anew in other tools either: rows of a file, and one value only.
+    constant: BTreeSet<String>,
     names: Names,
     /// A name that is not known, and the data that stand in for it.
     missing: Vec<(String, String)>,
@@ -43,6 +54,7 @@ impl Known {
         let mut known = Self {
             data: BTreeSet::new(),
             with_columns: BTreeSet::new(),
+            constant: BTreeSet::new(),
             names: Names::default(),
             missing: Vec::new(),
         };
@@ -50,6 +62,14 @@ impl Known {
             let has_columns = matches!(data, Data::Csv { column: None, .. });
             let names = if has_columns { &mut known.with_columns } else { &mut known.data };
             names.insert(name.clone());
+            let is_one = match data {
+                Data::List(texts) => texts.len() < 2,
+                Data::Csv { .. } | Data::Variable(_) => true,
+                Data::Range(..) | Data::Sequence(..) | Data::Uuid => false,
+            };
+            if is_one {
+                known.constant.insert(name.clone());
+            }
             known.names.data(name);
         }
         let steps = draft.setup.iter().chain(&draft.teardown);
@@ -65,6 +85,19 @@ impl Known {
             self.names.data(name);
         }
         step.steps.iter().for_each(|step| self.take_names(step));
+    }
+
+    /// Whether a step that is repeated uses data that are drawn.
+    fn draws_in_rounds(&self, step: &StepDraft, is_repeated: bool) -> bool {
+        let is_repeated = is_repeated || step.repeat.is_some_and(|repeat| repeat > 1);
+        let is_drawn = |name: &str| self.data.contains(name) && !self.constant.contains(name);
+        let uses = step.request.as_ref().is_some_and(|request| {
+            let headers = request.headers.iter().map(|(_, text)| text);
+            let texts = [&request.path].into_iter().chain(headers).chain(&request.body);
+            texts.flat_map(Template::values).any(is_drawn)
+        });
+        (is_repeated && uses)
+            || step.steps.iter().any(|inner| self.draws_in_rounds(inner, is_repeated))
     }
 
     fn steps(&mut self, steps: &mut [StepDraft], captured: &mut BTreeSet<String>) {

@@ -327,10 +327,7 @@ fn first_check(step: &StepDraft) -> Option<InlineTable> {
     match step.statuses.as_slice() {
         [] => {}
         [status] => drop(checks.insert("status", i64::from(*status).into())),
-        several => {
-            let several: Array = several.iter().map(|status| i64::from(*status)).collect();
-            checks.insert("status", several.into());
-        }
+        several => drop(checks.insert("status", statuses(several))),
     }
     if !step.expected.is_empty() {
         let headers: BTreeMap<&String, String> =
@@ -343,6 +340,20 @@ fn first_check(step: &StepDraft) -> Option<InlineTable> {
         checks.insert("json", InlineTable::from_iter(found).into());
     }
     (!checks.is_empty()).then_some(checks)
+}
+
+/// Several statuses; `"2xx"` for every one that begins with 2.
+fn statuses(codes: &[u16]) -> Value {
+    let codes: BTreeSet<u16> = codes.iter().copied().collect();
+    let is_whole = |class: u16| (class * 100..(class + 1) * 100).all(|code| codes.contains(&code));
+    let whole: Vec<u16> = (1..=5).filter(|class| is_whole(*class)).collect();
+    let mut written: Array = whole.iter().map(|class| format!("{class}xx")).collect();
+    let single = codes.iter().filter(|code| !whole.contains(&(**code / 100)));
+    written.extend(single.map(|code| i64::from(*code)));
+    match (written.len(), written.get(0)) {
+        (1, Some(only)) => only.clone(),
+        _ => written.into(),
+    }
 }
 
 /// A pause that varies, by its two durations.

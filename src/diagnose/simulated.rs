@@ -432,6 +432,25 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_seen_of_a_target_elsewhere_is_told_first() {
+        let mut recording = record(&RATES, &|rate| bent(rate, Vec::new()));
+        let mut first = |ran: &str| {
+            recording.environment.collectors.push(CollectorNote {
+                name: ran.to_owned(),
+                instance: ran.to_owned(),
+                watches: String::new(),
+                interval_secs: 1.0,
+            });
+            diagnose(&recording, &crate::run::rules()).caveats.first().cloned().unwrap_or_default()
+        };
+        let told = first("generator");
+        assert!(told.starts_with("the target runs on another machine"), "{told}");
+        assert!(told.contains("as root") && told.contains("--metrics"), "{told}");
+        assert!(!first("prometheus").contains("--metrics"));
+        assert!(!first("process").contains("another machine"));
+    }
+
+    #[test]
     fn an_exhausted_pool_alone_leaves_its_three_rivals() {
         let diagnosis = said(&RATES, &|rate| {
             let pool = [

@@ -63,11 +63,11 @@ fn read(input: &mut dyn BufRead, requests: &mut Requests) -> Result<(), ImportEr
     }
     if let Some(times) = times {
         let moment = match times.stamp {
-            Stamp::Start => "start, as in Apache and Traefik",
-            Stamp::End => "end, as in nginx",
+            Stamp::Start => "start of the request, as in Apache and Traefik",
+            Stamp::End => "end of the request, as in nginx",
         };
         log.requests.note(format!(
-            "the time that a request took is {}; the time of a line is its {moment}",
+            "the time that a request took is {}; the time of a line was taken for the {moment}",
             times.taken
         ));
     }
@@ -134,7 +134,7 @@ mod tests {
         let read = Read::told(&sample("accesslog-traefik-clf.sample.log"));
         read.assert_served(&REQUESTS, &[("200", 16), ("404", 1), ("reset", 1), ("503", 2)]);
         read.assert_ms(0.5, 35.0);
-        assert!(read.notes.contains("start, as in Apache"), "{}", read.notes);
+        assert!(read.notes.contains("start of the request, as in Apache"), "{}", read.notes);
     }
 
     #[test]

@@ -23,8 +23,8 @@ pub(super) static SPEC: ImporterSpec = ImporterSpec {
         );
         if seen.never_reached > 0 {
             requests.note(format!(
-                "{} requests have no answer of a target: the balancer answered them itself, or \
-                 the client went away",
+                "no target answered {} requests: the balancer answered them itself, or the client \
+                 went away",
                 seen.never_reached
             ));
         }
@@ -108,7 +108,7 @@ mod tests {
             [("GET /books", 5), ("GET /books/17", 5), ("GET /books/18", 5), ("POST /cart", 5)];
         read.assert_served(&requests, &[("200", 16), ("404", 1), ("460", 1), ("503", 2)]);
         read.assert_ms(0.5, 35.0);
-        for words in ["3 requests have no answer of a target", "2 requests have no times"] {
+        for words in ["no target answered 3 requests", "2 requests have no times"] {
             assert!(read.notes.contains(words), "{}", read.notes);
         }
         let began = read.recording.environment.started_unix;

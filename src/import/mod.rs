@@ -114,7 +114,7 @@ impl Format {
     fn looks_like(self, begin: &str) -> bool {
         match self {
             Self::Recording(spec) => (spec.looks_like)(begin),
-            Self::Summary(spec) => (spec.looks_like)(begin),
+            Self::Summary(spec) => spec.looks_like(begin),
         }
     }
 }
@@ -213,7 +213,7 @@ impl Files {
         Ok(self.into_load(name)?.into_recording())
     }
 
-    /// The load of the whole run, under `name`.
+    /// The load of the whole run, under `name`. Summaries are not a part of it.
     ///
     /// # Errors
     /// When there is no request, only a summary, or the run is longer than a week.

@@ -251,6 +251,10 @@ impl Requests {
         if due > MOST_OF_INTERVAL {
             return Err(format!("{due} requests in {length} s: it is probably wrong"));
         }
+        if self.is_outside(seconds) {
+            self.outside += due;
+            return Ok(());
+        }
         let sent = sent.min(due);
         for (second, place) in (from..).zip(1..=length) {
             let share = |count: u64| count * place / length - count * (place - 1) / length;
@@ -267,24 +271,30 @@ impl Requests {
     /// When its counts and times are none.
     pub(super) fn add_ended(&mut self, ended: &Ended<'_>) -> Result<(), String> {
         let (from, length) = span(ended.seconds)?;
+        if self.is_outside(ended.seconds) {
+            return Ok(());
+        }
         let key = (self.endpoint(ended.endpoint), ended.class);
-        let mut turn = 0;
+        let mut turns = (0..length).chain((0..length).rev()).cycle();
         for (took, count) in ended.times {
             if !(0.0..LONGEST_RUN).contains(took) || *count > MOST_OF_INTERVAL {
                 return Err(format!("{count} requests of {took} s each: not a count and a time"));
             }
             let took = Duration::from_secs_f64(*took);
-            // What does not divide evenly goes to the seconds in turn.
-            let rest = count % length;
-            for (second, place) in (from..).zip(0..length) {
-                let is_in_turn = (place + length - turn) % length < rest;
-                let count = count / length + u64::from(is_in_turn);
-                if count > 0 {
-                    self.end(second, key, |times| times.record_many(took, count))?;
-                    self.say(second, key, ended.said, count)?;
-                }
+            // What does not divide evenly goes to the seconds in turn, to and fro: always in the
+            // same order, the longest times of each round would come to the last second.
+            let mut counts: BTreeMap<u64, u64> = BTreeMap::new();
+            if *count >= length {
+                counts.extend((0..length).map(|place| (place, count / length)));
             }
-            turn = (turn + rest) % length;
+            for place in turns.by_ref().take((count % length) as usize) {
+                *counts.entry(place).or_default() += 1;
+            }
+            for (place, count) in counts {
+                let second = from.saturating_add_unsigned(place);
+                self.end(second, key, |times| times.record_many(took, count))?;
+                self.say(second, key, ended.said, count)?;
+            }
         }
         Ok(())
     }
@@ -297,6 +307,9 @@ impl Requests {
         let (from, length) = span(seconds)?;
         if !(0.0..=MOST_OF_INTERVAL as f64).contains(&mean) {
             return Err(format!("{mean} requests in flight: it is probably wrong"));
+        }
+        if self.is_outside(seconds) {
+            return Ok(());
         }
         for (second, _) in (from..).zip(0..length) {
             self.second(second)?.in_flight += mean;
@@ -364,7 +377,8 @@ impl Requests {
             self.is_grouped = true;
             self.rename_endpoints(grouped);
             self.note(format!(
-                "more than {MOST_PATHS} different paths: their parts that vary (numbers, hashes,                  long names) are called `:id`"
+                "more than {MOST_PATHS} different paths: their parts that vary (numbers, hashes, \
+                 long names) are called `:id`"
             ));
         }
         if self.is_grouped { grouped(name) } else { name.to_owned() }

@@ -49,6 +49,10 @@ fn take(line: &str, requests: &mut Requests) -> Result<(), String> {
     add(&hit, requests)
 }
 
+/// Remark on the files of old versions.
+pub(super) const WITHOUT_NAMES: &str = "the file has no methods and no URLs, as those of vegeta \
+                                        before 12.8: all requests count as one";
+
 /// One request, however it is encoded.
 pub(super) struct Hit<'h> {
     pub(super) sent_unix: f64,

@@ -69,10 +69,7 @@ fn read(input: &mut dyn BufRead, requests: &mut Requests) -> Result<(), ImportEr
         ended_by(stop, (count, begin), requests)?;
     }
     if count > 0 && !has_names {
-        requests.note(
-            "the file has no methods and no URLs, as those of vegeta before 12.8: all requests \
-             count as one",
-        );
+        requests.note(vegeta::WITHOUT_NAMES);
     }
     Ok(())
 }

@@ -9,6 +9,9 @@ use crate::import::{self, Files, ImportError, ToolLoad};
 use crate::recording::{Event, WriteError, Writer};
 use crate::timeline::Moment;
 
+/// Seconds by which times may be rounded: many tools write whole seconds.
+const ROUNDED: f64 = 1.0;
+
 /// Files with the results of a tool.
 #[derive(Clone, Debug)]
 pub struct Results {
@@ -65,7 +68,8 @@ impl Results {
     /// from the first of them.
     pub(super) fn read(&self, times: Range<f64>, name: &str) -> Result<ToolLoad, LoadError> {
         let named = self.format.as_deref().and_then(import::find);
-        let mut files = Files::new(named).within(times.clone());
+        let within = times.start - ROUNDED..times.end + ROUNDED;
+        let mut files = Files::new(named).within(within);
         for (path, skipped) in self.files.iter().zip(&self.skipped) {
             let input = opened(path, *skipped)
                 .map_err(|source| LoadError::Unreadable { path: path.clone(), source })?;

@@ -70,8 +70,12 @@ impl Sockets {
     /// # Errors
     /// The target's sockets were not seen, or no request was answered.
     pub(super) fn into_load(self, name: &str) -> Result<ToolLoad, LoadError> {
-        let nothing =
-            || LoadError::Nothing("the target's sockets show no request that was answered");
+        let nothing = || {
+            LoadError::Nothing(
+                "the target's sockets show no request that was answered; connections that last less than \
+                 0.1 s, one for each request, are not seen",
+            )
+        };
         let mut requests = Requests::default();
         let mut before: Option<(i64, f64)> = None;
         let own = self.scrapers.len() as f64;

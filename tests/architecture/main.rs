@@ -276,8 +276,11 @@ fn rooms_use_only_rooms_above_them() {
 #[test]
 fn the_table_is_the_list_of_rooms() {
     let lib = read(&root().join("src/lib.rs"));
-    let declared: Vec<&str> =
-        lib.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')).collect();
+    // A room may be of use only inside. The registry is a macro and not a room.
+    let modules = lib.lines().filter_map(|line| {
+        line.strip_prefix("pub ").unwrap_or(line).strip_prefix("mod ")?.strip_suffix(';')
+    });
+    let declared: Vec<&str> = modules.filter(|name| *name != "registry").collect();
     let listed: Vec<&str> = ROOMS.iter().map(|room| room.name).collect();
     assert_eq!(declared, listed, "src/lib.rs and the table differ");
 }

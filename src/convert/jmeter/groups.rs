@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::plan::PlanReader;
+use super::reader::PlanReader;
 use crate::convert::draft::{LoadDraft, seconds};
 use crate::convert::xml::Element;
 

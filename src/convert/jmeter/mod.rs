@@ -4,13 +4,14 @@
 mod groups;
 mod plan;
 mod props;
+mod reader;
 mod response;
 mod sampler;
 mod scope;
 mod texts;
 
-use self::plan::PlanReader;
 use self::props::TREE;
+use self::reader::PlanReader;
 use self::scope::Scope;
 use super::artifact::Artifact;
 use super::draft::Draft;

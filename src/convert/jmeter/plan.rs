@@ -4,14 +4,11 @@ use std::time::Duration;
 
 use super::groups::Group;
 use super::props::{Item, items};
+use super::reader::PlanReader;
 use super::scope::Scope;
-use super::texts::Texts;
-use crate::convert::artifact::Artifact;
 use crate::convert::draft::{
-    Draft, JourneyDraft, LoadDraft, ScenarioDraft, StepDraft, Think, seconds,
+    JourneyDraft, LoadDraft, ScenarioDraft, StepDraft, Think, pause_after, seconds,
 };
-use crate::convert::http::{Names, OneTarget};
-use crate::convert::values::Values;
 use crate::convert::xml::Element;
 
 /// How deep a plan can nest groups of steps.
@@ -19,34 +16,7 @@ const DEEPEST: usize = 4;
 /// How often a plan can repeat a step.
 const MOST_REPEATS: f64 = 10_000.0;
 
-/// A test plan while it is being read.
-pub(super) struct PlanReader<'p, 'a> {
-    pub(super) artifact: &'p mut Artifact<'a>,
-    pub(super) values: Values,
-    pub(super) draft: Draft,
-    pub(super) target: OneTarget,
-    /// Of all requests.
-    pub(super) names: Names,
-    pub(super) journeys: Names,
-    pub(super) follows_redirects: bool,
-}
-
 impl PlanReader<'_, '_> {
-    pub(super) fn texts(&mut self) -> Texts<'_> {
-        Texts { values: &mut self.values, notes: &mut self.artifact.notes }
-    }
-
-    /// Notes that an element is not in the plan.
-    pub(super) fn lost(&mut self, element: &Element, what: &str) {
-        let (class, named) = (element.class(), element.named());
-        let named = match named {
-            "" => String::new(),
-            named => format!(" `{}`", named.escape_debug()),
-        };
-        let what = if what.is_empty() { String::new() } else { format!(": {what}") };
-        self.artifact.notes.lost_at(element.line, format!("{class}{named}{what}"));
-    }
-
     /// The thread groups of a level, and of the levels below it that are no thread groups.
     pub(super) fn thread_groups<'x>(&mut self, tree: &'x [Element], outer: &Scope<'x>) {
         let scope = self.scope(tree, outer, 0);
@@ -165,7 +135,7 @@ impl PlanReader<'_, '_> {
                 items(item.below).for_each(|inner| self.note_rest(inner.element));
                 steps.extend(self.sampler(element, &scope));
             }
-            "TestAction" => self.action(element, steps),
+            "TestAction" => self.action(element, depth, steps),
             "TransactionController" => {
                 let mut scope = self.scope(item.below, scope, 2);
                 let tag = ("transaction".to_owned(), element.named().to_owned());
@@ -310,15 +280,18 @@ impl PlanReader<'_, '_> {
     }
 
     /// A Flow Control Action: a pause, or something that a plan has not.
-    fn action(&mut self, element: &Element, steps: &mut [StepDraft]) {
+    fn action(&mut self, element: &Element, depth: usize, steps: &mut Vec<StepDraft>) {
         const PAUSE: &str = "1";
         let millis = self.texts().number(element.prop("ActionProcessor.duration"), element.line);
         let pause = millis.and_then(|millis| seconds(millis / 1e3));
-        match (element.prop("ActionProcessor.action"), pause, steps.last_mut()) {
+        match (element.prop("ActionProcessor.action"), pause) {
             // An anchor for timers.
-            (PAUSE, Some(Duration::ZERO), _) => {}
-            (PAUSE, Some(pause), Some(before)) => before.pause(Think::Fixed(pause)),
-            (PAUSE, Some(_), None) => self.lost(element, "a pause before the first request"),
+            (PAUSE, Some(Duration::ZERO)) => {}
+            (PAUSE, Some(pause)) => {
+                if !pause_after(steps, Think::Fixed(pause), depth) {
+                    self.lost(element, "a pause before the first request");
+                }
+            }
             _ => self.lost(element, ""),
         }
     }

@@ -1,6 +1,6 @@
 //! Extractors and assertions: what is taken from a response, and what it must be.
 
-use super::plan::PlanReader;
+use super::reader::PlanReader;
 use crate::convert::draft::{ObjectiveDraft, StepDraft, is_pattern};
 use crate::convert::xml::Element;
 

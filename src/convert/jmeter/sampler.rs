@@ -1,6 +1,6 @@
 //! HTTP Request samplers.
 
-use super::plan::PlanReader;
+use super::reader::PlanReader;
 use super::scope::Scope;
 use crate::convert::draft::StepDraft;
 use crate::convert::http;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::plan::PlanReader;
 use super::props::{Item, items};
+use super::reader::PlanReader;
 use crate::convert::draft::RowOrder;
 use crate::convert::draft::{Data, Think, seconds};
 use crate::convert::http;

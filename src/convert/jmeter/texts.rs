@@ -214,7 +214,7 @@ mod tests {
         values.stand_for("path", Template::plain("/a"));
         let mut texts = Texts { values: &mut values, notes: &mut notes };
         for (text, written) in [
-            ("${path}/${user}?x=${", "/a/{users.name}?x=${{"),
+            ("${path}/${user}?x=${", "/a/{users.name}?x=$${{"),
             ("${__P(host,shop.example)}:${__property(port,,80)}", "shop.example:80"),
             ("${__P(n,${path})}${__P(api_key,hush)}", "/a${API_KEY}"),
             ("${__Random(9,3,r)}-${r}", "{random_3_9}-{random_3_9}"),

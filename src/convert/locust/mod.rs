@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::artifact::Artifact;
-use super::draft::{Draft, JourneyDraft, LoadDraft, StepDraft, Think, seconds};
+use super::draft::{Draft, JourneyDraft, LoadDraft, StepDraft, Think, pause_after, seconds};
 use super::http::{self, Names};
 use super::script::machine::{Machine, without_texts};
 use super::script::python;
@@ -92,8 +92,15 @@ impl Locustfile<'_, '_> {
                     }
                 }
             } else if self.is_user(class) {
-                let is_abstract = self.attribute(class, "abstract");
-                if !matches!(is_abstract, Some(Known::Switch(true))) {
+                // Of the class alone: what is made of it is not abstract.
+                let is_abstract = class.body.iter().any(|statement| match &statement.kind {
+                    StatementKind::Assign(target, value) => {
+                        target.path() == ["abstract"]
+                            && matches!(value.kind, ExprKind::Switch(true))
+                    }
+                    _ => false,
+                });
+                if !is_abstract {
                     users.push(Rc::clone(class));
                 }
             }
@@ -358,7 +365,7 @@ impl Locustfile<'_, '_> {
                     let text = format!("the task `{name}`, which sends nothing that can be read");
                     return self.machine.lost(function.line, text);
                 }
-                pause_after(&mut steps, think);
+                pause(&mut steps, think);
                 self.journey(&name, weight, steps);
             }
             TaskBody::Class(class) if is_top => self.task_set(&class, &name, weight, think),
@@ -392,7 +399,7 @@ impl Locustfile<'_, '_> {
                     let mut made = self.machine.collect(|machine| {
                         machine.enter(&function, vec![Known::Unknown]);
                     });
-                    pause_after(&mut made, think);
+                    pause(&mut made, think);
                     steps.append(&mut made);
                 }
             }
@@ -453,8 +460,9 @@ fn is_plain_value(value: &Expr) -> bool {
     }
 }
 
-fn pause_after(steps: &mut [StepDraft], think: Option<Think>) {
-    if let (Some(last), Some(think)) = (steps.last_mut(), think) {
-        last.pause(think);
+/// The `wait_time` after a task.
+fn pause(steps: &mut Vec<StepDraft>, think: Option<Think>) {
+    if let Some(think) = think {
+        pause_after(steps, think, 0);
     }
 }

@@ -22,6 +22,9 @@ pub(in crate::convert) enum Wanted {
     Switch(bool),
 }
 
+/// Most statuses that a check lists one by one.
+const MOST_LISTED: usize = 30;
+
 /// Tests, and the request whose response they are of.
 pub(in crate::convert) type Tests = (String, Vec<Test>);
 
@@ -135,6 +138,13 @@ fn merged(tests: Vec<Test>) -> Vec<Test> {
     merged
 }
 
+/// Statuses that a plan can list: whole hundreds, and few others.
+fn listable(codes: Vec<u16>) -> Option<Vec<u16>> {
+    let of_class = |class: u16| codes.iter().filter(move |code| **code / 100 == class).count();
+    let single: usize = (1..=5).map(of_class).filter(|count| *count < 100).sum();
+    (!codes.is_empty() && single <= MOST_LISTED).then_some(codes)
+}
+
 fn one_test(operator: Operator, left: Known, right: Known, negated: bool) -> Option<Tests> {
     use Operator::{Equal, Greater, GreaterOrEqual, In, Less, LessOrEqual, Unequal};
     // The response stands on the left, except where something is in its body.
@@ -157,7 +167,7 @@ fn one_test(operator: Operator, left: Known, right: Known, negated: bool) -> Opt
         (Known::Part(request, Part::Status), In, Known::List(list)) => {
             let wanted: Vec<f64> = list.iter().filter_map(Known::number).collect();
             let codes = (100..600).filter(|code| wanted.contains(&f64::from(*code)) != negated);
-            Some((request, vec![Test::Status(codes.collect())]))
+            Some((request, vec![Test::Status(listable(codes.collect())?)]))
         }
         (Known::Part(request, Part::Status), operator, right) => {
             let bound = right.number()?;
@@ -173,7 +183,7 @@ fn one_test(operator: Operator, left: Known, right: Known, negated: bool) -> Opt
             holds(200.0)?;
             let codes: Vec<u16> =
                 (100..600).filter(|code| holds(f64::from(*code)) == Some(!negated)).collect();
-            (!codes.is_empty()).then(|| (request, vec![Test::Status(codes)]))
+            Some((request, vec![Test::Status(listable(codes)?)]))
         }
         (text, In, Known::Part(request, Part::Body)) if !negated => {
             Some((request, vec![Test::Contains(text.fixed().filter(|it| !it.is_empty())?)]))

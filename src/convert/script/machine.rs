@@ -8,7 +8,7 @@ use super::syntax::{
 };
 use super::value::{Known, Part};
 use crate::convert::artifact::Artifact;
-use crate::convert::draft::{Draft, StepDraft, Think};
+use crate::convert::draft::{Draft, StepDraft, Think, pause_after};
 use crate::convert::http::{Names, OneTarget};
 use crate::convert::values::Values;
 
@@ -143,10 +143,12 @@ impl<'s, 'a> Machine<'s, 'a> {
 
     /// Pauses after the last step.
     pub(in crate::convert) fn pause(&mut self, think: Think, line: usize) {
-        let last = self.groups.iter_mut().rev().find_map(|group| group.last_mut());
-        match last {
-            Some(step) => step.pause(think),
-            None => self.lost(line, "a pause before the first request"),
+        // The outermost two are the program and the journey.
+        let depth = self.groups.len().saturating_sub(2);
+        let group = self.groups.iter_mut().rev().find(|group| !group.is_empty());
+        let is_after = group.is_some_and(|group| pause_after(group, think, depth));
+        if !is_after {
+            self.lost(line, "a pause before the first request");
         }
     }
 

@@ -116,7 +116,8 @@ mod tests {
     #[test]
     fn a_percentile_above_the_longest_is_the_longest() {
         let times = Times::of_percentiles([(0.5, 0.1), (0.999, 0.44), (1.0, 0.43)]);
-        assert_eq!((times.at(0.999), times.at(1.0), times.longest()), (0.43, 0.43, Some(0.43)));
+        assert_eq!((times.at(1.0), times.longest()), (0.43, Some(0.43)));
+        assert!((times.at(0.999) - 0.43).abs() < 1e-9);
         assert_eq!(Times::default().deal(&[3]), [[(0.0, 1), (0.0, 1), (0.0, 1)]]);
     }
 

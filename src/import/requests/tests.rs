@@ -1,6 +1,7 @@
 //! Requests and intervals against what is known of them.
 
 use super::*;
+use crate::timeline::LoadTick;
 
 /// Requests to one server of 100 requests per second, in order of arrival.
 fn queue(rates: &[f64]) -> Requests {
@@ -46,6 +47,42 @@ fn impossible_times_are_refused() {
     assert!(Requests::default().add(request(f64::NAN, 1.0)).is_err());
     assert!(Requests::default().add(request(1.0, -1.0)).is_err());
     assert!(Requests::default().into_load("it", "name").is_err());
+}
+
+#[test]
+fn each_second_of_an_interval_has_the_same_distribution() {
+    let times: Vec<(f64, u64)> = (1..=100).map(|millis| (f64::from(millis) / 1e3, 1)).collect();
+    let mut requests = Requests::default();
+    let class = ResponseClass::Status(200);
+    let ended = Ended { seconds: (100, 110), endpoint: "", class, times: &times, said: "" };
+    requests.add_ended(&ended).unwrap();
+    requests.add_ended(&Ended { times: &[(0.05, 25)], ..ended }).unwrap();
+    requests.add_sent((100, 110), 125, 120).unwrap();
+    let ticks = requests.into_load("it", "name").unwrap().ticks;
+    let counts: Vec<u64> = ticks.iter().map(LoadTick::completed).collect();
+    assert!(counts.iter().sum::<u64>() == 125 && counts.iter().all(|it| *it >= 12), "{counts:?}");
+    let means: Vec<f64> =
+        ticks.iter().map(|tick| tick.endpoints[0].response_time.mean().unwrap()).collect();
+    assert!(means.iter().all(|mean| (mean - 0.0505).abs() < 0.001), "{means:?}");
+    let sums = |of: fn(&LoadTick) -> u64| ticks.iter().map(of).sum::<u64>();
+    assert_eq!((sums(|tick| tick.offered), sums(|tick| tick.sent)), (125, 120));
+}
+
+#[test]
+fn intervals_of_another_time_are_left_out() {
+    let mut requests = Requests::default();
+    requests.keep_within(1.7e9..1.7e9 + 100.0);
+    for begin in [1_699_999_900, 1_700_000_010] {
+        let (seconds, class) = ((begin, begin + 10), ResponseClass::Status(200));
+        requests.add_sent(seconds, 20, 20).unwrap();
+        let times = &[(0.1, 20)];
+        requests.add_ended(&Ended { seconds, endpoint: "", class, times, said: "" }).unwrap();
+        requests.add_in_flight(seconds, 0.2).unwrap();
+    }
+    let load = requests.into_load("it", "name").unwrap();
+    assert_eq!((load.zero_unix, load.ticks.len()), (1.700_000_01e9, 10));
+    assert_eq!(load.ticks.iter().map(LoadTick::completed).sum::<u64>(), 20);
+    assert!(load.notes.iter().any(|note| note.contains("20 earlier or later")), "{:?}", load.notes);
 }
 
 /// One line with a wrong time once asked for the memory of all the seconds up to it.

@@ -80,11 +80,12 @@ pub(super) fn conclude(run: &mut Summary) {
     );
     let unsent: Vec<_> = run.endpoints.iter().filter(|it| is_unsent(it)).collect();
     if let Some(first) = unsent.first() {
+        let name = if first.name.is_empty() { "a sampler without a name" } else { &first.name };
         let count = unsent.iter().map(|it| it.requests).fold(0_u64, u64::saturating_add);
         run.warn(format!(
-            "{count} requests failed in 0 ms (`{}`): they were never sent, and they make the \
+            "{count} requests failed in 0 ms ({}): they were never sent, and they make the \
              response times look better",
-            shown(&first.name)
+            shown(name)
         ));
     }
 }

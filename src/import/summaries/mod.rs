@@ -20,9 +20,16 @@ pub struct SummarySpec {
     /// What to do to get a diagnosis: what else the tool can write, or what to run in its place.
     pub instead: &'static str,
     /// Whether a file that begins like this is of the format. At most one importer says yes.
-    pub(super) looks_like: fn(&str) -> bool,
+    looks_like: fn(&str) -> bool,
     /// The runs in the text, in its order.
     read: fn(&str) -> Result<Vec<Summary>, ImportError>,
+}
+
+impl SummarySpec {
+    /// Whether a file that begins like this is of the format.
+    pub(super) fn looks_like(&self, begin: &str) -> bool {
+        (self.looks_like)(&text::without_colours(begin))
+    }
 }
 
 registry! {
@@ -58,7 +65,8 @@ const NOTHING_WITH_TIMES: &str = "run `kneepoint run URL`, or a tool that writes
 /// # Errors
 /// When the text does not hold what the format has.
 pub(super) fn read(spec: &'static SummarySpec, text: &str) -> Result<Vec<Summary>, ImportError> {
-    let mut runs = (spec.read)(text.trim_start_matches('\u{feff}'))?;
+    let text = text::without_colours(text.trim_start_matches('\u{feff}'));
+    let mut runs = (spec.read)(&text)?;
     let count = runs.len();
     if count == 0 {
         return Err(ImportError::Empty);

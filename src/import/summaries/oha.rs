@@ -81,6 +81,8 @@ pub(super) fn warn(run: &mut Summary) {
     );
     let cut = run.errors.iter().find(|error| error.text == CUT_OFF).and_then(|error| error.count);
     if let Some(count) = cut {
+        // They may have been answered in time.
+        run.unanswered = run.unanswered.map(|all| all.saturating_sub(count));
         run.warn(format!(
             "{count} requests were cut off by the end of the run: they count as failures, and may \
              not be the target's"

@@ -7,7 +7,7 @@ use crate::import::tests::{SAMPLES, sample};
 
 /// The runs in a text whose format has to be told.
 pub(super) fn read(text: &str) -> Result<Vec<Summary>, ImportError> {
-    let mut told = SUMMARIES.iter().filter(|spec| (spec.looks_like)(text));
+    let mut told = SUMMARIES.iter().filter(|spec| spec.looks_like(text));
     let spec = told.next().unwrap();
     assert!(told.next().is_none(), "two formats");
     super::read(spec, text)

@@ -1,8 +1,11 @@
 //! Reads what tools print for people: labels, numbers and durations with a unit on each line.
 
+use std::borrow::Cow;
 use std::str::FromStr;
+use std::sync::LazyLock;
 
 use jiff::SignedDuration;
+use regex::Regex;
 
 use crate::import::error::{ImportError, MOST_MISTAKES};
 use crate::import::table::shown;
@@ -28,6 +31,13 @@ pub(super) fn each_line<'t>(
         true => Ok(()),
         false => Err(ImportError::Malformed { mistakes }),
     }
+}
+
+/// A text without the colours that a terminal showed it in (ECMA-48, "SGR").
+pub(super) fn without_colours(text: &str) -> Cow<'_, str> {
+    #[expect(clippy::unwrap_used, reason = "a test compiles it")]
+    static COLOUR: LazyLock<Regex> = LazyLock::new(|| Regex::new("\u{1b}\\[[0-9;]*m").unwrap());
+    COLOUR.replace_all(text, "")
 }
 
 /// What is wrong with a text as a whole.
