@@ -81,7 +81,11 @@ pub mod load;
 
 pub mod collect;
 
+mod access_log;
+
 pub mod import;
+
+pub mod history;
 
 pub mod convert;
 
@@ -91,11 +95,15 @@ pub mod compare;
 
 pub mod baseline;
 
+pub mod incident;
+
 pub mod report;
 
 pub mod prepare;
 
 pub mod run;
+
+pub mod watch;
 
 pub mod gate;
 

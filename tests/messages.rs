@@ -376,6 +376,27 @@ fn results_of_another_tool_tell_a_knee_and_no_cause() {
     assert_refused(&other, 104, &["line 1", "as results of k6", "k6 run --out json"]);
 }
 
+#[test]
+fn a_summary_of_another_tool_is_shown_and_not_diagnosed() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let out = directory.path().join("out");
+    let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/formats/k6-summary.sample.json");
+    let import = |format: &str| {
+        let mut command = kneepoint(&["import", "--format", format, sample]);
+        command.arg("--out").arg(&out).output().expect("the program starts")
+    };
+    let shown = import("terminal");
+    assert_eq!(shown.status.code(), Some(123));
+    for words in ["No diagnosis: k6-summary", "1200", "no knee", "k6 run --out json=FILE"] {
+        assert!(stdout(&shown).contains(words), "{words}: {}", stdout(&shown));
+    }
+    let json = import("json");
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).expect("JSON");
+    assert_eq!(json["summaries"][0]["failures"], 50);
+    assert!(!stdout(&shown).contains("made-up-secret") && !json.to_string().contains("made-up"));
+    assert!(!out.exists(), "nothing was recorded");
+}
+
 /// Users who think for half a second, of a server that carries 100 requests per second: a longer
 /// response is what limits their rate, and no rate was asked for.
 #[test]
@@ -457,7 +478,11 @@ fn what_others_have_becomes_a_plan_that_can_be_checked() {
     std::fs::write(&odd, [0, 1, 2, 255]).expect("the file is written");
     let odd = odd.to_str().expect("UTF-8");
     for (arguments, code, says) in [
-        (vec!["convert", odd], 104, "--from`: har, openapi, artillery, vegeta, access-log"),
+        (
+            vec!["convert", odd],
+            104,
+            "--from`: har, postman, openapi, jmeter, k6, locust, artillery",
+        ),
         (vec!["convert", odd, "--from", "vegata"], 104, "did you mean `vegeta`?"),
         (vec!["convert", odd, "--from", "har"], 104, "odd.bin:1: "),
         (vec!["convert", targets, "--from", "har"], 104, "it looks like vegeta"),

@@ -29,6 +29,10 @@ pub const TARGETS: &[Target] = &[
         run: openapi,
         seeds: || files("tests/convert", &["openapi", "swagger"]),
     },
+    Target { name: "jmeter", run: jmeter, seeds: || files("tests/convert", &["jmx"]) },
+    Target { name: "k6", run: k6, seeds: || files("tests/convert", &["k6"]) },
+    Target { name: "locust", run: locust, seeds: || files("tests/convert", &["locust"]) },
+    Target { name: "postman", run: postman, seeds: || files("tests/convert", &["postman"]) },
     Target { name: "imports", run: imports, seeds: import_seeds },
     Target { name: "recording", run: recording, seeds: recording_seeds },
     Target { name: "recording_lines", run: recording_lines, seeds: recording_line_seeds },
@@ -37,6 +41,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "cookies", run: cookies, seeds: cookie_seeds },
     Target { name: "review", run: review, seeds: review_seeds },
     Target { name: "data", run: data, seeds: data_seeds },
+    Target { name: "prometheus", run: prometheus, seeds: prometheus_seeds },
 ];
 
 /// The text of a plan.
@@ -73,6 +78,26 @@ pub fn access_log(bytes: &[u8]) {
 /// The description of an API.
 pub fn openapi(bytes: &[u8]) {
     converted("openapi", bytes);
+}
+
+/// A test plan of JMeter.
+pub fn jmeter(bytes: &[u8]) {
+    converted("jmeter", bytes);
+}
+
+/// A script of k6.
+pub fn k6(bytes: &[u8]) {
+    converted("k6", bytes);
+}
+
+/// A locustfile.
+pub fn locust(bytes: &[u8]) {
+    converted("locust", bytes);
+}
+
+/// A collection of Postman.
+pub fn postman(bytes: &[u8]) {
+    converted("postman", bytes);
 }
 
 /// Converts, and checks that the result parses as a plan.
@@ -123,12 +148,27 @@ pub fn imports(bytes: &[u8]) {
         Ok(recording) => drop(recording),
         Err(why) => drop(why.to_string()),
     }
-    for spec in import::IMPORTERS {
-        match import::import(spec, "it", &mut &*bytes) {
+    for format in import::Format::all() {
+        match import::import(format, "it", &mut &*bytes) {
             Ok(recording) => drop(recording),
             Err(why) => drop(why.to_string()),
         }
     }
+}
+
+/// The answers of a Prometheus server, and selectors.
+pub fn prometheus(bytes: &[u8]) {
+    kneepoint::history::fuzzing::prometheus(bytes);
+}
+
+fn prometheus_seeds() -> Vec<Vec<u8>> {
+    let seeds: [&str; 4] = [
+        r#"{"status":"success","data":{"resultType":"matrix","result":[{"metric":{"__name__":"up","code":"5xx"},"values":[[1.5,"1"],[2,"NaN"]]}]}}"#,
+        r#"{"status":"error","errorType":"execution","error":"query processing would load too many samples"}"#,
+        r#"{"status":"success","data":[{"__name__":"up","job":"shop"}]}"#,
+        r#"http_requests_total{job="shop",path=~"/a\\.b|c",env!='x'}"#,
+    ];
+    seeds.iter().map(|seed| seed.as_bytes().to_vec()).collect()
 }
 
 /// The bytes of a recording.
@@ -202,7 +242,7 @@ fn plan_seeds() -> Vec<Vec<u8>> {
 }
 
 fn import_seeds() -> Vec<Vec<u8>> {
-    let mut seeds = files("tests/data/formats", &[".csv", ".jtl", ".log"]);
+    let mut seeds = files("tests/data/formats", &[".sample."]);
     seeds.extend(texts(&[
         r#"{"attack":"","seq":0,"code":200,"timestamp":"2026-03-01T10:00:00.3Z","latency":1500000,"bytes_out":0,"bytes_in":5,"error":"","body":"","method":"GET","url":"http://127.0.0.1/cart"}
 {"code":0,"timestamp":"2026-03-01T10:00:09.3Z","latency":30000000000,"error":"context deadline exceeded","method":"GET","url":"http://127.0.0.1/cart"}

@@ -1,6 +1,8 @@
 //! The command line as it was typed. The commands decide what it means.
 
 mod builds;
+mod history;
+mod watch;
 
 use std::path::PathBuf;
 
@@ -9,12 +11,15 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::report::{self, ComparisonFormat};
 pub use builds::{BaselineArgs, BaselineCommand, CalibrateArgs, GateArgs, RunsArgs, StoreArgs};
+pub use history::{CapacityArgs, ImportSource, IncidentArgs, PrometheusArgs};
+pub use watch::WatchArgs;
 
 const EXAMPLES: &str = "\
 Examples:
   kneepoint demo                        break a sample shop on a real PostgreSQL and read why
   kneepoint run plan.toml               run a plan against your own service
   kneepoint run http://127.0.0.1:8080/ --postgres postgres://shop@127.0.0.1/shop
+  kneepoint watch --target http://127.0.0.1:8080/ -- k6 run script.js
   kneepoint soak plan.toml --rate 50/s --duration 8h
   kneepoint diagnose kneepoint-out/recording.jsonl.zst
   kneepoint compare runs/main --with runs/branch
@@ -54,13 +59,19 @@ pub enum Command {
     Baseline(BaselineArgs),
     /// Run one build several times: how much runs differ here, and which changes can be seen
     Calibrate(Box<CalibrateArgs>),
-    /// Read the results of another load generator, and find the knee in them
-    Import(ImportArgs),
+    /// Watch a service while another tool loads it, and explain why it breaks
+    Watch(Box<WatchArgs>),
+    /// Read the results of another load generator, or what a Prometheus server stored
+    Import(Box<ImportArgs>),
+    /// Say what happened in a recorded time that nobody chose for a test: since when, what changed, why
+    Incident(IncidentArgs),
+    /// Say how much a system can carry: its limits, the headroom now, and what a wanted load needs
+    Capacity(CapacityArgs),
     /// Make a plan from another tool's script, a browser recording, an access log or an API description
     Convert(ConvertArgs),
     /// Check a plan without sending anything
     Check(CheckArgs),
-    /// List collectors, report formats, importers, converters, rules or metrics
+    /// List collectors, report formats, importers, tools, converters, rules or metrics
     List(ListArgs),
     /// Explain or test diagnosis rules
     Rules(RulesArgs),
@@ -125,6 +136,9 @@ pub struct DemoArgs {
     /// Print the plan that the demo would run, and stop
     #[arg(long)]
     pub print_plan: bool,
+    /// Leave the shop running without load until Ctrl-C, for a load tool of your own
+    #[arg(long)]
+    pub serve: bool,
     #[command(flatten)]
     pub output: OutputArgs,
 }
@@ -147,7 +161,7 @@ pub struct SoakArgs {
     #[command(flatten)]
     pub live: LiveArgs,
     #[command(flatten)]
-    pub watch: WatchArgs,
+    pub probe: ProbeArgs,
     /// Rate to hold, such as 50/s; by default the plan's, if its load is one rate
     #[arg(long, value_name = "RATE")]
     pub rate: Option<String>,
@@ -184,10 +198,10 @@ pub struct LiveArgs {
     pub rules: Option<PathBuf>,
 }
 
-/// What to watch, with a URL instead of a plan.
+/// What to observe, with a URL instead of a plan.
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Instead of a plan, with a URL")]
-pub struct WatchArgs {
+pub struct ObserveArgs {
     /// Process id of the service, if its port does not lead to it
     #[arg(long)]
     pub pid: Option<u32>,
@@ -197,6 +211,14 @@ pub struct WatchArgs {
     /// A Prometheus endpoint to scrape; may be given several times
     #[arg(long, value_name = "URL")]
     pub metrics: Vec<String>,
+}
+
+/// What to observe and to probe, with a URL instead of a plan.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Instead of a plan, with a URL")]
+pub struct ProbeArgs {
+    #[command(flatten)]
+    pub observe: ObserveArgs,
     /// Cheap route of the service, such as /health, to probe during the load; may be given several
     /// times
     #[arg(long, value_name = "PATH")]
@@ -208,7 +230,7 @@ pub struct WatchArgs {
 #[command(next_help_heading = "Instead of a plan, with a URL")]
 pub struct UrlArgs {
     #[command(flatten)]
-    pub watch: WatchArgs,
+    pub probe: ProbeArgs,
     /// Rate of the first stage, such as 20/s
     #[arg(long, value_name = "RATE")]
     pub start: Option<String>,
@@ -220,15 +242,21 @@ pub struct UrlArgs {
     pub hold: Option<String>,
 }
 
-impl WatchArgs {
+impl ObserveArgs {
     /// The options that were given.
     pub fn given(&self) -> Vec<&'static str> {
         only_given(&[
             ("--pid", self.pid.is_some()),
             ("--postgres", self.postgres.is_some()),
             ("--metrics", !self.metrics.is_empty()),
-            ("--canary", !self.canary.is_empty()),
         ])
+    }
+}
+
+impl ProbeArgs {
+    /// The options that were given.
+    pub fn given(&self) -> Vec<&'static str> {
+        [self.observe.given(), only_given(&[("--canary", !self.canary.is_empty())])].concat()
     }
 }
 
@@ -240,7 +268,7 @@ impl UrlArgs {
             ("--max", self.max.is_some()),
             ("--hold", self.hold.is_some()),
         ]);
-        [self.watch.given(), search].concat()
+        [self.probe.given(), search].concat()
     }
 }
 
@@ -324,13 +352,20 @@ pub struct CompareArgs {
 
 /// `kneepoint import`.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct ImportArgs {
+    /// Where to read from, if not from files
+    #[command(subcommand)]
+    pub source: Option<ImportSource>,
     /// The files of one run, also compressed by gzip or zstd; `-` for standard input
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// Their format, if kneepoint cannot tell it; `kneepoint list importers` names them
     #[arg(long, value_name = "FORMAT")]
     pub from: Option<String>,
+    /// A recording of `watch` made at the same time, to add this load to
+    #[arg(long, value_name = "RECORDING")]
+    pub into: Option<PathBuf>,
     #[command(flatten)]
     pub output: OutputArgs,
 }
@@ -416,6 +451,8 @@ pub enum Listing {
     Formats,
     /// Results of other tools that can be read
     Importers,
+    /// Load tools that `watch` asks for their results
+    Tools,
     /// Formats that plans can be made from
     Converters,
     /// Diagnosis rules

@@ -44,3 +44,27 @@ pub(super) fn width() -> usize {
         _ => 100,
     }
 }
+
+/// Lines of at most `width` characters, unless a word is longer.
+pub(super) fn wrapped(text: &str, width: usize) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut().filter(|line| line.len() + 1 + word.len() <= width) {
+            Some(line) => *line = format!("{line} {word}"),
+            None => lines.push(word.to_owned()),
+        }
+    }
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_no_longer_than_the_terminal() {
+        let text = "the highest load that is still good";
+        assert_eq!(wrapped(text, 12), "the highest\nload that is\nstill good");
+        assert_eq!(wrapped("overlong word", 3), "overlong\nword");
+    }
+}

@@ -1,16 +1,22 @@
 //! `demo`: a real shop with a real fault, tested like any other service.
 
+use std::fs;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use super::args::DemoArgs;
 use super::console::{print, say};
 use super::error::{CliError, CommandResult};
+use super::exit::ExitStatus;
 use super::run::{LiveRun, execute};
 use super::stop::interrupt_flag;
 use crate::demo::{self, FAULTS, Fault, Launcher};
 use crate::prepare;
 use crate::run;
 
+/// How often it is looked whether the user has had enough of a shop that is left running.
+const LOOK: Duration = Duration::from_millis(100);
 /// The default fault.
 const DEFAULT: &str = "pool-small";
 /// The default fault if PostgreSQL is not installed.
@@ -36,6 +42,8 @@ pub(super) fn main(args: &DemoArgs) -> CommandResult {
     let running = launcher.start(fault, None).map_err(CliError::failed)?;
     let ended = if args.print_plan {
         print(running.plan.as_bytes())
+    } else if args.serve {
+        serve(&running.url, &running.plan, args, &interrupt)
     } else {
         let origin = format!("demo {}", fault.name);
         prepare::parse_plan(&running.plan, &origin).map_err(CliError::from).and_then(|plan| {
@@ -53,6 +61,22 @@ pub(super) fn main(args: &DemoArgs) -> CommandResult {
     };
     running.stop();
     ended
+}
+
+/// Leaves the shop running for a load tool of the user's own, until Ctrl-C.
+fn serve(url: &str, plan: &str, args: &DemoArgs, interrupt: &AtomicBool) -> CommandResult {
+    let file = args.output.out.join("plan.toml");
+    fs::create_dir_all(&args.output.out)?;
+    // It holds the password of the shop's own database.
+    fs::write(&file, plan)?;
+    say(format_args!("the shop runs at {url} until Ctrl-C; load it with a tool of your own:"));
+    say(format_args!("  kneepoint watch --plan {} -- wrk -c 20 -d 30s {url}", file.display()));
+    print(format!("{url}\n").as_bytes())?;
+    while !interrupt.load(Ordering::Relaxed) {
+        std::thread::sleep(LOOK);
+    }
+    fs::remove_file(&file)?;
+    Ok(ExitStatus::Done)
 }
 
 fn list() -> CommandResult {

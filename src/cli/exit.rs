@@ -4,34 +4,55 @@ use std::process::ExitCode;
 
 /// How a call of `kneepoint` ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
 pub enum ExitStatus {
     /// Done. Finding a knee is not a failure.
-    Done = 0,
+    Done,
     /// kneepoint could not do what was asked, such as write a file.
-    Failed = 1,
+    Failed,
     /// An objective was not met, or the error budget ended the run (k6's code for thresholds).
-    ObjectiveFailed = 99,
+    ObjectiveFailed,
     /// The plan, a rule file or the command line is wrong; nothing was sent.
-    Usage = 104,
+    Usage,
     /// The run was interrupted. What was recorded is kept and diagnosed.
-    Interrupted = 105,
+    Interrupted,
     /// Preflight failed: the target or a watched system does not match the plan. At most one
     /// request of each kind was sent.
-    Preflight = 106,
+    Preflight,
     /// The knee is below the rate given by `--expect`.
-    KneeBelowExpected = 120,
+    KneeBelowExpected,
     /// A leak was found.
-    Leak = 121,
+    Leak,
     /// A comparison found that the candidate is worse than allowed.
-    Worse = 122,
+    Worse,
     /// The measurement does not allow an answer: too little data, the generator was the limit, or
-    /// the target went away before a knee was seen; or a comparison needs more runs.
-    Inconclusive = 123,
+    /// the target went away before a knee was seen; a comparison needs more runs; or an imported
+    /// summary has no times.
+    Inconclusive,
+    /// The command that `watch` ran did not end with 0: its own code.
+    Command(u8),
+}
+
+impl ExitStatus {
+    /// The exit code.
+    pub fn code(self) -> u8 {
+        match self {
+            ExitStatus::Done => 0,
+            ExitStatus::Failed => 1,
+            ExitStatus::ObjectiveFailed => 99,
+            ExitStatus::Usage => 104,
+            ExitStatus::Interrupted => 105,
+            ExitStatus::Preflight => 106,
+            ExitStatus::KneeBelowExpected => 120,
+            ExitStatus::Leak => 121,
+            ExitStatus::Worse => 122,
+            ExitStatus::Inconclusive => 123,
+            ExitStatus::Command(code) => code,
+        }
+    }
 }
 
 impl From<ExitStatus> for ExitCode {
     fn from(status: ExitStatus) -> Self {
-        ExitCode::from(status as u8)
+        ExitCode::from(status.code())
     }
 }

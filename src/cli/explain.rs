@@ -1,7 +1,7 @@
 //! `explain`: the meaning of a term in a report.
 
 use super::args::ExplainArgs;
-use super::console::{print, width};
+use super::console::{print, width, wrapped};
 use super::error::{CliError, CommandResult};
 use crate::diagnose::RuleSet;
 use crate::plan::nearest;
@@ -38,18 +38,6 @@ fn page(term: &Term, width: usize) -> String {
     text
 }
 
-/// Lines of at most `width` characters, unless a word is longer.
-fn wrapped(text: &str, width: usize) -> String {
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split_whitespace() {
-        match lines.last_mut().filter(|line| line.len() + 1 + word.len() <= width) {
-            Some(line) => *line = format!("{line} {word}"),
-            None => lines.push(word.to_owned()),
-        }
-    }
-    lines.join("\n")
-}
-
 fn unknown(word: &str) -> CliError {
     let error = CliError::usage(format!("the glossary has no term `{word}`"));
     if RuleSet::builtin().find(word).is_some() {
@@ -60,17 +48,5 @@ fn unknown(word: &str) -> CliError {
     match nearest(word, words) {
         Some(near) => error.with_hint(format!("{near} {list}")),
         None => error.with_hint(list),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lines_are_no_longer_than_the_terminal() {
-        let text = "the highest load that is still good";
-        assert_eq!(wrapped(text, 12), "the highest\nload that is\nstill good");
-        assert_eq!(wrapped("overlong word", 3), "overlong\nword");
     }
 }

@@ -1,18 +1,22 @@
-//! `import`: results from another tool → a recording and its diagnosis.
+//! `import`: results from another tool → a recording and its diagnosis, or the figures of a summary.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
-use super::args::ImportArgs;
-use super::console::say;
+use super::args::{ImportArgs, ImportSource};
+use super::console::{say, width};
 use super::error::{CliError, CommandResult};
-use super::results;
-use crate::import::{self, Files, IMPORTERS, ImportError, ImporterSpec};
-use crate::recording::{Recording, WriteError, Writer};
+use super::{history, results, summary};
+use crate::import::{self, Files, Format, ImportError, ToolLoad};
+use crate::recording::{Recording, Stop, StopReason, WriteError, Writer};
 use crate::run;
+use crate::watch;
 
 pub(super) fn main(args: &ImportArgs) -> CommandResult {
+    if let Some(ImportSource::Prometheus(args)) = &args.source {
+        return history::main(args);
+    }
     let (from, paths) = format_and_files(args);
     let named = from.map(spec_named).transpose()?;
     let mut files = Files::new(named);
@@ -20,24 +24,68 @@ pub(super) fn main(args: &ImportArgs) -> CommandResult {
         let read = files.add(&mut *input(path)?);
         read.map_err(|error| refused(&path.display().to_string(), files.format(), &error))?;
     }
+    if !files.have_times() && !files.summaries().is_empty() {
+        return summary::print(files.summaries(), args.output.format);
+    }
+    // The diagnosis alone goes to stdout.
+    files.summaries().iter().for_each(|it| say(summary::text(it, width())));
     let first = paths.first().map(PathBuf::as_path).unwrap_or(Path::new("-"));
     let name = first.file_stem().map_or_else(String::new, |it| it.display().to_string());
     let format = files.format();
-    let recording = files
-        .into_recording(&name)
+    let load = files
+        .into_load(&name)
         .map_err(|error| refused(&first.display().to_string(), format, &error))?;
-    for event in &recording.events {
-        say(format_args!("kneepoint: note: {}", event.text));
+    for note in &load.notes {
+        say(format_args!("kneepoint: note: {note}"));
     }
-    results::prepare(&args.output.out)?;
-    let path = results::recording_in(&args.output.out);
-    results::write_file(&path, |out| {
-        write(&recording, out).map_err(|error| CliError::failed(error.to_string()))
-    })?;
+    let path = match &args.into {
+        Some(watched) => join(watched, load, &args.output.out)?,
+        None => {
+            results::prepare(&args.output.out)?;
+            let path = results::recording_in(&args.output.out);
+            results::write_file(&path, |out| {
+                write(&load.into_recording(), out)
+                    .map_err(|error| CliError::failed(error.to_string()))
+            })?;
+            path
+        }
+    };
+    let recording = results::read(&path)?;
     let out = Some(args.output.out.as_path());
     let rules = run::rules();
     let diagnosis = results::conclude(&recording, &rules, &path, args.output.format, out)?;
     Ok(results::status_of(&diagnosis, &rules, None))
+}
+
+/// Adds the load to a copy of what was collected meanwhile; returns the copy.
+fn join(watched: &Path, load: ToolLoad, out: &Path) -> Result<PathBuf, CliError> {
+    let watched = match watched.is_dir() {
+        true => results::recording_in(watched),
+        false => watched.to_owned(),
+    };
+    let before = results::read(&watched)?;
+    if !before.timeline.ticks.is_empty() {
+        return Err(CliError::usage(format!("`{}` has a load already", watched.display()))
+            .with_hint(
+                "name a recording of `kneepoint watch` without a load, or leave out `--into`",
+            ));
+    }
+    let bytes = fs::read(&watched)?;
+    results::prepare(out)?;
+    let path = results::recording_in(out);
+    let zero_unix = before.environment.started_unix;
+    results::write_file(&path, |file| {
+        file.write_all(&bytes)?;
+        let mut writer = Writer::resume(file);
+        let load = load.dated(zero_unix);
+        let joined = watch::join(&mut writer, load, zero_unix, &before.plan.target);
+        let at = before.timeline.end();
+        let stop = before.stop.clone().unwrap_or(Stop { at, reason: StopReason::Completed });
+        joined
+            .and_then(|()| writer.finish(&stop).map(drop))
+            .map_err(|error| CliError::failed(error.to_string()))
+    })?;
+    Ok(path)
 }
 
 /// The format that is named, and the files. Its name may also stand before the files.
@@ -52,23 +100,24 @@ fn format_and_files(args: &ImportArgs) -> (Option<&str>, &[PathBuf]) {
     (args.from.as_deref(), &args.files)
 }
 
-fn spec_named(name: &str) -> Result<&'static ImporterSpec, CliError> {
+pub(super) fn spec_named(name: &str) -> Result<Format, CliError> {
     import::find(name).ok_or_else(|| {
-        let names: Vec<_> = IMPORTERS.iter().map(|spec| spec.name).collect();
+        let names: Vec<_> = Format::all().map(Format::name).collect();
         CliError::unknown("format of results", name, &names)
     })
 }
 
-fn refused(file: &str, spec: Option<&ImporterSpec>, error: &ImportError) -> CliError {
-    match (spec, error) {
+fn refused(file: &str, format: Option<Format>, error: &ImportError) -> CliError {
+    match (format, error) {
         (_, ImportError::Unknown { .. }) => {
-            let names: Vec<_> = IMPORTERS.iter().map(|spec| spec.name).collect();
+            let names: Vec<_> = Format::all().map(Format::name).collect();
             CliError::usage(format!("cannot import `{file}`: {error}"))
                 .with_hint(format!("name it with `--from`: {}", names.join(", ")))
         }
-        (Some(spec), _) => {
-            CliError::usage(format!("cannot read `{file}` as results of {}: {error}", spec.name))
-                .with_hint(format!("expected: {}", spec.summary))
+        (Some(format), _) => {
+            let name = format.name();
+            CliError::usage(format!("cannot read `{file}` as results of {name}: {error}"))
+                .with_hint(format!("expected: {}", format.summary()))
         }
         (None, _) => CliError::usage(format!("cannot import `{file}`: {error}")),
     }

@@ -32,6 +32,10 @@ pub(super) fn report(args: &ReportArgs) -> CommandResult {
     let recording = results::read(&recording_path(&args.recording))?;
     let diagnosis = diagnose_recording(&recording, &rules);
     let report = Report::new(&recording, &diagnosis);
+    let report = match wanted.iter().any(|(format, _)| format.needs_seconds) {
+        true => report.with_seconds(&recording),
+        false => report,
+    };
     for (format, file) in wanted {
         if file == "-" {
             let mut bytes = Vec::new();
@@ -47,6 +51,6 @@ pub(super) fn report(args: &ReportArgs) -> CommandResult {
 }
 
 /// A directory means the recording in it.
-fn recording_path(path: &Path) -> PathBuf {
+pub(super) fn recording_path(path: &Path) -> PathBuf {
     if path.is_dir() { results::recording_in(path) } else { path.to_owned() }
 }

@@ -10,9 +10,10 @@ use super::results::load_rules;
 use crate::collect::COLLECTORS;
 use crate::convert::CONVERTERS;
 use crate::diagnose::{ConditionRole, Rule, RuleSet};
-use crate::import::IMPORTERS;
+use crate::import::{Format, IMPORTERS, SUMMARIES};
 use crate::report::FORMATS;
 use crate::timeline::names;
+use crate::watch::TOOLS;
 
 pub(super) fn main(what: Listing) -> CommandResult {
     let text = match what {
@@ -20,9 +21,8 @@ pub(super) fn main(what: Listing) -> CommandResult {
         Listing::Formats => {
             table(FORMATS.iter().map(|format| (format.name, format.summary.to_owned())))
         }
-        Listing::Importers => {
-            table(IMPORTERS.iter().map(|importer| (importer.name, importer.summary.to_owned())))
-        }
+        Listing::Importers => importers(),
+        Listing::Tools => table(TOOLS.iter().map(|tool| (tool.name, tool.summary.to_owned()))),
         Listing::Converters => {
             table(CONVERTERS.iter().map(|converter| (converter.name, converter.summary.to_owned())))
         }
@@ -42,6 +42,22 @@ fn table<'a>(rows: impl Iterator<Item = (&'a str, String)> + Clone) -> String {
         text.push_str(&format!("{name:width$}  {about}\n"));
         text
     })
+}
+
+/// Formats with times, and those that only sum up a run.
+fn importers() -> String {
+    let rows = Format::all().map(|format| (format.name(), format.summary().to_owned()));
+    let rows: Vec<_> = rows.collect();
+    let all = table(rows.iter().cloned());
+    let lines: Vec<&str> = all.lines().collect();
+    let (times, summaries) = lines.split_at(IMPORTERS.len().min(lines.len()));
+    format!(
+        "{}\n\n{} formats sum up a whole run: kneepoint shows their figures and cannot find a knee\n\
+         {}\n",
+        times.join("\n"),
+        SUMMARIES.len(),
+        summaries.join("\n")
+    )
 }
 
 fn collectors() -> String {

@@ -5,6 +5,7 @@ mod args;
 mod baseline;
 mod builds;
 mod calibrate;
+mod capacity;
 mod check;
 mod compare;
 mod console;
@@ -16,15 +17,20 @@ mod exit;
 mod explain;
 mod gate;
 mod given;
+mod history;
 mod import;
+mod incident;
 mod inspect;
 mod list;
 mod manual;
+mod moment;
 mod progress;
 mod results;
 mod run;
 mod soak;
 mod stop;
+mod summary;
+mod watch;
 mod words;
 
 use std::ffi::OsString;
@@ -70,7 +76,10 @@ fn dispatch(command: Command) -> CommandResult {
         Command::Gate(args) => gate::main(&args),
         Command::Baseline(args) => baseline::main(&args),
         Command::Calibrate(args) => calibrate::main(&args),
+        Command::Watch(args) => watch::main(&args),
         Command::Import(args) => import::main(&args),
+        Command::Incident(args) => incident::main(&args),
+        Command::Capacity(args) => capacity::main(&args),
         Command::Convert(args) => convert::main(&args),
         Command::Check(args) => check::main(&args),
         Command::List(args) => list::main(args.what),

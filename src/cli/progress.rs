@@ -57,8 +57,8 @@ fn offered(stage: &Stage) -> String {
     if stage.is_closed() {
         let number = |vus: f64| vus.round().to_string();
         return match stage.is_ramping() {
-            true => format!("{}-{} VUs", number(stage.vus_from), number(stage.vus_to)),
-            false => format!("{} VUs", number(stage.vus_to)),
+            true => format!("{}-{} users", number(stage.vus_from), number(stage.vus_to)),
+            false => format!("{} users", number(stage.vus_to)),
         };
     }
     if stage.is_ramping() {

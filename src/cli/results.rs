@@ -16,6 +16,8 @@ use crate::run;
 
 /// Name of the recording inside an output directory.
 pub(super) const RECORDING: &str = "recording.jsonl.zst";
+/// Directory of the results of another tool, inside an output directory.
+pub(super) const TOOL_FILES: &str = "load";
 /// Directory of the charts that are separate files.
 const CHARTS: &str = "charts";
 
@@ -77,7 +79,7 @@ pub(super) fn prepare(directory: &Path) -> Result<(), CliError> {
     };
     fs::create_dir_all(directory).map_err(cannot)?;
     let reports = left_by_every_run().map(FormatSpec::file_name);
-    let names = reports.chain([RECORDING, CHARTS].map(str::to_owned));
+    let names = reports.chain([RECORDING, CHARTS, TOOL_FILES].map(str::to_owned));
     let left: Vec<_> = names.filter(|name| directory.join(name).exists()).collect();
     if left.is_empty() {
         return Ok(());

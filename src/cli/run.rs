@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use super::args::{LiveArgs, OutputArgs, RunArgs, UrlArgs, WatchArgs};
+use super::args::{LiveArgs, ObserveArgs, OutputArgs, ProbeArgs, RunArgs, UrlArgs};
 use super::console::{say, show_error};
 use super::dry_run;
 use super::error::{CliError, CommandResult};
@@ -92,8 +92,8 @@ fn refuse_url_options(given: &[&'static str], plan: &Path) -> Result<(), CliErro
     )))
 }
 
-/// A plan for one URL, with the collectors and canaries of the command line.
-pub(super) fn plan_for_url(url: &str, args: &WatchArgs) -> Result<Plan, CliError> {
+/// A plan for one URL, with the collectors of the command line.
+pub(super) fn plan_for_url(url: &str, args: &ObserveArgs) -> Result<Plan, CliError> {
     let mut collectors = Vec::new();
     let secret = |url: &str| OptionValue::Secret(Secret::new(url));
     if let Some(pid) = args.pid {
@@ -110,14 +110,19 @@ pub(super) fn plan_for_url(url: &str, args: &WatchArgs) -> Result<Plan, CliError
         }
         collectors.push(config);
     }
-    let mut plan = Plan::for_url(url, collectors).map_err(CliError::usage)?;
+    Plan::for_url(url, collectors).map_err(CliError::usage)
+}
+
+/// The same, with the canaries of the command line.
+pub(super) fn plan_for_probing(url: &str, args: &ProbeArgs) -> Result<Plan, CliError> {
+    let mut plan = plan_for_url(url, &args.observe)?;
     plan.canaries = Canary::at_paths(&args.canary)
         .map_err(|why| CliError::usage(format!("`--canary`: {why}")))?;
     Ok(plan)
 }
 
 fn plan_for_search(url: &str, args: &UrlArgs) -> Result<Plan, CliError> {
-    let mut plan = plan_for_url(url, &args.watch)?;
+    let mut plan = plan_for_probing(url, &args.probe)?;
     let mut search = Breakpoint::usual();
     if let Some(max) = &args.max {
         search.max_rate = rate("--max", max)?;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::args::SoakArgs;
 use super::error::{CliError, CommandResult};
-use super::run::{live, plan_for_url, plan_of, rate};
+use super::run::{live, plan_for_probing, plan_of, rate};
 use crate::plan::{Executor, Plan, Scenario, Soak, parse_duration};
 use crate::report::wording;
 
@@ -14,7 +14,8 @@ const USUAL: Duration = Duration::from_secs(3600);
 const SLACK: Duration = Duration::from_secs(60);
 
 pub(super) fn main(args: &SoakArgs) -> CommandResult {
-    let mut plan = plan_of(&args.live, &args.watch.given(), |url| plan_for_url(url, &args.watch))?;
+    let mut plan =
+        plan_of(&args.live, &args.probe.given(), |url| plan_for_probing(url, &args.probe))?;
     let soak = soak(args, &plan)?;
     if soak.rate > plan.limits.max_rate {
         let (asked, limit) = (wording::rate(soak.rate), wording::rate(plan.limits.max_rate));

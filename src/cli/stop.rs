@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
 use url::Url;
@@ -14,6 +15,8 @@ use crate::plan::redact_url;
 /// Time between two checks of the kill switch.
 const LOOK: Duration = Duration::from_millis(200);
 const ASK: Duration = Duration::from_secs(1);
+/// Signals that may wait to be passed on; somebody who sends more has been heard.
+const WAITING_SIGNALS: usize = 16;
 /// Time limit for the answer of a kill switch URL.
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 
@@ -128,7 +131,14 @@ impl KillSwitchClient {
 /// what was recorded so far is kept.
 pub(super) fn interrupt_flag(kill_switch: Option<KillSwitch>) -> Arc<AtomicBool> {
     let flag = Arc::new(AtomicBool::new(false));
-    signals::on_signal(Arc::clone(&flag));
+    let asked = Arc::clone(&flag);
+    signals::on_signal(move |_| {
+        if asked.swap(true, Ordering::Relaxed) {
+            // SAFETY: ends the process without running anything else. The recording is append-only
+            // and stays readable.
+            unsafe { libc::_exit(130) }
+        }
+    });
     if let Some(kill_switch) = kill_switch {
         let flag = Arc::clone(&flag);
         std::thread::spawn(move || {
@@ -139,14 +149,21 @@ pub(super) fn interrupt_flag(kill_switch: Option<KillSwitch>) -> Arc<AtomicBool>
     flag
 }
 
-mod signals {
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicBool, Ordering};
+/// The numbers of the signals that ask the program to end, as they come. None of them ends it.
+pub(super) fn signals() -> Receiver<i32> {
+    let (sink, signals) = sync_channel(WAITING_SIGNALS);
+    signals::on_signal(move |signal| {
+        // Nobody listens any more once the watch is over.
+        let _heard = sink.try_send(signal).is_ok();
+    });
+    signals
+}
 
+mod signals {
     use tokio::signal::unix::{SignalKind, signal};
 
-    /// Waits for signals on a separate thread.
-    pub(super) fn on_signal(flag: Arc<AtomicBool>) {
+    /// Waits for Ctrl-C and SIGTERM on a separate thread, and hands on their numbers.
+    pub(super) fn on_signal(mut seen: impl FnMut(i32) + Send + 'static) {
         std::thread::spawn(move || {
             let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build()
             else {
@@ -159,15 +176,11 @@ mod signals {
                     return;
                 };
                 loop {
-                    tokio::select! {
-                        _ = interrupt.recv() => {}
-                        _ = terminate.recv() => {}
-                    }
-                    if flag.swap(true, Ordering::Relaxed) {
-                        // SAFETY: ends the process without running anything else. The recording is
-                        // append-only and stays readable.
-                        unsafe { libc::_exit(130) }
-                    }
+                    let signal = tokio::select! {
+                        _ = interrupt.recv() => libc::SIGINT,
+                        _ = terminate.recv() => libc::SIGTERM,
+                    };
+                    seen(signal);
                 }
             });
         });

@@ -1,13 +1,18 @@
-//! Watches kneepoint itself, so that a report can say whether the generator was the limit.
+//! Watches what makes the load, so that a report can say whether the generator was the limit: kneepoint
+//! itself, and where it runs another tool, that tool too.
 
 use std::time::Duration;
 
-use crate::plan::CollectorConfig;
+use crate::plan::{CollectorConfig, OptionKind, OptionSpec};
 use crate::timeline::{BatchBuilder, names};
 
+use super::proc::account::TreeTotal;
+use super::proc::network::Network;
 use super::proc::pid::{parse_open_files_limit, parse_status};
 use super::proc::threads::Threads;
-use super::proc::{Text, process_cpu_seconds};
+use super::proc::tree::Tree;
+use super::proc::wanted::Wanted;
+use super::proc::{Text, process_cpu_seconds, ticks_per_second};
 use super::{Collector, CollectorSpec, OpenError, OpenResult, Opens, SampleError, TargetHint};
 
 pub(super) static SPEC: CollectorSpec = CollectorSpec {
@@ -15,7 +20,12 @@ pub(super) static SPEC: CollectorSpec = CollectorSpec {
     summary: "kneepoint's own process: CPU, run queue, memory, descriptors; needs Linux",
     hint: "it reads kneepoint itself, and is always open",
     opens: Opens::Always,
-    options: &[],
+    options: &[OptionSpec {
+        name: CHILDREN,
+        kind: OptionKind::Switch,
+        required: false,
+        about: "true: what kneepoint has started makes the load, and is counted too",
+    }],
     metrics: &[
         names::GENERATOR_CPU_TIME,
         names::GENERATOR_RUN_QUEUE_TIME,
@@ -28,7 +38,10 @@ pub(super) static SPEC: CollectorSpec = CollectorSpec {
     open,
 };
 
-fn open(_: &CollectorConfig, _: &TargetHint) -> OpenResult {
+/// The option that counts the processes that kneepoint has started.
+pub const CHILDREN: &str = "children";
+
+fn open(config: &CollectorConfig, _: &TargetHint) -> OpenResult {
     let mut text = Text::default();
     text.read("/proc/self/stat").map_err(|error| {
         OpenError::new(
@@ -36,24 +49,72 @@ fn open(_: &CollectorConfig, _: &TargetHint) -> OpenResult {
             "run kneepoint on Linux with /proc mounted",
         )
     })?;
-    Ok(Box::new(Generator { threads: Threads::default(), text }))
+    let tool = match config.switch(CHILDREN) {
+        true => Some((
+            Tree::open(Wanted::Pid(std::process::id()), Network::default())?,
+            TreeTotal::default(),
+        )),
+        false => None,
+    };
+    Ok(Box::new(Generator { tool, threads: Threads::default(), text }))
 }
 
 struct Generator {
+    /// kneepoint with its children, where one of them makes the load.
+    tool: Option<(Tree, TreeTotal)>,
     threads: Threads,
     text: Text,
 }
 
+/// Descriptors of a process that are open, and its limit.
+struct Descriptors {
+    open: f64,
+    limit: f64,
+}
+
+impl Generator {
+    /// The processes that make the load, each with whether it started during the watch.
+    fn processes(&self) -> Vec<(u32, bool)> {
+        match &self.tool {
+            Some((tree, _)) => {
+                tree.members().map(|member| (member.stat.pid, member.is_fresh)).collect()
+            }
+            None => vec![(std::process::id(), true)],
+        }
+    }
+
+    /// Seconds of processor time.
+    fn cpu_seconds(&mut self) -> Option<f64> {
+        let Some((tree, cpu)) = &mut self.tool else { return process_cpu_seconds() };
+        let used = tree.members().map(|it| it.used(it.stat.cpu_ticks, it.stat.waited_cpu_ticks));
+        Some(cpu.add(used) as f64 / ticks_per_second())
+    }
+
+    fn descriptors(&mut self, pid: u32) -> Option<Descriptors> {
+        let open = super::proc::open_fds(pid)? as f64;
+        let limits = self.text.read(&format!("/proc/{pid}/limits")).ok()?;
+        Some(Descriptors { open, limit: parse_open_files_limit(&limits)? as f64 })
+    }
+}
+
 impl Collector for Generator {
     fn watches(&self) -> String {
-        format!("kneepoint itself, pid {}", std::process::id())
+        let tool = if self.tool.is_some() { " and the command that it runs" } else { "" };
+        format!("kneepoint itself, pid {}{tool}", std::process::id())
     }
 
     fn sample(&mut self, batch: &mut BatchBuilder) -> Result<(), SampleError> {
-        let cpu = process_cpu_seconds()
+        if let Some((tree, _)) = &mut self.tool {
+            tree.refresh().map_err(SampleError)?;
+            // Its children come and go: that is not news of the target.
+            drop(tree.events());
+        }
+        let cpu = self
+            .cpu_seconds()
             .ok_or_else(|| SampleError("the kernel does not report processor time".to_owned()))?;
         batch.push(&names::GENERATOR_CPU_TIME, cpu);
-        if let Some(look) = self.threads.look([(std::process::id(), true)].into_iter()) {
+        let processes = self.processes();
+        if let Some(look) = self.threads.look(processes.iter().copied()) {
             if let Some(seconds) = look.wait_seconds {
                 batch.push(&names::GENERATOR_RUN_QUEUE_TIME, seconds);
             }
@@ -61,16 +122,19 @@ impl Collector for Generator {
                 batch.push(&names::GENERATOR_THREAD_BUSIEST, cores);
             }
         }
-        let status = self.text.read("/proc/self/status").map(|text| parse_status(&text));
-        if let Some(bytes) = status.ok().and_then(|status| status.rss_bytes) {
-            batch.push(&names::GENERATOR_MEMORY_RSS, bytes as f64);
+        let mut memory = 0;
+        for (pid, _) in &processes {
+            let status = self.text.read(&format!("/proc/{pid}/status"));
+            memory += status.ok().and_then(|text| parse_status(&text).rss_bytes).unwrap_or(0);
         }
-        if let Some(count) = super::proc::open_fds(std::process::id()) {
-            batch.push(&names::GENERATOR_OPEN_FDS, count as f64);
-        }
-        let limit = self.text.read("/proc/self/limits").ok();
-        if let Some(limit) = limit.and_then(|text| parse_open_files_limit(&text)) {
-            batch.push(&names::GENERATOR_OPEN_FDS_LIMIT, limit as f64);
+        batch.push(&names::GENERATOR_MEMORY_RSS, memory as f64);
+        let fullest = processes
+            .iter()
+            .filter_map(|(pid, _)| self.descriptors(*pid))
+            .min_by(|a, b| (a.limit - a.open).total_cmp(&(b.limit - b.open)));
+        if let Some(Descriptors { open, limit }) = fullest {
+            batch.push(&names::GENERATOR_OPEN_FDS, open);
+            batch.push(&names::GENERATOR_OPEN_FDS_LIMIT, limit);
         }
         Ok(())
     }

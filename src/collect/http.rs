@@ -11,7 +11,7 @@ use super::tls::{Check, client_config};
 use crate::plan::redact_url;
 
 /// What is asked, and how.
-pub(super) struct Http {
+pub(crate) struct Http {
     pub client: Client,
     /// Requests run on it, each in its collector's thread.
     pub runtime: Runtime,
@@ -63,7 +63,7 @@ impl Http {
 }
 
 /// The body of a response; `None` if it has more than `most` bytes.
-pub(super) async fn body(
+pub(crate) async fn body(
     mut response: Response,
     most: usize,
 ) -> Result<Option<Vec<u8>>, reqwest::Error> {

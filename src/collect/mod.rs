@@ -10,14 +10,16 @@ use crate::plan::{CollectorConfig, CollectorShape, OptionSpec};
 use crate::registry::registry;
 use crate::timeline::{BatchBuilder, MetricSpec, SeriesKey, Source};
 
-mod http;
+pub(crate) mod http;
 mod locate;
 pub mod proc;
 mod sampler;
 mod tls;
 
+pub use generator::CHILDREN;
 pub use locate::{Located, Opening, locate};
 pub use proc::network::{Forwarder, Network, is_own_address};
+pub use prometheus::stored::{StoredEndpoint, StoredSample, is_recognised};
 pub use sampler::{Observation, Opened, Sampler, open_all};
 
 /// What kneepoint knows about a collector before it opens it.

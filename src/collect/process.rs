@@ -13,7 +13,7 @@ use super::proc::pid::{
     parse_status,
 };
 use super::proc::threads::Threads;
-use super::proc::tree::{Member, Tree};
+use super::proc::tree::Tree;
 use super::proc::{Text, open_fds, ticks_per_second};
 use super::{Collector, CollectorSpec, OpenError, OpenResult, Opens, SampleError, TargetHint};
 
@@ -173,11 +173,11 @@ impl Process {
         let cpu = self.cpu.add(
             self.tree
                 .members()
-                .map(|member| used(member, member.stat.cpu_ticks, member.stat.waited_cpu_ticks)),
+                .map(|member| member.used(member.stat.cpu_ticks, member.stat.waited_cpu_ticks)),
         );
         let faults =
             self.faults.add(self.tree.members().map(|member| {
-                used(member, member.stat.major_faults, member.stat.waited_major_faults)
+                member.used(member.stat.major_faults, member.stat.waited_major_faults)
             }));
         let own = self.tree.members().map(|member| (member.stat.pid, member.stat.cpu_ticks));
         let ranking = self.busiest.rank(Instant::now(), own);
@@ -256,7 +256,7 @@ impl Process {
                 let path = format!("/proc/{pid}/task/{tid}/status");
                 let Ok(text) = self.text.read(&path) else { continue };
                 let status = parse_status(&text);
-                let thread = Used { pid: tid, ..used(member, 0, 0) };
+                let thread = Used { pid: tid, ..member.used(0, 0) };
                 voluntary.extend(status.voluntary_switches.map(|own| Used { own, ..thread }));
                 involuntary.extend(status.involuntary_switches.map(|own| Used { own, ..thread }));
             }
@@ -360,12 +360,6 @@ fn descriptor_type(link: &str) -> &'static str {
         Some(("pipe", _)) => "pipe",
         _ => "other",
     }
-}
-
-fn used(member: &Member, own: u64, waited: u64) -> Used {
-    let stat = &member.stat;
-    let (pid, ppid, start_ticks) = (stat.pid, stat.ppid, stat.start_ticks);
-    Used { pid, ppid, start_ticks, is_fresh: member.is_fresh, own, waited }
 }
 
 /// Online cores that at least one of the processes may run on; `None` if no process reports them.

@@ -7,23 +7,24 @@
 //! A scrape that fails as a whole is a gap. A line that cannot be parsed is skipped and reported
 //! once, with its number; the rest of the scrape counts.
 
+mod admission;
 mod families;
 mod fetch;
 mod recognise;
+pub(super) mod stored;
 #[cfg(test)]
 mod tests;
 mod text;
 
-use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
+use admission::{Admission, MOST_SERIES};
 use fetch::Endpoint;
-use recognise::{is_known, recognise};
-use text::{Exposition, Sample};
+use text::Exposition;
 
 use crate::collect::{Collector, CollectorSpec, OpenError, Opens, SampleError, TargetHint};
 use crate::plan::{CollectorConfig, OptionKind, OptionSpec};
-use crate::timeline::{BatchBuilder, Labels, SeriesKey, names};
+use crate::timeline::{BatchBuilder, names};
 
 /// The collector `prometheus`.
 pub static SPEC: CollectorSpec = CollectorSpec {
@@ -79,18 +80,13 @@ pub static SPEC: CollectorSpec = CollectorSpec {
 
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Maximum number of series recorded under their own names for one endpoint.
-const MOST_SERIES: usize = 3000;
-
 /// When the process behind the endpoint started; all client libraries use this name.
 const START_TIME: &str = "process_start_time_seconds";
 
 fn open(config: &CollectorConfig, _: &TargetHint) -> Result<Box<dyn Collector>, OpenError> {
     let mut collector = Prometheus {
         endpoint: Endpoint::open(config, config.interval.unwrap_or(INTERVAL))?,
-        instance: config.instance.clone(),
-        admitted: HashSet::new(),
-        systems: BTreeSet::new(),
+        admission: Admission::new(&config.instance),
         started: None,
         has_told_unread: false,
         has_told_refused: false,
@@ -108,12 +104,8 @@ fn open(config: &CollectorConfig, _: &TargetHint) -> Result<Box<dyn Collector>, 
 
 struct Prometheus {
     endpoint: Endpoint,
-    /// Value of the label `endpoint`, which distinguishes several endpoints.
-    instance: String,
-    /// The series that are recorded under their own names.
-    admitted: HashSet<SeriesKey>,
-    /// The systems recognised so far.
-    systems: BTreeSet<&'static str>,
+    /// Which of its series are recorded.
+    admission: Admission,
     started: Option<f64>,
     has_told_unread: bool,
     has_told_refused: bool,
@@ -122,9 +114,9 @@ struct Prometheus {
 
 impl Collector for Prometheus {
     fn watches(&self) -> String {
-        let mut text = format!("{} series of `{}`", self.admitted.len(), self.endpoint);
-        if !self.systems.is_empty() {
-            let systems: Vec<&str> = self.systems.iter().copied().collect();
+        let mut text = format!("{} series of `{}`", self.admission.len(), self.endpoint);
+        let systems = self.admission.systems();
+        if !systems.is_empty() {
             text += &format!(", with metrics of {}", systems.join(", "));
         }
         text
@@ -148,38 +140,8 @@ impl Collector for Prometheus {
 impl Prometheus {
     /// Adds a scrape to `batch`, and anything worth reporting to the events.
     fn take(&mut self, exposition: &Exposition, batch: &mut BatchBuilder) {
-        self.systems.extend(recognise(&exposition.samples, &self.instance, batch));
-        let mut keyed: Vec<(SeriesKey, &Sample)> =
-            exposition.samples.iter().map(|sample| (self.key(sample), sample)).collect();
-        // If not all fit: known families first, and the many histogram buckets last.
-        if self.admitted.len() + keyed.len() > MOST_SERIES {
-            keyed.sort_by_key(|(_, sample)| {
-                (!is_known(&sample.name), sample.name.ends_with("_bucket"))
-            });
-        }
-        let mut refused = 0;
-        for (key, sample) in keyed {
-            if !self.admitted.contains(&key) {
-                if self.admitted.len() >= MOST_SERIES {
-                    refused += 1;
-                    continue;
-                }
-                self.admitted.insert(key.clone());
-            }
-            let kind = exposition.kind(&sample.name);
-            batch.push_foreign(key, text::unit(&sample.name), kind, sample.value);
-        }
+        let refused = self.admission.record(exposition, batch);
         self.tell(exposition, refused);
-    }
-
-    /// The series of a sample. If the service already has a label `endpoint`, that label is renamed
-    /// as Prometheus would do.
-    fn key(&self, sample: &Sample) -> SeriesKey {
-        let labels = sample.labels.iter().fold(Labels::none(), |labels, (name, value)| {
-            let name = if name == "endpoint" { "exported_endpoint" } else { name };
-            labels.with(name, value.as_str())
-        });
-        SeriesKey::new(&sample.name, labels.with("endpoint", self.instance.as_str()))
     }
 
     fn tell(&mut self, exposition: &Exposition, refused: usize) {

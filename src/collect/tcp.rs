@@ -89,6 +89,7 @@ pub static SPEC: CollectorSpec = CollectorSpec {
         names::TCP_CALLS_SENT,
         names::TCP_CALLS_CONNECTIONS,
         names::TCP_REQUESTS_CONNECTIONS,
+        names::TCP_REQUESTS_ANSWERED,
         names::TCP_ACCEPT_QUEUE,
         names::TCP_ACCEPT_QUEUE_LIMIT,
         names::TCP_CLOSE_WAIT,

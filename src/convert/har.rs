@@ -5,11 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 
 use super::artifact::Artifact;
-use super::draft::{Draft, JourneyDraft, RequestDraft, StepDraft};
+use super::draft::{Draft, JourneyDraft, RequestDraft, StepDraft, Think};
 use super::http::{self, Names};
+use super::notes::MOST_PROBLEMS;
 use super::template::Template;
 use super::{ConvertError, ConverterSpec};
 use crate::plan::METHODS;
@@ -52,20 +54,25 @@ const BROWSER: [&str; 9] = [
 ];
 
 #[derive(Deserialize)]
-struct Har {
-    log: Log,
+struct Har<'t> {
+    #[serde(borrow)]
+    log: Log<'t>,
 }
 
 #[derive(Deserialize)]
-struct Log {
-    #[serde(default)]
+struct Log<'t> {
+    #[serde(default, deserialize_with = "or_nothing")]
     version: String,
-    entries: Vec<Entry>,
+    /// Each read on its own, so that one with a mistake does not cost the others.
+    #[serde(borrow)]
+    entries: Vec<&'t RawValue>,
 }
 
+/// Only `request` is needed: tools other than browsers leave out the rest.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Entry {
+    #[serde(default, deserialize_with = "or_nothing")]
     started_date_time: String,
     /// Milliseconds; -1 where it is not known.
     #[serde(default)]
@@ -80,7 +87,7 @@ struct Entry {
 struct HarRequest {
     method: String,
     url: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_nothing")]
     headers: Vec<Pair>,
     #[serde(default)]
     post_data: Option<PostData>,
@@ -88,25 +95,26 @@ struct HarRequest {
 
 #[derive(Deserialize)]
 struct Pair {
+    #[serde(default, deserialize_with = "or_nothing")]
     name: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_nothing")]
     value: String,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct PostData {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_nothing")]
     mime_type: String,
     #[serde(default)]
     text: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_nothing")]
     params: Vec<Pair>,
 }
 
 #[derive(Deserialize)]
 struct Response {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_nothing")]
     status: i64,
     #[serde(default)]
     content: Option<Content>,
@@ -115,14 +123,25 @@ struct Response {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Content {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_nothing")]
     mime_type: String,
+}
+
+/// Some tools write `null` for a text that they do not have.
+fn or_nothing<'de, D, T>(from: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Option::<T>::deserialize(from).map(Option::unwrap_or_default)
 }
 
 fn looks(begin: &str) -> bool {
     begin.trim_start().starts_with('{')
         && begin.contains("\"log\"")
-        && (begin.contains("\"creator\"") || begin.contains("\"startedDateTime\""))
+        && (begin.contains("\"creator\"")
+            || begin.contains("\"startedDateTime\"")
+            || (begin.contains("\"entries\"") && begin.contains("\"request\"")))
 }
 
 /// One entry that can be sent, with its place in time.
@@ -139,6 +158,7 @@ struct Sent {
 struct Left {
     assets: usize,
     unsent: usize,
+    untimed: usize,
     other: BTreeMap<String, usize>,
     headers: BTreeSet<String>,
     secrets: BTreeSet<String>,
@@ -146,21 +166,36 @@ struct Left {
 
 fn convert(artifact: &mut Artifact<'_>) -> Result<Draft, ConvertError> {
     let text = artifact.text()?;
-    let har: Har = serde_json::from_str(&text).map_err(|error| {
+    let har: Har<'_> = serde_json::from_str(&text).map_err(|error| {
         let text = format!("{error}; expected `{{\"log\": {{\"entries\": […]}}}}`");
         ConvertError::at(error.line(), Some(error.column()), text)
     })?;
-    drop(text);
     if !(har.log.version.is_empty() || har.log.version.starts_with("1.")) {
         let version = har.log.version.escape_debug();
         artifact.notes.add(format!("the file is HAR `{version}`; it is read as 1.2"));
     }
     let recorded = har.log.entries.len();
     let mut left = Left::default();
-    let mut sent = Vec::new();
+    let mut broken: Vec<(&RawValue, serde_json::Error)> = Vec::new();
+    let mut sent: Vec<Sent> = Vec::new();
     for entry in har.log.entries {
-        sent.extend(accept(entry, artifact, &mut left));
+        match serde_json::from_str(entry.get()) {
+            Ok(entry) => {
+                let before = sent.last().map_or(0.0, |before: &Sent| before.begin);
+                sent.extend(accept(entry, before, artifact, &mut left));
+            }
+            Err(why) => broken.push((entry, why)),
+        }
     }
+    for (entry, why) in broken.into_iter().take(MOST_PROBLEMS) {
+        let line = line_of(&text, entry.get()) + why.line().saturating_sub(1);
+        // The text of another mistake may hold a value.
+        let why = why.to_string();
+        let why = why.split(" at line ").next().filter(|why| why.starts_with("missing field"));
+        let why = why.unwrap_or("one of its values is not what HAR 1.2 has there");
+        artifact.notes.at(line, format!("left out an entry: {why}"));
+    }
+    drop(text);
     sent.sort_by(|a, b| a.begin.total_cmp(&b.begin));
     let base = main_host(&sent);
     sent.retain(|entry| {
@@ -197,13 +232,24 @@ fn convert(artifact: &mut Artifact<'_>) -> Result<Draft, ConvertError> {
             "Set [load]. Without it, kneepoint searches for the breakpoint.".to_owned(),
         ],
         url: base,
-        journeys: vec![JourneyDraft { name: "recorded".to_owned(), weight: None, steps }],
+        journeys: vec![JourneyDraft {
+            name: "recorded".to_owned(),
+            steps,
+            ..JourneyDraft::default()
+        }],
         ..Draft::default()
     })
 }
 
-/// The entry, where it can be sent and is wanted.
-fn accept(entry: Entry, artifact: &mut Artifact<'_>, left: &mut Left) -> Option<Sent> {
+/// The line at which a part of the text begins, from 1.
+fn line_of(text: &str, part: &str) -> usize {
+    let at = (part.as_ptr() as usize).saturating_sub(text.as_ptr() as usize);
+    let before = text.as_bytes().get(..at).unwrap_or_default();
+    before.iter().filter(|byte| **byte == b'\n').count() + 1
+}
+
+/// The entry, where it can be sent and is wanted. Without a time it follows `before` at once.
+fn accept(entry: Entry, before: f64, artifact: &mut Artifact<'_>, left: &mut Left) -> Option<Sent> {
     let status = entry.response.as_ref().map_or(0, |response| response.status);
     let Ok(address) = http::address(&entry.request.url) else {
         // Such as `data:`, `blob:` and `wss:`.
@@ -219,11 +265,9 @@ fn accept(entry: Entry, artifact: &mut Artifact<'_>, left: &mut Left) -> Option<
         left.assets += 1;
         return None;
     }
-    let Ok(begin) = entry.started_date_time.parse::<Timestamp>() else {
-        left.unsent += 1;
-        return None;
-    };
-    let begin = begin.as_millisecond() as f64 / 1e3;
+    let begin = entry.started_date_time.parse::<Timestamp>();
+    left.untimed += usize::from(begin.is_err());
+    let begin = begin.map_or(before, |begin| begin.as_millisecond() as f64 / 1e3);
     let took = entry.time.filter(|time| time.is_finite()).unwrap_or(0.0).max(0.0) / 1e3;
     let request = HarRequest { method, ..entry.request };
     Some(Sent { begin, end: begin + took, address, request, status })
@@ -259,8 +303,8 @@ fn steps(sent: Vec<Sent>, left: &mut Left) -> Vec<StepDraft> {
     for entry in sent {
         if let Some(before) = steps.last_mut() {
             let pause = Duration::try_from_secs_f64(entry.begin - quiet_since);
-            before.think =
-                pause.ok().filter(|it| *it >= SHORTEST_PAUSE).map(|it| it.min(LONGEST_PAUSE));
+            let pause = pause.ok().filter(|it| *it >= SHORTEST_PAUSE);
+            before.think = pause.map(|it| Think::Fixed(it.min(LONGEST_PAUSE)));
             quiet_since = quiet_since.max(entry.end);
         } else {
             quiet_since = entry.end;
@@ -325,7 +369,7 @@ fn request_draft(
     left.secrets.extend(secrets);
     if !body.is_empty() {
         request.body = Some(body);
-        let has_type = request.headers.iter().any(|(name, _)| name == "content-type");
+        let has_type = request.has_header("content-type") || post.mime_type.is_empty();
         let kind = Template::plain(&post.mime_type);
         request.headers.extend((!has_type).then(|| http::header("content-type", kind)).flatten());
     }
@@ -342,9 +386,15 @@ fn tell(left: &Left, artifact: &mut Artifact<'_>) {
     }
     if left.unsent > 0 {
         notes.add(format!(
-            "left out {} entries with a method, a time or a URL (such as `data:` or `wss:`) that a \
-             plan cannot have",
+            "left out {} entries with a method or a URL (such as `data:` or `wss:`) that a plan cannot \
+             have",
             left.unsent
+        ));
+    }
+    if left.untimed > 0 {
+        notes.add(format!(
+            "{} entries have no time: their order is that of the file, without a pause before them",
+            left.untimed
         ));
     }
     if !left.other.is_empty() {

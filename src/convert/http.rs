@@ -71,24 +71,146 @@ pub(super) fn address(text: &str) -> Result<Address, String> {
 
 /// A path with its query, in which no value stands that is secret by its parameter's name.
 pub(super) fn request_path(path: &str) -> Template {
-    let path = path.split('#').next().unwrap_or_default();
-    let (path, query) = path.split_once('?').map_or((path, None), |(it, query)| (it, Some(query)));
+    path_of(Template::plain(path))
+}
+
+/// The same of a text that may hold values.
+pub(super) fn path_of(text: Template) -> Template {
+    let text = text.split_once('#').map_or(text, |(before, _)| before);
+    let (path, query) = match text.split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (text, None),
+    };
     let mut template = Template::default();
-    if !path.starts_with('/') {
+    if !path.leading().starts_with('/') {
         template.text("/");
     }
-    template.text(&sendable(path));
-    for (index, pair) in query.into_iter().flat_map(|query| query.split('&')).enumerate() {
+    template.append(path.map_text(sendable));
+    let pairs = query.into_iter().flat_map(|query| query.split('&'));
+    for (index, pair) in pairs.enumerate() {
         template.text(if index == 0 { "?" } else { "&" });
         match pair.split_once('=') {
             Some((name, value)) => {
-                template.text(&format!("{}=", sendable(name)));
-                template.append(without_secret(name, Template::plain(&sendable(value))));
+                let shown = name.shown();
+                template.append(name.map_text(sendable));
+                template.text("=");
+                template.append(without_secret(&shown, value.map_text(sendable)));
             }
-            None => template.text(&sendable(pair)),
+            None => template.append(pair.map_text(sendable)),
         }
     }
     template
+}
+
+/// Where a request goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Base {
+    /// To the target: the text is a path.
+    Target,
+    /// To `http://host:port`.
+    Fixed(String),
+    /// The host is a value, which only a run of the other tool knows.
+    Varies,
+}
+
+/// The address of a request whose text may hold values.
+#[derive(Debug)]
+pub(super) struct RequestAddress {
+    pub(super) base: Base,
+    pub(super) path: Template,
+    /// Whether a name or a password stood in it.
+    pub(super) credentials: bool,
+}
+
+/// Takes the address of a request apart, whose text may hold values.
+pub(super) fn request_address(text: &Template) -> Result<RequestAddress, String> {
+    if let Some(behind) = text.behind_value() {
+        // `{host}:8080/a` and `{url}/a`; `{path}` alone is a path.
+        if behind.leading().starts_with(['/', ':', '?']) {
+            let path = behind.split_once('/').map(|(_, path)| path).unwrap_or_default();
+            return Ok(RequestAddress {
+                base: Base::Varies,
+                path: path_of(path),
+                credentials: false,
+            });
+        }
+    }
+    let leading = text.leading();
+    let Some(host) = leading.find("://").map(|at| at + "://".len()) else {
+        return Ok(RequestAddress {
+            base: Base::Target,
+            path: path_of(text.clone()),
+            credentials: false,
+        });
+    };
+    let end = leading[host..].find(['/', '?', '#']).map(|at| host + at);
+    let is_whole = end.is_some() || !text.varies();
+    if !is_whole {
+        let behind = text.split_once('/').and_then(|(_, rest)| rest.split_once('/'));
+        let behind = behind.and_then(|(_, rest)| rest.split_once('/'));
+        let path = behind.map(|(_, path)| path).unwrap_or_default();
+        return Ok(RequestAddress { base: Base::Varies, path: path_of(path), credentials: false });
+    }
+    let end = end.unwrap_or(leading.len());
+    let address = address(&leading[..end])?;
+    Ok(RequestAddress {
+        base: Base::Fixed(address.base),
+        path: path_of(text.without_first(end)),
+        credentials: address.credentials,
+    })
+}
+
+/// The one target of a plan: the first that a request of the input goes to.
+#[derive(Debug, Default)]
+pub(super) struct OneTarget {
+    pub(super) base: Option<String>,
+    varies: bool,
+}
+
+impl OneTarget {
+    /// The path of a request to the target; `None`, with a note, where it goes elsewhere.
+    pub(super) fn path(
+        &mut self,
+        text: &Template,
+        line: usize,
+        notes: &mut Notes,
+    ) -> Option<Template> {
+        let address = match request_address(text) {
+            Ok(address) => address,
+            Err(why) => {
+                notes.lost_at(line, format!("a request: {why}"));
+                return None;
+            }
+        };
+        if address.credentials {
+            note_credentials(notes, line);
+        }
+        match address.base {
+            Base::Target => {}
+            Base::Varies => {
+                if !std::mem::replace(&mut self.varies, true) {
+                    let text = "the host of the request is a value of the script: check the \
+                                target, or set it with `--target URL`";
+                    notes.at(line, text);
+                }
+            }
+            Base::Fixed(base) => {
+                let target = self.base.get_or_insert_with(|| base.clone());
+                let rest = target.strip_prefix(&base).map(str::to_owned);
+                let Some(rest) = rest.filter(|rest| rest.is_empty() || rest.starts_with('/'))
+                else {
+                    notes.lost_at(line, format!("a request to `{base}`: a plan has one target"));
+                    return None;
+                };
+                // The target's own path stands before every path of the plan.
+                let behind = address.path.leading().strip_prefix(&rest);
+                if behind.is_some_and(|behind| behind.starts_with('/')) {
+                    return Some(address.path.without_first(rest.len()));
+                }
+            }
+        }
+        Some(address.path)
+    }
 }
 
 /// Headers that a connection or the generator makes for itself, or that would make the same
@@ -143,6 +265,12 @@ pub(super) fn body(text: &str, content_type: &str, read: Read<'_>) -> (Template,
     } else {
         fields(text, read)
     }
+}
+
+/// The same of a text that may hold values.
+pub(super) fn body_of(text: &Template, content_type: &str) -> (Template, BTreeSet<String>) {
+    let (text, read) = text.marked();
+    body(&text, content_type, &read)
 }
 
 fn form_body(text: &str, read: Read<'_>) -> (Template, BTreeSet<String>) {

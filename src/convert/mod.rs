@@ -1,5 +1,5 @@
-//! Makes plans from what people have already: vegeta targets, artillery scripts, HAR files, access
-//! logs, API descriptions. One file a format.
+//! Makes plans from what people have already: the scripts and test plans of other tools, HAR files,
+//! access logs, API descriptions. One file or folder a format.
 //!
 //! A converter gives the text of a plan, writes files of data next to it, and says what it left
 //! out, with the line of the input. A secret never reaches the plan: an environment variable takes
@@ -9,10 +9,18 @@ mod artifact;
 mod draft;
 mod error;
 mod http;
+mod known;
+mod load_text;
 mod notes;
+mod parts;
 mod plan_text;
+mod script;
+mod table;
 mod template;
+mod toml_text;
 mod tree;
+mod values;
+mod xml;
 
 use std::io::{self, BufRead, Cursor, Read};
 
@@ -45,7 +53,11 @@ registry! {
     /// Every format, in the order in which they are tried and listed.
     pub static CONVERTERS: [ConverterSpec] = [
         har,
+        postman,
         openapi,
+        jmeter,
+        k6,
+        locust,
         artillery,
         vegeta,
         access_log,
@@ -109,7 +121,8 @@ pub fn convert(
     }
     let mut artifact =
         Artifact { input, files, options, notes: Notes::default(), seen: Vec::new() };
-    let draft = (spec.convert)(&mut artifact)?;
+    let mut draft = (spec.convert)(&mut artifact)?;
+    known::settle(&mut draft, &mut artifact.notes);
     let plan = plan_text::write(draft, spec.name, options, &mut artifact.notes);
     let Artifact { notes, seen, .. } = artifact;
     Ok(Converted { plan, seen, notes: notes.into_notes() })
@@ -117,3 +130,5 @@ pub fn convert(
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tool_tests;

@@ -16,6 +16,8 @@ pub struct Note {
     pub text: String,
     /// How often the same was found again.
     pub more: usize,
+    /// Whether it is a part of the input that the plan does not have.
+    is_lost: bool,
 }
 
 impl fmt::Display for Note {
@@ -60,19 +62,35 @@ pub(super) struct Notes {
 impl Notes {
     /// Adds a note about a line of the input.
     pub(super) fn at(&mut self, line: usize, text: impl Into<String>) {
-        self.push((line > 0).then_some(line), text.into());
+        self.push((line > 0).then_some(line), text.into(), false);
+    }
+
+    /// Adds a note about a part of the input that the plan does not have; it stands in the plan
+    /// too.
+    pub(super) fn lost_at(&mut self, line: usize, text: impl Into<String>) {
+        self.push((line > 0).then_some(line), format!("not converted: {}", text.into()), true);
+    }
+
+    /// What the plan does not have, by line.
+    pub(super) fn lost(&self) -> impl Iterator<Item = String> {
+        let mut lost: Vec<&Note> = self.list.iter().filter(|note| note.is_lost).collect();
+        lost.sort_by_key(|note| note.line);
+        lost.into_iter().map(|note| match note.line {
+            Some(line) => format!("line {line}: {note}"),
+            None => note.to_string(),
+        })
     }
 
     /// Adds a note about the whole input.
     pub(super) fn add(&mut self, text: impl Into<String>) {
-        self.push(None, text.into());
+        self.push(None, text.into(), false);
     }
 
-    fn push(&mut self, line: Option<usize>, text: String) {
+    fn push(&mut self, line: Option<usize>, text: String, is_lost: bool) {
         if let Some(same) = self.list.iter_mut().find(|note| note.text == text) {
             same.more += 1;
         } else if self.list.len() < MOST_NOTES {
-            self.list.push(Note { line, text, more: 0 });
+            self.list.push(Note { line, text, more: 0, is_lost });
         } else {
             self.left_out += 1;
         }
@@ -83,7 +101,7 @@ impl Notes {
         self.list.sort_by_key(|note| note.line);
         if self.left_out > 0 {
             let text = format!("{} more notes are not shown", self.left_out);
-            self.list.push(Note { line: None, text, more: 0 });
+            self.list.push(Note { line: None, text, more: 0, is_lost: false });
         }
         self.list
     }

@@ -6,22 +6,17 @@ use std::time::Duration;
 use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Table, Value, value};
 
 use super::artifact::Options;
-use super::draft::{Data, Draft, JourneyDraft, LoadDraft, RequestDraft, StepDraft};
+use super::draft::{
+    Data, Draft, JourneyDraft, LoadDraft, ObjectiveDraft, RequestDraft, RowOrder, ScenarioDraft,
+    StepDraft, Think,
+};
+use super::load_text::{Extent, fill_load};
 use super::notes::Notes;
 use super::template::Template;
+use super::toml_text::{comment, comment_on, duration, literal, number, zero_or_longer};
 
 /// The target of a plan where neither the input nor the command line names one.
 const DEFAULT_TARGET: &str = "http://127.0.0.1:8080";
-
-/// The highest rate that a plan may have without `max_rate`.
-const USUAL_MAX_RATE: f64 = 5000.0;
-/// The longest run that a plan may have without `max_duration`.
-const USUAL_MAX_DURATION: Duration = Duration::from_secs(30 * 60);
-/// How much longer than its load a run may take.
-const SLACK: Duration = Duration::from_secs(60);
-
-/// Longest line of a comment, in characters.
-const COMMENT_WIDTH: usize = 98;
 
 /// The text of the plan.
 pub(super) fn write(mut draft: Draft, from: &str, options: &Options, notes: &mut Notes) -> String {
@@ -44,17 +39,26 @@ pub(super) fn write(mut draft: Draft, from: &str, options: &Options, notes: &mut
         header.push_str(&comment("Check before you run it:"));
         draft.comments.iter().for_each(|text| header.push_str(&comment(&format!("- {text}"))));
     }
+    let lost: Vec<String> = notes.lost().collect();
+    if !lost.is_empty() {
+        header.push_str(&comment("What is not in this plan, by line of the input:"));
+        lost.iter().for_each(|text| header.push_str(&comment(&format!("- {text}"))));
+    }
     header.push('\n');
     let name = plan_name(draft.name.as_deref().unwrap_or(&options.origin));
     let target = options.target.as_deref().or(draft.url.as_deref()).unwrap_or(DEFAULT_TARGET);
 
     let mut writer = Writer::default();
     writer.head(&header, &name, target, draft.timeout);
+    writer.once("setup", &draft.setup);
     writer.requests(&draft.requests);
     writer.journeys(&draft.journeys);
+    writer.once("teardown", &draft.teardown);
     writer.data(&draft.data);
     writer.load(&draft.load);
-    writer.limits(&draft.load);
+    writer.scenarios(&draft.scenarios);
+    writer.objectives(&draft.objectives);
+    writer.limits(&Extent::of(&draft));
     writer.finish()
 }
 
@@ -112,16 +116,29 @@ impl Writer {
             if let Some(weight) = journey.weight {
                 table.insert("weight", value(number(weight.clamp(0.001, 1e9))));
             }
+            if journey.no_cookies {
+                table.insert("cookies", value(false));
+            }
+            if journey.stop_on_failure {
+                table.insert("stop_on_failure", value(true));
+            }
             table.insert("step", Item::ArrayOfTables(self.steps(&journey.steps)));
             tables.push(table);
         }
         self.insert("journey", tables);
     }
 
+    /// `[[setup]]` or `[[teardown]]`.
+    fn once(&mut self, key: &str, steps: &[StepDraft]) {
+        let tables = self.steps(steps);
+        self.insert(key, tables);
+    }
+
     fn steps(&mut self, steps: &[StepDraft]) -> ArrayOfTables {
         let mut tables = ArrayOfTables::new();
         for step in steps {
-            let comments = step.request.as_ref().map_or(&[][..], |request| &request.comments);
+            let comments =
+                step.request.as_ref().map_or(&step.comments, |request| &request.comments);
             let mut table = self.table(comments);
             fill_step(&mut table, step);
             if !step.steps.is_empty() {
@@ -158,46 +175,51 @@ impl Writer {
             return;
         }
         let mut table = self.table(&[]);
-        match load {
-            LoadDraft::Unset => {}
-            LoadDraft::Search { start, max, comment: text } => {
-                table.insert("executor", value("breakpoint"));
-                comment_on(&mut table, "executor", &comment(text));
-                table.insert("start", value(rate(*start)));
-                table.insert("max", value(rate(*max)));
-            }
-            LoadDraft::Constant { rate: constant, duration: length } => {
-                table.insert("executor", value("constant-arrival-rate"));
-                table.insert("rate", value(rate(*constant)));
-                table.insert("duration", value(duration(*length)));
-            }
-            LoadDraft::Ramp { start, stages: ramps } => {
-                table.insert("executor", value("ramping-arrival-rate"));
-                table.insert("start_rate", value(rate(*start)));
-                table.insert("stages", value(stages(ramps)));
-            }
-            LoadDraft::Replay { trace, speed } => {
-                table.insert("executor", value("replay"));
-                table.insert("trace", value(trace));
-                table.insert("speed", value(number(*speed)));
-            }
-        }
+        fill_load(&mut table, load);
         self.document.insert("load", Item::Table(table));
     }
 
-    /// Raises the limits of the plan where its load would exceed them.
-    fn limits(&mut self, load: &LoadDraft) {
-        let (max_rate, length) = highest_rate_and_length(load);
-        if max_rate <= USUAL_MAX_RATE && length <= USUAL_MAX_DURATION {
+    fn scenarios(&mut self, scenarios: &[ScenarioDraft]) {
+        let mut tables = ArrayOfTables::new();
+        for scenario in scenarios {
+            let mut table = self.table(&[]);
+            table.insert("name", value(&scenario.name));
+            let journeys: Array = scenario.journeys.iter().map(|name| literal(name)).collect();
+            table.insert("journeys", value(journeys));
+            if !scenario.start.is_zero() {
+                table.insert("start_time", value(duration(scenario.start)));
+            }
+            fill_load(&mut table, &scenario.load);
+            tables.push(table);
+        }
+        self.insert("scenario", tables);
+    }
+
+    fn objectives(&mut self, objectives: &[(String, Vec<ObjectiveDraft>)]) {
+        if objectives.is_empty() {
             return;
         }
         let mut table = self.table(&[]);
-        if max_rate > USUAL_MAX_RATE {
-            table.insert("max_rate", value(rate(max_rate)));
+        for (metric, conditions) in objectives {
+            let conditions: Vec<Value> = conditions.iter().map(condition).collect();
+            table.insert(
+                metric,
+                value(match <[Value; 1]>::try_from(conditions) {
+                    Ok([only]) => only,
+                    Err(several) => Array::from_iter(several).into(),
+                }),
+            );
         }
-        if length > USUAL_MAX_DURATION {
-            table.insert("max_duration", value(duration(length.saturating_add(SLACK))));
+        self.document.insert("objectives", Item::Table(table));
+    }
+
+    /// Raises the limits of the plan where its load would exceed them.
+    fn limits(&mut self, extent: &Extent) {
+        if extent.is_usual() {
+            return;
         }
+        let mut table = self.table(&[]);
+        extent.fill_limits(&mut table);
         self.document.insert("limits", Item::Table(table));
     }
 
@@ -209,6 +231,11 @@ impl Writer {
 
 fn fill_request(table: &mut Table, request: &RequestDraft) {
     table.insert("name", value(&request.name));
+    if !request.tags.is_empty() {
+        let tags: BTreeMap<&str, String> =
+            request.tags.iter().map(|(name, text)| (name.as_str(), literal(text))).collect();
+        table.insert("tags", value(InlineTable::from_iter(tags)));
+    }
     if let Some(weight) = request.weight {
         table.insert("weight", value(number(weight.clamp(0.001, 1e9))));
     }
@@ -253,8 +280,17 @@ fn fill_step(table: &mut Table, step: &StepDraft) {
     if let Some(repeat) = step.repeat {
         table.insert("repeat", value(repeat.cast_signed()));
     }
-    if let Some(think) = step.think {
-        table.insert("think", value(duration(think)));
+    if let Some(share) = step.probability {
+        table.insert("probability", value(number(share.clamp(0.0, 1.0))));
+    }
+    if let Some((name, text)) = &step.when {
+        table.insert("when", value(InlineTable::from_iter([(name, literal(text))])));
+    }
+    match step.think {
+        None => {}
+        Some(Think::Fixed(time)) => drop(table.insert("think", value(duration(time)))),
+        Some(Think::Uniform(low, high)) => two_pauses(table, "uniform", low, high),
+        Some(Think::Normal(mean, deviation)) => two_pauses(table, "normal", mean, deviation),
     }
     if !step.captures.is_empty() {
         // The last one of a name counts.
@@ -267,14 +303,31 @@ fn fill_step(table: &mut Table, step: &StepDraft) {
             .collect();
         table.insert("capture", value(InlineTable::from_iter(captures)));
     }
+    let mut checks: Vec<InlineTable> = Vec::new();
+    checks.extend(first_check(step));
+    // A table has room for one text.
+    let texts = step.contains.iter().map(|text| ("contains", text));
+    let patterns = step.matches.iter().map(|pattern| ("matches", pattern));
+    for (key, text) in texts.chain(patterns) {
+        match checks.iter_mut().find(|check| !check.contains_key(key)) {
+            Some(check) => drop(check.insert(key, literal(text).into())),
+            None => checks.push(InlineTable::from_iter([(key, literal(text))])),
+        }
+    }
+    if checks.len() > 1 {
+        table.insert("check", value(Array::from_iter(checks)));
+    } else if let Some(only) = checks.pop() {
+        table.insert("check", value(only));
+    }
+}
+
+/// What is checked apart from the body's text; none where nothing is.
+fn first_check(step: &StepDraft) -> Option<InlineTable> {
     let mut checks = InlineTable::new();
     match step.statuses.as_slice() {
         [] => {}
         [status] => drop(checks.insert("status", i64::from(*status).into())),
-        several => {
-            let several: Array = several.iter().map(|status| i64::from(*status)).collect();
-            checks.insert("status", several.into());
-        }
+        several => drop(checks.insert("status", statuses(several))),
     }
     if !step.expected.is_empty() {
         let headers: BTreeMap<&String, String> =
@@ -286,15 +339,37 @@ fn fill_step(table: &mut Table, step: &StepDraft) {
             step.found.iter().map(|(path, value)| (path, value.clone())).collect();
         checks.insert("json", InlineTable::from_iter(found).into());
     }
-    if !checks.is_empty() {
-        table.insert("check", value(checks));
+    (!checks.is_empty()).then_some(checks)
+}
+
+/// Several statuses; `"2xx"` for every one that begins with 2.
+fn statuses(codes: &[u16]) -> Value {
+    let codes: BTreeSet<u16> = codes.iter().copied().collect();
+    let is_whole = |class: u16| (class * 100..(class + 1) * 100).all(|code| codes.contains(&code));
+    let whole: Vec<u16> = (1..=5).filter(|class| is_whole(*class)).collect();
+    let mut written: Array = whole.iter().map(|class| format!("{class}xx")).collect();
+    let single = codes.iter().filter(|code| !whole.contains(&(**code / 100)));
+    written.extend(single.map(|code| i64::from(*code)));
+    match (written.len(), written.get(0)) {
+        (1, Some(only)) => only.clone(),
+        _ => written.into(),
     }
+}
+
+/// A pause that varies, by its two durations.
+fn two_pauses(table: &mut Table, kind: &str, first: Duration, second: Duration) {
+    let times: Array = [first, second].map(zero_or_longer).into_iter().collect();
+    table.insert("think", value(InlineTable::from_iter([(kind, times)])));
 }
 
 fn fill_data(table: &mut Table, data: &Data) {
     match data {
         Data::Range(first, last) => {
             table.insert("range", value(Array::from_iter([*first, *last])));
+        }
+        Data::Sequence(first, last) => {
+            table.insert("range", value(Array::from_iter([*first, *last])));
+            table.insert("order", value("sequential"));
         }
         Data::List(texts) => {
             let texts: Array = texts.iter().map(|text| literal(text)).collect();
@@ -306,72 +381,32 @@ fn fill_data(table: &mut Table, data: &Data) {
         Data::Variable(name) => {
             table.insert("list", value(Array::from_iter([Template::secret(name).written()])));
         }
-        Data::Csv { file, column, sequential } => {
+        Data::Csv { file, column, order } => {
             table.insert("csv", value(file));
             if let Some(column) = column {
                 table.insert("column", value(column));
             }
-            if *sequential {
+            if *order != RowOrder::Random {
                 table.insert("order", value("sequential"));
+            }
+            if *order == RowOrder::Once {
+                table.insert("exhausted", value("stop"));
             }
         }
     }
 }
 
-/// One stage a line, with its name behind it.
-fn stages(stages: &[(f64, Duration, Option<String>)]) -> Array {
-    let mut array = Array::new();
-    // What stands behind a comma belongs to the next value.
-    let mut behind = String::new();
-    for (target, length, name) in stages {
-        let stage = [("target", rate(*target)), ("duration", duration(*length))];
-        let mut stage = Value::from(InlineTable::from_iter(stage));
-        stage.decor_mut().set_prefix(format!("{behind}\n    "));
-        array.push_formatted(stage);
-        behind = name.as_ref().map_or_else(String::new, |name| {
-            format!("  # {}", name.replace(char::is_control, " "))
-        });
+/// One condition: its text alone, where it does not end the run.
+fn condition(objective: &ObjectiveDraft) -> Value {
+    let condition = literal(&objective.condition);
+    let Some(delay) = objective.abort else { return condition.into() };
+    let mut table = InlineTable::new();
+    table.insert("condition", condition.into());
+    table.insert("abort", true.into());
+    if !delay.is_zero() {
+        table.insert("delay", duration(delay).into());
     }
-    array.set_trailing_comma(true);
-    array.set_trailing(format!("{behind}\n"));
-    array
-}
-
-/// The highest rate of a load, and how long it takes.
-fn highest_rate_and_length(load: &LoadDraft) -> (f64, Duration) {
-    match load {
-        LoadDraft::Unset | LoadDraft::Replay { .. } => (0.0, Duration::ZERO),
-        LoadDraft::Search { max, .. } => (*max, Duration::ZERO),
-        LoadDraft::Constant { rate, duration } => (*rate, *duration),
-        LoadDraft::Ramp { start, stages } => (
-            stages.iter().map(|(rate, _, _)| *rate).fold(*start, f64::max),
-            stages.iter().fold(Duration::ZERO, |sum, (_, length, _)| sum.saturating_add(*length)),
-        ),
-    }
-}
-
-/// A comment, with as many lines as it needs.
-fn comment(text: &str) -> String {
-    let (mut comment, mut line) = (String::new(), String::from("#"));
-    for word in text.split(|c: char| c.is_whitespace() || c.is_control()) {
-        if line.chars().count() + word.chars().count() > COMMENT_WIDTH && line.len() > 2 {
-            comment.push_str(&line);
-            comment.push('\n');
-            line = "#  ".to_owned();
-        }
-        line.push(' ');
-        line.push_str(word);
-    }
-    comment.push_str(&line);
-    comment.push('\n');
-    comment
-}
-
-/// Puts a comment before a key.
-fn comment_on(table: &mut Table, key: &str, comment: &str) {
-    if let Some(mut key) = table.key_mut(key) {
-        key.leaf_decor_mut().set_prefix(comment);
-    }
+    table.into()
 }
 
 /// A name as plans allow it: no variable and nothing that looks like one.
@@ -379,36 +414,4 @@ fn plan_name(name: &str) -> String {
     let odd = |c: char| c.is_control() || "{}$".contains(c);
     let name: String = name.chars().map(|c| if odd(c) { '_' } else { c }).take(100).collect();
     if name.trim().is_empty() { "plan".to_owned() } else { name }
-}
-
-/// A text for a place in which plans replace variables: none stands in it.
-fn literal(text: &str) -> String {
-    text.replace("${", "$${")
-}
-
-/// A number with a point only where it has a fraction.
-fn number(number: f64) -> Value {
-    let rounded = (number * 1e6).round() / 1e6;
-    if rounded.fract() == 0.0 && rounded.abs() < 1e15 {
-        (rounded as i64).into()
-    } else {
-        rounded.into()
-    }
-}
-
-/// A rate as plans have it: above zero, with at most three digits after the point.
-fn rate(rate: f64) -> String {
-    format!("{}/s", (rate.clamp(0.001, 1e9) * 1e3).round() / 1e3)
-}
-
-/// A duration as plans have it: above zero, in milliseconds or longer.
-fn duration(duration: Duration) -> String {
-    let millis = duration.as_millis().max(1);
-    match millis {
-        _ if millis.is_multiple_of(3_600_000) => format!("{}h", millis / 3_600_000),
-        _ if millis.is_multiple_of(60_000) => format!("{}m", millis / 60_000),
-        _ if millis.is_multiple_of(1000) => format!("{}s", millis / 1000),
-        _ if millis < 1000 => format!("{millis}ms"),
-        _ => format!("{}s", millis as f64 / 1e3),
-    }
 }

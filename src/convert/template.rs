@@ -10,6 +10,10 @@ pub(super) struct Template {
     pieces: Vec<Piece>,
 }
 
+/// The first of the characters that stand for values while a text is taken apart: Unicode gives
+/// this plane, and the next one, no meaning.
+const FIRST_MARK: u32 = 0xf_0000;
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Piece {
     Text(String),
@@ -71,11 +75,129 @@ impl Template {
         self.pieces.is_empty()
     }
 
+    /// The text, where nothing in it varies.
+    pub(super) fn fixed(&self) -> Option<String> {
+        (!self.varies()).then(|| self.shown())
+    }
+
+    /// The value of the plan that it consists of.
+    pub(super) fn only_value(&self) -> Option<&str> {
+        match self.pieces.as_slice() {
+            [Piece::Value(name)] => Some(name),
+            _ => None,
+        }
+    }
+
+    /// Whether it is one variable of the environment.
+    pub(super) fn is_variable(&self) -> bool {
+        matches!(self.pieces.as_slice(), [Piece::Variable(_)])
+    }
+
+    /// The text before the first value.
+    pub(super) fn leading(&self) -> &str {
+        match self.pieces.first() {
+            Some(Piece::Text(text)) => text,
+            _ => "",
+        }
+    }
+
+    /// Without the first `bytes` of the text that it begins with.
+    pub(super) fn without_first(&self, bytes: usize) -> Template {
+        let mut template = Self::plain(self.leading().get(bytes..).unwrap_or_default());
+        let rest = usize::from(!self.leading().is_empty());
+        template.append(Self { pieces: self.pieces.get(rest..).unwrap_or_default().to_vec() });
+        template
+    }
+
+    /// Without its first value, where it begins with one.
+    pub(super) fn behind_value(&self) -> Option<Template> {
+        match self.pieces.split_first() {
+            Some((Piece::Value(_) | Piece::Variable(_), rest)) => {
+                Some(Self { pieces: rest.to_vec() })
+            }
+            _ => None,
+        }
+    }
+
+    /// Takes it apart at the first `at` in its texts, which is in neither part.
+    pub(super) fn split_once(&self, at: char) -> Option<(Template, Template)> {
+        let is_there = |piece: &Piece| matches!(piece, Piece::Text(text) if text.contains(at));
+        let index = self.pieces.iter().position(is_there)?;
+        let (before, rest) = self.pieces.split_at(index);
+        let (Piece::Text(text), rest) = rest.split_first()? else { return None };
+        let (left, right) = text.split_once(at)?;
+        let mut first = Self { pieces: before.to_vec() };
+        first.text(left);
+        let mut second = Self::plain(right);
+        second.append(Self { pieces: rest.to_vec() });
+        Some((first, second))
+    }
+
+    /// The parts between each `at` of its texts.
+    pub(super) fn split(self, at: char) -> Vec<Template> {
+        let (mut parts, mut rest) = (Vec::new(), self);
+        while let Some((part, behind)) = rest.split_once(at) {
+            parts.push(part);
+            rest = behind;
+        }
+        parts.push(rest);
+        parts
+    }
+
+    /// One text with a mark for each value, and the function that reads parts of it back.
+    pub(super) fn marked(&self) -> (String, impl Fn(&str) -> Template) {
+        let values: Vec<Piece> =
+            self.pieces.iter().filter(|piece| !matches!(piece, Piece::Text(_))).cloned().collect();
+        let (mut text, mut marks) = (String::new(), FIRST_MARK..);
+        for piece in &self.pieces {
+            match piece {
+                Piece::Text(plain) => {
+                    let clean = |c: char| if u32::from(c) < FIRST_MARK { c } else { '\u{fffd}' };
+                    text.extend(plain.chars().map(clean));
+                }
+                Piece::Value(_) | Piece::Variable(_) => {
+                    text.extend(marks.next().and_then(char::from_u32));
+                }
+            }
+        }
+        let read = move |part: &str| {
+            let mut template = Template::default();
+            for c in part.chars() {
+                let mark = u32::from(c).checked_sub(FIRST_MARK);
+                match mark.and_then(|mark| values.get(usize::try_from(mark).ok()?)) {
+                    Some(piece) => template.pieces.push(piece.clone()),
+                    None => template.text(c.encode_utf8(&mut [0; 4])),
+                }
+            }
+            template
+        };
+        (text, read)
+    }
+
     /// The variables of the environment in it.
     pub(super) fn variables(&self) -> impl Iterator<Item = &str> {
         self.pieces.iter().filter_map(|piece| match piece {
             Piece::Variable(name) => Some(name.as_str()),
             Piece::Text(_) | Piece::Value(_) => None,
+        })
+    }
+
+    /// Gives values another name, where `rename` has one.
+    pub(super) fn rename_values(&mut self, mut rename: impl FnMut(&str) -> Option<String>) {
+        for piece in &mut self.pieces {
+            if let Piece::Value(name) = piece
+                && let Some(other) = rename(name)
+            {
+                *name = other;
+            }
+        }
+    }
+
+    /// The values of the plan in it.
+    pub(super) fn values(&self) -> impl Iterator<Item = &str> {
+        self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Value(name) => Some(name.as_str()),
+            Piece::Text(_) | Piece::Variable(_) => None,
         })
     }
 
@@ -164,6 +286,18 @@ mod tests {
         template.variable("x-api-key");
         assert_eq!(template.written(), "cost %24${X_API_KEY}");
         assert_eq!(template.shown(), "cost $X_API_KEY");
+    }
+
+    #[test]
+    fn a_text_with_values_can_be_taken_apart() {
+        let mut template = Template::plain("/a?b=");
+        template.value("id");
+        template.text("&c\u{f0000}=1");
+        let parts: Vec<String> = template.clone().split('&').iter().map(Template::shown).collect();
+        assert_eq!(parts, ["/a?b=:id", "c\u{f0000}=1"]);
+        let (text, read) = template.marked();
+        assert_eq!(read(&text).written(), "/a?b={id}&c\u{fffd}=1");
+        assert!(!read("&c").varies());
     }
 
     #[test]

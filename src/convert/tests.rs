@@ -30,9 +30,12 @@ impl Write for FileInMemory {
 
 impl Files for FilesInMemory {
     fn open(&mut self, path: &str) -> io::Result<Box<dyn BufRead>> {
-        match path {
+        match path.trim_start_matches("./") {
             "order.json" => {
                 Ok(Box::new(include_bytes!("../../tests/convert/order.json").as_slice()))
+            }
+            "members.json" => {
+                Ok(Box::new(include_bytes!("../../tests/convert/members.json").as_slice()))
             }
             "users.csv" => Ok(Box::new(include_bytes!("../../tests/convert/users.csv").as_slice())),
             _ => Err(io::ErrorKind::NotFound.into()),
@@ -94,7 +97,7 @@ fn page(converted: &Converted) -> String {
     format!("{page}\n{}", converted.plan)
 }
 
-const FILES: [(&str, &str, &str); 7] = [
+const FILES: [(&str, &str, &str); 12] = [
     ("vegeta", "targets.txt", include_str!("../../tests/convert/targets.txt")),
     ("vegeta", "targets.jsonl", include_str!("../../tests/convert/targets.jsonl")),
     ("artillery", "shop.artillery.yml", include_str!("../../tests/convert/shop.artillery.yml")),
@@ -102,6 +105,15 @@ const FILES: [(&str, &str, &str); 7] = [
     ("access-log", "access.log", include_str!("../../tests/convert/access.log")),
     ("openapi", "shop.openapi.yaml", include_str!("../../tests/convert/shop.openapi.yaml")),
     ("openapi", "pets.swagger.json", include_str!("../../tests/convert/pets.swagger.json")),
+    ("jmeter", "shop.jmx", include_str!("../../tests/convert/shop.jmx")),
+    ("k6", "shop.k6.js", include_str!("../../tests/convert/shop.k6.js")),
+    ("locust", "locustfile.py", include_str!("../../tests/convert/locustfile.py")),
+    (
+        "postman",
+        "shop.postman_collection.json",
+        include_str!("../../tests/convert/shop.postman_collection.json"),
+    ),
+    ("har", "bare.har", include_str!("../../tests/convert/bare.har")),
 ];
 
 #[test]

@@ -22,6 +22,8 @@ pub(crate) mod simulated;
 mod terms;
 
 pub use conclude::engine::diagnose;
+pub use conclude::examine::{Examination, examine};
+pub use conclude::headroom::{Headroom, Need, ResourceRoom, Wanted, headroom};
 pub use conclude::{generator, scaling};
 pub use curve::{knee, objectives, stages, windows};
 pub use leaks::{leak, soak};

@@ -2,6 +2,8 @@
 
 #[cfg(test)]
 mod calls;
+#[cfg(test)]
+pub mod closed;
 pub mod queue;
 
 use std::time::Duration;

@@ -31,6 +31,12 @@ pub enum ImportError {
         /// Number of the line, from 1.
         line: usize,
     },
+    /// A summary that no tool writes.
+    #[error("the file is longer than {limit} MB, which no summary is")]
+    LargeSummary {
+        /// In MB.
+        limit: u64,
+    },
     /// The last request ended so long after the first began.
     #[error(
         "the requests span {days} days, at most 7 are read: a time in the file is probably wrong"

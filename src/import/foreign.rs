@@ -10,34 +10,14 @@ type Known = (fn(&str) -> bool, &'static str, &'static str);
 
 const KNOWN: &[Known] = &[
     (
-        |begin| {
-            let is_binary = begin.contains('\0') || begin.contains('\u{fffd}');
-            is_binary && ["Result", "Timestamp", "Latency"].iter().all(|it| begin.contains(it))
-        },
-        "vegeta's binary format",
-        "run `vegeta encode --to json FILE` and import what it writes",
-    ),
-    (
         |begin| begin.starts_with("\u{fffd}\u{fffd}"),
         "UTF-16 text",
         "convert it with `iconv -f UTF-16 -t UTF-8 FILE`",
     ),
     (
         |begin| begin.starts_with('\0'),
-        "a binary file, such as Gatling's log since 3.12",
-        "import a log that Gatling 3.11 or older wrote",
-    ),
-    (
-        |begin| {
-            begin.trim_start_matches('"').starts_with("Type") && begin.contains("Request Count")
-        },
-        "Locust's summary, which has no times",
-        "import the file that ends in `_stats_history.csv`",
-    ),
-    (
-        |begin| begin.contains("\"latencyPercentiles\"") && begin.contains("\"successRate\""),
-        "oha's summary, which has no times",
-        "a knee needs requests or intervals with their times; use a tool that writes them",
+        "a binary file that no known tool writes",
+        "expected Gatling's simulation.log or vegeta's results",
     ),
     (
         |begin| begin.trim_start().starts_with('{') && begin.contains("\"metrics\""),

@@ -15,25 +15,94 @@ pub(super) static SPEC: ImporterSpec = ImporterSpec {
         first.starts_with("RUN\t") || first.starts_with("ASSERTION\t")
     },
     read: |input, requests| {
-        let cut = each_line(input, |line| take(line, requests))?;
+        let mut users = Users::default();
+        let cut = each_line(input, |line| take(line, &mut users, requests))?;
         cut.into_iter().for_each(|note| requests.note(note));
-        requests.note(
-            "Gatling's log does not say whether users came at a rate: stages are the rates at \
-             which requests were sent",
-        );
-        requests.note("Gatling's log has no status codes of successes: they count as 200");
+        users.tell(requests);
+        tell(requests);
         Ok(())
     },
 };
+
+/// What no log of Gatling has.
+pub(super) fn tell(requests: &mut Requests) {
+    requests.note(
+        "Gatling's log does not say whether users came at a rate: stages are the rates at which \
+         requests were sent",
+    );
+    requests.note("Gatling's log has no status codes of successes: they count as 200");
+}
+
+/// Virtual users that began and ended.
+#[derive(Default)]
+pub(super) struct Users {
+    started: u64,
+    ended: u64,
+}
+
+impl Users {
+    /// Counts one that begins or ends.
+    pub(super) fn count(&mut self, is_start: bool) {
+        match is_start {
+            true => self.started += 1,
+            false => self.ended += 1,
+        }
+    }
+
+    /// A run that was stopped leaves users without an end.
+    pub(super) fn tell(&self, requests: &mut Requests) {
+        let open = self.started.saturating_sub(self.ended);
+        if open > 0 {
+            requests.note(format!(
+                "{open} of {} users did not end: the run was stopped, or the log is cut off",
+                self.started
+            ));
+        }
+    }
+}
+
+/// One request.
+pub(super) struct Hit<'h> {
+    /// The groups that it is in, the outermost first.
+    pub(super) groups: Vec<&'h str>,
+    pub(super) name: &'h str,
+    /// Seconds since 1970, and to the end of the response.
+    pub(super) begin: f64,
+    pub(super) took: f64,
+    pub(super) is_ok: bool,
+    /// What Gatling says of a failure.
+    pub(super) message: &'h str,
+}
+
+/// Adds a request.
+///
+/// # Errors
+/// When its times are impossible.
+pub(super) fn add(hit: &Hit<'_>, requests: &mut Requests) -> Result<(), String> {
+    let name = path_of(hit.name).unwrap_or_else(|| hit.name.to_owned());
+    let parts = hit.groups.iter().copied().chain([name.as_str()]).filter(|part| !part.is_empty());
+    requests.add(Request {
+        sent_unix: hit.begin,
+        took: hit.took,
+        endpoint: parts.collect::<Vec<_>>().join(" / "),
+        class: if hit.is_ok { ResponseClass::Status(200) } else { class(hit.message) },
+        said: if hit.is_ok { String::new() } else { hit.message.to_owned() },
+    })
+}
 
 /// Kinds of lines that are no requests.
 const OTHERS: &[&str] = &["RUN", "USER", "GROUP", "ERROR", "ASSERTION"];
 /// Digits of a time in milliseconds.
 const TIME_DIGITS: usize = 13;
 
-fn take(line: &str, requests: &mut Requests) -> Result<(), String> {
+fn take(line: &str, users: &mut Users, requests: &mut Requests) -> Result<(), String> {
     let fields: Vec<&str> = line.split('\t').collect();
     if fields[0] != "REQUEST" {
+        if fields[0] == "USER"
+            && let Some(kind) = fields.iter().find(|field| matches!(**field, "START" | "END"))
+        {
+            users.count(*kind == "START");
+        }
         let is_known = OTHERS.contains(&fields[0]);
         return is_known.then_some(()).ok_or_else(|| {
             let kind = shown(fields[0]);
@@ -48,15 +117,15 @@ fn take(line: &str, requests: &mut Requests) -> Result<(), String> {
     let groups = if at >= 4 { fields[at - 4] } else { "" };
     // In the older versions a number of the user stands before the groups.
     let groups = if at == 4 && fields[at - 4] == "REQUEST" { "" } else { groups };
-    let name = path_of(fields[at - 3]).unwrap_or_else(|| fields[at - 3].to_owned());
-    let parts = groups.split(',').chain([name.as_str()]).filter(|part| !part.is_empty());
-    requests.add(Request {
-        sent_unix: begin / 1e3,
+    let hit = Hit {
+        groups: groups.split(',').collect(),
+        name: fields[at - 3],
+        begin: begin / 1e3,
         took: (end - begin) / 1e3,
-        endpoint: parts.collect::<Vec<_>>().join(" / "),
-        class: if fields[at] == "OK" { ResponseClass::Status(200) } else { class(message) },
-        said: if fields[at] == "OK" { String::new() } else { message.to_owned() },
-    })
+        is_ok: fields[at] == "OK",
+        message,
+    };
+    add(&hit, requests)
 }
 
 /// Whether OK or KO stands here, after a begin and an end.
@@ -105,6 +174,7 @@ mod tests {
         read.assert_ms(0.5, 92.0);
         let read = Read::told(&sample("gatling-text-31.sample.log"));
         read.assert_counts(4, 1, &[("Home", 2, 1), ("Checkout / Cart", 1, 0), ("Books", 1, 0)]);
+        assert!(read.notes.contains("1 of 2 users did not end"), "{}", read.notes);
     }
 
     #[test]

@@ -20,7 +20,8 @@ fn read(
     let style = Style { delimiter: b',', quotes: true };
     let cut = each_row(input, &style, None, |row| take(row, requests))?;
     cut.into_iter().for_each(|note| requests.note(note));
-    requests.note("hey writes no date: times are seconds since the begin of the run");
+    requests.note("hey writes no date and no URL: times are seconds since the begin of the run, and all requests \
+         count as one");
     requests.note(
         "hey leaves out requests that got no answer, and keeps no more than a million: failures \
          may be missing",

@@ -25,6 +25,8 @@ pub(super) struct Sample {
     pub(super) label: String,
     pub(super) thread: String,
     pub(super) class: ResponseClass,
+    /// Whether the test takes it for a success.
+    pub(super) is_accepted: bool,
     pub(super) said: String,
     /// Threads that ran at its end.
     pub(super) users: Option<f64>,
@@ -59,11 +61,22 @@ pub(super) struct Samples<'r> {
     /// The last sample of each thread, which may be a sum.
     last: BTreeMap<String, Sample>,
     sums: u64,
+    /// Samples that the test takes for a success, and those of them with a status of 400 or above.
+    accepted: u64,
+    accepted_errors: u64,
 }
 
 impl<'r> Samples<'r> {
     pub(super) fn new(requests: &'r mut Requests) -> Self {
-        Self { requests, first: Vec::new(), are_ends: None, last: BTreeMap::new(), sums: 0 }
+        Self {
+            requests,
+            first: Vec::new(),
+            are_ends: None,
+            last: BTreeMap::new(),
+            sums: 0,
+            accepted: 0,
+            accepted_errors: 0,
+        }
     }
 
     /// Adds a row.
@@ -113,6 +126,19 @@ impl<'r> Samples<'r> {
                 self.sums
             ));
         }
+        if self.accepted_errors > 0 {
+            self.requests.note(format!(
+                "{} answers with a status of 400 or above count as failures here, although the \
+                 test accepts them",
+                self.accepted_errors
+            ));
+        }
+        if self.accepted == 0 {
+            self.requests.note(
+                "no sample is a success: where JMeter was told to save errors only, the share of \
+                 failures cannot be told",
+            );
+        }
         Ok(())
     }
 
@@ -133,6 +159,8 @@ impl<'r> Samples<'r> {
 
     fn send(&mut self, sample: Sample, are_ends: bool) -> Result<(), String> {
         let (begin, end) = sample.window(are_ends);
+        self.accepted += u64::from(sample.is_accepted);
+        self.accepted_errors += u64::from(sample.is_accepted && !sample.class.is_success());
         if let Some(users) = sample.users {
             self.requests.add_users(end, users)?;
         }

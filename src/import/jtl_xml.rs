@@ -170,13 +170,14 @@ fn sample(element: &BytesStart<'_>) -> Result<Option<Sample>, String> {
             _ => {}
         }
     }
-    let class = class(&code, &message, success != "false");
+    let is_accepted = success != "false";
+    let class = class(&code, &message, is_accepted);
     let said = match class.is_success() {
         true => String::new(),
         false => message,
     };
     let sample = at.zip(took);
-    Ok(sample.map(|(at, took)| Sample { at, took, label, thread, class, said, users }))
+    Ok(sample.map(|(at, took)| Sample { at, took, label, thread, class, is_accepted, said, users }))
 }
 
 #[cfg(test)]
@@ -196,6 +197,22 @@ mod tests {
             said.collect::<Vec<_>>(),
             ["Too Many Requests", "Test failed: text expected to contain /books/"]
         );
+    }
+
+    #[test]
+    fn statuses_that_the_test_accepts_are_told() {
+        let sample = |second: u32, success: bool| {
+            format!(
+                "<httpSample t=\"9\" ts=\"17778855{second:02}000\" s=\"{success}\" lb=\"a\" \
+                 rc=\"404\" rm=\"Not Found\" tn=\"1\"/>"
+            )
+        };
+        let document = |samples: String| format!("<testResults>{samples}</testResults>");
+        let read = Read::told(document(sample(0, true) + &sample(1, false)).as_bytes());
+        read.assert_counts(2, 2, &[("a", 2, 2)]);
+        assert!(read.notes.contains("1 answers with a status of 400"), "{}", read.notes);
+        let failures = Read::told(document(sample(0, false)).as_bytes());
+        assert!(failures.notes.contains("errors only"), "{}", failures.notes);
     }
 
     #[test]

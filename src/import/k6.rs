@@ -107,6 +107,12 @@ pub(super) fn take_sample(
                 false => tags.error.clone(),
             };
             let (endpoint, class) = (endpoint(tags), class(tags));
+            if took == 0.0 && !matches!(class, ResponseClass::Status(_)) {
+                requests.note(
+                    "some requests were never sent, because there was no connection for them: k6 \
+                     gives them 0 ms, and they count as failures",
+                );
+            }
             requests.add(Request { sent_unix: at - took, took, endpoint, class, said })
         }
     }
@@ -163,6 +169,7 @@ mod tests {
         let read = Read::of("k6", &sample("k6-json.sample.json"));
         read.assert_counts(3, 2, &[("GET /books", 1, 0), ("POST /cart", 1, 1)]);
         assert!(read.notes.contains("dropped iterations"), "{}", read.notes);
+        assert!(read.notes.contains("never sent"), "{}", read.notes);
         let read = Read::of("k6", &sample("k6-json-old.sample.json"));
         read.assert_counts(12, 2, &[("GET /books", 4, 1), ("GET /cart", 4, 1)]);
         read.assert_ms(0.5, 81.737);

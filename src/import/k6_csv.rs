@@ -89,6 +89,7 @@ mod tests {
         let read = Read::told(&sample("k6-csv-nano.sample.csv"));
         read.assert_counts(16, 2, &[("GET /books", 8, 0), ("GET book page", 8, 2)]);
         read.assert_ms(0.5, 54.174);
+        assert!(read.notes.contains("2 answers have the status 429"), "{}", read.notes);
     }
 
     #[test]

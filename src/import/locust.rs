@@ -19,6 +19,8 @@ pub(super) static SPEC: ImporterSpec = ImporterSpec {
 
 /// Name of the row that sums up the others.
 const ALL: &str = "Aggregated";
+/// Seconds at the end without a request, from which on it is said: one may be the last interval's.
+const DEAD_TAIL: i64 = 2;
 /// Most names whose counts are kept.
 const MOST_NAMES: usize = 10_000;
 
@@ -34,6 +36,13 @@ fn read(input: &mut dyn BufRead, requests: &mut Requests) -> Result<(), ImportEr
     requests.note(
         "Locust's history has no status codes: successes count as 200, failures as failed checks",
     );
+    let last = history.times.map(|(_, last)| last).zip(history.last_progress);
+    if let Some((last, progress)) = last.filter(|(last, progress)| last - progress >= DEAD_TAIL) {
+        requests.note(format!(
+            "no request ended in the last {} s of the file: the load was over, or the target hung",
+            last - progress
+        ));
+    }
     if history.has_uneven_rows {
         requests.note("two rows are of one second, or the clock went back: they were added up");
     }
@@ -61,6 +70,8 @@ struct History {
     has_uneven_rows: bool,
     /// Whether the last row was the one that ends a set.
     is_set_ended: bool,
+    /// The second in which the counts last rose.
+    last_progress: Option<i64>,
 }
 
 impl History {
@@ -88,6 +99,9 @@ impl History {
         }
         let endpoint = if is_all { "all requests".to_owned() } else { format!("{kind} {name}") };
         let before = self.counts.insert((kind, name), now).unwrap_or_default();
+        if now.requests != before.requests {
+            self.last_progress = self.times.map(|(_, until)| until);
+        }
         match is_all && self.has_names {
             true => Ok(()),
             false => self.add(&endpoint, before, now, requests),
@@ -175,6 +189,7 @@ mod tests {
         ];
         assert_seconds(&read, &expected);
         assert!(read.notes.contains("two rows are of one second"), "{}", read.notes);
+        assert!(read.notes.contains("in the last 2 s of the file"), "{}", read.notes);
         assert!(read.recording.timeline.stages.iter().all(|stage| stage.is_closed()));
     }
 

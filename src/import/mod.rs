@@ -1,19 +1,29 @@
 //! Results of other load tools, read as recordings: one file a format. They hold what a load
-//! generator saw and nothing about the target: they show a knee, but not its cause.
+//! generator saw and nothing about the target: they show a knee, but not its cause. Results that
+//! only sum up a run ([`SUMMARIES`]) show not even that, and are read as figures.
 
+mod binary;
 mod error;
 mod foreign;
 mod jtl_samples;
 mod lines;
 mod requests;
 mod seconds;
+mod server_log;
 mod stages;
+mod summaries;
 mod table;
+mod w3c;
 
 use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::ops::Range;
 
 pub use self::error::ImportError;
-use self::requests::Requests;
+pub use self::requests::{Interval, Requests};
+pub use self::seconds::ToolLoad;
+pub use self::summaries::{
+    EndpointSummary, ErrorSummary, Quantile, ResponseTimes, SUMMARIES, Summary, SummarySpec,
+};
 use crate::recording::Recording;
 use crate::registry::registry;
 
@@ -40,10 +50,22 @@ registry! {
         jtl_xml,
         locust,
         gatling,
+        gatling_binary,
         vegeta,
         vegeta_csv,
+        vegeta_gob,
         hey,
+        ab_gnuplot,
         phout,
+        access_log,
+        haproxy,
+        alb,
+        caddy,
+        traefik,
+        cloudfront,
+        iis,
+        artillery,
+        jmeter_summariser,
     ]
 }
 
@@ -53,21 +75,65 @@ const LOOKED_AT: u64 = 64 * 1024;
 const GZIP: &[u8] = &[0x1f, 0x8b];
 const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 
-/// The importer called `name`.
-pub fn find(name: &str) -> Option<&'static ImporterSpec> {
-    IMPORTERS.iter().copied().find(|spec| spec.name == name)
+/// Longest text of a summary, in bytes: those of Locust with a name for each id are the longest.
+const LONGEST_SUMMARY: u64 = 64 << 20;
+
+/// A format that can be read.
+#[derive(Clone, Copy, Debug)]
+pub enum Format {
+    /// Requests or intervals with their times: they become a recording.
+    Recording(&'static ImporterSpec),
+    /// The figures of whole runs.
+    Summary(&'static SummarySpec),
+}
+
+impl Format {
+    /// Every format, in the order lists show them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let recordings = IMPORTERS.iter().map(|spec| Self::Recording(spec));
+        recordings.chain(SUMMARIES.iter().map(|spec| Self::Summary(spec)))
+    }
+
+    /// Name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Recording(spec) => spec.name,
+            Self::Summary(spec) => spec.name,
+        }
+    }
+
+    /// One line for lists, with the command that writes the format.
+    pub fn summary(self) -> &'static str {
+        match self {
+            Self::Recording(spec) => spec.summary,
+            Self::Summary(spec) => spec.summary,
+        }
+    }
+
+    /// Whether a file that begins like this is of the format.
+    fn looks_like(self, begin: &str) -> bool {
+        match self {
+            Self::Recording(spec) => (spec.looks_like)(begin),
+            Self::Summary(spec) => spec.looks_like(begin),
+        }
+    }
+}
+
+/// The format called `name`.
+pub fn find(name: &str) -> Option<Format> {
+    Format::all().find(|format| format.name() == name)
 }
 
 /// Reads the results of another tool, under `name`.
 ///
 /// # Errors
-/// When the input cannot be read, or does not hold requests in this format.
+/// When the input cannot be read, does not hold requests in this format, or is a summary.
 pub fn import(
-    spec: &'static ImporterSpec,
+    format: Format,
     name: &str,
     input: &mut dyn BufRead,
 ) -> Result<Recording, ImportError> {
-    let mut files = Files::new(Some(spec));
+    let mut files = Files::new(Some(format));
     files.add(input)?;
     files.into_recording(name)
 }
@@ -75,20 +141,42 @@ pub fn import(
 /// The files of one run.
 #[derive(Debug)]
 pub struct Files {
-    named: Option<&'static ImporterSpec>,
+    named: Option<Format>,
+    /// The format of those with times.
     found: Option<&'static ImporterSpec>,
+    /// The format of the last one.
+    last: Option<Format>,
     requests: Requests,
+    summaries: Vec<Summary>,
 }
 
 impl Files {
     /// None yet. Their format is `named`, or told from how each begins.
-    pub fn new(named: Option<&'static ImporterSpec>) -> Self {
-        Self { named, found: None, requests: Requests::default() }
+    pub fn new(named: Option<Format>) -> Self {
+        let requests = Requests::default();
+        Self { named, found: None, last: None, requests, summaries: Vec::new() }
+    }
+
+    /// The same, which leaves out requests that were not sent within these times, in seconds since
+    /// 1970 (UTC).
+    pub fn within(mut self, times: Range<f64>) -> Self {
+        self.requests.keep_within(times);
+        self
     }
 
     /// The format of those that were added, or the one that was named.
-    pub fn format(&self) -> Option<&'static ImporterSpec> {
-        self.named.or(self.found)
+    pub fn format(&self) -> Option<Format> {
+        self.named.or(self.last)
+    }
+
+    /// Whether one of the files has times, and so becomes a recording.
+    pub fn have_times(&self) -> bool {
+        self.found.is_some()
+    }
+
+    /// What the files say that only sum up a run.
+    pub fn summaries(&self) -> &[Summary] {
+        &self.summaries
     }
 
     /// Reads the next file, which may be compressed.
@@ -97,9 +185,17 @@ impl Files {
     /// When it cannot be read, its format cannot be told, or it does not hold what the format has.
     pub fn add(&mut self, input: &mut dyn BufRead) -> Result<(), ImportError> {
         let (mut input, begin) = opened(input)?;
-        let spec = match self.named {
-            Some(spec) => spec,
+        let format = match self.named {
+            Some(format) => format,
             None => told(&begin)?,
+        };
+        self.last = Some(format);
+        let spec = match format {
+            Format::Recording(spec) => spec,
+            Format::Summary(spec) => {
+                self.summaries.append(&mut summaries::read(spec, &whole(&mut *input)?)?);
+                return Ok(());
+            }
         };
         if let Some(before) = self.found.filter(|before| before.name != spec.name) {
             return Err(ImportError::Mixed { this: spec.name, before: before.name });
@@ -109,20 +205,33 @@ impl Files {
         (spec.read)(&mut *input, &mut self.requests)
     }
 
-    /// The recording of the whole run, under `name`.
+    /// The recording of the whole run, under `name`. Summaries are not a part of it.
     ///
     /// # Errors
-    /// When there is no request, or the run is longer than a week.
+    /// When there is no request, only a summary, or the run is longer than a week.
     pub fn into_recording(self, name: &str) -> Result<Recording, ImportError> {
-        let from = self.format().map_or("nothing", |spec| spec.name);
-        self.requests.into_recording(from, name)
+        Ok(self.into_load(name)?.into_recording())
+    }
+
+    /// The load of the whole run, under `name`. Summaries are not a part of it.
+    ///
+    /// # Errors
+    /// When there is no request, only a summary, or the run is longer than a week.
+    pub fn into_load(self, name: &str) -> Result<ToolLoad, ImportError> {
+        match (self.found, self.summaries.first()) {
+            (None, Some(first)) => Err(ImportError::Unfit {
+                what: "a summary, which has no times",
+                instead: first.instead,
+            }),
+            (found, _) => self.requests.into_load(found.map_or("nothing", |spec| spec.name), name),
+        }
     }
 }
 
-/// The importer of a file that begins like this.
-fn told(begin: &str) -> Result<&'static ImporterSpec, ImportError> {
-    if let Some(spec) = IMPORTERS.iter().find(|spec| (spec.looks_like)(begin)) {
-        return Ok(spec);
+/// The format of a file that begins like this.
+fn told(begin: &str) -> Result<Format, ImportError> {
+    if let Some(format) = Format::all().find(|format| format.looks_like(begin)) {
+        return Ok(format);
     }
     if let Some((what, instead)) = foreign::known(begin) {
         return Err(ImportError::Unfit { what, instead });
@@ -130,6 +239,17 @@ fn told(begin: &str) -> Result<&'static ImporterSpec, ImportError> {
     let line = begin.lines().find(|line| !line.trim().is_empty());
     let Some(line) = line else { return Err(ImportError::Empty) };
     Err(ImportError::Unknown { begin: table::shown(line) })
+}
+
+/// The whole text of a summary.
+fn whole(input: &mut dyn BufRead) -> Result<String, ImportError> {
+    let mut bytes = Vec::new();
+    let unreadable = |source| ImportError::Unreadable { line: 1, source };
+    input.take(LONGEST_SUMMARY + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    match bytes.len() as u64 > LONGEST_SUMMARY {
+        true => Err(ImportError::LargeSummary { limit: LONGEST_SUMMARY >> 20 }),
+        false => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+    }
 }
 
 /// The text of an input, and how it begins. Compressed ones are known by their first bytes.

@@ -95,6 +95,7 @@ mod tests {
         read.assert_counts(24, 3, &rows);
         read.assert_ms(0.5, 19.568);
         assert_eq!(read.recording.timeline.ticks.len(), 14);
+        assert!(read.notes.contains("2 requests ended without an answer"), "{}", read.notes);
     }
 
     #[test]

@@ -1,13 +1,15 @@
 //! Gathers single requests, or counts of an interval, as other tools list them, into seconds: no
 //! request is kept, so that a file may be larger than the machine's memory.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::ImportError;
-use super::seconds::{LONGEST_RUN, Run, SecondTally};
-use crate::recording::Recording;
+use super::seconds::{EARLIEST_DATE, LONGEST_RUN, Run, SecondTally, ToolLoad};
+use crate::access_log::grouped;
 use crate::timeline::{FailureKind, Histogram, ResponseClass, cut, mask_secrets, text_template};
 
 /// Latest time that is taken for one, in seconds since 1970: the year 5138.
@@ -19,6 +21,8 @@ const OPEN_SECONDS: usize = 64;
 const MOST_ENDPOINTS: usize = 500;
 /// What the others are counted as.
 const OTHER_ENDPOINTS: &str = "other requests";
+/// Most different paths that a server's log may have before their values are left out.
+pub(super) const MOST_PATHS: usize = 200;
 /// Longest name of an endpoint, in bytes.
 const LONGEST_NAME: usize = 200;
 /// Most kinds of failures whose words are kept, and the most of their bytes.
@@ -28,9 +32,12 @@ const LONGEST_WORDS: usize = 300;
 /// longer, and its requests came at the end.
 const LONGEST_INTERVAL: i64 = 3600;
 /// Most requests of one interval: a count above it is a damaged one.
-const MOST_OF_INTERVAL: u64 = 1_000_000_000;
+pub(super) const MOST_OF_INTERVAL: u64 = 1_000_000_000;
 /// Most virtual users, for the same reason.
 const MOST_USERS: f64 = 1e9;
+
+/// Status of a rate limit (RFC 6585).
+const TOO_MANY_REQUESTS: u16 = 429;
 
 /// What a load generator's own exhaustion reads like in Go, Java, Python and Windows: descriptors
 /// (EMFILE, ENFILE), local ports (EADDRNOTAVAIL), socket buffers (ENOBUFS).
@@ -41,10 +48,17 @@ const OWN_LIMITS: &[&str] = &[
     "cannot assign requested address",
     "can't assign requested address",
     "eaddrnotavail",
+    // Connecting finds no free local port.
+    "eaddrinuse",
     "no buffer space available",
     "enobufs",
     "java.net.bindexception",
     "only one usage of each socket address",
+    // Python's numbers of EMFILE and EADDRNOTAVAIL on Linux, where the words are another language's.
+    "oserror(24,",
+    "errno 24]",
+    "oserror(99,",
+    "errno 99]",
 ];
 
 /// One request.
@@ -63,17 +77,31 @@ pub(super) struct Request {
 }
 
 /// Requests of one endpoint that ended within an interval, of which only the mean is known.
-pub(super) struct Interval<'n> {
+pub struct Interval<'n> {
+    /// Its first second, and the one after its last, since 1970.
+    pub seconds: (i64, i64),
+    /// Name of the endpoint.
+    pub endpoint: &'n str,
+    /// How they ended.
+    pub class: ResponseClass,
+    /// How many.
+    pub count: u64,
+    /// Their mean response time in seconds.
+    pub mean: f64,
+}
+
+/// Requests of one endpoint that ended within an interval, of which the distribution is known.
+pub(super) struct Ended<'n> {
     /// Its first second, and the one after its last, since 1970.
     pub(super) seconds: (i64, i64),
     /// Name of the endpoint.
     pub(super) endpoint: &'n str,
     /// How they ended.
     pub(super) class: ResponseClass,
-    /// How many.
-    pub(super) count: u64,
-    /// Their mean response time in seconds.
-    pub(super) mean: f64,
+    /// Response times in seconds, and how many requests had each.
+    pub(super) times: &'n [(f64, u64)],
+    /// What the tool says of their failure.
+    pub(super) said: &'n str,
 }
 
 /// The path of a URL. Its query is left out: it varies, and may hold secrets.
@@ -85,7 +113,12 @@ pub(super) fn path_of(url: &str) -> Option<String> {
 /// Whether an error is that of the load generator, which had no descriptor, port or buffer left for
 /// the request. The target never saw it.
 fn is_own_limit(class: ResponseClass, said: &str) -> bool {
-    if matches!(class, ResponseClass::Status(_)) || said.is_empty() {
+    !matches!(class, ResponseClass::Status(_)) && says_own_limit(said)
+}
+
+/// Whether an error says that the load generator had no descriptor, port or buffer left.
+pub(super) fn says_own_limit(said: &str) -> bool {
+    if said.is_empty() {
         return false;
     }
     let said = said.to_lowercase();
@@ -94,7 +127,7 @@ fn is_own_limit(class: ResponseClass, said: &str) -> bool {
 
 /// All requests of a run, second by second.
 #[derive(Debug, Default)]
-pub(super) struct Requests {
+pub struct Requests {
     seconds: BTreeMap<i64, SecondTally>,
     /// Those whose histograms are not compact, the longest such first.
     open: VecDeque<i64>,
@@ -104,11 +137,20 @@ pub(super) struct Requests {
     users: Vec<BTreeMap<i64, f64>>,
     /// Whether the tool says that it sends at a rate and does not wait for its users.
     is_open_model: bool,
+    /// Whether a server wrote them down, and not a load generator.
+    is_server_log: bool,
+    /// Whether paths stand without their values.
+    is_grouped: bool,
+    /// Seconds of the intervals in which the tool counts; 0 where it lists requests.
+    grain: usize,
     notes: Vec<String>,
     /// Requests that the generator could not send, and what it said of the first.
     unsent: Option<(u64, String)>,
     /// Connections that Go's dialer gave up: the target's doing, unless ports have run out.
     dial_timeouts: u64,
+    /// Which requests count, by the time of their send, and how many others there were.
+    within: Option<Range<f64>>,
+    outside: u64,
 }
 
 impl Requests {
@@ -128,12 +170,16 @@ impl Requests {
             let days = sent_unix.abs().max(took) / 86_400.0;
             return Err(format!("a time of {days:.0} days: it is probably wrong"));
         }
+        let is_dated = sent_unix > EARLIEST_DATE;
+        if is_dated && self.within.as_ref().is_some_and(|within| !within.contains(&sent_unix)) {
+            self.outside += 1;
+            return Ok(());
+        }
         let endpoint = self.endpoint(&endpoint);
         let first = sent_unix.floor() as i64;
         if is_own_limit(class, &said) {
             self.second(first)?.offered += 1;
-            let (count, _) = self.unsent.get_or_insert_with(|| (0, mask_secrets(&said)));
-            *count += 1;
+            self.add_unsent(1, &said);
             return Ok(());
         }
         self.dial_timeouts += u64::from(said.contains("dial") && said.contains("i/o timeout"));
@@ -153,29 +199,28 @@ impl Requests {
             end.throughout -= 1;
         }
         self.end(last, (endpoint, class), |times| times.record(Duration::from_secs_f64(took)))?;
-        self.say(last, (endpoint, class), &said)
+        self.say(last, (endpoint, class), &said, 1)
     }
 
     /// Adds those of an interval, spread evenly over its seconds.
     ///
     /// # Errors
-    /// When its counts and times are none.
-    pub(super) fn add_interval(&mut self, interval: &Interval<'_>) -> Result<(), String> {
-        let (from, to) = interval.seconds;
-        let from = from.max(to.saturating_sub(LONGEST_INTERVAL));
-        let length = u64::try_from(to.saturating_sub(from)).unwrap_or(0);
+    /// When its counts and times are not possible.
+    pub fn add_interval(&mut self, interval: &Interval<'_>) -> Result<(), String> {
+        let (from, length) = span(interval.seconds)?;
         let is_time = interval.mean.is_finite() && (0.0..LONGEST_RUN).contains(&interval.mean);
-        if length == 0 || length as f64 > LONGEST_RUN || from.unsigned_abs() as f64 > LATEST {
-            return Err(format!("an interval from {from} to {to} s: expected times in order"));
-        }
         if !is_time || interval.count > MOST_OF_INTERVAL {
             let Interval { count, mean, .. } = interval;
             return Err(format!("{count} requests of {mean} s each: not a count and a mean time"));
         }
+        if self.is_outside(interval.seconds) {
+            self.outside += interval.count;
+            return Ok(());
+        }
         let key = (self.endpoint(interval.endpoint), interval.class);
         let mut before = 0;
-        for (place, second) in (from..to).enumerate() {
-            let until = interval.count * (place as u64 + 1) / length;
+        for (second, place) in (from..).zip(1..=length) {
+            let until = interval.count * place / length;
             let count = until - before;
             before = until;
             if count > 0 {
@@ -184,18 +229,117 @@ impl Requests {
                 tally.sent += count;
                 // Little's law: in flight = completions per second times their mean time.
                 tally.in_flight += count as f64 * interval.mean;
-                let times = times(count, interval.mean);
-                self.end(second, key, |known| known.merge(&times))?;
+                let mean = Duration::from_secs_f64(interval.mean);
+                self.end(second, key, |known| known.record_many(mean, count))?;
             }
         }
         Ok(())
+    }
+
+    /// Adds requests that were due within an interval and those of them that were sent. They end in
+    /// it or later: see [`Requests::add_ended`].
+    ///
+    /// # Errors
+    /// When its counts and times are none.
+    pub(super) fn add_sent(
+        &mut self,
+        seconds: (i64, i64),
+        due: u64,
+        sent: u64,
+    ) -> Result<(), String> {
+        let (from, length) = span(seconds)?;
+        if due > MOST_OF_INTERVAL {
+            return Err(format!("{due} requests in {length} s: it is probably wrong"));
+        }
+        if self.is_outside(seconds) {
+            self.outside += due;
+            return Ok(());
+        }
+        let sent = sent.min(due);
+        for (second, place) in (from..).zip(1..=length) {
+            let share = |count: u64| count * place / length - count * (place - 1) / length;
+            let tally = self.second(second)?;
+            tally.offered += share(due);
+            tally.sent += share(sent);
+        }
+        Ok(())
+    }
+
+    /// Adds requests that ended within an interval: each of its seconds has the same distribution.
+    ///
+    /// # Errors
+    /// When its counts and times are none.
+    pub(super) fn add_ended(&mut self, ended: &Ended<'_>) -> Result<(), String> {
+        let (from, length) = span(ended.seconds)?;
+        if self.is_outside(ended.seconds) {
+            return Ok(());
+        }
+        let key = (self.endpoint(ended.endpoint), ended.class);
+        let mut turns = (0..length).chain((0..length).rev()).cycle();
+        for (took, count) in ended.times {
+            if !(0.0..LONGEST_RUN).contains(took) || *count > MOST_OF_INTERVAL {
+                return Err(format!("{count} requests of {took} s each: not a count and a time"));
+            }
+            let took = Duration::from_secs_f64(*took);
+            // What does not divide evenly goes to the seconds in turn, to and fro: always in the
+            // same order, the longest times of each round would come to the last second.
+            let mut counts: BTreeMap<u64, u64> = BTreeMap::new();
+            if *count >= length {
+                counts.extend((0..length).map(|place| (place, count / length)));
+            }
+            for place in turns.by_ref().take((count % length) as usize) {
+                *counts.entry(place).or_default() += 1;
+            }
+            for (place, count) in counts {
+                let second = from.saturating_add_unsigned(place);
+                self.end(second, key, |times| times.record_many(took, count))?;
+                self.say(second, key, ended.said, count)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes the mean number of requests in flight within an interval.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub(super) fn add_in_flight(&mut self, seconds: (i64, i64), mean: f64) -> Result<(), String> {
+        let (from, length) = span(seconds)?;
+        if !(0.0..=MOST_OF_INTERVAL as f64).contains(&mean) {
+            return Err(format!("{mean} requests in flight: it is probably wrong"));
+        }
+        if self.is_outside(seconds) {
+            return Ok(());
+        }
+        for (second, _) in (from..).zip(0..length) {
+            self.second(second)?.in_flight += mean;
+        }
+        Ok(())
+    }
+
+    /// Notes requests that the load generator could not send, for want of a port, a descriptor or a
+    /// buffer.
+    pub(super) fn add_unsent(&mut self, count: u64, said: &str) {
+        let (known, _) = self.unsent.get_or_insert_with(|| (0, mask_secrets(said)));
+        *known = known.saturating_add(count);
+    }
+
+    /// Says that the tool counts by intervals of so many seconds: no stage ends within one.
+    pub(super) fn set_grain(&mut self, seconds: usize) {
+        self.grain = self.grain.max(seconds);
+    }
+
+    /// Whether none of the seconds of an interval counts.
+    fn is_outside(&self, (from, to): (i64, i64)) -> bool {
+        let within = self.within.as_ref().filter(|_| from as f64 > EARLIEST_DATE);
+        within.is_some_and(|it| (to as f64) < it.start || from as f64 >= it.end)
     }
 
     /// Notes how many virtual users run at a time.
     ///
     /// # Errors
     /// When one of the numbers is impossible.
-    pub(super) fn add_users(&mut self, at_unix: f64, users: f64) -> Result<(), String> {
+    pub fn add_users(&mut self, at_unix: f64, users: f64) -> Result<(), String> {
         if !(at_unix.abs() <= LATEST && (0.0..=MOST_USERS).contains(&users)) {
             return Err(format!("{users} virtual users at {at_unix} s: not a count and a time"));
         }
@@ -210,13 +354,72 @@ impl Requests {
         Ok(())
     }
 
+    /// Leaves out requests that were not sent within these times, in seconds since 1970: a log
+    /// holds more than one run.
+    pub(super) fn keep_within(&mut self, within: Range<f64>) {
+        self.within = Some(within);
+    }
+
     /// Says that the tool sends at a rate, whatever the number of its virtual users.
     pub(super) fn set_open_model(&mut self) {
         self.is_open_model = true;
     }
 
+    /// Says that a server wrote the requests down.
+    pub(super) fn set_server_log(&mut self) {
+        self.is_server_log = true;
+    }
+
+    /// The name of an endpoint that is a method and a path. As soon as there are many, values such
+    /// as numbers are left out of all of them.
+    pub(super) fn path_name(&mut self, name: &str) -> String {
+        if !self.is_grouped && self.endpoints.len() > MOST_PATHS {
+            self.is_grouped = true;
+            self.rename_endpoints(grouped);
+            self.note(format!(
+                "more than {MOST_PATHS} different paths: their parts that vary (numbers, hashes, \
+                 long names) are called `:id`"
+            ));
+        }
+        if self.is_grouped { grouped(name) } else { name.to_owned() }
+    }
+
+    /// Gives endpoints other names; those of the same name become one.
+    fn rename_endpoints(&mut self, rename: impl Fn(&str) -> String) {
+        let mut places = BTreeMap::new();
+        for (name, place) in std::mem::take(&mut self.endpoints) {
+            let next = self.endpoints.len();
+            places.insert(place, *self.endpoints.entry(rename(&name)).or_insert(next));
+        }
+        let place_of = |place: usize| places.get(&place).copied().unwrap_or(place);
+        let mut kinds = BTreeMap::new();
+        for ((place, class, template), kind) in std::mem::take(&mut self.kinds) {
+            let renamed = FailureKind { endpoint: rename(&kind.endpoint), ..(*kind).clone() };
+            let renamed =
+                self.kinds.entry((place_of(place), class, template)).or_insert(renamed.into());
+            kinds.insert(kind, renamed.clone());
+        }
+        for tally in self.seconds.values_mut() {
+            for ((place, class), times) in std::mem::take(&mut tally.ended) {
+                match tally.ended.entry((place_of(place), class)) {
+                    Entry::Vacant(vacant) => {
+                        vacant.insert(times);
+                    }
+                    Entry::Occupied(mut known) => known.get_mut().merge(&times),
+                }
+            }
+            if !tally.is_open {
+                tally.compact();
+            }
+            for (kind, count) in std::mem::take(&mut tally.failures) {
+                let kind = kinds.get(&kind).cloned().unwrap_or(kind);
+                *tally.failures.entry(kind).or_default() += count;
+            }
+        }
+    }
+
     /// What the reader of the report has to know; each remark once.
-    pub(super) fn note(&mut self, note: impl Into<String>) {
+    pub fn note(&mut self, note: impl Into<String>) {
         let note: String = note.into();
         // Words of a file must not move the terminal that shows them.
         let note = note.replace(char::is_control, " ");
@@ -230,21 +433,24 @@ impl Requests {
         self.users.push(BTreeMap::new());
     }
 
-    /// The recording of these requests.
+    /// The load that these requests make.
     ///
     /// # Errors
     /// When there is no request, or the last ended too long after the first began.
-    pub(super) fn into_recording(
-        mut self,
-        from: &str,
-        name: &str,
-    ) -> Result<Recording, ImportError> {
+    pub fn into_load(mut self, from: &str, name: &str) -> Result<ToolLoad, ImportError> {
         if self.endpoints.len() > MOST_ENDPOINTS {
             self.note(format!(
                 "more than {MOST_ENDPOINTS} different requests: the rest is counted as \
                  `{OTHER_ENDPOINTS}`"
             ));
         }
+        if self.outside > 0 {
+            self.note(format!(
+                "{} earlier or later requests in the file are left out",
+                self.outside
+            ));
+        }
+        self.tell_classes();
         if let Some((count, said)) = self.unsent.take() {
             let said = cut(&said, LONGEST_WORDS).to_owned();
             if self.dial_timeouts > 0 {
@@ -269,9 +475,34 @@ impl Requests {
             endpoints,
             users: self.users,
             is_open_model: self.is_open_model,
+            is_server_log: self.is_server_log,
+            grain: self.grain,
             notes: self.notes,
         }
-        .into_recording(from, name)
+        .into_load(from, name)
+    }
+
+    /// Says what is not an answer of the service: those of a limit, and none at all.
+    fn tell_classes(&mut self) {
+        let count = |is: fn(ResponseClass) -> bool| -> u64 {
+            let ended = self.seconds.values().flat_map(|second| &second.ended);
+            ended.filter(|((_, class), _)| is(*class)).map(|(_, times)| times.count()).sum()
+        };
+        let limited = count(|class| class == ResponseClass::Status(TOO_MANY_REQUESTS));
+        let unanswered =
+            count(|class| !matches!(class, ResponseClass::Status(_) | ResponseClass::Check));
+        if limited > 0 {
+            self.note(format!(
+                "{limited} answers have the status 429 (Too Many Requests): a rate limit rejected \
+                 them, and the load at which they begin is that limit, not what the service can do"
+            ));
+        }
+        if unanswered > 0 {
+            self.note(format!(
+                "{unanswered} requests ended without an answer (timeouts, refused or closed \
+                 connections): they count as failures, and their times are not those of answers"
+            ));
+        }
     }
 
     /// The place of an endpoint; names are one line, and not longer than a report can show.
@@ -322,6 +553,7 @@ impl Requests {
         second: i64,
         (endpoint, class): (usize, ResponseClass),
         said: &str,
+        count: u64,
     ) -> Result<(), String> {
         if class.is_success() || said.is_empty() {
             return Ok(());
@@ -344,102 +576,21 @@ impl Requests {
             self.kinds.insert(key.clone(), Arc::new(kind));
         }
         if let Some(kind) = self.kinds.get(&key).cloned() {
-            *self.second(second)?.failures.entry(kind).or_default() += 1;
+            *self.second(second)?.failures.entry(kind).or_default() += count;
         }
         Ok(())
     }
 }
 
-/// As many equal times: by doubling, since a count may be large.
-fn times(count: u64, seconds: f64) -> Histogram {
-    let (mut times, mut power) = (Histogram::new(), Histogram::new());
-    power.record(Duration::from_secs_f64(seconds));
-    power.compact();
-    let mut rest = count;
-    while rest > 0 {
-        if rest & 1 == 1 {
-            times.merge(&power);
-        }
-        let twice = power.clone();
-        power.merge(&twice);
-        rest >>= 1;
+/// The first second of an interval, and how many it has.
+fn span((from, to): (i64, i64)) -> Result<(i64, u64), String> {
+    let from = from.max(to.saturating_sub(LONGEST_INTERVAL));
+    let length = u64::try_from(to.saturating_sub(from)).unwrap_or(0);
+    if length == 0 || length as f64 > LONGEST_RUN || from.unsigned_abs() as f64 > LATEST {
+        return Err(format!("an interval from {from} to {to} s: expected times in order"));
     }
-    times.compact();
-    times
+    Ok((from, length))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Requests to one server of 100 requests per second, in order of arrival.
-    fn queue(rates: &[f64]) -> Requests {
-        let (mut requests, mut free) = (Requests::default(), 0.0_f64);
-        for (index, rate) in rates.iter().enumerate() {
-            for number in 0..(rate * 8.0) as usize {
-                let sent = index as f64 * 8.0 + number as f64 / rate;
-                free = free.max(sent) + 0.01;
-                let class = ResponseClass::Status(200);
-                let endpoint = "GET /".to_owned();
-                let (sent_unix, took) = (1.7e9 + sent, free - sent);
-                let said = String::new();
-                let request = Request { sent_unix, took, endpoint, class, said };
-                requests.add(request).unwrap();
-            }
-        }
-        requests
-    }
-
-    #[test]
-    fn requests_become_seconds_and_stages() {
-        let recording = queue(&[20.0, 40.0, 40.0, 60.0]).into_recording("it", "name").unwrap();
-        let stages = &recording.timeline.stages;
-        let rates: Vec<f64> = stages.iter().map(|stage| stage.rate().round()).collect();
-        assert_eq!(rates, [20.0, 40.0, 60.0]);
-        assert_eq!(stages[1].window.secs(), 16.0);
-        let tick = &recording.timeline.ticks[3];
-        assert_eq!((tick.offered, tick.completed(), tick.succeeded()), (20, 20, 20));
-        assert!((tick.in_flight - 0.2).abs() < 1e-6, "20/s of 10 ms: {}", tick.in_flight);
-        assert_eq!(recording.plan.requests, [("GET /".to_owned(), 1.0)]);
-    }
-
-    #[test]
-    fn impossible_times_are_refused() {
-        let request = |sent_unix, took| Request {
-            sent_unix,
-            took,
-            endpoint: String::new(),
-            class: ResponseClass::Timeout,
-            said: String::new(),
-        };
-        assert!(Requests::default().add(request(f64::NAN, 1.0)).is_err());
-        assert!(Requests::default().add(request(1.0, -1.0)).is_err());
-        assert!(Requests::default().into_recording("it", "name").is_err());
-    }
-
-    /// One line with a wrong time once asked for the memory of all the seconds up to it.
-    #[test]
-    fn a_run_of_years_is_refused_and_a_request_of_days_is_not() {
-        let recording = |sent: &[f64], took: f64| {
-            let mut requests = Requests::default();
-            for sent in sent {
-                let (endpoint, class) = ("GET /".to_owned(), ResponseClass::Timeout);
-                let said = String::new();
-                requests.add(Request { sent_unix: *sent, took, endpoint, class, said })?;
-            }
-            requests.into_recording("it", "name").map_err(|error| error.to_string())
-        };
-        let weeks: Vec<f64> = (0..2_000).map(|place| f64::from(place) * 500.0).collect();
-        let impossible =
-            [(&[0.0, 1e12][..], 1.0), (&[1e9], 1e300), (&[-1e308, 1e308], 0.0), (&weeks, 1.0)];
-        for (sent, took) in impossible {
-            let why = recording(sent, took).unwrap_err();
-            assert!(why.contains("days"), "{why}");
-        }
-        let day = recording(&[0.5, 10.5], 86_400.0).unwrap();
-        let in_flight: Vec<f64> = day.timeline.ticks.iter().map(|tick| tick.in_flight).collect();
-        assert_eq!(in_flight[..3], [0.5, 1.0, 1.0]);
-        assert_eq!((in_flight[10], in_flight[11], in_flight[86_399]), (1.5, 2.0, 2.0));
-        assert_eq!(in_flight[86_400..], [1.5, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.5]);
-    }
-}
+mod tests;

@@ -8,12 +8,15 @@ use super::stages;
 use crate::recording::{Environment, Event, PlanSummary, Recording, Stop, StopReason};
 use crate::timeline::{
     EndpointTick, FailureCount, FailureKind, Histogram, LoadTick, Moment, ResponseClass, Stage,
-    Timeline,
+    Timeline, Window,
 };
 
 /// Longest run that is read, in seconds. Each second has a tick: one time that is wrong by years
 /// would take the memory of all seconds up to it.
 pub(super) const LONGEST_RUN: f64 = 7.0 * 86_400.0;
+/// Times before this are not dates: some tools count from the beginning of their run. It is a day
+/// in 1973.
+pub(super) const EARLIEST_DATE: f64 = 1e8;
 /// Seconds without a request after which the next one belongs to another run: tools append to
 /// files of earlier runs.
 const RUNS_APART: i64 = 600;
@@ -64,6 +67,64 @@ impl SecondTally {
     }
 }
 
+/// The load of another tool, second by second.
+#[derive(Clone, Debug)]
+pub struct ToolLoad {
+    /// The format that it was read from.
+    from: String,
+    /// What a recording says of it.
+    pub plan: PlanSummary,
+    /// Wall-clock time of moment zero, in seconds since 1970 (UTC).
+    pub zero_unix: f64,
+    /// Its seconds.
+    pub ticks: Vec<LoadTick>,
+    /// Its levels.
+    pub stages: Vec<Stage>,
+    /// What a reader of its report has to know.
+    pub notes: Vec<String>,
+}
+
+impl ToolLoad {
+    /// The same, with another moment zero. What lies before it is left out.
+    pub fn since(self, zero_unix: f64) -> Self {
+        let later = self.zero_unix - zero_unix;
+        let moment = |at: Moment| Moment::from_secs_f64((at.secs() + later).max(0.0));
+        let moved = |window: Window| Window::new(moment(window.begin), moment(window.end));
+        let is_left = |window: Window| window.begin.secs() + later >= 0.0;
+        let ticks = self.ticks.into_iter().filter(|tick| is_left(tick.window));
+        let ticks = ticks.map(|tick| LoadTick { window: moved(tick.window), ..tick });
+        let stages = self.stages.into_iter().filter(|stage| stage.window.end.secs() + later > 0.0);
+        let stages = stages.map(|stage| Stage { window: moved(stage.window), ..stage });
+        Self { ticks: ticks.collect(), stages: stages.collect(), zero_unix, ..self }
+    }
+
+    /// The same; if the tool wrote no dates, its run began at this time, in seconds since 1970.
+    pub fn dated(self, begin_unix: f64) -> Self {
+        match self.zero_unix < EARLIEST_DATE {
+            true => Self { zero_unix: begin_unix + self.zero_unix, ..self },
+            false => self,
+        }
+    }
+
+    /// A recording of nothing but this load.
+    pub fn into_recording(self) -> Recording {
+        let timeline = Timeline { stages: self.stages, ticks: self.ticks, ..Timeline::default() };
+        let notes = self.notes.into_iter();
+        Recording {
+            plan: self.plan,
+            environment: Environment {
+                kneepoint: env!("CARGO_PKG_VERSION").to_owned(),
+                started_unix: self.zero_unix,
+                target: format!("as {} saw it", self.from),
+                ..Environment::default()
+            },
+            events: notes.map(|text| Event { at: Moment::START, text }).collect(),
+            stop: Some(Stop { at: timeline.end(), reason: StopReason::Completed }),
+            timeline,
+        }
+    }
+}
+
 /// All that was gathered from the files of a run.
 pub(super) struct Run {
     pub(super) seconds: BTreeMap<i64, SecondTally>,
@@ -73,19 +134,19 @@ pub(super) struct Run {
     pub(super) users: Vec<BTreeMap<i64, f64>>,
     /// Whether the tool says that it sends at a rate.
     pub(super) is_open_model: bool,
+    /// Whether a server wrote them down.
+    pub(super) is_server_log: bool,
+    /// Seconds of the intervals in which the tool counts; 0 where it lists requests.
+    pub(super) grain: usize,
     pub(super) notes: Vec<String>,
 }
 
 impl Run {
-    /// The recording; `from` is the name of the format.
+    /// The load; `from` is the name of the format.
     ///
     /// # Errors
     /// When there is no request, or the last ended too long after the first began.
-    pub(super) fn into_recording(
-        mut self,
-        from: &str,
-        name: &str,
-    ) -> Result<Recording, ImportError> {
+    pub(super) fn into_load(mut self, from: &str, name: &str) -> Result<ToolLoad, ImportError> {
         self.keep_one_run();
         let ends = self.seconds.first_key_value().zip(self.seconds.last_key_value());
         let (begin, end) =
@@ -96,23 +157,12 @@ impl Run {
         }
         let users = stages::users(&self.users, begin, length as usize + 1);
         let ticks = self.ticks(begin, length as usize + 1);
-        let stages = stages::stages(&ticks, users.filter(|_| !self.is_open_model).as_deref());
+        let stages =
+            stages::stages(&ticks, users.filter(|_| !self.is_open_model).as_deref(), self.grain);
         let plan = self.plan(name, &ticks, &stages);
-        let timeline = Timeline { stages, ticks, ..Timeline::default() };
-        let mut notes = vec![origin(from, &timeline.stages)];
+        let mut notes = vec![origin(from, self.is_server_log, &stages)];
         notes.append(&mut self.notes);
-        Ok(Recording {
-            plan,
-            environment: Environment {
-                kneepoint: env!("CARGO_PKG_VERSION").to_owned(),
-                started_unix: begin as f64,
-                target: format!("as {from} saw it"),
-                ..Environment::default()
-            },
-            events: notes.into_iter().map(|text| Event { at: Moment::START, text }).collect(),
-            stop: Some(Stop { at: timeline.end(), reason: StopReason::Completed }),
-            timeline,
-        })
+        Ok(ToolLoad { from: from.to_owned(), plan, zero_unix: begin as f64, ticks, stages, notes })
     }
 
     /// Leaves out all runs but the one with the most requests.
@@ -183,7 +233,14 @@ impl Run {
 }
 
 /// What the numbers are and are not.
-fn origin(from: &str, stages: &[Stage]) -> String {
+fn origin(from: &str, is_server_log: bool, stages: &[Stage]) -> String {
+    if is_server_log {
+        return format!(
+            "imported from {from}: a server's log. It has the requests that reached the server, \
+             and their times from there on: refused connections, and waits before the server read \
+             a request, are not included"
+        );
+    }
     match stages.iter().any(Stage::is_closed) {
         true => format!(
             "imported from {from}: it measures response times from the send. Its load is virtual \

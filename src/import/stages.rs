@@ -40,11 +40,15 @@ pub(super) fn users(files: &[BTreeMap<i64, f64>], begin: i64, count: usize) -> O
     users.iter().any(|users| *users > 0.0).then_some(users)
 }
 
-/// The stages: levels of users where those are known and make the load, else of rates.
-pub(super) fn stages(ticks: &[LoadTick], users: Option<&[f64]>) -> Vec<Stage> {
-    // The last second is rarely complete, and after the last send there is no load.
-    let sending = ticks.iter().rposition(|tick| tick.offered > 0).unwrap_or(0).max(1);
+/// The stages: levels of users where those are known and make the load, else of rates. What a tool
+/// counts by intervals of `grain` seconds is spread over them, so that no stage may end in one.
+pub(super) fn stages(ticks: &[LoadTick], users: Option<&[f64]>, grain: usize) -> Vec<Stage> {
+    // The last second is rarely complete, unless it is one of an interval, and after the last send
+    // there is no load.
+    let last = ticks.iter().rposition(|tick| tick.offered > 0).unwrap_or(0);
+    let sending = if grain > 0 { last + 1 } else { last.max(1) };
     let length = SHORTEST_STAGE.max(sending.div_ceil(MOST_STAGES));
+    let length = length.next_multiple_of(grain.max(1));
     let by_rate = of_rates(ticks, sending, length);
     let Some(users) = users else { return by_rate };
     let by_users = of_users(users, sending, length);

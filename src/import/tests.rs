@@ -1,6 +1,6 @@
 //! All importers: how formats are told, and what several files, compressed and damaged ones come to.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
 use super::*;
@@ -61,6 +61,29 @@ impl Read {
         }
     }
 
+    /// Checks the requests of each endpoint, and those of each class.
+    pub(super) fn assert_served(&self, endpoints: &[(&str, u64)], classes: &[(&str, u64)]) {
+        let mut found: [BTreeMap<String, u64>; 2] = Default::default();
+        for it in self.recording.timeline.ticks.iter().flat_map(|tick| &tick.endpoints) {
+            let count = it.response_time.count();
+            *found[0].entry(it.endpoint.clone()).or_default() += count;
+            *found[1].entry(it.class.to_string()).or_default() += count;
+        }
+        let expected = |counts: &[(&str, u64)]| -> BTreeMap<String, u64> {
+            counts.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect()
+        };
+        assert_eq!(found, [expected(endpoints), expected(classes)]);
+    }
+
+    /// What failed requests said, and how often.
+    pub(super) fn said(&self) -> Vec<(String, u64)> {
+        let mut said: BTreeMap<String, u64> = BTreeMap::new();
+        for failure in self.recording.timeline.ticks.iter().flat_map(|tick| &tick.failures) {
+            *said.entry(failure.kind.example.clone()).or_default() += failure.count;
+        }
+        said.into_iter().collect()
+    }
+
     /// Checks a quantile of the successes, in milliseconds: one bucket is 1 % of its value.
     pub(super) fn assert_ms(&self, share: f64, expected: f64) {
         let mut times = Histogram::new();
@@ -72,7 +95,48 @@ impl Read {
 }
 
 /// Each sample, and the importer that has to know it.
-const SAMPLES: &[(&str, &str)] = &[
+pub(super) const SAMPLES: &[(&str, &str)] = &[
+    ("accesslog-alb.sample.log", "alb"),
+    ("accesslog-apache-d.sample.log", "access-log"),
+    ("accesslog-caddy.sample.log", "caddy"),
+    ("accesslog-cloudfront.sample.log", "cloudfront"),
+    ("accesslog-combined.sample.log", "access-log-rates"),
+    ("accesslog-haproxy.sample.log", "haproxy"),
+    ("accesslog-iis.sample.log", "iis"),
+    ("accesslog-nginx-timed-keyed.sample.log", "access-log"),
+    ("accesslog-nginx-timed.sample.log", "access-log"),
+    ("accesslog-traefik-clf.sample.log", "access-log"),
+    ("accesslog-traefik-json.sample.log", "traefik"),
+    ("ab-gnuplot.sample.tsv", "ab-gnuplot"),
+    ("gatling-binary-cut.sample.log", "gatling-binary"),
+    ("gatling-binary.sample.log", "gatling-binary"),
+    ("ab.sample.txt", "ab"),
+    ("taurus.sample.csv", "taurus-csv"),
+    ("taurus.sample.xml", "taurus"),
+    ("artillery-v1.sample.json", "artillery"),
+    ("artillery-v2-early.sample.json", "artillery"),
+    ("artillery-v2.sample.json", "artillery"),
+    ("autocannon.sample.json", "autocannon"),
+    ("fortio-nighthawk.sample.json", "fortio"),
+    ("fortio.sample.json", "fortio"),
+    ("hey-few.sample.txt", "hey-text"),
+    ("hey.sample.txt", "hey-text"),
+    ("jmeter-aggregate-comma.sample.csv", "jmeter-aggregate"),
+    ("jmeter-aggregate-statistics.sample.json", "jmeter-statistics"),
+    ("jmeter-aggregate-summariser.sample.log", "jmeter-summariser"),
+    ("jmeter-aggregate.sample.csv", "jmeter-aggregate"),
+    ("k6-summary-export.sample.json", "k6-summary"),
+    ("k6-summary-v1.sample.json", "k6-summary"),
+    ("k6-summary.sample.json", "k6-summary"),
+    ("locust-exceptions.sample.csv", "locust-exceptions"),
+    ("locust-failures.sample.csv", "locust-failures"),
+    ("locust-stats.sample.csv", "locust-stats"),
+    ("nighthawk.sample.json", "nighthawk"),
+    ("oha.sample.json", "oha"),
+    ("oha.sample.txt", "oha-text"),
+    ("vegeta-text.sample.txt", "vegeta-text"),
+    ("wrk.sample.txt", "wrk"),
+    ("wrk2.sample.txt", "wrk"),
     ("gatling-text-31.sample.log", "gatling"),
     ("gatling-text.sample.log", "gatling"),
     ("hey-csv.sample.csv", "hey"),
@@ -95,25 +159,29 @@ const SAMPLES: &[(&str, &str)] = &[
     ("locust-stats-history.sample.csv", "locust"),
     ("phout.sample.log", "phout"),
     ("vegeta-csv.sample.csv", "vegeta-csv"),
+    ("vegeta-gob-cut.sample.bin", "vegeta-gob"),
+    ("vegeta-gob-old.sample.bin", "vegeta-gob"),
+    ("vegeta-gob.sample.bin", "vegeta-gob"),
     ("vegeta-json.sample.json", "vegeta"),
 ];
 
 #[test]
 fn each_sample_is_told_by_one_importer() {
     for (name, right) in SAMPLES {
-        let begin = String::from_utf8(sample(name)).unwrap();
+        let begin = String::from_utf8_lossy(&sample(name)).into_owned();
+        let begin = begin.trim_start_matches('\u{feff}');
         let told: Vec<_> =
-            IMPORTERS.iter().filter(|spec| (spec.looks_like)(&begin)).map(|it| it.name).collect();
+            Format::all().filter(|format| format.looks_like(begin)).map(Format::name).collect();
         assert_eq!(told, [*right], "{name}");
     }
     let tested: BTreeSet<_> = SAMPLES.iter().map(|(_, name)| *name).collect();
-    assert!(IMPORTERS.iter().all(|spec| tested.contains(spec.name)));
+    assert!(Format::all().all(|format| tested.contains(format.name())));
 }
 
 #[test]
 fn every_importer_has_a_different_name() {
-    let names: BTreeSet<_> = IMPORTERS.iter().map(|spec| spec.name).collect();
-    assert_eq!(names.len(), IMPORTERS.len());
+    let names: BTreeSet<_> = Format::all().map(Format::name).collect();
+    assert_eq!(names.len(), IMPORTERS.len() + SUMMARIES.len());
 }
 
 #[test]
@@ -144,10 +212,9 @@ fn a_file_of_no_known_format_is_refused_with_what_was_seen() {
     assert_eq!(refusal(b"time;what\n1;2\n"), "cannot tell the format: it begins with `time;what`");
     assert_eq!(refusal(b"\n"), "the file holds no request");
     for (begin, instead) in [
-        (&b"\x0c\xff\x81\x02\x01\x02Result\x01Code Timestamp Latency"[..], "vegeta encode"),
+        (&b"\0\x01\x02"[..], "simulation.log"),
         (b"\xff\xfet\0i\0m\0e\0", "iconv"),
-        (b"Type,Name,Request Count,Failure Count\n", "_stats_history.csv"),
-        (b"{\"root_group\":{},\"metrics\":{}}", "--out json"),
+        (b"{\"metrics\":{}}", "--out json"),
     ] {
         let why = refusal(begin);
         assert!(why.starts_with("this is ") && why.contains(instead), "{why}");
@@ -231,4 +298,19 @@ fn a_constant_number_of_users_at_ever_higher_rates_is_an_open_load() {
     }
     let stages = Read::told(text.as_bytes()).recording.timeline.stages;
     assert!(stages.len() >= 4 && stages.iter().all(|stage| stage.rate() > 0.0), "{stages:?}");
+}
+
+#[test]
+fn a_summary_is_kept_beside_a_recording_and_is_none() {
+    let mut files = Files::new(None);
+    files.add(&mut &*sample("locust-failures.sample.csv")).unwrap();
+    assert!(!files.have_times());
+    files.add(&mut &*sample("locust-stats-history.sample.csv")).unwrap();
+    files.add(&mut &*sample("locust-stats.sample.csv")).unwrap();
+    assert!(files.have_times());
+    let formats: Vec<_> = files.summaries().iter().map(|summary| summary.format).collect();
+    assert_eq!(formats, ["locust-failures", "locust-stats"]);
+    assert_eq!(files.into_recording("it").unwrap().timeline.ticks.len(), 9);
+    let why = refusal(&sample("k6-summary.sample.json"));
+    assert!(why.contains("a summary, which has no times: run `k6 run --out json"), "{why}");
 }

@@ -49,6 +49,10 @@ fn take(line: &str, requests: &mut Requests) -> Result<(), String> {
     add(&hit, requests)
 }
 
+/// Remark on the files of old versions.
+pub(super) const WITHOUT_NAMES: &str = "the file has no methods and no URLs, as those of vegeta \
+                                        before 12.8: all requests count as one";
+
 /// One request, however it is encoded.
 pub(super) struct Hit<'h> {
     pub(super) sent_unix: f64,
@@ -66,10 +70,11 @@ pub(super) struct Hit<'h> {
 /// When its times are impossible.
 pub(super) fn add(hit: &Hit<'_>, requests: &mut Requests) -> Result<(), String> {
     let path = path_of(hit.url).unwrap_or_default();
+    let name = format!("{} {path}", hit.method).trim().to_owned();
     requests.add(Request {
         sent_unix: hit.sent_unix,
         took: hit.took,
-        endpoint: format!("{} {path}", hit.method).trim().to_owned(),
+        endpoint: if name.is_empty() { "all requests".to_owned() } else { name },
         class: class(hit.code, hit.error),
         said: hit.error.to_owned(),
     })

@@ -3,7 +3,7 @@
 use super::ImporterSpec;
 use super::requests::Requests;
 use super::table::{Columns, Row, Style, each_row, first_cells, number, shown};
-use super::vegeta::{Hit, add};
+use super::vegeta::{Hit, WITHOUT_NAMES, add};
 
 pub(super) static SPEC: ImporterSpec = ImporterSpec {
     name: "vegeta-csv",
@@ -12,8 +12,15 @@ pub(super) static SPEC: ImporterSpec = ImporterSpec {
     read: |input, requests| {
         let style = Style { delimiter: b',', quotes: true };
         let columns = Columns::of(FIRST.iter().copied());
-        let cut = each_row(input, &style, Some(columns), |row| take(row, requests))?;
+        let mut has_names = false;
+        let cut = each_row(input, &style, Some(columns), |row| {
+            has_names |= !row.at(URL).is_empty();
+            take(row, requests)
+        })?;
         cut.into_iter().for_each(|note| requests.note(note));
+        if !has_names {
+            requests.note(WITHOUT_NAMES);
+        }
         Ok(())
     },
 };

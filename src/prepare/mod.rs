@@ -20,7 +20,7 @@ mod warning;
 
 pub use config::{RunConfig, load_config, run_config};
 pub use plan_file::{PlanError, parse_plan, read_plan};
-pub use preflight::{Options, Prepared, prepare};
+pub use preflight::{Observed, Options, Prepared, observe, prepare};
 pub use problems::{Problem, Problems};
 pub use setup::Teardown;
 pub use warning::Warning;

@@ -1,14 +1,15 @@
 //! Before any load: everything that a run needs is read, resolved, opened and tried.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Instant;
 
 use super::config::{RunConfig, environment, read_load, run_config};
 use super::problems::Problems;
 use super::setup::Teardown;
 use super::target::{
-    blindness, connect, few_ports, find, meet, refuse_foreign_hosts, shares_connections,
+    blindness, connect, few_ports, find, meet, path_in, refuse_foreign_hosts, shares_connections,
     whereabouts,
 };
 use super::warning::Warning;
@@ -90,6 +91,49 @@ pub fn prepare(plan: Plan, options: Options) -> Result<Prepared, Problems> {
     let config = run_config(plan, load, interrupt);
     let config = RunConfig { collectors: opened, environment, ..config };
     problems.or(Prepared { config, teardown, warnings })
+}
+
+/// A target whose load somebody else makes, ready to be watched.
+pub struct Observed {
+    /// The collectors, opened.
+    pub collectors: Vec<Opened>,
+    /// Where it happens; `started_unix` is moment zero.
+    pub environment: Environment,
+    /// The instant of moment zero.
+    pub started: Instant,
+    /// The port that the load reaches, where the target listens.
+    pub port: u16,
+    /// What a person should know beforehand.
+    pub warnings: Vec<Warning>,
+}
+
+/// Opens what watches the target of `plan`, and sends it nothing but a connection. Nothing of the
+/// plan's load is used.
+///
+/// # Errors
+/// Everything that is wrong.
+pub fn observe(plan: &Plan, folder: &Path, lenient: bool) -> Result<Observed, Problems> {
+    let mut problems = Problems::default();
+    let target = Target {
+        unix_socket: plan.target.unix_socket.as_ref().map(|path| path_in(folder, path)),
+        ..plan.target.clone()
+    };
+    let address = find(&target, &mut problems);
+    let located = whereabouts(address.as_ref(), &target, problems.is_empty());
+    let located = Located { is_local: located.is_local || names_container(plan), ..located };
+    let (is_local, port) = (located.is_local, located.port);
+    let no_rights = located.is_hidden.then_some(Warning::NoRights);
+    let (opened, left_out) = open_collectors(plan, &target, located, lenient, &mut problems);
+    if let Some(address) = &address {
+        connect(address, &mut problems);
+    }
+    let warnings = blindness(&target, false).into_iter().chain(no_rights).chain(left_out).collect();
+    let environment = Environment {
+        collectors: notes(&opened, &[], &[]),
+        ..environment(String::new(), is_local)
+    };
+    let started = Instant::now();
+    problems.or(Observed { collectors: opened, environment, started, port, warnings })
 }
 
 /// Whether the plan says in which container of this machine the target is.

@@ -21,7 +21,7 @@ pub(super) const FORMAT: &str = "kneepoint-recording";
 /// A reader refuses every other major version.
 pub(super) const MAJOR: u32 = 1;
 /// A reader skips what a later minor version adds.
-pub(super) const MINOR: u32 = 1;
+pub(super) const MINOR: u32 = 2;
 
 /// Limits for the significant digits, and for the highest value in microseconds, of a histogram to
 /// read. Together they limit the memory that a forged header of forty bytes can ask for.
@@ -36,6 +36,7 @@ const V2_HEADER: usize = 40;
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum RecordingLine<'a> {
     Header(HeaderLine<'a>),
+    Plan(PlanLine<'a>),
     Series(SeriesLine<'a>),
     Batch(BatchLine<'a>),
     Failure(FailureLine<'a>),
@@ -69,6 +70,12 @@ pub(super) struct HeaderLine<'a> {
     pub(super) version: Cow<'a, str>,
     pub(super) plan: Cow<'a, PlanSummary>,
     pub(super) environment: Cow<'a, Environment>,
+}
+
+/// Takes the place of the header's plan: the load of another tool is known only when it has ended.
+#[derive(Serialize, Deserialize)]
+pub(super) struct PlanLine<'a> {
+    pub(super) plan: Cow<'a, PlanSummary>,
 }
 
 #[derive(Serialize, Deserialize)]

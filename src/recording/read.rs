@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::frames::{self, FrameError, ZSTD_MAGIC};
 use super::lines::{
     AnyLine, EndLine, FORMAT, FailureKinds, FailureLine, FormatLine, GapLine, HeaderLine, MAJOR,
-    MINOR, QuoteLine, StageLine, TickLine,
+    MINOR, PlanLine, QuoteLine, StageLine, TickLine,
 };
 use super::timeline_builder::TimelineBuilder;
 use super::{Event, ReadNote, Recording};
@@ -200,6 +200,7 @@ impl LineReader {
                 let line = parsed::<FailureLine<'_>>(line)?;
                 self.failures.insert(line.id, Arc::new(line.into_kind()));
             }
+            "plan" => recording.plan = parsed::<PlanLine<'_>>(line)?.plan.into_owned(),
             "series" => self.gather.declare(timeline, parsed(line)?),
             "stage" => {
                 let stage = parsed::<StageLine>(line)?.into_stage();

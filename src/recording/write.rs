@@ -9,8 +9,8 @@ use std::time::Duration;
 use zstd::Encoder;
 
 use super::lines::{
-    BatchLine, EndLine, FORMAT, FailureLine, GapLine, HeaderLine, MAJOR, MINOR, Number, QuoteLine,
-    RecordingLine, SeriesLine, StageLine, TickLine,
+    BatchLine, EndLine, FORMAT, FailureLine, GapLine, HeaderLine, MAJOR, MINOR, Number, PlanLine,
+    QuoteLine, RecordingLine, SeriesLine, StageLine, TickLine,
 };
 use super::{Environment, Event, PlanSummary, Stop};
 use crate::timeline::{
@@ -91,16 +91,7 @@ impl<W: Write> Writer<W> {
         plan: &PlanSummary,
         environment: &Environment,
     ) -> Result<Self, WriteError> {
-        let mut writer = Self {
-            out,
-            frame: None,
-            frame_begin: Moment::START,
-            lines: Vec::new(),
-            waiting_since: Moment::START,
-            series: HashMap::new(),
-            failures: HashMap::new(),
-            failed: false,
-        };
+        let mut writer = Self::resume(out);
         let header = RecordingLine::Header(HeaderLine {
             format: Cow::Borrowed(FORMAT),
             version: Cow::Owned(format!("{MAJOR}.{MINOR}")),
@@ -110,6 +101,30 @@ impl<W: Write> Writer<W> {
         writer.push(Moment::START, &header)?;
         writer.hand_over(true)?;
         Ok(writer)
+    }
+
+    /// Continues a recording that has ended: `out` stands at the end of its file. It may be given a
+    /// load, and an end; series that it has already are declared once more.
+    pub fn resume(out: W) -> Self {
+        Self {
+            out,
+            frame: None,
+            frame_begin: Moment::START,
+            lines: Vec::new(),
+            waiting_since: Moment::START,
+            series: HashMap::new(),
+            failures: HashMap::new(),
+            failed: false,
+        }
+    }
+
+    /// Replaces the plan, where the load became known only after the recording was begun.
+    ///
+    /// # Errors
+    ///
+    /// If the storage fails, the first time. The other methods that add lines do the same.
+    pub fn plan(&mut self, at: Moment, plan: &PlanSummary) -> Result<(), WriteError> {
+        self.add(at, &RecordingLine::Plan(PlanLine { plan: Cow::Borrowed(plan) }))
     }
 
     /// Adds what a generator reported.

@@ -3,6 +3,7 @@
 
 mod soak_and_overload;
 
+use super::model::Report;
 use crate::diagnose::simulated::queue::{Simulation, System};
 use crate::diagnose::stages::summarize;
 use crate::diagnose::*;
@@ -452,6 +453,13 @@ pub(super) fn diagnosis(recording: &Recording) -> Diagnosis {
         caveats: vec!["10 readings of postgres are missing from 45 s to 55 s".into()],
         stages,
     }
+}
+
+/// A recording, and its report with the run second by second.
+pub(super) fn with_seconds() -> (Recording, Report) {
+    let recording = recording();
+    let report = Report::new(&recording, &diagnosis(&recording)).with_seconds(&recording);
+    (recording, report)
 }
 
 /// A diagnosis that says nothing but its outcome.

@@ -16,6 +16,9 @@ pub struct FormatSpec {
     pub extension: &'static str,
     /// Whether every run leaves a report in this format beside its recording.
     pub left_by_every_run: bool,
+    /// Whether it shows the run second by second, which takes time to compute:
+    /// [`Report::with_seconds`].
+    pub needs_seconds: bool,
     /// Writes the report.
     ///
     /// # Errors

@@ -18,6 +18,7 @@ pub(super) const SPEC: FormatSpec = FormatSpec {
     summary: "one page with charts, for people; works offline and without script",
     extension: "html",
     left_by_every_run: true,
+    needs_seconds: false,
     render,
 };
 

@@ -15,6 +15,7 @@ pub(super) const SPEC: FormatSpec = FormatSpec {
     summary: "the whole diagnosis for programs, with a published schema",
     extension: "json",
     left_by_every_run: true,
+    needs_seconds: false,
     render,
 };
 

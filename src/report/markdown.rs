@@ -11,6 +11,7 @@ pub(super) const SPEC: FormatSpec = FormatSpec {
     summary: "the short form for a comment on a pull request",
     extension: "md",
     left_by_every_run: true,
+    needs_seconds: false,
     render,
 };
 
@@ -168,7 +169,11 @@ fn stages(report: &Report, w: &mut dyn io::Write) -> io::Result<()> {
         return Ok(());
     }
     writeln!(w, "<details><summary>Stages</summary>\n")?;
-    writeln!(w, "| offered/s | throughput/s | p50 | p95 | p99 | errors | in flight |")?;
+    writeln!(
+        w,
+        "| {} | throughput/s | p50 | p95 | p99 | errors | in flight |",
+        report.stages.load
+    )?;
     writeln!(w, "|---:|---:|---:|---:|---:|---:|---:|")?;
     for (index, row) in report.stages.rows.iter().enumerate() {
         if report.stages.knee_before == Some(index) {
@@ -224,7 +229,7 @@ fn requests(report: &Report, w: &mut dyn io::Write) -> io::Result<()> {
 
 /// Keeps a text from outside from being markup, a table cell or a mention. Backticks become
 /// quotes: between them an escape would show.
-pub(super) fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

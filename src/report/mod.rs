@@ -7,7 +7,10 @@ mod chart;
 mod comparison;
 mod format;
 pub mod glossary;
+mod headroom;
+mod incident;
 mod model;
+mod test_results;
 mod web_page;
 pub(crate) mod wording;
 
@@ -23,6 +26,9 @@ pub use comparison::{
     find as find_comparison_format, render_terminal as render_comparison,
 };
 pub use format::FormatSpec;
+pub use headroom::{headroom_json, headroom_text};
+pub use incident::IncidentReport;
+pub(crate) use markdown::escape as escape_markdown;
 pub use model::Report;
 pub use terminal::{TerminalStyle, render_with as render_terminal};
 
@@ -36,6 +42,10 @@ registry! {
         json,
         markdown,
         svg,
+        junit,
+        csv,
+        openmetrics,
+        k6_summary,
     ]
 }
 

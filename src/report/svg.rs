@@ -11,6 +11,7 @@ pub(super) const SPEC: FormatSpec = FormatSpec {
     summary: "all charts as one picture",
     extension: "svg",
     left_by_every_run: false,
+    needs_seconds: false,
     render,
 };
 

@@ -20,6 +20,7 @@ pub(super) const SPEC: FormatSpec = FormatSpec {
     summary: "plain text with the verdict first, for people and pipes",
     extension: "txt",
     left_by_every_run: false,
+    needs_seconds: false,
     render,
 };
 
@@ -308,10 +309,10 @@ fn stages(page: &mut Page<'_>, stages: &StageTable) -> io::Result<()> {
     if stages.rows.is_empty() {
         return Ok(());
     }
-    page.title("Stages, by offered load")?;
+    page.title(&format!("Stages, by {}", stages.by))?;
     let is_marked = stages.rows.iter().any(|row| row.broken || !row.counts);
     let last = if is_marked { "objectives" } else { "" };
-    let header = ["offered/s", "through/s", "p50", "p95", "p99", "errors", "in flight", last];
+    let header = [stages.load, "through/s", "p50", "p95", "p99", "errors", "in flight", last];
     let shown = near_the_knee(stages);
     let rows: Vec<_> = shown
         .iter()

@@ -10,8 +10,7 @@ fn rendered(format: &FormatSpec, report: &Report) -> String {
 }
 
 fn sample() -> Report {
-    let recording = recording();
-    Report::new(&recording, &diagnosis(&recording))
+    super::fixture::with_seconds().1
 }
 
 /// Writes every format of the sample where `KNEEPOINT_SAMPLES` says, to be looked at.
@@ -134,7 +133,7 @@ fn hostile() -> Report {
     for part in diagnosis.attribution.iter_mut().flat_map(|a| &mut a.stages) {
         part.parts[0].name = EVIL.into();
     }
-    Report::new(&recording, &diagnosis)
+    Report::new(&recording, &diagnosis).with_seconds(&recording)
 }
 
 #[test]

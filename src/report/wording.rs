@@ -12,7 +12,7 @@ pub(super) fn optional(measured: Option<f64>, unit: Unit) -> String {
 
 /// A text from outside, fit for a terminal and for XML: a control character (an escape sequence,
 /// a line break) becomes a blank, and so do the marks that turn the direction of writing.
-pub(super) fn clean(text: &str) -> String {
+pub(crate) fn clean(text: &str) -> String {
     let unfit = |c: char| {
         c.is_control()
             || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

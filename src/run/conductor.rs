@@ -24,11 +24,11 @@ use crate::timeline::{Condenser, Epoch, LoadTick, Moment, Stage, StageRole, Time
 
 /// Observations that can wait for the conductor. The fastest collector makes 13 a second, so this
 /// is several minutes of them.
-const WAITING_OBSERVATIONS: usize = 10_000;
+pub const WAITING_OBSERVATIONS: usize = 10_000;
 /// Longest wait for a tick before the conductor checks everything else.
 const BEAT: Duration = Duration::from_millis(50);
 /// How long the collectors watch the system at rest before the first request.
-const HEAD_START: Duration = Duration::from_millis(1500);
+pub const HEAD_START: Duration = Duration::from_millis(1500);
 /// How often a pilot that reads series is asked whether a stage was held long enough.
 const LOOK: Duration = Duration::from_secs(30);
 /// How long requests in flight may take to end after the run.
@@ -148,6 +148,23 @@ pub fn run<W: Write>(
     };
     let reason = conductor.conduct(pilot.as_mut());
     Ok(conductor.finish(reason))
+}
+
+/// Writes down what a collector reported.
+///
+/// # Errors
+///
+/// If the storage fails, the first time.
+pub fn record<W: Write>(
+    writer: &mut Writer<W>,
+    observation: &Observation,
+) -> Result<(), WriteError> {
+    match observation {
+        Observation::Batch(batch) => writer.batch(batch),
+        Observation::Gap(gap) => writer.gap(gap),
+        Observation::Quote(quote) => writer.quote(quote),
+        Observation::Event { at, text } => writer.event(&Event { at: *at, text: text.clone() }),
+    }
 }
 
 /// Whether an objective on a collected series may end the run.
@@ -379,16 +396,13 @@ impl<W: Write> Conductor<'_, W> {
                 Ok(observation) => observation,
                 Err(TryRecvError::Empty | TryRecvError::Disconnected) => return,
             };
+            self.write(|writer| record(writer, &observation));
             match observation {
-                Observation::Batch(batch) => {
-                    self.write(|writer| writer.batch(&batch));
-                    if self.keeps_series {
-                        self.condenser.push_batch(&mut self.timeline, batch);
-                    }
+                Observation::Batch(batch) if self.keeps_series => {
+                    self.condenser.push_batch(&mut self.timeline, batch);
                 }
-                Observation::Gap(gap) => self.write(|writer| writer.gap(&gap)),
-                Observation::Quote(quote) => self.write(|writer| writer.quote(&quote)),
-                Observation::Event { at, text } => self.tell(at, text),
+                Observation::Event { text, .. } => (self.progress)(Progress::Event(&text)),
+                _ => {}
             }
         }
     }

@@ -17,7 +17,7 @@ mod websocket;
 use crate::collect;
 use crate::diagnose::RuleSet;
 
-pub use conductor::{Progress, RunError, run, schedule};
+pub use conductor::{HEAD_START, Progress, RunError, WAITING_OBSERVATIONS, record, run, schedule};
 pub use pilot::{Decision, Pilot, PlannedStage, pilot_for};
 
 /// The built-in rules, with every source of metrics that a plan can ask for: the collectors, and

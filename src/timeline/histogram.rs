@@ -69,9 +69,17 @@ impl Histogram {
 
     /// Counts one duration. Less than a microsecond counts as one, more than an hour as an hour.
     pub fn record(&mut self, duration: Duration) {
+        self.record_many(duration, 1);
+    }
+
+    /// Counts a duration `count` times, as [`Histogram::record`] does.
+    pub fn record_many(&mut self, duration: Duration, count: u64) {
+        if count == 0 {
+            return;
+        }
         let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         // Not `saturating_record`: that clamps to the present range instead of growing it.
-        let recorded = self.dense().record(micros.clamp(1, HIGHEST_MICROS));
+        let recorded = self.dense().record_n(micros.clamp(1, HIGHEST_MICROS), count);
         debug_assert!(recorded.is_ok(), "an auto-resizing histogram takes every value");
     }
 

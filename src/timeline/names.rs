@@ -319,6 +319,9 @@ metrics! {
     TCP_CALLS_CONNECTIONS = "tcp.calls.connections", Count, Counter;
     /// Connections that clients have opened to a UNIX socket of the target; label `port` (`unix:` and its path).
     TCP_REQUESTS_CONNECTIONS = "tcp.requests.connections", Count, Counter;
+    /// Requests that the target has answered, counted as data segments on connections to it: the fewer of those that came
+    /// and those that went, on each connection; label `port`.
+    TCP_REQUESTS_ANSWERED = "tcp.requests.answered", Count, Counter;
     /// Connections that wait to be accepted; label `port`.
     TCP_ACCEPT_QUEUE = "tcp.accept_queue", Count, Gauge;
     /// Most connections that may wait to be accepted; label `port`.

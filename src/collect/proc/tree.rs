@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use crate::collect::{OpenError, TargetHint};
 use crate::plan::CollectorConfig;
 
+use super::account::Used;
 use super::container;
 use super::find::{self, NotFound, Trail};
 use super::listen::{Listeners, listeners, unix_listeners};
@@ -38,6 +39,15 @@ pub struct Member {
     pub stat: Stat,
     /// Whether it started during the watch.
     pub is_fresh: bool,
+}
+
+impl Member {
+    /// Its part of a total over the tree: what it used itself, and what its children had used that
+    /// have ended and were waited for.
+    pub fn used(&self, own: u64, waited: u64) -> Used {
+        let Stat { pid, ppid, start_ticks, .. } = self.stat;
+        Used { pid, ppid, start_ticks, is_fresh: self.is_fresh, own, waited }
+    }
 }
 
 impl fmt::Display for Member {

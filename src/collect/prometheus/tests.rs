@@ -11,7 +11,7 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use super::*;
 use crate::plan::{OptionValue, Secret};
-use crate::timeline::{Kind, Reading, Unit};
+use crate::timeline::{Kind, Labels, Reading, SeriesKey, Unit};
 
 /// The response of the Python client library, version 0.26, to a request for OpenMetrics.
 const PYTHON: &str = include_str!("python_openmetrics.txt");

@@ -104,6 +104,11 @@ impl Exposition {
         let Some((name, word)) = rest.trim().rsplit_once(char::is_whitespace) else {
             return;
         };
+        self.declare(name.trim().trim_matches('"'), word);
+    }
+
+    /// Records the type of the metric `name`, in the words of the text format.
+    pub(super) fn declare(&mut self, name: &str, word: &str) {
         let declared = match word {
             "counter" => Type::Counter,
             "histogram" | "summary" => Type::Distribution,
@@ -111,7 +116,7 @@ impl Exposition {
             "untyped" | "unknown" => return,
             _ => Type::Level,
         };
-        self.types.insert(name.trim().trim_matches('"').to_owned(), declared);
+        self.types.insert(name.to_owned(), declared);
     }
 }
 

@@ -27,6 +27,8 @@ pub(in crate::collect) struct Census {
     /// UNIX connections that were opened so far: to each peer, and by clients under each path.
     opened: BTreeMap<Labels, u64>,
     accepted: BTreeMap<Port, u64>,
+    /// Requests that clients of each port got an answer to so far.
+    answered: BTreeMap<Port, u64>,
     paths: Paths,
     /// The port on whose connections the turn does not show requests.
     shared: Option<Port>,
@@ -54,6 +56,9 @@ struct Connection {
     /// Bytes that the service had read when it last answered.
     read_before: u64,
     segments_out: u32,
+    /// The fewer of the data segments that came and those that went: a long request or response has
+    /// several, and an exchange at least one of each.
+    exchanges: u32,
     retransmitted: u32,
     /// Unread bytes of a UNIX socket at the last look, and whether a part of them was read before.
     unread: u32,
@@ -72,6 +77,7 @@ impl Census {
             calls_sent: BTreeMap::new(),
             opened: BTreeMap::new(),
             accepted: BTreeMap::new(),
+            answered: BTreeMap::new(),
             paths: Paths::default(),
             shared,
             counts: BTreeMap::new(),
@@ -124,6 +130,7 @@ impl Census {
         self.memories.retain(|_, known| known.look == look);
         let listening = &self.listening;
         self.accepted.retain(|port, _| listening.contains_key(port));
+        self.answered.retain(|port, _| listening.contains_key(port));
     }
 
     fn count_one(&mut self, role: Role, socket: &Socket) {
@@ -161,6 +168,12 @@ impl Census {
         known.segments_out = socket.info.data_segments_out;
         known.retransmitted = socket.info.retransmitted;
         self.paths.add(role, socket, sent, again);
+        let exchanges = socket.info.data_segments_in.min(socket.info.data_segments_out);
+        let answered = exchanges.saturating_sub(known.exchanges);
+        known.exchanges = exchanges;
+        if role == Role::Inbound {
+            *self.answered.entry(socket.local.port()).or_default() += u64::from(answered);
+        }
         if role == Role::Outbound {
             let total = self.calls_sent.entry(labels.clone()).or_default();
             total.segments += u64::from(sent);
@@ -273,6 +286,10 @@ impl Census {
         }
         for (labels, opened) in &self.opened {
             batch.push_labelled(&names::TCP_CALLS_CONNECTIONS, labels.clone(), *opened as f64);
+        }
+        for (port, answered) in &self.answered {
+            let labels = Labels::none().with("port", port.to_string());
+            batch.push_labelled(&names::TCP_REQUESTS_ANSWERED, labels, *answered as f64);
         }
         for (port, accepted) in &self.accepted {
             let labels = Labels::none().with("port", port.to_string());

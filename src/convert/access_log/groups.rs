@@ -14,7 +14,7 @@ use super::pattern::{COLUMNS, Pattern, Piece, QUERY};
 use super::trace;
 use crate::convert::ConvertError;
 use crate::convert::artifact::Artifact;
-use crate::convert::draft::{Data, Draft, RequestDraft};
+use crate::convert::draft::{Data, Draft, RequestDraft, RowOrder};
 use crate::convert::http::Names;
 use crate::convert::template::identifier;
 
@@ -250,9 +250,10 @@ impl Groups {
         }
         if replayed {
             let (file, column) = (trace::FILE.to_owned(), None);
-            draft
-                .data
-                .push((trace::DATA.to_owned(), Data::Csv { file, column, sequential: false }));
+            draft.data.push((
+                trace::DATA.to_owned(),
+                Data::Csv { file, column, order: RowOrder::Random },
+            ));
         }
         Ok(())
     }
@@ -290,7 +291,7 @@ impl Group {
             [only] => Some(COLUMNS[*only].to_owned()),
             _ => None,
         };
-        draft.data.push((name.clone(), Data::Csv { file, column, sequential: false }));
+        draft.data.push((name.clone(), Data::Csv { file, column, order: RowOrder::Random }));
         Ok(name)
     }
 

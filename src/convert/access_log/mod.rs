@@ -6,7 +6,6 @@
 //! bounded (see [`groups`] and [`trace`]).
 
 mod groups;
-mod line;
 mod pattern;
 mod rate;
 mod trace;
@@ -14,7 +13,6 @@ mod trace;
 use std::collections::BTreeMap;
 
 use self::groups::Groups;
-use self::line::{Line, Lines};
 use self::pattern::Pattern;
 use self::rate::RequestRate;
 use self::trace::Trace;
@@ -22,6 +20,7 @@ use super::artifact::Artifact;
 use super::draft::{Draft, LoadDraft};
 use super::notes::{MOST_PROBLEMS, Problem};
 use super::{ConvertError, ConverterSpec};
+use crate::access_log::{self, Line};
 use crate::plan::METHODS;
 
 pub(super) static SPEC: ConverterSpec = ConverterSpec {
@@ -38,8 +37,14 @@ const MOST_BAD_AT_FIRST: u64 = 1000;
 const SEARCH_TO: f64 = 10.0;
 
 fn looks(begin: &str) -> bool {
-    let lines = Lines::new();
-    begin.lines().take(20).any(|line| lines.read(line).is_some())
+    begin.lines().take(20).any(|line| request(line).is_some())
+}
+
+/// The line of a request, with its method and target.
+fn request(text: &str) -> Option<(Line<'_>, &str, &str)> {
+    let line = access_log::read(text)?;
+    let (method, target) = line.request?;
+    (line.status > 0).then_some((line, method, target))
 }
 
 /// What was counted along the way.
@@ -61,7 +66,6 @@ struct Count {
 }
 
 fn convert(artifact: &mut Artifact<'_>) -> Result<Draft, ConvertError> {
-    let lines = Lines::new();
     let timed = artifact.options.timed;
     let (mut count, mut rate) = (Count::default(), RequestRate::default());
     let mut groups = Groups::default();
@@ -72,7 +76,7 @@ fn convert(artifact: &mut Artifact<'_>) -> Result<Draft, ConvertError> {
         if text.trim().is_empty() {
             continue;
         }
-        let Some(line) = lines.read(&text) else {
+        let Some((line, method, target)) = request(&text) else {
             count.bad(&text);
             if count.taken == 0 && count.bad >= MOST_BAD_AT_FIRST {
                 break;
@@ -81,7 +85,7 @@ fn convert(artifact: &mut Artifact<'_>) -> Result<Draft, ConvertError> {
         };
         rate.count(line.second);
         *count.classes.entry(line.status / 100).or_default() += 1;
-        let Some(pattern) = count.wanted(&line, timed) else { continue };
+        let Some(pattern) = count.wanted(&line, (method, target), timed) else { continue };
         let group = groups.group(&pattern);
         match &mut trace {
             Some(trace) => trace.add(&line, groups.name(group), groups.row(group, &pattern))?,
@@ -119,8 +123,13 @@ impl Count {
     }
 
     /// The pattern of a request that is to be sent.
-    fn wanted(&mut self, line: &Line<'_>, timed: bool) -> Option<Pattern> {
-        if !METHODS.contains(&line.method) {
+    fn wanted(
+        &mut self,
+        line: &Line<'_>,
+        (method, target): (&str, &str),
+        timed: bool,
+    ) -> Option<Pattern> {
+        if !METHODS.contains(&method) {
             self.methods += 1;
             return None;
         }
@@ -129,9 +138,9 @@ impl Count {
             self.refused += 1;
             return None;
         }
-        let (pattern, secrets) = pattern::of(line.method, line.target)?;
+        let (pattern, secrets) = pattern::of(method, target)?;
         self.secrets += u64::from(secrets);
-        self.with_body += u64::from(matches!(line.method, "POST" | "PUT" | "PATCH"));
+        self.with_body += u64::from(matches!(method, "POST" | "PUT" | "PATCH"));
         Some(pattern)
     }
 

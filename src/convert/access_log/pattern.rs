@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use crate::access_log::{self, varies};
 use crate::convert::http::sendable;
 use crate::plan::is_secret_name;
 
@@ -13,11 +14,6 @@ use crate::plan::is_secret_name;
 pub(super) const COLUMNS: [&str; 4] = ["id", "id2", "id3", "query"];
 /// Index of the query in [`COLUMNS`].
 pub(super) const QUERY: usize = 3;
-
-/// A longer part of a path with letters and digits in it is a name that a program made.
-const OPAQUE: usize = 20;
-/// A part of a path with at least this many hexadecimal digits, one of them decimal, is a hash.
-const SHORTEST_HASH: usize = 8;
 
 /// A request with what varies in it apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,12 +38,7 @@ pub(super) enum Piece {
 /// no path, such as that of `OPTIONS *`.
 pub(super) fn of(method: &str, target: &str) -> Option<(Pattern, bool)> {
     let target = &unescaped(target);
-    // A proxy's log has whole addresses.
-    let path = match target.split_once("://") {
-        Some(("http" | "https", rest)) => rest.find('/').map_or("/", |at| &rest[at..]),
-        _ => target,
-    };
-    let path = path.split('#').next().filter(|path| path.starts_with('/'))?;
+    let path = access_log::path(target)?;
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
     let mut values: [String; COLUMNS.len()] = Default::default();
     let mut pieces = Vec::new();
@@ -99,23 +90,6 @@ fn without_secrets(query: &str) -> (String, bool) {
     let found = pairs.iter().any(|pair| secret(&pair));
     let kept: Vec<&str> = pairs.iter().filter(|pair| !secret(pair)).copied().collect();
     (sendable(&kept.join("&")), found)
-}
-
-/// Whether a part of a path is a value: a number, a UUID, a hash, a date, an address of mail, or a
-/// long name that no one typed.
-fn varies(segment: &str) -> bool {
-    let stem = segment.rsplit_once('.').map_or(segment, |(stem, _)| stem);
-    let digits = stem.bytes().filter(u8::is_ascii_digit).count();
-    if digits > 0 && stem.bytes().all(|byte| byte.is_ascii_digit() || b"-_.:,".contains(&byte)) {
-        return true;
-    }
-    let hex = stem.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
-    if hex && digits > 0 && stem.len() >= SHORTEST_HASH {
-        return true;
-    }
-    let word = |byte: u8| byte.is_ascii_alphanumeric() || b"-_=%~+".contains(&byte);
-    let opaque = digits > 0 && stem.len() >= OPAQUE && stem.bytes().all(word);
-    opaque || segment.contains('@')
 }
 
 impl Pattern {

@@ -8,8 +8,8 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::io::Write;
 
-use super::line::Line;
 use super::pattern::COLUMNS;
+use crate::access_log::Line;
 use crate::convert::ConvertError;
 use crate::convert::artifact::Artifact;
 
@@ -77,7 +77,7 @@ impl Trace {
             self.close_second()?;
             self.second = Some(line.second);
         }
-        let took = (line.took.unwrap_or(0.0) * 1e6) as i64;
+        let took = (line.took().unwrap_or(0.0) * 1e6) as i64;
         self.now.push((took, (name.to_owned(), values)));
         Ok(())
     }

@@ -5,14 +5,12 @@ use std::time::Duration;
 use jiff::SignedDuration;
 
 use super::script::Script;
-use crate::convert::draft::{Data, LoadDraft};
+use crate::convert::draft::{self, Data, LoadDraft, RowOrder};
 use crate::convert::http;
+use crate::convert::table::ValueFile;
 use crate::convert::template::identifier;
 use crate::convert::tree::{Node, Value};
 use crate::plan::{is_secret_name, parse_duration};
-
-/// Most lines of a file of values: a run holds them in memory.
-const MOST_ROWS: usize = 1_000_000;
 
 /// How long a jump from one rate to the next takes: plans have only ramps.
 const STEP: Duration = Duration::from_millis(1);
@@ -25,22 +23,17 @@ struct Phase {
     name: Option<String>,
 }
 
-/// Longest time that is accepted.
-const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
-/// Shortest time that a plan can have, apart from none.
-const SHORTEST: Duration = Duration::from_millis(1);
-
 /// `10`, `"10s"`, `"2m"` or `"2 minutes"`.
 pub(super) fn time(node: &Node) -> Option<Duration> {
     let text = node.text()?.trim();
     let time = match node.number() {
-        Some(seconds) => Duration::try_from_secs_f64(seconds).ok()?,
+        Some(seconds) => return draft::seconds(seconds),
         None => parse_duration(text).ok().or_else(|| {
             let time = text.parse::<SignedDuration>().ok()?;
             Duration::try_from(time).ok()
         })?,
     };
-    (time <= LONGEST).then(|| if time.is_zero() { time } else { time.max(SHORTEST) })
+    draft::plan_time(time)
 }
 
 impl Script<'_, '_> {
@@ -110,7 +103,7 @@ impl Script<'_, '_> {
 
     fn variables(&mut self, node: &Node) {
         for (key, value) in node.entries() {
-            let name = self.texts.data_name(&identifier(&key.text));
+            let name = self.values.data_name(&identifier(&key.text));
             let texts: Vec<String> = match &value.value {
                 Value::List(items) => {
                     items.iter().filter_map(Node::text).map(str::to_owned).collect()
@@ -129,7 +122,7 @@ impl Script<'_, '_> {
             } else {
                 Data::List(texts)
             };
-            self.texts.define(&key.text, &name);
+            self.values.define(&key.text, &name);
             self.draft.data.push((name, data));
         }
     }
@@ -146,7 +139,7 @@ impl Script<'_, '_> {
                 self.unknown(key.line, &key.text, "`payload`");
             }
         }
-        let mut fields: Vec<String> = match node.get("fields") {
+        let fields: Vec<String> = match node.get("fields") {
             Some(Node { value: Value::List(items), .. }) => {
                 items.iter().filter_map(Node::text).map(str::to_owned).collect()
             }
@@ -154,58 +147,21 @@ impl Script<'_, '_> {
             None => Vec::new(),
         };
         let delimiter = node.get("delimiter").and_then(Node::text).unwrap_or(",");
-        let delimiter = delimiter.bytes().next().unwrap_or(b',');
-        let skip = node.get("skipHeader").and_then(Node::switch).unwrap_or(false);
-        let rows = match self.rows(path, delimiter) {
-            Ok(rows) => rows,
-            Err(why) => {
-                let text = format!("`payload`: `{}` cannot be read: {why}", path.escape_debug());
-                return self.wrong(node, text);
-            }
+        let is_sequence = node.get("order").and_then(Node::text) == Some("sequence");
+        let file = ValueFile {
+            path,
+            delimiter: delimiter.bytes().next().unwrap_or(b','),
+            fields,
+            has_header: node.get("skipHeader").and_then(Node::switch).unwrap_or(false),
+            order: if is_sequence { RowOrder::Sequential } else { RowOrder::Random },
         };
-        let mut rows = rows.into_iter();
-        if skip || fields.is_empty() {
-            let header = rows.next().unwrap_or_default();
-            if fields.is_empty() {
-                fields = header.iter().map(str::to_owned).collect();
+        match file.copy(self.artifact, &self.values) {
+            Ok((data, columns)) => {
+                columns.iter().for_each(|(field, value)| self.values.define(field, value));
+                self.draft.data.push(data);
             }
+            Err(why) => self.wrong(node, format!("`payload`: {why}")),
         }
-        let columns: Vec<String> = fields.iter().map(|field| identifier(field)).collect();
-        let stem = path.rsplit(['/', '\\']).next().unwrap_or(path);
-        let stem = stem.rsplit_once('.').map_or(stem, |(stem, _)| stem);
-        let name = self.texts.data_name(&identifier(stem));
-        let file = format!("{name}.csv");
-        let written = self.artifact.write(&file, |csv| {
-            csv.write_record(&columns)?;
-            rows.try_for_each(|row| {
-                csv.write_record((0..columns.len()).map(|index| row.get(index).unwrap_or_default()))
-            })
-        });
-        if let Err(why) = written {
-            return self.wrong(node, why.to_string());
-        }
-        let sequential = node.get("order").and_then(Node::text) == Some("sequence");
-        let one = (columns.len() == 1).then(|| columns[0].clone());
-        for (field, column) in fields.iter().zip(&columns) {
-            let value = if one.is_some() { name.clone() } else { format!("{name}.{column}") };
-            self.texts.define(field, &value);
-        }
-        self.draft.data.push((name, Data::Csv { file, column: one, sequential }));
-    }
-
-    fn rows(&mut self, path: &str, delimiter: u8) -> Result<Vec<csv::StringRecord>, String> {
-        let file = self.artifact.files.open(path).map_err(|error| error.to_string())?;
-        let mut reader = csv::ReaderBuilder::new();
-        let reader =
-            reader.has_headers(false).flexible(true).delimiter(delimiter).from_reader(file);
-        let mut rows = Vec::new();
-        for row in reader.into_records() {
-            rows.push(row.map_err(|error| error.to_string())?);
-            if rows.len() > MOST_ROWS {
-                return Err(format!("the file has more than {MOST_ROWS} lines"));
-            }
-        }
-        if rows.is_empty() { Err("the file is empty".to_owned()) } else { Ok(rows) }
     }
 
     fn phases(&mut self, node: &Node) {

@@ -2,9 +2,11 @@
 
 use super::config::time;
 use super::script::Script;
-use crate::convert::draft::{RequestDraft, StepDraft};
+use super::texts;
+use crate::convert::draft::{StepDraft, Think, is_pattern};
 use crate::convert::http::{self, Names};
-use crate::convert::template::{Template, without_secret};
+use crate::convert::parts::RequestParts;
+use crate::convert::template::Template;
 use crate::convert::tree::{Node, Value};
 
 /// Actions that send a request, with their methods.
@@ -27,15 +29,6 @@ pub(super) struct FlowReader<'f, 's, 'a> {
     pub(super) script: &'f mut Script<'s, 'a>,
     /// Of all requests of the script.
     pub(super) names: &'f mut Names,
-}
-
-/// A request as it grows.
-#[derive(Default)]
-struct RequestParts {
-    step: StepDraft,
-    request: RequestDraft,
-    query: Vec<(String, Template)>,
-    body: Option<(Template, Option<&'static str>)>,
 }
 
 impl FlowReader<'_, '_, '_> {
@@ -91,11 +84,7 @@ impl FlowReader<'_, '_, '_> {
             return self.script.wrong(value, text);
         };
         match steps.last_mut() {
-            // Two pauses in a row are one.
-            Some(before) => {
-                let sum = before.think.unwrap_or_default().saturating_add(pause);
-                before.think = (!sum.is_zero()).then_some(sum);
-            }
+            Some(before) => before.pause(Think::Fixed(pause)),
             None => {
                 let text = "left out a pause before the first request";
                 self.script.artifact.notes.at(value.line, text);
@@ -148,51 +137,20 @@ impl FlowReader<'_, '_, '_> {
         for (key, value) in node.entries().iter().filter(|(key, _)| key.text != "capture") {
             self.part(&key.text, key.line, value, &mut parts);
         }
-        let shown = path.shown();
-        let named = node.get("name").and_then(Node::text);
-        let wanted = format!("{method} {}", shown.split('?').next().unwrap_or_default());
-        parts.request.name = self.names.request(named.unwrap_or(&wanted));
-        parts.request.path = with_query(path, parts.query, shown.contains('?'));
-        self.default_headers(&mut parts.request);
+        let defaults = self.default_headers();
         // Last: the request itself does not know yet what its response holds.
         for (_, value) in node.entries().iter().filter(|(key, _)| key.text == "capture") {
             each(value, |item| self.capture(item, &mut parts.step));
         }
-        if let Some((body, kind)) = parts.body {
-            let has_type = parts.request.headers.iter().any(|(name, _)| name == "content-type");
-            let kind = kind.filter(|_| !has_type);
-            parts
-                .request
-                .headers
-                .extend(kind.map(|kind| ("content-type".to_owned(), Template::plain(kind))));
-            parts.request.body = Some(body);
-        }
-        Some(StepDraft { request: Some(parts.request), ..parts.step })
+        let named = node.get("name").and_then(Node::text);
+        Some(parts.finish(path, named, defaults, self.names))
     }
 
     /// The path of a request to the target; `None` where it goes elsewhere.
     fn path(&mut self, node: &Node) -> Option<Template> {
         let text = node.scalar().trim();
         if !text.contains("://") {
-            let (path, query) = text.split_once('?').map_or((text, None), |(a, b)| (a, Some(b)));
-            let mut template = self.script.texts.read(path, node.line).map_text(http::sendable);
-            if !path.starts_with('/') {
-                let mut whole = Template::plain("/");
-                // A path that begins with a value may bring its own `/`.
-                whole.append(template);
-                template = whole;
-            }
-            for (index, pair) in query.into_iter().flat_map(|it| it.split('&')).enumerate() {
-                template.text(if index == 0 { "?" } else { "&" });
-                let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-                template.append(self.script.texts.read(name, node.line).map_text(http::sendable));
-                if pair.contains('=') {
-                    let value = self.script.texts.read(value, node.line).map_text(http::sendable);
-                    template.text("=");
-                    template.append(without_secret(name, value));
-                }
-            }
-            return Some(template);
+            return Some(http::path_of(texts::read(&self.script.values, text, node.line)));
         }
         let address = match http::address(text) {
             Ok(address) if !text.contains("{{") => address,
@@ -212,12 +170,12 @@ impl FlowReader<'_, '_, '_> {
     }
 
     fn part(&mut self, key: &str, line: usize, value: &Node, parts: &mut RequestParts) {
-        let texts = &self.script.texts;
+        let values = &self.script.values;
         match key {
             "url" | "uri" | "name" => {}
             "headers" => {
                 for (key, value) in value.entries() {
-                    let text = texts.read(value.scalar(), value.line);
+                    let text = texts::read(values, value.scalar(), value.line);
                     match http::header(&key.text, text) {
                         Some(header) => parts.request.headers.push(header),
                         None => {
@@ -228,21 +186,22 @@ impl FlowReader<'_, '_, '_> {
                 }
             }
             "json" => {
-                let body = http::json_body(value, &|text| texts.read(text, value.line));
+                let body = http::json_body(value, &|text| texts::read(values, text, value.line));
                 parts.body = Some((body, Some("application/json")));
             }
             "body" => {
                 let (body, _) =
-                    http::body(value.scalar(), "", &|text| texts.read(text, value.line));
+                    http::body(value.scalar(), "", &|text| texts::read(values, text, value.line));
                 parts.body = Some((body, None));
             }
             "form" => {
-                let form = http::form(value, &|text| texts.read(text, value.line));
+                let form = http::form(value, &|text| texts::read(values, text, value.line));
                 parts.body = Some((form, Some("application/x-www-form-urlencoded")));
             }
             "qs" => {
                 for (key, value) in value.entries() {
-                    let text = texts.read(value.scalar(), value.line).map_text(http::encoded);
+                    let text =
+                        texts::read(values, value.scalar(), value.line).map_text(http::encoded);
                     parts.query.push((key.text.clone(), text));
                 }
             }
@@ -260,15 +219,10 @@ impl FlowReader<'_, '_, '_> {
         {
             self.script.unknown(key.line, &key.text, "`capture`");
         }
-        let is_good = |kind: &str, pattern: &str| match kind {
-            "json" => jsonpath_rust::parser::parse_json_path(pattern).is_ok(),
-            "regex" => regex::bytes::Regex::new(pattern).is_ok(),
-            _ => !pattern.trim().is_empty(),
-        };
         match (kind, name) {
-            (Some((kind, pattern)), Some(name)) if is_good(kind, pattern) => {
-                let name = self.script.texts.capture(name);
-                step.captures.push((name, kind, pattern.to_owned()));
+            (Some((kind, pattern)), Some(name)) if is_pattern(kind, pattern) => {
+                let name = self.script.values.capture(name);
+                step.capture(&name, kind, pattern);
             }
             _ => {
                 let text =
@@ -314,15 +268,12 @@ impl FlowReader<'_, '_, '_> {
         }
     }
 
-    /// The headers of every request, where it has none of that name.
-    fn default_headers(&mut self, request: &mut RequestDraft) {
-        for (name, node) in &self.script.headers {
-            let text = self.script.texts.read(node.scalar(), node.line);
-            let Some((name, text)) = http::header(name, text) else { continue };
-            if !request.headers.iter().any(|(known, _)| *known == name) {
-                request.headers.push((name, text));
-            }
-        }
+    /// The headers of every request of the script.
+    fn default_headers(&self) -> Vec<(String, Template)> {
+        let read = |(name, node): &(String, Node)| {
+            http::header(name, texts::read(&self.script.values, node.scalar(), node.line))
+        };
+        self.script.headers.iter().filter_map(read).collect()
     }
 }
 
@@ -350,14 +301,4 @@ fn each(node: &Node, mut take: impl FnMut(&Node)) {
         Value::List(items) => items.iter().for_each(take),
         _ => take(node),
     }
-}
-
-fn with_query(mut path: Template, query: Vec<(String, Template)>, mut any: bool) -> Template {
-    for (name, value) in query {
-        path.text(if any { "&" } else { "?" });
-        any = true;
-        path.text(&format!("{}=", http::encoded(&name)));
-        path.append(without_secret(&name, value));
-    }
-    path
 }

@@ -8,12 +8,12 @@ mod texts;
 
 use self::flow::FlowReader;
 use self::script::Script;
-use self::texts::Texts;
 use super::artifact::Artifact;
 use super::draft::{Draft, JourneyDraft};
 use super::http::Names;
 use super::notes::MOST_PROBLEMS;
 use super::tree::{self, Node, Value};
+use super::values::Values;
 use super::{ConvertError, ConverterSpec};
 
 pub(super) static SPEC: ConverterSpec = ConverterSpec {
@@ -43,7 +43,7 @@ fn convert(artifact: &mut Artifact<'_>) -> Result<Draft, ConvertError> {
     let mut script = Script {
         artifact,
         problems: Vec::new(),
-        texts: Texts::default(),
+        values: Values::default(),
         draft: Draft::default(),
         headers: Vec::new(),
     };
@@ -56,8 +56,9 @@ fn convert(artifact: &mut Artifact<'_>) -> Result<Draft, ConvertError> {
     if !script.problems.is_empty() {
         return Err(ConvertError::Malformed(script.problems));
     }
-    let Script { artifact, texts, mut draft, .. } = script;
-    texts.finish(&mut draft, &mut artifact.notes);
+    let Script { artifact, values, mut draft, .. } = script;
+    let shown = |name: &str| format!("{{{{ {name} }}}}");
+    values.finish(&mut draft, &mut artifact.notes, shown);
     let journeys = draft.journeys.len();
     if journeys == 0 {
         return Err(ConvertError::Empty("the scenarios hold no HTTP request".to_owned()));
@@ -136,10 +137,11 @@ impl Script<'_, '_> {
             return None;
         };
         let name = node.get("name").and_then(Node::text).unwrap_or("scenario");
-        let mut journey = JourneyDraft { name: names.request(name), weight, steps: Vec::new() };
-        let scope = self.texts.scope();
+        let mut journey =
+            JourneyDraft { name: names.request(name), weight, ..JourneyDraft::default() };
+        let scope = self.values.scope();
         journey.steps = FlowReader { script: self, names: requests }.steps(flow);
-        self.texts.forget_to(scope);
+        self.values.forget_to(scope);
         if journey.steps.is_empty() {
             self.artifact.notes.at(node.line, "left out a scenario that sends nothing");
             return None;

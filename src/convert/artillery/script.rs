@@ -1,16 +1,16 @@
 //! A script while it is being read: its mistakes, and the draft that grows out of it.
 
-use super::texts::Texts;
 use crate::convert::artifact::Artifact;
 use crate::convert::draft::Draft;
 use crate::convert::notes::Problem;
 use crate::convert::tree::Node;
+use crate::convert::values::Values;
 
 /// A script while it is being read.
 pub(super) struct Script<'s, 'a> {
     pub(super) artifact: &'s mut Artifact<'a>,
     pub(super) problems: Vec<Problem>,
-    pub(super) texts: Texts,
+    pub(super) values: Values,
     pub(super) draft: Draft,
     /// Of every request of the script.
     pub(super) headers: Vec<(String, Node)>,

@@ -149,7 +149,7 @@ fn ranked(outcome: &Outcome, rulings: &[Ruling], knee: Option<&Knee>, sources: &
 }
 
 /// How the pools were recognised that a finding names and that no table of names knows.
-fn shaped_pools(facts: &Facts, findings: &[Finding]) -> Vec<String> {
+pub(super) fn shaped_pools(facts: &Facts, findings: &[Finding]) -> Vec<String> {
     let names = |series: &str, pool: &ShapedPool| {
         series.starts_with(pool.metric)
             && [",", "}"].iter().any(|end| series.contains(&format!("pool={}{end}", pool.pool)))
@@ -238,7 +238,7 @@ fn capacity(
 }
 
 /// The collectors that ran, whether they read something or not.
-fn watched(recording: &Recording) -> BTreeSet<String> {
+pub(super) fn watched(recording: &Recording) -> BTreeSet<String> {
     let opened = recording.environment.collectors.iter().map(|note| note.name.clone());
     opened.chain(recording.timeline.readings.keys().cloned()).collect()
 }

@@ -42,19 +42,19 @@ const BUSY_STATES: [&str; 2] = ["active", "idle in transaction*"];
 
 /// What a request needs of something there is only so much of.
 #[derive(Clone, Debug, PartialEq)]
-struct Resource {
+pub(super) struct Resource {
     kind: Kind,
     /// As a report names it: `the target's CPU`.
-    name: String,
+    pub(super) name: String,
     /// Seconds of it that one request keeps busy, below the knee.
-    demand: f64,
+    pub(super) demand: f64,
     /// The same at low load, where that was measured.
     low: Option<f64>,
     /// Standard error of the difference of the two.
     difference_error: f64,
     /// How much of it there is.
-    limit: f64,
-    unit: Unit,
+    pub(super) limit: f64,
+    pub(super) unit: Unit,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +72,12 @@ enum Kind {
 }
 
 impl Resource {
+    /// Whether there is more of it where the target has more instances: a pooler's connections, and
+    /// what only a user's rule knows, are shared.
+    pub(super) fn is_of_an_instance(&self) -> bool {
+        !matches!(self.kind, Kind::Pooler | Kind::Own(_))
+    }
+
     /// Requests per second at which it is used up.
     fn carries(&self) -> f64 {
         self.limit / self.demand
@@ -176,6 +182,12 @@ pub fn foresee(
             finding.counterfactuals = run.answers(&Accused::by(rule), finding.predicted_capacity);
         }
     }
+}
+
+/// Everything of which a demand and a limit were measured, with the demands of one window.
+pub(super) fn resources_within(facts: &Facts, rules: &RuleSet, window: Window) -> Vec<Resource> {
+    let below = vec![window];
+    Run { facts, rules, low: below.clone(), below, carried: 0.0, highest: 0.0 }.resources()
 }
 
 /// A run, as predictions need it.

@@ -2,6 +2,7 @@
 //! time takes off, or errors set in. One function serves the live stop and the diagnosis.
 
 mod accept_queue;
+mod closed;
 mod fit;
 mod live;
 mod place;
@@ -145,6 +146,7 @@ fn unbent(points: &[CurvePoint], tails: &Tails) -> KneeVerdict {
     let bent = |point: &&CurvePoint| live::sign(point, &base).is_some();
     let top = &points[points.len() - 1];
     let mut missing = Vec::new();
+    missing.extend(closed::too_few_levels(points));
     if !bent(&top) && live::lags(top, &base) {
         missing.push(format!(
             "a highest load that is carried: of {} only {} are answered with success; hold two or \
@@ -263,6 +265,8 @@ fn established(points: &[CurvePoint]) -> Option<Knee> {
         (Some(broken), _) => placed.within(points, base).centred(broken.middle),
         (None, _) => placed.centred(placed.rate),
     };
+    let is_full = first.kind != KneeKind::Errors && closed::is_closed(points);
+    let placed = closed::crossing(points).filter(|_| is_full).unwrap_or(placed);
     let best = points.iter().max_by(|a, b| a.goodput.total_cmp(&b.goodput))?;
     Some(Knee {
         rate: placed.rate,

@@ -5,5 +5,6 @@ pub mod objectives;
 pub(super) mod overload;
 pub mod stages;
 mod tally;
+mod users;
 pub(super) mod validity;
 pub mod windows;

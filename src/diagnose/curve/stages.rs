@@ -8,6 +8,7 @@ use crate::recording::{PlanSummary, Recording};
 use crate::timeline::{Stage, Timeline, Window};
 
 use super::tally::{Bin, Tally, bins};
+use super::users::{self, Level};
 use super::{objectives, validity};
 
 /// Share of a stage in which the system settles to its load.
@@ -76,20 +77,27 @@ pub fn by_load(stages: &[StageSummary]) -> Vec<&StageSummary> {
     counted
 }
 
-/// Requests per second that one virtual user makes of a target that is not loaded: those of the
-/// closed stage with the fewest of them.
+/// Requests per second that one virtual user makes of a target that is not loaded; `None` in the
+/// open model.
 ///
-/// So many users times this is what they would offer if the response time stayed as it is there:
-/// the sloping one of the asymptotic bounds of a closed system (Denning & Buzen 1978, section 8),
-/// `X <= N / (R + Z)`. Throughput follows it up to the saturation point, as it follows the offered
-/// load of an open one up to the knee.
+/// So many users times this is what they would offer if the response time stayed as it is there.
+/// Throughput follows it up to the saturation point, as it follows the offered load of an open
+/// system up to the knee.
 fn per_user(spans: &[(&Stage, Window, f64)], tallies: &[Tally]) -> Option<f64> {
-    let closed = spans.iter().zip(tallies).filter_map(|((stage, window, _), tally)| {
-        let vus = vus_in(stage, *window).filter(|_| stage.is_closed() && stage.role.is_measured());
-        let per_second = tally.completed as f64 / tally.seconds();
-        Some((vus?, per_second)).filter(|(vus, rate)| *vus > 0.0 && rate.is_finite() && *rate > 0.0)
-    });
-    closed.min_by(|a, b| a.0.total_cmp(&b.0)).map(|(vus, per_second)| per_second / vus)
+    let level = |((stage, window, _), tally): (&(&Stage, Window, f64), &Tally)| {
+        let users =
+            vus_in(stage, *window).filter(|_| stage.is_closed() && stage.role.is_measured());
+        let seconds = tally.seconds();
+        let waited: f64 = tally.bins.iter().map(|bin| bin.queue * bin.seconds).sum();
+        Some(Level {
+            users: users?,
+            seconds,
+            completed: tally.completed as f64,
+            waiting: waited / seconds,
+            response: tally.response.mean()?,
+        })
+    };
+    users::per_user(spans.iter().zip(tallies).filter_map(level).collect())
 }
 
 /// Mean number of virtual users within a part of a stage; `None` where it has none.

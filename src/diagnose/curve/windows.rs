@@ -12,6 +12,10 @@ const AROUND: f64 = 1.10;
 /// Share of the offered load from which on throughput follows it.
 const FOLLOWS: f64 = 0.97;
 
+/// Multiple of a level's mean response time that the slowest one must have for the users of that
+/// level to have waited for hardly anybody.
+const UNLOADED: f64 = 2.0;
+
 /// Sorts the stages into windows. Without a knee, the highest load held stands for it. Where no
 /// stage falls into the baseline, approach or knee span, the nearest one takes its place, so that
 /// a coarse ramp can be compared too.
@@ -69,7 +73,16 @@ pub fn windows(stages: &[StageSummary], knee: Option<&Knee>) -> Windows {
         windows.knee.extend(substitute);
     }
     if windows.baseline.is_empty() {
-        windows.baseline.extend(nearest(0.0, &|stage| stage.offered / rate < APPROACH.1));
+        let mean = |stage: &StageSummary| stage.response.map_or(0.0, |response| response.mean);
+        let slowest = measured.iter().map(|stage| mean(stage)).fold(0.0, f64::max);
+        // A single user that does not think keeps a service with one place full, and still waits for
+        // nobody.
+        let is_alone = |stage: &StageSummary| {
+            stage.vus.is_some() && stage.offered <= rate && UNLOADED * mean(stage) <= slowest
+        };
+        windows
+            .baseline
+            .extend(nearest(0.0, &|stage| stage.offered / rate < APPROACH.1 || is_alone(stage)));
     }
     windows
 }

@@ -1,6 +1,8 @@
-//! Charts over offered load: throughput, response time, and its parts.
+//! Charts over the load: throughput, response time, and its parts.
 
-use super::super::model::{CurvePoint, LayerChart, LayerPoint, LineStyle, LoadCurve, Quantity};
+use super::super::model::{
+    CurvePoint, LayerChart, LayerPoint, LineStyle, LoadAxis, LoadCurve, Quantity,
+};
 use super::canvas::{Anchor, Canvas, Caption, FRAME, KNEE, MUTED, TEXT, draw, text_width};
 use super::frame::{Entry, Frame, Layout};
 use super::scale::{Scale, round_step};
@@ -43,35 +45,42 @@ fn layer_inks(chart: &LayerChart) -> Vec<u8> {
         .collect()
 }
 
-/// Throughput and goodput against offered load.
+/// Throughput and goodput against the load.
 pub(super) fn throughput(curve: &LoadCurve, layout: Layout) -> String {
-    let title = "Throughput against offered load";
+    let title = &format!("Throughput against {}", curve.axis.name());
     let entries = throughput_entries();
     let frame = Frame::half(layout, title, &entries);
-    let about = "Responses per second, and successful ones, at each offered load that was held; \
-                 the dotted line is what was asked for.";
+    let about = "Responses per second, and successful ones, at each load that was held; the dotted \
+                 line is what was asked for.";
     let caption = Caption { title, about };
     draw((frame.width, frame.height), &caption, layout == Layout::Standalone, |canvas| {
         frame.heading(canvas, title, &entries);
-        let (x, most) = load_axis(canvas, &frame, curve.points.iter().map(|point| point.offered));
+        let (x, most) =
+            load_axis(canvas, &frame, curve.axis, curve.points.iter().map(|it| it.load));
         let rates = curve.points.iter().map(|point| point.throughput.max(point.goodput));
-        let high = rates.fold(most, f64::max);
+        let asked = curve.axis.offered(most);
+        let high = match curve.axis.is_users() {
+            // Many users would ask for far more than is answered: the line leaves the chart.
+            true => 1.1 * rates.fold(0.0, f64::max),
+            false => rates.fold(asked, f64::max),
+        };
         let y = Scale::linear(high, (frame.bottom, frame.top), Quantity::Rate, 5);
         frame.value_axis(canvas, &y, Quantity::Rate, false);
         knee(canvas, &frame, &x, curve);
-        let ideal = [(x.at(0.0), y.at(0.0)), (x.at(most), y.at(most))];
+        let share = (high / asked).min(1.0);
+        let ideal = [(x.at(0.0), y.at(0.0)), (x.at(share * most), y.at(share * asked))];
         canvas.line(&ideal, 8, 1.25, LineStyle::Dotted);
         let place = |pick: fn(&CurvePoint) -> f64| -> Vec<_> {
-            curve.points.iter().map(|p| (x.at(p.offered), y.at(pick(p)))).collect()
+            curve.points.iter().map(|p| (x.at(p.load), y.at(pick(p)))).collect()
         };
         marked(canvas, &place(|p| p.throughput), 1, LineStyle::Solid);
         marked(canvas, &place(|p| p.goodput), 3, LineStyle::Dashed);
     })
 }
 
-/// Response time against offered load.
+/// Response time against the load.
 pub(super) fn response(curve: &LoadCurve, layout: Layout) -> Option<String> {
-    let title = "Response time against offered load";
+    let title = &format!("Response time against {}", curve.axis.name());
     let times = curve.points.iter().flat_map(|point| [point.p50, point.p99]).flatten();
     let (least, most) =
         times.fold((f64::INFINITY, 0.0_f64), |(a, b), value| (a.min(value), b.max(value)));
@@ -80,12 +89,12 @@ pub(super) fn response(curve: &LoadCurve, layout: Layout) -> Option<String> {
     }
     let entries = response_entries();
     let frame = Frame::half(layout, title, &entries);
-    let about = "Median and 99 % of the response time of successful requests at each offered \
-                 load that was held.";
+    let about = "Median and 99 % of the response time of successful requests at each load that was \
+                 held.";
     let caption = Caption { title, about };
     let svg = draw((frame.width, frame.height), &caption, layout == Layout::Standalone, |canvas| {
         frame.heading(canvas, title, &entries);
-        let (x, _) = load_axis(canvas, &frame, curve.points.iter().map(|point| point.offered));
+        let (x, _) = load_axis(canvas, &frame, curve.axis, curve.points.iter().map(|it| it.load));
         let ends = (frame.bottom, frame.top);
         let y = match curve.log {
             true => Scale::log(least, most, ends),
@@ -94,8 +103,8 @@ pub(super) fn response(curve: &LoadCurve, layout: Layout) -> Option<String> {
         frame.value_axis(canvas, &y, Quantity::Seconds, curve.log);
         knee(canvas, &frame, &x, curve);
         let place = |pick: fn(&CurvePoint) -> Option<f64>| -> Vec<_> {
-            let known = curve.points.iter().filter_map(|p| pick(p).map(|time| (p.offered, time)));
-            known.map(|(offered, time)| (x.at(offered), y.at(time))).collect()
+            let known = curve.points.iter().filter_map(|p| pick(p).map(|time| (p.load, time)));
+            known.map(|(load, time)| (x.at(load), y.at(time))).collect()
         };
         marked(canvas, &place(|p| p.p50), 1, LineStyle::Solid);
         marked(canvas, &place(|p| p.p99), 4, LineStyle::Dashed);
@@ -110,7 +119,7 @@ pub(super) fn layers(chart: &LayerChart, layout: Layout) -> String {
     let caption = Caption { title: chart.title, about: chart.about };
     draw((frame.width, frame.height), &caption, layout == Layout::Standalone, |canvas| {
         frame.heading(canvas, chart.title, &entries);
-        let (x, _) = load_axis(canvas, &frame, chart.points.iter().map(|point| point.offered));
+        let (x, _) = load_axis(canvas, &frame, chart.axis, chart.points.iter().map(|it| it.load));
         let highest = |point: &LayerPoint| match chart.stacked {
             true => point.parts.iter().sum::<f64>().max(point.response),
             false => point.parts.iter().copied().fold(point.response, f64::max),
@@ -123,7 +132,7 @@ pub(super) fn layers(chart: &LayerChart, layout: Layout) -> String {
         }
         let place = |values: &[f64]| -> Vec<(f64, f64)> {
             let pairs = chart.points.iter().zip(values);
-            pairs.map(|(point, value)| (x.at(point.offered), y.at(*value))).collect()
+            pairs.map(|(point, value)| (x.at(point.load), y.at(*value))).collect()
         };
         let parts = entries.iter().take(chart.names.len()).enumerate();
         let mut floor = vec![0.0; chart.points.len()];
@@ -158,10 +167,11 @@ fn layer(canvas: &Canvas<'_>, floor: &[(f64, f64)], roof: &[(f64, f64)], entry: 
     canvas.line(roof, entry.ink, 1.25, LineStyle::Solid);
 }
 
-/// The axis of offered load from zero to the highest of `loads`, and that load.
+/// The axis of load from zero to the highest of `loads`, and that load.
 pub(super) fn load_axis(
     canvas: &Canvas<'_>,
     frame: &Frame,
+    axis: LoadAxis,
     loads: impl Iterator<Item = f64>,
 ) -> (Scale, f64) {
     let most = loads.fold(0.0, f64::max);
@@ -176,7 +186,7 @@ pub(super) fn load_axis(
         }
     }
     let at = (frame.right, frame.bottom + 13.0);
-    canvas.text(at, Anchor::Right, frame.small, MUTED, "offered/s");
+    canvas.text(at, Anchor::Right, frame.small, MUTED, axis.label());
     (x, most)
 }
 

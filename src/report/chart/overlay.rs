@@ -1,7 +1,7 @@
 //! Two builds on one axis of offered load. Each build has its colour, its dashes and its marks, so
 //! that they are told apart without colours too.
 
-use super::super::model::{LineStyle, Quantity};
+use super::super::model::{LineStyle, LoadAxis, Quantity};
 use super::Chart;
 use super::canvas::{Anchor, Canvas, Caption, draw, text_width};
 use super::curve::load_axis;
@@ -68,7 +68,8 @@ pub(in crate::report) fn overlay(overlay: &Overlay, layout: Layout) -> Chart {
     let svg = draw(size, &caption, layout == Layout::Standalone, |canvas| {
         frame.heading(canvas, overlay.title, &entries);
         let points = || overlay.lines.iter().flat_map(|line| &line.points);
-        let (x, most) = load_axis(canvas, &frame, points().map(|point| point.offered));
+        let (x, most) =
+            load_axis(canvas, &frame, LoadAxis::default(), points().map(|point| point.offered));
         let y = value_scale(overlay, &frame, most);
         frame.value_axis(canvas, &y, overlay.quantity, overlay.log);
         knees(canvas, &frame, &x, overlay);

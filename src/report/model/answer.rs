@@ -4,9 +4,10 @@ use serde::Serialize;
 
 use super::super::wording::{self, clean, duration, list, percent, plural, rate, sentence};
 use super::findings::{causes, titled};
+use super::load_axis::LoadAxis;
 use super::overload;
 use super::soak;
-use super::stages::{counting, users_at};
+use super::stages::counting;
 use super::tone::Tone;
 use crate::diagnose::{Diagnosis, FindingRole, Knee, KneeKind, Outcome, StageSummary, TailBend};
 
@@ -57,7 +58,7 @@ impl Answer {
                 format!(
                     "The load generator was the limit from {} on: this run says nothing about the \
                      target.",
-                    rate(*from_rate)
+                    LoadAxis::of(diagnosis).load(*from_rate)
                 ),
                 vec![sentence(why)],
             ),
@@ -166,13 +167,12 @@ fn ended(text: &str) -> String {
 
 fn knee(diagnosis: &Diagnosis) -> Parts {
     let place = match &diagnosis.knee {
-        Some(knee) => format!(
-            "{} at {} (95 % interval {} to {})",
-            if knee.kind == KneeKind::Tail { "The tail bends" } else { "Breaks" },
-            rate(knee.rate),
-            wording::number(knee.low),
-            wording::number(knee.high)
-        ),
+        Some(knee) => {
+            let axis = LoadAxis::of(diagnosis);
+            let what = if knee.kind == KneeKind::Tail { "The tail bends" } else { "Breaks" };
+            let (low, high) = (axis.number(knee.low), axis.number(knee.high));
+            format!("{what} at {} (95 % interval {low} to {high})", axis.load(knee.rate))
+        }
         None => "Breaks, but it is not known at which load".to_owned(),
     };
     let mut causes = causes(diagnosis);
@@ -182,6 +182,7 @@ fn knee(diagnosis: &Diagnosis) -> Parts {
         }
         None => format!("{place}. Cause unknown: the measurements do not single one out."),
     };
+    let axis = LoadAxis::of(diagnosis);
     let mut details = Vec::new();
     let others: Vec<_> = causes.map(titled).collect();
     if !others.is_empty() {
@@ -194,14 +195,15 @@ fn knee(diagnosis: &Diagnosis) -> Parts {
             format!(
                 "The curve alone puts the knee at {} ({} to {}); the prediction of the cause \
                  narrows that.",
-                rate(curve.rate),
-                wording::number(curve.low),
-                wording::number(curve.high)
+                axis.load(curve.rate),
+                axis.number(curve.low),
+                axis.number(curve.high)
             )
         }));
         let earlier = knee.tail.as_ref().filter(|_| knee.kind != KneeKind::Tail);
         details.extend(earlier.map(|tail| {
-            format!("The tail bends earlier, at {}: {}.", rate(tail.rate), tail_bends(tail))
+            let bends = tail_bends(tail, axis);
+            format!("The tail bends earlier, at {}: {bends}.", axis.load(tail.rate))
         }));
     }
     details.extend(diagnosis.overload.as_ref().map(overload::sentence));
@@ -211,12 +213,14 @@ fn knee(diagnosis: &Diagnosis) -> Parts {
 
 /// By which sign the knee shows, with the numbers on both sides of it.
 fn how_it_bends(diagnosis: &Diagnosis, knee: &Knee) -> String {
+    let axis = LoadAxis::of(diagnosis);
     let sign = match knee.kind {
+        KneeKind::Throughput if axis.is_users() => "Knee: throughput stops following the users",
         KneeKind::Throughput => "Knee: throughput stops following the offered load",
         KneeKind::Latency => "Knee: the response time takes off",
         KneeKind::Errors => "Knee: requests begin to fail",
         KneeKind::Tail => {
-            let bends = knee.tail.as_ref().map(tail_bends);
+            let bends = knee.tail.as_ref().map(|tail| tail_bends(tail, axis));
             return format!("Knee of the tail: {}.", bends.unwrap_or_default());
         }
     };
@@ -225,7 +229,7 @@ fn how_it_bends(diagnosis: &Diagnosis, knee: &Knee) -> String {
     let beyond = stages.iter().find(|stage| stage.offered > knee.high);
     let numbers = match (first, beyond) {
         (Some(first), Some(beyond)) if first.offered < beyond.offered => {
-            between(knee.kind, first, beyond)
+            between(knee, (first, beyond), axis)
         }
         _ => String::new(),
     };
@@ -240,21 +244,21 @@ fn how_it_bends(diagnosis: &Diagnosis, knee: &Knee) -> String {
 }
 
 /// What the tail does, and that the median does not.
-fn tail_bends(tail: &TailBend) -> String {
+fn tail_bends(tail: &TailBend, axis: LoadAxis) -> String {
     format!(
         "p{:.0} goes from {} at lower loads to {} up to {}; the median does not ({}, then {})",
         100.0 * tail.quantile,
         duration(tail.from),
         duration(tail.to),
-        rate(tail.seen_at),
+        axis.load(tail.seen_at),
         duration(tail.median_from),
         duration(tail.median_to)
     )
 }
 
-fn between(kind: KneeKind, low: &StageSummary, high: &StageSummary) -> String {
-    let at = (rate(low.offered), rate(high.offered));
-    match (kind, low.response, high.response) {
+fn between(knee: &Knee, (low, high): (&StageSummary, &StageSummary), axis: LoadAxis) -> String {
+    let at = (axis.load(low.offered), axis.load(high.offered));
+    match (knee.kind, low.response, high.response) {
         (KneeKind::Latency, Some(from), Some(to)) => format!(
             "; half of the responses take {} at {}, and {} at {}",
             duration(from.p50),
@@ -262,20 +266,16 @@ fn between(kind: KneeKind, low: &StageSummary, high: &StageSummary) -> String {
             duration(to.p50),
             at.1
         ),
-        (KneeKind::Throughput, ..) => match high.vus {
-            Some(vus) => format!(
-                "; {} virtual users would send {} if the target answered as fast as at the lowest \
-                 load; {} are answered",
-                wording::number(vus),
-                rate(high.offered),
-                wording::number(high.throughput)
-            ),
-            None => format!(
-                "; of {} offered, {} are answered",
-                rate(high.offered),
-                wording::number(high.throughput)
-            ),
-        },
+        (KneeKind::Throughput, ..) if axis.is_users() => format!(
+            "; at most {} are answered, however many users there are, and {} would send {} if the \
+             target answered as fast as at the lowest load",
+            rate(knee.rate),
+            at.1,
+            rate(high.offered)
+        ),
+        (KneeKind::Throughput, ..) => {
+            format!("; of {} offered, {} are answered", at.1, wording::number(high.throughput))
+        }
         _ => format!(
             "; {} of the requests fail at {}, and {} at {}",
             percent(low.error_ratio),
@@ -288,29 +288,26 @@ fn between(kind: KneeKind, low: &StageSummary, high: &StageSummary) -> String {
 
 fn capacity(diagnosis: &Diagnosis) -> String {
     let Some(capacity) = diagnosis.capacity else { return String::new() };
+    let axis = LoadAxis::of(diagnosis);
     let (met, not_met) = match (diagnosis.objectives.is_empty(), &diagnosis.knee) {
         (false, _) => ("meets every objective", "does not"),
         (true, Some(_)) => ("is below the knee", "is above it"),
         (true, None) => ("is the highest load of this run", "is above it"),
     };
-    if let Some(good) = users_at(diagnosis, capacity.good) {
-        let bad = capacity.bad.and_then(|bad| users_at(diagnosis, bad));
-        let bad = bad.map_or(String::new(), |bad| format!("; {} {not_met}", wording::number(bad)));
-        return format!("Capacity: a load of {} virtual users {met}{bad}.", wording::number(good));
-    }
     let bad = match capacity.bad {
-        Some(bad) => format!("; {} {not_met}", wording::number(bad)),
+        Some(bad) => format!("; {} {not_met}", axis.number(bad)),
         None => String::new(),
     };
     if capacity.good <= 0.0 {
         return format!("Capacity: no load of this run {met}.");
     }
-    format!("Capacity: {} {met}{bad}.", rate(capacity.good))
+    format!("Capacity: {} {met}{bad}.", axis.load(capacity.good))
 }
 
 fn not_reached(diagnosis: &Diagnosis, proven_rate: f64) -> Parts {
     let broken: Vec<_> = diagnosis.objectives.iter().filter(|o| o.broken_at.is_some()).collect();
-    let place = format!("No limit found up to {}", rate(proven_rate));
+    let axis = LoadAxis::of(diagnosis);
+    let place = format!("No limit found up to {}", axis.load(proven_rate));
     let first = broken.iter().min_by(|a, b| {
         a.broken_at.partial_cmp(&b.broken_at).unwrap_or(
             // Loads are finite; an order that cannot be told changes no more than who is named.
@@ -323,13 +320,13 @@ fn not_reached(diagnosis: &Diagnosis, proven_rate: f64) -> Parts {
             format!(
                 "Breaks the objective `{}` at {}; no other limit found up to {}.",
                 clean(&first.text),
-                rate(first.broken_at.unwrap_or(proven_rate)),
-                rate(proven_rate)
+                axis.load(first.broken_at.unwrap_or(proven_rate)),
+                axis.load(proven_rate)
             ),
         ),
         _ if !diagnosis.contradictions.is_empty() => {
             let first = wording::clean(&diagnosis.contradictions[0]);
-            (Tone::Bad, format!("No knee up to {}, but {first}.", rate(proven_rate)))
+            (Tone::Bad, format!("No knee up to {}, but {first}.", axis.load(proven_rate)))
         }
         (None, 0) => (Tone::Good, format!("{place}: throughput follows the load all the way.")),
         (None, _) => (Tone::Good, format!("{place}: every objective is met.")),
@@ -339,10 +336,13 @@ fn not_reached(diagnosis: &Diagnosis, proven_rate: f64) -> Parts {
     details.extend(diagnosis.overload.as_ref().map(overload::sentence));
     details.push(capacity(diagnosis));
     if first.is_none() && diagnosis.contradictions.is_empty() {
-        details.push(
-            "To find the limit, offer more load: raise `max_rate`, or the rates of the plan."
-                .to_owned(),
-        );
+        let more = match axis.is_users() {
+            true => "To find the limit, offer more load: more users.",
+            false => {
+                "To find the limit, offer more load: raise `max_rate`, or the rates of the plan."
+            }
+        };
+        details.push(more.to_owned());
     }
     (tone, headline, details)
 }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::super::wording::{self, clean, duration, percent};
+use super::load_axis::LoadAxis;
 use crate::diagnose::{Attribution, Diagnosis, StageParts};
 
 /// At most this many parts are shown; the others are summed up as one.
@@ -60,18 +61,19 @@ pub(in crate::report) struct LayerChart {
     pub stacked: bool,
     /// Names of the parts in the order of stacking, the unexplained rest last.
     pub names: Vec<String>,
+    pub axis: LoadAxis,
     pub points: Vec<LayerPoint>,
-    /// Rate, low, high.
+    /// The knee on the axis of load: estimate, low, high.
     pub knee: Option<(f64, f64, f64)>,
     /// The knee in words.
     pub knee_label: String,
 }
 
-/// The parts at one offered load.
+/// The parts at one load.
 #[derive(Clone, Debug)]
 pub(in crate::report) struct LayerPoint {
-    /// Requests per second.
-    pub offered: f64,
+    /// Place on the axis of load.
+    pub load: f64,
     /// Mean response time in seconds.
     pub response: f64,
     /// Seconds of each part.
@@ -136,25 +138,25 @@ fn parts(attribution: &Attribution) -> (Vec<String>, Vec<Vec<f64>>) {
 const SAME_LOAD: f64 = 0.01;
 
 /// The stages in order of offered load; of those at one load the mean.
-fn points(attribution: &Attribution, rows: Vec<Vec<f64>>) -> Vec<LayerPoint> {
+fn points(attribution: &Attribution, rows: Vec<Vec<f64>>, axis: LoadAxis) -> Vec<LayerPoint> {
     let mut stages: Vec<_> = attribution
         .stages
         .iter()
         .zip(rows)
         .map(|(stage, parts)| LayerPoint {
-            offered: stage.offered,
+            load: axis.value(stage.offered),
             response: stage.response,
             parts,
         })
         .collect();
-    stages.sort_by(|a, b| a.offered.total_cmp(&b.offered));
-    let same = |a: &LayerPoint, b: &LayerPoint| b.offered - a.offered <= SAME_LOAD * a.offered;
+    stages.sort_by(|a, b| a.load.total_cmp(&b.load));
+    let same = |a: &LayerPoint, b: &LayerPoint| b.load - a.load <= SAME_LOAD * a.load;
     let mean = |group: &[LayerPoint]| {
         let count = group.len() as f64;
         let of = |pick: &dyn Fn(&LayerPoint) -> f64| group.iter().map(pick).sum::<f64>() / count;
         let parts = group.first().map_or(0, |point| point.parts.len());
         LayerPoint {
-            offered: of(&|point| point.offered),
+            load: of(&|point| point.load),
             response: of(&|point| point.response),
             parts: (0..parts)
                 .map(|index| of(&|point| point.parts.get(index).copied().unwrap_or(0.0)))
@@ -169,14 +171,17 @@ fn points(attribution: &Attribution, rows: Vec<Vec<f64>>) -> Vec<LayerPoint> {
 pub(super) fn layers(diagnosis: &Diagnosis) -> Vec<LayerChart> {
     let Some(attribution) = &diagnosis.attribution else { return Vec::new() };
     let (names, rows) = parts(attribution);
-    let points = points(attribution, rows);
+    let axis = LoadAxis::of(diagnosis);
+    let points = points(attribution, rows, axis);
     if points.len() < 2 || names.is_empty() {
         return Vec::new();
     }
-    let knee = diagnosis.knee.as_ref().map(|knee| (knee.rate, knee.low, knee.high));
-    let knee_label = knee.map(|knee| format!("knee {}", wording::short_rate(knee.0)));
+    let knee = diagnosis.knee.as_ref();
+    let knee: Option<(f64, f64, f64)> =
+        knee.map(|knee| [knee.rate, knee.low, knee.high].map(|rate| axis.value(rate)).into());
+    let knee_label = diagnosis.knee.as_ref().map(|knee| format!("knee {}", axis.short(knee.rate)));
     let below: Vec<_> = match knee {
-        Some(knee) => points.iter().filter(|point| point.offered <= knee.0).cloned().collect(),
+        Some(knee) => points.iter().filter(|point| point.load <= knee.0).cloned().collect(),
         None => Vec::new(),
     };
     let stacked = attribution.stages.iter().all(|stage| stage.overlap <= 0.0);
@@ -186,14 +191,15 @@ pub(super) fn layers(diagnosis: &Diagnosis) -> Vec<LayerChart> {
         id: "layers",
         title: "Where the response time goes",
         about: match stacked {
-            true => "Mean time per request by part, stacked, against offered load.",
+            true => "Mean time per request by part, stacked, against the load.",
             false => {
-                "Mean time per request by part against offered load. The parts overlap, so \
+                "Mean time per request by part against the load. The parts overlap, so \
                       each has its own line."
             }
         },
         stacked,
         names: names.clone(),
+        axis,
         points,
         knee,
         knee_label: knee_label.unwrap_or_default(),
@@ -206,6 +212,7 @@ pub(super) fn layers(diagnosis: &Diagnosis) -> Vec<LayerChart> {
                     long that they hide these parts.",
             stacked,
             names,
+            axis,
             points: below,
             knee: None,
             knee_label: String::new(),
@@ -221,17 +228,17 @@ const MOST_TOLD: usize = 5;
 
 /// `On average, a request takes 840 ms at 152 requests/s (at the knee): 720 ms waiting for
 /// 10.0.3.7:8443, 31 ms PostgreSQL executing, 12 ms unexplained.`
-fn at_knee(attribution: &Attribution) -> String {
+fn at_knee(attribution: &Attribution, axis: LoadAxis) -> String {
     let highest = || attribution.stages.iter().max_by(|a, b| a.offered.total_cmp(&b.offered));
     match (&attribution.knee, highest()) {
-        (Some(stage), _) if stage.balanced => of_stage(stage, "at the knee"),
-        (Some(stage), _) => of_stage(stage, "past the knee, a queue grows"),
-        (None, Some(stage)) => of_stage(stage, "the highest load"),
+        (Some(stage), _) if stage.balanced => of_stage(stage, axis, "at the knee"),
+        (Some(stage), _) => of_stage(stage, axis, "past the knee, a queue grows"),
+        (None, Some(stage)) => of_stage(stage, axis, "the highest load"),
         (None, None) => String::new(),
     }
 }
 
-fn of_stage(stage: &StageParts, which: &str) -> String {
+fn of_stage(stage: &StageParts, axis: LoadAxis, which: &str) -> String {
     let mut parts: Vec<_> = stage
         .parts
         .iter()
@@ -252,7 +259,7 @@ fn of_stage(stage: &StageParts, which: &str) -> String {
     format!(
         "On average, a request takes {} at {} ({}): {}{}{} unexplained.",
         duration(stage.response),
-        wording::rate(stage.offered),
+        axis.load(stage.offered),
         which,
         told.join(", "),
         if told.is_empty() { "" } else { ", " },
@@ -279,9 +286,10 @@ fn growth_rows(attribution: &Attribution) -> Vec<GrowthRow> {
 /// The attribution as tables.
 pub(super) fn attribution(diagnosis: &Diagnosis) -> Option<AttributionView> {
     let attribution = diagnosis.attribution.as_ref()?;
+    let axis = LoadAxis::of(diagnosis);
     let named = attribution.growth.iter().find(|part| !part.name.starts_with(UNEXPLAINED));
     let headline = match named {
-        None => at_knee(attribution),
+        None => at_knee(attribution, axis),
         Some(part) if part.share > 0.0 => format!(
             "From low load to the knee and beyond, the response time grows: {} of the growth is {}, \
              {} is unexplained.",
@@ -299,14 +307,14 @@ pub(super) fn attribution(diagnosis: &Diagnosis) -> Option<AttributionView> {
     let mut loads: Vec<_> = attribution.stages.iter().zip(rows).collect();
     loads.sort_by(|a, b| a.0.offered.total_cmp(&b.0.offered));
     let rows = loads.into_iter().map(|(stage, row)| LoadRow {
-        offered: wording::short_rate(stage.offered),
+        offered: axis.short(stage.offered),
         response: duration(stage.response),
         cells: row.into_iter().map(duration).collect(),
     });
     let broken = attribution.broken_assumptions.iter().map(|text| wording::sentence(text));
     Some(AttributionView {
         headline,
-        at_knee: at_knee(attribution),
+        at_knee: at_knee(attribution, axis),
         growth: growth_rows(attribution),
         parts: names,
         rows: rows.collect(),

@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use super::super::wording::{self, clean, duration, percent};
-use super::stages::{counting, users_at};
+use super::load_axis::LoadAxis;
+use super::stages::counting;
 use super::summary::Summary;
 use crate::diagnose::{Diagnosis, Outcome, StageSummary};
 
@@ -18,17 +19,15 @@ pub(in crate::report) struct KeyNumber {
 
 /// The few numbers worth remembering.
 pub(super) fn key_numbers(diagnosis: &Diagnosis, summary: &Summary) -> Vec<KeyNumber> {
+    let axis = LoadAxis::of(diagnosis);
     let mut numbers = Vec::new();
     let mut add = |label: &str, value: String, note: String| {
         numbers.push(KeyNumber { label: label.to_owned(), value, note });
     };
     if let Some(knee) = &diagnosis.knee {
-        let interval = format!(
-            "95 % interval {} to {}",
-            wording::number(knee.low),
-            wording::number(knee.high)
-        );
-        add("Knee", wording::short_rate(knee.rate), interval);
+        let interval =
+            format!("95 % interval {} to {}", axis.number(knee.low), axis.number(knee.high));
+        add("Knee", axis.short(knee.rate), interval);
     }
     let soak = diagnosis.soak.as_ref().filter(|soak| soak.asked && diagnosis.knee.is_none());
     if let Some(soak) = soak {
@@ -44,13 +43,9 @@ pub(super) fn key_numbers(diagnosis: &Diagnosis, summary: &Summary) -> Vec<KeyNu
             (true, _) if diagnosis.knee.is_some() => "highest load below the knee".to_owned(),
             (true, _) => "highest load of this run".to_owned(),
             (false, None) => "highest load of this run".to_owned(),
-            (false, Some(bad)) => format!("{} breaks an objective", wording::short_rate(bad)),
+            (false, Some(bad)) => format!("{} breaks an objective", axis.short(bad)),
         };
-        let good = match users_at(diagnosis, capacity.good) {
-            Some(vus) => format!("{} VUs", wording::number(vus)),
-            None => wording::short_rate(capacity.good),
-        };
-        add("Capacity", good, note);
+        add("Capacity", axis.short(capacity.good), note);
     }
     if let Some(peak) = summary.peak_goodput.filter(|_| soak.is_none()) {
         add("Peak goodput", wording::short_rate(peak), "successful responses".to_owned());
@@ -59,11 +54,7 @@ pub(super) fn key_numbers(diagnosis: &Diagnosis, summary: &Summary) -> Vec<KeyNu
     let mut add_p50 = |stage: &StageSummary, which: &str| {
         let Some(response) = stage.response else { return };
         let note = format!("p99 {}{which}", duration(response.p99));
-        add(
-            &format!("p50 at {}", wording::short_rate(stage.offered)),
-            duration(response.p50),
-            note,
-        );
+        add(&format!("p50 at {}", axis.short(stage.offered)), duration(response.p50), note);
     };
     if let Some(low) = stages.first() {
         add_p50(low, if soak.is_some() { "" } else { ", low load" });

@@ -9,6 +9,7 @@ mod failures;
 mod findings;
 mod grid;
 mod key_numbers;
+mod load_axis;
 mod load_curve;
 mod logs;
 mod overload;
@@ -16,6 +17,7 @@ mod panel;
 mod recovery;
 mod requests;
 mod run;
+mod seconds;
 mod soak;
 mod stacks;
 mod stages;
@@ -34,12 +36,14 @@ pub(super) use findings::{
     EvidenceRow, FindingKind, FindingView, Holds, NotCheckedRow, RuledOutRow,
 };
 pub(super) use key_numbers::KeyNumber;
+pub(super) use load_axis::LoadAxis;
 pub(super) use load_curve::{CurvePoint, LoadCurve};
 pub(super) use logs::{LogNumbers, LogTable};
 pub(super) use panel::{Ahead, Line, LineStyle, Panel, Quantity, spreads};
 pub(super) use recovery::RecoveryTable;
 pub(super) use requests::{RequestNumbers, RequestRow};
 pub(super) use run::{CollectorRow, EventRow, Fact};
+pub(super) use seconds::{BOUNDS, EndpointTotal, SecondRow, Seconds, Times};
 pub(super) use soak::{SoakTable, Speaks, TrendKind};
 pub(super) use stacks::{Flame, FlameBox, FlameChange, StacksView};
 pub(super) use stages::{ObjectiveRow, StageTable};
@@ -102,6 +106,9 @@ pub struct Report {
     pub(super) diagnosis: Diagnosis,
     #[serde(skip)]
     pub(super) machine: Environment,
+    /// The run second by second, where a format asks for it.
+    #[serde(skip)]
+    pub(super) seconds: Option<Seconds>,
 }
 
 impl Report {
@@ -142,6 +149,12 @@ impl Report {
             summary,
             diagnosis: diagnosis.clone(),
             machine: recording.environment.clone(),
+            seconds: None,
         }
+    }
+
+    /// The same with the run second by second.
+    pub fn with_seconds(self, recording: &Recording) -> Report {
+        Report { seconds: Some(Seconds::new(recording)), ..self }
     }
 }

@@ -3,11 +3,15 @@
 use serde::Serialize;
 
 use super::super::wording::{self, NOTHING, clean, duration, number, percent};
+use super::load_axis::LoadAxis;
 use crate::diagnose::{Diagnosis, StageSummary};
 
 /// The stages in order of offered load, so that the table reads like the curve.
 #[derive(Clone, Debug, Serialize)]
 pub(in crate::report) struct StageTable {
+    /// What the loads are: `offered/s` or `users`; and in words.
+    pub load: &'static str,
+    pub by: &'static str,
     pub rows: Vec<StageRow>,
     /// The knee in words; empty where there is none.
     pub knee: String,
@@ -49,6 +53,13 @@ pub(in crate::report) struct ObjectiveRow {
     pub result: String,
 }
 
+impl ObjectiveRow {
+    /// Whether anything was measured that it could be held against.
+    pub fn is_measured(&self) -> bool {
+        self.value != NOTHING
+    }
+}
+
 /// The stages that say something of the target, in order of offered load.
 pub(super) fn counting(diagnosis: &Diagnosis) -> Vec<&StageSummary> {
     let mut stages: Vec<_> = diagnosis
@@ -60,12 +71,6 @@ pub(super) fn counting(diagnosis: &Diagnosis) -> Vec<&StageSummary> {
     stages
 }
 
-/// How many virtual users there were where so much was offered; `None` in the open model.
-pub(super) fn users_at(diagnosis: &Diagnosis, offered: f64) -> Option<f64> {
-    let mut stages = counting(diagnosis).into_iter();
-    stages.find(|stage| stage.offered == offered).and_then(|stage| stage.vus)
-}
-
 impl StageTable {
     pub(super) fn new(diagnosis: &Diagnosis) -> Self {
         let mut stages: Vec<_> =
@@ -74,16 +79,18 @@ impl StageTable {
         let knee = diagnosis.knee.as_ref();
         let knee_before =
             knee.and_then(|knee| stages.iter().position(|stage| stage.offered > knee.rate));
+        let axis = LoadAxis::of(diagnosis);
         let text = knee.map(|knee| {
-            let ends = (number(knee.low), number(knee.high));
-            format!("knee at {} ({} to {})", wording::short_rate(knee.rate), ends.0, ends.1)
+            let ends = (axis.number(knee.low), axis.number(knee.high));
+            format!("knee at {} ({} to {})", axis.short(knee.rate), ends.0, ends.1)
         });
-        let rows = stages.into_iter().map(row).collect();
-        StageTable { rows, knee: text.unwrap_or_default(), knee_before }
+        let rows = stages.into_iter().map(|stage| row(stage, axis)).collect();
+        let (load, by) = (axis.label(), axis.name());
+        StageTable { load, by, rows, knee: text.unwrap_or_default(), knee_before }
     }
 }
 
-fn row(stage: &StageSummary) -> StageRow {
+fn row(stage: &StageSummary, axis: LoadAxis) -> StageRow {
     let time = |pick: fn(&crate::diagnose::Quantiles) -> f64| {
         stage.response.as_ref().map_or_else(|| NOTHING.to_owned(), |q| duration(pick(q)))
     };
@@ -107,9 +114,9 @@ fn row(stage: &StageSummary) -> StageRow {
     StageRow {
         role: stage.role.to_string(),
         at: duration(stage.window.begin.secs()),
-        offered: match stage.vus {
-            Some(vus) => format!("{} ({} VUs)", number(stage.offered), number(vus)),
-            None => number(stage.offered),
+        offered: match stage.vus.filter(|_| !axis.is_users()) {
+            Some(vus) => format!("{} ({} users)", number(stage.offered), number(vus)),
+            None => axis.number(stage.offered),
         },
         throughput: number(stage.throughput),
         goodput: number(stage.goodput),
@@ -126,9 +133,10 @@ fn row(stage: &StageSummary) -> StageRow {
 }
 
 pub(super) fn objectives(diagnosis: &Diagnosis) -> Vec<ObjectiveRow> {
+    let axis = LoadAxis::of(diagnosis);
     let row = |objective: &crate::diagnose::ObjectiveResult| {
         let result = match (objective.broken_at, objective.value) {
-            (Some(rate), _) => format!("broken from {} on", wording::rate(rate)),
+            (Some(rate), _) => format!("broken from {} on", axis.load(rate)),
             (None, Some(_)) => "met by every stage".to_owned(),
             (None, None) => "not measured".to_owned(),
         };

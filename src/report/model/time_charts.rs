@@ -109,9 +109,9 @@ fn bands(timeline: &Timeline) -> Vec<Band> {
             StageRole::Drain | StageRole::Recovery | StageRole::Probe => stage.role.to_string(),
             _ if stage.is_closed() && stage.is_ramping() => {
                 let number = wording::number;
-                format!("{} to {} VUs", number(stage.vus_from), number(stage.vus_to))
+                format!("{} to {} users", number(stage.vus_from), number(stage.vus_to))
             }
-            _ if stage.is_closed() => format!("{} VUs", wording::number(stage.vus())),
+            _ if stage.is_closed() => format!("{} users", wording::number(stage.vus())),
             _ if stage.is_ramping() => {
                 format!(
                     "{} to {}",

@@ -45,6 +45,8 @@ pub struct CurvePoint {
     pub window: Window,
     pub seconds: f64,
     pub offered: f64,
+    /// Virtual users that made this load, if they did.
+    pub users: Option<f64>,
     pub throughput: f64,
     pub goodput: f64,
     /// Standard error of the goodput, from the ticks of the stage.
@@ -185,12 +187,13 @@ fn point(stage: &StageSummary, timeline: &Timeline, base: f64) -> (CurvePoint, S
     let succeeded: f64 = bins.iter().map(|bin| bin.succeeded).sum();
     // Requests cross the edges of a stage: one, and by chance a root of those in flight.
     let edges = (1.0 + (stage.offered * base).sqrt()) / seconds;
-    let (blocks, variance) = scatter_of_blocks(bins);
+    let (blocks, variance) = scatter_of_blocks(bins, stage.vus.is_some());
     let scatter = Scatter { blocks, variance, least: edges.max(ERROR_FLOOR * stage.goodput) };
     let point = CurvePoint {
         window: stage.window,
         seconds,
         offered: stage.offered,
+        users: stage.vus,
         throughput: stage.throughput,
         goodput: stage.goodput,
         error: scatter.error(),
@@ -205,15 +208,17 @@ fn point(stage: &StageSummary, timeline: &Timeline, base: f64) -> (CurvePoint, S
     (point, scatter)
 }
 
-/// The number of blocks of two ticks, and the variance of their goodput, taken against what was
-/// offered in them, so that the schedule's own scatter does not count; blocks, because neighbouring
-/// ticks depend on each other (Carlstein 1986).
-fn scatter_of_blocks(bins: &[Bin]) -> (f64, f64) {
+/// The number of blocks of two ticks, and the variance of their goodput; blocks, because neighbouring
+/// ticks depend on each other (Carlstein 1986). It is taken against what was offered in them, so
+/// that the schedule's own scatter does not count. Users who wait for their answers have no
+/// schedule (`is_closed`): what they offer is what they were answered.
+fn scatter_of_blocks(bins: &[Bin], is_closed: bool) -> (f64, f64) {
     let blocks: Vec<f64> = bins
         .chunks_exact(2)
         .map(|pair| {
             let seconds: f64 = pair.iter().map(|bin| bin.seconds).sum();
-            pair.iter().map(|bin| bin.succeeded - bin.offered).sum::<f64>() / seconds
+            let due = |bin: &Bin| if is_closed { 0.0 } else { bin.offered };
+            pair.iter().map(|bin| bin.succeeded - due(bin)).sum::<f64>() / seconds
         })
         .collect();
     (blocks.len() as f64, stats::variance(&blocks))

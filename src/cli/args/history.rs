@@ -1,0 +1,97 @@
+//! The arguments of what asks a server that stores metrics, and of what looks back at it.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::StdoutFormat;
+
+/// Where results can be read from that are not files.
+#[derive(Debug, Subcommand)]
+pub enum ImportSource {
+    /// Read what a Prometheus server stored of a service: last night, without a load test
+    Prometheus(PrometheusArgs),
+}
+
+/// `kneepoint import prometheus`.
+#[derive(Debug, Args)]
+pub struct PrometheusArgs {
+    /// The server, such as http://prometheus:9090; `${NAME}` stands for a variable of the environment
+    #[arg(long, value_name = "URL")]
+    pub url: String,
+    /// The service that answers the requests, as a selector such as '{job="shop"}'; may be given
+    /// several times
+    #[arg(long = "match", value_name = "SELECTOR", required = true)]
+    pub target: Vec<String>,
+    /// Its machine, as node_exporter sees it
+    #[arg(long, value_name = "SELECTOR")]
+    pub host: Vec<String>,
+    /// Its PostgreSQL, as postgres_exporter sees it
+    #[arg(long, value_name = "SELECTOR")]
+    pub database: Vec<String>,
+    /// A service that it calls; may be given several times
+    #[arg(long, value_name = "SELECTOR")]
+    pub downstream: Vec<String>,
+    /// Begin: 2026-11-28T18:03 (local time), with Z or +01:00, 18:03 (the last one), -6h, or seconds
+    /// since 1970
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub from: String,
+    /// End, in the same forms
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, default_value = "now")]
+    pub to: String,
+    /// A further header, such as 'X-Scope-OrgID: team-a'; `${NAME}` stands for a variable of the
+    /// environment
+    #[arg(long, value_name = "HEADER")]
+    pub header: Vec<String>,
+    /// Token for the header `Authorization: Bearer`, such as '${PROMETHEUS_TOKEN}'
+    #[arg(long, value_name = "TOKEN")]
+    pub bearer: Option<String>,
+    /// PEM file of the authority that signed the server's certificate
+    #[arg(long, value_name = "FILE")]
+    pub ca_file: Option<String>,
+    /// Directory for the recording
+    #[arg(long, value_name = "DIR", default_value = "kneepoint-out")]
+    pub out: PathBuf,
+    /// No progress
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// `kneepoint incident`.
+#[derive(Debug, Args)]
+pub struct IncidentArgs {
+    /// The recording, or the directory that holds it
+    pub recording: PathBuf,
+    /// A moment within the incident: 18:03, 2026-11-28T18:03, -6h, or seconds since 1970; without it,
+    /// the worst time is looked for
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, conflicts_with_all = ["from", "to"])]
+    pub at: Option<String>,
+    /// When the incident began, if that is known
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub from: Option<String>,
+    /// When it ended; the end of the recording by default
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, requires = "from")]
+    pub to: Option<String>,
+    /// Print the result on stdout in this form, and nothing else there
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = StdoutFormat::Terminal)]
+    pub format: StdoutFormat,
+    /// Directory with more rule files
+    #[arg(long, value_name = "DIR")]
+    pub rules: Option<PathBuf>,
+}
+
+/// `kneepoint capacity`.
+#[derive(Debug, Args)]
+pub struct CapacityArgs {
+    /// The recording, or the directory that holds it
+    pub recording: PathBuf,
+    /// A load to plan for, such as 1200/s
+    #[arg(long, value_name = "RATE")]
+    pub want: Option<String>,
+    /// Print the result on stdout in this form, and nothing else there
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = StdoutFormat::Terminal)]
+    pub format: StdoutFormat,
+    /// Directory with more rule files
+    #[arg(long, value_name = "DIR")]
+    pub rules: Option<PathBuf>,
+}

@@ -1,0 +1,152 @@
+//! `import prometheus`: what a server stored of a service → a recording.
+
+use std::io::{IsTerminal, Write};
+
+use super::args::PrometheusArgs;
+use super::console::say;
+use super::error::{CliError, CommandResult};
+use super::exit::ExitStatus;
+use super::{moment, results};
+use crate::history::{self, Access, HistoryError, Progress, Question, Summary};
+use crate::plan::Secret;
+use crate::recording::WriteError;
+use crate::report::wording;
+
+pub(super) fn main(args: &PrometheusArgs) -> CommandResult {
+    let question = question(args)?;
+    results::prepare(&args.out)?;
+    let path = results::recording_in(&args.out);
+    let mut read = None;
+    let name = "a stored history";
+    let mut line = Line { live: std::io::stderr().is_terminal() && !args.quiet };
+    results::write_file(&path, |out| {
+        match history::record(&question, name, out, &mut |progress| line.show(progress)) {
+            Ok(summary) => {
+                read = Some(Ok(summary));
+                Ok(())
+            }
+            Err(error) => {
+                let text = error.to_string();
+                read = Some(Err(error));
+                Err(CliError::failed(text))
+            }
+        }
+    })
+    .map_err(|refusal| match read.take() {
+        // What the server said, not that a file was not written.
+        Some(Err(error)) => refused(&error),
+        _ => refusal,
+    })?;
+    line.clear();
+    let Some(Ok(summary)) = read else { return Ok(ExitStatus::Failed) };
+    tell(&summary, &question);
+    say(format_args!("kneepoint: wrote {}", path.display()));
+    say(format_args!("  next: kneepoint incident {}", args.out.display()));
+    Ok(ExitStatus::Done)
+}
+
+fn question(args: &PrometheusArgs) -> Result<Question, CliError> {
+    let variable = |name: &str| std::env::var(name).ok();
+    let secret = |option: &str, text: &str| -> Result<Secret, CliError> {
+        history::expand(text, &variable).map_err(|why| {
+            CliError::usage(format!("`{option}`: {why}")).with_hint(
+                "`${NAME}` stands for a variable of the environment; quote it for the shell",
+            )
+        })
+    };
+    let mut headers = Vec::new();
+    for header in &args.header {
+        // The header itself is not shown: it may hold a token.
+        let (name, value) = header.split_once(':').ok_or_else(|| {
+            CliError::usage("a `--header` has no `:`")
+                .with_hint("write `NAME: VALUE`, such as `X-Scope-OrgID: team-a`")
+        })?;
+        headers.push((name.trim().to_owned(), secret("--header", value.trim())?));
+    }
+    let bearer = args.bearer.as_deref().map(|token| secret("--bearer", token)).transpose()?;
+    let now = moment::now();
+    let from = moment::seconds("--from", &args.from, &now)?;
+    let to = moment::seconds("--to", &args.to, &now)?;
+    if to <= from {
+        let zone = now.time_zone();
+        return Err(CliError::usage(format!(
+            "`--to` ({}) is not later than `--from` ({})",
+            moment::shown(to, zone),
+            moment::shown(from, zone)
+        ))
+        .with_hint("a time without a zone is local time: add Z for UTC"));
+    }
+    Ok(Question {
+        access: Access {
+            url: secret("--url", &args.url)?.reveal().to_owned(),
+            bearer,
+            headers,
+            ca_file: args.ca_file.clone(),
+        },
+        target: args.target.clone(),
+        host: args.host.clone(),
+        database: args.database.clone(),
+        downstream: args.downstream.clone(),
+        from,
+        to,
+    })
+}
+
+fn refused(error: &HistoryError) -> CliError {
+    let refusal = match error {
+        HistoryError::Selector { .. } => CliError::usage(error),
+        HistoryError::Write(WriteError::Storage(_) | WriteError::Incomplete)
+        | HistoryError::Unusable { .. }
+        | HistoryError::Answer { .. } => CliError::failed(error),
+    };
+    match error.hint() {
+        Some(hint) => refusal.with_hint(hint),
+        None => refusal,
+    }
+}
+
+fn tell(summary: &Summary, question: &Question) {
+    for note in &summary.notes {
+        say(format_args!("kneepoint: note: {note}"));
+    }
+    let every = summary.interval.map_or_else(String::new, |interval| {
+        format!(", one every {}", wording::duration(interval))
+    });
+    say(format_args!(
+        "kneepoint: read {} of {} over {}{every}, with {}",
+        wording::plural(summary.samples, "sample", "samples"),
+        wording::plural(summary.series as u64, "series", "series"),
+        wording::duration(question.to - question.from),
+        wording::plural(summary.requests, "request", "requests"),
+    ));
+    if !summary.systems.is_empty() {
+        say(format_args!("kneepoint: recognised {}", summary.systems.join(", ")));
+    }
+}
+
+/// The line on a terminal that says how far the reading is.
+struct Line {
+    live: bool,
+}
+
+impl Line {
+    fn show(&mut self, progress: Progress) {
+        let (done, all) = progress.slices;
+        self.replace(&format!(
+            "  read {done} of {}, {}",
+            wording::plural(all as u64, "hour", "hours"),
+            wording::plural(progress.samples, "sample", "samples")
+        ));
+    }
+
+    fn clear(&mut self) {
+        self.replace("");
+    }
+
+    fn replace(&mut self, text: &str) {
+        if self.live {
+            let mut stderr = std::io::stderr().lock();
+            let _shown = write!(stderr, "\r\x1b[2K{text}").and_then(|()| stderr.flush()).is_ok();
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Programs as trees, by the grammars of tree-sitter. Its parsers do not recurse, so that no input
+//! can exhaust the stack, and they say where a mistake is.
+
+use tree_sitter::{Language, Node, Parser};
+
+use super::syntax::{Expr, ExprKind};
+use crate::convert::error::ConvertError;
+
+/// How deep expressions and blocks may stand in each other; what is deeper is not looked at.
+pub(super) const DEEPEST: usize = 150;
+
+/// Parses a text, and hands its tree to `read`.
+pub(super) fn parse<T>(
+    text: &str,
+    language: &Language,
+    name: &str,
+    read: impl FnOnce(Node<'_>) -> T,
+) -> Result<T, ConvertError> {
+    let unreadable = |why: &str| ConvertError::Empty(format!("{name} cannot be parsed: {why}"));
+    let mut parser = Parser::new();
+    parser.set_language(language).map_err(|why| unreadable(&why.to_string()))?;
+    let tree = parser.parse(text, None).ok_or_else(|| unreadable("the parser gave up"))?;
+    if let Some(place) = first_error(tree.root_node()) {
+        let begin = place.start_byte().saturating_sub(place.start_position().column);
+        let before = text.get(begin..place.start_byte()).unwrap_or_default();
+        let column = before.chars().count() + 1;
+        let what = format!("not valid {name} from here on");
+        return Err(ConvertError::at(line(place), Some(column), what));
+    }
+    Ok(read(tree.root_node()))
+}
+
+/// The first place that the grammar does not have.
+fn first_error(root: Node<'_>) -> Option<Node<'_>> {
+    let mut at = root;
+    if !at.has_error() {
+        return None;
+    }
+    loop {
+        if at.is_error() || at.is_missing() {
+            return Some(at);
+        }
+        let children: Vec<Node<'_>> = at.children(&mut at.walk()).collect();
+        match children.into_iter().find(|child| child.has_error() || child.is_missing()) {
+            Some(child) => at = child,
+            None => return Some(at),
+        }
+    }
+}
+
+/// Its children that are no punctuation and no comments.
+pub(super) fn named(node: Node<'_>) -> Vec<Node<'_>> {
+    node.named_children(&mut node.walk()).filter(|child| child.kind() != "comment").collect()
+}
+
+/// The line of a node, from 1.
+pub(super) fn line(node: Node<'_>) -> usize {
+    node.start_position().row + 1
+}
+
+/// An expression at the place of a node.
+pub(super) fn at(node: Node<'_>, kind: ExprKind) -> Expr {
+    Expr { line: line(node), span: node.byte_range(), kind }
+}
+
+/// What an escape such as `\n` stands for; as it is where that is not known.
+pub(super) fn escaped(text: &str) -> String {
+    let code = |digits: &str| {
+        let digits = digits.trim_start_matches('{').trim_end_matches('}');
+        u32::from_str_radix(digits, 16).ok().and_then(char::from_u32).map(String::from)
+    };
+    let rest = text.strip_prefix('\\').unwrap_or(text);
+    match rest.chars().next() {
+        Some('n') => "\n".to_owned(),
+        Some('t') => "\t".to_owned(),
+        Some('r') => "\r".to_owned(),
+        Some('0') => "\0".to_owned(),
+        Some('\n') => String::new(),
+        Some('x' | 'u' | 'U') => rest.get(1..).and_then(code).unwrap_or_else(|| text.to_owned()),
+        Some('\\' | '\'' | '"' | '`' | '$') => rest.to_owned(),
+        _ => text.to_owned(),
+    }
+}

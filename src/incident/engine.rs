@@ -1,0 +1,255 @@
+//! The analysis of an incident as a whole: the symptom, the good time before it, what moved, what was
+//! changed, and what the rules say.
+
+use std::collections::BTreeSet;
+
+use super::bins::{Bins, LoadBin};
+use super::changes::changes;
+use super::model::{Coverage, Incident, Onset, Order, Symptom, TimedFinding};
+use super::movers::{self, Span, movers};
+use super::shift::FEWEST;
+use super::symptoms::{self, BASELINE, Episode, Track, tracks};
+use crate::diagnose::{Finding, FindingRole, Interval, RuleSet, Windows, examine, stats};
+use crate::recording::Recording;
+use crate::timeline::{Moment, Window};
+
+/// What stands in place of a rule where a finding follows from the symptom itself.
+const SYMPTOM: &str = "the symptom";
+
+/// What is known of the incident before.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Asked {
+    /// A moment within it.
+    pub at: Option<Moment>,
+    /// When it began.
+    pub from: Option<Moment>,
+    /// When it ended.
+    pub to: Option<Moment>,
+}
+
+/// Looks for the incident in a recording, and for its cause by `rules`.
+pub fn incident(recording: &Recording, rules: &RuleSet, asked: &Asked) -> Incident {
+    let timeline = &recording.timeline;
+    let bins = Bins::of(timeline);
+    let load = bins.load(&timeline.ticks);
+    let tracks = tracks(&load);
+    let mut incident = nothing(&bins);
+    if timeline.ticks.is_empty() {
+        incident.caveats.push(
+            "the recording has no load, so that nobody can say what users felt: import the \
+             histogram of response times too"
+                .to_owned(),
+        );
+        return incident;
+    }
+    let Some((span, symptoms)) = found(&bins, &load, &tracks, asked) else {
+        incident.caveats.push(why_nothing(&bins, asked));
+        return incident;
+    };
+    let named = symptoms::onset(&bins, span.bad, span.bad, span.bad);
+    let onset = symptoms.first().map_or(named, |symptom| symptom.onset);
+    if symptoms.is_empty() {
+        incident.caveats.push(
+            "neither failures, response times nor throughput are clearly worse in the time that \
+             was named than before it"
+                .to_owned(),
+        );
+    }
+    let shifts = movers(timeline, &bins, &load, span, &onset);
+    let good = bins.window(span.good, span.bad);
+    let bad = bins.window(span.bad, span.end);
+    let windows = Windows {
+        baseline: vec![good],
+        knee: vec![bad],
+        recovery: recovery(&bins, span).into_iter().collect(),
+        ..Windows::default()
+    };
+    let examination = examine(recording, rules, &windows, carried(&load, span));
+    let moved = |name: &str| movers::moved_at(timeline, &bins, span, name);
+    let findings = examination.findings.into_iter();
+    incident.findings = findings.map(|finding| timed(finding, &moved, &onset)).collect();
+    put_consequences_last(&mut incident.findings);
+    let around = Window::new(good.begin, bad.end);
+    incident.changes = changes(recording, around, &onset);
+    incident.shifts = shifts;
+    incident.ruled_out = examination.ruled_out;
+    incident.coverage = Coverage {
+        examined: examination.covered.0,
+        rules: examination.covered.1,
+        open: examination.not_checked,
+    };
+    incident.caveats.extend(examination.caveats);
+    incident.caveats.extend(short(&bins, span));
+    incident.end = (span.end < bins.count).then(|| bins.begin(span.end));
+    (incident.baseline, incident.bad) = (Some(good), Some(bad));
+    (incident.onset, incident.symptoms) = (Some(onset), symptoms);
+    incident
+}
+
+fn nothing(bins: &Bins) -> Incident {
+    Incident {
+        symptoms: Vec::new(),
+        onset: None,
+        end: None,
+        baseline: None,
+        bad: None,
+        resolution: bins.step,
+        findings: Vec::new(),
+        changes: Vec::new(),
+        shifts: Vec::new(),
+        ruled_out: Vec::new(),
+        coverage: Coverage::default(),
+        caveats: Vec::new(),
+    }
+}
+
+/// The good and the bad time, and what users felt, the strongest first.
+fn found(
+    bins: &Bins,
+    load: &[LoadBin],
+    tracks: &[Track],
+    asked: &Asked,
+) -> Option<(Span, Vec<Symptom>)> {
+    if let Some(from) = asked.from {
+        return named(bins, tracks, from, asked.to);
+    }
+    let episodes: Vec<Episode> =
+        tracks.iter().flat_map(|track| track.episodes(load, bins)).collect();
+    let main = chosen(&episodes, bins, asked.at)?;
+    // Other symptoms of the same time.
+    let mut same: Vec<&Episode> =
+        episodes.iter().filter(|other| other.from < main.to && main.from < other.to).collect();
+    same.sort_by(|a, b| b.weight.total_cmp(&a.weight));
+    let mut symptoms: Vec<(Symptom, &Episode)> = Vec::new();
+    for episode in same {
+        let Some(track) = tracks.iter().find(|track| track.kind() == episode.kind) else {
+            continue;
+        };
+        if symptoms.iter().all(|(symptom, _)| symptom.kind != episode.kind) {
+            symptoms.push((track.symptom(episode, bins), episode));
+        }
+    }
+    let first = symptoms.iter().map(|(symptom, _)| bins.at(symptom.onset.at)).min()??;
+    let end = symptoms.iter().map(|(_, episode)| episode.to).max()?;
+    let mut symptoms: Vec<Symptom> = symptoms.into_iter().map(|(symptom, _)| symptom).collect();
+    // The incident began when the first of its symptoms did.
+    if let Some(place) = symptoms.iter().position(|it| bins.at(it.onset.at) == Some(first)) {
+        let first = symptoms.remove(place);
+        symptoms.insert(0, first);
+    }
+    Some((span(bins, first, end), symptoms))
+}
+
+/// The worst episode, or the one that a moment lies in or near.
+fn chosen(episodes: &[Episode], bins: &Bins, at: Option<Moment>) -> Option<Episode> {
+    let Some(at) = at else {
+        return episodes
+            .iter()
+            .copied()
+            .max_by(|a, b| a.weight.total_cmp(&b.weight).then_with(|| b.from.cmp(&a.from)));
+    };
+    let bin = bins.at(at)?;
+    let distance = |episode: &Episode| match bin {
+        _ if bin < episode.from => episode.from - bin,
+        _ => (bin + 1).saturating_sub(episode.to),
+    };
+    episodes
+        .iter()
+        .copied()
+        .min_by(|a, b| distance(a).cmp(&distance(b)).then_with(|| b.weight.total_cmp(&a.weight)))
+}
+
+/// The incident that somebody names.
+fn named(
+    bins: &Bins,
+    tracks: &[Track],
+    from: Moment,
+    to: Option<Moment>,
+) -> Option<(Span, Vec<Symptom>)> {
+    let bad = bins.at(from)?;
+    let end = to.and_then(|to| bins.at(to)).unwrap_or(bins.count).max(bad + 1);
+    let symptoms = tracks.iter().filter_map(|track| track.within(bad, end, bins)).collect();
+    Some((span(bins, bad, end), symptoms))
+}
+
+fn span(bins: &Bins, bad: usize, end: usize) -> Span {
+    let hour = (BASELINE / bins.step).ceil() as usize;
+    Span { good: bad.saturating_sub(hour), bad, end: end.max(bad + 1) }
+}
+
+/// The time after the incident, of at most as long as the good one before.
+fn recovery(bins: &Bins, span: Span) -> Option<Window> {
+    let to = (span.end + (span.bad - span.good)).min(bins.count);
+    (to > span.end + FEWEST).then(|| bins.window(span.end, to))
+}
+
+/// Requests per second that ended in the bad time, with the range that most of its bins lie in.
+fn carried(load: &[LoadBin], span: Span) -> Interval {
+    let bins = load.get(span.bad..span.end.min(load.len())).unwrap_or_default();
+    let rates: Vec<f64> = bins.iter().filter_map(LoadBin::rate).collect();
+    let quantile = |share: f64| stats::quantile(&rates, share).unwrap_or(0.0);
+    let rate = stats::mean(&rates).unwrap_or(0.0);
+    Interval { rate, low: quantile(0.1).min(rate), high: quantile(0.9).max(rate) }
+}
+
+/// A finding with the moment at which the first of its signals moved.
+fn timed(finding: Finding, moved: &dyn Fn(&str) -> Option<Onset>, symptom: &Onset) -> TimedFinding {
+    let evidence = finding.evidence.iter().filter(|evidence| evidence.holds == Some(true));
+    let series: BTreeSet<&str> =
+        evidence.flat_map(|evidence| evidence.series.iter().map(String::as_str)).collect();
+    let onsets = series.into_iter().filter_map(moved);
+    let onset = onsets.min_by_key(|onset| onset.low);
+    let order = onset.map_or(Order::Unknown, |onset| movers::order(&onset, symptom));
+    TimedFinding { finding, onset, order }
+}
+
+/// A cause whose signals moved only after the symptom is a consequence of it.
+fn put_consequences_last(findings: &mut [TimedFinding]) {
+    let limits = |finding: &TimedFinding| {
+        matches!(finding.finding.role, FindingRole::Cause | FindingRole::Contributing)
+    };
+    for late in findings.iter_mut().filter(|it| it.order == Order::After) {
+        if limits(late) {
+            late.finding.role = FindingRole::Consequence { of: SYMPTOM.to_owned() };
+        }
+    }
+    findings.sort_by_key(|it| matches!(it.finding.role, FindingRole::Consequence { .. }));
+    let has_cause = findings.iter().any(|it| it.finding.role == FindingRole::Cause);
+    if !has_cause && let Some(next) = findings.iter_mut().find(|it| limits(it)) {
+        next.finding.role = FindingRole::Cause;
+    }
+}
+
+fn why_nothing(bins: &Bins, asked: &Asked) -> String {
+    let outside = [asked.at, asked.from].into_iter().flatten().any(|at| bins.at(at).is_none());
+    match outside {
+        true => "the time that was named lies outside the recording".to_owned(),
+        false if bins.count < 2 * FEWEST => format!(
+            "the recording has {} of load, at least {} are needed: import a longer time",
+            crate::diagnose::wording::plural(bins.count as u64, "interval", "intervals"),
+            2 * FEWEST
+        ),
+        false => {
+            "no lasting change for the worse: neither failures, response times nor throughput \
+                  reached another level for good; name the time with `--from` and `--to` to look \
+                  at it all the same"
+                .to_owned()
+        }
+    }
+}
+
+/// That the good or the bad time is short.
+fn short(bins: &Bins, span: Span) -> Option<String> {
+    let (good, bad) = (span.bad - span.good, span.end - span.bad);
+    let few = 4 * FEWEST;
+    let which = match (good < few, bad < few) {
+        (true, true) => "before and during the incident",
+        (true, false) => "before the incident",
+        (false, true) => "during the incident",
+        (false, false) => return None,
+    };
+    let time = crate::diagnose::wording::duration(bins.step);
+    Some(format!(
+        "fewer than {few} intervals of {time} {which}: what is compared there is not sure"
+    ))
+}

@@ -1,0 +1,234 @@
+//! What users felt, and since when: lasting changes for the worse of errors, response times and
+//! throughput.
+
+use super::bins::{Bins, LoadBin};
+use super::model::{Onset, Symptom, SymptomKind};
+use super::shift::{self, FEWEST};
+use crate::diagnose::stats;
+use crate::timeline::Moment;
+
+/// Failures are worse where their share rises by this much, what common objectives allow,
+const MORE_ERRORS: f64 = 0.01;
+/// and to this many times what it was.
+const TIMES_ERRORS: f64 = 2.0;
+/// Response times are worse from this many times on.
+const SLOWER: f64 = 1.5;
+/// Throughput is worse where this share of it is left, and falls so within a few scrapes: traffic
+/// that ends for the night falls for hours.
+const LEFT: f64 = 0.5;
+/// A change is larger than this many robust standard deviations of the time before.
+const CLEAR: f64 = 4.0;
+/// Smallest standard deviation, as a share of the level: a level that does not vary is rare luck.
+const LEAST_SPREAD: f64 = 0.05;
+/// Loads that differ by at most this share are alike,
+const SAME_LOAD: f64 = 0.1;
+/// and response times that differ by less than this were to be expected at that load.
+const EXPECTED: f64 = 1.25;
+/// The time before the symptom that it is compared with, in seconds.
+pub(super) const BASELINE: f64 = 3600.0;
+
+/// A bad time in bins: its first, and the one after its last.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Episode {
+    pub(super) kind: SymptomKind,
+    pub(super) from: usize,
+    pub(super) to: usize,
+    before: f64,
+    during: f64,
+    /// How bad it is: how many times what is just worth a word.
+    pub(super) weight: f64,
+}
+
+/// One quantity of the load: the bins that have it, and its values there.
+pub(super) struct Track {
+    kind: SymptomKind,
+    bins: Vec<usize>,
+    values: Vec<f64>,
+}
+
+/// The quantities of the load that users feel.
+pub(super) fn tracks(load: &[LoadBin]) -> Vec<Track> {
+    let of = |kind: SymptomKind| {
+        let value = |bin: &LoadBin| match kind {
+            SymptomKind::Errors => bin.errors(),
+            SymptomKind::MeanTime => bin.mean_time(),
+            SymptomKind::P99 => bin.p99(),
+            SymptomKind::Throughput => bin.rate(),
+        };
+        let known = load.iter().enumerate().filter_map(|(at, bin)| Some((at, value(bin)?)));
+        let (bins, values) = known.unzip();
+        Track { kind, bins, values }
+    };
+    SymptomKind::ALL.into_iter().map(of).collect()
+}
+
+impl Track {
+    /// Every lasting change for the worse, until it is undone.
+    pub(super) fn episodes(&self, load: &[LoadBin], bins: &Bins) -> Vec<Episode> {
+        let begins = shift::levels(&self.values);
+        let ends = begins.iter().skip(1).copied().chain([self.values.len()]);
+        let levels: Vec<(usize, usize, f64)> = begins
+            .iter()
+            .copied()
+            .zip(ends)
+            .filter_map(|(from, to)| Some((from, to, stats::median(self.values.get(from..to)?)?)))
+            .collect();
+        let mut episodes = Vec::new();
+        let mut next = 1;
+        while next < levels.len() {
+            let (from, _, during) = levels[next];
+            let before = self.values.get(self.hour_before(from, bins)..from).unwrap_or_default();
+            let Some(middle) = stats::median(before) else { break };
+            if !self.is_worse(before, middle, during) || self.is_slow_fall(from, middle) {
+                next += 1;
+                continue;
+            }
+            // It lasts until at least half of it is undone.
+            let half = f64::midpoint(middle, during);
+            let is_bad = |level: f64| match self.kind {
+                SymptomKind::Throughput => level < half,
+                _ => level > half,
+            };
+            let last = levels[next..].iter().take_while(|(_, _, level)| is_bad(*level)).count();
+            let to = levels[next + last - 1].1;
+            let bad = self.values.get(from..to).unwrap_or_default();
+            let during = stats::median(bad).unwrap_or(during);
+            let episode = Episode {
+                kind: self.kind,
+                from: self.bins[from],
+                to: self.bins[to - 1] + 1,
+                before: middle,
+                during,
+                weight: self.weight(middle, during),
+            };
+            if !self.is_expected(&episode, load) {
+                episodes.push(episode);
+            }
+            next += last;
+        }
+        episodes
+    }
+
+    /// The first value within the time before `at` that it is compared with.
+    fn hour_before(&self, at: usize, bins: &Bins) -> usize {
+        let earliest = self.bins[at] as f64 - BASELINE / bins.step;
+        self.bins.partition_point(|bin| (*bin as f64) < earliest)
+    }
+
+    fn is_worse(&self, before: &[f64], middle: f64, during: f64) -> bool {
+        if before.len() < FEWEST {
+            return false;
+        }
+        let spread = shift::spread(before).unwrap_or(0.0).max(LEAST_SPREAD * middle.abs());
+        let is_clear = (during - middle).abs() > CLEAR * spread;
+        is_clear && self.weight(middle, during) >= 1.0
+    }
+
+    /// How many times what is just worth a word.
+    fn weight(&self, before: f64, during: f64) -> f64 {
+        match self.kind {
+            SymptomKind::Errors => {
+                let more = (during - before) / MORE_ERRORS;
+                more.min(if before > 0.0 { during / before / TIMES_ERRORS } else { more })
+            }
+            SymptomKind::MeanTime | SymptomKind::P99 if before > 0.0 => during / before / SLOWER,
+            SymptomKind::Throughput if during > 0.0 => LEFT * before / during,
+            SymptomKind::Throughput if before > 0.0 => f64::from(u16::MAX),
+            _ => 0.0,
+        }
+    }
+
+    /// Whether throughput went down little by little.
+    fn is_slow_fall(&self, from: usize, before: f64) -> bool {
+        if self.kind != SymptomKind::Throughput {
+            return false;
+        }
+        let near = |range: std::ops::Range<usize>| {
+            stats::median(self.values.get(range).unwrap_or_default())
+        };
+        let just_before = near(from.saturating_sub(FEWEST)..from).unwrap_or(before);
+        let just_after = near(from..(from + FEWEST).min(self.values.len())).unwrap_or(0.0);
+        just_after > LEFT * just_before
+    }
+
+    /// Whether response times were as long at other times with the same load.
+    fn is_expected(&self, episode: &Episode, load: &[LoadBin]) -> bool {
+        if !matches!(self.kind, SymptomKind::MeanTime | SymptomKind::P99) {
+            return false;
+        }
+        let inside = |bin: usize| (episode.from..episode.to).contains(&bin);
+        let rate = |bin: usize| load.get(bin).and_then(LoadBin::rate);
+        let rates: Vec<f64> = (episode.from..episode.to).filter_map(rate).collect();
+        let Some(usual) = stats::median(&rates) else { return false };
+        let alike: Vec<f64> = self
+            .bins
+            .iter()
+            .zip(&self.values)
+            .filter(|(bin, _)| !inside(**bin))
+            .filter(|(bin, _)| {
+                rate(**bin).is_some_and(|it| (it - usual).abs() <= SAME_LOAD * usual)
+            })
+            .map(|(_, value)| *value)
+            .collect();
+        alike.len() >= FEWEST
+            && stats::median(&alike).is_some_and(|time| episode.during < EXPECTED * time)
+    }
+
+    /// The symptom of an episode, with the interval of its begin.
+    pub(super) fn symptom(&self, episode: &Episode, bins: &Bins) -> Symptom {
+        let first = self.bins.partition_point(|bin| *bin < episode.from);
+        let from = self.hour_before(first.min(self.bins.len().saturating_sub(1)), bins);
+        let to = self.bins.partition_point(|bin| *bin < episode.to);
+        let values = self.values.get(from..to).unwrap_or_default();
+        let found = shift::place(values, episode.from as u64);
+        let (at, low, high) = found.unwrap_or((first - from, first - from, first - from));
+        let bin = |place: usize| self.bins.get(from + place).copied().unwrap_or(episode.from);
+        Symptom {
+            kind: self.kind,
+            before: episode.before,
+            during: episode.during,
+            onset: onset(bins, bin(at), bin(low), bin(high)),
+        }
+    }
+
+    /// The symptom of a bad time that somebody names; `None` where it does not show.
+    pub(super) fn within(&self, from: usize, to: usize, bins: &Bins) -> Option<Symptom> {
+        let begin = self.bins.partition_point(|bin| *bin < from);
+        let end = self.bins.partition_point(|bin| *bin < to);
+        if begin >= end {
+            return None;
+        }
+        let before = self.values.get(self.hour_before(begin, bins)..begin)?;
+        let middle = stats::median(before)?;
+        let during = stats::median(self.values.get(begin..end)?)?;
+        let found = self.is_worse(before, middle, during);
+        found.then(|| Symptom {
+            kind: self.kind,
+            before: middle,
+            during,
+            onset: onset(bins, from, from, from),
+        })
+    }
+
+    /// What this quantity is.
+    pub(super) fn kind(&self) -> SymptomKind {
+        self.kind
+    }
+}
+
+/// A moment on the grid. A change may lie anywhere in the bin before the first that shows it.
+pub(super) fn onset(bins: &Bins, at: usize, low: usize, high: usize) -> Onset {
+    Onset {
+        at: bins.begin(at),
+        low: earlier(bins.begin(low), bins.step),
+        high: later(bins.begin(high), bins.step),
+    }
+}
+
+fn earlier(moment: Moment, seconds: f64) -> Moment {
+    Moment::from_secs_f64(moment.secs() - seconds)
+}
+
+fn later(moment: Moment, seconds: f64) -> Moment {
+    Moment::from_secs_f64(moment.secs() + seconds)
+}

@@ -1,0 +1,155 @@
+//! The load as the target's sockets show it, where the tool that makes it tells nothing: requests
+//! answered, requests in progress, and connections, which stand for users.
+//!
+//! The mean response time is that of the requests in the target, by Little's law (1961): requests in
+//! progress divided by those answered per second. There are no quantiles, no statuses and no
+//! endpoints. HTTP/2 and connections that end between two looks are not seen.
+
+use std::collections::BTreeMap;
+
+use super::LoadError;
+use crate::import::{Interval, Requests, ToolLoad};
+use crate::timeline::{Batch, Reading, ResponseClass, names};
+
+/// What reports call this source.
+const NAME: &str = "sockets";
+
+/// What the sockets of the target showed in one second.
+#[derive(Clone, Copy, Debug, Default)]
+struct Second {
+    looks: f64,
+    requests: f64,
+    connections: f64,
+    /// Requests answered so far, at the last look.
+    answered: f64,
+    /// Those of kneepoint's own collectors.
+    scrapes: f64,
+}
+
+/// Adds up the looks at the target's sockets.
+#[derive(Debug)]
+pub(super) struct Sockets {
+    /// Label of the port that the load reaches.
+    port: String,
+    /// Instances of the collectors that ask the target itself.
+    scrapers: Vec<String>,
+    seconds: BTreeMap<i64, Second>,
+}
+
+impl Sockets {
+    /// Those at a port, or at a UNIX socket (`unix:` and its path).
+    pub(super) fn at(port: String, scrapers: Vec<String>) -> Self {
+        Self { port, scrapers, seconds: BTreeMap::new() }
+    }
+
+    /// Takes one look; others are passed over. Moment zero is at `zero_unix`.
+    pub(super) fn see(&mut self, batch: &Batch, zero_unix: f64) {
+        let second = (zero_unix + batch.window.middle().secs()).floor() as i64;
+        if self.scrapers.contains(&batch.collector) {
+            self.seconds.entry(second).or_default().scrapes += 1.0;
+            return;
+        }
+        let is_here = |reading: &&Reading| reading.key.labels.get("port") == Some(&self.port);
+        let here: Vec<&Reading> = batch.readings.iter().filter(is_here).collect();
+        let of = |name: &'static str| here.iter().filter(move |it| it.key.metric == name);
+        let Some(answered) = of(names::TCP_REQUESTS_ANSWERED.name).next() else { return };
+        let sum = |name: &'static str| of(name).map(|reading| reading.value).sum::<f64>();
+        let established = of(names::TCP_SOCKETS.name)
+            .filter(|reading| reading.key.labels.get("state") == Some("established"))
+            .map(|reading| reading.value)
+            .sum::<f64>();
+        let seen = self.seconds.entry(second).or_default();
+        seen.looks += 1.0;
+        seen.requests += sum(names::TCP_REQUESTS.name);
+        seen.connections += established;
+        seen.answered = answered.value;
+    }
+
+    /// The load.
+    ///
+    /// # Errors
+    /// The target's sockets were not seen, or no request was answered.
+    pub(super) fn into_load(self, name: &str) -> Result<ToolLoad, LoadError> {
+        let nothing = || {
+            LoadError::Nothing(
+                "the target's sockets show no request that was answered; connections that last less than \
+                 0.1 s, one for each request, are not seen",
+            )
+        };
+        let mut requests = Requests::default();
+        let mut before: Option<(i64, f64)> = None;
+        let own = self.scrapers.len() as f64;
+        // A second in which nobody looked leaves its requests to the next.
+        for (second, seen) in self.seconds.into_iter().filter(|(_, seen)| seen.looks > 0.0) {
+            let last = before.replace((second, seen.answered));
+            let Some((from, answered)) = last else { continue };
+            let count = (seen.answered - answered - seen.scrapes).max(0.0);
+            let in_flight = seen.requests / seen.looks;
+            let seconds = (from + 1, second + 1);
+            let length = (seconds.1 - seconds.0) as f64;
+            let mean = if count > 0.0 { in_flight * length / count } else { 0.0 };
+            let interval = Interval {
+                seconds,
+                endpoint: "all requests",
+                class: ResponseClass::Status(200),
+                count: count as u64,
+                mean,
+            };
+            let _counted = requests.add_interval(&interval).is_ok();
+            let users = (seen.connections / seen.looks - own).max(0.0).round();
+            let _noted = requests.add_users(second as f64, users).is_ok();
+        }
+        requests.note(
+            "the load is what the target's sockets show: every answer counts as a success, times are \
+             means within the target, and connections stand for users. For statuses, endpoints and \
+             percentiles, name the tool's results with `--results` or the target's access log with \
+             `--access-log`",
+        );
+        requests.into_load(NAME, name).map_err(|_| nothing())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::timeline::{BatchBuilder, Labels, Moment, Window};
+
+    /// A look at 10 connections, with so many requests in progress and answered.
+    fn look(at: f64, port: &str, requests: f64, answered: f64) -> Batch {
+        let mut batch = BatchBuilder::new();
+        let labels = Labels::none().with("port", port);
+        batch.push_labelled(&names::TCP_REQUESTS, labels.clone(), requests);
+        batch.push_labelled(&names::TCP_REQUESTS_ANSWERED, labels.clone(), answered);
+        let inbound = labels.with("role", "inbound").with("state", "established");
+        batch.push_labelled(&names::TCP_SOCKETS, inbound, 10.0);
+        let at = Moment::from_secs_f64(at);
+        Batch { collector: "tcp".into(), window: Window::new(at, at), readings: batch.finish() }
+    }
+
+    #[test]
+    fn rate_users_and_mean_time_come_from_the_sockets() {
+        let mut sockets = Sockets::at("80".into(), Vec::new());
+        for tenth in 0..200 {
+            let at = f64::from(tenth) / 10.0;
+            // 50 requests a second, 2 of them in progress: 40 ms each.
+            sockets.see(&look(at, "80", 2.0, 1000.0 + (at * 50.0).floor()), 1.7e9);
+            sockets.see(&look(at, "81", 9.0, at * 900.0), 1.7e9);
+        }
+        let load = sockets.into_load("it").unwrap();
+        let counts: Vec<u64> =
+            load.ticks.iter().map(crate::timeline::LoadTick::completed).collect();
+        assert!(counts.iter().all(|count| count.abs_diff(50) <= 1), "{counts:?}");
+        assert_eq!(counts.len(), 19);
+        let mean = load.ticks[5].endpoints[0].response_time.mean().unwrap();
+        assert!((mean - 0.040).abs() < 0.001, "{mean}");
+        assert_eq!(load.stages.len(), 1);
+        assert!((load.stages[0].vus() - 10.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn sockets_that_carry_nothing_are_no_load() {
+        let mut sockets = Sockets::at("80".into(), Vec::new());
+        (0..9).for_each(|second| sockets.see(&look(f64::from(second), "80", 0.0, 7.0), 1.7e9));
+        assert!(sockets.into_load("it").is_err());
+    }
+}

@@ -1,0 +1,18 @@
+//! Taurus, told where to leave the results of the tool that it runs.
+
+use std::ffi::OsString;
+
+use super::arguments::pair;
+use super::load::Results;
+use super::{ToolSpec, file_in};
+
+pub(super) static SPEC: ToolSpec = ToolSpec {
+    name: "taurus",
+    summary: "bzt: adds `-o settings.artifacts-dir=DIR`; each sample of JMeter, as `kpi.jtl`",
+    programs: &["bzt"],
+    ask: |arguments, folder| {
+        let artifacts = file_in(folder, "taurus");
+        arguments.push([OsString::from("-o"), pair("settings.artifacts-dir=", &artifacts)]);
+        Some(Results::of(artifacts.join("kpi.jtl")))
+    },
+};
