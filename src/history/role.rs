@@ -391,7 +391,7 @@ fn scrape_interval(samples: &BTreeMap<usize, Vec<(i64, f64)>>) -> i64 {
         .filter(|distance| *distance >= SHORTEST_STEP)
         .collect();
     distances.sort_unstable();
-    distances.get(distances.len() / 2).copied().unwrap_or(USUAL_STEP)
+    distances.get(distances.len().saturating_sub(1) / 2).copied().unwrap_or(USUAL_STEP)
 }
 
 #[cfg(test)]
