@@ -47,7 +47,7 @@ fn layer_inks(chart: &LayerChart) -> Vec<u8> {
 
 /// Throughput and goodput against the load.
 pub(super) fn throughput(curve: &LoadCurve, layout: Layout) -> String {
-    let title = &format!("Throughput against {}", curve.axis.name());
+    let [title, _] = curve.axis.titles();
     let entries = throughput_entries();
     let frame = Frame::half(layout, title, &entries);
     let about = "Responses per second, and successful ones, at each load that was held; the dotted \
@@ -80,7 +80,7 @@ pub(super) fn throughput(curve: &LoadCurve, layout: Layout) -> String {
 
 /// Response time against the load.
 pub(super) fn response(curve: &LoadCurve, layout: Layout) -> Option<String> {
-    let title = &format!("Response time against {}", curve.axis.name());
+    let [_, title] = curve.axis.titles();
     let times = curve.points.iter().flat_map(|point| [point.p50, point.p99]).flatten();
     let (least, most) =
         times.fold((f64::INFINITY, 0.0_f64), |(a, b), value| (a.min(value), b.max(value)));

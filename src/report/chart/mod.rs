@@ -30,15 +30,16 @@ pub(super) struct Chart {
 pub(super) fn over_load(report: &Report, layout: Layout) -> Vec<Chart> {
     let mut charts = Vec::new();
     if let Some(curve) = &report.curve {
+        let [throughput, response] = curve.axis.titles();
         charts.push(Chart {
             id: "throughput",
-            title: "Throughput against offered load",
+            title: throughput,
             legend: curve::throughput_entries(),
             svg: curve::throughput(curve, layout),
         });
         charts.extend(curve::response(curve, layout).map(|svg| Chart {
             id: "response-time",
-            title: "Response time against offered load",
+            title: response,
             legend: curve::response_entries(),
             svg,
         }));

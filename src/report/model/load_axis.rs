@@ -65,6 +65,14 @@ impl LoadAxis {
         if self.is_users() { "number of users" } else { "offered load" }
     }
 
+    /// Titles of the charts of throughput and of response time over it.
+    pub fn titles(self) -> [&'static str; 2] {
+        match self.is_users() {
+            true => ["Throughput against number of users", "Response time against number of users"],
+            false => ["Throughput against offered load", "Response time against offered load"],
+        }
+    }
+
     fn text(self, offered: f64, of_rate: fn(f64) -> String) -> String {
         if !self.is_users() {
             return of_rate(offered);
