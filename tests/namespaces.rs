@@ -329,7 +329,7 @@ fn who_owns_a_namespace_needs_no_rights() {
     // Like a rootless engine: what comes in is carried over a UNIX socket into the namespace.
     let bridge = directory.path().join("bridge.sock");
     let script = format!(
-        "ip link set lo up; socat UNIX-LISTEN:{0},fork TCP:127.0.0.1:8080 & \
+        "ip link set lo up; setpriv --pdeathsig KILL socat UNIX-LISTEN:{0},fork TCP:127.0.0.1:8080 & \
          exec {1} --exact a_service_with_one_lock --ignored --nocapture",
         bridge.display(),
         service.display()
@@ -366,7 +366,7 @@ fn who_owns_a_namespace_needs_no_rights() {
 }
 
 fn rules_of(report: &Value) -> Vec<&str> {
-    let findings = report["findings"].as_array().expect("findings");
+    let findings = report["diagnosis"]["findings"].as_array().expect("findings");
     findings.iter().filter_map(|finding| finding["rule"].as_str()).collect()
 }
 

@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io;
 use std::mem::size_of;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
-use std::os::unix::net::UnixDatagram;
+use std::os::unix::net::UnixStream;
 use std::ptr;
 
 /// Room for the control message with one descriptor, aligned as its header needs.
@@ -26,7 +26,8 @@ pub fn open_as_owner(
     net: &File,
     make: impl Fn() -> io::Result<OwnedFd>,
 ) -> io::Result<OwnedFd> {
-    let (ours, theirs) = UnixDatagram::pair()?;
+    // A stream ends for its reader when the child has, which a datagram socket does not.
+    let (ours, theirs) = UnixStream::pair()?;
     // SAFETY: the child calls only what is safe in a signal handler, and ends without unwinding.
     let child = unsafe { libc::fork() };
     if child < 0 {
@@ -117,13 +118,11 @@ fn message(part: &mut libc::iovec, control: &mut Control) -> libc::msghdr {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::net::UnixStream;
-
     use super::*;
 
     #[test]
     fn a_descriptor_is_passed_on() {
-        let (ours, theirs) = UnixDatagram::pair().unwrap();
+        let (ours, theirs) = UnixStream::pair().unwrap();
         let (mut one, other) = UnixStream::pair().unwrap();
         // SAFETY: all descriptors are open.
         let passed = unsafe {
@@ -145,7 +144,7 @@ mod tests {
         // One's own user namespace cannot be entered again.
         let user = File::open("/proc/self/ns/user").unwrap();
         let net = File::open("/proc/self/ns/net").unwrap();
-        let made = open_as_owner(&user, &net, || Ok(UnixDatagram::unbound()?.into()));
+        let made = open_as_owner(&user, &net, || Ok(UnixStream::pair()?.0.into()));
         assert_eq!(made.unwrap_err().kind(), io::ErrorKind::PermissionDenied);
     }
 }
