@@ -424,7 +424,7 @@ fn the_knee_of_another_tools_users_is_a_number_of_users() {
     let knee = report["diagnosis"]["knee"]["rate"].as_f64().expect("a knee");
     assert!((70.0..130.0).contains(&knee), "{knee}");
     let shown = stdout(&import("terminal"));
-    assert!(shown.contains("40 virtual users is below the knee; 60 is above"), "{shown}");
+    assert!(shown.contains("40 users is below the knee; 60 is above"), "{shown}");
 }
 
 #[test]

@@ -19,6 +19,8 @@ const NAME: &str = "sockets";
 struct Second {
     looks: f64,
     requests: f64,
+    /// Most connections at a look: within the second in which users come or go, they are those of the
+    /// level that is held.
     connections: f64,
     /// Requests answered so far, at the last look.
     answered: f64,
@@ -61,7 +63,7 @@ impl Sockets {
         let seen = self.seconds.entry(second).or_default();
         seen.looks += 1.0;
         seen.requests += sum(names::TCP_REQUESTS.name);
-        seen.connections += established;
+        seen.connections = seen.connections.max(established);
         seen.answered = answered.value;
     }
 
@@ -96,7 +98,7 @@ impl Sockets {
                 mean,
             };
             let _counted = requests.add_interval(&interval).is_ok();
-            let users = (seen.connections / seen.looks - own).max(0.0).round();
+            let users = (seen.connections - own).max(0.0);
             let _noted = requests.add_users(second as f64, users).is_ok();
         }
         requests.note(
