@@ -68,7 +68,7 @@ mod tests {
     #[test]
     fn times_are_read_as_people_write_them() {
         let zone = TimeZone::fixed(jiff::tz::offset(1));
-        let now = "2026-11-29T05:00:00Z".parse::<Timestamp>().unwrap().to_zoned(zone.clone());
+        let now = "2026-11-29T05:00:00Z".parse::<Timestamp>().unwrap().to_zoned(zone);
         let of = |text: &str| read(text, &now).map(|at| at.to_string());
         for (text, expected) in [
             ("2026-11-28T18:03Z", "2026-11-28T18:03:00Z"),

@@ -382,7 +382,8 @@ fn missing(instance: &str, from: i64, to: i64) -> Gap {
     }
 }
 
-/// The median distance of two samples of a series, in milliseconds.
+/// The median distance of two samples of a series, in milliseconds; of an even number the lower one,
+/// since samples that are missing only make distances longer.
 fn scrape_interval(samples: &BTreeMap<usize, Vec<(i64, f64)>>) -> i64 {
     let mut distances: Vec<i64> = samples
         .values()
