@@ -105,7 +105,7 @@ impl Network {
 
     /// Opens a descriptor inside of it, which then works anywhere. Where a thread may not enter the
     /// namespace, the user may still own it, as that of a rootless container. `make` may do no more
-    /// than a signal handler may (see [`open_as_owner`]).
+    /// than a signal handler may (see `open_as_owner`).
     ///
     /// # Errors
     /// Those of `make`; or why the namespace cannot be entered, with the right that is missing.
