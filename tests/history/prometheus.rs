@@ -85,18 +85,20 @@ impl Prometheus {
         Some(answer)
     }
 
-    /// By how much a counter grew between its first and its last stored sample from `from` on. It
-    /// asks for the same samples that an import at this moment reads, give or take the last scrape.
-    pub fn increase(&self, metric: &str, from: &str) -> u64 {
+    /// By how much a counter grew between its first and its last stored sample within the two times.
+    pub fn increase(&self, metric: &str, (from, to): (&str, &str)) -> u64 {
         let path = format!("/api/v1/query?query={metric}[10m]");
         let answer = self.get(&path).unwrap();
         let body = answer.split_once("\r\n\r\n").unwrap().1;
         let answer: serde_json::Value = serde_json::from_str(body).unwrap();
         let values = answer["data"]["result"][0]["values"].as_array().unwrap();
-        let from: f64 = from.parse().unwrap();
+        let within = from.parse::<f64>().unwrap()..=to.parse::<f64>().unwrap();
         let value = |pair: &serde_json::Value| pair[1].as_str().unwrap().parse::<f64>().unwrap();
-        let inside: Vec<f64> =
-            values.iter().filter(|pair| pair[0].as_f64().unwrap() >= from).map(value).collect();
+        let inside: Vec<f64> = values
+            .iter()
+            .filter(|pair| within.contains(&pair[0].as_f64().unwrap()))
+            .map(value)
+            .collect();
         (inside.last().unwrap() - inside.first().unwrap()) as u64
     }
 }
