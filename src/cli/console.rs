@@ -28,6 +28,30 @@ pub(super) fn show_error(error: &CliError) {
     }
 }
 
+/// A line on stderr that is written anew as work goes on, where a person looks at a terminal.
+pub(super) struct LiveLine {
+    is_shown: bool,
+}
+
+impl LiveLine {
+    /// The line of a command that may be told to be quiet.
+    pub(super) fn new(quiet: bool) -> Self {
+        Self { is_shown: io::stderr().is_terminal() && !quiet }
+    }
+
+    /// Replaces the line with `text`.
+    pub(super) fn replace(&self, text: &str) {
+        if self.is_shown {
+            let mut stderr = io::stderr().lock();
+            let _shown = write!(stderr, "\r\x1b[2K{text}").and_then(|()| stderr.flush()).is_ok();
+        }
+    }
+
+    pub(super) fn clear(&self) {
+        self.replace("");
+    }
+}
+
 /// Whether stdout may have colour: it is a terminal, and the user has not disabled colour
 /// (<https://no-color.org>).
 pub(super) fn colour_wanted() -> bool {

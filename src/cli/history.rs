@@ -1,9 +1,7 @@
 //! `import prometheus`: what a server stored of a service → a recording.
 
-use std::io::{IsTerminal, Write};
-
 use super::args::PrometheusArgs;
-use super::console::say;
+use super::console::{LiveLine, say};
 use super::error::{CliError, CommandResult};
 use super::exit::ExitStatus;
 use super::{moment, results};
@@ -18,9 +16,9 @@ pub(super) fn main(args: &PrometheusArgs) -> CommandResult {
     let path = results::recording_in(&args.out);
     let mut read = None;
     let name = "a stored history";
-    let mut line = Line { live: std::io::stderr().is_terminal() && !args.quiet };
+    let line = LiveLine::new(args.quiet);
     results::write_file(&path, |out| {
-        match history::record(&question, name, out, &mut |progress| line.show(progress)) {
+        match history::record(&question, name, out, &mut |progress| show(&line, progress)) {
             Ok(summary) => {
                 read = Some(Ok(summary));
                 Ok(())
@@ -124,29 +122,12 @@ fn tell(summary: &Summary, question: &Question) {
     }
 }
 
-/// The line on a terminal that says how far the reading is.
-struct Line {
-    live: bool,
-}
-
-impl Line {
-    fn show(&mut self, progress: Progress) {
-        let (done, all) = progress.slices;
-        self.replace(&format!(
-            "  read {done} of {}, {}",
-            wording::plural(all as u64, "hour", "hours"),
-            wording::plural(progress.samples, "sample", "samples")
-        ));
-    }
-
-    fn clear(&mut self) {
-        self.replace("");
-    }
-
-    fn replace(&mut self, text: &str) {
-        if self.live {
-            let mut stderr = std::io::stderr().lock();
-            let _shown = write!(stderr, "\r\x1b[2K{text}").and_then(|()| stderr.flush()).is_ok();
-        }
-    }
+/// Says how far the reading is.
+fn show(line: &LiveLine, progress: Progress) {
+    let (done, all) = progress.slices;
+    line.replace(&format!(
+        "  read {done} of {}, {}",
+        wording::plural(all as u64, "hour", "hours"),
+        wording::plural(progress.samples, "sample", "samples")
+    ));
 }

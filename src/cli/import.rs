@@ -38,19 +38,22 @@ pub(super) fn main(args: &ImportArgs) -> CommandResult {
     for note in &load.notes {
         say(format_args!("kneepoint: note: {note}"));
     }
-    let path = match &args.into {
-        Some(watched) => join(watched, load, &args.output.out)?,
+    let (path, recording) = match &args.into {
+        Some(watched) => {
+            let path = join(watched, load, &args.output.out)?;
+            let recording = results::read(&path)?;
+            (path, recording)
+        }
         None => {
+            let recording = load.into_recording();
             results::prepare(&args.output.out)?;
             let path = results::recording_in(&args.output.out);
             results::write_file(&path, |out| {
-                write(&load.into_recording(), out)
-                    .map_err(|error| CliError::failed(error.to_string()))
+                write(&recording, out).map_err(|error| CliError::failed(error.to_string()))
             })?;
-            path
+            (path, recording)
         }
     };
-    let recording = results::read(&path)?;
     let out = Some(args.output.out.as_path());
     let rules = run::rules();
     let diagnosis = results::conclude(&recording, &rules, &path, args.output.format, out)?;

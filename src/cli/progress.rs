@@ -1,8 +1,6 @@
 //! Progress of a run on stderr: one line per stage, and on a terminal the current second below.
 
-use std::io::{IsTerminal, Write};
-
-use super::console::say;
+use super::console::{LiveLine, say};
 use crate::report::wording;
 use crate::run::Progress;
 use crate::timeline::{Histogram, LoadTick, Stage, StageRole};
@@ -10,12 +8,12 @@ use crate::timeline::{Histogram, LoadTick, Stage, StageRole};
 /// Shows progress on stderr.
 pub(super) struct ProgressLine {
     quiet: bool,
-    live: bool,
+    line: LiveLine,
 }
 
 impl ProgressLine {
     pub(super) fn new(quiet: bool) -> Self {
-        Self { quiet, live: std::io::stderr().is_terminal() && !quiet }
+        Self { quiet, line: LiveLine::new(quiet) }
     }
 
     pub(super) fn show(&mut self, progress: &Progress<'_>) {
@@ -23,29 +21,17 @@ impl ProgressLine {
             return;
         }
         match progress {
-            Progress::StageBegins(stage) => self.replace(&begins(stage)),
-            Progress::Tick { stage, tick } => self.replace(&second(stage, tick)),
+            Progress::StageBegins(stage) => self.line.replace(&begins(stage)),
+            Progress::Tick { stage, tick } => self.line.replace(&second(stage, tick)),
             Progress::StageEnded { stage, ticks } => {
-                self.clear();
+                self.line.clear();
                 say(ended(stage, ticks));
             }
             Progress::Event(text) => {
-                self.clear();
+                self.line.clear();
                 say(format_args!("  {text}"));
             }
         }
-    }
-
-    /// Replaces the current line with `text`.
-    fn replace(&self, text: &str) {
-        if self.live {
-            let mut stderr = std::io::stderr().lock();
-            let _shown = write!(stderr, "\r\x1b[2K{text}").and_then(|()| stderr.flush()).is_ok();
-        }
-    }
-
-    fn clear(&self) {
-        self.replace("");
     }
 }
 

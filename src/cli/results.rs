@@ -91,6 +91,17 @@ pub(super) fn prepare(directory: &Path) -> Result<(), CliError> {
     Ok(())
 }
 
+/// Begins a recording in the output directory, after files of an earlier run were moved away.
+pub(super) fn begin(directory: &Path) -> Result<(PathBuf, File), CliError> {
+    prepare(directory)?;
+    let path = recording_in(directory);
+    let file = File::create(&path).map_err(|error| {
+        CliError::failed(format!("cannot write the recording `{}`: {error}", path.display()))
+            .with_hint("choose another directory with `--out`")
+    })?;
+    Ok((path, file))
+}
+
 /// Creates the first `earlier-N` that does not exist yet.
 fn make_earlier(directory: &Path) -> std::io::Result<PathBuf> {
     let mut number = 1_u64;

@@ -1,6 +1,5 @@
 //! `run`: a plan or a URL, from preflight to the verdict.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -18,8 +17,8 @@ use crate::plan::{
     Arrivals, Breakpoint, Canary, CollectorConfig, Executor, OptionValue, Plan, Scenario, Secret,
     parse_duration, parse_rate,
 };
-use crate::prepare::{self, Prepared, RunConfig};
-use crate::recording::StopReason;
+use crate::prepare::{self, Prepared};
+use crate::recording::{Environment, StopReason};
 use crate::report::wording;
 use crate::run;
 
@@ -233,14 +232,12 @@ pub(super) fn record(load: Load<'_>) -> Result<Recorded, CliError> {
     for warning in warnings {
         say(format_args!("kneepoint: {warning}"));
     }
-    results::prepare(load.out)?;
-    let path = results::recording_in(load.out);
-    let file = File::create(&path).map_err(|error| {
-        CliError::failed(format!("cannot write the recording `{}`: {error}", path.display()))
-            .with_hint("choose another directory with `--out`")
-    })?;
+    let (path, file) = results::begin(load.out)?;
     if !load.quiet {
-        introduce(&config);
+        introduce(
+            &format!("{} {}", config.plan.target, config.environment.target),
+            &config.environment,
+        );
     }
     let mut line = ProgressLine::new(load.quiet);
     // No buffer is needed: the recording is written one frame at a time.
@@ -256,9 +253,9 @@ pub(super) fn record(load: Load<'_>) -> Result<Recorded, CliError> {
 }
 
 /// Prints the target and what kneepoint watches.
-fn introduce(config: &RunConfig) {
-    say(format_args!("target    {} {}", config.plan.target, config.environment.target));
-    for collector in &config.environment.collectors {
+pub(super) fn introduce(target: &str, environment: &Environment) {
+    say(format_args!("target    {target}"));
+    for collector in &environment.collectors {
         say(format_args!("watching  {:<10} {}", collector.instance, collector.watches));
     }
 }

@@ -1,7 +1,7 @@
 //! `watch`: another tool's load, from its command to the verdict.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::args::{StdoutFormat, WatchArgs};
@@ -10,7 +10,7 @@ use super::error::{CliError, CommandResult};
 use super::exit::ExitStatus;
 use super::import::spec_named;
 use super::results::{self, TOOL_FILES, load_rules};
-use super::run::plan_for_url;
+use super::run::{self, plan_for_url};
 use super::stop;
 use crate::collect::CHILDREN;
 use crate::import::Format;
@@ -37,7 +37,7 @@ pub(super) fn main(args: &WatchArgs) -> CommandResult {
     let observed = prepare::observe(&plan, folder, args.lenient)
         .map_err(|problems| CliError::problems(ExitStatus::Preflight, &problems))?;
     observed.warnings.iter().for_each(|warning| say(format_args!("kneepoint: {warning}")));
-    results::prepare(&args.output.out)?;
+    let (path, out) = results::begin(&args.output.out)?;
     let files = args.output.out.join(TOOL_FILES);
     fs::create_dir_all(&files).map_err(|error| {
         CliError::failed(format!("cannot make the directory `{}`: {error}", files.display()))
@@ -46,11 +46,6 @@ pub(super) fn main(args: &WatchArgs) -> CommandResult {
     if !args.output.quiet {
         introduce(&plan, &observed, &load);
     }
-    let path = results::recording_in(&args.output.out);
-    let out = File::create(&path).map_err(|error| {
-        CliError::failed(format!("cannot write the recording `{}`: {error}", path.display()))
-            .with_hint("choose another directory with `--out`")
-    })?;
     let session = Session {
         plan: summary(&plan, args),
         port: port_of(&plan.target, observed.port),
@@ -151,10 +146,7 @@ fn absolute(path: &Path) -> PathBuf {
 }
 
 fn introduce(plan: &Plan, observed: &Observed, load: &Adapted) {
-    say(format_args!("target    {}", plan.target.url));
-    for collector in &observed.environment.collectors {
-        say(format_args!("watching  {:<10} {}", collector.instance, collector.watches));
-    }
+    run::introduce(&plan.target.url.to_string(), &observed.environment);
     let source = match (&load.results, load.tool) {
         (Some(results), Some(tool)) => format!("{} writes it into {}", tool.name, names(results)),
         (Some(results), None) => format!("read from {}", names(results)),

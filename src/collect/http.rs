@@ -1,6 +1,7 @@
 //! Fetches from a watched service over HTTP, with limits on time and size. No message shows a secret
 //! of the URL.
 
+use std::error::Error as _;
 use std::time::Duration;
 
 use reqwest::{Client, Response, Url};
@@ -9,6 +10,18 @@ use tokio::runtime::Runtime;
 use super::OpenError;
 use super::tls::{Check, client_config};
 use crate::plan::redact_url;
+
+/// The innermost cause, which is the clearest; the outer ones repeat the URL with its password.
+pub(crate) fn cause(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut why = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        why = inner.to_string();
+        cause = inner.source();
+    }
+    why
+}
 
 /// What is asked, and how.
 pub(crate) struct Http {

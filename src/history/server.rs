@@ -1,6 +1,5 @@
 //! Asks a server over Prometheus' HTTP API. What fails for a moment is asked again.
 
-use std::error::Error as _;
 use std::time::Duration;
 
 use reqwest::Url;
@@ -105,7 +104,9 @@ impl Server {
                 Err(error) if error.is_timeout() => {
                     (0, Refusal::TooMuch(format!("did not answer within {} s", TIMEOUT.as_secs())))
                 }
-                Err(error) => (0, Refusal::Failed(format!("cannot be read: {}", cause(error)))),
+                Err(error) => {
+                    (0, Refusal::Failed(format!("cannot be read: {}", http::cause(error))))
+                }
             };
             match (pauses.next(), refusal) {
                 (Some(pause), (_, Refusal::Failed(_))) => std::thread::sleep(*pause),
@@ -199,16 +200,4 @@ fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), HistoryE
     };
     value.set_sensitive(true);
     Ok((name, value))
-}
-
-/// The innermost cause, which is the clearest; the outer ones repeat the URL with its password.
-fn cause(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut why = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        why = inner.to_string();
-        cause = inner.source();
-    }
-    why
 }

@@ -170,8 +170,7 @@ impl Requests {
             let days = sent_unix.abs().max(took) / 86_400.0;
             return Err(format!("a time of {days:.0} days: it is probably wrong"));
         }
-        let is_dated = sent_unix > EARLIEST_DATE;
-        if is_dated && self.within.as_ref().is_some_and(|within| !within.contains(&sent_unix)) {
+        if self.limits(sent_unix).is_some_and(|within| !within.contains(&sent_unix)) {
             self.outside += 1;
             return Ok(());
         }
@@ -329,10 +328,15 @@ impl Requests {
         self.grain = self.grain.max(seconds);
     }
 
+    /// Which times count, where `at_unix` is a date.
+    fn limits(&self, at_unix: f64) -> Option<&Range<f64>> {
+        self.within.as_ref().filter(|_| at_unix > EARLIEST_DATE)
+    }
+
     /// Whether none of the seconds of an interval counts.
     fn is_outside(&self, (from, to): (i64, i64)) -> bool {
-        let within = self.within.as_ref().filter(|_| from as f64 > EARLIEST_DATE);
-        within.is_some_and(|it| (to as f64) < it.start || from as f64 >= it.end)
+        let limits = self.limits(from as f64);
+        limits.is_some_and(|it| (to as f64) < it.start || from as f64 >= it.end)
     }
 
     /// Notes how many virtual users run at a time.

@@ -9,8 +9,8 @@ use super::config::{RunConfig, environment, read_load, run_config};
 use super::problems::Problems;
 use super::setup::Teardown;
 use super::target::{
-    blindness, connect, few_ports, find, meet, path_in, refuse_foreign_hosts, shares_connections,
-    whereabouts,
+    TargetAddress, blindness, connect, few_ports, find, meet, path_in, refuse_foreign_hosts,
+    shares_connections, whereabouts,
 };
 use super::warning::Warning;
 use crate::collect::{Located, Opened, TargetHint, open_all, with_defaults};
@@ -62,11 +62,8 @@ pub fn prepare(plan: Plan, options: Options) -> Result<Prepared, Problems> {
     let mut load = read_load(&plan, &folder, &mut problems);
     let has_files = problems.is_empty();
     let address = find(&load.target, &mut problems);
-    let located = whereabouts(address.as_ref(), &load.target, problems.is_empty());
-    let located = Located { is_local: located.is_local || names_container(&plan), ..located };
-    let is_local = located.is_local;
-    let no_rights = located.is_hidden.then_some(Warning::NoRights);
-    let (opened, left_out) = open_collectors(&plan, &load.target, located, lenient, &mut problems);
+    let Opening { collectors: opened, is_local, warnings: of_collectors, .. } =
+        look_into(&plan, &load.target, address.as_ref(), lenient, &mut problems);
     let mut failing = Vec::new();
     let target_said = match address {
         Some(_) if has_files => meet(&plan, &mut load, allow_failing, &mut problems, &mut failing),
@@ -79,8 +76,7 @@ pub fn prepare(plan: Plan, options: Options) -> Result<Prepared, Problems> {
     let warnings = blindness(&load.target, !plan.websockets.is_empty())
         .into_iter()
         .chain(few_ports(&plan))
-        .chain(no_rights)
-        .chain(left_out)
+        .chain(of_collectors)
         .chain(failing)
         .collect();
     let teardown = Teardown { steps: plan.teardown.clone(), load: load.clone() };
@@ -119,21 +115,44 @@ pub fn observe(plan: &Plan, folder: &Path, lenient: bool) -> Result<Observed, Pr
         ..plan.target.clone()
     };
     let address = find(&target, &mut problems);
-    let located = whereabouts(address.as_ref(), &target, problems.is_empty());
-    let located = Located { is_local: located.is_local || names_container(plan), ..located };
-    let (is_local, port) = (located.is_local, located.port);
-    let no_rights = located.is_hidden.then_some(Warning::NoRights);
-    let (opened, left_out) = open_collectors(plan, &target, located, lenient, &mut problems);
+    let Opening { collectors, is_local, port, warnings } =
+        look_into(plan, &target, address.as_ref(), lenient, &mut problems);
     if let Some(address) = &address {
         connect(address, &mut problems);
     }
-    let warnings = blindness(&target, false).into_iter().chain(no_rights).chain(left_out).collect();
+    let warnings = blindness(&target, false).into_iter().chain(warnings).collect();
     let environment = Environment {
-        collectors: notes(&opened, &[], &[]),
+        collectors: notes(&collectors, &[], &[]),
         ..environment(String::new(), is_local)
     };
     let started = Instant::now();
-    problems.or(Observed { collectors: opened, environment, started, port, warnings })
+    problems.or(Observed { collectors, environment, started, port, warnings })
+}
+
+/// The collectors of a target that was found.
+struct Opening {
+    collectors: Vec<Opened>,
+    is_local: bool,
+    /// The port on which the target itself listens.
+    port: u16,
+    warnings: Vec<Warning>,
+}
+
+/// Finds out where the target runs, and opens what watches it there.
+fn look_into(
+    plan: &Plan,
+    target: &Target,
+    address: Option<&TargetAddress>,
+    lenient: bool,
+    problems: &mut Problems,
+) -> Opening {
+    let located = whereabouts(address, target, problems.is_empty());
+    let located = Located { is_local: located.is_local || names_container(plan), ..located };
+    let (is_local, port) = (located.is_local, located.port);
+    let no_rights = located.is_hidden.then_some(Warning::NoRights);
+    let (collectors, left_out) = open_collectors(plan, target, located, lenient, problems);
+    let warnings = no_rights.into_iter().chain(left_out).collect();
+    Opening { collectors, is_local, port, warnings }
 }
 
 /// Whether the plan says in which container of this machine the target is.

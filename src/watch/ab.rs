@@ -2,8 +2,8 @@
 
 use std::ffi::OsString;
 
+use super::ToolSpec;
 use super::load::Results;
-use super::{ToolSpec, file_in};
 
 pub(super) static SPEC: ToolSpec = ToolSpec {
     name: "ab",
@@ -13,7 +13,7 @@ pub(super) static SPEC: ToolSpec = ToolSpec {
         if let Some(file) = arguments.file(&["-g"]) {
             return Some(Results::of(file));
         }
-        let file = file_in(folder, "ab.tsv");
+        let file = folder.join("ab.tsv");
         arguments.insert_first([OsString::from("-g"), file.clone().into()]);
         Some(Results::of(file))
     },

@@ -2,8 +2,8 @@
 
 use std::ffi::OsString;
 
+use super::ToolSpec;
 use super::load::Results;
-use super::{ToolSpec, file_in};
 
 pub(super) static SPEC: ToolSpec = ToolSpec {
     name: "artillery",
@@ -14,7 +14,7 @@ pub(super) static SPEC: ToolSpec = ToolSpec {
         if let Some(file) = arguments.file(&["--output", "-o"]) {
             return Some(Results::of(file));
         }
-        let file = file_in(folder, "artillery.json");
+        let file = folder.join("artillery.json");
         arguments.insert_after(run, [OsString::from("--output"), file.clone().into()]);
         Some(Results::of(file))
     },

@@ -1,7 +1,7 @@
 //! hey, asked for its requests in place of its summary.
 
+use super::ToolSpec;
 use super::load::Results;
-use super::{ToolSpec, file_in};
 
 pub(super) static SPEC: ToolSpec = ToolSpec {
     name: "hey",
@@ -11,7 +11,7 @@ pub(super) static SPEC: ToolSpec = ToolSpec {
         if arguments.values(&["-o"]).is_empty() {
             arguments.insert_first(["-o", "csv"]);
         }
-        let file = file_in(folder, "hey.csv");
+        let file = folder.join("hey.csv");
         arguments.print_into(file.clone());
         Some(Results::of(file))
     },

@@ -2,8 +2,8 @@
 
 use std::ffi::OsString;
 
+use super::ToolSpec;
 use super::load::Results;
-use super::{ToolSpec, file_in};
 
 pub(super) static SPEC: ToolSpec = ToolSpec {
     name: "jmeter",
@@ -16,7 +16,7 @@ pub(super) static SPEC: ToolSpec = ToolSpec {
         if let Some(file) = arguments.file(&["-l", "--logfile"]) {
             return Some(Results::of(file));
         }
-        let file = file_in(folder, "jmeter.jtl");
+        let file = folder.join("jmeter.jtl");
         arguments.push([OsString::from("-l"), file.clone().into()]);
         Some(Results::of(file))
     },

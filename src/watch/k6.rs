@@ -1,8 +1,8 @@
 //! k6: `k6 run`, asked for its requests as CSV.
 
+use super::ToolSpec;
 use super::arguments::pair;
 use super::load::Results;
-use super::{ToolSpec, file_in};
 
 pub(super) static SPEC: ToolSpec = ToolSpec {
     name: "k6",
@@ -19,7 +19,7 @@ pub(super) static SPEC: ToolSpec = ToolSpec {
         if let Some(file) = outputs.iter().find_map(file) {
             return Some(Results::of(file));
         }
-        let file = file_in(folder, "k6.csv");
+        let file = folder.join("k6.csv");
         arguments.insert_after("run", ["--out".into(), pair("csv=", &file)]);
         // Its default is whole seconds (k6 documentation, "CSV").
         arguments.set("K6_CSV_TIME_FORMAT", "unix_micro");

@@ -3,8 +3,8 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use super::ToolSpec;
 use super::load::Results;
-use super::{ToolSpec, file_in};
 
 pub(super) static SPEC: ToolSpec = ToolSpec {
     name: "locust",
@@ -14,12 +14,12 @@ pub(super) static SPEC: ToolSpec = ToolSpec {
         const HISTORY: &str = "--csv-full-history";
         let prefix = arguments.file(&["--csv"]);
         if prefix.is_none() {
-            arguments.push([OsString::from("--csv"), file_in(folder, "locust").into()]);
+            arguments.push([OsString::from("--csv"), folder.join("locust").into()]);
         }
         if !arguments.has(HISTORY) {
             arguments.push([HISTORY]);
         }
-        let mut file: OsString = prefix.unwrap_or_else(|| file_in(folder, "locust")).into();
+        let mut file: OsString = prefix.unwrap_or_else(|| folder.join("locust")).into();
         file.push("_stats_history.csv");
         Some(Results::of(PathBuf::from(file)))
     },

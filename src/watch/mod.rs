@@ -12,7 +12,7 @@ mod session;
 mod sockets;
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 pub use self::arguments::Arguments;
 pub use self::command::{Command, Ended};
@@ -79,11 +79,6 @@ pub fn url_in(words: &[OsString]) -> Option<String> {
         url.has_host().then(|| url.to_string())
     };
     words.iter().find_map(of_word)
-}
-
-/// A file of the tool's results in the folder.
-fn file_in(folder: &Path, name: &str) -> PathBuf {
-    folder.join(name)
 }
 
 #[cfg(test)]

@@ -2,16 +2,16 @@
 
 use std::ffi::OsString;
 
+use super::ToolSpec;
 use super::arguments::pair;
 use super::load::Results;
-use super::{ToolSpec, file_in};
 
 pub(super) static SPEC: ToolSpec = ToolSpec {
     name: "taurus",
     summary: "bzt: adds `-o settings.artifacts-dir=DIR`; each sample of JMeter, as `kpi.jtl`",
     programs: &["bzt"],
     ask: |arguments, folder| {
-        let artifacts = file_in(folder, "taurus");
+        let artifacts = folder.join("taurus");
         arguments.push([OsString::from("-o"), pair("settings.artifacts-dir=", &artifacts)]);
         Some(Results::of(artifacts.join("kpi.jtl")))
     },

@@ -1,8 +1,8 @@
 //! vegeta: `vegeta attack`, asked to write its results into a file.
 
+use super::ToolSpec;
 use super::arguments::pair;
 use super::load::Results;
-use super::{ToolSpec, file_in};
 
 pub(super) static SPEC: ToolSpec = ToolSpec {
     name: "vegeta",
@@ -17,7 +17,7 @@ pub(super) static SPEC: ToolSpec = ToolSpec {
         if let Some(file) = named.filter(|file| file.as_os_str() != "stdout") {
             return Some(Results::of(file));
         }
-        let file = file_in(folder, "vegeta.bin");
+        let file = folder.join("vegeta.bin");
         arguments.insert_after(ATTACK, [pair("-output=", &file)]);
         Some(Results::of(file))
     },

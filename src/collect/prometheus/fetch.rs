@@ -1,6 +1,5 @@
 //! Fetches the text of one endpoint over HTTP, with limits on time and size.
 
-use std::error::Error as _;
 use std::fmt;
 use std::time::Duration;
 
@@ -88,15 +87,7 @@ impl Endpoint {
         if error.is_timeout() {
             return FetchError::Timeout { url, seconds: self.timeout.as_secs_f64() };
         }
-        // The innermost cause is the clearest; the outer ones repeat the URL with its password.
-        let error = error.without_url();
-        let mut why = error.to_string();
-        let mut cause = error.source();
-        while let Some(inner) = cause {
-            why = inner.to_string();
-            cause = inner.source();
-        }
-        FetchError::Connection { url, why }
+        FetchError::Connection { url, why: http::cause(error) }
     }
 
     /// The same failure as a reason not to start, with what to do about it.

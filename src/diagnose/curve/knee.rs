@@ -266,7 +266,8 @@ fn established(points: &[CurvePoint]) -> Option<Knee> {
         (None, _) => placed.centred(placed.rate),
     };
     let is_full = first.kind != KneeKind::Errors && closed::is_closed(points);
-    let placed = closed::crossing(points).filter(|_| is_full).unwrap_or(placed);
+    let crossing = is_full.then(|| closed::crossing(points)).flatten();
+    let placed = crossing.unwrap_or(placed);
     let best = points.iter().max_by(|a, b| a.goodput.total_cmp(&b.goodput))?;
     Some(Knee {
         rate: placed.rate,

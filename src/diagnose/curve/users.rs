@@ -7,7 +7,7 @@
 
 /// Requests of the lowest levels that their mean response time is taken from. Fewer, in a level of
 /// one or two users, would leave it to chance.
-const UNLOADED: f64 = 300.0;
+pub const UNLOADED: f64 = 300.0;
 /// A level is loaded if its response time is longer than this multiple of that of the levels below,
 const LOADED: f64 = 1.2;
 /// and by more than so many standard errors of times that scatter as much as they are long.

@@ -99,20 +99,8 @@ fn is_unsent(endpoint: &EndpointSummary) -> bool {
 
 /// Times in milliseconds.
 fn times(row: &Row<'_>) -> Result<ResponseTimes, String> {
-    let seconds = |column| Ok::<_, String>(decimal(row, column)?.map(|millis| millis / 1e3));
-    let mut times = ResponseTimes {
-        mean_s: seconds("Average")?,
-        min_s: seconds("Min")?,
-        max_s: seconds("Max")?,
-        with_failures: true,
-        ..ResponseTimes::default()
-    };
-    for (column, percent) in PERCENTILES {
-        if let Some(seconds) = seconds(column)? {
-            times.add(*percent, seconds);
-        }
-    }
-    Ok(times)
+    let seconds = |column: &str| Ok::<_, String>(decimal(row, column)?.map(|millis| millis / 1e3));
+    ResponseTimes::of_all(["Average", "Min", "Max"], PERCENTILES, seconds)
 }
 
 /// A count; it may have separators of thousands.

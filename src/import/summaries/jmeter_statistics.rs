@@ -52,19 +52,11 @@ fn endpoint(name: &str, figures: &Value) -> Result<EndpointSummary, ImportError>
         json::count(&figures[field])
             .ok_or_else(|| malformed(format!("`{}` has no count `{field}`", shown(name))))
     };
-    let seconds = |field: &str| json::number(&figures[field]).map(|millis| millis / 1e3);
-    let mut times = ResponseTimes {
-        mean_s: seconds("meanResTime"),
-        min_s: seconds("minResTime"),
-        max_s: seconds("maxResTime"),
-        with_failures: true,
-        ..ResponseTimes::default()
+    let seconds = |field: &str| {
+        Ok::<_, ImportError>(json::number(&figures[field]).map(|millis| millis / 1e3))
     };
-    for (field, percent) in PERCENTILES {
-        if let Some(seconds) = seconds(field) {
-            times.add(percent, seconds);
-        }
-    }
+    let names = ["meanResTime", "minResTime", "maxResTime"];
+    let times = ResponseTimes::of_all(names, &PERCENTILES, seconds)?;
     Ok(EndpointSummary {
         name: name.to_owned(),
         requests: count("sampleCount")?,

@@ -121,19 +121,7 @@ fn times(row: &Row<'_>, names: &Names, percents: &[(&str, f64)]) -> Result<Respo
         "" | "N/A" => Ok(None),
         text => number(text, column).map(|millis| Some(millis / 1e3).filter(|it| *it >= 0.0)),
     };
-    let mut times = ResponseTimes {
-        mean_s: seconds(names.mean)?,
-        min_s: seconds(names.min)?,
-        max_s: seconds(names.max)?,
-        with_failures: true,
-        ..ResponseTimes::default()
-    };
-    for (column, percent) in percents {
-        if let Some(seconds) = seconds(column)? {
-            times.add(*percent, seconds);
-        }
-    }
-    Ok(times)
+    ResponseTimes::of_all([names.mean, names.min, names.max], percents, seconds)
 }
 
 fn count(row: &Row<'_>, column: &str) -> Result<u64, String> {

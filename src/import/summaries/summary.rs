@@ -107,6 +107,28 @@ pub struct EndpointSummary {
 }
 
 impl ResponseTimes {
+    /// The times of all requests, failures among them, that stand under these names: mean, shortest and
+    /// longest, then percentiles. `seconds` reads one; a name that is not there has none.
+    pub(super) fn of_all<E>(
+        [mean, min, max]: [&str; 3],
+        percents: &[(&str, f64)],
+        seconds: impl Fn(&str) -> Result<Option<f64>, E>,
+    ) -> Result<Self, E> {
+        let mut times = Self {
+            mean_s: seconds(mean)?,
+            min_s: seconds(min)?,
+            max_s: seconds(max)?,
+            with_failures: true,
+            ..Self::default()
+        };
+        for (name, percent) in percents {
+            if let Some(seconds) = seconds(name)? {
+                times.add(*percent, seconds);
+            }
+        }
+        Ok(times)
+    }
+
     /// Notes a percentile, unless it is not a time.
     pub(super) fn add(&mut self, percent: f64, seconds: f64) {
         if (0.0..=100.0).contains(&percent) && seconds >= 0.0 && seconds.is_finite() {

@@ -4,6 +4,7 @@
 //! Throughput cannot fall behind such a load and bends slowly, so two lines that are fitted to the
 //! bend itself meet too low. The level part is measured where the system is full.
 
+use crate::diagnose::curve::users::UNLOADED;
 use crate::diagnose::terms::wording;
 
 use super::place::Placed;
@@ -22,8 +23,6 @@ const UNSEEN: f64 = 0.12;
 const APART: f64 = 1.5;
 /// Rounds in which the saturation point and the levels beyond it agree.
 const ROUNDS: usize = 8;
-/// Requests that the unloaded response time is taken from, as in `curve::users`.
-const UNLOADED: f64 = 300.0;
 
 /// Whether all loads are numbers of users.
 pub fn is_closed(points: &[CurvePoint]) -> bool {
