@@ -23,6 +23,35 @@ pub struct Environment {
     pub target_is_local: bool,
     /// The collectors of the run, with what each watches.
     pub collectors: Vec<CollectorNote>,
+    /// The agents of the run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub agents: Vec<AgentNote>,
+}
+
+/// An agent of a run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct AgentNote {
+    /// Its name, which the label `agent` of its series repeats.
+    pub name: String,
+    /// Name of its machine.
+    pub host: String,
+    /// Kernel name and release.
+    #[serde(default)]
+    pub kernel: String,
+    /// Cores of that machine.
+    #[serde(default)]
+    pub cores: u32,
+    /// Memory of that machine in bytes.
+    #[serde(default)]
+    pub memory_bytes: u64,
+    /// Version of kneepoint there.
+    #[serde(default)]
+    pub kneepoint: String,
+    /// Whether the target runs there, so that what it reads of the host is the target's.
+    pub is_target: bool,
+    /// Whether that is the machine that makes the load.
+    #[serde(default)]
+    pub is_same_machine: bool,
 }
 
 /// One collector of a run.

@@ -20,6 +20,7 @@ use crate::load::{Generator, LoadError};
 use crate::plan::{Executor, Limits, Scenario};
 use crate::prepare::RunConfig;
 use crate::recording::{Event, PlanSummary, Stop, StopReason, WriteError, Writer};
+use crate::remote::RunningAgent;
 use crate::timeline::{Condenser, Epoch, LoadTick, Moment, Stage, StageRole, Timeline, Window};
 
 /// Observations that can wait for the conductor. The fastest collector makes 13 a second, so this
@@ -104,7 +105,9 @@ pub fn run<W: Write>(
     let writer =
         Writer::create(out, &config.plan, &config.environment).map_err(RunError::Recording)?;
     let (sink, observations) = sync_channel(WAITING_OBSERVATIONS);
-    let sampler = Sampler::start(config.collectors, epoch, sink);
+    let sampler = Sampler::start(config.collectors, epoch, sink.clone());
+    config.agents.iter().for_each(|agent| agent.attach(epoch, sink.clone()));
+    drop(sink);
     let first = epoch.moment(Instant::now()) + HEAD_START;
     let canaries = Canaries::start(&config.canaries, &config.load, epoch, first)?;
     let websockets = WebSockets::start(&config.websockets, &config.load, epoch, first)?;
@@ -141,6 +144,7 @@ pub fn run<W: Write>(
         clocks: Clocks::default(),
         storms,
         sampler: Some(sampler),
+        agents: config.agents,
         interrupt: config.interrupt,
         watch: Watch::new(&config.limits),
         limits: config.limits,
@@ -220,6 +224,7 @@ struct Conductor<'a, W: Write> {
     clocks: Clocks,
     storms: ConnectionDrops,
     sampler: Option<Sampler>,
+    agents: Vec<RunningAgent>,
     interrupt: Arc<AtomicBool>,
     limits: Limits,
     watch: Watch,
@@ -433,6 +438,7 @@ impl<W: Write> Conductor<'_, W> {
         for batch in self.canaries.stop().into_iter().chain(self.websockets.stop()) {
             self.write(|writer| writer.batch(&batch));
         }
+        RunningAgent::stop_all(std::mem::take(&mut self.agents));
         if let Some(sampler) = self.sampler.take() {
             sampler.stop();
         }
