@@ -6,10 +6,11 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::data;
+use super::files::PlanFiles;
 use super::problems::Problems;
-use super::target::{path_in, read_pem};
+use super::target::read_pem;
 use crate::collect::Opened;
-use crate::load::LoadConfig;
+use crate::load::{LoadConfig, Share};
 use crate::plan::{Canary, Limits, Plan, Scenario, Target, WebSocket};
 use crate::recording::{Environment, PlanSummary};
 
@@ -45,25 +46,26 @@ pub struct RunConfig {
 /// Every file that cannot be read, and every value that cannot be used.
 pub fn load_config(plan: &Plan, folder: &Path) -> Result<LoadConfig, Problems> {
     let mut problems = Problems::default();
-    let load = read_load(plan, folder, &mut problems);
+    let load = read_load(plan, &PlanFiles::below(folder), &mut problems);
     problems.or(load)
 }
 
 /// The same, for those who have more to try: what cannot be read is a problem.
-pub(super) fn read_load(plan: &Plan, folder: &Path, problems: &mut Problems) -> LoadConfig {
+pub(super) fn read_load(plan: &Plan, files: &PlanFiles, problems: &mut Problems) -> LoadConfig {
     LoadConfig {
-        data: data::resolve(plan, folder, problems),
-        flows: data::flows(plan, folder, problems),
+        data: data::resolve(plan, files, problems),
+        flows: data::flows(plan, files, problems),
         journeys: plan.journeys.clone(),
-        pem: read_pem(&plan.target, folder, problems),
+        pem: read_pem(&plan.target, files, problems),
         target: Target {
-            unix_socket: plan.target.unix_socket.as_ref().map(|path| path_in(folder, path)),
+            unix_socket: plan.target.unix_socket.as_ref().map(|path| files.shown(path)),
             ..plan.target.clone()
         },
         requests: plan.requests.clone(),
         max_in_flight: plan.limits.max_in_flight,
         max_rate: plan.limits.max_rate,
         workers: None,
+        share: Share::WHOLE,
         seed: plan.seed,
         generator: host_name(),
     }
@@ -108,6 +110,7 @@ pub(super) fn environment(target: String, target_is_local: bool) -> Environment 
         target,
         target_is_local,
         collectors: Vec::new(),
+        generators: Vec::new(),
     }
 }
 

@@ -15,7 +15,7 @@ mod timeline_builder;
 mod write;
 
 pub use crate::plan::Reduction;
-pub use environment::{CollectorNote, Environment};
+pub use environment::{CollectorNote, Environment, GeneratorNote};
 pub use model::{
     Event, PlanSummary, RecordedMeasure, RecordedObjective, Recording, Stop, StopReason,
 };

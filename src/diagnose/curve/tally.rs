@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::diagnose::terms::model::{Quantiles, StageSummary};
 use crate::diagnose::terms::stats;
-use crate::timeline::{Histogram, LoadTick, Moment, Stage, Timeline, Window};
+use crate::timeline::{GeneratorTick, Histogram, LoadTick, Moment, Stage, Timeline, Window};
 
 /// One tick, summed over the generators.
 #[derive(Clone, Copy, Debug)]
@@ -171,36 +171,79 @@ impl Tally {
     }
 }
 
-/// Requests of one generator that were due in `now`, neither given up nor waiting for a free
-/// connection, and not sent.
-fn unsent(before: &LoadTick, now: &LoadTick) -> f64 {
-    let waiting = now.backlog as f64 - before.backlog as f64;
-    now.offered as f64 - now.held_back as f64 - waiting - now.sent as f64
+/// The account of one generator within one tick: what was due, and what became of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Account {
+    offered: f64,
+    held_back: f64,
+    backlog: f64,
+    sent: f64,
+    completed: f64,
+    in_flight: f64,
 }
 
-/// The same from the middle of `before` to that of `now`, by flow balance: what was due and
-/// neither ended nor is in flight.
-fn unbegun(before: &LoadTick, now: &LoadTick) -> f64 {
-    let surplus =
-        |tick: &LoadTick| tick.offered as f64 - tick.held_back as f64 - tick.completed() as f64;
-    let waiting = now.backlog as f64 - before.backlog as f64;
-    f64::midpoint(surplus(before), surplus(now)) - (now.in_flight - before.in_flight) - waiting
+impl Account {
+    /// That of a tick.
+    pub fn of(tick: &LoadTick) -> Self {
+        Self {
+            offered: tick.offered as f64,
+            held_back: tick.held_back as f64,
+            backlog: tick.backlog as f64,
+            sent: tick.sent as f64,
+            completed: tick.completed() as f64,
+            in_flight: tick.in_flight,
+        }
+    }
+
+    /// That of one of several generators.
+    pub fn of_part(tick: &GeneratorTick) -> Self {
+        Self {
+            offered: tick.offered as f64,
+            held_back: tick.held_back as f64,
+            backlog: tick.backlog as f64,
+            sent: tick.sent as f64,
+            completed: tick.completed as f64,
+            in_flight: tick.in_flight,
+        }
+    }
+
+    /// Requests that were due in this tick, neither given up nor waiting for a free connection, and
+    /// not sent.
+    fn unsent(&self, before: &Account) -> f64 {
+        self.offered - self.held_back - (self.backlog - before.backlog) - self.sent
+    }
+
+    /// The same from the middle of the tick before to that of this one, by flow balance: what was
+    /// due and neither ended nor is in flight.
+    fn unbegun(&self, before: &Account) -> f64 {
+        let surplus = |tick: &Account| tick.offered - tick.held_back - tick.completed;
+        let waiting = self.backlog - before.backlog;
+        f64::midpoint(surplus(before), surplus(self))
+            - (self.in_flight - before.in_flight)
+            - waiting
+    }
 }
 
-/// Requests that were due in `window` and that the generator never began. What waits for the
-/// target to take its connection is in flight and not sent: that is the target's doing, as where
-/// its listen queue is full and the kernel drops the SYN. So both accounts have to lack a request.
-/// Each generator's first tick is left out: what waited before it is not known.
-fn missed(timeline: &Timeline, window: Window) -> f64 {
-    let mut last: BTreeMap<&str, &LoadTick> = BTreeMap::new();
+/// Requests that were due in the ticks of some generators, each with its index or name, and that
+/// were never begun. What waits for the target to take its connection is in flight and not sent:
+/// that is the target's doing, as where its listen queue is full and the kernel drops the SYN. So
+/// both accounts have to lack a request. Each generator's first tick is left out: what waited before
+/// it is not known.
+pub fn missed_of<G: Ord>(ticks: impl Iterator<Item = (G, Account)>) -> f64 {
+    let mut last: BTreeMap<G, Account> = BTreeMap::new();
     let (mut not_sent, mut not_begun) = (0.0, 0.0);
-    for now in timeline.ticks_within(window) {
-        if let Some(before) = last.insert(&now.generator, now) {
-            not_sent += unsent(before, now);
-            not_begun += unbegun(before, now);
+    for (generator, now) in ticks {
+        if let Some(before) = last.insert(generator, now) {
+            not_sent += now.unsent(&before);
+            not_begun += now.unbegun(&before);
         }
     }
     f64::min(not_sent, not_begun)
+}
+
+fn missed(timeline: &Timeline, window: Window) -> f64 {
+    let ticks = timeline.ticks_within(window);
+    missed_of(ticks.map(|tick| (tick.generator.as_str(), Account::of(tick))))
 }
 
 fn quantiles(histogram: &Histogram) -> Option<Quantiles> {

@@ -53,6 +53,7 @@ fn weighted(requests: Vec<(plan::Request, f64)>) -> LoadConfig {
         max_in_flight: 10,
         max_rate: 100.0,
         workers: None,
+        share: Share::WHOLE,
         seed: 7,
         generator: "test".into(),
         pem: PemFiles::default(),
