@@ -1,0 +1,41 @@
+//! Parts of kneepoint that run elsewhere: agents, which collect on another host or in a container, and
+//! load generators. One *coordinator* starts them, and they talk in lines of JSON.
+//!
+//! A node is started by the coordinator and talks over what a [`Carrier`] carries; today that is the
+//! standard input and output of a child process, such as `ssh db1 kneepoint agent`. No port is
+//! opened, nothing is written on the node's host, and a node ends when its coordinator is gone.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `message` | what the two sides say: an envelope with one message a line |
+//! | `clock` | the time of a node on the coordinator's clock, with its error |
+//! | `lines` | lines of bounded length from a stream that may carry anything |
+//! | `carrier`, `child` | what carries lines, and the child process that does |
+//! | `link` | the coordinator's end: starts, greets, and counts what is missing |
+//! | `outbox` | what a node has not sent yet, in bounded memory |
+//! | `node` | the node's end, over its standard input and output |
+//!
+//! **Times.** A node knows only its own monotonic clock, which nobody can set. The coordinator
+//! measures where it stands ([`NodeClock`]) and translates. **Loss.** Each message has a number; what
+//! is missing becomes a gap with its reason, and never a zero.
+
+mod carrier;
+mod child;
+mod clock;
+mod lines;
+mod link;
+mod message;
+mod node;
+mod outbox;
+
+pub use carrier::{Arrival, Carrier, Delivery};
+pub use child::ChildProcess;
+pub use clock::{ClockEstimate, ClockStep, Exchange, NodeClock};
+pub use link::{Link, LinkError, News};
+pub use message::{
+    AckMessage, ByeMessage, CollectTask, Envelope, GenerateTask, Hello, LinesMessage, MAX_LINE,
+    Message, OpenMessage, PROTOCOL, PingMessage, PongMessage, ReadyMessage, RefuseMessage, Role,
+    SeekMessage, SentCollector, SoughtMessage, StopMessage, Task, Watched,
+};
+pub use node::{FromCoordinator, NodeEnd};
+pub use outbox::Outbox;
