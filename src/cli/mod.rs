@@ -16,6 +16,7 @@ mod error;
 mod exit;
 mod explain;
 mod gate;
+mod generators;
 mod given;
 mod history;
 mod import;
@@ -77,6 +78,7 @@ fn dispatch(command: Command) -> CommandResult {
         Command::Baseline(args) => baseline::main(&args),
         Command::Calibrate(args) => calibrate::main(&args),
         Command::Watch(args) => watch::main(&args),
+        Command::Generate => generators::main(),
         Command::Import(args) => import::main(&args),
         Command::Incident(args) => incident::main(&args),
         Command::Capacity(args) => capacity::main(&args),

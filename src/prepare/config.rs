@@ -40,6 +40,13 @@ pub struct RunConfig {
     pub interrupt: Arc<AtomicBool>,
 }
 
+impl RunConfig {
+    /// Moves moment zero to now, after something that took its time.
+    pub fn begin_now(&mut self) {
+        (self.started, self.environment.started_unix) = (Instant::now(), unix_now());
+    }
+}
+
 /// The load generator's part of a plan. Relative paths in it start at `folder`.
 ///
 /// # Errors
@@ -94,8 +101,6 @@ pub fn run_config(plan: Plan, load: LoadConfig, interrupt: Arc<AtomicBool>) -> R
 
 /// Where the run happens. It begins now: moment zero comes after all that may take its time.
 pub(super) fn environment(target: String, target_is_local: bool) -> Environment {
-    let started_unix =
-        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
     let memory_bytes = sysinfo::System::new().map_or(0, |mut system| {
         system.refresh_memory();
         system.total_memory()
@@ -106,12 +111,16 @@ pub(super) fn environment(target: String, target_is_local: bool) -> Environment 
         kernel: sysinfo::System::kernel_long_version().unwrap_or_default(),
         cores: std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32),
         memory_bytes,
-        started_unix,
+        started_unix: unix_now(),
         target,
         target_is_local,
         collectors: Vec::new(),
         generators: Vec::new(),
     }
+}
+
+fn unix_now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
 }
 
 fn host_name() -> String {

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use super::{Histogram, LoadTick, Window};
 
+/// The label of series that one of several generators read of itself.
+pub const GENERATOR_LABEL: &str = "generator";
 /// The name of the generator in ticks of the whole load.
 const ALL: &str = "all generators";
 /// Ticks wait this long for those of the other generators. Then the load goes on without them: a

@@ -37,7 +37,18 @@ pub fn health(
         .fold(0.0, f64::max);
     let cpu_cores = measured().filter_map(|stage| cores(timeline, stage.window)).reduce(f64::max);
     let mut remarks = Vec::new();
-    if recording.environment.target_is_local {
+    let environment = &recording.environment;
+    let generators = &environment.generators;
+    let shares_machine = generators.is_empty()
+        || generators.iter().any(|generator| generator.host == environment.host);
+    if !generators.is_empty() {
+        remarks.push(format!(
+            "{} made equal parts of the load: `{}`",
+            wording::plural(generators.len() as u64, "generator", "generators"),
+            environment.generator_names().join("`, `")
+        ));
+    }
+    if environment.target_is_local && shares_machine {
         remarks.push("target and generator share one machine and compete for its cores".into());
     }
     let held_back: u64 =

@@ -3,7 +3,7 @@
 pub mod knee;
 pub mod objectives;
 pub(super) mod overload;
-pub mod parts;
+mod parts;
 pub mod stages;
 mod tally;
 mod users;

@@ -6,7 +6,9 @@
 
 use crate::diagnose::terms::invalid::GeneratorFault;
 use crate::diagnose::terms::stats;
-use crate::timeline::{GeneratorTick, Kind, Lateness, MetricSpec, Stage, Timeline, Window, names};
+use crate::timeline::{
+    GENERATOR_LABEL, GeneratorTick, Kind, Lateness, MetricSpec, Stage, Timeline, Window, names,
+};
 
 use super::tally::{Account, missed_of};
 
@@ -14,12 +16,11 @@ use super::tally::{Account, missed_of};
 const MISSED: f64 = 0.01;
 /// Requests that the edges of a stage may seem to lose.
 const EDGE_REQUESTS: f64 = 5.0;
-/// Seconds of a stage that a generator may not have reported: less than one tick.
-const SILENT_SECONDS: f64 = 0.5;
+/// Seconds of a stage that a generator may not have reported. All ticks end at the same whole
+/// seconds, so the difference is rounding.
+const SILENT_SECONDS: f64 = 0.1;
 /// Random arrivals of equal parts differ by no more than so many standard deviations.
 const DEVIATIONS: f64 = 4.0;
-/// The label of series that a generator read of itself.
-pub const GENERATOR: &str = "generator";
 
 /// A generator that did not make its part, and why. The first of them, by name.
 #[derive(Clone, Debug, PartialEq)]
@@ -102,7 +103,7 @@ fn of_each(
     let all = timeline.series_of(metric.name).filter(|(_, series)| series.kind == Kind::Gauge);
     all.filter_map(|(key, series)| {
         let values = series.within(window).iter().map(|point| point.value).collect();
-        Some((key.labels.get(GENERATOR).map(str::to_owned), reduce(values)?))
+        Some((key.labels.get(GENERATOR_LABEL).map(str::to_owned), reduce(values)?))
     })
     .collect()
 }

@@ -1,0 +1,293 @@
+//! Generators that make a load: passes on stages, keeps their leases, and takes in what they report.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use super::Fleet;
+use super::node::{Node, last_words};
+use crate::collect::Observation;
+use crate::load::LoadError;
+use crate::recording::Entry;
+use crate::remote::{
+    AckMessage, LinesMessage, Message, News, StageMessage, StartMessage, StopMessage,
+};
+use crate::run::load_source::LoadSource;
+use crate::timeline::{Batch, Epoch, GENERATOR_LABEL, Gap, LoadTick, Stage};
+
+/// A generator ends its load if nothing comes from the coordinator for so long. The coordinator takes a
+/// generator for lost after the same time.
+const LEASE: Duration = Duration::from_secs(5);
+/// Between two renewals of the leases.
+const RENEWAL: Duration = Duration::from_secs(1);
+/// Between two looks at the clocks.
+const PINGS: Duration = Duration::from_secs(5);
+/// Longest wait for a message before everything else is looked at.
+const BEAT: Duration = Duration::from_millis(20);
+/// A stage reaches every generator this long before it begins.
+const NOTICE: Duration = Duration::from_secs(2);
+/// How much longer than the requests in flight a generator may take to say what it did at last.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// Generators that make a load, until stopped.
+pub(in crate::run) struct RunningFleet {
+    orders: Vec<Sender<NodeOrder>>,
+    threads: Vec<JoinHandle<()>>,
+    shared: Arc<Shared>,
+}
+
+/// What one generator is told.
+#[derive(Clone, Copy)]
+enum NodeOrder {
+    Stage(StageMessage),
+    /// End, with so much time for requests in flight.
+    Stop(Duration),
+}
+
+/// What the threads of the generators tell the conductor.
+#[derive(Default)]
+struct Shared {
+    /// Why the first generator that was lost is gone.
+    loss: Mutex<Option<String>>,
+    /// By flow: how many generators have done all its work.
+    done: Vec<AtomicUsize>,
+}
+
+impl Shared {
+    fn lose(&self, name: &str, why: &str) {
+        let mut loss = self.loss.lock().unwrap_or_else(PoisonError::into_inner);
+        loss.get_or_insert_with(|| format!("generator `{name}` was lost: {why}"));
+    }
+}
+
+impl RunningFleet {
+    /// Lets all generators begin a run with this epoch and so many flows. Their ticks come through the
+    /// receiver, whatever else they report goes to `observations`.
+    pub(in crate::run) fn start(
+        fleet: Fleet,
+        epoch: Epoch,
+        flows: usize,
+        observations: &SyncSender<Observation>,
+    ) -> Result<(Self, Receiver<LoadTick>), LoadError> {
+        let done = (0..flows).map(|_| AtomicUsize::new(0)).collect();
+        let shared = Arc::new(Shared { done, ..Shared::default() });
+        let (sender, ticks) = channel();
+        let mut running = Self { orders: Vec::new(), threads: Vec::new(), shared };
+        for (index, mut node) in fleet.nodes.into_iter().enumerate() {
+            let zero = node.clock.zero(epoch).0;
+            let start = StartMessage { zero, lease_secs: LEASE.as_secs_f64() };
+            if let Err(why) = node.link.send(Message::Start(start)) {
+                running.shared.lose(&node.name, &why);
+            }
+            let (orders, told) = channel();
+            let driver = Driver {
+                node,
+                epoch,
+                told,
+                ticks: sender.clone(),
+                observations: observations.clone(),
+                shared: Arc::clone(&running.shared),
+                heard: Instant::now(),
+                ends: None,
+            };
+            let thread = thread::Builder::new().name(format!("kp-gen-{}", index + 1));
+            running.threads.push(thread.spawn(move || driver.drive())?);
+            running.orders.push(orders);
+        }
+        Ok((running, ticks))
+    }
+
+    fn tell(&self, order: NodeOrder) {
+        for orders in &self.orders {
+            // A thread ends only after its generator, which is told then.
+            let _gone = orders.send(order).is_err();
+        }
+    }
+}
+
+impl LoadSource for RunningFleet {
+    fn hold(&self, flow: usize, stage: &Stage) {
+        let flow = u32::try_from(flow).unwrap_or(u32::MAX);
+        self.tell(NodeOrder::Stage(StageMessage { flow, stage: *stage }));
+    }
+
+    fn is_done(&self, flow: usize) -> bool {
+        let done = self.shared.done.get(flow).map(|done| done.load(Ordering::Acquire));
+        done == Some(self.orders.len())
+    }
+
+    fn notice(&self) -> Duration {
+        NOTICE
+    }
+
+    fn loss(&self) -> Option<String> {
+        self.shared.loss.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn stop(mut self: Box<Self>, grace: Duration) -> Vec<LoadTick> {
+        self.tell(NodeOrder::Stop(grace));
+        for thread in self.threads.drain(..) {
+            // A thread that panicked has said so; the others' ticks are good.
+            let _panicked = thread.join().is_err();
+        }
+        Vec::new()
+    }
+}
+
+/// The thread of one generator.
+struct Driver {
+    node: Node,
+    epoch: Epoch,
+    told: Receiver<NodeOrder>,
+    ticks: Sender<LoadTick>,
+    observations: SyncSender<Observation>,
+    shared: Arc<Shared>,
+    /// When it last said something.
+    heard: Instant,
+    /// When it is given up, once it was told to end.
+    ends: Option<Instant>,
+}
+
+impl Driver {
+    fn drive(mut self) {
+        let mut renewal = Instant::now();
+        let mut ping = Instant::now() + PINGS;
+        let why = loop {
+            let now = Instant::now();
+            let mut sent = self.pass_on();
+            if now >= renewal {
+                renewal = now + RENEWAL;
+                let seq = self.node.link.heard();
+                sent = sent.and_then(|()| self.node.link.send(Message::Ack(AckMessage { seq })));
+            }
+            if now >= ping {
+                ping = now + PINGS;
+                let message = self.node.clock.ping();
+                sent = sent.and_then(|()| self.node.link.send(message));
+            }
+            // If it has ended, its last words say more.
+            if let Some(why) = self.listen() {
+                break why;
+            }
+            if let Err(why) = sent {
+                break why;
+            }
+            if self.ends.is_some_and(|ends| now >= ends) {
+                break "it did not end when it was told to".to_owned();
+            }
+            if self.heard.elapsed() > LEASE {
+                break format!("it was silent for {} s", LEASE.as_secs());
+            }
+        };
+        // What ends as it was told to is not lost.
+        if self.ends.is_none() {
+            self.shared.lose(&self.node.name, &why);
+        }
+        self.node.link.close(Duration::from_secs(1));
+    }
+
+    /// Passes on what the conductor said since the last call.
+    fn pass_on(&mut self) -> Result<(), String> {
+        loop {
+            match self.told.try_recv() {
+                Ok(NodeOrder::Stage(stage)) => self.node.link.send(Message::Stage(stage))?,
+                Ok(NodeOrder::Stop(grace)) => self.end(grace)?,
+                Err(TryRecvError::Empty) => return Ok(()),
+                // The conductor is gone.
+                Err(TryRecvError::Disconnected) => return self.end(Duration::ZERO),
+            }
+        }
+    }
+
+    fn end(&mut self, grace: Duration) -> Result<(), String> {
+        if self.ends.is_some() {
+            return Ok(());
+        }
+        self.ends = Some(Instant::now() + grace + LAST_WORDS);
+        let reason = "the run is over".to_owned();
+        self.node.link.send(Message::Stop(StopMessage { reason }))
+    }
+
+    /// Takes in what comes next. Returns why it ended, if it did.
+    fn listen(&mut self) -> Option<String> {
+        let News::Message { message, at, missing } = (match self.node.link.next(BEAT)? {
+            News::Closed => return Some(format!("it ended: {}", last_words(&mut self.node.link))),
+            News::Unreadable(text) => {
+                self.tell(format!("it sent something that cannot be read: {text}"));
+                return None;
+            }
+            news @ News::Message { .. } => news,
+        }) else {
+            return None;
+        };
+        self.heard = at;
+        if missing > 0 {
+            return Some(format!("{missing} of its messages are missing"));
+        }
+        match message {
+            Message::Lines(lines) => self.take(&lines),
+            Message::Pong(pong) => {
+                if let Some(step) = self.node.clock.pong(pong, at) {
+                    let secs = step.by / 1e9;
+                    return Some(format!("its clock jumped by {secs:.3} s: was it suspended?"));
+                }
+            }
+            Message::Done(done) => {
+                if let Some(done) = self.shared.done.get(done.flow as usize) {
+                    done.fetch_add(1, Ordering::AcqRel);
+                }
+            }
+            Message::Bye(bye) => return Some(format!("it ended: {}", bye.reason)),
+            _ => {}
+        }
+        None
+    }
+
+    fn take(&mut self, lines: &LinesMessage) {
+        for line in &lines.lines {
+            match self.node.decoder.decode(line) {
+                Ok(Some(entry)) => self.report(entry),
+                Ok(None) => {}
+                Err(why) => self.tell(format!("it sent a line that cannot be read: {why}")),
+            }
+        }
+    }
+
+    fn report(&self, entry: Entry) {
+        let name = &self.node.name;
+        let observation = match entry {
+            Entry::Tick(mut tick) => {
+                name.clone_into(&mut tick.generator);
+                // The conductor reads until the last of these threads has ended.
+                let _gone = self.ticks.send(*tick).is_err();
+                return;
+            }
+            Entry::Batch(batch) => Observation::Batch(self.named(batch)),
+            Entry::Gap(gap) => Observation::Gap(Gap { collector: name.clone(), ..gap }),
+            Entry::Quote(_) => return,
+            Entry::Event(event) => {
+                Observation::Event { at: event.at, text: format!("{name}: {}", event.text) }
+            }
+        };
+        let _gone = self.observations.send(observation).is_err();
+    }
+
+    /// What a generator read of itself, under its name.
+    fn named(&self, mut batch: Batch) -> Batch {
+        let name = &self.node.name;
+        name.clone_into(&mut batch.collector);
+        for reading in &mut batch.readings {
+            let labels = std::mem::take(&mut reading.key.labels);
+            reading.key.labels = labels.with(GENERATOR_LABEL, name.as_str());
+        }
+        batch
+    }
+
+    fn tell(&self, text: String) {
+        let at = self.epoch.moment(Instant::now());
+        let text = format!("generator `{}`: {text}", self.node.name);
+        let _gone = self.observations.send(Observation::Event { at, text }).is_err();
+    }
+}
