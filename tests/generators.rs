@@ -166,7 +166,7 @@ fn a_search_chooses_its_stages_for_all_generators() {
     let (server, directory) = (Server::start(), tempfile::tempdir().unwrap());
     let text = format!(
         "[target]\nurl = \"{}\"\n[[request]]\npath = \"/\"\n[load]\n\
-         executor = \"breakpoint\"\nstart_rate = \"40/s\"\nmax_rate = \"80/s\"\nfactor = 2.0\n\
+         executor = \"breakpoint\"\nstart = \"40/s\"\nmax = \"80/s\"\nfactor = 2.0\n\
          hold = \"3s\"\nrecovery = \"0s\"\nprobe = false\n",
         server.url()
     );

@@ -82,7 +82,8 @@ impl LoadPart {
             limits.remove("kill_switch");
         }
         part.add_captured(&mut table, plan, load);
-        part.plan = table.to_string();
+        // A table that was read can be written.
+        part.plan = toml::to_string(&table).unwrap_or_default();
         part.fill_in();
         problems.or(part)
     }
@@ -203,7 +204,7 @@ mod tests {
         method = "POST"
         path = "/login"
         body = "admin:${ADMIN_PASSWORD}"
-        capture = { token = { jsonpath = "$.token" } }
+        capture = { token = { json = "$.token" } }
         [[request]]
         name = "order"
         path = "/orders/{id.nr}?t={token}"

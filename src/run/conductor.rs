@@ -363,9 +363,8 @@ impl<W: Write> Conductor<'_, W> {
 
     /// Whether all planned iterations are done.
     fn is_done(&self) -> bool {
-        let is_done =
-            |source: &Box<dyn LoadSource>| self.ends.iter().all(|flow| source.is_done(*flow));
-        !self.ends.is_empty() && self.source.as_ref().is_some_and(is_done)
+        let all = |source: &dyn LoadSource| self.ends.iter().all(|flow| source.is_done(*flow));
+        !self.ends.is_empty() && self.source.as_deref().is_some_and(all)
     }
 
     /// Takes in the ticks of generators elsewhere up to the end of a stage that a pilot judges now.

@@ -63,7 +63,7 @@ impl Fleet {
             let carrier = ChildProcess::start(command).map_err(|what| {
                 FleetProblem::of_generator(index, &what, "check the command of `--generator`")
             })?;
-            Ok(node::greet(Box::new(carrier), &run, index, GREETING)?)
+            node::greet(Box::new(carrier), &run, index, GREETING)
         })?;
         let names = names_of(&greeted.iter().map(Greeted::host).collect::<Vec<_>>());
         let cores = greeted.iter().map(Greeted::cores).min().unwrap_or(1);

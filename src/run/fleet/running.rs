@@ -91,6 +91,7 @@ impl RunningFleet {
                 shared: Arc::clone(&running.shared),
                 heard: Instant::now(),
                 ends: None,
+                told_unreadable: false,
             };
             let thread = thread::Builder::new().name(format!("kp-gen-{}", index + 1));
             running.threads.push(thread.spawn(move || driver.drive())?);
@@ -148,6 +149,7 @@ struct Driver {
     heard: Instant,
     /// When it is given up, once it was told to end.
     ends: Option<Instant>,
+    told_unreadable: bool,
 }
 
 impl Driver {
@@ -212,15 +214,13 @@ impl Driver {
 
     /// Takes in what comes next. Returns why it ended, if it did.
     fn listen(&mut self) -> Option<String> {
-        let News::Message { message, at, missing } = (match self.node.link.next(BEAT)? {
+        let (message, at, missing) = match self.node.link.next(BEAT)? {
+            News::Message { message, at, missing } => (message, at, missing),
             News::Closed => return Some(format!("it ended: {}", last_words(&mut self.node.link))),
             News::Unreadable(text) => {
-                self.tell(format!("it sent something that cannot be read: {text}"));
+                self.tell_unreadable(&text);
                 return None;
             }
-            news @ News::Message { .. } => news,
-        }) else {
-            return None;
         };
         self.heard = at;
         if missing > 0 {
@@ -250,7 +250,7 @@ impl Driver {
             match self.node.decoder.decode(line) {
                 Ok(Some(entry)) => self.report(entry),
                 Ok(None) => {}
-                Err(why) => self.tell(format!("it sent a line that cannot be read: {why}")),
+                Err(why) => self.tell_unreadable(&why),
             }
         }
     }
@@ -285,9 +285,14 @@ impl Driver {
         batch
     }
 
-    fn tell(&self, text: String) {
+    /// Tells once that it sends something else.
+    fn tell_unreadable(&mut self, what: &str) {
+        if std::mem::replace(&mut self.told_unreadable, true) {
+            return;
+        }
         let at = self.epoch.moment(Instant::now());
-        let text = format!("generator `{}`: {text}", self.node.name);
+        let name = &self.node.name;
+        let text = format!("generator `{name}` sent something that cannot be read: {what}");
         let _gone = self.observations.send(Observation::Event { at, text }).is_err();
     }
 }
