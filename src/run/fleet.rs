@@ -5,6 +5,8 @@
 mod node;
 mod running;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use node::{Greeted, Node, Order};
@@ -17,6 +19,8 @@ use crate::remote::ChildProcess;
 
 /// How long a generator may take to greet: a login over a slow network.
 const GREETING: Duration = Duration::from_secs(30);
+/// How often generators that are ready hear that others are not.
+const KEEPING: Duration = Duration::from_millis(100);
 
 /// Generators that can make a load.
 pub struct Fleet {
@@ -69,9 +73,18 @@ impl Fleet {
         let cores = greeted.iter().map(Greeted::cores).min().unwrap_or(1);
         let share = Share::new(0, of).unwrap_or(Share::WHOLE);
         let workers = workers_for(load.max_rate, share, cores);
+        let preparing = AtomicUsize::new(of);
         let nodes =
             at_once(greeted.into_iter().zip(names).enumerate(), |(index, (node, name))| {
-                node.open(part, Order { index, of, workers, name })
+                let opened = node.open(part, Order { index, of, workers, name });
+                preparing.fetch_sub(1, Ordering::AcqRel);
+                let mut node = opened?;
+                // One that is ready early must hear that its coordinator is still there.
+                while preparing.load(Ordering::Acquire) > 0 {
+                    node.keep();
+                    thread::sleep(KEEPING);
+                }
+                Ok(node)
             })?;
         Ok(Self { nodes })
     }
@@ -115,7 +128,7 @@ fn at_once<I: Send, T: Send>(
     work: impl Fn(I) -> Result<T, Vec<FleetProblem>> + Sync,
 ) -> Result<Vec<T>, Vec<FleetProblem>> {
     let work = &work;
-    let results: Vec<Result<T, Vec<FleetProblem>>> = std::thread::scope(|scope| {
+    let results: Vec<Result<T, Vec<FleetProblem>>> = thread::scope(|scope| {
         let threads: Vec<_> = items.map(|item| scope.spawn(move || work(item))).collect();
         let broken = || {
             vec![FleetProblem {

@@ -6,8 +6,8 @@ use super::FleetProblem;
 use crate::prepare::LoadPart;
 use crate::recording::{EntryDecoder, GeneratorNote};
 use crate::remote::{
-    Carrier, ClockStep, Exchange, FileMessage, GenerateTask, Link, Message, News, NodeClock,
-    OpenMessage, PingMessage, PongMessage, Role, Task,
+    AckMessage, Carrier, ClockStep, Exchange, FileMessage, GenerateTask, Link, Message, News,
+    NodeClock, OpenMessage, PingMessage, PongMessage, Role, Task,
 };
 use crate::timeline::{Epoch, Moment};
 
@@ -203,6 +203,13 @@ impl Greeted {
 }
 
 impl Node {
+    /// Says that the coordinator is still there.
+    pub(super) fn keep(&mut self) {
+        let seq = self.link.heard();
+        // One that is gone is told of when the run begins.
+        let _gone = self.link.send(Message::Ack(AckMessage { seq })).is_err();
+    }
+
     pub(super) fn note(&self) -> GeneratorNote {
         let hello = self.link.hello();
         GeneratorNote {
