@@ -16,7 +16,7 @@ const PART_BYTES: usize = 768 << 10;
 
 /// What a load generator has to do. It contains secrets that the generator has to send, which do not
 /// print.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct GenerateTask {
     plan: Revealed,
     variables: BTreeMap<String, Revealed>,

@@ -7,7 +7,8 @@
 use crate::diagnose::terms::invalid::GeneratorFault;
 use crate::diagnose::terms::stats;
 use crate::timeline::{
-    GENERATOR_LABEL, GeneratorTick, Kind, Lateness, MetricSpec, Stage, Timeline, Window, names,
+    GENERATOR_LABEL, GeneratorTick, Kind, Lateness, MetricSpec, SeriesKey, Stage, Timeline, Window,
+    names,
 };
 
 use super::tally::{Account, missed_of};
@@ -101,11 +102,16 @@ fn of_each(
     reduce: impl Fn(Vec<f64>) -> Option<f64>,
 ) -> Vec<(Option<String>, f64)> {
     let all = timeline.series_of(metric.name).filter(|(_, series)| series.kind == Kind::Gauge);
-    all.filter_map(|(key, series)| {
-        let values = series.within(window).iter().map(|point| point.value).collect();
-        Some((key.labels.get(GENERATOR_LABEL).map(str::to_owned), reduce(values)?))
-    })
-    .collect()
+    // Where others make the load, the coordinator reads itself too, under no name.
+    let is_one = |key: &SeriesKey| {
+        timeline.generators.is_empty() || key.labels.get(GENERATOR_LABEL).is_some()
+    };
+    all.filter(|(key, _)| is_one(key))
+        .filter_map(|(key, series)| {
+            let values = series.within(window).iter().map(|point| point.value).collect();
+            Some((key.labels.get(GENERATOR_LABEL).map(str::to_owned), reduce(values)?))
+        })
+        .collect()
 }
 
 /// What one generator did within a window.

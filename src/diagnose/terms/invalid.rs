@@ -127,7 +127,7 @@ impl fmt::Display for GeneratorFault {
                 write!(f, "had a thread that was busy all the time ({cores:.2} of a core)")
             }
             GeneratorFault::Silent { seconds } => {
-                write!(f, "reported nothing for {seconds:.0} s of it")
+                write!(f, "reported nothing for {seconds:.1} s of it")
             }
             GeneratorFault::Short { share } => {
                 write!(f, "was asked for {} less than its part", wording::percent(*share))
