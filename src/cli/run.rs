@@ -15,8 +15,8 @@ use super::results::{self, load_rules};
 use super::stop::{KillSwitch, interrupt_flag};
 use crate::diagnose::RuleSet;
 use crate::plan::{
-    Arrivals, Breakpoint, Canary, CollectorConfig, Executor, OptionValue, Plan, Scenario, Secret,
-    parse_duration, parse_rate,
+    Agent, Arrivals, Breakpoint, Canary, CollectorConfig, Executor, OptionValue, Plan, Scenario,
+    Secret, parse_duration, parse_rate,
 };
 use crate::prepare::{self, Prepared, Teardown};
 use crate::recording::{Environment, StopReason};
@@ -33,11 +33,12 @@ pub(super) fn main(args: &RunArgs) -> CommandResult {
 /// Runs a plan with the options of the command line. Without `generators`, this process makes the
 /// load.
 pub(super) fn live(
-    plan: Plan,
+    mut plan: Plan,
     args: &LiveArgs,
     expected: Option<f64>,
     generators: Option<Generators>,
 ) -> CommandResult {
+    plan.agents.extend(agents(&args.agent)?);
     let rules = load_rules(args.rules.as_deref())?;
     let planned = plan.limits.kill_switch.as_deref();
     let kill_switch = args.kill_switch.as_deref().or(planned).map(KillSwitch::of).transpose()?;
@@ -77,6 +78,14 @@ pub(super) fn plan_of(
     let path = Path::new(&args.what);
     refuse_url_options(given, path)?;
     Ok(prepare::read_plan(path)?)
+}
+
+/// The agents of the command line.
+pub(super) fn agents(lines: &[String]) -> Result<Vec<Agent>, CliError> {
+    Agent::of_lines(lines).map_err(|why| {
+        CliError::usage(format!("`--agent`: {why}"))
+            .with_hint("write the whole command as one word: `--agent 'ssh app1 kneepoint agent'`")
+    })
 }
 
 /// A rate above zero from the command line.

@@ -16,9 +16,10 @@ pub mod proc;
 mod sampler;
 mod tls;
 
+pub use chain::FROM;
 pub use generator::CHILDREN;
-pub use locate::{Located, Opening, locate};
-pub use proc::network::{Forwarder, Network, is_own_address};
+pub use locate::{Fingerprint, Located, Opening, SocketSearch, locate, locate_listener};
+pub use proc::network::{Forwarder, Network, is_own_address, machine_addresses};
 pub use prometheus::stored::{StoredEndpoint, StoredSample, is_recognised};
 pub use sampler::{Observation, Opened, Sampler, open_all};
 

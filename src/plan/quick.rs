@@ -107,6 +107,7 @@ impl Plan {
             canaries: Vec::new(),
             websockets: Vec::new(),
             collectors,
+            agents: Vec::new(),
             seed: DEFAULT_SEED,
         })
     }

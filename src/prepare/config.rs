@@ -13,6 +13,7 @@ use crate::collect::Opened;
 use crate::load::{LoadConfig, Share};
 use crate::plan::{Canary, Limits, Plan, Scenario, Target, WebSocket};
 use crate::recording::{Environment, PlanSummary};
+use crate::remote::RunningAgent;
 
 /// All that a run needs, opened and checked.
 pub struct RunConfig {
@@ -30,6 +31,8 @@ pub struct RunConfig {
     pub websockets: Vec<WebSocket>,
     /// The collectors, opened.
     pub collectors: Vec<Opened>,
+    /// The agents, which collect already.
+    pub agents: Vec<RunningAgent>,
     /// What the recording says of the plan.
     pub plan: PlanSummary,
     /// Where the run happens; `started_unix` is moment zero.
@@ -94,6 +97,7 @@ pub fn run_config(plan: Plan, load: LoadConfig, interrupt: Arc<AtomicBool>) -> R
         canaries: plan.canaries,
         websockets: plan.websockets,
         collectors: Vec::new(),
+        agents: Vec::new(),
         started: Instant::now(),
         interrupt,
     }
@@ -116,6 +120,7 @@ pub(super) fn environment(target: String, target_is_local: bool) -> Environment 
         target_is_local,
         collectors: Vec::new(),
         generators: Vec::new(),
+        agents: Vec::new(),
     }
 }
 

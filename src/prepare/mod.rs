@@ -4,6 +4,7 @@
 //! It names everything that is wrong at once, and it never prints: what a person should know
 //! comes back as [`Problems`] or [`Warning`]s.
 
+mod agents;
 mod config;
 mod data;
 mod files;

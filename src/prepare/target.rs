@@ -179,6 +179,19 @@ pub(super) enum TargetAddress {
     Socket(String),
 }
 
+impl TargetAddress {
+    /// Where to connect to the target itself, and how that begins; `None` where a proxy stands between,
+    /// or for a UNIX socket.
+    pub(super) fn contact(&self, target: &Target) -> Option<(SocketAddr, Opening)> {
+        match self {
+            TargetAddress::Host(address) if target.proxy.is_none() => {
+                Some((*address, opening(target)))
+            }
+            _ => None,
+        }
+    }
+}
+
 pub(super) fn find(target: &Target, problems: &mut Problems) -> Option<TargetAddress> {
     match (&target.unix_socket, &target.proxy) {
         (Some(path), _) => Some(TargetAddress::Socket(path.clone())),

@@ -26,6 +26,9 @@ pub struct Environment {
     /// The generators of the load, if several made it together. Each made an equal part.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub generators: Vec<GeneratorNote>,
+    /// The agents of the run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub agents: Vec<AgentNote>,
 }
 
 impl Environment {
@@ -46,6 +49,32 @@ pub struct GeneratorNote {
     pub cores: u32,
     /// Seconds by which its moments may differ from those of the recording, at the start.
     pub clock_error: f64,
+}
+
+/// An agent of a run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct AgentNote {
+    /// Its name, which the label `agent` of its series repeats.
+    pub name: String,
+    /// Name of its machine.
+    pub host: String,
+    /// Kernel name and release.
+    #[serde(default)]
+    pub kernel: String,
+    /// Cores of that machine.
+    #[serde(default)]
+    pub cores: u32,
+    /// Memory of that machine in bytes.
+    #[serde(default)]
+    pub memory_bytes: u64,
+    /// Version of kneepoint there.
+    #[serde(default)]
+    pub kneepoint: String,
+    /// Whether the target runs there, so that what it reads of the host is the target's.
+    pub is_target: bool,
+    /// Whether that is the machine that makes the load.
+    #[serde(default)]
+    pub is_same_machine: bool,
 }
 
 /// One collector of a run.

@@ -19,8 +19,8 @@
 //! A reader skips the fields that it does not know. A new kind of message is a new minor version, and
 //! is only sent to a node whose `hello` names that version. Another major version is refused.
 
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -151,13 +151,16 @@ pub struct Hello {
     /// Its process id, as it sees it.
     #[serde(default)]
     pub pid: u32,
+    /// Addresses of its host, without loopback addresses.
+    #[serde(default)]
+    pub addresses: BTreeSet<IpAddr>,
     /// Whether it runs as root.
     #[serde(default)]
     pub is_root: bool,
 }
 
 /// What a node has to do.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct OpenMessage {
     /// The name that the plan gives the node.
     pub name: String,
@@ -166,7 +169,7 @@ pub struct OpenMessage {
 }
 
 /// The task of a node.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Task {
     /// Of an agent.
@@ -176,7 +179,7 @@ pub enum Task {
 }
 
 /// What an agent has to watch.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct CollectTask {
     /// The collectors that the plan names for this agent. Only these contain what the plan gave for
     /// them, such as the URL of a database with its password.
@@ -185,10 +188,16 @@ pub struct CollectTask {
     pub is_target: bool,
     /// Port of the target in the URL. No path, no query: the agent sends no request.
     pub port: u16,
+    /// Addresses of the target's host and of other agents' hosts: an agent on another host looks into
+    /// what is called from there.
+    #[serde(default)]
+    pub callers: BTreeSet<IpAddr>,
     /// Whether connections to the target carry more than one request at a time.
     pub is_shared: bool,
     /// Whether to go on without a collector that cannot be opened.
     pub lenient: bool,
+    /// The label that the target's series carry as `process` where the plan gives no other.
+    pub process: String,
 }
 
 /// A collector as it is sent to the node that runs it: with the secrets that it needs, which neither

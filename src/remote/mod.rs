@@ -15,27 +15,38 @@
 //! | `link` | the coordinator's end: starts, greets, and counts what is missing |
 //! | `outbox` | what a node has not sent yet, in bounded memory |
 //! | `node` | the node's end, over its standard input and output |
+//! | `agent` | an agent: collectors that run there |
+//! | `start`, `meet` | an agent gets to work: before the run, and again when it was lost |
+//! | `agents`, `translate` | an agent during the run: its readings, on the run's clock, under names that say whose they are |
 //!
 //! **Times.** A node knows only its own monotonic clock, which nobody can set. The coordinator
 //! measures where it stands ([`NodeClock`]) and translates. **Loss.** Each message has a number; what
 //! is missing becomes a gap with its reason, and never a zero.
 
+mod agent;
+mod agents;
 mod carrier;
 mod child;
 mod clock;
 mod generate;
 mod lines;
 mod link;
+mod meet;
 mod message;
 mod node;
 mod outbox;
 mod revealed;
+mod start;
+mod translate;
 
+pub use agent::{AgentEnd, serve_agent};
+pub use agents::RunningAgent;
 pub use carrier::{Arrival, Carrier, Delivery};
 pub use child::ChildProcess;
 pub use clock::{ClockEstimate, ClockStep, Exchange, NodeClock};
 pub use generate::{DoneMessage, FileMessage, GenerateTask, StageMessage, StartMessage};
 pub use link::{Link, LinkError, News};
+pub use meet::{MetAgent, meet_agents, seek_target};
 pub use message::{
     AckMessage, ByeMessage, CollectTask, Envelope, Hello, LinesMessage, MAX_LINE, Message,
     OpenMessage, PROTOCOL, PingMessage, PongMessage, ReadyMessage, RefuseMessage, Role,

@@ -13,6 +13,7 @@ use super::message::{
     ByeMessage, Envelope, Hello, MAX_LINE, Message, OpenMessage, PROTOCOL, PongMessage, Role,
 };
 use super::outbox::{Outbox, Outgoing};
+use crate::collect::machine_addresses;
 use crate::timeline::Epoch;
 
 /// A coordinator sends something each second. After this time it is gone: the connection may be cut
@@ -24,6 +25,8 @@ const NEVER_OPENED: Duration = Duration::from_secs(60);
 const WAITING: usize = 256;
 /// How long the last lines may take to leave.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+/// Addresses that a node tells of its machine, at most: a host of containers has hundreds.
+const MOST_ADDRESSES: usize = 256;
 /// Between two looks whether they have left.
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -180,6 +183,7 @@ impl Hello {
             memory_bytes,
             boot_id: boot_id.map(|id| id.trim().to_owned()).unwrap_or_default(),
             pid: std::process::id(),
+            addresses: machine_addresses().into_iter().take(MOST_ADDRESSES).collect(),
             // SAFETY: it only asks.
             is_root: unsafe { libc::geteuid() } == 0,
         }

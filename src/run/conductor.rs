@@ -22,6 +22,7 @@ use crate::load::{Generator, LoadError};
 use crate::plan::{Executor, Limits, Scenario};
 use crate::prepare::RunConfig;
 use crate::recording::{Event, PlanSummary, Stop, StopReason, WriteError, Writer};
+use crate::remote::RunningAgent;
 use crate::timeline::{
     Condenser, Epoch, LoadTick, Moment, Stage, StageRole, TickMerger, Timeline, Window,
 };
@@ -141,6 +142,7 @@ fn run_on<W: Write>(
         Writer::create(out, &config.plan, &config.environment).map_err(RunError::Recording)?;
     let (sink, observations) = sync_channel(WAITING_OBSERVATIONS);
     let sampler = Sampler::start(config.collectors, epoch, sink.clone());
+    config.agents.iter().for_each(|agent| agent.attach(epoch, sink.clone()));
     let first = epoch.moment(Instant::now()) + HEAD_START;
     let canaries = Canaries::start(&config.canaries, &config.load, epoch, first)?;
     let websockets = WebSockets::start(&config.websockets, &config.load, epoch, first)?;
@@ -191,6 +193,7 @@ fn run_on<W: Write>(
         clocks: Clocks::default(),
         storms,
         sampler: Some(sampler),
+        agents: config.agents,
         interrupt: config.interrupt,
         watch: Watch::new(&config.limits),
         limits: config.limits,
@@ -274,6 +277,7 @@ struct Conductor<'a, W: Write> {
     clocks: Clocks,
     storms: ConnectionDrops,
     sampler: Option<Sampler>,
+    agents: Vec<RunningAgent>,
     interrupt: Arc<AtomicBool>,
     limits: Limits,
     watch: Watch,
@@ -552,6 +556,7 @@ impl<W: Write> Conductor<'_, W> {
         for batch in self.canaries.stop().into_iter().chain(self.websockets.stop()) {
             self.write(|writer| writer.batch(&batch));
         }
+        RunningAgent::stop_all(std::mem::take(&mut self.agents));
         if let Some(sampler) = self.sampler.take() {
             sampler.stop();
         }
