@@ -82,7 +82,7 @@ pub(super) fn open_with(
 }
 
 /// The first message that is wanted.
-fn wait<T>(
+pub(super) fn wait<T>(
     link: &mut Link,
     patience: Duration,
     mut wanted: impl FnMut(Message, Instant) -> Option<T>,

@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::{Histogram, LoadTick, Window};
+use super::{LoadTick, Window};
 
 /// The label of series that one of several generators read of itself.
 pub const GENERATOR_LABEL: &str = "generator";
@@ -179,17 +179,16 @@ impl Lateness {
     }
 }
 
-/// Whether two histograms have the same counts; for tests of merging.
-#[cfg(test)]
-pub(crate) fn same(a: &Histogram, b: &Histogram) -> bool {
-    a.count() == b.count()
-        && [0.01, 0.5, 0.9, 0.99, 1.0].iter().all(|at| a.quantile(*at) == b.quantile(*at))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::timeline::{EndpointTick, Moment, ResponseClass};
+    use crate::timeline::{EndpointTick, Histogram, Moment, ResponseClass};
+
+    /// Whether two histograms say the same.
+    fn same(a: &Histogram, b: &Histogram) -> bool {
+        let quantiles = [0.01, 0.5, 0.9, 0.99, 1.0];
+        a.count() == b.count() && quantiles.iter().all(|at| a.quantile(*at) == b.quantile(*at))
+    }
 
     const SECOND: u64 = 1_000_000_000;
 

@@ -2,7 +2,7 @@
 
 use super::super::wording::{bytes, clean, duration, percent, plural};
 use crate::recording::{AgentNote, Recording};
-use crate::timeline::{Labels, MetricSpec, Selector, Series, Timeline, names};
+use crate::timeline::{MetricSpec, Series, Timeline, names};
 
 /// What a run measured of one agent.
 struct Measured {
@@ -16,9 +16,8 @@ struct Measured {
 
 fn measure(timeline: &Timeline, agent: &str) -> Measured {
     let series = |metric: &MetricSpec| -> Option<&Series> {
-        let labels = Labels::none().with("agent", agent);
-        let selector = Selector { metric: metric.name.to_owned(), labels };
-        timeline.select(&selector).next().map(|(_, series)| series)
+        let mut all = timeline.series_of(metric.name);
+        all.find(|(key, _)| key.labels.get("agent") == Some(agent)).map(|(_, series)| series)
     };
     let highest = |metric| series(metric)?.points.iter().map(|point| point.value).reduce(f64::max);
     let cores = series(&names::AGENT_CPU_TIME).and_then(|series| {
