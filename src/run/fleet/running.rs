@@ -1,7 +1,7 @@
 //! Generators that make a load: passes on stages, keeps their leases, and takes in what they report.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -28,12 +28,16 @@ const PINGS: Duration = Duration::from_secs(5);
 const BEAT: Duration = Duration::from_millis(20);
 /// A stage reaches every generator this long before it begins.
 const NOTICE: Duration = Duration::from_secs(2);
+/// Ticks of each generator that may wait for the conductor: a minute of them.
+const TICKS_WAITING: usize = 64;
+/// Stages that may wait for a generator. A plan that is known beforehand tells all of its own at once.
+const ORDERS_WAITING: usize = 10_000;
 /// How much longer than the requests in flight a generator may take to say what it did at last.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// Generators that make a load, until stopped.
 pub(in crate::run) struct RunningFleet {
-    orders: Vec<Sender<NodeOrder>>,
+    orders: Vec<SyncSender<NodeOrder>>,
     threads: Vec<JoinHandle<()>>,
     shared: Arc<Shared>,
 }
@@ -73,7 +77,7 @@ impl RunningFleet {
     ) -> Result<(Self, Receiver<LoadTick>), LoadError> {
         let done = (0..flows).map(|_| AtomicUsize::new(0)).collect();
         let shared = Arc::new(Shared { done, ..Shared::default() });
-        let (sender, ticks) = channel();
+        let (sender, ticks) = sync_channel(TICKS_WAITING * fleet.nodes.len());
         let mut running = Self { orders: Vec::new(), threads: Vec::new(), shared };
         for (index, mut node) in fleet.nodes.into_iter().enumerate() {
             let zero = node.clock.zero(epoch).0;
@@ -81,7 +85,7 @@ impl RunningFleet {
             if let Err(why) = node.link.send(Message::Start(start)) {
                 running.shared.lose(&node.name, &why);
             }
-            let (orders, told) = channel();
+            let (orders, told) = sync_channel(ORDERS_WAITING);
             let driver = Driver {
                 node,
                 epoch,
@@ -102,8 +106,10 @@ impl RunningFleet {
 
     fn tell(&self, order: NodeOrder) {
         for orders in &self.orders {
-            // A thread ends only after its generator, which is told then.
-            let _gone = orders.send(order).is_err();
+            // A thread ends only with its generator, which is told then.
+            if let Err(TrySendError::Full(_)) = orders.try_send(order) {
+                self.shared.lose("all", "the plan has more stages than a generator can be told");
+            }
         }
     }
 }
@@ -142,7 +148,7 @@ struct Driver {
     node: Node,
     epoch: Epoch,
     told: Receiver<NodeOrder>,
-    ticks: Sender<LoadTick>,
+    ticks: SyncSender<LoadTick>,
     observations: SyncSender<Observation>,
     shared: Arc<Shared>,
     /// When it last said something.
@@ -260,8 +266,9 @@ impl Driver {
         let observation = match entry {
             Entry::Tick(mut tick) => {
                 name.clone_into(&mut tick.generator);
-                // The conductor reads until the last of these threads has ended.
-                let _gone = self.ticks.send(*tick).is_err();
+                if let Err(TrySendError::Full(_)) = self.ticks.try_send(*tick) {
+                    self.shared.lose(name, "it reports faster than this machine can write");
+                }
                 return;
             }
             Entry::Batch(batch) => Observation::Batch(self.named(batch)),
