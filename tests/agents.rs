@@ -2,6 +2,8 @@
 //! target that they find gets the diagnosis of a local one; what is lost is a gap; nothing stays.
 
 #[allow(dead_code, reason = "other tests use more of it")]
+mod space;
+#[allow(dead_code, reason = "other tests use more of it")]
 mod target;
 
 use std::fs;
@@ -13,6 +15,8 @@ use std::time::{Duration, Instant};
 
 use kneepoint::recording::{self, Recording};
 use kneepoint::timeline::{Kind, Moment};
+use serde_json::Value;
+use space::{Space, wait_for};
 use target::{KNEEPOINT, Server, kneepoint, write_plan};
 
 /// A directory with a script that starts an agent.
@@ -286,4 +290,47 @@ fn an_agent_on_another_host_keeps_its_series_apart() {
     assert_eq!(own.collector, "host");
     let note = recording.environment.collectors.iter().find(|note| note.instance == "app1/host");
     assert_eq!(note.expect("a note").name, "agent");
+}
+
+/// The report of a short search for the knee of a service with one lock.
+fn search(url: &str, more: &[&str]) -> Value {
+    let out = tempfile::tempdir().expect("a directory");
+    let output = Command::new(KNEEPOINT)
+        .args(["run", url, "--start", "40/s", "--max", "300/s", "--hold", "2s"])
+        .args(["--format", "json", "--out"])
+        .arg(out.path())
+        .args(more)
+        .output()
+        .expect("the program starts");
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
+        panic!("{error}: {}", String::from_utf8_lossy(&output.stderr));
+    })
+}
+
+fn rules_of(report: &Value) -> Vec<&str> {
+    let findings = report["diagnosis"]["findings"].as_array().expect("findings");
+    findings.iter().filter_map(|finding| finding["rule"].as_str()).collect()
+}
+
+#[test]
+fn a_target_in_another_namespace_gets_the_diagnosis_of_a_local_one() {
+    let Some(space) = Space::new(21) else { return };
+    let service = space.service(8080);
+    let url = format!("http://{}:8080/", space.address());
+    wait_for(&format!("{}:8080", space.address()));
+    let local = search(&url, &[]);
+    let agent = format!("ip netns exec {} {KNEEPOINT} agent", space.name);
+    let there = search(&url, &["--agent", &agent]);
+    let agents = there["environment"]["agents"].as_array().expect("agents");
+    assert_eq!(agents[0]["is_target"], true, "{agents:?}");
+    let collectors = there["environment"]["collectors"].as_array().expect("collectors");
+    let watches = |name: &str| {
+        let found = collectors.iter().find(|note| note["name"] == name);
+        found.and_then(|note| note["watches"].as_str()).unwrap_or_default().to_owned()
+    };
+    let process = watches("process");
+    assert!(process.starts_with(&format!("pid {} ", service.0.id())), "{process}");
+    assert!(process.ends_with("(agent `agent`)"), "{process}");
+    assert!(!rules_of(&local).is_empty(), "{local:#}");
+    assert_eq!(rules_of(&there).first(), rules_of(&local).first(), "{there:#}");
 }

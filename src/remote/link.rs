@@ -283,3 +283,103 @@ fn ended(how: &str, said: &str) -> LinkError {
         hint: hint.to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::remote::ChildProcess;
+    use crate::remote::message::PongMessage;
+
+    fn greet(script: &str, patience: Duration) -> Result<Link, LinkError> {
+        let words = ["sh", "-c", script].map(str::to_owned);
+        let carrier = ChildProcess::start(&words).unwrap();
+        Link::greet(Box::new(carrier), "r", 2, Role::Agent, patience)
+    }
+
+    fn line(run: &str, epoch: u32, seq: u64, message: &str) -> String {
+        let place = r#""run":"RUN","from":"db1","epoch":EPOCH,"seq":SEQ"#.replace("RUN", run);
+        let place = place.replace("EPOCH", &epoch.to_string()).replace("SEQ", &seq.to_string());
+        format!("{{{place},\"message\":{message}}}")
+    }
+
+    fn hello(protocol: &str, role: &str) -> String {
+        let hello = format!(
+            r#"{{"hello":{{"protocol":"{protocol}","version":"9.8.7","role":"{role}","new":1}}}}"#
+        );
+        line("", 0, 1, &hello)
+    }
+
+    const LONG: Duration = Duration::from_secs(20);
+    const SHORT: Duration = Duration::from_millis(300);
+
+    #[test]
+    fn text_around_the_greeting_is_skipped_and_what_came_twice_is_left_out() {
+        let pong = |run: &str, epoch, seq| {
+            line(run, epoch, seq, r#"{"pong":{"sent":5,"received":6,"replied":7}}"#)
+        };
+        let lines = [
+            "Welcome!".to_owned(),
+            r#"{"motd":"a line of JSON"}"#.to_owned(),
+            hello("1.9", "agent"),
+            pong("r", 2, 2),
+            pong("r", 2, 2),
+            pong("r", 1, 3),
+            pong("of another run", 2, 3),
+            String::new(),
+            "not a message".to_owned(),
+            pong("r", 2, 5),
+        ];
+        let script = format!("cat <<'END'\n{}\nEND", lines.join("\n"));
+        let mut link = greet(&script, LONG).unwrap();
+        assert_eq!(link.hello().version, "9.8.7");
+        let mut seen = Vec::new();
+        loop {
+            match link.next(LONG).unwrap() {
+                News::Message {
+                    message: Message::Pong(PongMessage { sent: 5, .. }),
+                    missing,
+                    ..
+                } => {
+                    seen.push(format!("pong after {missing}"));
+                }
+                News::Message { message, .. } => panic!("{message:?}"),
+                News::Unreadable(what) => seen.push(what),
+                News::Closed => break,
+            }
+        }
+        assert_eq!(seen, ["pong after 0", "`not a message`", "pong after 2"]);
+        assert_eq!(link.heard(), 5);
+    }
+
+    #[test]
+    fn another_version_or_role_is_refused_with_both() {
+        let error =
+            greet(&format!("echo '{}'; sleep 60", hello("2.0", "agent")), LONG).err().unwrap();
+        for part in ["kneepoint 9.8.7 with protocol 2.0", "with protocol 1.0"] {
+            assert!(error.what.contains(part), "{error}");
+        }
+        let error =
+            greet(&format!("echo '{}'; sleep 60", hello("1.0", "cook")), LONG).err().unwrap();
+        assert!(error.what.contains("cannot be read"), "{error}");
+        let other = greet(&format!("echo '{}'; sleep 60", hello("1.0", "generator")), LONG);
+        assert!(other.err().unwrap().hint.contains("kneepoint agent"));
+    }
+
+    #[test]
+    fn who_does_not_greet_is_told_with_what_it_printed() {
+        let silent = greet("exec sleep 60", SHORT).err().unwrap();
+        assert!(silent.what.contains("printed nothing"), "{silent}");
+        let prompt = greet("printf 'db1:~$ '; exec sleep 60", SHORT).err().unwrap();
+        assert!(prompt.what.ends_with("it printed: db1:~$"), "{prompt}");
+        assert!(prompt.hint.contains("kneepoint agent"), "{}", prompt.hint);
+        let denied =
+            greet("echo 'Permission denied (publickey).' >&2; exit 255", LONG).err().unwrap();
+        assert!(denied.what.contains("exit status: 255"), "{denied}");
+        assert!(denied.hint.contains("ssh-copy-id"), "{}", denied.hint);
+        let secret =
+            greet("echo 'login failed: password=hunter2' >&2; exit 1", LONG).err().unwrap();
+        assert!(!secret.what.contains("hunter2"), "{secret}");
+        assert!(ChildProcess::start(&["kneepoint-is-not-here".to_owned()]).is_err());
+        assert!(ChildProcess::start(&[]).is_err());
+    }
+}

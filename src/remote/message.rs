@@ -404,3 +404,40 @@ impl Envelope {
         serde_json::from_slice(line)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_node_that_needs_a_secret_gets_it_and_nothing_prints_it() {
+        let url = OptionValue::Secret(Secret::new("postgres://shop:hunter2@db1/shop"));
+        let mut config = CollectorConfig::new("postgres").with("url", url);
+        config.interval = Some(Duration::from_millis(250));
+        let sent = SentCollector::from(&config);
+        assert!(!format!("{sent:?}").contains("hunter2"), "{sent:?}");
+        let line = serde_json::to_string(&sent).unwrap();
+        assert!(line.contains("hunter2"));
+        let received: SentCollector = serde_json::from_str(&line).unwrap();
+        assert_eq!(CollectorConfig::from(received), config);
+    }
+
+    #[test]
+    fn a_line_says_what_was_said_and_lines_of_a_recording_stay_as_they_are() {
+        let inner = r#"{"type":"event","at":5,"text":"a  \u00e9"}"#.to_owned();
+        let lines = vec![RawValue::from_string(inner.clone()).unwrap()];
+        let message = Message::Lines(LinesMessage { lines });
+        let envelope = Envelope { run: "r".into(), from: "db1".into(), epoch: 1, seq: 7, message };
+        let line = envelope.to_line().unwrap();
+        assert_eq!(line.last(), Some(&b'\n'));
+        let back = Envelope::of_line(&line).unwrap();
+        assert_eq!((back.epoch, back.seq), (1, 7));
+        let Message::Lines(LinesMessage { lines }) = back.message else { panic!() };
+        assert_eq!(lines[0].get(), inner);
+        // Fields of a later minor version are skipped.
+        let later =
+            r#"{"run":"r","from":"","epoch":1,"seq":8,"more":1,"message":{"ack":{"seq":4,"b":2}}}"#;
+        assert!(Envelope::of_line(later.as_bytes()).is_ok());
+        assert!(Envelope::of_line(br#"{"run":"r"}"#).is_err());
+    }
+}

@@ -161,3 +161,105 @@ impl Translator {
         SeriesKey { metric, labels: labels.with(LABEL, self.agent.as_str()) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::timeline::{BatchBuilder, Gap, Kind, Labels, Unit};
+
+    fn watched(name: &str) -> Watched {
+        Watched {
+            name: name.to_owned(),
+            instance: name.to_owned(),
+            watches: String::new(),
+            interval_secs: 1.0,
+        }
+    }
+
+    fn translator(is_target: bool) -> Translator {
+        let watched = ["process", "chain", "postgres", "host"].map(watched);
+        Translator::new("db1", is_target, &watched, |name| name == "postgres")
+    }
+
+    fn shift(offset_secs: f64, error_secs: f64) -> Shift {
+        let estimate = ClockEstimate { offset: offset_secs * 1e9, error: error_secs * 1e9 };
+        Shift { estimate, began: 2_000_000_000 }
+    }
+
+    fn batch(collector: &str, metric: &str, begin: f64, end: f64) -> Entry {
+        let window = Window::new(Moment::from_secs_f64(begin), Moment::from_secs_f64(end));
+        let mut builder = BatchBuilder::new();
+        let key = SeriesKey::new(metric, Labels::none().with("process", "shop"));
+        builder.push_foreign(key, Unit::Count, Kind::Gauge, 1.0);
+        Entry::Batch(Batch { collector: collector.to_owned(), window, readings: builder.finish() })
+    }
+
+    fn placed(translator: &mut Translator, entry: Entry, shift: &Shift) -> Option<Batch> {
+        match translator.observe(entry, shift)? {
+            Observation::Batch(batch) => Some(batch),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_targets_series_keep_their_names_and_those_of_another_host_stand_apart() {
+        let shift = shift(0.0, 0.0);
+        for (is_target, collector, metric, expected) in [
+            (true, "process", "process.count", ("process", "process.count{process=shop}")),
+            (true, "postgres", "db.sessions", ("db1/postgres", "db.sessions{process=shop}")),
+            (
+                false,
+                "process",
+                "process.count",
+                ("db1/process", "agent.process.count{agent=db1,process=shop}"),
+            ),
+            (false, "chain", "chain.service", ("db1/chain", "chain.service{process=shop}")),
+            (false, "postgres", "db.sessions", ("db1/postgres", "db.sessions{process=shop}")),
+            (
+                false,
+                "host",
+                "collector.cpu.time",
+                ("db1/host", "collector.cpu.time{collector=db1/host,process=shop}"),
+            ),
+            (true, "agent", "agent.memory", ("db1", "agent.memory{agent=db1,process=shop}")),
+        ] {
+            let entry = batch(collector, metric, 5.0, 5.1);
+            let placed = placed(&mut translator(is_target), entry, &shift).unwrap();
+            let key = placed.readings[0].key.to_string();
+            assert_eq!((placed.collector.as_str(), key.as_str()), expected);
+        }
+    }
+
+    #[test]
+    fn times_move_to_the_clock_of_the_run_and_windows_widen_by_the_error() {
+        let shift = shift(-10_800.0, 0.02);
+        let mut translator = translator(true);
+        let entry = batch("process", "process.count", 5.0, 5.1);
+        let placed = placed(&mut translator, entry, &shift).unwrap();
+        let secs = |at: Moment| (at.secs() * 1e3).round() / 1e3;
+        assert_eq!(secs(placed.window.begin), 5.0 + 10_800.0 - 2.0 - 0.02);
+        assert_eq!(secs(placed.window.end), 5.1 + 10_800.0 - 2.0 + 0.02);
+        let gap = Gap {
+            collector: "process".to_owned(),
+            window: Window::new(Moment::START, Moment::from_secs_f64(1.0)),
+            reason: "busy".to_owned(),
+        };
+        let Some(Observation::Gap(gap)) = translator.observe(Entry::Gap(gap), &shift) else {
+            panic!()
+        };
+        assert_eq!(secs(gap.window.end), 10_800.0 + 1.0 - 2.0 + 0.02);
+    }
+
+    #[test]
+    fn what_was_read_before_the_run_is_left_out_and_readings_keep_their_order() {
+        let mut translator = translator(true);
+        let early = batch("process", "process.count", 1.0, 1.1);
+        assert!(placed(&mut translator, early, &shift(0.0, 0.0)).is_none());
+        let one = batch("process", "process.count", 5.0, 5.0);
+        let one = placed(&mut translator, one, &shift(0.0, 0.0)).unwrap();
+        // The estimate has moved by more than the time between the two.
+        let two = batch("process", "process.count", 5.01, 5.01);
+        let two = placed(&mut translator, two, &shift(0.05, 0.0)).unwrap();
+        assert!(two.at() >= one.at(), "{:?} {:?}", one.window, two.window);
+    }
+}
