@@ -126,7 +126,6 @@ pub fn run_with<W: Write>(
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<StopReason, RunError> {
     config.environment.generators = fleet.notes();
-    config.environment.collectors.extend(fleet.collectors());
     run_on(config, Some(fleet), out, progress)
 }
 
@@ -436,7 +435,9 @@ impl<W: Write> Conductor<'_, W> {
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {
-                    return Some(StopReason::Failed("the load generator stopped".to_owned()));
+                    let loss = self.source.as_ref().and_then(|source| source.loss());
+                    let why = loss.unwrap_or_else(|| "the load generator stopped".to_owned());
+                    return Some(StopReason::Failed(why));
                 }
             }
             self.take_observations();

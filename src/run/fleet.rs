@@ -14,7 +14,7 @@ pub(super) use running::RunningFleet;
 
 use crate::load::{LoadConfig, Share, workers_for};
 use crate::prepare::LoadPart;
-use crate::recording::{CollectorNote, GeneratorNote};
+use crate::recording::GeneratorNote;
 use crate::remote::ChildProcess;
 
 /// How long a generator may take to greet: a login over a slow network.
@@ -92,17 +92,6 @@ impl Fleet {
     /// What a recording says of them.
     pub fn notes(&self) -> Vec<GeneratorNote> {
         self.nodes.iter().map(Node::note).collect()
-    }
-
-    /// What each reads of itself.
-    pub fn collectors(&self) -> Vec<CollectorNote> {
-        let note = |generator: GeneratorNote| CollectorNote {
-            name: "generator".to_owned(),
-            watches: format!("the generator `{}` itself", generator.name),
-            instance: generator.name,
-            interval_secs: 1.0,
-        };
-        self.notes().into_iter().map(note).collect()
     }
 }
 

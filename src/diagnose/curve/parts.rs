@@ -20,6 +20,8 @@ const EDGE_REQUESTS: f64 = 5.0;
 /// Seconds of a stage that a generator may not have reported. All ticks end at the same whole
 /// seconds, so the difference is rounding.
 const SILENT_SECONDS: f64 = 0.1;
+/// Shortest tick that is not the last of a run: ticks end at whole seconds.
+const WHOLE_SECONDS: f64 = 0.9;
 /// Random arrivals of equal parts differ by no more than so many standard deviations.
 const DEVIATIONS: f64 = 4.0;
 
@@ -122,12 +124,20 @@ struct Part<'t> {
     offered: f64,
 }
 
+/// Whether a tick of one generator stands beside ticks of the others. The last tick of each ends when
+/// its own last request has, so it does not.
+fn is_comparable(tick: &GeneratorTick, window: Window) -> bool {
+    tick.window.secs() >= WHOLE_SECONDS
+        && window.contains(tick.window.middle())
+        && tick.window.end <= window.end
+}
+
 impl<'t> Part<'t> {
     fn of(timeline: &'t Timeline, generator: usize, window: Window) -> Self {
         let ticks: Vec<&GeneratorTick> = timeline
             .parts
             .iter()
-            .filter(|tick| tick.generator == generator && window.contains(tick.window.middle()))
+            .filter(|tick| tick.generator == generator && is_comparable(tick, window))
             .collect();
         let seconds = ticks.iter().map(|tick| tick.window.secs()).sum();
         let offered = ticks.iter().map(|tick| tick.offered as f64).sum();
@@ -212,6 +222,20 @@ mod tests {
         let fault = found(&timeline(&[&WELL, &WELL, &idle])).unwrap();
         assert_eq!(fault.name, "gen3");
         assert!(matches!(fault.fault, GeneratorFault::Short { share } if share > 0.99));
+    }
+
+    #[test]
+    fn the_last_ticks_of_a_run_may_end_at_different_times() {
+        let mut timeline = timeline(&[&WELL, &WELL]);
+        for (generator, end) in [(0, 10.3), (1, 10.9)] {
+            let last = timeline.parts.iter().rev().find(|it| it.generator == generator).unwrap();
+            let begin = Moment::from_secs_f64(10.0);
+            let window = Window::new(begin, Moment::from_secs_f64(end));
+            timeline.parts.push(GeneratorTick { window, ..last.clone() });
+        }
+        let window = Window::new(Moment::START, Moment::from_secs_f64(10.2));
+        let stage = Stage::constant(StageRole::Ramp, window, 1000.0);
+        assert_eq!(lacking(&timeline, &stage, window), None);
     }
 
     #[test]
