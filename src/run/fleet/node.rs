@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::FleetProblem;
+use super::problem::FleetProblem;
 use crate::prepare::LoadPart;
 use crate::recording::{EntryDecoder, GeneratorNote};
 use crate::remote::{

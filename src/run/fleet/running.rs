@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::Fleet;
+use super::connect::Fleet;
 use super::node::{Node, last_words};
 use crate::collect::Observation;
 use crate::load::LoadError;
@@ -22,6 +22,8 @@ use crate::timeline::{Batch, Epoch, GENERATOR_LABEL, Gap, LoadTick, Stage};
 const LEASE: Duration = Duration::from_secs(5);
 /// Between two renewals of the leases.
 const RENEWAL: Duration = Duration::from_secs(1);
+/// Drift of a clock since the start, in seconds, from which on it is told: a tenth of a tick.
+const MOST_DRIFT: f64 = 0.1;
 /// Between two looks at the clocks.
 const PINGS: Duration = Duration::from_secs(5);
 /// Longest wait for a message before everything else is looked at.
@@ -96,6 +98,8 @@ impl RunningFleet {
                 heard: Instant::now(),
                 ends: None,
                 told_unreadable: false,
+                zero,
+                told_drift: false,
             };
             let thread = thread::Builder::new().name(format!("kp-gen-{}", index + 1));
             running.threads.push(thread.spawn(move || driver.drive())?);
@@ -156,6 +160,9 @@ struct Driver {
     /// When it is given up, once it was told to end.
     ends: Option<Instant>,
     told_unreadable: bool,
+    /// Where moment zero was said to lie on the generator's clock.
+    zero: i64,
+    told_drift: bool,
 }
 
 impl Driver {
@@ -239,6 +246,7 @@ impl Driver {
                     let secs = step.by / 1e9;
                     return Some(format!("its clock jumped by {secs:.3} s: was it suspended?"));
                 }
+                self.look_for_drift();
             }
             Message::Done(done) => {
                 if let Some(done) = self.shared.done.get(done.flow as usize) {
@@ -292,14 +300,30 @@ impl Driver {
         batch
     }
 
+    /// Tells once that its clock runs at another speed than this machine's, so that its seconds are
+    /// not those of the others any more.
+    fn look_for_drift(&mut self) {
+        let (zero, error) = self.node.clock.zero(self.epoch);
+        let drift = zero.saturating_sub(self.zero) as f64 / 1e9;
+        if drift.abs() - error > MOST_DRIFT && !self.told_drift {
+            self.told_drift = true;
+            self.tell(&format!(
+                "reports its seconds {:.0} ms off: its clock drifts; shorter runs are exact",
+                drift.abs() * 1e3
+            ));
+        }
+    }
+
     /// Tells once that it sends something else.
     fn tell_unreadable(&mut self, what: &str) {
-        if std::mem::replace(&mut self.told_unreadable, true) {
-            return;
+        if !std::mem::replace(&mut self.told_unreadable, true) {
+            self.tell(&format!("sent something that cannot be read: {what}"));
         }
+    }
+
+    fn tell(&self, what: &str) {
         let at = self.epoch.moment(Instant::now());
-        let name = &self.node.name;
-        let text = format!("generator `{name}` sent something that cannot be read: {what}");
+        let text = format!("generator `{}` {what}", self.node.name);
         let _gone = self.observations.send(Observation::Event { at, text }).is_err();
     }
 }
