@@ -89,6 +89,11 @@ impl Greeted {
         self.target.is_some()
     }
 
+    /// The port on which the target listens there, if it was found.
+    pub(super) fn target_port(&self) -> Option<u16> {
+        self.agents.get(self.target?)?.target_port()
+    }
+
     /// Whether that is a container or namespace of this machine.
     pub(super) fn has_target_on_this_machine(&self) -> bool {
         let target = self.target.and_then(|index| self.agents.get(index));
@@ -197,13 +202,20 @@ fn tell(
 /// What the agents watch, as the recording notes it.
 pub(super) fn notes(agents: &[RunningAgent]) -> impl Iterator<Item = CollectorNote> {
     agents.iter().flat_map(|agent| {
+        let own = CollectorNote {
+            name: names::AGENT.to_owned(),
+            instance: agent.agent().name.clone(),
+            watches: "its own clock and cost".to_owned(),
+            interval_secs: 1.0,
+        };
         let watched = agent.ready().watched.iter().zip(agent.instances());
-        watched.map(|(watched, (instance, is_apart))| CollectorNote {
+        let others = watched.map(|(watched, (instance, is_apart))| CollectorNote {
             // What reads another host says nothing of the target.
             name: if *is_apart { names::AGENT.to_owned() } else { watched.name.clone() },
             instance: instance.clone(),
             watches: format!("{} (agent `{}`)", watched.watches, agent.agent().name),
             interval_secs: watched.interval_secs,
-        })
+        });
+        std::iter::once(own).chain(others)
     })
 }

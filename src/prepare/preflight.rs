@@ -166,7 +166,10 @@ fn look_into(
     let greeted = agents::greet(plan, contact, lenient, problems, &mut warnings);
     // The series of the target come from one place.
     let located = match greeted.has_target() {
-        true => Located { port: target.url.port, ..Located::default() },
+        true => {
+            let port = greeted.target_port().unwrap_or(target.url.port);
+            Located { port, ..Located::default() }
+        }
         false => {
             let located = whereabouts(address, target, problems.is_empty());
             Located { is_local: located.is_local || names_container(plan), ..located }

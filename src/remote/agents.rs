@@ -337,11 +337,16 @@ impl Keeper {
 
     /// Passes on what is held, with the clock as it stands, and the exchange that says so.
     fn release(&mut self, exchange: Option<Exchange>) {
+        let run = self.attached();
         let State::Connected(connection) = &mut self.state else { return };
+        let Some(run) = run else {
+            // Words are said once, and series that come later refer to them.
+            connection.held.retain(|entry| matches!(entry, Entry::Quote(_)));
+            return;
+        };
         let held = std::mem::take(&mut connection.held);
         let now = Instant::now();
         let Some(estimate) = connection.clock.estimate(nanos(self.base, now)) else { return };
-        let Some(run) = self.attached() else { return };
         let shift = self.shift(&run, estimate);
         if estimate.error > MOST_ERROR {
             let since = now - EXCHANGE_EVERY;
@@ -426,6 +431,7 @@ impl Keeper {
                 self.gap(since, now, &format!("it was lost: {why}"));
                 let away = now.duration_since(since).as_secs_f64();
                 self.tell(format!("it is back after {away:.1} s"));
+                self.translator.begin_again();
                 self.state = State::Connected(Box::new(Connection::new(link, clock, self.base)));
             }
             Ok(Err(_)) | Err(RecvTimeoutError::Disconnected) => {

@@ -9,7 +9,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::carrier::{Arrival, Carrier, Delivery};
@@ -24,6 +24,8 @@ const WAITING_IN: usize = 1024;
 /// Lines of foreign text to keep, and characters of each, for a message.
 const KEPT_LINES: usize = 4;
 const KEPT_CHARACTERS: usize = 160;
+/// How long the last words of a child may take to be read once it has ended.
+const LAST_WORDS: Duration = Duration::from_millis(300);
 /// Between two looks at a child that ends.
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -33,6 +35,7 @@ pub struct ChildProcess {
     to_child: Option<SyncSender<Vec<u8>>>,
     arrivals: Receiver<Arrival>,
     said: Arc<Mutex<Said>>,
+    errors: Option<JoinHandle<()>>,
     ended: Option<ExitStatus>,
 }
 
@@ -78,9 +81,13 @@ impl ChildProcess {
             let errors = Arc::clone(&said);
             spawn("kp-node-err", move || keep_errors(stderr, &errors))
         })();
-        let mut carrier = Self { child, to_child: Some(to_child), arrivals, said, ended: None };
+        let mut carrier =
+            Self { child, to_child: Some(to_child), arrivals, said, errors: None, ended: None };
         match started {
-            Ok(()) => Ok(carrier),
+            Ok(errors) => {
+                carrier.errors = Some(errors);
+                Ok(carrier)
+            }
             Err(error) => {
                 carrier.end(Duration::ZERO);
                 Err(format!("cannot start a thread for `{program}`: {error}"))
@@ -105,6 +112,12 @@ impl ChildProcess {
                 unsafe { libc::kill(-group, libc::SIGKILL) };
             }
             self.ended = self.child.wait().ok();
+        }
+        // What it said last may not be read yet. A grandchild may keep the pipe open.
+        let deadline = Instant::now() + patience.min(LAST_WORDS);
+        let is_reading = |errors: &JoinHandle<()>| !errors.is_finished();
+        while self.errors.as_ref().is_some_and(is_reading) && Instant::now() < deadline {
+            thread::sleep(LOOK);
         }
     }
 }
@@ -151,9 +164,9 @@ impl Drop for ChildProcess {
     }
 }
 
-fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
     // A thread ends with its pipe.
-    thread::Builder::new().name(name.to_owned()).spawn(body).map(|_| ())
+    thread::Builder::new().name(name.to_owned()).spawn(body)
 }
 
 /// Writes what is sent until the sender or the child is gone; then closes the pipe.

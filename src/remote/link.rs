@@ -242,11 +242,7 @@ fn silent(patience: Duration, said: &str, role: Role) -> LinkError {
 }
 
 /// What is told about words that well-known programs print: what they contain, and what to do.
-const KNOWN_WORDS: [(&str, &str); 12] = [
-    (
-        "command not found",
-        "install kneepoint there (one file), or give its full path in the command",
-    ),
+const KNOWN_WORDS: [(&str, &str); 13] = [
     (
         "executable file not found",
         "install kneepoint in the container (one file), or give its full path in the command",
@@ -267,6 +263,8 @@ const KNOWN_WORDS: [(&str, &str); 12] = [
     ("Connection timed out", "check the address of the host, and the firewalls on the way"),
     ("No route to host", "check the address of the host, and the network"),
     ("No such container", "check the name of the container: `docker ps`"),
+    ("(NotFound)", "check the name and the namespace: `kubectl get pods`"),
+    ("not found", "install kneepoint there (one file), or give its full path in the command"),
     ("unrecognized subcommand", "kneepoint is older there: install the same version on both"),
 ];
 

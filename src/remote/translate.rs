@@ -13,7 +13,7 @@ use super::clock::ClockEstimate;
 use super::message::Watched;
 use crate::collect::Observation;
 use crate::recording::Entry;
-use crate::timeline::{Batch, Moment, Reading, SeriesKey, Window, names};
+use crate::timeline::{Batch, Kind, Moment, SeriesKey, Window, names};
 
 /// Collectors that read the host, or a process that they take for the target.
 const OF_THE_HOST: [&str; 8] =
@@ -67,6 +67,35 @@ pub(super) struct Translator {
     collectors: BTreeMap<String, Place>,
     /// The middle of the last reading of each: readings stay in their order when the estimate moves.
     last: BTreeMap<String, Moment>,
+    counters: BTreeMap<SeriesKey, Total>,
+    /// How often the agent was started again.
+    lives: u32,
+}
+
+/// A counter over all lives of an agent. Some collectors count from their own start: they go on where
+/// they were, because that they begin anew is no restart of what they count.
+#[derive(Clone, Copy, Debug, Default)]
+struct Total {
+    /// What the lives before have counted.
+    before: f64,
+    /// The last value.
+    last: f64,
+    life: u32,
+}
+
+impl Total {
+    /// The value of `counted`, read in this life.
+    fn at(&mut self, counted: f64, life: u32) -> f64 {
+        if self.life != life {
+            self.life = life;
+            // What the kernel counts has gone on.
+            if self.before + counted < self.last {
+                self.before = self.last;
+            }
+        }
+        self.last = self.before + counted;
+        self.last
+    }
 }
 
 impl Translator {
@@ -88,7 +117,14 @@ impl Translator {
             agent: agent.to_owned(),
             collectors: watched.iter().map(named).collect(),
             last: BTreeMap::new(),
+            counters: BTreeMap::new(),
+            lives: 0,
         }
+    }
+
+    /// The agent was started again.
+    pub fn begin_again(&mut self) {
+        self.lives += 1;
     }
 
     /// What the collectors are called in the recording.
@@ -137,9 +173,15 @@ impl Translator {
         let late = last.since(window.middle());
         let window = Window::new(window.begin + late, window.end + late);
         *last = window.middle();
-        let key =
-            |reading: Reading| Reading { key: self.key(reading.key, &batch.collector), ..reading };
-        let readings = batch.readings.into_iter().map(key).collect();
+        let mut readings = batch.readings;
+        for reading in &mut readings {
+            let key = std::mem::replace(&mut reading.key, SeriesKey::bare(""));
+            reading.key = self.key(key, &batch.collector);
+            if reading.kind == Kind::Counter {
+                let total = self.counters.entry(reading.key.clone()).or_default();
+                reading.value = total.at(reading.value, self.lives);
+            }
+        }
         Some(Batch { collector, window, readings })
     }
 
@@ -165,7 +207,7 @@ impl Translator {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::timeline::{BatchBuilder, Gap, Kind, Labels, Unit};
+    use crate::timeline::{BatchBuilder, Gap, Labels, Unit};
 
     fn watched(name: &str) -> Watched {
         Watched {
@@ -248,6 +290,22 @@ mod tests {
             panic!()
         };
         assert_eq!(secs(gap.window.end), 10_800.0 + 1.0 - 2.0 + 0.02);
+    }
+
+    #[test]
+    fn counters_go_on_when_the_agent_was_started_again() {
+        let (mut own, mut kernels, mut restarted) = <(Total, Total, Total)>::default();
+        for (life, counts, expected) in [
+            (0, (0.0, 100.0, 50.0), (0.0, 100.0, 50.0)),
+            (0, (7.0, 130.0, 3.0), (7.0, 130.0, 3.0)),
+            (1, (0.0, 190.0, 1.0), (7.0, 190.0, 4.0)),
+            (1, (2.0, 191.0, 2.0), (9.0, 191.0, 5.0)),
+            (2, (1.0, 200.0, 0.0), (10.0, 200.0, 5.0)),
+        ] {
+            let (one, two, three) = counts;
+            let now = (own.at(one, life), kernels.at(two, life), restarted.at(three, life));
+            assert_eq!(now, expected, "in life {life}");
+        }
     }
 
     #[test]
