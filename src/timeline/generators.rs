@@ -12,11 +12,20 @@ use super::{LoadTick, Window};
 
 /// The label of series that one of several generators read of itself.
 pub const GENERATOR_LABEL: &str = "generator";
+/// How metrics begin that a process which makes load reads of itself.
+const ITSELF: &str = "generator.";
 /// The name of the generator in ticks of the whole load.
 const ALL: &str = "all generators";
 /// Ticks wait this long for those of the other generators. Then the load goes on without them: a
 /// generator that was lost must not hide what the others measured.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
+
+/// The name under which several generators report a metric `generator.…` of their own, each with its
+/// [`GENERATOR_LABEL`]: they run on other machines, so that no rule may take it for this one's.
+/// `None` for any other metric.
+pub fn metric_of_generators(metric: &str) -> Option<String> {
+    metric.strip_prefix(ITSELF).map(|rest| format!("generators.{rest}"))
+}
 
 /// What one of several generators did within one window, without its histograms.
 #[derive(Clone, Debug, PartialEq)]

@@ -2,10 +2,10 @@
 //! schedule over the whole run? `curve::validity` judges single stages.
 
 use crate::diagnose::curve::knee::KneeVerdict;
+use crate::diagnose::curve::parts::own_metric;
 use crate::diagnose::curve::validity::{LATE_SECONDS, target_fills_machine};
 use crate::diagnose::terms::invalid::Invalid;
 use crate::diagnose::terms::model::{GeneratorHealth, StageSummary};
-use crate::diagnose::terms::operand::bare;
 use crate::diagnose::terms::wording;
 use crate::recording::Recording;
 use crate::timeline::{Timeline, Window, names};
@@ -85,7 +85,7 @@ fn is_spoiled(stage: &StageSummary) -> bool {
 
 fn cores(timeline: &Timeline, window: Window) -> Option<f64> {
     timeline
-        .select(&bare(&names::GENERATOR_CPU_TIME))
+        .series_of(&own_metric(timeline, &names::GENERATOR_CPU_TIME))
         .filter_map(|(_, series)| series.rate(window))
         .reduce(f64::max)
 }

@@ -7,8 +7,8 @@
 use crate::diagnose::terms::invalid::GeneratorFault;
 use crate::diagnose::terms::stats;
 use crate::timeline::{
-    GENERATOR_LABEL, GeneratorTick, Kind, Lateness, MetricSpec, SeriesKey, Stage, Timeline, Window,
-    names,
+    GENERATOR_LABEL, GeneratorTick, Kind, Lateness, MetricSpec, Stage, Timeline, Window,
+    metric_of_generators, names,
 };
 
 use super::tally::{Account, missed_of};
@@ -96,6 +96,12 @@ pub fn descriptors_left(timeline: &Timeline, window: Window) -> Option<(Option<S
     left.min_by(|(_, a), (_, b)| a.total_cmp(b))
 }
 
+/// What a metric that makers of load read of themselves is called in this run.
+pub fn own_metric(timeline: &Timeline, metric: &MetricSpec) -> String {
+    let several = (!timeline.generators.is_empty()).then(|| metric_of_generators(metric.name));
+    several.flatten().unwrap_or_else(|| metric.name.to_owned())
+}
+
 /// What the readings of a gauge of each generator within `window` come to.
 fn of_each(
     timeline: &Timeline,
@@ -103,12 +109,10 @@ fn of_each(
     window: Window,
     reduce: impl Fn(Vec<f64>) -> Option<f64>,
 ) -> Vec<(Option<String>, f64)> {
-    let all = timeline.series_of(metric.name).filter(|(_, series)| series.kind == Kind::Gauge);
-    // Where others make the load, the coordinator reads itself too, under no name.
-    let is_one = |key: &SeriesKey| {
-        timeline.generators.is_empty() || key.labels.get(GENERATOR_LABEL).is_some()
-    };
-    all.filter(|(key, _)| is_one(key))
+    let name = own_metric(timeline, metric);
+    timeline
+        .series_of(&name)
+        .filter(|(_, series)| series.kind == Kind::Gauge)
         .filter_map(|(key, series)| {
             let values = series.within(window).iter().map(|point| point.value).collect();
             Some((key.labels.get(GENERATOR_LABEL).map(str::to_owned), reduce(values)?))

@@ -15,7 +15,9 @@ use crate::remote::{
     AckMessage, LinesMessage, Message, News, StageMessage, StartMessage, StopMessage,
 };
 use crate::run::load_source::LoadSource;
-use crate::timeline::{Batch, Epoch, GENERATOR_LABEL, Gap, LoadTick, Stage};
+use crate::timeline::{
+    Batch, Epoch, GENERATOR_LABEL, Gap, LoadTick, Reading, SeriesKey, Stage, metric_of_generators,
+};
 
 /// A generator ends its load if nothing comes from the coordinator for so long. The coordinator takes a
 /// generator for lost after the same time.
@@ -290,14 +292,16 @@ impl Driver {
     }
 
     /// What a generator read of itself, under its name.
-    fn named(&self, mut batch: Batch) -> Batch {
+    fn named(&self, batch: Batch) -> Batch {
         let name = &self.node.name;
-        name.clone_into(&mut batch.collector);
-        for reading in &mut batch.readings {
-            let labels = std::mem::take(&mut reading.key.labels);
-            reading.key.labels = labels.with(GENERATOR_LABEL, name.as_str());
-        }
-        batch
+        let named = |mut reading: Reading| {
+            let metric = metric_of_generators(&reading.key.metric)?;
+            let labels = reading.key.labels.with(GENERATOR_LABEL, name.as_str());
+            reading.key = SeriesKey::new(&metric, labels);
+            Some(reading)
+        };
+        let readings = batch.readings.into_iter().filter_map(named).collect();
+        Batch { collector: name.clone(), readings, ..batch }
     }
 
     /// Tells once that its clock runs at another speed than this machine's, so that its seconds are
