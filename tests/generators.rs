@@ -126,7 +126,7 @@ fn two_generators_do_what_one_does() {
     assert_eq!(names.len(), 2);
     for generator in 0..2 {
         let parts = together.timeline.parts.iter().filter(|part| part.generator == generator);
-        assert_eq!(parts.map(|part| part.offered).sum::<u64>(), 200);
+        assert!((parts.map(|part| part.account.offered).sum::<f64>() - 200.0).abs() < 1e-9);
     }
     let [first] = &measured(&alone)[..] else { panic!() };
     let [second] = &measured(&together)[..] else { panic!() };
@@ -148,7 +148,7 @@ fn twenty_generators_carry_one_load() {
     assert_eq!(rows.len(), 600);
     for generator in 0..20 {
         let parts = recording.timeline.parts.iter().filter(|part| part.generator == generator);
-        assert_eq!(parts.map(|part| part.offered).sum::<u64>(), 30);
+        assert!((parts.map(|part| part.account.offered).sum::<f64>() - 30.0).abs() < 1e-9);
     }
 }
 

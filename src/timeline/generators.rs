@@ -27,6 +27,37 @@ pub fn metric_of_generators(metric: &str) -> Option<String> {
     metric.strip_prefix(ITSELF).map(|rest| format!("generators.{rest}"))
 }
 
+/// The requests of one tick: what was due, and what became of it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Account {
+    /// Requests that the schedule asked for.
+    pub offered: f64,
+    /// Requests that were sent.
+    pub sent: f64,
+    /// Due requests that were never sent, because too many were already waiting.
+    pub held_back: f64,
+    /// Due requests that wait for a free connection at the end of the tick.
+    pub backlog: f64,
+    /// Responses and failures.
+    pub completed: f64,
+    /// Mean number of requests in flight.
+    pub in_flight: f64,
+}
+
+impl Account {
+    /// That of a tick.
+    pub fn of(tick: &LoadTick) -> Self {
+        Self {
+            offered: tick.offered as f64,
+            sent: tick.sent as f64,
+            held_back: tick.held_back as f64,
+            backlog: tick.backlog as f64,
+            completed: tick.completed() as f64,
+            in_flight: tick.in_flight,
+        }
+    }
+}
+
 /// What one of several generators did within one window, without its histograms.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GeneratorTick {
@@ -34,18 +65,8 @@ pub struct GeneratorTick {
     pub window: Window,
     /// Index of the generator in [`Timeline::generators`](super::Timeline::generators).
     pub generator: usize,
-    /// Requests that its part of the schedule asked for.
-    pub offered: u64,
-    /// Requests that it sent.
-    pub sent: u64,
-    /// Due requests that it never sent, because too many were already waiting.
-    pub held_back: u64,
-    /// Due requests that wait for a free connection at the end of the window.
-    pub backlog: u64,
-    /// Responses and failures.
-    pub completed: u64,
-    /// Mean number of requests in flight.
-    pub in_flight: f64,
+    /// What was due, and what became of it.
+    pub account: Account,
     /// Sum of its lateness in seconds, over the requests counted in `late_count`.
     pub late_seconds: f64,
     /// Requests whose lateness was measured.
@@ -59,12 +80,7 @@ impl GeneratorTick {
         Self {
             window: tick.window,
             generator,
-            offered: tick.offered,
-            sent: tick.sent,
-            held_back: tick.held_back,
-            backlog: tick.backlog,
-            completed: tick.completed(),
-            in_flight: tick.in_flight,
+            account: Account::of(tick),
             late_seconds: tick.lateness.sum(),
             late_count: tick.lateness.count(),
             late_p99: tick.lateness.quantile(0.99).unwrap_or(0.0),
@@ -296,12 +312,17 @@ mod tests {
         assert_eq!(merger.finish(), []);
     }
 
+    fn account(count: f64) -> Account {
+        let (held_back, backlog, in_flight) = (0.0, 0.0, 2.0);
+        Account { offered: count, sent: count, held_back, backlog, completed: count, in_flight }
+    }
+
     #[test]
     fn what_each_did_is_kept_and_a_stranger_passes() {
         let mut merger = TickMerger::new(&names(2));
         let (part, _) = merger.push(tick(2, 0.0, 1.0, &[10, 10, 10, 30]));
         let part = part.unwrap();
-        assert_eq!((part.generator, part.offered, part.completed), (1, 4, 4));
+        assert_eq!((part.generator, part.account), (1, Account { backlog: 3.0, ..account(4.0) }));
         assert!((part.late_seconds - 0.060).abs() < 1e-3, "{}", part.late_seconds);
         let late = Lateness::of([part.clone(), part].iter());
         assert!((late.mean - 0.015).abs() < 5e-4 && (late.p99 - 0.030).abs() < 1e-3, "{late:?}");

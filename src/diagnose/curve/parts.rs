@@ -11,7 +11,7 @@ use crate::timeline::{
     metric_of_generators, names,
 };
 
-use super::tally::{Account, missed_of};
+use super::tally::missed_of;
 
 /// Share of its part of the schedule that a generator may miss.
 const MISSED: f64 = 0.01;
@@ -54,7 +54,7 @@ pub fn lacking(timeline: &Timeline, stage: &Stage, window: Window) -> Option<Fau
         if is_open && short > allowed {
             return Some(GeneratorFault::Short { share: short / mean });
         }
-        let missed = missed_of(part.ticks.iter().map(|tick| (0, Account::of_part(tick))));
+        let missed = missed_of(part.ticks.iter().map(|tick| (0, tick.account)));
         (missed > (MISSED * part.offered).max(EDGE_REQUESTS))
             .then(|| GeneratorFault::Unsent { share: missed / part.offered })
     };
@@ -144,7 +144,7 @@ impl<'t> Part<'t> {
             .filter(|tick| tick.generator == generator && is_comparable(tick, window))
             .collect();
         let seconds = ticks.iter().map(|tick| tick.window.secs()).sum();
-        let offered = ticks.iter().map(|tick| tick.offered as f64).sum();
+        let offered = ticks.iter().map(|tick| tick.account.offered).sum();
         Self { ticks, seconds, offered }
     }
 }
@@ -154,7 +154,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::timeline::{Moment, StageRole};
+    use crate::timeline::{Account, Moment, StageRole};
 
     /// A stage of ten seconds at 1000/s, of which each generator offers and sends so much a second;
     /// `None` for a second that it did not report.
@@ -168,12 +168,14 @@ mod tests {
                 timeline.parts.push(GeneratorTick {
                     window: Window::new(moment(second), moment(second + 1)),
                     generator,
-                    offered,
-                    sent,
-                    held_back: 0,
-                    backlog: 0,
-                    completed: sent,
-                    in_flight: 1.0,
+                    account: Account {
+                        offered: offered as f64,
+                        sent: sent as f64,
+                        held_back: 0.0,
+                        backlog: 0.0,
+                        completed: sent as f64,
+                        in_flight: 1.0,
+                    },
                     late_seconds: 0.001 * sent as f64,
                     late_count: sent,
                     late_p99: 0.002,

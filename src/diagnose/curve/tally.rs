@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::diagnose::terms::model::{Quantiles, StageSummary};
 use crate::diagnose::terms::stats;
-use crate::timeline::{GeneratorTick, Histogram, LoadTick, Moment, Stage, Timeline, Window};
+use crate::timeline::{Account, Histogram, LoadTick, Moment, Stage, Timeline, Window};
 
 /// One tick, summed over the generators.
 #[derive(Clone, Copy, Debug)]
@@ -56,7 +56,7 @@ pub struct Tally {
     pub held_back: u64,
     /// Requests that the run's own highest rate made wait.
     pub capped: u64,
-    /// Requests that were due and never begun: see [`missed`].
+    /// Requests that were due and never begun: see [`missed_of`].
     pub missed: f64,
     /// Seconds that requests waited for a connection, all together.
     pub waited: f64,
@@ -171,57 +171,18 @@ impl Tally {
     }
 }
 
-/// The account of one generator within one tick: what was due, and what became of it.
-#[derive(Clone, Copy, Debug)]
-pub struct Account {
-    offered: f64,
-    held_back: f64,
-    backlog: f64,
-    sent: f64,
-    completed: f64,
-    in_flight: f64,
+/// Requests that were due in a tick, neither given up nor waiting for a free connection, and not
+/// sent.
+fn unsent(before: &Account, now: &Account) -> f64 {
+    now.offered - now.held_back - (now.backlog - before.backlog) - now.sent
 }
 
-impl Account {
-    /// That of a tick.
-    pub fn of(tick: &LoadTick) -> Self {
-        Self {
-            offered: tick.offered as f64,
-            held_back: tick.held_back as f64,
-            backlog: tick.backlog as f64,
-            sent: tick.sent as f64,
-            completed: tick.completed() as f64,
-            in_flight: tick.in_flight,
-        }
-    }
-
-    /// That of one of several generators.
-    pub fn of_part(tick: &GeneratorTick) -> Self {
-        Self {
-            offered: tick.offered as f64,
-            held_back: tick.held_back as f64,
-            backlog: tick.backlog as f64,
-            sent: tick.sent as f64,
-            completed: tick.completed as f64,
-            in_flight: tick.in_flight,
-        }
-    }
-
-    /// Requests that were due in this tick, neither given up nor waiting for a free connection, and
-    /// not sent.
-    fn unsent(&self, before: &Account) -> f64 {
-        self.offered - self.held_back - (self.backlog - before.backlog) - self.sent
-    }
-
-    /// The same from the middle of the tick before to that of this one, by flow balance: what was
-    /// due and neither ended nor is in flight.
-    fn unbegun(&self, before: &Account) -> f64 {
-        let surplus = |tick: &Account| tick.offered - tick.held_back - tick.completed;
-        let waiting = self.backlog - before.backlog;
-        f64::midpoint(surplus(before), surplus(self))
-            - (self.in_flight - before.in_flight)
-            - waiting
-    }
+/// The same from the middle of the tick before to that of `now`, by flow balance: what was due and
+/// neither ended nor is in flight.
+fn unbegun(before: &Account, now: &Account) -> f64 {
+    let surplus = |tick: &Account| tick.offered - tick.held_back - tick.completed;
+    let waiting = now.backlog - before.backlog;
+    f64::midpoint(surplus(before), surplus(now)) - (now.in_flight - before.in_flight) - waiting
 }
 
 /// Requests that were due in the ticks of some generators, each with its index or name, and that
@@ -234,8 +195,8 @@ pub fn missed_of<G: Ord>(ticks: impl Iterator<Item = (G, Account)>) -> f64 {
     let (mut not_sent, mut not_begun) = (0.0, 0.0);
     for (generator, now) in ticks {
         if let Some(before) = last.insert(generator, now) {
-            not_sent += now.unsent(&before);
-            not_begun += now.unbegun(&before);
+            not_sent += unsent(&before, &now);
+            not_begun += unbegun(&before, &now);
         }
     }
     f64::min(not_sent, not_begun)
