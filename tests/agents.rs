@@ -77,9 +77,12 @@ fn run(place: &Place, plan: &Path) -> Output {
         .expect("the program starts")
 }
 
+/// Everything that was printed, on one line.
 fn said(output: &Output) -> String {
     let texts = [output.stdout.clone(), output.stderr.clone()].concat();
-    String::from_utf8_lossy(&texts).into_owned()
+    let words: Vec<String> =
+        String::from_utf8_lossy(&texts).split_whitespace().map(str::to_owned).collect();
+    words.join(" ")
 }
 
 fn is_alive(pid: u32) -> bool {

@@ -309,7 +309,7 @@ impl Keeper {
         let State::Connected(connection) = &mut self.state else { return Ok(()) };
         connection.unreadable += 1;
         match connection.unreadable {
-            1 => self.tell(format!("{what}, which is not a message")),
+            1 => self.tell(&format!("{what}, which is not a message")),
             MOST_UNREADABLE.. => return Err("most of what it prints cannot be read".to_owned()),
             _ => {}
         }
@@ -330,7 +330,7 @@ impl Keeper {
             let by = step.by / 1e9;
             let text = format!("its clock jumped by {by:+.3} s, as when a machine is suspended");
             self.gap(since, at, &text);
-            self.tell(text);
+            self.tell(&text);
         }
         self.release(Some(exchange));
     }
@@ -397,7 +397,7 @@ impl Keeper {
         let State::Connected(connection) = &mut self.state else { return };
         let since = connection.heard;
         connection.link.close(Duration::ZERO);
-        self.tell(format!("it is lost: {why}; it is started again"));
+        self.tell(&format!("it is lost: {why}; it is started again"));
         self.state = State::Lost(Loss {
             since,
             why: why.to_owned(),
@@ -430,7 +430,7 @@ impl Keeper {
                 let now = Instant::now();
                 self.gap(since, now, &format!("it was lost: {why}"));
                 let away = now.duration_since(since).as_secs_f64();
-                self.tell(format!("it is back after {away:.1} s"));
+                self.tell(&format!("it is back after {away:.1} s"));
                 self.translator.begin_again();
                 self.state = State::Connected(Box::new(Connection::new(link, clock, self.base)));
             }
@@ -484,7 +484,7 @@ impl Keeper {
         }
     }
 
-    fn tell(&mut self, what: String) {
+    fn tell(&mut self, what: &str) {
         let Some(run) = self.attached() else { return };
         let at = run.epoch.moment(Instant::now());
         let text = format!("agent `{}`: {what}", self.agent.name);

@@ -76,7 +76,7 @@ pub fn resident_bytes() -> Option<f64> {
     let pages: f64 = text.split_ascii_whitespace().nth(1)?.parse().ok()?;
     // SAFETY: no pointers are involved.
     let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
-    (page > 0).then(|| pages * page as f64)
+    (page > 0).then_some(pages * page as f64)
 }
 
 fn clock_seconds(clock: libc::clockid_t) -> Option<f64> {
