@@ -408,6 +408,7 @@ impl Envelope {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::Secret;
 
     #[test]
     fn only_the_node_that_needs_a_secret_gets_it_and_nothing_prints_it() {
