@@ -7,7 +7,8 @@ mod space;
 mod target;
 
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -443,4 +444,95 @@ fn a_target_in_another_namespace_gets_the_diagnosis_of_a_local_one() {
     assert!(process.starts_with(&format!("pid {} ", service.0.id())), "{process}");
     assert!(process.ends_with("(agent `agent`)"), "{process}");
     assert_eq!(rules_of(&there).first(), Some(&"app-lock-contention"), "{there:#}");
+}
+
+/// Tells the door below which service it calls.
+const BACKEND: &str = "KNEEPOINT_TEST_BACKEND";
+
+/// Not a test: a service that asks another one for each answer, over a connection for each client.
+#[test]
+#[ignore = "the process that another test watches"]
+fn a_door() {
+    let (Ok(address), Ok(backend)) = (std::env::var(space::LISTEN), std::env::var(BACKEND)) else {
+        return;
+    };
+    let listener = TcpListener::bind(address).expect("a free port");
+    for client in listener.incoming().map_while(Result::ok) {
+        let Ok(mut called) = TcpStream::connect(&backend) else { continue };
+        thread::spawn(move || {
+            let mut client = client;
+            let mut bytes = [0; 4096];
+            let mut request = Vec::new();
+            while let Ok(length @ 1..) = client.read(&mut bytes) {
+                request.extend_from_slice(&bytes[..length]);
+                if !request.ends_with(b"\r\n\r\n") {
+                    continue;
+                }
+                request.clear();
+                let asked = called.write_all(b"GET / HTTP/1.1\r\nHost: it\r\n\r\n");
+                // The answer is short and comes in one piece.
+                let answer = asked.and_then(|()| called.read(&mut bytes));
+                let passed = answer.and_then(|length| client.write_all(&bytes[..length]));
+                if passed.is_err() {
+                    return;
+                }
+            }
+        });
+    }
+}
+
+/// A host of its own: a network namespace, and a namespace of processes in it.
+struct Host {
+    space: Space,
+    service: space::Process,
+}
+
+impl Host {
+    /// Starts a test of this file as its only service; `None` if this machine has no such namespaces.
+    fn start(space: Space, test: &str, variables: &[(&str, String)]) -> Option<Self> {
+        let mut command = space.command("unshare");
+        command.args(["--pid", "--fork", "--mount-proc", "--kill-child"]);
+        command.arg(std::env::current_exe().expect("own path"));
+        command.args(["--exact", test, "--ignored", "--nocapture"]);
+        command.envs(variables.iter().cloned()).stdin(Stdio::piped());
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        let service = space::Process(command.spawn().ok()?);
+        Some(Self { space, service })
+    }
+
+    /// The command of an agent there.
+    fn agent(&self) -> String {
+        let parent = self.service.0.id();
+        let children = format!("/proc/{parent}/task/{parent}/children");
+        wait_until("the host starts", || {
+            fs::read_to_string(&children).is_ok_and(|text| !text.trim().is_empty())
+        });
+        let text = fs::read_to_string(&children).expect("it runs");
+        let pid = text.split_whitespace().next().expect("a child");
+        format!("nsenter -t {pid} -n -p -m {KNEEPOINT} agent")
+    }
+}
+
+#[test]
+fn the_cause_is_named_on_another_host_than_the_targets() {
+    let _alone = alone();
+    let (Some(near), Some(far)) = (Space::new(22), Space::new(23)) else { return };
+    assert!(near.join(&far), "a link between the two");
+    let listen = |port: u16| (space::LISTEN, format!("0.0.0.0:{port}"));
+    let far_address = format!("{}:8080", far.address());
+    let Some(far) = Host::start(far, space::SERVICE, &[listen(8080)]) else { return };
+    wait_for(&far_address);
+    let called = (BACKEND, format!("{}:8080", far.space.link_address()));
+    let Some(near) = Host::start(near, "a_door", &[listen(8000), called]) else { return };
+    let near_address = format!("{}:8000", near.space.address());
+    wait_for(&near_address);
+    let url = format!("http://{near_address}/");
+    let report = search(&url, &["--agent", &near.agent(), "--agent", &far.agent()]);
+    let agents = report["environment"]["agents"].as_array().expect("agents");
+    let is_target: Vec<bool> = agents.iter().map(|agent| agent["is_target"] == true).collect();
+    assert_eq!(is_target, [true, false], "{agents:?}");
+    assert_eq!(rules_of(&report).first(), Some(&"app-lock-contention"), "{report:#}");
+    let finding = &report["diagnosis"]["findings"][0];
+    let title = finding["title"].as_str().unwrap_or_default();
+    assert!(title.contains(&format!("({}:8080)", far.space.link_address())), "{title}");
 }

@@ -17,6 +17,7 @@
 //! - Processes whose descriptors kneepoint may not read. `chain.closed` says so.
 //! - What `process`, `tcp` and `threads` cannot see of the target.
 
+mod found;
 mod service;
 mod views;
 
@@ -24,6 +25,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
+pub use self::found::{FoundService, FoundServices, push_of};
 use self::service::{FORWARDER, MOST_DEEP, Place, SERVICE, Service};
 use self::views::Views;
 use super::proc::network::Network;
@@ -101,6 +103,8 @@ struct Chain {
     /// The hosts whose calls lead here, where the target is on another host.
     callers: BTreeSet<IpAddr>,
     services: Vec<Service>,
+    /// Where other collectors learn of them.
+    found: FoundServices,
     callees: BTreeMap<(Network, Address), Callee>,
     names: BTreeMap<Address, String>,
     next_opening: Instant,
@@ -132,6 +136,7 @@ fn open(config: &CollectorConfig, hint: &TargetHint) -> OpenResult {
         owners,
         callers,
         services: Vec::new(),
+        found: hint.services.clone(),
         callees: BTreeMap::new(),
         names,
         next_opening: Instant::now(),
@@ -182,6 +187,9 @@ impl Collector for Chain {
         for ((index, service), sockets) in self.services.iter_mut().enumerate().zip(&owned) {
             let is_own = |socket: &Socket| owners.of(socket) == Some(index + 1);
             service.look(sockets.iter().copied(), is_own, batch);
+            if let Some(found) = service.take_found() {
+                self.found.add(&service.name, found);
+            }
         }
         self.tell_closed(batch);
         Ok(())

@@ -16,7 +16,7 @@ pub mod proc;
 mod sampler;
 mod tls;
 
-pub use chain::FROM;
+pub use chain::{FROM, FoundServices};
 pub use generator::CHILDREN;
 pub use locate::{Fingerprint, Located, Opening, SocketSearch, locate, locate_listener};
 pub use proc::network::{Forwarder, Network, is_own_address, machine_addresses};
@@ -50,6 +50,12 @@ impl CollectorSpec {
         CollectorShape { name: self.name, options: self.options }
     }
 
+    /// Whether it reads the host, or a process there, rather than something that has a name of its
+    /// own wherever it is read.
+    pub fn is_of_host(&self) -> bool {
+        matches!(self.opens, Opens::ForLocalTarget | Opens::With(_))
+    }
+
     /// What a diagnosis needs to know to report it as missing.
     pub fn source(&self) -> Source {
         Source { name: self.name, metrics: self.metrics, hint: self.hint }
@@ -66,6 +72,8 @@ pub enum Opens {
     Always,
     /// If the target runs on this machine.
     ForLocalTarget,
+    /// The same, unless the plan turns one of these collectors off.
+    With(&'static [&'static str]),
     /// Never: it needs an option.
     WhenAsked,
 }
@@ -94,6 +102,8 @@ pub struct TargetHint {
     /// Options of the plan's first `process` collector (`pid`, `name`, `port`), for collectors that
     /// must find the same processes.
     pub process_config: Option<CollectorConfig>,
+    /// The services behind the target that the collector `chain` finds, for those that read them too.
+    pub services: FoundServices,
 }
 
 /// A connected collector. It has its own thread and may block.
@@ -160,9 +170,11 @@ registry! {
         tcp,
         threads,
         chain,
+        chain_stacks,
         jvm,
         stacks,
         disk,
+        file_locks,
         logs,
         generator,
         postgres,
@@ -181,9 +193,13 @@ pub fn with_defaults(
     mut planned: Vec<CollectorConfig>,
     target_is_local: bool,
 ) -> Vec<CollectorConfig> {
+    let off: Vec<String> =
+        planned.iter().filter(|it| it.switch(OFF)).map(|it| it.name.clone()).collect();
+    let is_off = |name: &&str| off.iter().any(|off| off == *name);
     let by_themselves = COLLECTORS.iter().filter(|spec| match spec.opens {
         Opens::Always => true,
         Opens::ForLocalTarget => target_is_local,
+        Opens::With(others) => target_is_local && !others.iter().any(is_off),
         Opens::WhenAsked => false,
     });
     for spec in by_themselves {
@@ -240,6 +256,7 @@ mod tests {
         let planned = vec![CollectorConfig::new("tcp")];
         assert_eq!(with_defaults(planned, true).len(), local.len());
         let off = CollectorConfig::new("stacks").with(OFF, OptionValue::Switch(true));
-        assert_eq!(with_defaults(vec![off], true).len(), local.len() - 1);
+        let without = with_defaults(vec![off], true).len();
+        assert_eq!(without, local.len() - 2, "those of the services are off too");
     }
 }

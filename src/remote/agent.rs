@@ -15,8 +15,8 @@ use super::node::{FromCoordinator, NodeEnd};
 use super::outbox::Outbox;
 use crate::collect::proc::{process_cpu_seconds, resident_bytes};
 use crate::collect::{
-    FROM, Located, Observation, Opened, Sampler, SocketSearch, TargetHint, locate_listener,
-    open_all, with_defaults,
+    FROM, FoundServices, Located, Observation, Opened, Sampler, SocketSearch, TargetHint,
+    locate_listener, open_all, with_defaults,
 };
 use crate::plan::{CollectorConfig, OptionValue};
 use crate::recording::{Entry, Event};
@@ -122,7 +122,7 @@ fn open(task: CollectTask, located: Option<Located>) -> OpenedOrProblems {
     if !is_target {
         let from = callers.iter().map(ToString::to_string).collect();
         let chain = CollectorConfig::new("chain").with(FROM, OptionValue::Texts(from));
-        let beside = [CollectorConfig::new("host"), chain];
+        let beside = [CollectorConfig::new("host"), chain, CollectorConfig::new("chain_stacks")];
         let is_planned = |config: &CollectorConfig| planned.iter().any(|it| it.name == config.name);
         configs.extend(beside.into_iter().filter(|config| !is_planned(config)));
     }
@@ -135,6 +135,7 @@ fn open(task: CollectTask, located: Option<Located>) -> OpenedOrProblems {
         is_shared,
         is_local: is_target,
         process,
+        services: FoundServices::default(),
         process_config: configs.iter().find(|config| config.name == "process").cloned(),
     };
     let (opened, failed) = open_all(&configs, &hint);

@@ -11,13 +11,10 @@ use std::collections::BTreeMap;
 
 use super::clock::ClockEstimate;
 use super::message::Watched;
-use crate::collect::Observation;
+use crate::collect::{CollectorSpec, Observation, find};
 use crate::recording::Entry;
 use crate::timeline::{Batch, Kind, Moment, SeriesKey, Window, names};
 
-/// Collectors that read the host, or a process that they take for the target.
-const OF_THE_HOST: [&str; 8] =
-    ["host", "process", "tcp", "threads", "chain", "jvm", "stacks", "disk"];
 /// The label that names the agent.
 pub(super) const LABEL: &str = "agent";
 
@@ -110,7 +107,7 @@ impl Translator {
             let own = &watched.instance;
             let is_free = is_target && !taken(own);
             let instance = if is_free { own.clone() } else { format!("{agent}/{own}") };
-            let is_apart = !is_target && OF_THE_HOST.contains(&watched.name.as_str());
+            let is_apart = !is_target && find(&watched.name).is_some_and(CollectorSpec::is_of_host);
             (own.clone(), Place { instance, is_apart })
         };
         Self {

@@ -92,6 +92,26 @@ impl Space {
         format!("10.213.{}.1", self.net)
     }
 
+    /// Its address on a link of its own to another namespace.
+    pub fn link_address(&self) -> String {
+        format!("10.214.0.{}", self.net)
+    }
+
+    /// Joins it to another namespace, beside this machine.
+    pub fn join(&self, other: &Self) -> bool {
+        let (near, far) = (format!("kp{}l", self.net), format!("kp{}l", other.net));
+        let (here, there) = (&self.name, &other.name);
+        [
+            format!("link add {near} netns {here} type veth peer name {far} netns {there}"),
+            format!("-n {here} addr add {}/24 dev {near}", self.link_address()),
+            format!("-n {there} addr add {}/24 dev {far}", other.link_address()),
+            format!("-n {here} link set {near} up"),
+            format!("-n {there} link set {far} up"),
+        ]
+        .iter()
+        .all(|command| succeeds("ip", &command.split(' ').collect::<Vec<_>>()))
+    }
+
     /// A program inside of it.
     pub fn command(&self, program: impl AsRef<Path>) -> Command {
         let mut command = Command::new("ip");
