@@ -59,7 +59,7 @@ pub fn node(bytes: &[u8]) {
                 let remote::PongMessage { sent, received, replied } = pong;
                 let returned = i64::try_from(envelope.seq).unwrap_or(i64::MAX);
                 let _step = clock.add(remote::Exchange { sent, received, replied, returned });
-                drop(clock.estimate(returned));
+                let _estimate = clock.estimate(returned);
             }
             other => drop(other.name()),
         }
