@@ -61,6 +61,8 @@ pub enum Command {
     Calibrate(Box<CalibrateArgs>),
     /// Watch a service while another tool loads it, and explain why it breaks
     Watch(Box<WatchArgs>),
+    /// Make a part of the load of a `run` on another machine; `run --generator` starts it
+    Generate,
     /// Collect on this host for a run elsewhere; that run starts it with `--agent` or `[[agent]]`
     Agent,
     /// Read the results of another load generator, or what a Prometheus server stored
@@ -155,6 +157,10 @@ pub struct RunArgs {
     /// Exit with 120 if the knee is below this rate, such as 200/s
     #[arg(long, value_name = "RATE")]
     pub expect: Option<String>,
+    /// Make the load on another machine, with this command, such as
+    /// 'ssh gen1 kneepoint generate'; give it several times to share the load equally
+    #[arg(long, value_name = "COMMAND")]
+    pub generator: Vec<String>,
 }
 
 /// `kneepoint soak`.

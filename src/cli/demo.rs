@@ -56,6 +56,7 @@ pub(super) fn main(args: &DemoArgs) -> CommandResult {
                 output: &args.output,
                 rules: &run::rules(),
                 expected: None,
+                generators: None,
             })
         })
     };

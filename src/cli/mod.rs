@@ -17,6 +17,7 @@ mod error;
 mod exit;
 mod explain;
 mod gate;
+mod generators;
 mod given;
 mod history;
 mod import;
@@ -78,6 +79,7 @@ fn dispatch(command: Command) -> CommandResult {
         Command::Baseline(args) => baseline::main(&args),
         Command::Calibrate(args) => calibrate::main(&args),
         Command::Watch(args) => watch::main(&args),
+        Command::Generate => generators::main(),
         Command::Agent => agent::main(),
         Command::Import(args) => import::main(&args),
         Command::Incident(args) => incident::main(&args),
