@@ -99,6 +99,10 @@ pub mod incident;
 
 pub mod report;
 
+pub mod live;
+
+pub mod viewer;
+
 pub mod prepare;
 
 pub mod run;

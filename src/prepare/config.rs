@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use super::controls::Controls;
 use super::data;
 use super::problems::Problems;
 use super::target::{path_in, read_pem};
@@ -37,6 +38,8 @@ pub struct RunConfig {
     pub started: Instant,
     /// Set from outside to end the run early.
     pub interrupt: Arc<AtomicBool>,
+    /// What somebody who watches the run asks of it.
+    pub controls: Arc<Controls>,
 }
 
 /// The load generator's part of a plan. Relative paths in it start at `folder`.
@@ -87,6 +90,7 @@ pub fn run_config(plan: Plan, load: LoadConfig, interrupt: Arc<AtomicBool>) -> R
         collectors: Vec::new(),
         started: Instant::now(),
         interrupt,
+        controls: Arc::default(),
     }
 }
 

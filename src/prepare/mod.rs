@@ -5,6 +5,7 @@
 //! comes back as [`Problems`] or [`Warning`]s.
 
 mod config;
+mod controls;
 mod data;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
@@ -19,6 +20,7 @@ mod trial;
 mod warning;
 
 pub use config::{RunConfig, load_config, run_config};
+pub use controls::Controls;
 pub use plan_file::{PlanError, parse_plan, read_plan};
 pub use preflight::{Observed, Options, Prepared, observe, prepare};
 pub use problems::{Problem, Problems};

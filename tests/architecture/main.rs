@@ -48,6 +48,12 @@ const ROOMS: &[Room] = &[
         never: &[OUTSIDE, CLOCK, UNORDERED],
     },
     Room {
+        name: "live",
+        uses: &["timeline", "diagnose", "report"],
+        never: &[OUTSIDE, CLOCK, UNORDERED],
+    },
+    Room { name: "viewer", uses: &["live", "report"], never: &[] },
+    Room {
         name: "prepare",
         uses: &["timeline", "plan", "recording", "load", "collect"],
         never: &[],
@@ -81,6 +87,8 @@ const ROOMS: &[Room] = &[
             "baseline",
             "incident",
             "report",
+            "live",
+            "viewer",
             "prepare",
             "run",
             "watch",

@@ -42,6 +42,7 @@ pub(super) use logs::{LogNumbers, LogTable};
 pub(super) use panel::{Ahead, Line, LineStyle, Panel, Quantity, spreads};
 pub(super) use recovery::RecoveryTable;
 pub(super) use requests::{RequestNumbers, RequestRow};
+pub(crate) use run::ended_because;
 pub(super) use run::{CollectorRow, EventRow, Fact};
 pub(super) use seconds::{BOUNDS, EndpointTotal, SecondRow, Seconds, Times};
 pub(super) use soak::{SoakTable, Speaks, TrendKind};
@@ -151,6 +152,17 @@ impl Report {
             machine: recording.environment.clone(),
             seconds: None,
         }
+    }
+
+    /// The answer in one sentence.
+    pub fn headline(&self) -> &str {
+        &self.answer.headline
+    }
+
+    /// The findings in short, the most important first: what, what it is to the knee, how sure.
+    pub fn findings_in_short(&self) -> impl Iterator<Item = (&str, &str, String)> {
+        let short = |finding: &FindingView| finding.confidence.to_string();
+        self.findings.iter().map(move |it| (it.title.as_str(), it.role.as_str(), short(it)))
     }
 
     /// The same with the run second by second.
