@@ -5,6 +5,7 @@ mod answer;
 mod attribution;
 mod canaries_and_sessions;
 mod chain;
+mod explorer;
 mod failures;
 mod findings;
 mod grid;
@@ -31,6 +32,7 @@ use serde::Serialize;
 pub(super) use answer::{Answer, OutcomeKind};
 pub(super) use attribution::{AttributionView, GrowthRow, LayerChart, LayerPoint};
 pub(super) use chain::ChainTable;
+pub(super) use explorer::{Explorer, RawLine};
 pub(super) use failures::{FailureNumbers, FailureRow};
 pub(super) use findings::{
     EvidenceRow, FindingKind, FindingView, Holds, NotCheckedRow, RuledOutRow,
@@ -98,6 +100,8 @@ pub struct Report {
     #[serde(skip)]
     pub(super) time: TimeCharts,
     #[serde(skip)]
+    pub(super) explorer: Explorer,
+    #[serde(skip)]
     pub(super) curve: Option<LoadCurve>,
     #[serde(skip)]
     pub(super) layers: Vec<LayerChart>,
@@ -145,6 +149,7 @@ impl Report {
             environment: run::environment(recording),
             events: run::events(recording),
             time: TimeCharts::new(recording, diagnosis),
+            explorer: Explorer::new(recording, diagnosis),
             curve: LoadCurve::new(diagnosis),
             layers: attribution::layers(diagnosis),
             summary,
