@@ -246,7 +246,11 @@ pub(super) fn record(load: Load<'_>) -> Result<Recorded, CliError> {
             &config.environment,
         );
     }
-    let mut look = Look::begin(load.looking, &config, &path)?;
+    let mut look = Look::begin(load.looking, &config, &path).inspect_err(|_| {
+        for why in teardown.run() {
+            say(format_args!("kneepoint: teardown: {why}"));
+        }
+    })?;
     // No buffer is needed: the recording is written one frame at a time.
     let reason =
         run::run(config, file, &mut |progress| look.show(&progress)).map_err(CliError::failed)?;

@@ -142,7 +142,7 @@ pub struct PointNow {
 }
 
 /// All points so far, for a viewer who has just come.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Past {
     /// The charts.
     pub panels: &'static [PanelSpec],

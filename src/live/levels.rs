@@ -179,7 +179,7 @@ impl Levels {
         let from = selector.as_ref().map(|selector| SeriesKey::bare(&selector.metric));
         let metric = from.clone();
         from.into_iter()
-            .flat_map(|from| self.series.range(from..))
+            .flat_map(move |from| self.series.range(from..))
             .take_while(move |(key, _)| {
                 metric.as_ref().is_some_and(|wanted| wanted.metric == key.metric)
             })

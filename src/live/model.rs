@@ -227,7 +227,11 @@ fn shown(value: Option<f64>, text: fn(f64) -> String) -> Shown {
 }
 
 fn numbers(second: &Point) -> Vec<NumberRow> {
-    let row = |id, name, value, text| NumberRow { id, name, shown: shown(value, text) };
+    let row = |id, name, value, text: fn(f64) -> String| NumberRow {
+        id,
+        name,
+        shown: shown(value, text),
+    };
     vec![
         row("offered", "offered", second.offered(), wording::rate),
         row("completed", "answered", second.completed(), wording::rate),

@@ -6,7 +6,7 @@ use crate::diagnose::wording as terms;
 use crate::report::wording;
 
 /// One chart over time.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize)]
 pub struct PanelSpec {
     /// By which a viewer finds it.
     pub id: &'static str,
@@ -35,7 +35,7 @@ const fn line(name: &'static str, ink: u8, dashed: bool) -> PanelLine {
 }
 
 /// The charts, from the top down.
-pub const PANELS: [PanelSpec; 5] = [
+pub static PANELS: [PanelSpec; 5] = [
     PanelSpec {
         id: "load",
         title: "Offered load, throughput, goodput",

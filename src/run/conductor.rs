@@ -301,7 +301,7 @@ impl<W: Write> Conductor<'_, W> {
             let window = Window::new(begin, begin + PROLONGED);
             self.hold_flows(&Stage { window, ..*stage });
             stage.window.end = window.end;
-            ended = self.listen_until(window.end, Some(stage));
+            ended = self.listen_until(window.end, Some(&*stage));
         }
         if is_paused {
             self.tell_event("the search goes on");

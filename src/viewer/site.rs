@@ -74,7 +74,10 @@ impl Site {
 
     pub(super) async fn answer(&self, request: Request<Incoming>) -> Answer {
         let path = request.uri().path().trim_start_matches('/').to_owned();
-        let (token, name) = path.split_once('/').unwrap_or((path.as_str(), "missing slash"));
+        let (token, name) = match path.split_once('/') {
+            Some((token, name)) => (token, Some(name)),
+            None => (path.as_str(), None),
+        };
         if !is_same(token, &self.token) {
             return text(
                 StatusCode::NOT_FOUND,
@@ -82,20 +85,19 @@ impl Site {
             );
         }
         match (request.method().clone(), name) {
-            (Method::GET | Method::HEAD, "missing slash") => {
+            (Method::GET | Method::HEAD, None) => {
                 let mut answer = text(StatusCode::PERMANENT_REDIRECT, "");
                 if let Ok(to) = HeaderValue::from_str(&format!("/{token}/")) {
                     answer.headers_mut().insert(header::LOCATION, to);
                 }
                 answer
             }
-            (Method::GET | Method::HEAD, "") => self.front(),
-            (Method::GET, "events") => self.events(),
-            (Method::GET, "now.json") => self.json(|live| serde_json::to_vec(&live.now())),
-            (Method::GET, "past.json") => self.json(|live| serde_json::to_vec(&live.past())),
-            (Method::POST, name @ ("end" | "pause" | "resume" | "mark")) => {
-                let name = name.to_owned();
-                self.obey(&name, request).await
+            (Method::GET | Method::HEAD, Some("")) => self.front(),
+            (Method::GET, Some("events")) => self.events(),
+            (Method::GET, Some("now.json")) => self.json(|live| serde_json::to_vec(&live.now())),
+            (Method::GET, Some("past.json")) => self.json(|live| serde_json::to_vec(&live.past())),
+            (Method::POST, Some(name @ ("end" | "pause" | "resume" | "mark"))) => {
+                self.obey(name, request).await
             }
             (Method::GET | Method::HEAD, _) => text(StatusCode::NOT_FOUND, "there is no such page"),
             _ => text(StatusCode::METHOD_NOT_ALLOWED, "this address can be read"),

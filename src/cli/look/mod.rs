@@ -29,7 +29,7 @@ use crate::recording::StopReason;
 use crate::report::ended_because;
 use crate::run::{self, Progress};
 use crate::timeline::Moment;
-use crate::viewer::Viewer;
+use crate::viewer::{Control, Viewer};
 
 use hub::Hub;
 use keys::Steering;
@@ -219,7 +219,7 @@ fn serve(
     hub: &Arc<Hub>,
     steering: &Arc<Steering>,
 ) -> Result<Page, CliError> {
-    let steering = control.then(|| Arc::clone(steering) as _);
+    let steering = control.then(|| Arc::clone(steering) as Arc<dyn Control>);
     let viewer =
         Viewer::start(address, hub.live(), steering).map_err(|why| cannot(address, &why))?;
     let viewer = Arc::new(viewer);
