@@ -70,9 +70,10 @@ impl Levels {
             if reading.key.metric == names::LOG_TEMPLATE_LINES.name {
                 continue;
             }
+            let has_room = self.series.len() < MOST_SERIES;
             match self.series.get_mut(&reading.key) {
                 Some(held) => held.read(at, reading.value),
-                None if self.series.len() < MOST_SERIES => {
+                None if has_room => {
                     let held = Held {
                         at,
                         value: reading.value,
