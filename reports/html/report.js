@@ -55,9 +55,7 @@
     var range = at ? data.narrow : data.wide, box = svg.viewBox.baseVal;
     var left = range[0] * box.width, right = range[1] * box.width;
     // A drawing in the drawing cuts off what lies outside it.
-    var inside = draw("svg", { x: left, y: 0, viewBox: [left, 0, right - left, box.height].join(" ") });
-    inside.style.width = right - left + "px";
-    inside.style.height = box.height + "px";
+    var inside = draw("svg", { x: left, y: 0, width: right - left, height: box.height, viewBox: [left, 0, right - left, box.height].join(" ") });
     var parts = [];
     svg.querySelectorAll("polyline,polygon,rect,circle,text").forEach(function (element) {
       var points = element.getAttribute("points"), name = element.tagName;
@@ -187,13 +185,15 @@
     var a = clamp(Math.min(from, to), 0, data.end), b = clamp(Math.max(from, to), 0, data.end);
     var least = 3 * data.end / count;
     if (b - a < least) { a = clamp(a, 0, Math.max(0, data.end - least)); b = Math.min(data.end, a + least); }
+    // As the address keeps it.
+    if (b < data.end || a > 0) { a = Math.floor(a * 10) / 10; b = Math.min(data.end, Math.ceil(b * 10) / 10); }
     view = { from: a, to: b };
     panels.forEach(function (panel) { panel.pictures.forEach(move); });
     judge(judged);
     if (current >= 0) show(current);
     var isWhole = a === 0 && b === data.end;
     said.textContent = isWhole ? "" : "shown: " + data.times[indexAt(a)].split(",")[0] + " to " + data.times[indexAt(b - 1e-6)].split(",")[0];
-    if (isTold) remember(isWhole ? "#time" : "#time=" + Math.round(a) + "-" + Math.round(b));
+    if (isTold) remember(isWhole ? "#time" : "#time=" + a.toFixed(1) + "-" + b.toFixed(1));
   }
 
   function remember(hash) {

@@ -27,7 +27,7 @@ mod tests;
 
 pub use history::{Past, PointNow};
 pub use levels::is_wanted;
-pub use model::{About, Live};
+pub use model::{About, Live, Recent};
 pub use now::{
     ErrorRow, LevelGroup, LevelRow, LineKind, LogLine, Now, NumberRow, Shown, StageMark, StageNow,
     StageState, State, Suspects,

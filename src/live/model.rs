@@ -22,6 +22,17 @@ pub struct About {
     pub planned: Vec<Stage>,
 }
 
+/// The newest part of one line of one chart.
+#[derive(Clone, Debug, Default)]
+pub struct Recent {
+    /// The values, the oldest first.
+    pub values: Vec<Option<f64>>,
+    /// The highest of them.
+    pub highest: Shown,
+    /// The newest of them.
+    pub newest: Shown,
+}
+
 /// A run as a viewer sees it.
 #[derive(Debug)]
 pub struct Live {
@@ -193,11 +204,18 @@ impl Live {
         self.history.past()
     }
 
-    /// The newest values of one line of one chart, the oldest first.
-    pub fn recent(&self, panel: &str, line: &str, most: usize) -> Vec<Option<f64>> {
-        let lines = super::PANELS.iter().flat_map(|it| it.lines.iter().map(move |line| (it, line)));
-        let place = lines.into_iter().position(|(it, of)| it.id == panel && of.name == line);
-        place.map(|place| self.history.recent(place, most)).unwrap_or_default()
+    /// The newest values of one line of one chart, the oldest first, and how the highest of them
+    /// and the newest read.
+    pub fn recent(&self, panel: &str, line: &str, most: usize) -> Recent {
+        let lines = || super::PANELS.iter().flat_map(|it| it.lines.iter().map(move |of| (it, of)));
+        let found = lines().enumerate().find(|(_, (it, of))| it.id == panel && of.name == line);
+        let Some((place, (panel, _))) = found else { return Recent::default() };
+        let values = self.history.recent(place, most);
+        let highest = values.iter().flatten().copied().fold(None, |highest: Option<f64>, value| {
+            Some(highest.map_or(value, |highest| highest.max(value)))
+        });
+        let newest = values.last().copied().flatten();
+        Recent { highest: shown(highest, panel.text), newest: shown(newest, panel.text), values }
     }
 
     fn state_text(&self) -> String {

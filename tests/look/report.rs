@@ -42,7 +42,7 @@ fn a_reader_zooms_looks_into_evidence_and_searches() {
     browser.mouse("mousePressed", x, y, 1);
     browser.mouse("mouseMoved", x + width / 4.0, y, 1);
     browser.mouse("mouseReleased", x + width / 4.0, y, 0);
-    browser.wait("/^#time=\\d+-\\d+$/.test(location.hash)");
+    browser.wait("/^#time=[\\d.]+-[\\d.]+$/.test(location.hash)");
     browser.picture("report-zoomed");
     let hash = browser.eval("location.hash").as_str().unwrap().to_owned();
     let shown = "document.querySelector('#tools').lastChild.textContent";
@@ -125,7 +125,7 @@ fn the_keyboard_reads_zooms_and_downloads() {
     let text = browser.eval(said);
     assert!(text.as_str().unwrap().contains("offered "), "{text}");
     press(&mut browser, "+");
-    browser.wait("/^#time=\\d+-\\d+$/.test(location.hash)");
+    browser.wait("/^#time=[\\d.]+-[\\d.]+$/.test(location.hash)");
     press(&mut browser, "0");
     browser.wait("location.hash === '#time'");
     browser.eval(

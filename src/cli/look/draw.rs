@@ -6,7 +6,7 @@ use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Borders, Clear, LineGauge, Paragraph, Sparkline, Wrap};
 
-use crate::live::{LevelGroup, LineKind, Live, Now, StageState, State};
+use crate::live::{LevelGroup, LineKind, Live, Now, Recent, StageState, State};
 
 /// From this size on, there is room for charts beside the numbers.
 const WIDE: (u16, u16) = (120, 36);
@@ -44,7 +44,7 @@ pub(super) enum Question {
 /// The newest values of a line, scaled for drawing.
 pub(super) struct Trend {
     title: &'static str,
-    values: Vec<Option<f64>>,
+    recent: Recent,
 }
 
 /// Everything that is drawn.
@@ -61,9 +61,9 @@ pub(super) struct View<'a> {
 /// The charts of a wide screen.
 pub(super) fn trends(live: &Live) -> Vec<Trend> {
     let trend =
-        |(panel, line, title)| Trend { title, values: live.recent(panel, line, MOST_COLUMNS) };
+        |(panel, line, title)| Trend { title, recent: live.recent(panel, line, MOST_COLUMNS) };
     let trends = CHARTS.into_iter().map(trend);
-    trends.filter(|trend| trend.values.iter().any(Option::is_some)).collect()
+    trends.filter(|trend| trend.recent.values.iter().any(Option::is_some)).collect()
 }
 
 /// Draws the screen.
@@ -159,16 +159,16 @@ fn draw_body(frame: &mut Frame<'_>, area: Rect, now: &Now) {
         Constraint::Min(0),
     ])
     .areas(area);
-    frame.render_widget(rule("last second").title_style(STRONG), numbers);
+    frame.render_widget(rule(" last second ").title_style(STRONG), numbers);
     frame.render_widget(Paragraph::new(number_lines(now)), below(numbers));
     frame.render_widget(Paragraph::new(levels), level);
     if errors > 0 {
         frame.render_widget(Paragraph::new(error_line(now)), error);
     }
-    frame.render_widget(rule("suspected so far (preliminary)").title_style(STRONG), suspected);
+    frame.render_widget(rule(" suspected so far (preliminary) ").title_style(STRONG), suspected);
     let text = Paragraph::new(suspects).wrap(Wrap { trim: true });
     frame.render_widget(text, below(suspected));
-    frame.render_widget(rule("said").title_style(STRONG), said);
+    frame.render_widget(rule(" said ").title_style(STRONG), said);
     frame.render_widget(Paragraph::new(said_lines(now, below(said).height)), below(said));
 }
 
@@ -205,7 +205,7 @@ fn number_lines(now: &Now) -> Vec<Line<'static>> {
     };
     let line = |[a, b, c]: [&str; 3]| {
         Line::from(
-            [cell(a, 27), cell(b, 20), cell(c, 33)].into_iter().flatten().collect::<Vec<_>>(),
+            [cell(a, 27), cell(b, 20), cell(c, 35)].into_iter().flatten().collect::<Vec<_>>(),
         )
     };
     ROWS.into_iter().map(line).collect()
@@ -308,14 +308,16 @@ fn draw_trends(frame: &mut Frame<'_>, area: Rect, trends: &[Trend]) {
     let share = Constraint::Ratio(1, trends.len() as u32);
     let areas = Layout::vertical(vec![share; trends.len()]).split(area);
     for (trend, area) in trends.iter().zip(areas.iter()) {
-        let block = Block::new()
-            .borders(Borders::TOP | Borders::LEFT)
-            .border_style(QUIET)
-            .title(trend.title)
-            .title_style(STRONG);
+        let block = Block::new().borders(Borders::TOP | Borders::LEFT).border_style(QUIET).title(
+            Line::from(vec![
+                Span::styled(format!(" {} {} ", trend.title, trend.recent.newest.text), STRONG),
+                Span::styled(format!("at most {} ", trend.recent.highest.text), QUIET),
+            ]),
+        );
         let columns = usize::from(block.inner(*area).width);
-        let newest = &trend.values[trend.values.len().saturating_sub(columns)..];
-        let most = newest.iter().flatten().copied().fold(0.0, f64::max);
+        let values = &trend.recent.values;
+        let newest = &values[values.len().saturating_sub(columns)..];
+        let most = trend.recent.highest.value.unwrap_or(0.0);
         let scaled = newest.iter().map(|value| {
             let share = value.filter(|_| most > 0.0).map_or(0.0, |value| value / most);
             (share * SCALE) as u64
