@@ -258,17 +258,16 @@
     var list = make("ul", "", "legend"), most = 0, inks = [1, 2, 4, 3, 5, 6];
     lines.forEach(function (line) { line.values.forEach(function (value) { if (value > most) most = value; }); });
     lines.forEach(function (line, at) {
-      var d = "", isDown = false, top = -1;
+      var d = "", isDown = false;
       line.values.forEach(function (value, index) {
         if (value === null) { isDown = false; return; }
-        if (top < 0 || value > line.values[top]) top = index;
         d += (isDown ? "L" : "M") + ((index + 0.5) / count * 1000).toFixed(1) + " " + (116 - value / (most || 1) * 108).toFixed(1);
         isDown = true;
       });
       var ink = "s" + inks[at % inks.length], item = make("li"), sign = draw("svg", { "class": "key", viewBox: "0 0 96 40", "aria-hidden": "true" });
       svg.append(draw("path", { "class": ink, d: d, fill: "none", "vector-effect": "non-scaling-stroke", "stroke-width": 1.75 }));
       sign.append(draw("path", { "class": ink, d: "M0 20H96" }));
-      item.append(sign, line.name + (top < 0 ? ": no data" : ": at most " + line.texts[top]));
+      item.append(sign, line.name + ": at most " + line.most);
       list.append(item);
     });
     figure.append(list);

@@ -89,7 +89,7 @@ impl Point {
         values
     }
 
-    pub(super) fn append(&mut self, later: Point) {
+    pub(super) fn append(&mut self, later: &Point) {
         let share = self.window.secs() / (self.window.secs() + later.window.secs()).max(1e-9);
         for (core, later) in self.cores.iter_mut().zip(&later.cores) {
             *core = match (*core, *later) {
@@ -177,7 +177,7 @@ impl History {
         let place = |at: Moment| (at.secs() / self.step) as u64;
         match self.points.last_mut() {
             Some(last) if place(last.window.middle()) == place(point.window.middle()) => {
-                last.append(point);
+                last.append(&point);
             }
             _ => self.points.push(point),
         }

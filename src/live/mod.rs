@@ -10,7 +10,8 @@
 //!
 //! let mut live = Live::new(About { title: "shop".to_owned(), ..About::default() });
 //! let window = Window::new(Moment::from_secs_f64(1.0), Moment::from_secs_f64(2.0));
-//! live.see(Seen::Tick(LoadTick { offered: 50, ..LoadTick::empty(window, "here") }));
+//! let tick = LoadTick { offered: 50, ..LoadTick::empty(window, "here") };
+//! live.see(Seen::Tick(Box::new(tick)));
 //! assert_eq!(live.now().number("offered").and_then(|it| it.shown.value), Some(50.0));
 //! ```
 

@@ -96,7 +96,7 @@ impl Live {
                 self.reach(stage.window.end);
                 self.stages.end(stage);
             }
-            Seen::Tick(tick) => self.tick(tick),
+            Seen::Tick(tick) => self.tick(*tick),
             Seen::Batch(batch) => {
                 self.reach(batch.window.end);
                 self.levels.take(&batch);
@@ -168,7 +168,7 @@ impl Live {
         if self.state != State::Starting || tick.offered > 0 {
             self.history.push(point.clone());
             match self.second.as_mut().filter(|_| is_late) {
-                Some(second) => second.append(point),
+                Some(second) => second.append(&point),
                 None => self.second = Some(point),
             }
         }
@@ -235,7 +235,7 @@ impl Live {
             ErrorRow { class: class.to_string(), total: *total, rate: shown(rate, wording::rate) }
         };
         let mut rows: Vec<ErrorRow> = self.errors.iter().map(row).collect();
-        rows.sort_by(|a, b| b.total.cmp(&a.total));
+        rows.sort_by_key(|row| std::cmp::Reverse(row.total));
         rows
     }
 }

@@ -11,7 +11,7 @@ pub enum Seen {
     /// A stage is over; its window says how long it was.
     Ended(Stage),
     /// What a generator did in one second.
-    Tick(LoadTick),
+    Tick(Box<LoadTick>),
     /// The readings of a collector.
     Batch(Batch),
     /// A reading that is missing.

@@ -58,7 +58,7 @@ fn a_second_shows_what_its_tick_says() {
     let (good, bad) = (ResponseClass::Status(200), ResponseClass::Status(503));
     let tick = tick("here", 1, &[(good, 90, 20), (bad, 10, 5)]);
     let p99 = tick.successes().next().and_then(|times| times.quantile(0.99));
-    live.see(Seen::Tick(tick));
+    live.see(Seen::Tick(Box::new(tick)));
     let now = live.now();
     assert_eq!(now.second, Some((1.0, 2.0)));
     assert_eq!(value(&live, "offered"), Some(100.0));
@@ -78,16 +78,16 @@ fn two_generators_are_one_load() {
     let good = ResponseClass::Status(200);
     let of = |live: &Live| value(live, "offered");
     // The second one is not known yet: its part of the second is added.
-    live.see(Seen::Tick(tick("a", 1, &[(good, 10, 5)])));
-    live.see(Seen::Tick(tick("b", 1, &[(good, 30, 5)])));
-    live.see(Seen::Tick(tick("a", 2, &[(good, 10, 5)])));
-    live.see(Seen::Tick(tick("b", 2, &[(good, 30, 5)])));
+    live.see(Seen::Tick(Box::new(tick("a", 1, &[(good, 10, 5)]))));
+    live.see(Seen::Tick(Box::new(tick("b", 1, &[(good, 30, 5)]))));
+    live.see(Seen::Tick(Box::new(tick("a", 2, &[(good, 10, 5)]))));
+    live.see(Seen::Tick(Box::new(tick("b", 2, &[(good, 30, 5)]))));
     assert_eq!(of(&live), Some(40.0));
     assert_eq!(live.now().second, Some((2.0, 3.0)));
     // From then on a second is shown when both have told it, or when the next one begins.
-    live.see(Seen::Tick(tick("a", 3, &[(good, 10, 5)])));
+    live.see(Seen::Tick(Box::new(tick("a", 3, &[(good, 10, 5)]))));
     assert_eq!(live.now().second, Some((2.0, 3.0)));
-    live.see(Seen::Tick(tick("a", 4, &[(good, 10, 5)])));
+    live.see(Seen::Tick(Box::new(tick("a", 4, &[(good, 10, 5)]))));
     assert_eq!((live.now().second, of(&live)), (Some((3.0, 4.0)), Some(10.0)));
 }
 
@@ -99,7 +99,7 @@ fn stages_are_done_held_or_ahead() {
     live.see(Seen::Begins(stage(1.0, 11.0, 10.0)));
     live.see(Seen::Ended(stage(1.0, 11.0, 10.0)));
     live.see(Seen::Begins(stage(11.0, 21.0, 20.0)));
-    live.see(Seen::Tick(tick("here", 15, &[])));
+    live.see(Seen::Tick(Box::new(tick("here", 15, &[]))));
     let now = live.now();
     let states: Vec<_> = now.stages.iter().map(|stage| stage.state).collect();
     assert_eq!(states, [StageState::Done, StageState::Now, StageState::Ahead]);
@@ -149,7 +149,7 @@ fn counters_are_rates_and_pools_have_their_limit() {
     assert_eq!(pool.limit.as_ref().and_then(|limit| limit.value), Some(10.0));
     assert_eq!(pool.waiting, "3 wait");
     // What was read long ago says nothing of now.
-    live.see(Seen::Tick(tick("here", 60, &[])));
+    live.see(Seen::Tick(Box::new(tick("here", 60, &[]))));
     assert!(live.now().levels.is_empty(), "{:?}", live.now().levels);
 }
 
@@ -180,7 +180,7 @@ fn the_same_words_count_up_and_cannot_drive_a_terminal() {
     };
     for (second, count) in [(1, 5), (2, 7)] {
         let failures = vec![failure(count)];
-        live.see(Seen::Tick(LoadTick { failures, ..tick("here", second, &[]) }));
+        live.see(Seen::Tick(Box::new(LoadTick { failures, ..tick("here", second, &[]) })));
         live.see(Seen::Event(format!("event {second}")));
     }
     let gap =
@@ -221,7 +221,7 @@ fn a_day_has_as_many_points_as_a_page_can_draw() {
     let mut live = running();
     let good = ResponseClass::Status(200);
     for second in 0..5000 {
-        live.see(Seen::Tick(tick("here", second, &[(good, 10, 5)])));
+        live.see(Seen::Tick(Box::new(tick("here", second, &[(good, 10, 5)]))));
     }
     let past = live.past();
     assert!(past.points.len() <= 1200 && past.points.len() > 600, "{}", past.points.len());

@@ -52,12 +52,12 @@ struct Explored<'a> {
 struct Raw<'a> {
     name: &'a str,
     values: Vec<Option<f64>>,
-    texts: &'a [String],
+    most: &'a str,
 }
 
 impl<'a> From<&'a RawLine> for Raw<'a> {
     fn from(line: &'a RawLine) -> Self {
-        Raw { name: &line.name, values: rounded(&line.values), texts: &line.texts }
+        Raw { name: &line.name, values: rounded(&line.values), most: &line.most }
     }
 }
 

@@ -1,11 +1,104 @@
 //! What the page of a report can do with script.
 
 use std::path::Path;
+use std::time::Duration;
+
+use kneepoint::diagnose::diagnose;
+use kneepoint::recording::{Environment, PlanSummary, Recording};
+use kneepoint::timeline::{
+    Batch, BatchBuilder, EndpointTick, Histogram, Labels, LoadTick, Moment, ResponseClass, Stage,
+    StageRole, Timeline, Window, names,
+};
 
 use serde_json::json;
 
 use super::Run;
 use super::browser::Browser;
+
+/// Bytes of a page at most, for an hour of ten endpoints.
+const MOST_BYTES: usize = 1_500_000;
+
+/// An hour of ten endpoints, in stages of five minutes, with everything that panels show.
+fn hour() -> Recording {
+    let mut timeline = Timeline::default();
+    let window = |from: u64, to: u64| {
+        Window::new(Moment::from_secs_f64(from as f64), Moment::from_secs_f64(to as f64))
+    };
+    for stage in 0..12 {
+        let window = window(stage * 300, (stage + 1) * 300);
+        let role = if stage == 0 { StageRole::Baseline } else { StageRole::Ramp };
+        timeline.stages.push(Stage::constant(role, window, 100.0 + 20.0 * stage as f64));
+    }
+    for second in 0..3600 {
+        let rate = 10 + 2 * (second / 300);
+        let endpoint = |number: u64| {
+            let mut times = Histogram::new();
+            for request in 0..rate {
+                let micros = 5000 + 137 * number + 11 * (request * second % 97);
+                times.record(Duration::from_micros(micros));
+            }
+            EndpointTick {
+                endpoint: format!("endpoint {number}"),
+                class: ResponseClass::Status(if second % 60 == number { 503 } else { 200 }),
+                response_time: times.clone(),
+                service_time: times,
+            }
+        };
+        timeline.ticks.push(LoadTick {
+            offered: 10 * rate,
+            sent: 10 * rate,
+            in_flight: rate as f64 / 7.0,
+            endpoints: (0..10).map(endpoint).collect(),
+            ..LoadTick::empty(window(second, second + 1), "here")
+        });
+        let mut batch = BatchBuilder::new();
+        let process = || Labels::none().with("process", "target");
+        let wave = (second % 83) as f64 / 83.0;
+        batch.push_labelled(&names::PROCESS_CPU_TIME, process(), second as f64 * 0.7 + wave);
+        batch.push(&names::GENERATOR_CPU_TIME, second as f64 * 0.1 + wave / 9.0);
+        for state in ["active", "idle", "idle in transaction"] {
+            let labels = Labels::none().with("state", state).with("wait_type", "none");
+            batch.push_labelled(&names::DB_SESSIONS, labels, 3.0 + 2.0 * wave);
+        }
+        timeline.push_batch(Batch {
+            collector: "all".to_owned(),
+            window: window(second, second + 1),
+            readings: batch.finish(),
+        });
+    }
+    Recording {
+        plan: PlanSummary { name: "an hour".to_owned(), ..PlanSummary::default() },
+        environment: Environment { cores: 2, ..Environment::default() },
+        timeline,
+        events: Vec::new(),
+        stop: None,
+    }
+}
+
+#[test]
+fn an_hour_of_ten_endpoints_is_one_small_file() {
+    let recording = hour();
+    let report =
+        kneepoint::report::Report::new(&recording, &diagnose(&recording, &kneepoint::run::rules()));
+    let mut page = Vec::new();
+    (kneepoint::report::find("html").unwrap().render)(&report, &mut page).unwrap();
+    assert!(page.len() <= MOST_BYTES, "{} bytes", page.len());
+    let Some(mut browser) = Browser::start() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("report.html");
+    std::fs::write(&file, &page).unwrap();
+    browser.size(1280, 900);
+    browser.open(&format!("file://{}", file.display()));
+    let choose = "(function () { var all = document.querySelectorAll('#tools select');\
+                  var it = all[all.length - 1]; it.value = '3'; it.dispatchEvent(new Event('change'));\
+                  return document.querySelector('.extra figcaption').textContent; })()";
+    let title = browser.eval(choose);
+    assert!(title.as_str().unwrap().starts_with("endpoint 3: "), "{title}");
+    browser.eval("document.getElementById('time').scrollIntoView()");
+    browser.picture("report-endpoint");
+    browser.fits("hour");
+    assert_eq!(browser.errors, [""; 0]);
+}
 
 fn view() -> (Run, tempfile::TempDir) {
     let recording =

@@ -406,7 +406,7 @@ mod tests {
         for second in 2..8 {
             let window = Window::new(moment(f64::from(second)), moment(f64::from(second) + 1.0));
             let tick = LoadTick { offered: 120, ..LoadTick::empty(window, "here") };
-            live.see(Seen::Tick(tick));
+            live.see(Seen::Tick(Box::new(tick)));
         }
         live.see(Seen::Event("something\u{1b}[31m happened".to_owned()));
         live.see(Seen::Suspects(Suspects {

@@ -58,7 +58,7 @@ impl Hub {
         match progress {
             Progress::StageBegins(stage) => self.give(Seen::Begins(**stage)),
             Progress::StageEnded { stage, .. } => self.give(Seen::Ended(**stage)),
-            Progress::Tick { tick, .. } => self.give(Seen::Tick((*tick).clone())),
+            Progress::Tick { tick, .. } => self.give(Seen::Tick(Box::new((*tick).clone()))),
             Progress::Event(text) => self.give(Seen::Event((*text).to_owned())),
             Progress::Reported(observation) => self.observe(observation),
         }

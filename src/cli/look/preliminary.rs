@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -46,7 +46,7 @@ impl Drop for Preliminary {
     }
 }
 
-fn repeat(path: &PathBuf, rules: &RuleSet, hub: &Hub, stop: &AtomicBool) {
+fn repeat(path: &Path, rules: &RuleSet, hub: &Hub, stop: &AtomicBool) {
     let mut due = Instant::now() + 2 * SHORTEST;
     while !stop.load(Ordering::Relaxed) {
         if Instant::now() < due {

@@ -1,6 +1,6 @@
 //! What a reader with script can look into beyond the charts that are drawn: the series that the
 //! findings rest on, each endpoint over time, and the windows that were judged. All of it on the
-//! grid of the charts over time, with its texts.
+//! grid of the charts over time.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,7 @@ use crate::timeline::{Histogram, Kind, Selector, SeriesKey, Timeline, Unit};
 /// Most series that the findings rest on which are sent along.
 const MOST_SERIES: usize = 60;
 /// Most endpoints that can be chosen.
-const MOST_ENDPOINTS: usize = 40;
+const MOST_ENDPOINTS: usize = 20;
 
 /// Everything that can be looked into.
 #[derive(Clone, Debug, Default)]
@@ -27,19 +27,21 @@ pub(in crate::report) struct Explorer {
     pub endpoints: Vec<(String, Vec<RawLine>)>,
 }
 
-/// A line with the text of each value.
+/// A line, and how its highest value reads.
 #[derive(Clone, Debug)]
 pub(in crate::report) struct RawLine {
     pub name: String,
     pub values: Values,
-    pub texts: Vec<String>,
+    pub most: String,
 }
 
 impl RawLine {
     fn new(name: impl Into<String>, values: Values, text: impl Fn(f64) -> String) -> Self {
-        let shown = |value: &Option<f64>| value.map_or_else(|| wording::NOTHING.to_owned(), &text);
-        let texts = values.iter().map(shown).collect();
-        Self { name: name.into(), values, texts }
+        let most = values.iter().flatten().copied().fold(None, |most: Option<f64>, value| {
+            Some(most.map_or(value, |most| most.max(value)))
+        });
+        let most = most.map_or_else(|| wording::NOTHING.to_owned(), text);
+        Self { name: name.into(), values, most }
     }
 }
 
@@ -70,10 +72,8 @@ fn cited(findings: &[Finding]) -> BTreeSet<&str> {
 fn line(timeline: &Timeline, grid: Grid, name: &str) -> Option<RawLine> {
     let selector: Selector = name.parse().ok()?;
     let key = SeriesKey::new(&selector.metric, selector.labels.clone());
-    let (_, series) = timeline
-        .series
-        .get_key_value(&key)
-        .or_else(|| timeline.select(&selector).next())?;
+    let (_, series) =
+        timeline.series.get_key_value(&key).or_else(|| timeline.select(&selector).next())?;
     let values = grid.sum(timeline, &selector)?;
     let unit = series.unit;
     let text = move |value: f64| match (series.kind, unit) {
@@ -98,7 +98,11 @@ fn windows(windows: &Windows, end: f64) -> BTreeMap<&'static str, Vec<(f64, f64)
     };
     let seconds = |span: Span| match span {
         Span::Run => vec![(0.0, end)],
-        _ => of(span).iter().map(|it| (it.begin.secs(), it.end.secs())).collect(),
+        _ => {
+            let mut windows = of(span);
+            windows.sort_by_key(|window| window.begin);
+            windows.iter().map(|it| (it.begin.secs(), it.end.secs())).collect()
+        }
     };
     Span::ALL.into_iter().map(|span| (span.key(), seconds(span))).collect()
 }
