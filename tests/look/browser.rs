@@ -52,18 +52,18 @@ impl Browser {
         let (socket, _) = client(url, stream).unwrap();
         let (session, errors) = (String::new(), Vec::new());
         let mut browser = Self { child, socket, session, next: 0, errors, _profile: profile };
-        let target = browser.call("Target.createTarget", json!({ "url": "about:blank" }));
+        let target = browser.call("Target.createTarget", &json!({ "url": "about:blank" }));
         let id = target["targetId"].clone();
         let session =
-            browser.call("Target.attachToTarget", json!({ "targetId": id, "flatten": true }));
+            browser.call("Target.attachToTarget", &json!({ "targetId": id, "flatten": true }));
         browser.session = session["sessionId"].as_str().unwrap().to_owned();
         for domain in ["Page", "Runtime", "Log", "Network"] {
-            browser.call(&format!("{domain}.enable"), json!({}));
+            browser.call(&format!("{domain}.enable"), &json!({}));
         }
         Some(browser)
     }
 
-    pub fn call(&mut self, method: &str, params: Value) -> Value {
+    pub fn call(&mut self, method: &str, params: &Value) -> Value {
         self.next += 1;
         let mut request = json!({ "id": self.next, "method": method, "params": params });
         if !self.session.is_empty() {
@@ -98,7 +98,7 @@ impl Browser {
     }
 
     pub fn open(&mut self, url: &str) {
-        self.call("Page.navigate", json!({ "url": url }));
+        self.call("Page.navigate", &json!({ "url": url }));
         self.wait("document.readyState === 'complete'");
     }
 
@@ -106,7 +106,7 @@ impl Browser {
     pub fn eval(&mut self, expression: &str) -> Value {
         let params =
             json!({ "expression": expression, "returnByValue": true, "awaitPromise": true });
-        let mut answer = self.call("Runtime.evaluate", params);
+        let mut answer = self.call("Runtime.evaluate", &params);
         assert!(answer["exceptionDetails"].is_null(), "{expression}: {answer}");
         answer["result"]["value"].take()
     }
@@ -116,7 +116,7 @@ impl Browser {
         let since = Instant::now();
         loop {
             let params = json!({ "expression": expression, "returnByValue": true });
-            let answer = self.call("Runtime.evaluate", params);
+            let answer = self.call("Runtime.evaluate", &params);
             if answer["result"]["value"] == json!(true) {
                 return;
             }
@@ -129,7 +129,7 @@ impl Browser {
         let params = json!({
             "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600,
         });
-        self.call("Emulation.setDeviceMetricsOverride", params);
+        self.call("Emulation.setDeviceMetricsOverride", &params);
     }
 
     /// The theme, and whether it is shown for paper.
@@ -138,7 +138,7 @@ impl Browser {
             "media": if print { "print" } else { "" },
             "features": [{ "name": "prefers-color-scheme", "value": scheme }],
         });
-        self.call("Emulation.setEmulatedMedia", params);
+        self.call("Emulation.setEmulatedMedia", &params);
     }
 
     pub fn mouse(&mut self, kind: &str, x: f64, y: f64, buttons: u32) {
@@ -146,14 +146,14 @@ impl Browser {
         let params = json!({
             "type": kind, "x": x, "y": y, "button": button, "buttons": buttons, "clickCount": 1,
         });
-        self.call("Input.dispatchMouseEvent", params);
+        self.call("Input.dispatchMouseEvent", &params);
     }
 
     /// Keeps a picture where `KNEEPOINT_PICTURES` says, for a person to look at.
     pub fn picture(&mut self, name: &str) {
         use base64::Engine as _;
         let Some(folder) = std::env::var_os("KNEEPOINT_PICTURES") else { return };
-        let shot = self.call("Page.captureScreenshot", json!({ "format": "png" }));
+        let shot = self.call("Page.captureScreenshot", &json!({ "format": "png" }));
         let bytes = base64::engine::general_purpose::STANDARD
             .decode(shot["data"].as_str().unwrap())
             .unwrap();

@@ -203,13 +203,13 @@ fn the_keyboard_reads_zooms_and_downloads() {
     let downloads = tempfile::tempdir().unwrap();
     browser.call(
         "Page.setDownloadBehavior",
-        json!({ "behavior": "allow", "downloadPath": downloads.path() }),
+        &json!({ "behavior": "allow", "downloadPath": downloads.path() }),
     );
     browser.open(&run.url);
     browser.eval("document.querySelector('#time-load .cover').focus()");
     let press = |browser: &mut Browser, key: &str| {
         for kind in ["keyDown", "keyUp"] {
-            browser.call("Input.dispatchKeyEvent", json!({ "type": kind, "key": key }));
+            browser.call("Input.dispatchKeyEvent", &json!({ "type": kind, "key": key }));
         }
     };
     press(&mut browser, "ArrowRight");
