@@ -19,6 +19,9 @@ use crate::viewer::yield_to_load;
 const SHORTEST: Duration = Duration::from_secs(5);
 /// The next diagnosis waits this many times as long as the last one took: it uses 2 % of a core.
 const REST: u32 = 50;
+/// Seconds that a stage has been held for before it is judged: its first second is mixed with the
+/// stage before it, and one alone is no level.
+const SHORTEST_STAGE: f64 = 3.0;
 const BEAT: Duration = Duration::from_millis(100);
 
 /// Diagnoses the run until it is dropped.
@@ -64,7 +67,12 @@ fn repeat(path: &Path, rules: &RuleSet, hub: &Hub, stop: &AtomicBool) {
 /// What the file says so far; `None` where it does not say anything yet.
 fn suspects(path: &Path, rules: &RuleSet) -> Option<Suspects> {
     let file = File::open(path).ok()?;
-    let (recording, _) = recording::read(BufReader::new(file)).ok()?;
+    let (mut recording, _) = recording::read(BufReader::new(file)).ok()?;
+    // A stage that has just begun says nothing yet.
+    let stages = &mut recording.timeline.stages;
+    if stages.last().is_some_and(|stage| stage.window.secs() < SHORTEST_STAGE) {
+        stages.pop();
+    }
     let until = recording.timeline.ticks.last()?.window.end.secs();
     let diagnosis = diagnose(&recording, rules);
     let report = Report::new(&recording, &diagnosis);
