@@ -66,6 +66,8 @@
       parts.push({ element: element, points: points ? xs : null, from: from, x: xs[0][0], width: Number(element.getAttribute("width")) || 0 });
     });
     parts.forEach(function (part) { inside.append(part.element); });
+    // Labels may stand out a little where nothing is zoomed.
+    inside.style.overflow = "visible";
     svg.append(inside);
     return { left: left, right: right, parts: parts, inside: inside, reach: panel.reach };
   }
