@@ -16,6 +16,8 @@ use crate::viewer::{Viewer, yield_to_load};
 const WAITING: usize = 4096;
 /// Longest time between two looks at what was lost.
 const BEAT: Duration = Duration::from_millis(500);
+/// Shortest time between two frames for the viewers of a page. Collectors report far more often.
+const FRAME: Duration = Duration::from_millis(500);
 /// How long it is waited until the model has taken in what was sent.
 const SETTLING: Duration = Duration::from_secs(2);
 
@@ -128,12 +130,23 @@ impl Feeder {
     /// Feeds the model until nobody can hand over anything any more.
     fn feed(&self) {
         yield_to_load();
+        let mut published = Instant::now();
+        let mut is_stale = false;
         loop {
-            let first = match self.news.recv_timeout(BEAT) {
+            let wait = if is_stale { FRAME.saturating_sub(published.elapsed()) } else { BEAT };
+            let first = match self.news.recv_timeout(wait) {
                 Ok(seen) => seen,
-                Err(RecvTimeoutError::Timeout) => continue,
+                Err(RecvTimeoutError::Timeout) => {
+                    if std::mem::take(&mut is_stale) {
+                        self.publish();
+                        published = Instant::now();
+                    }
+                    continue;
+                }
                 Err(RecvTimeoutError::Disconnected) => return,
             };
+            // The last frame of a page is the one that leads to the report.
+            let is_last = matches!(first, Seen::Reported);
             let mut taken = 0;
             {
                 let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
@@ -146,10 +159,18 @@ impl Feeder {
                     lost => live.see(Seen::Lost(lost)),
                 }
             }
-            if let Some(viewer) = &*self.viewer.lock().unwrap_or_else(PoisonError::into_inner) {
-                viewer.publish();
+            is_stale = true;
+            if is_last || published.elapsed() >= FRAME {
+                self.publish();
+                (published, is_stale) = (Instant::now(), false);
             }
             self.taken.fetch_add(taken, Ordering::Release);
+        }
+    }
+
+    fn publish(&self) {
+        if let Some(viewer) = &*self.viewer.lock().unwrap_or_else(PoisonError::into_inner) {
+            viewer.publish();
         }
     }
 }
