@@ -24,6 +24,7 @@ mod import;
 mod incident;
 mod inspect;
 mod list;
+mod look;
 mod manual;
 mod moment;
 mod progress;
@@ -32,6 +33,7 @@ mod run;
 mod soak;
 mod stop;
 mod summary;
+mod view;
 mod watch;
 mod words;
 
@@ -46,6 +48,10 @@ pub use exit::ExitStatus;
 
 /// Runs the program with `arguments` (the first is the program's name).
 pub fn main(arguments: Vec<OsString>) -> ExitStatus {
+    // A screen starts this program again to guard the terminal.
+    if arguments.get(1).is_some_and(|first| first == look::GUARD) {
+        return look::guard_main();
+    }
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => {
@@ -74,6 +80,7 @@ fn dispatch(command: Command) -> CommandResult {
         Command::Soak(args) => soak::main(&args),
         Command::Diagnose(args) => inspect::diagnose(&args),
         Command::Report(args) => inspect::report(&args),
+        Command::View(args) => view::main(&args),
         Command::Compare(args) => compare::main(&args),
         Command::Gate(args) => gate::main(&args),
         Command::Baseline(args) => baseline::main(&args),

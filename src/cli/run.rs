@@ -10,10 +10,9 @@ use super::dry_run;
 use super::error::{CliError, CommandResult};
 use super::exit::ExitStatus;
 use super::generators::Generators;
-use super::progress::ProgressLine;
+use super::look::{Look, Looking, Page};
 use super::results::{self, load_rules};
 use super::stop::{KillSwitch, interrupt_flag};
-use crate::diagnose::RuleSet;
 use crate::plan::{
     Agent, Arrivals, Breakpoint, Canary, CollectorConfig, Executor, OptionValue, Plan, Scenario,
     Secret, parse_duration, parse_rate,
@@ -59,7 +58,7 @@ pub(super) fn live(
         allow_failing: args.allow_failing,
         interrupt: interrupt_flag(kill_switch),
         output: &args.output,
-        rules: &rules,
+        looking: Looking::of(&args.look, args.output.quiet, &rules)?,
         expected,
         generators,
     })
@@ -182,7 +181,8 @@ pub(super) struct LiveRun<'a> {
     /// Set to end the run early.
     pub(super) interrupt: Arc<AtomicBool>,
     pub(super) output: &'a OutputArgs,
-    pub(super) rules: &'a RuleSet,
+    /// How the run is shown, and the rules that judge it.
+    pub(super) looking: Looking<'a>,
     /// The knee must not be below this rate, in requests per second.
     pub(super) expected: Option<f64>,
     /// What makes the load instead of this process.
@@ -191,7 +191,8 @@ pub(super) struct LiveRun<'a> {
 
 /// Runs the load and reports the result; shared with the demo.
 pub(super) fn execute(live: LiveRun<'_>) -> CommandResult {
-    let (output, rules, expected) = (live.output, live.rules, live.expected);
+    let (output, looking, expected) = (live.output, live.looking, live.expected);
+    let (rules, interrupt) = (looking.rules, Arc::clone(&live.interrupt));
     let recorded = record(Load {
         plan: live.plan,
         folder: live.folder,
@@ -199,14 +200,18 @@ pub(super) fn execute(live: LiveRun<'_>) -> CommandResult {
         allow_failing: live.allow_failing,
         interrupt: live.interrupt,
         out: &output.out,
-        quiet: output.quiet,
+        looking,
         generators: live.generators,
     })?;
-    let Recorded { path, reason } = recorded;
+    let Recorded { path, reason, page } = recorded;
     let recording = results::read(&path)?;
     let out = Some(output.out.as_path());
     let diagnosis = results::conclude(&recording, rules, &path, output.format, out)?;
     let status = results::status_of(&diagnosis, rules, expected);
+    if let Some(page) = page {
+        page.show_report(results::html(&recording, &diagnosis)?);
+        page.stay(&interrupt);
+    }
     Ok(match reason {
         StopReason::Failed(_) => ExitStatus::Failed,
         StopReason::Interrupted => ExitStatus::Interrupted,
@@ -230,7 +235,7 @@ pub(super) struct Load<'a> {
     pub(super) interrupt: Arc<AtomicBool>,
     /// Directory of the recording.
     pub(super) out: &'a Path,
-    pub(super) quiet: bool,
+    pub(super) looking: Looking<'a>,
     /// What makes the load instead of this process.
     pub(super) generators: Option<Generators>,
 }
@@ -240,6 +245,8 @@ pub(super) struct Recorded {
     pub(super) path: PathBuf,
     /// Why it ended.
     pub(super) reason: StopReason,
+    /// The page that showed it, if there was one.
+    pub(super) page: Option<Page>,
 }
 
 /// Makes a recording.
@@ -262,25 +269,27 @@ pub(super) fn record(load: Load<'_>) -> Result<Recorded, CliError> {
         .transpose();
     let fleet = connected.inspect_err(|_| tear_down(&teardown))?;
     let (path, file) = results::begin(load.out)?;
-    if !load.quiet {
+    if !load.looking.quiet {
         introduce(
             &format!("{} {}", config.plan.target, config.environment.target),
             &config.environment,
         );
     }
-    let mut line = ProgressLine::new(load.quiet);
+    let mut look =
+        Look::begin(load.looking, &config, &path).inspect_err(|_| tear_down(&teardown))?;
     // No buffer is needed: the recording is written one frame at a time.
-    let progress = &mut |progress: run::Progress<'_>| line.show(&progress);
+    let progress = &mut |progress: run::Progress<'_>| look.show(&progress);
     let reason = match fleet {
         None => run::run(config, file, progress),
         Some(fleet) => run::run_with(config, fleet, file, progress),
     };
     let reason = reason.map_err(CliError::failed)?;
+    let page = look.end(&reason);
     tear_down(&teardown);
     if let StopReason::Failed(why) = &reason {
         show_error(&CliError::failed(format!("the run ended early: {why}")));
     }
-    Ok(Recorded { path, reason })
+    Ok(Recorded { path, reason, page })
 }
 
 fn tear_down(teardown: &Teardown) {
