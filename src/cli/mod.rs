@@ -10,21 +10,26 @@ mod check;
 mod compare;
 mod console;
 mod convert;
+mod coverage;
 mod demo;
+mod doctor;
 mod dry_run;
 mod error;
 mod exit;
 mod explain;
 mod gate;
 mod given;
+mod guide;
 mod history;
 mod import;
 mod incident;
+mod init;
 mod inspect;
 mod list;
 mod manual;
 mod moment;
 mod progress;
+mod realism;
 mod results;
 mod run;
 mod soak;
@@ -68,6 +73,10 @@ pub fn main(arguments: Vec<OsString>) -> ExitStatus {
 fn dispatch(command: Command) -> CommandResult {
     match command {
         Command::Demo(args) => demo::main(&args),
+        Command::Init(args) => init::main(&args),
+        Command::Doctor(args) => doctor::main(&args),
+        Command::Coverage(args) => coverage::main(&args),
+        Command::Realism(args) => realism::main(&args),
         Command::Run(args) => run::main(&args),
         Command::Soak(args) => soak::main(&args),
         Command::Diagnose(args) => inspect::diagnose(&args),
