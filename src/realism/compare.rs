@@ -83,7 +83,9 @@ fn mix(traffic: &Traffic, planned: &Planned, realism: &mut Realism) {
             close: lines.collect::<Vec<_>>().join("\n"),
         });
     }
-    let foreign = differs(ours, theirs);
+    // A replay repeats what was rejected too.
+    let mut foreign = differs(ours, theirs);
+    foreign.retain(|(name, _, _)| traffic.rejected.named(name).is_none());
     if !foreign.is_empty() {
         realism.gaps.push(Gap {
             kind: GapKind::ForeignRequests,
@@ -393,11 +395,11 @@ fn left_out(traffic: &Traffic, realism: &mut Realism) {
     if unread > 0 {
         realism.notes.push(format!("{unread} of {lines} lines are not requests, and are left out"));
     }
-    if traffic.rejected > 0 {
+    if traffic.rejected.total > 0 {
         realism.notes.push(format!(
             "{} requests that were answered with 4xx are in the rates and not in the mix: scanners ask \
              for what does not exist",
-            traffic.rejected
+            traffic.rejected.total
         ));
     }
     if traffic.unsendable > 0 {

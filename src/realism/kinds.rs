@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, DefaultHasher, Hash, Hasher};
 
 use crate::access_log::{self, varies};
+use crate::plan::is_secret_name;
 
 /// Most kinds that are told apart. Further requests are counted together.
 const MOST_KINDS: usize = 1000;
@@ -58,16 +59,24 @@ pub(super) struct Counted {
 impl Kinds {
     /// Counts a request; `None` where the target is not a path.
     pub(super) fn count(&mut self, method: &str, target: &str) -> Option<Counted> {
-        let path = access_log::path(target)?;
+        let target = access_log::unescaped(target);
+        let path = access_log::path(&target)?;
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
-        let has_query = !query.is_empty();
         let (mut kind, mut key) = (DefaultHasher::new(), DefaultHasher::new());
+        let mut has_query = false;
+        // A plan that is made of a log has no secrets of its queries.
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            if !is_secret_name(pair.split('=').next().unwrap_or_default()) {
+                has_query = true;
+                pair.hash(&mut key);
+            }
+        }
         (method, has_query).hash(&mut kind);
         for segment in path.split('/') {
             let part = if varies(segment) { ":id" } else { segment };
             part.hash(&mut kind);
         }
-        (method, path, query).hash(&mut key);
+        (method, path).hash(&mut key);
         let key = key.finish();
         self.total += 1;
         let place = match self.index.get(&kind.finish()) {

@@ -16,7 +16,8 @@ pub struct Traffic {
     pub(super) sessions: Sessions,
     lines: u64,
     unread: u64,
-    pub(super) rejected: u64,
+    /// Requests that were answered with 4xx.
+    pub(super) rejected: Kinds,
     pub(super) unsendable: u64,
 }
 
@@ -43,7 +44,7 @@ impl Traffic {
         // Scanners ask for what does not exist, and a plan that is made of a log leaves it out too.
         // What is refused for its rate (429) comes from real users.
         if (400..500).contains(&line.status) && line.status != 429 {
-            self.rejected += 1;
+            self.unsendable += u64::from(self.rejected.count(method, target).is_none());
             return;
         }
         let Some(counted) = self.kinds.count(method, target) else {
@@ -115,6 +116,6 @@ mod tests {
         traffic.line("no request at all");
         traffic.line("");
         assert_eq!((traffic.lines(), traffic.requests()), ((5, 1), 2));
-        assert_eq!((traffic.rejected, traffic.unsendable), (1, 1));
+        assert_eq!((traffic.rejected.total, traffic.unsendable), (1, 1));
     }
 }

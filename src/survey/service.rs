@@ -33,11 +33,15 @@ const USUAL_PORTS: [u16; 2] = [5432, 6432];
 const MOST_ASKED: usize = 16;
 /// Log files that are listed.
 const MOST_LOGS: usize = 8;
-/// What stands in each program that Go has made ("runtime/debug.BuildInfo", `internal/buildinfo`).
-const GO_MAGIC: &[u8] = b"\xff Go buildinf:";
-/// How much of a program is searched for it, in bytes.
+/// What stands in each program that Go has made, at a multiple of 16 bytes and followed by the size
+/// of a pointer and by flags (`debug/buildinfo` of Go's library).
+const GO_MAGIC: &[u8; 14] = b"\xff Go buildinf:";
+const GO_ALIGNMENT: usize = 16;
+const GO_POINTER: u8 = 8;
+const GO_FLAGS: u8 = 3;
+/// How much of a program is searched for it, and how much at once, in bytes.
 const MOST_PROGRAM: u64 = 128 << 20;
-const PIECE: usize = 1 << 20;
+const PIECE: u64 = 1 << 20;
 
 /// Looks at the processes behind the service, where they run on this machine.
 pub(super) fn look(found: &mut Survey, located: &Located) {
@@ -88,27 +92,26 @@ fn runtime_of(pid: u32) -> Option<Runtime> {
         Some(Runtime::Node)
     } else {
         let file = File::open(format!("/proc/{pid}/exe")).ok()?;
-        contains(file.take(MOST_PROGRAM), GO_MAGIC).then_some(Runtime::Go)
+        is_of_go(file.take(MOST_PROGRAM)).then_some(Runtime::Go)
     }
 }
 
-/// Whether the bytes stand anywhere in a file.
-fn contains(mut file: impl Read, wanted: &[u8]) -> bool {
-    let mut buffer = vec![0; PIECE];
-    let mut kept = 0;
+/// Whether a program was made by Go.
+fn is_of_go(mut program: impl Read) -> bool {
+    let mut piece = Vec::new();
     loop {
-        let Ok(length) = file.read(&mut buffer[kept..]) else { return false };
-        if length == 0 {
+        piece.clear();
+        let read = (&mut program).take(PIECE).read_to_end(&mut piece);
+        if read.is_err() || piece.is_empty() {
             return false;
         }
-        let filled = kept + length;
-        let window = &buffer[..filled];
-        if window.windows(wanted.len()).any(|part| part == wanted) {
+        let (blocks, _) = piece.as_chunks::<GO_ALIGNMENT>();
+        let is_mark = |block: &[u8; GO_ALIGNMENT]| {
+            block.starts_with(GO_MAGIC) && block[14] <= GO_POINTER && block[15] <= GO_FLAGS
+        };
+        if blocks.iter().any(is_mark) {
             return true;
         }
-        // What stands across the edge of two pieces begins in the last bytes of this one.
-        kept = filled.min(wanted.len() - 1);
-        buffer.copy_within(filled - kept..filled, 0);
     }
 }
 
@@ -201,14 +204,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_stands_across_two_pieces_is_found() {
-        for place in [0, 5, PIECE - 7, PIECE - 1, PIECE, 2 * PIECE + 3] {
-            let mut bytes = vec![b'.'; 3 * PIECE];
-            bytes[place..place + GO_MAGIC.len()].copy_from_slice(GO_MAGIC);
-            assert!(contains(bytes.as_slice(), GO_MAGIC), "{place}");
+    fn programs_of_go_are_known_by_their_mark() {
+        let mark = [&GO_MAGIC[..], &[8, 2]].concat();
+        for place in [0, 16, PIECE as usize - 16, PIECE as usize, 2 * PIECE as usize + 48] {
+            let mut bytes = vec![b'.'; 3 * PIECE as usize];
+            bytes[place..place + 16].copy_from_slice(&mark);
+            assert!(is_of_go(bytes.as_slice()), "{place}");
+            // A text that only mentions it.
+            bytes[place + 14] = b'"';
+            assert!(!is_of_go(bytes.as_slice()), "{place}");
         }
-        assert!(!contains(&b"\xff Go buildinf"[..], GO_MAGIC));
-        assert!(!contains(&b""[..], GO_MAGIC));
+        assert!(!is_of_go(&GO_MAGIC[..]) && !is_of_go(&b""[..]));
+        // This program holds the text, and Rust has made it.
+        assert_eq!(runtimes(&BTreeSet::from([std::process::id()])), []);
     }
 
     #[test]
@@ -219,12 +227,5 @@ mod tests {
         for other in ["/srv/data/base/1/1259", "/srv/app/users.db", "/srv/catalogue"] {
             assert!(!is_log(Path::new(other)), "{other}");
         }
-    }
-
-    #[test]
-    fn this_program_is_not_made_by_go() {
-        let magic: Vec<u8> = GO_MAGIC.iter().rev().copied().collect();
-        assert!(!contains(magic.as_slice(), GO_MAGIC));
-        assert!(runtimes(&BTreeSet::from([std::process::id()])).len() <= 1);
     }
 }
