@@ -13,7 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::report::{self, ComparisonFormat};
 pub use builds::{BaselineArgs, BaselineCommand, CalibrateArgs, GateArgs, RunsArgs, StoreArgs};
 pub use history::{CapacityArgs, ImportSource, IncidentArgs, PrometheusArgs};
-pub use scaffold::{CoverageArgs, DoctorArgs, InitArgs, PageFormat, RealismArgs, StoredArgs};
+pub use scaffold::{CoverageArgs, DoctorArgs, InitArgs, PageFormat, RealismArgs};
 pub use watch::WatchArgs;
 
 const EXAMPLES: &str = "\

@@ -323,7 +323,7 @@ fn order(traffic: &Traffic, planned: &Planned, realism: &mut Realism) {
     if all < FEWEST_SESSIONS || taken as f64 >= ORDER_ALIKE * all as f64 {
         return;
     }
-    missing.sort_by(|one, other| other.0.cmp(&one.0));
+    missing.sort_by_key(|(count, ..)| std::cmp::Reverse(*count));
     let steps: Vec<String> = missing
         .iter()
         .take(TOLD)
