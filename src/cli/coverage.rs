@@ -179,21 +179,26 @@ fn of_collectors(one: &Diagnosable, ran: &BTreeSet<String>, rules: &RuleSet) -> 
         return absent.into_iter().collect::<Vec<_>>().join(", and ");
     }
     let silent: BTreeSet<&str> = sources.iter().flatten().map(|source| source.name).collect();
-    let lacking = rules.find(&one.rule).and_then(|rule| rule.lacking.clone());
-    if silent.contains(PROMETHEUS) {
+    let rule = rules.find(&one.rule);
+    let is_exported = |metric: &String| !history::families_of(metric).is_empty();
+    if silent.contains(PROMETHEUS) && one.missing.iter().any(is_exported) {
         return format!("let the service export {}", examples(&one.missing));
     }
     if silent.is_empty() {
         return "load made by kneepoint itself: `kneepoint run`".to_owned();
     }
-    lacking.unwrap_or_else(|| {
-        let names: Vec<String> = silent.iter().map(|name| format!("`{name}`")).collect();
-        format!(
-            "{} runs and does not report {}: `kneepoint doctor` says which right is missing",
-            names.join(" and "),
-            one.missing.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
-        )
-    })
+    let said = rule.and_then(|rule| rule.lacking.clone());
+    said.or_else(|| rule.filter(|_| silent.contains(PROMETHEUS)).map(|rule| rule.add.clone()))
+        .unwrap_or_else(|| {
+            let names: Vec<String> = silent.iter().map(|name| format!("`{name}`")).collect();
+            let metrics: Vec<&str> = one.missing.iter().map(String::as_str).collect();
+            format!(
+                "{} runs and reports no {}: the target has none, or kneepoint may not read it \
+                 (`kneepoint doctor` says which)",
+                names.join(" and "),
+                metrics.join(", ")
+            )
+        })
 }
 
 /// Stored metrics of which any becomes the missing ones.
@@ -310,6 +315,11 @@ mod tests {
         let pool = one("db-pool-too-small", &["pool.limit"]);
         let said = addition(&pool, &ran(&["prometheus"]), &rules);
         assert!(said.contains("`hikaricp_connections_max` (HikariCP)"), "{said}");
+        let said = addition(&one("pool-exhausted", &["slots.used"]), &ran(&["prometheus"]), &rules);
+        assert!(said.contains("how many places of its pools"), "{said}");
+        let said =
+            addition(&one("cpu-throttled", &["cgroup.cpu.quota"]), &ran(&["process"]), &rules);
+        assert!(said.contains("the target has none"), "{said}");
         let said = addition(&one("tls-handshakes", &["tcp.accept_queue"]), &Origin::Stored, &rules);
         assert!(said.starts_with("kneepoint beside the service"), "{said}");
         let said = addition(&one("x", &["load.errors"]), &Origin::Stored, &rules);

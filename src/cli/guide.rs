@@ -63,8 +63,8 @@ pub(super) fn guide(rules: &RuleSet, width: usize) -> String {
         text.push_str(&format!("  - {line}\n"));
     }
     text.push_str(
-        "  - one of the pools, servers and runtimes that `kneepoint list collectors` reads by \
-                   [collect.prometheus]\n    counts only where the service uses it\n\n",
+        "  Of pools, servers and runtimes only those that the service uses: HikariCP stands for any \
+         pool of\n  database connections, JVM for any runtime with garbage collection.\n\n",
     );
     text.push_str(LOGS);
     text.push('\n');

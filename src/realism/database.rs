@@ -286,7 +286,7 @@ mod tests {
         assert_eq!(gaps[2].close, "create unique index on public.Product using btree (b)");
         let without = Inventory { tables: [].into(), ..database(10.0, &[]) };
         assert!(compare(&production, &without).gaps[0].seen.contains("not in the test"));
-        let unknown = Inventory { statements: None, ..production.clone() };
+        let unknown = Inventory { statements: None, ..production };
         assert_eq!(compare(&unknown, &unknown).notes.len(), 1);
     }
 }

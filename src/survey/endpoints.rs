@@ -66,9 +66,17 @@ pub(super) fn ask(found: &mut Survey) -> Result<(), OpenError> {
     let nowhere = asker.get(NOWHERE).map_err(|why| {
         OpenError::new(format!("cannot reach `{}`: {why}", asker.http.shown), hint)
     })?;
+    let given = found.path.clone();
+    let works = asker.quietly(&given).is_some();
     metrics(&asker, found);
     health(&asker, found, nowhere.is_some());
     description(&asker, found);
+    if !works && found.operations.is_empty() {
+        found.missing.push(format!(
+            "a route that works: `{given}`, the only one that is known, does not answer with success; \
+             put one that does into [[request]]"
+        ));
+    }
     Ok(())
 }
 
