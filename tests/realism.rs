@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use serde_json::Value;
-use target::kneepoint;
+use target::{Server, kneepoint};
 
 /// A small generator of numbers, so that the log is the same in each run (Knuth, MMIX).
 struct Numbers(u64);
@@ -141,4 +141,29 @@ fn what_cannot_be_compared_is_refused_with_a_way_out() {
         assert!(matches!(output.status.code(), Some(104 | 106)), "{more:?}: {}", told(&output));
         assert!(!told(&output).contains("hunter2"), "{}", told(&output));
     }
+}
+
+#[test]
+fn the_report_of_a_run_says_how_much_of_the_traffic_the_plan_covers() {
+    let server = Server::start();
+    let directory = tempfile::tempdir().expect("a directory");
+    let log = log(directory.path());
+    let plan = directory.path().join("plan.toml");
+    let text = format!(
+        "[target]\nurl = \"{}\"\n[[request]]\npath = \"/item/{{id}}\"\n[data.id]\nrange = [1, 3]\n[load]\n\
+         executor = \"constant-arrival-rate\"\nrate = \"20/s\"\nduration = \"2s\"\n",
+        server.url()
+    );
+    fs::write(&plan, text).expect("own directory");
+    let (plan, log) = (plan.to_str().expect("text"), log.to_str().expect("text"));
+    let out = directory.path().join("out");
+    let out = out.to_str().expect("text");
+    let run_it = |more: &[&str]| {
+        let output =
+            run(&[&["run", plan, "--out", out, "--quiet", "--format", "json"][..], more].concat());
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let with = run_it(&["--against", log]);
+    assert!(with.contains("of production's requests, and none of its bursts"), "{with}");
+    assert!(!run_it(&[]).contains("production's requests"));
 }

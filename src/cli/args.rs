@@ -201,6 +201,9 @@ pub struct LiveArgs {
     /// End the run as soon as this file exists or this URL answers with success (2xx)
     #[arg(long, value_name = "FILE|URL")]
     pub kill_switch: Option<String>,
+    /// Access logs of production: the report says how much of their traffic the plan covers
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub against: Vec<PathBuf>,
     /// Show the schedule, the first requests and how many there will be; send nothing
     #[arg(long)]
     pub dry_run: bool,

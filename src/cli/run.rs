@@ -10,6 +10,7 @@ use super::dry_run;
 use super::error::{CliError, CommandResult};
 use super::exit::ExitStatus;
 use super::progress::ProgressLine;
+use super::realism;
 use super::results::{self, load_rules};
 use super::stop::{KillSwitch, interrupt_flag};
 use crate::diagnose::RuleSet;
@@ -43,8 +44,13 @@ pub(super) fn live(plan: Plan, args: &LiveArgs, expected: Option<f64>) -> Comman
     if let Some(kill_switch) = &kill_switch {
         kill_switch.refuse_if_set()?;
     }
+    let realism = match args.against.as_slice() {
+        [] => None,
+        logs => Some(realism::against_logs(&plan, Path::new(&args.what), logs)?),
+    };
     execute(LiveRun {
         plan,
+        realism: realism.map(|realism| realism::summary(&realism)),
         folder,
         lenient: args.lenient,
         allow_failing: args.allow_failing,
@@ -155,6 +161,8 @@ fn plan_for_search(url: &str, args: &UrlArgs) -> Result<Plan, CliError> {
 /// One run with the options of the command line.
 pub(super) struct LiveRun<'a> {
     pub(super) plan: Plan,
+    /// How the plan compares to what users do, for the report.
+    pub(super) realism: Option<String>,
     /// The directory that relative paths in the plan refer to.
     pub(super) folder: &'a Path,
     /// Whether the run continues without a collector that cannot be opened.
@@ -174,6 +182,7 @@ pub(super) fn execute(live: LiveRun<'_>) -> CommandResult {
     let (output, rules, expected) = (live.output, live.rules, live.expected);
     let recorded = record(Load {
         plan: live.plan,
+        realism: live.realism,
         folder: live.folder,
         lenient: live.lenient,
         allow_failing: live.allow_failing,
@@ -201,6 +210,8 @@ pub(super) fn execute(live: LiveRun<'_>) -> CommandResult {
 /// A load, and where its recording goes.
 pub(super) struct Load<'a> {
     pub(super) plan: Plan,
+    /// How the plan compares to what users do, for the report.
+    pub(super) realism: Option<String>,
     /// The directory that relative paths in the plan refer to.
     pub(super) folder: &'a Path,
     pub(super) lenient: bool,
@@ -227,11 +238,12 @@ pub(super) fn record(load: Load<'_>) -> Result<Recorded, CliError> {
         allow_failing: load.allow_failing,
         interrupt: load.interrupt,
     };
-    let Prepared { config, teardown, warnings } = prepare::prepare(load.plan, options)
+    let Prepared { mut config, teardown, warnings } = prepare::prepare(load.plan, options)
         .map_err(|problems| CliError::problems(ExitStatus::Preflight, &problems))?;
     for warning in warnings {
         say(format_args!("kneepoint: {warning}"));
     }
+    config.plan.realism = load.realism;
     let (path, file) = results::begin(load.out)?;
     if !load.quiet {
         introduce(
