@@ -74,7 +74,10 @@ fn mix(traffic: &Traffic, planned: &Planned, realism: &mut Realism) {
     };
     let missing = differs(theirs, ours);
     if !missing.is_empty() {
-        let lines = missing.iter().take(TOLD).map(|(name, share, _)| request_lines(name, *share));
+        let lines = missing.iter().take(TOLD).map(|(name, share, ours)| match *ours > 0.0 {
+            true => format!("# raise the weight of {name} to {:.1} of 100", share * 100.0),
+            false => request_lines(name, *share),
+        });
         realism.gaps.push(Gap {
             kind: GapKind::MissingRequests,
             seen: format!("production asks for {}", told(&missing, "in the plan")),
