@@ -30,9 +30,9 @@ const ASKED: Duration = Duration::from_secs(600);
 const READ: Duration = Duration::from_secs(6);
 /// Observations that wait to be counted.
 const WAITING: usize = 1024;
-/// The collector whose series only appear with the first call or request.
-const SOCKETS: &str = "tcp";
-/// The same of what a service exports.
+/// Collectors whose series only appear with the first call, request or lock.
+const UNDER_LOAD: [&str; 2] = ["tcp", "file_locks"];
+/// The collector of what a service exports.
 const PROMETHEUS: &str = "prometheus";
 /// Stored metrics that are named as examples.
 const EXAMPLES: usize = 3;
@@ -125,7 +125,8 @@ fn of_plan(path: &Path) -> Result<Measurable, CliError> {
     for source in ran.iter().filter_map(|name| collect::find(name)) {
         // A count of nothing has no series; and calls begin with the load.
         let will_be = source.metrics.iter().filter(|metric| {
-            source.name == SOCKETS || (metric.kind == Kind::Census && source.name != PROMETHEUS)
+            UNDER_LOAD.contains(&source.name)
+                || (metric.kind == Kind::Census && source.name != PROMETHEUS)
         });
         metrics.extend(will_be.map(|metric| metric.name.to_owned()));
     }
