@@ -101,6 +101,8 @@ pub mod incident;
 
 pub mod report;
 
+pub mod remote;
+
 pub mod prepare;
 
 pub mod run;

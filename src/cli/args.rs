@@ -72,6 +72,10 @@ pub enum Command {
     Calibrate(Box<CalibrateArgs>),
     /// Watch a service while another tool loads it, and explain why it breaks
     Watch(Box<WatchArgs>),
+    /// Make a part of the load of a `run` on another machine; `run --generator` starts it
+    Generate,
+    /// Collect on this host for a run elsewhere; that run starts it with `--agent` or `[[agent]]`
+    Agent,
     /// Read the results of another load generator, or what a Prometheus server stored
     Import(Box<ImportArgs>),
     /// Say what happened in a recorded time that nobody chose for a test: since when, what changed, why
@@ -164,6 +168,10 @@ pub struct RunArgs {
     /// Exit with 120 if the knee is below this rate, such as 200/s
     #[arg(long, value_name = "RATE")]
     pub expect: Option<String>,
+    /// Make the load on another machine, with this command, such as
+    /// 'ssh gen1 kneepoint generate'; give it several times to share the load equally
+    #[arg(long, value_name = "COMMAND")]
+    pub generator: Vec<String>,
 }
 
 /// `kneepoint soak`.
@@ -195,6 +203,10 @@ pub struct LiveArgs {
     /// Run without the collectors that cannot be opened; the report lists what is missing
     #[arg(long)]
     pub lenient: bool,
+    /// Command that starts an agent on another host or in a container, such as
+    /// 'ssh app1 kneepoint agent'; may be given several times
+    #[arg(long, value_name = "COMMAND")]
+    pub agent: Vec<String>,
     /// Run although a request fails each time that it is tried before the load
     #[arg(long)]
     pub allow_failing: bool,

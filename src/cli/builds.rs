@@ -98,6 +98,7 @@ impl<'a> Runner<'a> {
             interrupt: Arc::clone(&self.interrupt),
             out: next.out,
             quiet: self.args.quiet,
+            generators: None,
         })?;
         if let Some(mut build) = build
             && !build.is_running()

@@ -57,6 +57,7 @@ pub(super) fn main(args: &DemoArgs) -> CommandResult {
                 output: &args.output,
                 rules: &run::rules(),
                 expected: None,
+                generators: None,
             })
         })
     };

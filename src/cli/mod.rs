@@ -1,6 +1,7 @@
 //! The outer layer: arguments, environment, files, stdout and exit codes. No other module prints or
 //! exits.
 
+mod agent;
 mod args;
 mod baseline;
 mod builds;
@@ -18,6 +19,7 @@ mod error;
 mod exit;
 mod explain;
 mod gate;
+mod generators;
 mod given;
 mod guide;
 mod history;
@@ -86,6 +88,8 @@ fn dispatch(command: Command) -> CommandResult {
         Command::Baseline(args) => baseline::main(&args),
         Command::Calibrate(args) => calibrate::main(&args),
         Command::Watch(args) => watch::main(&args),
+        Command::Generate => generators::main(),
+        Command::Agent => agent::main(),
         Command::Import(args) => import::main(&args),
         Command::Incident(args) => incident::main(&args),
         Command::Capacity(args) => capacity::main(&args),

@@ -1,6 +1,7 @@
 //! The report as a value: every number and sentence that a format shows, computed here and
 //! nowhere else. Texts from outside are cleaned of control characters on the way in.
 
+mod agents;
 mod answer;
 mod attribution;
 mod canaries_and_sessions;
@@ -140,7 +141,7 @@ impl Report {
             caveats: diagnosis.caveats.iter().map(|text| super::wording::sentence(text)).collect(),
             generator: run::generator(diagnosis),
             collectors: run::collectors(recording, diagnosis),
-            watching: run::watching(diagnosis, &summary),
+            watching: run::watching(recording, diagnosis, &summary),
             environment: run::environment(recording),
             events: run::events(recording),
             time: TimeCharts::new(recording, diagnosis),
