@@ -89,6 +89,8 @@ pub mod history;
 
 pub mod convert;
 
+pub mod realism;
+
 pub mod diagnose;
 
 pub mod compare;
@@ -112,6 +114,8 @@ pub mod run;
 pub mod watch;
 
 pub mod gate;
+
+pub mod survey;
 
 pub mod demo;
 

@@ -2,6 +2,7 @@
 
 mod builds;
 mod history;
+mod scaffold;
 mod watch;
 
 use std::path::PathBuf;
@@ -12,11 +13,13 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::report::{self, ComparisonFormat};
 pub use builds::{BaselineArgs, BaselineCommand, CalibrateArgs, GateArgs, RunsArgs, StoreArgs};
 pub use history::{CapacityArgs, ImportSource, IncidentArgs, PrometheusArgs};
+pub use scaffold::{CoverageArgs, DoctorArgs, InitArgs, PageFormat, RealismArgs};
 pub use watch::WatchArgs;
 
 const EXAMPLES: &str = "\
 Examples:
   kneepoint demo                        break a sample shop on a real PostgreSQL and read why
+  kneepoint init 8080                   write a plan from what the service on this port shows
   kneepoint run plan.toml               run a plan against your own service
   kneepoint run http://127.0.0.1:8080/ --postgres postgres://shop@127.0.0.1/shop
   kneepoint watch --target http://127.0.0.1:8080/ -- k6 run script.js
@@ -27,8 +30,8 @@ Examples:
   kneepoint gate plan.toml --base-command ./old --candidate-command ./new
 
 Exit codes: 0 done, 1 kneepoint failed, 99 an objective was not met, 104 bad plan or usage,
-105 interrupted (recording kept), 106 refused before any load, 120 knee below --expect,
-121 leak, 122 worse than before, 123 inconclusive.";
+105 interrupted (recording kept), 106 refused before any load, 119 plan unlike production,
+120 knee below --expect, 121 leak, 122 worse than before, 123 inconclusive.";
 
 /// Finds the load at which a system breaks, and explains why.
 #[derive(Debug, Parser)]
@@ -44,6 +47,14 @@ pub struct Cli {
 pub enum Command {
     /// Break a sample shop with a real fault, and explain why it breaks
     Demo(DemoArgs),
+    /// Write a first plan from what a running service shows: metrics, health, OpenAPI, its process
+    Init(InitArgs),
+    /// Say what this machine lets kneepoint see, and what one command would add
+    Doctor(DoctorArgs),
+    /// Say which causes could be diagnosed today, and what one line would add
+    Coverage(CoverageArgs),
+    /// Hold a plan against what users do: what a test with it does not cover
+    Realism(RealismArgs),
     /// Load-test a plan or a URL, watch the system, and explain why it breaks
     Run(Box<RunArgs>),
     /// Hold one rate for hours, and report what leaks or drifts
@@ -222,6 +233,9 @@ pub struct LiveArgs {
     /// End the run as soon as this file exists or this URL answers with success (2xx)
     #[arg(long, value_name = "FILE|URL")]
     pub kill_switch: Option<String>,
+    /// Access logs of production: the report says how much of their traffic the plan covers
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub against: Vec<PathBuf>,
     /// Show the schedule, the first requests and how many there will be; send nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -461,6 +475,9 @@ pub struct ViewArgs {
 pub struct CheckArgs {
     /// The plan file
     pub plan: PathBuf,
+    /// Access logs of production: exit with 119 where their traffic is no longer like the plan
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub against: Vec<PathBuf>,
 }
 
 /// `kneepoint explain`.

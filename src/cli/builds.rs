@@ -92,6 +92,7 @@ impl<'a> Runner<'a> {
         let build = next.command.map(|command| self.start(next, command)).transpose()?;
         let Recorded { path, reason, .. } = run::record(Load {
             plan: self.plan.clone(),
+            realism: None,
             folder: &self.folder,
             lenient: self.args.lenient,
             allow_failing: self.args.allow_failing,

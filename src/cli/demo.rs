@@ -52,6 +52,7 @@ pub(super) fn main(args: &DemoArgs) -> CommandResult {
         prepare::parse_plan(&running.plan, &origin).map_err(CliError::from).and_then(|plan| {
             execute(LiveRun {
                 plan,
+                realism: None,
                 folder: Path::new("."),
                 lenient: false,
                 allow_failing: false,

@@ -11,7 +11,9 @@ mod check;
 mod compare;
 mod console;
 mod convert;
+mod coverage;
 mod demo;
+mod doctor;
 mod dry_run;
 mod error;
 mod exit;
@@ -19,15 +21,18 @@ mod explain;
 mod gate;
 mod generators;
 mod given;
+mod guide;
 mod history;
 mod import;
 mod incident;
+mod init;
 mod inspect;
 mod list;
 mod look;
 mod manual;
 mod moment;
 mod progress;
+mod realism;
 mod results;
 mod run;
 mod soak;
@@ -76,6 +81,10 @@ pub fn main(arguments: Vec<OsString>) -> ExitStatus {
 fn dispatch(command: Command) -> CommandResult {
     match command {
         Command::Demo(args) => demo::main(&args),
+        Command::Init(args) => init::main(&args),
+        Command::Doctor(args) => doctor::main(&args),
+        Command::Coverage(args) => coverage::main(&args),
+        Command::Realism(args) => realism::main(&args),
         Command::Run(args) => run::main(&args),
         Command::Soak(args) => soak::main(&args),
         Command::Diagnose(args) => inspect::diagnose(&args),

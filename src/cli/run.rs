@@ -11,6 +11,7 @@ use super::error::{CliError, CommandResult};
 use super::exit::ExitStatus;
 use super::generators::Generators;
 use super::look::{Look, Looking, Page};
+use super::realism;
 use super::results::{self, load_rules};
 use super::stop::{KillSwitch, interrupt_flag};
 use crate::plan::{
@@ -51,8 +52,13 @@ pub(super) fn live(
     if let Some(kill_switch) = &kill_switch {
         kill_switch.refuse_if_set()?;
     }
+    let realism = match args.against.as_slice() {
+        [] => None,
+        logs => Some(realism::against_logs(&plan, Path::new(&args.what), logs)?),
+    };
     execute(LiveRun {
         plan,
+        realism: realism.map(|realism| realism::summary(&realism)),
         folder,
         lenient: args.lenient,
         allow_failing: args.allow_failing,
@@ -172,6 +178,8 @@ fn plan_for_search(url: &str, args: &UrlArgs) -> Result<Plan, CliError> {
 /// One run with the options of the command line.
 pub(super) struct LiveRun<'a> {
     pub(super) plan: Plan,
+    /// How the plan compares to what users do, for the report.
+    pub(super) realism: Option<String>,
     /// The directory that relative paths in the plan refer to.
     pub(super) folder: &'a Path,
     /// Whether the run continues without a collector that cannot be opened.
@@ -195,6 +203,7 @@ pub(super) fn execute(live: LiveRun<'_>) -> CommandResult {
     let (rules, interrupt) = (looking.rules, Arc::clone(&live.interrupt));
     let recorded = record(Load {
         plan: live.plan,
+        realism: live.realism,
         folder: live.folder,
         lenient: live.lenient,
         allow_failing: live.allow_failing,
@@ -227,6 +236,8 @@ pub(super) fn execute(live: LiveRun<'_>) -> CommandResult {
 /// A load, and where its recording goes.
 pub(super) struct Load<'a> {
     pub(super) plan: Plan,
+    /// How the plan compares to what users do, for the report.
+    pub(super) realism: Option<String>,
     /// The directory that relative paths in the plan refer to.
     pub(super) folder: &'a Path,
     pub(super) lenient: bool,
@@ -263,6 +274,7 @@ pub(super) fn record(load: Load<'_>) -> Result<Recorded, CliError> {
     for warning in warnings {
         say(format_args!("kneepoint: {warning}"));
     }
+    config.plan.realism = load.realism;
     let connected = load.generators.zip(plan);
     let connected = connected
         .map(|(generators, plan)| generators.connect(&plan, load.folder, &mut config))

@@ -23,6 +23,11 @@ const ROOMS: &[Room] = &[
     Room { name: "history", uses: &["timeline", "plan", "recording", "collect"], never: &[CLOCK] },
     Room { name: "convert", uses: &["timeline", "plan", "access_log"], never: &[OUTSIDE, CLOCK] },
     Room {
+        name: "realism",
+        uses: &["timeline", "plan", "collect", "access_log"],
+        never: &[OUTSIDE, CLOCK],
+    },
+    Room {
         name: "diagnose",
         uses: &["timeline", "plan", "recording"],
         never: &[OUTSIDE, CLOCK, UNORDERED],
@@ -79,6 +84,7 @@ const ROOMS: &[Room] = &[
         never: &[],
     },
     Room { name: "gate", uses: &["timeline", "plan"], never: &[] },
+    Room { name: "survey", uses: &["timeline", "plan", "collect"], never: &[] },
     Room { name: "demo", uses: &["plan"], never: &[] },
     Room {
         name: "cli",
@@ -92,6 +98,7 @@ const ROOMS: &[Room] = &[
             "import",
             "history",
             "convert",
+            "realism",
             "diagnose",
             "compare",
             "baseline",
@@ -104,6 +111,7 @@ const ROOMS: &[Room] = &[
             "run",
             "watch",
             "gate",
+            "survey",
             "demo",
         ],
         never: &[],
