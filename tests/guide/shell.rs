@@ -149,13 +149,16 @@ impl Place {
     /// Starts a block that goes on while the others run, and waits for its first line.
     fn start(&mut self, block: &Block) -> Result<()> {
         let file = self.programs.path().join(format!("background-{}", self.background.len()));
-        let child = self.shell(&block.text).stdout(File::create(&file)?).spawn().context("bash")?;
+        let remarks = file.with_extension("stderr");
+        let mut command = self.shell(&block.text);
+        command.stdout(File::create(&file)?).stderr(File::create(&remarks)?);
+        let child = command.spawn().context("bash")?;
         self.background.push(child);
         let child = self.background.last_mut().context("just started")?;
         let begin = Instant::now();
         while !fs::read_to_string(&file)?.contains('\n') {
             if let Some(status) = child.try_wait()? {
-                bail!("ended with {status} before it was ready");
+                bail!("ended with {status}: {}", fs::read_to_string(&remarks)?);
             }
             ensure!(begin.elapsed() < PATIENCE, "printed nothing within {PATIENCE:?}");
             thread::sleep(LOOK);
