@@ -5,7 +5,7 @@
 //! | `sh` | runs in bash, ends with 0, or as a line `# exit code 0 or 123` says |
 //! | `sh,background` | runs until the end of the page; what follows waits for its first line |
 //! | `sh,norun` | is only parsed; a comment before it says why: `<!-- norun: needs k6 -->` |
-//! | `text` after `sh` | each line stands in what that printed, in this order; `…` leaves lines out |
+//! | `text` | its lines stand, in this order, in what the last command printed; `…` leaves lines out |
 //! | `text,example` | of a run that was made by hand |
 //! | `toml` | a plan, or a part of one: `kneepoint check` takes it |
 //! | `toml,norun` | of something that `check` cannot know |
@@ -265,7 +265,6 @@ pub fn follow(page: &Page) -> Result<Vec<String>> {
 }
 
 fn take(place: &mut Place, block: &Block, printed: &mut Option<String>) -> Result<()> {
-    let output = printed.take();
     if let Some(name) = block.file() {
         place.save(name, &block.text)?;
     }
@@ -277,13 +276,14 @@ fn take(place: &mut Place, block: &Block, printed: &mut Option<String>) -> Resul
         }
         "sh" if block.is("background") => place.start(block),
         "sh" => {
+            *printed = None;
             *printed = Some(place.run(block)?);
             Ok(())
         }
         "text" if block.is("example") => Ok(()),
         "text" => {
-            let output = output.context("follows no command: is it `text,example`?")?;
-            match not_printed(&block.text, &output) {
+            let output = printed.as_ref().context("follows no command: is it `text,example`?")?;
+            match not_printed(&block.text, output) {
                 Some(line) => bail!("was not printed: `{line}`\nbut:\n{output}"),
                 None => Ok(()),
             }
