@@ -42,12 +42,13 @@ cd() { :; }
 export() { :; }
 sudo() { "$@"; }
 kneepoint() {
-    local argument given=()
+    local argument help given=()
     for argument in "$@"; do
         if [ "$argument" = -- ]; then break; fi
         given+=("$argument")
     done
-    command kneepoint "${given[@]}" --help || exit
+    # Kept from the next command of a pipe, which has ended already.
+    help=$(command kneepoint "${given[@]}" --help) || exit
 }
 "#;
 
