@@ -17,6 +17,7 @@
 //! - Processes whose descriptors kneepoint may not read. `chain.closed` says so.
 //! - What `process`, `tcp` and `threads` cannot see of the target.
 
+mod found;
 mod service;
 mod views;
 
@@ -24,6 +25,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
+pub use self::found::{FoundService, FoundServices, push_of};
 use self::service::{FORWARDER, MOST_DEEP, Place, SERVICE, Service};
 use self::views::Views;
 use super::proc::network::Network;
@@ -88,6 +90,8 @@ struct Chain {
     views: Views,
     owners: Owners,
     services: Vec<Service>,
+    /// Where other collectors learn of them.
+    found: FoundServices,
     callees: BTreeMap<(Network, Address), Callee>,
     names: BTreeMap<Address, String>,
     next_opening: Instant,
@@ -105,6 +109,7 @@ fn open(config: &CollectorConfig, hint: &TargetHint) -> OpenResult {
         views,
         owners: Owners::of_target(tree, PACE),
         services: Vec::new(),
+        found: hint.services.clone(),
         callees: BTreeMap::new(),
         names,
         next_opening: Instant::now(),
@@ -155,6 +160,9 @@ impl Collector for Chain {
         for ((index, service), sockets) in self.services.iter_mut().enumerate().zip(&owned) {
             let is_own = |socket: &Socket| owners.of(socket) == Some(index + 1);
             service.look(sockets.iter().copied(), is_own, batch);
+            if let Some(found) = service.take_found() {
+                self.found.add(&service.name, found);
+            }
         }
         self.tell_closed(batch);
         Ok(())

@@ -16,6 +16,7 @@ pub mod proc;
 mod sampler;
 mod tls;
 
+pub use chain::FoundServices;
 pub use generator::CHILDREN;
 pub use locate::{Located, Opening, locate};
 pub use proc::network::{Forwarder, Network, is_own_address};
@@ -65,6 +66,8 @@ pub enum Opens {
     Always,
     /// If the target runs on this machine.
     ForLocalTarget,
+    /// The same, unless the plan turns one of these collectors off.
+    With(&'static [&'static str]),
     /// Never: it needs an option.
     WhenAsked,
 }
@@ -93,6 +96,8 @@ pub struct TargetHint {
     /// Options of the plan's first `process` collector (`pid`, `name`, `port`), for collectors that
     /// must find the same processes.
     pub process_config: Option<CollectorConfig>,
+    /// The services behind the target that the collector `chain` finds, for those that read them too.
+    pub services: FoundServices,
 }
 
 /// A connected collector. It has its own thread and may block.
@@ -159,9 +164,11 @@ registry! {
         tcp,
         threads,
         chain,
+        chain_stacks,
         jvm,
         stacks,
         disk,
+        file_locks,
         logs,
         generator,
         postgres,
@@ -180,9 +187,13 @@ pub fn with_defaults(
     mut planned: Vec<CollectorConfig>,
     target_is_local: bool,
 ) -> Vec<CollectorConfig> {
+    let off: Vec<String> =
+        planned.iter().filter(|it| it.switch(OFF)).map(|it| it.name.clone()).collect();
+    let is_off = |name: &&str| off.iter().any(|off| off == *name);
     let by_themselves = COLLECTORS.iter().filter(|spec| match spec.opens {
         Opens::Always => true,
         Opens::ForLocalTarget => target_is_local,
+        Opens::With(others) => target_is_local && !others.iter().any(is_off),
         Opens::WhenAsked => false,
     });
     for spec in by_themselves {
@@ -239,6 +250,7 @@ mod tests {
         let planned = vec![CollectorConfig::new("tcp")];
         assert_eq!(with_defaults(planned, true).len(), local.len());
         let off = CollectorConfig::new("stacks").with(OFF, OptionValue::Switch(true));
-        assert_eq!(with_defaults(vec![off], true).len(), local.len() - 1);
+        let without = with_defaults(vec![off], true).len();
+        assert_eq!(without, local.len() - 2, "those of the services are off too");
     }
 }

@@ -116,6 +116,8 @@ pub(super) enum Pause {
     OnThreads(usize, Duration),
     /// On a separate thread that holds a process-wide lock; the others queue for the lock.
     Locked(Duration),
+    /// The same with the lock of a file, which it asks for again and again as SQLite does.
+    FileLocked(Duration),
 }
 
 /// What the gauges of the pool of database connections are called.

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use rand::rngs::SmallRng;
+use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 
 use super::config::LoadConfig;
@@ -32,7 +33,14 @@ struct Choice {
     journeys: Vec<usize>,
     /// Running sum of their weights.
     weights: Vec<f64>,
+    /// The strata of the next draws, in random order; see [`STRATA`].
+    strata: Vec<u8>,
 }
+
+/// In so many draws, each hundredth of the sum of the weights is met once (stratified sampling,
+/// Cochran 1977, chapter 5). The order stays random, but a stage does not get twice the share of a
+/// costly request by chance: with independent draws, 8 % of 1,000 requests are 63 to 97.
+const STRATA: u8 = 100;
 
 /// How a response is inspected.
 pub(super) struct Look {
@@ -206,15 +214,21 @@ impl Choice {
             sum += if weight.is_finite() { weight.max(0.0) } else { 0.0 };
             sum
         });
-        Self { weights: weights.collect(), journeys: journeys.to_vec() }
+        Self { weights: weights.collect(), journeys: journeys.to_vec(), strata: Vec::new() }
     }
 
-    fn draw(&self, random: &mut SmallRng) -> usize {
+    fn draw(&mut self, random: &mut SmallRng) -> usize {
         let last = self.weights.len() - 1;
         if last == 0 {
             return self.journeys[0];
         }
-        let point = random.random::<f64>() * self.weights[last];
+        if self.strata.is_empty() {
+            self.strata.extend(0..STRATA);
+            self.strata.shuffle(random);
+        }
+        let stratum = f64::from(self.strata.pop().unwrap_or_default());
+        let share = (stratum + random.random::<f64>()) / f64::from(STRATA);
+        let point = share * self.weights[last];
         self.journeys[self.weights.partition_point(|sum| *sum <= point).min(last)]
     }
 }

@@ -13,7 +13,7 @@ use super::target::{
     shares_connections, whereabouts,
 };
 use super::warning::Warning;
-use crate::collect::{Located, Opened, TargetHint, open_all, with_defaults};
+use crate::collect::{FoundServices, Located, Opened, TargetHint, open_all, with_defaults};
 use crate::plan::{Canary, Plan, Target, WebSocket};
 use crate::recording::{CollectorNote, Environment};
 use crate::timeline::names;
@@ -179,6 +179,7 @@ fn open_collectors(
         is_local: located.is_local,
         process: TARGET_PROCESS.to_owned(),
         process_config: configs.iter().find(|config| config.name == "process").cloned(),
+        services: FoundServices::default(),
     };
     let (opened, failed) = open_all(&configs, &hint);
     // Where the target cannot be looked into, most collectors fail for one reason.

@@ -370,6 +370,7 @@ fn stacks() -> Stacks {
         knee,
     };
     Stacks {
+        service: None,
         looks_low: 5,
         looks_knee: 9,
         busy_low: Some(1.4),

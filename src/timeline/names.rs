@@ -345,7 +345,7 @@ metrics! {
     /// Seconds of processor time of a service that the target's requests reach; label `hop`.
     CHAIN_CPU_TIME = "chain.cpu.time", Seconds, Counter;
 
-    /// Threads of the target by what they do; label `class` (running, runnable, futex, futex_timed, poll, poll_one, accept, socket, pipe, sleep, disk, fsync, child, other).
+    /// Threads of the target by what they do; label `class` (running, runnable, futex, futex_timed, poll, poll_one, accept, socket, pipe, sleep, disk, fsync, file_lock, child, other).
     THREADS_IN = "threads.in", Count, Census;
     /// Threads that wait on one futex which two or more wait on; labels `futex` (address and process), `wait` (lock, plain, timed).
     THREADS_ON_FUTEX = "futex.threads", Count, Census;
@@ -357,6 +357,11 @@ metrics! {
     THREADS_BLOCKED_IO = "threads.blocked_io", Count, Gauge;
     /// All threads of the target, as `threads.in` counts them.
     THREADS_TOTAL = "threads.total", Count, Gauge;
+
+    /// 1 while a process of the target holds a file locked for writing, else 0; label `file`.
+    FILE_LOCKS_HELD = "file_locks.held", Count, Gauge;
+    /// Processes of the target that wait for the lock of a file; label `file`.
+    FILE_LOCKS_WAITING = "file_locks.waiting", Count, Gauge;
 
     /// Threads (or goroutines) by where they stand; labels `runtime`, `state` (running, lock,
     /// interpreter, wait, io, sleep, idle), `function` and `at` (its innermost frame of the

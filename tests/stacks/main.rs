@@ -51,16 +51,17 @@ fn start(program: &Path, arguments: &[&str]) -> Server {
     let port = free_port();
     let mut command = Command::new(program);
     // Files are shown from the working directory of the program.
-    command
-        .current_dir(source(""))
-        .args(arguments)
-        .arg(port.to_string())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    let server = Server { child: command.spawn().unwrap(), port };
+    command.current_dir(source("")).args(arguments).arg(port.to_string());
+    wait_for(command, port)
+}
+
+/// Starts a program and waits until it listens.
+fn wait_for(mut command: Command, port: u16) -> Server {
+    let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let server = Server { child, port };
     let deadline = Instant::now() + Duration::from_secs(30);
     while TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(Instant::now() < deadline, "{} does not listen", program.display());
+        assert!(Instant::now() < deadline, "{command:?} does not listen");
         std::thread::sleep(Duration::from_millis(50));
     }
     server
@@ -208,21 +209,71 @@ fn go_names_the_planted_lock_and_hot_function() {
     names_its_places(&start(&program, &[]), "ledger.go", true, "near_at");
 }
 
-#[test]
-fn python_names_the_planted_lock_and_hot_function() {
+/// The interpreter itself, not a wrapper that starts it; `None` where its stacks cannot be read.
+fn python() -> Option<PathBuf> {
     if !is_installed("python3", "--version") || !may_trace(std::os::unix::process::parent_id()) {
-        return;
+        return None;
     }
-    // The interpreter itself, not a wrapper that starts it.
     let find = "import os, sys; print(sys.version_info[1], os.path.realpath(sys.executable))";
     let found = Command::new("python3").args(["-c", find]).output().unwrap();
     let found = String::from_utf8(found.stdout).unwrap();
     let (minor, program) = found.trim().split_once(' ').unwrap();
     if !(8..=13).contains(&minor.parse().unwrap()) || program.ends_with('t') {
         eprintln!("skipped: the stacks of `{program}` (3.{minor}) cannot be read");
-        return;
+        return None;
     }
-    let program = PathBuf::from(program);
+    Some(PathBuf::from(program))
+}
+
+#[test]
+fn python_names_the_planted_lock_and_hot_function() {
+    let Some(program) = python() else { return };
     let server = start(&program, &[source("ledger.py").to_str().unwrap()]);
     names_its_places(&server, "ledger.py", false, "near_at");
+}
+
+#[test]
+fn the_lock_of_a_service_behind_a_proxy_is_named() {
+    let Some(program) = python() else { return };
+    if !is_installed("nginx", "-v") {
+        return;
+    }
+    let service = start(&program, &[source("ledger.py").to_str().unwrap()]);
+    let folder = tempfile::tempdir().unwrap();
+    let proxy = start_proxy(folder.path(), service.port);
+    let process = CollectorConfig::new("process");
+    let process = process.with("pid", OptionValue::Integer(u64::from(proxy.child.id())));
+    let hint =
+        TargetHint { is_local: true, process_config: Some(process), ..TargetHint::default() };
+    let opened = |name: &str| (find(name).unwrap().open)(&CollectorConfig::new(name), &hint);
+    let (mut chain, mut stacks) = (opened("chain").unwrap(), opened("chain_stacks").unwrap());
+    let threads = under_load(proxy.port, "/lock", || {
+        look(&mut *chain, "chain.service", 3);
+        look(&mut *stacks, "chain.stacks.threads", 3)
+    });
+    let lock = planted("ledger.py", "# lock");
+    let waits = |labels: &Labels| {
+        labels.get("state") == Some("lock")
+            && labels.get("at") == Some(&lock)
+            && labels.get("hop").is_some_and(|hop| hop.ends_with(&format!(":{})", service.port)))
+    };
+    let waiting: f64 = threads.iter().filter(|(labels, _)| waits(labels)).map(|it| it.1).sum();
+    assert!(waiting >= 3.0 * CLIENTS as f64 / 2.0, "{threads:#?}");
+}
+
+/// An nginx that hands every request to `port`.
+fn start_proxy(folder: &Path, port: u16) -> Server {
+    let own = free_port();
+    let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .map(|what| format!("{what}_temp_path {what};"))
+        .join(" ");
+    let text = format!(
+        "daemon off; master_process off; pid nginx.pid; error_log stderr crit; events {{ }}
+         http {{ access_log off; {temporary} server {{ listen 127.0.0.1:{own}; location / {{
+         proxy_pass http://127.0.0.1:{port}; }} }} }}"
+    );
+    std::fs::write(folder.join("nginx.conf"), text).unwrap();
+    let mut command = Command::new("nginx");
+    command.arg("-p").arg(folder).args(["-c", "nginx.conf", "-e", "stderr"]);
+    wait_for(command, own)
 }

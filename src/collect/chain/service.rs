@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
+use super::found::{FoundService, push_of};
 use crate::collect::proc::network::Network;
 use crate::collect::proc::tree::Tree;
 use crate::collect::tcp::{Address, Census, Peers, Port, Socket};
 use crate::collect::{Collector, CollectorSpec, TargetHint, process, threads};
 use crate::plan::{CollectorConfig, OptionValue};
-use crate::timeline::{BatchBuilder, Labels, SeriesKey, names};
+use crate::timeline::{BatchBuilder, Labels, names};
 
 /// Services in a row, from the target on, that are looked into.
 pub const MOST_DEEP: usize = 5;
@@ -63,6 +64,8 @@ pub struct Service {
     threads: Option<Box<dyn Collector>>,
     /// Whether any request has been seen in it: only then its threads are worth a look.
     was_asked: bool,
+    /// How others find it, until they are told.
+    found: Option<FoundService>,
     next_process: Instant,
 }
 
@@ -122,6 +125,7 @@ impl Service {
             process_config: Some(config.clone()),
             ..TargetHint::default()
         };
+        let found = FoundService { process: config.clone(), network, socket: hint.socket.clone() };
         let opened = |spec: &CollectorSpec, config: &CollectorConfig| {
             (spec.open)(config, &hint).map_err(|error| format!("{}: {}", error.what, error.hint))
         };
@@ -143,6 +147,7 @@ impl Service {
             process,
             threads,
             was_asked: false,
+            found: Some(found).filter(|_| kind == SERVICE),
             next_process: Instant::now(),
         })
     }
@@ -175,12 +180,7 @@ impl Service {
             self.next_process = Instant::now() + PROCESSES_EVERY;
             sample(&mut self.process, &mut own);
         }
-        for reading in own.finish() {
-            let metric = format!("{}{}", names::CHAIN, reading.key.metric);
-            let labels = reading.key.labels.with("hop", self.name.as_str());
-            let key = SeriesKey { metric, labels };
-            batch.push_foreign(key, reading.unit, reading.kind, reading.value);
-        }
+        push_of(&self.name, own, batch);
         // What it serves on other ports, such as its metrics, is its own too.
         let ports = self.census.ports().map(|port| port.at(self.ip));
         let addresses: BTreeSet<Address> = self.addresses.iter().cloned().chain(ports).collect();
@@ -189,6 +189,11 @@ impl Service {
             let labels = labels.with("address", address.to_string());
             batch.push_labelled(&names::CHAIN_SERVICE, labels, 1.0);
         }
+    }
+
+    /// How others find it, once it has had a request and only once.
+    pub fn take_found(&mut self) -> Option<FoundService> {
+        self.found.take_if(|_| self.was_asked)
     }
 
     /// What happened to it that is worth a line in the report.

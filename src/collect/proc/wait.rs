@@ -32,6 +32,8 @@ pub enum Doing {
     Disk,
     /// Waiting until data has reached the disk.
     Fsync,
+    /// Waiting for the lock of a file.
+    FileLock,
     /// Waiting for a child process.
     Child,
     /// Something else, or unknown.
@@ -54,6 +56,7 @@ impl Doing {
             Doing::Sleep => "sleep",
             Doing::Disk => "disk",
             Doing::Fsync => "fsync",
+            Doing::FileLock => "file_lock",
             Doing::Child => "child",
             Doing::Other => "other",
         }
@@ -232,6 +235,8 @@ fn by_number(number: i64) -> Option<Doing> {
         | libc::SYS_syncfs
         | libc::SYS_sync
         | libc::SYS_msync => Doing::Fsync,
+        // Of the commands of `fcntl`, only those wait that lock a file.
+        libc::SYS_flock | libc::SYS_fcntl => Doing::FileLock,
         libc::SYS_wait4 | libc::SYS_waitid => Doing::Child,
         _ => return None,
     })
@@ -277,7 +282,7 @@ pub fn by_link(link: &str) -> Doing {
 /// What a thread waits for, by the kernel function in which it waits; the kernel shows `0` if it
 /// does not reveal it. Names change between versions, so prefixes and parts of names are compared.
 pub fn by_wait_channel(name: &str) -> Option<Doing> {
-    const BY_PART: [(&str, Doing); 21] = [
+    const BY_PART: [(&str, Doing); 23] = [
         ("futex", Doing::Futex),
         ("nanosleep", Doing::Sleep),
         ("ep_poll", Doing::Poll),
@@ -298,6 +303,8 @@ pub fn by_wait_channel(name: &str) -> Option<Doing> {
         ("fsync", Doing::Fsync),
         ("jbd2_log_wait", Doing::Fsync),
         ("sync_file", Doing::Fsync),
+        ("lock_inode_wait", Doing::FileLock),
+        ("posix_lock", Doing::FileLock),
         ("do_wait", Doing::Child),
     ];
     BY_PART.iter().find(|(part, _)| name.contains(part)).map(|(_, doing)| *doing)

@@ -41,6 +41,7 @@ registry! {
         heavy_report,
         blocked_loop,
         app_lock,
+        file_lock,
         downstream_errors,
         downstream_limit,
         retry_storm,

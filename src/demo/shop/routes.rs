@@ -249,7 +249,8 @@ async fn pause(shop: &Shop) {
         Pause::Asleep(time)
         | Pause::Blocking(time)
         | Pause::OnThreads(_, time)
-        | Pause::Locked(time) => wait(shop, time).await,
+        | Pause::Locked(time)
+        | Pause::FileLocked(time) => wait(shop, time).await,
     }
 }
 
@@ -263,6 +264,10 @@ async fn wait(shop: &Shop, time: Duration) {
             let slept = tokio::task::spawn_blocking(move || std::thread::sleep(time));
             let _ended = slept.await.is_ok();
         }
+        Pause::FileLocked(_) => {
+            let held = tokio::task::spawn_blocking(move || hold_file_lock(time));
+            let _ended = held.await.is_ok();
+        }
         Pause::Locked(_) => {
             let lock = Arc::clone(&shop.lock);
             let held = tokio::task::spawn_blocking(move || {
@@ -273,6 +278,22 @@ async fn wait(shop: &Shop, time: Duration) {
             let _ended = held.await.is_ok();
         }
     }
+}
+
+/// Milliseconds after which SQLite asks for a lock again that another holds.
+const ASKS_AGAIN: [u64; 12] = [1, 2, 5, 10, 15, 20, 25, 25, 25, 50, 50, 100];
+
+/// Holds the lock of a file that all product pages share.
+fn hold_file_lock(time: Duration) -> io::Result<()> {
+    let path = std::env::temp_dir().join(format!("kneepoint-shop-{}.lock", std::process::id()));
+    let file = File::options().create(true).write(true).truncate(false).open(path)?;
+    let last = ASKS_AGAIN[ASKS_AGAIN.len() - 1];
+    let mut waits = ASKS_AGAIN.into_iter().chain(std::iter::repeat(last));
+    while file.try_lock().is_err() {
+        std::thread::sleep(Duration::from_millis(waits.next().unwrap_or(last)));
+    }
+    std::thread::sleep(time);
+    file.unlock()
 }
 
 /// The product with this number, in a shop without a database.

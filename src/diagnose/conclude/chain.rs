@@ -163,6 +163,12 @@ impl<'s> Walk<'s> {
         }
     }
 
+    /// What is known of the service of this name.
+    pub fn facts_of(&self, service: &str) -> Option<&Facts<'s>> {
+        let step = self.steps.iter().find(|step| step.service.name == service);
+        step.map(|step| &step.facts)
+    }
+
     /// Whether any service was looked into.
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()

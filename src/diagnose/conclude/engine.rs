@@ -97,7 +97,7 @@ pub fn diagnose(recording: &Recording, rules: &RuleSet) -> Diagnosis {
         outcome,
         soak,
         overload,
-        stacks: stacks::name_lines(&mut ranked.findings, rules, &facts),
+        stacks: stacks::name_lines(&mut ranked.findings, rules, &facts, &walk),
         objectives: objectives::results(recording, &stages),
         capacity,
         findings: ranked.findings,

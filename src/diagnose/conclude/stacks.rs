@@ -14,6 +14,8 @@ use crate::diagnose::terms::stacks::{FoldedStack, HotFunction, Stacks, ThreadPla
 use crate::diagnose::terms::wording::{number, percent};
 use crate::timeline::{Labels, MetricSpec, Window, names};
 
+use super::chain::Walk;
+
 /// Places, functions and stacks that a diagnosis keeps.
 const MOST_PLACES: usize = 12;
 const MOST_FUNCTIONS: usize = 12;
@@ -46,6 +48,7 @@ fn stacks(facts: &Facts<'_>) -> Option<Stacks> {
     let (cores_low, cores_knee) = sums(cpu.values());
     let looked = |sum: f64| (looks_low > 0).then_some(sum);
     Some(Stacks {
+        service: None,
         looks_low,
         looks_knee,
         busy_low: looked(busy_low),
@@ -168,18 +171,33 @@ fn folded(cpu: &Levels) -> Vec<FoldedStack> {
 }
 
 /// Adds to each finding that bends the curve where it shows in the code, and gives what the stacks
-/// say on the whole; `None` where nobody read them at the knee.
-pub fn name_lines(findings: &mut [Finding], rules: &RuleSet, facts: &Facts<'_>) -> Option<Stacks> {
-    let stacks = stacks(facts)?;
+/// say on the whole, of the service behind the target that limits it or else of the target; `None`
+/// where nobody read them at the knee.
+pub fn name_lines(
+    findings: &mut [Finding],
+    rules: &RuleSet,
+    target: &Facts<'_>,
+    walk: &Walk<'_>,
+) -> Option<Stacks> {
+    let of_target = stacks(target);
+    let mut of_cause = None;
     for finding in findings {
-        // The stacks are those of the target, not of a service behind it.
-        let bends = matches!(finding.role, FindingRole::Cause | FindingRole::Contributing)
-            && finding.service.is_none();
-        if let Some(rule) = rules.find(&finding.rule).filter(|_| bends) {
-            finding.code = lines(&rule.resource, &stacks);
+        if !matches!(finding.role, FindingRole::Cause | FindingRole::Contributing) {
+            continue;
+        }
+        let facts = finding.service.as_deref().and_then(|service| walk.facts_of(service));
+        let of_service = facts
+            .and_then(stacks)
+            .map(|stacks| Stacks { service: finding.service.clone(), ..stacks });
+        let own = if finding.service.is_some() { &of_service } else { &of_target };
+        if let (Some(rule), Some(stacks)) = (rules.find(&finding.rule), own) {
+            finding.code = lines(&rule.resource, stacks);
+        }
+        if finding.role == FindingRole::Cause {
+            of_cause = of_cause.or(of_service);
         }
     }
-    Some(stacks)
+    of_cause.or(of_target)
 }
 
 fn lines(resource: &Resource, stacks: &Stacks) -> Vec<String> {
@@ -303,6 +321,7 @@ mod tests {
 
     fn read(places: Vec<ThreadPlace>) -> Stacks {
         Stacks {
+            service: None,
             looks_low: 4,
             looks_knee: 4,
             busy_low: Some(2.0),

@@ -55,7 +55,11 @@ pub(crate) fn overload(
         .filter(|stage| carried(stage))
         .collect();
     let highest = *before.iter().max_by(|a, b| a.offered.total_cmp(&b.offered))?;
-    let back = back(timeline, top, &before);
+    // A run that ends with its highest load may have come down from a lower overload before.
+    let mut overloads: Vec<&StageSummary> =
+        stages.iter().copied().filter(|stage| !carried(stage)).collect();
+    overloads.sort_by(|a, b| b.offered.total_cmp(&a.offered));
+    let back = std::iter::once(top).chain(overloads).find_map(|it| back(timeline, it, &before));
     let peak = stages.iter().map(|stage| stage.goodput).fold(0.0, f64::max);
     let kind = match carried(top) {
         true => OverloadKind::Carried,

@@ -11,6 +11,8 @@ use super::tally::{Bin, Tally, bins};
 use super::users::{self, Level};
 use super::{objectives, validity};
 
+pub use super::validity::still_fails;
+
 /// Share of a stage in which the system settles to its load.
 const SETTLING_SHARE: f64 = 0.15;
 /// The longest settling time, in seconds.

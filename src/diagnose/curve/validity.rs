@@ -37,6 +37,8 @@ const SPARE_DESCRIPTORS: f64 = 8.0;
 const CAPPED_SHARE: f64 = 0.01;
 /// A system has collapsed where more than this share of the requests fails.
 const COLLAPSED: f64 = 0.5;
+/// A load was carried where at most this share fails.
+const CARRIED: f64 = 0.1;
 /// Share of the offered load by which completions must exceed it to be a backlog that is worked
 /// off.
 const WORKED_OFF: f64 = 0.05;
@@ -135,31 +137,30 @@ fn descriptors_left(timeline: &Timeline, window: Window) -> Option<f64> {
 
 /// Leaves out stages that show a collapse from which the system had not come back (a metastable
 /// failure, Bronson et al. 2021): at little load, which it had carried before, most requests still
-/// failed at the end of a drain. What then fails too fails whatever load it has.
+/// failed at the end of the drain before them. What then fails too fails whatever load it has.
 pub fn leave_out_collapsed(summaries: &mut [StageSummary], timeline: &Timeline) {
-    let still_fails = |summary: &StageSummary| {
-        if summary.role != StageRole::Drain {
-            return false;
+    let mut collapsed_at = None;
+    let mut carried: f64 = 0.0;
+    for summary in summaries {
+        if summary.role == StageRole::Drain {
+            let is_collapsed = carried >= summary.offered && still_fails(timeline, summary.window);
+            collapsed_at = is_collapsed.then_some(summary.offered);
+        } else if summary.role.is_measured() {
+            match collapsed_at {
+                Some(load) if summary.invalid.is_none() && summary.error_ratio > COLLAPSED => {
+                    summary.invalid = Some(Invalid::Collapsed { load });
+                }
+                _ if summary.error_ratio < CARRIED => carried = carried.max(summary.offered),
+                _ => {}
+            }
         }
-        let window = summary.window;
-        let late = Tally::of(timeline, Window::new(window.middle(), window.end));
-        fails(late.succeeded, late.completed)
-    };
-    let Some(at) = summaries.iter().position(still_fails) else { return };
-    let (before, after) = summaries.split_at_mut(at + 1);
-    let little = before.last().map_or(0.0, |drain| drain.offered);
-    let carried = |summary: &StageSummary| {
-        summary.role.is_measured() && summary.offered >= little && summary.error_ratio < 0.1
-    };
-    if !before.iter().any(carried) {
-        return;
     }
-    let collapsed = |summary: &&mut StageSummary| {
-        summary.role.is_measured() && summary.invalid.is_none() && summary.error_ratio > COLLAPSED
-    };
-    for summary in after.iter_mut().filter(collapsed) {
-        summary.invalid = Some(Invalid::Collapsed { load: little });
-    }
+}
+
+/// Whether most requests still failed at the end of a drain.
+pub fn still_fails(timeline: &Timeline, drain: Window) -> bool {
+    let late = Tally::of(timeline, Window::new(drain.middle(), drain.end));
+    fails(late.succeeded, late.completed)
 }
 
 fn fails(succeeded: u64, completed: u64) -> bool {

@@ -15,13 +15,17 @@ use super::peers::{self, address};
 use super::unix::Unix;
 
 /// The collectors that read a service, by the beginnings of the names of their series.
-const FAMILIES: [(&str, &str); 5] = [
+const FAMILIES: [(&str, &str); 6] = [
     ("process.", "process"),
     ("cgroup.", "process"),
     ("tcp.", "tcp"),
     ("threads.", "threads"),
     ("futex.", "threads"),
+    ("stacks.", "stacks"),
 ];
+/// Gauges that each look of one of these collectors gives.
+const LOOKS: [&str; 3] =
+    [names::PROCESS_COUNT.name, names::THREADS_TOTAL.name, names::STACKS_PAUSE.name];
 /// What is read once and is true for every service of the machine.
 const SHARED: [&str; 5] =
     ["system.cpu.", "system.memory.", "system.pressure", "system.disk.", "generator."];
@@ -154,8 +158,7 @@ fn own_series(timeline: &Timeline, service: &mut Service) {
         let Some((_, collector)) = family else { continue };
         let labels = without(&key.labels, "hop");
         let series = Series { collector: (*collector).to_owned(), ..series.clone() };
-        // Gauges that each look gives tell when these collectors looked.
-        if [names::PROCESS_COUNT.name, names::THREADS_TOTAL.name].contains(&metric) {
+        if LOOKS.contains(&metric) {
             let looks = series.points.iter().map(|point| point.at).collect();
             service.timeline.readings.insert((*collector).to_owned(), looks);
         }

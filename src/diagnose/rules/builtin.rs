@@ -34,6 +34,7 @@ rules![
     "downstream-errors",
     "downstream-wait",
     "downstream-calls-limited",
+    "file-lock-contention",
     "app-lock-contention",
     "rate-limited",
     "admission-limit",

@@ -1,10 +1,12 @@
-//! Where the target's threads stand and what uses its processor, at low load and at the knee.
+//! Where threads stand and what uses the processor, at low load and at the knee.
 
 use serde::{Deserialize, Serialize};
 
-/// What the stacks of the target's threads say. Counts and cores are means over the looks.
+/// What the stacks of threads say. Counts and cores are means over the looks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Stacks {
+    /// The service behind the target whose threads they are; `None` for the target's own.
+    pub service: Option<String>,
     /// How often the stacks were read at low load.
     pub looks_low: u64,
     /// How often they were read at the knee and beyond it.

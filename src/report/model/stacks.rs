@@ -90,9 +90,13 @@ impl StacksView {
             0 => "not at low load".to_owned(),
             looks => format!("{} at low load", plural(looks, "time", "times")),
         };
+        let of = match &stacks.service {
+            Some(service) => format!(" of {service}"),
+            None => String::new(),
+        };
         Some(StacksView {
             note: format!(
-                "The stacks were read {} {whose} and {low}. Counts are means of these readings.",
+                "The stacks{of} were read {} {whose} and {low}. Counts are means of these readings.",
                 plural(stacks.looks_knee, "time", "times")
             ),
             places: places(stacks),

@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::diagnose::knee::{self, Bracket, KneeVerdict, LiveSign};
-use crate::diagnose::stages::summarize_timeline;
+use crate::diagnose::stages::{still_fails, summarize_timeline};
 use crate::plan::Breakpoint;
 use crate::recording::{PlanSummary, StopReason};
 use crate::run::bursts;
@@ -37,9 +37,13 @@ const FINE: u32 = 4;
 /// carry any more what it carried before the overload.
 const REST: u32 = 4;
 
-/// How many times lower than the lowest rate of a descent its drain is, and a search below a rate
-/// under which nothing was good.
+/// How many times lower than the lowest rate of a descent its drain is, a drain after one that did
+/// not help, and a search below a rate under which nothing was good.
 const LOWER: f64 = 4.0;
+
+/// How often in a row a search drains again, at a lower rate, before it goes on all the same. Retries
+/// can keep a backlog alive at a load that the system had carried before.
+const QUIETER: u32 = 2;
 
 /// A bad stage is the neighbour of a good one up to this multiple of its rate, and a knee is
 /// located where its interval is at most this share of it wide: 8 % to either side.
@@ -58,6 +62,8 @@ pub(super) struct BreakpointPilot {
     /// How often it can still go down, and whether the system may still rest before.
     descents: u32,
     may_rest: bool,
+    /// How often it can still drain again.
+    quieter: u32,
     /// When the run ends, whatever the search has found.
     end: Moment,
 }
@@ -94,6 +100,7 @@ impl BreakpointPilot {
             further: FURTHER,
             descents: DESCENTS,
             may_rest: true,
+            quieter: QUIETER,
             end: Moment::START + longest,
         }
     }
@@ -266,6 +273,26 @@ impl BreakpointPilot {
         LONGEST_DRAIN.max(self.plan.hold * 2)
     }
 
+    /// Another drain, where most requests still failed at the end of the last stage and that was a
+    /// drain. What is held before the system is back says nothing of the load.
+    fn quieter(&mut self, timeline: &Timeline) -> Option<PlannedStage> {
+        let [.., before, last] = timeline.stages.as_slice() else { return None };
+        if last.role != StageRole::Drain {
+            return None;
+        }
+        if !still_fails(timeline, last.window) {
+            self.quieter = QUIETER;
+            return None;
+        }
+        let longest = self.longest_drain();
+        if self.quieter == 0 || timeline.end() + longest + self.plan.recovery > self.end {
+            return None;
+        }
+        self.quieter -= 1;
+        let lower = if before.role == StageRole::Drain { 1.0 } else { LOWER };
+        Some(PlannedStage::constant(StageRole::Drain, last.rate() / lower, longest))
+    }
+
     /// Stages beyond a rate: a broken-line fit needs points on both sides of the knee.
     fn past(&self, rate: f64, shares: &[f64]) -> VecDeque<PlannedStage> {
         let (most, hold) = (self.plan.max_rate, self.plan.hold);
@@ -277,6 +304,9 @@ impl BreakpointPilot {
 
 impl Pilot for BreakpointPilot {
     fn next(&mut self, timeline: &Timeline, plan: &PlanSummary) -> Decision {
+        if let Some(drain) = self.quieter(timeline) {
+            return Decision::Hold(drain);
+        }
         loop {
             let next = match &mut self.phase {
                 SearchPhase::Rising(stages)

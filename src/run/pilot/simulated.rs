@@ -11,13 +11,23 @@ use crate::timeline::{
 pub(super) struct Server {
     pub capacity: f64,
     pub queue: f64,
+    /// From an overload on it fails every request until its load is at most this.
+    pub recovers_at: f64,
+    has_collapsed: bool,
     now: Moment,
     pub timeline: Timeline,
 }
 
 impl Server {
     pub(super) fn new(capacity: f64) -> Self {
-        Self { capacity, queue: 0.0, now: Moment::START, timeline: Timeline::default() }
+        Self {
+            capacity,
+            queue: 0.0,
+            recovers_at: f64::INFINITY,
+            has_collapsed: false,
+            now: Moment::START,
+            timeline: Timeline::default(),
+        }
     }
 
     pub(super) fn hold(&mut self, level: PlannedStage) {
@@ -31,6 +41,8 @@ impl Server {
     }
 
     fn second(&mut self, rate: f64) {
+        self.has_collapsed =
+            rate > self.recovers_at && (self.has_collapsed || rate > self.capacity);
         let completed = (self.queue + rate).min(self.capacity);
         self.queue += rate - completed;
         let response = Duration::from_secs_f64(0.01 + self.queue / self.capacity);
@@ -45,7 +57,7 @@ impl Server {
             in_flight: completed * response.as_secs_f64(),
             endpoints: vec![EndpointTick {
                 endpoint: "GET /".to_owned(),
-                class: ResponseClass::Status(200),
+                class: ResponseClass::Status(if self.has_collapsed { 503 } else { 200 }),
                 response_time: times.clone(),
                 service_time: times,
             }],

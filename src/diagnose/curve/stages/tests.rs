@@ -401,3 +401,15 @@ fn what_a_collapse_left_says_nothing_of_the_load() {
     assert_eq!(invalid(&failing(20)), [false, false, false, false, true, false]);
     assert_eq!(invalid(&Second::at(20)), [false; 6]);
 }
+
+#[test]
+fn what_fails_again_after_a_quieter_drain_counts() {
+    let failing = |rate: u64| Second { answered: 0, failed: rate, ..Second::at(rate) };
+    let mut timeline = Timeline::default();
+    hold(&mut timeline, StageRole::Baseline, &vec![Second::at(20); 6]);
+    hold(&mut timeline, StageRole::Ramp, &vec![failing(150); 6]);
+    hold(&mut timeline, StageRole::Drain, &vec![failing(20); 6]);
+    hold(&mut timeline, StageRole::Drain, &vec![Second::at(5); 6]);
+    hold(&mut timeline, StageRole::Refine, &vec![failing(130); 6]);
+    assert!(summaries(&timeline).iter().all(|it| it.invalid.is_none()));
+}

@@ -90,6 +90,35 @@ fn a_system_that_is_slow_from_the_first_stage_is_looked_at_below_it() {
     assert!(stages.iter().any(|stage| stage.role == StageRole::Refine && stage.rate() < 8.0));
 }
 
+#[test]
+fn a_system_that_recovers_only_at_little_load_is_given_little_before_it_is_measured_again() {
+    let mut pilot = BreakpointPilot::new(breakpoint(2000.0), 10_000.0, LONGEST);
+    let plan = PlanSummary::default();
+    let mut server = Server::new(110.0);
+    server.recovers_at = 10.0;
+    while let Decision::Hold(level) = pilot.next(&server.timeline, &plan) {
+        server.hold(level);
+    }
+    let found = knee::find(&summarize_timeline(&server.timeline, &plan), &server.timeline);
+    let KneeVerdict::Found(knee) = found else { panic!("{found:?}") };
+    assert!(knee.low < 110.0 && knee.high > 110.0, "{knee:?}");
+    assert!(knee.high - knee.low <= SHARP * knee.rate, "{knee:?}");
+}
+
+#[test]
+fn a_system_that_never_recovers_is_not_waited_for_without_end() {
+    let mut pilot = BreakpointPilot::new(breakpoint(2000.0), 10_000.0, LONGEST);
+    let plan = PlanSummary::default();
+    let mut server = Server::new(110.0);
+    server.recovers_at = 0.0;
+    while let Decision::Hold(level) = pilot.next(&server.timeline, &plan) {
+        server.hold(level);
+        assert!(server.timeline.stages.len() < 60, "it does not end");
+    }
+    let drains = server.timeline.stages.iter().filter(|it| it.role == StageRole::Drain);
+    assert!(drains.count() <= (1 + QUIETER as usize) * DESCENTS as usize);
+}
+
 /// The knee that a search finds on `system`, and how many seconds it takes.
 fn searched(system: &System, seed: u64) -> (Option<Knee>, f64) {
     let plan = PlanSummary::default();
