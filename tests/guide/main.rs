@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use kneepoint::collect::COLLECTORS;
 use page::Page;
 
 /// Pages outside of the book whose links and commands are looked at too.
@@ -104,6 +105,14 @@ fn every_call_of_kneepoint_can_be_parsed() {
     let parse = |path: PathBuf| shell::parse_all(&Page::read(&path)).expect("a directory");
     let mistakes: Vec<_> = pages.chain(others).flat_map(parse).collect();
     assert!(mistakes.is_empty(), "{}", mistakes.join("\n"));
+}
+
+#[test]
+fn every_collector_has_its_place() {
+    let page = fs::read_to_string(source().join("collectors.md")).expect("the page");
+    let names = COLLECTORS.iter().map(|collector| collector.name);
+    let missing: Vec<_> = names.filter(|name| !page.contains(&format!("`{name}`"))).collect();
+    assert_eq!(missing, [""; 0], "collectors.md says what each collector tells and needs");
 }
 
 #[test]
