@@ -99,6 +99,12 @@ pub mod incident;
 
 pub mod report;
 
+pub mod remote;
+
+pub mod live;
+
+pub mod viewer;
+
 pub mod prepare;
 
 pub mod run;

@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{self, BufRead, Read as _, Write};
 use std::path::{Path, PathBuf};
 
-use kneepoint::{collect, convert, import, recording};
+use kneepoint::{collect, convert, import, recording, remote};
 
 /// One parser.
 pub struct Target {
@@ -36,6 +36,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "imports", run: imports, seeds: import_seeds },
     Target { name: "recording", run: recording, seeds: recording_seeds },
     Target { name: "recording_lines", run: recording_lines, seeds: recording_line_seeds },
+    Target { name: "node", run: node, seeds: node_seeds },
     Target { name: "response", run: response, seeds: response_seeds },
     Target { name: "decode", run: decode, seeds: decode_seeds },
     Target { name: "cookies", run: cookies, seeds: cookie_seeds },
@@ -43,6 +44,42 @@ pub const TARGETS: &[Target] = &[
     Target { name: "data", run: data, seeds: data_seeds },
     Target { name: "prometheus", run: prometheus, seeds: prometheus_seeds },
 ];
+
+/// What a node sends: messages, lines of a recording in them, and stamps of its clock.
+pub fn node(bytes: &[u8]) {
+    let mut decoder = recording::EntryDecoder::default();
+    let mut clock = remote::NodeClock::default();
+    for line in bytes.split(|byte| *byte == b'\n') {
+        let Ok(envelope) = remote::Envelope::of_line(line) else { continue };
+        match envelope.message {
+            remote::Message::Lines(message) => {
+                message.lines.iter().for_each(|line| drop(decoder.decode(line)));
+            }
+            remote::Message::Pong(pong) => {
+                let remote::PongMessage { sent, received, replied } = pong;
+                let returned = i64::try_from(envelope.seq).unwrap_or(i64::MAX);
+                let _step = clock.add(remote::Exchange { sent, received, replied, returned });
+                let _estimate = clock.estimate(returned);
+            }
+            other => drop(other.name()),
+        }
+    }
+}
+
+fn node_seeds() -> Vec<Vec<u8>> {
+    let line = |seq: u32, message: &str| {
+        format!(
+            "{{\"run\":\"r\",\"from\":\"db1\",\"epoch\":1,\"seq\":{seq},\"message\":{message}}}\n"
+        )
+    };
+    let hello = r#"{"hello":{"protocol":"1.0","version":"0.1.0","role":"agent","cores":4,"addresses":["10.0.0.5"]}}"#;
+    let ready = r#"{"ready":{"watched":[{"name":"tcp","instance":"tcp","watches":"x","interval_secs":1.0}],"warnings":["w"]}}"#;
+    let lines = r#"{"lines":[{"type":"series","id":0,"metric":"tcp.sockets","labels":{"peer":"a"},"unit":"count","kind":"census","collector":"tcp"},{"type":"batch","collector":"tcp","begin":5,"end":6,"values":[[0,1.5]]},{"type":"gap","collector":"tcp","begin":7,"end":8,"reason":"busy"},{"type":"event","at":9,"text":"e"}]}"#;
+    let pong = r#"{"pong":{"sent":1,"received":100,"replied":101}}"#;
+    let messages = [hello, ready, lines, pong];
+    let all = messages.iter().zip(1..).map(|(message, seq)| line(seq, message).into_bytes());
+    vec![all.collect::<Vec<_>>().concat()]
+}
 
 /// The text of a plan.
 pub fn plan(bytes: &[u8]) {

@@ -29,6 +29,7 @@ pub(super) fn main(args: &WatchArgs) -> CommandResult {
     refuse_without_load(args)?;
     let format = args.from.as_deref().map(spec_named).transpose()?.map(Format::name);
     let mut plan = plan_of(args)?;
+    plan.agents.extend(run::agents(&args.agent)?);
     plan.collectors.push(
         CollectorConfig::new("generator")
             .with(CHILDREN, OptionValue::Switch(!args.command.is_empty())),
@@ -51,6 +52,7 @@ pub(super) fn main(args: &WatchArgs) -> CommandResult {
         port: port_of(&plan.target, observed.port),
         scrapers: scrapers(&plan),
         collectors: observed.collectors,
+        agents: observed.agents,
         environment: observed.environment,
         started: observed.started,
         command: match args.output.format {

@@ -53,6 +53,12 @@ pub(super) static SPEC: CollectorSpec = CollectorSpec {
             about: "names of services, such as [\"127.0.0.1:9000=render\", \"unix:/run/a.sock=pay\"]",
         },
         OptionSpec {
+            name: FROM,
+            kind: OptionKind::Texts,
+            required: false,
+            about: "on a host without the target: look into what these addresses call; an agent sets it",
+        },
+        OptionSpec {
             name: OFF,
             kind: OptionKind::Switch,
             required: false,
@@ -63,6 +69,11 @@ pub(super) static SPEC: CollectorSpec = CollectorSpec {
     interval: Duration::from_millis(100),
     open,
 };
+
+/// The option that names the hosts whose calls lead here.
+pub const FROM: &str = "from";
+/// Programs that are called from other hosts and serve no request: they carry the agent itself.
+const CARRIERS: [&str; 2] = ["sshd", "sshd-session"];
 
 /// What the search for owners of sockets may cost.
 const PACE: Pace = Pace { owners: 0.005, processes_every: Duration::from_millis(900) };
@@ -89,6 +100,8 @@ enum Callee {
 struct Chain {
     views: Views,
     owners: Owners,
+    /// The hosts whose calls lead here, where the target is on another host.
+    callers: BTreeSet<IpAddr>,
     services: Vec<Service>,
     /// Where other collectors learn of them.
     found: FoundServices,
@@ -100,14 +113,28 @@ struct Chain {
 
 fn open(config: &CollectorConfig, hint: &TargetHint) -> OpenResult {
     let names = parse_names(config.texts("names"))?;
+    let callers = parse_callers(config.texts(FROM))?;
     // `process` and `tcp` say why the target cannot be found, so this need not be said again.
     let absent = |error: OpenError| OpenError::absent(error.what, error.hint);
-    let tree = Tree::of_target(hint.process_config.as_ref(), hint).map_err(absent)?;
-    let mut views = Views::new(tree.network()).map_err(|error| no_sockets(&error))?;
+    let owners = match callers.is_empty() {
+        true => {
+            let tree = Tree::of_target(hint.process_config.as_ref(), hint).map_err(absent)?;
+            Owners::of_target(tree, PACE)
+        }
+        false => Owners::without_target(PACE),
+    };
+    let mut views = Views::new(owners.network()).map_err(|error| no_sockets(&error))?;
+    if !callers.is_empty() {
+        for network in Network::all() {
+            // One that cannot be looked into has nothing to tell.
+            let _opened = views.open(network).is_ok();
+        }
+    }
     views.list().map_err(|error| no_sockets(&error))?;
     let mut chain = Chain {
         views,
-        owners: Owners::of_target(tree, PACE),
+        owners,
+        callers,
         services: Vec::new(),
         found: hint.services.clone(),
         callees: BTreeMap::new(),
@@ -204,7 +231,7 @@ impl Chain {
     /// Looks again once the target is back: into its namespace and those of the services.
     fn reopen(&mut self) -> Result<(), SampleError> {
         self.owners.find_now(&[]).map_err(SampleError)?;
-        self.views.open(self.owners.target().network()).map_err(SampleError)?;
+        self.views.open(self.owners.network()).map_err(SampleError)?;
         for service in &self.services {
             // One that has ended has no namespace any more.
             let _opened = self.views.open(service.network).is_ok();
@@ -218,8 +245,10 @@ impl Chain {
         let mut found = true;
         while found {
             found = false;
-            let calls = self.new_callees().into_iter().chain(self.new_callees_elsewhere());
-            for (caller, network, address) in calls.collect::<BTreeSet<Call>>() {
+            let mut calls = self.new_callees_from_outside();
+            calls.extend(self.new_callees());
+            calls.extend(self.new_callees_elsewhere());
+            for (caller, network, address) in calls {
                 found |= self.open_service(caller, network, address);
             }
             if found && self.owners.find_now(self.views.sockets()).is_err() {
@@ -228,7 +257,7 @@ impl Chain {
         }
         // The target may have started again in another namespace. That it cannot be looked into is
         // told by `tcp`.
-        let _opened = self.views.open(self.owners.target().network()).is_ok();
+        let _opened = self.views.open(self.owners.network()).is_ok();
         self.next_opening = Instant::now() + OPENING_EVERY;
     }
 
@@ -238,6 +267,27 @@ impl Chain {
             Some(Callee::Closed(_, tried)) => tried.elapsed() >= TRIED_AGAIN,
             Some(_) => false,
         }
+    }
+
+    /// Addresses here that are called from the hosts of callers, and of which nothing is known.
+    fn new_callees_from_outside(&self) -> BTreeSet<Call> {
+        let mut calls = BTreeSet::new();
+        if self.callers.is_empty() {
+            return calls;
+        }
+        let is_caller = |socket: &Socket| {
+            socket.remote.ip().is_some_and(|ip| self.callers.contains(&ip.to_canonical()))
+        };
+        for (network, sockets) in self.views.all() {
+            let ports: BTreeSet<Port> = listeners(sockets).map(|it| it.local.port()).collect();
+            let called = sockets
+                .iter()
+                .filter(|socket| socket.state == TcpState::Established && is_caller(socket))
+                .filter(|socket| ports.contains(&socket.local.port()))
+                .filter(|socket| self.is_new(network, &socket.local));
+            calls.extend(called.map(|socket| (0, network, socket.local.clone())));
+        }
+        calls
     }
 
     /// Addresses in the caller's own namespace that a service of the chain is connected to and of
@@ -335,7 +385,8 @@ impl Chain {
         }
         let (tree, forwards) = open_tree(address, network)?;
         let roots: Vec<u32> = tree.roots().map(|root| root.stat.pid).collect();
-        if roots.contains(&std::process::id()) {
+        let carries = |name: &str| CARRIERS.contains(&name);
+        if roots.contains(&std::process::id()) || tree.roots().any(|root| carries(&root.name)) {
             return Ok(false);
         }
         if let Some(owner) = self.owners.of_process(&roots) {
@@ -375,7 +426,7 @@ impl Chain {
 
     /// Whether `network` is the target's.
     fn is_near(&self, network: Network) -> bool {
-        network == self.owners.target().network()
+        self.callers.is_empty() && network == self.owners.network()
     }
 
     /// Tells which peers on this machine cannot be looked into, and why.
@@ -391,6 +442,18 @@ impl Chain {
             }
         }
     }
+}
+
+fn parse_callers(texts: &[String]) -> Result<BTreeSet<IpAddr>, OpenError> {
+    let parse = |text: &String| {
+        text.parse::<IpAddr>().map(|ip| ip.to_canonical()).map_err(|_| {
+            OpenError::new(
+                format!("`{text}` is not an IP address"),
+                "write addresses such as `from = [\"10.0.0.5\"]`",
+            )
+        })
+    };
+    texts.iter().map(parse).collect()
 }
 
 /// The processes that listen on `address`, and whether they do so for a container, whose service is

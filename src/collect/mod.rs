@@ -16,10 +16,10 @@ pub mod proc;
 mod sampler;
 mod tls;
 
-pub use chain::FoundServices;
+pub use chain::{FROM, FoundServices};
 pub use generator::CHILDREN;
-pub use locate::{Located, Opening, locate};
-pub use proc::network::{Forwarder, Network, is_own_address};
+pub use locate::{Fingerprint, Located, Opening, SocketSearch, locate, locate_listener};
+pub use proc::network::{Forwarder, Network, is_own_address, machine_addresses};
 pub use prometheus::stored::{StoredEndpoint, StoredSample, is_recognised};
 pub use sampler::{Observation, Opened, Sampler, open_all};
 
@@ -48,6 +48,12 @@ impl CollectorSpec {
     /// What a plan needs to know to check this collector's table.
     pub fn shape(&self) -> CollectorShape {
         CollectorShape { name: self.name, options: self.options }
+    }
+
+    /// Whether it reads the host, or a process there, rather than something that has a name of its
+    /// own wherever it is read.
+    pub fn is_of_host(&self) -> bool {
+        matches!(self.opens, Opens::ForLocalTarget | Opens::With(_))
     }
 
     /// What a diagnosis needs to know to report it as missing.

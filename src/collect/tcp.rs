@@ -162,7 +162,7 @@ fn port_of(hint: &TargetHint) -> Port {
 
 impl Collector for Tcp {
     fn watches(&self) -> String {
-        let count = self.owners.target().pids().count();
+        let count = self.owners.target().map_or(0, |target| target.pids().count());
         let plural = if count == 1 { "process" } else { "processes" };
         format!("the sockets of {count} {plural}")
     }
@@ -174,7 +174,7 @@ impl Collector for Tcp {
         if self.lister.is_none() {
             self.owners.find_now(&[]).map_err(SampleError)?;
         }
-        let network = self.owners.target().network();
+        let network = self.owners.network();
         let lister = match &mut self.lister {
             Some(lister) => lister,
             none => none.insert(Lister::open(network).map_err(cannot)?),

@@ -24,6 +24,7 @@
 //! | `[[canary]]` | `path`, `name`, `rate` (at most `20/s`), `method`, `headers` |
 //! | `[[websocket]]` | `path`, `sessions`, `name`, `headers`, `open_rate`, `message` with `interval` and `expect`, `drop` and `backoff` as in `[target]` |
 //! | `[collect.NAME]` | `interval`, `as`, and the collector's own options; `[[collect.NAME]]` for several |
+//! | `[[agent]]` | `name`, `command` (such as `["ssh", "db1", "kneepoint", "agent"]`), `target` (whether the target runs there; found out if it is absent), and `[agent.collect.NAME]` for what to collect there |
 //!
 //! A rate is `50/s`, `3000/m` or a bare number per second. A duration has Go's form (`1m30s`,
 //! `500ms`). A share is `1%` or `0.01`. A condition has k6's form (`p(95) < 300ms`, `avg < 200ms`,
@@ -40,6 +41,7 @@
 //! `error_budget` is the share of failed requests in one stage that ends the run. By default there
 //! is none, because a search for the breakpoint has to go beyond it.
 
+mod agent;
 mod canary;
 mod check;
 mod client;
@@ -62,6 +64,7 @@ mod units;
 mod variety;
 mod websocket;
 
+pub use agent::{Agent, NodeCommand};
 pub use canary::Canary;
 pub use check::{Capture, CaptureSource, Check};
 pub use client::{Backoff, Disconnect, ReconnectStorm, Retries, Reuse};

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{
-    Canary, CollectorConfig, DataSource, Gate, Journey, Limits, Objective, Request, Scenario, Step,
-    Target, WebSocket,
+    Agent, Canary, CollectorConfig, DataSource, Gate, Journey, Limits, Objective, Request,
+    Scenario, Step, Target, WebSocket,
 };
 
 /// Seed of plans that set none, so that every run can be repeated.
@@ -44,6 +44,9 @@ pub struct Plan {
     pub websockets: Vec<WebSocket>,
     /// What to watch while the load runs.
     pub collectors: Vec<CollectorConfig>,
+    /// What collects elsewhere.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub agents: Vec<Agent>,
     /// Seed of every random choice.
     pub seed: u64,
 }

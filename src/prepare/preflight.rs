@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
+use super::agents;
 use super::config::{RunConfig, environment, read_load, run_config};
+use super::files::PlanFiles;
 use super::problems::Problems;
 use super::setup::Teardown;
 use super::target::{
@@ -15,7 +17,8 @@ use super::target::{
 use super::warning::Warning;
 use crate::collect::{FoundServices, Located, Opened, TargetHint, open_all, with_defaults};
 use crate::plan::{Canary, Plan, Target, WebSocket};
-use crate::recording::{CollectorNote, Environment};
+use crate::recording::{AgentNote, CollectorNote, Environment};
+use crate::remote::RunningAgent;
 use crate::timeline::names;
 
 /// The series of the target carry this label where the plan gives its process no other name.
@@ -59,11 +62,17 @@ pub fn prepare(plan: Plan, options: Options) -> Result<Prepared, Problems> {
     let Options { folder, lenient, allow_failing, interrupt } = options;
     let mut problems = Problems::default();
     refuse_foreign_hosts(&plan, &mut problems);
-    let mut load = read_load(&plan, &folder, &mut problems);
+    let mut load = read_load(&plan, &PlanFiles::below(&folder), &mut problems);
     let has_files = problems.is_empty();
     let address = find(&load.target, &mut problems);
-    let Opening { collectors: opened, is_local, warnings: of_collectors, .. } =
-        look_into(&plan, &load.target, address.as_ref(), lenient, &mut problems);
+    let Opening {
+        collectors: opened,
+        agents,
+        notes_of_agents,
+        is_local,
+        warnings: of_collectors,
+        ..
+    } = look_into(&plan, &load.target, address.as_ref(), lenient, &mut problems);
     let mut failing = Vec::new();
     let target_said = match address {
         Some(_) if has_files => meet(&plan, &mut load, allow_failing, &mut problems, &mut failing),
@@ -81,11 +90,12 @@ pub fn prepare(plan: Plan, options: Options) -> Result<Prepared, Problems> {
         .collect();
     let teardown = Teardown { steps: plan.teardown.clone(), load: load.clone() };
     let environment = Environment {
-        collectors: notes(&opened, &plan.canaries, &plan.websockets),
+        collectors: notes(&opened, &agents, &plan.canaries, &plan.websockets),
+        agents: notes_of_agents,
         ..environment(target_said, is_local)
     };
     let config = run_config(plan, load, interrupt);
-    let config = RunConfig { collectors: opened, environment, ..config };
+    let config = RunConfig { collectors: opened, agents, environment, ..config };
     problems.or(Prepared { config, teardown, warnings })
 }
 
@@ -93,6 +103,8 @@ pub fn prepare(plan: Plan, options: Options) -> Result<Prepared, Problems> {
 pub struct Observed {
     /// The collectors, opened.
     pub collectors: Vec<Opened>,
+    /// The agents, which collect already.
+    pub agents: Vec<RunningAgent>,
     /// Where it happens; `started_unix` is moment zero.
     pub environment: Environment,
     /// The instant of moment zero.
@@ -115,23 +127,26 @@ pub fn observe(plan: &Plan, folder: &Path, lenient: bool) -> Result<Observed, Pr
         ..plan.target.clone()
     };
     let address = find(&target, &mut problems);
-    let Opening { collectors, is_local, port, warnings } =
+    let Opening { collectors, agents, notes_of_agents, is_local, port, warnings } =
         look_into(plan, &target, address.as_ref(), lenient, &mut problems);
     if let Some(address) = &address {
         connect(address, &mut problems);
     }
     let warnings = blindness(&target, false).into_iter().chain(warnings).collect();
     let environment = Environment {
-        collectors: notes(&collectors, &[], &[]),
+        collectors: notes(&collectors, &agents, &[], &[]),
+        agents: notes_of_agents,
         ..environment(String::new(), is_local)
     };
     let started = Instant::now();
-    problems.or(Observed { collectors, environment, started, port, warnings })
+    problems.or(Observed { collectors, agents, environment, started, port, warnings })
 }
 
 /// The collectors of a target that was found.
 struct Opening {
     collectors: Vec<Opened>,
+    agents: Vec<RunningAgent>,
+    notes_of_agents: Vec<AgentNote>,
     is_local: bool,
     /// The port on which the target itself listens.
     port: u16,
@@ -146,13 +161,41 @@ fn look_into(
     lenient: bool,
     problems: &mut Problems,
 ) -> Opening {
-    let located = whereabouts(address, target, problems.is_empty());
-    let located = Located { is_local: located.is_local || names_container(plan), ..located };
-    let (is_local, port) = (located.is_local, located.port);
-    let no_rights = located.is_hidden.then_some(Warning::NoRights);
+    let mut warnings = Vec::new();
+    let contact = address.filter(|_| problems.is_empty()).and_then(|it| it.contact(target));
+    let greeted = agents::greet(plan, contact, lenient, problems, &mut warnings);
+    // The series of the target come from one place.
+    let located = match greeted.has_target() {
+        true => {
+            let port = greeted.target_port().unwrap_or(target.url.port);
+            Located { port, ..Located::default() }
+        }
+        false => {
+            let located = whereabouts(address, target, problems.is_empty());
+            Located { is_local: located.is_local || names_container(plan), ..located }
+        }
+    };
+    let is_local = located.is_local || greeted.has_target_on_this_machine();
+    let port = located.port;
+    warnings.extend(located.is_hidden.then_some(Warning::NoRights));
     let (collectors, left_out) = open_collectors(plan, target, located, lenient, problems);
-    let warnings = no_rights.into_iter().chain(left_out).collect();
-    Opening { collectors, is_local, port, warnings }
+    warnings.extend(left_out);
+    let task = agents::Task {
+        port: target.url.port,
+        address: contact.map(|(address, _)| address.ip()),
+        is_local,
+        is_shared: is_shared(plan, target),
+        process: TARGET_PROCESS,
+        lenient,
+        taken: collectors.iter().map(|opened| opened.config.instance.clone()).collect(),
+    };
+    let (agents, notes_of_agents) = greeted.open(&task, problems, &mut warnings);
+    Opening { collectors, agents, notes_of_agents, is_local, port, warnings }
+}
+
+/// Whether connections carry more than one request at a time.
+fn is_shared(plan: &Plan, target: &Target) -> bool {
+    shares_connections(target) || !plan.websockets.is_empty()
 }
 
 /// Whether the plan says in which container of this machine the target is.
@@ -175,7 +218,7 @@ fn open_collectors(
         network: located.network,
         forwarders: located.forwarders,
         socket: target.unix_socket.clone(),
-        is_shared: shares_connections(target) || !plan.websockets.is_empty(),
+        is_shared: is_shared(plan, target),
         is_local: located.is_local,
         process: TARGET_PROCESS.to_owned(),
         process_config: configs.iter().find(|config| config.name == "process").cloned(),
@@ -206,7 +249,12 @@ fn open_collectors(
 }
 
 /// What is watched, and what the canaries probe.
-fn notes(opened: &[Opened], canaries: &[Canary], websockets: &[WebSocket]) -> Vec<CollectorNote> {
+fn notes(
+    opened: &[Opened],
+    agents: &[RunningAgent],
+    canaries: &[Canary],
+    websockets: &[WebSocket],
+) -> Vec<CollectorNote> {
     let probed = canaries.iter().map(|Canary { request, rate }| {
         let path = String::from(request.path.clone());
         format!("{} {path} at {rate} requests/s", request.method)
@@ -234,5 +282,5 @@ fn notes(opened: &[Opened], canaries: &[Canary], websockets: &[WebSocket]) -> Ve
         watches: opened.collector.watches(),
         interval_secs: opened.interval().as_secs_f64(),
     });
-    collectors.chain(canary).chain(websocket).collect()
+    collectors.chain(agents::notes(agents)).chain(canary).chain(websocket).collect()
 }

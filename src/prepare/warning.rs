@@ -32,6 +32,13 @@ pub enum Warning {
         /// Why it failed the last time.
         why: String,
     },
+    /// Something that an agent says, or why it is left out.
+    OfAgent {
+        /// Its name.
+        agent: String,
+        /// What.
+        what: String,
+    },
     /// A collector was not opened; the run goes on without it.
     LeftOut {
         /// The collector, and why.
@@ -67,6 +74,7 @@ impl fmt::Display for Warning {
                 "request `{request}` failed {failed} of the {asked} times that it was tried without \
                  load: {why}"
             ),
+            Self::OfAgent { agent, what } => write!(f, "agent `{agent}`: {what}"),
             Self::LeftOut { what } => write!(f, "{what}; the run goes on without it"),
         }
     }

@@ -1,6 +1,7 @@
 //! One run as a value and as a file: what was asked for, where it ran, what was measured, why it
 //! stopped. It holds raw ticks and readings, never a conclusion.
 
+mod entry;
 mod environment;
 mod frames;
 mod lines;
@@ -15,7 +16,8 @@ mod timeline_builder;
 mod write;
 
 pub use crate::plan::Reduction;
-pub use environment::{CollectorNote, Environment};
+pub use entry::{EncodedEntry, Entry, EntryDecoder, EntryEncoder};
+pub use environment::{AgentNote, CollectorNote, Environment, GeneratorNote};
 pub use model::{
     Event, PlanSummary, RecordedMeasure, RecordedObjective, Recording, Stop, StopReason,
 };

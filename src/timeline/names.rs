@@ -359,7 +359,7 @@ metrics! {
     THREADS_TOTAL = "threads.total", Count, Gauge;
 
     /// 1 while a process of the target holds a file locked for writing, else 0; label `file`.
-    FILE_LOCKS_HELD = "file_locks.held", Count, Gauge;
+    FILE_LOCKS_HELD = "file_locks.held", Ratio, Gauge;
     /// Processes of the target that wait for the lock of a file; label `file`.
     FILE_LOCKS_WAITING = "file_locks.waiting", Count, Gauge;
 
@@ -388,7 +388,25 @@ metrics! {
     GENERATOR_THREAD_BUSIEST = "generator.thread.busiest", Cores, Gauge;
     /// Seconds of processor time of one collector's thread; label `collector`.
     COLLECTOR_CPU_TIME = "collector.cpu.time", Seconds, Counter;
+
+    /// Seconds of processor time of an agent; label `agent`.
+    AGENT_CPU_TIME = "agent.cpu.time", Seconds, Counter;
+    /// Memory of an agent that is not swapped out; label `agent`.
+    AGENT_MEMORY = "agent.memory", Bytes, Gauge;
+    /// How far the clock of an agent is ahead, since its start and that of the run; label `agent`.
+    AGENT_CLOCK_OFFSET = "agent.clock.offset", Seconds, Gauge;
+    /// The offset is off by at most this much, either way; label `agent`.
+    AGENT_CLOCK_ERROR = "agent.clock.error", Seconds, Gauge;
+    /// Time on the way to an agent and back; label `agent`.
+    AGENT_ROUND_TRIP = "agent.round_trip", Seconds, Gauge;
+    /// The four stamps of an exchange with an agent, each on its own side's clock; labels `agent`, `stamp` (sent, received, replied, returned).
+    AGENT_CLOCK_STAMP = "agent.clock.stamp", Seconds, Gauge;
 }
+
+/// The name of the agents in places where collectors are named, and the beginning of the names of
+/// what is read on the host of an agent that is not the target's: `agent.system.cpu.time`, with the
+/// label `agent`.
+pub const AGENT: &str = "agent";
 
 /// The name of the canaries in places where collectors are named.
 pub const CANARY: &str = "canary";

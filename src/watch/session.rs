@@ -10,6 +10,7 @@ use super::sockets::Sockets;
 use crate::collect::{Observation, Opened, Sampler};
 use crate::import::ToolLoad;
 use crate::recording::{Environment, Event, PlanSummary, Stop, StopReason, WriteError, Writer};
+use crate::remote::RunningAgent;
 use crate::run::{HEAD_START, WAITING_OBSERVATIONS, record};
 use crate::timeline::{Epoch, Moment};
 
@@ -22,6 +23,8 @@ const TAIL: Duration = Duration::from_millis(1500);
 pub struct Session {
     /// The collectors, opened.
     pub collectors: Vec<Opened>,
+    /// The agents, which collect already.
+    pub agents: Vec<RunningAgent>,
     /// What the recording says of the plan, until the load is known.
     pub plan: PlanSummary,
     /// Where it happens; `started_unix` is moment zero.
@@ -80,7 +83,9 @@ pub fn watch<W: Write>(session: Session, out: W) -> Result<Watched, WatchError> 
     let epoch = Epoch::new(session.started);
     let writer = Writer::create(out, &session.plan, &session.environment)?;
     let (sink, observations) = sync_channel(WAITING_OBSERVATIONS);
-    let sampler = Sampler::start(session.collectors, epoch, sink);
+    let sampler = Sampler::start(session.collectors, epoch, sink.clone());
+    session.agents.iter().for_each(|agent| agent.attach(epoch, sink.clone()));
+    drop(sink);
     let mut log = Log {
         epoch,
         zero_unix: session.environment.started_unix,
@@ -99,6 +104,7 @@ pub fn watch<W: Write>(session: Session, out: W) -> Result<Watched, WatchError> 
         log.listen_for(TAIL)?;
         Ok(ended)
     });
+    RunningAgent::stop_all(session.agents);
     sampler.stop();
     let (ended, interrupted) = held?;
     log.take_rest()?;

@@ -35,6 +35,10 @@ pub struct WatchArgs {
     /// How long to watch at most, such as 10m; COMMAND is then asked to end (SIGTERM)
     #[arg(long, value_name = "TIME")]
     pub duration: Option<String>,
+    /// Command that starts an agent on another host or in a container, such as
+    /// 'ssh app1 kneepoint agent'; may be given several times
+    #[arg(long, value_name = "COMMAND")]
+    pub agent: Vec<String>,
     /// Watch without the collectors that cannot be opened; the report lists what is missing
     #[arg(long)]
     pub lenient: bool,

@@ -70,6 +70,15 @@ pub fn process_cpu_seconds() -> Option<f64> {
     clock_seconds(libc::CLOCK_PROCESS_CPUTIME_ID)
 }
 
+/// Memory of this process that is not swapped out, in bytes.
+pub fn resident_bytes() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: f64 = text.split_ascii_whitespace().nth(1)?.parse().ok()?;
+    // SAFETY: no pointers are involved.
+    let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    (page > 0).then_some(pages * page as f64)
+}
+
 fn clock_seconds(clock: libc::clockid_t) -> Option<f64> {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the pointer is to a live timespec that the call only writes to.

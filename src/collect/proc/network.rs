@@ -168,6 +168,11 @@ pub fn is_on_machine(ip: IpAddr) -> bool {
     is_own_address(ip) || !Network::with_address(ip).is_empty()
 }
 
+/// The addresses of all network namespaces of this machine, except loopback addresses.
+pub fn machine_addresses() -> BTreeSet<IpAddr> {
+    Network::all().into_iter().flat_map(Network::addresses).collect()
+}
+
 fn gone() -> io::Error {
     io::Error::new(io::ErrorKind::NotFound, "no process is left in the network namespace")
 }

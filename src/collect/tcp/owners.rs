@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::address::Port;
 use super::callers::Callers;
 use super::diag::{Socket, TcpState};
+use crate::collect::proc::network::Network;
 use crate::collect::proc::socket_inodes;
 use crate::collect::proc::tree::Tree;
 
@@ -25,6 +26,8 @@ pub(in crate::collect) struct Pace {
 pub(in crate::collect) struct Owners {
     pace: Pace,
     trees: Vec<Tree>,
+    /// The owner that the first of `trees` is: 0 if it is the target, 1 if there is none.
+    first: usize,
     /// For each known inode the index of the tree that owns it; `None` if none does.
     inodes: HashMap<u32, Option<usize>>,
     callers: Callers<Option<usize>>,
@@ -36,10 +39,16 @@ pub(in crate::collect) struct Owners {
 impl Owners {
     /// The sockets of the target alone.
     pub fn of_target(tree: Tree, pace: Pace) -> Self {
+        Self { trees: vec![tree], first: 0, ..Self::without_target(pace) }
+    }
+
+    /// The sockets of services alone, where the target is on another host.
+    pub fn without_target(pace: Pace) -> Self {
         let now = Instant::now();
         Self {
             pace,
-            trees: vec![tree],
+            trees: Vec::new(),
+            first: 1,
             inodes: HashMap::new(),
             callers: Callers::default(),
             next_scan: now,
@@ -60,9 +69,14 @@ impl Owners {
         self.inodes.get(&socket.inode).copied().or_else(|| self.callers.of(socket)).flatten()
     }
 
-    /// The processes of the target.
-    pub fn target(&self) -> &Tree {
-        &self.trees[0]
+    /// The processes of the target, if it is on this host.
+    pub fn target(&self) -> Option<&Tree> {
+        self.trees.first().filter(|_| self.first == 0)
+    }
+
+    /// The network namespace of the target, or kneepoint's own.
+    pub fn network(&self) -> Network {
+        self.target().map_or(Network::OWN, Tree::network)
     }
 
     /// Where processes of the target are known to listen.
@@ -74,7 +88,8 @@ impl Owners {
 
     /// The owner of any of these processes.
     pub fn of_process(&self, pids: &[u32]) -> Option<usize> {
-        self.trees.iter().position(|tree| tree.pids().any(|pid| pids.contains(&pid)))
+        let found = self.trees.iter().position(|tree| tree.pids().any(|pid| pids.contains(&pid)));
+        found.map(|index| index + self.first)
     }
 
     /// Finds out who owns the sockets that are new, unless that was done only just now. A socket
@@ -107,7 +122,7 @@ impl Owners {
         sockets: &[Socket],
         matters: impl Fn(&Socket) -> bool,
     ) -> Result<(), String> {
-        let is_elsewhere = !self.target().network().is_own();
+        let is_elsewhere = !self.network().is_own();
         if is_elsewhere && !self.inodes.is_empty() && self.target_ports(sockets).is_empty() {
             return self.find_now(sockets);
         }
@@ -125,7 +140,7 @@ impl Owners {
             for (index, tree) in self.trees.iter_mut().enumerate() {
                 let refreshed = tree.refresh();
                 // A service that has ended has no sockets. Its caller's series go on.
-                if index == 0 {
+                if index + self.first == 0 {
                     refreshed?;
                 }
             }
@@ -138,7 +153,7 @@ impl Owners {
             for pid in tree.pids() {
                 // The kernel lists sockets with inodes of 32 bits (struct inet_diag_msg).
                 for inode in socket_inodes(pid).filter_map(|inode| u32::try_from(inode).ok()) {
-                    owned.entry(inode).or_insert(index);
+                    owned.entry(inode).or_insert(index + self.first);
                 }
             }
         }

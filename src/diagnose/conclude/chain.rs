@@ -158,7 +158,7 @@ impl<'s> Walk<'s> {
             Some(why) => format!("{peer} cannot be looked into: {why}"),
             None => format!(
                 "{peer} was not looked into: it is not on the target's machine, or in another network \
-                 namespace; run kneepoint beside it, with [collect.process] on it"
+                 namespace; run a kneepoint agent on its host"
             ),
         }
     }

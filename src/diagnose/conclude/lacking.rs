@@ -92,8 +92,8 @@ pub fn of_elsewhere(recording: &Recording, sources: &Sources<'_>) -> Option<Stri
     };
     Some(format!(
         "the target runs on another machine, or where kneepoint may not look: its CPU, memory, \
-         sockets, threads and calls were not seen; run kneepoint on that machine, as root if the \
-         target is in a container{metrics}"
+         sockets, threads and calls were not seen; add `--agent 'ssh HOST kneepoint agent'` for its \
+         host, or run kneepoint there, as root if the target is in a container{metrics}"
     ))
 }
 

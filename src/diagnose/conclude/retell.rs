@@ -76,6 +76,7 @@ mod tests {
             name: "php-fpm (127.0.0.1:9000)".to_owned(),
             addresses: Default::default(),
             is_database: false,
+            agent: None,
             is_forwarder: false,
             timeline: Default::default(),
         };

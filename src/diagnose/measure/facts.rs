@@ -79,7 +79,7 @@ impl<'a> Facts<'a> {
     pub fn of_target(recording: &Recording, timeline: &'a Timeline, windows: &'a Windows) -> Self {
         let mut facts = Self::of_service(recording, timeline, windows);
         derived::add_plan(&mut facts.derived, &recording.plan);
-        facts.derived.series.extend(services::cpu_of_services(timeline, None));
+        facts.derived.series.extend(services::cpu_of_services(timeline, None, None));
         facts.is_lazy_runtime = is_lazy_runtime(recording);
         facts
     }

@@ -15,13 +15,14 @@ use super::peers::{self, address};
 use super::unix::Unix;
 
 /// The collectors that read a service, by the beginnings of the names of their series.
-const FAMILIES: [(&str, &str); 6] = [
+const FAMILIES: [(&str, &str); 7] = [
     ("process.", "process"),
     ("cgroup.", "process"),
     ("tcp.", "tcp"),
     ("threads.", "threads"),
     ("futex.", "threads"),
     ("stacks.", "stacks"),
+    ("file_locks.", "file_locks"),
 ];
 /// Gauges that each look of one of these collectors gives.
 const LOOKS: [&str; 3] =
@@ -39,6 +40,8 @@ pub struct Service {
     pub addresses: BTreeSet<String>,
     /// Whether it is a database, whose inner life other collectors tell.
     pub is_database: bool,
+    /// The agent that reads it, if it is on another host than the target.
+    pub agent: Option<String>,
     /// Whether it stands before the target and passes the load on.
     pub is_forwarder: bool,
     /// Its series, under the names that those of the target have.
@@ -72,7 +75,7 @@ impl Services {
             load_series(&load, service);
         }
         for index in 0..services.all.len() {
-            let others = cpu_of_others(timeline, &services.all[index].name);
+            let others = cpu_of_others(timeline, &services.all[index]);
             services.all[index].timeline.series.extend(others);
         }
         give_to_owners(recording, &mut services);
@@ -126,6 +129,7 @@ fn named(timeline: &Timeline) -> Vec<Service> {
             addresses: BTreeSet::new(),
             is_database: key.labels.get("kind") == Some("database"),
             is_forwarder: key.labels.get("kind") == Some("forwarder"),
+            agent: agent_of(series).map(str::to_owned),
             timeline: Timeline::default(),
         });
         service.addresses.extend(key.labels.get("address").map(str::to_owned));
@@ -135,6 +139,11 @@ fn named(timeline: &Timeline) -> Vec<Service> {
         looks.dedup();
     }
     services.into_values().collect()
+}
+
+/// The agent whose collector has read a series on another host than the target's.
+fn agent_of(series: &Series) -> Option<&str> {
+    series.collector.rsplit_once('/').map(|(agent, _)| agent)
 }
 
 fn closed(timeline: &Timeline) -> BTreeMap<String, String> {
@@ -171,9 +180,21 @@ fn without(labels: &Labels, name: &str) -> Labels {
     others.fold(Labels::none(), |labels, (label, value)| labels.with(label, value))
 }
 
-/// Adds what is true for the whole machine.
+/// Adds what is true for the whole machine: the target's, or that of the agent.
 fn shared_series(timeline: &Timeline, service: &mut Service) {
-    let is_shared = |key: &SeriesKey| SHARED.iter().any(|family| key.metric.starts_with(family));
+    let is_shared = |metric: &str| SHARED.iter().any(|family| metric.starts_with(family));
+    if let Some(agent) = service.agent.clone() {
+        for (key, series) in &timeline.series {
+            let metric = key.metric.strip_prefix(names::AGENT).and_then(|it| it.strip_prefix('.'));
+            let Some(metric) = metric.filter(|metric| is_shared(metric)) else { continue };
+            if key.labels.get("agent") == Some(agent.as_str()) {
+                let key = SeriesKey::new(metric, without(&key.labels, "agent"));
+                copy(timeline, &key, series, &mut service.timeline);
+            }
+        }
+        return;
+    }
+    let is_shared = |key: &SeriesKey| is_shared(&key.metric);
     for (key, series) in timeline.series.iter().filter(|(key, _)| is_shared(key)) {
         copy(timeline, key, series, &mut service.timeline);
     }
@@ -216,10 +237,14 @@ fn load_series(load: &Timeline, service: &mut Service) {
     service.timeline.series.insert(SeriesKey::bare(spec.name), series);
 }
 
-/// Processor time of the target and of the other services of the chain, as the service `name` sees
-/// them: their work is the chain's, not a neighbour's.
-fn cpu_of_others(timeline: &Timeline, name: &str) -> BTreeMap<SeriesKey, Series> {
-    let mut others = cpu_of_services(timeline, Some(name));
+/// Processor time of the target and of the other services of the chain on the same host, as a service
+/// sees them: their work is the chain's, not a neighbour's.
+fn cpu_of_others(timeline: &Timeline, service: &Service) -> BTreeMap<SeriesKey, Series> {
+    let agent = service.agent.as_deref();
+    let mut others = cpu_of_services(timeline, Some(&service.name), agent);
+    if agent.is_some() {
+        return others;
+    }
     for (_, series) in timeline.series_of(names::PROCESS_CPU_TIME.name) {
         let labels = Labels::none().with("hop", "the target");
         others.insert(SeriesKey::new(names::CHAIN_CPU_TIME.name, labels), series.clone());
@@ -227,14 +252,19 @@ fn cpu_of_others(timeline: &Timeline, name: &str) -> BTreeMap<SeriesKey, Series>
     others
 }
 
-/// Processor time of the services of the chain but one. What the collector of PostgreSQL tells of a
+/// Processor time of the services of the chain but one, on the target's host or that of an agent. What the collector of PostgreSQL tells of a
 /// server is not counted twice.
-pub fn cpu_of_services(timeline: &Timeline, but: Option<&str>) -> BTreeMap<SeriesKey, Series> {
+pub fn cpu_of_services(
+    timeline: &Timeline,
+    but: Option<&str>,
+    agent: Option<&str>,
+) -> BTreeMap<SeriesKey, Series> {
     let metric = format!("{}{}", names::CHAIN, names::PROCESS_CPU_TIME.name);
     let is_told = timeline.series_of(names::DB_CPU_TIME.name).next().is_some();
     let counts = |hop: &&str| Some(*hop) != but && !(is_told && hop.starts_with("postgres "));
     timeline
         .series_of(&metric)
+        .filter(|(_, series)| agent_of(series) == agent)
         .filter_map(|(key, series)| {
             let hop = key.labels.get("hop").filter(counts)?;
             let labels = Labels::none().with("hop", hop);

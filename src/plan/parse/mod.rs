@@ -1,5 +1,6 @@
 //! Parses a plan, and reports every mistake at once.
 
+mod agent;
 mod canary;
 mod check;
 mod client;
@@ -30,7 +31,7 @@ pub use mistake::{Mistake, PlanErrors};
 use self::names::KnownNames;
 use self::walk::{Section, Walk};
 use super::model::{DEFAULT_SEED, Plan};
-use super::{CollectorShape, Target, TargetUrl};
+use super::{CollectorConfig, CollectorShape, Target, TargetUrl};
 
 /// Parses a plan. `origin` is the file name for messages, `shapes` describes the known collectors,
 /// and `environment` looks up the variables that `${NAME}` stands for.
@@ -107,8 +108,11 @@ fn whole<'t>(
     let canaries = canary::read(&mut root, &KnownNames::of(&data), &limits);
     let websockets = websocket::read(&mut root, &KnownNames::of(&data));
     let collectors = collect::read(&mut root, shapes);
+    let agents = agent::read(&mut root, shapes);
     let gate = gate::read(&mut root, &limits);
-    let objectives = objective::read(&mut root, &requests, &collectors);
+    let elsewhere = agents.iter().flat_map(|agent| &agent.collectors);
+    let all: Vec<&CollectorConfig> = collectors.iter().chain(elsewhere).collect();
+    let objectives = objective::read(&mut root, &requests, &all);
     scenario::check_objectives(&root, scenarios.as_deref().unwrap_or_default(), &objectives);
     if let (Some(target), Some(scenarios)) = (&target, &scenarios) {
         scenario::check_pool(&root, target, scenarios);
@@ -130,6 +134,7 @@ fn whole<'t>(
         canaries,
         websockets,
         collectors,
+        agents,
         seed: seed.unwrap_or(DEFAULT_SEED),
     })
 }

@@ -19,7 +19,7 @@ const FORM: &str = "write `p(95) < 300ms` or `avg < 200ms` for `http_req_duratio
 pub(super) fn read(
     root: &mut Section<'_, '_>,
     requests: &[Request],
-    collectors: &[CollectorConfig],
+    collectors: &[&CollectorConfig],
 ) -> Vec<Objective> {
     let walk = root.walk;
     let section =

@@ -507,6 +507,40 @@ fn a_canary_needs_a_path_alone() {
     assert_eq!(secret[0].request.name, "/up?token=***");
 }
 
+#[test]
+fn an_agent_needs_a_name_and_a_command_and_hides_what_is_secret() {
+    let plan = read(&with(
+        "[[agent]]\nname = \"db1\"\ncommand = [\"sshpass\", \"-p${TOKEN}\", \"ssh\", \"db1\", \"kneepoint\", \"agent\"]\n\
+         target = false\n[agent.collect.process]\nport = 5432\n\
+         [[agent]]\nname = \"app1\"\ncommand = \"docker exec -i 'my app' kneepoint agent\"",
+    ))
+    .unwrap_or_else(|errors| panic!("{errors}"));
+    let [db1, app1] = &plan.agents[..] else { panic!("{:?}", plan.agents) };
+    assert_eq!((db1.name.as_str(), db1.target), ("db1", Some(false)));
+    assert_eq!(db1.command.words()[1], "-phunter2{}");
+    assert_eq!(db1.command.to_string(), "sshpass *** ssh db1 kneepoint agent");
+    assert_eq!(db1.collectors[0].integer("port"), Some(5432));
+    assert_eq!(app1.command.words()[3], "my app");
+    assert_eq!(app1.target, None);
+    assert!(!serde_json::to_string(&plan).unwrap().contains("hunter2"));
+    for (wrong, expected) in [
+        ("[[agent]]\ncommand = [\"a\"]", "`name` is missing"),
+        ("[[agent]]\nname = \"a\"", "`command` is missing"),
+        ("[[agent]]\nname = \"a\"\ncommand = []", "the command is empty"),
+        ("[[agent]]\nname = \"a\"\ncommand = \"'\"", "quotes do not match"),
+        ("[[agent]]\nname = \"a\"\ncommand = \"a ${TOKEN}\"", "list of words"),
+        (
+            "[[agent]]\nname = \"a\"\ncommand = \"a\"\n[[agent]]\nname = \"a\"\ncommand = \"a\"",
+            "named `a`",
+        ),
+        ("[[agent]]\nname = \"a\"\ncommand = \"a\"\n[agent.collect.hosd]", "no collector `hosd`"),
+    ] {
+        let errors = read(&with(wrong)).unwrap_err().to_string();
+        assert!(errors.contains(expected), "{wrong}: {errors}");
+        assert!(!errors.contains("hunter2"), "{errors}");
+    }
+}
+
 proptest! {
     #[test]
     fn no_text_makes_it_panic(text in "\\PC*") {

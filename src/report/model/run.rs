@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::super::wording::{
     self, NOTHING, bytes, clean, cores, duration, percent, plural, sentence, value,
 };
+use super::agents;
 use super::stages::counting;
 use super::summary::{Summary, started};
 use crate::diagnose::{CollectorOverhead, Diagnosis};
@@ -139,7 +140,12 @@ fn ended(recording: &Recording) -> String {
     let Some(stop) = &recording.stop else {
         return "unknown: the recording stops without a reason".to_owned();
     };
-    match &stop.reason {
+    ended_because(&stop.reason)
+}
+
+/// Why a run ended, in words.
+pub(crate) fn ended_because(reason: &StopReason) -> String {
+    match reason {
         StopReason::Completed => "as planned".to_owned(),
         StopReason::KneeFound => "knee found and measured on both sides".to_owned(),
         StopReason::MaxRate => "`max_rate` of the plan reached".to_owned(),
@@ -176,7 +182,13 @@ pub(super) fn generator(diagnosis: &Diagnosis) -> Vec<String> {
 }
 
 /// What watching cost in all, by collector, and how many looks failed.
-pub(super) fn watching(diagnosis: &Diagnosis, summary: &Summary) -> String {
+pub(super) fn watching(recording: &Recording, diagnosis: &Diagnosis, summary: &Summary) -> String {
+    let collectors = of_collectors(diagnosis, summary);
+    let agents = agents::sentences(recording);
+    [vec![collectors], agents].concat().join(" ").trim().to_owned()
+}
+
+fn of_collectors(diagnosis: &Diagnosis, summary: &Summary) -> String {
     let mut costs: Vec<_> = diagnosis.overhead.iter().collect();
     costs.sort_by(|a, b| b.cores.total_cmp(&a.cores));
     if costs.is_empty() {
@@ -246,6 +258,7 @@ pub(super) fn environment(recording: &Recording) -> Vec<Fact> {
     facts.push(fact("Target answered", clean(&env.target)));
     let local = "on the same machine: load generator and target compete for its cores";
     facts.push(fact("Target runs", if env.target_is_local { local } else { "on another machine" }));
+    facts.extend(agents::machines(recording).map(|(name, value)| Fact { name, value }));
     facts.retain(|fact| !fact.value.is_empty());
     facts
 }

@@ -1,0 +1,56 @@
+//! Parts of kneepoint that run elsewhere: agents, which collect on another host or in a container, and
+//! load generators. One *coordinator* starts them, and they talk in lines of JSON.
+//!
+//! A node is started by the coordinator and talks over what a [`Carrier`] carries; today that is the
+//! standard input and output of a child process, such as `ssh db1 kneepoint agent`. No port is
+//! opened, nothing is written on the node's host, and a node ends when its coordinator is gone.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `message` | what the two sides say: an envelope with one message a line |
+//! | `generate` | what is said only to load generators and by them |
+//! | `clock` | the time of a node on the coordinator's clock, with its error |
+//! | `lines` | lines of bounded length from a stream that may carry anything |
+//! | `carrier`, `child` | what carries lines, and the child process that does |
+//! | `link` | the coordinator's end: starts, greets, and counts what is missing |
+//! | `outbox` | what a node has not sent yet, in bounded memory |
+//! | `node` | the node's end, over its standard input and output |
+//! | `agent` | an agent: collectors that run there |
+//! | `start`, `meet` | an agent gets to work: before the run, and again when it was lost |
+//! | `agents`, `translate` | an agent during the run: its readings, on the run's clock, under names that say whose they are |
+//!
+//! **Times.** A node knows only its own monotonic clock, which nobody can set. The coordinator
+//! measures where it stands ([`NodeClock`]) and translates. **Loss.** Each message has a number; what
+//! is missing becomes a gap with its reason, and never a zero.
+
+mod agent;
+mod agents;
+mod carrier;
+mod child;
+mod clock;
+mod generate;
+mod lines;
+mod link;
+mod meet;
+mod message;
+mod node;
+mod outbox;
+mod revealed;
+mod start;
+mod translate;
+
+pub use agent::{AgentEnd, serve_agent};
+pub use agents::RunningAgent;
+pub use carrier::{Arrival, Carrier, Delivery};
+pub use child::ChildProcess;
+pub use clock::{ClockEstimate, ClockStep, Exchange, NodeClock};
+pub use generate::{DoneMessage, FileMessage, GenerateTask, StageMessage, StartMessage};
+pub use link::{Link, LinkError, News};
+pub use meet::{MetAgent, meet_agents, seek_target};
+pub use message::{
+    AckMessage, ByeMessage, CollectTask, Envelope, Hello, LinesMessage, MAX_LINE, Message,
+    OpenMessage, PROTOCOL, PingMessage, PongMessage, ReadyMessage, RefuseMessage, Role,
+    SeekMessage, SentCollector, SoughtMessage, StopMessage, Task, Watched,
+};
+pub use node::{FromCoordinator, NodeEnd};
+pub use outbox::Outbox;
