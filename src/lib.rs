@@ -101,6 +101,10 @@ pub mod report;
 
 pub mod remote;
 
+pub mod live;
+
+pub mod viewer;
+
 pub mod prepare;
 
 pub mod run;

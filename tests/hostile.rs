@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use kneepoint::load::{FlowConfig, Generator, LoadConfig, PemFiles};
+use kneepoint::load::{FlowConfig, Generator, LoadConfig, PemFiles, Share};
 use kneepoint::plan::{self, Arrivals};
 use kneepoint::timeline::{
     Epoch, Histogram, LoadTick, Moment, ResponseClass, Stage, StageRole, Window,
@@ -104,6 +104,7 @@ fn run(plan: plan::Plan) -> Came {
         max_in_flight: 200,
         max_rate: 1e6,
         workers: Some(1),
+        share: Share::WHOLE,
         seed: 3,
         generator: "here".to_owned(),
         pem: PemFiles::default(),

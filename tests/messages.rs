@@ -1,6 +1,7 @@
 //! What a person reads who makes a mistake, or runs kneepoint where something is not as the plan
 //! has it: everything at once, each with the next step, and no load is sent.
 
+#[allow(dead_code, reason = "other tests use more of it")]
 mod target;
 
 use std::os::unix::process::CommandExt;

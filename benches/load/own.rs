@@ -6,7 +6,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use kneepoint::load::{FlowConfig, FlowKind, Generator, Iterations, LoadConfig, PemFiles};
+use kneepoint::load::{FlowConfig, FlowKind, Generator, Iterations, LoadConfig, PemFiles, Share};
 use kneepoint::plan::{
     Action, Arrivals, Capture, CaptureSource, Check, Connections, Header, Journey, Request,
     Segment, Step, Target, TargetUrl, Template, ThinkTime,
@@ -155,6 +155,7 @@ fn config(job: &Job) -> LoadConfig {
         max_in_flight,
         max_rate: 1e6,
         workers: Some(1),
+        share: Share::WHOLE,
         seed: 1,
         generator: "bench".into(),
         pem: PemFiles::default(),

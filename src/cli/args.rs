@@ -21,6 +21,7 @@ Examples:
   kneepoint run http://127.0.0.1:8080/ --postgres postgres://shop@127.0.0.1/shop
   kneepoint watch --target http://127.0.0.1:8080/ -- k6 run script.js
   kneepoint soak plan.toml --rate 50/s --duration 8h
+  kneepoint run plan.toml --live        show the run in a browser as it goes on
   kneepoint diagnose kneepoint-out/recording.jsonl.zst
   kneepoint compare runs/main --with runs/branch
   kneepoint gate plan.toml --base-command ./old --candidate-command ./new
@@ -51,6 +52,8 @@ pub enum Command {
     Diagnose(DiagnoseArgs),
     /// Write reports from a recording
     Report(ReportArgs),
+    /// Open the report of a recording in a browser
+    View(ViewArgs),
     /// Compare the recordings of two builds: did it get worse, where, and why
     Compare(CompareArgs),
     /// Run two builds in turn, or one against its baseline, and fail if it got worse
@@ -61,6 +64,8 @@ pub enum Command {
     Calibrate(Box<CalibrateArgs>),
     /// Watch a service while another tool loads it, and explain why it breaks
     Watch(Box<WatchArgs>),
+    /// Make a part of the load of a `run` on another machine; `run --generator` starts it
+    Generate,
     /// Collect on this host for a run elsewhere; that run starts it with `--agent` or `[[agent]]`
     Agent,
     /// Read the results of another load generator, or what a Prometheus server stored
@@ -100,6 +105,19 @@ pub struct OutputArgs {
     /// No progress, only the verdict
     #[arg(long, short)]
     pub quiet: bool,
+}
+
+/// How a run is shown while it goes on.
+#[derive(Clone, Debug, Default, Args)]
+pub struct LookArgs {
+    /// Serve a live page, and after the run its report: at a free port of this machine, or at an
+    /// address such as 127.0.0.1:8089
+    #[arg(long, value_name = "ADDR", num_args = 0..=1, require_equals = true,
+        default_missing_value = "127.0.0.1:0")]
+    pub live: Option<String>,
+    /// Let those who see the live page end and pause the run and mark moments
+    #[arg(long, requires = "live")]
+    pub control: bool,
 }
 
 /// Forms of the diagnosis on stdout.
@@ -143,6 +161,8 @@ pub struct DemoArgs {
     pub serve: bool,
     #[command(flatten)]
     pub output: OutputArgs,
+    #[command(flatten)]
+    pub look: LookArgs,
 }
 
 /// `kneepoint run`.
@@ -155,6 +175,10 @@ pub struct RunArgs {
     /// Exit with 120 if the knee is below this rate, such as 200/s
     #[arg(long, value_name = "RATE")]
     pub expect: Option<String>,
+    /// Make the load on another machine, with this command, such as
+    /// 'ssh gen1 kneepoint generate'; give it several times to share the load equally
+    #[arg(long, value_name = "COMMAND")]
+    pub generator: Vec<String>,
 }
 
 /// `kneepoint soak`.
@@ -183,6 +207,8 @@ pub struct LiveArgs {
     pub what: String,
     #[command(flatten)]
     pub output: OutputArgs,
+    #[command(flatten)]
+    pub look: LookArgs,
     /// Run without the collectors that cannot be opened; the report lists what is missing
     #[arg(long)]
     pub lenient: bool,
@@ -412,6 +438,19 @@ pub struct ReportArgs {
     /// A format and its file, `-` for stdout; may be given several times
     #[arg(long, value_name = "FORMAT=FILE", required = true)]
     pub format: Vec<String>,
+    /// Directory with more rule files
+    #[arg(long, value_name = "DIR")]
+    pub rules: Option<PathBuf>,
+}
+
+/// `kneepoint view`.
+#[derive(Debug, Args)]
+pub struct ViewArgs {
+    /// The recording, or the directory that a run left it in; also one of a run that goes on
+    pub recording: PathBuf,
+    /// Where to serve it, such as 127.0.0.1:8089; by default at a free port of this machine
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    pub live: String,
     /// Directory with more rule files
     #[arg(long, value_name = "DIR")]
     pub rules: Option<PathBuf>,

@@ -17,12 +17,14 @@ mod error;
 mod exit;
 mod explain;
 mod gate;
+mod generators;
 mod given;
 mod history;
 mod import;
 mod incident;
 mod inspect;
 mod list;
+mod look;
 mod manual;
 mod moment;
 mod progress;
@@ -31,6 +33,7 @@ mod run;
 mod soak;
 mod stop;
 mod summary;
+mod view;
 mod watch;
 mod words;
 
@@ -45,6 +48,10 @@ pub use exit::ExitStatus;
 
 /// Runs the program with `arguments` (the first is the program's name).
 pub fn main(arguments: Vec<OsString>) -> ExitStatus {
+    // A screen starts this program again to guard the terminal.
+    if arguments.get(1).is_some_and(|first| first == look::GUARD) {
+        return look::guard_main();
+    }
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => {
@@ -73,11 +80,13 @@ fn dispatch(command: Command) -> CommandResult {
         Command::Soak(args) => soak::main(&args),
         Command::Diagnose(args) => inspect::diagnose(&args),
         Command::Report(args) => inspect::report(&args),
+        Command::View(args) => view::main(&args),
         Command::Compare(args) => compare::main(&args),
         Command::Gate(args) => gate::main(&args),
         Command::Baseline(args) => baseline::main(&args),
         Command::Calibrate(args) => calibrate::main(&args),
         Command::Watch(args) => watch::main(&args),
+        Command::Generate => generators::main(),
         Command::Agent => agent::main(),
         Command::Import(args) => import::main(&args),
         Command::Incident(args) => incident::main(&args),

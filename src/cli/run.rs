@@ -9,15 +9,15 @@ use super::console::{say, show_error};
 use super::dry_run;
 use super::error::{CliError, CommandResult};
 use super::exit::ExitStatus;
-use super::progress::ProgressLine;
+use super::generators::Generators;
+use super::look::{Look, Looking, Page};
 use super::results::{self, load_rules};
 use super::stop::{KillSwitch, interrupt_flag};
-use crate::diagnose::RuleSet;
 use crate::plan::{
     Agent, Arrivals, Breakpoint, Canary, CollectorConfig, Executor, OptionValue, Plan, Scenario,
     Secret, parse_duration, parse_rate,
 };
-use crate::prepare::{self, Prepared};
+use crate::prepare::{self, Prepared, Teardown};
 use crate::recording::{Environment, StopReason};
 use crate::report::wording;
 use crate::run;
@@ -25,11 +25,18 @@ use crate::run;
 pub(super) fn main(args: &RunArgs) -> CommandResult {
     let expected = args.expect.as_deref().map(|text| rate("--expect", text)).transpose()?;
     let plan = plan_of(&args.live, &args.url.given(), |url| plan_for_search(url, &args.url))?;
-    live(plan, &args.live, expected)
+    let generators = Generators::of(args, &plan)?;
+    live(plan, &args.live, expected, generators)
 }
 
-/// Runs a plan with the options of the command line.
-pub(super) fn live(mut plan: Plan, args: &LiveArgs, expected: Option<f64>) -> CommandResult {
+/// Runs a plan with the options of the command line. Without `generators`, this process makes the
+/// load.
+pub(super) fn live(
+    mut plan: Plan,
+    args: &LiveArgs,
+    expected: Option<f64>,
+    generators: Option<Generators>,
+) -> CommandResult {
     plan.agents.extend(agents(&args.agent)?);
     let rules = load_rules(args.rules.as_deref())?;
     let planned = plan.limits.kill_switch.as_deref();
@@ -51,8 +58,9 @@ pub(super) fn live(mut plan: Plan, args: &LiveArgs, expected: Option<f64>) -> Co
         allow_failing: args.allow_failing,
         interrupt: interrupt_flag(kill_switch),
         output: &args.output,
-        rules: &rules,
+        looking: Looking::of(&args.look, args.output.quiet, &rules)?,
         expected,
+        generators,
     })
 }
 
@@ -173,14 +181,18 @@ pub(super) struct LiveRun<'a> {
     /// Set to end the run early.
     pub(super) interrupt: Arc<AtomicBool>,
     pub(super) output: &'a OutputArgs,
-    pub(super) rules: &'a RuleSet,
+    /// How the run is shown, and the rules that judge it.
+    pub(super) looking: Looking<'a>,
     /// The knee must not be below this rate, in requests per second.
     pub(super) expected: Option<f64>,
+    /// What makes the load instead of this process.
+    pub(super) generators: Option<Generators>,
 }
 
 /// Runs the load and reports the result; shared with the demo.
 pub(super) fn execute(live: LiveRun<'_>) -> CommandResult {
-    let (output, rules, expected) = (live.output, live.rules, live.expected);
+    let (output, looking, expected) = (live.output, live.looking, live.expected);
+    let (rules, interrupt) = (looking.rules, Arc::clone(&live.interrupt));
     let recorded = record(Load {
         plan: live.plan,
         folder: live.folder,
@@ -188,13 +200,18 @@ pub(super) fn execute(live: LiveRun<'_>) -> CommandResult {
         allow_failing: live.allow_failing,
         interrupt: live.interrupt,
         out: &output.out,
-        quiet: output.quiet,
+        looking,
+        generators: live.generators,
     })?;
-    let Recorded { path, reason } = recorded;
+    let Recorded { path, reason, page } = recorded;
     let recording = results::read(&path)?;
     let out = Some(output.out.as_path());
     let diagnosis = results::conclude(&recording, rules, &path, output.format, out)?;
     let status = results::status_of(&diagnosis, rules, expected);
+    if let Some(page) = page {
+        page.show_report(results::html(&recording, &diagnosis)?);
+        page.stay(&interrupt);
+    }
     Ok(match reason {
         StopReason::Failed(_) => ExitStatus::Failed,
         StopReason::Interrupted => ExitStatus::Interrupted,
@@ -218,7 +235,9 @@ pub(super) struct Load<'a> {
     pub(super) interrupt: Arc<AtomicBool>,
     /// Directory of the recording.
     pub(super) out: &'a Path,
-    pub(super) quiet: bool,
+    pub(super) looking: Looking<'a>,
+    /// What makes the load instead of this process.
+    pub(super) generators: Option<Generators>,
 }
 
 /// A recording that was made.
@@ -226,6 +245,8 @@ pub(super) struct Recorded {
     pub(super) path: PathBuf,
     /// Why it ended.
     pub(super) reason: StopReason,
+    /// The page that showed it, if there was one.
+    pub(super) page: Option<Page>,
 }
 
 /// Makes a recording.
@@ -236,29 +257,45 @@ pub(super) fn record(load: Load<'_>) -> Result<Recorded, CliError> {
         allow_failing: load.allow_failing,
         interrupt: load.interrupt,
     };
-    let Prepared { config, teardown, warnings } = prepare::prepare(load.plan, options)
+    let plan = load.generators.is_some().then(|| load.plan.clone());
+    let Prepared { mut config, teardown, warnings } = prepare::prepare(load.plan, options)
         .map_err(|problems| CliError::problems(ExitStatus::Preflight, &problems))?;
     for warning in warnings {
         say(format_args!("kneepoint: {warning}"));
     }
+    let connected = load.generators.zip(plan);
+    let connected = connected
+        .map(|(generators, plan)| generators.connect(&plan, load.folder, &mut config))
+        .transpose();
+    let fleet = connected.inspect_err(|_| tear_down(&teardown))?;
     let (path, file) = results::begin(load.out)?;
-    if !load.quiet {
+    if !load.looking.quiet {
         introduce(
             &format!("{} {}", config.plan.target, config.environment.target),
             &config.environment,
         );
     }
-    let mut line = ProgressLine::new(load.quiet);
+    let mut look =
+        Look::begin(load.looking, &config, &path).inspect_err(|_| tear_down(&teardown))?;
     // No buffer is needed: the recording is written one frame at a time.
-    let reason =
-        run::run(config, file, &mut |progress| line.show(&progress)).map_err(CliError::failed)?;
-    for why in teardown.run() {
-        say(format_args!("kneepoint: teardown: {why}"));
-    }
+    let progress = &mut |progress: run::Progress<'_>| look.show(&progress);
+    let reason = match fleet {
+        None => run::run(config, file, progress),
+        Some(fleet) => run::run_with(config, fleet, file, progress),
+    };
+    let reason = reason.map_err(CliError::failed)?;
+    let page = look.end(&reason);
+    tear_down(&teardown);
     if let StopReason::Failed(why) = &reason {
         show_error(&CliError::failed(format!("the run ended early: {why}")));
     }
-    Ok(Recorded { path, reason })
+    Ok(Recorded { path, reason, page })
+}
+
+fn tear_down(teardown: &Teardown) {
+    for why in teardown.run() {
+        say(format_args!("kneepoint: teardown: {why}"));
+    }
 }
 
 /// Prints the target and what kneepoint watches.

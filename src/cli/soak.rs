@@ -27,7 +27,7 @@ pub(super) fn main(args: &SoakArgs) -> CommandResult {
     let arrivals = plan.scenarios.first().map(|scenario| scenario.arrivals).unwrap_or_default();
     let journeys = plan.journeys.len();
     plan.scenarios = vec![Scenario::only(Executor::Soak(soak), arrivals, journeys)];
-    live(plan, &args.live, None)
+    live(plan, &args.live, None, None)
 }
 
 /// The soak that results from the plan and the command line together.

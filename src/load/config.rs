@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::data::ResolvedData;
+use super::share::Share;
 use super::tls::PemFiles;
 use crate::plan;
 
@@ -26,7 +27,11 @@ pub struct LoadConfig {
     /// Maximum requests per second, whatever a stage asks for.
     pub max_rate: f64,
     /// Threads that make load. `None` means as many as `max_rate` needs, but at most one per core.
+    /// Several generators of one load need the same number, so it has to be set there.
     pub workers: Option<usize>,
+    /// The part of the load that this process makes. Rates, users and limits here are those of the
+    /// whole load.
+    pub share: Share,
     /// Seed of every random choice.
     pub seed: u64,
     /// Name of this generator in its ticks.
@@ -36,6 +41,17 @@ pub struct LoadConfig {
 }
 
 impl LoadConfig {
+    /// Cuts what workers of other processes cannot share: the work of virtual users. Everything
+    /// else is cut by the number of a worker.
+    pub(super) fn cut(mut self) -> Self {
+        for flow in &mut self.flows {
+            if let FlowKind::Closed(iterations) = &mut flow.kind {
+                *iterations = iterations.part(self.share);
+            }
+        }
+        self
+    }
+
     /// Maximum number of journeys at a time in the open model, each over one connection.
     pub(super) fn most_at_a_time(&self) -> usize {
         self.max_in_flight.min(self.target.max_connections.unwrap_or(usize::MAX))
@@ -99,5 +115,85 @@ impl FlowConfig {
     /// All journeys in the open model.
     pub fn open(arrivals: plan::Arrivals, journeys: usize) -> Self {
         Self { journeys: (0..journeys).collect(), kind: FlowKind::Open(arrivals) }
+    }
+}
+
+impl Iterations {
+    /// One part of the work. A total is shared in proportion to the users.
+    fn part(self, share: Share) -> Self {
+        let own = |vus: u32| {
+            let (first, end) = share.range(u64::from(vus));
+            (end - first) as u32
+        };
+        match self {
+            Iterations::Unlimited => Iterations::Unlimited,
+            Iterations::PerVu(each, vus) => Iterations::PerVu(each, own(vus)),
+            Iterations::Shared(total, vus) => {
+                let of_users = |users: u64| {
+                    let part = u128::from(total) * u128::from(users);
+                    // Not above `total`, which has 64 bits.
+                    part.checked_div(u128::from(vus)).unwrap_or(0) as u64
+                };
+                let (first, end) = share.range(u64::from(vus));
+                Iterations::Shared(of_users(end) - of_users(first), own(vus))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shares(of: usize) -> impl Iterator<Item = Share> {
+        (0..of).filter_map(move |index| Share::new(index, of))
+    }
+
+    #[test]
+    fn iterations_add_up_and_only_users_have_some() {
+        for (total, vus) in [(0, 1), (1, 1), (10, 3), (1000, 7), (u64::MAX, 5), (9, 40)] {
+            for of in [1, 2, 3, 20] {
+                let (mut sum, mut users) = (0u64, 0u32);
+                for share in shares(of) {
+                    match Iterations::Shared(total, vus).part(share) {
+                        Iterations::Shared(own, own_vus) => {
+                            assert!(own_vus > 0 || own == 0, "{own} for nobody");
+                            sum += own;
+                            users += own_vus;
+                        }
+                        other => panic!("{other:?}"),
+                    }
+                }
+                assert_eq!((sum, users), (total, vus), "{of} generators");
+            }
+        }
+    }
+
+    #[test]
+    fn users_are_counted_as_workers_share_them() {
+        use crate::load::crew::Crew;
+        use crate::timeline::{Moment, Stage, StageRole, Window};
+        use std::time::Duration;
+
+        let window = Window::new(Moment::START, Moment::START + Duration::from_secs(9));
+        let stage = |vus: f64| Stage {
+            vus_from: vus,
+            vus_to: vus,
+            ..Stage::constant(StageRole::Ramp, window, 0.0)
+        };
+        for vus in [0, 1, 2, 5, 7, 40] {
+            for (of, own) in [(1, 2), (2, 2), (3, 1), (20, 2)] {
+                for share in shares(of) {
+                    let wanted = |worker: usize| {
+                        let mut crew = Crew::new(share.worker(worker), share.workers(own));
+                        crew.push(&stage(f64::from(vus)));
+                        crew.wanted(0)
+                    };
+                    let users: usize = (0..own).map(wanted).sum();
+                    let counted = Iterations::PerVu(1, vus).part(share);
+                    assert_eq!(counted, Iterations::PerVu(1, users as u32), "{vus} over {of}");
+                }
+            }
+        }
     }
 }

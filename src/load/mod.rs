@@ -51,6 +51,7 @@ mod response;
 mod retry;
 mod review;
 mod session;
+mod share;
 mod stopwatch;
 mod storm;
 mod stream;
@@ -77,6 +78,7 @@ use flow::Tally;
 use inbox::Inbox;
 pub use preview::{Preview, preview};
 pub use probe::{Once, ProbeReport, Probed, once, probe, probe_again};
+pub use share::Share;
 pub use tls::{PemFiles, check_tls};
 pub use websocket::{SessionCounts, SessionTick, Sessions, probe_websocket};
 use worker::WorkerStart;
@@ -113,7 +115,7 @@ impl Generator {
     ) -> Result<(Generator, Receiver<LoadTick>), LoadError> {
         let of = worker_count(&config);
         make_room(&config)?;
-        let config = Arc::new(config);
+        let (share, config) = (config.share, Arc::new(config.cut()));
         let route = connect::Route::resolve(&config)?;
         let stopping = Arc::new(AtomicBool::new(false));
         let mut generator = Generator {
@@ -125,7 +127,8 @@ impl Generator {
         };
         let mut outlets = Vec::new();
         let failures = Arc::default();
-        for worker in 0..of {
+        let (own, of) = (of, share.workers(of));
+        for worker in (0..own).map(|worker| share.worker(worker)) {
             let mix = mix::Mix::compile(&config, worker, of).map_err(LoadError::first)?;
             let inbox = Arc::new(Inbox::default());
             let (ticks, outlet) = sync_channel(TICKS_WAITING);
@@ -207,13 +210,21 @@ impl Drop for Generator {
 /// When the process may not raise it that far. At full load a lack of descriptors would look like
 /// an error of the target.
 pub fn make_room(config: &LoadConfig) -> Result<(), LoadError> {
-    descriptors::make_room(config.max_in_flight, worker_count(config))
+    descriptors::make_room(config.share.largest(config.max_in_flight), worker_count(config))
+}
+
+/// How many threads of a generator with so many `cores` make its share of a load. Several
+/// generators of one load have to use the same number.
+pub fn workers_for(max_rate: f64, share: Share, cores: usize) -> usize {
+    let needed = (max_rate / share.of() as f64 / RATE_PER_WORKER).ceil().max(1.0) as usize;
+    needed.min(cores)
 }
 
 fn worker_count(config: &LoadConfig) -> usize {
     let cores = thread::available_parallelism().map_or(1, usize::from);
-    let needed = (config.max_rate / RATE_PER_WORKER).ceil().max(1.0) as usize;
-    config.workers.unwrap_or(needed.min(cores)).clamp(1, config.most_at_a_time().max(1))
+    let most = config.most_at_a_time() / config.share.of();
+    let wanted = || workers_for(config.max_rate, config.share, cores);
+    config.workers.unwrap_or_else(wanted).clamp(1, most.max(1))
 }
 
 fn start_worker(worker_start: WorkerStart) -> Result<JoinHandle<()>, LoadError> {

@@ -113,6 +113,31 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// The text of the plan of `kneepoint run URL`: its target, its request and the highest rate,
+    /// for a generator on another machine.
+    ///
+    /// ```
+    /// use kneepoint::plan::{Plan, parse};
+    ///
+    /// let url = "http://127.0.0.1:8080/search?q=shoes&filter={a}${b}";
+    /// let plan = parse(&Plan::text_for_url(url, 50.0), "plan", &[], &|_| None)?;
+    /// assert_eq!(plan.requests, Plan::for_url(url, Vec::new())?.requests);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn text_for_url(url: &str, max_rate: f64) -> String {
+        let (base, path) = split_path(url);
+        let path = if path.is_empty() { "/".to_owned() } else { path };
+        let path = path.replace('{', "{{").replace('}', "}}").replace("${", "$${");
+        let text = |text: String| toml::Value::String(text);
+        format!(
+            "[target]\nurl = {}\n[[request]]\npath = {}\n[limits]\nmax_rate = {max_rate:?}\n",
+            text(base),
+            text(path)
+        )
+    }
+}
+
 impl Target {
     /// Requests in flight on one HTTP/2 connection, unless the plan sets a number. Most servers
     /// allow this many.

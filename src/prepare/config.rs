@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use super::controls::Controls;
 use super::data;
+use super::files::PlanFiles;
 use super::problems::Problems;
-use super::target::{path_in, read_pem};
+use super::target::read_pem;
 use crate::collect::Opened;
-use crate::load::LoadConfig;
+use crate::load::{LoadConfig, Share};
 use crate::plan::{Canary, Limits, Plan, Scenario, Target, WebSocket};
 use crate::recording::{Environment, PlanSummary};
 use crate::remote::RunningAgent;
@@ -40,6 +42,15 @@ pub struct RunConfig {
     pub started: Instant,
     /// Set from outside to end the run early.
     pub interrupt: Arc<AtomicBool>,
+    /// What somebody who watches the run asks of it.
+    pub controls: Arc<Controls>,
+}
+
+impl RunConfig {
+    /// Moves moment zero to now, after something that took its time.
+    pub fn begin_now(&mut self) {
+        (self.started, self.environment.started_unix) = (Instant::now(), unix_now());
+    }
 }
 
 /// The load generator's part of a plan. Relative paths in it start at `folder`.
@@ -48,25 +59,26 @@ pub struct RunConfig {
 /// Every file that cannot be read, and every value that cannot be used.
 pub fn load_config(plan: &Plan, folder: &Path) -> Result<LoadConfig, Problems> {
     let mut problems = Problems::default();
-    let load = read_load(plan, folder, &mut problems);
+    let load = read_load(plan, &PlanFiles::below(folder), &mut problems);
     problems.or(load)
 }
 
 /// The same, for those who have more to try: what cannot be read is a problem.
-pub(super) fn read_load(plan: &Plan, folder: &Path, problems: &mut Problems) -> LoadConfig {
+pub(super) fn read_load(plan: &Plan, files: &PlanFiles, problems: &mut Problems) -> LoadConfig {
     LoadConfig {
-        data: data::resolve(plan, folder, problems),
-        flows: data::flows(plan, folder, problems),
+        data: data::resolve(plan, files, problems),
+        flows: data::flows(plan, files, problems),
         journeys: plan.journeys.clone(),
-        pem: read_pem(&plan.target, folder, problems),
+        pem: read_pem(&plan.target, files, problems),
         target: Target {
-            unix_socket: plan.target.unix_socket.as_ref().map(|path| path_in(folder, path)),
+            unix_socket: plan.target.unix_socket.as_ref().map(|path| files.shown(path)),
             ..plan.target.clone()
         },
         requests: plan.requests.clone(),
         max_in_flight: plan.limits.max_in_flight,
         max_rate: plan.limits.max_rate,
         workers: None,
+        share: Share::WHOLE,
         seed: plan.seed,
         generator: host_name(),
     }
@@ -91,13 +103,12 @@ pub fn run_config(plan: Plan, load: LoadConfig, interrupt: Arc<AtomicBool>) -> R
         agents: Vec::new(),
         started: Instant::now(),
         interrupt,
+        controls: Arc::default(),
     }
 }
 
 /// Where the run happens. It begins now: moment zero comes after all that may take its time.
 pub(super) fn environment(target: String, target_is_local: bool) -> Environment {
-    let started_unix =
-        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
     let memory_bytes = sysinfo::System::new().map_or(0, |mut system| {
         system.refresh_memory();
         system.total_memory()
@@ -108,12 +119,17 @@ pub(super) fn environment(target: String, target_is_local: bool) -> Environment 
         kernel: sysinfo::System::kernel_long_version().unwrap_or_default(),
         cores: std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32),
         memory_bytes,
-        started_unix,
+        started_unix: unix_now(),
         target,
         target_is_local,
         collectors: Vec::new(),
+        generators: Vec::new(),
         agents: Vec::new(),
     }
+}
+
+fn unix_now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
 }
 
 fn host_name() -> String {

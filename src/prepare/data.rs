@@ -1,12 +1,12 @@
 //! Reads the values that a plan names: data files, traces, dates.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::path::Path;
+use std::io::Read;
 use std::sync::Arc;
 
 use jiff::civil::Date;
 
+use super::files::PlanFiles;
 use super::problems::Problems;
 use super::table::Table;
 use crate::load::{FlowConfig, FlowKind, Iterations, ResolvedData, ResolvedValues};
@@ -14,10 +14,10 @@ use crate::plan::{DataSource, DataValues, Executor, Plan, RowFormat, Scenario};
 
 const HINT: &str = "the path is relative to the plan, and the file starts with a header line";
 
-/// The values of every data source of `plan`. Relative paths start at `folder`.
+/// The values of every data source of `plan`.
 pub(super) fn resolve(
     plan: &Plan,
-    folder: &Path,
+    files: &PlanFiles,
     problems: &mut Problems,
 ) -> BTreeMap<String, ResolvedData> {
     let traces: Vec<&str> = plan
@@ -30,7 +30,7 @@ pub(super) fn resolve(
         .collect();
     let mut resolved = BTreeMap::new();
     for (name, source) in &plan.data {
-        match values(source, folder) {
+        match values(source, files) {
             Ok(values) => {
                 let is_trace = match &source.values {
                     DataValues::Rows { path, .. } => traces.contains(&path.as_str()),
@@ -46,7 +46,7 @@ pub(super) fn resolve(
     resolved
 }
 
-fn values(source: &DataSource, folder: &Path) -> Result<ResolvedValues, String> {
+fn values(source: &DataSource, files: &PlanFiles) -> Result<ResolvedValues, String> {
     Ok(match &source.values {
         DataValues::Range(first, last) => ResolvedValues::Range(*first, *last),
         DataValues::List(values) => ResolvedValues::List(values.clone().into()),
@@ -54,14 +54,14 @@ fn values(source: &DataSource, folder: &Path) -> Result<ResolvedValues, String> 
             ResolvedValues::List(values.iter().map(|value| value.reveal().to_owned()).collect())
         }
         DataValues::Csv { path, column } => {
-            let values = table(&folder.join(path), |table| table.column(column))?;
+            let values = table(files, path, |table| table.column(column))?;
             ResolvedValues::List(values.into())
         }
         DataValues::Rows { path, format: RowFormat::Csv } => {
-            table(&folder.join(path), Table::rows)?
+            table(files, path, |table| table.rows())?
         }
         DataValues::Rows { path, format: RowFormat::JsonLines } => {
-            table(&folder.join(path), Table::json_lines)?
+            table(files, path, |table| table.json_lines())?
         }
         DataValues::Uuid => ResolvedValues::Uuid,
         DataValues::Dates { first, last, format } => {
@@ -71,9 +71,13 @@ fn values(source: &DataSource, folder: &Path) -> Result<ResolvedValues, String> 
 }
 
 /// Reads the file at `path` with `read`.
-fn table<T>(path: &Path, read: impl FnOnce(Table<File>) -> Result<T, String>) -> Result<T, String> {
-    let shown = path.display().to_string();
-    let input = File::open(path).map_err(|error| format!("cannot read `{shown}`: {error}"))?;
+fn table<T>(
+    files: &PlanFiles,
+    path: &str,
+    read: impl FnOnce(Table<Box<dyn Read + '_>>) -> Result<T, String>,
+) -> Result<T, String> {
+    let shown = files.shown(path);
+    let input = files.open(path).map_err(|error| format!("cannot read `{shown}`: {error}"))?;
     read(Table { shown, input })
 }
 
@@ -88,7 +92,7 @@ fn days(first: Date, last: Date, format: &str) -> Result<Vec<String>, String> {
 }
 
 /// The flows of a plan's scenarios.
-pub(super) fn flows(plan: &Plan, folder: &Path, problems: &mut Problems) -> Vec<FlowConfig> {
+pub(super) fn flows(plan: &Plan, files: &PlanFiles, problems: &mut Problems) -> Vec<FlowConfig> {
     let flow = |scenario: &Scenario| {
         let kind = match &scenario.executor {
             Executor::ConstantVus { .. } | Executor::RampingVus { .. } => {
@@ -103,7 +107,7 @@ pub(super) fn flows(plan: &Plan, folder: &Path, problems: &mut Problems) -> Vec<
             Executor::Replay { trace, speed } => {
                 let journeys: Vec<&str> =
                     plan.journeys.iter().map(|journey| journey.name.as_str()).collect();
-                match table(&folder.join(trace), |table| table.trace(*speed, &journeys)) {
+                match table(files, trace, |table| table.trace(*speed, &journeys)) {
                     Ok(arrivals) => FlowKind::Replay(arrivals),
                     Err(why) => {
                         problems.add(why, TRACE);

@@ -6,10 +6,13 @@
 
 mod agents;
 mod config;
+mod controls;
 mod data;
+mod files;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+mod part;
 mod plan_file;
 mod preflight;
 mod problems;
@@ -20,6 +23,8 @@ mod trial;
 mod warning;
 
 pub use config::{RunConfig, load_config, run_config};
+pub use controls::Controls;
+pub use part::{LoadPart, PartOrder, part_config};
 pub use plan_file::{PlanError, parse_plan, read_plan};
 pub use preflight::{Observed, Options, Prepared, observe, prepare};
 pub use problems::{Problem, Problems};

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use super::agents;
 use super::config::{RunConfig, environment, read_load, run_config};
+use super::files::PlanFiles;
 use super::problems::Problems;
 use super::setup::Teardown;
 use super::target::{
@@ -61,7 +62,7 @@ pub fn prepare(plan: Plan, options: Options) -> Result<Prepared, Problems> {
     let Options { folder, lenient, allow_failing, interrupt } = options;
     let mut problems = Problems::default();
     refuse_foreign_hosts(&plan, &mut problems);
-    let mut load = read_load(&plan, &folder, &mut problems);
+    let mut load = read_load(&plan, &PlanFiles::below(&folder), &mut problems);
     let has_files = problems.is_empty();
     let address = find(&load.target, &mut problems);
     let Opening {

@@ -5,6 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
+use super::files::PlanFiles;
 use super::problems::Problems;
 use super::setup::set_up;
 use super::trial::try_requests;
@@ -140,11 +141,12 @@ pub(super) fn shares_connections(target: &Target) -> bool {
 }
 
 /// The certificates and the key that the plan names, read and tried.
-pub(super) fn read_pem(target: &Target, folder: &Path, problems: &mut Problems) -> PemFiles {
+pub(super) fn read_pem(target: &Target, files: &PlanFiles, problems: &mut Problems) -> PemFiles {
     let before = problems.count();
     let mut read = |path: Option<&String>, what: &str| {
         let path = path?;
-        std::fs::read(folder.join(path))
+        files
+            .read(path)
             .map_err(|error| {
                 problems.add(
                     format!("cannot read the {what} `{path}`: {error}"),
@@ -158,17 +160,17 @@ pub(super) fn read_pem(target: &Target, folder: &Path, problems: &mut Problems) 
         Trust::CaFile(path) => Some(path),
         Trust::SystemRoots | Trust::Insecure => None,
     };
-    let files = PemFiles {
+    let pem = PemFiles {
         ca: read(ca_file, "CA file"),
         cert: read(identity.map(|identity| &identity.cert_file), "certificate file"),
         key: read(identity.map(|identity| &identity.key_file), "key file"),
     };
     if problems.count() == before
-        && let Err(error) = load::check_tls(target, &files)
+        && let Err(error) = load::check_tls(target, &pem)
     {
         problems.add_error(error);
     }
-    files
+    pem
 }
 
 /// Where the target is.

@@ -23,9 +23,32 @@ pub struct Environment {
     pub target_is_local: bool,
     /// The collectors of the run, with what each watches.
     pub collectors: Vec<CollectorNote>,
+    /// The generators of the load, if several made it together. Each made an equal part.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub generators: Vec<GeneratorNote>,
     /// The agents of the run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub agents: Vec<AgentNote>,
+}
+
+impl Environment {
+    /// Names of the generators that made the load together. Empty if there was one.
+    pub fn generator_names(&self) -> Vec<String> {
+        self.generators.iter().map(|generator| generator.name.clone()).collect()
+    }
+}
+
+/// One of several generators.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct GeneratorNote {
+    /// Its name in ticks.
+    pub name: String,
+    /// Name of its machine.
+    pub host: String,
+    /// Cores of that machine.
+    pub cores: u32,
+    /// Seconds by which its moments may differ from those of the recording, at the start.
+    pub clock_error: f64,
 }
 
 /// An agent of a run.

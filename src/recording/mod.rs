@@ -17,7 +17,7 @@ mod write;
 
 pub use crate::plan::Reduction;
 pub use entry::{EncodedEntry, Entry, EntryDecoder, EntryEncoder};
-pub use environment::{AgentNote, CollectorNote, Environment};
+pub use environment::{AgentNote, CollectorNote, Environment, GeneratorNote};
 pub use model::{
     Event, PlanSummary, RecordedMeasure, RecordedObjective, Recording, Stop, StopReason,
 };

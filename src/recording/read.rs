@@ -161,10 +161,13 @@ impl LineReader {
         }
         let header: HeaderLine<'_> = serde_json::from_slice(line)
             .map_err(|_| ReadError::NotARecording("has a header without plan and environment"))?;
+        let environment = header.environment.into_owned();
+        let mut timeline = Timeline::default();
+        self.gather.merge(&mut timeline, environment.generator_names());
         self.recording = Some(Recording {
             plan: header.plan.into_owned(),
-            environment: header.environment.into_owned(),
-            timeline: Timeline::default(),
+            environment,
+            timeline,
             events: Vec::new(),
             stop: None,
         });

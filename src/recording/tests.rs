@@ -514,3 +514,39 @@ fn a_run_of_ninety_seconds_takes_little_room() {
     }
     assert!(file.len() < 400_000, "{} bytes", file.len());
 }
+
+#[test]
+fn the_ticks_of_several_generators_are_read_as_one_a_second() {
+    let names = ["gen1", "gen2", "gen3"];
+    let generators =
+        names.map(|name| GeneratorNote { name: name.to_owned(), ..Default::default() });
+    let environment = Environment { generators: generators.to_vec(), ..Environment::default() };
+    let mut writer = Writer::create(Vec::new(), &PlanSummary::default(), &environment).unwrap();
+    for second in 1..8 {
+        for name in names {
+            // The last one is lost on the way after five seconds.
+            if name != "gen3" || second < 6 {
+                let tick = LoadTick { generator: name.to_owned(), ..tick(second) };
+                writer.tick(&tick).unwrap();
+            }
+        }
+    }
+    let (read, notes) = read(writer.finish(&stop()).unwrap().as_slice()).unwrap();
+    assert!(notes.is_empty(), "{notes:?}");
+    assert_eq!(read.timeline.generators, names);
+    let ticks = &read.timeline.ticks;
+    let offered: Vec<u64> = ticks.iter().map(|tick| tick.offered).collect();
+    assert_eq!(offered, [600, 600, 600, 600, 600, 400, 400]);
+    for (tick_of_all, second) in ticks.iter().zip(1..) {
+        assert_eq!(tick_of_all.window, window(second));
+        let (one, count) = (tick(second), if second < 6 { 3 } else { 2 });
+        assert_eq!(tick_of_all.completed(), count * one.completed());
+        assert!((tick_of_all.in_flight - count as f64 * one.in_flight).abs() < 1e-9);
+        let p99 = |tick: &LoadTick| tick.endpoints[0].response_time.quantile(0.99);
+        assert_eq!(p99(tick_of_all), p99(&one), "the histograms are merged, not averaged");
+    }
+    assert_eq!(read.timeline.parts.len(), 3 * 5 + 2 * 2);
+    // One generator is read as before.
+    let (alone, _) = super::read(file(5).as_slice()).unwrap();
+    assert!(alone.timeline.generators.is_empty() && alone.timeline.parts.is_empty());
+}

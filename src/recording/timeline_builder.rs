@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::lines::{BatchLine, SeriesLine};
 use super::scan::{self, BatchHead};
 use crate::timeline::{
-    Condenser, Kind, LoadTick, Moment, Point, Series, SeriesKey, Timeline, Unit, Window,
+    Condenser, Kind, LoadTick, Moment, Point, Series, SeriesKey, TickMerger, Timeline, Unit, Window,
 };
 
 /// Readings of a collector, and ticks, to keep of long stages. Up to twice as many stay unchanged.
@@ -40,9 +40,16 @@ impl DeclaredSeries {
     }
 }
 
+/// What one second of one of several generators takes, in values of eight bytes.
+const VALUES_OF_PART: usize = 12;
+
 /// Adds readings and ticks to a timeline.
 pub(super) struct TimelineBuilder {
     condenser: Condenser,
+    /// Makes one tick a second if several generators made the load.
+    merger: Option<TickMerger>,
+    /// Values of what each of several generators did.
+    parts: usize,
     declared: Vec<DeclaredSeries>,
     /// Places in `declared` of series whose id is not their place.
     displaced: BTreeMap<u32, usize>,
@@ -56,6 +63,8 @@ impl TimelineBuilder {
     pub(super) fn new() -> Self {
         Self {
             condenser: Condenser::new(KEPT),
+            merger: None,
+            parts: 0,
             declared: Vec::new(),
             displaced: BTreeMap::new(),
             values: Vec::new(),
@@ -65,7 +74,7 @@ impl TimelineBuilder {
 
     /// Values in the timeline; each cell of a histogram is one.
     pub(super) fn kept(&self) -> u64 {
-        (self.readings + self.condenser.tick_values()) as u64
+        (self.readings + self.parts + self.condenser.tick_values()) as u64
     }
 
     pub(super) fn declare(&mut self, timeline: &mut Timeline, line: SeriesLine<'_>) {
@@ -149,12 +158,30 @@ impl TimelineBuilder {
         }
     }
 
+    /// Merges the ticks of these generators from now on. No name means that there is one generator.
+    pub(super) fn merge(&mut self, timeline: &mut Timeline, generators: Vec<String>) {
+        self.merger = (!generators.is_empty()).then(|| TickMerger::new(&generators));
+        timeline.generators = generators;
+    }
+
     pub(super) fn tick(&mut self, timeline: &mut Timeline, tick: LoadTick) {
-        self.condenser.push_tick(timeline, tick);
+        let Some(merger) = &mut self.merger else {
+            self.condenser.push_tick(timeline, tick);
+            return;
+        };
+        let (part, whole) = merger.push(tick);
+        self.parts += VALUES_OF_PART;
+        timeline.parts.extend(part);
+        for tick in whole {
+            self.condenser.push_tick(timeline, tick);
+        }
     }
 
     /// Adds the last values.
     pub(super) fn finish(&mut self, timeline: &mut Timeline) {
+        for tick in self.merger.iter_mut().flat_map(TickMerger::finish) {
+            self.condenser.push_tick(timeline, tick);
+        }
         self.settle(timeline);
         self.condenser.finish(timeline);
     }

@@ -76,7 +76,7 @@ impl Link {
                 let said = join(&banner, &carrier.said());
                 let ended = carrier.close(Duration::ZERO);
                 drop(ended);
-                return Err(silent(patience, &said));
+                return Err(silent(patience, &said, role));
             };
             match delivery {
                 Delivery::Line(line) => match hello(&line, role)? {
@@ -196,10 +196,7 @@ fn hello(line: &[u8], role: Role) -> Result<Option<Hello>, LinkError> {
         }
     };
     if hello.role != role {
-        let wanted = match role {
-            Role::Agent => "kneepoint agent",
-            Role::Generator => "kneepoint generate",
-        };
+        let wanted = command_of(role);
         return Err(LinkError {
             what: format!("it was started as `{}`", shown(theirs.role.as_bytes(), SHOWN)),
             hint: format!("the command must end in `{wanted}`"),
@@ -215,8 +212,16 @@ fn join(stdout: &str, stderr: &str) -> String {
     }
 }
 
+/// How a node of this role is started.
+fn command_of(role: Role) -> &'static str {
+    match role {
+        Role::Agent => "kneepoint agent",
+        Role::Generator => "kneepoint generate",
+    }
+}
+
 /// It runs, and does not greet.
-fn silent(patience: Duration, said: &str) -> LinkError {
+fn silent(patience: Duration, said: &str, role: Role) -> LinkError {
     let secs = patience.as_secs();
     match said {
         "" => LinkError {
@@ -227,10 +232,11 @@ fn silent(patience: Duration, said: &str) -> LinkError {
         },
         said => LinkError {
             what: format!("it did not greet within {secs} s; it printed: {said}"),
-            hint:
-                "this is not an agent but perhaps a shell prompt or a question: the command must \
-                   end in `kneepoint agent` and work without typing anything"
-                    .to_owned(),
+            hint: format!(
+                "this is perhaps a shell prompt or a question: the command must end in `{}` and work \
+                 without typing anything",
+                command_of(role)
+            ),
         },
     }
 }

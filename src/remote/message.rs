@@ -5,6 +5,9 @@
 //! | node | `hello` | who it is; the first line, and the only one that every version can read |
 //! | coordinator | `open` | what to do |
 //! | node | `ready` or `refuse` | it can, or why it cannot |
+//! | coordinator | `file` | a part of a file of the plan, to a generator, before `open` |
+//! | coordinator | `start`, `stage` | when the load begins, and what is to be offered, to a generator |
+//! | node | `done` | a load with a number of iterations has done its work |
 //! | coordinator, node | `ping`, `pong` | four stamps for the clock, see [`NodeClock`](super::NodeClock) |
 //! | coordinator | `seek` | which socket has received so many bytes: finds the target |
 //! | node | `sought` | whether one has |
@@ -20,10 +23,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::plan::{CollectorConfig, OptionValue, Secret};
+use super::generate::{DoneMessage, FileMessage, GenerateTask, StageMessage, StartMessage};
+use super::revealed::Revealed;
+use crate::plan::{CollectorConfig, OptionValue};
 
 /// Version of the protocol, as `hello` names it: major and minor.
 pub const PROTOCOL: (u32, u32) = (1, 0);
@@ -57,6 +62,14 @@ pub enum Message {
     Ready(ReadyMessage),
     /// Node: it cannot.
     Refuse(RefuseMessage),
+    /// Coordinator, to a generator: a part of a file of the plan.
+    File(FileMessage),
+    /// Coordinator, to a generator: the load begins.
+    Start(StartMessage),
+    /// Coordinator, to a generator: this is to be offered.
+    Stage(StageMessage),
+    /// Generator: a load has done all its work.
+    Done(DoneMessage),
     /// Coordinator: what time is it?
     Ping(PingMessage),
     /// Node: this.
@@ -83,6 +96,10 @@ impl Message {
             Message::Open(_) => "open",
             Message::Ready(_) => "ready",
             Message::Refuse(_) => "refuse",
+            Message::File(_) => "file",
+            Message::Start(_) => "start",
+            Message::Stage(_) => "stage",
+            Message::Done(_) => "done",
             Message::Ping(_) => "ping",
             Message::Pong(_) => "pong",
             Message::Seek(_) => "seek",
@@ -206,22 +223,6 @@ enum SentValue {
     Texts(Vec<String>),
 }
 
-/// A secret that is revealed to one node, and prints as `***`.
-#[derive(Clone, Debug, PartialEq)]
-struct Revealed(Secret);
-
-impl Serialize for Revealed {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.0.reveal())
-    }
-}
-
-impl<'de> Deserialize<'de> for Revealed {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(|text| Self(Secret::new(text)))
-    }
-}
-
 impl From<&CollectorConfig> for SentCollector {
     fn from(config: &CollectorConfig) -> Self {
         let sent = |value: &OptionValue| match value {
@@ -261,17 +262,6 @@ impl From<SentCollector> for CollectorConfig {
             options: sent.options.into_iter().map(|(name, it)| (name, value(it))).collect(),
         }
     }
-}
-
-/// What a load generator has to do.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct GenerateTask {
-    /// The plan's text, with `${NAME}` as it stands there.
-    pub plan: String,
-    /// Which part of the load, from 0 on,
-    pub segment: u32,
-    /// of how many.
-    pub segments: u32,
 }
 
 /// A node can begin.
@@ -418,6 +408,7 @@ impl Envelope {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::Secret;
 
     #[test]
     fn only_the_node_that_needs_a_secret_gets_it_and_nothing_prints_it() {

@@ -8,6 +8,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `message` | what the two sides say: an envelope with one message a line |
+//! | `generate` | what is said only to load generators and by them |
 //! | `clock` | the time of a node on the coordinator's clock, with its error |
 //! | `lines` | lines of bounded length from a stream that may carry anything |
 //! | `carrier`, `child` | what carries lines, and the child process that does |
@@ -27,12 +28,14 @@ mod agents;
 mod carrier;
 mod child;
 mod clock;
+mod generate;
 mod lines;
 mod link;
 mod meet;
 mod message;
 mod node;
 mod outbox;
+mod revealed;
 mod start;
 mod translate;
 
@@ -41,11 +44,12 @@ pub use agents::RunningAgent;
 pub use carrier::{Arrival, Carrier, Delivery};
 pub use child::ChildProcess;
 pub use clock::{ClockEstimate, ClockStep, Exchange, NodeClock};
+pub use generate::{DoneMessage, FileMessage, GenerateTask, StageMessage, StartMessage};
 pub use link::{Link, LinkError, News};
 pub use meet::{MetAgent, meet_agents, seek_target};
 pub use message::{
-    AckMessage, ByeMessage, CollectTask, Envelope, GenerateTask, Hello, LinesMessage, MAX_LINE,
-    Message, OpenMessage, PROTOCOL, PingMessage, PongMessage, ReadyMessage, RefuseMessage, Role,
+    AckMessage, ByeMessage, CollectTask, Envelope, Hello, LinesMessage, MAX_LINE, Message,
+    OpenMessage, PROTOCOL, PingMessage, PongMessage, ReadyMessage, RefuseMessage, Role,
     SeekMessage, SentCollector, SoughtMessage, StopMessage, Task, Watched,
 };
 pub use node::{FromCoordinator, NodeEnd};

@@ -135,7 +135,7 @@ pub(super) fn recording() -> Recording {
                 watches: "database `shop` at 127.0.0.1:5432".into(),
                 interval_secs: 1.0,
             }],
-            agents: Vec::new(),
+            ..Environment::default()
         },
         timeline,
         events: vec![Event {

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 use super::canary::Canaries;
 use super::clock::Clocks;
 use super::drops::ConnectionDrops;
+use super::fleet::{Fleet, RunningFleet};
+use super::load_source::LoadSource;
 use super::pilot::{Decision, FixedPilot, Pilot, PlannedStage, pilot_for};
 use super::segments;
 use super::watch::Watch;
@@ -18,10 +20,12 @@ use crate::collect::{Observation, Sampler};
 use crate::diagnose::objectives;
 use crate::load::{Generator, LoadError};
 use crate::plan::{Executor, Limits, Scenario};
-use crate::prepare::RunConfig;
+use crate::prepare::{Controls, RunConfig};
 use crate::recording::{Event, PlanSummary, Stop, StopReason, WriteError, Writer};
 use crate::remote::RunningAgent;
-use crate::timeline::{Condenser, Epoch, LoadTick, Moment, Stage, StageRole, Timeline, Window};
+use crate::timeline::{
+    Condenser, Epoch, LoadTick, Moment, Stage, StageRole, TickMerger, Timeline, Window,
+};
 
 /// Observations that can wait for the conductor. The fastest collector makes 13 a second, so this
 /// is several minutes of them.
@@ -34,6 +38,16 @@ pub const HEAD_START: Duration = Duration::from_millis(1500);
 const LOOK: Duration = Duration::from_secs(30);
 /// How long requests in flight may take to end after the run.
 const GRACE: Duration = Duration::from_secs(2);
+
+/// How long the ticks of the last second of a stage may take from generators elsewhere.
+const LAST_TICKS: Duration = Duration::from_millis(1500);
+
+/// How long the run goes on after a generator was lost: the others report two more seconds, so that
+/// the recording shows which seconds one did not report.
+const AFTER_LOSS: Duration = Duration::from_secs(2);
+
+/// By how much a stage is prolonged at a time while somebody holds the rise.
+const PROLONGED: Duration = Duration::from_secs(1);
 
 /// Ticks to keep of a long stage. The search for the knee needs only hundreds per stage.
 const KEPT: usize = 2000;
@@ -57,6 +71,8 @@ pub enum Progress<'a> {
         /// What the generator did in it.
         ticks: &'a [LoadTick],
     },
+    /// A collector reported something, and it is recorded.
+    Reported(&'a Observation),
     /// Something happened, in words for a person.
     Event(&'a str),
 }
@@ -100,6 +116,30 @@ pub fn run<W: Write>(
     out: W,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<StopReason, RunError> {
+    run_on(config, None, out, progress)
+}
+
+/// The same with the load of generators elsewhere.
+///
+/// # Errors
+///
+/// As for [`run`].
+pub fn run_with<W: Write>(
+    mut config: RunConfig,
+    fleet: Fleet,
+    out: W,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<StopReason, RunError> {
+    config.environment.generators = fleet.notes();
+    run_on(config, Some(fleet), out, progress)
+}
+
+fn run_on<W: Write>(
+    config: RunConfig,
+    fleet: Option<Fleet>,
+    out: W,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<StopReason, RunError> {
     let epoch = Epoch::new(config.started);
     let courses = courses(&config);
     let writer =
@@ -107,12 +147,23 @@ pub fn run<W: Write>(
     let (sink, observations) = sync_channel(WAITING_OBSERVATIONS);
     let sampler = Sampler::start(config.collectors, epoch, sink.clone());
     config.agents.iter().for_each(|agent| agent.attach(epoch, sink.clone()));
-    drop(sink);
     let first = epoch.moment(Instant::now()) + HEAD_START;
     let canaries = Canaries::start(&config.canaries, &config.load, epoch, first)?;
     let websockets = WebSockets::start(&config.websockets, &config.load, epoch, first)?;
     let storms = ConnectionDrops::of(&config.load.target);
-    let (generator, ticks) = Generator::start(config.load, epoch)?;
+    let generators = config.environment.generator_names();
+    let (source, ticks): (Box<dyn LoadSource>, _) = match fleet {
+        None => {
+            let (generator, ticks) = Generator::start(config.load, epoch)?;
+            (Box::new(generator), ticks)
+        }
+        Some(fleet) => {
+            let (running, ticks) =
+                RunningFleet::start(fleet, epoch, config.load.flows.len(), &sink)?;
+            (Box::new(running), ticks)
+        }
+    };
+    drop(sink);
     let searching = config.scenarios.iter().enumerate().find_map(|(flow, scenario)| {
         let executor = segments::in_requests(&scenario.executor, config.requests_per_journey[flow]);
         Some((flow, pilot_for(&executor, &config.limits)?))
@@ -127,11 +178,13 @@ pub fn run<W: Write>(
         epoch,
         writer: Some(writer),
         write_error: None,
-        timeline: Timeline::default(),
+        merger: (!generators.is_empty()).then(|| TickMerger::new(&generators)),
+        lost: None,
+        timeline: Timeline { generators, ..Timeline::default() },
         condenser: Condenser::new(KEPT),
         observations,
         ticks,
-        generator: Some(generator),
+        source: Some(source),
         courses,
         lead,
         requests_per_journey,
@@ -146,6 +199,7 @@ pub fn run<W: Write>(
         sampler: Some(sampler),
         agents: config.agents,
         interrupt: config.interrupt,
+        controls: config.controls,
         watch: Watch::new(&config.limits),
         limits: config.limits,
         progress,
@@ -200,11 +254,15 @@ struct Conductor<'a, W: Write> {
     /// Stages and ticks, which the search for the knee needs. Collected series go to the file and
     /// are kept only if `keeps_series`.
     timeline: Timeline,
+    /// Makes one tick a second of those of several generators.
+    merger: Option<TickMerger>,
+    /// When a generator was lost.
+    lost: Option<Moment>,
     /// Keeps the timeline small, however long a stage is held.
     condenser: Condenser,
     observations: Receiver<Observation>,
     ticks: Receiver<LoadTick>,
-    generator: Option<Generator>,
+    source: Option<Box<dyn LoadSource>>,
     /// The stages that are known beforehand, by flow.
     courses: Vec<Vec<segments::LoadSegment>>,
     /// The flow whose stages the pilot chooses.
@@ -226,6 +284,7 @@ struct Conductor<'a, W: Write> {
     sampler: Option<Sampler>,
     agents: Vec<RunningAgent>,
     interrupt: Arc<AtomicBool>,
+    controls: Arc<Controls>,
     limits: Limits,
     watch: Watch,
     progress: &'a mut dyn FnMut(Progress<'_>),
@@ -237,17 +296,16 @@ impl<W: Write> Conductor<'_, W> {
     }
 
     fn conduct(&mut self, pilot: &mut dyn Pilot) -> StopReason {
-        let begin = self.now() + HEAD_START;
-        if let Some(reason) = self.listen_until(begin, None) {
-            return reason;
-        }
-        let zero = self.now();
-        self.begin = Some(zero);
-        if let Some(generator) = &self.generator {
+        let zero = self.now() + HEAD_START.max(self.notice());
+        if let Some(source) = &self.source {
             for (flow, course) in self.courses.iter().enumerate() {
-                course.iter().for_each(|segment| generator.hold(flow, &segment.stage(zero)));
+                course.iter().for_each(|segment| source.hold(flow, &segment.stage(zero)));
             }
         }
+        if let Some(reason) = self.listen_until(zero, None) {
+            return reason;
+        }
+        self.begin = Some(zero);
         loop {
             match pilot.next(&self.timeline, &self.plan) {
                 Decision::Done(reason) => return reason,
@@ -263,16 +321,26 @@ impl<W: Write> Conductor<'_, W> {
 
     /// Holds one stage; `Some` if the run has to end.
     fn hold(&mut self, level: PlannedStage, pilot: &mut dyn Pilot) -> Option<StopReason> {
-        let begin = self.now();
+        let mut begin = self.now();
+        if self.lead.is_some() {
+            begin = begin + self.notice();
+        }
         let mut stage = level.stage(begin);
         self.hold_flows(&stage);
+        if let Some(reason) = self.listen_until(begin, None) {
+            return Some(reason);
+        }
         (self.progress)(Progress::StageBegins(&stage));
         // Written at its beginning, so that a killed run shows what it was doing, and again at its
         // end, which may differ from the plan.
         self.write(|writer| writer.stage(&stage));
         self.timeline.stages.push(stage);
-        let ended = self.listen_while(&stage, pilot);
+        let ended = match self.listen_while(&stage, pilot) {
+            None => self.prolong(&mut stage),
+            ended => ended,
+        };
         stage.window = Window::new(begin, self.now().min(stage.window.end));
+        let ended = ended.or_else(|| self.listen_for_last_ticks(stage.window.end));
         self.write(|writer| writer.stage(&stage));
         let ticks: Vec<LoadTick> = self.timeline.ticks_within(stage.window).cloned().collect();
         (self.progress)(Progress::StageEnded { stage: &stage, ticks: &ticks });
@@ -282,23 +350,78 @@ impl<W: Write> Conductor<'_, W> {
         ended
     }
 
-    /// Passes the pilot's stage to the generator. A recovery stops the load of every flow.
+    /// How long before its beginning the load has to know a stage.
+    fn notice(&self) -> Duration {
+        self.source.as_ref().map_or(Duration::ZERO, |source| source.notice())
+    }
+
+    /// Holds a stage for as long as somebody pauses the rise. Only a pilot's stages can be: others
+    /// have their place in a plan that the generator already has.
+    fn prolong(&mut self, stage: &mut Stage) -> Option<StopReason> {
+        let may_pause = self.lead.is_some()
+            && self.notice().is_zero()
+            && stage.role.is_measured()
+            && !stage.is_ramping();
+        let mut ended = None;
+        let mut is_paused = false;
+        while may_pause && ended.is_none() && self.controls.is_paused() {
+            if !std::mem::replace(&mut is_paused, true) {
+                self.tell_event("somebody holds the load at this stage");
+            }
+            let begin = self.now();
+            let window = Window::new(begin, begin + PROLONGED);
+            self.hold_flows(&Stage { window, ..*stage });
+            stage.window.end = window.end;
+            ended = self.listen_until(window.end, Some(&*stage));
+        }
+        if is_paused {
+            self.tell_event("the search goes on");
+        }
+        ended
+    }
+
+    /// Passes the pilot's stage to what makes the load. A recovery stops the load of every flow.
     fn hold_flows(&self, stage: &Stage) {
-        let (Some(generator), Some(lead)) = (&self.generator, self.lead) else { return };
+        let (Some(source), Some(lead)) = (&self.source, self.lead) else { return };
+        let mut stage = *stage;
+        let notice = source.notice();
+        if !notice.is_zero() && !stage.is_ramping() && stage.role != StageRole::Probe {
+            // It goes on until the next one takes over, so that the target does not rest in between.
+            stage.window.end = stage.window.end + notice + LAST_TICKS;
+        }
         match stage.role {
             StageRole::Recovery => {
-                (0..self.courses.len()).for_each(|flow| generator.hold(flow, stage));
+                (0..self.courses.len()).for_each(|flow| source.hold(flow, &stage));
             }
             _ => {
-                generator.hold(lead, &segments::in_journeys(stage, self.requests_per_journey));
+                source.hold(lead, &segments::in_journeys(&stage, self.requests_per_journey));
             }
         }
     }
 
     /// Whether all planned iterations are done.
     fn is_done(&self) -> bool {
-        let is_done = |generator: &Generator| self.ends.iter().all(|flow| generator.is_done(*flow));
-        !self.ends.is_empty() && self.generator.as_ref().is_some_and(is_done)
+        let all = |source: &dyn LoadSource| self.ends.iter().all(|flow| source.is_done(*flow));
+        !self.ends.is_empty() && self.source.as_deref().is_some_and(all)
+    }
+
+    /// Takes in the ticks of generators elsewhere up to the end of a stage that a pilot judges now.
+    fn listen_for_last_ticks(&mut self, end: Moment) -> Option<StopReason> {
+        if self.merger.is_none() || self.lead.is_none() {
+            return None;
+        }
+        let until = self.now() + LAST_TICKS;
+        loop {
+            // A tick that ends within the next second belongs to the next stage.
+            let last = self.timeline.ticks.last().map_or(Moment::START, |tick| tick.window.end);
+            let now = self.now();
+            if last + Duration::from_secs(1) > end || now >= until {
+                return None;
+            }
+            if let Some(reason) = self.listen_until(until.min(now + BEAT), None) {
+                return Some(reason);
+            }
+        }
     }
 
     /// Takes in what arrives until the end of a stage, or until the pilot has seen enough of it.
@@ -347,7 +470,9 @@ impl<W: Write> Conductor<'_, W> {
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {
-                    return Some(StopReason::Failed("the load generator stopped".to_owned()));
+                    let loss = self.source.as_ref().and_then(|source| source.loss());
+                    let why = loss.unwrap_or_else(|| "the load generator stopped".to_owned());
+                    return Some(StopReason::Failed(why));
                 }
             }
             self.take_observations();
@@ -362,14 +487,43 @@ impl<W: Write> Conductor<'_, W> {
             if self.interrupt.load(Ordering::Relaxed) {
                 return Some(StopReason::Interrupted);
             }
+            if let Some(reason) = self.look_for_loss(stage) {
+                return Some(reason);
+            }
             if now.since(Moment::START) >= self.limits.max_duration {
                 return Some(StopReason::MaxDuration);
             }
         }
     }
 
+    /// Ends the run when its load is not what was asked for any more, once the recording shows which
+    /// generator is missing. The stage does not count then.
+    fn look_for_loss(&mut self, stage: Option<&Stage>) -> Option<StopReason> {
+        let loss = self.source.as_ref()?.loss()?;
+        let now = self.now();
+        if self.lost.is_none() {
+            let void = match stage {
+                Some(_) => "the stage does not count, and the run ends",
+                None => "the run ends",
+            };
+            self.tell(now, format!("{loss}; {void}"));
+        }
+        let since = *self.lost.get_or_insert(now);
+        (now.since(since) >= AFTER_LOSS).then_some(StopReason::Failed(loss))
+    }
+
+    /// Takes in what one generator did: as it is into the recording, and as a part of the whole load
+    /// into everything that judges the load.
     fn take_tick(&mut self, tick: LoadTick, stage: Option<&Stage>) -> Option<StopReason> {
         self.write(|writer| writer.tick(&tick));
+        let Some(merger) = &mut self.merger else { return self.take_load(tick, stage) };
+        let (part, whole) = merger.push(tick);
+        self.timeline.parts.extend(part);
+        whole.into_iter().fold(None, |reason, tick| reason.or(self.take_load(tick, stage)))
+    }
+
+    /// Takes in what the whole load did.
+    fn take_load(&mut self, tick: LoadTick, stage: Option<&Stage>) -> Option<StopReason> {
         let reason = self.watch.see(&tick, stage);
         if let Some(stage) = stage {
             (self.progress)(Progress::Tick { stage, tick: &tick });
@@ -388,6 +542,11 @@ impl<W: Write> Conductor<'_, W> {
         for batch in self.canaries.take(self.now()).into_iter().chain(self.websockets.take()) {
             self.write(|writer| writer.batch(&batch));
         }
+        for mark in self.controls.take_marks() {
+            let text =
+                if mark.is_empty() { "marked".to_owned() } else { format!("marked: {mark}") };
+            self.tell(self.now(), text);
+        }
         if let Some(text) = self.clocks.look() {
             self.tell(self.now(), text);
         }
@@ -402,6 +561,7 @@ impl<W: Write> Conductor<'_, W> {
                 Err(TryRecvError::Empty | TryRecvError::Disconnected) => return,
             };
             self.write(|writer| record(writer, &observation));
+            (self.progress)(Progress::Reported(&observation));
             match observation {
                 Observation::Batch(batch) if self.keeps_series => {
                     self.condenser.push_batch(&mut self.timeline, batch);
@@ -410,6 +570,10 @@ impl<W: Write> Conductor<'_, W> {
                 _ => {}
             }
         }
+    }
+
+    fn tell_event(&mut self, text: &str) {
+        self.tell(self.now(), text.to_owned());
     }
 
     fn tell(&mut self, at: Moment, text: String) {
@@ -426,8 +590,8 @@ impl<W: Write> Conductor<'_, W> {
     }
 
     fn finish(mut self, reason: StopReason) -> StopReason {
-        if let Some(generator) = self.generator.take() {
-            let late = generator.stop(GRACE);
+        if let Some(source) = self.source.take() {
+            let late = source.stop(GRACE);
             while let Ok(tick) = self.ticks.try_recv() {
                 self.write(|writer| writer.tick(&tick));
             }

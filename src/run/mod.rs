@@ -9,6 +9,9 @@ mod canary;
 mod clock;
 mod conductor;
 mod drops;
+mod fleet;
+mod generate;
+mod load_source;
 mod pilot;
 mod segments;
 mod watch;
@@ -17,7 +20,11 @@ mod websocket;
 use crate::collect;
 use crate::diagnose::RuleSet;
 
-pub use conductor::{HEAD_START, Progress, RunError, WAITING_OBSERVATIONS, record, run, schedule};
+pub use conductor::{
+    HEAD_START, Progress, RunError, WAITING_OBSERVATIONS, record, run, run_with, schedule,
+};
+pub use fleet::{Fleet, FleetProblem};
+pub use generate::generate;
 pub use pilot::{Decision, Pilot, PlannedStage, pilot_for};
 
 /// The built-in rules, with every source of metrics that a plan can ask for: the collectors, and

@@ -24,6 +24,7 @@ mod batch;
 mod cells;
 mod condense;
 mod failure;
+mod generators;
 mod histogram;
 mod metric;
 pub mod names;
@@ -37,6 +38,9 @@ mod words;
 pub use batch::{Batch, BatchBuilder, Gap, Quote, Reading};
 pub use condense::Condenser;
 pub use failure::{FailureCount, FailureKind};
+pub use generators::{
+    Account, GENERATOR_LABEL, GeneratorTick, Lateness, TickMerger, metric_of_generators,
+};
 pub use histogram::Histogram;
 pub use metric::{Kind, Labels, MetricSpec, ParseSelectorError, Selector, SeriesKey, Unit};
 pub use response_class::ResponseClass;

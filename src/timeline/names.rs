@@ -359,7 +359,7 @@ metrics! {
     THREADS_TOTAL = "threads.total", Count, Gauge;
 
     /// 1 while a process of the target holds a file locked for writing, else 0; label `file`.
-    FILE_LOCKS_HELD = "file_locks.held", Count, Gauge;
+    FILE_LOCKS_HELD = "file_locks.held", Ratio, Gauge;
     /// Processes of the target that wait for the lock of a file; label `file`.
     FILE_LOCKS_WAITING = "file_locks.waiting", Count, Gauge;
 

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Batch, Gap, Kind, LoadTick, Moment, Quote, Selector, SeriesKey, Stage, Unit, Window};
+use super::{
+    Batch, Gap, GeneratorTick, Kind, LoadTick, Moment, Quote, Selector, SeriesKey, Stage, Unit,
+    Window,
+};
 
 /// One value at one moment.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -64,8 +67,13 @@ impl Series {
 pub struct Timeline {
     /// Stages in the order they were held.
     pub stages: Vec<Stage>,
-    /// What each generator reported, in order of time.
+    /// What was reported of the load, in order of time: by each generator, or by all of
+    /// `generators` together.
     pub ticks: Vec<LoadTick>,
+    /// Names of the generators that made one load together. Empty if there was one.
+    pub generators: Vec<String>,
+    /// What each of them did, in the order in which it was reported.
+    pub parts: Vec<GeneratorTick>,
     /// Collected series by identity.
     pub series: BTreeMap<SeriesKey, Series>,
     /// When each collector took its readings (the middle of each).

@@ -49,6 +49,12 @@ const ROOMS: &[Room] = &[
     },
     Room { name: "remote", uses: &["timeline", "plan", "recording", "collect"], never: &[] },
     Room {
+        name: "live",
+        uses: &["timeline", "diagnose", "report"],
+        never: &[OUTSIDE, CLOCK, UNORDERED],
+    },
+    Room { name: "viewer", uses: &["live", "report"], never: &[] },
+    Room {
         name: "prepare",
         uses: &["timeline", "plan", "recording", "load", "collect", "remote"],
         never: &[],
@@ -92,6 +98,8 @@ const ROOMS: &[Room] = &[
             "incident",
             "report",
             "remote",
+            "live",
+            "viewer",
             "prepare",
             "run",
             "watch",

@@ -2,6 +2,7 @@
 //! and no secret is in anything that is left behind.
 
 mod recordings;
+#[allow(dead_code, reason = "other tests use more of it")]
 #[path = "../target/mod.rs"]
 mod target;
 

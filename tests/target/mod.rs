@@ -32,6 +32,7 @@ struct State {
     scrapes: AtomicU64,
     dead: AtomicBool,
     connections: Mutex<Vec<TcpStream>>,
+    paths: Mutex<Vec<String>>,
 }
 
 impl Server {
@@ -63,6 +64,11 @@ impl Server {
         self.state.requests.load(Ordering::SeqCst)
     }
 
+    /// Paths with queries of the requests, in the order in which they came.
+    pub fn paths(&self) -> Vec<String> {
+        self.state.paths.lock().expect("no panic").clone()
+    }
+
     /// Ends it as a crash does: nobody listens, and every connection is gone.
     pub fn kill(&self) {
         self.state.dead.store(true, Ordering::SeqCst);
@@ -84,6 +90,9 @@ impl Drop for Server {
 fn serve(stream: &TcpStream, state: &State) {
     let mut reader = BufReader::new(stream);
     while let Some(path) = read_request(&mut reader) {
+        if !path.starts_with("/metrics") {
+            state.paths.lock().expect("no panic").push(path.clone());
+        }
         let path = path.split('?').next().unwrap_or_default();
         let is_scrape = path.starts_with("/metrics");
         let count = if is_scrape { &state.scrapes } else { &state.requests };

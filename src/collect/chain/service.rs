@@ -9,7 +9,7 @@ use super::found::{FoundService, push_of};
 use crate::collect::proc::network::Network;
 use crate::collect::proc::tree::Tree;
 use crate::collect::tcp::{Address, Census, Peers, Port, Socket};
-use crate::collect::{Collector, CollectorSpec, TargetHint, process, threads};
+use crate::collect::{Collector, CollectorSpec, TargetHint, file_locks, process, threads};
 use crate::plan::{CollectorConfig, OptionValue};
 use crate::timeline::{BatchBuilder, Labels, names};
 
@@ -62,6 +62,8 @@ pub struct Service {
     census: Census,
     process: Box<dyn Collector>,
     threads: Option<Box<dyn Collector>>,
+    /// `None` where the kernel does not list the locks of files.
+    file_locks: Option<Box<dyn Collector>>,
     /// Whether any request has been seen in it: only then its threads are worth a look.
     was_asked: bool,
     /// How others find it, until they are told.
@@ -134,6 +136,7 @@ impl Service {
             DATABASE => None,
             _ => Some(opened(&threads::SPEC, &CollectorConfig::new("threads"))?),
         };
+        let file_locks = opened(&file_locks::SPEC, &CollectorConfig::new("file_locks")).ok();
         let peers = Peers::new(&[], network).map_err(|error| error.what)?;
         Ok(Self {
             name,
@@ -146,6 +149,7 @@ impl Service {
             census: Census::new(peers, None),
             process,
             threads,
+            file_locks: file_locks.filter(|_| kind != DATABASE),
             was_asked: false,
             found: Some(found).filter(|_| kind == SERVICE),
             next_process: Instant::now(),
@@ -173,8 +177,9 @@ impl Service {
         self.was_asked |= self.census.is_asked();
         let mut own = BatchBuilder::new();
         self.census.push(&mut own);
-        if let Some(threads) = self.threads.as_mut().filter(|_| self.was_asked) {
-            sample(threads, &mut own);
+        if self.was_asked {
+            let inside = self.threads.iter_mut().chain(&mut self.file_locks);
+            inside.for_each(|collector| sample(collector, &mut own));
         }
         if Instant::now() >= self.next_process {
             self.next_process = Instant::now() + PROCESSES_EVERY;

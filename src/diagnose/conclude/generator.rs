@@ -2,10 +2,10 @@
 //! schedule over the whole run? `curve::validity` judges single stages.
 
 use crate::diagnose::curve::knee::KneeVerdict;
+use crate::diagnose::curve::parts::own_metric;
 use crate::diagnose::curve::validity::{LATE_SECONDS, target_fills_machine};
 use crate::diagnose::terms::invalid::Invalid;
 use crate::diagnose::terms::model::{GeneratorHealth, StageSummary};
-use crate::diagnose::terms::operand::bare;
 use crate::diagnose::terms::wording;
 use crate::recording::Recording;
 use crate::timeline::{Timeline, Window, names};
@@ -37,7 +37,18 @@ pub fn health(
         .fold(0.0, f64::max);
     let cpu_cores = measured().filter_map(|stage| cores(timeline, stage.window)).reduce(f64::max);
     let mut remarks = Vec::new();
-    if recording.environment.target_is_local {
+    let environment = &recording.environment;
+    let generators = &environment.generators;
+    let shares_machine = generators.is_empty()
+        || generators.iter().any(|generator| generator.host == environment.host);
+    if !generators.is_empty() {
+        remarks.push(format!(
+            "{} made equal parts of the load: `{}`",
+            wording::plural(generators.len() as u64, "generator", "generators"),
+            environment.generator_names().join("`, `")
+        ));
+    }
+    if environment.target_is_local && shares_machine {
         remarks.push("target and generator share one machine and compete for its cores".into());
     }
     let held_back: u64 =
@@ -74,7 +85,7 @@ fn is_spoiled(stage: &StageSummary) -> bool {
 
 fn cores(timeline: &Timeline, window: Window) -> Option<f64> {
     timeline
-        .select(&bare(&names::GENERATOR_CPU_TIME))
+        .series_of(&own_metric(timeline, &names::GENERATOR_CPU_TIME))
         .filter_map(|(_, series)| series.rate(window))
         .reduce(f64::max)
 }

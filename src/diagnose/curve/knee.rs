@@ -253,6 +253,11 @@ fn established(points: &[CurvePoint]) -> Option<Knee> {
     }
     let placed = Placed { rate: first.rate, low: first.low, high: first.high };
     let placed = match (throughput.filter(|_| is_fitted), by_errors) {
+        // No line describes a fall from all to little.
+        (Some(broken), Some(errors)) if collapses(points, &errors, &broken, base) => {
+            first.kind = KneeKind::Errors;
+            Placed { rate: errors.rate, low: errors.low, high: errors.high }.centred(errors.rate)
+        }
         // Where failures set in with a step, two lines that meet find the end of the step at best.
         (Some(broken), Some(errors)) if rejected && broken.knee < errors.low => {
             let step = Placed { rate: errors.rate, low: errors.low, high: errors.high };
@@ -305,6 +310,15 @@ impl Step {
         let is_as_said = (broken.low - reach..=broken.high + reach).contains(&beyond.goodput);
         if is_as_said && errors.low <= broken.high { Step::Plateau } else { Step::Fall }
     }
+}
+
+/// Whether every load below a step of failures was carried, though two lines meet below it, and just
+/// beyond it little of what was carried before still gets through.
+fn collapses(points: &[CurvePoint], errors: &Established, broken: &Broken, base: &Base) -> bool {
+    let beyond = points.iter().find(|point| point.offered > errors.low);
+    broken.knee < errors.low
+        && beyond.is_some_and(|point| point.goodput < COLLAPSE * errors.low)
+        && matches!(Step::of(points, errors, broken, base), Step::Fall)
 }
 
 /// The sign that came first. Where its bracket reaches the throughput knee they are the same knee,

@@ -3,6 +3,7 @@
 pub mod knee;
 pub mod objectives;
 pub(super) mod overload;
+pub(super) mod parts;
 pub mod stages;
 mod tally;
 mod users;

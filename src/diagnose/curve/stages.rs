@@ -64,7 +64,7 @@ pub fn summarize_timeline(timeline: &Timeline, plan: &PlanSummary) -> Vec<StageS
             if stage.role.is_measured() {
                 summary.broken_objectives = objectives::broken(timeline, *window, plan);
             }
-            summary.invalid = validity::invalid(&summary, tally, base, timeline);
+            summary.invalid = validity::invalid(&summary, stage, tally, base, timeline);
             summary
         })
         .collect();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::diagnose::terms::model::{Quantiles, StageSummary};
 use crate::diagnose::terms::stats;
-use crate::timeline::{Histogram, LoadTick, Moment, Stage, Timeline, Window};
+use crate::timeline::{Account, Histogram, LoadTick, Moment, Stage, Timeline, Window};
 
 /// One tick, summed over the generators.
 #[derive(Clone, Copy, Debug)]
@@ -56,7 +56,7 @@ pub struct Tally {
     pub held_back: u64,
     /// Requests that the run's own highest rate made wait.
     pub capped: u64,
-    /// Requests that were due and never begun: see [`missed`].
+    /// Requests that were due and never begun: see [`missed_of`].
     pub missed: f64,
     /// Seconds that requests waited for a connection, all together.
     pub waited: f64,
@@ -171,36 +171,40 @@ impl Tally {
     }
 }
 
-/// Requests of one generator that were due in `now`, neither given up nor waiting for a free
-/// connection, and not sent.
-fn unsent(before: &LoadTick, now: &LoadTick) -> f64 {
-    let waiting = now.backlog as f64 - before.backlog as f64;
-    now.offered as f64 - now.held_back as f64 - waiting - now.sent as f64
+/// Requests that were due in a tick, neither given up nor waiting for a free connection, and not
+/// sent.
+fn unsent(before: &Account, now: &Account) -> f64 {
+    now.offered - now.held_back - (now.backlog - before.backlog) - now.sent
 }
 
-/// The same from the middle of `before` to that of `now`, by flow balance: what was due and
+/// The same from the middle of the tick before to that of `now`, by flow balance: what was due and
 /// neither ended nor is in flight.
-fn unbegun(before: &LoadTick, now: &LoadTick) -> f64 {
-    let surplus =
-        |tick: &LoadTick| tick.offered as f64 - tick.held_back as f64 - tick.completed() as f64;
-    let waiting = now.backlog as f64 - before.backlog as f64;
+fn unbegun(before: &Account, now: &Account) -> f64 {
+    let surplus = |tick: &Account| tick.offered - tick.held_back - tick.completed;
+    let waiting = now.backlog - before.backlog;
     f64::midpoint(surplus(before), surplus(now)) - (now.in_flight - before.in_flight) - waiting
 }
 
-/// Requests that were due in `window` and that the generator never began. What waits for the
-/// target to take its connection is in flight and not sent: that is the target's doing, as where
-/// its listen queue is full and the kernel drops the SYN. So both accounts have to lack a request.
-/// Each generator's first tick is left out: what waited before it is not known.
-fn missed(timeline: &Timeline, window: Window) -> f64 {
-    let mut last: BTreeMap<&str, &LoadTick> = BTreeMap::new();
+/// Requests that were due in the ticks of some generators, each with its index or name, and that
+/// were never begun. What waits for the target to take its connection is in flight and not sent:
+/// that is the target's doing, as where its listen queue is full and the kernel drops the SYN. So
+/// both accounts have to lack a request. Each generator's first tick is left out: what waited before
+/// it is not known.
+pub fn missed_of<G: Ord>(ticks: impl Iterator<Item = (G, Account)>) -> f64 {
+    let mut last: BTreeMap<G, Account> = BTreeMap::new();
     let (mut not_sent, mut not_begun) = (0.0, 0.0);
-    for now in timeline.ticks_within(window) {
-        if let Some(before) = last.insert(&now.generator, now) {
-            not_sent += unsent(before, now);
-            not_begun += unbegun(before, now);
+    for (generator, now) in ticks {
+        if let Some(before) = last.insert(generator, now) {
+            not_sent += unsent(&before, &now);
+            not_begun += unbegun(&before, &now);
         }
     }
     f64::min(not_sent, not_begun)
+}
+
+fn missed(timeline: &Timeline, window: Window) -> f64 {
+    let ticks = timeline.ticks_within(window);
+    missed_of(ticks.map(|tick| (tick.generator.as_str(), Account::of(tick))))
 }
 
 fn quantiles(histogram: &Histogram) -> Option<Quantiles> {

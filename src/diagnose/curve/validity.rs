@@ -9,8 +9,9 @@ use crate::diagnose::measure::level::gauge;
 use crate::diagnose::terms::invalid::{GeneratorFault, Invalid};
 use crate::diagnose::terms::model::StageSummary;
 use crate::diagnose::terms::operand::bare;
-use crate::timeline::{StageRole, Timeline, Window, names};
+use crate::timeline::{Stage, StageRole, Timeline, Window, names};
 
+use super::parts;
 use super::tally::Tally;
 
 /// Share of the schedule that may be missed.
@@ -47,6 +48,7 @@ const WORKED_OFF: f64 = 0.05;
 /// time in seconds.
 pub fn invalid(
     summary: &StageSummary,
+    stage: &Stage,
     tally: &Tally,
     base: f64,
     timeline: &Timeline,
@@ -57,8 +59,14 @@ pub fn invalid(
     if !summary.role.is_measured() {
         return None;
     }
-    if let Some(fault) = fault(tally, summary, base, timeline) {
-        return Some(Invalid::Generator(fault));
+    if let Some(lacking) = parts::lacking(timeline, stage, summary.window) {
+        return Some(Invalid::OneGenerator { name: lacking.name, fault: lacking.fault });
+    }
+    if let Some((name, fault)) = fault(tally, summary, base, timeline) {
+        return Some(match name {
+            Some(name) => Invalid::OneGenerator { name, fault },
+            None => Invalid::Generator(fault),
+        });
     }
     if tally.capped as f64 > CAPPED_SHARE * tally.offered as f64 {
         return Some(Invalid::Capped { waited: tally.capped, due: tally.offered });
@@ -69,25 +77,33 @@ pub fn invalid(
         .then_some(Invalid::WorkedOff { surplus })
 }
 
-/// Why a stage measured the generator instead of the target.
+/// Why a stage measured the generator instead of the target, and which of several it was.
 fn fault(
     tally: &Tally,
     summary: &StageSummary,
     base: f64,
     timeline: &Timeline,
-) -> Option<GeneratorFault> {
+) -> Option<(Option<String>, GeneratorFault)> {
     let offered = tally.offered as f64;
     if tally.missed > (MISSED * offered).max(EDGE_REQUESTS) {
-        return Some(GeneratorFault::Unsent { share: tally.missed / offered });
+        return Some((None, GeneratorFault::Unsent { share: tally.missed / offered }));
     }
     let window = tally.window?;
-    if let Some(cores) = busiest(timeline, window).filter(|cores| *cores >= BUSY_THREAD) {
-        return Some(GeneratorFault::BusyThread { cores });
+    if let Some((name, cores)) = parts::busiest(timeline, window)
+        && cores >= BUSY_THREAD
+    {
+        return Some((name, GeneratorFault::BusyThread { cores }));
     }
-    if descriptors_left(timeline, window).is_some_and(|left| left <= SPARE_DESCRIPTORS) {
-        return Some(GeneratorFault::Descriptors);
+    if let Some((name, left)) = parts::descriptors_left(timeline, window)
+        && left <= SPARE_DESCRIPTORS
+    {
+        return Some((name, GeneratorFault::Descriptors));
     }
-    let late = tally.lateness.mean().unwrap_or(0.0);
+    // The latest of several generators counts: the mean of all would hide it.
+    let (name, late, p99) = match parts::latest(timeline, window) {
+        Some((name, late)) => (Some(name), late.mean, late.p99),
+        None => (None, tally.lateness.mean().unwrap_or(0.0), summary.lateness_p99),
+    };
     let response = summary.response.map_or(0.0, |response| response.mean);
     let grown = response > 2.0 * base;
     let allowed = LATE_SHARE * if grown { response - base } else { response };
@@ -95,15 +111,11 @@ fn fault(
     // Where the backlog grows, those who wait in it are yet to be among those who were answered.
     let waited = (tally.waited / tally.completed.max(1) as f64).min(response - service);
     if waited > allowed && service <= UNGROWN * base {
-        return Some(GeneratorFault::NoConnection { waited, response });
+        return Some((None, GeneratorFault::NoConnection { waited, response }));
     }
-    let p99 = summary.lateness_p99;
     let material = p99 > LATE_SECONDS && response > 0.0 && late > allowed;
-    (material && !target_fills_machine(timeline, window)).then_some(GeneratorFault::Late {
-        mean: late,
-        p99,
-        response,
-    })
+    (material && !target_fills_machine(timeline, window))
+        .then_some((name, GeneratorFault::Late { mean: late, p99, response }))
 }
 
 /// Whether the machine is full and it is the target that fills it: a generator that is late there
@@ -117,22 +129,6 @@ pub fn target_fills_machine(timeline: &Timeline, window: Window) -> bool {
     let used = mean(&names::SYSTEM_CPU_UTILIZATION).filter(|used| *used >= FULL_MACHINE);
     used.zip(mean(&names::SYSTEM_CPU_CORES))
         .is_some_and(|(used, cores)| targets >= TARGETS_SHARE * used * cores)
-}
-
-fn busiest(timeline: &Timeline, window: Window) -> Option<f64> {
-    gauge(timeline, &bare(&names::GENERATOR_THREAD_BUSIEST), window)
-}
-
-fn descriptors_left(timeline: &Timeline, window: Window) -> Option<f64> {
-    let extreme = |metric, pick: fn(f64, f64) -> f64| {
-        timeline
-            .select(&bare(metric))
-            .flat_map(|(_, series)| series.within(window))
-            .map(|point| point.value)
-            .reduce(pick)
-    };
-    let open = extreme(&names::GENERATOR_OPEN_FDS, f64::max)?;
-    Some(extreme(&names::GENERATOR_OPEN_FDS_LIMIT, f64::min)? - open)
 }
 
 /// Leaves out stages that show a collapse from which the system had not come back (a metastable

@@ -15,13 +15,14 @@ use super::peers::{self, address};
 use super::unix::Unix;
 
 /// The collectors that read a service, by the beginnings of the names of their series.
-const FAMILIES: [(&str, &str); 6] = [
+const FAMILIES: [(&str, &str); 7] = [
     ("process.", "process"),
     ("cgroup.", "process"),
     ("tcp.", "tcp"),
     ("threads.", "threads"),
     ("futex.", "threads"),
     ("stacks.", "stacks"),
+    ("file_locks.", "file_locks"),
 ];
 /// Gauges that each look of one of these collectors gives.
 const LOOKS: [&str; 3] =

@@ -14,6 +14,13 @@ pub enum Invalid {
     Empty,
     /// It measured the generator instead of the target.
     Generator(GeneratorFault),
+    /// One of several generators did not make its part.
+    OneGenerator {
+        /// Its name.
+        name: String,
+        /// What it did.
+        fault: GeneratorFault,
+    },
     /// The run's own highest rate made requests wait.
     Capped {
         /// How many.
@@ -48,6 +55,16 @@ pub enum GeneratorFault {
         /// Cores that the thread used.
         cores: f64,
     },
+    /// It reported nothing for a part of the stage: it was lost, or its way to the coordinator was.
+    Silent {
+        /// Seconds without a report.
+        seconds: f64,
+    },
+    /// It was asked for less than its equal part.
+    Short {
+        /// Share (0 to 1) of its part that is missing.
+        share: f64,
+    },
     /// It ran out of file descriptors.
     Descriptors,
     /// Requests waited for a free connection.
@@ -71,7 +88,7 @@ pub enum GeneratorFault {
 impl Invalid {
     /// Whether the generator is to blame.
     pub fn is_generator(&self) -> bool {
-        matches!(self, Invalid::Generator(_))
+        matches!(self, Invalid::Generator(_) | Invalid::OneGenerator { .. })
     }
 }
 
@@ -80,6 +97,7 @@ impl fmt::Display for Invalid {
         match self {
             Invalid::Empty => f.write_str("nothing was recorded in it"),
             Invalid::Generator(fault) => write!(f, "the generator {fault}"),
+            Invalid::OneGenerator { name, fault } => write!(f, "the generator `{name}` {fault}"),
             Invalid::Capped { waited, due } => {
                 write!(f, "`max_rate` of the run delayed {waited} of {due} requests")
             }
@@ -107,6 +125,12 @@ impl fmt::Display for GeneratorFault {
             }
             GeneratorFault::BusyThread { cores } => {
                 write!(f, "had a thread that was busy all the time ({cores:.2} of a core)")
+            }
+            GeneratorFault::Silent { seconds } => {
+                write!(f, "reported nothing for {seconds:.1} s of it")
+            }
+            GeneratorFault::Short { share } => {
+                write!(f, "was asked for {} less than its part", wording::percent(*share))
             }
             GeneratorFault::Descriptors => {
                 f.write_str("ran out of file descriptors (raise `ulimit -n`)")

@@ -53,6 +53,7 @@ fn weighted(requests: Vec<(plan::Request, f64)>) -> LoadConfig {
         max_in_flight: 10,
         max_rate: 100.0,
         workers: None,
+        share: Share::WHOLE,
         seed: 7,
         generator: "test".into(),
         pem: PemFiles::default(),
@@ -148,6 +149,37 @@ fn workers_share_sequential_values_and_weights_hold() {
     };
     assert_eq!(draws(1), draws(1));
     assert_ne!(draws(1), draws(2));
+}
+
+#[test]
+fn no_two_generators_use_a_row_that_is_used_once() {
+    let mut config = config(vec![request("row", "/{row}")]);
+    let rows = ResolvedData {
+        order: plan::DataOrder::Sequential,
+        exhausted: plan::WhenExhausted::Stop,
+        ..ResolvedData::of(ResolvedValues::Range(1, 1000))
+    };
+    config.data.insert("row".to_owned(), rows);
+    for (generators, workers) in [(1, 1), (2, 1), (3, 2), (20, 3)] {
+        let mut used = Vec::new();
+        for index in 0..generators {
+            let share = Share::new(index, generators).unwrap();
+            for own in 0..workers {
+                let mut mix = compile(&config, share.worker(own), share.workers(workers));
+                let mut session = Session::default();
+                mix.begin(0, None, &mut session);
+                while let Ok(Todo::Request(endpoint)) = mix.next(&mut session) {
+                    let bytes = mix.build(endpoint, &session).bytes.to_vec();
+                    let line = String::from_utf8(bytes).unwrap();
+                    used.push(line.split(' ').nth(1).unwrap().to_owned());
+                    session = Session::default();
+                    mix.begin(0, None, &mut session);
+                }
+            }
+        }
+        let each: HashSet<&String> = used.iter().collect();
+        assert_eq!((used.len(), each.len()), (1000, 1000), "{generators} generators");
+    }
 }
 
 #[test]

@@ -48,6 +48,7 @@ pub(super) fn config(address: SocketAddr) -> LoadConfig {
         max_in_flight: 200,
         max_rate: 1e6,
         workers: Some(2),
+        share: Share::WHOLE,
         seed: 1,
         generator: "here".into(),
         pem: PemFiles::default(),

@@ -182,6 +182,12 @@ fn a_collapse_lies_between_the_last_load_that_was_carried_and_the_first_that_was
         let knee = found(&verdict);
         assert!((113.0..=120.0).contains(&knee.low), "{seed}: {knee:?}");
         assert!((120.0..=128.0).contains(&knee.high), "{seed}: {knee:?}");
+        // The same where what fails waits in a queue before.
+        let queueing = System { failing: (145.0, 0.95), ..System::new(148.0, 8) };
+        let verdict = few_fine_stages(&queueing, seed).verdict();
+        let knee = found(&verdict);
+        assert!((138.0..=145.0).contains(&knee.low), "{seed}: {knee:?}");
+        assert!((145.0..=153.0).contains(&knee.high), "{seed}: {knee:?}");
     }
 }
 
