@@ -1,6 +1,8 @@
 //! `kneepoint run --generator`: several generators make one load, as processes of this machine.
 //! Whatever dies or falls silent, what was recorded until then stays true.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 #[allow(dead_code, reason = "other tests use more of it")]
 mod target;
 

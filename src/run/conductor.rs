@@ -12,13 +12,14 @@ use super::clock::Clocks;
 use super::drops::ConnectionDrops;
 use super::fleet::{Fleet, RunningFleet};
 use super::load_source::LoadSource;
+use super::news::{Progress, RunError};
 use super::pilot::{Decision, FixedPilot, Pilot, PlannedStage, pilot_for};
 use super::segments;
 use super::watch::Watch;
 use super::websocket::WebSockets;
 use crate::collect::{Observation, Sampler};
 use crate::diagnose::objectives;
-use crate::load::{Generator, LoadError};
+use crate::load::Generator;
 use crate::plan::{Executor, Limits, Scenario};
 use crate::prepare::{Controls, RunConfig};
 use crate::recording::{Event, PlanSummary, Stop, StopReason, WriteError, Writer};
@@ -51,42 +52,6 @@ const PROLONGED: Duration = Duration::from_secs(1);
 
 /// Ticks to keep of a long stage. The search for the knee needs only hundreds per stage.
 const KEPT: usize = 2000;
-
-/// News of a run while it goes on, for a progress display.
-#[derive(Debug)]
-pub enum Progress<'a> {
-    /// A stage begins.
-    StageBegins(&'a Stage),
-    /// A second of the current stage is over.
-    Tick {
-        /// The stage.
-        stage: &'a Stage,
-        /// That second.
-        tick: &'a LoadTick,
-    },
-    /// A stage is over; these are its ticks.
-    StageEnded {
-        /// The stage.
-        stage: &'a Stage,
-        /// What the generator did in it.
-        ticks: &'a [LoadTick],
-    },
-    /// A collector reported something, and it is recorded.
-    Reported(&'a Observation),
-    /// Something happened, in words for a person.
-    Event(&'a str),
-}
-
-/// Why a run could not start, so that there is nothing to read.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// The load generator did not start.
-    #[error("cannot start the load generator: {0}")]
-    Load(#[from] LoadError),
-    /// The recording could not be begun.
-    #[error("{0}; free space or choose another place with `--out`")]
-    Recording(#[source] WriteError),
-}
 
 /// The stages of a run that are known beforehand, in requests per second and virtual users. Empty
 /// if a scenario chooses its stages by what it measures.

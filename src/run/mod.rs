@@ -12,6 +12,7 @@ mod drops;
 mod fleet;
 mod generate;
 mod load_source;
+mod news;
 mod pilot;
 mod segments;
 mod watch;
@@ -20,11 +21,10 @@ mod websocket;
 use crate::collect;
 use crate::diagnose::RuleSet;
 
-pub use conductor::{
-    HEAD_START, Progress, RunError, WAITING_OBSERVATIONS, record, run, run_with, schedule,
-};
+pub use conductor::{HEAD_START, WAITING_OBSERVATIONS, record, run, run_with, schedule};
 pub use fleet::{Fleet, FleetProblem};
 pub use generate::generate;
+pub use news::{Progress, RunError};
 pub use pilot::{Decision, Pilot, PlannedStage, pilot_for};
 
 /// The built-in rules, with every source of metrics that a plan can ask for: the collectors, and
