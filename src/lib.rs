@@ -89,6 +89,8 @@ pub mod history;
 
 pub mod convert;
 
+pub mod realism;
+
 pub mod diagnose;
 
 pub mod compare;
@@ -101,6 +103,10 @@ pub mod report;
 
 pub mod remote;
 
+pub mod live;
+
+pub mod viewer;
+
 pub mod prepare;
 
 pub mod run;
@@ -108,6 +114,8 @@ pub mod run;
 pub mod watch;
 
 pub mod gate;
+
+pub mod survey;
 
 pub mod demo;
 

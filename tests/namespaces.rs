@@ -1,6 +1,7 @@
 //! A target in a network namespace of its own, as in a container, gets the same diagnosis as one
 //! beside kneepoint: directly, behind forwarders, and behind address translation.
 
+#[allow(dead_code, reason = "other tests use more of it")]
 mod space;
 
 use std::io::{BufRead, BufReader};

@@ -8,5 +8,5 @@ mod times;
 
 pub(crate) use self::combined::{Line, method_and_target, read, time};
 pub(crate) use self::fields::fields;
-pub(crate) use self::target::{grouped, path, varies};
+pub(crate) use self::target::{grouped, path, unescaped, varies};
 pub(crate) use self::times::{Stamp, Times, Untimed};

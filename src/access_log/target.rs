@@ -1,9 +1,26 @@
 //! Targets of requests: their paths, and which parts of a path are values.
 
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use regex::Regex;
+
 /// A longer part of a path with letters and digits in it is a name that a program made.
 const OPAQUE: usize = 20;
 /// A part of a path with at least this many hexadecimal digits, one of them decimal, is a hash.
 const SHORTEST_HASH: usize = 8;
+
+/// Servers write an octet that is not printable, and a quote, as `\xHH`.
+pub(crate) fn unescaped(target: &str) -> Cow<'_, str> {
+    if !target.contains('\\') {
+        return Cow::Borrowed(target);
+    }
+    static OCTET: LazyLock<Regex> = LazyLock::new(|| {
+        // Checked by every test of this room.
+        Regex::new(r"\\x([0-9A-Fa-f]{2})").unwrap_or_else(|why| unreachable!("{why}"))
+    });
+    OCTET.replace_all(target, "%$1")
+}
 
 /// The path of a target with its query; `None` where it is not a path, such as that of
 /// `OPTIONS *`.

@@ -2,6 +2,7 @@
 
 mod builds;
 mod history;
+mod scaffold;
 mod watch;
 
 use std::path::PathBuf;
@@ -12,22 +13,25 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::report::{self, ComparisonFormat};
 pub use builds::{BaselineArgs, BaselineCommand, CalibrateArgs, GateArgs, RunsArgs, StoreArgs};
 pub use history::{CapacityArgs, ImportSource, IncidentArgs, PrometheusArgs};
+pub use scaffold::{CoverageArgs, DoctorArgs, InitArgs, PageFormat, RealismArgs};
 pub use watch::WatchArgs;
 
 const EXAMPLES: &str = "\
 Examples:
   kneepoint demo                        break a sample shop on a real PostgreSQL and read why
+  kneepoint init 8080                   write a plan from what the service on this port shows
   kneepoint run plan.toml               run a plan against your own service
   kneepoint run http://127.0.0.1:8080/ --postgres postgres://shop@127.0.0.1/shop
   kneepoint watch --target http://127.0.0.1:8080/ -- k6 run script.js
   kneepoint soak plan.toml --rate 50/s --duration 8h
+  kneepoint run plan.toml --live        show the run in a browser as it goes on
   kneepoint diagnose kneepoint-out/recording.jsonl.zst
   kneepoint compare runs/main --with runs/branch
   kneepoint gate plan.toml --base-command ./old --candidate-command ./new
 
 Exit codes: 0 done, 1 kneepoint failed, 99 an objective was not met, 104 bad plan or usage,
-105 interrupted (recording kept), 106 refused before any load, 120 knee below --expect,
-121 leak, 122 worse than before, 123 inconclusive.";
+105 interrupted (recording kept), 106 refused before any load, 119 plan unlike production,
+120 knee below --expect, 121 leak, 122 worse than before, 123 inconclusive.";
 
 /// Finds the load at which a system breaks, and explains why.
 #[derive(Debug, Parser)]
@@ -43,6 +47,14 @@ pub struct Cli {
 pub enum Command {
     /// Break a sample shop with a real fault, and explain why it breaks
     Demo(DemoArgs),
+    /// Write a first plan from what a running service shows: metrics, health, OpenAPI, its process
+    Init(InitArgs),
+    /// Say what this machine lets kneepoint see, and what one command would add
+    Doctor(DoctorArgs),
+    /// Say which causes could be diagnosed today, and what one line would add
+    Coverage(CoverageArgs),
+    /// Hold a plan against what users do: what a test with it does not cover
+    Realism(RealismArgs),
     /// Load-test a plan or a URL, watch the system, and explain why it breaks
     Run(Box<RunArgs>),
     /// Hold one rate for hours, and report what leaks or drifts
@@ -51,6 +63,8 @@ pub enum Command {
     Diagnose(DiagnoseArgs),
     /// Write reports from a recording
     Report(ReportArgs),
+    /// Open the report of a recording in a browser
+    View(ViewArgs),
     /// Compare the recordings of two builds: did it get worse, where, and why
     Compare(CompareArgs),
     /// Run two builds in turn, or one against its baseline, and fail if it got worse
@@ -104,6 +118,19 @@ pub struct OutputArgs {
     pub quiet: bool,
 }
 
+/// How a run is shown while it goes on.
+#[derive(Clone, Debug, Default, Args)]
+pub struct LookArgs {
+    /// Serve a live page, and after the run its report: at a free port of this machine, or at an
+    /// address such as 127.0.0.1:8089
+    #[arg(long, value_name = "ADDR", num_args = 0..=1, require_equals = true,
+        default_missing_value = "127.0.0.1:0")]
+    pub live: Option<String>,
+    /// Let those who see the live page end and pause the run and mark moments
+    #[arg(long, requires = "live")]
+    pub control: bool,
+}
+
 /// Forms of the diagnosis on stdout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum StdoutFormat {
@@ -145,6 +172,8 @@ pub struct DemoArgs {
     pub serve: bool,
     #[command(flatten)]
     pub output: OutputArgs,
+    #[command(flatten)]
+    pub look: LookArgs,
 }
 
 /// `kneepoint run`.
@@ -189,6 +218,8 @@ pub struct LiveArgs {
     pub what: String,
     #[command(flatten)]
     pub output: OutputArgs,
+    #[command(flatten)]
+    pub look: LookArgs,
     /// Run without the collectors that cannot be opened; the report lists what is missing
     #[arg(long)]
     pub lenient: bool,
@@ -202,6 +233,9 @@ pub struct LiveArgs {
     /// End the run as soon as this file exists or this URL answers with success (2xx)
     #[arg(long, value_name = "FILE|URL")]
     pub kill_switch: Option<String>,
+    /// Access logs of production: the report says how much of their traffic the plan covers
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub against: Vec<PathBuf>,
     /// Show the schedule, the first requests and how many there will be; send nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -423,11 +457,27 @@ pub struct ReportArgs {
     pub rules: Option<PathBuf>,
 }
 
+/// `kneepoint view`.
+#[derive(Debug, Args)]
+pub struct ViewArgs {
+    /// The recording, or the directory that a run left it in; also one of a run that goes on
+    pub recording: PathBuf,
+    /// Where to serve it, such as 127.0.0.1:8089; by default at a free port of this machine
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    pub live: String,
+    /// Directory with more rule files
+    #[arg(long, value_name = "DIR")]
+    pub rules: Option<PathBuf>,
+}
+
 /// `kneepoint check`.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
     /// The plan file
     pub plan: PathBuf,
+    /// Access logs of production: exit with 119 where their traffic is no longer like the plan
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub against: Vec<PathBuf>,
 }
 
 /// `kneepoint explain`.

@@ -11,6 +11,7 @@ use super::console::say;
 use super::error::CliError;
 use super::exit::ExitStatus;
 use super::given::{Mistakes, samples};
+use super::look::Looking;
 use super::results::load_rules;
 use super::run::{self, Load, Recorded};
 use super::stop::{KillSwitch, interrupt_flag};
@@ -89,14 +90,22 @@ impl<'a> Runner<'a> {
     pub(super) fn run(&self, next: &Next<'_>) -> Result<Sample, CliError> {
         super::results::make_directory(next.out)?;
         let build = next.command.map(|command| self.start(next, command)).transpose()?;
-        let Recorded { path, reason } = run::record(Load {
+        let Recorded { path, reason, .. } = run::record(Load {
             plan: self.plan.clone(),
+            realism: None,
             folder: &self.folder,
             lenient: self.args.lenient,
             allow_failing: self.args.allow_failing,
             interrupt: Arc::clone(&self.interrupt),
             out: next.out,
-            quiet: self.args.quiet,
+            // The runs of a command are shown as lines: each ends soon, and the next begins.
+            looking: Looking {
+                quiet: self.args.quiet,
+                screen: false,
+                page: None,
+                control: false,
+                rules: &self.rules,
+            },
             generators: None,
         })?;
         if let Some(mut build) = build

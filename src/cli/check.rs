@@ -1,12 +1,12 @@
-//! `check`: whether a plan is valid, without sending anything.
+//! `check`: whether a plan is valid, and still like production, without sending anything.
 
 use std::path::Path;
 
 use super::args::CheckArgs;
-use super::console::print;
+use super::console::{print, say};
 use super::error::{CliError, CommandResult};
 use super::exit::ExitStatus;
-use super::words;
+use super::{realism, words};
 use crate::prepare;
 use crate::report::wording;
 
@@ -23,5 +23,18 @@ pub(super) fn main(args: &CheckArgs) -> CommandResult {
         words::loads(&plan),
         words::canaries(&plan.canaries),
     );
-    print(text.as_bytes())
+    print(text.as_bytes())?;
+    if args.against.is_empty() {
+        return Ok(ExitStatus::Done);
+    }
+    let realism = realism::against_logs(&plan, &args.plan, &args.against)?;
+    print(format!("{}\n", realism::summary(&realism)).as_bytes())?;
+    for gap in &realism.gaps {
+        print(format!("  - {}\n", wording::clean(&gap.seen)).as_bytes())?;
+    }
+    if realism.gaps.is_empty() {
+        return Ok(ExitStatus::Done);
+    }
+    say("kneepoint: traffic is not like the plan; `kneepoint realism` says what closes each gap");
+    Ok(ExitStatus::Unlike)
 }

@@ -52,11 +52,26 @@ impl LiveLine {
     }
 }
 
+/// Whether a person wants plain lines: no colour (<https://no-color.org>), or a terminal that
+/// cannot do more.
+pub(super) fn is_plain() -> bool {
+    let is_dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
+    is_dumb || said_no_colour()
+}
+
+/// Whether a person sees stderr.
+pub(super) fn is_watched() -> bool {
+    io::stderr().is_terminal()
+}
+
+fn said_no_colour() -> bool {
+    std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+}
+
 /// Whether stdout may have colour: it is a terminal, and the user has not disabled colour
 /// (<https://no-color.org>).
 pub(super) fn colour_wanted() -> bool {
-    let said_no = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    io::stdout().is_terminal() && !said_no
+    io::stdout().is_terminal() && !said_no_colour()
 }
 
 /// Columns of the terminal on stdout, or a width that fits on paper.

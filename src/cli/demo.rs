@@ -9,6 +9,7 @@ use super::args::DemoArgs;
 use super::console::{print, say};
 use super::error::{CliError, CommandResult};
 use super::exit::ExitStatus;
+use super::look::Looking;
 use super::run::{LiveRun, execute};
 use super::stop::interrupt_flag;
 use crate::demo::{self, FAULTS, Fault, Launcher};
@@ -27,6 +28,8 @@ pub(super) fn main(args: &DemoArgs) -> CommandResult {
         return list();
     }
     let fault = choose(args.fault.as_deref())?;
+    let rules = run::rules();
+    let looking = Looking::of(&args.look, args.output.quiet, &rules)?;
     // Installed before anything is started, so that an early Ctrl-C has an effect.
     let interrupt = interrupt_flag(None);
     if !args.output.quiet {
@@ -49,12 +52,13 @@ pub(super) fn main(args: &DemoArgs) -> CommandResult {
         prepare::parse_plan(&running.plan, &origin).map_err(CliError::from).and_then(|plan| {
             execute(LiveRun {
                 plan,
+                realism: None,
                 folder: Path::new("."),
                 lenient: false,
                 allow_failing: false,
                 interrupt,
                 output: &args.output,
-                rules: &run::rules(),
+                looking,
                 expected: None,
                 generators: None,
             })

@@ -18,6 +18,8 @@ pub enum ExitStatus {
     /// Preflight failed: the target or a watched system does not match the plan. At most one
     /// request of each kind was sent.
     Preflight,
+    /// A plan is not like production: its requests, its bursts or its database.
+    Unlike,
     /// The knee is below the rate given by `--expect`.
     KneeBelowExpected,
     /// A leak was found.
@@ -42,6 +44,7 @@ impl ExitStatus {
             ExitStatus::Usage => 104,
             ExitStatus::Interrupted => 105,
             ExitStatus::Preflight => 106,
+            ExitStatus::Unlike => 119,
             ExitStatus::KneeBelowExpected => 120,
             ExitStatus::Leak => 121,
             ExitStatus::Worse => 122,

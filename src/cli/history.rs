@@ -44,24 +44,7 @@ pub(super) fn main(args: &PrometheusArgs) -> CommandResult {
 }
 
 fn question(args: &PrometheusArgs) -> Result<Question, CliError> {
-    let variable = |name: &str| std::env::var(name).ok();
-    let secret = |option: &str, text: &str| -> Result<Secret, CliError> {
-        history::expand(text, &variable).map_err(|why| {
-            CliError::usage(format!("`{option}`: {why}")).with_hint(
-                "`${NAME}` stands for a variable of the environment; quote it for the shell",
-            )
-        })
-    };
-    let mut headers = Vec::new();
-    for header in &args.header {
-        // The header itself is not shown: it may hold a token.
-        let (name, value) = header.split_once(':').ok_or_else(|| {
-            CliError::usage("a `--header` has no `:`")
-                .with_hint("write `NAME: VALUE`, such as `X-Scope-OrgID: team-a`")
-        })?;
-        headers.push((name.trim().to_owned(), secret("--header", value.trim())?));
-    }
-    let bearer = args.bearer.as_deref().map(|token| secret("--bearer", token)).transpose()?;
+    let access = access(&args.url, &args.header, args.bearer.as_deref(), args.ca_file.clone())?;
     let now = moment::now();
     let from = moment::seconds("--from", &args.from, &now)?;
     let to = moment::seconds("--to", &args.to, &now)?;
@@ -75,12 +58,7 @@ fn question(args: &PrometheusArgs) -> Result<Question, CliError> {
         .with_hint("a time without a zone is local time: add Z for UTC"));
     }
     Ok(Question {
-        access: Access {
-            url: secret("--url", &args.url)?.reveal().to_owned(),
-            bearer,
-            headers,
-            ca_file: args.ca_file.clone(),
-        },
+        access,
         target: args.target.clone(),
         host: args.host.clone(),
         database: args.database.clone(),
@@ -90,7 +68,40 @@ fn question(args: &PrometheusArgs) -> Result<Question, CliError> {
     })
 }
 
-fn refused(error: &HistoryError) -> CliError {
+/// The server as the command line names it, with the variables of the environment filled in.
+pub(super) fn access(
+    url: &str,
+    headers: &[String],
+    bearer: Option<&str>,
+    ca_file: Option<String>,
+) -> Result<Access, CliError> {
+    let mut named = Vec::new();
+    for header in headers {
+        // The header itself is not shown: it may hold a token.
+        let (name, value) = header.split_once(':').ok_or_else(|| {
+            CliError::usage("a `--header` has no `:`")
+                .with_hint("write `NAME: VALUE`, such as `X-Scope-OrgID: team-a`")
+        })?;
+        named.push((name.trim().to_owned(), secret("--header", value.trim())?));
+    }
+    Ok(Access {
+        url: secret("--url", url)?.reveal().to_owned(),
+        bearer: bearer.map(|token| secret("--bearer", token)).transpose()?,
+        headers: named,
+        ca_file,
+    })
+}
+
+/// A text of the command line with the variables of the environment filled in.
+pub(super) fn secret(option: &str, text: &str) -> Result<Secret, CliError> {
+    history::expand(text, &|name: &str| std::env::var(name).ok()).map_err(|why| {
+        CliError::usage(format!("`{option}`: {why}"))
+            .with_hint("`${NAME}` stands for a variable of the environment; quote it for the shell")
+    })
+}
+
+/// What the server or the question does not allow, with what to do.
+pub(super) fn refused(error: &HistoryError) -> CliError {
     let refusal = match error {
         HistoryError::Selector { .. } => CliError::usage(error),
         HistoryError::Write(WriteError::Storage(_) | WriteError::Incomplete)

@@ -11,7 +11,9 @@ mod check;
 mod compare;
 mod console;
 mod convert;
+mod coverage;
 mod demo;
+mod doctor;
 mod dry_run;
 mod error;
 mod exit;
@@ -19,19 +21,24 @@ mod explain;
 mod gate;
 mod generators;
 mod given;
+mod guide;
 mod history;
 mod import;
 mod incident;
+mod init;
 mod inspect;
 mod list;
+mod look;
 mod manual;
 mod moment;
 mod progress;
+mod realism;
 mod results;
 mod run;
 mod soak;
 mod stop;
 mod summary;
+mod view;
 mod watch;
 mod words;
 
@@ -46,6 +53,10 @@ pub use exit::ExitStatus;
 
 /// Runs the program with `arguments` (the first is the program's name).
 pub fn main(arguments: Vec<OsString>) -> ExitStatus {
+    // A screen starts this program again to guard the terminal.
+    if arguments.get(1).is_some_and(|first| first == look::GUARD) {
+        return look::guard_main();
+    }
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => {
@@ -70,10 +81,15 @@ pub fn main(arguments: Vec<OsString>) -> ExitStatus {
 fn dispatch(command: Command) -> CommandResult {
     match command {
         Command::Demo(args) => demo::main(&args),
+        Command::Init(args) => init::main(&args),
+        Command::Doctor(args) => doctor::main(&args),
+        Command::Coverage(args) => coverage::main(&args),
+        Command::Realism(args) => realism::main(&args),
         Command::Run(args) => run::main(&args),
         Command::Soak(args) => soak::main(&args),
         Command::Diagnose(args) => inspect::diagnose(&args),
         Command::Report(args) => inspect::report(&args),
+        Command::View(args) => view::main(&args),
         Command::Compare(args) => compare::main(&args),
         Command::Gate(args) => gate::main(&args),
         Command::Baseline(args) => baseline::main(&args),

@@ -1,6 +1,7 @@
 //! Progress of a run on stderr: one line per stage, and on a terminal the current second below.
 
 use super::console::{LiveLine, say};
+use crate::live::load_of;
 use crate::report::wording;
 use crate::run::Progress;
 use crate::timeline::{Histogram, LoadTick, Stage, StageRole};
@@ -9,11 +10,33 @@ use crate::timeline::{Histogram, LoadTick, Stage, StageRole};
 pub(super) struct ProgressLine {
     quiet: bool,
     line: LiveLine,
+    /// The lines that wait until a screen is gone.
+    waiting: Option<Vec<String>>,
 }
 
 impl ProgressLine {
     pub(super) fn new(quiet: bool) -> Self {
-        Self { quiet, line: LiveLine::new(quiet) }
+        Self { quiet, line: LiveLine::new(quiet), waiting: None }
+    }
+
+    /// Keeps its lines until [`ProgressLine::print_rest`]: a screen shows the run meanwhile.
+    pub(super) fn afterwards(quiet: bool) -> Self {
+        Self { quiet, line: LiveLine::new(true), waiting: Some(Vec::new()) }
+    }
+
+    /// Prints the lines that waited.
+    pub(super) fn print_rest(&mut self) {
+        self.waiting.take().into_iter().flatten().for_each(say);
+    }
+
+    fn print(&mut self, text: String) {
+        match &mut self.waiting {
+            Some(waiting) => waiting.push(text),
+            None => {
+                self.line.clear();
+                say(text);
+            }
+        }
     }
 
     pub(super) fn show(&mut self, progress: &Progress<'_>) {
@@ -23,35 +46,15 @@ impl ProgressLine {
         match progress {
             Progress::StageBegins(stage) => self.line.replace(&begins(stage)),
             Progress::Tick { stage, tick } => self.line.replace(&second(stage, tick)),
-            Progress::StageEnded { stage, ticks } => {
-                self.line.clear();
-                say(ended(stage, ticks));
-            }
-            Progress::Event(text) => {
-                self.line.clear();
-                say(format_args!("  {text}"));
-            }
+            Progress::StageEnded { stage, ticks } => self.print(ended(stage, ticks)),
+            Progress::Event(text) => self.print(format!("  {text}")),
+            Progress::Reported(_) => {}
         }
     }
 }
 
 fn begins(stage: &Stage) -> String {
-    format!("  {:<9} {:>9}", stage.role.to_string(), offered(stage))
-}
-
-fn offered(stage: &Stage) -> String {
-    if stage.is_closed() {
-        let number = |vus: f64| vus.round().to_string();
-        return match stage.is_ramping() {
-            true => format!("{}-{} users", number(stage.vus_from), number(stage.vus_to)),
-            false => format!("{} users", number(stage.vus_to)),
-        };
-    }
-    if stage.is_ramping() {
-        format!("{}-{}", wording::rate(stage.rate_from), wording::rate(stage.rate_to))
-    } else {
-        wording::rate(stage.rate_from)
-    }
+    format!("  {:<9} {:>9}", stage.role.to_string(), load_of(stage))
 }
 
 fn second(stage: &Stage, tick: &LoadTick) -> String {

@@ -143,6 +143,13 @@ pub(super) fn conclude(
     Ok(diagnosis)
 }
 
+/// The report as a page.
+pub(super) fn html(recording: &Recording, diagnosis: &Diagnosis) -> Result<Vec<u8>, CliError> {
+    let mut page = Vec::new();
+    (format_named("html")?.render)(&Report::new(recording, diagnosis), &mut page)?;
+    Ok(page)
+}
+
 fn write_reports(
     report: &Report,
     directory: &Path,

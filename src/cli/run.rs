@@ -10,10 +10,10 @@ use super::dry_run;
 use super::error::{CliError, CommandResult};
 use super::exit::ExitStatus;
 use super::generators::Generators;
-use super::progress::ProgressLine;
+use super::look::{Look, Looking, Page};
+use super::realism;
 use super::results::{self, load_rules};
 use super::stop::{KillSwitch, interrupt_flag};
-use crate::diagnose::RuleSet;
 use crate::plan::{
     Agent, Arrivals, Breakpoint, Canary, CollectorConfig, Executor, OptionValue, Plan, Scenario,
     Secret, parse_duration, parse_rate,
@@ -52,14 +52,19 @@ pub(super) fn live(
     if let Some(kill_switch) = &kill_switch {
         kill_switch.refuse_if_set()?;
     }
+    let realism = match args.against.as_slice() {
+        [] => None,
+        logs => Some(realism::against_logs(&plan, Path::new(&args.what), logs)?),
+    };
     execute(LiveRun {
         plan,
+        realism: realism.map(|realism| realism::summary(&realism)),
         folder,
         lenient: args.lenient,
         allow_failing: args.allow_failing,
         interrupt: interrupt_flag(kill_switch),
         output: &args.output,
-        rules: &rules,
+        looking: Looking::of(&args.look, args.output.quiet, &rules)?,
         expected,
         generators,
     })
@@ -173,6 +178,8 @@ fn plan_for_search(url: &str, args: &UrlArgs) -> Result<Plan, CliError> {
 /// One run with the options of the command line.
 pub(super) struct LiveRun<'a> {
     pub(super) plan: Plan,
+    /// How the plan compares to what users do, for the report.
+    pub(super) realism: Option<String>,
     /// The directory that relative paths in the plan refer to.
     pub(super) folder: &'a Path,
     /// Whether the run continues without a collector that cannot be opened.
@@ -182,7 +189,8 @@ pub(super) struct LiveRun<'a> {
     /// Set to end the run early.
     pub(super) interrupt: Arc<AtomicBool>,
     pub(super) output: &'a OutputArgs,
-    pub(super) rules: &'a RuleSet,
+    /// How the run is shown, and the rules that judge it.
+    pub(super) looking: Looking<'a>,
     /// The knee must not be below this rate, in requests per second.
     pub(super) expected: Option<f64>,
     /// What makes the load instead of this process.
@@ -191,22 +199,28 @@ pub(super) struct LiveRun<'a> {
 
 /// Runs the load and reports the result; shared with the demo.
 pub(super) fn execute(live: LiveRun<'_>) -> CommandResult {
-    let (output, rules, expected) = (live.output, live.rules, live.expected);
+    let (output, looking, expected) = (live.output, live.looking, live.expected);
+    let (rules, interrupt) = (looking.rules, Arc::clone(&live.interrupt));
     let recorded = record(Load {
         plan: live.plan,
+        realism: live.realism,
         folder: live.folder,
         lenient: live.lenient,
         allow_failing: live.allow_failing,
         interrupt: live.interrupt,
         out: &output.out,
-        quiet: output.quiet,
+        looking,
         generators: live.generators,
     })?;
-    let Recorded { path, reason } = recorded;
+    let Recorded { path, reason, page } = recorded;
     let recording = results::read(&path)?;
     let out = Some(output.out.as_path());
     let diagnosis = results::conclude(&recording, rules, &path, output.format, out)?;
     let status = results::status_of(&diagnosis, rules, expected);
+    if let Some(page) = page {
+        page.show_report(results::html(&recording, &diagnosis)?);
+        page.stay(&interrupt);
+    }
     Ok(match reason {
         StopReason::Failed(_) => ExitStatus::Failed,
         StopReason::Interrupted => ExitStatus::Interrupted,
@@ -222,6 +236,8 @@ pub(super) fn execute(live: LiveRun<'_>) -> CommandResult {
 /// A load, and where its recording goes.
 pub(super) struct Load<'a> {
     pub(super) plan: Plan,
+    /// How the plan compares to what users do, for the report.
+    pub(super) realism: Option<String>,
     /// The directory that relative paths in the plan refer to.
     pub(super) folder: &'a Path,
     pub(super) lenient: bool,
@@ -230,7 +246,7 @@ pub(super) struct Load<'a> {
     pub(super) interrupt: Arc<AtomicBool>,
     /// Directory of the recording.
     pub(super) out: &'a Path,
-    pub(super) quiet: bool,
+    pub(super) looking: Looking<'a>,
     /// What makes the load instead of this process.
     pub(super) generators: Option<Generators>,
 }
@@ -240,6 +256,8 @@ pub(super) struct Recorded {
     pub(super) path: PathBuf,
     /// Why it ended.
     pub(super) reason: StopReason,
+    /// The page that showed it, if there was one.
+    pub(super) page: Option<Page>,
 }
 
 /// Makes a recording.
@@ -256,31 +274,34 @@ pub(super) fn record(load: Load<'_>) -> Result<Recorded, CliError> {
     for warning in warnings {
         say(format_args!("kneepoint: {warning}"));
     }
+    config.plan.realism = load.realism;
     let connected = load.generators.zip(plan);
     let connected = connected
         .map(|(generators, plan)| generators.connect(&plan, load.folder, &mut config))
         .transpose();
     let fleet = connected.inspect_err(|_| tear_down(&teardown))?;
     let (path, file) = results::begin(load.out)?;
-    if !load.quiet {
+    if !load.looking.quiet {
         introduce(
             &format!("{} {}", config.plan.target, config.environment.target),
             &config.environment,
         );
     }
-    let mut line = ProgressLine::new(load.quiet);
+    let mut look =
+        Look::begin(load.looking, &config, &path).inspect_err(|_| tear_down(&teardown))?;
     // No buffer is needed: the recording is written one frame at a time.
-    let progress = &mut |progress: run::Progress<'_>| line.show(&progress);
+    let progress = &mut |progress: run::Progress<'_>| look.show(&progress);
     let reason = match fleet {
         None => run::run(config, file, progress),
         Some(fleet) => run::run_with(config, fleet, file, progress),
     };
     let reason = reason.map_err(CliError::failed)?;
+    let page = look.end(&reason);
     tear_down(&teardown);
     if let StopReason::Failed(why) = &reason {
         show_error(&CliError::failed(format!("the run ended early: {why}")));
     }
-    Ok(Recorded { path, reason })
+    Ok(Recorded { path, reason, page })
 }
 
 fn tear_down(teardown: &Teardown) {

@@ -132,13 +132,7 @@ impl KillSwitchClient {
 pub(super) fn interrupt_flag(kill_switch: Option<KillSwitch>) -> Arc<AtomicBool> {
     let flag = Arc::new(AtomicBool::new(false));
     let asked = Arc::clone(&flag);
-    signals::on_signal(move |_| {
-        if asked.swap(true, Ordering::Relaxed) {
-            // SAFETY: ends the process without running anything else. The recording is append-only
-            // and stays readable.
-            unsafe { libc::_exit(130) }
-        }
-    });
+    signals::on_signal(move |_| ask(&asked, || {}));
     if let Some(kill_switch) = kill_switch {
         let flag = Arc::clone(&flag);
         std::thread::spawn(move || {
@@ -147,6 +141,16 @@ pub(super) fn interrupt_flag(kill_switch: Option<KillSwitch>) -> Arc<AtomicBool>
         });
     }
     flag
+}
+
+/// Asks the run to end; who asks again ends the program at once, after `clean`.
+pub(super) fn ask(flag: &AtomicBool, clean: impl FnOnce()) {
+    if flag.swap(true, Ordering::Relaxed) {
+        clean();
+        // SAFETY: ends the process without running anything else. The recording is append-only
+        // and stays readable.
+        unsafe { libc::_exit(130) }
+    }
 }
 
 /// The numbers of the signals that ask the program to end, as they come. None of them ends it.

@@ -19,9 +19,11 @@ mod tls;
 pub use chain::{FROM, FoundServices};
 pub use generator::CHILDREN;
 pub use locate::{Fingerprint, Located, Opening, SocketSearch, locate, locate_listener};
+pub use postgres::inventory::{Inventory, StoredTable, inventory};
 pub use proc::network::{Forwarder, Network, is_own_address, machine_addresses};
-pub use prometheus::stored::{StoredEndpoint, StoredSample, is_recognised};
+pub use prometheus::stored::{StoredEndpoint, StoredSample, families_of, is_recognised};
 pub use sampler::{Observation, Opened, Sampler, open_all};
+pub use tcp::{can_list_sockets, speaks_postgres};
 
 /// What kneepoint knows about a collector before it opens it.
 pub struct CollectorSpec {

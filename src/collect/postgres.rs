@@ -7,6 +7,7 @@
 
 pub(super) mod connect;
 mod cpu;
+pub mod inventory;
 #[cfg(test)]
 mod private_cluster;
 mod sessions;

@@ -50,11 +50,20 @@ pub(super) use self::lister::Lister;
 pub(super) use self::owners::{Owners, Pace};
 pub(super) use self::peers::{Peers, parse_names};
 use self::postgres::Asker;
+pub use self::postgres::speaks_postgres;
 use super::proc::network::Network;
 use super::proc::tree::Tree;
 use super::{Collector, CollectorSpec, OpenError, Opens, SampleError, TargetHint};
 use crate::plan::{CollectorConfig, OptionKind, OptionSpec, OptionValue};
 use crate::timeline::{BatchBuilder, names};
+
+/// Whether kneepoint may list the sockets of a network namespace.
+///
+/// # Errors
+/// Why not, with the right that is missing.
+pub fn can_list_sockets(network: Network) -> io::Result<()> {
+    Lister::open(network).map(drop)
+}
 
 /// The collector's entry for lists and plans.
 pub static SPEC: CollectorSpec = CollectorSpec {

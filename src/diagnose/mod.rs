@@ -21,6 +21,7 @@ mod rules;
 pub(crate) mod simulated;
 mod terms;
 
+pub use conclude::coverage::{Diagnosable, LoadSeen, Measurable, diagnosable};
 pub use conclude::engine::diagnose;
 pub use conclude::examine::{Examination, examine};
 pub use conclude::headroom::{Headroom, Need, ResourceRoom, Wanted, headroom};

@@ -33,7 +33,7 @@ use answer::Matrix;
 use catalogue::{Batch, Catalogue};
 use load::Load;
 use role::{COLLECTOR, Readings, RoleReadings};
-use role_families::Role;
+use role_families::{ROLE_FAMILIES, Role};
 use server::Server;
 use slices::{Reader, Way};
 
@@ -89,6 +89,34 @@ pub struct Summary {
     pub systems: Vec<&'static str>,
     /// What a reader has to know.
     pub notes: Vec<String>,
+}
+
+/// A stored metric that would become one of kneepoint's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Family {
+    /// Its name at the server.
+    pub name: &'static str,
+    /// What has it.
+    pub exporter: &'static str,
+    /// The option that selects its series.
+    pub option: &'static str,
+}
+
+/// The stored metrics that become `metric`, the best first; none where only kneepoint itself, beside
+/// the service, can measure it.
+pub fn families_of(metric: &str) -> Vec<Family> {
+    // Both follow from the processor times of a machine.
+    let of_times = [names::SYSTEM_CPU_UTILIZATION.name, names::SYSTEM_CPU_CORES.name];
+    let metric = if of_times.contains(&metric) { names::SYSTEM_CPU_TIME.name } else { metric };
+    let exported = ROLE_FAMILIES.iter().filter(|family| family.metric.name == metric);
+    let exported = exported.map(|family| {
+        let (option, exporter) = role_families::told(family.role);
+        Family { name: family.name, exporter, option }
+    });
+    let of_libraries = crate::collect::families_of(metric);
+    exported
+        .chain(of_libraries.map(|(exporter, name)| Family { name, exporter, option: "--match" }))
+        .collect()
 }
 
 /// Reads what `question` asks for and writes it as a recording called `name`.

@@ -235,6 +235,16 @@ fn cpu_mode(mode: &str) -> Option<&'static str> {
     })
 }
 
+/// The option that selects the series of a role, and the exporter that usually has them.
+pub(super) fn told(role: Role) -> (&'static str, &'static str) {
+    match role {
+        Role::Target => ("--match", "cAdvisor or the service's client library"),
+        Role::Host => ("--host", "node_exporter"),
+        Role::Database => ("--database", "postgres_exporter"),
+        Role::Downstream => ("--downstream", "the service's client library"),
+    }
+}
+
 /// Name of the collector under which a shared metric is recorded: the one that reads it in a run.
 pub(super) fn collector(role: Role) -> &'static str {
     match role {

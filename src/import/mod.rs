@@ -252,21 +252,26 @@ fn whole(input: &mut dyn BufRead) -> Result<String, ImportError> {
     }
 }
 
-/// The text of an input, and how it begins. Compressed ones are known by their first bytes.
-fn opened<'r>(input: &'r mut dyn BufRead) -> Result<(Box<dyn BufRead + 'r>, String), ImportError> {
-    let unreadable = |source| ImportError::Unreadable { line: 1, source };
+/// An input without its compression, which is known by the first bytes: gzip, zstd or none.
+///
+/// # Errors
+/// What the system said.
+pub fn unpacked(input: &mut dyn BufRead) -> io::Result<Box<dyn BufRead + '_>> {
     let mut magic = Vec::new();
-    (&mut *input).take(ZSTD.len() as u64).read_to_end(&mut magic).map_err(unreadable)?;
+    (&mut *input).take(ZSTD.len() as u64).read_to_end(&mut magic)?;
     let (is_gzip, is_zstd) = (magic.starts_with(GZIP), magic.starts_with(ZSTD));
     let input = Cursor::new(magic).chain(input);
-    let mut text: Box<dyn BufRead + 'r> = match () {
+    Ok(match () {
         () if is_gzip => Box::new(BufReader::new(flate2::bufread::MultiGzDecoder::new(input))),
-        () if is_zstd => {
-            let decoder = zstd::Decoder::with_buffer(input).map_err(unreadable)?;
-            Box::new(BufReader::new(decoder))
-        }
+        () if is_zstd => Box::new(BufReader::new(zstd::Decoder::with_buffer(input)?)),
         () => Box::new(input),
-    };
+    })
+}
+
+/// The text of an input, and how it begins.
+fn opened<'r>(input: &'r mut dyn BufRead) -> Result<(Box<dyn BufRead + 'r>, String), ImportError> {
+    let unreadable = |source| ImportError::Unreadable { line: 1, source };
+    let mut text = unpacked(input).map_err(unreadable)?;
     let mut begin = Vec::new();
     match (&mut *text).take(LOOKED_AT).read_to_end(&mut begin) {
         // The importer meets the same end, and knows the line.

@@ -31,11 +31,7 @@ pub struct Preview {
 ///
 /// Every request that is not valid on the wire.
 pub fn preview(config: &LoadConfig, count: usize) -> Result<Vec<Preview>, Vec<LoadError>> {
-    let config = LoadConfig {
-        requests: config.requests.iter().map(redacted).collect(),
-        data: config.data.iter().map(without_secrets).collect(),
-        ..config.clone()
-    };
+    let config = without_shown_secrets(config);
     let mut mix = Mix::compile(&config, 0, 1)?;
     let mut previews = Vec::new();
     for flow in 0..config.flows.len() {
@@ -67,6 +63,15 @@ pub fn preview(config: &LoadConfig, count: usize) -> Result<Vec<Preview>, Vec<Lo
         previews.truncate(from + count);
     }
     Ok(previews)
+}
+
+/// The same load with every secret hidden.
+pub(super) fn without_shown_secrets(config: &LoadConfig) -> LoadConfig {
+    LoadConfig {
+        requests: config.requests.iter().map(redacted).collect(),
+        data: config.data.iter().map(without_secrets).collect(),
+        ..config.clone()
+    }
 }
 
 /// The same request with every secret hidden.

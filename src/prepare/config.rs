@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use super::controls::Controls;
 use super::data;
 use super::files::PlanFiles;
 use super::problems::Problems;
@@ -41,6 +42,8 @@ pub struct RunConfig {
     pub started: Instant,
     /// Set from outside to end the run early.
     pub interrupt: Arc<AtomicBool>,
+    /// What somebody who watches the run asks of it.
+    pub controls: Arc<Controls>,
 }
 
 impl RunConfig {
@@ -100,6 +103,7 @@ pub fn run_config(plan: Plan, load: LoadConfig, interrupt: Arc<AtomicBool>) -> R
         agents: Vec::new(),
         started: Instant::now(),
         interrupt,
+        controls: Arc::default(),
     }
 }
 

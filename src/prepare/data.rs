@@ -57,7 +57,9 @@ fn values(source: &DataSource, files: &PlanFiles) -> Result<ResolvedValues, Stri
             let values = table(files, path, |table| table.column(column))?;
             ResolvedValues::List(values.into())
         }
-        DataValues::Rows { path, format: RowFormat::Csv } => table(files, path, |table| table.rows())?,
+        DataValues::Rows { path, format: RowFormat::Csv } => {
+            table(files, path, |table| table.rows())?
+        }
         DataValues::Rows { path, format: RowFormat::JsonLines } => {
             table(files, path, |table| table.json_lines())?
         }

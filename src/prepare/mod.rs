@@ -6,6 +6,7 @@
 
 mod agents;
 mod config;
+mod controls;
 mod data;
 mod files;
 #[cfg(feature = "fuzzing")]
@@ -22,6 +23,7 @@ mod trial;
 mod warning;
 
 pub use config::{RunConfig, load_config, run_config};
+pub use controls::Controls;
 pub use part::{LoadPart, PartOrder, part_config};
 pub use plan_file::{PlanError, parse_plan, read_plan};
 pub use preflight::{Observed, Options, Prepared, observe, prepare};

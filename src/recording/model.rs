@@ -49,6 +49,9 @@ pub struct PlanSummary {
     /// How many different reads the plan can make, if that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read_variety: Option<f64>,
+    /// How the plan compares to what users do, in half a sentence; `None` if nobody asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub realism: Option<String>,
     /// The objectives.
     pub objectives: Vec<RecordedObjective>,
     /// The whole plan as JSON, without secrets.

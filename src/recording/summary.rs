@@ -34,6 +34,7 @@ impl PlanSummary {
             variety: plan.variety(),
             read_share: Some(plan.read_share()),
             read_variety: plan.read_variety(),
+            realism: None,
             objectives: plan.objectives.iter().map(RecordedObjective::of).collect(),
             // A plan is made of maps with text keys, numbers and texts: JSON has all of them.
             full: serde_json::to_value(plan).unwrap_or_default(),

@@ -30,7 +30,9 @@ pub use headroom::{headroom_json, headroom_text};
 pub use incident::IncidentReport;
 pub(crate) use markdown::escape as escape_markdown;
 pub use model::Report;
+pub(crate) use model::ended_because;
 pub use terminal::{TerminalStyle, render_with as render_terminal};
+pub(crate) use web_page::{digest, style};
 
 use crate::registry::registry;
 

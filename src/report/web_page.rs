@@ -66,7 +66,7 @@ pub(super) fn drawing(wide: Chart, narrow: Option<Chart>) -> Drawing {
 }
 
 /// What a page's policy names a style or script by.
-pub(super) fn digest(text: &str) -> String {
+pub(crate) fn digest(text: &str) -> String {
     format!("sha256-{}", STANDARD.encode(Sha256::digest(text.as_bytes())))
 }
 
@@ -136,7 +136,7 @@ fn environment() -> io::Result<Environment<'static>> {
 }
 
 /// The style sheet with the colours of the charts.
-pub(super) fn style() -> String {
+pub(crate) fn style() -> String {
     format!("{STYLE}{}", palette())
 }
 

@@ -20,7 +20,7 @@ use crate::collect::{Observation, Sampler};
 use crate::diagnose::objectives;
 use crate::load::{Generator, LoadError};
 use crate::plan::{Executor, Limits, Scenario};
-use crate::prepare::RunConfig;
+use crate::prepare::{Controls, RunConfig};
 use crate::recording::{Event, PlanSummary, Stop, StopReason, WriteError, Writer};
 use crate::remote::RunningAgent;
 use crate::timeline::{
@@ -46,6 +46,9 @@ const LAST_TICKS: Duration = Duration::from_millis(1500);
 /// the recording shows which seconds one did not report.
 const AFTER_LOSS: Duration = Duration::from_secs(2);
 
+/// By how much a stage is prolonged at a time while somebody holds the rise.
+const PROLONGED: Duration = Duration::from_secs(1);
+
 /// Ticks to keep of a long stage. The search for the knee needs only hundreds per stage.
 const KEPT: usize = 2000;
 
@@ -68,6 +71,8 @@ pub enum Progress<'a> {
         /// What the generator did in it.
         ticks: &'a [LoadTick],
     },
+    /// A collector reported something, and it is recorded.
+    Reported(&'a Observation),
     /// Something happened, in words for a person.
     Event(&'a str),
 }
@@ -194,6 +199,7 @@ fn run_on<W: Write>(
         sampler: Some(sampler),
         agents: config.agents,
         interrupt: config.interrupt,
+        controls: config.controls,
         watch: Watch::new(&config.limits),
         limits: config.limits,
         progress,
@@ -278,6 +284,7 @@ struct Conductor<'a, W: Write> {
     sampler: Option<Sampler>,
     agents: Vec<RunningAgent>,
     interrupt: Arc<AtomicBool>,
+    controls: Arc<Controls>,
     limits: Limits,
     watch: Watch,
     progress: &'a mut dyn FnMut(Progress<'_>),
@@ -328,7 +335,10 @@ impl<W: Write> Conductor<'_, W> {
         // end, which may differ from the plan.
         self.write(|writer| writer.stage(&stage));
         self.timeline.stages.push(stage);
-        let ended = self.listen_while(&stage, pilot);
+        let ended = match self.listen_while(&stage, pilot) {
+            None => self.prolong(&mut stage),
+            ended => ended,
+        };
         stage.window = Window::new(begin, self.now().min(stage.window.end));
         let ended = ended.or_else(|| self.listen_for_last_ticks(stage.window.end));
         self.write(|writer| writer.stage(&stage));
@@ -343,6 +353,31 @@ impl<W: Write> Conductor<'_, W> {
     /// How long before its beginning the load has to know a stage.
     fn notice(&self) -> Duration {
         self.source.as_ref().map_or(Duration::ZERO, |source| source.notice())
+    }
+
+    /// Holds a stage for as long as somebody pauses the rise. Only a pilot's stages can be: others
+    /// have their place in a plan that the generator already has.
+    fn prolong(&mut self, stage: &mut Stage) -> Option<StopReason> {
+        let may_pause = self.lead.is_some()
+            && self.notice().is_zero()
+            && stage.role.is_measured()
+            && !stage.is_ramping();
+        let mut ended = None;
+        let mut is_paused = false;
+        while may_pause && ended.is_none() && self.controls.is_paused() {
+            if !std::mem::replace(&mut is_paused, true) {
+                self.tell_event("somebody holds the load at this stage");
+            }
+            let begin = self.now();
+            let window = Window::new(begin, begin + PROLONGED);
+            self.hold_flows(&Stage { window, ..*stage });
+            stage.window.end = window.end;
+            ended = self.listen_until(window.end, Some(&*stage));
+        }
+        if is_paused {
+            self.tell_event("the search goes on");
+        }
+        ended
     }
 
     /// Passes the pilot's stage to what makes the load. A recovery stops the load of every flow.
@@ -507,6 +542,11 @@ impl<W: Write> Conductor<'_, W> {
         for batch in self.canaries.take(self.now()).into_iter().chain(self.websockets.take()) {
             self.write(|writer| writer.batch(&batch));
         }
+        for mark in self.controls.take_marks() {
+            let text =
+                if mark.is_empty() { "marked".to_owned() } else { format!("marked: {mark}") };
+            self.tell(self.now(), text);
+        }
         if let Some(text) = self.clocks.look() {
             self.tell(self.now(), text);
         }
@@ -521,6 +561,7 @@ impl<W: Write> Conductor<'_, W> {
                 Err(TryRecvError::Empty | TryRecvError::Disconnected) => return,
             };
             self.write(|writer| record(writer, &observation));
+            (self.progress)(Progress::Reported(&observation));
             match observation {
                 Observation::Batch(batch) if self.keeps_series => {
                     self.condenser.push_batch(&mut self.timeline, batch);
@@ -529,6 +570,10 @@ impl<W: Write> Conductor<'_, W> {
                 _ => {}
             }
         }
+    }
+
+    fn tell_event(&mut self, text: &str) {
+        self.tell(self.now(), text.to_owned());
     }
 
     fn tell(&mut self, at: Moment, text: String) {

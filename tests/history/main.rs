@@ -207,3 +207,33 @@ fn a_range_before_the_retention_is_told_apart_from_a_wrong_selector() {
     assert!(error.to_string().contains("none has samples between"), "{error}");
     assert!(error.hint().is_some_and(|hint| hint.contains("retention")), "{error}");
 }
+
+/// What an incident of now would tell, from the metrics that a real Prometheus has of the service.
+#[test]
+fn coverage_says_what_the_stored_metrics_could_tell() {
+    let service = Service::start();
+    let Some(prometheus) = Prometheus::start(service.port) else { return };
+    sleep(Duration::from_secs(6));
+    let url = prometheus.url();
+    let ask = |more: &[&str]| -> serde_json::Value {
+        let base =
+            ["coverage", "--prometheus", &url, "--match", "{job=\"shop\"}", "--format", "json"];
+        let output = kneepoint(&[&base[..], more].concat());
+        assert!(output.status.success(), "{}", told(&output));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let known = |document: &serde_json::Value, rule: &str| {
+        document["diagnosable"].as_array().unwrap().iter().any(|one| one["rule"] == rule)
+    };
+    let without = ask(&[]);
+    assert!(known(&without, "pool-leak"), "{without:#}");
+    assert!(!known(&without, "db-lock-wait"), "{without:#}");
+    let open = without["open"].as_array().unwrap();
+    let of_database = open.iter().find(|one| one["add"].as_str().unwrap().contains("--database"));
+    let causes = of_database.unwrap()["causes"].to_string();
+    assert!(causes.contains("db-lock-wait"), "{without:#}");
+    let with = ask(&["--database", "{job=\"db\"}"]);
+    assert!(known(&with, "db-lock-wait") && known(&with, "db-pool-too-small"), "{with:#}");
+    let nothing = kneepoint(&["coverage", "--prometheus", &url, "--match", "{job=\"nobody\"}"]);
+    assert_eq!(nothing.status.code(), Some(104), "{}", told(&nothing));
+}

@@ -5,6 +5,7 @@ pub mod account;
 pub mod cgroup;
 pub mod container;
 pub mod find;
+pub mod held;
 pub mod hsperf;
 pub mod listen;
 pub mod machine;

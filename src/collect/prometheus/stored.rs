@@ -2,6 +2,7 @@
 //! recorded, so that the same rules know it.
 
 use super::admission::Admission;
+use super::families::SYSTEMS;
 use super::recognise;
 use super::text::{self, Exposition};
 use crate::timeline::BatchBuilder;
@@ -52,6 +53,15 @@ impl StoredEndpoint {
     pub fn systems(&self) -> Vec<&'static str> {
         self.admission.systems()
     }
+}
+
+/// The metrics that become the shared metric `metric`, each with the library or server that has it.
+pub fn families_of(metric: &str) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let all = SYSTEMS
+        .iter()
+        .flat_map(|system| system.families.iter().map(move |family| (system.name, family)));
+    let wanted = all.filter(move |(_, family)| family.metric.name == metric);
+    wanted.map(|(system, family)| (system, family.name))
 }
 
 /// Whether a shared metric is made of the metric `name`.

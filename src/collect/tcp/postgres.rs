@@ -96,7 +96,7 @@ impl Asker {
 }
 
 /// Whether `peer` answers the request for encryption with the one byte with which PostgreSQL does.
-fn speaks_postgres(peer: SocketAddr) -> bool {
+pub fn speaks_postgres(peer: SocketAddr) -> bool {
     let ask = || -> std::io::Result<bool> {
         let mut stream = TcpStream::connect_timeout(&peer, PATIENCE)?;
         stream.set_write_timeout(Some(PATIENCE))?;

@@ -1,11 +1,6 @@
 //! From paths to patterns: which parts of a path are values.
 
-use std::borrow::Cow;
-use std::sync::LazyLock;
-
-use regex::Regex;
-
-use crate::access_log::{self, varies};
+use crate::access_log::{self, unescaped, varies};
 use crate::convert::http::sendable;
 use crate::plan::is_secret_name;
 
@@ -72,15 +67,6 @@ pub(super) fn of(method: &str, target: &str) -> Option<(Pattern, bool)> {
         pieces.push(Piece::Text(text));
     }
     Some((Pattern { method: method.to_owned(), pieces, values }, secret))
-}
-
-/// Servers write an octet that is not printable, and a quote, as `\xHH`.
-fn unescaped(target: &str) -> Cow<'_, str> {
-    static OCTET: LazyLock<Regex> = LazyLock::new(|| {
-        // Checked by every test of this room.
-        Regex::new(r"\\x([0-9A-Fa-f]{2})").unwrap_or_else(|why| unreachable!("{why}"))
-    });
-    OCTET.replace_all(target, "%$1")
 }
 
 /// A query without the parameters that are secret by their names.

@@ -298,6 +298,7 @@ fn run_caveats(
     sources: &Sources<'_>,
 ) -> Vec<String> {
     let mut caveats = Vec::from_iter(lacking::of_elsewhere(recording, sources));
+    caveats.extend(recording.plan.realism.clone());
     for restart in facts.restarts() {
         caveats.push(format!("the target's process restarted at {restart}"));
     }

@@ -3,6 +3,7 @@
 pub(super) mod attribution;
 mod chain;
 mod contradictions;
+pub(super) mod coverage;
 mod endpoints;
 pub(super) mod engine;
 mod estimate;

@@ -6,6 +6,7 @@ mod answer;
 mod attribution;
 mod canaries_and_sessions;
 mod chain;
+mod explorer;
 mod failures;
 mod findings;
 mod grid;
@@ -32,6 +33,7 @@ use serde::Serialize;
 pub(super) use answer::{Answer, OutcomeKind};
 pub(super) use attribution::{AttributionView, GrowthRow, LayerChart, LayerPoint};
 pub(super) use chain::ChainTable;
+pub(super) use explorer::{Explorer, RawLine};
 pub(super) use failures::{FailureNumbers, FailureRow};
 pub(super) use findings::{
     EvidenceRow, FindingKind, FindingView, Holds, NotCheckedRow, RuledOutRow,
@@ -43,6 +45,7 @@ pub(super) use logs::{LogNumbers, LogTable};
 pub(super) use panel::{Ahead, Line, LineStyle, Panel, Quantity, spreads};
 pub(super) use recovery::RecoveryTable;
 pub(super) use requests::{RequestNumbers, RequestRow};
+pub(crate) use run::ended_because;
 pub(super) use run::{CollectorRow, EventRow, Fact};
 pub(super) use seconds::{BOUNDS, EndpointTotal, SecondRow, Seconds, Times};
 pub(super) use soak::{SoakTable, Speaks, TrendKind};
@@ -98,6 +101,8 @@ pub struct Report {
     #[serde(skip)]
     pub(super) time: TimeCharts,
     #[serde(skip)]
+    pub(super) explorer: Explorer,
+    #[serde(skip)]
     pub(super) curve: Option<LoadCurve>,
     #[serde(skip)]
     pub(super) layers: Vec<LayerChart>,
@@ -145,6 +150,7 @@ impl Report {
             environment: run::environment(recording),
             events: run::events(recording),
             time: TimeCharts::new(recording, diagnosis),
+            explorer: Explorer::new(recording, diagnosis),
             curve: LoadCurve::new(diagnosis),
             layers: attribution::layers(diagnosis),
             summary,
@@ -152,6 +158,17 @@ impl Report {
             machine: recording.environment.clone(),
             seconds: None,
         }
+    }
+
+    /// The answer in one sentence.
+    pub fn headline(&self) -> &str {
+        &self.answer.headline
+    }
+
+    /// The findings in short, the most important first: what, what it is to the knee, how sure.
+    pub fn findings_in_short(&self) -> impl Iterator<Item = (&str, &str, String)> {
+        let short = |finding: &FindingView| finding.confidence.to_string();
+        self.findings.iter().map(move |it| (it.title.as_str(), it.role.as_str(), short(it)))
     }
 
     /// The same with the run second by second.

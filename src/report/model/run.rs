@@ -140,7 +140,12 @@ fn ended(recording: &Recording) -> String {
     let Some(stop) = &recording.stop else {
         return "unknown: the recording stops without a reason".to_owned();
     };
-    match &stop.reason {
+    ended_because(&stop.reason)
+}
+
+/// Why a run ended, in words.
+pub(crate) fn ended_because(reason: &StopReason) -> String {
+    match reason {
         StopReason::Completed => "as planned".to_owned(),
         StopReason::KneeFound => "knee found and measured on both sides".to_owned(),
         StopReason::MaxRate => "`max_rate` of the plan reached".to_owned(),

@@ -1,0 +1,14 @@
+//! Serves what a viewer sees of a run to browsers, and the report once there is one.
+//!
+//! The address holds a token, and who does not know it gets nothing. The page may load nothing but
+//! its own numbers. Each frame is written as text once, however many look: a viewer who is too slow
+//! for one gets the next. All of it is one thread that yields to the load.
+
+mod page;
+mod priority;
+mod server;
+mod site;
+
+pub use priority::yield_to_load;
+pub use server::Viewer;
+pub use site::Control;
