@@ -277,11 +277,13 @@ fn a_generator_that_stands_still_is_lost() {
 
 /// What a run with this generator's command refuses before any load, and how.
 fn refused(more: &str, generator: &str) -> (Option<i32>, String, u64) {
-    let (server, directory) = (Server::start(), tempfile::tempdir().unwrap());
+    let (server, directory) = (Server::start(), tempfile::tempdir().expect("a directory"));
     let plan = write_plan(directory.path(), &plan(&server, 20, 2, more));
     let out = directory.path().join("out");
-    let arguments = ["run", plan.to_str().unwrap(), "--quiet", "--out", out.to_str().unwrap()];
-    let output = kneepoint(&arguments).args(["--generator", generator]).output().unwrap();
+    let path = |path: &Path| path.to_str().expect("a path in UTF-8").to_owned();
+    let (plan, out) = (path(&plan), path(&out));
+    let mut run = kneepoint(&["run", &plan, "--quiet", "--out", &out]);
+    let output = run.args(["--generator", generator]).output().expect("its end");
     let errors = text(&output.stderr);
     (output.status.code(), errors, server.requests())
 }
