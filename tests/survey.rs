@@ -79,6 +79,8 @@ fn start_service(log: &Path, peer: SocketAddr) -> Service {
         .env(SERVICE, format!("{port} {} {peer}", log.display()))
         .env("DATABASE_URL", format!("postgres://shop:{PASSWORD}@{peer}/shop"))
         .stdout(Stdio::null())
+        // Where it is a file, it would be found as a log of the service.
+        .stderr(Stdio::null())
         .spawn()
         .expect("the service starts");
     let service = Service { child, port };
