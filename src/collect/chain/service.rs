@@ -205,7 +205,9 @@ impl Service {
     pub fn events(&mut self) -> Vec<String> {
         let told = self.process.events().into_iter();
         let told = told.chain(self.threads.iter_mut().flat_map(|threads| threads.events()));
-        told.map(|event| format!("{}: {event}", self.name)).collect()
+        // Many forwarders have a process for each connection, which ends with it.
+        let is_told = |_: &String| self.kind != FORWARDER;
+        told.filter(is_told).map(|event| format!("{}: {event}", self.name)).collect()
     }
 }
 
