@@ -50,8 +50,8 @@ impl Survey {
         seen.extend(self.health.iter().map(|it| format!("a health route: {it}")));
         if let Some(path) = &self.description {
             seen.push(format!(
-                "an OpenAPI description at {path}: {} operations can be sent as they are, {} need values, a \
-                 body, or change data",
+                "an OpenAPI description at {path}; operations that can be sent as they are: {}; those that \
+                 need values or a body, or change data: {}",
                 self.operations.len(),
                 self.left_out
             ));

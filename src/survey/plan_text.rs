@@ -1,9 +1,11 @@
 //! What was found → the text of a plan with comments. The text has names of variables and never
 //! their values.
 
-use std::fmt::Write as _;
-
 use super::found::{Runtime, Survey};
+use crate::collect::with_defaults;
+
+/// Columns of a comment.
+const WIDTH: usize = 100;
 
 /// The plan. `is_set` tells whether a variable is in kneepoint's own environment: a plan that uses
 /// another one would be refused, so such a table stands as a comment.
@@ -101,13 +103,16 @@ fn canaries(found: &Survey, put: &mut impl FnMut(&str)) {
 }
 
 fn collectors(found: &Survey, is_set: &impl Fn(&str) -> bool, put: &mut impl FnMut(&str)) {
-    put(
-        "# What is watched. `host`, `process`, `tcp`, `threads`, `chain`, `jvm`, `stacks` and `disk` open by",
-    );
-    put(
-        "# themselves where the target runs on this machine. `kneepoint coverage` says, for this plan,",
-    );
-    put("# which causes could be named and what one line would add.");
+    let names: Vec<String> = with_defaults(Vec::new(), true)
+        .into_iter()
+        .map(|collector| format!("`{}`", collector.name))
+        .collect();
+    put(&comment(&format!(
+        "What is watched. These open by themselves where the target runs on this machine: {}. \
+         `kneepoint coverage` says, for this plan, which causes could be named and what one line \
+         would add.",
+        names.join(", ")
+    )));
     put("");
     for metrics in &found.metrics {
         put("[[collect.prometheus]]");
@@ -159,13 +164,19 @@ fn quoted(text: &str) -> String {
     toml_edit::Value::from(text).to_string()
 }
 
-/// A line of a comment. What comes from outside may hold line breaks.
+/// A comment, in lines that an editor shows whole. What comes from outside may hold line breaks.
 fn comment(text: &str) -> String {
-    let clean = text.chars().map(|c| if c.is_control() { ' ' } else { c });
-    let mut line = String::from("# ");
-    let written = write!(line, "{}", clean.collect::<String>());
-    debug_assert!(written.is_ok(), "writing to memory cannot fail");
-    line
+    let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let indent = if text.starts_with("- ") { "#   " } else { "# " };
+    let mut lines = vec!["#".to_owned()];
+    for word in clean.split_whitespace() {
+        let fits = |line: &&mut String| line.chars().count() + 1 + word.chars().count() <= WIDTH;
+        match lines.last_mut().filter(fits) {
+            Some(line) => *line = format!("{line} {word}"),
+            None => lines.push(format!("{indent}{word}")),
+        }
+    }
+    lines.join("\n")
 }
 
 #[cfg(test)]
