@@ -253,18 +253,19 @@ fn established(points: &[CurvePoint]) -> Option<Knee> {
     }
     let placed = Placed { rate: first.rate, low: first.low, high: first.high };
     let placed = match (throughput.filter(|_| is_fitted), by_errors) {
-        // No line describes a fall from all to little.
-        (Some(broken), Some(errors)) if collapses(points, &errors, &broken, base) => {
-            first.kind = KneeKind::Errors;
-            Placed { rate: errors.rate, low: errors.low, high: errors.high }.centred(errors.rate)
-        }
-        // Where failures set in with a step, two lines that meet find the end of the step at best.
-        (Some(broken), Some(errors)) if rejected && broken.knee < errors.low => {
+        // Where failures set in with a step, two lines that meet find the end of the step at best,
+        // and no line describes a fall from all to little.
+        (Some(broken), Some(errors))
+            if broken.knee < errors.low && (rejected || collapses(points, &errors)) =>
+        {
             let step = Placed { rate: errors.rate, low: errors.low, high: errors.high };
             match Step::of(points, &errors, &broken, base) {
-                Step::Plateau => placed.within(points, base).centred(broken.middle),
-                Step::Fall => step.centred(errors.rate),
-                Step::Unclear => placed.or(step).centred(errors.rate),
+                Step::Fall => {
+                    first.kind = KneeKind::Errors;
+                    step.centred(errors.rate)
+                }
+                Step::Unclear if rejected => placed.or(step).centred(errors.rate),
+                Step::Plateau | Step::Unclear => placed.within(points, base).centred(broken.middle),
             }
         }
         (Some(broken), _) => placed.within(points, base).centred(broken.middle),
@@ -312,13 +313,10 @@ impl Step {
     }
 }
 
-/// Whether every load below a step of failures was carried, though two lines meet below it, and just
-/// beyond it little of what was carried before still gets through.
-fn collapses(points: &[CurvePoint], errors: &Established, broken: &Broken, base: &Base) -> bool {
+/// Whether just beyond a step of failures little of what was offered below it gets through.
+fn collapses(points: &[CurvePoint], errors: &Established) -> bool {
     let beyond = points.iter().find(|point| point.offered > errors.low);
-    broken.knee < errors.low
-        && beyond.is_some_and(|point| point.goodput < COLLAPSE * errors.low)
-        && matches!(Step::of(points, errors, broken, base), Step::Fall)
+    beyond.is_some_and(|point| point.goodput < COLLAPSE * errors.low)
 }
 
 /// The sign that came first. Where its bracket reaches the throughput knee they are the same knee,
