@@ -1,7 +1,5 @@
 //! `doctor`: what this machine lets kneepoint see, and what one command would add.
 
-use std::net::ToSocketAddrs;
-
 use super::args::{DoctorArgs, PageFormat};
 use super::console::{print, width, wrapped};
 use super::error::{CliError, CommandResult};
@@ -10,6 +8,7 @@ use super::init::{refused, url_of};
 use crate::collect::{Opening, locate};
 use crate::plan::Plan;
 use crate::report::wording;
+use crate::survey::address_of;
 use crate::survey::doctor::{Checked, Patient, State, examine};
 
 pub(super) fn main(args: &DoctorArgs) -> CommandResult {
@@ -34,10 +33,7 @@ pub(super) fn main(args: &DoctorArgs) -> CommandResult {
 fn of_service(url: &str) -> Result<Patient, CliError> {
     let plan = Plan::for_url(url, Vec::new()).map_err(CliError::usage)?;
     let target = &plan.target.url;
-    let addresses = (target.host.as_str(), target.port).to_socket_addrs();
-    let address = addresses.ok().and_then(|mut all| all.next()).ok_or_else(|| {
-        CliError::usage(format!("there is no address of the host `{}`", target.host))
-    })?;
+    let address = address_of(target).map_err(CliError::usage)?;
     let located = locate(address, if target.https { Opening::Tls } else { Opening::Http1 });
     if !located.is_local {
         return Err(CliError::new(

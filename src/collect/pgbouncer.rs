@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use console::{Pools, Totals};
 
-use super::postgres::connect::{Address, PATIENCE, Session, in_words};
+use super::postgres::connect::{Address, PATIENCE, Session, in_words, runtime_for};
 use super::{Collector, CollectorSpec, OpenError, Opens, SampleError, TargetHint};
 use crate::plan::{CollectorConfig, OptionKind, OptionSpec};
 use crate::timeline::{BatchBuilder, names};
@@ -64,13 +64,7 @@ const PAUSE: Duration = Duration::from_secs(2);
 fn open(config: &CollectorConfig, _: &TargetHint) -> Result<Box<dyn Collector>, OpenError> {
     let url = config.text("url").unwrap_or_default();
     let address = Address::parse(url, config.text("ca_file"))?.of_pooler();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| {
-        OpenError::new(
-            format!("cannot start a runtime to talk to the pooler: {error}"),
-            "raise the limit of open files (`ulimit -n`)",
-        )
-    })?;
+    let runtime = runtime_for("the pooler")?;
     let mut collector = Pooler {
         address,
         runtime,

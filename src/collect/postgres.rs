@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
-use connect::{Address, ConnectError, PATIENCE, Session};
+use connect::{Address, ConnectError, PATIENCE, Session, runtime_for};
 use cpu::ServerProcesses;
 use sessions::{Sessions, Visibility};
 use statistics::{Statistics, Totals};
@@ -90,13 +90,7 @@ select current_setting('server_version') as version, pg_backend_pid() as backend
 fn open(config: &CollectorConfig, _: &TargetHint) -> Result<Box<dyn Collector>, OpenError> {
     let url = config.text("url").unwrap_or_default();
     let address = Address::parse(url, config.text("ca_file"))?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| {
-        OpenError::new(
-            format!("cannot start a runtime to talk to PostgreSQL: {error}"),
-            "raise the limit of open files (`ulimit -n`)",
-        )
-    })?;
+    let runtime = runtime_for("PostgreSQL")?;
     let mut collector = Postgres {
         address,
         runtime,

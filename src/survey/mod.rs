@@ -11,13 +11,13 @@ mod operations;
 mod plan_text;
 mod service;
 
-use std::net::ToSocketAddrs;
+use std::net::{SocketAddr, ToSocketAddrs};
 
 pub use found::{Metrics, Operation, Runtime, Survey, Variable};
 pub use plan_text::plan_text;
 
 use crate::collect::{OpenError, Opening, locate};
-use crate::plan::Plan;
+use crate::plan::{Plan, TargetUrl};
 
 /// Asks the service at `url` and looks at its process.
 ///
@@ -33,12 +33,19 @@ pub fn survey(url: &str) -> Result<Survey, OpenError> {
         path: path.replace("{{", "{").replace("}}", "}"),
         ..Survey::default()
     };
-    let addresses = (target.host.as_str(), target.port).to_socket_addrs();
-    let address = addresses.ok().and_then(|mut all| all.next()).ok_or_else(|| {
-        OpenError::new(format!("there is no address of the host `{}`", target.host), HINT)
-    })?;
+    let address = address_of(target).map_err(|why| OpenError::new(why, HINT))?;
     endpoints::ask(&mut found)?;
     let opening = if target.https { Opening::Tls } else { Opening::Http1 };
     service::look(&mut found, &locate(address, opening));
     Ok(found)
+}
+
+/// The first address of a URL's host.
+///
+/// # Errors
+/// That the host has none, as a message.
+pub fn address_of(url: &TargetUrl) -> Result<SocketAddr, String> {
+    let addresses = (url.host.as_str(), url.port).to_socket_addrs();
+    let first = addresses.ok().and_then(|mut all| all.next());
+    first.ok_or_else(|| format!("there is no address of the host `{}`", url.host))
 }

@@ -4,6 +4,7 @@ use std::error::Error as _;
 use std::net::ToSocketAddrs;
 use std::time::Duration;
 
+use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::error::SqlState;
@@ -28,6 +29,20 @@ const URL_HINT: &str = "write `postgres://user:password@host:5432/database`, wit
 const MANNERS: &str = "set application_name = 'kneepoint'; set statement_timeout = '1s'; \
                        set lock_timeout = '100ms'; set default_transaction_read_only = on; \
                        set jit = off";
+
+/// What drives the sessions of one collector, on its own thread. `whom` is for the message.
+///
+/// # Errors
+/// If the system has no descriptors left for it.
+pub(in crate::collect) fn runtime_for(whom: &str) -> Result<Runtime, OpenError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| {
+        OpenError::new(
+            format!("cannot start a runtime to talk to {whom}: {error}"),
+            "raise the limit of open files (`ulimit -n`)",
+        )
+    })
+}
 
 /// A PostgreSQL server, database and user, and how to reach them.
 pub(in crate::collect) struct Address {

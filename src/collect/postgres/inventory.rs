@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tokio_postgres::Client;
 
-use super::connect::{Address, Session, in_words};
+use super::connect::{Address, Session, in_words, runtime_for};
 use crate::collect::OpenError;
 
 /// Settings that change plans, memory, durability or what waits ("Server Configuration" in
@@ -108,13 +108,7 @@ pub struct Inventory {
 /// If it cannot be reached, or its catalogue cannot be read. No message holds a password.
 pub fn inventory(url: &str, ca_file: Option<&str>) -> Result<Inventory, OpenError> {
     let address = Address::parse(url, ca_file)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| {
-        OpenError::new(
-            format!("cannot start a runtime to talk to PostgreSQL: {error}"),
-            "raise the limit of open files (`ulimit -n`)",
-        )
-    })?;
+    let runtime = runtime_for("PostgreSQL")?;
     runtime.block_on(async {
         let Session { client, .. } =
             &address.connect().await.map_err(|refusal| OpenError::new(refusal.what, refusal.hint))?;
