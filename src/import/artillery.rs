@@ -10,7 +10,8 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use self::shapes::{INTERVAL, Period, V1, V2, periods_of_v1, periods_of_v2, total};
 use super::ImporterSpec;
 use super::error::ImportError;
-use super::requests::{Ended, MOST_OF_INTERVAL, Requests, says_own_limit};
+use super::own_limits::says_own_limit;
+use super::requests::{Ended, MOST_OF_INTERVAL, Requests};
 use super::table::shown;
 use crate::timeline::ResponseClass;
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::ImportError;
+use super::own_limits::is_own_limit;
 use super::seconds::{EARLIEST_DATE, LONGEST_RUN, Run, SecondTally, ToolLoad};
 use crate::access_log::grouped;
 use crate::timeline::{FailureKind, Histogram, ResponseClass, cut, mask_secrets, text_template};
@@ -38,28 +39,6 @@ const MOST_USERS: f64 = 1e9;
 
 /// Status of a rate limit (RFC 6585).
 const TOO_MANY_REQUESTS: u16 = 429;
-
-/// What a load generator's own exhaustion reads like in Go, Java, Python and Windows: descriptors
-/// (EMFILE, ENFILE), local ports (EADDRNOTAVAIL), socket buffers (ENOBUFS).
-const OWN_LIMITS: &[&str] = &[
-    "too many open files",
-    "emfile",
-    "enfile",
-    "cannot assign requested address",
-    "can't assign requested address",
-    "eaddrnotavail",
-    // Connecting finds no free local port.
-    "eaddrinuse",
-    "no buffer space available",
-    "enobufs",
-    "java.net.bindexception",
-    "only one usage of each socket address",
-    // Python's numbers of EMFILE and EADDRNOTAVAIL on Linux, where the words are another language's.
-    "oserror(24,",
-    "errno 24]",
-    "oserror(99,",
-    "errno 99]",
-];
 
 /// One request.
 #[derive(Clone, Debug, PartialEq)]
@@ -110,21 +89,6 @@ pub(super) fn path_of(url: &str) -> Option<String> {
     Some(url.path().to_owned())
 }
 
-/// Whether an error is that of the load generator, which had no descriptor, port or buffer left for
-/// the request. The target never saw it.
-fn is_own_limit(class: ResponseClass, said: &str) -> bool {
-    !matches!(class, ResponseClass::Status(_)) && says_own_limit(said)
-}
-
-/// Whether an error says that the load generator had no descriptor, port or buffer left.
-pub(super) fn says_own_limit(said: &str) -> bool {
-    if said.is_empty() {
-        return false;
-    }
-    let said = said.to_lowercase();
-    OWN_LIMITS.iter().any(|words| said.contains(words))
-}
-
 /// All requests of a run, second by second.
 #[derive(Debug, Default)]
 pub struct Requests {
@@ -151,6 +115,10 @@ pub struct Requests {
     /// Which requests count, by the time of their send, and how many others there were.
     within: Option<Range<f64>>,
     outside: u64,
+    /// Seconds of a cell in which requests are gathered, where that is not one; and how many ended
+    /// in each second then.
+    cell: Option<i64>,
+    ended: BTreeMap<i64, u32>,
 }
 
 impl Requests {
@@ -175,22 +143,28 @@ impl Requests {
             return Ok(());
         }
         let endpoint = self.endpoint(&endpoint);
-        let first = sent_unix.floor() as i64;
+        if self.cell.is_some() {
+            *self.ended.entry((sent_unix + took).floor() as i64).or_default() += 1;
+        }
+        // From here on, all times are in cells: those in flight are a mean over each.
+        let cell = self.cell() as f64;
+        let (sent, length) = (sent_unix / cell, took / cell);
+        let first = sent.floor() as i64;
         if is_own_limit(class, &said) {
             self.second(first)?.offered += 1;
             self.add_unsent(1, &said);
             return Ok(());
         }
         self.dial_timeouts += u64::from(said.contains("dial") && said.contains("i/o timeout"));
-        let done = sent_unix + took;
+        let done = sent + length;
         let last = done.floor() as i64;
         let begin = self.second(first)?;
         begin.offered += 1;
         begin.sent += 1;
         if first == last {
-            begin.in_flight += took;
+            begin.in_flight += length;
         } else {
-            begin.in_flight += (first + 1) as f64 - sent_unix;
+            begin.in_flight += (first + 1) as f64 - sent;
             // Only its ends are noted, not each second between them: a request may take days.
             self.second(first + 1)?.throughout += 1;
             let end = self.second(last)?;
@@ -437,11 +411,45 @@ impl Requests {
         self.users.push(BTreeMap::new());
     }
 
+    /// Gathers requests in cells of so many seconds.
+    pub(super) fn set_cell(&mut self, seconds: i64) {
+        self.cell = Some(seconds.max(1));
+    }
+
+    /// Seconds of a cell.
+    pub(super) fn cell(&self) -> i64 {
+        self.cell.unwrap_or(1)
+    }
+
+    /// How many requests ended in each second, where cells are longer.
+    pub(super) fn take_ended(&mut self) -> BTreeMap<i64, u32> {
+        std::mem::take(&mut self.ended)
+    }
+
+    /// The cells, and the names of the endpoints by their place.
+    pub(super) fn into_parts(self) -> (BTreeMap<i64, SecondTally>, Vec<String>) {
+        let mut names = vec![String::new(); self.endpoints.len()];
+        for (name, place) in self.endpoints {
+            names[place] = name;
+        }
+        (self.seconds, names)
+    }
+
     /// The load that these requests make.
     ///
     /// # Errors
     /// When there is no request, or the last ended too long after the first began.
     pub fn into_load(mut self, from: &str, name: &str) -> Result<ToolLoad, ImportError> {
+        let notes = self.close();
+        let (is_open_model, is_server_log) = (self.is_open_model, self.is_server_log);
+        let (users, grain) = (std::mem::take(&mut self.users), self.grain);
+        let (seconds, endpoints) = self.into_parts();
+        Run { seconds, endpoints, users, is_open_model, is_server_log, grain, notes }
+            .into_load(from, name)
+    }
+
+    /// All was read: what there is to know about it.
+    pub(super) fn close(&mut self) -> Vec<String> {
         if self.endpoints.len() > MOST_ENDPOINTS {
             self.note(format!(
                 "more than {MOST_ENDPOINTS} different requests: the rest is counted as \
@@ -470,20 +478,7 @@ impl Requests {
                  target's"
             ));
         }
-        let mut endpoints = vec![String::new(); self.endpoints.len()];
-        for (name, place) in self.endpoints {
-            endpoints[place] = name;
-        }
-        Run {
-            seconds: self.seconds,
-            endpoints,
-            users: self.users,
-            is_open_model: self.is_open_model,
-            is_server_log: self.is_server_log,
-            grain: self.grain,
-            notes: self.notes,
-        }
-        .into_load(from, name)
+        std::mem::take(&mut self.notes)
     }
 
     /// Says what is not an answer of the service: those of a limit, and none at all.

@@ -9,6 +9,7 @@ mod model;
 mod note;
 mod read;
 mod scan;
+mod splice;
 mod summary;
 #[cfg(test)]
 mod tests;
@@ -23,4 +24,5 @@ pub use model::{
 };
 pub use note::ReadNote;
 pub use read::{ReadError, read};
+pub use splice::{Overview, SpliceError, copy, overview};
 pub use write::{WriteError, Writer};
