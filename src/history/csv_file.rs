@@ -142,7 +142,6 @@ pub(super) fn write<W: Write>(
                 read.known.insert(key.to_string());
                 continue;
             }
-            read.values += 1;
             read.series.insert(key.clone());
             batch.push_foreign(key.clone(), series.unit, series.kind, value * series.scale);
         }

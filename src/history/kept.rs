@@ -59,6 +59,9 @@ pub(super) fn encoded<'s>(parts: impl Iterator<Item = &'s Samples>) -> Vec<u8> {
 
 /// The samples of so many catalogues; `None` where the bytes are not a whole slice.
 pub(super) fn decoded(bytes: &[u8], parts: usize) -> Option<Vec<Samples>> {
+    if bytes.is_empty() {
+        return None;
+    }
     let bytes = zstd::decode_all(bytes).ok()?;
     let mut slice = vec![Samples::new(); parts];
     let mut numbers = bytes.chunks(8);

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::history::StoredArgs;
+
 /// `kneepoint init`.
 #[derive(Debug, Args)]
 pub struct InitArgs {
