@@ -124,6 +124,12 @@ impl Server {
         let both = |first: u32, second: u32| {
             format!("BEGIN; {} SELECT pg_sleep(0.5); {} COMMIT", update(first), update(second))
         };
+        // A wait that is not a part of a cycle, which would be told as a deadlock alone.
+        let held = format!("BEGIN; {} SELECT pg_sleep(1.5); COMMIT", update(1));
+        let mut holder = self.psql(&held).spawn().unwrap();
+        sleep(Duration::from_millis(500));
+        self.run(&update(1));
+        holder.wait().unwrap();
         let mut one = self.psql(&both(1, 2)).spawn().unwrap();
         let mut other = self.psql(&both(2, 1)).spawn().unwrap();
         one.wait().unwrap();
