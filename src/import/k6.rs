@@ -7,6 +7,7 @@ use serde::Deserialize;
 use super::ImporterSpec;
 use super::lines::each_line;
 use super::requests::{Request, Requests, path_of};
+use super::waiting::LoadModel;
 use crate::timeline::ResponseClass;
 
 pub(super) static SPEC: ImporterSpec = ImporterSpec {
@@ -92,7 +93,7 @@ pub(super) fn take_sample(
         "vus" => requests.add_users(at, value),
         "dropped_iterations" => {
             if value > 0.0 {
-                requests.set_open_model();
+                requests.set_model(LoadModel::Open);
                 requests.note(
                     "k6 dropped iterations that its schedule asked for, because no virtual user \
                      was free: more load was due than was sent",

@@ -7,6 +7,7 @@ mod error;
 mod foreign;
 mod jtl_samples;
 mod lines;
+mod own_limits;
 mod requests;
 mod seconds;
 mod server_log;
@@ -14,7 +15,9 @@ mod stages;
 mod summaries;
 mod table;
 mod w3c;
+mod waiting;
 
+use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::ops::Range;
 
@@ -161,6 +164,13 @@ impl Files {
     /// 1970 (UTC).
     pub fn within(mut self, times: Range<f64>) -> Self {
         self.requests.keep_within(times);
+        self
+    }
+
+    /// The same, where connections of the load were seen that always wait for an answer, by second
+    /// since 1970: they are the users of a server's log.
+    pub fn with_connections(mut self, connections: BTreeMap<i64, f64>) -> Self {
+        self.requests.set_connections(connections);
         self
     }
 

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::ImportError;
+use super::own_limits::is_own_limit;
 use super::seconds::{EARLIEST_DATE, LONGEST_RUN, Run, SecondTally, ToolLoad};
+use super::waiting::LoadModel;
 use crate::access_log::grouped;
 use crate::timeline::{FailureKind, Histogram, ResponseClass, cut, mask_secrets, text_template};
 
@@ -38,28 +40,6 @@ const MOST_USERS: f64 = 1e9;
 
 /// Status of a rate limit (RFC 6585).
 const TOO_MANY_REQUESTS: u16 = 429;
-
-/// What a load generator's own exhaustion reads like in Go, Java, Python and Windows: descriptors
-/// (EMFILE, ENFILE), local ports (EADDRNOTAVAIL), socket buffers (ENOBUFS).
-const OWN_LIMITS: &[&str] = &[
-    "too many open files",
-    "emfile",
-    "enfile",
-    "cannot assign requested address",
-    "can't assign requested address",
-    "eaddrnotavail",
-    // Connecting finds no free local port.
-    "eaddrinuse",
-    "no buffer space available",
-    "enobufs",
-    "java.net.bindexception",
-    "only one usage of each socket address",
-    // Python's numbers of EMFILE and EADDRNOTAVAIL on Linux, where the words are another language's.
-    "oserror(24,",
-    "errno 24]",
-    "oserror(99,",
-    "errno 99]",
-];
 
 /// One request.
 #[derive(Clone, Debug, PartialEq)]
@@ -110,21 +90,6 @@ pub(super) fn path_of(url: &str) -> Option<String> {
     Some(url.path().to_owned())
 }
 
-/// Whether an error is that of the load generator, which had no descriptor, port or buffer left for
-/// the request. The target never saw it.
-fn is_own_limit(class: ResponseClass, said: &str) -> bool {
-    !matches!(class, ResponseClass::Status(_)) && says_own_limit(said)
-}
-
-/// Whether an error says that the load generator had no descriptor, port or buffer left.
-pub(super) fn says_own_limit(said: &str) -> bool {
-    if said.is_empty() {
-        return false;
-    }
-    let said = said.to_lowercase();
-    OWN_LIMITS.iter().any(|words| said.contains(words))
-}
-
 /// All requests of a run, second by second.
 #[derive(Debug, Default)]
 pub struct Requests {
@@ -135,8 +100,10 @@ pub struct Requests {
     kinds: BTreeMap<(usize, ResponseClass, String), Arc<FailureKind>>,
     /// Virtual users that run, by second and by file.
     users: Vec<BTreeMap<i64, f64>>,
-    /// Whether the tool says that it sends at a rate and does not wait for its users.
-    is_open_model: bool,
+    /// Whether the tool sends at a rate or waits for its answers.
+    model: LoadModel,
+    /// Connections of the load that always wait for an answer, as somebody else saw them.
+    connections: Option<BTreeMap<i64, f64>>,
     /// Whether a server wrote them down, and not a load generator.
     is_server_log: bool,
     /// Whether paths stand without their values.
@@ -364,9 +331,20 @@ impl Requests {
         self.within = Some(within);
     }
 
-    /// Says that the tool sends at a rate, whatever the number of its virtual users.
-    pub(super) fn set_open_model(&mut self) {
-        self.is_open_model = true;
+    /// Says whether the tool sends at a rate, whatever the number of its virtual users.
+    pub(super) fn set_model(&mut self, model: LoadModel) {
+        self.model = model;
+    }
+
+    /// Says that the users are connections, which a tool that sends at a rate has too.
+    pub fn users_are_connections(&mut self) {
+        self.model = LoadModel::Connections;
+    }
+
+    /// Notes, by second, the connections of a load that always wait for an answer: they are the users
+    /// of a server's log.
+    pub(super) fn set_connections(&mut self, connections: BTreeMap<i64, f64>) {
+        self.connections = Some(connections);
     }
 
     /// Says that a server wrote the requests down.
@@ -478,7 +456,8 @@ impl Requests {
             seconds: self.seconds,
             endpoints,
             users: self.users,
-            is_open_model: self.is_open_model,
+            model: self.model,
+            connections: self.connections.filter(|_| self.is_server_log),
             is_server_log: self.is_server_log,
             grain: self.grain,
             notes: self.notes,

@@ -317,7 +317,7 @@ metrics! {
     TCP_CALLS_SENT = "tcp.calls.sent", Count, Counter;
     /// Connections on which such requests were sent, each counted at its first one; label `peer`.
     TCP_CALLS_CONNECTIONS = "tcp.calls.connections", Count, Counter;
-    /// Connections that clients have opened to a UNIX socket of the target; label `port` (`unix:` and its path).
+    /// Connections to the target that were seen: one that opens and closes between two looks is not; label `port`.
     TCP_REQUESTS_CONNECTIONS = "tcp.requests.connections", Count, Counter;
     /// Requests that the target has answered, counted as data segments on connections to it: the fewer of those that came
     /// and those that went, on each connection; label `port`.
