@@ -62,11 +62,21 @@ pub(super) fn stages(
     let rates = by_rate.iter().map(Stage::rate);
     let highest = rates.clone().fold(0.0, f64::max);
     let lowest = rates.fold(f64::INFINITY, f64::min);
-    let are_levels = by_users.len() > 1 && model != LoadModel::Connections;
-    let users_make_the_load = are_levels
-        || by_users.len() == 1 && highest < OTHER_LOAD * lowest
-        || waiting::is_closed(ticks, users, &by_rate);
+    let are_even = highest < OTHER_LOAD * lowest;
+    let by_number = match model {
+        // A schedule has more connections where it has more requests in progress.
+        LoadModel::Connections => are_even && are_one_level(&by_users),
+        _ => are_even || by_users.len() > 1,
+    };
+    let spans = if by_users.len() > by_rate.len() { &by_users } else { &by_rate };
+    let users_make_the_load = by_number || waiting::is_closed(ticks, users, spans);
     if users_make_the_load && !by_users.is_empty() { by_users } else { by_rate }
+}
+
+/// Whether the numbers of users of all stages are about the same.
+fn are_one_level(stages: &[Stage]) -> bool {
+    let users = || stages.iter().map(Stage::vus);
+    users().fold(0.0, f64::max) < OTHER_LOAD * users().fold(f64::INFINITY, f64::min)
 }
 
 /// Spans in which the number of users hardly changed, or climbs that were too short for a stage at

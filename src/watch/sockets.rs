@@ -202,9 +202,9 @@ impl Sockets {
         }
         requests.note(
             "the load is what the target's sockets show: every answer counts as a success, times are \
-             means within the target, and connections stand for users where their number is held. For statuses, endpoints and \
-             percentiles, name the tool's results with `--results` or the target's access log with \
-             `--access-log`",
+             means within the target, and connections stand for users where their number is held. \
+             For statuses, endpoints and percentiles, name the tool's results with `--results` or the \
+             target's access log with `--access-log`",
         );
         requests.into_load(NAME, name).map_err(|_| nothing())
     }
@@ -217,12 +217,24 @@ mod tests {
 
     /// A look at 10 connections, with so many requests in progress and answered.
     fn look(at: f64, port: &str, requests: f64, answered: f64) -> Batch {
+        look_at(at, port, 10.0, (requests, answered), 10.0)
+    }
+
+    fn look_at(
+        at: f64,
+        port: &str,
+        connections: f64,
+        (requests, answered): (f64, f64),
+        opened: f64,
+    ) -> Batch {
         let mut batch = BatchBuilder::new();
         let labels = Labels::none().with("port", port);
         batch.push_labelled(&names::TCP_REQUESTS, labels.clone(), requests);
         batch.push_labelled(&names::TCP_REQUESTS_ANSWERED, labels.clone(), answered);
         let inbound = labels.with("role", "inbound").with("state", "established");
-        batch.push_labelled(&names::TCP_SOCKETS, inbound, 10.0);
+        batch.push_labelled(&names::TCP_SOCKETS, inbound, connections);
+        let port = Labels::none().with("port", port);
+        batch.push_labelled(&names::TCP_REQUESTS_CONNECTIONS, port, opened);
         let at = Moment::from_secs_f64(at);
         Batch { collector: "tcp".into(), window: Window::new(at, at), readings: batch.finish() }
     }
@@ -245,6 +257,61 @@ mod tests {
         assert!((mean - 0.040).abs() < 0.001, "{mean}");
         assert_eq!(load.stages.len(), 1);
         assert!((load.stages[0].vus() - 10.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn connections_that_always_wait_are_users_however_the_rate_changes() {
+        let mut sockets = Sockets::at("80".into(), Vec::new());
+        let mut answered = 0.0;
+        for tenth in 0..200 {
+            // 4 connections; the service becomes twice as slow.
+            answered += if tenth < 100 { 40.0 } else { 20.0 };
+            sockets.see(&look_at(f64::from(tenth) / 10.0, "80", 4.0, (4.0, answered), 4.0), 1.7e9);
+        }
+        let waiting = sockets.waiting().unwrap();
+        assert!(waiting.len() == 20 && waiting.values().all(|users| *users == 4.0), "{waiting:?}");
+        let load = sockets.into_load("it").unwrap();
+        assert!(load.stages.len() == 1 && load.stages[0].is_closed(), "{:?}", load.stages);
+    }
+
+    #[test]
+    fn connections_of_a_schedule_are_not_users() {
+        let mut sockets = Sockets::at("80".into(), Vec::new());
+        let mut answered = 0.0;
+        for tenth in 0..400 {
+            // As many as requests are in progress, twice as many in the second half.
+            let rate = if tenth < 200 { 1.0 } else { 2.0 };
+            let now = rate * [1.0, 4.0, 2.0, 7.0, 3.0, 1.0, 5.0][tenth % 7];
+            answered += 10.0 * rate;
+            sockets.see(&look_at(tenth as f64 / 10.0, "80", now, (now, answered), 4.0), 1.7e9);
+        }
+        assert_eq!(sockets.waiting(), None);
+        let load = sockets.into_load("it").unwrap();
+        assert!(load.stages.iter().all(|stage| !stage.is_closed()), "{:?}", load.stages);
+    }
+
+    #[test]
+    fn a_pool_of_connections_that_a_schedule_uses_is_not_users() {
+        let mut sockets = Sockets::at("80".into(), Vec::new());
+        let mut answered = 0.0;
+        for tenth in 0..400 {
+            let rate = f64::from(1 + tenth / 100);
+            answered += rate;
+            let at = f64::from(tenth) / 10.0;
+            sockets.see(&look_at(at, "80", 8.0 * rate, (0.2 * rate, answered), 8.0), 1.7e9);
+        }
+        assert_eq!(sockets.waiting(), None);
+    }
+
+    #[test]
+    fn a_connection_for_each_request_is_not_counted() {
+        let mut sockets = Sockets::at("80".into(), Vec::new());
+        for tenth in 0..100 {
+            let seen = f64::from(tenth);
+            sockets.see(&look_at(seen / 10.0, "80", 4.0, (3.0, seen), 4.0 * seen), 1.7e9);
+        }
+        let why = sockets.into_load("it").unwrap_err().to_string();
+        assert!(why.contains("a connection for each request"), "{why}");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use regex::Regex;
 use serde::Serialize;
 
-use crate::import::requests::says_own_limit;
+use crate::import::own_limits::says_own_limit;
 use crate::timeline::{cut, mask_secrets};
 
 /// Longest text of a file that is kept, in bytes.
