@@ -139,7 +139,12 @@ fn many_damaged_inputs_make_no_parser_panic() {
             }
             if input % 50_000 == 49_999 {
                 let secs = begun.elapsed().as_secs();
-                eprintln!("{}: {} inputs in {secs} s, {} bad", target.name, input + 1, failed.len());
+                eprintln!(
+                    "{}: {} inputs in {secs} s, {} bad",
+                    target.name,
+                    input + 1,
+                    failed.len()
+                );
             }
         }
     }

@@ -66,7 +66,9 @@ pub(super) fn is_closed(ticks: &[LoadTick], users: &[f64], spans: &[Stage]) -> b
 pub(super) fn users(ticks: &[LoadTick], model: LoadModel) -> Option<Vec<f64>> {
     let sending = ticks.iter().rposition(|tick| tick.offered > 0)? + 1;
     // The first and the last second are rarely complete.
-    let inner = ticks.get(1..sending.checked_sub(1)?)?;
+    let inner = if sending > 2 { 1..sending - 1 } else { 0..sending };
+    let first = inner.start;
+    let inner = ticks.get(inner)?;
     let in_flight: Vec<f64> = inner.iter().map(|tick| tick.in_flight).collect();
     let rates: Vec<f64> = inner.iter().map(|tick| tick.offered as f64).collect();
     let is_closed = match model {
@@ -82,7 +84,7 @@ pub(super) fn users(ticks: &[LoadTick], model: LoadModel) -> Option<Vec<f64>> {
         (median(near.to_vec()) - CHANCE).ceil().max(1.0)
     };
     let last = in_flight.len().checked_sub(1);
-    let places = (0..ticks.len()).map(|second| second.saturating_sub(1));
+    let places = (0..ticks.len()).map(|second| second.saturating_sub(first));
     Some(places.map(|place| last.map_or(1.0, |last| level(place.min(last)))).collect())
 }
 
