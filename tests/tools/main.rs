@@ -13,6 +13,10 @@
 //!
 //! Tools with a ramp of their own are recognised and asked for their results. The others are run at
 //! several levels one after the other by `levels.sh`, and the load is what the sockets show.
+//!
+//! To install: `pip install locust`, `npm install autocannon`, `npm install --ignore-scripts artillery`
+//! (its scripts load a browser), `cargo install oha`, `apt-get install wrk apache2-utils hey`, and
+//! `debian-jmeter.sh` for JMeter.
 #![expect(clippy::print_stderr, reason = "the table is for whoever runs the tests by hand")]
 
 mod own;
@@ -95,7 +99,7 @@ impl Case {
         fs::create_dir_all(&self.folder).expect("a folder");
         let shop = Shop::start(self.fault.name, &self.folder);
         let orders = self.fault.name == "downstream";
-        let words = (self.tool.command)(&self.folder, &shop.url, orders);
+        let words = self.tool.command(&self.folder, &shop.url, orders);
         let out = self.folder.join("out");
         let output = Command::new(shop::program())
             .arg("watch")
@@ -124,7 +128,7 @@ impl Case {
             cause,
             own: (self.tool.figures)(&out, &said),
             seen: seen(&out),
-            near: if self.tool.is_by_sockets { NEAR_BY_SOCKETS } else { NEAR },
+            near: if self.tool.own_ramp.is_none() { NEAR_BY_SOCKETS } else { NEAR },
         }
     }
 }

@@ -12,14 +12,16 @@ use super::Figures;
 const LEVELS: &[usize] = &[5, 15, 30, 50, 70, 90, 110, 130, 150];
 const HOLD: usize = 10;
 
+/// Makes a command from a folder, the shop's address, and whether to send orders.
+type Command = fn(&Path, &str, bool) -> Vec<OsString>;
+
 /// A tool.
 pub struct Tool {
     pub name: &'static str,
     pub program: &'static str,
-    /// Whether it is only seen by the target's sockets.
-    pub is_by_sockets: bool,
-    /// Its command, with the folder for its scripts, the shop's address, and whether to send orders.
-    pub command: fn(&Path, &str, bool) -> Vec<OsString>,
+    /// The command of one with a ramp of its own. The others run at several levels, and are seen by
+    /// the target's sockets.
+    pub own_ramp: Option<Command>,
     /// What it says of its run, in the folder of the recording or on stdout.
     pub figures: fn(&Path, &str) -> Option<Figures>,
 }
@@ -28,8 +30,7 @@ pub const TOOLS: &[Tool] = &[
     Tool {
         name: "locust",
         program: "locust",
-        is_by_sockets: false,
-        command: |_, url, _| {
+        own_ramp: Some(|_, url, _| {
             words(&[
                 "locust",
                 "-f",
@@ -39,29 +40,27 @@ pub const TOOLS: &[Tool] = &[
                 "--host",
                 url,
             ])
-        },
+        }),
         figures: locust,
     },
     Tool {
         name: "jmeter",
         program: "jmeter",
-        is_by_sockets: false,
-        command: |folder, url, orders| {
+        own_ramp: Some(|folder, url, orders| {
             let plan = folder.join("plan.jmx");
             fs::write(&plan, jmx(url, orders)).expect("own folder");
             words(&["jmeter", "-n", "-t", &plan.display().to_string()])
-        },
+        }),
         figures: |_, said| jmeter(said),
     },
     Tool {
         name: "artillery",
         program: "artillery",
-        is_by_sockets: false,
-        command: |folder, url, orders| {
+        own_ramp: Some(|folder, url, orders| {
             let script = folder.join("script.yml");
             fs::write(&script, phases(url, orders)).expect("own folder");
             words(&["artillery", "run", &script.display().to_string()])
-        },
+        }),
         figures: |out, _| artillery(out),
     },
     by_levels("wrk"),
@@ -73,18 +72,17 @@ pub const TOOLS: &[Tool] = &[
 
 /// A tool without a ramp, whose name is that of its program.
 const fn by_levels(name: &'static str) -> Tool {
-    let command = match name.as_bytes() {
-        b"wrk" => |_: &Path, url: &str, _: bool| levels("wrk", url),
-        b"ab" => |_: &Path, url: &str, _: bool| levels("ab", url),
-        b"hey" => |_: &Path, url: &str, _: bool| levels("hey", url),
-        b"oha" => |_: &Path, url: &str, _: bool| levels("oha", url),
-        _ => |_: &Path, url: &str, _: bool| levels("autocannon", url),
-    };
-    Tool { name, program: name, is_by_sockets: true, command, figures: |_, said| sum(said) }
+    Tool { name, program: name, own_ramp: None, figures: |_, said| sum(said) }
 }
 
-fn levels(tool: &str, url: &str) -> Vec<OsString> {
-    words(&["bash", &here("levels.sh"), tool, url])
+impl Tool {
+    /// Its command, with the folder for its scripts, the shop's address, and whether to send orders.
+    pub fn command(&self, folder: &Path, url: &str, orders: bool) -> Vec<OsString> {
+        match self.own_ramp {
+            Some(command) => command(folder, url, orders),
+            None => words(&["bash", &here("levels.sh"), self.name, url]),
+        }
+    }
 }
 
 /// A file beside this one.
