@@ -1,7 +1,7 @@
 //! The quantiles that Locust keeps of about the last ten seconds, and what they say of the response
 //! times of one interval: their spread. The mean of an interval is exact, so the spread is scaled to it.
 
-use super::Row;
+use crate::import::table::Row;
 
 /// Most groups of requests with the same time.
 const GROUPS: u64 = 100;
