@@ -30,6 +30,7 @@ use std::process::Command;
 
 use kneepoint::demo;
 use kneepoint::recording;
+use kneepoint::timeline::ResponseClass;
 use serde_json::Value;
 
 use own::{TOOLS, Tool};
@@ -133,18 +134,22 @@ impl Case {
     }
 }
 
-/// The figures of a recording.
+/// The figures of a recording: all requests, and the mean response time of those that were answered.
+/// Artillery gives no time for the others.
 fn seen(out: &Path) -> Figures {
     let nothing = Figures { requests: 0.0, mean: 0.0 };
     let Ok(file) = File::open(out.join("recording.jsonl.zst")) else { return nothing };
     let Ok((recording, _)) = recording::read(BufReader::new(file)) else { return nothing };
-    let (mut requests, mut time) = (0.0, 0.0);
+    let (mut requests, mut answered, mut time) = (0.0, 0.0, 0.0);
     for ended in recording.timeline.ticks.iter().flat_map(|tick| &tick.endpoints) {
         let count = ended.response_time.count() as f64;
         requests += count;
-        time += count * ended.response_time.mean().unwrap_or(0.0);
+        if matches!(ended.class, ResponseClass::Status(_)) {
+            answered += count;
+            time += count * ended.response_time.mean().unwrap_or(0.0);
+        }
     }
-    Figures { requests, mean: time / f64::max(requests, 1.0) }
+    Figures { requests, mean: time / f64::max(answered, 1.0) }
 }
 
 fn words(variable: &str, default: &str) -> Vec<String> {
