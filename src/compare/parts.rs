@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::levels::Levels;
+use super::limits;
 use super::model::{CauseChange, EndpointChange, Fate, PartChange, Why};
 use super::resources::peer_name;
 use super::sample::{Cause, Runs, Sample};
@@ -27,8 +28,12 @@ pub fn why(runs: Runs<'_>, levels: &Levels) -> Why {
         runs.all().enumerate().map(|(run, sample)| of_run(run, sample, levels)).collect();
     let (base, candidate) = splits.split_at(split);
     let (base, candidate) = (together(base), together(candidate));
-    let mut why =
-        Why { endpoints: endpoints(runs, levels), causes: causes(runs), ..Why::default() };
+    let mut why = Why {
+        endpoints: endpoints(runs, levels),
+        causes: causes(runs),
+        limits: limits::changes(runs),
+        ..Why::default()
+    };
     let (Some(base), Some(candidate)) = (base, candidate) else { return why };
     why.response = Some((base.response, candidate.response));
     let keys: BTreeSet<_> = base.parts.keys().chain(candidate.parts.keys()).cloned().collect();

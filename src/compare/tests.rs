@@ -284,16 +284,18 @@ fn noise_that_was_measured_raises_what_is_allowed() {
     let loud = machine(QUIET, 0.2);
     let (first, second) = (simulator.runs(loud, 1.0, 5), simulator.runs(loud, 1.0, 5));
     let calibration = compare(&first, &second, &Options::default());
-    let sigma = calibration.run_to_run(&Subject::All, &Measure::P99).unwrap();
+    let earlier = MeasuredNoise { from: "two weeks ago".into(), sigmas: calibration.run_to_run() };
+    let noise = Noise::Measured(Box::new(earlier));
+    let sigma = noise.sigma(&Subject::All, &Measure::P99).unwrap();
     assert!((0.1..0.35).contains(&sigma), "{sigma}");
-    let noise = Noise::Measured(Box::new(calibration));
     let options = Options { noise, ..Options::default() };
     let comparison = compare(&first[..1], &second[..1], &options);
     assert_eq!(comparison.method, Method::KnownNoise);
     let p99 = comparison.quantities.iter().find(|it| it.measure == Measure::P99).unwrap();
     // 1.5 * 1.96 * sigma * sqrt(2).
     assert!((p99.allowed.ln_1p() - 4.158 * sigma).abs() < 0.001 * sigma, "{p99:?}");
-    assert_eq!(comparison.run_to_run(&Subject::All, &Measure::P99), None);
+    assert_eq!(comparison.noise.as_deref(), Some("two weeks ago"));
+    assert!(comparison.run_to_run().iter().all(|it| it.1 != Measure::P99));
 }
 
 #[test]

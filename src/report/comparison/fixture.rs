@@ -30,6 +30,7 @@ fn quantity(
         candidate,
         change,
         allowed,
+        is_raised_by_noise: false,
         run_to_run,
         is_at_equal_speed,
         answer,
