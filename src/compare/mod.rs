@@ -56,7 +56,7 @@ mod tests;
 mod verdict;
 mod yardstick;
 
-pub use drift::{ChangePoint, DriftOptions, change_points, newest_level, noise};
+pub use drift::{ChangePoint, DriftOptions, change_points, noise};
 pub use engine::compare;
 pub use model::{
     Answer, BuildCurve, CauseChange, Change, Comparison, CurvePoint, Curves, EndpointChange, Fate,
