@@ -241,3 +241,45 @@ fn refuse_other(form: u32, known: u32, again: &str) -> Result<(), String> {
         older => Err(format!("it has form {older}, which this kneepoint no longer reads; {again}")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::baseline::Calibration;
+
+    fn noise(plan: &str, machine: &str, measured_unix: f64) -> StoredNoise {
+        let calibration =
+            Calibration { runs: 10, gate_runs: 5, budget: 0.1, quantities: Vec::new() };
+        StoredNoise {
+            kneepoint_noise: stored_noise::FORMAT,
+            plan: plan.to_owned(),
+            machine: machine.to_owned(),
+            measured_unix,
+            calibration,
+        }
+    }
+
+    #[test]
+    fn the_newest_noise_of_the_plan_and_the_machine_counts() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::at(directory.path().join("new"));
+        assert_eq!(store.noise("shop-1", "small").unwrap(), (None, Vec::new()));
+        for (plan, machine, at) in
+            [("shop-1", "small", 5e8), ("shop-1", "small", 7e8), ("shop-1", "large", 9e8)]
+        {
+            store.add_noise(&noise(plan, machine, at)).unwrap();
+        }
+        store.add_noise(&noise("../up", "small", 9e8)).unwrap();
+        let found = |plan: &str| store.noise(plan, "small").unwrap().0.map(|it| it.measured_unix);
+        assert_eq!(
+            (found("shop-1"), found("../up"), found("shop-2")),
+            (Some(7e8), Some(9e8), None)
+        );
+        assert!(!directory.path().join("up").exists(), "a name leads out of the store");
+        // Runs and noise do not meet.
+        assert!(store.read().unwrap().0.is_empty() && store.read().unwrap().1.is_empty());
+        fs::write(store.directory().join("shop-1/half.noise"), "{\"kneepoint_noise\": 1").unwrap();
+        let (found, damaged) = store.noise("shop-1", "small").unwrap();
+        assert_eq!((found.map(|it| it.measured_unix), damaged.len()), (Some(7e8), 1));
+    }
+}

@@ -94,7 +94,8 @@ fn of_run(run: usize, sample: &Sample, levels: &Levels) -> Option<Split> {
     Some(whole)
 }
 
-/// The mean of the runs of a build.
+/// The mean of the runs of a build. Its errors are those within the runs, or what the runs scatter by
+/// where that is more.
 fn together(runs: &[Option<Split>]) -> Option<Split> {
     let told: Vec<&Split> = runs.iter().flatten().collect();
     let count = told.len() as f64;
@@ -102,13 +103,19 @@ fn together(runs: &[Option<Split>]) -> Option<Split> {
         return None;
     }
     let mut mean = Split::default();
-    for split in told {
+    for split in &told {
         mean.response += split.response / count;
         for (key, (name, seconds, error)) in &split.parts {
             let sum = mean.parts.entry(key.clone()).or_insert((name.clone(), 0.0, 0.0));
             sum.1 += seconds / count;
             sum.2 += error / (count * count);
         }
+    }
+    // Runs of one build differ by more than each of them knows.
+    for (key, (_, _, error)) in &mut mean.parts {
+        let seconds = told.iter().map(|split| split.parts.get(key).map_or(0.0, |part| part.1));
+        let between = stats::variance(&seconds.collect::<Vec<f64>>()) / count;
+        *error = error.max(between);
     }
     Some(mean)
 }

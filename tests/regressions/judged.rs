@@ -5,6 +5,9 @@ use std::fmt;
 use kneepoint::demo::{Change, Shows};
 use serde_json::Value;
 
+/// A report names a part that changed by more than so many times its error.
+const BEYOND_ERROR: f64 = 2.0;
+
 /// How a gate ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -27,7 +30,7 @@ pub struct Judged {
     pub outcome: Outcome,
     /// What the gate calls worse.
     worse: Vec<String>,
-    /// The part of the response time that grew most.
+    /// The part of the response time that grew most, of those that grew by more than chance.
     part: Option<(String, f64)>,
 }
 
@@ -48,6 +51,7 @@ impl Judged {
             .into_iter()
             .flatten()
             .map(|part| (part, seconds(part, "candidate") - seconds(part, "base")))
+            .filter(|(part, gain)| *gain > BEYOND_ERROR * seconds(part, "error"))
             .max_by(|a, b| a.1.total_cmp(&b.1))
             .map(|(part, gain)| (part["kind"].as_str().unwrap_or_default().to_owned(), gain));
         let is_named = match change.shows {

@@ -68,7 +68,7 @@ const BEFORE: System = System { shop: BEFORE_SHOP, load: LOAD, ..HEALTHY };
 
 /// Requests of an ordinary day. At the rate of the gate the shop is far below its knee, even beside
 /// other systems on two cores; a search for the knee goes on from there.
-const LOAD: Load = Load { requests: MIXED, shape: Shape::Gate { rate: 100, max_rate: 400 } };
+const LOAD: Load = Load { requests: MIXED, shape: Shape::Gate { rate: 150, max_rate: 400 } };
 
 /// A change of the shop alone.
 const fn of_shop(name: &'static str, summary: &'static str, shop: ShopTraits) -> Fault {

@@ -2,7 +2,7 @@
 
 use super::{BEFORE_SHOP, Change, Duration, Pause, ShopTraits, Shows, of_shop};
 
-/// The lock is held for a fifth of the time at the load of the gate.
+/// The lock is held for a third of the time at the load of the gate.
 pub(super) static SPEC: Change = Change {
     shop: of_shop(
         "new-lock",

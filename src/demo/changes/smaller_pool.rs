@@ -2,8 +2,8 @@
 
 use super::{BEFORE, BEFORE_SHOP, Change, Duration, ProductRead, ShopTraits, Shows, System, of};
 
-/// Product pages keep 70 x 15 ms = 1.05 connections busy at the load of the gate, so two are often
-/// both taken.
+/// Product pages keep 105/s x 15 ms = 1.6 connections busy at the load of the gate, so both of two are
+/// often taken. At half that load nothing would wait, and no response time could tell.
 pub(super) static SPEC: Change = Change {
     shop: of(
         "smaller-pool",
