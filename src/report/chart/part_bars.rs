@@ -129,14 +129,11 @@ fn steps(canvas: &Canvas<'_>, parts: &PartBars, top: f64, frame: &Frame, x: &Sca
         }
         let middle = top + STEP / 2.0;
         let needs = text_width(&step.text, frame.small) + 2.0 * INSET;
-        match high + needs <= frame.width || low < needs {
-            true => {
-                canvas.text((high + INSET, middle), Anchor::Left, frame.small, TEXT, &step.text)
-            }
-            false => {
-                canvas.text((low - INSET, middle), Anchor::Right, frame.small, TEXT, &step.text)
-            }
-        }
+        let (at, anchor) = match high + needs <= frame.width || low < needs {
+            true => (high + INSET, Anchor::Left),
+            false => (low - INSET, Anchor::Right),
+        };
+        canvas.text((at, middle), anchor, frame.small, TEXT, &step.text);
         if index + 1 < parts.steps.len() {
             let joint = [(to, top + STEP), (to, top + STEP + STEP_SPACE)];
             canvas.line(&joint, FRAME, 1.0, LineStyle::Solid);
