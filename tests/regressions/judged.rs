@@ -45,23 +45,30 @@ impl Judged {
             .filter(|quantity| quantity["answer"]["kind"] == "worse")
             .filter_map(|quantity| quantity["measure"]["kind"].as_str().map(str::to_owned))
             .collect();
-        let seconds = |part: &Value, side: &str| part[side].as_f64().unwrap_or(0.0);
+        let number = |of: &Value, side: &str| of[side].as_f64().unwrap_or(0.0);
         let part = comparison["why"]["parts"]
             .as_array()
             .into_iter()
             .flatten()
-            .map(|part| (part, seconds(part, "candidate") - seconds(part, "base")))
-            .filter(|(part, gain)| *gain > BEYOND_ERROR * seconds(part, "error"))
+            .map(|part| (part, number(part, "candidate") - number(part, "base")))
+            .filter(|(part, gain)| *gain > BEYOND_ERROR * number(part, "error"))
             .max_by(|a, b| a.1.total_cmp(&b.1))
             .map(|(part, gain)| (part["kind"].as_str().unwrap_or_default().to_owned(), gain));
+        let quantiles = ["p50", "p95", "p99"];
+        let is_slower = worse.iter().any(|it| quantiles.contains(&it.as_str()));
+        let grew =
+            |any: &[&str]| part.as_ref().is_some_and(|(kind, _)| any.contains(&kind.as_str()));
+        let is_used_up = |limit: &Value| {
+            number(limit, "candidate") < number(limit, "base")
+                && number(limit, "most_in_candidate") >= number(limit, "candidate")
+        };
+        let limits = comparison["why"]["limits"].as_array();
+        let has_small_pool = limits.is_some_and(|limits| limits.iter().any(is_used_up));
         let is_named = match change.shows {
             Shows::Nothing => false,
             Shows::Measures(any) => any.iter().any(|one| worse.iter().any(|it| it == one)),
-            Shows::Part(any) => {
-                let quantiles = ["p50", "p95", "p99"];
-                let is_slower = worse.iter().any(|it| quantiles.contains(&it.as_str()));
-                is_slower && part.as_ref().is_some_and(|(kind, _)| any.contains(&kind.as_str()))
-            }
+            Shows::Part(any) => is_slower && grew(any),
+            Shows::Pool => is_slower && (grew(&["pool_wait"]) || has_small_pool),
         };
         let outcome = match (change.shows.anything(), is_worse) {
             (false, false) => Outcome::Quiet,

@@ -42,6 +42,9 @@ pub enum Shows {
     Measures(&'static [&'static str]),
     /// The response time is worse, and one of these parts of it grew most.
     Part(&'static [&'static str]),
+    /// The response time is worse, and a pool is named: the wait for it grew most, or its limit fell
+    /// and it was used up.
+    Pool,
 }
 
 impl Shows {

@@ -11,7 +11,7 @@ pub(super) static SPEC: Change = Change {
         System { shop: pooled(2), ..BEFORE },
         System { shop: pooled(16), ..BEFORE },
     ),
-    shows: Shows::Part(&["pool_wait"]),
+    shows: Shows::Pool,
 };
 
 const fn pooled(pool_size: usize) -> ShopTraits {
