@@ -45,6 +45,8 @@ pub(in crate::report) struct PartBars {
 pub(in crate::report) struct Step {
     /// The part with its gain.
     pub text: String,
+    /// The gain alone, for where there is no room.
+    pub short: String,
     /// Seconds at which it begins and ends; it ends lower where the part lost.
     pub from: f64,
     pub to: f64,
@@ -128,12 +130,17 @@ fn steps(canvas: &Canvas<'_>, parts: &PartBars, top: f64, frame: &Frame, x: &Sca
             canvas.hatch(&edge(top + STEP), &edge(top), step.ink);
         }
         let middle = top + STEP / 2.0;
-        let needs = text_width(&step.text, frame.small) + 2.0 * INSET;
-        let (at, anchor) = match high + needs <= frame.width || low < needs {
+        let needs = |text: &str| text_width(text, frame.small) + 2.0 * INSET;
+        let (right, left) = (frame.width - high, low);
+        let text = match needs(&step.text) <= right.max(left) {
+            true => &step.text,
+            false => &step.short,
+        };
+        let (at, anchor) = match needs(text) <= right || right >= left {
             true => (high + INSET, Anchor::Left),
             false => (low - INSET, Anchor::Right),
         };
-        canvas.text((at, middle), anchor, frame.small, TEXT, &step.text);
+        canvas.text((at, middle), anchor, frame.small, TEXT, text);
         if index + 1 < parts.steps.len() {
             let joint = [(to, top + STEP), (to, top + STEP + STEP_SPACE)];
             canvas.line(&joint, FRAME, 1.0, LineStyle::Solid);

@@ -176,8 +176,9 @@ fn steps(segments: &[Coloured], before: f64, after: f64) -> Vec<Step> {
     let mut step = |name: &str, gain: f64, ink: u8| {
         let (from, to) = (at, (at + gain).max(0.0));
         at = to;
-        let text = format!("{} {name}", rows::gain(gain));
-        steps.push(Step { text, from, to, ink, hatched: ink == UNEXPLAINED_INK });
+        let short = rows::gain(gain);
+        let text = format!("{short} {name}");
+        steps.push(Step { text, short, from, to, ink, hatched: ink == UNEXPLAINED_INK });
         at
     };
     let mut reached = before;
@@ -185,11 +186,7 @@ fn steps(segments: &[Coloured], before: f64, after: f64) -> Vec<Step> {
         reached = step(&segment.part.name, segment.part.gain(), segment.ink);
     }
     if (after - reached).abs() >= least && reached != before {
-        step(
-            "overlap of the parts, and what is too small to show",
-            after - reached,
-            UNEXPLAINED_INK,
-        );
+        step("overlap of parts, and small ones", after - reached, UNEXPLAINED_INK);
     }
     steps
 }
@@ -284,7 +281,7 @@ mod tests {
             [part("same", 0.001, 0.001), part("less", 0.002, 0.001), part("more", 0.001, 0.006)];
         let steps = steps(&parts, 0.004, 0.007);
         let texts: Vec<&str> = steps.iter().map(|step| step.text.as_str()).collect();
-        let rest = "-1 ms overlap of the parts, and what is too small to show";
+        let rest = "-1 ms overlap of parts, and small ones";
         assert_eq!(texts, ["+5 ms more", "-1 ms less", rest]);
         assert_eq!(steps[0].from, 0.004);
         assert!((steps[2].to - 0.007).abs() < 1e-9, "{steps:?}");
