@@ -236,7 +236,11 @@
   }
 
   var events = new EventSource("events");
-  events.onmessage = function (event) { if (event.data) show(JSON.parse(event.data)); };
+  // An event has what has changed since the one before; the first one has everything.
+  var state = {};
+  events.onmessage = function (event) {
+    if (event.data) show(Object.assign(state, JSON.parse(event.data)));
+  };
   events.onerror = function () { write("state", "no connection: the run has ended, or kneepoint was stopped"); };
   past();
 })();

@@ -224,13 +224,15 @@
       var shape = item.querySelector(".key path, .key rect");
       var ink = shape && /[sf](\d+)/.exec(shape.getAttribute("class"));
       if (!ink) return;
-      item.tabIndex = 0;
-      item.setAttribute("role", "button");
-      item.setAttribute("aria-pressed", "false");
-      function press() {
-        var isOn = item.getAttribute("aria-pressed") !== "true";
-        figure.querySelectorAll(".legend li").forEach(function (other) { other.setAttribute("aria-pressed", "false"); });
-        item.setAttribute("aria-pressed", String(isOn));
+      var button = make("button");
+      button.type = "button";
+      button.setAttribute("aria-pressed", "false");
+      button.append.apply(button, item.childNodes);
+      item.append(button);
+      button.addEventListener("click", function () {
+        var isOn = button.getAttribute("aria-pressed") !== "true";
+        figure.querySelectorAll(".legend button").forEach(function (other) { other.setAttribute("aria-pressed", "false"); });
+        button.setAttribute("aria-pressed", String(isOn));
         panel.pictures.forEach(function (picture) {
           picture.parts.forEach(function (part) {
             var name = part.element.getAttribute("class") || "", of = /[sf](\d+)/.exec(name);
@@ -239,10 +241,6 @@
             part.element.classList.toggle("dim", Boolean(isOn && isLine && of[1] !== ink[1]));
           });
         });
-      }
-      item.addEventListener("click", press);
-      item.addEventListener("keydown", function (event) {
-        if (event.key === "Enter" || event.key === " ") { event.preventDefault(); press(); }
       });
     });
   }

@@ -161,7 +161,7 @@ fn a_reader_zooms_looks_into_evidence_and_searches() {
     assert_eq!(browser.eval(marked), 0);
 
     // A legend dims the other lines of its panel.
-    let legend = "document.querySelector('#time-load .legend li')";
+    let legend = "document.querySelector('#time-load .legend button')";
     browser.eval(&format!("{legend}.click()"));
     assert_eq!(browser.eval("document.querySelectorAll('#time-load .dim').length > 0"), true);
     assert_eq!(browser.eval("document.querySelectorAll('#time-cpu .dim').length"), 0);
