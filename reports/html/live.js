@@ -230,6 +230,7 @@
 
   if (document.body.dataset.control === "yes") {
     get("control").hidden = false;
+    get("pause").hidden = document.body.dataset.pause !== "yes";
     get("pause").addEventListener("click", function () { ask(get("pause").textContent === "Pause" ? "pause" : "resume"); });
     get("mark").addEventListener("click", function () { ask("mark", ""); });
     get("end").addEventListener("click", function () { if (confirm("End the run now? What was recorded is kept.")) ask("end"); });

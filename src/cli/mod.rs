@@ -32,6 +32,7 @@ mod look;
 mod manual;
 mod moment;
 mod progress;
+mod reading;
 mod realism;
 mod results;
 mod run;

@@ -61,7 +61,8 @@ mod tests {
     fn a_viewer_gets_what_has_changed_and_one_who_missed_a_frame_everything() {
         let at = |text: &str| Shown { value: None, text: text.to_owned() };
         let title = || "shop".to_owned();
-        let first = Published::default().next(Now { title: title(), at: at("1 s"), ..Now::default() });
+        let first =
+            Published::default().next(Now { title: title(), at: at("1 s"), ..Now::default() });
         let first = first.unwrap();
         let second = first.next(Now { title: title(), at: at("2 s"), ..Now::default() }).unwrap();
         let changed = read(&second.event(Some(first.number)));

@@ -28,6 +28,8 @@ pub(super) type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
 
 /// What a viewer may ask of a run.
 pub trait Control: Send + Sync {
+    /// Whether the run can be paused.
+    fn can_pause(&self) -> bool;
     /// Ends the run.
     fn end(&self);
     /// Holds the load as it is, or lets the search go on.
@@ -54,7 +56,7 @@ impl Site {
         live: Arc<Mutex<Live>>,
         control: Option<Arc<dyn Control>>,
     ) -> Self {
-        let page = Page::live(control.is_some());
+        let page = Page::live(control.as_deref());
         let (frames, _) = watch::channel(Arc::default());
         let (report, reports) = (Mutex::new(None), AtomicU64::new(0));
         Self { token, page, live, control, frames, report, reports }

@@ -11,7 +11,7 @@ use super::browser::Browser;
 use super::target::{KNEEPOINT, Server};
 
 /// What is fetched, from whatever registry npm is set up for.
-const AXE: &str = "axe-core@4.11.1";
+const AXE: &str = "axe-core@4.14.1";
 
 /// axe-core's script.
 fn axe() -> Option<String> {
@@ -29,7 +29,10 @@ fn axe() -> Option<String> {
     match script {
         Some(Ok(script)) => Some(script),
         Some(Err(_)) | None => {
-            #[allow(clippy::print_stderr, reason = "whoever runs the tests is told what was left out")]
+            #[allow(
+                clippy::print_stderr,
+                reason = "whoever runs the tests is told what was left out"
+            )]
             {
                 eprintln!("npm cannot fetch `{AXE}`: the pages are not audited");
             }
@@ -88,7 +91,10 @@ fn everybody_can_read_reports_and_comparisons() {
     let (pool, leak) = (pool.to_str().unwrap(), leak.to_str().unwrap());
     let none = recording("none");
 
-    let page = written(&["compare", none.to_str().unwrap(), pool, "--format", "html"], &folder.path().join("comparison.html"));
+    let page = written(
+        &["compare", none.to_str().unwrap(), pool, "--format", "html"],
+        &folder.path().join("comparison.html"),
+    );
     browser.open(&page);
     audit(&mut browser, &axe, "comparison");
 
