@@ -114,7 +114,7 @@ fn the_table() {
         let run = Run::start(&["run", plan.to_str().unwrap(), "--live"], out.path());
         sleep(Duration::from_secs(8));
         // Two with, then two without: what grows with the run meets both alike.
-        let turns = (0..BLOCKS).map(|at| if (at + 1) / 2 % 2 == 1 { VIEWERS } else { 0 });
+        let turns = (0..BLOCKS).map(|at| if at.div_ceil(2) % 2 == 1 { VIEWERS } else { 0 });
         let blocks: Vec<(usize, Block)> = turns.map(|it| (it, measure(&run, it))).collect();
         run.interrupt();
         run.end();
