@@ -76,7 +76,9 @@ impl Site {
 
     fn renew(&self) {
         let now = self.live.lock().unwrap_or_else(PoisonError::into_inner).now();
-        if let Some(next) = self.frames.borrow().next(now) {
+        // The last frame is borrowed only for as long as the next one is made of it.
+        let next = self.frames.borrow().next(now);
+        if let Some(next) = next {
             self.frames.send_replace(Arc::new(next));
         }
     }
