@@ -31,6 +31,7 @@ mod list;
 mod look;
 mod manual;
 mod moment;
+mod noise;
 mod progress;
 mod reading;
 mod realism;
