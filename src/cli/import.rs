@@ -1,12 +1,13 @@
 //! `import`: results from another tool → a recording and its diagnosis, or the figures of a summary.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
 use super::args::{ImportArgs, ImportSource};
 use super::console::{say, width};
 use super::error::{CliError, CommandResult};
+use super::reading::Reading;
 use super::{history, results, summary};
 use crate::import::{self, Files, Format, ImportError, ToolLoad};
 use crate::recording::{Recording, Stop, StopReason, WriteError, Writer};
@@ -131,7 +132,7 @@ fn input(path: &Path) -> Result<Box<dyn BufRead>, CliError> {
     if path == Path::new("-") {
         return Ok(Box::new(BufReader::new(std::io::stdin())));
     }
-    let file = File::open(path)
+    let file = Reading::open(path)
         .map_err(|error| CliError::usage(format!("cannot open `{}`: {error}", path.display())))?;
     Ok(Box::new(BufReader::new(file)))
 }

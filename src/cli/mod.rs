@@ -33,6 +33,7 @@ mod manual;
 mod moment;
 mod noise;
 mod progress;
+mod reading;
 mod realism;
 mod results;
 mod run;
