@@ -128,7 +128,7 @@ fn a_slow_line() {
     let delay = Duration::from_millis(delay.parse().expect("milliseconds"));
     // SAFETY: the script below opens it for this process alone.
     let mut output = unsafe { std::fs::File::from_raw_fd(OUTPUT) };
-    let (sender, pieces) = mpsc::channel::<(Instant, Vec<u8>)>();
+    let (sender, pieces) = mpsc::sync_channel::<(Instant, Vec<u8>)>(1_000);
     thread::spawn(move || {
         let mut bytes = [0; 4096];
         while let Ok(length @ 1..) = std::io::stdin().read(&mut bytes) {

@@ -161,7 +161,7 @@ fn command_line(arguments: &[String]) -> String {
 fn launch(program: &str, arguments: &[String], waiting: &Arc<Mutex<Waiting>>) -> io::Result<Child> {
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let (sender, started) = mpsc::channel();
+    let (sender, started) = mpsc::sync_channel(1);
     let kept = Arc::clone(waiting);
     // The kernel ends the command with the thread that started it. This one lives as long as the
     // command's output; the one that asks for it may end at once.

@@ -227,8 +227,8 @@ fn new_threads_are_seen_however_long_it_takes_to_look_for_processes() {
     read(&mut collector);
     // On a machine with many processes.
     collector.next_search = Instant::now() + Duration::from_secs(3600);
-    let (sender, receiver) = std::sync::mpsc::channel();
-    let (end, ends) = std::sync::mpsc::channel::<()>();
+    let (sender, receiver) = std::sync::mpsc::sync_channel(1);
+    let (end, ends) = std::sync::mpsc::sync_channel::<()>(1);
     let late = thread::spawn(move || {
         // SAFETY: reads a number.
         sender.send(unsafe { libc::gettid() }.cast_unsigned()).unwrap();
