@@ -111,12 +111,13 @@ impl Place {
     pub fn new(way: Way, program: &Path) -> Self {
         static NETWORK: AtomicU8 = AtomicU8::new(FIRST_NETWORK);
         let directory = tempfile::tempdir().expect("a temporary directory");
+        // PostgreSQL runs as a user of its own, too.
+        open_to_everybody(directory.path());
         let has_space = !matches!(way, Way::Here | Way::Rootless);
         let number = || NETWORK.fetch_add(1, Ordering::Relaxed);
         let space = has_space.then(|| Space::new(number()).expect("asked before"));
         let program = match way {
             Way::Rootless => {
-                open_to_everybody(directory.path());
                 let copy = directory.path().join("kneepoint");
                 fs::copy(program, &copy).expect("a copy");
                 open_to_everybody(&copy);
