@@ -121,25 +121,43 @@ fn a_generator_without_the_cpu_is_named_and_its_load_is_not_lowered() {
     assert!(!words.contains("Cause:"), "{report}");
 }
 
+/// A process that is killed with the test.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _killed = self.0.kill().is_ok();
+        let _waited = self.0.wait().is_ok();
+    }
+}
+
 #[test]
 fn a_quota_that_stops_a_generator_is_told_as_its_limit() {
-    let (Some(quota), server) = (Quota::new("stopped", QUOTA), Server::start()) else { return };
+    // Enough for a generator that is alone in it.
+    let (Some(quota), server) = (Quota::new("stopped", 0.3), Server::start()) else { return };
     let directory = tempfile::tempdir().unwrap();
     let plain = format!("'{KNEEPOINT}' generate");
-    let plan = plan(&server, 300, 4, "");
-    let run = start_with(directory.path(), &plan, &[plain, quota.generator(KNEEPOINT)]);
+    let generators = [plain, quota.generator(KNEEPOINT)];
+    let run = start_with(directory.path(), &plan(&server, 60, 8, ""), &generators);
+    wait_until("load", 30, || server.requests() > 20);
+    // Another process of the container uses the quota up.
+    let busy = format!("echo $$ > {}/cgroup.procs; while :; do :; done", quota.0.display());
+    let busy = Killed(Command::new("sh").args(["-c", &busy]).spawn().unwrap());
     let output = run.wait_with_output().unwrap();
+    drop(busy);
     let recording = read(directory.path());
     let named = &recording.environment.generators[1].name;
     let faults = faults(&recording);
-    let told = faults.iter().find(|(name, _)| name == named);
-    assert!(told.is_some(), "{faults:?} {:?}", measured(&recording));
-    assert!(faults.iter().all(|(name, _)| name == named), "{faults:?}");
-    assert!(!text(&output.stdout).contains("Cause:"), "{}", text(&output.stdout));
+    let [(name, GeneratorFault::Throttled { share })] = &faults[..] else {
+        panic!("{faults:?} {:?}", measured(&recording));
+    };
+    assert_eq!(name, named);
+    assert!((0.1..=1.0).contains(share), "{share}");
+    let report = text(&output.stdout);
+    assert!(!report.contains("Cause:"), "{report}");
 }
 
-/// Cores of a generator with a quota: they carry far less than the load of the test above, and two of
-/// them leave the machine idle.
+/// Cores of each generator of the test below: two of them leave the machine idle.
 const QUOTA: f64 = 0.05;
 
 /// The load, in requests per second, that generators with these quotas carry: each stage is 15 % above
