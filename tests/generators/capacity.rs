@@ -134,7 +134,7 @@ impl Drop for Killed {
 #[test]
 fn a_quota_that_stops_a_generator_is_told_as_its_limit() {
     // Enough for a generator that is alone in it.
-    let (Some(quota), server) = (Quota::new("stopped", 0.3), Server::start()) else { return };
+    let (Some(quota), server) = (Quota::new("stopped", 0.2), Server::start()) else { return };
     let directory = tempfile::tempdir().unwrap();
     let plain = format!("'{KNEEPOINT}' generate");
     let generators = [plain, quota.generator(KNEEPOINT)];
