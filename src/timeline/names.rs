@@ -386,6 +386,8 @@ metrics! {
     GENERATOR_RUN_QUEUE_TIME = "generator.run_queue.time", Seconds, Counter;
     /// Cores used by the busiest thread of kneepoint over the last interval.
     GENERATOR_THREAD_BUSIEST = "generator.thread.busiest", Cores, Gauge;
+    /// Seconds in which the CPU quota of its control group stopped kneepoint; only with a quota.
+    GENERATOR_THROTTLED_TIME = "generator.throttled_time", Seconds, Counter;
     /// Seconds of processor time of one collector's thread; label `collector`.
     COLLECTOR_CPU_TIME = "collector.cpu.time", Seconds, Counter;
 
