@@ -148,9 +148,15 @@ impl Catalogue {
             names.contains(format!("{base}_count").as_str())
                 && load_families::part_of(name).is_none()
         };
+        let exporters = exporters(found);
+        let is_own = |name: &str, labels: &LabelSet| {
+            is_of_runtime(name) && exporters.contains(instance(labels).as_str())
+        };
         let mut kept: Vec<&LabelSet> = found
             .iter()
-            .filter(|labels| labels.get("__name__").is_some_and(|name| !is_bucket(name)))
+            .filter(|labels| {
+                labels.get("__name__").is_some_and(|name| !is_bucket(name) && !is_own(name, labels))
+            })
             .collect();
         if kept.len() > MOST_SERIES {
             kept.sort_by_key(|labels| !labels.get("__name__").is_some_and(|it| is_useful(it)));
@@ -210,6 +216,27 @@ impl Catalogue {
     pub(super) fn instances(&self) -> BTreeSet<&str> {
         self.series.iter().map(|series| series.instance.as_str()).collect()
     }
+}
+
+/// The endpoints at which an exporter speaks for somebody else. Its own CPU, memory and collections
+/// say nothing of those.
+fn exporters(found: &[LabelSet]) -> BTreeSet<String> {
+    let is_exporters = |labels: &&LabelSet| {
+        labels.get("__name__").is_some_and(|name| {
+            name.ends_with("_exporter_build_info")
+                || name == "nginxexporter_build_info"
+                || name == "pg_exporter_last_scrape_duration_seconds"
+                || name == "node_scrape_collector_success"
+        })
+    };
+    found.iter().filter(is_exporters).map(instance).collect()
+}
+
+/// Whether a metric is about the process that exports it, as client libraries add it.
+fn is_of_runtime(name: &str) -> bool {
+    let starts =
+        ["go_", "process_", "promhttp_", "python_", "scrape_", "pg_exporter_", "node_scrape_"];
+    starts.into_iter().any(|start| name.starts_with(start))
 }
 
 /// The endpoint of a series: where it was scraped, or by which job where nothing else is known.
