@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::bins::{Bins, LoadBin};
 use super::changes::changes;
 use super::expected::Usual;
-use super::model::{Coverage, Incident, Onset, Order, Passed, Symptom, TimedFinding};
+use super::model::{Coverage, Incident, Onset, Order, Passed, Symptom, SymptomKind, TimedFinding};
 use super::movers::{self, Span, movers};
 use super::shift::FEWEST;
 use super::symptoms::{self, BASELINE, Episode, Track, tracks};
@@ -21,6 +21,9 @@ const SYMPTOM: &str = "the symptom";
 const FIRST: usize = 30;
 /// A load that changed by this many times is worth a word.
 const OTHER_LOAD: f64 = 1.2;
+
+/// How the series of failed requests begin.
+const FAILURES: &str = "load.errors";
 
 /// What is known of the incident before.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -81,6 +84,7 @@ pub fn incident(recording: &Recording, rules: &RuleSet, asked: &Asked) -> Incide
     let findings = examination.findings.into_iter();
     incident.findings = findings.map(|finding| timed(finding, &moved, &onset)).collect();
     put_consequences_last(&mut incident.findings);
+    put_failures_first(&mut incident.findings, &symptoms);
     let around = Window::new(good.begin, bad.end);
     incident.changes = changes(recording, around, &onset, load_change(&load, first));
     incident.shifts = shifts;
@@ -263,6 +267,34 @@ fn put_consequences_last(findings: &mut [TimedFinding]) {
     let has_cause = findings.iter().any(|it| it.finding.role == FindingRole::Cause);
     if !has_cause && let Some(next) = findings.iter_mut().find(|it| limits(it)) {
         next.finding.role = FindingRole::Cause;
+    }
+}
+
+/// Where requests failed and were no slower, what makes them slow is not why: a cause that tells of
+/// failures stands before one that does not.
+fn put_failures_first(findings: &mut [TimedFinding], symptoms: &[Symptom]) {
+    let is_slow = |kind| matches!(kind, SymptomKind::MeanTime | SymptomKind::P99);
+    let fails = symptoms.iter().any(|symptom| symptom.kind == SymptomKind::Errors);
+    if !fails || symptoms.iter().any(|symptom| is_slow(symptom.kind)) {
+        return;
+    }
+    let tells = |it: &TimedFinding| {
+        let held = it.finding.evidence.iter().filter(|evidence| evidence.holds == Some(true));
+        held.flat_map(|evidence| &evidence.series).any(|name| name.starts_with(FAILURES))
+    };
+    let place = |role: FindingRole, of: &dyn Fn(&TimedFinding) -> bool| {
+        findings.iter().position(|it| it.finding.role == role && of(it))
+    };
+    let Some(cause) = place(FindingRole::Cause, &|it| !tells(it)) else { return };
+    let Some(other) = place(FindingRole::Contributing, &tells) else { return };
+    let (old, new) = (findings[cause].finding.rule.clone(), findings[other].finding.rule.clone());
+    findings[cause].finding.role = FindingRole::Contributing;
+    findings[other].finding.role = FindingRole::Cause;
+    findings.swap(cause, other);
+    for it in findings {
+        if it.finding.role == (FindingRole::Consequence { of: old.clone() }) {
+            it.finding.role = FindingRole::Consequence { of: new.clone() };
+        }
     }
 }
 
