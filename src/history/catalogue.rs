@@ -93,7 +93,7 @@ fn nothing(server: &Server, matcher: &Matcher, is_known: bool) -> HistoryError {
     }
     let what = format!("`{}` matches no series of `{}`", matcher.text, server.shown());
     let labels = server.ask::<Vec<String>>("labels", &[]).unwrap_or_default();
-    for (name, value) in matcher.equalities() {
+    for (name, sign, value) in matcher.wanted() {
         if !labels.is_empty() && !labels.contains(&name) {
             let near = nearest(&name, labels.iter().map(String::as_str));
             let hint = near.unwrap_or_else(|| format!("it has {}", some(&labels)));
@@ -104,11 +104,21 @@ fn nothing(server: &Server, matcher: &Matcher, is_known: bool) -> HistoryError {
         }
         let path = format!("label/{name}/values");
         let values = server.ask::<Vec<String>>(&path, &[]).unwrap_or_default();
-        if !values.is_empty() && !values.contains(&value) {
-            let near = nearest(&value, values.iter().map(String::as_str));
+        let form = regex::Regex::new(&format!("^(?:{value})$")).ok().filter(|_| sign == "=~");
+        let is_wanted = |known: &String| match &form {
+            Some(form) => form.is_match(known),
+            // A form that this program cannot read may match.
+            None => sign == "=~" || *known == value,
+        };
+        if !values.is_empty() && !values.iter().any(is_wanted) {
+            let plain = value.trim_end_matches(['.', '*', '+', '$']).trim_start_matches('^');
+            let near = nearest(plain, values.iter().map(String::as_str));
+            let is_metric = name == "__name__";
+            let label = if is_metric { "metric" } else { name.as_str() };
             let hint = near.unwrap_or_else(|| format!("`{name}` is one of {}", some(&values)));
+            let verb = if sign == "=~" { "matches" } else { "is" };
             return HistoryError::Selector {
-                what: format!("{what}: no `{name}` is `{value}`"),
+                what: format!("{what}: no `{label}` {verb} `{value}`"),
                 hint,
             };
         }

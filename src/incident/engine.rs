@@ -273,9 +273,14 @@ fn put_consequences_last(findings: &mut [TimedFinding]) {
 /// Where requests failed and were no slower, what makes them slow is not why: a cause that tells of
 /// failures stands before one that does not.
 fn put_failures_first(findings: &mut [TimedFinding], symptoms: &[Symptom]) {
-    let is_slow = |kind| matches!(kind, SymptomKind::MeanTime | SymptomKind::P99);
-    let fails = symptoms.iter().any(|symptom| symptom.kind == SymptomKind::Errors);
-    if !fails || symptoms.iter().any(|symptom| is_slow(symptom.kind)) {
+    let errors = symptoms.iter().find(|symptom| symptom.kind == SymptomKind::Errors);
+    let Some(errors) = errors else { return };
+    // Those who retry, and a queue of failures, make requests slower later on.
+    let is_slow = |symptom: &Symptom| {
+        matches!(symptom.kind, SymptomKind::MeanTime | SymptomKind::P99)
+            && !symptom.onset.is_after(&errors.onset)
+    };
+    if symptoms.iter().any(is_slow) {
         return;
     }
     let tells = |it: &TimedFinding| {
