@@ -21,10 +21,12 @@ const RESAMPLED: usize = 200;
 const OUTSIDE: f64 = 0.05;
 /// A change of more standard deviations than this has an edge that can be seen.
 const STEP_OF_NOISE: f64 = 8.0;
-/// It has begun where a value is more standard deviations than this from the level before, and more
-/// than this share of the step.
+/// It has begun where a value is more standard deviations than this from the level before, and by
+/// this share of the step, or of the level before where that is less, but never by a trifle.
 const CLEAR_OF_NOISE: f64 = 4.0;
 const BEGUN: f64 = 0.1;
+const MUCH: f64 = 0.5;
+const LITTLE: f64 = 0.02;
 /// A standard deviation from the median absolute deviation, for normal values.
 const MAD_TO_SD: f64 = 1.4826;
 
@@ -90,8 +92,10 @@ fn edge(values: &[f64], at: usize) -> Option<(usize, usize, usize)> {
         }
         first
     };
-    let place = back_to((CLEAR_OF_NOISE * noise).max(BEGUN * step.abs()));
-    let low = back_to((CLEAR_OF_NOISE / 2.0 * noise).max(BEGUN / 2.0 * step.abs()));
+    // Of a queue that grows for long, a small part of the step is much more than there was.
+    let some = (MUCH * base.abs()).min(BEGUN * step.abs()).max(LITTLE * step.abs());
+    let place = back_to((CLEAR_OF_NOISE * noise).max(some));
+    let low = back_to((CLEAR_OF_NOISE / 2.0 * noise).max(some / 2.0));
     // Without noise before it, the first value that is another one tells the place.
     let high = half.max(place);
     let is_sudden = high - place <= 1;
