@@ -28,8 +28,9 @@ const PUNCTUAL: f64 = 1200.0;
 /// What fades by itself within this many seconds was a cold cache or the like.
 const FADES_WITHIN: f64 = 1800.0;
 /// It fades where the last quarter of it is at most this share of the first one,
-const FADED: f64 = 0.75;
-/// and something of it is left afterwards: what stops at once was stopped.
+const FADED: f64 = 0.5;
+/// or at most this one, and something of it is left afterwards: what stops at once was stopped.
+const FADES: f64 = 0.75;
 const LEFT_OVER: f64 = 0.1;
 /// Response times of new processes settle within this many seconds.
 const WARM_UP: f64 = 600.0;
@@ -118,6 +119,8 @@ impl<'t> Usual<'t> {
             return false;
         }
         let (from, to) = (episode.from as i64, episode.to as i64);
+        let before =
+            |from: usize| stats::median(track.between(from.saturating_sub(4 * FEWEST), from));
         let worst = |days: i64| -> Option<f64> {
             let at = |shift: i64| -> Option<f64> {
                 let begin = usize::try_from(from + days * day + shift).ok()?;
@@ -125,7 +128,12 @@ impl<'t> Usual<'t> {
                 let is_apart = end <= episode.from || begin >= episode.to;
                 let values = track.between(begin, end);
                 let is_known = 2 * values.len() >= episode.to - episode.from;
-                stats::median(values).filter(|_| is_apart && is_known)
+                let level = stats::median(values).filter(|_| is_apart && is_known)?;
+                match episode.kind {
+                    // Days differ in their load: by how much it falls.
+                    SymptomKind::Throughput => Some(level / before(begin)?),
+                    _ => Some(level),
+                }
             };
             let values = [-2, -1, 0, 1, 2].into_iter().filter_map(|part| at(part * late));
             match episode.kind {
@@ -136,7 +144,7 @@ impl<'t> Usual<'t> {
         let days = (1..=MOST_DAYS as i64).flat_map(|days| [-days, days]);
         let others: Vec<f64> = days.filter_map(worst).collect();
         let is_alike = |value: &&f64| match episode.kind {
-            SymptomKind::Throughput => **value < ALIKE * episode.during,
+            SymptomKind::Throughput => **value * episode.before < ALIKE * episode.during,
             _ => episode.during < ALIKE * **value,
         };
         others.len() >= FEWEST_DAYS && 2 * others.iter().filter(is_alike).count() > others.len()
@@ -228,6 +236,7 @@ impl<'t> Usual<'t> {
         };
         let parts = (more(episode.from), more(episode.to - quarter), more(episode.to));
         let (Some(first), Some(last), Some(after)) = parts else { return false };
-        first > 0.0 && last <= FADED * first && after > LEFT_OVER * first && after < last
+        let goes_on = last <= FADES * first && after > LEFT_OVER * first;
+        first > 0.0 && after < last && (last <= FADED * first || goes_on)
     }
 }

@@ -11,6 +11,9 @@ use crate::diagnose::stats::{self, Random};
 
 /// Fewest values of a level: a shorter change does not last.
 pub(super) const FEWEST: usize = 4;
+/// Values that are searched together. A short level in the middle of many values is hidden in them: no
+/// single split tells it from what is before and after it.
+const TOGETHER: usize = 60;
 /// P value below which there is a change. Neighbouring values resemble each other, which makes it
 /// too small by itself: what counts is decided by the size of the change.
 const MAX_P: f64 = 0.001;
@@ -33,7 +36,7 @@ const MAD_TO_SD: f64 = 1.4826;
 /// The levels of a series: where each begins.
 pub(super) fn levels(values: &[f64]) -> Vec<usize> {
     let options = DriftOptions {
-        window: values.len(),
+        window: values.len().min(TOGETHER),
         max_p: MAX_P,
         min_magnitude: MIN_RANKS,
         outliers: FEWEST - 1,
@@ -204,6 +207,14 @@ mod tests {
         let found = levels(&noisy(&[(30, 1.0), (20, 3.0), (30, 1.0)], 7));
         assert_eq!(found.len(), 3, "{found:?}");
         assert!(found[1].abs_diff(30) <= 1 && found[2].abs_diff(50) <= 1, "{found:?}");
+    }
+
+    #[test]
+    fn a_short_level_in_a_long_time_is_found() {
+        for seed in 0..20 {
+            let found = levels(&noisy(&[(70, 1.0), (16, 9.0), (70, 1.0)], seed));
+            assert_eq!(found.len(), 3, "{seed}: {found:?}");
+        }
     }
 
     #[test]
