@@ -21,8 +21,6 @@ mod shift;
 mod symptoms;
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod weeks;
 
 pub use engine::{Asked, incident};
 pub use model::{

@@ -19,6 +19,7 @@ mod load;
 mod night;
 mod score;
 mod servers;
+mod weeks;
 
 use std::collections::VecDeque;
 use std::num::NonZero;

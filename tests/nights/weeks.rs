@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use super::*;
-use crate::diagnose::stats::Random;
-use crate::diagnose::{FindingRole, RuleSet};
-use crate::recording::{Environment, PlanSummary, Recording};
-use crate::timeline::{
+use kneepoint::diagnose::stats::Random;
+use kneepoint::diagnose::{FindingRole, RuleSet};
+use kneepoint::incident::{Asked, Incident, incident};
+use kneepoint::recording::{Environment, PlanSummary, Recording};
+use kneepoint::timeline::{
     Batch, BatchBuilder, EndpointTick, Histogram, Labels, LoadTick, Moment, ResponseClass,
     Timeline, Window, names,
 };
