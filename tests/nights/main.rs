@@ -14,6 +14,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot start its servers has failed")]
 #![expect(clippy::print_stderr, reason = "the table is for whoever runs the tests by hand")]
 
+mod capacity;
 mod http;
 mod load;
 mod night;
