@@ -233,7 +233,8 @@ impl Catalogue {
 fn exporters(found: &[LabelSet]) -> BTreeSet<String> {
     let is_exporters = |labels: &&LabelSet| {
         labels.get("__name__").is_some_and(|name| {
-            name.ends_with("_exporter_build_info")
+            // The one of JMX runs inside the service.
+            name.ends_with("_exporter_build_info") && !name.starts_with("jmx_")
                 || name == "nginxexporter_build_info"
                 || name == "pg_exporter_last_scrape_duration_seconds"
                 || name == "node_scrape_collector_success"

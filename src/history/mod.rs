@@ -532,6 +532,15 @@ mod tests {
     }
 
     #[test]
+    fn what_is_missing_is_told_as_what_exports_it() {
+        let sessions = addition(["growth of db.sessions{state=active} / load.offered"]);
+        assert!(sessions.contains("postgres_exporter with `pg_stat_activity_count`"), "{sessions}");
+        assert!(sessions.contains("`--database SELECTOR`"), "{sessions}");
+        let sockets = addition(["tcp.calls pinned"]);
+        assert!(sockets.contains("no exporter has this"), "{sockets}");
+    }
+
+    #[test]
     fn variables_stand_for_secrets() {
         let of = |name: &str| (name == "TOKEN").then(|| "hunter2".to_owned());
         assert_eq!(expand("x-${TOKEN}-y", &of).unwrap().reveal(), "x-hunter2-y");

@@ -195,14 +195,15 @@ fn explained(good: &[(usize, f64)], rate: &dyn Fn(usize) -> Option<f64>) -> (f64
     (stats::theil_sen(&thin(&rates), &thin(&values)).unwrap_or(0.0), usual)
 }
 
-/// Whether a series only says once more what users felt: the requests of the target itself, and
-/// times of day.
+/// Whether a series only says once more what users felt: the requests of the target itself, the
+/// scrapes, and times of day.
 fn is_the_load_itself(metric: &str) -> bool {
     let is_of_requests = metric.contains("http_") && !metric.contains("client")
         || metric.starts_with("grpc_server_")
         || metric.starts_with("envoy_http_downstream_")
         || metric.starts_with("istio_request");
     is_of_requests
+        || metric.starts_with("scrape_")
         || metric.ends_with("_timestamp_seconds")
         || metric.ends_with("_start_time_seconds")
         || metric.ends_with("_created")

@@ -70,7 +70,7 @@ fn told(room: &Headroom, knee: f64) -> (String, bool) {
 fn a_limit_is_predicted_from_below_sixty_percent_of_it() {
     let Some(keep) = std::env::var_os("KNEEPOINT_LAB_KEEP") else { return };
     let (mut right, mut seen) = (0, 0);
-    for fault in FAULTS.iter() {
+    for fault in FAULTS {
         let directory = Path::new(&keep).join(format!("{}-broken-1", fault.name));
         let Some(whole) = read(&directory) else { continue };
         let Some(knee) = diagnose(&whole, RuleSet::builtin()).knee else { continue };
