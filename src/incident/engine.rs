@@ -150,8 +150,10 @@ fn found(
     }
     let main = chosen(&episodes, bins, asked.at)?;
     // Other symptoms of the same time.
+    // What ends just before another one begins led to it.
+    let near = |a: &Episode, b: &Episode| a.from < b.to + 4 * FEWEST;
     let mut same: Vec<&Episode> =
-        episodes.iter().filter(|other| other.from < main.to && main.from < other.to).collect();
+        episodes.iter().filter(|&other| near(other, &main) && near(&main, other)).collect();
     same.sort_by(|a, b| b.weight.total_cmp(&a.weight));
     let mut symptoms: Vec<(Symptom, &Episode)> = Vec::new();
     for episode in same {

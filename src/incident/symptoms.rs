@@ -16,6 +16,9 @@ const SLOWER: f64 = 1.5;
 /// Throughput is worse where this share of it is left, and falls so within a few scrapes: traffic
 /// that ends for the night falls for hours.
 const LEFT: f64 = 0.5;
+/// Nothing left of it is this many times as bad as what is just worth a word: not beyond all measure, or
+/// it would hide what came before it.
+const WORST: f64 = 10.0;
 /// A change is larger than this many robust standard deviations of the time before.
 const CLEAR: f64 = 4.0;
 /// Smallest standard deviation, as a share of the level: a level that does not vary is rare luck.
@@ -100,7 +103,7 @@ impl Track {
             let before = self.hour_before(at, bins);
             // The level before changes slowly.
             if self.kind == SymptomKind::Throughput {
-                base = stats::median(self.before(at, bins)).map(|level| (at, level));
+                base = self.usual(at, bins).map(|level| (at, level));
             } else if base.is_none_or(|(known, _)| at >= known + hour / 8) {
                 base = self.median(before, at).map(|level| (at, level));
             }
@@ -138,7 +141,7 @@ impl Track {
         while next < levels.len() {
             let (from, _, during) = levels[next];
             let before = self.before(from, bins);
-            let Some(middle) = stats::median(before) else { break };
+            let Some(middle) = self.usual(from, bins) else { break };
             if !self.is_worse(before, middle, during) || self.is_slow_fall(from, middle) {
                 next += 1;
                 continue;
@@ -184,6 +187,13 @@ impl Track {
         self.values.get(from..at).unwrap_or_default()
     }
 
+    /// The level before `at`. A load that was high for a while and is as before again is no fall.
+    fn usual(&self, at: usize, bins: &Bins) -> Option<f64> {
+        let near = stats::median(self.before(at, bins))?;
+        let hour = self.median(self.hour_before(at, bins), at)?;
+        Some(if self.kind == SymptomKind::Throughput { near.min(hour) } else { near })
+    }
+
     /// The first value within the time before `at` that it is compared with.
     fn hour_before(&self, at: usize, bins: &Bins) -> usize {
         let earliest = self.bins[at] as f64 - BASELINE / bins.step;
@@ -208,8 +218,8 @@ impl Track {
                 more.min(if before > 0.0 { during / before / TIMES_ERRORS } else { more })
             }
             SymptomKind::MeanTime | SymptomKind::P99 if before > 0.0 => during / before / SLOWER,
-            SymptomKind::Throughput if during > 0.0 => LEFT * before / during,
-            SymptomKind::Throughput if before > 0.0 => f64::from(u16::MAX),
+            SymptomKind::Throughput if during > 0.0 => (LEFT * before / during).min(WORST),
+            SymptomKind::Throughput if before > 0.0 => WORST,
             _ => 0.0,
         }
     }
@@ -242,7 +252,10 @@ impl Track {
     /// The symptom of an episode, with the interval of its begin.
     pub(super) fn symptom(&self, episode: &Episode, bins: &Bins) -> Symptom {
         let first = self.bins.partition_point(|bin| *bin < episode.from);
-        let from = self.hour_before(first.min(self.bins.len().saturating_sub(1)), bins);
+        let from = match self.kind {
+            SymptomKind::Throughput => first.saturating_sub(4 * FEWEST),
+            _ => self.hour_before(first.min(self.bins.len().saturating_sub(1)), bins),
+        };
         let most = first + ((BASELINE / bins.step).ceil() as usize).clamp(FEWEST, PIECE / 2);
         let to = self.bins.partition_point(|bin| *bin < episode.to).min(most);
         let values = self.values.get(from..to).unwrap_or_default();
