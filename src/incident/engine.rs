@@ -75,7 +75,8 @@ pub fn incident(recording: &Recording, rules: &RuleSet, asked: &Asked) -> Incide
     let first = Span { end: span.end.min(span.bad + FIRST), ..span };
     let windows = Windows {
         baseline: vec![good],
-        knee: vec![bins.window(first.bad, first.end)],
+        // A reading at the very beginning still tells of the time before.
+        knee: vec![bins.window(first.bad + usize::from(first.end > first.bad + FEWEST), first.end)],
         recovery: recovery(&bins, span).into_iter().collect(),
         ..Windows::default()
     };

@@ -130,8 +130,10 @@ impl<'t> Usual<'t> {
                 let is_known = 2 * values.len() >= episode.to - episode.from;
                 let level = stats::median(values).filter(|_| is_apart && is_known)?;
                 match episode.kind {
-                    // Days differ in their load: by how much it falls.
-                    SymptomKind::Throughput => Some(level / before(begin)?),
+                    // As low as on another day, or fallen by as much: days differ in their load.
+                    SymptomKind::Throughput => {
+                        Some((level / before(begin)?).min(level / episode.before))
+                    }
                     _ => Some(level),
                 }
             };
@@ -224,17 +226,23 @@ impl<'t> Usual<'t> {
     /// was undone.
     fn fades(&self, track: &Track, episode: &Episode) -> bool {
         let is_time = matches!(episode.kind, SymptomKind::MeanTime | SymptomKind::P99);
-        let length = episode.to - episode.from;
+        // The place of its end may be a few bins off.
+        let half = f64::midpoint(episode.before, episode.during);
+        let is_bad =
+            |bin: &usize| track.between(*bin, *bin + 1).first().is_some_and(|value| *value > half);
+        let Some(last) = (episode.from..episode.to).rev().find(is_bad) else { return false };
+        let to = last + 1;
+        let length = to - episode.from;
         let quarter = length.div_ceil(4).max(2);
         let seconds = length as f64 * self.bins.step;
-        if !is_time || seconds > FADES_WITHIN || episode.to + quarter > self.bins.count {
+        if !is_time || seconds > FADES_WITHIN || to + quarter > self.bins.count {
             return false;
         }
         let more = |from: usize| {
             let level = stats::median(track.between(from, from + quarter))?;
             Some(level - episode.before)
         };
-        let parts = (more(episode.from), more(episode.to - quarter), more(episode.to));
+        let parts = (more(episode.from), more(to.saturating_sub(quarter)), more(to));
         let (Some(first), Some(last), Some(after)) = parts else { return false };
         let goes_on = last <= FADES * first && after > LEFT_OVER * first;
         first > 0.0 && after < last && (last <= FADED * first || goes_on)
