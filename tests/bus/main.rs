@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod kubernetes;
 mod server;
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "../target/mod.rs"]
@@ -176,7 +177,8 @@ fn a_killed_coordinator_leaves_what_its_generators_did_until_their_lease_ended()
     let kept = fetched(here, &bus.url());
     assert_eq!(kept.stop, None);
     let (_, sent, completed) = counts(&kept);
-    assert_eq!((sent, completed), (rows(&server), rows(&server)));
+    // Those in flight when the lease ended were sent, and not answered.
+    assert!(sent == rows(&server) && sent - completed <= 2, "{sent}, {completed}");
     // More than it had recorded itself: the lease is five seconds.
     assert!(completed > 200 + 60 * 3, "{completed}");
     assert!(!has_spools(here), "spools are left");
@@ -242,7 +244,7 @@ fn what_a_bus_that_was_away_for_long_has_missed_comes_from_the_spools() {
         assert!(output.status.success(), "{}", text(&output));
     }
     let (_, sent, completed) = counts(&fetched(here, &bus.url()));
-    assert_eq!((sent, completed), (rows(&server), rows(&server)));
+    assert!(sent == rows(&server) && sent - completed <= 2, "{sent}, {completed}");
     assert!(!has_spools(here), "spools are left");
 }
 

@@ -138,9 +138,9 @@ impl Connection {
 
     /// Waits a moment until the server has what was sent.
     pub(super) fn flush(&self, patience: Duration) {
-        let flush = tokio::time::timeout(patience, self.client.flush());
         // A server that is gone has nothing to be waited for.
-        let _gone = self.wait(async { flush.await.is_err() });
+        let _gone =
+            self.wait(async { tokio::time::timeout(patience, self.client.flush()).await.is_err() });
     }
 }
 

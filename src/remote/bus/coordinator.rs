@@ -1,6 +1,7 @@
 //! The coordinator's end of the bus: claims the run, and takes the nodes that dial in.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -8,11 +9,12 @@ use std::time::{Duration, Instant};
 use async_nats::jetstream::message::PublishMessage;
 use bytes::Bytes;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::timeout;
 
 use super::address::{BusAddress, RunName};
 use super::connection::Connection;
 use super::follow::{Assembler, Taken, follow};
-use super::publish::{Stored, store};
+use super::publish::{Stored, store, try_store};
 use super::subject::{Sender, Subjects};
 use crate::remote::carrier::{Arrival, Carrier, Keeping};
 use crate::remote::link::LinkError;
@@ -24,6 +26,8 @@ const WAITING: usize = 1024;
 const THERE: Duration = Duration::from_secs(2);
 /// Between two looks for nodes.
 const LOOK: Duration = Duration::from_millis(500);
+/// How long the end of the run may take to be told.
+const LEAVING: Duration = Duration::from_secs(3);
 /// How long what was said last may take to leave.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
@@ -35,6 +39,26 @@ pub struct Bus {
     now: UnboundedSender<(String, Bytes)>,
     kept: UnboundedSender<Stored>,
     may_carry_secrets: bool,
+    /// Whether anything of the run is worth keeping.
+    has_begun: AtomicBool,
+}
+
+/// The run is over: nodes that still wait end. A run that never began leaves its name to another.
+impl Drop for Bus {
+    fn drop(&mut self) {
+        let Connection { jetstream, subjects, .. } = &*self.connection;
+        let end =
+            Stored { subject: subjects.end(), id: "end".to_owned(), place: 1, bytes: Bytes::new() };
+        let has_begun = self.has_begun.load(Ordering::Acquire);
+        let leave = async {
+            let told = try_store(jetstream, &end).await;
+            if !has_begun && told.is_ok() {
+                // The bus deletes it by itself, after a week.
+                let _stays = jetstream.delete_stream(subjects.stream()).await.is_err();
+            }
+        };
+        let _away = self.connection.wait(async { timeout(LEAVING, leave).await.is_err() });
+    }
 }
 
 #[derive(Default)]
@@ -128,7 +152,8 @@ impl Bus {
             }
         });
         let run = run.clone();
-        Ok(Arc::new(Self { connection, run, shared, now, kept, may_carry_secrets }))
+        let has_begun = AtomicBool::new(false);
+        Ok(Arc::new(Self { connection, run, shared, now, kept, may_carry_secrets, has_begun }))
     }
 
     /// Refuses to send secrets of a plan where others could read them.
@@ -161,7 +186,9 @@ impl Bus {
         &self.connection.address
     }
 
-    pub(super) fn connection(&self) -> &Arc<Connection> {
+    /// The run is recorded from now on.
+    pub(super) fn begin(&self) -> &Arc<Connection> {
+        self.has_begun.store(true, Ordering::Release);
         &self.connection
     }
 
@@ -219,7 +246,7 @@ impl Bus {
     fn is_there(&self, token: &str) -> bool {
         let asked =
             self.connection.client.request(self.connection.subjects.now(token), Bytes::new());
-        let asked = async { tokio::time::timeout(THERE, asked).await };
+        let asked = async { timeout(THERE, asked).await };
         matches!(self.connection.wait(asked), Ok(Ok(_)))
     }
 }

@@ -35,7 +35,7 @@ impl RecordingCopy {
     /// If the file cannot be read, or there is no thread.
     pub fn start(bus: &Bus, path: &Path) -> io::Result<Self> {
         let file = File::open(path)?;
-        let connection = Arc::clone(bus.connection());
+        let connection = Arc::clone(bus.begin());
         let is_over = Arc::new(AtomicBool::new(false));
         let over = Arc::clone(&is_over);
         let copying =
