@@ -285,7 +285,7 @@ pub(super) fn record(load: Load<'_>) -> Result<Recorded, CliError> {
         .transpose();
     let fleet = connected.inspect_err(|_| tear_down(&teardown))?;
     let (path, file) = results::begin(load.out)?;
-    let copy = bus.map(|bus| RecordingCopy::start(&bus, &path)).transpose()?;
+    let copy = bus.map(|bus| RecordingCopy::start(bus, &path)).transpose()?;
     if !load.looking.quiet {
         introduce(
             &format!("{} {}", config.plan.target, config.environment.target),

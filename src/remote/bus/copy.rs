@@ -26,6 +26,8 @@ const LAST_BYTES: Duration = Duration::from_secs(10);
 pub struct RecordingCopy {
     is_over: Arc<AtomicBool>,
     thread: Option<JoinHandle<Option<String>>>,
+    // Without it, the run is over.
+    _bus: Arc<Bus>,
 }
 
 impl RecordingCopy {
@@ -33,7 +35,7 @@ impl RecordingCopy {
     ///
     /// # Errors
     /// If the file cannot be read, or there is no thread.
-    pub fn start(bus: &Bus, path: &Path) -> io::Result<Self> {
+    pub fn start(bus: Arc<Bus>, path: &Path) -> io::Result<Self> {
         let file = File::open(path)?;
         let connection = Arc::clone(bus.begin());
         let is_over = Arc::new(AtomicBool::new(false));
@@ -41,7 +43,7 @@ impl RecordingCopy {
         let copying =
             move || Copying { connection, file, offset: 0, error: String::new() }.run(&over);
         let thread = thread::Builder::new().name("kp-bus-copy".to_owned()).spawn(copying)?;
-        Ok(Self { is_over, thread: Some(thread) })
+        Ok(Self { is_over, thread: Some(thread), _bus: bus })
     }
 
     /// Copies the rest, and says on the bus that the run is over. Returns what could not be stored, in
