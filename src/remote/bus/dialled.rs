@@ -3,6 +3,7 @@
 
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender as Channel, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -29,6 +30,8 @@ use crate::remote::message::Role;
 const OPENED_WITHIN: Duration = Duration::from_secs(3600);
 /// Pause before a message is sent again that was not acknowledged.
 const PAUSE: Duration = Duration::from_millis(200);
+/// How the client says that the stream of a run is gone.
+const NO_STREAM: &str = "no stream found";
 /// Between two looks whether everything was acknowledged.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -54,6 +57,8 @@ pub struct Unsent {
 struct Outgoing {
     state: Mutex<Waiting>,
     added: Notify,
+    /// Whether the coordinator has said that the run is over.
+    is_over: AtomicBool,
     subject: String,
     token: String,
     part: usize,
@@ -103,14 +108,15 @@ impl DialledNode {
             hint: "name a directory with room for 64 MiB: `--spool DIR`".to_owned(),
         })?;
         let (input, lines) = channel();
-        listen(&connection, &token, &input)?;
         let outgoing = Arc::new(Outgoing {
             state: Mutex::new(Waiting { spool, acknowledged: 0, error: String::new() }),
             added: Notify::new(),
+            is_over: AtomicBool::new(false),
             subject: subjects.from(&sender),
             token,
             part: connection.part(),
         });
+        listen(&connection, &outgoing, &input)?;
         connection.spawn(send_all(
             connection.jetstream.clone(),
             subjects.stream(),
@@ -131,7 +137,10 @@ impl DialledNode {
         loop {
             let waiting = self.outgoing.lock();
             let left = waiting.spool.count().saturating_sub(waiting.acknowledged);
-            if left == 0 {
+            // A run that never began is withdrawn with its stream.
+            let is_withdrawn =
+                self.outgoing.is_over.load(Ordering::Acquire) && waiting.error.contains(NO_STREAM);
+            if left == 0 || is_withdrawn {
                 waiting.spool.delete();
                 drop(waiting);
                 self.connection.flush(LOOK);
@@ -164,7 +173,12 @@ fn refuse_if_over(connection: &Connection, run: &RunName) -> Result<(), LinkErro
 }
 
 /// Takes in what the coordinator says: what it says now, what the stream keeps, and that it is over.
-fn listen(connection: &Connection, token: &str, input: &Channel<Vec<u8>>) -> Result<(), LinkError> {
+fn listen(
+    connection: &Connection,
+    outgoing: &Arc<Outgoing>,
+    input: &Channel<Vec<u8>>,
+) -> Result<(), LinkError> {
+    let token = outgoing.token.as_str();
     let (client, subjects) = (connection.client.clone(), connection.subjects.clone());
     let subscribed = connection.wait(async {
         let now = client.subscribe(subjects.now(token)).await?;
@@ -177,10 +191,11 @@ fn listen(connection: &Connection, token: &str, input: &Channel<Vec<u8>>) -> Res
         hint: "allow this user to subscribe to `kneepoint-now.>` and `kneepoint.>`".to_owned(),
     })?;
     connection.spawn(hear_now(client, now, input.clone()));
-    let over = input.clone();
+    let (over, ending) = (input.clone(), Arc::clone(outgoing));
     connection.spawn(async move {
         let mut end = end;
         if end.next().await.is_some() {
+            ending.is_over.store(true, Ordering::Release);
             // The reader may have ended.
             let _gone = over.send(Vec::new()).is_err();
         }
@@ -354,6 +369,7 @@ mod tests {
         let outgoing = Arc::new(Outgoing {
             state: Mutex::new(Waiting { spool, acknowledged: 0, error: String::new() }),
             added: Notify::new(),
+            is_over: AtomicBool::new(false),
             subject: subjects.from(&sender),
             token: sender.token,
             part: 4,
