@@ -29,8 +29,13 @@ pub(super) fn sentence(text: &str) -> String {
     let Some(first) = chars.next() else { return String::new() };
     // A name in backticks, a metric or a number keeps its case by not being a lower-case letter
     // followed by a dot or an underscore.
-    let word = text.split_whitespace().next().unwrap_or_default();
-    let is_name = word.trim_end_matches(['.', ',', ':']).contains(['.', '_', '/', '=']);
+    let mut words = text.split_whitespace();
+    let word = words.next().unwrap_or_default();
+    // So does the name of a program, which has its address behind it.
+    let has_address =
+        words.next().is_some_and(|next| next.starts_with('(') && next.contains([':', '/']));
+    let is_name =
+        has_address || word.trim_end_matches(['.', ',', ':']).contains(['.', '_', '/', '=']);
     let head = if is_name { first.to_string() } else { first.to_uppercase().collect::<String>() };
     let end = if text.ends_with(['.', '!', '?']) { "" } else { "." };
     format!("{head}{}{end}", chars.as_str())
@@ -45,5 +50,7 @@ mod tests {
         assert_eq!(clean("a\u{1b}[31mb\nc\u{202e}d"), "a [31mb c d");
         assert_eq!(sentence("the pool is too small"), "The pool is too small.");
         assert_eq!(sentence("db.sessions is flat"), "db.sessions is flat.");
+        let of_service = "mariadbd (127.0.0.1:3306): its CPU is full";
+        assert_eq!(sentence(of_service), format!("{of_service}."));
     }
 }

@@ -8,11 +8,12 @@ use std::path::PathBuf;
 use crate::collect::OpenError;
 
 use super::container;
+use super::holders::holders;
 use super::listen::{Listeners, listeners, ports_of};
 use super::network::{Home, Network};
 use super::pid::{Stat, parse_stat};
 use super::wanted::Wanted;
-use super::{Text, all_pids, is_gone, socket_inodes};
+use super::{Text, all_pids, is_gone};
 
 /// Processes with their names.
 pub type Found = Vec<(String, Stat)>;
@@ -236,8 +237,8 @@ pub fn by_listeners(
     if listeners.inodes.is_empty() {
         return Err(NotFound::Nothing);
     }
-    let mut holders: BTreeMap<u32, (String, Stat)> = all_pids()
-        .filter(|pid| holds(*pid, &listeners.inodes))
+    let mut holders: BTreeMap<u32, (String, Stat)> = holders(&listeners.inodes)
+        .into_iter()
         .filter_map(|pid| Some((pid, read_stat(text, pid).ok()?)))
         .collect();
     // A service manager holds the socket of a service that it starts on demand.
@@ -271,11 +272,6 @@ pub fn by_listeners(
 fn is_forwarder(name: &str) -> bool {
     ["docker-proxy", "rootlessport", "rootlesskit", "slirp4netns", "pasta", "conmon"]
         .contains(&name)
-}
-
-/// Whether process `pid` has a descriptor of one of these sockets; `false` if it may not be read.
-fn holds(pid: u32, inodes: &BTreeSet<u64>) -> bool {
-    socket_inodes(pid).any(|inode| inodes.contains(&inode))
 }
 
 /// Those of `pids` that have none of the others as an ancestor.

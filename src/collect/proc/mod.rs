@@ -6,6 +6,7 @@ pub mod cgroup;
 pub mod container;
 pub mod find;
 pub mod held;
+mod holders;
 pub mod hsperf;
 pub mod listen;
 pub mod machine;
@@ -21,6 +22,7 @@ pub mod wanted;
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Read};
+use std::time::Duration;
 
 /// Reads files of /proc and /sys into one reused buffer.
 #[derive(Debug, Default)]
@@ -64,6 +66,25 @@ pub fn ticks_per_second() -> f64 {
 /// Processor seconds that the calling thread has used, if the system reports them.
 pub fn thread_cpu_seconds() -> Option<f64> {
     clock_seconds(libc::CLOCK_THREAD_CPUTIME_ID)
+}
+
+/// Measures the processor time of the calling thread. On a full machine a thread also waits for a core,
+/// and that costs nobody anything.
+pub struct CpuWatch {
+    began: Option<f64>,
+}
+
+impl CpuWatch {
+    /// Begins now.
+    pub fn start() -> Self {
+        Self { began: thread_cpu_seconds() }
+    }
+
+    /// What the thread has used since then; nothing if the system does not report it.
+    pub fn used(&self) -> Duration {
+        let used = self.began.zip(thread_cpu_seconds()).map_or(0.0, |(begin, end)| end - begin);
+        Duration::from_secs_f64(used.max(0.0))
+    }
 }
 
 /// The same for all threads of this process, including those that have ended.

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::account::Busiest;
 use super::pid::{parse_schedstat, parse_stat};
-use super::{Text, thread_cpu_seconds, ticks_per_second};
+use super::{CpuWatch, Text, ticks_per_second};
 
 /// A thread's series begins when it is among this many busiest threads and uses at least …
 const BEGIN_AMONG: usize = 12;
@@ -76,7 +76,7 @@ impl Threads {
             self.pass_over -= 1;
             return None;
         }
-        let begin = thread_cpu_seconds();
+        let cpu = CpuWatch::start();
         let mut now = HashMap::with_capacity(self.last.len());
         let mut pids = HashSet::with_capacity(self.pids.len());
         for (pid, is_fresh) in processes {
@@ -89,9 +89,8 @@ impl Threads {
         self.pids = pids;
         self.last = now;
         let look = self.tell();
-        if let (Some(begin), Some(end)) = (begin, thread_cpu_seconds()) {
-            self.pass_over = ((end - begin) / COST_OF_A_LOOK).min(MOST_PASSED_OVER) as u32;
-        }
+        let used = cpu.used().as_secs_f64();
+        self.pass_over = (used / COST_OF_A_LOOK).min(MOST_PASSED_OVER) as u32;
         Some(look)
     }
 

@@ -7,13 +7,15 @@ use std::time::{Duration, Instant};
 use super::diag::{self, Socket};
 use super::netlink::Netlink;
 use super::unix::UnixSockets;
+use crate::collect::proc::CpuWatch;
 use crate::collect::proc::network::Network;
-use crate::collect::proc::thread_cpu_seconds;
 
 /// Share of one core that listing UNIX sockets may use. Every service of the machine has some, and
 /// a desktop has thousands: between two lists the last one stays. Some hundred sockets are listed
 /// at each look, and ten thousand about once a second.
 const MOST_FOR_UNIX: f64 = 0.005;
+/// A list stays for at most this long, whatever it costs.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// A kernel that does not list UNIX sockets (without the module `unix_diag`) is asked again after
 /// this time.
 const ASKED_AGAIN: Duration = Duration::from_secs(10);
@@ -73,13 +75,11 @@ impl Lister {
     }
 
     fn list_unix(&mut self) {
-        // The time of this thread: on a full machine it waits for a core, and that costs nothing.
-        let begin = thread_cpu_seconds();
+        let cpu = CpuWatch::start();
         self.unix_sockets.clear();
         let is_listed = self.unix.list(&mut self.netlink, &mut self.unix_sockets).is_ok();
-        let used = begin.zip(thread_cpu_seconds()).map_or(0.0, |(begin, end)| end - begin);
         let pause = match is_listed {
-            true => Duration::from_secs_f64((used / MOST_FOR_UNIX).clamp(0.0, 60.0)),
+            true => cpu.used().div_f64(MOST_FOR_UNIX).min(LONGEST_PAUSE),
             false => ASKED_AGAIN,
         };
         if !is_listed {

@@ -7,8 +7,8 @@ use super::address::Port;
 use super::callers::Callers;
 use super::diag::{Socket, TcpState};
 use crate::collect::proc::network::Network;
-use crate::collect::proc::socket_inodes;
 use crate::collect::proc::tree::Tree;
+use crate::collect::proc::{CpuWatch, socket_inodes};
 
 /// Share of one core that the search for new processes may use.
 const MOST_FOR_PROCESSES: f64 = 0.002;
@@ -134,9 +134,9 @@ impl Owners {
     /// # Errors
     /// If no process of the target is left.
     pub fn find_now(&mut self, sockets: &[Socket]) -> Result<(), String> {
-        let begin = Instant::now();
-        let refreshes = begin >= self.next_refresh;
+        let refreshes = Instant::now() >= self.next_refresh;
         if refreshes {
+            let cpu = CpuWatch::start();
             for (index, tree) in self.trees.iter_mut().enumerate() {
                 let refreshed = tree.refresh();
                 // A service that has ended has no sockets. Its caller's series go on.
@@ -144,10 +144,10 @@ impl Owners {
                     refreshed?;
                 }
             }
-            let pause = begin.elapsed().div_f64(MOST_FOR_PROCESSES);
+            let pause = cpu.used().div_f64(MOST_FOR_PROCESSES);
             self.next_refresh = Instant::now() + pause.max(self.pace.processes_every);
         }
-        let began = Instant::now();
+        let cpu = CpuWatch::start();
         let mut owned = HashMap::new();
         for (index, tree) in self.trees.iter().enumerate() {
             for pid in tree.pids() {
@@ -175,7 +175,7 @@ impl Owners {
             let owner = inodes.get(&socket.inode).copied()?;
             (owner.is_some() || known.get(&socket.inode) == Some(&owner)).then_some(owner)
         });
-        self.next_scan = Instant::now() + began.elapsed().div_f64(self.pace.owners);
+        self.next_scan = Instant::now() + cpu.used().div_f64(self.pace.owners);
         Ok(())
     }
 }

@@ -71,6 +71,8 @@ enum Next {
     Closed(String),
     /// The time lies in the service itself.
     Inside,
+    /// The service was not seen while it mattered.
+    Unseen,
 }
 
 impl<'s> Walk<'s> {
@@ -96,6 +98,11 @@ impl<'s> Walk<'s> {
                 Next::Service(_) => break "the services call each other in a circle".to_owned(),
                 Next::Closed(why) => break why,
                 Next::Inside => break inside(name, facts),
+                Next::Unseen => {
+                    break format!(
+                        "{name} was not seen at the knee, so the time may lie in what it calls"
+                    );
+                }
             }
         };
         walk
@@ -103,7 +110,7 @@ impl<'s> Walk<'s> {
 
     /// Where the time that `facts` gained lies.
     fn next(&self, facts: &Facts) -> Next {
-        let Some(growth) = facts.growth() else { return Next::Inside };
+        let Some(growth) = facts.growth() else { return self.next_at_the_knee(facts) };
         let peers: BTreeSet<&str> =
             growth.parts.iter().filter_map(|gain| gain.peer.as_deref()).collect();
         let share = |peer: &str| {
@@ -115,8 +122,9 @@ impl<'s> Walk<'s> {
         };
         let by_share = |a: &(f64, &str), b: &(f64, &str)| a.0.total_cmp(&b.0);
         let most = peers.iter().map(|peer| (share(peer), *peer)).max_by(by_share);
-        let holds =
-            most.filter(|(share, peer)| *share >= HOLDS_THE_GROWTH && !has_more_calls(facts, peer));
+        let holds = most
+            .filter(|(share, _)| *share >= HOLDS_THE_GROWTH)
+            .filter(|(_, peer)| !has_more_calls(facts, peer) && !leaves_answers(facts, peer));
         // Else the queue for a pool that is full of slow calls may hold it.
         let slow = || peers.iter().copied().find(|peer| is_full_of_slow_calls(facts, peer));
         // Or the queue for the one connection to a service that has no CPU left.
@@ -130,6 +138,24 @@ impl<'s> Walk<'s> {
         let Some(peer) = holds.map(|(_, peer)| peer).or_else(slow).or_else(full) else {
             return Next::Inside;
         };
+        self.at(peer)
+    }
+
+    /// The same of a service that was not seen at low load: what it gained cannot be told, and what a
+    /// request waits for at the knee can.
+    fn next_at_the_knee(&self, facts: &Facts) -> Next {
+        let Some(knee) = split(facts, &facts.nearest_the_knee()) else { return Next::Unseen };
+        let waits = knee.parts.iter().filter(|part| part.kind == PartKind::Downstream);
+        let most = waits.max_by(|a, b| a.seconds.total_cmp(&b.seconds));
+        let holds = most.filter(|part| part.seconds >= HOLDS_THE_GROWTH * knee.response);
+        let peer = holds.and_then(|part| part.peer.as_deref());
+        match peer.filter(|peer| !leaves_answers(facts, peer)) {
+            Some(peer) => self.at(peer),
+            None => Next::Inside,
+        }
+    }
+
+    fn at(&self, peer: &str) -> Next {
         match self.index_of(peer) {
             Some(index) => Next::Service(index),
             None => Next::Closed(self.closed(peer)),
@@ -355,15 +381,21 @@ fn has_more_calls(facts: &Facts, peer: &str) -> bool {
     growth_of_a_call(facts, peer).is_some_and(|grown| grown < bounds::UNCHANGED.value)
 }
 
+/// Whether most calls to a peer are answered and the caller has not read that: it lacks the time, and
+/// the peer does not.
+fn leaves_answers(facts: &Facts, peer: &str) -> bool {
+    let unread = all_of(labelled(&names::TCP_UNREAD, &[("role", "outbound")]));
+    let share = Signal::Ratio(unread, all_of(bare(&names::TCP_CALLS)));
+    let share = share.measure(facts, Span::Knee, &to(peer));
+    share.is_some_and(|share| share.value >= bounds::MOST.value)
+}
+
 /// Whether calls to a peer fill a pool because each takes longer, and not because the caller has no
 /// time to read the answers.
 fn is_full_of_slow_calls(facts: &Facts, peer: &str) -> bool {
-    let level = |signal: Signal| Some(signal.measure(facts, Span::Knee, &to(peer))?.value);
-    let calls = || all_of(bare(&names::TCP_CALLS));
-    let unread = all_of(labelled(&names::TCP_UNREAD, &[("role", "outbound")]));
     pinned_calls(facts, peer).is_some_and(|pinned| pinned >= 1.0)
         && growth_of_a_call(facts, peer).is_some_and(|grown| grown >= bounds::MUCH_SLOWER.value)
-        && level(Signal::Ratio(unread, calls())).is_none_or(|share| share < bounds::MOST.value)
+        && !leaves_answers(facts, peer)
 }
 
 /// How many calls to a peer are in flight from the knee on, where there are never more.

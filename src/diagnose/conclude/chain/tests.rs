@@ -303,3 +303,39 @@ fn calls_over_kept_unix_connections_are_not_taken_for_none() {
     let told = diagnosis.caveats.iter().any(|it| it.contains("unix:/run/my app.sock"));
     assert!(told, "{:#?}", diagnosis.caveats);
 }
+
+/// A service that was found late: nothing is known of it at low load.
+#[test]
+fn a_service_that_was_found_late_is_followed_by_what_it_waits_for() {
+    let behind = |rate: f64| {
+        let low = if rate < 100.0 { None } else { Some(3.99 * load(rate) + waiting(rate)) };
+        let hop = "hop=proxy (127.0.0.1:7000)";
+        let leak = |text: String| -> &'static str { Box::leak(text.into_boxed_str()) };
+        let mut levels: Levels = workers(rate)
+            .into_iter()
+            .filter(|(name, _)| !name.starts_with("tcp.calls") && rate >= 100.0)
+            .collect();
+        levels.push((
+            "tcp.calls{peer=127.0.0.1:7000 (proxy),service=proxy}",
+            3.99 * load(rate) + waiting(rate),
+        ));
+        if let Some(waits) = low {
+            levels.extend([
+                (leak(format!("chain.service{{{hop},address=127.0.0.1:7000,kind=service}}")), 1.0),
+                (leak(format!("chain.tcp.requests{{{hop},port=7000}}")), waits),
+                (leak(format!("chain.tcp.requests.served{{{hop},port=7000}}")), waits),
+                (
+                    leak(format!("chain.tcp.calls{{{hop},peer=127.0.0.1:9000 (app),service=app}}")),
+                    waits,
+                ),
+            ]);
+        }
+        gateway(rate, 0.2, levels)
+    };
+    let diagnosis = said(&behind);
+    let chain = diagnosis.chain.unwrap();
+    let followed: Vec<&str> =
+        chain.hops.iter().filter(|hop| hop.is_followed).map(|hop| hop.service.as_str()).collect();
+    assert_eq!(followed, ["the target", "proxy (127.0.0.1:7000)", "app (127.0.0.1:9000)"]);
+    assert!(chain.ends.starts_with("the time lies in app (127.0.0.1:9000)"), "{}", chain.ends);
+}
