@@ -1,10 +1,10 @@
 //! Completes the recording of a coordinator that was lost with what its generators have reported since.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use crate::recording::{self, Entry, ReadError, Recording, WriteError, Writer};
 use crate::remote::{PastRun, Role};
-use crate::timeline::{LoadTick, Window};
+use crate::timeline::{LoadTick, Moment};
 
 /// Why a run cannot be completed.
 #[derive(Debug, thiserror::Error)]
@@ -38,21 +38,24 @@ pub fn complete(run: &PastRun) -> Result<(Vec<u8>, usize), PastError> {
     Ok((file, missing.len()))
 }
 
-/// What generators have reported and the coordinator has not recorded.
+/// What generators have reported and the coordinator has not recorded: it records the seconds of each
+/// in their order, so the last ones are missing.
 fn missing_ticks(recording: &Recording, run: &PastRun) -> Vec<LoadTick> {
     let timeline = &recording.timeline;
-    let key = |name: &str, window: Window| (name.to_owned(), window.begin, window.end);
-    let recorded: BTreeSet<_> = timeline
-        .parts
-        .iter()
-        .filter_map(|part| Some(key(timeline.generators.get(part.generator)?, part.window)))
-        .collect();
-    let generators = run.nodes.iter().filter(|node| node.role == Role::Generator);
+    let mut recorded: BTreeMap<&str, Moment> =
+        timeline.generators.iter().map(|name| (name.as_str(), Moment::START)).collect();
+    for part in &timeline.parts {
+        let name = timeline.generators.get(part.generator).map(String::as_str);
+        if let Some(until) = name.and_then(|name| recorded.get_mut(name)) {
+            *until = part.window.end.max(*until);
+        }
+    }
     let mut missing = Vec::new();
-    for node in generators.filter(|node| timeline.generators.contains(&node.name)) {
+    for node in run.nodes.iter().filter(|node| node.role == Role::Generator) {
+        let Some(until) = recorded.get(node.name.as_str()) else { continue };
         for entry in &node.entries {
             if let Entry::Tick(tick) = entry
-                && !recorded.contains(&key(&node.name, tick.window))
+                && tick.window.end > *until
             {
                 missing.push(LoadTick { generator: node.name.clone(), ..(**tick).clone() });
             }
