@@ -208,8 +208,7 @@ fn tell(
             agent: name.clone(),
             what: format!("{error}; the run goes on without it"),
         }),
-        false => problems
-            .add(format!("agent `{name}`{command}: {error}"), error.hint.clone()),
+        false => problems.add(format!("agent `{name}`{command}: {error}"), error.hint.clone()),
     }
 }
 

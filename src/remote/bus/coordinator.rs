@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use async_nats::jetstream::message::PublishMessage;
 use bytes::Bytes;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::error::TrySendError as Unsent;
+use tokio::sync::mpsc::{Receiver as Outgoing, Sender as Outlet, channel};
 use tokio::time::timeout;
 
 use super::address::{BusAddress, RunName};
@@ -24,6 +25,11 @@ use crate::remote::message::Role;
 const WAITING: usize = 1024;
 /// How long a node may take to say that it is there.
 const THERE: Duration = Duration::from_secs(2);
+/// Messages to all nodes that may wait, each of at most 256 KiB; and stages, which are short.
+const PASSING: usize = 256;
+const STORING: usize = 4096;
+/// How long a message may wait for room.
+const ROOM: Duration = Duration::from_secs(5);
 /// Between two looks for nodes.
 const LOOK: Duration = Duration::from_millis(500);
 /// How long the end of the run may take to be told.
@@ -36,8 +42,8 @@ pub struct Bus {
     connection: Arc<Connection>,
     run: RunName,
     shared: Arc<Shared>,
-    now: UnboundedSender<(String, Bytes)>,
-    kept: UnboundedSender<Stored>,
+    now: Outlet<(String, Bytes)>,
+    kept: Outlet<Stored>,
     may_carry_secrets: bool,
     /// Whether anything of the run is worth keeping.
     has_begun: AtomicBool,
@@ -137,16 +143,16 @@ impl Bus {
         connection.spawn(follow(
             connection.jetstream.clone(),
             subjects.stream(),
-            subjects.from_all(),
+            subjects.said_by_all(),
             connection.made.clone(),
             move |subject, part| reader.take(&subjects, subject, part),
         ));
-        let (now, passing) = unbounded_channel();
-        let (kept, storing) = unbounded_channel();
+        let (now, passing) = channel(PASSING);
+        let (kept, storing) = channel(STORING);
         connection.spawn(pass_on(connection.client.clone(), passing));
         let jetstream = connection.jetstream.clone();
         connection.spawn(async move {
-            let mut storing: UnboundedReceiver<Stored> = storing;
+            let mut storing: Outgoing<Stored> = storing;
             while let Some(message) = storing.recv().await {
                 store(&jetstream, &message).await;
             }
@@ -277,10 +283,29 @@ fn claim(connection: &Connection, run: &RunName) -> Result<(), LinkError> {
     })
 }
 
-async fn pass_on(client: async_nats::Client, mut passing: UnboundedReceiver<(String, Bytes)>) {
+async fn pass_on(client: async_nats::Client, mut passing: Outgoing<(String, Bytes)>) {
     while let Some((subject, part)) = passing.recv().await {
         // What finds no connection is about a time that is over.
         let _lost = client.publish(subject, part).await.is_err();
+    }
+}
+
+/// Hands over a message, and waits a while for room: files come faster than a bus takes them.
+fn put<T>(outlet: &Outlet<T>, message: T) -> Result<(), String> {
+    let deadline = Instant::now() + ROOM;
+    let mut message = message;
+    loop {
+        message = match outlet.try_send(message) {
+            Ok(()) => return Ok(()),
+            Err(Unsent::Closed(_)) => {
+                return Err("the connection to the bus was closed".to_owned());
+            }
+            Err(Unsent::Full(_)) if Instant::now() >= deadline => {
+                return Err("the bus takes nothing any more".to_owned());
+            }
+            Err(Unsent::Full(message)) => message,
+        };
+        std::thread::sleep(Duration::from_millis(5));
     }
 }
 
@@ -289,8 +314,8 @@ struct DialledIn {
     connection: Arc<Connection>,
     token: String,
     arrivals: Receiver<Arrival>,
-    now: UnboundedSender<(String, Bytes)>,
-    kept: UnboundedSender<Stored>,
+    now: Outlet<(String, Bytes)>,
+    kept: Outlet<Stored>,
     sent: u64,
     is_closed: bool,
 }
@@ -298,13 +323,12 @@ struct DialledIn {
 impl Carrier for DialledIn {
     fn send(&mut self, line: Vec<u8>, keeping: Keeping) -> Result<(), String> {
         let subjects = &self.connection.subjects;
-        let gone = || "the connection to the bus was closed".to_owned();
         let line = Bytes::from(line);
         for begin in (0..line.len()).step_by(self.connection.part()) {
             let part = line.slice(begin..line.len().min(begin + self.connection.part()));
             match keeping {
                 Keeping::Now => {
-                    self.now.send((subjects.now(&self.token), part)).map_err(|_| gone())?;
+                    put(&self.now, (subjects.now(&self.token), part))?;
                 }
                 Keeping::Stored => {
                     self.sent += 1;
@@ -314,7 +338,7 @@ impl Carrier for DialledIn {
                         place: self.sent,
                         bytes: part,
                     };
-                    self.kept.send(message).map_err(|_| gone())?;
+                    put(&self.kept, message)?;
                 }
             }
         }
@@ -340,7 +364,7 @@ impl Carrier for DialledIn {
         if !std::mem::replace(&mut self.is_closed, true) {
             // An empty message is the end of its input.
             let now = self.connection.subjects.now(&self.token);
-            if self.now.send((now, Bytes::new())).is_ok() {
+            if self.now.try_send((now, Bytes::new())).is_ok() {
                 self.connection.flush(LAST_WORDS);
             }
         }

@@ -4,7 +4,7 @@
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender as Channel, channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -32,6 +32,8 @@ const OPENED_WITHIN: Duration = Duration::from_secs(3600);
 const PAUSE: Duration = Duration::from_millis(200);
 /// How the client says that the stream of a run is gone.
 const NO_STREAM: &str = "no stream found";
+/// Lines of the coordinator that may wait to be read.
+const LINES: usize = 256;
 /// Between two looks whether everything was acknowledged.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -107,7 +109,7 @@ impl DialledNode {
             what: format!("cannot keep what is sent in `{}`: {error}", folder.display()),
             hint: "name a directory with room for 64 MiB: `--spool DIR`".to_owned(),
         })?;
-        let (input, lines) = channel();
+        let (input, lines) = sync_channel(LINES);
         let outgoing = Arc::new(Outgoing {
             state: Mutex::new(Waiting { spool, acknowledged: 0, error: String::new() }),
             added: Notify::new(),
@@ -176,7 +178,7 @@ fn refuse_if_over(connection: &Connection, run: &RunName) -> Result<(), LinkErro
 fn listen(
     connection: &Connection,
     outgoing: &Arc<Outgoing>,
-    input: &Channel<Vec<u8>>,
+    input: &SyncSender<Vec<u8>>,
 ) -> Result<(), LinkError> {
     let token = outgoing.token.as_str();
     let (client, subjects) = (connection.client.clone(), connection.subjects.clone());
@@ -219,7 +221,7 @@ fn ended(mut line: Vec<u8>) -> Vec<u8> {
     line
 }
 
-async fn hear_now(client: Client, mut now: async_nats::Subscriber, input: Channel<Vec<u8>>) {
+async fn hear_now(client: Client, mut now: async_nats::Subscriber, input: SyncSender<Vec<u8>>) {
     let mut lines = Assembler::default();
     while let Some(message) = now.next().await {
         if let Some(reply) = message.reply {
@@ -350,7 +352,7 @@ mod tests {
 
     #[test]
     fn lines_are_read_in_order_until_an_empty_one() {
-        let (sender, lines) = channel();
+        let (sender, lines) = sync_channel(8);
         for line in ["a\n", "bc\n", "", "d\n"] {
             sender.send(line.as_bytes().to_vec()).unwrap();
         }

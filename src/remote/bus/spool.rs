@@ -117,12 +117,15 @@ impl Spool {
     }
 }
 
+/// Messages with their numbers.
+type Spooled = Vec<(u64, Vec<u8>)>;
+
 /// The subject of a spool that a node has left, and its messages with their numbers. What was torn off
 /// is left out.
 ///
 /// # Errors
 /// If it cannot be read, or is something else.
-pub(super) fn read(path: &Path) -> io::Result<(String, Vec<(u64, Vec<u8>)>)> {
+pub(super) fn read(path: &Path) -> io::Result<(String, Spooled)> {
     let mut bytes = Vec::new();
     File::open(path)?.take(2 * FILE_BYTES).read_to_end(&mut bytes)?;
     let foreign = || io::Error::new(io::ErrorKind::InvalidData, "it is not a spool of kneepoint");

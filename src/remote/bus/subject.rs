@@ -64,7 +64,7 @@ impl Subjects {
     }
 
     /// What all nodes say.
-    pub(super) fn from_all(&self) -> String {
+    pub(super) fn said_by_all(&self) -> String {
         format!("kneepoint.{}.from.>", self.run)
     }
 
