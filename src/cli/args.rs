@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::demo::Ports;
 use crate::report::{self, ComparisonFormat};
 pub use builds::{BaselineArgs, BaselineCommand, CalibrateArgs, GateArgs, RunsArgs, StoreArgs};
 pub use bus::{AgentArgs, BusArgs, BusRunArgs, GenerateArgs, NodeArgs};
@@ -172,6 +173,10 @@ pub struct DemoArgs {
     /// Leave the shop running without load until Ctrl-C, for a load tool of your own
     #[arg(long)]
     pub serve: bool,
+    /// Listen on this port, and on the next three for the services behind the shop; by default on
+    /// free ports
+    #[arg(long)]
+    pub port: Option<Ports>,
     #[command(flatten)]
     pub output: OutputArgs,
     #[command(flatten)]
@@ -390,10 +395,17 @@ pub struct CompareArgs {
     /// Rise that is allowed
     #[arg(long, value_name = "SHARE", default_value = "10%")]
     pub max_worse: String,
-    /// How much runs of one build differ: a standard deviation such as 3%, or the JSON of an earlier
-    /// comparison of several runs
-    #[arg(long, value_name = "SHARE|FILE")]
+    /// How much runs of one build differ: a standard deviation such as 3%, the JSON of an earlier
+    /// comparison of several runs, or `none`; by default what `calibrate` stored for this plan and
+    /// class of machine
+    #[arg(long, value_name = "SHARE|FILE|none")]
     pub noise: Option<String>,
+    /// Directory in which `calibrate` stored the noise
+    #[arg(long, value_name = "DIR", default_value = builds::STORE)]
+    pub store: PathBuf,
+    /// Class of the machine, where its cores and memory do not say it, such as `ci-large`
+    #[arg(long, value_name = "NAME")]
+    pub machine: Option<String>,
     /// Write the comparison as files into this directory too: a page with charts, JSON, Markdown,
     /// JUnit, and GitLab's report of code quality
     #[arg(long, value_name = "DIR")]

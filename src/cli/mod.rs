@@ -32,6 +32,7 @@ mod list;
 mod look;
 mod manual;
 mod moment;
+mod noise;
 mod progress;
 mod realism;
 mod results;
