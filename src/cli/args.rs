@@ -1,6 +1,7 @@
 //! The command line as it was typed. The commands decide what it means.
 
 mod builds;
+mod bus;
 mod history;
 mod scaffold;
 mod watch;
@@ -13,6 +14,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::demo::Ports;
 use crate::report::{self, ComparisonFormat};
 pub use builds::{BaselineArgs, BaselineCommand, CalibrateArgs, GateArgs, RunsArgs, StoreArgs};
+pub use bus::{AgentArgs, BusArgs, BusRunArgs, GenerateArgs, NodeArgs};
 pub use history::{CapacityArgs, ImportSource, IncidentArgs, PrometheusArgs};
 pub use scaffold::{CoverageArgs, DoctorArgs, InitArgs, PageFormat, RealismArgs};
 pub use watch::WatchArgs;
@@ -76,10 +78,10 @@ pub enum Command {
     Calibrate(Box<CalibrateArgs>),
     /// Watch a service while another tool loads it, and explain why it breaks
     Watch(Box<WatchArgs>),
-    /// Make a part of the load of a `run` on another machine; `run --generator` starts it
-    Generate,
-    /// Collect on this host for a run elsewhere; that run starts it with `--agent` or `[[agent]]`
-    Agent,
+    /// Make a part of the load of a `run` on another machine; `run --generator` starts it, or it dials in
+    Generate(GenerateArgs),
+    /// Collect on this host for a run elsewhere; that run starts it (`--agent`, `[[agent]]`), or it dials in
+    Agent(AgentArgs),
     /// Read the results of another load generator, or what a Prometheus server stored
     Import(Box<ImportArgs>),
     /// Say what happened in a recorded time that nobody chose for a test: since when, what changed, why
@@ -195,6 +197,8 @@ pub struct RunArgs {
     /// 'ssh gen1 kneepoint generate'; give it several times to share the load equally
     #[arg(long, value_name = "COMMAND")]
     pub generator: Vec<String>,
+    #[command(flatten)]
+    pub bus: BusRunArgs,
 }
 
 /// `kneepoint soak`.
@@ -330,8 +334,14 @@ fn only_given(options: &[(&'static str, bool)]) -> Vec<&'static str> {
 /// `kneepoint diagnose`.
 #[derive(Debug, Args)]
 pub struct DiagnoseArgs {
-    /// The recording, or the directory that a run left it in
+    /// The recording, or the directory that a run left it in; with `--bus`, the name of the run
+    #[arg(value_name = "RECORDING|RUN")]
     pub recording: PathBuf,
+    #[command(flatten)]
+    pub bus: BusArgs,
+    /// Files that nodes have left because the bus did not take what is in them
+    #[arg(long, value_name = "FILE", num_args = 1.., requires = "bus")]
+    pub spool: Vec<PathBuf>,
     /// Write the reports into this directory too
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,

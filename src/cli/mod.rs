@@ -5,6 +5,7 @@ mod agent;
 mod args;
 mod baseline;
 mod builds;
+mod bus;
 mod calibrate;
 mod capacity;
 mod check;
@@ -97,8 +98,8 @@ fn dispatch(command: Command) -> CommandResult {
         Command::Baseline(args) => baseline::main(&args),
         Command::Calibrate(args) => calibrate::main(&args),
         Command::Watch(args) => watch::main(&args),
-        Command::Generate => generators::main(),
-        Command::Agent => agent::main(),
+        Command::Generate(args) => generators::main(&args),
+        Command::Agent(args) => agent::main(&args),
         Command::Import(args) => import::main(&args),
         Command::Incident(args) => incident::main(&args),
         Command::Capacity(args) => capacity::main(&args),

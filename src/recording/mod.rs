@@ -8,6 +8,7 @@ mod lines;
 mod model;
 mod note;
 mod read;
+mod repair;
 mod scan;
 mod summary;
 #[cfg(test)]
@@ -23,4 +24,5 @@ pub use model::{
 };
 pub use note::ReadNote;
 pub use read::{ReadError, read};
+pub use repair::whole_lines;
 pub use write::{WriteError, Writer};
