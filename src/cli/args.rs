@@ -15,7 +15,9 @@ use crate::demo::Ports;
 use crate::report::{self, ComparisonFormat};
 pub use builds::{BaselineArgs, BaselineCommand, CalibrateArgs, GateArgs, RunsArgs, StoreArgs};
 pub use bus::{AgentArgs, BusArgs, BusRunArgs, GenerateArgs, NodeArgs};
-pub use history::{CapacityArgs, ImportSource, IncidentArgs, PrometheusArgs};
+pub use history::{
+    BesideArgs, CapacityArgs, ClockArgs, ImportSource, IncidentArgs, PrometheusArgs, StoredArgs,
+};
 pub use scaffold::{CoverageArgs, DoctorArgs, InitArgs, PageFormat, RealismArgs};
 pub use watch::WatchArgs;
 
@@ -431,9 +433,12 @@ pub struct ImportArgs {
     /// Their format, if kneepoint cannot tell it; `kneepoint list importers` names them
     #[arg(long, value_name = "FORMAT")]
     pub from: Option<String>,
-    /// A recording of `watch` made at the same time, to add this load to
+    /// A recording of the same time to add this to: of `watch`, or of `import prometheus`, to which
+    /// access logs, PostgreSQL's log, the journal and CSV files can be added
     #[arg(long, value_name = "RECORDING")]
     pub into: Option<PathBuf>,
+    #[command(flatten)]
+    pub clocks: ClockArgs,
     #[command(flatten)]
     pub output: OutputArgs,
 }

@@ -29,6 +29,7 @@ pub(super) fn show_error(error: &CliError) {
 }
 
 /// A line on stderr that is written anew as work goes on, where a person looks at a terminal.
+#[derive(Clone)]
 pub(super) struct LiveLine {
     is_shown: bool,
 }

@@ -13,11 +13,12 @@ use super::console::{LiveLine, print, say, width, wrapped};
 use super::error::{CliError, CommandResult};
 use super::exit::ExitStatus;
 use super::guide::guide;
-use super::history::{access, refused};
+use super::history::{asked, merged, read_file, secret};
 use super::{inspect, moment, results};
 use crate::collect::{self, Observation, Opened, Sampler};
 use crate::diagnose::{Diagnosable, LoadSeen, Measurable, RuleSet, diagnosable};
-use crate::history::{self, Question};
+use crate::history;
+use crate::plan::HistoryFile;
 use crate::prepare;
 use crate::recording;
 use crate::report::wording;
@@ -89,20 +90,16 @@ fn of_recording(path: &Path, rules: &RuleSet) -> Result<(Measurable, Origin), Cl
 
 /// Reads the last minutes as an import would, and forgets them.
 fn of_prometheus(args: &CoverageArgs, url: &str, rules: &RuleSet) -> Result<Measurable, CliError> {
-    let stored = &args.stored;
     let to = moment::now().timestamp().as_millisecond() as f64 / 1e3;
-    let question = Question {
-        access: access(url, &stored.header, stored.bearer.as_deref(), stored.ca_file.clone())?,
-        target: stored.target.clone(),
-        host: stored.host.clone(),
-        database: stored.database.clone(),
-        downstream: stored.downstream.clone(),
-        from: to - ASKED.as_secs_f64(),
-        to,
+    let file = match url.ends_with(".toml") {
+        true => read_file(Path::new(url))?,
+        false => HistoryFile { url: Some(secret("--prometheus", url)?), ..HistoryFile::default() },
     };
+    let options = merged(&args.stored, file)?;
+    let question = asked(&options, to - ASKED.as_secs_f64(), to)?;
     let mut bytes = Vec::new();
     let summary = history::record(&question, "coverage", &mut bytes, &mut |_| {})
-        .map_err(|error| refused(&error))?;
+        .map_err(|error| CliError::from(&error))?;
     for note in &summary.notes {
         say(format_args!("kneepoint: note: {note}"));
     }

@@ -3,8 +3,10 @@
 use std::{fmt, io};
 
 use super::exit::ExitStatus;
+use crate::history::HistoryError;
 use crate::plan::nearest;
 use crate::prepare::{PlanError, Problems};
+use crate::recording::WriteError;
 
 /// A message for the user at the terminal, with its exit code.
 #[derive(Debug)]
@@ -64,6 +66,22 @@ impl From<PlanError> for CliError {
                 refusal.with_hint("name a plan file, or a URL such as `http://127.0.0.1:8080/`")
             }
             false => refusal,
+        }
+    }
+}
+
+/// What the server or the question does not allow, with what to do.
+impl From<&HistoryError> for CliError {
+    fn from(error: &HistoryError) -> Self {
+        let refusal = match error {
+            HistoryError::Selector { .. } | HistoryError::File { .. } => CliError::usage(error),
+            HistoryError::Write(WriteError::Storage(_) | WriteError::Incomplete)
+            | HistoryError::Unusable { .. }
+            | HistoryError::Answer { .. } => CliError::failed(error),
+        };
+        match error.hint() {
+            Some(hint) => refusal.with_hint(hint),
+            None => refusal,
         }
     }
 }

@@ -5,11 +5,14 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
 use super::args::{ImportArgs, ImportSource};
-use super::console::{say, width};
+use super::beside::{self, Sources, refused};
+use super::console::{LiveLine, say, width};
 use super::error::{CliError, CommandResult};
+use super::exit::ExitStatus;
 use super::reading::Reading;
 use super::{history, results, summary};
-use crate::import::{self, Files, Format, ImportError, ToolLoad};
+use crate::history as history_room;
+use crate::import::{self, Files, Format, ToolLoad};
 use crate::recording::{Recording, Stop, StopReason, WriteError, Writer};
 use crate::run;
 use crate::watch;
@@ -20,6 +23,15 @@ pub(super) fn main(args: &ImportArgs) -> CommandResult {
     }
     let (from, paths) = format_and_files(args);
     let named = from.map(spec_named).transpose()?;
+    if let Some(into) = &args.into
+        && let Some(status) = lay_beside(args, into, named, paths)?
+    {
+        return Ok(status);
+    }
+    if args.clocks.map.is_some() {
+        return Err(CliError::usage("`--map` is for CSV files that are added to a recording")
+            .with_hint("name the recording with `--into`"));
+    }
     let mut files = Files::new(named);
     for path in paths {
         let read = files.add(&mut *input(path)?);
@@ -59,6 +71,51 @@ pub(super) fn main(args: &ImportArgs) -> CommandResult {
     let rules = run::rules();
     let diagnosis = results::conclude(&recording, &rules, &path, args.output.format, out)?;
     Ok(results::status_of(&diagnosis, &rules, None))
+}
+
+/// Adds the files to a copy of a recording of the same time; `None` where they are the load of a
+/// recording of `watch`.
+fn lay_beside(
+    args: &ImportArgs,
+    into: &Path,
+    named: Option<Format>,
+    paths: &[PathBuf],
+) -> Result<Option<ExitStatus>, CliError> {
+    let before = match into.is_dir() {
+        true => results::recording_in(into),
+        false => into.to_owned(),
+    };
+    let mut sources = Sources::new(&args.clocks)?;
+    sources.format = named;
+    for path in paths {
+        let of = match (&args.clocks.map, named) {
+            (Some(_), _) => &mut sources.csv,
+            (None, None) if path != Path::new("-") && beside::is_log(path)? => &mut sources.log,
+            (None, _) => &mut sources.access_log,
+        };
+        of.push(path.clone());
+    }
+    let overview = beside::overview(&before)?;
+    let is_history = history_room::is_history(&overview);
+    if !is_history && !sources.access_log.is_empty() {
+        return match sources.log.is_empty() {
+            true => Ok(None),
+            false => Err(CliError::usage("access logs and logs of databases are given together")
+                .with_hint("add one after the other, each with `--into`")),
+        };
+    }
+    let line = LiveLine::new(false);
+    fs::create_dir_all(&args.output.out)?;
+    let new = args.output.out.join("recording.new");
+    let notes = sources.join(&before, &overview, &new, &line)?;
+    results::prepare(&args.output.out)?;
+    let path = results::recording_in(&args.output.out);
+    fs::rename(&new, &path)?;
+    beside::tell(&notes);
+    say(format_args!("kneepoint: wrote {}", path.display()));
+    let next = if is_history { "incident" } else { "diagnose" };
+    say(format_args!("  next: kneepoint {next} {}", args.output.out.display()));
+    Ok(Some(ExitStatus::Done))
 }
 
 /// Adds the load to a copy of what was collected meanwhile; returns the copy.
@@ -109,22 +166,6 @@ pub(super) fn spec_named(name: &str) -> Result<Format, CliError> {
         let names: Vec<_> = Format::all().map(Format::name).collect();
         CliError::unknown("format of results", name, &names)
     })
-}
-
-fn refused(file: &str, format: Option<Format>, error: &ImportError) -> CliError {
-    match (format, error) {
-        (_, ImportError::Unknown { .. }) => {
-            let names: Vec<_> = Format::all().map(Format::name).collect();
-            CliError::usage(format!("cannot import `{file}`: {error}"))
-                .with_hint(format!("name it with `--from`: {}", names.join(", ")))
-        }
-        (Some(format), _) => {
-            let name = format.name();
-            CliError::usage(format!("cannot read `{file}` as results of {name}: {error}"))
-                .with_hint(format!("expected: {}", format.summary()))
-        }
-        (None, _) => CliError::usage(format!("cannot import `{file}`: {error}")),
-    }
 }
 
 /// A file, or standard input for `-`.

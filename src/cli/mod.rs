@@ -4,6 +4,7 @@
 mod agent;
 mod args;
 mod baseline;
+mod beside;
 mod builds;
 mod bus;
 mod calibrate;

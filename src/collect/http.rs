@@ -8,7 +8,7 @@ use reqwest::{Client, Response, Url};
 use tokio::runtime::Runtime;
 
 use super::OpenError;
-use super::tls::{Check, client_config};
+use super::tls::{Check, client_config_as};
 use crate::plan::redact_url;
 
 /// The innermost cause, which is the clearest; the outer ones repeat the URL with its password.
@@ -43,6 +43,21 @@ impl Http {
         timeout: Duration,
         hint: &str,
     ) -> Result<Self, OpenError> {
+        Self::open_as(what, text, (ca_file, None), timeout, hint)
+    }
+
+    /// The same, for a server that asks for a certificate: beside the file of the trusted authority,
+    /// those of the own certificate and its key.
+    ///
+    /// # Errors
+    /// If the URL or a file cannot be used.
+    pub fn open_as(
+        what: &str,
+        text: &str,
+        (ca_file, identity): (Option<&str>, Option<(&str, &str)>),
+        timeout: Duration,
+        hint: &str,
+    ) -> Result<Self, OpenError> {
         // The text may hold a password. The parser's messages do not quote the text.
         let url = Url::parse(text)
             .map_err(|error| OpenError::new(format!("{what} cannot be read: {error}"), hint))?;
@@ -56,7 +71,7 @@ impl Http {
             _ => Check::Nothing,
         };
         let client = Client::builder()
-            .tls_backend_preconfigured(client_config(check, ca_file)?)
+            .tls_backend_preconfigured(client_config_as(check, ca_file, identity)?)
             .timeout(timeout)
             .no_proxy()
             .user_agent(concat!("kneepoint/", env!("CARGO_PKG_VERSION")))

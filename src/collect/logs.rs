@@ -26,6 +26,7 @@ mod file;
 mod kernel;
 mod level;
 mod split;
+pub(super) mod stored;
 mod templates;
 
 use budget::Budget;
@@ -171,7 +172,7 @@ impl Collector for Logs {
         if let Some(news) = budget.end(thread_cpu_seconds()) {
             events.push(news);
         }
-        templates.push(batch);
+        templates.push(batch, since.as_secs_f64());
         Ok(())
     }
 

@@ -19,6 +19,7 @@ mod tls;
 pub use chain::{FROM, FoundServices};
 pub use generator::CHILDREN;
 pub use locate::{Fingerprint, Located, Opening, SocketSearch, locate, locate_listener};
+pub use logs::stored::StoredLogs;
 pub use postgres::inventory::{Inventory, StoredTable, inventory};
 pub use proc::network::{Forwarder, Network, is_own_address, machine_addresses};
 pub use prometheus::stored::{StoredEndpoint, StoredSample, families_of, is_recognised};

@@ -7,7 +7,7 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
@@ -35,6 +35,18 @@ pub(super) fn client_config(
     check: Check,
     ca_file: Option<&str>,
 ) -> Result<ClientConfig, OpenError> {
+    client_config_as(check, ca_file, None)
+}
+
+/// The same, which shows the certificate of the first PEM file with the key of the second one.
+///
+/// # Errors
+/// As above, and if the certificate or the key cannot be used.
+pub(super) fn client_config_as(
+    check: Check,
+    ca_file: Option<&str>,
+    identity: Option<(&str, &str)>,
+) -> Result<ClientConfig, OpenError> {
     let provider = Arc::new(ring::default_provider());
     let mut trusted = Vec::new();
     let inner: Option<Arc<dyn ServerCertVerifier>> = match (check, ca_file) {
@@ -49,13 +61,23 @@ pub(super) fn client_config(
         )),
     };
     let verifier = Arc::new(Verifier { inner, check, trusted, provider: provider.clone() });
-    let config = ClientConfig::builder_with_provider(provider)
+    let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .expect("ring supports the cipher suites of every default protocol version")
         .dangerous()
-        .with_custom_certificate_verifier(verifier)
-        .with_no_client_auth();
-    Ok(config)
+        .with_custom_certificate_verifier(verifier);
+    let Some((cert_file, key_file)) = identity else { return Ok(builder.with_no_client_auth()) };
+    let fail = |why: String| {
+        OpenError::new(
+            format!(
+                "cannot show the certificate in `{cert_file}` with the key in `{key_file}`: {why}"
+            ),
+            "both are PEM files; the key must be that of the certificate, and not be encrypted",
+        )
+    };
+    let key = PrivateKeyDer::from_pem_file(key_file).map_err(|error| fail(error.to_string()))?;
+    let certificates = certificates_of(cert_file)?;
+    builder.with_client_auth_cert(certificates, key).map_err(|error| fail(error.to_string()))
 }
 
 fn unusable(path: &str, why: &impl std::fmt::Display) -> OpenError {

@@ -31,6 +31,14 @@ pub enum HistoryError {
         /// What to write instead.
         hint: String,
     },
+    /// A file that is laid beside the series cannot be used.
+    #[error("{what}")]
+    File {
+        /// Which one, and what is wrong with it.
+        what: String,
+        /// What to do about it.
+        hint: String,
+    },
     /// The recording could not be written.
     #[error(transparent)]
     Write(#[from] WriteError),
@@ -42,7 +50,8 @@ impl HistoryError {
         match self {
             HistoryError::Unusable { hint, .. }
             | HistoryError::Answer { hint, .. }
-            | HistoryError::Selector { hint, .. } => Some(hint),
+            | HistoryError::Selector { hint, .. }
+            | HistoryError::File { hint, .. } => Some(hint),
             HistoryError::Write(_) => None,
         }
     }

@@ -10,10 +10,16 @@
 
 mod answer;
 mod catalogue;
+mod cells;
+mod clock;
+mod csv_file;
 mod error;
+mod evidence;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+mod join;
+mod kept;
 mod load;
 mod load_families;
 mod requests;
@@ -26,11 +32,16 @@ mod slices;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 
+pub use csv_file::CsvFile;
 pub use error::HistoryError;
+pub use evidence::{Log, is_log};
+pub use join::{Beside, MARGIN, cell, is_history, join};
+pub use kept::Keep;
 pub use server::Access;
 
 use answer::Matrix;
 use catalogue::{Batch, Catalogue};
+use join::OF_LOAD;
 use load::Load;
 use role::{COLLECTOR, Readings, RoleReadings};
 use role_families::{ROLE_FAMILIES, Role};
@@ -45,6 +56,9 @@ use crate::timeline::{Moment, names};
 const SLICE: i64 = 3_600_000;
 /// The executor of a recording that was read from a server: nobody made the load.
 pub const EXECUTOR: &str = "observed";
+/// Readings that are made of samples at once: each has its name and labels, and takes fifty times the
+/// memory of a sample.
+const READINGS_AT_ONCE: u64 = 20_000;
 /// Most events of one kind that a recording holds.
 const MOST_EVENTS: usize = 200;
 
@@ -175,6 +189,20 @@ pub fn record(
     out: &mut dyn Write,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Summary, HistoryError> {
+    record_kept(question, name, out, progress, None)
+}
+
+/// The same, which does not ask again for slices that `keep` has, and keeps those that are read.
+///
+/// # Errors
+/// As above.
+pub fn record_kept(
+    question: &Question,
+    name: &str,
+    out: &mut dyn Write,
+    progress: &mut dyn FnMut(Progress),
+    keep: Option<&dyn Keep>,
+) -> Result<Summary, HistoryError> {
     if question.to - question.from < 0.001 {
         return Err(HistoryError::Unusable {
             what: "the end of the time is not later than its begin".to_owned(),
@@ -184,6 +212,7 @@ pub fn record(
     let server = Server::open(&question.access)?;
     let mut notes = Vec::new();
     let catalogues = catalogues(&server, question, &mut notes)?;
+    let asked = kept::fingerprint((question.from, question.to), &catalogues);
     let mut history = History::of(&server, question, catalogues, notes);
     let mut reader = Reader::new(&server);
     let slices = slices(history.length());
@@ -192,9 +221,19 @@ pub fn record(
     let mut out = Some(out);
     let mut writer = None;
     for (place, slice) in slices.iter().enumerate() {
-        done.samples += history.read(&mut reader, *slice)?;
-        let mut readings = history.readings(slice.1, place + 1 == slices.len());
-        let ticks = history.ticks(slice.1, place + 1 == slices.len());
+        let is_last = place + 1 == slices.len();
+        let slot = keep.map(|keep| (keep, format!("{asked}-{place}")));
+        let kept = slot.as_ref().and_then(|(keep, name)| history.restore(&keep.get(name)?));
+        let read = match kept {
+            Some(read) => read,
+            None => history.read(&mut reader, *slice)?,
+        };
+        if let Some((keep, name)) = slot.filter(|_| kept.is_none()) {
+            keep.put(&name, &kept::encoded(history.parts.iter().map(|part| &part.samples)));
+        }
+        done.samples += read;
+        let mut readings = history.add();
+        let ticks = history.ticks(slice.1, is_last);
         if let Some(out) = out.take() {
             // The first slice tells the scrape interval and the mix of requests.
             let environment = history.environment(&server, question);
@@ -205,15 +244,9 @@ pub fn record(
             writer = Some(first);
         }
         let Some(writer) = &mut writer else { continue };
-        for (at, text) in readings.events.drain(..) {
-            let at = Moment::from_secs_f64(at as f64 / 1e3);
-            writer.event(&Event { at, text })?;
-        }
-        for batch in &readings.batches {
-            writer.batch(batch)?;
-        }
-        for gap in &readings.gaps {
-            writer.gap(gap)?;
+        for until in parts(*slice, read) {
+            history.take(until, is_last && until == slice.1, &mut readings);
+            readings.write(writer)?;
         }
         for tick in &ticks {
             summary.requests += tick.completed();
@@ -244,6 +277,12 @@ fn slices(length: i64) -> Vec<(i64, i64)> {
     // The first sample may lie exactly at the begin.
     let from = |place: i64| if place == 0 { -1 } else { place * SLICE };
     (0..count).map(|place| (from(place), ((place + 1) * SLICE).min(length))).collect()
+}
+
+/// The ends of the parts of a slice with so many samples.
+fn parts((from, to): (i64, i64), samples: u64) -> impl Iterator<Item = i64> {
+    let count = (samples / READINGS_AT_ONCE).clamp(1, 1000) as i64;
+    (1..=count).map(move |place| from + (to - from) * place / count)
 }
 
 fn catalogues(
@@ -367,21 +406,37 @@ impl History {
         Ok(count)
     }
 
-    /// Turns the samples of the slice that ends at `until` into readings.
-    fn readings(&mut self, until: i64, is_last: bool) -> Readings {
+    /// Takes the samples of a slice that was kept. Returns how many there are.
+    fn restore(&mut self, bytes: &[u8]) -> Option<u64> {
+        let slice = kept::decoded(bytes, self.parts.len())?;
+        let count = slice.iter().flat_map(BTreeMap::values).map(|values| values.len() as u64).sum();
+        for (part, samples) in self.parts.iter_mut().zip(slice) {
+            part.samples = samples;
+        }
+        Some(count)
+    }
+
+    /// Adds the samples of the slice to the grids of the roles. Returns what happened in it.
+    fn add(&mut self) -> Readings {
         let mut readings = Readings::default();
         for part in &mut self.parts {
             let samples = std::mem::take(&mut part.samples);
             part.readings.add(&part.catalogue, &samples, part.load.as_mut(), &mut readings);
-            let until = if is_last { i64::MAX / 4 } else { until };
-            part.readings.take(&part.catalogue, until, &mut readings);
         }
-        readings.batches.sort_by_key(|batch| batch.window.end);
         readings.events.sort();
         let left = MOST_EVENTS.saturating_sub(self.events);
         readings.events.truncate(left);
         self.events += readings.events.len();
         readings
+    }
+
+    /// Turns what was added up to `until` into readings.
+    fn take(&mut self, until: i64, is_last: bool, readings: &mut Readings) {
+        for part in &mut self.parts {
+            let until = if is_last { i64::MAX / 4 } else { until };
+            part.readings.take(&part.catalogue, until, readings);
+        }
+        readings.batches.sort_by_key(|batch| batch.window.end);
     }
 
     fn ticks(&mut self, until: i64, is_last: bool) -> Vec<crate::timeline::LoadTick> {
@@ -452,7 +507,7 @@ impl History {
         if !families.is_empty() {
             let names: Vec<&str> = families.into_iter().collect();
             notes.push(format!(
-                "response times are the target's own (`{}`): waiting before the target takes a \
+                "{OF_LOAD} (`{}`): waiting before the target takes a \
                  request is not in them; quantiles are exact to a bucket, means are exact",
                 names.join("`, `")
             ));

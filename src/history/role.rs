@@ -2,12 +2,14 @@
 //! become one reading in each, as if a collector had looked at all of them at once.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
 
 use super::catalogue::Catalogue;
 use super::load::Load;
 use super::load_families::{self, LOAD_FAMILIES};
 use super::role_families::{self, ROLE_FAMILIES, Role, RoleFamily};
 use crate::collect::{StoredEndpoint, StoredSample};
+use crate::recording::{Event, WriteError, Writer};
 use crate::timeline::names;
 use crate::timeline::{Batch, BatchBuilder, Gap, Labels, MetricSpec, Moment, SeriesKey, Window};
 
@@ -48,6 +50,22 @@ pub(super) struct Readings {
     pub(super) gaps: Vec<Gap>,
     /// Time in milliseconds, and what happened.
     pub(super) events: Vec<(i64, String)>,
+}
+
+impl Readings {
+    /// Writes them, and forgets them.
+    pub(super) fn write<W: Write>(&mut self, writer: &mut Writer<W>) -> Result<(), WriteError> {
+        for (at, text) in self.events.drain(..) {
+            writer.event(&Event { at: Moment::from_secs_f64(at as f64 / 1e3), text })?;
+        }
+        for batch in self.batches.drain(..) {
+            writer.batch(&batch)?;
+        }
+        for gap in self.gaps.drain(..) {
+            writer.gap(&gap)?;
+        }
+        Ok(())
+    }
 }
 
 /// The readings of one role.

@@ -36,6 +36,8 @@ pub struct Access {
     pub headers: Vec<(String, Secret)>,
     /// PEM file of the authority that signed the server's certificate.
     pub ca_file: Option<String>,
+    /// PEM files of the certificate that the server asks for, and of its key.
+    pub identity: Option<(String, String)>,
 }
 
 /// A server that stores metrics.
@@ -65,7 +67,9 @@ impl Server {
     /// Prepares to ask; sends nothing yet.
     pub(super) fn open(access: &Access) -> Result<Self, HistoryError> {
         let ca_file = access.ca_file.as_deref();
-        let http = Http::open("the Prometheus `--url`", &access.url, ca_file, TIMEOUT, URL_HINT)
+        let identity = access.identity.as_ref().map(|(cert, key)| (cert.as_str(), key.as_str()));
+        let (what, trust) = ("the Prometheus `--url`", (ca_file, identity));
+        let http = Http::open_as(what, &access.url, trust, TIMEOUT, URL_HINT)
             .map_err(|error| HistoryError::Unusable { what: error.what, hint: error.hint })?;
         let mut headers = HeaderMap::new();
         for (name, value) in &access.headers {

@@ -7,6 +7,7 @@ mod error;
 mod foreign;
 mod jtl_samples;
 mod lines;
+mod observed;
 mod own_limits;
 mod requests;
 mod seconds;
@@ -23,6 +24,7 @@ use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::ops::Range;
 
 pub use self::error::ImportError;
+pub use self::observed::Observed;
 pub use self::requests::{Interval, Requests};
 pub use self::seconds::ToolLoad;
 pub use self::summaries::{
@@ -175,6 +177,27 @@ impl Files {
         self
     }
 
+    /// The same, for requests that nobody made for a test: gathered in cells of so many seconds.
+    pub fn observed(mut self, cell: i64) -> Self {
+        self.requests.set_cell(cell);
+        self
+    }
+
+    /// The requests of all files, where they were gathered in cells.
+    ///
+    /// # Errors
+    /// When there is no request, or only a summary.
+    pub fn into_observed(self) -> Result<Observed, ImportError> {
+        match (self.found, self.summaries.first()) {
+            (Some(found), _) => Observed::of(self.requests, found.name),
+            (None, Some(first)) => Err(ImportError::Unfit {
+                what: "a summary, which has no times",
+                instead: first.instead,
+            }),
+            (None, None) => Err(ImportError::Empty),
+        }
+    }
+
     /// The format of those that were added, or the one that was named.
     pub fn format(&self) -> Option<Format> {
         self.named.or(self.last)
@@ -267,9 +290,9 @@ fn whole(input: &mut dyn BufRead) -> Result<String, ImportError> {
 ///
 /// # Errors
 /// What the system said.
-pub fn unpacked(input: &mut dyn BufRead) -> io::Result<Box<dyn BufRead + '_>> {
+pub fn unpacked<'r>(mut input: impl BufRead + 'r) -> io::Result<Box<dyn BufRead + 'r>> {
     let mut magic = Vec::new();
-    (&mut *input).take(ZSTD.len() as u64).read_to_end(&mut magic)?;
+    (&mut input).take(ZSTD.len() as u64).read_to_end(&mut magic)?;
     let (is_gzip, is_zstd) = (magic.starts_with(GZIP), magic.starts_with(ZSTD));
     let input = Cursor::new(magic).chain(input);
     Ok(match () {

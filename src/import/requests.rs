@@ -118,6 +118,10 @@ pub struct Requests {
     /// Which requests count, by the time of their send, and how many others there were.
     within: Option<Range<f64>>,
     outside: u64,
+    /// Seconds of a cell in which requests are gathered, where that is not one; and how many ended
+    /// in each second then.
+    cell: Option<i64>,
+    ended: BTreeMap<i64, u32>,
 }
 
 impl Requests {
@@ -142,22 +146,28 @@ impl Requests {
             return Ok(());
         }
         let endpoint = self.endpoint(&endpoint);
-        let first = sent_unix.floor() as i64;
+        if self.cell.is_some() {
+            *self.ended.entry((sent_unix + took).floor() as i64).or_default() += 1;
+        }
+        // From here on, all times are in cells: those in flight are a mean over each.
+        let cell = self.cell() as f64;
+        let (sent, length) = (sent_unix / cell, took / cell);
+        let first = sent.floor() as i64;
         if is_own_limit(class, &said) {
             self.second(first)?.offered += 1;
             self.add_unsent(1, &said);
             return Ok(());
         }
         self.dial_timeouts += u64::from(said.contains("dial") && said.contains("i/o timeout"));
-        let done = sent_unix + took;
+        let done = sent + length;
         let last = done.floor() as i64;
         let begin = self.second(first)?;
         begin.offered += 1;
         begin.sent += 1;
         if first == last {
-            begin.in_flight += took;
+            begin.in_flight += length;
         } else {
-            begin.in_flight += (first + 1) as f64 - sent_unix;
+            begin.in_flight += (first + 1) as f64 - sent;
             // Only its ends are noted, not each second between them: a request may take days.
             self.second(first + 1)?.throughout += 1;
             let end = self.second(last)?;
@@ -415,11 +425,46 @@ impl Requests {
         self.users.push(BTreeMap::new());
     }
 
+    /// Gathers requests in cells of so many seconds.
+    pub(super) fn set_cell(&mut self, seconds: i64) {
+        self.cell = Some(seconds.max(1));
+    }
+
+    /// Seconds of a cell.
+    pub(super) fn cell(&self) -> i64 {
+        self.cell.unwrap_or(1)
+    }
+
+    /// How many requests ended in each second, where cells are longer.
+    pub(super) fn take_ended(&mut self) -> BTreeMap<i64, u32> {
+        std::mem::take(&mut self.ended)
+    }
+
+    /// The cells, and the names of the endpoints by their place.
+    pub(super) fn into_parts(self) -> (BTreeMap<i64, SecondTally>, Vec<String>) {
+        let mut names = vec![String::new(); self.endpoints.len()];
+        for (name, place) in self.endpoints {
+            names[place] = name;
+        }
+        (self.seconds, names)
+    }
+
     /// The load that these requests make.
     ///
     /// # Errors
     /// When there is no request, or the last ended too long after the first began.
     pub fn into_load(mut self, from: &str, name: &str) -> Result<ToolLoad, ImportError> {
+        let notes = self.close();
+        let (model, is_server_log, grain) = (self.model, self.is_server_log, self.grain);
+        let users = std::mem::take(&mut self.users);
+        let connections = self.connections.take().filter(|_| is_server_log);
+        let (seconds, endpoints) = self.into_parts();
+        Run { seconds, endpoints, users, model, connections, is_server_log, grain, notes }
+            .into_load(from, name)
+    }
+
+    /// All was read: what there is to know about it.
+    pub(super) fn close(&mut self) -> Vec<String> {
         if self.endpoints.len() > MOST_ENDPOINTS {
             self.note(format!(
                 "more than {MOST_ENDPOINTS} different requests: the rest is counted as \
@@ -448,21 +493,7 @@ impl Requests {
                  target's"
             ));
         }
-        let mut endpoints = vec![String::new(); self.endpoints.len()];
-        for (name, place) in self.endpoints {
-            endpoints[place] = name;
-        }
-        Run {
-            seconds: self.seconds,
-            endpoints,
-            users: self.users,
-            model: self.model,
-            connections: self.connections.filter(|_| self.is_server_log),
-            is_server_log: self.is_server_log,
-            grain: self.grain,
-            notes: self.notes,
-        }
-        .into_load(from, name)
+        std::mem::take(&mut self.notes)
     }
 
     /// Says what is not an answer of the service: those of a limit, and none at all.

@@ -46,8 +46,10 @@ mod canary;
 mod check;
 mod client;
 mod collector;
+mod csv_map;
 mod data;
 mod gate;
+mod history_file;
 mod journey;
 mod load;
 mod model;
@@ -69,8 +71,10 @@ pub use canary::Canary;
 pub use check::{Capture, CaptureSource, Check};
 pub use client::{Backoff, Disconnect, ReconnectStorm, Retries, Reuse};
 pub use collector::{CollectorConfig, CollectorShape, OptionKind, OptionSpec, OptionValue};
+pub use csv_map::{CsvMap, CsvSeries, TimeForm};
 pub use data::{DataOrder, DataSource, DataValues, DrawnPer, RowFormat, WhenExhausted};
 pub use gate::Gate;
+pub use history_file::HistoryFile;
 pub use journey::{Action, Journey, Step, StepCondition, ThinkTime, ValueTest};
 pub use load::{
     Arrivals, Breakpoint, Capacity, Executor, Limits, RampStage, Soak, VuStage, is_allowed_host,
@@ -78,7 +82,7 @@ pub use load::{
 pub use model::Plan;
 pub use nearest::nearest;
 pub use objective::{Comparison, Objective, ObjectiveMeasure, Reduction};
-pub use parse::{Mistake, PlanErrors, parse};
+pub use parse::{Mistake, PlanErrors, parse, parse_csv_map, parse_history_file, time_zone};
 pub use request::{Body, Header, METHODS, Request, Segment, Streaming, Template};
 pub use scenario::Scenario;
 pub use secret::{Secret, is_secret_name, redact_url};

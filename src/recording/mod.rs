@@ -10,6 +10,7 @@ mod note;
 mod read;
 mod repair;
 mod scan;
+mod splice;
 mod summary;
 #[cfg(test)]
 mod tests;
@@ -25,4 +26,5 @@ pub use model::{
 pub use note::ReadNote;
 pub use read::{ReadError, read};
 pub use repair::whole_lines;
+pub use splice::{Overview, SpliceError, copy, overview};
 pub use write::{WriteError, Writer};

@@ -22,6 +22,8 @@ use crate::timeline::{
 const WAIT: Duration = Duration::from_secs(1);
 /// Waiting lines are written at this many bytes, however young.
 const WAITING_BYTES: usize = 1 << 20;
+/// Lines of another recording that make a frame, in bytes: larger frames compress no better.
+const COPIED_BYTES: usize = 4 << 20;
 /// A frame grows to this share of the run, so that damage costs no more than that. A long frame
 /// takes half the space of many short ones, because repetitions compress.
 const FRAME_SHARE: f64 = 0.01;
@@ -230,6 +232,16 @@ impl<W: Write> Writer<W> {
         self.push(stop.at, &RecordingLine::End(EndLine::of(stop)))?;
         self.hand_over(true)?;
         Ok(self.out)
+    }
+
+    /// Adds a line as another recording has it.
+    pub(super) fn line(&mut self, line: &[u8]) -> Result<(), WriteError> {
+        self.lines.extend_from_slice(line);
+        self.lines.push(b'\n');
+        match self.lines.len() < COPIED_BYTES {
+            true => Ok(()),
+            false => self.hand_over(true),
+        }
     }
 
     /// Declares a series: writes its id, which its values refer to from here on.

@@ -20,7 +20,11 @@ const ROOMS: &[Room] = &[
     Room { name: "collect", uses: &["timeline", "plan"], never: &[] },
     Room { name: "access_log", uses: &[], never: &[OUTSIDE, CLOCK] },
     Room { name: "import", uses: &["timeline", "plan", "recording", "access_log"], never: &[] },
-    Room { name: "history", uses: &["timeline", "plan", "recording", "collect"], never: &[CLOCK] },
+    Room {
+        name: "history",
+        uses: &["timeline", "plan", "recording", "collect", "import"],
+        never: &[CLOCK],
+    },
     Room { name: "convert", uses: &["timeline", "plan", "access_log"], never: &[OUTSIDE, CLOCK] },
     Room {
         name: "realism",

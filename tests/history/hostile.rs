@@ -23,6 +23,8 @@ pub fn requests() -> u64 {
 /// What it does wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wrong {
+    /// Nothing: it answers as it should.
+    Nothing,
     /// So many answers are errors.
     Fails(usize),
     /// So many answers end in the middle.
@@ -43,20 +45,27 @@ pub enum Wrong {
 
 pub struct Hostile {
     port: u16,
+    asked: Arc<AtomicUsize>,
 }
 
 impl Hostile {
     pub fn start(wrong: Wrong) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let asked = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::new(AtomicUsize::new(0));
+        let asked = Arc::clone(&counter);
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let asked = Arc::clone(&asked);
                 thread::spawn(move || serve(stream, wrong, &asked));
             }
         });
-        Self { port }
+        Self { port, asked: counter }
+    }
+
+    /// How often it was asked for samples.
+    pub fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
     }
 
     pub fn url(&self) -> String {

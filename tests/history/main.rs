@@ -3,10 +3,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot start its servers has failed")]
 
+mod beside;
 mod hostile;
+mod postgres;
 mod prometheus;
 mod service;
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
@@ -16,7 +20,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use assert_cmd::Command;
 use hostile::Hostile;
-use kneepoint::history::{Access, HistoryError, Question, Summary, record};
+use kneepoint::history::{Access, HistoryError, Keep, Question, Summary, record, record_kept};
 use kneepoint::recording::{self, Recording};
 use kneepoint::timeline::LoadTick;
 use prometheus::Prometheus;
@@ -144,6 +148,42 @@ fn a_server_that_fails_now_and_then_is_asked_again() {
         let (recording, _) = import(&hostile).unwrap();
         assert_whole(&recording);
     }
+}
+
+/// Slices in memory.
+#[derive(Default)]
+struct Kept(RefCell<BTreeMap<String, Vec<u8>>>);
+
+impl Keep for Kept {
+    fn get(&self, name: &str) -> Option<Vec<u8>> {
+        self.0.borrow().get(name).cloned()
+    }
+
+    fn put(&self, name: &str, bytes: &[u8]) {
+        self.0.borrow_mut().insert(name.to_owned(), bytes.to_vec());
+    }
+}
+
+#[test]
+fn an_import_that_was_interrupted_asks_only_for_what_is_missing() {
+    let hostile = Hostile::start(hostile::Wrong::Nothing);
+    let kept = Kept::default();
+    let question = question(&hostile);
+    let read = |kept: &Kept| {
+        let mut bytes = Vec::new();
+        record_kept(&question, "test", &mut bytes, &mut |_| {}, Some(kept)).unwrap();
+        bytes
+    };
+    let whole = read(&kept);
+    let slices = kept.0.borrow().len();
+    assert!(slices >= 1);
+    let asked = hostile.asked();
+    assert_eq!(read(&kept), whole, "what is kept gives the same recording");
+    assert_eq!(hostile.asked(), asked, "nothing is asked again");
+    // Damage is read again.
+    kept.0.borrow_mut().values_mut().for_each(|bytes| bytes.truncate(10));
+    assert_eq!(read(&kept), whole);
+    assert!(hostile.asked() > asked);
 }
 
 #[test]

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::history::StoredArgs;
+
 /// `kneepoint init`.
 #[derive(Debug, Args)]
 pub struct InitArgs {
@@ -47,9 +49,9 @@ pub struct CoverageArgs {
     /// A plan, a recording, or the directory that holds one
     #[arg(value_name = "PLAN|RECORDING", required_unless_present_any = ["prometheus", "guide"])]
     pub what: Option<PathBuf>,
-    /// A Prometheus server instead: what an incident of now could be diagnosed from; `${NAME}` stands
-    /// for a variable of the environment
-    #[arg(long, value_name = "URL", conflicts_with = "what", requires = "target")]
+    /// A Prometheus server instead, or the TOML file of an import: what an incident of now could be
+    /// diagnosed from; `${NAME}` stands for a variable of the environment
+    #[arg(long, value_name = "URL|FILE", conflicts_with = "what")]
     pub prometheus: Option<String>,
     /// Print what to export and to log before the next incident
     #[arg(long, conflicts_with_all = ["what", "prometheus"])]
@@ -62,35 +64,6 @@ pub struct CoverageArgs {
     /// Directory with more rule files
     #[arg(long, value_name = "DIR")]
     pub rules: Option<PathBuf>,
-}
-
-/// What of a Prometheus server is meant.
-#[derive(Debug, Default, Args)]
-#[command(next_help_heading = "With --prometheus")]
-pub struct StoredArgs {
-    /// The service that answers the requests, as a selector such as '{job="shop"}'; may be given
-    /// several times
-    #[arg(long = "match", id = "target", value_name = "SELECTOR")]
-    pub target: Vec<String>,
-    /// Its machine, as node_exporter sees it
-    #[arg(long, value_name = "SELECTOR")]
-    pub host: Vec<String>,
-    /// Its PostgreSQL, as postgres_exporter sees it
-    #[arg(long, value_name = "SELECTOR")]
-    pub database: Vec<String>,
-    /// A service that it calls; may be given several times
-    #[arg(long, value_name = "SELECTOR")]
-    pub downstream: Vec<String>,
-    /// A further header, such as 'X-Scope-OrgID: team-a'; `${NAME}` stands for a variable of the
-    /// environment
-    #[arg(long, value_name = "HEADER")]
-    pub header: Vec<String>,
-    /// Token for the header `Authorization: Bearer`, such as '${PROMETHEUS_TOKEN}'
-    #[arg(long, value_name = "TOKEN")]
-    pub bearer: Option<String>,
-    /// PEM file of the authority that signed the server's certificate
-    #[arg(long, value_name = "FILE")]
-    pub ca_file: Option<String>,
 }
 
 /// `kneepoint realism`.

@@ -55,7 +55,7 @@ impl Level {
     }
 
     /// The level as a number: pino and bunyan count up from `10`, syslog down from `7`.
-    fn of_number(text: &str) -> Option<Level> {
+    pub(super) fn of_number(text: &str) -> Option<Level> {
         match text.parse::<u32>().ok()? {
             0..=3 | 50..=60 => Some(Level::Error),
             4 | 40..=49 => Some(Level::Warning),

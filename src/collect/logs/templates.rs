@@ -73,7 +73,6 @@ pub(super) struct Templates {
     rest: BTreeMap<(usize, Level), usize>,
     /// Sentences since the last report.
     sentences: BTreeMap<SentenceKind, u64>,
-    reported: std::time::Instant,
     quotes: Vec<(SeriesKey, String)>,
 }
 
@@ -89,9 +88,17 @@ impl Templates {
             remembered: 0,
             rest: BTreeMap::new(),
             sentences: BTreeMap::new(),
-            reported: std::time::Instant::now(),
             quotes: Vec::new(),
         }
+    }
+
+    /// One more log; its index.
+    pub(super) fn add_source(&mut self, name: &str) -> usize {
+        self.sources.push(name.to_owned());
+        self.levels.push(Default::default());
+        self.unparsed.push(Unparsed::default());
+        self.forms.push(HashMap::new());
+        self.sources.len() - 1
     }
 
     /// Counts a line that is not parsed.
@@ -178,8 +185,9 @@ impl Templates {
         SeriesKey::new(names::LOG_TEMPLATE_LINES.name, labels)
     }
 
-    /// Reports what was counted. A template that was not seen again is left out.
-    pub(super) fn push(&mut self, batch: &mut BatchBuilder) {
+    /// Reports what was counted, `seconds` after the last time. A template that was not seen again is
+    /// left out.
+    pub(super) fn push(&mut self, batch: &mut BatchBuilder, seconds: f64) {
         for (index, source) in self.sources.iter().enumerate() {
             let labels = Labels::none().with("source", source.as_str());
             for (level, lines) in Level::ALL.iter().zip(&self.levels[index]) {
@@ -201,8 +209,6 @@ impl Templates {
             }
         }
         self.templates.iter_mut().for_each(|template| template.pushed = template.lines);
-        let seconds = self.reported.elapsed().as_secs_f64();
-        self.reported = std::time::Instant::now();
         for (kind, lines) in std::mem::take(&mut self.sentences) {
             let labels = Labels::none().with("kind", kind.name()).with("source", LOGS);
             batch.push_labelled(&names::WORDS_SEEN, labels, lines as f64 / seconds.max(1e-3));
@@ -243,7 +249,7 @@ mod tests {
 
     fn pushed(templates: &mut Templates) -> Vec<Reading> {
         let mut batch = BatchBuilder::new();
-        templates.push(&mut batch);
+        templates.push(&mut batch, 1.0);
         batch.finish()
     }
 

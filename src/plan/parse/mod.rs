@@ -7,6 +7,7 @@ mod client;
 mod collect;
 mod data;
 mod gate;
+mod history;
 mod journey;
 mod load;
 mod mask;
@@ -26,6 +27,7 @@ mod websocket;
 
 use toml::de::DeTable;
 
+pub use history::{parse_csv_map, parse_history_file, time_zone};
 pub use mistake::{Mistake, PlanErrors};
 
 use self::names::KnownNames;

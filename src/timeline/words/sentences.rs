@@ -154,6 +154,8 @@ sentence_kinds! {
         "lock wait timeout",
         "due to lock timeout",
         "could not obtain lock",
+        // PostgreSQL with `log_lock_waits`.
+        "still waiting for… lock on",
         "lock acquisition timeout",
         "database is locked",
         "database table is locked",
