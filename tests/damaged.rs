@@ -3,6 +3,7 @@
 //! parser panic, or use much more memory than the input is long.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot read its seeds has failed")]
+#![allow(clippy::print_stderr, reason = "who runs it for hours wants to see how far it is")]
 
 mod memory;
 #[path = "../fuzz/src/lib.rs"]
@@ -103,6 +104,51 @@ fn no_damaged_input_makes_a_parser_panic() {
     for (name, thread) in running {
         assert!(thread.join().is_ok(), "`{name}` failed; its message is above");
     }
+}
+
+/// Runs for as long as it is asked to, where a toolchain for the fuzzers is not at hand:
+/// `KNEEPOINT_FUZZ="imports har" KNEEPOINT_FUZZ_INPUTS=1000000 cargo test --test damaged -- --ignored
+/// many_damaged_inputs --nocapture`; `KNEEPOINT_FUZZ_SEED` begins elsewhere. An input that makes a
+/// parser panic is kept in `KNEEPOINT_FUZZ_KEEP`.
+#[test]
+#[ignore = "runs for hours"]
+fn many_damaged_inputs_make_no_parser_panic() {
+    let number = |name: &str, default: u64| {
+        std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
+    };
+    let wanted = std::env::var("KNEEPOINT_FUZZ").unwrap_or_default();
+    let wanted: Vec<&str> = wanted.split_whitespace().collect();
+    let inputs = number("KNEEPOINT_FUZZ_INPUTS", 1_000_000);
+    let seed = number("KNEEPOINT_FUZZ_SEED", 1);
+    let keep = std::env::var_os("KNEEPOINT_FUZZ_KEEP").map_or_else(std::env::temp_dir, Into::into);
+    let mut failed = Vec::new();
+    for target in TARGETS.iter().filter(|it| wanted.is_empty() || wanted.contains(&it.name)) {
+        let mut random = SmallRng::seed_from_u64(seed);
+        let seeds = (target.seeds)();
+        let begun = Instant::now();
+        for input in 0..inputs {
+            let bytes = mutated(&seeds, &mut random);
+            let ran = std::panic::catch_unwind(|| {
+                let ((), peak) = memory::peak_of_thread(|| (target.run)(&bytes));
+                assert!(peak <= BASE + PER_BYTE * bytes.len(), "{peak} of {}", bytes.len());
+            });
+            if ran.is_err() {
+                let path = keep.join(format!("{}-{seed}-{input}", target.name));
+                std::fs::write(&path, &bytes).unwrap();
+                failed.push(path);
+            }
+            if input % 50_000 == 49_999 {
+                let secs = begun.elapsed().as_secs();
+                eprintln!(
+                    "{}: {} inputs in {secs} s, {} bad",
+                    target.name,
+                    input + 1,
+                    failed.len()
+                );
+            }
+        }
+    }
+    assert!(failed.is_empty(), "{failed:?}");
 }
 
 /// Not a test: writes the seeds of the fuzzers.

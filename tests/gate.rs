@@ -247,7 +247,9 @@ fn a_run_is_compared_with_the_baseline_of_a_branch() {
 #[test]
 fn a_calibration_says_what_this_machine_can_see() {
     let port = free_port();
-    let (directory, _) = plan(port, "rate = \"150/s\"\nduration = \"3s\"\nruns = 2");
+    let gate = "rate = \"150/s\"\nduration = \"3s\"\nruns = 2\n[objectives]\n\
+                \"http_req_duration\" = \"p(95) < 1ms\"";
+    let (directory, _) = plan(port, gate);
     let build = command(port, 2);
     let output = run(directory.path(), &["calibrate", "plan.toml", "--command", &build, "--quiet"]);
     let said = text(&output);
@@ -258,6 +260,29 @@ fn a_calibration_says_what_this_machine_can_see() {
     let runs = directory.path().join("kneepoint-calibration");
     let (one, two) = (runs.join("run-1"), runs.join("run-2"));
     let paths = [one.display().to_string(), two.display().to_string()];
-    let compared = run(directory.path(), &["compare", &paths[0], &paths[1], "--noise", &noise]);
-    assert_ne!(compared.status.code(), Some(104), "{}", text(&compared));
+    let compare = |more: &[&str]| {
+        let output = run(directory.path(), &[&["compare", &paths[0], &paths[1]], more].concat());
+        // Lines are broken at the width of the page.
+        let said = text(&output).split_whitespace().collect::<Vec<_>>().join(" ");
+        (said, output.status.code())
+    };
+    let (said, code) = compare(&["--noise", &noise]);
+    assert!(said.contains("comparison.json` measured it"), "{said}");
+    assert_eq!(code, Some(99), "each response takes longer than the objective allows: {said}");
+    // What was stored is used by itself, for this plan and this class of machine alone.
+    let (said, _) = compare(&[]);
+    assert!(said.contains("`kneepoint calibrate` measured it on"), "{said}");
+    assert!(said.contains("with 4 runs on"), "{said}");
+    for unknown in [["--noise", "none"], ["--machine", "another"], ["--store", "elsewhere"]] {
+        let (said, _) = compare(&unknown);
+        assert!(!said.contains("measured it"), "{unknown:?}: {said}");
+        assert!(said.contains("does not show how much runs differ"), "{unknown:?}: {said}");
+    }
+    let stored: Vec<PathBuf> = files(&directory.path().join(".kneepoint"));
+    assert_eq!(stored.len(), 1, "{stored:?}");
+    let whole = fs::read_to_string(&stored[0]).expect("own");
+    fs::write(&stored[0], whole.replace("\"kneepoint_noise\": 1", "\"kneepoint_noise\": 9"))
+        .expect("own");
+    let (said, _) = compare(&[]);
+    assert!(said.contains("newer kneepoint") && !said.contains("measured it on"), "{said}");
 }

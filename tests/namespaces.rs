@@ -3,21 +3,26 @@
 
 #[allow(dead_code, reason = "other tests use more of it")]
 mod space;
+#[allow(dead_code, reason = "other tests use more of it")]
+mod target;
 
 use std::io::{BufRead, BufReader};
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use kneepoint::collect::proc::Text;
 use kneepoint::collect::proc::container;
 use kneepoint::collect::{Located, Network, Opening, locate};
 use kneepoint::demo::{self, Launcher};
+use kneepoint::recording;
 use serde_json::Value;
-use space::{LISTEN, Process, SERVICE, Space, succeeds, wait_for};
+use space::{LISTEN, Process, SERVICE, Space, free_port, succeeds, wait_for};
+use target::{KNEEPOINT, held, write_plan};
 
-const KNEEPOINT: &str = env!("CARGO_BIN_EXE_kneepoint");
 /// A user without rights.
 const NOBODY: u32 = 65_534;
 /// Forwards `from` to `to`; `None`, with a message, without `socat`.
@@ -30,12 +35,6 @@ fn forward(mut command: Command, from: u16, to: &str) -> Option<Process> {
     command.arg(format!("TCP-LISTEN:{from},fork,reuseaddr,backlog=256"));
     command.arg(format!("TCP:{to}")).stderr(Stdio::null());
     Some(Process(command.spawn().expect("socat starts")))
-}
-
-/// A port that is free now.
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("0.0.0.0:0").expect("a free port");
-    listener.local_addr().expect("bound").port()
 }
 
 fn found(address: SocketAddr) -> (Located, Vec<u16>) {
@@ -129,14 +128,13 @@ fn a_container_is_found_by_its_id() {
     assert!(none.is_empty());
 }
 
-/// The report of a short run.
-fn run(arguments: &[&str]) -> Value {
-    let out = tempfile::tempdir().expect("a directory");
+/// The report of a run of this plan, which leaves its recording in `out` of the directory.
+fn run(directory: &Path, plan: &str) -> Value {
     let output = Command::new(KNEEPOINT)
         .arg("run")
-        .args(arguments)
+        .arg(write_plan(directory, plan))
         .args(["--format", "json", "--out"])
-        .arg(out.path())
+        .arg(directory.join("out"))
         .output()
         .expect("the program starts");
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
@@ -255,8 +253,62 @@ fn a_fault_of_the_shop_is_named_behind_two_forwarders() {
     let Some(_outer) = forward(Command::new("socat"), first, &inside) else { return };
     wait_for(&inside);
     wait_for(&format!("127.0.0.1:{first}"));
-    let url = format!("http://127.0.0.1:{first}/product/7");
-    let report = run(&[&url, "--start", "40/s", "--max", "300/s", "--hold", "4s"]);
+    // Its knee is at 155 requests/s.
+    let plan = format!(
+        "[target]\nurl = \"http://127.0.0.1:{first}\"\n[[request]]\npath = \"/product/7\"\n{}",
+        held([40, 80, 120, 175, 200, 230], 4)
+    );
+    let report = run(directory.path(), &plan);
     let rules = rules_of(&report);
     assert_eq!(rules.first(), Some(&"worker-exhaustion"), "{report:#}");
+}
+
+#[test]
+fn a_container_that_starts_again_in_a_new_namespace_is_followed() {
+    let Some(space) = Space::new(7) else { return };
+    let directory = tempfile::tempdir().expect("a directory");
+    let service = space.service(8080);
+    let (first, address) = (service.0.id(), format!("{}:8080", space.address()));
+    wait_for(&address);
+    // The requests in between fail, and the run goes on.
+    let plan = format!(
+        "[target]\nurl = \"http://{address}\"\n[[request]]\npath = \"/\"\n\
+         [limits]\nerror_budget = \"100%\"\n{}",
+        held([20], 12)
+    );
+    let path = write_plan(directory.path(), &plan);
+    let out = directory.path().join("out");
+    let mut command = Command::new(KNEEPOINT);
+    command.arg("run").arg(path).arg("--out").arg(&out).stdout(Stdio::null());
+    let mut run = Process(command.spawn().expect("the program starts"));
+    let file = out.join("recording.jsonl.zst");
+    let began = Instant::now();
+    while !file.exists() {
+        assert!(began.elapsed() < Duration::from_secs(30), "no load");
+        thread::sleep(Duration::from_millis(20));
+    }
+    thread::sleep(Duration::from_secs(3));
+    drop((service, space));
+    // Long enough for a look at nothing.
+    thread::sleep(Duration::from_millis(1_500));
+    let again = Space::new(7).expect("as before");
+    let service = again.service(8080);
+    let second = service.0.id();
+    assert!(run.0.wait().expect("own child").code().is_some());
+    let bytes = std::fs::read(file).expect("a recording");
+    let recording = recording::read(bytes.as_slice()).expect("it can be read").0;
+    let events: Vec<&str> = recording.events.iter().map(|event| event.text.as_str()).collect();
+    let follows = |event: &&str| {
+        let told =
+            event.split_once("target restarted: ").and_then(|(_, what)| what.split_once('→'));
+        let is_of = |part: &str, pid: u32| part.contains(&format!("pid {pid} "));
+        told.is_some_and(|(before, after)| is_of(before, first) && is_of(after, second))
+    };
+    assert!(events.iter().any(follows), "{events:?}");
+    // The sockets are those of the new namespace, and that there was no target is a gap.
+    let looks = &recording.timeline.readings["tcp"];
+    let load = recording.timeline.stages[0].window;
+    assert!(looks.iter().any(|at| *at + Duration::from_secs(2) > load.end), "{looks:?}");
+    let gap = recording.timeline.gaps.iter().find(|gap| gap.collector == "process");
+    assert!(gap.is_some(), "{:?}", recording.timeline.gaps);
 }

@@ -230,13 +230,18 @@
 
   if (document.body.dataset.control === "yes") {
     get("control").hidden = false;
+    get("pause").hidden = document.body.dataset.pause !== "yes";
     get("pause").addEventListener("click", function () { ask(get("pause").textContent === "Pause" ? "pause" : "resume"); });
     get("mark").addEventListener("click", function () { ask("mark", ""); });
     get("end").addEventListener("click", function () { if (confirm("End the run now? What was recorded is kept.")) ask("end"); });
   }
 
   var events = new EventSource("events");
-  events.onmessage = function (event) { if (event.data) show(JSON.parse(event.data)); };
+  // An event has what has changed since the one before; the first one has everything.
+  var state = {};
+  events.onmessage = function (event) {
+    if (event.data) show(Object.assign(state, JSON.parse(event.data)));
+  };
   events.onerror = function () { write("state", "no connection: the run has ended, or kneepoint was stopped"); };
   past();
 })();

@@ -224,13 +224,15 @@
       var shape = item.querySelector(".key path, .key rect");
       var ink = shape && /[sf](\d+)/.exec(shape.getAttribute("class"));
       if (!ink) return;
-      item.tabIndex = 0;
-      item.setAttribute("role", "button");
-      item.setAttribute("aria-pressed", "false");
-      function press() {
-        var isOn = item.getAttribute("aria-pressed") !== "true";
-        figure.querySelectorAll(".legend li").forEach(function (other) { other.setAttribute("aria-pressed", "false"); });
-        item.setAttribute("aria-pressed", String(isOn));
+      var button = make("button");
+      button.type = "button";
+      button.setAttribute("aria-pressed", "false");
+      button.append.apply(button, item.childNodes);
+      item.append(button);
+      button.addEventListener("click", function () {
+        var isOn = button.getAttribute("aria-pressed") !== "true";
+        figure.querySelectorAll(".legend button").forEach(function (other) { other.setAttribute("aria-pressed", "false"); });
+        button.setAttribute("aria-pressed", String(isOn));
         panel.pictures.forEach(function (picture) {
           picture.parts.forEach(function (part) {
             var name = part.element.getAttribute("class") || "", of = /[sf](\d+)/.exec(name);
@@ -239,10 +241,6 @@
             part.element.classList.toggle("dim", Boolean(isOn && isLine && of[1] !== ink[1]));
           });
         });
-      }
-      item.addEventListener("click", press);
-      item.addEventListener("keydown", function (event) {
-        if (event.key === "Enter" || event.key === " ") { event.preventDefault(); press(); }
       });
     });
   }
@@ -344,17 +342,24 @@
     choice("Stage", "all", data.stages.map(function (stage, at) { return at + 1 + ": " + stage[0]; }), function (at) {
       if (at < 0) zoom(0, data.end, true); else zoom(data.stages[at][1], data.stages[at][2], true);
     });
-    var extra = make("div");
-    choice("Endpoint", "choose one", data.endpoints.map(function (endpoint) { return endpoint[0]; }), function (at) {
-      extra.replaceChildren();
+    var endpoint = make("div"), host = make("div");
+    function first(entry) { return entry[0]; }
+    choice("Endpoint", "choose one", data.endpoints.map(first), function (at) {
+      endpoint.replaceChildren();
       if (at < 0) return;
       var name = data.endpoints[at][0], lines = data.endpoints[at][1];
-      extra.append(graph(name + ": response time of successful requests", lines.slice(0, 3), judged), graph(name + ": requests per second", lines.slice(3), judged));
+      endpoint.append(graph(name + ": response time of successful requests", lines.slice(0, 3), judged), graph(name + ": requests per second", lines.slice(3), judged));
+    });
+    choice("Host", "choose one", data.hosts.map(first), function (at) {
+      host.replaceChildren();
+      if (at < 0) return;
+      // Each on an axis of its own: cores and bytes have nothing in common.
+      data.hosts[at][1].forEach(function (line) { host.append(graph(data.hosts[at][0] + ": " + line.name, [line], judged)); });
     });
     button("Download the series (CSV)", download);
     bar.append(said);
     bar.hidden = false;
-    bar.after(extra);
+    bar.after(endpoint, host);
   }
 
   function download() {
@@ -364,8 +369,8 @@
       panel.names.forEach(function (name, at) { head.push(panel.id + ": " + name); columns.push(panel.values[at]); });
     });
     data.series.forEach(function (line) { head.push(line.name); columns.push(line.values); });
-    data.endpoints.forEach(function (endpoint) {
-      endpoint[1].forEach(function (line) { head.push(endpoint[0] + ": " + line.name); columns.push(line.values); });
+    data.endpoints.concat(data.hosts).forEach(function (entry) {
+      entry[1].forEach(function (line) { head.push(entry[0] + ": " + line.name); columns.push(line.values); });
     });
     var rows = data.seconds.map(function (second, at) {
       return [second].concat(columns.map(function (column) { return column[at] === null ? "" : column[at]; })).join(",");

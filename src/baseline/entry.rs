@@ -70,7 +70,7 @@ impl Entry {
 }
 
 /// `2026-11-29 14:05 UTC`.
-fn date(unix: f64) -> String {
+pub(super) fn date(unix: f64) -> String {
     match jiff::Timestamp::from_second(unix as i64) {
         Ok(at) => at.strftime("%Y-%m-%d %H:%M UTC").to_string(),
         Err(_) => "at an unknown time".to_owned(),

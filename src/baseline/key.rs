@@ -66,7 +66,7 @@ impl Key {
 }
 
 /// A name as that of a directory, which no `..` and no `/` leads out of.
-fn folder(name: &str) -> String {
+pub(super) fn folder(name: &str) -> String {
     let encoded = utf8_percent_encode(name, PLAIN).to_string();
     match encoded.trim_matches('.').is_empty() {
         true => encoded.replace('.', "%2E"),

@@ -1,6 +1,7 @@
 //! The command line as it was typed. The commands decide what it means.
 
 mod builds;
+mod bus;
 mod history;
 mod scaffold;
 mod watch;
@@ -10,8 +11,10 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::demo::Ports;
 use crate::report::{self, ComparisonFormat};
 pub use builds::{BaselineArgs, BaselineCommand, CalibrateArgs, GateArgs, RunsArgs, StoreArgs};
+pub use bus::{AgentArgs, BusArgs, BusRunArgs, GenerateArgs, NodeArgs};
 pub use history::{
     BesideArgs, CapacityArgs, ClockArgs, ImportSource, IncidentArgs, PrometheusArgs, StoredArgs,
 };
@@ -77,10 +80,10 @@ pub enum Command {
     Calibrate(Box<CalibrateArgs>),
     /// Watch a service while another tool loads it, and explain why it breaks
     Watch(Box<WatchArgs>),
-    /// Make a part of the load of a `run` on another machine; `run --generator` starts it
-    Generate,
-    /// Collect on this host for a run elsewhere; that run starts it with `--agent` or `[[agent]]`
-    Agent,
+    /// Make a part of the load of a `run` on another machine; `run --generator` starts it, or it dials in
+    Generate(GenerateArgs),
+    /// Collect on this host for a run elsewhere; that run starts it (`--agent`, `[[agent]]`), or it dials in
+    Agent(AgentArgs),
     /// Read the results of another load generator, or what a Prometheus server stored
     Import(Box<ImportArgs>),
     /// Say what happened in a recorded time that nobody chose for a test: since when, what changed, why
@@ -172,6 +175,10 @@ pub struct DemoArgs {
     /// Leave the shop running without load until Ctrl-C, for a load tool of your own
     #[arg(long)]
     pub serve: bool,
+    /// Listen on this port, and on the next three for the services behind the shop; by default on
+    /// free ports
+    #[arg(long)]
+    pub port: Option<Ports>,
     #[command(flatten)]
     pub output: OutputArgs,
     #[command(flatten)]
@@ -192,6 +199,8 @@ pub struct RunArgs {
     /// 'ssh gen1 kneepoint generate'; give it several times to share the load equally
     #[arg(long, value_name = "COMMAND")]
     pub generator: Vec<String>,
+    #[command(flatten)]
+    pub bus: BusRunArgs,
 }
 
 /// `kneepoint soak`.
@@ -327,8 +336,14 @@ fn only_given(options: &[(&'static str, bool)]) -> Vec<&'static str> {
 /// `kneepoint diagnose`.
 #[derive(Debug, Args)]
 pub struct DiagnoseArgs {
-    /// The recording, or the directory that a run left it in
+    /// The recording, or the directory that a run left it in; with `--bus`, the name of the run
+    #[arg(value_name = "RECORDING|RUN")]
     pub recording: PathBuf,
+    #[command(flatten)]
+    pub bus: BusArgs,
+    /// Files that nodes have left because the bus did not take what is in them
+    #[arg(long, value_name = "FILE", num_args = 1.., requires = "bus")]
+    pub spool: Vec<PathBuf>,
     /// Write the reports into this directory too
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -382,10 +397,17 @@ pub struct CompareArgs {
     /// Rise that is allowed
     #[arg(long, value_name = "SHARE", default_value = "10%")]
     pub max_worse: String,
-    /// How much runs of one build differ: a standard deviation such as 3%, or the JSON of an earlier
-    /// comparison of several runs
-    #[arg(long, value_name = "SHARE|FILE")]
+    /// How much runs of one build differ: a standard deviation such as 3%, the JSON of an earlier
+    /// comparison of several runs, or `none`; by default what `calibrate` stored for this plan and
+    /// class of machine
+    #[arg(long, value_name = "SHARE|FILE|none")]
     pub noise: Option<String>,
+    /// Directory in which `calibrate` stored the noise
+    #[arg(long, value_name = "DIR", default_value = builds::STORE)]
+    pub store: PathBuf,
+    /// Class of the machine, where its cores and memory do not say it, such as `ci-large`
+    #[arg(long, value_name = "NAME")]
+    pub machine: Option<String>,
     /// Write the comparison as files into this directory too: a page with charts, JSON, Markdown,
     /// JUnit, and GitLab's report of code quality
     #[arg(long, value_name = "DIR")]

@@ -18,6 +18,7 @@ use super::stop::{KillSwitch, interrupt_flag};
 use crate::baseline::Origin;
 use crate::compare::{Sample, requests_for};
 use crate::diagnose::RuleSet;
+use crate::diagnose::stages::SETTLING_SHARE;
 use crate::gate::{Build, BuildError, Place, Side, Start, requests, smoke};
 use crate::plan::{Gate, Plan, parse_duration};
 use crate::prepare;
@@ -38,7 +39,7 @@ pub(super) struct Runner<'a> {
 }
 
 /// Share of a run that is measured: the system first settles to its load.
-const MEASURED_SHARE: f64 = 0.85;
+const MEASURED_SHARE: f64 = 1.0 - SETTLING_SHARE;
 
 /// One run to make.
 pub(super) struct Next<'a> {

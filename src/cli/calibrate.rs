@@ -9,7 +9,7 @@ use super::console::{colour_wanted, print, say, width};
 use super::error::{CliError, CommandResult};
 use super::exit::ExitStatus;
 use super::results;
-use crate::baseline::Calibration;
+use crate::baseline::{Calibration, Store, StoredNoise};
 use crate::compare::{Options, Sample, compare};
 use crate::gate::Side;
 use crate::report::{self, TerminalStyle};
@@ -40,6 +40,15 @@ pub(super) fn main(args: &CalibrateArgs) -> CommandResult {
         .with_hint("raise `rate` or `duration` in `[gate]`, or make more runs with `--runs`"));
     }
     let mut files = Vec::new();
+    if let Some(noise) = StoredNoise::of(&samples, calibration.clone(), args.machine.as_deref()) {
+        let path = Store::at(&args.store).add_noise(&noise).map_err(CliError::failed)?;
+        files.push(path.display().to_string());
+        say(format_args!(
+            "kneepoint: `gate` and `compare` use this noise from now on, for this plan on {}; \
+             `--noise none` switches that off",
+            noise.machine
+        ));
+    }
     write(args, &calibration, &samples, budget, &mut files)?;
     let mut bytes = Vec::new();
     let style = TerminalStyle { colour: colour_wanted(), width: width(), files: &files };

@@ -1,26 +1,24 @@
 //! `compare`: the recordings of two builds.
 
-use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-
-use serde::Deserialize;
 
 use super::args::{CompareArgs, ComparisonStdout};
 use super::console::{colour_wanted, print, width};
 use super::error::{CliError, CommandResult};
 use super::exit::ExitStatus;
 use super::given::{Mistakes, max_worse, read_store, recordings, samples};
+use super::noise;
 use super::results::{self, load_rules};
 use crate::baseline::{History, Key, Store};
-use crate::compare::{Comparison, Noise, Options, Sample, Verdict, compare};
-use crate::plan::parse_share;
+use crate::compare::{Comparison, Options, Sample, Verdict, compare};
 use crate::report::{self, ComparisonReport, TerminalStyle};
 
 pub(super) fn main(args: &CompareArgs) -> CommandResult {
     let mut mistakes = Mistakes::default();
     let rules = mistakes.keep(load_rules(args.rules.as_deref()));
-    let options = options(args, &mut mistakes);
+    let budget = mistakes.keep(max_worse(&args.max_worse));
+    let source = mistakes.keep(noise::source(args.noise.as_deref()));
     let Sides { base, candidate, stores } = sides(args, &mut mistakes);
     let samples = rules.map(|rules| {
         let files = [base.as_slice(), candidate.as_slice()].concat();
@@ -30,63 +28,41 @@ pub(super) fn main(args: &CompareArgs) -> CommandResult {
     let mut base_samples = samples.unwrap_or_default();
     let mut candidate_samples = base_samples.split_off(base.len());
     for store in &stores {
-        base_samples.extend(baseline(store, &args.against, &candidate_samples)?);
+        base_samples.extend(baseline(
+            store,
+            &args.against,
+            args.machine.as_deref(),
+            &candidate_samples,
+        )?);
     }
     if !stores.is_empty() {
         // They were made together as far as anybody knows, and count as one sitting.
         let together = |sample: Sample| sample.in_session("candidate");
         candidate_samples = candidate_samples.into_iter().map(together).collect();
     }
+    let mut options = Options::default();
+    options.budget = budget.unwrap_or(options.budget);
+    // A baseline knows its own noise, from sitting to sitting.
+    if let Some(source) = source.filter(|source| stores.is_empty() || source.is_given()) {
+        let runs = (base_samples.as_slice(), candidate_samples.as_slice());
+        options.noise = source.noise(&Store::at(&args.store), args.machine.as_deref(), runs)?;
+    }
     let comparison = compare(&base_samples, &candidate_samples, &options);
     conclude(&ComparisonReport::new(&comparison), args.format, args.out.as_deref())?;
     Ok(status_of(&comparison))
 }
 
-/// The exit code of a comparison.
+/// The exit code of a comparison. A broken objective stands behind what got worse: the plan demands
+/// it of the candidate alone, whatever the base did.
 pub(super) fn status_of(comparison: &Comparison) -> ExitStatus {
+    let mut objectives = comparison.objectives.iter();
+    let breaks_one = objectives.any(|objective| objective.candidate_met.is_mostly_broken());
     match comparison.verdict {
         Verdict::Worse => ExitStatus::Worse,
+        _ if breaks_one => ExitStatus::ObjectiveFailed,
         Verdict::Better | Verdict::Same => ExitStatus::Done,
         Verdict::CannotTell => ExitStatus::Inconclusive,
     }
-}
-
-fn options(args: &CompareArgs, mistakes: &mut Mistakes) -> Options {
-    let mut options = Options::default();
-    if let Some(share) = mistakes.keep(max_worse(&args.max_worse)) {
-        options.budget = share;
-    }
-    if let Some(text) = &args.noise {
-        let noise = match parse_share(text) {
-            Some(share) => Some(Noise::Share(share)),
-            None => mistakes.keep(measured(Path::new(text))),
-        };
-        options.noise = noise.unwrap_or(Noise::Unknown);
-    }
-    options
-}
-
-/// The part of the JSON of a comparison that holds it.
-#[derive(Deserialize)]
-struct Document {
-    comparison: Comparison,
-}
-
-/// The noise that an earlier comparison measured.
-fn measured(file: &Path) -> Result<Noise, CliError> {
-    let hint = "give a percentage such as `3%`, or the file of `kneepoint compare --format json` \
-                with several runs of one build";
-    let wrong = |why: String| {
-        CliError::usage(format!("`--noise`: `{}`: {why}", file.display())).with_hint(hint)
-    };
-    let text = fs::read(file).map_err(|error| wrong(error.to_string()))?;
-    let document: Document = serde_json::from_slice(&text)
-        .map_err(|error| wrong(format!("it is not the JSON of a comparison: {error}")))?;
-    let comparison = document.comparison;
-    if comparison.quantities.iter().all(|quantity| quantity.run_to_run.is_none()) {
-        return Err(wrong("it compared one run of each build, which shows no noise".to_owned()));
-    }
-    Ok(Noise::Measured(Box::new(comparison)))
 }
 
 /// The recordings of both builds, and directories of baselines that stand for the base.
@@ -133,9 +109,14 @@ fn store(path: &Path) -> Option<Store> {
 }
 
 /// The baseline of a branch for the plan and the machine of these runs.
-fn baseline(store: &Store, branch: &str, runs: &[Sample]) -> Result<Vec<Sample>, CliError> {
+fn baseline(
+    store: &Store,
+    branch: &str,
+    machine: Option<&str>,
+    runs: &[Sample],
+) -> Result<Vec<Sample>, CliError> {
     let Some(run) = runs.first() else { return Ok(Vec::new()) };
-    let key = Key::of(run.plan(), run.environment(), branch, None);
+    let key = Key::of(run.plan(), run.environment(), branch, machine);
     let histories = History::all(read_store(store)?);
     let found = histories.iter().find(|history| history.key == key);
     found.map(|history| history.baseline(&history.series())).ok_or_else(|| {

@@ -8,6 +8,7 @@ use super::args::ConvertArgs;
 use super::console::{print, say};
 use super::error::{CliError, CommandResult};
 use super::exit::ExitStatus;
+use super::reading::Reading;
 use crate::convert::{
     self, CONVERTERS, ConvertError, Converted, ConverterSpec, Files, Options, Problem,
 };
@@ -77,8 +78,8 @@ fn input(path: &Path) -> Result<Box<dyn BufRead>, CliError> {
         return Ok(Box::new(BufReader::new(io::stdin())));
     }
     let cannot = |error| CliError::usage(format!("cannot open `{}`: {error}", path.display()));
-    let file = File::open(path).map_err(cannot)?;
-    if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
+    let file = Reading::open(path).map_err(cannot)?;
+    if path.is_dir() {
         return Err(CliError::usage(format!("`{}` is a directory", path.display())));
     }
     Ok(Box::new(BufReader::with_capacity(256 * 1024, file)))

@@ -216,25 +216,7 @@ fn examples(missing: &BTreeSet<String>) -> String {
 }
 
 fn of_exporters(one: &Diagnosable) -> String {
-    let mut parts: BTreeSet<String> = BTreeSet::new();
-    for metric in &one.missing {
-        parts.insert(match history::families_of(metric).first() {
-            Some(first) if first.option == "--match" => {
-                format!("export {}", examples(&BTreeSet::from([metric.clone()])))
-            }
-            Some(first) => format!(
-                "{} with `{}`, selected by `{} SELECTOR`",
-                first.exporter, first.name, first.option
-            ),
-            None if metric.starts_with("load.") => {
-                "a histogram of requests such as `http_server_request_duration_seconds`, with the status"
-                    .to_owned()
-            }
-            None => "kneepoint beside the service (`kneepoint watch` or `run`): no exporter has this"
-                .to_owned(),
-        });
-    }
-    parts.into_iter().collect::<Vec<_>>().join("; and ")
+    history::addition(one.missing.iter().map(String::as_str))
 }
 
 /// The additions, those first that make most causes known.

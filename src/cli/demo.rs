@@ -12,7 +12,7 @@ use super::exit::ExitStatus;
 use super::look::Looking;
 use super::run::{LiveRun, execute};
 use super::stop::interrupt_flag;
-use crate::demo::{self, FAULTS, Fault, Launcher};
+use crate::demo::{self, CHANGES, FAULTS, Fault, Launcher};
 use crate::prepare;
 use crate::run;
 
@@ -42,6 +42,7 @@ pub(super) fn main(args: &DemoArgs) -> CommandResult {
     }
     let launcher = Launcher::new().map_err(CliError::failed)?;
     let launcher = if args.healthy { launcher.healthy() } else { launcher };
+    let launcher = launcher.at(args.port.unwrap_or_default());
     let running = launcher.start(fault, None).map_err(CliError::failed)?;
     let ended = if args.print_plan {
         print(running.plan.as_bytes())
@@ -91,14 +92,21 @@ fn list() -> CommandResult {
         let needs = if fault.needs_postgres { " (PostgreSQL)" } else { "" };
         text.push_str(&format!("{:width$}  {}{needs}\n", fault.name, fault.summary));
     }
+    text.push_str(
+        "\nchanges of the shop, for `kneepoint gate`; `--healthy` is the shop before them:\n",
+    );
+    for shop in CHANGES.iter().map(|change| &change.shop) {
+        text.push_str(&format!("{:width$}  {} (PostgreSQL)\n", shop.name, shop.summary));
+    }
     print(text.as_bytes())
 }
 
 fn choose(name: Option<&str>) -> Result<&'static Fault, CliError> {
     let has_postgres = demo::find_postgres().is_some();
     let find = |name: &str| {
-        FAULTS.iter().copied().find(|fault| fault.name == name).ok_or_else(|| {
-            let names: Vec<_> = FAULTS.iter().map(|fault| fault.name).collect();
+        demo::find(name).ok_or_else(|| {
+            let faults = FAULTS.iter().map(|fault| fault.name);
+            let names: Vec<_> = faults.chain(CHANGES.iter().map(|it| it.shop.name)).collect();
             CliError::unknown("fault", name, &names)
         })
     };

@@ -7,6 +7,7 @@ use super::console::say;
 use super::error::{CliError, CommandResult};
 use super::exit::ExitStatus;
 use super::given::{max_worse, read_store};
+use super::noise;
 use super::results;
 use crate::baseline::{Entry, History, Key, Series, Store};
 use crate::compare::{Comparison, Options, Sample, compare};
@@ -21,12 +22,13 @@ const SITTINGS_OF_A_BASELINE: usize = crate::plan::Gate::USUAL_RUNS;
 pub(super) fn main(args: &GateArgs) -> CommandResult {
     let runner = Runner::new(&args.runs)?;
     let options = options(args, &runner.plan)?;
+    let noise = noise::source(args.noise.as_deref())?;
     let source = args.add.then(|| Source::of(&args.store)).transpose()?;
     let store = Store::at(&args.store.store);
     results::make_directory(&args.out)?;
     let judged = match &args.base_command {
-        Some(base) => in_turn(args, &runner, base, &options)?,
-        None => against_baseline(args, &runner, &options, &store)?,
+        Some(base) => in_turn(args, &runner, base, (options, noise))?,
+        None => against_baseline(args, &runner, (options, noise), &store)?,
     };
     let (comparison, candidate) = match judged {
         Judged::Compared(comparison, candidate) => (comparison, candidate),
@@ -42,11 +44,7 @@ pub(super) fn main(args: &GateArgs) -> CommandResult {
     let mut report = ComparisonReport::new(&comparison);
     report.plan_file = Some(args.runs.plan.display().to_string());
     conclude(&report, args.format, Some(&args.out))?;
-    let status = match status_of(&comparison) {
-        ExitStatus::Worse => ExitStatus::Worse,
-        _ if breaks_an_objective(&comparison) => ExitStatus::ObjectiveFailed,
-        status => status,
-    };
+    let status = status_of(&comparison);
     match status {
         ExitStatus::Worse | ExitStatus::ObjectiveFailed if args.add => {
             say("kneepoint: the runs are not added to the baseline: it holds what was good enough");
@@ -54,11 +52,6 @@ pub(super) fn main(args: &GateArgs) -> CommandResult {
         _ => keep(args, &store, source.as_ref(), &candidate)?,
     }
     Ok(status)
-}
-
-/// Whether most runs of the candidate break what the plan demands.
-fn breaks_an_objective(comparison: &Comparison) -> bool {
-    comparison.objectives.iter().any(|objective| objective.candidate_met.is_mostly_broken())
 }
 
 fn options(args: &GateArgs, plan: &Plan) -> Result<Options, CliError> {
@@ -79,7 +72,7 @@ fn in_turn(
     args: &GateArgs,
     runner: &Runner<'_>,
     base: &str,
-    options: &Options,
+    (mut options, noise): (Options, noise::Source),
 ) -> Result<Judged, CliError> {
     let candidate = args.candidate_command.as_deref().unwrap_or_default();
     let (mut before, mut after) = (Vec::new(), Vec::new());
@@ -92,13 +85,15 @@ fn in_turn(
         let out = args.out.join(format!("{side}-{}", pair + 1));
         samples.push(runner.run(&Next { side, command: Some(command), out: &out })?);
     }
-    Ok(Judged::Compared(Box::new(compare(&before, &after, options)), after))
+    let (store, machine) = (Store::at(&args.store.store), args.store.machine.as_deref());
+    options.noise = noise.noise(&store, machine, (&before, &after))?;
+    Ok(Judged::Compared(Box::new(compare(&before, &after, &options)), after))
 }
 
 fn against_baseline(
     args: &GateArgs,
     runner: &Runner<'_>,
-    options: &Options,
+    (mut options, noise): (Options, noise::Source),
     store: &Store,
 ) -> Result<Judged, CliError> {
     let plan = PlanSummary::of(&runner.plan);
@@ -135,7 +130,11 @@ fn against_baseline(
     };
     let series = history.series();
     tell(&history, &series);
-    let comparison = compare(&history.baseline(&series), &candidate, options);
+    // A baseline knows its own noise, from sitting to sitting.
+    if let noise::Source::Given(noise) = noise {
+        options.noise = noise;
+    }
+    let comparison = compare(&history.baseline(&series), &candidate, &options);
     Ok(Judged::Compared(Box::new(comparison), candidate))
 }
 

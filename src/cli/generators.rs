@@ -3,33 +3,58 @@
 
 use std::io::{self, IsTerminal};
 use std::path::Path;
+use std::sync::Arc;
 
-use super::args::{LiveArgs, RunArgs};
+use super::args::{BusRunArgs, GenerateArgs, LiveArgs, RunArgs};
+use super::bus;
 use super::console::say;
 use super::error::{CliError, CommandResult};
 use super::exit::ExitStatus;
 use crate::plan::Plan;
 use crate::prepare::{LoadPart, RunConfig};
-use crate::remote::{NodeEnd, Role};
+use crate::remote::{Bus, BusAddress, NodeCarrier, NodeEnd, NodeSource, Role};
 use crate::run::{self, Fleet, FleetProblem};
 
-/// Generators to start, and the plan that they get their part of.
+/// Most bytes of files that a bus carries to one node: the server drops a node for which more waits.
+const MOST_FILE_BYTES: usize = 32 << 20;
+
+/// What makes a load elsewhere, and the plan that it gets its part of.
 pub(super) struct Generators {
-    /// Programs with their arguments.
-    commands: Vec<Vec<String>>,
+    /// Where generators come from. Empty if this process makes the load, and only agents dial in.
+    sources: Vec<NodeSource>,
     /// The text of the plan.
     text: String,
+    /// What they dial in to.
+    bus: Option<Arc<Bus>>,
 }
 
 impl Generators {
     /// The generators that the command line names; `None` if this process makes the load.
     pub(super) fn of(args: &RunArgs, plan: &Plan) -> Result<Option<Self>, CliError> {
-        let commands: Vec<Vec<String>> =
-            args.generator.iter().map(|text| words(text)).collect::<Result<_, _>>()?;
-        if commands.is_empty() {
+        let mut sources: Vec<NodeSource> =
+            args.generator.iter().map(|text| started_by(text)).collect::<Result<_, _>>()?;
+        let bus = match bus::address(&args.bus.bus)? {
+            Some(address) if !args.live.dry_run => Some(open(&address, &args.bus)?),
+            _ => None,
+        };
+        if let (Some(bus), Some(count)) = (&bus, args.bus.generators) {
+            let (bus, role, name) = (Arc::clone(bus), Role::Generator, String::new());
+            sources = vec![NodeSource::Bus { bus, role, name }; usize::from(count)];
+        }
+        if sources.is_empty() && bus.is_none() {
             return Ok(None);
         }
-        Ok(Some(Self { commands, text: text_of(&args.live, plan)? }))
+        Ok(Some(Self { sources, text: text_of(&args.live, plan)?, bus }))
+    }
+
+    /// What nodes dial in to.
+    pub(super) fn bus(&self) -> Option<&Arc<Bus>> {
+        self.bus.as_ref()
+    }
+
+    /// Whether they make the load, and not this process.
+    pub(super) fn make_load(&self) -> bool {
+        !self.sources.is_empty()
     }
 
     /// Starts them, and gives each its part of the load of a run that was prepared.
@@ -41,8 +66,11 @@ impl Generators {
     ) -> Result<Fleet, CliError> {
         let part = LoadPart::of(&self.text, plan, &config.load, folder)
             .map_err(|problems| CliError::problems(ExitStatus::Preflight, &problems))?;
+        if let Some(bus) = &self.bus {
+            refuse_on_bus(bus, &part)?;
+        }
         let fleet =
-            Fleet::connect(&self.commands, &part, &config.load).map_err(|some| refused(&some))?;
+            Fleet::connect(&self.sources, &part, &config.load).map_err(|some| refused(&some))?;
         for note in fleet.notes() {
             let cores = if note.cores == 1 { "core" } else { "cores" };
             say(format_args!("generator {} on {}, {} {cores}", note.name, note.host, note.cores));
@@ -53,9 +81,48 @@ impl Generators {
     }
 }
 
-fn words(command: &str) -> Result<Vec<String>, CliError> {
+/// Connects to the bus of a run, and says how nodes find it.
+fn open(address: &BusAddress, args: &BusRunArgs) -> Result<Arc<Bus>, CliError> {
+    let run = match &args.run {
+        Some(name) => bus::run_name(name)?,
+        None => bus::run_name(&format!("{:08x}", rand::random::<u32>()))?,
+    };
+    let bus = Bus::open(address, &run, args.bus_may_carry_secrets).map_err(bus::refused)?;
+    say(format_args!("bus       {address}, run {run}"));
+    if let Some(count) = args.generators {
+        let plural = if count == 1 { "generator" } else { "generators" };
+        say(format_args!(
+            "waiting   for {count} {plural}: kneepoint generate --bus {address} --run {run}"
+        ));
+    }
+    Ok(bus)
+}
+
+/// A bus carries what is secret only where nobody else can read it, and no large files.
+fn refuse_on_bus(bus: &Bus, part: &LoadPart) -> Result<(), CliError> {
+    let is_key = |text: &[u8]| text.windows(11).any(|window| window == b"PRIVATE KEY");
+    if !part.variables.is_empty() || part.files.values().any(|file| is_key(file)) {
+        bus.refuse_open_secrets().map_err(bus::refused)?;
+    }
+    let bytes: usize = part.files.values().map(Vec::len).sum();
+    if bytes > MOST_FILE_BYTES {
+        return Err(CliError::new(
+            ExitStatus::Preflight,
+            format!(
+                "the files of the plan have {} MiB, and a bus carries at most {} MiB",
+                bytes >> 20,
+                MOST_FILE_BYTES >> 20
+            ),
+        )
+        .with_hint("use fewer rows, or start the generators with `--generator 'ssh HOST …'`"));
+    }
+    Ok(())
+}
+
+fn started_by(command: &str) -> Result<NodeSource, CliError> {
     let words = shlex::split(command).filter(|words| !words.is_empty());
-    words.ok_or_else(|| {
+    let hint = "check the command of `--generator`";
+    words.map(|words| NodeSource::Command { words, hint }).ok_or_else(|| {
         CliError::usage(format!("`--generator '{command}'` is not a command"))
             .with_hint("write `--generator 'ssh gen1 kneepoint generate'`, with every quote closed")
     })
@@ -81,14 +148,20 @@ fn refused(problems: &[FleetProblem]) -> CliError {
 }
 
 /// `kneepoint generate`.
-pub(super) fn main() -> CommandResult {
+pub(super) fn main(args: &GenerateArgs) -> CommandResult {
+    if let Some((node, carrier)) = bus::dial(&args.node, Role::Generator, "")? {
+        let why = run::generate(NodeEnd::start(carrier, Role::Generator)?);
+        say(format_args!("kneepoint: the generator ends: {why}"));
+        return bus::hang_up(node, ExitStatus::Done);
+    }
     if io::stdin().is_terminal() {
         return Err(CliError::usage("`kneepoint generate` is started by another kneepoint")
             .with_hint(
-                "write `kneepoint run plan.toml --generator 'ssh HOST kneepoint generate'`",
+                "write `kneepoint run plan.toml --generator 'ssh HOST kneepoint generate'`, or dial in \
+                 to a bus with `--bus nats://HOST:4222 --run NAME`",
             ));
     }
-    let end = NodeEnd::start(io::stdin(), io::stdout(), Role::Generator)?;
+    let end = NodeEnd::start(NodeCarrier::stdio(io::stdin(), io::stdout()), Role::Generator)?;
     run::generate(end);
     Ok(ExitStatus::Done)
 }

@@ -1,6 +1,6 @@
 //! `import`: results from another tool → a recording and its diagnosis, or the figures of a summary.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
@@ -9,6 +9,7 @@ use super::beside::{self, Sources, refused};
 use super::console::{LiveLine, say, width};
 use super::error::{CliError, CommandResult};
 use super::exit::ExitStatus;
+use super::reading::Reading;
 use super::{history, results, summary};
 use crate::history as history_room;
 use crate::import::{self, Files, Format, ToolLoad};
@@ -172,7 +173,7 @@ fn input(path: &Path) -> Result<Box<dyn BufRead>, CliError> {
     if path == Path::new("-") {
         return Ok(Box::new(BufReader::new(std::io::stdin())));
     }
-    let file = File::open(path)
+    let file = Reading::open(path)
         .map_err(|error| CliError::usage(format!("cannot open `{}`: {error}", path.display())))?;
     Ok(Box::new(BufReader::new(file)))
 }

@@ -5,15 +5,12 @@ use super::console::print;
 use super::error::{CliError, CommandResult};
 use super::exit::ExitStatus;
 use super::{inspect, moment, results};
+use crate::history;
 use crate::incident::{Asked, incident};
 use crate::report::IncidentReport;
 use crate::timeline::Moment;
 
 pub(super) fn main(args: &IncidentArgs) -> CommandResult {
-    if args.format == StdoutFormat::Markdown {
-        return Err(CliError::usage("`incident` has no `--format markdown`")
-            .with_hint("write `--format terminal` or `--format json`"));
-    }
     let rules = results::load_rules(args.rules.as_deref())?;
     let path = inspect::recording_path(&args.recording);
     let recording = results::read(&path)?;
@@ -36,13 +33,20 @@ pub(super) fn main(args: &IncidentArgs) -> CommandResult {
         from: read("--from", &args.from)?,
         to: read("--to", &args.to)?,
     };
-    let found = incident(&recording, &rules, &asked);
+    let mut found = incident(&recording, &rules, &asked);
+    if recording.plan.executor == history::EXECUTOR {
+        // What a plan would collect helps nobody whose data comes from exporters.
+        for open in &mut found.coverage.open {
+            open.add = history::addition(open.missing.iter().map(String::as_str));
+        }
+    }
     let zone = now.time_zone().clone();
     let report = IncidentReport { incident: &found, recording: &recording, zone };
     let mut bytes = Vec::new();
     match args.format {
         StdoutFormat::Json => report.json(&mut bytes)?,
-        StdoutFormat::Terminal | StdoutFormat::Markdown => report.text(&mut bytes)?,
+        StdoutFormat::Terminal => report.text(&mut bytes)?,
+        StdoutFormat::Markdown => report.markdown(&mut bytes)?,
     }
     print(&bytes)?;
     // Nothing found is an answer; nothing to look at is none.

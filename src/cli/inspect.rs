@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::args::{DiagnoseArgs, ReportArgs};
+use super::bus;
 use super::console::print;
 use super::error::{CliError, CommandResult};
 use super::exit::ExitStatus;
@@ -10,11 +11,21 @@ use super::results::{self, format_named, load_rules};
 use crate::diagnose::diagnose as diagnose_recording;
 use crate::report::Report;
 
+/// Where a run that comes from a bus is left.
+const FETCHED: &str = "kneepoint-out";
+
 pub(super) fn diagnose(args: &DiagnoseArgs) -> CommandResult {
     let rules = load_rules(args.rules.as_deref())?;
-    let path = recording_path(&args.recording);
-    let recording = results::read(&path)?;
     let out = args.out.as_deref();
+    let path = match bus::address(&args.bus)? {
+        None => recording_path(&args.recording),
+        Some(address) => {
+            let run = args.recording.to_string_lossy();
+            let out = out.unwrap_or(Path::new(FETCHED));
+            bus::fetch(&address, &run, &args.spool, out)?
+        }
+    };
+    let recording = results::read(&path)?;
     let diagnosis = results::conclude(&recording, &rules, &path, args.format, out)?;
     Ok(results::status_of(&diagnosis, &rules, None))
 }

@@ -6,6 +6,7 @@ mod args;
 mod baseline;
 mod beside;
 mod builds;
+mod bus;
 mod calibrate;
 mod capacity;
 mod check;
@@ -32,7 +33,9 @@ mod list;
 mod look;
 mod manual;
 mod moment;
+mod noise;
 mod progress;
+mod reading;
 mod realism;
 mod results;
 mod run;
@@ -96,8 +99,8 @@ fn dispatch(command: Command) -> CommandResult {
         Command::Baseline(args) => baseline::main(&args),
         Command::Calibrate(args) => calibrate::main(&args),
         Command::Watch(args) => watch::main(&args),
-        Command::Generate => generators::main(),
-        Command::Agent => agent::main(),
+        Command::Generate(args) => generators::main(&args),
+        Command::Agent(args) => agent::main(&args),
         Command::Import(args) => import::main(&args),
         Command::Incident(args) => incident::main(&args),
         Command::Capacity(args) => capacity::main(&args),

@@ -1,16 +1,16 @@
 //! `realism`, and `check --against`: whether a plan is like what users do, and the test's database
 //! like production's.
 
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use super::args::{PageFormat, RealismArgs};
-use super::console::{LiveLine, print, say, width, wrapped};
+use super::console::{print, say, width, wrapped};
 use super::error::{CliError, CommandResult};
 use super::exit::ExitStatus;
 use super::history::secret;
 use super::init::refused;
+use super::reading::Reading;
 use crate::collect::inventory;
 use crate::import;
 use crate::load::{Rehearsed, rehearse};
@@ -23,8 +23,6 @@ use crate::report::wording;
 const PIECE: usize = 256 << 10;
 /// Longest line that is read as one, in bytes; a longer one is cut there.
 const LONGEST_LINE: u64 = 1 << 20;
-/// Lines after which the line of progress is written again.
-const TOLD_AFTER: u64 = 200_000;
 
 pub(super) fn main(args: &RealismArgs) -> CommandResult {
     if args.access_log.is_empty() && args.production.is_none() {
@@ -62,11 +60,8 @@ pub(super) fn against_logs(
 ) -> Result<Realism, CliError> {
     let planned = planned(plan, path)?;
     let mut traffic = Traffic::default();
-    let line = LiveLine::new(false);
     for log in logs {
-        let result = read_lines(log, &mut traffic, &line);
-        line.clear();
-        result?;
+        read_lines(log, &mut traffic)?;
     }
     if traffic.requests() == 0 {
         let (lines, unread) = traffic.lines();
@@ -98,13 +93,13 @@ fn planned(plan: &Plan, path: &Path) -> Result<Planned, CliError> {
     Ok(planned)
 }
 
-fn read_lines(path: &Path, traffic: &mut Traffic, live: &LiveLine) -> Result<(), CliError> {
+fn read_lines(path: &Path, traffic: &mut Traffic) -> Result<(), CliError> {
     let unreadable = |error: io::Error| {
         CliError::usage(format!("cannot read the access log `{}`: {error}", path.display()))
     };
     let raw: Box<dyn Read> = match path == Path::new("-") {
         true => Box::new(io::stdin()),
-        false => Box::new(File::open(path).map_err(unreadable)?),
+        false => Box::new(Reading::open(path).map_err(unreadable)?),
     };
     let mut raw = BufReader::with_capacity(PIECE, raw);
     let mut input = import::unpacked(&mut raw).map_err(unreadable)?;
@@ -123,10 +118,6 @@ fn read_lines(path: &Path, traffic: &mut Traffic, live: &LiveLine) -> Result<(),
         }
         while bytes.pop_if(|last| matches!(*last, b'\r' | b'\n')).is_some() {}
         traffic.line(&String::from_utf8_lossy(&bytes));
-        let (lines, _) = traffic.lines();
-        if lines.is_multiple_of(TOLD_AFTER) {
-            live.replace(&format!("  read {lines} lines"));
-        }
     }
 }
 

@@ -9,6 +9,7 @@ use super::args::StdoutFormat;
 use super::console::{colour_wanted, print, say, width};
 use super::error::CliError;
 use super::exit::ExitStatus;
+use super::reading::Reading;
 use crate::diagnose::{Diagnosis, FindingRole, Outcome, Rule, RuleSet, SoakVerdict, diagnose};
 use crate::recording::{self, Recording};
 use crate::report::{self, FormatSpec, Report, TerminalStyle};
@@ -43,7 +44,7 @@ pub(super) fn load_rules(directory: Option<&Path>) -> Result<RuleSet, CliError> 
 
 /// Reads a recording, and prints which parts could not be read.
 pub(super) fn read(path: &Path) -> Result<Recording, CliError> {
-    let file = File::open(path).map_err(|error| {
+    let file = Reading::open(path).map_err(|error| {
         CliError::usage(format!("cannot open the recording `{}`: {error}", path.display()))
     })?;
     let (recording, notes) = recording::read(BufReader::new(file)).map_err(|error| {

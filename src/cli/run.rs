@@ -20,6 +20,7 @@ use crate::plan::{
 };
 use crate::prepare::{self, Prepared, Teardown};
 use crate::recording::{Environment, StopReason};
+use crate::remote::RecordingCopy;
 use crate::report::wording;
 use crate::run;
 
@@ -267,20 +268,24 @@ pub(super) fn record(load: Load<'_>) -> Result<Recorded, CliError> {
         lenient: load.lenient,
         allow_failing: load.allow_failing,
         interrupt: load.interrupt,
+        bus: load.generators.as_ref().and_then(|them| them.bus().cloned()),
     };
-    let plan = load.generators.is_some().then(|| load.plan.clone());
+    let bus = options.bus.clone();
+    let generators = load.generators.filter(Generators::make_load);
+    let plan = generators.is_some().then(|| load.plan.clone());
     let Prepared { mut config, teardown, warnings } = prepare::prepare(load.plan, options)
         .map_err(|problems| CliError::problems(ExitStatus::Preflight, &problems))?;
     for warning in warnings {
         say(format_args!("kneepoint: {warning}"));
     }
     config.plan.realism = load.realism;
-    let connected = load.generators.zip(plan);
+    let connected = generators.zip(plan);
     let connected = connected
         .map(|(generators, plan)| generators.connect(&plan, load.folder, &mut config))
         .transpose();
     let fleet = connected.inspect_err(|_| tear_down(&teardown))?;
     let (path, file) = results::begin(load.out)?;
+    let copy = bus.map(|bus| RecordingCopy::start(bus, &path)).transpose()?;
     if !load.looking.quiet {
         introduce(
             &format!("{} {}", config.plan.target, config.environment.target),
@@ -296,6 +301,9 @@ pub(super) fn record(load: Load<'_>) -> Result<Recorded, CliError> {
         Some(fleet) => run::run_with(config, fleet, file, progress),
     };
     let reason = reason.map_err(CliError::failed)?;
+    if let Some(why) = copy.and_then(RecordingCopy::finish) {
+        say(format_args!("kneepoint: {why}; this machine has it in {}", path.display()));
+    }
     let page = look.end(&reason);
     tear_down(&teardown);
     if let StopReason::Failed(why) = &reason {

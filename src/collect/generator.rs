@@ -7,6 +7,7 @@ use crate::plan::{CollectorConfig, OptionKind, OptionSpec};
 use crate::timeline::{BatchBuilder, names};
 
 use super::proc::account::TreeTotal;
+use super::proc::cgroup::Groups;
 use super::proc::network::Network;
 use super::proc::pid::{parse_open_files_limit, parse_status};
 use super::proc::threads::Threads;
@@ -33,6 +34,7 @@ pub(super) static SPEC: CollectorSpec = CollectorSpec {
         names::GENERATOR_MEMORY_RSS,
         names::GENERATOR_OPEN_FDS,
         names::GENERATOR_OPEN_FDS_LIMIT,
+        names::GENERATOR_THROTTLED_TIME,
     ],
     interval: Duration::from_secs(1),
     open,
@@ -56,13 +58,17 @@ fn open(config: &CollectorConfig, _: &TargetHint) -> OpenResult {
         )),
         false => None,
     };
-    Ok(Box::new(Generator { tool, threads: Threads::default(), text }))
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let groups = Groups::locate(&read("/proc/self/cgroup"), &read("/proc/self/mountinfo"));
+    Ok(Box::new(Generator { tool, threads: Threads::default(), groups, text }))
 }
 
 struct Generator {
     /// kneepoint with its children, where one of them makes the load.
     tool: Option<(Tree, TreeTotal)>,
     threads: Threads,
+    /// Those of kneepoint, which the tool that it starts inherits.
+    groups: Groups,
     text: Text,
 }
 
@@ -121,6 +127,9 @@ impl Collector for Generator {
             if let Some(cores) = look.busiest_cores {
                 batch.push(&names::GENERATOR_THREAD_BUSIEST, cores);
             }
+        }
+        if let Some(cpu) = self.groups.cpu(&mut self.text).filter(|it| it.quota_cores.is_some()) {
+            batch.push(&names::GENERATOR_THROTTLED_TIME, cpu.throttled_seconds);
         }
         let mut memory = 0;
         for (pid, _) in &processes {

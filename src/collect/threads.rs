@@ -65,7 +65,7 @@ pub(super) static SPEC: CollectorSpec = CollectorSpec {
 
 /// Share of one core that reading threads may use …
 const MOST_FOR_READING: f64 = 0.004;
-/// … and listing them.
+/// … listing them, and looking for new processes, each.
 const MOST_FOR_LISTING: f64 = 0.002;
 /// At least this many threads are read at every look, whatever it costs.
 const FEWEST_READ: usize = 8;
@@ -98,8 +98,11 @@ struct Task {
 struct Threads {
     tree: Tree,
     tasks: Vec<Task>,
-    /// Threads are not listed again before this time.
+    /// Threads are not listed again before this time …
     next_listing: Instant,
+    /// … and processes not looked for before this one. To look at all of a machine takes a hundred times
+    /// as long as to list the threads of one, and must not keep new threads from being seen.
+    next_search: Instant,
     /// The thread that the next look starts with.
     turn: usize,
     /// Processor seconds that one look may use.
@@ -127,6 +130,12 @@ enum Activity {
     On(Futex, FutexWait),
     /// It runs or is ready; holds the share of that time in which it waited for a core.
     Core(f64),
+}
+
+/// When to do again what has used this thread's processor time since `begin`.
+fn next_time(begin: Option<f64>) -> Instant {
+    let cost = begin.zip(thread_cpu_seconds()).map_or(0.0, |(begin, end)| end - begin);
+    Instant::now() + Duration::from_secs_f64(cost / MOST_FOR_LISTING)
 }
 
 impl Collector for Threads {
@@ -169,6 +178,7 @@ impl Threads {
             tree,
             tasks: Vec::new(),
             next_listing: Instant::now(),
+            next_search: Instant::now(),
             turn: 0,
             budget,
             cost: FIRST_COST,
@@ -190,10 +200,15 @@ impl Threads {
         }
     }
 
-    /// Lists the threads. The longer listing takes, the less often it is done.
+    /// Lists the threads, and before that looks for processes. The longer each takes, the less often it
+    /// is done.
     fn list(&mut self) -> Result<(), SampleError> {
+        if self.tasks.is_empty() || Instant::now() >= self.next_search {
+            let begin = thread_cpu_seconds();
+            self.tree.refresh().map_err(SampleError)?;
+            self.next_search = next_time(begin);
+        }
         let begin = thread_cpu_seconds();
-        self.tree.refresh().map_err(SampleError)?;
         self.tasks.clear();
         for pid in self.tree.pids() {
             // A process that has just ended has no threads. Its end is reported elsewhere.
@@ -206,8 +221,7 @@ impl Threads {
         self.turns.retain(|tid, _| live.contains(tid));
         self.descriptors.retain(|_, (_, read)| read.elapsed() < DESCRIPTOR_KNOWN_FOR);
         self.refused.retain(|pid| live.contains(pid));
-        let cost = begin.zip(thread_cpu_seconds()).map_or(0.0, |(begin, end)| end - begin);
-        self.next_listing = Instant::now() + Duration::from_secs_f64(cost / MOST_FOR_LISTING);
+        self.next_listing = next_time(begin);
         Ok(())
     }
 

@@ -129,6 +129,7 @@ impl<'a> Design<'a> {
         // What differs by a step may be equal.
         let least = values.step.max(values.least).exp_m1();
         let mut quantity = Quantity::new(subject, measure, self.allowed(budget, known).max(least));
+        quantity.is_raised_by_noise = self.allowed(budget, known) > budget;
         quantity.base = middle(&values.base);
         quantity.candidate = middle(&values.candidate);
         quantity.run_to_run = own;

@@ -22,8 +22,6 @@
 //! first makes p values too small, the second leaves them out of date. The tests show that all else
 //! agrees.
 
-use std::ops::Range;
-
 use serde::Serialize;
 
 use super::student;
@@ -108,13 +106,6 @@ pub fn change_points(series: &[f64], options: &DriftOptions) -> Vec<ChangePoint>
         point.index = places[point.index];
     }
     points
-}
-
-/// The runs since the last change point, which is what a new run is compared with: all of them
-/// without a change point.
-pub fn newest_level(series: &[f64], options: &DriftOptions) -> Range<usize> {
-    let start = change_points(series, options).last().map_or(0, |point| point.index);
-    start..series.len()
 }
 
 /// Standard deviation from run to run, from the logarithms of a history, oldest first. It is a ratio:

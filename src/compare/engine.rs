@@ -32,6 +32,7 @@ pub fn of_design(design: &Design<'_>) -> Comparison {
         verdict: verdict::overall(&drafts),
         budget: design.options.budget,
         method: design.method,
+        noise: design.options.noise.from(),
         base: runs.base.iter().map(Sample::facts).collect(),
         candidate: runs.candidate.iter().map(Sample::facts).collect(),
         sittings: design.sittings(),

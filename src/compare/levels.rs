@@ -48,18 +48,30 @@ impl Levels {
             differences: Vec::new(),
         };
         let mut unequal = Vec::new();
+        let mut carried_by_one = None;
         for level in held {
             if level.is_closed {
                 levels.closed.push(level.clone());
             }
             levels.differences.extend(level.regimes_apart(runs));
             if !level.is_below_knee(runs) {
+                let is_told = !level.is_closed && level.is_carried_by_one(runs);
+                let first = is_told.then_some(level);
+                carried_by_one = carried_by_one.or(first);
                 continue;
             }
             match level.unequal(runs) {
                 Some(text) => unequal.push(text),
                 None => levels.matched.push(level),
             }
+        }
+        // A gate holds one load. That a build does not carry it is what it should tell.
+        if let Some(level) = carried_by_one
+            && levels.matched.is_empty()
+            && unequal.is_empty()
+        {
+            levels.differences.push(level.not_carried(runs));
+            levels.matched.push(level);
         }
         levels.differences.extend(unequal);
         levels.are_long = levels.matched.iter().any(|level| level.seconds >= LONG_SECONDS);
@@ -142,6 +154,33 @@ impl Level {
         let mut stages =
             runs.all().enumerate().flat_map(|(run, sample)| self.stages_of(run, sample));
         stages.all(|stage| stage.regime == Regime::Below)
+    }
+
+    /// Whether one of the builds carries it in most of its runs.
+    fn is_carried_by_one(&self, runs: Runs<'_>) -> bool {
+        self.is_mostly(Regime::Below, runs.base, 0)
+            || self.is_mostly(Regime::Below, runs.candidate, runs.base.len())
+    }
+
+    /// In how many runs each build does not carry it.
+    fn not_carried(&self, runs: Runs<'_>) -> String {
+        let count = |samples: &[Sample], first: usize| {
+            let is_not = |(index, sample): &(usize, &Sample)| {
+                self.stages_of(first + index, sample).any(|stage| stage.regime != Regime::Below)
+            };
+            format!(
+                "{} of {}",
+                samples.iter().enumerate().filter(is_not).count(),
+                wording::plural(samples.len() as u64, "run", "runs")
+            )
+        };
+        format!(
+            "{} is not carried in {} of the base and in {} of the candidate: where a queue grows, \
+             response times depend on how long a run lasts",
+            self.tell(),
+            count(runs.base, 0),
+            count(runs.candidate, runs.base.len())
+        )
     }
 
     /// On which side of the knee most runs of a build are at this load.

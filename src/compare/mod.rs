@@ -18,6 +18,7 @@
 //! | `power` | which changes a number of runs shows |
 //! | `parts` | where the difference lies, and which causes came or went |
 //! | `drift` | at which runs of a history a quantity changed, and how much runs differ |
+//! | `limits` | which limits of the target's pools differ |
 //! | `curves` | what each build does at each load, for charts |
 //! | `objectives` | whether the runs met the objectives of the plan |
 //!
@@ -35,6 +36,7 @@ mod drift;
 mod engine;
 mod estimate;
 mod levels;
+mod limits;
 mod model;
 mod objectives;
 mod options;
@@ -54,14 +56,14 @@ mod tests;
 mod verdict;
 mod yardstick;
 
-pub use drift::{ChangePoint, DriftOptions, change_points, newest_level, noise};
+pub use drift::{ChangePoint, DriftOptions, change_points, noise};
 pub use engine::compare;
 pub use model::{
     Answer, BuildCurve, CauseChange, Change, Comparison, CurvePoint, Curves, EndpointChange, Fate,
-    KneeRange, MatchedLoad, Measure, Met, Method, ObjectiveChange, PartChange, Quantity, RunFacts,
-    Spread, Subject, Verdict, Why,
+    KneeRange, LimitChange, MatchedLoad, Measure, Met, Method, ObjectiveChange, PartChange,
+    Quantity, RunFacts, Spread, Subject, Verdict, Why,
 };
-pub use options::{Noise, Options};
+pub use options::{MeasuredNoise, Noise, Options};
 pub use power::visible_change;
 pub use quantities::{Track, requests_for, tracks};
 pub use sample::Sample;

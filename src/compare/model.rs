@@ -13,6 +13,9 @@ pub struct Comparison {
     pub budget: f64,
     /// How the intervals were made.
     pub method: Method,
+    /// Where the noise from run to run is known from, in words, if it was known beforehand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub noise: Option<String>,
     /// Runs of the build that was there before, in the order they were given.
     pub base: Vec<RunFacts>,
     /// Runs of the build that is judged.
@@ -42,14 +45,12 @@ impl Comparison {
         self.quantities.iter().filter(move |quantity| quantity.answer.verdict() == wanted)
     }
 
-    /// The standard deviation of a quantity from run to run in logs, as this comparison measured
-    /// it. For a request or tag that it does not have: that of all requests.
-    pub fn run_to_run(&self, subject: &Subject, measure: &Measure) -> Option<f64> {
-        let of = |subject: &Subject| {
-            let mut all = self.quantities.iter();
-            all.find(|it| it.subject == *subject && it.measure == *measure)?.run_to_run
+    /// The standard deviations from run to run in logs, as this comparison measured them.
+    pub fn run_to_run(&self) -> Vec<(Subject, Measure, f64)> {
+        let of = |quantity: &Quantity| {
+            Some((quantity.subject.clone(), quantity.measure.clone(), quantity.run_to_run?))
         };
-        of(subject).or_else(|| of(&Subject::All))
+        self.quantities.iter().filter_map(of).collect()
     }
 }
 
@@ -204,6 +205,10 @@ pub struct Quantity {
     /// The rise (for rates: the fall) beyond which it is worse, on the scale of `change`: 0.1 is
     /// 10 %, or 0.1 of all requests for a difference of error ratios.
     pub allowed: f64,
+    /// Whether `allowed` is more than the budget, because runs of one build are known to differ by as
+    /// much.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_raised_by_noise: bool,
     /// Standard deviation from run to run in logs, where several runs of a build were there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_to_run: Option<f64>,
@@ -226,6 +231,7 @@ impl Quantity {
             candidate: None,
             change: None,
             allowed,
+            is_raised_by_noise: false,
             run_to_run: None,
             is_at_equal_speed: false,
             answer,
@@ -302,6 +308,9 @@ pub struct Why {
     pub endpoints: Vec<EndpointChange>,
     /// Causes that came, went or stayed.
     pub causes: Vec<CauseChange>,
+    /// Limits of the target's pools that differ.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<LimitChange>,
 }
 
 /// One part of the response time in both builds.
@@ -337,6 +346,23 @@ pub struct EndpointChange {
     pub candidate: f64,
     /// Seconds that it adds to the mean of all requests: its gain times its share of them.
     pub adds: f64,
+}
+
+/// A limit of a pool that differs between the builds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LimitChange {
+    /// What its places are: connections, workers, places.
+    pub places: String,
+    /// Name of the pool.
+    pub pool: String,
+    /// Places in the base.
+    pub base: f64,
+    /// Places in the candidate.
+    pub candidate: f64,
+    /// Places that were in use in the base, at most.
+    pub most_in_base: f64,
+    /// The same in the candidate.
+    pub most_in_candidate: f64,
 }
 
 /// A cause that one build has.

@@ -1,6 +1,7 @@
 //! What the user says of a comparison: what is allowed, and how much runs of one build differ.
 
-use super::model::{Comparison, Measure, Subject};
+use super::model::{Measure, Subject};
+use crate::diagnose::wording;
 use crate::plan::Gate;
 
 /// What the user says of a comparison.
@@ -19,8 +20,17 @@ pub enum Noise {
     Unknown,
     /// This share of each quantity.
     Share(f64),
-    /// As an earlier comparison of several runs measured it.
-    Measured(Box<Comparison>),
+    /// As several runs of one build measured it earlier.
+    Measured(Box<MeasuredNoise>),
+}
+
+/// How much runs of one build differed earlier.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct MeasuredNoise {
+    /// What measured it and when, in words.
+    pub from: String,
+    /// The standard deviation of each quantity from run to run, in logs.
+    pub sigmas: Vec<(Subject, Measure, f64)>,
 }
 
 impl Default for Options {
@@ -35,12 +45,32 @@ impl Noise {
         match self {
             Noise::Unknown => None,
             Noise::Share(share) => Some(*share),
-            Noise::Measured(earlier) => earlier.run_to_run(subject, measure),
+            Noise::Measured(earlier) => earlier.sigma(subject, measure),
+        }
+    }
+
+    /// Where it comes from, in words, if it is known.
+    pub fn from(&self) -> Option<String> {
+        match self {
+            Noise::Unknown => None,
+            Noise::Share(share) => Some(format!("{} by `--noise`", wording::percent(*share))),
+            Noise::Measured(earlier) => Some(earlier.from.clone()),
         }
     }
 
     /// Whether anything is known.
     pub fn is_known(&self) -> bool {
         !matches!(self, Noise::Unknown)
+    }
+}
+
+impl MeasuredNoise {
+    /// That of a quantity; for a request or tag that it does not have, that of all requests.
+    fn sigma(&self, subject: &Subject, measure: &Measure) -> Option<f64> {
+        let of = |subject: &Subject| {
+            let mut all = self.sigmas.iter();
+            all.find(|it| it.0 == *subject && it.1 == *measure).map(|it| it.2)
+        };
+        of(subject).or_else(|| of(&Subject::All))
     }
 }

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::levels::Levels;
+use super::limits;
 use super::model::{CauseChange, EndpointChange, Fate, PartChange, Why};
 use super::resources::peer_name;
 use super::sample::{Cause, Runs, Sample};
@@ -27,8 +28,12 @@ pub fn why(runs: Runs<'_>, levels: &Levels) -> Why {
         runs.all().enumerate().map(|(run, sample)| of_run(run, sample, levels)).collect();
     let (base, candidate) = splits.split_at(split);
     let (base, candidate) = (together(base), together(candidate));
-    let mut why =
-        Why { endpoints: endpoints(runs, levels), causes: causes(runs), ..Why::default() };
+    let mut why = Why {
+        endpoints: endpoints(runs, levels),
+        causes: causes(runs),
+        limits: limits::changes(runs),
+        ..Why::default()
+    };
     let (Some(base), Some(candidate)) = (base, candidate) else { return why };
     why.response = Some((base.response, candidate.response));
     let keys: BTreeSet<_> = base.parts.keys().chain(candidate.parts.keys()).cloned().collect();
@@ -89,7 +94,8 @@ fn of_run(run: usize, sample: &Sample, levels: &Levels) -> Option<Split> {
     Some(whole)
 }
 
-/// The mean of the runs of a build.
+/// The mean of the runs of a build. Its errors are those within the runs, or what the runs scatter by
+/// where that is more.
 fn together(runs: &[Option<Split>]) -> Option<Split> {
     let told: Vec<&Split> = runs.iter().flatten().collect();
     let count = told.len() as f64;
@@ -97,13 +103,19 @@ fn together(runs: &[Option<Split>]) -> Option<Split> {
         return None;
     }
     let mut mean = Split::default();
-    for split in told {
+    for split in &told {
         mean.response += split.response / count;
         for (key, (name, seconds, error)) in &split.parts {
             let sum = mean.parts.entry(key.clone()).or_insert((name.clone(), 0.0, 0.0));
             sum.1 += seconds / count;
             sum.2 += error / (count * count);
         }
+    }
+    // Runs of one build differ by more than each of them knows.
+    for (key, (_, _, error)) in &mut mean.parts {
+        let seconds = told.iter().map(|split| split.parts.get(key).map_or(0.0, |part| part.1));
+        let between = stats::variance(&seconds.collect::<Vec<f64>>()) / count;
+        *error = error.max(between);
     }
     Some(mean)
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::limits::{self, Pool};
 use super::model::{Measure, RunFacts};
 use super::resources::{self, Measured};
 use super::tally::Counts;
@@ -36,6 +37,9 @@ pub struct Sample {
     pub(super) endpoints: Vec<String>,
     pub(super) stages: Vec<StageSample>,
     pub(super) causes: Vec<Cause>,
+    /// The target's pools by what their places are and by their name.
+    #[serde(default, with = "pairs")]
+    pub(super) pools: BTreeMap<(String, String), Pool>,
     /// The plan's objectives that something was measured of, by their text.
     #[serde(default)]
     pub(super) objectives: Vec<String>,
@@ -137,6 +141,7 @@ impl Sample {
             endpoints: Vec::new(),
             stages: Vec::new(),
             causes: causes(diagnosis),
+            pools: limits::pools(timeline),
             objectives: objectives(diagnosis),
             restarts: resources::restarts(timeline),
             seconds: timeline.end().secs(),

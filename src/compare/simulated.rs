@@ -153,6 +153,7 @@ fn sample(stages: Vec<StageSample>) -> Sample {
         endpoints: vec!["page".to_owned()],
         stages,
         causes: Vec::new(),
+        pools: std::collections::BTreeMap::new(),
         objectives: Vec::new(),
         restarts: 0,
         seconds,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::design::Design;
 use super::engine::of_design;
 use super::model::{Answer, Comparison, Measure, Method, Subject, Verdict};
-use super::options::{Noise, Options};
+use super::options::{MeasuredNoise, Noise, Options};
 use super::sample::{Bracket, Cause, Regime, Runs, Sample};
 use super::simulated::{Machine, Simulator, place};
 use super::{compare, levels};
@@ -284,16 +284,18 @@ fn noise_that_was_measured_raises_what_is_allowed() {
     let loud = machine(QUIET, 0.2);
     let (first, second) = (simulator.runs(loud, 1.0, 5), simulator.runs(loud, 1.0, 5));
     let calibration = compare(&first, &second, &Options::default());
-    let sigma = calibration.run_to_run(&Subject::All, &Measure::P99).unwrap();
+    let earlier = MeasuredNoise { from: "two weeks ago".into(), sigmas: calibration.run_to_run() };
+    let noise = Noise::Measured(Box::new(earlier));
+    let sigma = noise.sigma(&Subject::All, &Measure::P99).unwrap();
     assert!((0.1..0.35).contains(&sigma), "{sigma}");
-    let noise = Noise::Measured(Box::new(calibration));
     let options = Options { noise, ..Options::default() };
     let comparison = compare(&first[..1], &second[..1], &options);
     assert_eq!(comparison.method, Method::KnownNoise);
     let p99 = comparison.quantities.iter().find(|it| it.measure == Measure::P99).unwrap();
     // 1.5 * 1.96 * sigma * sqrt(2).
     assert!((p99.allowed.ln_1p() - 4.158 * sigma).abs() < 0.001 * sigma, "{p99:?}");
-    assert_eq!(comparison.run_to_run(&Subject::All, &Measure::P99), None);
+    assert_eq!(comparison.noise.as_deref(), Some("two weeks ago"));
+    assert!(comparison.run_to_run().iter().all(|it| it.1 != Measure::P99));
 }
 
 #[test]
@@ -430,4 +432,30 @@ fn places_are_those_of_the_histogram() {
         histogram.counters(|found, _| assert_eq!(found, place(micros)));
     }
     assert!(levels::Levels::of(Runs { base: &[], candidate: &[] }).matched.is_empty());
+}
+
+#[test]
+fn a_build_that_does_not_carry_the_only_load_is_compared_at_it() {
+    let machine = machine(QUIET, 0.03);
+    let saturated = |simulator: &mut Simulator, factor: f64, beyond: usize| {
+        let mut runs = simulator.runs(machine, factor, 5);
+        for run in runs.iter_mut().take(beyond) {
+            run.stages[0].regime = Regime::Beyond;
+        }
+        runs
+    };
+    let mut simulator = Simulator::new(31);
+    let base = saturated(&mut simulator, 1.0, 0);
+    for beyond in [1, 5] {
+        let candidate = saturated(&mut simulator, 3.0, beyond);
+        let told = compare(&base, &candidate, &Options::default());
+        assert_eq!(told.verdict, Verdict::Worse, "{:?}", told.differences);
+        let says = format!("{beyond} of 5 runs of the candidate");
+        let is_told = told.differences.iter().any(|text| text.contains(&says));
+        assert!(is_told, "{:?}", told.differences);
+    }
+    // A load that neither carries says nothing of either.
+    let both = saturated(&mut simulator, 1.0, 4);
+    let told = compare(&both, &saturated(&mut simulator, 3.0, 4), &Options::default());
+    assert_eq!(told.verdict, Verdict::CannotTell);
 }

@@ -3,12 +3,13 @@
 use super::estimate::{TAIL, Tested};
 use super::model::{Answer, Quantity, Subject, Verdict};
 use crate::diagnose::wording;
+use crate::plan::Gate;
 
 /// The sum of the normal quantiles of a two-sided test at 5 % and a power of 80 %.
 const DETECTS: f64 = 1.96 + 0.84;
 /// Runs of each build from which on a t test stands on its own: with fewer, its degrees of freedom
-/// leave only very large differences.
-pub const RUNS_OF_A_GATE: usize = 5;
+/// leave only very large differences. So many runs a gate makes unless the plan says otherwise.
+pub const RUNS_OF_A_GATE: usize = Gate::USUAL_RUNS;
 /// More further runs than this decide nothing that anybody would wait for.
 const MOST_FURTHER: u64 = 100;
 

@@ -22,6 +22,9 @@ use super::{catalogue, pipe};
 /// Time limit for `initdb` and for the start of the server.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The environment variable that names the password of the database.
+const PASSWORD_VARIABLE: &str = "KNEEPOINT_DEMO_PASSWORD";
+
 /// Longest path of a Unix socket's directory: the kernel's limit of 107 bytes for the whole path,
 /// minus the name of the socket.
 const LONGEST_SOCKET_DIRECTORY_BYTES: usize = 107 - "/.s.PGSQL.65535".len();
@@ -106,6 +109,7 @@ impl Cluster {
         binaries: &Path,
         directory: &Path,
         traits: &DatabaseTraits,
+        port: Option<u16>,
     ) -> Result<Self, String> {
         let account = process::unprivileged_account();
         let failed =
@@ -113,11 +117,14 @@ impl Cluster {
         if let Some(Account { uid, gid }) = account {
             chown(directory, Some(uid), Some(gid)).map_err(failed)?;
         }
-        let password = URL_SAFE_NO_PAD.encode(rand::random::<[u8; 18]>());
+        let password = password()?;
         initialise(binaries, directory, account, &password)?;
         let mut attempts_left = 3;
         loop {
-            let port = free_port().map_err(failed)?;
+            let port = match port {
+                Some(port) => port,
+                None => free_port().map_err(failed)?,
+            };
             let mut command = server_command(binaries, directory, account, port)?;
             command.args(settings(traits).iter().flat_map(|setting| ["-c", setting]));
             if traits.one_core {
@@ -202,6 +209,24 @@ fn initialise(
     fs::remove_file(&password_file)
         .map_err(|error| format!("cannot remove `{}`: {error}", password_file.display()))?;
     if status.success() { Ok(()) } else { Err(format!("initdb failed ({status})")) }
+}
+
+/// The password of the roles: the one that the environment names, so that a plan that was printed
+/// before this start stays right, else a new one.
+fn password() -> Result<String, String> {
+    let Some(password) = std::env::var_os(PASSWORD_VARIABLE) else {
+        return Ok(URL_SAFE_NO_PAD.encode(rand::random::<[u8; 18]>()));
+    };
+    // It stands in URLs, in SQL and in a file as it is.
+    let is_plain = |text: &&str| {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+        !text.is_empty() && text.bytes().all(is_plain)
+    };
+    password
+        .to_str()
+        .filter(is_plain)
+        .map(str::to_owned)
+        .ok_or_else(|| format!("`{PASSWORD_VARIABLE}` may only have letters, digits, `-` and `_`"))
 }
 
 /// Writes a file that only the database's account can read.

@@ -15,13 +15,13 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::cluster::{self, Cluster, Urls};
-use super::faults::{self, Fault};
-use super::pipe::{Listening, read_line_within, tell};
+use super::faults::Fault;
+use super::pipe::{Listening, PORT_VARIABLE, read_line_within, tell};
 use super::pooler::Pooler;
 use super::proxy::Backend;
 use super::quota::Quota;
 use super::system::{BeforeDatabase, CallsOver};
-use super::{bank, neighbour, payments, process, proxy, shop};
+use super::{Ports, bank, neighbour, payments, process, proxy, shop};
 
 /// First argument of the guard process.
 pub(super) const ENTRY: &str = "__demo-guard";
@@ -71,30 +71,36 @@ pub(super) fn spawn(
     program: &Path,
     fault: &Fault,
     healthy: bool,
+    ports: Ports,
     directory: &Path,
     postgres: Option<&Path>,
 ) -> io::Result<Child> {
     let mut command = Command::new(program);
     command.arg(ENTRY).arg(fault.name);
-    command.arg(if healthy { HEALTHY } else { BROKEN }).arg(directory);
+    command.arg(if healthy { HEALTHY } else { BROKEN });
+    command.arg(ports.to_string()).arg(directory);
     command.args(postgres);
     command.stdin(Stdio::piped()).stdout(Stdio::piped());
     command.stderr(File::create(directory.join(LOG))?);
     process::in_own_session(&mut command).spawn()
 }
 
-/// The guard process: `FAULT broken|healthy DIRECTORY [POSTGRES_BINARIES]`.
+/// The guard process: `FAULT broken|healthy PORT DIRECTORY [POSTGRES_BINARIES]`.
 pub(super) fn main(args: &[OsString]) -> ExitCode {
     process::set_name("demo-guard");
-    let (name, which, directory, postgres) = match args {
-        [name, which, directory] => (name, which, directory, None),
-        [name, which, directory, postgres] => (name, which, directory, Some(Path::new(postgres))),
+    let (name, which, port, directory, postgres) = match args {
+        [name, which, port, directory] => (name, which, port, directory, None),
+        [name, which, port, directory, postgres] => {
+            (name, which, port, directory, Some(Path::new(postgres)))
+        }
         _ => return ExitCode::FAILURE,
     };
-    let Some(fault) = name.to_str().and_then(faults::find) else {
+    let fault = name.to_str().and_then(super::find);
+    let ports = port.to_str().and_then(|port| port.parse().ok());
+    let (Some(fault), Some(ports)) = (fault, ports) else {
         return ExitCode::FAILURE;
     };
-    let mut started = StartedSystem::new(Path::new(directory));
+    let mut started = StartedSystem::new(Path::new(directory), ports);
     let report = match started.start(fault, which == HEALTHY, postgres) {
         Ok(ready) => Report::Ready(ready),
         Err(why) => Report::Failed(started.explain(&why)),
@@ -118,6 +124,7 @@ struct WayToDatabase {
 /// start.
 struct StartedSystem {
     directory: PathBuf,
+    ports: Ports,
     services: Vec<Child>,
     quota: Option<Quota>,
     pooler: Option<Pooler>,
@@ -125,9 +132,10 @@ struct StartedSystem {
 }
 
 impl StartedSystem {
-    fn new(directory: &Path) -> Self {
+    fn new(directory: &Path, ports: Ports) -> Self {
         Self {
             directory: directory.to_owned(),
+            ports,
             services: Vec::new(),
             quota: None,
             pooler: None,
@@ -145,7 +153,12 @@ impl StartedSystem {
         let name = || fault.name.to_owned();
         let urls = match postgres {
             Some(binaries) => {
-                let cluster = Cluster::start(binaries, &self.directory, &system.database)?;
+                let cluster = Cluster::start(
+                    binaries,
+                    &self.directory,
+                    &system.database,
+                    self.ports.database(),
+                )?;
                 let urls = cluster.urls();
                 self.cluster = Some(cluster);
                 cluster::fill(&urls, system.database.category_index)?;
@@ -158,12 +171,13 @@ impl StartedSystem {
         let bank_port = match &system.payments.bank {
             Some(traits) => {
                 let settings = bank::Settings { takes: traits.takes };
-                Some(self.start_service(bank::ENTRY, &settings)?.1)
+                Some(self.start_service(bank::ENTRY, &settings, None)?.1)
             }
             None => None,
         };
         let settings = payments::Settings { fault: name(), healthy, bank_port };
-        let (payments_pid, payments_port) = self.start_service(payments::ENTRY, &settings)?;
+        let (payments_pid, payments_port) =
+            self.start_service(payments::ENTRY, &settings, self.ports.payments())?;
         let settings = shop::Settings {
             fault: name(),
             healthy,
@@ -172,7 +186,9 @@ impl StartedSystem {
             socket: (system.surroundings.proxy == Some(CallsOver::Unix))
                 .then(|| self.directory.join(SOCKET)),
         };
-        let (pid, shop_port) = self.start_service(shop::ENTRY, &settings)?;
+        let has_proxy = system.surroundings.proxy.is_some();
+        let shop_at = if has_proxy { self.ports.behind_proxy() } else { self.ports.front() };
+        let (pid, shop_port) = self.start_service(shop::ENTRY, &settings, shop_at)?;
         if let Some(cores) = system.surroundings.cpu_quota {
             let cannot = |error| format!("cannot limit the CPU of the shop: {error}");
             let quota = Quota::new(cores).map_err(cannot)?;
@@ -180,16 +196,17 @@ impl StartedSystem {
             self.quota = Some(quota);
         }
         let mut port = shop_port;
-        if system.surroundings.proxy.is_some() {
+        if has_proxy {
             let backend = match settings.socket {
                 Some(path) => Backend::Unix(path),
                 None => Backend::Tcp(format!("127.0.0.1:{shop_port}")),
             };
-            (_, port) = self.start_service(proxy::ENTRY, &proxy::Settings { backend })?;
+            let settings = proxy::Settings { backend };
+            (_, port) = self.start_service(proxy::ENTRY, &settings, self.ports.front())?;
         }
         let threads = system.surroundings.busy_neighbours;
         if threads > 0 {
-            self.start_service(neighbour::ENTRY, &neighbour::Settings { threads })?;
+            self.start_service(neighbour::ENTRY, &neighbour::Settings { threads }, None)?;
         }
         Ok(Ready {
             url: format!("http://127.0.0.1:{port}"),
@@ -213,7 +230,7 @@ impl StartedSystem {
             BeforeDatabase::Nothing => Ok(direct),
             BeforeDatabase::Proxy => {
                 let settings = proxy::Settings { backend: Backend::Tcp(urls.peer.clone()) };
-                let (_, port) = self.start_service(proxy::ENTRY, &settings)?;
+                let (_, port) = self.start_service(proxy::ENTRY, &settings, None)?;
                 Ok(WayToDatabase { shop_url: urls.shop_through(port), ..direct })
             }
             BeforeDatabase::Pooler(connections) => {
@@ -227,16 +244,21 @@ impl StartedSystem {
         }
     }
 
-    /// Starts this program again as one of the services. Returns its process id and its port.
+    /// Starts this program again as one of the services, on this port or any. Returns its process
+    /// id and its port.
     fn start_service(
         &mut self,
         entry: &str,
         settings: &impl Serialize,
+        port: Option<u16>,
     ) -> Result<(u32, u16), String> {
         let cannot = |error: io::Error| format!("cannot start {entry}: {error}");
         let program = std::env::current_exe().map_err(cannot)?;
         let mut command = Command::new(program);
         command.arg(entry).stdin(Stdio::piped()).stdout(Stdio::piped());
+        if let Some(port) = port {
+            command.env(PORT_VARIABLE, port.to_string());
+        }
         let child = process::ending_with_parent(&mut command, libc::SIGKILL);
         let mut child = child.spawn().map_err(cannot)?;
         let (pid, stdin, stdout) = (child.id(), child.stdin.take(), child.stdout.take());

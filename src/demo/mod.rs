@@ -6,10 +6,12 @@
 //! reason. The *shop* answers requests. *payments* is the service that the shop calls for each
 //! order, and asks the *bank* in some faults. Others need a *proxy* in front, a *pooler* before the
 //! database or a busy *neighbour*. A [`Fault`] says what is wrong
-//! with the shop and has a healthy twin; each is a file in `faults/`.
+//! with the shop and has a healthy twin; each is a file in `faults/`. A [`Change`] is what a
+//! comparison of two builds has to see; each is a file in `changes/`.
 
 mod bank;
 mod catalogue;
+mod changes;
 mod cluster;
 mod faults;
 mod guard;
@@ -18,6 +20,7 @@ mod payments;
 mod pipe;
 mod plan_text;
 mod pooler;
+mod ports;
 mod process;
 mod proxy;
 mod quota;
@@ -34,8 +37,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ExitCode};
 use std::time::{Duration, Instant};
 
+pub use changes::{CHANGES, Change, Shows, find as find_change};
 pub use cluster::{find_postgres, install_hint};
-pub use faults::{BuiltInKnee, FAULTS, Fault, Truth, find};
+pub use faults::{BuiltInKnee, FAULTS, Fault, Truth};
+pub use ports::Ports;
 
 /// How long the guard may take to stop everything before it is killed.
 const STOP_PATIENCE: Duration = Duration::from_secs(15);
@@ -71,6 +76,11 @@ pub enum DemoError {
         /// What failed, with the end of the log if that says more.
         why: String,
     },
+}
+
+/// The fault with this name, or the shop with the change of this name.
+pub fn find(name: &str) -> Option<&'static Fault> {
+    faults::find(name).or_else(|| find_change(name).map(|change| &change.shop))
 }
 
 /// Starts the sample shop with a fault. Creates everything in a new directory inside `directory`,
@@ -117,6 +127,7 @@ pub struct Launcher {
     program: PathBuf,
     postgres: Option<PathBuf>,
     healthy: bool,
+    ports: Ports,
 }
 
 impl Launcher {
@@ -124,7 +135,7 @@ impl Launcher {
     pub fn new() -> Result<Self, DemoError> {
         let program = std::env::current_exe()
             .map_err(|source| DemoError::Spawn { program: PathBuf::from("kneepoint"), source })?;
-        Ok(Self { program, postgres: find_postgres(), healthy: false })
+        Ok(Self { program, postgres: find_postgres(), healthy: false, ports: Ports::Any })
     }
 
     /// Uses another program, which must call [`child_main`].
@@ -149,6 +160,13 @@ impl Launcher {
         self
     }
 
+    /// Listens on these ports.
+    #[must_use]
+    pub fn at(mut self, ports: Ports) -> Self {
+        self.ports = ports;
+        self
+    }
+
     /// See [`start`].
     pub fn start(&self, fault: &Fault, directory: Option<&Path>) -> Result<Running, DemoError> {
         if fault.needs_postgres && self.postgres.is_none() {
@@ -159,6 +177,7 @@ impl Launcher {
             &self.program,
             fault,
             self.healthy,
+            self.ports,
             &directory.0,
             self.postgres.as_deref(),
         )

@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::process;
 
+/// The environment variable in which the guard names the port for a service; any free one without.
+pub(super) const PORT_VARIABLE: &str = "KNEEPOINT_DEMO_LISTEN";
+
 /// The line that a service writes when it listens.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Listening {

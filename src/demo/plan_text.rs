@@ -86,6 +86,15 @@ fn load(shape: &Shape) -> String {
              factor = 1.5\n\
              hold = \"{hold_s}s\"\n"
         ),
+        Shape::Gate { rate, max_rate } => format!(
+            "[load]\n\
+             executor = \"breakpoint\"\n\
+             start = \"{rate}/s\"\n\
+             max = \"{max_rate}/s\"\n\
+             hold = \"4s\"\n\n\
+             [gate]\n\
+             rate = \"{rate}/s\"\n"
+        ),
         Shape::Constant { rate, duration_s } => format!(
             "[load]\n\
              executor = \"soak\"\n\

@@ -1,5 +1,4 @@
-//! What the shop and the payments service share: an HTTP/1.1 server on a free port of the loopback
-//! address.
+//! What the shop and the payments service share: an HTTP/1.1 server on the loopback address.
 
 use std::convert::Infallible;
 use std::fmt::Display;
@@ -21,7 +20,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use serde::Serialize;
 use tokio::net::{TcpListener, TcpSocket, UnixListener, UnixStream};
 
-use super::pipe::{Listening, tell};
+use super::pipe::{Listening, PORT_VARIABLE, tell};
 use super::system::Listen;
 
 /// The response of a handler.
@@ -30,10 +29,14 @@ pub(super) type Answer = Response<Full<Bytes>>;
 /// Length of the accept queue if a service does not set it.
 const USUAL_BACKLOG: u32 = 1024;
 
-/// Listens on a free port of the loopback address, and tells the guard the port.
+/// Listens on the port of the loopback address that the guard names, or on a free one, and tells the
+/// guard the port.
 pub(super) fn listen(backlog: u32) -> io::Result<TcpListener> {
+    let port = std::env::var(PORT_VARIABLE).ok().and_then(|port| port.parse().ok());
     let socket = TcpSocket::new_v4()?;
-    socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
+    // Connections of the shop that listened here before may still be closing.
+    socket.set_reuseaddr(true)?;
+    socket.bind((Ipv4Addr::LOCALHOST, port.unwrap_or(0)).into())?;
     let listener = socket.listen(backlog)?;
     tell(&Listening { port: listener.local_addr()?.port() })?;
     Ok(listener)

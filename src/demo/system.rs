@@ -43,6 +43,8 @@ pub(super) struct ShopTraits {
     pub most_descriptors: Option<u64>,
     /// Processor time that pricing one product takes.
     pub pricing: Duration,
+    /// Rounds of hashing that a product page takes, whose time depends on the machine.
+    pub rounds: u32,
     /// How a product page waits for something that is neither the database nor another service.
     pub pause: Pause,
     /// How long a report waits, in the way that product pages do.
@@ -55,6 +57,8 @@ pub(super) struct ShopTraits {
     pub pool_gauges: PoolGauges,
     /// How a product is read.
     pub product_read: ProductRead,
+    /// How often a product page asks for its stock again.
+    pub further_reads: u32,
     /// How long an order keeps the row of the invoice numbers locked; without a value, orders get
     /// no number.
     pub invoice_held: Option<Duration>,
@@ -292,6 +296,13 @@ pub(super) enum Shape {
         max_rate: u32,
         /// Seconds that each stage is held.
         hold_s: u32,
+    },
+    /// The rate of a gate, and for `--full` a search that rises from there.
+    Gate {
+        /// The rate.
+        rate: u32,
+        /// Highest rate of the search.
+        max_rate: u32,
     },
     /// One rate.
     Constant {

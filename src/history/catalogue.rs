@@ -93,7 +93,7 @@ fn nothing(server: &Server, matcher: &Matcher, is_known: bool) -> HistoryError {
     }
     let what = format!("`{}` matches no series of `{}`", matcher.text, server.shown());
     let labels = server.ask::<Vec<String>>("labels", &[]).unwrap_or_default();
-    for (name, value) in matcher.equalities() {
+    for (name, sign, value) in matcher.wanted() {
         if !labels.is_empty() && !labels.contains(&name) {
             let near = nearest(&name, labels.iter().map(String::as_str));
             let hint = near.unwrap_or_else(|| format!("it has {}", some(&labels)));
@@ -104,11 +104,21 @@ fn nothing(server: &Server, matcher: &Matcher, is_known: bool) -> HistoryError {
         }
         let path = format!("label/{name}/values");
         let values = server.ask::<Vec<String>>(&path, &[]).unwrap_or_default();
-        if !values.is_empty() && !values.contains(&value) {
-            let near = nearest(&value, values.iter().map(String::as_str));
+        let form = regex::Regex::new(&format!("^(?:{value})$")).ok().filter(|_| sign == "=~");
+        let is_wanted = |known: &String| match &form {
+            Some(form) => form.is_match(known),
+            // A form that this program cannot read may match.
+            None => sign == "=~" || *known == value,
+        };
+        if !values.is_empty() && !values.iter().any(is_wanted) {
+            let plain = value.trim_end_matches(['.', '*', '+', '$']).trim_start_matches('^');
+            let near = nearest(plain, values.iter().map(String::as_str));
+            let is_metric = name == "__name__";
+            let label = if is_metric { "metric" } else { name.as_str() };
             let hint = near.unwrap_or_else(|| format!("`{name}` is one of {}", some(&values)));
+            let verb = if sign == "=~" { "matches" } else { "is" };
             return HistoryError::Selector {
-                what: format!("{what}: no `{name}` is `{value}`"),
+                what: format!("{what}: no `{label}` {verb} `{value}`"),
                 hint,
             };
         }
@@ -148,9 +158,15 @@ impl Catalogue {
             names.contains(format!("{base}_count").as_str())
                 && load_families::part_of(name).is_none()
         };
+        let exporters = exporters(found);
+        let is_own = |name: &str, labels: &LabelSet| {
+            is_of_runtime(name) && exporters.contains(instance(labels).as_str())
+        };
         let mut kept: Vec<&LabelSet> = found
             .iter()
-            .filter(|labels| labels.get("__name__").is_some_and(|name| !is_bucket(name)))
+            .filter(|labels| {
+                labels.get("__name__").is_some_and(|name| !is_bucket(name) && !is_own(name, labels))
+            })
             .collect();
         if kept.len() > MOST_SERIES {
             kept.sort_by_key(|labels| !labels.get("__name__").is_some_and(|it| is_useful(it)));
@@ -210,6 +226,28 @@ impl Catalogue {
     pub(super) fn instances(&self) -> BTreeSet<&str> {
         self.series.iter().map(|series| series.instance.as_str()).collect()
     }
+}
+
+/// The endpoints at which an exporter speaks for somebody else. Its own CPU, memory and collections
+/// say nothing of those.
+fn exporters(found: &[LabelSet]) -> BTreeSet<String> {
+    let is_exporters = |labels: &&LabelSet| {
+        labels.get("__name__").is_some_and(|name| {
+            // The one of JMX runs inside the service.
+            name.ends_with("_exporter_build_info") && !name.starts_with("jmx_")
+                || name == "nginxexporter_build_info"
+                || name == "pg_exporter_last_scrape_duration_seconds"
+                || name == "node_scrape_collector_success"
+        })
+    };
+    found.iter().filter(is_exporters).map(instance).collect()
+}
+
+/// Whether a metric is about the process that exports it, as client libraries add it.
+fn is_of_runtime(name: &str) -> bool {
+    let starts =
+        ["go_", "process_", "promhttp_", "python_", "scrape_", "pg_exporter_", "node_scrape_"];
+    starts.into_iter().any(|start| name.starts_with(start))
 }
 
 /// The endpoint of a series: where it was scraped, or by which job where nothing else is known.

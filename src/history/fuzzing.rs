@@ -26,7 +26,7 @@ pub fn prometheus(bytes: &[u8]) {
     }
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     match Matcher::parse(text) {
-        Ok(matcher) => drop((matcher.equalities(), matcher.of_metrics(&["up", "a\"b"]))),
+        Ok(matcher) => drop((matcher.wanted(), matcher.of_metrics(&["up", "a\"b"]))),
         Err(why) => drop(why.to_string()),
     }
 }

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, Write};
 
+use super::EXECUTOR;
 use super::cells::Cells;
 use super::clock::{self, Counted, Shift};
 use super::csv_file::{self, CsvFile};
@@ -16,8 +17,6 @@ use crate::recording::{
 };
 use crate::timeline::{LoadTick, Moment};
 
-/// How the plan of a recording calls a load that nobody made.
-pub(super) const OBSERVED: &str = "observed";
 /// How the remark on the load of counters begins.
 pub(super) const OF_LOAD: &str = "response times are the target's own";
 /// Length of a cell in seconds where nothing tells the scrape interval.
@@ -46,7 +45,7 @@ pub struct Beside<'r> {
 
 /// Whether a recording holds a time in which nobody made load.
 pub fn is_history(overview: &Overview) -> bool {
-    overview.plan.executor == OBSERVED
+    overview.plan.executor == EXECUTOR
 }
 
 /// Seconds of the cells in which what is laid beside a recording is gathered: its scrape interval.
@@ -89,7 +88,7 @@ pub fn join(
     };
     if has_requests {
         plan.requests = shares(&ticks);
-        plan.executor = OBSERVED.to_owned();
+        plan.executor = EXECUTOR.to_owned();
     }
     let mut environment = overview.environment.clone();
     let mut watch = |name: &str, watches: String| {

@@ -79,7 +79,29 @@ pub(super) static LOAD_FAMILIES: &[LoadFamily] = &[
     family("starlette_request_duration_seconds", BY_ROUTE),
     family("django_http_requests_latency_seconds_by_view_method", BY_ROUTE),
     family("ruby_http_request_duration_seconds", &[&["controller"], &["action"]]),
+    family("django_http_requests_latency_including_middlewares_seconds", BY_ROUTE),
+    family("rails_request_duration_seconds", &[&["controller"], &["action"]]),
+    family("gunicorn_request_duration", BY_ROUTE),
+    family("gin_request_duration_seconds", BY_ROUTE),
+    family("echo_request_duration_seconds", BY_ROUTE),
+    millis("chi_request_duration_milliseconds", BY_ROUTE),
+    family("axum_http_requests_duration_seconds", BY_ROUTE),
+    family("actix_http_requests_duration_seconds", BY_ROUTE),
+    family("ktor_http_server_requests_seconds", BY_ROUTE),
+    family("vertx_http_server_response_time_seconds", BY_ROUTE),
+    family("http_response_time_seconds", BY_ROUTE),
+    family("request_duration_seconds", BY_ROUTE),
+    family("request_latency_seconds", BY_ROUTE),
     family("grpc_server_handling_seconds", &[&["grpc_service"], &["grpc_method"]]),
+    millis("rpc_server_duration_milliseconds", &[&["rpc_service"], &["rpc_method"]]),
+    family("rpc_server_duration_seconds", &[&["rpc_service"], &["rpc_method"]]),
+    proxy(family("nginx_http_request_duration_seconds", &[METHOD, &["host"]])),
+    proxy(family("nginx_http_response_time_seconds", &[METHOD, &["host"], ROUTE])),
+    proxy(millis("kong_request_latency_ms", &[METHOD, &["service"], &["route"]])),
+    proxy(LoadFamily {
+        only: Some(("direction", "inbound")),
+        ..millis("response_latency_ms", &[&["deployment"]])
+    }),
     proxy(family("caddy_http_request_duration_seconds", &[METHOD, &["handler"]])),
     proxy(family(
         "nginx_ingress_controller_request_duration_seconds",
@@ -134,13 +156,37 @@ pub(super) enum Holds {
     Count,
 }
 
+/// Names that services put their own before, as a library's namespace.
+const PREFIXED: &[&str] = &[
+    "http_server_request_duration_seconds",
+    "http_server_requests_seconds",
+    "http_request_duration_seconds",
+    "http_requests_duration_seconds",
+    "http_request_duration_milliseconds",
+    "http_request_duration_ms",
+];
+/// Prefixes that tell of other requests than those that the service answers to its users.
+const OF_OTHERS: &[&str] =
+    &["client", "prometheus", "promhttp", "outgoing", "outbound", "upstream", "kubelet", "rest"];
+
 /// The family that a metric belongs to, and which part of it.
 pub(super) fn part_of(name: &str) -> Option<(usize, &'static str)> {
     let parts = ["_bucket", "_sum", "_count"];
     parts.into_iter().find_map(|part| {
         let base = name.strip_suffix(part)?;
-        let place = LOAD_FAMILIES.iter().position(|family| family.base == base)?;
-        Some((place, part))
+        let of = |base: &str| LOAD_FAMILIES.iter().position(|family| family.base == base);
+        let prefixed = || {
+            let known = PREFIXED.iter().find(|known| {
+                let before = base.strip_suffix(**known);
+                before.is_some_and(|before| {
+                    before.len() > 1
+                        && before.ends_with('_')
+                        && !before.split('_').any(|word| OF_OTHERS.contains(&word))
+                })
+            });
+            known.and_then(|known| of(known))
+        };
+        Some((of(base).or_else(prefixed)?, part))
     })
 }
 
@@ -150,7 +196,9 @@ impl LoadFamily {
         if self.only.is_some_and(|(label, value)| labels.get(label).is_none_or(|it| it != value)) {
             return None;
         }
-        match name.strip_prefix(self.base)? {
+        // The service's own name may stand before it.
+        let (_, part) = name.rsplit_once(self.base)?;
+        match part {
             "_bucket" => {
                 let bound: f64 = labels.get("le")?.parse().ok()?;
                 (bound >= 0.0).then_some(Holds::Bucket(bound * self.scale))
@@ -239,6 +287,9 @@ mod tests {
             ("envoy_cluster_upstream_rq_time_sum", Some("_sum")),
             ("http_request_duration_seconds", None),
             ("http_requests_total", None),
+            ("shop_http_request_duration_seconds_bucket", Some("_bucket")),
+            ("prometheus_http_request_duration_seconds_bucket", None),
+            ("shop_http_client_request_duration_seconds_sum", None),
         ];
         for (name, part) in cases {
             assert_eq!(part_of(name).map(|(_, part)| part), part, "{name}");

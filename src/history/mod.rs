@@ -41,7 +41,7 @@ pub use server::Access;
 
 use answer::Matrix;
 use catalogue::{Batch, Catalogue};
-use join::{OBSERVED, OF_LOAD};
+use join::OF_LOAD;
 use load::Load;
 use role::{COLLECTOR, Readings, RoleReadings};
 use role_families::{ROLE_FAMILIES, Role};
@@ -54,6 +54,8 @@ use crate::timeline::{Moment, names};
 
 /// Length of a slice in milliseconds.
 const SLICE: i64 = 3_600_000;
+/// The executor of a recording that was read from a server: nobody made the load.
+pub const EXECUTOR: &str = "observed";
 /// Readings that are made of samples at once: each has its name and labels, and takes fifty times the
 /// memory of a sample.
 const READINGS_AT_ONCE: u64 = 20_000;
@@ -131,6 +133,49 @@ pub fn families_of(metric: &str) -> Vec<Family> {
     exported
         .chain(of_libraries.map(|(exporter, name)| Family { name, exporter, option: "--match" }))
         .collect()
+}
+
+/// What would add the metrics of these names or signals to what a server stores, as one line.
+pub fn addition<'m>(missing: impl IntoIterator<Item = &'m str>) -> String {
+    /// Stored metrics that are named as examples.
+    const EXAMPLES: usize = 2;
+    let mut parts: BTreeSet<String> = BTreeSet::new();
+    for metric in missing.into_iter().flat_map(metrics_of) {
+        let families = families_of(metric);
+        let named = |family: &Family| format!("`{}` ({})", family.name, family.exporter);
+        match families.first() {
+            Some(first) if first.option == "--match" => {
+                let some: Vec<String> = families.iter().take(EXAMPLES).map(named).collect();
+                parts.insert(format!("export {}", some.join(" or ")));
+            }
+            Some(first) => {
+                parts.insert(format!(
+                    "{} with `{}`, selected by `{} SELECTOR`",
+                    first.exporter, first.name, first.option
+                ));
+            }
+            None if metric.starts_with("load.") => {
+                parts.insert(
+                    "a histogram of requests such as `http_server_request_duration_seconds`, with \
+                     the status"
+                        .to_owned(),
+                );
+            }
+            None => {}
+        }
+    }
+    match parts.is_empty() {
+        true => "kneepoint beside the service (`kneepoint watch` or `run`): no exporter has this"
+            .to_owned(),
+        false => parts.into_iter().collect::<Vec<_>>().join("; or "),
+    }
+}
+
+/// The names of the metrics in a signal such as `growth of client.calls / load.offered`.
+fn metrics_of(signal: &str) -> impl Iterator<Item = &str> {
+    let words = signal.split([' ', '(', ')', ',']);
+    let names = words.map(|word| word.split('{').next().unwrap_or_default());
+    names.filter(|name| name.contains('.') && !name.contains('='))
 }
 
 /// Reads what `question` asks for and writes it as a recording called `name`.
@@ -421,7 +466,7 @@ impl History {
         PlanSummary {
             name: name.to_owned(),
             requests,
-            executor: OBSERVED.to_owned(),
+            executor: EXECUTOR.to_owned(),
             ..PlanSummary::default()
         }
     }
@@ -539,6 +584,15 @@ mod tests {
         let two_hours = slices(2 * SLICE);
         assert_eq!(two_hours, [(-1, SLICE), (SLICE, 2 * SLICE)]);
         assert_eq!(slices(2 * SLICE + 1).last(), Some(&(2 * SLICE, 2 * SLICE + 1)));
+    }
+
+    #[test]
+    fn what_is_missing_is_told_as_what_exports_it() {
+        let sessions = addition(["growth of db.sessions{state=active} / load.offered"]);
+        assert!(sessions.contains("postgres_exporter with `pg_stat_activity_count`"), "{sessions}");
+        assert!(sessions.contains("`--database SELECTOR`"), "{sessions}");
+        let sockets = addition(["tcp.calls pinned"]);
+        assert!(sockets.contains("no exporter has this"), "{sockets}");
     }
 
     #[test]

@@ -82,6 +82,9 @@ pub(super) struct RoleReadings {
     grid: Option<(i64, i64)>,
     /// Processor time of the machine: not idle, and all.
     cpu: Option<(f64, f64)>,
+    /// Processor time of processes that only export their share of the machine: when they last did,
+    /// in milliseconds, and seconds so far.
+    of_shares: BTreeMap<String, (i64, f64)>,
     /// Whether the machine's cores are all that the target may use.
     pub(super) gives_cores: bool,
     refused: usize,
@@ -113,6 +116,7 @@ impl RoleReadings {
             cells: BTreeMap::new(),
             grid: None,
             cpu: None,
+            of_shares: BTreeMap::new(),
             gives_cores: false,
             refused: 0,
         };
@@ -130,6 +134,13 @@ impl RoleReadings {
         let waits = catalogue.series.iter().any(|series| {
             series.labels.get("wait_event_type").is_some_and(|wait| !wait.is_empty())
         });
+        if !waits && present.contains("pg_stat_activity_count") {
+            notes.push(
+                "`pg_stat_activity_count` has no label `wait_event_type`, so nobody can say what \
+                 sessions wait for: postgres_exporter has it from version 0.13 on"
+                    .to_owned(),
+            );
+        }
         for (index, series) in catalogue.series.iter().enumerate() {
             let pod = ["pod", "name"].into_iter().find_map(|label| series.labels.get(label));
             let is_of_container =
@@ -294,6 +305,13 @@ impl RoleReadings {
                     shared.entry(key).or_insert((to.metric, 0.0)).1 += value * to.scale;
                 }
             }
+            if self.role == Role::Target
+                && let Some(seconds) = self.cpu_of_share(catalogue, instance, values, cell.to)
+            {
+                let labels = Labels::none().with("process", instance.as_str());
+                let key = SeriesKey::new(names::PROCESS_CPU_TIME.name, labels);
+                shared.entry(key).or_insert((&names::PROCESS_CPU_TIME, seconds));
+            }
             if let Some(endpoint) = self.endpoints.get_mut(instance) {
                 self.refused = self.refused.max(endpoint.record(scrape, &mut raw));
             }
@@ -321,6 +339,31 @@ impl RoleReadings {
             allowed.push_labelled(&names::PROCESS_CPU_ALLOWED, labels, cores as f64);
             push(role_families::collector(Role::Target), allowed);
         }
+    }
+
+    /// Processor time of a process that exports its share of all cores instead, as Micrometer does of
+    /// a JVM: the share times the cores, added up. `None` where the time itself is known.
+    fn cpu_of_share(
+        &mut self,
+        catalogue: &Catalogue,
+        instance: &str,
+        values: &BTreeMap<usize, f64>,
+        now: i64,
+    ) -> Option<f64> {
+        let value = |name: &str| {
+            let mut series = values
+                .iter()
+                .filter_map(|(index, value)| Some((&catalogue.series.get(*index)?.name, *value)));
+            series.find(|(known, _)| *known == name).map(|(_, value)| value)
+        };
+        if self.shares(&names::PROCESS_CPU_TIME) {
+            return None;
+        }
+        let (share, cores) = (value("process_cpu_usage")?, value("system_cpu_count")?);
+        let (last, seconds) = self.of_shares.get(instance).copied().unwrap_or((now, 0.0));
+        let more = share.clamp(0.0, 1.0) * cores * (now - last) as f64 / 1e3;
+        self.of_shares.insert(instance.to_owned(), (now, seconds + more));
+        Some(seconds + more)
     }
 
     /// What follows from the processor times of the machine.

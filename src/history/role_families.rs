@@ -75,6 +75,17 @@ const fn kube_limit(
     RoleFamily { only: resource, ..process("kube_pod_container_resource_limits", metric, 0) }
 }
 
+/// cAdvisor's quota is in microseconds of a period, which the kernel and every container runtime set
+/// to 100 ms unless told otherwise.
+const fn cpu_quota(metric: &'static MetricSpec) -> RoleFamily {
+    RoleFamily {
+        scale: 1e-5,
+        place: 1,
+        zero_is_none: true,
+        ..container("container_spec_cpu_quota", metric)
+    }
+}
+
 const fn host(name: &'static str, metric: &'static MetricSpec) -> RoleFamily {
     of(Role::Host, name, metric)
 }
@@ -106,8 +117,16 @@ pub(super) static ROLE_FAMILIES: &[RoleFamily] = &[
     // The target's processes. A container's CPU is that of all its processes.
     container("container_cpu_usage_seconds_total", &PROCESS_CPU_TIME),
     process("process_cpu_seconds_total", &PROCESS_CPU_TIME, 1),
+    RoleFamily { scale: 1e-9, ..process("process_cpu_time_ns_total", &PROCESS_CPU_TIME, 2) },
+    process("process_cpu_time_seconds_total", &PROCESS_CPU_TIME, 3),
+    process("dotnet_process_cpu_time_seconds_total", &PROCESS_CPU_TIME, 4),
     kube_limit(&[("resource", "cpu")], &PROCESS_CPU_ALLOWED),
     kube_limit(&[("resource", "cpu")], &CGROUP_CPU_QUOTA),
+    cpu_quota(&PROCESS_CPU_ALLOWED),
+    cpu_quota(&CGROUP_CPU_QUOTA),
+    // A JVM counts the cores that its container may use.
+    process("system_cpu_count", &PROCESS_CPU_ALLOWED, 2),
+    process("jvm_cpu_count", &PROCESS_CPU_ALLOWED, 3),
     kube_limit(&[("resource", "memory")], &CGROUP_MEMORY_LIMIT),
     RoleFamily {
         zero_is_none: true,
@@ -128,6 +147,8 @@ pub(super) static ROLE_FAMILIES: &[RoleFamily] = &[
     process("process_start_time_seconds", &PROCESS_START_TIME, 0),
     process("process_threads", &PROCESS_THREADS, 0),
     process("process_num_threads", &PROCESS_THREADS, 1),
+    process("process_runtime_jvm_threads_count", &PROCESS_THREADS, 4),
+    process("jvm_threads_current", &PROCESS_THREADS, 5),
     process("jvm_threads_live_threads", &PROCESS_THREADS, 2),
     // The machine.
     RoleFamily { renamed: &[("mode", "mode")], ..host("node_cpu_seconds_total", &SYSTEM_CPU_TIME) },
@@ -154,6 +175,15 @@ pub(super) static ROLE_FAMILIES: &[RoleFamily] = &[
     host("node_netstat_Tcp_OutSegs", &SYSTEM_TCP_SEGMENTS),
     host("node_netstat_TcpExt_ListenDrops", &SYSTEM_TCP_LISTEN_DROPS),
     host("node_sockstat_TCP_tw", &SYSTEM_TCP_TIME_WAIT),
+    // The database's own container, or its processes as process-exporter groups them.
+    RoleFamily {
+        only: &[("container", "!"), ("container", "!POD")],
+        ..database("container_cpu_usage_seconds_total", &DB_CPU_TIME, 0)
+    },
+    RoleFamily {
+        only: &[("groupname", "postgres")],
+        ..database("namedprocess_namegroup_cpu_seconds_total", &DB_CPU_TIME, 1)
+    },
     // PostgreSQL.
     RoleFamily {
         renamed: &[
@@ -181,7 +211,14 @@ pub(super) static ROLE_FAMILIES: &[RoleFamily] = &[
     database("pg_stat_database_temp_files", &DB_TEMP_FILES, 0),
     database("pg_stat_database_deadlocks", &DB_DEADLOCKS, 0),
     database("pg_stat_statements_calls_total", &DB_STATEMENT_CALLS, 0),
+    database("pg_stat_statements_calls", &DB_STATEMENT_CALLS, 1),
     database("pg_stat_statements_seconds_total", &DB_STATEMENT_TIME, 0),
+    database("pg_stat_statements_total_exec_time_seconds", &DB_STATEMENT_TIME, 1),
+    database("pg_stat_statements_total_time_seconds", &DB_STATEMENT_TIME, 2),
+    // MySQL.
+    database("mysql_global_status_threads_connected", &DB_CONNECTIONS, 1),
+    database("mysql_global_variables_max_connections", &DB_CONNECTIONS_LIMIT, 1),
+    database("mysql_global_status_queries", &DB_STATEMENT_CALLS, 2),
 ];
 
 impl RoleFamily {

@@ -46,10 +46,15 @@ impl Matcher {
         Ok(Self { text: text.to_owned(), name, inside: inside.to_owned() })
     }
 
-    /// The labels that must have one value: names and values.
-    pub(super) fn equalities(&self) -> Vec<(String, String)> {
+    /// The labels that must have one value, or one of a form: names, signs and values. The metric that
+    /// it names is a label too.
+    pub(super) fn wanted(&self) -> Vec<(String, &'static str, String)> {
+        let named = self.name.iter().map(|name| ("__name__".to_owned(), "=", name.clone()));
         let pairs = labels(&self.inside).unwrap_or_default().into_iter();
-        pairs.filter(|(_, sign, _)| *sign == "=").map(|(name, _, value)| (name, value)).collect()
+        let pairs = pairs.filter(|(name, sign, _)| {
+            matches!(*sign, "=" | "=~") && !(self.name.is_some() && name == "__name__")
+        });
+        pairs.chain(named).collect()
     }
 
     /// The same selector for these metrics only.
@@ -131,9 +136,14 @@ mod tests {
 
     #[test]
     fn what_must_be_equal_is_known() {
-        let matcher = Matcher::parse(r#"{job="a,\"b\"}",x!="1",y='2'}"#).unwrap();
-        let equal = [("job", "a,\"b\"}"), ("y", "2")];
-        assert_eq!(matcher.equalities(), equal.map(|(n, v)| (n.to_owned(), v.to_owned())));
+        let matcher = Matcher::parse(r#"up{job="a,\"b\"}",x!="1",y='2',z=~"c.*"}"#).unwrap();
+        let wanted = [
+            ("job", "=", "a,\"b\"}"),
+            ("y", "=", "2"),
+            ("z", "=~", "c.*"),
+            ("__name__", "=", "up"),
+        ];
+        assert_eq!(matcher.wanted(), wanted.map(|(n, s, v)| (n.to_owned(), s, v.to_owned())));
     }
 
     #[test]

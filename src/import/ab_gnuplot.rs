@@ -4,6 +4,7 @@
 use super::ImporterSpec;
 use super::requests::{Request, Requests};
 use super::table::{Row, Style, each_row, first_cells};
+use super::waiting::LoadModel;
 use crate::timeline::ResponseClass;
 
 pub(super) static SPEC: ImporterSpec = ImporterSpec {
@@ -22,6 +23,7 @@ pub(super) static SPEC: ImporterSpec = ImporterSpec {
             "ab writes no status and no URL here: every row counts as 200 of one request, and \
              failures may be missing",
         );
+        requests.set_model(LoadModel::Closed);
         requests.note(
             "ab has a fixed number of connections that wait for their answers: a rate is what the \
              target allowed, and nobody asked for it",

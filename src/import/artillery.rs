@@ -13,6 +13,7 @@ use super::error::ImportError;
 use super::own_limits::says_own_limit;
 use super::requests::{Ended, MOST_OF_INTERVAL, Requests};
 use super::table::shown;
+use super::waiting::LoadModel;
 use crate::timeline::ResponseClass;
 
 mod quantiles;
@@ -82,7 +83,7 @@ fn read(input: &mut dyn BufRead, requests: &mut Requests) -> Result<(), ImportEr
     for period in &periods {
         totals.add(period, requests).map_err(malformed)?;
     }
-    requests.set_open_model();
+    requests.set_model(LoadModel::Open);
     requests.set_grain(INTERVAL as usize);
     notes(&totals, &all, is_exact, requests);
     Ok(())

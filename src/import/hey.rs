@@ -4,6 +4,7 @@
 use super::ImporterSpec;
 use super::requests::{Request, Requests};
 use super::table::{Row, Style, each_row, first_cells, shown};
+use super::waiting::LoadModel;
 use crate::timeline::ResponseClass;
 
 pub(super) static SPEC: ImporterSpec = ImporterSpec {
@@ -26,6 +27,7 @@ fn read(
         "hey leaves out requests that got no answer, and keeps no more than a million: failures \
          may be missing",
     );
+    requests.set_model(LoadModel::Closed);
     requests.note(
         "hey has a fixed number of workers that wait for their answers: a rate is what the \
          target allowed, and nobody asked for it",

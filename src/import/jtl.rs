@@ -63,6 +63,21 @@ const OLD_COLUMNS: &[&str] = &[
     "bytes",
     "Latency",
 ];
+/// Those of 2.13, which was the first to write numbers of threads.
+const COLUMNS_OF_2_13: &[&str] = &[
+    "timeStamp",
+    "elapsed",
+    "label",
+    "responseCode",
+    "responseMessage",
+    "threadName",
+    "dataType",
+    "success",
+    "bytes",
+    "grpThreads",
+    "allThreads",
+    "Latency",
+];
 /// Place of `bytes` in the old order: a number where the later one has a text.
 const OLD_BYTES: usize = 8;
 /// Message of a transaction, a row that is the sum of others.
@@ -121,7 +136,11 @@ fn read(input: &mut dyn BufRead, requests: &mut Requests) -> Result<(), ImportEr
 /// The columns of a row, by how many it has and where its numbers stand.
 fn places(cells: &[&str]) -> Columns {
     let is_old = cells.get(OLD_BYTES).is_some_and(|cell| cell.parse::<u64>().is_ok());
-    let names = if is_old { OLD_COLUMNS } else { COLUMNS };
+    let names = match is_old {
+        true if cells.len() >= COLUMNS_OF_2_13.len() => COLUMNS_OF_2_13,
+        true => OLD_COLUMNS,
+        false => COLUMNS,
+    };
     Columns::of(names.iter().copied().take(cells.len()))
 }
 
@@ -239,6 +258,25 @@ mod tests {
         dates.assert_counts(4, 1, &[("Books", 4, 1)]);
         assert!(dates.notes.contains("read as UTC"), "{}", dates.notes);
         assert!((dates.recording.environment.started_unix - 1_777_885_500.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn threads_are_counted_where_no_row_has_their_number() {
+        let vus = |text: &str| Read::told(text.as_bytes()).recording.timeline.stages[0].vus();
+        let rows = |cells: &str| -> String {
+            let row = |at: i64| {
+                format!(
+                    "{},100,a,200,OK,G 1-{},text,true,185{cells}\n",
+                    1_777_885_500_000 + 100 * at,
+                    at % 3
+                )
+            };
+            (0..90).map(row).collect()
+        };
+        // JMeter 2.13, and the versions before it.
+        assert_eq!((vus(&rows(",3,7,50")), vus(&rows(",50"))), (7.0, 3.0));
+        let header = "timeStamp,elapsed,label,responseCode,responseMessage,threadName,dataType,success,bytes\n";
+        assert_eq!(vus(&format!("{header}{}", rows(""))), 3.0);
     }
 
     #[test]

@@ -61,6 +61,10 @@ pub(super) struct Samples<'r> {
     /// The last sample of each thread, which may be a sum.
     last: BTreeMap<String, Sample>,
     sums: u64,
+    /// The first and the last second of each thread, until a row says how many ran: older files and
+    /// other settings do not.
+    threads: BTreeMap<String, (i64, i64)>,
+    has_users: bool,
     /// Samples that the test takes for a success, and those of them with a status of 400 or above.
     accepted: u64,
     accepted_errors: u64,
@@ -74,6 +78,8 @@ impl<'r> Samples<'r> {
             are_ends: None,
             last: BTreeMap::new(),
             sums: 0,
+            threads: BTreeMap::new(),
+            has_users: false,
             accepted: 0,
             accepted_errors: 0,
         }
@@ -119,6 +125,7 @@ impl<'r> Samples<'r> {
         for sample in std::mem::take(&mut self.last).into_values() {
             self.send(sample, are_ends)?;
         }
+        self.count_threads()?;
         if self.sums > 0 {
             self.requests.note(format!(
                 "{} samples that are sums of others (redirects, embedded resources) were left \
@@ -157,12 +164,43 @@ impl<'r> Samples<'r> {
         first.into_iter().try_for_each(|sample| self.add(sample))
     }
 
+    /// Notes that a thread ran at a time.
+    fn see_thread(&mut self, thread: &str, begin: f64, end: f64) {
+        let (begin, end) = (begin.floor() as i64, end.floor() as i64);
+        if let Some((first, last)) = self.threads.get_mut(thread) {
+            (*first, *last) = ((*first).min(begin), (*last).max(end));
+        } else if !thread.is_empty() && self.threads.len() < MOST_THREADS {
+            self.threads.insert(thread.to_owned(), (begin, end));
+        }
+    }
+
+    /// Counts the threads that ran, each from its first sample to its last.
+    fn count_threads(&mut self) -> Result<(), String> {
+        let mut changes: BTreeMap<i64, i64> = BTreeMap::new();
+        for (first, last) in std::mem::take(&mut self.threads).into_values() {
+            *changes.entry(first).or_default() += 1;
+            *changes.entry(last.saturating_add(1)).or_default() -= 1;
+        }
+        let mut running = 0;
+        for (second, change) in changes {
+            running += change;
+            self.requests.add_users(second as f64, running as f64)?;
+        }
+        Ok(())
+    }
+
     fn send(&mut self, sample: Sample, are_ends: bool) -> Result<(), String> {
         let (begin, end) = sample.window(are_ends);
         self.accepted += u64::from(sample.is_accepted);
         self.accepted_errors += u64::from(sample.is_accepted && !sample.class.is_success());
-        if let Some(users) = sample.users {
-            self.requests.add_users(end, users)?;
+        match sample.users {
+            Some(users) => {
+                self.requests.add_users(end, users)?;
+                self.has_users = true;
+                self.threads.clear();
+            }
+            None if !self.has_users => self.see_thread(&sample.thread, begin, end),
+            None => {}
         }
         self.requests.add(Request {
             sent_unix: begin,

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use super::ImporterSpec;
 use super::lines::each_line;
 use super::requests::{Request, Requests, path_of};
+use super::waiting::LoadModel;
 use crate::timeline::ResponseClass;
 
 pub(super) static SPEC: ImporterSpec = ImporterSpec {
@@ -92,7 +93,7 @@ pub(super) fn take_sample(
         "vus" => requests.add_users(at, value),
         "dropped_iterations" => {
             if value > 0.0 {
-                requests.set_open_model();
+                requests.set_model(LoadModel::Open);
                 requests.note(
                     "k6 dropped iterations that its schedule asked for, because no virtual user \
                      was free: more load was due than was sent",
@@ -125,15 +126,22 @@ fn endpoint(tags: &Tags) -> String {
 }
 
 /// By status, or by k6's error codes (its manual, "Error codes"): 1050 is a timeout, 1100 and 1200
-/// are DNS and TCP, 1220 a reset, 1300 TLS.
+/// are DNS and TCP, 1220 a reset, 1300 TLS; 1400 to 1599 are 1000 and the status. Which tags samples
+/// have is a setting (`systemTags`): one without a status or an error code was answered.
 fn class(tags: &Tags) -> ResponseClass {
+    let code = tags.error_code.parse().unwrap_or(0_u16);
     match tags.status.parse() {
-        Ok(0) | Err(_) => match tags.error_code.parse().unwrap_or(0) {
+        Err(_) if tags.status.is_empty() && code == 0 => match tags.expected_response.as_str() {
+            "false" => ResponseClass::Check,
+            _ => ResponseClass::Status(200),
+        },
+        Ok(0) | Err(_) => match code {
             1050 | 1211 => ResponseClass::Timeout,
             1220 => ResponseClass::Reset,
             1100..1300 => ResponseClass::Connect,
             1300..1400 => ResponseClass::Tls,
-            1400.. => ResponseClass::Protocol,
+            1400..1600 => ResponseClass::Status(code - 1000),
+            1600.. => ResponseClass::Protocol,
             _ => ResponseClass::Reset,
         },
         Ok(status) if status < 400 && tags.expected_response == "false" => ResponseClass::Check,
@@ -162,6 +170,19 @@ mod tests {
         assert_eq!(names, ["GET /cart", "GET cart"]);
         let classes: Vec<_> = ticks[0].endpoints.iter().map(|endpoint| endpoint.class).collect();
         assert_eq!(classes, [ResponseClass::Status(200), ResponseClass::Connect]);
+    }
+
+    #[test]
+    fn samples_without_the_tag_of_a_status_are_told_by_the_others() {
+        let class = |error_code: &str, expected: &str| {
+            let (error_code, expected_response) = (error_code.to_owned(), expected.to_owned());
+            class(&Tags { error_code, expected_response, ..Tags::default() })
+        };
+        assert_eq!(class("", "true"), ResponseClass::Status(200));
+        assert_eq!(class("", ""), ResponseClass::Status(200));
+        assert_eq!(class("", "false"), ResponseClass::Check);
+        assert_eq!(class("1503", "false"), ResponseClass::Status(503));
+        assert_eq!(class("1212", "false"), ResponseClass::Connect);
     }
 
     #[test]

@@ -1,12 +1,15 @@
 //! Locust's history of statistics, `PREFIX_stats_history.csv`: counts since the start, a row or a
 //! set of rows every second. What ended in an interval is the difference of two rows.
 
+mod window;
+
 use std::collections::BTreeMap;
 use std::io::BufRead;
 
+use self::window::Window;
 use super::ImporterSpec;
 use super::error::ImportError;
-use super::requests::{Interval, Requests};
+use super::requests::{Ended, Interval, Requests};
 use super::table::{Row, Style, each_row, first_cells, shown};
 use crate::timeline::ResponseClass;
 
@@ -29,10 +32,17 @@ fn read(input: &mut dyn BufRead, requests: &mut Requests) -> Result<(), ImportEr
     let mut history = History::default();
     let cut = each_row(input, &style, None, |row| history.take(row, requests))?;
     cut.into_iter().for_each(|note| requests.note(note));
-    requests.note(
-        "Locust gives the mean response time of an interval, and no percentile of it: each \
-         request counts with the mean of its second, so percentiles here are those of means",
-    );
+    requests.note(match history.has_names {
+        true => {
+            "Locust gives the mean response time of an interval, and percentiles of about the last ten \
+             seconds: times here spread as those do, around the mean of their second"
+        }
+        false => {
+            "Locust gives the mean response time of an interval, and no percentile of it: each \
+             request counts with the mean of its second, so percentiles here are those of means; run \
+             it with `--csv-full-history`"
+        }
+    });
     requests.note(
         "Locust's history has no status codes: successes count as 200, failures as failed checks",
     );
@@ -104,8 +114,14 @@ impl History {
         }
         match is_all && self.has_names {
             true => Ok(()),
-            false => self.add(&endpoint, before, now, requests),
+            false => self.add(&endpoint, (before, now), &self.window(row), requests),
         }
+    }
+
+    /// The percentiles of a row. Those of a file without names are cumulative and say nothing of an
+    /// interval.
+    fn window(&self, row: &Row<'_>) -> Window {
+        if self.has_names { Window::of(row) } else { Window::default() }
     }
 
     /// Goes on to the second of the next row. Rows of a second that is not later than the one before
@@ -121,8 +137,8 @@ impl History {
     fn add(
         &self,
         endpoint: &str,
-        before: Counts,
-        now: Counts,
+        (before, now): (Counts, Counts),
+        window: &Window,
         requests: &mut Requests,
     ) -> Result<(), String> {
         // `--reset-stats` begins to count anew once all users run.
@@ -136,7 +152,15 @@ impl History {
         let seconds = self.times.unwrap_or_default();
         let parts = [(count - failed, ResponseClass::Status(200)), (failed, ResponseClass::Check)];
         for (count, class) in parts.into_iter().filter(|(count, _)| *count > 0) {
-            requests.add_interval(&Interval { seconds, endpoint, class, count, mean })?;
+            let Some(times) = window.times(count, mean) else {
+                requests.add_interval(&Interval { seconds, endpoint, class, count, mean })?;
+                continue;
+            };
+            // By Little's law (1961): in flight = completions per second times their mean time.
+            let length = (seconds.1 - seconds.0).max(1) as f64;
+            requests.add_sent(seconds, count, count)?;
+            requests.add_in_flight(seconds, count as f64 * mean / length)?;
+            requests.add_ended(&Ended { seconds, endpoint, class, times: &times, said: "" })?;
         }
         Ok(())
     }
@@ -202,6 +226,10 @@ mod tests {
             seconds(&read).iter().map(|it| it.0).collect::<Vec<_>>(),
             [36, 55, 73, 91, 110, 128, 146, 165]
         );
+        // The last row of `GET /books` has 95 % within 1.68 times its median.
+        let last = &read.recording.timeline.ticks.last().unwrap().endpoints[0].response_time;
+        let ratio = last.quantile(0.95).unwrap() / last.quantile(0.5).unwrap();
+        assert!((1.5..1.9).contains(&ratio), "{ratio}");
         let read = Read::told(&sample("locust-stats-history-1x.sample.csv"));
         read.assert_counts(175, 1, &[("all requests", 175, 1)]);
     }

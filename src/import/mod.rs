@@ -15,8 +15,11 @@ mod server_log;
 mod stages;
 mod summaries;
 mod table;
+mod utf16;
 mod w3c;
+mod waiting;
 
+use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::ops::Range;
 
@@ -167,6 +170,13 @@ impl Files {
         self
     }
 
+    /// The same, where connections of the load were seen that always wait for an answer, by second
+    /// since 1970: they are the users of a server's log.
+    pub fn with_connections(mut self, connections: BTreeMap<i64, f64>) -> Self {
+        self.requests.set_connections(connections);
+        self
+    }
+
     /// The same, for requests that nobody made for a test: gathered in cells of so many seconds.
     pub fn observed(mut self, cell: i64) -> Self {
         self.requests.set_cell(cell);
@@ -292,10 +302,23 @@ pub fn unpacked<'r>(mut input: impl BufRead + 'r) -> io::Result<Box<dyn BufRead 
     })
 }
 
+/// An input as UTF-8, if it is UTF-16; otherwise as it is.
+fn decoded<'r>(mut input: Box<dyn BufRead + 'r>) -> io::Result<Box<dyn BufRead + 'r>> {
+    const LOOKED_AT: u64 = 4;
+    let mut begin = Vec::new();
+    (&mut *input).take(LOOKED_AT).read_to_end(&mut begin)?;
+    let is_big_endian = utf16::is_big_endian(&begin);
+    let input = Cursor::new(begin).chain(input);
+    Ok(match is_big_endian {
+        Some(is_big_endian) => Box::new(BufReader::new(utf16::Utf16::new(input, is_big_endian))),
+        None => Box::new(input),
+    })
+}
+
 /// The text of an input, and how it begins.
 fn opened<'r>(input: &'r mut dyn BufRead) -> Result<(Box<dyn BufRead + 'r>, String), ImportError> {
     let unreadable = |source| ImportError::Unreadable { line: 1, source };
-    let mut text = unpacked(input).map_err(unreadable)?;
+    let mut text = decoded(unpacked(input).map_err(unreadable)?).map_err(unreadable)?;
     let mut begin = Vec::new();
     match (&mut *text).take(LOOKED_AT).read_to_end(&mut begin) {
         // The importer meets the same end, and knows the line.

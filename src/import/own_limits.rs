@@ -1,4 +1,4 @@
-//! The words of a load generator that has run out of something of its own.
+//! Errors with which a load generator tells that it has run out of something itself.
 
 use crate::timeline::ResponseClass;
 

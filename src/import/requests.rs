@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::error::ImportError;
 use super::own_limits::is_own_limit;
 use super::seconds::{EARLIEST_DATE, LONGEST_RUN, Run, SecondTally, ToolLoad};
+use super::waiting::LoadModel;
 use crate::access_log::grouped;
 use crate::timeline::{FailureKind, Histogram, ResponseClass, cut, mask_secrets, text_template};
 
@@ -99,8 +100,10 @@ pub struct Requests {
     kinds: BTreeMap<(usize, ResponseClass, String), Arc<FailureKind>>,
     /// Virtual users that run, by second and by file.
     users: Vec<BTreeMap<i64, f64>>,
-    /// Whether the tool says that it sends at a rate and does not wait for its users.
-    is_open_model: bool,
+    /// Whether the tool sends at a rate or waits for its answers.
+    model: LoadModel,
+    /// Connections of the load that always wait for an answer, as somebody else saw them.
+    connections: Option<BTreeMap<i64, f64>>,
     /// Whether a server wrote them down, and not a load generator.
     is_server_log: bool,
     /// Whether paths stand without their values.
@@ -338,9 +341,20 @@ impl Requests {
         self.within = Some(within);
     }
 
-    /// Says that the tool sends at a rate, whatever the number of its virtual users.
-    pub(super) fn set_open_model(&mut self) {
-        self.is_open_model = true;
+    /// Says whether the tool sends at a rate, whatever the number of its virtual users.
+    pub(super) fn set_model(&mut self, model: LoadModel) {
+        self.model = model;
+    }
+
+    /// Says that the users are connections, which a tool that sends at a rate has too.
+    pub fn users_are_connections(&mut self) {
+        self.model = LoadModel::Connections;
+    }
+
+    /// Notes, by second, the connections of a load that always wait for an answer: they are the users
+    /// of a server's log.
+    pub(super) fn set_connections(&mut self, connections: BTreeMap<i64, f64>) {
+        self.connections = Some(connections);
     }
 
     /// Says that a server wrote the requests down.
@@ -441,10 +455,11 @@ impl Requests {
     /// When there is no request, or the last ended too long after the first began.
     pub fn into_load(mut self, from: &str, name: &str) -> Result<ToolLoad, ImportError> {
         let notes = self.close();
-        let (is_open_model, is_server_log) = (self.is_open_model, self.is_server_log);
-        let (users, grain) = (std::mem::take(&mut self.users), self.grain);
+        let (model, is_server_log, grain) = (self.model, self.is_server_log, self.grain);
+        let users = std::mem::take(&mut self.users);
+        let connections = self.connections.take().filter(|_| is_server_log);
         let (seconds, endpoints) = self.into_parts();
-        Run { seconds, endpoints, users, is_open_model, is_server_log, grain, notes }
+        Run { seconds, endpoints, users, model, connections, is_server_log, grain, notes }
             .into_load(from, name)
     }
 

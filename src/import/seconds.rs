@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::error::ImportError;
 use super::stages;
+use super::waiting::{self, LoadModel};
 use crate::recording::{Environment, Event, PlanSummary, Recording, Stop, StopReason};
 use crate::timeline::{
     EndpointTick, FailureCount, FailureKind, Histogram, LoadTick, Moment, ResponseClass, Stage,
@@ -20,6 +21,11 @@ pub(super) const EARLIEST_DATE: f64 = 1e8;
 /// Seconds without a request after which the next one belongs to another run: tools append to
 /// files of earlier runs.
 const RUNS_APART: i64 = 600;
+
+/// What is said of users that nobody counted.
+const WAITING: &str = "the number of requests in flight stays the same while the rate changes: the load \
+                       is connections that wait for their answers (closed model), and they are counted \
+                       as users";
 
 /// What is counted in one second.
 #[derive(Debug, Default)]
@@ -132,8 +138,10 @@ pub(super) struct Run {
     pub(super) endpoints: Vec<String>,
     /// Virtual users by second and by file.
     pub(super) users: Vec<BTreeMap<i64, f64>>,
-    /// Whether the tool says that it sends at a rate.
-    pub(super) is_open_model: bool,
+    /// Whether the tool sends at a rate.
+    pub(super) model: LoadModel,
+    /// Connections that always wait for an answer, by second.
+    pub(super) connections: Option<BTreeMap<i64, f64>>,
     /// Whether a server wrote them down.
     pub(super) is_server_log: bool,
     /// Seconds of the intervals in which the tool counts; 0 where it lists requests.
@@ -155,12 +163,21 @@ impl Run {
         if length as f64 > LONGEST_RUN {
             return Err(ImportError::Long { days: (length / 86_400).unsigned_abs() });
         }
-        let users = stages::users(&self.users, begin, length as usize + 1);
-        let ticks = self.ticks(begin, length as usize + 1);
-        let stages =
-            stages::stages(&ticks, users.filter(|_| !self.is_open_model).as_deref(), self.grain);
+        let count = length as usize + 1;
+        let counted = stages::users(&self.users, begin, count);
+        let ticks = self.ticks(begin, count);
+        let seen = self.connections.take().and_then(|it| stages::users(&[it], begin, count));
+        let is_counted = counted.is_some();
+        let users = match self.model {
+            LoadModel::Open => None,
+            model => counted.or(seen).or_else(|| waiting::users(&ticks, model)),
+        };
+        let stages = stages::stages(&ticks, users.as_deref(), self.model, self.grain);
         let plan = self.plan(name, &ticks, &stages);
         let mut notes = vec![origin(from, self.is_server_log, &stages)];
+        if !is_counted && stages.iter().any(Stage::is_closed) {
+            notes.push(WAITING.to_owned());
+        }
         notes.append(&mut self.notes);
         Ok(ToolLoad { from: from.to_owned(), plan, zero_unix: begin as f64, ticks, stages, notes })
     }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::waiting::{self, LoadModel};
 use crate::timeline::{LoadTick, Moment, Stage, StageRole, Window};
 
 /// Shortest stage in seconds, and most stages of a run.
@@ -10,7 +11,8 @@ const MOST_STAGES: usize = 40;
 /// Loads that differ by at most this share are one stage.
 const SAME_LOAD: f64 = 0.05;
 /// Where the number of users stays the same while the highest rate of a stage is this many times
-/// the lowest, the tool sends at a rate: its users are only those who wait to send.
+/// the lowest, the tool sends at a rate: its users are only those who wait to send. Unless they wait
+/// for answers, and the response times explain the rates.
 const OTHER_LOAD: f64 = 1.5;
 
 /// Seconds of a run, counted from its begin, as a window.
@@ -42,7 +44,12 @@ pub(super) fn users(files: &[BTreeMap<i64, f64>], begin: i64, count: usize) -> O
 
 /// The stages: levels of users where those are known and make the load, else of rates. What a tool
 /// counts by intervals of `grain` seconds is spread over them, so that no stage may end in one.
-pub(super) fn stages(ticks: &[LoadTick], users: Option<&[f64]>, grain: usize) -> Vec<Stage> {
+pub(super) fn stages(
+    ticks: &[LoadTick],
+    users: Option<&[f64]>,
+    model: LoadModel,
+    grain: usize,
+) -> Vec<Stage> {
     // The last second is rarely complete, unless it is one of an interval, and after the last send
     // there is no load.
     let last = ticks.iter().rposition(|tick| tick.offered > 0).unwrap_or(0);
@@ -55,8 +62,21 @@ pub(super) fn stages(ticks: &[LoadTick], users: Option<&[f64]>, grain: usize) ->
     let rates = by_rate.iter().map(Stage::rate);
     let highest = rates.clone().fold(0.0, f64::max);
     let lowest = rates.fold(f64::INFINITY, f64::min);
-    let users_make_the_load = by_users.len() > 1 || highest < OTHER_LOAD * lowest;
+    let are_even = highest < OTHER_LOAD * lowest;
+    let by_number = match model {
+        // A schedule has more connections where it has more requests in progress.
+        LoadModel::Connections => are_even && are_one_level(&by_users),
+        _ => are_even || by_users.len() > 1,
+    };
+    let spans = if by_users.len() > by_rate.len() { &by_users } else { &by_rate };
+    let users_make_the_load = by_number || waiting::is_closed(ticks, users, spans);
     if users_make_the_load && !by_users.is_empty() { by_users } else { by_rate }
+}
+
+/// Whether the numbers of users of all stages are about the same.
+fn are_one_level(stages: &[Stage]) -> bool {
+    let users = || stages.iter().map(Stage::vus);
+    users().fold(0.0, f64::max) < OTHER_LOAD * users().fold(f64::INFINITY, f64::min)
 }
 
 /// Spans in which the number of users hardly changed, or climbs that were too short for a stage at

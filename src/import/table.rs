@@ -64,6 +64,13 @@ impl Row<'_> {
         String::from_utf8_lossy(self.cells.get(place).unwrap_or_default())
     }
 
+    /// Gives the name and the cell of each column to `take`.
+    pub(super) fn each(&self, mut take: impl FnMut(&str, &str)) {
+        for (name, place) in &self.columns.places {
+            take(name, &self.at(*place));
+        }
+    }
+
     /// A number that is finite.
     ///
     /// # Errors

@@ -166,6 +166,16 @@ pub(super) const SAMPLES: &[(&str, &str)] = &[
 ];
 
 #[test]
+fn text_of_windows_is_read() {
+    let text = String::from_utf8(sample("locust-stats-history.sample.csv")).unwrap();
+    for order in [u16::to_le_bytes, u16::to_be_bytes] {
+        let marked = format!("\u{feff}{}", text.replace('\n', "\r\n"));
+        let bytes: Vec<u8> = marked.encode_utf16().flat_map(order).collect();
+        Read::told(&bytes).assert_counts(731, 82, &[]);
+    }
+}
+
+#[test]
 fn each_sample_is_told_by_one_importer() {
     for (name, right) in SAMPLES {
         let begin = String::from_utf8_lossy(&sample(name)).into_owned();

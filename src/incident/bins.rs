@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::timeline::{Histogram, Kind, LoadTick, Moment, Series, Timeline, Window};
 
-/// Most bins of a recording: the search for change points takes time with their square.
-const MOST_BINS: usize = 1500;
+/// Most bins of a recording: a week of scrapes each six seconds.
+const MOST_BINS: usize = 100_000;
 /// Length of a bin in seconds where nothing tells it.
 const USUAL: f64 = 15.0;
 
@@ -83,17 +83,25 @@ impl Bins {
         bins
     }
 
-    /// The values of a series in each bin: means of a level, changes per second of a running total.
-    pub(super) fn series(&self, series: &Series) -> Vec<Option<f64>> {
-        let mut sums = vec![(0.0, 0_u32); self.count];
+    /// The values of a series in the bins from one up to another one: means of a level, changes per
+    /// second of a running total.
+    pub(super) fn series(&self, series: &Series, from: usize, to: usize) -> Vec<Option<f64>> {
+        let mut sums = vec![(0.0, 0_u32); to.saturating_sub(from)];
         let mut add = |at: Moment, value: f64| {
-            if let Some(bin) = self.at(at).and_then(|bin| sums.get_mut(bin)) {
+            let place = self.at(at).and_then(|bin| bin.checked_sub(from));
+            if let Some(bin) = place.and_then(|place| sums.get_mut(place)) {
                 *bin = (bin.0 + value, bin.1 + 1);
             }
         };
+        // The point before the first bin too: the change of a running total begins there.
+        let window = self.window(from, to);
+        let first = series.points.partition_point(|point| point.at < window.begin);
+        let last = series.points.partition_point(|point| point.at <= window.end);
+        let last = (last + 1).min(series.points.len());
+        let points = series.points.get(first.saturating_sub(1)..last).unwrap_or_default();
         match series.kind {
             Kind::Counter => {
-                for pair in series.points.windows(2) {
+                for pair in points.windows(2) {
                     let seconds = pair[1].at.since(pair[0].at).as_secs_f64();
                     // A fall is a restart of the source, which then counts from zero.
                     let step = pair[1].value - pair[0].value;
@@ -105,7 +113,7 @@ impl Bins {
                 }
             }
             Kind::Gauge | Kind::Census => {
-                series.points.iter().for_each(|point| add(point.at, point.value));
+                points.iter().for_each(|point| add(point.at, point.value));
             }
         }
         let mean = |(sum, count): (f64, u32)| (count > 0).then(|| sum / f64::from(count));

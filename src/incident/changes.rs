@@ -19,7 +19,12 @@ const SETTINGS: &[&str] = &[".limit", "_replicas", "_max_connections", "_limit_b
 const SETTINGS_ALONE: &[&str] = &["process.cpu.allowed", "cgroup.cpu.quota"];
 
 /// The changes inside `window`, in order of time.
-pub(super) fn changes(recording: &Recording, window: Window, symptom: &Onset) -> Vec<Change> {
+pub(super) fn changes(
+    recording: &Recording,
+    window: Window,
+    symptom: &Onset,
+    load: Option<String>,
+) -> Vec<Change> {
     let timeline = &recording.timeline;
     let mut found: Vec<(Moment, String)> = Vec::new();
     restarts(timeline, recording.environment.started_unix, &mut found);
@@ -31,6 +36,7 @@ pub(super) fn changes(recording: &Recording, window: Window, symptom: &Onset) ->
     // Restarts are told by their start times, several at a time.
     let told = told.filter(|event| !is_restart(&event.text));
     found.extend(told.map(|event| (event.at, event.text.clone())));
+    found.extend(load.map(|text| (symptom.at, text)));
     found.retain(|(at, _)| window.contains(*at));
     found.sort();
     found.dedup();

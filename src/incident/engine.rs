@@ -5,16 +5,25 @@ use std::collections::BTreeSet;
 
 use super::bins::{Bins, LoadBin};
 use super::changes::changes;
-use super::model::{Coverage, Incident, Onset, Order, Symptom, TimedFinding};
+use super::expected::Usual;
+use super::model::{Coverage, Incident, Onset, Order, Passed, Symptom, SymptomKind, TimedFinding};
 use super::movers::{self, Span, movers};
 use super::shift::FEWEST;
 use super::symptoms::{self, BASELINE, Episode, Track, tracks};
-use crate::diagnose::{Finding, FindingRole, Interval, RuleSet, Windows, examine, stats};
+use crate::diagnose::{Finding, FindingRole, Interval, RuleSet, Windows, examine, stats, wording};
 use crate::recording::Recording;
 use crate::timeline::{Moment, Window};
 
 /// What stands in place of a rule where a finding follows from the symptom itself.
 const SYMPTOM: &str = "the symptom";
+
+/// Bins of the bad time in which the rules look for its cause.
+const FIRST: usize = 30;
+/// A load that changed by this many times is worth a word.
+const OTHER_LOAD: f64 = 1.2;
+
+/// How the series of failed requests begin.
+const FAILURES: &str = "load.errors";
 
 /// What is known of the incident before.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -42,10 +51,14 @@ pub fn incident(recording: &Recording, rules: &RuleSet, asked: &Asked) -> Incide
         );
         return incident;
     }
-    let Some((span, symptoms)) = found(&bins, &load, &tracks, asked) else {
+    let usual = Usual::of(timeline, &bins, &load);
+    let mut passed = Vec::new();
+    let Some((span, symptoms)) = found(&bins, &usual, &tracks, asked, &mut passed) else {
         incident.caveats.push(why_nothing(&bins, asked));
+        incident.passed = passed;
         return incident;
     };
+    incident.passed = passed;
     let named = symptoms::onset(&bins, span.bad, span.bad, span.bad);
     let onset = symptoms.first().map_or(named, |symptom| symptom.onset);
     if symptoms.is_empty() {
@@ -58,19 +71,23 @@ pub fn incident(recording: &Recording, rules: &RuleSet, asked: &Asked) -> Incide
     let shifts = movers(timeline, &bins, &load, span, &onset);
     let good = bins.window(span.good, span.bad);
     let bad = bins.window(span.bad, span.end);
+    // What came of it later, such as clients that gave up, is not why it began.
+    let first = Span { end: span.end.min(span.bad + FIRST), ..span };
     let windows = Windows {
         baseline: vec![good],
-        knee: vec![bad],
+        // A reading at the very beginning still tells of the time before.
+        knee: vec![bins.window(first.bad + usize::from(first.end > first.bad + FEWEST), first.end)],
         recovery: recovery(&bins, span).into_iter().collect(),
         ..Windows::default()
     };
-    let examination = examine(recording, rules, &windows, carried(&load, span));
+    let examination = examine(recording, rules, &windows, carried(&load, first));
     let moved = |name: &str| movers::moved_at(timeline, &bins, span, name);
     let findings = examination.findings.into_iter();
     incident.findings = findings.map(|finding| timed(finding, &moved, &onset)).collect();
     put_consequences_last(&mut incident.findings);
+    put_failures_first(&mut incident.findings, &symptoms);
     let around = Window::new(good.begin, bad.end);
-    incident.changes = changes(recording, around, &onset);
+    incident.changes = changes(recording, around, &onset, load_change(&load, first));
     incident.shifts = shifts;
     incident.ruled_out = examination.ruled_out;
     incident.coverage = Coverage {
@@ -99,6 +116,7 @@ fn nothing(bins: &Bins) -> Incident {
         shifts: Vec::new(),
         ruled_out: Vec::new(),
         coverage: Coverage::default(),
+        passed: Vec::new(),
         caveats: Vec::new(),
     }
 }
@@ -106,19 +124,37 @@ fn nothing(bins: &Bins) -> Incident {
 /// The good and the bad time, and what users felt, the strongest first.
 fn found(
     bins: &Bins,
-    load: &[LoadBin],
+    usual: &Usual,
     tracks: &[Track],
     asked: &Asked,
+    passed: &mut Vec<Passed>,
 ) -> Option<(Span, Vec<Symptom>)> {
     if let Some(from) = asked.from {
         return named(bins, tracks, from, asked.to);
     }
-    let episodes: Vec<Episode> =
-        tracks.iter().flat_map(|track| track.episodes(load, bins)).collect();
+    let mut episodes: Vec<Episode> = Vec::new();
+    for track in tracks {
+        for episode in track.episodes(bins) {
+            // Who names a moment wants to know of it, whatever explains it.
+            match usual.explains(track, &episode).filter(|_| asked.at.is_none()) {
+                None => episodes.push(episode),
+                Some(why) => passed.push(Passed {
+                    kind: episode.kind,
+                    at: bins.begin(episode.from),
+                    end: bins.begin(episode.to),
+                    before: episode.before,
+                    during: episode.during,
+                    why: why.to_owned(),
+                }),
+            }
+        }
+    }
     let main = chosen(&episodes, bins, asked.at)?;
     // Other symptoms of the same time.
+    // What ends just before another one begins led to it.
+    let near = |a: &Episode, b: &Episode| a.from < b.to + 4 * FEWEST;
     let mut same: Vec<&Episode> =
-        episodes.iter().filter(|other| other.from < main.to && main.from < other.to).collect();
+        episodes.iter().filter(|&other| near(other, &main) && near(&main, other)).collect();
     same.sort_by(|a, b| b.weight.total_cmp(&a.weight));
     let mut symptoms: Vec<(Symptom, &Episode)> = Vec::new();
     for episode in same {
@@ -146,7 +182,7 @@ fn chosen(episodes: &[Episode], bins: &Bins, at: Option<Moment>) -> Option<Episo
         return episodes
             .iter()
             .copied()
-            .max_by(|a, b| a.weight.total_cmp(&b.weight).then_with(|| b.from.cmp(&a.from)));
+            .max_by(|a, b| a.harm().total_cmp(&b.harm()).then_with(|| b.from.cmp(&a.from)));
     };
     let bin = bins.at(at)?;
     let distance = |episode: &Episode| match bin {
@@ -192,6 +228,23 @@ fn carried(load: &[LoadBin], span: Span) -> Interval {
     Interval { rate, low: quantile(0.1).min(rate), high: quantile(0.9).max(rate) }
 }
 
+/// That more or fewer requests ended when the bad time began than just before it, in words.
+fn load_change(load: &[LoadBin], span: Span) -> Option<String> {
+    let rate = |from: usize, to: usize| {
+        let bins = load.get(from..to.min(load.len()))?;
+        stats::median(&bins.iter().filter_map(LoadBin::rate).collect::<Vec<_>>())
+    };
+    let near = 4 * FEWEST;
+    let before = rate(span.good.max(span.bad.saturating_sub(near)), span.bad)?;
+    let after = rate(span.bad, span.end.min(span.bad + near))?;
+    let what = match after {
+        _ if after >= OTHER_LOAD * before => "the load rose",
+        _ if OTHER_LOAD * after <= before => "fewer requests were answered",
+        _ => return None,
+    };
+    Some(format!("{what}: {} -> {}", wording::rate(before), wording::rate(after)))
+}
+
 /// A finding with the moment at which the first of its signals moved.
 fn timed(finding: Finding, moved: &dyn Fn(&str) -> Option<Onset>, symptom: &Onset) -> TimedFinding {
     let evidence = finding.evidence.iter().filter(|evidence| evidence.holds == Some(true));
@@ -220,13 +273,46 @@ fn put_consequences_last(findings: &mut [TimedFinding]) {
     }
 }
 
+/// Where requests failed and were no slower, what makes them slow is not why: a cause that tells of
+/// failures stands before one that does not.
+fn put_failures_first(findings: &mut [TimedFinding], symptoms: &[Symptom]) {
+    let errors = symptoms.iter().find(|symptom| symptom.kind == SymptomKind::Errors);
+    let Some(errors) = errors else { return };
+    // Those who retry, and a queue of failures, make requests slower later on.
+    let is_slow = |symptom: &Symptom| {
+        matches!(symptom.kind, SymptomKind::MeanTime | SymptomKind::P99)
+            && !symptom.onset.is_after(&errors.onset)
+    };
+    if symptoms.iter().any(is_slow) {
+        return;
+    }
+    let tells = |it: &TimedFinding| {
+        let held = it.finding.evidence.iter().filter(|evidence| evidence.holds == Some(true));
+        held.flat_map(|evidence| &evidence.series).any(|name| name.starts_with(FAILURES))
+    };
+    let place = |role: FindingRole, of: &dyn Fn(&TimedFinding) -> bool| {
+        findings.iter().position(|it| it.finding.role == role && of(it))
+    };
+    let Some(cause) = place(FindingRole::Cause, &|it| !tells(it)) else { return };
+    let Some(other) = place(FindingRole::Contributing, &tells) else { return };
+    let (old, new) = (findings[cause].finding.rule.clone(), findings[other].finding.rule.clone());
+    findings[cause].finding.role = FindingRole::Contributing;
+    findings[other].finding.role = FindingRole::Cause;
+    findings.swap(cause, other);
+    for it in findings {
+        if it.finding.role == (FindingRole::Consequence { of: old.clone() }) {
+            it.finding.role = FindingRole::Consequence { of: new.clone() };
+        }
+    }
+}
+
 fn why_nothing(bins: &Bins, asked: &Asked) -> String {
     let outside = [asked.at, asked.from].into_iter().flatten().any(|at| bins.at(at).is_none());
     match outside {
         true => "the time that was named lies outside the recording".to_owned(),
         false if bins.count < 2 * FEWEST => format!(
             "the recording has {} of load, at least {} are needed: import a longer time",
-            crate::diagnose::wording::plural(bins.count as u64, "interval", "intervals"),
+            wording::plural(bins.count as u64, "interval", "intervals"),
             2 * FEWEST
         ),
         false => {

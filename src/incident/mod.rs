@@ -6,6 +6,7 @@
 //! | `bins` | the load and the series on one grid of time |
 //! | `shift` | where a series reaches a new level, and how sure that place is |
 //! | `symptoms` | what users felt, and since when |
+//! | `expected` | which bad times the load, the mix, the hour or a restart explains |
 //! | `movers` | which series moved apart from what the load explains, and when |
 //! | `changes` | restarts, versions, limits and replicas that were changed |
 //! | `engine` | all of it together, with the rules asked before and during the incident |
@@ -13,6 +14,7 @@
 mod bins;
 mod changes;
 mod engine;
+mod expected;
 mod model;
 mod movers;
 mod shift;
@@ -22,5 +24,5 @@ mod tests;
 
 pub use engine::{Asked, incident};
 pub use model::{
-    Change, Coverage, Incident, Onset, Order, Shift, Symptom, SymptomKind, TimedFinding,
+    Change, Coverage, Incident, Onset, Order, Passed, Shift, Symptom, SymptomKind, TimedFinding,
 };

@@ -30,8 +30,27 @@ pub struct Incident {
     pub ruled_out: Vec<RuledOut>,
     /// Which causes could be examined.
     pub coverage: Coverage,
+    /// Bad times that are no incident, with what explains them.
+    pub passed: Vec<Passed>,
     /// What a reader has to know.
     pub caveats: Vec<String>,
+}
+
+/// A bad time that is no incident.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Passed {
+    /// What was worse.
+    pub kind: SymptomKind,
+    /// Its begin.
+    pub at: Moment,
+    /// Its end.
+    pub end: Moment,
+    /// Median before it.
+    pub before: f64,
+    /// Median during it.
+    pub during: f64,
+    /// Why it does not count.
+    pub why: String,
 }
 
 /// A moment with its 95 % interval.

@@ -1,5 +1,7 @@
 //! The series that moved when the symptom began, apart from what the load explains.
 
+use std::collections::BTreeSet;
+
 use super::bins::{Bins, LoadBin};
 use super::model::{Onset, Order, Shift};
 use super::shift::{self, FEWEST};
@@ -18,6 +20,9 @@ const VARIED: f64 = 0.1;
 /// Most series whose own onset is looked for: that takes two hundred times as long.
 const PLACED: usize = 300;
 
+/// Most bins before and behind the begin of the symptom in which movements are looked for.
+const NEAR: usize = 500;
+
 /// The bins of the good and the bad time.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Span {
@@ -27,6 +32,18 @@ pub(super) struct Span {
     pub(super) bad: usize,
     /// The bin after the last bad one.
     pub(super) end: usize,
+}
+
+impl Span {
+    /// The part of it around the begin of the bad time, in which series are looked for that moved:
+    /// what moves long after it is not its cause, and the search takes time.
+    fn near(self) -> Self {
+        Self {
+            good: self.good.max(self.bad.saturating_sub(NEAR)),
+            end: self.end.min(self.bad + NEAR),
+            ..self
+        }
+    }
 }
 
 /// A series that moved, before its own onset is known.
@@ -48,6 +65,7 @@ pub(super) fn movers(
     span: Span,
     symptom: &Onset,
 ) -> Vec<Shift> {
+    let span = span.near();
     let mut moved: Vec<Moved> = timeline
         .series
         .iter()
@@ -57,7 +75,7 @@ pub(super) fn movers(
     moved.sort_by(|a, b| b.z.abs().total_cmp(&a.z.abs()).then_with(|| a.key.cmp(b.key)));
     moved.truncate(PLACED);
     let seeds = 1..;
-    moved
+    let mut shifts: Vec<Shift> = moved
         .into_iter()
         .zip(seeds)
         .filter_map(|(it, seed)| {
@@ -73,14 +91,38 @@ pub(super) fn movers(
                 onset,
             })
         })
-        .collect()
+        .collect();
+    drop_twins(&mut shifts);
+    // What moved first may be why; among those, what moved furthest.
+    let rank = |shift: &Shift| match shift.order {
+        Order::Before | Order::Together => 0,
+        Order::After | Order::Unknown => 1,
+    };
+    let times = |shift: &Shift| {
+        let (low, high) = (shift.before.abs(), shift.during.abs());
+        low.max(high) / low.min(high).max(f64::MIN_POSITIVE)
+    };
+    shifts.sort_by(|a, b| {
+        let far = b.z.abs().round().total_cmp(&a.z.abs().round());
+        rank(a).cmp(&rank(b)).then(far).then(times(b).total_cmp(&times(a)))
+    });
+    shifts
+}
+
+/// Leaves out series that kneepoint has under a name of its own as well.
+fn drop_twins(shifts: &mut Vec<Shift>) {
+    let is_own =
+        |shift: &Shift| shift.series.split('{').next().is_some_and(|metric| metric.contains('.'));
+    let values = |shift: &Shift| (shift.before.to_bits(), shift.during.to_bits(), shift.onset.at);
+    let own: BTreeSet<_> = shifts.iter().filter(|it| is_own(it)).map(values).collect();
+    shifts.retain(|shift| is_own(shift) || !own.contains(&values(shift)));
 }
 
 /// When one series moved, whatever the load explains of it; `None` if it did not.
 pub(super) fn moved_at(timeline: &Timeline, bins: &Bins, span: Span, name: &str) -> Option<Onset> {
     let metric = name.split('{').next().unwrap_or_default();
     let (key, series) = timeline.series_of(metric).find(|(key, _)| key.to_string() == name)?;
-    let it = moved(key, series, bins, &[], span)?;
+    let it = moved(key, series, bins, &[], span.near())?;
     placed(&it, bins, 1)
 }
 
@@ -108,9 +150,9 @@ fn moved<'t>(
     load: &[LoadBin],
     span: Span,
 ) -> Option<Moved<'t>> {
-    let values = bins.series(series);
+    let values = bins.series(series, span.good, span.end);
     let known: Vec<(usize, f64)> =
-        (span.good..span.end).filter_map(|bin| Some((bin, values.get(bin).copied()??))).collect();
+        (span.good..).zip(values).filter_map(|(bin, value)| Some((bin, value?))).collect();
     let split = known.partition_point(|(bin, _)| *bin < span.bad);
     let (good, bad) = known.split_at(split);
     if good.len() < FEWEST || bad.len() < FEWEST {
@@ -153,14 +195,15 @@ fn explained(good: &[(usize, f64)], rate: &dyn Fn(usize) -> Option<f64>) -> (f64
     (stats::theil_sen(&thin(&rates), &thin(&values)).unwrap_or(0.0), usual)
 }
 
-/// Whether a series only says once more what users felt: the requests of the target itself, and
-/// times of day.
+/// Whether a series only says once more what users felt: the requests of the target itself, the
+/// scrapes, and times of day.
 fn is_the_load_itself(metric: &str) -> bool {
     let is_of_requests = metric.contains("http_") && !metric.contains("client")
         || metric.starts_with("grpc_server_")
         || metric.starts_with("envoy_http_downstream_")
         || metric.starts_with("istio_request");
     is_of_requests
+        || metric.starts_with("scrape_")
         || metric.ends_with("_timestamp_seconds")
         || metric.ends_with("_start_time_seconds")
         || metric.ends_with("_created")

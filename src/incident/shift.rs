@@ -11,6 +11,9 @@ use crate::diagnose::stats::{self, Random};
 
 /// Fewest values of a level: a shorter change does not last.
 pub(super) const FEWEST: usize = 4;
+/// Values that are searched together. A short level in the middle of many values is hidden in them: no
+/// single split tells it from what is before and after it.
+const TOGETHER: usize = 60;
 /// P value below which there is a change. Neighbouring values resemble each other, which makes it
 /// too small by itself: what counts is decided by the size of the change.
 const MAX_P: f64 = 0.001;
@@ -19,13 +22,21 @@ const MIN_RANKS: f64 = 0.1;
 /// Resampled series for one interval, and the share of them that lies outside it.
 const RESAMPLED: usize = 200;
 const OUTSIDE: f64 = 0.05;
+/// A change of more standard deviations than this has an edge that can be seen.
+const STEP_OF_NOISE: f64 = 8.0;
+/// It has begun where a value is more standard deviations than this from the level before, and by
+/// this share of the step, or of the level before where that is less, but never by a trifle.
+const CLEAR_OF_NOISE: f64 = 4.0;
+const BEGUN: f64 = 0.1;
+const MUCH: f64 = 0.5;
+const LITTLE: f64 = 0.02;
 /// A standard deviation from the median absolute deviation, for normal values.
 const MAD_TO_SD: f64 = 1.4826;
 
 /// The levels of a series: where each begins.
 pub(super) fn levels(values: &[f64]) -> Vec<usize> {
     let options = DriftOptions {
-        window: values.len(),
+        window: values.len().min(TOGETHER),
         max_p: MAX_P,
         min_magnitude: MIN_RANKS,
         outliers: FEWEST - 1,
@@ -39,6 +50,9 @@ pub(super) fn levels(values: &[f64]) -> Vec<usize> {
 pub(super) fn place(values: &[f64], seed: u64) -> Option<(usize, usize, usize)> {
     let at = split(&ranks(values))?;
     let (before, after) = values.split_at(at);
+    if let Some(place) = edge(values, at) {
+        return Some(place);
+    }
     let residuals = [rest(before), rest(after)];
     let middles = [stats::median(before)?, stats::median(after)?];
     let mut random = Random::new(seed);
@@ -55,6 +69,40 @@ pub(super) fn place(values: &[f64], seed: u64) -> Option<(usize, usize, usize)> 
     let low = stats::quantile(&places, OUTSIDE / 2.0)?.floor() as usize;
     let high = stats::quantile(&places, 1.0 - OUTSIDE / 2.0)?.ceil() as usize;
     Some((at, low.min(at), high.max(at)))
+}
+
+/// Where a change begins that is far larger than the noise, with its interval. Ranks do not tell how
+/// large a step is: the split of a slow rise lies in its middle, and small steps before a large one
+/// draw it to them. So this goes back from the first value that is half-way to the new level to the
+/// last one that is still as before.
+fn edge(values: &[f64], at: usize) -> Option<(usize, usize, usize)> {
+    let (before, after) = values.split_at(at);
+    let (base, level) = (stats::median(before)?, stats::median(after)?);
+    let (noise, step) = (spread(before)?, level - base);
+    if step.abs() <= STEP_OF_NOISE * noise || step == 0.0 {
+        return None;
+    }
+    // All values as steps upwards from the level before.
+    let height = |place: usize| (values[place] - base) * step.signum();
+    let half = (at..values.len()).find(|place| height(*place) >= step.abs() / 2.0)?;
+    let back_to = |least: f64| {
+        let mut first = half;
+        // Single values that fall back do not end the way.
+        while let Some(far) = (1..FEWEST)
+            .find(|far| first.checked_sub(*far).is_some_and(|place| height(place) > least))
+        {
+            first -= far;
+        }
+        first
+    };
+    // Of a queue that grows for long, a small part of the step is much more than there was.
+    let some = (MUCH * base.abs()).min(BEGUN * step.abs()).max(LITTLE * step.abs());
+    let place = back_to((CLEAR_OF_NOISE * noise).max(some));
+    let low = back_to((CLEAR_OF_NOISE / 2.0 * noise).max(some / 2.0));
+    // Without noise before it, the first value that is another one tells the place.
+    let high = half.max(place);
+    let is_sudden = high - place <= 1;
+    Some((place, low.min(place), if is_sudden { place } else { high }))
 }
 
 /// Median absolute deviation as a standard deviation.
@@ -141,12 +189,32 @@ mod tests {
     }
 
     #[test]
+    fn a_rise_is_placed_at_its_beginning_whatever_came_before() {
+        // Half a minute a little higher, then a queue that grows until it is full.
+        let mut values = noisy(&[(60, 1.0), (20, 1.05)], 5);
+        values.extend((0..40).map(|step| 1.0 + f64::from(step.min(25)) * 20.0));
+        let (at, low, high) = place(&values, 1).unwrap();
+        assert!((80..=83).contains(&at) && low <= at && at <= high, "{at} {low} {high}");
+        let calm = [vec![0.0; 50], (1..60).map(f64::from).collect()].concat();
+        let (at, _, _) = place(&calm, 1).unwrap();
+        assert!((50..=56).contains(&at), "{at}");
+    }
+
+    #[test]
     fn a_clear_step_is_placed_where_it_is() {
         assert_eq!(place(&noisy(&[(30, 1.0), (20, 3.0)], 7), 1).map(|it| it.0), Some(30));
         // Among several levels, a place may be one value off; `place` then finds it within its interval.
         let found = levels(&noisy(&[(30, 1.0), (20, 3.0), (30, 1.0)], 7));
         assert_eq!(found.len(), 3, "{found:?}");
         assert!(found[1].abs_diff(30) <= 1 && found[2].abs_diff(50) <= 1, "{found:?}");
+    }
+
+    #[test]
+    fn a_short_level_in_a_long_time_is_found() {
+        for seed in 0..20 {
+            let found = levels(&noisy(&[(70, 1.0), (16, 9.0), (70, 1.0)], seed));
+            assert_eq!(found.len(), 3, "{seed}: {found:?}");
+        }
     }
 
     #[test]

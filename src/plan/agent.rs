@@ -12,8 +12,8 @@ use crate::timeline::mask_secrets;
 pub struct Agent {
     /// Its name in reports and messages.
     pub name: String,
-    /// What starts it.
-    pub command: NodeCommand,
+    /// What starts it; `None` if it dials in to the bus of the run.
+    pub command: Option<NodeCommand>,
     /// Whether the target runs on its host; `None` to find out.
     pub target: Option<bool>,
     /// What to collect there, beside what opens by itself.
@@ -30,7 +30,7 @@ impl Agent {
         let agent = |(index, line): (usize, &String)| {
             Ok(Self {
                 name: if several { format!("agent-{}", index + 1) } else { "agent".to_owned() },
-                command: NodeCommand::of_line(line)?,
+                command: Some(NodeCommand::of_line(line)?),
                 target: None,
                 collectors: Vec::new(),
             })

@@ -24,7 +24,7 @@
 //! | `[[canary]]` | `path`, `name`, `rate` (at most `20/s`), `method`, `headers` |
 //! | `[[websocket]]` | `path`, `sessions`, `name`, `headers`, `open_rate`, `message` with `interval` and `expect`, `drop` and `backoff` as in `[target]` |
 //! | `[collect.NAME]` | `interval`, `as`, and the collector's own options; `[[collect.NAME]]` for several |
-//! | `[[agent]]` | `name`, `command` (such as `["ssh", "db1", "kneepoint", "agent"]`), `target` (whether the target runs there; found out if it is absent), and `[agent.collect.NAME]` for what to collect there |
+//! | `[[agent]]` | `name`, `command` (such as `["ssh", "db1", "kneepoint", "agent"]`) or `bus = true` if it dials in, `target` (whether the target runs there; found out if it is absent), and `[agent.collect.NAME]` for what to collect there |
 //!
 //! A rate is `50/s`, `3000/m` or a bare number per second. A duration has Go's form (`1m30s`,
 //! `500ms`). A share is `1%` or `0.01`. A condition has k6's form (`p(95) < 300ms`, `avg < 200ms`,

@@ -2,15 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::thread;
 
 use super::problems::Problems;
 use super::warning::Warning;
 use crate::collect::{Opening, machine_addresses};
-use crate::plan::{Agent, Plan};
+use crate::plan::{Agent, OptionValue, Plan};
 use crate::recording::{AgentNote, CollectorNote};
 use crate::remote::{
-    CollectTask, Hello, LinkError, MetAgent, Role, RunningAgent, SentCollector, meet_agents,
+    Bus, CollectTask, Hello, LinkError, MetAgent, Role, RunningAgent, SentCollector, meet_agents,
     seek_target,
 };
 use crate::timeline::names;
@@ -44,7 +45,7 @@ pub(super) struct Task<'a> {
 pub(super) fn greet(
     plan: &Plan,
     target: Option<(SocketAddr, Opening)>,
-    lenient: bool,
+    (lenient, bus): (bool, Option<&Arc<Bus>>),
     problems: &mut Problems,
     warnings: &mut Vec<Warning>,
 ) -> Greeted {
@@ -57,7 +58,13 @@ pub(super) fn greet(
             "keep it for one agent",
         );
     }
-    let (mut agents, failed) = meet_agents(&plan.agents);
+    if let Some(bus) = bus.filter(|_| plan.agents.iter().any(has_open_secrets))
+        && let Err(LinkError { what, hint }) = bus.refuse_open_secrets()
+    {
+        problems.add(what, hint);
+        return Greeted::default();
+    }
+    let (mut agents, failed) = meet_agents(&plan.agents, bus);
     for (index, error) in failed {
         if let Some(agent) = plan.agents.get(index) {
             tell(agent, &error, lenient, problems, warnings);
@@ -68,6 +75,12 @@ pub(super) fn greet(
     }
     let target = target_of(&agents, is_watched_here(plan));
     Greeted { agents, target, own_boot_id: Hello::of_this_machine(Role::Agent).boot_id }
+}
+
+/// Whether a bus would carry secrets to an agent.
+fn has_open_secrets(agent: &Agent) -> bool {
+    let mut options = agent.collectors.iter().flat_map(|config| config.options.values());
+    agent.command.is_none() && options.any(|value| matches!(value, OptionValue::Secret(_)))
 }
 
 /// Whether the plan names a process of this machine as the target's.
@@ -189,13 +202,13 @@ fn tell(
     warnings: &mut Vec<Warning>,
 ) {
     let name = &agent.name;
+    let command = agent.command.as_ref().map_or(String::new(), |it| format!(" (`{it}`)"));
     match lenient {
         true => warnings.push(Warning::OfAgent {
             agent: name.clone(),
             what: format!("{error}; the run goes on without it"),
         }),
-        false => problems
-            .add(format!("agent `{name}` (`{}`): {error}", agent.command), error.hint.clone()),
+        false => problems.add(format!("agent `{name}`{command}: {error}"), error.hint.clone()),
     }
 }
 

@@ -18,7 +18,7 @@ use super::warning::Warning;
 use crate::collect::{FoundServices, Located, Opened, TargetHint, open_all, with_defaults};
 use crate::plan::{Canary, Plan, Target, WebSocket};
 use crate::recording::{AgentNote, CollectorNote, Environment};
-use crate::remote::RunningAgent;
+use crate::remote::{Bus, RunningAgent};
 use crate::timeline::names;
 
 /// The series of the target carry this label where the plan gives its process no other name.
@@ -34,11 +34,19 @@ pub struct Options {
     pub allow_failing: bool,
     /// Set it to end the run early.
     pub interrupt: Arc<AtomicBool>,
+    /// The bus that agents dial in to, if there is one.
+    pub bus: Option<Arc<Bus>>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { folder: ".".into(), lenient: false, allow_failing: false, interrupt: Arc::default() }
+        Self {
+            folder: ".".into(),
+            lenient: false,
+            allow_failing: false,
+            interrupt: Arc::default(),
+            bus: None,
+        }
     }
 }
 
@@ -59,7 +67,7 @@ pub struct Prepared {
 /// [`locate`](crate::collect::locate)), one request of each kind, a few more of those that failed, and
 /// the plan's setup where nothing else was wrong.
 pub fn prepare(plan: Plan, options: Options) -> Result<Prepared, Problems> {
-    let Options { folder, lenient, allow_failing, interrupt } = options;
+    let Options { folder, lenient, allow_failing, interrupt, bus } = options;
     let mut problems = Problems::default();
     refuse_foreign_hosts(&plan, &mut problems);
     let mut load = read_load(&plan, &PlanFiles::below(&folder), &mut problems);
@@ -72,7 +80,7 @@ pub fn prepare(plan: Plan, options: Options) -> Result<Prepared, Problems> {
         is_local,
         warnings: of_collectors,
         ..
-    } = look_into(&plan, &load.target, address.as_ref(), lenient, &mut problems);
+    } = look_into(&plan, &load.target, address.as_ref(), (lenient, bus.as_ref()), &mut problems);
     let mut failing = Vec::new();
     let target_said = match address {
         Some(_) if has_files => meet(&plan, &mut load, allow_failing, &mut problems, &mut failing),
@@ -128,7 +136,7 @@ pub fn observe(plan: &Plan, folder: &Path, lenient: bool) -> Result<Observed, Pr
     };
     let address = find(&target, &mut problems);
     let Opening { collectors, agents, notes_of_agents, is_local, port, warnings } =
-        look_into(plan, &target, address.as_ref(), lenient, &mut problems);
+        look_into(plan, &target, address.as_ref(), (lenient, None), &mut problems);
     if let Some(address) = &address {
         connect(address, &mut problems);
     }
@@ -158,12 +166,12 @@ fn look_into(
     plan: &Plan,
     target: &Target,
     address: Option<&TargetAddress>,
-    lenient: bool,
+    (lenient, bus): (bool, Option<&Arc<Bus>>),
     problems: &mut Problems,
 ) -> Opening {
     let mut warnings = Vec::new();
     let contact = address.filter(|_| problems.is_empty()).and_then(|it| it.contact(target));
-    let greeted = agents::greet(plan, contact, lenient, problems, &mut warnings);
+    let greeted = agents::greet(plan, contact, (lenient, bus), problems, &mut warnings);
     // The series of the target come from one place.
     let located = match greeted.has_target() {
         true => {

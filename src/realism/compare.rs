@@ -3,6 +3,8 @@
 //! A bound that is crossed by chance would cry wolf: each compares shares with at least some requests
 //! behind them, and by a factor that no sampling explains.
 
+use std::collections::BTreeMap;
+
 use super::bursts::{LENGTHS, Rates};
 use super::gap::{Gap, GapKind, Realism};
 use super::kinds::{Kind, Kinds};
@@ -36,6 +38,11 @@ const ORDER_ALIKE: f64 = 0.5;
 const THINKS_ALIKE: f64 = 3.0;
 /// Share of the requests that are retries from which on they add load.
 const RETRIED: f64 = 0.01;
+/// A request depends on the one before where it follows it this many times as often as it comes
+/// otherwise. With [`FEWEST_OF_KIND`] steps behind it, chance alone makes such a share in 1 of 160.
+const FOLLOWS: f64 = 1.25;
+/// Steps of production's sessions that are told where the plan has none.
+const MOST_STEPS: usize = 3;
 /// Kinds that are listed in one gap.
 const TOLD: usize = 8;
 
@@ -273,9 +280,10 @@ fn sessions(traffic: &Traffic, planned: &Planned, realism: &mut Realism) {
         if longer > 0.1 {
             realism.notes.push(format!(
                 "{} of production's sessions have more than one request, and the plan's users have one \
-                 each: order and think times are not compared. A [[journey]] has both: record one with a \
-                 browser and `kneepoint convert FILE.har`",
-                percent(longer)
+                 each: order and think times are not tested. {} A [[journey]] has both: record one with \
+                 a browser and `kneepoint convert FILE.har`",
+                percent(longer),
+                habits(traffic)
             ));
         }
         return;
@@ -298,6 +306,53 @@ fn sessions(traffic: &Traffic, planned: &Planned, realism: &mut Realism) {
                 "# in each [[journey.step]]\nthink = {{ lognormal = [\"{theirs:.0}s\", \"{theirs:.0}s\"] }}"
             ),
         });
+    }
+}
+
+/// What production's users do within a session, in words: how long they pause, and which requests
+/// follow others far more often than they come otherwise.
+fn habits(traffic: &Traffic) -> String {
+    let (kinds, sessions) = (&traffic.kinds, &traffic.sessions);
+    let pause = match sessions.median_think() {
+        Some(pause) => format!(
+            "In production, users pause {} s between two requests (median, of pauses of a second or \
+             more)",
+            number(pause)
+        ),
+        None => "In production, users do not pause for as long as a second".to_owned(),
+    };
+    let mut after: BTreeMap<usize, u64> = BTreeMap::new();
+    for ((from, _), count) in &sessions.pairs {
+        *after.entry(*from).or_default() += count;
+    }
+    let mut steps: Vec<(u64, String)> = Vec::new();
+    for ((from, to), count) in &sessions.pairs {
+        let (Some(one), Some(next)) = (kinds.all().get(*from), kinds.all().get(*to)) else {
+            continue;
+        };
+        let share = *count as f64 / after.get(from).copied().unwrap_or(0).max(1) as f64;
+        let usual = kinds.share(next);
+        if *count >= FEWEST_OF_KIND && share > FOLLOWS * usual {
+            steps.push((
+                *count,
+                format!(
+                    "after {}, {} ask for {} ({} of all requests do)",
+                    one.name,
+                    percent(share),
+                    next.name,
+                    percent(usual)
+                ),
+            ));
+        }
+    }
+    // The most frequent first; of two that are as frequent, the one whose kind came first.
+    steps.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
+    let steps: Vec<String> = steps.into_iter().take(MOST_STEPS).map(|(_, text)| text).collect();
+    match steps.is_empty() {
+        true => {
+            format!("{pause}, and what they ask for hardly depends on what they asked for before.")
+        }
+        false => format!("{pause}; {}.", steps.join("; ")),
     }
 }
 

@@ -139,6 +139,25 @@ fn another_order_and_other_pauses_are_told() {
 }
 
 #[test]
+fn what_users_do_in_order_is_told_where_the_plan_has_no_journeys() {
+    let mut single = Planned::of(&plan(10.0));
+    for user in 0..3000u64 {
+        for item in [7919, 104_729] {
+            single.begin();
+            single.request("GET", &format!("/item/{}", user * item % 500));
+        }
+        single.begin();
+        single.request("POST", "/cart");
+    }
+    let realism = compare(&Log::usual(1000).traffic, &single);
+    assert_eq!(kinds(&realism), [], "{realism:#?}");
+    let notes = realism.notes.join("\n");
+    assert!(notes.contains("users pause 5.0 s between two requests"), "{notes}");
+    let step = "after GET /item/:id, 50 % ask for POST /cart (33 % of all requests do)";
+    assert!(notes.contains(step), "{notes}");
+}
+
+#[test]
 fn retries_and_clients_beyond_the_connections_are_told() {
     let mut log = Log::usual(1000);
     for second in 0..200 {

@@ -8,6 +8,7 @@ mod lines;
 mod model;
 mod note;
 mod read;
+mod repair;
 mod scan;
 mod splice;
 mod summary;
@@ -24,5 +25,6 @@ pub use model::{
 };
 pub use note::ReadNote;
 pub use read::{ReadError, read};
+pub use repair::whole_lines;
 pub use splice::{Overview, SpliceError, copy, overview};
 pub use write::{WriteError, Writer};

@@ -207,6 +207,19 @@ impl<W: Write> Writer<W> {
         self.hand_over(now.since(self.frame_begin) >= share.clamp(WAIT, LONGEST_FRAME))
     }
 
+    /// Writes what waits, without an end: what was continued may have had one.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written, or an earlier write failed.
+    pub fn close(mut self) -> Result<W, WriteError> {
+        if self.failed {
+            return Err(WriteError::Incomplete);
+        }
+        self.hand_over(true)?;
+        Ok(self.out)
+    }
+
     /// Ends the recording and returns the storage.
     ///
     /// # Errors

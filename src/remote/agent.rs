@@ -1,12 +1,13 @@
 //! The agent itself: runs the collectors where it was started, and sends what they read.
 
-use std::io::{self, Read, Write};
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::carrier::NodeCarrier;
 use super::message::{
     CollectTask, Message, OpenMessage, ReadyMessage, RefuseMessage, Role, SeekMessage,
     SoughtMessage, Task, Watched,
@@ -43,16 +44,12 @@ pub enum AgentEnd {
     Refused,
 }
 
-/// Serves one coordinator over `stdin` and `stdout` until it says stop, or is gone. Nothing else may
-/// write to `stdout`.
+/// Serves one coordinator over `carrier` until it says stop, or is gone.
 ///
 /// # Errors
 /// If threads cannot be started.
-pub fn serve_agent(
-    stdin: impl Read + Send + 'static,
-    stdout: impl Write + Send + 'static,
-) -> io::Result<AgentEnd> {
-    let mut node = NodeEnd::start(stdin, stdout, Role::Agent)?;
+pub fn serve_agent(carrier: NodeCarrier) -> io::Result<AgentEnd> {
+    let mut node = NodeEnd::start(carrier, Role::Agent)?;
     let mut search = TargetSearch::default();
     let task = loop {
         match node.next(COST_EVERY) {

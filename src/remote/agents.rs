@@ -18,6 +18,7 @@ use super::message::{
     AckMessage, LinesMessage, Message, OpenMessage, PingMessage, PongMessage, ReadyMessage,
     StopMessage,
 };
+use super::source::NodeSource;
 use super::start::{MOST_ERROR, exchange, nanos, open_with, set_clock, start};
 use super::translate::{LABEL, Shift, Translator};
 use crate::collect::Observation;
@@ -68,7 +69,7 @@ struct Run {
 
 impl RunningAgent {
     pub(super) fn start(
-        agent: Agent,
+        (agent, source): (Agent, NodeSource),
         run: String,
         open: OpenMessage,
         connection: Connection,
@@ -85,6 +86,7 @@ impl RunningAgent {
         let control = Arc::new(Control::default());
         let keeper = Keeper {
             agent: agent.clone(),
+            source,
             run,
             open,
             base: connection.base,
@@ -209,6 +211,7 @@ type Lost = String;
 /// The thread of one agent.
 struct Keeper {
     agent: Agent,
+    source: NodeSource,
     run: String,
     open: OpenMessage,
     base: Instant,
@@ -417,7 +420,7 @@ impl Keeper {
             }
             self.started += 1;
             loss.attempt =
-                begin_attempt(&self.agent, &self.run, self.started, &self.open, self.base);
+                begin_attempt(&self.source, &self.run, self.started, &self.open, self.base);
             if loss.attempt.is_none() {
                 loss.next_try = Instant::now() + loss.pause;
             }
@@ -513,17 +516,17 @@ impl Keeper {
 
 /// Starts the agent once more, on a thread of its own; `None` if there is none.
 fn begin_attempt(
-    agent: &Agent,
+    source: &NodeSource,
     run: &str,
     started: u32,
     open: &OpenMessage,
     base: Instant,
 ) -> Option<Receiver<Attempt>> {
     let (answer, receiver) = sync_channel(1);
-    let (agent, run, open) = (agent.clone(), run.to_owned(), open.clone());
+    let (source, run, open) = (source.clone(), run.to_owned(), open.clone());
     let attempt = move || {
         let alone = |error| vec![error];
-        let mut link = start(&agent, &run, started).map_err(alone)?;
+        let mut link = start(&source, &run, started).map_err(alone)?;
         let clock = set_clock(&mut link, base).map_err(alone)?;
         open_with(&mut link, &open)?;
         Ok((link, clock))

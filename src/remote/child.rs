@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::carrier::{Arrival, Carrier, Delivery};
+use super::carrier::{Arrival, Carrier, Delivery, Keeping};
 use super::lines::{Line, read_line, shown};
 use super::message::MAX_LINE;
 use crate::timeline::mask_secrets;
@@ -123,7 +123,7 @@ impl ChildProcess {
 }
 
 impl Carrier for ChildProcess {
-    fn send(&mut self, line: Vec<u8>) -> Result<(), String> {
+    fn send(&mut self, line: Vec<u8>, _keeping: Keeping) -> Result<(), String> {
         let to_child = self.to_child.as_ref().ok_or("it was closed")?;
         to_child.try_send(line).map_err(|error| match error {
             TrySendError::Full(_) => "it takes nothing any more".to_owned(),

@@ -111,6 +111,7 @@ impl Link {
     /// Why it cannot be sent, in words.
     pub fn send(&mut self, message: Message) -> Result<(), String> {
         self.sent += 1;
+        let keeping = message.keeping();
         let envelope = Envelope {
             run: self.run.clone(),
             from: COORDINATOR.to_owned(),
@@ -118,7 +119,7 @@ impl Link {
             seq: self.sent,
             message,
         };
-        self.carrier.send(envelope.to_line().map_err(|error| error.to_string())?)
+        self.carrier.send(envelope.to_line().map_err(|error| error.to_string())?, keeping)
     }
 
     /// What comes next, within `wait`. What came twice, or from another start, is left out.

@@ -2,14 +2,17 @@
 //! tells each what to do.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::agents::{Connection, RunningAgent};
+use super::bus::Bus;
 use super::clock::NodeClock;
 use super::link::{Link, LinkError};
 use super::message::{CollectTask, Hello, Message, OpenMessage, SeekMessage, SoughtMessage, Task};
-use super::start::{nanos, open_with, set_clock, start, wait};
+use super::source::NodeSource;
+use super::start::{nanos, open_with, set_clock, source_of, start, wait};
 use crate::collect::{Fingerprint, Opening};
 use crate::plan::Agent;
 
@@ -19,6 +22,7 @@ const SEARCH: Duration = Duration::from_secs(5);
 /// An agent that has greeted.
 pub struct MetAgent {
     agent: Agent,
+    source: NodeSource,
     link: Link,
     clock: NodeClock,
     run: String,
@@ -26,15 +30,21 @@ pub struct MetAgent {
     port: Option<u16>,
 }
 
-/// Starts all agents at once, and sets their clocks. Each that fails says why, with its index.
-pub fn meet_agents(agents: &[Agent]) -> (Vec<MetAgent>, Vec<(usize, LinkError)>) {
+/// Starts all agents at once, or takes them from the bus of the run, and sets their clocks. Each that
+/// fails says why, with its index.
+pub fn meet_agents(
+    agents: &[Agent],
+    bus: Option<&Arc<Bus>>,
+) -> (Vec<MetAgent>, Vec<(usize, LinkError)>) {
     let run = format!("{:016x}", rand::random::<u64>());
     let base = Instant::now();
     let results: Vec<Result<MetAgent, LinkError>> = thread::scope(|scope| {
         let meet = |agent: &Agent| {
-            let mut link = start(agent, &run, 1)?;
+            let source = source_of(agent, bus)?;
+            let mut link = start(&source, &run, 1)?;
             let clock = set_clock(&mut link, base)?;
-            Ok(MetAgent { agent: agent.clone(), link, clock, run: run.clone(), base, port: None })
+            let (agent, run) = (agent.clone(), run.clone());
+            Ok(MetAgent { agent, source, link, clock, run, base, port: None })
         };
         let started: Vec<_> = agents.iter().map(|agent| scope.spawn(move || meet(agent))).collect();
         let died = || LinkError {
@@ -111,7 +121,14 @@ impl MetAgent {
         let open = OpenMessage { name: self.agent.name.clone(), task: Task::Collect(task) };
         let ready = open_with(&mut self.link, &open)?;
         let connection = Connection::new(self.link, self.clock, self.base);
-        RunningAgent::start(self.agent, self.run, open, connection, (ready, is_target), taken)
-            .map_err(|what| vec![LinkError { what, hint: String::new() }])
+        RunningAgent::start(
+            (self.agent, self.source),
+            self.run,
+            open,
+            connection,
+            (ready, is_target),
+            taken,
+        )
+        .map_err(|what| vec![LinkError { what, hint: String::new() }])
     }
 }

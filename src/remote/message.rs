@@ -26,6 +26,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::carrier::Keeping;
 use super::generate::{DoneMessage, FileMessage, GenerateTask, StageMessage, StartMessage};
 use super::revealed::Revealed;
 use crate::plan::{CollectorConfig, OptionValue};
@@ -89,6 +90,15 @@ pub enum Message {
 }
 
 impl Message {
+    /// Whether a bus may keep it on its way. The plan and its files hold secrets; leases and pings mean
+    /// something only now.
+    pub(super) fn keeping(&self) -> Keeping {
+        match self {
+            Message::Start(_) | Message::Stage(_) | Message::Stop(_) => Keeping::Stored,
+            _ => Keeping::Now,
+        }
+    }
+
     /// Its name on the wire, for messages to a person.
     pub fn name(&self) -> &'static str {
         match self {

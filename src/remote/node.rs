@@ -1,4 +1,4 @@
-//! The node's end: it greets, answers pings, and sends what waits, over its standard input and output.
+//! The node's end: it greets, answers pings, and sends what waits, over what carries its lines.
 //! It ends when the coordinator is gone: when its input closes, or nothing has come for some seconds.
 
 use std::io::{self, BufReader, Read, Write};
@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use super::carrier::NodeCarrier;
 use super::lines::{Line, read_line};
 use super::message::{
     ByeMessage, Envelope, Hello, MAX_LINE, Message, OpenMessage, PROTOCOL, PongMessage, Role,
@@ -19,8 +20,6 @@ use crate::timeline::Epoch;
 /// A coordinator sends something each second. After this time it is gone: the connection may be cut
 /// in a way that closes nothing.
 const SILENT: Duration = Duration::from_secs(10);
-/// Before `open`, a person may be typing a password at the other end.
-const NEVER_OPENED: Duration = Duration::from_secs(60);
 /// Messages of the coordinator that may wait.
 const WAITING: usize = 256;
 /// How long the last lines may take to leave.
@@ -56,6 +55,7 @@ pub struct NodeEnd {
     sender: JoinHandle<()>,
     last: Instant,
     is_open: bool,
+    opened_within: Duration,
 }
 
 enum Heard {
@@ -65,15 +65,12 @@ enum Heard {
 }
 
 impl NodeEnd {
-    /// Greets over `stdout`, and listens on `stdin`. Nothing else may write to `stdout`.
+    /// Greets over a carrier, and listens to it.
     ///
     /// # Errors
     /// If a thread cannot be started.
-    pub fn start(
-        stdin: impl Read + Send + 'static,
-        stdout: impl Write + Send + 'static,
-        role: Role,
-    ) -> io::Result<Self> {
+    pub fn start(carrier: NodeCarrier, role: Role) -> io::Result<Self> {
+        let NodeCarrier { input, output, opened_within } = carrier;
         let clock = Epoch::new(Instant::now());
         let outbox = Arc::new(Outbox::default());
         let identity = Arc::new(Mutex::new(Identity::default()));
@@ -81,14 +78,14 @@ impl NodeEnd {
         outbox.send(Message::Hello(Hello::of_this_machine(role)));
         let (to_send, names, gone) = (Arc::clone(&outbox), Arc::clone(&identity), sender.clone());
         let sending = spawn("kp-node-send", move || {
-            if let Err(error) = send_all(stdout, &to_send, &names, clock) {
+            if let Err(error) = send_all(output, &to_send, &names, clock) {
                 // Nobody listens if the node has ended.
                 let why = format!("its output is closed: {error}");
                 let _unheard = gone.try_send((Instant::now(), Heard::End(why))).is_err();
             }
         })?;
         let answers = Arc::clone(&outbox);
-        spawn("kp-node-hear", move || hear_all(stdin, &answers, &sender, clock))?;
+        spawn("kp-node-hear", move || hear_all(input, &answers, &sender, clock))?;
         Ok(Self {
             clock,
             outbox,
@@ -97,6 +94,7 @@ impl NodeEnd {
             sender: sending,
             last: Instant::now(),
             is_open: false,
+            opened_within,
         })
     }
 
@@ -133,7 +131,7 @@ impl NodeEnd {
                     return Some(FromCoordinator::Gone("its input is closed".to_owned()));
                 }
                 Err(RecvTimeoutError::Timeout) => {
-                    let most = if self.is_open { SILENT } else { NEVER_OPENED };
+                    let most = if self.is_open { SILENT } else { self.opened_within };
                     if self.last.elapsed() < most {
                         return None;
                     }

@@ -1,13 +1,15 @@
 //! Starts an agent and gets it to work: before the run, and again when it was lost.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::child::ChildProcess;
+use super::bus::Bus;
 use super::clock::{Exchange, NodeClock};
 use super::link::{Link, LinkError, News};
 use super::message::{
     Message, OpenMessage, PingMessage, PongMessage, ReadyMessage, RefuseMessage, Role,
 };
+use super::source::NodeSource;
 use crate::plan::Agent;
 
 /// How long a node may take to greet: a login over a slow network takes some seconds.
@@ -22,13 +24,32 @@ const OPENING: Duration = Duration::from_secs(15);
 /// is of no use to them.
 pub(super) const MOST_ERROR: f64 = 0.5e9;
 
-/// Starts `command` as the agent of the plan, and waits for its greeting.
-pub(super) fn start(agent: &Agent, run: &str, epoch: u32) -> Result<Link, LinkError> {
-    let carrier = ChildProcess::start(agent.command.words()).map_err(|what| LinkError {
-        what,
-        hint: "check the first word of `command`: it must be a program of this machine".to_owned(),
-    })?;
-    Link::greet(Box::new(carrier), run, epoch, Role::Agent, GREETING)
+/// Where an agent of the plan comes from: its command, or the bus of the run.
+pub(super) fn source_of(agent: &Agent, bus: Option<&Arc<Bus>>) -> Result<NodeSource, LinkError> {
+    match (&agent.command, bus) {
+        (Some(command), _) => Ok(NodeSource::Command {
+            words: command.words().to_vec(),
+            hint: "check the first word of `command`: it must be a program of this machine",
+        }),
+        (None, Some(bus)) => Ok(NodeSource::Bus {
+            bus: Arc::clone(bus),
+            role: Role::Agent,
+            name: agent.name.clone(),
+        }),
+        (None, None) => Err(LinkError {
+            what: "it has no `command`, and this run has no bus that it could dial in to"
+                .to_owned(),
+            hint:
+                "add `command = [\"ssh\", \"HOST\", \"kneepoint\", \"agent\"]`, or run with `--bus \
+                   nats://HOST:4222`"
+                    .to_owned(),
+        }),
+    }
+}
+
+/// Starts an agent, and waits for its greeting.
+pub(super) fn start(source: &NodeSource, run: &str, epoch: u32) -> Result<Link, LinkError> {
+    Link::greet(source.start()?, run, epoch, Role::Agent, GREETING)
 }
 
 /// Asks for the time some times in a row.

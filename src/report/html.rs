@@ -45,6 +45,7 @@ struct Explored<'a> {
     windows: &'a BTreeMap<&'static str, Vec<(f64, f64)>>,
     series: Vec<Raw<'a>>,
     endpoints: Vec<(&'a str, Vec<Raw<'a>>)>,
+    hosts: Vec<(&'a str, Vec<Raw<'a>>)>,
 }
 
 /// A line that the script draws.
@@ -77,6 +78,10 @@ struct Readout<'a> {
     values: Vec<Vec<Option<f64>>>,
 }
 
+fn named(all: &[(String, Vec<RawLine>)]) -> Vec<(&str, Vec<Raw<'_>>)> {
+    all.iter().map(|(name, lines)| (name.as_str(), lines.iter().map(Raw::from).collect())).collect()
+}
+
 fn explored(report: &Report) -> Explored<'_> {
     let panels = report.time.panels.iter().map(|panel| Readout {
         id: panel.id,
@@ -97,11 +102,8 @@ fn explored(report: &Report) -> Explored<'_> {
         stages: bands.map(|band| (band.label.as_str(), band.from, band.to)).collect(),
         windows: &explorer.windows,
         series: explorer.series.iter().map(Raw::from).collect(),
-        endpoints: explorer
-            .endpoints
-            .iter()
-            .map(|(name, lines)| (name.as_str(), lines.iter().map(Raw::from).collect()))
-            .collect(),
+        endpoints: named(&explorer.endpoints),
+        hosts: named(&explorer.hosts),
     }
 }
 

@@ -54,49 +54,77 @@ impl IncidentReport<'_> {
         writeln!(w)
     }
 
-    /// Writes the incident as text: what users saw, since when, what changed before, why, what was
-    /// ruled out, and what could not be seen.
+    /// Writes the incident as text: what users saw, what was changed, why, what moved, what was ruled
+    /// out, and what could not be seen.
     ///
     /// # Errors
     /// When the writer fails.
     pub fn text(&self, w: &mut dyn io::Write) -> io::Result<()> {
-        let incident = self.incident;
         writeln!(w, "{}", self.summary())?;
-        if incident.onset.is_some() {
-            self.list(w, "What users saw", incident.symptoms.iter().map(|it| self.symptom(it)))?;
-            self.causes(w)?;
-            let changes = incident.changes.iter().map(|change| self.change(change));
-            self.list(w, "What changed", changes)?;
-            let shifts = incident.shifts.iter().map(|shift| self.shift(shift));
-            self.list(w, "What moved, apart from what the load explains", shifts)?;
-            let out = incident.ruled_out.iter().map(|out| {
-                let because = out.because.first().map(|evidence| clean(&evidence.text));
-                format!("{}: {}", clean(&out.title), because.unwrap_or_default())
-            });
-            self.list(w, "Ruled out", out)?;
-            self.coverage(w)?;
-        }
-        self.list(w, "Note", incident.caveats.iter().map(|caveat| sentence(caveat)))
-    }
-
-    fn list(
-        &self,
-        w: &mut dyn io::Write,
-        heading: &str,
-        lines: impl Iterator<Item = String>,
-    ) -> io::Result<()> {
-        let lines: Vec<String> = lines.collect();
-        if lines.is_empty() {
-            return Ok(());
-        }
-        writeln!(w, "\n{heading}")?;
-        for line in lines.iter().take(SHOWN) {
-            writeln!(w, "  {line}")?;
-        }
-        if lines.len() > SHOWN {
-            writeln!(w, "  and {} more (`--format json` has all)", lines.len() - SHOWN)?;
+        for section in self.sections() {
+            writeln!(w, "\n{}", section.heading)?;
+            for Line { text, below } in section.shown() {
+                writeln!(w, "  {text}")?;
+                for text in below {
+                    writeln!(w, "    {text}")?;
+                }
+            }
+            if let Some(more) = section.more() {
+                writeln!(w, "  {more}")?;
+            }
         }
         Ok(())
+    }
+
+    /// Writes the same as Markdown, as the beginning of a report on the outage.
+    ///
+    /// # Errors
+    /// When the writer fails.
+    pub fn markdown(&self, w: &mut dyn io::Write) -> io::Result<()> {
+        writeln!(w, "# What happened\n\n{}", self.summary())?;
+        for section in self.sections() {
+            writeln!(w, "\n## {}\n", section.heading)?;
+            for Line { text, below } in section.shown() {
+                writeln!(w, "- {text}")?;
+                for text in below {
+                    writeln!(w, "  - {text}")?;
+                }
+            }
+            if let Some(more) = section.more() {
+                writeln!(w, "- {more}")?;
+            }
+        }
+        Ok(())
+    }
+
+    fn sections(&self) -> Vec<Section> {
+        let incident = self.incident;
+        let mut sections = Vec::new();
+        if incident.onset.is_some() {
+            let seen = incident.symptoms.iter().map(|it| Line::of(self.symptom(it)));
+            sections.push(Section::of("What users saw", seen));
+            let changes = incident.changes.iter().map(|change| Line::of(self.change(change)));
+            sections.push(Section::of("What changed", changes));
+            sections.push(Section::of("Why", incident.findings.iter().map(|it| self.cause(it))));
+            let shifts = incident.shifts.iter().map(|shift| Line::of(self.shift(shift)));
+            sections.push(Section::of("What moved, apart from what the load explains", shifts));
+            let out = incident.ruled_out.iter().map(|out| {
+                let because = out.because.first().map(|evidence| clean(&evidence.text));
+                Line::of(format!("{}: {}", clean(&out.title), because.unwrap_or_default()))
+            });
+            sections.push(Section::of("Ruled out", out));
+            sections.push(self.coverage());
+        }
+        let passed = incident.passed.iter().map(|it| {
+            let what = self.values(it.kind, it.before, it.during);
+            let times = format!("{} to {}", self.at(it.at), self.time(it.end, "%H:%M:%S"));
+            Line::of(format!("{times}: {} {what}; {}", it.kind.name(), clean(&it.why)))
+        });
+        sections.push(Section::of("Worse for a while, and explained", passed));
+        let notes = incident.caveats.iter().map(|caveat| Line::of(sentence(caveat)));
+        sections.push(Section::of("Note", notes));
+        sections.retain(|section| !section.lines.is_empty());
+        sections
     }
 
     /// One or two sentences: since when, what, and why.
@@ -106,8 +134,11 @@ impl IncidentReport<'_> {
             return "No incident found.".to_owned();
         };
         let what = incident.symptoms.first().map_or_else(
-            || "The time that was named".to_owned(),
-            |symptom| format!("{} got worse", capital(symptom.kind.name())),
+            || "Nothing got worse in the time that was named, which begins".to_owned(),
+            |symptom| {
+                let values = self.values(symptom.kind, symptom.before, symptom.during);
+                format!("{} got worse ({values})", capital(symptom.kind.name()))
+            },
         );
         let until = match incident.end {
             Some(end) => format!(" until {}", self.at(end)),
@@ -126,33 +157,25 @@ impl IncidentReport<'_> {
     }
 
     fn symptom(&self, symptom: &Symptom) -> String {
-        let value = |value: f64| match symptom.kind {
-            SymptomKind::Errors => wording::percent(value),
-            SymptomKind::Throughput => wording::rate(value),
-            SymptomKind::MeanTime | SymptomKind::P99 => wording::duration(value),
-        };
         format!(
-            "{}: {} -> {}, since {} ({})",
+            "{}: {}, since {} ({})",
             symptom.kind.name(),
-            value(symptom.before),
-            value(symptom.during),
+            self.values(symptom.kind, symptom.before, symptom.during),
             self.at(symptom.onset.at),
             self.between(&symptom.onset)
         )
     }
 
-    fn causes(&self, w: &mut dyn io::Write) -> io::Result<()> {
-        if self.incident.findings.is_empty() {
-            return Ok(());
-        }
-        writeln!(w, "\nWhy")?;
-        for timed in self.incident.findings.iter().take(SHOWN) {
-            self.cause(w, timed)?;
-        }
-        Ok(())
+    fn values(&self, kind: SymptomKind, before: f64, during: f64) -> String {
+        let value = |value: f64| match kind {
+            SymptomKind::Errors => wording::percent(value),
+            SymptomKind::Throughput => wording::rate(value),
+            SymptomKind::MeanTime | SymptomKind::P99 => wording::duration(value),
+        };
+        format!("{} -> {}", value(before), value(during))
     }
 
-    fn cause(&self, w: &mut dyn io::Write, timed: &TimedFinding) -> io::Result<()> {
+    fn cause(&self, timed: &TimedFinding) -> Line {
         let finding = &timed.finding;
         let role = match &finding.role {
             FindingRole::Cause => "cause".to_owned(),
@@ -166,21 +189,21 @@ impl IncidentReport<'_> {
             Confidence::Low => "possible",
         };
         let title = clean(&finding.title);
-        writeln!(w, "  {title} [{}] ({role}, {confidence})", finding.rule)?;
-        for evidence in &finding.evidence {
-            writeln!(w, "    {}", sentence(&evidence.text))?;
-        }
-        let when = timed.onset.map(|onset| match timed.order {
-            Order::Before => format!("moved {} before the symptom", self.apart(&onset)),
-            Order::Together => "moved together with the symptom".to_owned(),
-            Order::After | Order::Unknown => {
-                format!("moved {} after the symptom", self.apart(&onset))
-            }
-        });
-        if let Some(when) = when {
-            writeln!(w, "    Its signals {when}.")?;
-        }
-        writeln!(w, "    Next: {}", sentence(&finding.next))
+        let text = format!("{title} [{}] ({role}, {confidence})", finding.rule);
+        let mut below: Vec<String> =
+            finding.evidence.iter().map(|evidence| sentence(&evidence.text)).collect();
+        below.extend(timed.onset.map(|onset| {
+            let when = match timed.order {
+                Order::Before => format!("{} before the symptom", self.apart(&onset)),
+                Order::Together => "together with the symptom".to_owned(),
+                Order::After | Order::Unknown => {
+                    format!("{} after the symptom", self.apart(&onset))
+                }
+            };
+            format!("Its signals moved {when}.")
+        }));
+        below.push(format!("Next: {}", sentence(&finding.next)));
+        Line { text, below }
     }
 
     fn change(&self, change: &Change) -> String {
@@ -203,35 +226,43 @@ impl IncidentReport<'_> {
             (true, _) => wording::short_rate(value),
         };
         let order = match shift.order {
-            Order::Before => "before",
-            Order::Together => "together",
-            Order::After | Order::Unknown => "after",
+            Order::Before => "before the symptom",
+            Order::Together => "with the symptom",
+            Order::After | Order::Unknown => "after the symptom",
         };
         format!(
-            "{} {}: {} -> {} (z {:+.0}, {order})",
+            "{} {}: {} -> {} ({order})",
             self.at(shift.onset.at),
             clean(&shift.series),
             value(shift.before),
             value(shift.during),
-            shift.z,
         )
     }
 
-    fn coverage(&self, w: &mut dyn io::Write) -> io::Result<()> {
+    /// What could not be seen, by what would show it.
+    fn coverage(&self) -> Section {
         let coverage = &self.incident.coverage;
-        writeln!(
-            w,
-            "\nCoverage: {} of {} causes could be examined",
-            coverage.examined, coverage.rules
-        )?;
-        let mut told: Vec<&str> = Vec::new();
+        let mut additions: Vec<(&str, Vec<&str>)> = Vec::new();
         for open in &coverage.open {
-            if told.len() < SHOWN && !told.contains(&open.add.as_str()) {
-                told.push(&open.add);
-                writeln!(w, "  {}: {}", clean(&open.title), clean(&open.add))?;
+            match additions.iter_mut().find(|(add, _)| *add == open.add) {
+                Some((_, titles)) => titles.push(&open.title),
+                None => additions.push((&open.add, vec![&open.title])),
             }
         }
-        Ok(())
+        additions.sort_by_key(|(_, titles)| std::cmp::Reverse(titles.len()));
+        let lines = additions.into_iter().map(|(add, titles)| {
+            let titles: Vec<String> = titles.into_iter().map(clean).collect();
+            Line::of(format!("{}: {}", titles.join("; "), clean(add)))
+        });
+        let heading = format!(
+            "Coverage: {} of {} causes could be examined; the others, and what would show them",
+            coverage.examined, coverage.rules
+        );
+        let section = Section::of(&heading, lines);
+        match section.lines.is_empty() {
+            true => Section::of("Coverage", [Line::of("every cause could be examined".to_owned())]),
+            false => section,
+        }
     }
 
     /// Seconds between the begin of the symptom and another moment.
@@ -253,6 +284,40 @@ impl IncidentReport<'_> {
         let seconds = self.recording.environment.started_unix + moment.secs();
         let at = Timestamp::from_millisecond((seconds * 1e3).round() as i64).unwrap_or_default();
         at.to_zoned(self.zone.clone()).strftime(format).to_string()
+    }
+}
+
+/// A part of the report.
+struct Section {
+    heading: String,
+    lines: Vec<Line>,
+}
+
+/// One line, with what belongs to it.
+struct Line {
+    text: String,
+    below: Vec<String>,
+}
+
+impl Section {
+    fn of(heading: &str, lines: impl IntoIterator<Item = Line>) -> Self {
+        Self { heading: heading.to_owned(), lines: lines.into_iter().collect() }
+    }
+
+    fn shown(&self) -> impl Iterator<Item = &Line> {
+        self.lines.iter().take(SHOWN)
+    }
+
+    /// That not all lines are shown.
+    fn more(&self) -> Option<String> {
+        let left = self.lines.len().saturating_sub(SHOWN);
+        (left > 0).then(|| format!("and {left} more (`--format json` has all)"))
+    }
+}
+
+impl Line {
+    fn of(text: String) -> Self {
+        Self { text, below: Vec::new() }
     }
 }
 

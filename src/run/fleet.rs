@@ -1,12 +1,13 @@
-//! Generators elsewhere that make one load together: started, greeted and asked whether they can. Each
-//! is a command whose standard input and output carry the messages, such as
-//! `ssh gen1 kneepoint generate`.
+//! Generators elsewhere that make one load together: started, greeted and asked whether they can. A
+//! command starts each, such as `ssh gen1 kneepoint generate`, or each dials in to a bus.
 
 mod connect;
 mod node;
+mod past;
 mod problem;
 mod running;
 
 pub use connect::Fleet;
+pub use past::{PastError, complete};
 pub use problem::FleetProblem;
 pub(super) use running::RunningFleet;

@@ -22,7 +22,7 @@ use crate::collect;
 use crate::diagnose::RuleSet;
 
 pub use conductor::{HEAD_START, WAITING_OBSERVATIONS, record, run, run_with, schedule};
-pub use fleet::{Fleet, FleetProblem};
+pub use fleet::{Fleet, FleetProblem, PastError, complete};
 pub use generate::generate;
 pub use news::{Progress, RunError};
 pub use pilot::{Decision, Pilot, PlannedStage, pilot_for};

@@ -317,7 +317,7 @@ metrics! {
     TCP_CALLS_SENT = "tcp.calls.sent", Count, Counter;
     /// Connections on which such requests were sent, each counted at its first one; label `peer`.
     TCP_CALLS_CONNECTIONS = "tcp.calls.connections", Count, Counter;
-    /// Connections that clients have opened to a UNIX socket of the target; label `port` (`unix:` and its path).
+    /// Connections to the target that were seen: one that opens and closes between two looks is not; label `port`.
     TCP_REQUESTS_CONNECTIONS = "tcp.requests.connections", Count, Counter;
     /// Requests that the target has answered, counted as data segments on connections to it: the fewer of those that came
     /// and those that went, on each connection; label `port`.
@@ -386,6 +386,8 @@ metrics! {
     GENERATOR_RUN_QUEUE_TIME = "generator.run_queue.time", Seconds, Counter;
     /// Cores used by the busiest thread of kneepoint over the last interval.
     GENERATOR_THREAD_BUSIEST = "generator.thread.busiest", Cores, Gauge;
+    /// Seconds in which the CPU quota of its control group stopped kneepoint; only with a quota.
+    GENERATOR_THROTTLED_TIME = "generator.throttled_time", Seconds, Counter;
     /// Seconds of processor time of one collector's thread; label `collector`.
     COLLECTOR_CPU_TIME = "collector.cpu.time", Seconds, Counter;
 

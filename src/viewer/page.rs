@@ -1,5 +1,6 @@
 //! The live page: one document whose style and script are admitted by their digests.
 
+use super::site::Control;
 use crate::report::{digest, style};
 
 const PAGE: &str = include_str!("../../reports/html/live.html");
@@ -13,8 +14,8 @@ pub(super) struct Page {
 }
 
 impl Page {
-    /// The live page, with buttons if viewers may control the run.
-    pub(super) fn live(has_control: bool) -> Self {
+    /// The live page, with buttons for what viewers may do to the run.
+    pub(super) fn live(control: Option<&dyn Control>) -> Self {
         let style = format!("{}{STYLE}", style());
         let policy = format!(
             "default-src 'none'; style-src '{}'; script-src '{}'; connect-src 'self'; \
@@ -23,7 +24,11 @@ impl Page {
             digest(SCRIPT)
         );
         let html = PAGE
-            .replace("{{ control }}", if has_control { "yes" } else { "no" })
+            .replace("{{ control }}", if control.is_some() { "yes" } else { "no" })
+            .replace(
+                "{{ pause }}",
+                if control.is_some_and(Control::can_pause) { "yes" } else { "no" },
+            )
             .replace("{{ style }}", &style)
             .replace("{{ script }}", SCRIPT);
         Self { html, policy }

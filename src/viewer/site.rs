@@ -13,6 +13,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::watch;
 
 use super::page::{Page, REPORT_POLICY};
+use super::published::Published;
 use crate::live::Live;
 
 /// Longest text of a mark in bytes.
@@ -27,6 +28,8 @@ pub(super) type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
 
 /// What a viewer may ask of a run.
 pub trait Control: Send + Sync {
+    /// Whether the run can be paused.
+    fn can_pause(&self) -> bool;
     /// Ends the run.
     fn end(&self);
     /// Holds the load as it is, or lets the search go on.
@@ -41,8 +44,7 @@ pub(super) struct Site {
     page: Page,
     live: Arc<Mutex<Live>>,
     control: Option<Arc<dyn Control>>,
-    /// The newest frame, as an event.
-    pub(super) frames: watch::Sender<Bytes>,
+    pub(super) frames: watch::Sender<Arc<Published>>,
     report: Mutex<Option<Bytes>>,
     /// How often the report was sent.
     pub(super) reports: AtomicU64,
@@ -54,8 +56,8 @@ impl Site {
         live: Arc<Mutex<Live>>,
         control: Option<Arc<dyn Control>>,
     ) -> Self {
-        let page = Page::live(control.is_some());
-        let (frames, _) = watch::channel(Bytes::new());
+        let page = Page::live(control.as_deref());
+        let (frames, _) = watch::channel(Arc::default());
         let (report, reports) = (Mutex::new(None), AtomicU64::new(0));
         Self { token, page, live, control, frames, report, reports }
     }
@@ -64,11 +66,20 @@ impl Site {
         *self.report.lock().unwrap_or_else(PoisonError::into_inner) = Some(html.into());
     }
 
-    /// Sends the state of the run as it is now to everybody who looks.
+    /// Sends the state of the run as it is now to everybody who looks. Costs nothing where nobody
+    /// does.
     pub(super) fn publish(&self) {
+        if self.frames.receiver_count() > 0 {
+            self.renew();
+        }
+    }
+
+    fn renew(&self) {
         let now = self.live.lock().unwrap_or_else(PoisonError::into_inner).now();
-        if let Ok(json) = serde_json::to_string(&now) {
-            self.frames.send_replace(format!("data: {json}\n\n").into());
+        // The last frame is borrowed only for as long as the next one is made of it.
+        let next = self.frames.borrow().next(now);
+        if let Some(next) = next {
+            self.frames.send_replace(Arc::new(next));
         }
     }
 
@@ -126,14 +137,18 @@ impl Site {
 
     /// One event for each frame. A viewer who is slow gets the newest when it is ready for one.
     fn events(&self) -> Answer {
+        if self.frames.receiver_count() == 0 {
+            self.renew();
+        }
         let frames = self.frames.subscribe();
         let stream =
-            futures_util::stream::unfold((frames, false), |(mut frames, waits)| async move {
-                if waits {
+            futures_util::stream::unfold((frames, None), |(mut frames, sent)| async move {
+                if sent.is_some() {
                     frames.changed().await.ok()?;
                 }
-                let frame = Frame::data(frames.borrow_and_update().clone());
-                Some((Ok::<_, Infallible>(frame), (frames, true)))
+                let newest = Arc::clone(&frames.borrow_and_update());
+                let frame = Frame::data(newest.event(sent));
+                Some((Ok::<_, Infallible>(frame), (frames, Some(newest.number))))
             });
         respond(StatusCode::OK, EVENTS, REPORT_POLICY, StreamBody::new(stream).boxed_unsync())
     }

@@ -1,12 +1,18 @@
 //! The words of a tool's command, and what is added to them.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use super::Command;
 
-/// The program is looked for among so many words: others start it, such as `npx` and `python -m`.
-const WORDS_BEFORE: usize = 4;
+/// Programs that start another, which is named among their arguments.
+const STARTERS: &[&str] = &[
+    "bunx", "chrt", "env", "exec", "ionice", "nice", "nohup", "npm", "npx", "numactl", "pipx",
+    "pnpm", "poetry", "setsid", "stdbuf", "sudo", "taskset", "time", "timeout", "uv", "uvx",
+    "yarn",
+];
+/// What such programs do with the next word.
+const ORDERS: &[&str] = &["dlx", "exec", "run", "tool", "x"];
 
 /// The command of one tool.
 #[derive(Debug)]
@@ -22,12 +28,15 @@ impl Arguments {
     /// The command, if it runs one of these programs.
     pub(super) fn of(words: &[OsString], programs: &[&str]) -> Option<Self> {
         let is_it = |word: &OsString| {
-            let name = Path::new(word).file_name().and_then(|name| name.to_str()).unwrap_or("");
+            let name = name_of(word);
             // `npx` takes a version after the name.
-            let name = name.split('@').next().unwrap_or(name);
-            programs.contains(&name)
+            programs.contains(&name.split('@').next().unwrap_or(name))
         };
-        let program = words.iter().take(WORDS_BEFORE).position(is_it)?;
+        let program = words.iter().position(is_it)?;
+        let before = &words[..program];
+        if !before.iter().all(|word| starts_another(word)) {
+            return None;
+        }
         Some(Self { words: words.to_vec(), program, variables: Vec::new(), stdout: None })
     }
 
@@ -99,6 +108,22 @@ impl Arguments {
     pub(super) fn into_command(self) -> Command {
         Command { variables: self.variables, stdout: self.stdout, ..Command::new(self.words) }
     }
+}
+
+/// File name of a program.
+fn name_of(word: &OsStr) -> &str {
+    Path::new(word).file_name().and_then(|name| name.to_str()).unwrap_or("")
+}
+
+/// Whether a word may stand before the program that is started: a script of that name's argument is
+/// not the program.
+fn starts_another(word: &OsStr) -> bool {
+    let (text, name) = (word.to_str().unwrap_or(""), name_of(word));
+    let is_option = text.starts_with('-');
+    let is_number = text.starts_with(|first: char| first.is_ascii_digit());
+    let is_variable = text.contains('=');
+    let is_starter = STARTERS.contains(&name) || name.starts_with("python");
+    is_starter || is_option || is_number || is_variable || ORDERS.contains(&text)
 }
 
 /// A word of an option and its value, such as `csv=/tmp/k6.csv`.

@@ -1,5 +1,6 @@
 //! The load that another tool made, read from what it wrote.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
@@ -65,11 +66,20 @@ impl Results {
     }
 
     /// The load that was sent within `times`, in seconds since 1970. Times without a date count
-    /// from the first of them.
-    pub(super) fn read(&self, times: Range<f64>, name: &str) -> Result<ToolLoad, LoadError> {
+    /// from the first of them. `waiting` are the connections, by second, that always waited for an
+    /// answer: a server's log does not show that its load is a closed loop.
+    pub(super) fn read(
+        &self,
+        times: Range<f64>,
+        name: &str,
+        waiting: Option<BTreeMap<i64, f64>>,
+    ) -> Result<ToolLoad, LoadError> {
         let named = self.format.as_deref().and_then(import::find);
         let within = times.start - ROUNDED..times.end + ROUNDED;
         let mut files = Files::new(named).within(within);
+        if let Some(waiting) = waiting {
+            files = files.with_connections(waiting);
+        }
         for (path, skipped) in self.files.iter().zip(&self.skipped) {
             let input = opened(path, *skipped)
                 .map_err(|source| LoadError::Unreadable { path: path.clone(), source })?;

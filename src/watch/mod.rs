@@ -119,6 +119,11 @@ mod tests {
                 "mine_stats_history.csv",
             ),
             (
+                "env A=1 timeout 60 nice -n 5 locust",
+                "env A=1 timeout 60 nice -n 5 locust --csv /out/locust --csv-full-history",
+                "/out/locust_stats_history.csv",
+            ),
+            (
                 "./bin/jmeter -n -t a.jmx",
                 "./bin/jmeter -n -t a.jmx -l /out/jmeter.jtl",
                 "/out/jmeter.jtl",
@@ -149,8 +154,16 @@ mod tests {
 
     #[test]
     fn other_commands_stay_as_they_are() {
-        for line in ["k6 version", "wrk -c 10 http://127.0.0.1/", "vegeta report r.bin", "sh -c k6"]
-        {
+        for line in [
+            "k6 version",
+            "wrk -c 10 http://127.0.0.1/",
+            "vegeta report r.bin",
+            "sh -c k6",
+            // A script whose argument is the name of a tool.
+            "bash levels.sh hey http://127.0.0.1/",
+            "python3 load.py ab",
+            "timeout 60 ./run.sh locust",
+        ] {
             let (run, read) = adapted(line);
             assert_eq!((run.as_str(), read.len()), (line, 0));
         }

@@ -115,7 +115,7 @@ pub fn watch<W: Write>(session: Session, out: W) -> Result<Watched, WatchError> 
     }
     let times = zero_unix + command_begin.secs()..zero_unix + at.secs();
     let name = session.plan.name;
-    let read = session.results.map(|results| results.read(times, &name));
+    let read = session.results.map(|results| results.read(times, &name, sockets.waiting()));
     let (load, instead) = told(read, || sockets.into_load(&name));
     let without_load = match load {
         Ok(load) => join(&mut writer, load, zero_unix, &session.plan.target).map(|()| None)?,

@@ -15,6 +15,7 @@
 //! | variable | what it does |
 //! |---|---|
 //! | `KNEEPOINT_LAB` | faults to run with their twins, or `all`; `pool-small:broken` and `pool-small:healthy` are one of the two |
+//! | `KNEEPOINT_LAB_WAYS` | where they run (`here`): `direct`, `one`, `two`, `translated` and `rootless` are ways into a network namespace, see [`way::Way`]; or `all` |
 //! | `KNEEPOINT_LAB_SEEDS` | how many runs of each, with another seed for the load (1) |
 //! | `KNEEPOINT_LAB_LANES` | how many systems run side by side, of those that leave the CPU idle (three for each core) |
 //! | `KNEEPOINT_LAB_KEEP` | directory for the recordings; what is there already is diagnosed and not run again |
@@ -22,7 +23,11 @@
 #![expect(clippy::print_stderr, reason = "the table is for whoever runs the tests by hand")]
 
 mod score;
+#[allow(dead_code, reason = "other tests use more of it")]
+#[path = "../space/mod.rs"]
+mod space;
 mod system;
+mod way;
 
 use std::collections::VecDeque;
 use std::num::NonZero;
@@ -34,6 +39,7 @@ use kneepoint::demo::{self, FAULTS};
 
 use score::{Score, Scored, failures};
 use system::{Bench, System};
+use way::Way;
 
 /// The fault that runs by default: it needs no database and takes a few minutes.
 const SHORT: &str = "single-thread";
@@ -45,9 +51,12 @@ const MAY_BE_SILENT: &[(&str, usize)] = &[];
 /// The systems that are asked for.
 fn chosen() -> Vec<System> {
     let wanted = std::env::var("KNEEPOINT_LAB").unwrap_or_else(|_| SHORT.to_owned());
+    let ways = chosen_ways();
     let both = |fault: &'static demo::Fault| {
-        let twin = fault.has_twin().then_some(System { fault, healthy: true });
-        [Some(System { fault, healthy: false }), twin].into_iter().flatten()
+        let twins = if fault.has_twin() { &[false, true][..] } else { &[false] };
+        ways.iter().flat_map(move |way| {
+            twins.iter().map(move |&healthy| System { fault, healthy, way: *way })
+        })
     };
     if wanted == "all" {
         return FAULTS.iter().copied().flat_map(both).collect();
@@ -66,6 +75,15 @@ fn chosen() -> Vec<System> {
             both(fault).filter(wanted).collect::<Vec<_>>()
         })
         .collect()
+}
+
+/// The ways to them that are asked for.
+fn chosen_ways() -> Vec<Way> {
+    let wanted = std::env::var("KNEEPOINT_LAB_WAYS").unwrap_or_else(|_| Way::Here.name().into());
+    match wanted.as_str() {
+        "all" => Way::ALL.to_vec(),
+        _ => wanted.split_whitespace().map(Way::find).collect(),
+    }
 }
 
 /// How many systems run side by side for each core: each keeps less than a tenth of one busy.
@@ -111,7 +129,8 @@ fn causes_are_named_and_the_healthy_are_not_accused() {
     let bench = Bench::new();
     let mut tasks = Vec::new();
     for system in chosen() {
-        match demo::lacking(system.fault) {
+        let lacking = demo::lacking(system.fault);
+        match lacking.or_else(|| system.way.lacking().map(str::to_owned)) {
             Some(why) => eprintln!("{system}: left out: {why}"),
             None => tasks.extend((1..=seeds).map(|seed| Task { system, seed })),
         }

@@ -11,11 +11,14 @@ use std::time::{Duration, Instant};
 use kneepoint::demo::{BuiltInKnee, Fault, Launcher, Truth};
 use serde_json::Value;
 
-/// The broken system of a fault or its healthy twin.
+use crate::way::{Place, Way};
+
+/// The broken system of a fault or its healthy twin, and the way to it.
 #[derive(Clone, Copy)]
 pub struct System {
     pub fault: &'static Fault,
     pub healthy: bool,
+    pub way: Way,
 }
 
 impl System {
@@ -32,7 +35,11 @@ impl System {
 
 impl fmt::Display for System {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.fault.name, if self.healthy { "healthy" } else { "broken" })
+        write!(f, "{}:{}", self.fault.name, if self.healthy { "healthy" } else { "broken" })?;
+        match self.way {
+            Way::Here => Ok(()),
+            way => write!(f, ":{}", way.name()),
+        }
     }
 }
 
@@ -82,19 +89,21 @@ impl Bench {
     }
 
     fn run(&self, system: &System, seed: u64, out: &Path) -> Value {
-        let launcher = Launcher::new().expect("own path").with_program(&self.program);
+        let launcher = Launcher::new().expect("own path");
         let launcher = if system.healthy { launcher.healthy() } else { launcher };
-        let shop = launcher
-            .start(system.fault, None)
+        let mut place = Place::new(system.way, &self.program);
+        let shop = place
+            .start(launcher, system.fault)
             .unwrap_or_else(|error| panic!("{system} does not start: {error}"));
+        let (url, shop_plan) = place.lead_to(&shop);
         if system.needs_time_alone() {
-            let seconds = measure_alone(&shop.url).as_secs_f64();
+            let seconds = measure_alone(&url).as_secs_f64();
             fs::write(out.join(ALONE), seconds.to_string()).expect("own directory");
         }
         let plan = out.join("plan.toml");
         // Ahead of the tables, where the name of the plan stands as well.
-        fs::write(&plan, format!("seed = {seed}\n{}", shop.plan)).expect("the plan is written");
-        let mut command = Command::new(&self.program);
+        fs::write(&plan, format!("seed = {seed}\n{shop_plan}")).expect("the plan is written");
+        let mut command = place.kneepoint(out);
         command.arg("run").arg(&plan).args(["--format", "json", "--out"]).arg(out);
         let report = printed(&mut command, system);
         shop.stop();

@@ -152,13 +152,14 @@ impl Browser {
     /// Keeps a picture where `KNEEPOINT_PICTURES` says, for a person to look at.
     pub fn picture(&mut self, name: &str) {
         use base64::Engine as _;
-        let Some(folder) = std::env::var_os("KNEEPOINT_PICTURES") else { return };
+        if std::env::var_os("KNEEPOINT_PICTURES").is_none() {
+            return;
+        }
         let shot = self.call("Page.captureScreenshot", &json!({ "format": "png" }));
         let bytes = base64::engine::general_purpose::STANDARD
             .decode(shot["data"].as_str().unwrap())
             .unwrap();
-        std::fs::create_dir_all(&folder).unwrap();
-        std::fs::write(Path::new(&folder).join(format!("{name}.png")), bytes).unwrap();
+        keep(&format!("{name}.png"), &bytes);
     }
 
     /// At every usual width, nothing stands out of the page, in both themes and on paper.
@@ -183,6 +184,13 @@ impl Browser {
         self.media("light", false);
         self.size(1280, 900);
     }
+}
+
+/// Keeps a file where `KNEEPOINT_PICTURES` says.
+pub fn keep(name: &str, bytes: &[u8]) {
+    let Some(folder) = std::env::var_os("KNEEPOINT_PICTURES") else { return };
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(Path::new(&folder).join(name), bytes).unwrap();
 }
 
 impl Drop for Browser {

@@ -2,6 +2,7 @@
 //! tmux, and in a browser, with Chromium. Where a machine has neither, these tests say so and pass.
 #![allow(clippy::unwrap_used, reason = "a test that cannot read its files has failed")]
 
+mod access;
 mod browser;
 mod many;
 mod page;

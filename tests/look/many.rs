@@ -2,93 +2,181 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread;
-use std::time::Duration;
+use std::path::Path;
+use std::thread::sleep;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use kneepoint::recording::Recording;
+use kneepoint::timeline::Histogram;
 
 use super::Run;
 use super::target::Server;
 
 const VIEWERS: usize = 50;
+/// Requests per second, as `benches/load` measures lateness at.
+const RATES: [u32; 2] = [1000, 5000];
+/// Parts of a run in which nobody looks and fifty do, in turn.
+const BLOCKS: usize = 12;
+/// How long one is measured.
+const BLOCK: Duration = Duration::from_secs(10);
+/// What goes before it: the pages are opened, and what that takes is over.
+const SETTLING: Duration = Duration::from_millis(2500);
 
-/// Seconds of processor time of a process so far.
-fn cpu(pid: u32) -> f64 {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
-    let ticks: f64 = [11, 12].iter().map(|at| fields[*at].parse::<f64>().unwrap()).sum();
-    ticks / 100.0
+/// What one part of a run came to.
+struct Block {
+    /// Seconds of processor time by thread.
+    threads: Vec<(String, f64)>,
+    /// Begin and end, in seconds since 1970.
+    span: (f64, f64),
+    events: usize,
 }
 
-/// Prints the processor time of a request and the lateness without viewers and with fifty, in turn.
+/// Seconds that each thread of a process has run so far.
+fn threads(pid: u32) -> Vec<(String, String, f64)> {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    let read = |task: std::io::Result<std::fs::DirEntry>| {
+        let task = task.ok()?.path();
+        let name = std::fs::read_to_string(task.join("comm")).ok()?.trim().to_owned();
+        let run = std::fs::read_to_string(task.join("schedstat")).ok()?;
+        let nanos: f64 = run.split(' ').next()?.parse().ok()?;
+        Some((task.file_name()?.to_str()?.to_owned(), name, nanos / 1e9))
+    };
+    tasks.filter_map(read).collect()
+}
+
+fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64()
+}
+
+/// Opens the events of a page. What comes is left in the socket, so that a viewer takes no processor
+/// time on this machine: whoever looks does so from another one.
+fn open(url: &str) -> TcpStream {
+    let (host, token) = url.trim_start_matches("http://").split_once('/').unwrap();
+    let mut stream = TcpStream::connect(host).unwrap();
+    let request = format!("GET /{token}events HTTP/1.1\r\nHost: {host}\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    stream
+}
+
+/// How many events a viewer got.
+fn events(mut stream: TcpStream) -> usize {
+    stream.set_nonblocking(true).unwrap();
+    let mut bytes = Vec::new();
+    // Ends in an error where nothing more has come yet.
+    let _open = stream.read_to_end(&mut bytes).is_err();
+    bytes.windows(6).filter(|part| part == b"data: ").count()
+}
+
+fn measure(run: &Run, viewers: usize) -> Block {
+    let watching: Vec<TcpStream> = (0..viewers).map(|_| open(&run.url)).collect();
+    sleep(SETTLING);
+    let (before, begin) = (threads(run.child.id()), now());
+    sleep(BLOCK);
+    let (after, end) = (threads(run.child.id()), now());
+    let spent = |(id, name, used): (String, String, f64)| {
+        let from = before.iter().find(|(it, _, _)| *it == id).map_or(0.0, |(_, _, used)| *used);
+        (name, used - from)
+    };
+    let threads = after.into_iter().map(spent).collect();
+    Block { threads, span: (begin, end), events: watching.into_iter().map(events).sum() }
+}
+
+/// Requests that were sent in a part of a run, and how late, up to which quantile.
+fn sent(recording: &Recording, block: &Block) -> (f64, [f64; 2]) {
+    let started = recording.environment.started_unix;
+    let (mut late, mut requests) = (Histogram::new(), 0);
+    for tick in &recording.timeline.ticks {
+        let (begin, end) = (started + tick.window.begin.secs(), started + tick.window.end.secs());
+        if begin >= block.span.0 && end <= block.span.1 {
+            late.merge(&tick.lateness);
+            requests += tick.sent;
+        }
+    }
+    (requests as f64, [0.5, 0.99].map(|quantile| late.quantile(quantile).unwrap_or(0.0)))
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// Prints the processor time of a request and the lateness without viewers and with fifty, in turn
+/// within one run.
 #[test]
 #[ignore = "a measurement: minutes on a quiet machine"]
 #[allow(clippy::print_stdout, reason = "it prints a table")]
 fn the_table() {
-    println!("viewers  CPU of a request  lateness p99  events");
-    for viewers in [0, VIEWERS, 0, VIEWERS, 0, VIEWERS] {
+    for rate in RATES {
         let server = Server::start();
         let out = tempfile::tempdir().unwrap();
         let plan = out.path().join("plan.toml");
-        std::fs::write(&plan, plan_text(&server.url())).unwrap();
+        std::fs::write(&plan, plan_text(&server.url(), rate)).unwrap();
         let run = Run::start(&["run", plan.to_str().unwrap(), "--live"], out.path());
-        let (done, events) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-        let watching: Vec<_> = (0..viewers)
-            .map(|_| {
-                let (url, done, events) = (run.url.clone(), Arc::clone(&done), Arc::clone(&events));
-                thread::spawn(move || watch(&url, &done, &events))
-            })
-            .collect();
-        thread::sleep(Duration::from_secs(5));
-        let before = cpu(run.child.id());
-        thread::sleep(Duration::from_secs(20));
-        let used = cpu(run.child.id()) - before;
-        done.store(true, Ordering::Relaxed);
+        sleep(Duration::from_secs(8));
+        // Two with, then two without: what grows with the run meets both alike.
+        let turns = (0..BLOCKS).map(|at| if at.div_ceil(2) % 2 == 1 { VIEWERS } else { 0 });
+        let blocks: Vec<(usize, Block)> = turns.map(|it| (it, measure(&run, it))).collect();
         run.interrupt();
-        let (said, _) = run.end();
-        watching.into_iter().for_each(|it| it.join().unwrap());
-        let file = std::fs::File::open(out.path().join("recording.jsonl.zst")).unwrap();
-        let (recording, _) = kneepoint::recording::read(std::io::BufReader::new(file)).unwrap();
-        let mut late = kneepoint::timeline::Histogram::new();
-        let (mut requests, mut seconds) = (0, 0.0);
-        for tick in recording.timeline.ticks.iter().filter(|tick| tick.sent > 0) {
-            late.merge(&tick.lateness);
-            requests += tick.sent;
-            seconds += tick.window.secs();
-        }
-        let rate = requests as f64 / seconds;
-        println!(
-            "{viewers:7}  {:13.2} µs  {:9.1} µs  {}",
-            used / 20.0 / rate * 1e6,
-            late.quantile(0.99).unwrap_or(0.0) * 1e6,
-            events.load(Ordering::Relaxed)
-        );
-        assert!(!said.is_empty());
+        run.end();
+        print(rate, &blocks, out.path());
     }
 }
 
-fn plan_text(url: &str) -> String {
+#[allow(clippy::print_stdout, reason = "it prints a table")]
+fn print(rate: u32, blocks: &[(usize, Block)], out: &Path) {
+    let file = std::fs::File::open(out.join("recording.jsonl.zst")).unwrap();
+    let (recording, _) = kneepoint::recording::read(std::io::BufReader::new(file)).unwrap();
+    println!("{rate} requests/s");
+    println!("viewers  events  CPU of a request  of it the page  lateness p50       p99");
+    let rows: Vec<(usize, [f64; 4])> = blocks
+        .iter()
+        .map(|(viewers, block)| {
+            let (requests, late) = sent(&recording, block);
+            let seconds = block.span.1 - block.span.0;
+            // Whole seconds lie within the part; its processor time is of all of it.
+            let rate = requests.max(1.0) / requests_seconds(&recording, block);
+            let micros = |is: &dyn Fn(&str) -> bool| {
+                let used = block.threads.iter().filter(|(name, _)| is(name));
+                used.map(|(_, used)| used).sum::<f64>() / seconds / rate * 1e6
+            };
+            let is_page = |name: &str| name == "kp-viewer" || name == "kp-live";
+            let (all, page) = (micros(&|_| true), micros(&is_page));
+            let row = [all, page, late[0] * 1e6, late[1] * 1e6];
+            println!(
+                "{viewers:7}  {:6}  {:13.2} µs  {:11.2} µs  {:9.1} µs  {:6.1} µs",
+                block.events, row[0], row[1], row[2], row[3]
+            );
+            (*viewers, row)
+        })
+        .collect();
+    let of = |viewers: usize, at: usize| {
+        let each = rows.iter().filter(|(of, _)| *of == viewers);
+        median(each.map(|(_, row)| row[at]).collect())
+    };
+    for (at, what) in [(0, "CPU of a request"), (2, "lateness p50"), (3, "lateness p99")] {
+        let (none, many) = (of(0, at), of(VIEWERS, at));
+        let change = (many / none - 1.0) * 100.0;
+        println!("{what}: median {none:.2} µs without, {many:.2} µs with viewers: {change:+.1} %");
+    }
+    let added = of(VIEWERS, 1) - of(0, 1);
+    println!("the page's threads: {added:+.3} µs a request, {:+.1} %", added / of(0, 0) * 100.0);
+}
+
+/// Seconds of the ticks that lie within a part of a run.
+fn requests_seconds(recording: &Recording, block: &Block) -> f64 {
+    let started = recording.environment.started_unix;
+    let ticks = recording.timeline.ticks.iter();
+    let is_in = |tick: &&kneepoint::timeline::LoadTick| {
+        started + tick.window.begin.secs() >= block.span.0
+            && started + tick.window.end.secs() <= block.span.1
+    };
+    ticks.filter(is_in).map(|tick| tick.window.secs()).sum::<f64>().max(1.0)
+}
+
+fn plan_text(url: &str, rate: u32) -> String {
     format!(
         "name = \"many viewers\"\n[target]\nurl = \"{url}\"\n[[request]]\nname = \"root\"\npath = \"/\"\n\
-         [load]\nexecutor = \"constant-arrival-rate\"\nrate = \"2000/s\"\nduration = \"60s\"\n\
-         [limits]\nmax_rate = \"2000/s\"\n"
+         [load]\nexecutor = \"constant-arrival-rate\"\nrate = \"{rate}/s\"\nduration = \"300s\"\n\
+         [limits]\nmax_rate = \"{rate}/s\"\n"
     )
-}
-
-/// Takes in the events of a page as a browser does.
-fn watch(url: &str, done: &AtomicBool, events: &AtomicU64) {
-    let (host, token) = url.trim_start_matches("http://").split_once('/').unwrap();
-    let mut stream = TcpStream::connect(host).unwrap();
-    stream.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
-    let request = format!("GET /{token}events HTTP/1.1\r\nHost: {host}\r\n\r\n");
-    stream.write_all(request.as_bytes()).unwrap();
-    let mut bytes = [0; 65536];
-    while !done.load(Ordering::Relaxed) {
-        let Ok(length) = stream.read(&mut bytes) else { continue };
-        if length == 0 {
-            return;
-        }
-        let count = bytes[..length].windows(6).filter(|part| part == b"data: ").count();
-        events.fetch_add(count as u64, Ordering::Relaxed);
-    }
 }

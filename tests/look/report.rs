@@ -6,8 +6,8 @@ use std::time::Duration;
 use kneepoint::diagnose::diagnose;
 use kneepoint::recording::{Environment, PlanSummary, Recording};
 use kneepoint::timeline::{
-    Batch, BatchBuilder, EndpointTick, Histogram, Labels, LoadTick, Moment, ResponseClass, Stage,
-    StageRole, Timeline, Window, names,
+    Batch, BatchBuilder, EndpointTick, Histogram, Kind, Labels, LoadTick, Moment, ResponseClass,
+    SeriesKey, Stage, StageRole, Timeline, Unit, Window, names,
 };
 
 use serde_json::json;
@@ -53,9 +53,15 @@ fn hour() -> Recording {
         });
         let mut batch = BatchBuilder::new();
         let process = || Labels::none().with("process", "target");
+        let mode = || Labels::none().with("mode", "user");
         let wave = (second % 83) as f64 / 83.0;
         batch.push_labelled(&names::PROCESS_CPU_TIME, process(), second as f64 * 0.7 + wave);
         batch.push(&names::GENERATOR_CPU_TIME, second as f64 * 0.1 + wave / 9.0);
+        // The target's host, and the one of an agent.
+        batch.push_labelled(&names::SYSTEM_CPU_TIME, mode(), second as f64 * 0.9);
+        let apart = format!("agent.{}", names::SYSTEM_CPU_TIME.name);
+        let agent = SeriesKey::new(&apart, mode().with("agent", "db-1"));
+        batch.push_foreign(agent, Unit::Seconds, Kind::Counter, second as f64 * 0.3);
         for state in ["active", "idle", "idle in transaction"] {
             let labels = Labels::none().with("state", state).with("wait_type", "none");
             batch.push_labelled(&names::DB_SESSIONS, labels, 3.0 + 2.0 * wave);
@@ -83,17 +89,29 @@ fn an_hour_of_ten_endpoints_is_one_small_file() {
     let mut page = Vec::new();
     (kneepoint::report::find("html").unwrap().render)(&report, &mut page).unwrap();
     assert!(page.len() <= MOST_BYTES, "{} bytes", page.len());
+    super::browser::keep("hour.html", &page);
     let Some(mut browser) = Browser::start() else { return };
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("report.html");
     std::fs::write(&file, &page).unwrap();
     browser.size(1280, 900);
     browser.open(&format!("file://{}", file.display()));
-    let choose = "(function () { var all = document.querySelectorAll('#tools select');\
-                  var it = all[all.length - 1]; it.value = '3'; it.dispatchEvent(new Event('change'));\
-                  return document.querySelector('.extra figcaption').textContent; })()";
-    let title = browser.eval(choose);
+    // What the choice shows, by the title of its last chart.
+    let choose = |what: &str, value: &str| {
+        format!(
+            "(function () {{ var labels = document.querySelectorAll('#tools label');\
+             var it = [].find.call(labels, function (it) {{ return it.textContent.startsWith('{what}'); }});\
+             it = it.querySelector('select'); it.value = '{value}';\
+             it.dispatchEvent(new Event('change'));\
+             var charts = document.querySelectorAll('.extra');\
+             return charts[charts.length - 1].textContent; }})()"
+        )
+    };
+    let title = browser.eval(&choose("Endpoint", "3"));
     assert!(title.as_str().unwrap().starts_with("endpoint 3: "), "{title}");
+    let title = browser.eval(&choose("Host", "1"));
+    assert!(title.as_str().unwrap().starts_with("db-1: cores in use"), "{title}");
+    assert!(title.as_str().unwrap().ends_with("at most 0.3 cores"), "{title}");
     browser.eval("document.getElementById('time').scrollIntoView()");
     browser.picture("report-endpoint");
     browser.fits("hour");
@@ -161,7 +179,7 @@ fn a_reader_zooms_looks_into_evidence_and_searches() {
     assert_eq!(browser.eval(marked), 0);
 
     // A legend dims the other lines of its panel.
-    let legend = "document.querySelector('#time-load .legend li')";
+    let legend = "document.querySelector('#time-load .legend button')";
     browser.eval(&format!("{legend}.click()"));
     assert_eq!(browser.eval("document.querySelectorAll('#time-load .dim').length > 0"), true);
     assert_eq!(browser.eval("document.querySelectorAll('#time-cpu .dim').length"), 0);

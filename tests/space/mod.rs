@@ -51,13 +51,19 @@ pub struct Space {
 }
 
 impl Space {
+    /// What keeps this process from making one; `None` if nothing is known to.
+    pub fn obstacle() -> Option<&'static str> {
+        // SAFETY: reads a number.
+        let is_root = unsafe { libc::geteuid() } == 0;
+        (!is_root || !succeeds("ip", &["netns", "list"]))
+            .then_some("only root, with `ip` of iproute2, can make network namespaces")
+    }
+
     /// A namespace in 10.213.`net`.0/24; `None`, with a message, where this machine has none.
     #[expect(clippy::print_stderr, reason = "a skipped test has to say so")]
     pub fn new(net: u8) -> Option<Self> {
-        // SAFETY: reads a number.
-        let is_root = unsafe { libc::geteuid() } == 0;
-        if !is_root || !succeeds("ip", &["netns", "list"]) {
-            eprintln!("skipped: only root, with `ip` of iproute2, can make network namespaces");
+        if let Some(why) = Self::obstacle() {
+            eprintln!("skipped: {why}");
             return None;
         }
         let space = Self { name: format!("kneepoint-{}-{net}", std::process::id()), net };
@@ -123,7 +129,9 @@ impl Space {
     pub fn service(&self, port: u16) -> Process {
         let own = std::env::current_exe().expect("own path");
         let mut command = self.command(own);
-        command.args(["--exact", SERVICE, "--ignored", "--nocapture"]);
+        // Not the same first argument as that of a test that runs alone, which would look like the
+        // master of this one.
+        command.args([SERVICE, "--exact", "--ignored", "--nocapture"]);
         command.env(LISTEN, format!("0.0.0.0:{port}")).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().expect("the service starts");
         let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
@@ -169,4 +177,10 @@ pub fn wait_for(address: &str) -> SocketAddr {
         thread::sleep(Duration::from_millis(20));
     }
     address
+}
+
+/// A port that is free now.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind("0.0.0.0:0").expect("a free port");
+    listener.local_addr().expect("bound").port()
 }

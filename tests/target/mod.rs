@@ -147,3 +147,22 @@ pub fn write_plan(directory: &Path, text: &str) -> PathBuf {
     std::fs::write(&path, text).expect("own directory");
     path
 }
+
+/// The `[load]` of a plan that offers these rates, in requests a second, for so long each. It takes less
+/// time than a search, and shows the same where it is known between which of them the knee lies.
+pub fn held(rates: impl IntoIterator<Item = u32>, secs: u32) -> String {
+    let rates: Vec<u32> = rates.into_iter().collect();
+    let stage = |rate: &u32| {
+        format!(
+            "{{ target = \"{rate}/s\", duration = \"0s\" }}, \
+             {{ target = \"{rate}/s\", duration = \"{secs}s\" }}"
+        )
+    };
+    let stages: Vec<String> = rates.iter().map(stage).collect();
+    let first = rates.first().copied().unwrap_or(1);
+    format!(
+        "[load]\nexecutor = \"ramping-arrival-rate\"\nstart_rate = \"{first}/s\"\n\
+         stages = [{}]\n",
+        stages.join(", ")
+    )
+}

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use super::{ComparisonStdout, TERMINAL, comparison_format};
 
 /// Directory of a store unless the user names one.
-const STORE: &str = ".kneepoint";
+pub(super) const STORE: &str = ".kneepoint";
 
 /// Where baselines are kept, and under which name.
 #[derive(Clone, Debug, Args)]
@@ -77,6 +77,11 @@ pub struct GateArgs {
     /// Rise that is allowed; by default that of `[gate]` in the plan
     #[arg(long, value_name = "SHARE")]
     pub max_worse: Option<String>,
+    /// How much runs of one build differ: a standard deviation such as 3%, the JSON of an earlier
+    /// comparison of several runs, or `none`; by default what `calibrate` stored for this plan and
+    /// class of machine
+    #[arg(long, value_name = "SHARE|FILE|none")]
+    pub noise: Option<String>,
     /// Directory for the recordings and the comparison
     #[arg(long, value_name = "DIR", default_value = "kneepoint-gate")]
     pub out: PathBuf,
@@ -98,6 +103,12 @@ pub struct CalibrateArgs {
     /// Directory for the recordings and the noise that was measured
     #[arg(long, value_name = "DIR", default_value = "kneepoint-calibration")]
     pub out: PathBuf,
+    /// Directory of baselines that keeps the noise: `gate` and `compare` find it there
+    #[arg(long, value_name = "DIR", default_value = STORE)]
+    pub store: PathBuf,
+    /// Class of the machine, where its cores and memory do not say it, such as `ci-large`
+    #[arg(long, value_name = "NAME")]
+    pub machine: Option<String>,
 }
 
 /// `kneepoint baseline`.

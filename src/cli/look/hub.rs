@@ -16,8 +16,9 @@ use crate::viewer::{Viewer, yield_to_load};
 const WAITING: usize = 4096;
 /// Longest time between two looks at what was lost.
 const BEAT: Duration = Duration::from_millis(500);
-/// Shortest time between two frames for the viewers of a page. Collectors report far more often.
-const FRAME: Duration = Duration::from_millis(500);
+/// Shortest time between two frames for the viewers of a page: load is counted in seconds, so that
+/// more frames would have hardly more to show. Collectors report far more often.
+const FRAME: Duration = Duration::from_secs(1);
 /// How long it is waited until the model has taken in what was sent.
 const SETTLING: Duration = Duration::from_secs(2);
 
@@ -118,6 +119,12 @@ impl Hub {
     }
 }
 
+/// Whether somebody who looks is waiting for it: the answer to a button, and what leads from the page
+/// to the report.
+fn is_waited_for(seen: &Seen) -> bool {
+    matches!(seen, Seen::Paused(_) | Seen::Over(_) | Seen::Reported)
+}
+
 struct Feeder {
     live: Arc<Mutex<Live>>,
     news: Receiver<Seen>,
@@ -145,12 +152,11 @@ impl Feeder {
                 }
                 Err(RecvTimeoutError::Disconnected) => return,
             };
-            // The last frame of a page is the one that leads to the report.
-            let is_last = matches!(first, Seen::Reported);
-            let mut taken = 0;
+            let (mut taken, mut is_urgent) = (0, false);
             {
                 let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
                 for seen in std::iter::once(first).chain(self.news.try_iter()) {
+                    is_urgent |= is_waited_for(&seen);
                     live.see(seen);
                     taken += 1;
                 }
@@ -160,7 +166,7 @@ impl Feeder {
                 }
             }
             is_stale = true;
-            if is_last || published.elapsed() >= FRAME {
+            if is_urgent || published.elapsed() >= FRAME {
                 self.publish();
                 (published, is_stale) = (Instant::now(), false);
             }

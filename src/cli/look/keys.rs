@@ -12,7 +12,9 @@ use crate::viewer::Control;
 pub(super) struct Steering {
     pub(super) interrupt: Arc<AtomicBool>,
     pub(super) controls: Arc<Controls>,
-    /// Whether the run chooses its stages as it goes, so that it can wait with the next one.
+    /// Whether the run chooses its stages as it goes, so that it can wait with the next one. Where the
+    /// plan has fixed the stages, their times are what the plan tests: one that is held longer would be
+    /// another test, and could not be compared with the plan's other runs.
     pub(super) can_pause: bool,
     pub(super) hub: Arc<Hub>,
 }
@@ -24,6 +26,10 @@ impl Steering {
 }
 
 impl Control for Steering {
+    fn can_pause(&self) -> bool {
+        self.can_pause
+    }
+
     fn end(&self) {
         self.interrupt.store(true, Ordering::Relaxed);
     }

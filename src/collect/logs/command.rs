@@ -1,9 +1,9 @@
 //! Follows the output of a command: `journalctl -f`, `docker logs -f`. Only these are started, and
 //! only where the plan asks for them.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,8 @@ use crate::collect::OpenError;
 const MOST_WAITING: usize = 8 << 20;
 /// Longest line that is kept.
 const MOST_LINE: u64 = 16 << 10;
+/// Bytes of output that are read at once.
+const OUTPUT_BUFFER: usize = 64 << 10;
 /// How long a command that cannot work takes to end.
 const TRIAL: Duration = Duration::from_millis(700);
 /// Pauses before an ended command is started again: the first, and the longest.
@@ -156,29 +158,66 @@ fn command_line(arguments: &[String]) -> String {
 }
 
 /// Starts a command, with a thread for each of its outputs.
-fn launch(
-    program: &str,
-    arguments: &[String],
-    waiting: &Arc<Mutex<Waiting>>,
-) -> std::io::Result<Child> {
-    let mut child = Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()?;
-    let outputs: [Option<Box<dyn Read + Send>>; 2] = [
-        child.stdout.take().map(|output| Box::new(output) as Box<dyn Read + Send>),
-        child.stderr.take().map(|output| Box::new(output) as Box<dyn Read + Send>),
-    ];
-    for output in outputs.into_iter().flatten() {
+fn launch(program: &str, arguments: &[String], waiting: &Arc<Mutex<Waiting>>) -> io::Result<Child> {
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let (sender, started) = mpsc::sync_channel(1);
+    let kept = Arc::clone(waiting);
+    // The kernel ends the command with the thread that started it. This one lives as long as the
+    // command's output; the one that asks for it may end at once.
+    spawn_reader(move || {
+        let mut child = match ending_with_its_thread(&mut command).spawn() {
+            Ok(child) => child,
+            Err(error) => {
+                let _gone = sender.send(Err(error)).is_err();
+                return;
+            }
+        };
+        let output = child.stdout.take();
+        if sender.send(Ok(child)).is_ok()
+            && let Some(output) = output
+        {
+            keep_lines(BufReader::with_capacity(OUTPUT_BUFFER, output), &kept);
+        }
+    })?;
+    let no_answer = |_| Err(io::Error::other("the thread that starts it ended"));
+    let mut child = started.recv().unwrap_or_else(no_answer)?;
+    if let Some(errors) = child.stderr.take() {
         let waiting = Arc::clone(waiting);
-        // The thread ends with the command, which closes the pipe.
-        thread::Builder::new()
-            .name("kp-logs-command".to_owned())
-            .spawn(move || keep_lines(BufReader::with_capacity(64 << 10, output), &waiting))?;
+        spawn_reader(move || {
+            keep_lines(BufReader::with_capacity(OUTPUT_BUFFER, errors), &waiting);
+        })?;
     }
     Ok(child)
+}
+
+/// Starts a thread. It ends with the command, which closes the pipe.
+fn spawn_reader(body: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    thread::Builder::new().name("kp-logs-command".to_owned()).spawn(body).map(drop)
+}
+
+/// Has the kernel kill the command when the thread that starts it ends, so that nothing stays where
+/// kneepoint is killed: such a command notices that nobody reads only when it writes its next line.
+fn ending_with_its_thread(command: &mut Command) -> &mut Command {
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::unix::process::CommandExt;
+        let parent = std::process::id();
+        // SAFETY: prctl and getppid are async-signal-safe and allocate nothing.
+        unsafe {
+            command.pre_exec(move || {
+                if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) == -1 {
+                    return Err(io::Error::last_os_error());
+                }
+                // Kneepoint may have ended before the setting took effect.
+                if libc::getppid().cast_unsigned() != parent {
+                    return Err(io::Error::from(io::ErrorKind::NotConnected));
+                }
+                Ok(())
+            });
+        }
+    }
+    command
 }
 
 fn keep_lines(mut output: impl BufRead, waiting: &Mutex<Waiting>) {
@@ -241,6 +280,15 @@ mod tests {
         let (seen, news) = lines(&mut command, 4);
         assert_eq!(seen, ["err", "err", "out", "out"]);
         assert!(news.iter().any(|news| news.contains("ended") && news.contains('3')), "{news:?}");
+    }
+
+    /// Collectors are opened on a thread that ends at once, and then the command goes on.
+    #[test]
+    fn a_command_outlives_the_thread_that_asked_for_it() {
+        let script = "sleep 2; echo late; exec sleep 60";
+        let mut command = thread::spawn(|| shell(script)).join().unwrap().unwrap();
+        let (seen, news) = lines(&mut command, 1);
+        assert_eq!((seen, news), (vec!["late".to_owned()], Vec::new()));
     }
 
     #[test]

@@ -24,8 +24,9 @@ pub(in crate::collect) struct Census {
     look: u64,
     /// What was sent to each peer so far.
     calls_sent: BTreeMap<Labels, Sent>,
-    /// UNIX connections that were opened so far: to each peer, and by clients under each path.
+    /// UNIX connections that were opened to each peer so far.
     opened: BTreeMap<Labels, u64>,
+    /// Connections of clients that were seen so far, by port or path.
     accepted: BTreeMap<Port, u64>,
     /// Requests that clients of each port got an answer to so far.
     answered: BTreeMap<Port, u64>,
@@ -153,6 +154,7 @@ impl Census {
             return;
         }
         let known = self.memories.entry(socket.cookie).or_default();
+        let is_new = known.look == 0;
         known.look = self.look;
         let turn = known.memory.turn(role, socket);
         let read = socket.info.bytes_received.saturating_sub(u64::from(socket.receive_queue));
@@ -173,6 +175,7 @@ impl Census {
         known.exchanges = exchanges;
         if role == Role::Inbound {
             *self.answered.entry(socket.local.port()).or_default() += u64::from(answered);
+            *self.accepted.entry(socket.local.port()).or_default() += u64::from(is_new);
         }
         if role == Role::Outbound {
             let total = self.calls_sent.entry(labels.clone()).or_default();

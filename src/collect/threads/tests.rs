@@ -217,3 +217,31 @@ fn a_target_that_ends_is_a_gap() {
     assert!(collector.sample(&mut batch).is_err());
     assert!(collector.sample(&mut batch).unwrap_err().to_string().contains("has ended"));
 }
+
+#[test]
+fn new_threads_are_seen_however_long_it_takes_to_look_for_processes() {
+    let own = OptionValue::Integer(u64::from(std::process::id()));
+    let config = CollectorConfig::new("process").with("pid", own);
+    let tree = Tree::of_target(Some(&config), &TargetHint::default()).unwrap();
+    let mut collector = Threads::new(tree, 1.0);
+    read(&mut collector);
+    // On a machine with many processes.
+    collector.next_search = Instant::now() + Duration::from_secs(3600);
+    let (sender, receiver) = std::sync::mpsc::sync_channel(1);
+    let (end, ends) = std::sync::mpsc::sync_channel::<()>(1);
+    let late = thread::spawn(move || {
+        // SAFETY: reads a number.
+        sender.send(unsafe { libc::gettid() }.cast_unsigned()).unwrap();
+        // Until the other end is dropped.
+        let _ended = ends.recv().is_err();
+    });
+    let tid = receiver.recv().unwrap();
+    let begin = Instant::now();
+    while !collector.tasks.iter().any(|task| task.tid == tid) {
+        assert!(begin.elapsed() < Duration::from_secs(20), "thread {tid} was never listed");
+        thread::sleep(Duration::from_millis(10));
+        read(&mut collector);
+    }
+    drop(end);
+    late.join().unwrap();
+}

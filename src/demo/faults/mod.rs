@@ -175,19 +175,21 @@ pub fn find(name: &str) -> Option<&'static Fault> {
 }
 
 /// The healthy shop.
-const HEALTHY_SHOP: ShopTraits = ShopTraits {
+pub(super) const HEALTHY_SHOP: ShopTraits = ShopTraits {
     runtime: Handlers::Workers(4),
     listen: HEALTHY_LISTEN,
     admission: Admission::All,
     one_core: false,
     most_descriptors: None,
     pricing: Duration::ZERO,
+    rounds: 0,
     pause: Pause::None,
     report: Duration::ZERO,
     remembers: false,
     pool_size: 16,
     pool_gauges: PoolGauges::Conventional,
     product_read: ProductRead::Indexed,
+    further_reads: 0,
     invoice_held: None,
     charge: HEALTHY_CHARGE,
     keeps: HEALTHY_KEEPS,
@@ -204,7 +206,7 @@ const HEALTHY_CHARGE: ChargeTraits = ChargeTraits {
     retries: 0,
 };
 
-const HEALTHY_KEEPS: Keeps =
+pub(super) const HEALTHY_KEEPS: Keeps =
     Keeps { bytes: 0, file_every: None, connection_every: None, pooled_every: None };
 
 /// The healthy payments service.
@@ -218,7 +220,7 @@ const HEALTHY_PAYMENTS: PaymentsTraits = PaymentsTraits {
 };
 
 /// The healthy database. Its data has no value, so commits need not be durable.
-const HEALTHY_DATABASE: DatabaseTraits =
+pub(super) const HEALTHY_DATABASE: DatabaseTraits =
     DatabaseTraits { category_index: true, one_core: false, max_connections: 60, durable: None };
 
 const HEALTHY_SURROUNDINGS: Surroundings = Surroundings {
@@ -230,7 +232,7 @@ const HEALTHY_SURROUNDINGS: Surroundings = Surroundings {
 
 /// The healthy system on an ordinary day. The highest rate stays far below what two cores carry, so
 /// there is no knee to find.
-const HEALTHY: System = System {
+pub(super) const HEALTHY: System = System {
     shop: HEALTHY_SHOP,
     payments: HEALTHY_PAYMENTS,
     database: HEALTHY_DATABASE,
@@ -248,7 +250,7 @@ const SEARCHES: &[RequestShare] = &[RequestShare { request: ShopRequest::Search,
 const ORDERS: &[RequestShare] = &[RequestShare { request: ShopRequest::Order, weight: 1 }];
 
 /// The requests of an ordinary day.
-const MIXED: &[RequestShare] = &[
+pub(super) const MIXED: &[RequestShare] = &[
     RequestShare { request: ShopRequest::Product, weight: 7 },
     RequestShare { request: ShopRequest::Search, weight: 2 },
     RequestShare { request: ShopRequest::Order, weight: 1 },

@@ -97,6 +97,7 @@ impl Database {
         const BY_ID: &str = "SELECT id, name, price_cents, stock FROM product WHERE id = $1";
         const BY_ID_SLOWLY: &str = "SELECT id, name, price_cents, stock FROM product, pg_sleep($2) \
                                     WHERE id = $1";
+        const STOCK: &str = "SELECT stock FROM product WHERE id = $1";
         let mut connection = self.pool.get().await?;
         let row = match self.traits.product_read {
             ProductRead::Indexed => {
@@ -121,6 +122,10 @@ impl Database {
                 row
             }
         };
+        for _ in 0..self.traits.further_reads {
+            let statement = connection.prepare_cached(STOCK).await?;
+            connection.query_opt(&statement, &[&id]).await?;
+        }
         if self.is_one_to_keep() {
             self.kept.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
         }

@@ -22,7 +22,8 @@ use self::payments_client::PaymentsClient;
 use self::state::{Gate, Shop};
 use super::system::{Admission, BeforeDatabase, Handlers, Pause, ShopTraits};
 use super::token_bucket::TokenBucket;
-use super::{faults, pipe, process, server};
+use super::{pipe, process, server};
+use crate::demo;
 
 /// First argument of the shop process.
 pub(super) const ENTRY: &str = "__demo-shop";
@@ -61,7 +62,7 @@ fn blocking_threads(traits: &ShopTraits) -> usize {
 
 fn run() -> io::Result<()> {
     let settings: Settings = pipe::read_settings()?;
-    let fault = faults::find(&settings.fault)
+    let fault = demo::find(&settings.fault)
         .ok_or_else(|| io::Error::other(format!("no fault `{}`", settings.fault)))?;
     let system = fault.system(settings.healthy);
     let traits = &system.shop;

@@ -13,6 +13,7 @@ use hyper::body::Incoming;
 use hyper::header::{HeaderValue, RETRY_AFTER};
 use hyper::{Method, Request, StatusCode};
 use serde::Deserialize;
+use sha2::digest::Output;
 use sha2::{Digest, Sha256};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -121,6 +122,9 @@ async fn product(shop: &Shop, id: &str) -> Answer {
     pause(shop).await;
     if !shop.traits.pricing.is_zero() {
         black_box(price(id, shop.traits.pricing));
+    }
+    if shop.traits.rounds > 0 {
+        black_box(hash(Sha256::digest(id.to_le_bytes()), shop.traits.rounds));
     }
     match found {
         Ok(Some(product)) => server::json(StatusCode::OK, &product),
@@ -311,9 +315,12 @@ fn price(id: i32, demand: Duration) -> [u8; 32] {
     let start = thread_cpu_time();
     let mut digest = Sha256::digest(id.to_le_bytes());
     while thread_cpu_time().saturating_sub(start) < demand {
-        for _ in 0..PRICING_ROUNDS {
-            digest = Sha256::digest(digest);
-        }
+        digest = hash(digest, PRICING_ROUNDS);
     }
     digest.into()
+}
+
+/// So many rounds of hashing.
+fn hash(first: Output<Sha256>, rounds: u32) -> Output<Sha256> {
+    (0..rounds).fold(first, |digest, _| Sha256::digest(digest))
 }

@@ -22,9 +22,13 @@ use crate::diagnose::terms::{bounds, wording};
 use crate::recording::Recording;
 use crate::timeline::{LoadTick, Timeline, Unit, Window, names};
 
-/// Most bins that a recording is cut into, and fewest ticks of one: with fewer a mean says little.
+/// Most bins that a recording is cut into, and ticks of one at least: with fewer a mean says little.
 const MOST_BINS: usize = 120;
-const FEWEST_TICKS: usize = 4;
+const USUAL_TICKS: usize = 4;
+/// A short recording is cut into shorter bins, so that there are this many: what a mean of few ticks
+/// says less, more bins say more, as long as a counter is read twice in each.
+const SHORT_RECORDING: usize = 16;
+const FEWEST_TICKS: usize = 2;
 /// Fewest bins that tell a demand.
 const FEWEST_BINS: usize = 8;
 /// The load varied where its bins differ by this share of their mean.
@@ -166,7 +170,9 @@ pub fn headroom(recording: &Recording, rules: &RuleSet, wanted: Option<f64>) -> 
 
 /// The recording in bins of equal length.
 fn bins(timeline: &Timeline) -> Vec<Bin> {
-    let each = FEWEST_TICKS.max(timeline.ticks.len().div_ceil(MOST_BINS));
+    let count = timeline.ticks.len();
+    let usual = (count / SHORT_RECORDING).clamp(FEWEST_TICKS, USUAL_TICKS);
+    let each = usual.max(count.div_ceil(MOST_BINS));
     let parts = timeline.ticks.chunks(each).filter(|part| part.len() == each);
     let mut bins: Vec<Bin> = parts.filter_map(bin).collect();
     let rates: Vec<f64> = bins.iter().map(|bin| bin.rate).collect();
@@ -416,7 +422,7 @@ mod tests {
     #[test]
     fn too_little_says_so_and_predicts_nothing() {
         let mut short = day(0.05);
-        short.timeline.ticks.truncate(20);
+        short.timeline.ticks.truncate(12);
         let room = headroom(&short, RuleSet::builtin(), None);
         assert!(room.resources.is_empty());
         assert!(room.caveats[0].contains("read a longer time"), "{:?}", room.caveats);

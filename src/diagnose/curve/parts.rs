@@ -82,6 +82,18 @@ pub fn busiest(timeline: &Timeline, window: Window) -> Option<(Option<String>, f
     means.into_iter().max_by(|(_, a), (_, b)| a.total_cmp(b))
 }
 
+/// The generator that a CPU quota stopped for the longest within `window`, and for which share (0 to
+/// 1) of the time.
+pub fn most_throttled(timeline: &Timeline, window: Window) -> Option<(Option<String>, f64)> {
+    let name = own_metric(timeline, &names::GENERATOR_THROTTLED_TIME);
+    let shares = timeline.series_of(&name).filter_map(|(key, series)| {
+        let generator = key.labels.get(GENERATOR_LABEL).map(str::to_owned);
+        // The kernel adds up the time of all cores.
+        Some((generator, series.rate(window)?.min(1.0)))
+    });
+    shares.max_by(|(_, a), (_, b)| a.total_cmp(b))
+}
+
 /// The generator with the fewest file descriptors left within `window`, and how many.
 pub fn descriptors_left(timeline: &Timeline, window: Window) -> Option<(Option<String>, f64)> {
     let extreme = |metric, pick: fn(f64, f64) -> f64| {

@@ -14,7 +14,7 @@ use super::{objectives, validity};
 pub use super::validity::still_fails;
 
 /// Share of a stage in which the system settles to its load.
-const SETTLING_SHARE: f64 = 0.15;
+pub const SETTLING_SHARE: f64 = 0.15;
 /// The longest settling time, in seconds.
 const SETTLING_SECONDS: f64 = 5.0;
 /// Share of a tick by which it may last longer than its stage.

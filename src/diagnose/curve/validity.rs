@@ -32,6 +32,9 @@ const FULL_MACHINE: f64 = 0.93;
 const TARGETS_SHARE: f64 = 0.5;
 /// Cores of one thread at which it has none to spare.
 const BUSY_THREAD: f64 = 0.95;
+/// Share of the time for which a quota may stop the generator: so many responses wait until it goes
+/// on, which is measured as theirs. From here on the p95 is that of the quota.
+const STOPPED: f64 = 0.05;
 /// Descriptors that must be left.
 const SPARE_DESCRIPTORS: f64 = 8.0;
 /// Share of the requests that `max_rate` may delay before a stage stops counting.
@@ -94,6 +97,12 @@ fn fault(
     {
         return Some((name, GeneratorFault::BusyThread { cores }));
     }
+    if let Some((name, share)) = parts::most_throttled(timeline, window)
+        && share >= STOPPED
+        && !target_is_throttled(timeline, window)
+    {
+        return Some((name, GeneratorFault::Throttled { share }));
+    }
     if let Some((name, left)) = parts::descriptors_left(timeline, window)
         && left <= SPARE_DESCRIPTORS
     {
@@ -116,6 +125,15 @@ fn fault(
     let material = p99 > LATE_SECONDS && response > 0.0 && late > allowed;
     (material && !target_fills_machine(timeline, window))
         .then_some((name, GeneratorFault::Late { mean: late, p99, response }))
+}
+
+/// Whether a quota stops the target, too. It may be the same one, and then it is the target that uses
+/// it up.
+fn target_is_throttled(timeline: &Timeline, window: Window) -> bool {
+    timeline
+        .select(&bare(&names::CGROUP_CPU_THROTTLED_TIME))
+        .filter_map(|(_, series)| series.rate(window))
+        .any(|share| share >= STOPPED)
 }
 
 /// Whether the machine is full and it is the target that fills it: a generator that is late there

@@ -55,6 +55,11 @@ pub enum GeneratorFault {
         /// Cores that the thread used.
         cores: f64,
     },
+    /// The CPU quota of its control group stopped it.
+    Throttled {
+        /// Share (0 to 1) of the time.
+        share: f64,
+    },
     /// It reported nothing for a part of the stage: it was lost, or its way to the coordinator was.
     Silent {
         /// Seconds without a report.
@@ -126,6 +131,12 @@ impl fmt::Display for GeneratorFault {
             GeneratorFault::BusyThread { cores } => {
                 write!(f, "had a thread that was busy all the time ({cores:.2} of a core)")
             }
+            GeneratorFault::Throttled { share } => write!(
+                f,
+                "was stopped for {} of the time by the CPU quota of its control group (raise the \
+                 quota, or use more generators)",
+                wording::percent(*share)
+            ),
             GeneratorFault::Silent { seconds } => {
                 write!(f, "reported nothing for {seconds:.1} s of it")
             }

@@ -22,9 +22,27 @@ pub(super) fn read(root: &mut Section<'_, '_>, shapes: &[CollectorShape]) -> Vec
 fn read_one<'t>(walk: &Walk<'t>, value: &Value<'t>, shapes: &[CollectorShape]) -> Option<Agent> {
     let mut section = walk.section(value, "a table `[[agent]]`")?;
     let name = section.require("name", "name = \"db1\"").and_then(|value| walk.name(value));
-    let command = section
-        .require("command", "command = [\"ssh\", \"db1\", \"kneepoint\", \"agent\"]")
-        .and_then(|value| command(walk, value));
+    let dials_in = optional(section.take("bus").map(|value| walk.switch(value)))?;
+    let command = match section.take("command") {
+        Some(value) if dials_in == Some(true) => {
+            walk.wrong_with_help(
+                value.span(),
+                "an agent that dials in to a bus is not started by a command",
+                "keep `bus = true` or `command`",
+            );
+            None
+        }
+        None if dials_in == Some(true) => Some(None),
+        Some(value) => command(walk, value).map(Some),
+        None => {
+            section.missing(
+                "command",
+                "add `command = [\"ssh\", \"db1\", \"kneepoint\", \"agent\"]`, or `bus = true` if it \
+                 dials in to the bus of the run",
+            );
+            None
+        }
+    };
     let target = optional(section.take("target").map(|value| walk.switch(value)));
     let collectors = collect::read(&mut section, shapes);
     section.finish();

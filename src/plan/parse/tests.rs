@@ -517,15 +517,17 @@ fn an_agent_needs_a_name_and_a_command_and_hides_what_is_secret() {
     .unwrap_or_else(|errors| panic!("{errors}"));
     let [db1, app1] = &plan.agents[..] else { panic!("{:?}", plan.agents) };
     assert_eq!((db1.name.as_str(), db1.target), ("db1", Some(false)));
-    assert_eq!(db1.command.words()[1], "-phunter2{}");
-    assert_eq!(db1.command.to_string(), "sshpass *** ssh db1 kneepoint agent");
+    assert_eq!(db1.command.as_ref().unwrap().words()[1], "-phunter2{}");
+    assert_eq!(db1.command.as_ref().unwrap().to_string(), "sshpass *** ssh db1 kneepoint agent");
     assert_eq!(db1.collectors[0].integer("port"), Some(5432));
-    assert_eq!(app1.command.words()[3], "my app");
+    assert_eq!(app1.command.as_ref().unwrap().words()[3], "my app");
     assert_eq!(app1.target, None);
     assert!(!serde_json::to_string(&plan).unwrap().contains("hunter2"));
     for (wrong, expected) in [
         ("[[agent]]\ncommand = [\"a\"]", "`name` is missing"),
         ("[[agent]]\nname = \"a\"", "`command` is missing"),
+        ("[[agent]]\nname = \"a\"\nbus = false", "`command` is missing"),
+        ("[[agent]]\nname = \"a\"\nbus = true\ncommand = \"a\"", "dials in to a bus"),
         ("[[agent]]\nname = \"a\"\ncommand = []", "the command is empty"),
         ("[[agent]]\nname = \"a\"\ncommand = \"'\"", "quotes do not match"),
         ("[[agent]]\nname = \"a\"\ncommand = \"a ${TOKEN}\"", "list of words"),

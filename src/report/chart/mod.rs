@@ -12,7 +12,7 @@ mod time;
 pub(super) use canvas::{INKS, TextLine, backdrop, dashes, lines_of_text};
 pub(super) use frame::{Entry, Layout, data_ends};
 pub(super) use overlay::{Overlay, OverlayKnee, OverlayLine, OverlayPoint, overlay};
-pub(super) use part_bars::{PartBar, PartBars, Segment, part_bars};
+pub(super) use part_bars::{PartBar, PartBars, Segment, Step, part_bars};
 
 use super::model::Report;
 

@@ -2,8 +2,8 @@
 
 use crate::compare::{
     Answer, BuildCurve, CauseChange, Change, Comparison, CurvePoint, Curves, EndpointChange, Fate,
-    KneeRange, MatchedLoad, Measure, Met, Method, ObjectiveChange, PartChange, Quantity, RunFacts,
-    Spread, Subject, Verdict, Why,
+    KneeRange, LimitChange, MatchedLoad, Measure, Met, Method, ObjectiveChange, PartChange,
+    Quantity, RunFacts, Spread, Subject, Verdict, Why,
 };
 
 fn ratio(estimate: f64, low: f64, high: f64) -> Option<Change> {
@@ -30,6 +30,7 @@ fn quantity(
         candidate,
         change,
         allowed,
+        is_raised_by_noise: false,
         run_to_run,
         is_at_equal_speed,
         answer,
@@ -140,6 +141,19 @@ fn why() -> Why {
             cause(Fate::Went, "cpu-saturated", "the CPU is full", 2, 0),
             cause(Fate::Stayed, "memory-leak", "memory grows without end", 2, 2),
         ],
+        limits: Vec::new(),
+    }
+}
+
+/// A pool of connections that has other limits in both builds.
+pub fn limit(base: f64, candidate: f64, most_in_candidate: f64) -> LimitChange {
+    LimitChange {
+        places: "connections".to_owned(),
+        pool: "catalogue".to_owned(),
+        base,
+        candidate,
+        most_in_base: 2.0,
+        most_in_candidate,
     }
 }
 
@@ -154,6 +168,7 @@ pub fn comparison() -> Comparison {
         budget: 0.1,
         sittings: None,
         method: Method::Runs,
+        noise: None,
         base: vec![
             run("main/1", Some(300.0), &["cpu-saturated", "memory-leak"]),
             run("main/2", Some(301.0), &["cpu-saturated", "memory-leak"]),
@@ -193,6 +208,7 @@ pub fn empty() -> Comparison {
         budget: 0.1,
         sittings: None,
         method: Method::OneRunEach,
+        noise: None,
         base: Vec::new(),
         candidate: Vec::new(),
         loads: Vec::new(),
@@ -221,5 +237,7 @@ pub fn hostile(evil: &str) -> Comparison {
     comparison.why.causes[0].title = text();
     comparison.why.causes[0].code = vec![text()];
     comparison.objectives[0].text = text();
+    comparison.noise = Some(text());
+    comparison.why.limits = vec![LimitChange { pool: text(), ..limit(16.0, 2.0, 1.0) }];
     comparison
 }

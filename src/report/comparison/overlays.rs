@@ -2,10 +2,11 @@
 //! response time before and after.
 
 use super::super::chart::{
-    Overlay, OverlayKnee, OverlayLine, OverlayPoint, PartBar, PartBars, Segment,
+    Overlay, OverlayKnee, OverlayLine, OverlayPoint, PartBar, PartBars, Segment, Step,
 };
 use super::super::model::{LineStyle, Quantity, spreads};
 use super::super::wording::{clean, duration, rate, short_rate};
+use super::rows;
 use crate::compare::{BuildCurve, Comparison, CurvePoint, KneeRange, PartChange, Spread};
 use crate::diagnose::PartKind;
 
@@ -21,6 +22,8 @@ const MOST_SEGMENTS: usize = 6;
 /// A part smaller than this share of the longer bar in both builds has no segment of its own: it
 /// would be a few pixels.
 const SMALLEST_SEGMENT: f64 = 0.01;
+/// A gain below this share of the longer whole has no step of its own.
+const SMALLEST_STEP: f64 = 0.01;
 /// Parts whose sum differs from the whole by less than this share add up, as far as one can see.
 const UNTOLD_DIFFERENCE: f64 = 0.02;
 
@@ -147,6 +150,7 @@ pub(super) fn part_bars(comparison: &Comparison) -> Option<PartBars> {
         bar(BUILDS[1].0, after, |part| part.candidate),
     ];
     let told: Vec<String> = segments.iter().map(|segment| about_part(&segment.part)).collect();
+    let steps = steps(&segments, before, after);
     (!segments.is_empty()).then(|| PartBars {
         title: "Parts of the response time, before and after",
         about: format!(
@@ -156,7 +160,35 @@ pub(super) fn part_bars(comparison: &Comparison) -> Option<PartBars> {
             told.join("; ")
         ),
         bars,
+        steps,
     })
+}
+
+/// What leads from the whole before to the whole after, the largest gain first. The parts of a build
+/// may overlap or be missing, so a rest may be left.
+fn steps(segments: &[Coloured], before: f64, after: f64) -> Vec<Step> {
+    let least = SMALLEST_STEP * before.max(after);
+    let mut moved: Vec<&Coloured> =
+        segments.iter().filter(|segment| segment.part.gain().abs() >= least).collect();
+    moved.sort_by(|a, b| b.part.gain().total_cmp(&a.part.gain()));
+    let mut at = before;
+    let mut steps = Vec::new();
+    let mut step = |name: &str, gain: f64, ink: u8| {
+        let (from, to) = (at, (at + gain).max(0.0));
+        at = to;
+        let short = rows::gain(gain);
+        let text = format!("{short} {name}");
+        steps.push(Step { text, short, from, to, ink, hatched: ink == UNEXPLAINED_INK });
+        at
+    };
+    let mut reached = before;
+    for segment in moved {
+        reached = step(&segment.part.name, segment.part.gain(), segment.ink);
+    }
+    if (after - reached).abs() >= least && reached != before {
+        step("overlap of parts, and small ones", after - reached, UNEXPLAINED_INK);
+    }
+    steps
 }
 
 /// The whole of a bar in words. Parts that were counted twice or not at all are told.
@@ -231,6 +263,29 @@ mod tests {
         assert_eq!(bar_name("base", 0.01, 0.0101), "base: 10 ms on average");
         assert_eq!(bar_name("base", 0.01, 0.012), "base: 10 ms on average (parts overlap: 12 ms)");
         assert_eq!(bar_name("base", 0.01, 0.008), "base: 10 ms on average (parts known: 8 ms)");
+    }
+
+    #[test]
+    fn steps_lead_from_one_whole_to_the_other() {
+        let part = |name: &str, base: f64, candidate: f64| Coloured {
+            part: PartChange {
+                name: name.to_owned(),
+                kind: String::new(),
+                base,
+                candidate,
+                error: 0.0,
+            },
+            ink: 1,
+        };
+        let parts =
+            [part("same", 0.001, 0.001), part("less", 0.002, 0.001), part("more", 0.001, 0.006)];
+        let steps = steps(&parts, 0.004, 0.007);
+        let texts: Vec<&str> = steps.iter().map(|step| step.text.as_str()).collect();
+        let rest = "-1 ms overlap of parts, and small ones";
+        assert_eq!(texts, ["+5 ms more", "-1 ms less", rest]);
+        assert_eq!(steps[0].from, 0.004);
+        assert!((steps[2].to - 0.007).abs() < 1e-9, "{steps:?}");
+        assert!(steps.windows(2).all(|pair| pair[0].to == pair[1].from));
     }
 
     #[test]

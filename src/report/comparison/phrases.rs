@@ -3,7 +3,7 @@
 use super::super::wording::{
     NOTHING, clean, list, number, percent, plural, rate, sentence, short_rate, value,
 };
-use crate::compare::{Answer, Change, Measure, Method, Quantity, Subject};
+use crate::compare::{Answer, Change, Comparison, LimitChange, Measure, Method, Quantity, Subject};
 
 /// What a quantity is, as in a table: p99 of `order`.
 pub fn name(quantity: &Quantity) -> String {
@@ -134,16 +134,61 @@ pub fn method(method: Method) -> &'static str {
     match method {
         Method::OneRunEach => {
             "One run of each build does not show how much runs differ, so only knees and \
-             capacities are judged. Record five runs of each, or give the noise with `--noise`"
+             capacities are judged. Record five runs of each, or measure the noise with `kneepoint \
+             calibrate`"
         }
         Method::KnownNoise => {
             "Intervals: blocks of time are drawn again within each run, and the noise from run to \
-             run that `--noise` gives is added"
+             run that was known before is added"
         }
         Method::Runs => "Intervals: Welch's t test on the logarithm of each run's value",
         Method::Pairs => {
             "Intervals: the runs alternated, so a paired t test on the logarithm of each ratio"
         }
+    }
+}
+
+/// Where the noise from run to run is known from, and what it raises.
+pub fn noise(comparison: &Comparison) -> Option<String> {
+    let from = comparison.noise.as_ref()?;
+    let is_raised = |quantity: &&Quantity| {
+        quantity.subject == Subject::All
+            && quantity.measure.quantile().is_some()
+            && quantity.is_raised_by_noise
+    };
+    let raised: Vec<String> = comparison
+        .quantities
+        .iter()
+        .filter(is_raised)
+        .map(|quantity| format!("{} of {}", percent(quantity.allowed), name(quantity)))
+        .collect();
+    let effect = match &raised[..] {
+        [] => "It does not raise what is allowed for response times".to_owned(),
+        raised => format!("So much is allowed, because less would be chance: {}", list(raised)),
+    };
+    Some(format!("The noise from run to run is known: {}. {effect}.", clean(from)))
+}
+
+/// A limit that differs, and whether these runs can show what that costs.
+pub fn limit(limit: &LimitChange, comparison: &Comparison) -> String {
+    let LimitChange { base, candidate, most_in_candidate: most, .. } = *limit;
+    let (places, pool) = (clean(&limit.places), clean(&limit.pool));
+    let verb = if candidate < base { "fell" } else { "rose" };
+    let told = format!(
+        "The limit of the pool `{pool}` {verb} from {} to {} {places}",
+        number(base),
+        number(candidate)
+    );
+    let is_searched = comparison.candidate.iter().any(|run| run.knee.is_some());
+    match () {
+        () if candidate > base => format!("{told}."),
+        () if most >= candidate => format!("{told}, and at times all of them were in use."),
+        () if is_searched => format!("{told}; at most {} were in use.", number(most)),
+        () => format!(
+            "{told}; at most {} were in use, so nothing waited for it at this load. Runs with \
+             `--full` or a higher `rate` in `[gate]` show from which load on it matters.",
+            number(most)
+        ),
     }
 }
 

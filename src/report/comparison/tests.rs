@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::fixture::{comparison, empty, hostile};
+use super::fixture::{comparison, empty, hostile, limit};
 use super::*;
 use crate::compare::{Answer, Comparison, Verdict};
 
@@ -206,4 +206,40 @@ fn json_of_before_there_were_curves_is_still_read() {
     assert!(fields.remove("curves").is_some() && fields.remove("objectives").is_some());
     let read: Comparison = serde_json::from_value(value).unwrap();
     assert!(read.curves.base.points.is_empty() && read.objectives.is_empty());
+}
+
+#[test]
+fn a_limit_says_whether_these_runs_can_show_what_it_costs() {
+    let told = |limits, knee: Option<f64>| {
+        let mut comparison = comparison();
+        comparison.why.limits = vec![limits];
+        for run in &mut comparison.candidate {
+            run.knee = knee;
+        }
+        rendered("markdown", &comparison).replace('\\', "")
+    };
+    let idle = told(limit(16.0, 3.0, 2.0), None);
+    assert!(
+        idle.contains("fell from 16 to 3 connections; at most 2 were in use, so nothing waited"),
+        "{idle}"
+    );
+    let searched = told(limit(16.0, 3.0, 2.0), Some(200.0));
+    assert!(
+        searched.contains("at most 2 were in use.") && !searched.contains("--full"),
+        "{searched}"
+    );
+    assert!(told(limit(16.0, 2.0, 2.0), None).contains("at times all of them were in use"));
+    assert!(told(limit(3.0, 16.0, 3.0), None).contains("rose from 3 to 16 connections."));
+}
+
+#[test]
+fn noise_that_was_known_is_told_with_what_it_raises() {
+    let mut known = comparison();
+    known.noise = Some("`kneepoint calibrate` measured it on Monday".to_owned());
+    let text = rendered("json", &known);
+    assert!(text.contains("measured it on Monday. It does not raise what is allowed"), "{text}");
+    known.quantities[1].is_raised_by_noise = true;
+    known.quantities[1].allowed = 0.24;
+    let text = rendered("json", &known);
+    assert!(text.contains("because less would be chance: 24 % of p95."), "{text}");
 }

@@ -176,6 +176,8 @@ fn details(comparison: &Comparison) -> Vec<String> {
     ));
     details.extend(comparison.sittings.map(phrases::sittings));
     details.push(format!("{}.", phrases::method(comparison.method)));
+    details.extend(phrases::noise(comparison));
+    details.extend(comparison.why.limits.iter().map(|limit| phrases::limit(limit, comparison)));
     if comparison.quantities.iter().any(|quantity| quantity.is_at_equal_speed) {
         details.push(phrases::EQUAL_SPEED.to_owned());
     }

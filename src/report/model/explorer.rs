@@ -9,12 +9,18 @@ use super::grid::Grid;
 use super::panel::Values;
 use crate::diagnose::{Diagnosis, Finding, Span, Windows};
 use crate::recording::Recording;
-use crate::timeline::{Histogram, Kind, Selector, SeriesKey, Timeline, Unit};
+use crate::timeline::{Histogram, Kind, Selector, SeriesKey, Timeline, Unit, names};
 
 /// Most series that the findings rest on which are sent along.
 const MOST_SERIES: usize = 60;
 /// Most endpoints that can be chosen.
 const MOST_ENDPOINTS: usize = 20;
+/// Most hosts that can be chosen.
+const MOST_HOSTS: usize = 20;
+/// What the host of the target is called.
+const TARGET_HOST: &str = "host of the target";
+/// Modes in which a core is in use.
+const BUSY: [&str; 6] = ["user", "nice", "system", "irq", "softirq", "steal"];
 
 /// Everything that can be looked into.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +31,8 @@ pub(in crate::report) struct Explorer {
     pub series: Vec<RawLine>,
     /// Each endpoint: its name and its lines. Empty where there is only one.
     pub endpoints: Vec<(String, Vec<RawLine>)>,
+    /// Each host: its name and its lines, the cores in use first. Empty where there is only one.
+    pub hosts: Vec<(String, Vec<RawLine>)>,
 }
 
 /// A line, and how its highest value reads.
@@ -58,6 +66,7 @@ impl Explorer {
             windows: windows(&diagnosis.windows, timeline.end().secs()),
             series: series.take(MOST_SERIES).collect(),
             endpoints: endpoints(recording, grid),
+            hosts: hosts(timeline, grid),
         }
     }
 }
@@ -105,6 +114,53 @@ fn windows(windows: &Windows, end: f64) -> BTreeMap<&'static str, Vec<(f64, f64)
         }
     };
     Span::ALL.into_iter().map(|span| (span.key(), seconds(span))).collect()
+}
+
+/// The target's host, and those that agents watch.
+fn hosts(timeline: &Timeline, grid: Grid) -> Vec<(String, Vec<RawLine>)> {
+    let apart = format!("{}.", names::AGENT);
+    let cpu = format!("{apart}{}", names::SYSTEM_CPU_TIME.name);
+    let agents: BTreeSet<&str> =
+        timeline.series.keys().filter(|key| key.metric == cpu).filter_map(agent_of).collect();
+    if agents.is_empty() {
+        return Vec::new();
+    }
+    let here = [(TARGET_HOST, host(timeline, grid, "", None))];
+    let others = agents.into_iter().map(|agent| (agent, host(timeline, grid, &apart, Some(agent))));
+    let all = here.into_iter().chain(others).filter(|(_, lines)| !lines.is_empty());
+    all.take(MOST_HOSTS).map(|(name, lines)| (clean(name), lines)).collect()
+}
+
+fn agent_of(key: &SeriesKey) -> Option<&str> {
+    key.labels.get(names::AGENT)
+}
+
+/// Cores and memory in use on one host, whose series begin with `prefix`.
+fn host(timeline: &Timeline, grid: Grid, prefix: &str, agent: Option<&str>) -> Vec<RawLine> {
+    let sum = |metric: &str, is: &dyn Fn(&SeriesKey) -> bool| -> Option<Values> {
+        let metric = format!("{prefix}{metric}");
+        let mut total = None;
+        let keys = timeline.series.keys();
+        for key in keys.filter(|key| key.metric == metric && agent_of(key) == agent && is(key)) {
+            let (metric, labels) = (key.metric.clone(), key.labels.clone());
+            let selector = Selector { metric, labels };
+            if let Some(values) = grid.sum(timeline, &selector) {
+                super::grid::add(&mut total, values);
+            }
+        }
+        total
+    };
+    let is_busy = |key: &SeriesKey| key.labels.get("mode").is_some_and(|it| BUSY.contains(&it));
+    let cores = sum(names::SYSTEM_CPU_TIME.name, &is_busy);
+    let memory = |metric| sum(metric, &|_| true);
+    let used = memory(names::SYSTEM_MEMORY_TOTAL.name)
+        .zip(memory(names::SYSTEM_MEMORY_AVAILABLE.name))
+        .map(|(total, free)| -> Values {
+            total.iter().zip(free).map(|(total, free)| Some((*total)? - free?)).collect()
+        });
+    let cores = cores.map(|values| RawLine::new("cores in use", values, wording::cores));
+    let used = used.map(|values| RawLine::new("memory in use", values, wording::bytes));
+    cores.into_iter().chain(used).collect()
 }
 
 /// What the responses of one endpoint came to in each step.

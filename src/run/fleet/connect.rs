@@ -9,7 +9,7 @@ use super::problem::FleetProblem;
 use crate::load::{LoadConfig, Share, workers_for};
 use crate::prepare::LoadPart;
 use crate::recording::GeneratorNote;
-use crate::remote::ChildProcess;
+use crate::remote::NodeSource;
 
 /// How long a generator may take to greet: a login over a slow network.
 const GREETING: Duration = Duration::from_secs(30);
@@ -28,24 +28,23 @@ fn run_id() -> String {
 }
 
 impl Fleet {
-    /// Starts these commands at the same time, each a program with its arguments, and gives each
-    /// generator its part of `load`.
+    /// Gets generators from these sources at the same time, and gives each its part of `load`.
     ///
     /// # Errors
     /// Everything that is wrong, with any of them. All of them are ended then.
     pub fn connect(
-        commands: &[Vec<String>],
+        sources: &[NodeSource],
         part: &LoadPart,
         load: &LoadConfig,
     ) -> Result<Self, Vec<FleetProblem>> {
-        let of = commands.len();
+        let of = sources.len();
         refuse_too_many(of, load)?;
         let run = run_id();
-        let greeted = at_once(commands.iter().enumerate(), |(index, command)| {
-            let carrier = ChildProcess::start(command).map_err(|what| {
-                FleetProblem::of_generator(index, &what, "check the command of `--generator`")
-            })?;
-            node::greet(Box::new(carrier), &run, index, GREETING)
+        let greeted = at_once(sources.iter().enumerate(), |(index, source)| {
+            let carrier = source
+                .start()
+                .map_err(|error| FleetProblem::of_generator(index, &error.what, &error.hint))?;
+            node::greet(carrier, &run, index, GREETING)
         })?;
         let names = names_of(&greeted.iter().map(Greeted::host).collect::<Vec<_>>());
         let cores = greeted.iter().map(Greeted::cores).min().unwrap_or(1);

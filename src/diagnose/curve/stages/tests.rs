@@ -322,6 +322,32 @@ fn lateness_is_the_targets_where_the_target_has_filled_the_machine() {
 }
 
 #[test]
+fn a_quota_that_stops_the_generator_condemns_a_stage_unless_it_stops_the_target_too() {
+    let stopped = |generator: f64, target: f64| {
+        let mut timeline = Timeline::default();
+        hold(&mut timeline, StageRole::Ramp, &vec![Second::at(100); 8]);
+        for second in 0..=8 {
+            let mut batch = BatchBuilder::new();
+            batch.push(&names::GENERATOR_THROTTLED_TIME, generator * f64::from(second));
+            batch.push(&names::CGROUP_CPU_THROTTLED_TIME, target * f64::from(second));
+            let at = Moment::START + span(f64::from(second));
+            timeline.push_batch(crate::timeline::Batch {
+                collector: "self".into(),
+                window: Window::new(at, at),
+                readings: batch.finish(),
+            });
+        }
+        summaries(&timeline)[0].invalid.clone()
+    };
+    assert_eq!(stopped(0.04, 0.0), None);
+    let Some(Invalid::Generator(GeneratorFault::Throttled { share })) = stopped(0.2, 0.0) else {
+        panic!("{:?}", stopped(0.2, 0.0));
+    };
+    assert!((share - 0.2).abs() < 1e-9, "{share}");
+    assert_eq!(stopped(0.2, 0.2), None);
+}
+
+#[test]
 fn a_busy_thread_or_no_descriptors_condemn_a_stage() {
     for (metric, value) in
         [(names::GENERATOR_THREAD_BUSIEST, 0.99), (names::GENERATOR_OPEN_FDS, 1020.0)]

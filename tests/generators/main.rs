@@ -3,7 +3,10 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod capacity;
+mod costs;
 #[allow(dead_code, reason = "other tests use more of it")]
+#[path = "../target/mod.rs"]
 mod target;
 
 use std::collections::BTreeSet;
@@ -31,12 +34,15 @@ fn plan(server: &Server, rate: u32, secs: u32, more: &str) -> String {
 
 /// A run with so many generators, that is started and ended by the test.
 fn start(directory: &Path, text: &str, generators: usize) -> Child {
+    start_with(directory, text, &vec![format!("'{KNEEPOINT}' generate"); generators])
+}
+
+/// The same with these commands of generators.
+fn start_with(directory: &Path, text: &str, generators: &[String]) -> Child {
     let plan = write_plan(directory, text);
     let mut command = Command::new(KNEEPOINT);
     command.arg("run").arg(plan).arg("--quiet").arg("--out").arg(directory.join("out"));
-    for _ in 0..generators {
-        command.arg("--generator").arg(format!("'{KNEEPOINT}' generate"));
-    }
+    command.args(generators.iter().flat_map(|generator| ["--generator", generator]));
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     command.spawn().expect("the program")
 }
@@ -114,8 +120,12 @@ fn two_generators_do_what_one_does() {
         let rows: BTreeSet<String> = paths.iter().cloned().collect();
         (read(directory.path()), paths.len(), rows)
     };
-    let (alone, _, rows_of_one) = measure(0);
-    let (together, sent, rows) = measure(2);
+    let (alone, together) = thread::scope(|scope| {
+        let alone = scope.spawn(|| measure(0));
+        let together = measure(2);
+        (alone.join().unwrap(), together)
+    });
+    let ((alone, _, rows_of_one), (together, sent, rows)) = (alone, together);
     assert_eq!(counts(&alone), (400, 400, 400));
     assert_eq!(counts(&together), counts(&alone));
     // Each row once, but for those of the requests that were tried before the load.
@@ -300,8 +310,13 @@ fn what_cannot_make_the_load_is_refused_with_the_next_step() {
         ("", &other, &["is not an allowed target", "KNEEPOINT_HOSTS"]),
         ("[limits]\nmax_in_flight = 1\n", &generate, &[]),
     ];
-    for (more, generator, words) in cases {
-        let (code, errors, requests) = refused(more, generator);
+    let all: Vec<_> = thread::scope(|scope| {
+        let runs =
+            cases.iter().map(|(more, generator, _)| scope.spawn(|| refused(more, generator)));
+        let runs: Vec<_> = runs.collect();
+        runs.into_iter().map(|run| run.join().unwrap()).collect()
+    });
+    for ((_, generator, words), (code, errors, requests)) in cases.iter().zip(all) {
         if words.is_empty() {
             assert_eq!(code, Some(0), "{errors}");
             continue;
