@@ -286,7 +286,7 @@ fn ended(how: &str, said: &str) -> LinkError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::remote::ChildProcess;
+    use crate::remote::child::ChildProcess;
     use crate::remote::message::PongMessage;
 
     fn greet(script: &str, patience: Duration) -> Result<Link, LinkError> {
