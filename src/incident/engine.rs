@@ -72,7 +72,10 @@ pub fn incident(recording: &Recording, rules: &RuleSet, asked: &Asked) -> Incide
     let good = bins.window(span.good, span.bad);
     let bad = bins.window(span.bad, span.end);
     // What came of it later, such as clients that gave up, is not why it began.
-    let first = Span { end: span.end.min(span.bad + FIRST), ..span };
+    // The place of its end may be a few bins late, so that the last quarter is left out.
+    let length = span.end - span.bad;
+    let first = (3 * length).div_ceil(4).max(FEWEST).min(length).min(FIRST);
+    let first = Span { end: span.bad + first, ..span };
     let windows = Windows {
         baseline: vec![good],
         // A reading at the very beginning still tells of the time before.
