@@ -163,7 +163,7 @@ fn write_log(path: &Path, lines: u64, seconds: u64) {
             let target =
                 ["/cart", "/items", "/search?q=1", "/login", "/pay", "/", "/a.js", "/b.js"];
             let target = target[(of % 8) as usize];
-            let status = if of % 500 == 0 { 503 } else { 200 };
+            let status = if of.is_multiple_of(500) { 503 } else { 200 };
             let made = writeln!(
                 text,
                 "10.0.{}.{} - - [{shown}] \"GET {target} HTTP/1.1\" {status} 5316 \"-\" \"Mozilla/5.0\" \

@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::model::LimitChange;
-use super::sample::{Runs, Sample};
 use crate::diagnose::stats;
 use crate::timeline::{MetricSpec, SeriesKey, Timeline, names};
 
@@ -50,8 +49,11 @@ const KINDS: [Kind; 4] = [
     },
 ];
 
+/// Pools by what their places are and by their names.
+pub type Pools = BTreeMap<(String, String), Pool>;
+
 /// Every pool of a run by what its places are and by its name.
-pub fn pools(timeline: &Timeline) -> BTreeMap<(String, String), Pool> {
+pub fn pools(timeline: &Timeline) -> Pools {
     let mut pools = BTreeMap::new();
     for kind in &KINDS {
         for (key, series) in timeline.series_of(kind.limit.name) {
@@ -78,20 +80,19 @@ fn name(key: &SeriesKey) -> &str {
     key.labels.get("pool").unwrap_or_default()
 }
 
-/// The pools of both builds whose limits differ.
-pub fn changes(runs: Runs<'_>) -> Vec<LimitChange> {
-    let of = |samples: &[Sample], pool: &(String, String)| -> Option<Pool> {
-        let pools: Option<Vec<Pool>> =
-            samples.iter().map(|sample| sample.pools.get(pool).copied()).collect();
+/// The pools whose limits differ between the runs of the base and those of the candidate.
+pub fn changes(base: &[&Pools], candidate: &[&Pools]) -> Vec<LimitChange> {
+    let of = |runs: &[&Pools], pool: &(String, String)| -> Option<Pool> {
+        let pools: Option<Vec<Pool>> = runs.iter().map(|pools| pools.get(pool).copied()).collect();
         let pools = pools?;
         let limits: Vec<f64> = pools.iter().map(|pool| pool.limit).collect();
         let most = pools.iter().map(|pool| pool.most).fold(0.0, f64::max);
         Some(Pool { limit: stats::quantile(&limits, 0.5)?, most })
     };
     let names: BTreeSet<&(String, String)> =
-        runs.candidate.iter().flat_map(|sample| sample.pools.keys()).collect();
+        candidate.iter().flat_map(|pools| pools.keys()).collect();
     let change = |pool: &(String, String)| {
-        let (base, candidate) = (of(runs.base, pool)?, of(runs.candidate, pool)?);
+        let (base, candidate) = (of(base, pool)?, of(candidate, pool)?);
         (base.limit != candidate.limit).then(|| LimitChange {
             places: pool.0.clone(),
             pool: pool.1.clone(),
@@ -109,7 +110,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::compare::simulated::{Machine, Simulator};
     use crate::timeline::{Batch, BatchBuilder, Labels, Moment, Window};
 
     #[test]
@@ -133,24 +133,16 @@ mod tests {
 
     #[test]
     fn only_a_limit_that_every_run_tells_and_that_differs_is_a_change() {
-        let machine =
-            Machine { level: 0.02, run_to_run: 0.01, seconds: 20, rate: 60, failing: 0.0 };
-        let mut simulator = Simulator::new(3);
-        let mut runs = |limit: f64| {
-            let mut runs = simulator.runs(machine, 1.0, 2);
-            for run in &mut runs {
-                for (name, limit) in [("db", limit), ("same", 8.0)] {
-                    let key = ("connections".to_owned(), name.to_owned());
-                    run.pools.insert(key, Pool { limit, most: 2.0 });
-                }
-            }
-            runs
+        let run = |limit: f64| -> Pools {
+            let pool = |name: &str, limit| {
+                (("connections".to_owned(), name.to_owned()), Pool { limit, most: 2.0 })
+            };
+            [pool("db", limit), pool("same", 8.0)].into()
         };
-        let (base, mut candidate) = (runs(16.0), runs(3.0));
-        let found = changes(Runs { base: &base, candidate: &candidate });
+        let (base, candidate) = (run(16.0), run(3.0));
+        let found = changes(&[&base, &base], &[&candidate, &candidate]);
         assert_eq!(found.len(), 1, "{found:?}");
         assert_eq!((found[0].base, found[0].candidate), (16.0, 3.0));
-        candidate[1].pools.clear();
-        assert!(changes(Runs { base: &base, candidate: &candidate }).is_empty());
+        assert!(changes(&[&base, &base], &[&candidate, &Pools::new()]).is_empty());
     }
 }

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::levels::Levels;
-use super::limits;
+use super::limits::{self, Pools};
 use super::model::{CauseChange, EndpointChange, Fate, PartChange, Why};
 use super::resources::peer_name;
 use super::sample::{Cause, Runs, Sample};
@@ -31,7 +31,7 @@ pub fn why(runs: Runs<'_>, levels: &Levels) -> Why {
     let mut why = Why {
         endpoints: endpoints(runs, levels),
         causes: causes(runs),
-        limits: limits::changes(runs),
+        limits: limits::changes(&pools(runs.base), &pools(runs.candidate)),
         ..Why::default()
     };
     let (Some(base), Some(candidate)) = (base, candidate) else { return why };
@@ -188,4 +188,8 @@ fn causes(runs: Runs<'_>) -> Vec<CauseChange> {
     }
     changes.sort_by(|a, b| a.fate.cmp(&b.fate).then(a.rule.cmp(&b.rule)));
     changes
+}
+/// The pools of each run.
+fn pools(samples: &[Sample]) -> Vec<&Pools> {
+    samples.iter().map(|sample| &sample.pools).collect()
 }

@@ -21,7 +21,7 @@ use super::pooler::Pooler;
 use super::proxy::Backend;
 use super::quota::Quota;
 use super::system::{BeforeDatabase, CallsOver};
-use super::{Ports, bank, neighbour, payments, process, proxy, shop};
+use super::{Ports, bank, changes, neighbour, payments, process, proxy, shop};
 
 /// First argument of the guard process.
 pub(super) const ENTRY: &str = "__demo-guard";
@@ -95,7 +95,7 @@ pub(super) fn main(args: &[OsString]) -> ExitCode {
         }
         _ => return ExitCode::FAILURE,
     };
-    let fault = name.to_str().and_then(super::find);
+    let fault = name.to_str().and_then(changes::find_shop);
     let ports = port.to_str().and_then(|port| port.parse().ok());
     let (Some(fault), Some(ports)) = (fault, ports) else {
         return ExitCode::FAILURE;

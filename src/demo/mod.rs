@@ -37,7 +37,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ExitCode};
 use std::time::{Duration, Instant};
 
-pub use changes::{CHANGES, Change, Shows, find as find_change};
+pub use changes::{CHANGES, Change, Shows, find as find_change, find_shop as find};
 pub use cluster::{find_postgres, install_hint};
 pub use faults::{BuiltInKnee, FAULTS, Fault, Truth};
 pub use ports::Ports;
@@ -76,11 +76,6 @@ pub enum DemoError {
         /// What failed, with the end of the log if that says more.
         why: String,
     },
-}
-
-/// The fault with this name, or the shop with the change of this name.
-pub fn find(name: &str) -> Option<&'static Fault> {
-    faults::find(name).or_else(|| find_change(name).map(|change| &change.shop))
 }
 
 /// Starts the sample shop with a fault. Creates everything in a new directory inside `directory`,

@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 use super::server::{self, Answer};
 use super::shop::blocking_call::{self, Peer};
 use super::token_bucket::TokenBucket;
-use super::{bank, pipe, process};
+use super::{bank, changes, pipe, process};
 
 /// First argument of the payments process.
 pub(super) const ENTRY: &str = "__demo-payments";
@@ -54,7 +54,7 @@ pub(super) fn main() -> ExitCode {
 
 fn run() -> io::Result<()> {
     let settings: Settings = pipe::read_settings()?;
-    let fault = super::find(&settings.fault)
+    let fault = changes::find_shop(&settings.fault)
         .ok_or_else(|| io::Error::other(format!("no fault `{}`", settings.fault)))?;
     let traits = &fault.system(settings.healthy).payments;
     let refusal = match traits.refusal {

@@ -49,8 +49,20 @@ pub(super) enum Shift {
 struct Fit {
     seconds: i64,
     correlation: f64,
+    /// Its transform, whose scatter does not depend on it (R. A. Fisher 1915).
+    fisher: f64,
+    /// Changes that do not follow from others.
+    free: f64,
     /// Standard errors above zero.
     z: f64,
+}
+
+impl Fit {
+    /// By how many standard errors it fits better than another. A longer overlap is no better fit, so
+    /// the shorter one tells how sure that is.
+    fn better_than(&self, other: &Self) -> f64 {
+        (self.fisher - other.fisher) * self.free.min(other.free).sqrt()
+    }
 }
 
 /// The log's counts, summed up from its begin.
@@ -122,7 +134,7 @@ pub(super) fn compare(ended: &BTreeMap<i64, u32>, counted: &[Counted], exact: f6
     }
     let is_other = |fit: &&Fit| (fit.seconds - best.seconds).abs() as f64 > 2.0 * exact + 1.0;
     let second = coarse.iter().filter(is_other).max_by(|a, b| a.z.total_cmp(&b.z));
-    if let Some(second) = second.filter(|second| best.z - second.z < DISTINCT) {
+    if let Some(second) = second.filter(|second| best.better_than(second) < DISTINCT) {
         return Shift::Ambiguous(best.seconds, second.seconds);
     }
     let around = (exact.ceil() as i64).max(1);
@@ -159,8 +171,8 @@ fn fit(sums: &Sums, counted: &[Counted], seconds: i64) -> Option<Fit> {
     let correlation = correlation(&changes)?;
     // Neighbouring changes share a count, so that about two in three of them are new.
     let free = changes.len() as f64 * 2.0 / 3.0 - 3.0;
-    let z = correlation.min(0.999_999).atanh() * free.max(1.0).sqrt();
-    Some(Fit { seconds, correlation, z })
+    let (fisher, free) = (correlation.min(0.999_999).atanh(), free.max(1.0));
+    Some(Fit { seconds, correlation, fisher, free, z: fisher * free.sqrt() })
 }
 
 /// Pearson's correlation; `None` where one side never changes.

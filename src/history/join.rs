@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, Write};
 
-use super::EXECUTOR;
 use super::cells::Cells;
 use super::clock::{self, Counted, Shift};
 use super::csv_file::{self, CsvFile};
@@ -17,6 +16,8 @@ use crate::recording::{
 };
 use crate::timeline::{LoadTick, Moment};
 
+/// The executor of a recording that was read from a server: nobody made the load.
+pub const EXECUTOR: &str = "observed";
 /// How the remark on the load of counters begins.
 pub(super) const OF_LOAD: &str = "response times are the target's own";
 /// Length of a cell in seconds where nothing tells the scrape interval.

@@ -41,6 +41,7 @@ pub use server::Access;
 
 use answer::Matrix;
 use catalogue::{Batch, Catalogue};
+pub use join::EXECUTOR;
 use join::OF_LOAD;
 use load::Load;
 use role::{COLLECTOR, Readings, RoleReadings};
@@ -54,8 +55,6 @@ use crate::timeline::{Moment, names};
 
 /// Length of a slice in milliseconds.
 const SLICE: i64 = 3_600_000;
-/// The executor of a recording that was read from a server: nobody made the load.
-pub const EXECUTOR: &str = "observed";
 /// Readings that are made of samples at once: each has its name and labels, and takes fifty times the
 /// memory of a sample.
 const READINGS_AT_ONCE: u64 = 20_000;

@@ -10,11 +10,6 @@ type Known = (fn(&str) -> bool, &'static str, &'static str);
 
 const KNOWN: &[Known] = &[
     (
-        |begin| begin.starts_with("\u{fffd}\u{fffd}"),
-        "UTF-16 text",
-        "convert it with `iconv -f UTF-16 -t UTF-8 FILE`",
-    ),
-    (
         |begin| begin.starts_with('\0'),
         "a binary file that no known tool writes",
         "expected Gatling's simulation.log or vegeta's results",

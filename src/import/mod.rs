@@ -3,6 +3,7 @@
 //! only sum up a run ([`SUMMARIES`]) show not even that, and are read as figures.
 
 mod binary;
+mod entries;
 mod error;
 mod foreign;
 mod jtl_samples;

@@ -5,12 +5,13 @@
 //! changed; a viewer who was too slow for one gets everything with the next. All of it is one thread
 //! that yields to the load.
 
+mod control;
 mod page;
 mod priority;
 mod published;
 mod server;
 mod site;
 
+pub use control::Control;
 pub use priority::yield_to_load;
 pub use server::Viewer;
-pub use site::Control;

@@ -1,6 +1,6 @@
 //! The live page: one document whose style and script are admitted by their digests.
 
-use super::site::Control;
+use super::control::Control;
 use crate::report::{digest, style};
 
 const PAGE: &str = include_str!("../../reports/html/live.html");

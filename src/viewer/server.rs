@@ -13,8 +13,9 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::{Semaphore, oneshot};
 
+use super::control::Control;
 use super::priority::yield_to_load;
-use super::site::{Control, Site};
+use super::site::Site;
 use crate::live::Live;
 
 /// Most connections at a time. Each viewer has one or two.

@@ -12,6 +12,7 @@ use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::watch;
 
+use super::control::Control;
 use super::page::{Page, REPORT_POLICY};
 use super::published::Published;
 use crate::live::Live;
@@ -25,18 +26,6 @@ const TEXT: &str = "text/plain; charset=utf-8";
 const EVENTS: &str = "text/event-stream";
 
 pub(super) type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
-
-/// What a viewer may ask of a run.
-pub trait Control: Send + Sync {
-    /// Whether the run can be paused.
-    fn can_pause(&self) -> bool;
-    /// Ends the run.
-    fn end(&self);
-    /// Holds the load as it is, or lets the search go on.
-    fn pause(&self, is_paused: bool);
-    /// Marks this moment.
-    fn mark(&self, text: &str);
-}
 
 /// Everything behind the address.
 pub(super) struct Site {

@@ -7,7 +7,9 @@
 
 use std::time::Duration;
 
-use super::faults::{Fault, HEALTHY, HEALTHY_DATABASE, HEALTHY_KEEPS, HEALTHY_SHOP, MIXED, Truth};
+use super::faults::{
+    self, Fault, HEALTHY, HEALTHY_DATABASE, HEALTHY_KEEPS, HEALTHY_SHOP, MIXED, Truth,
+};
 use super::system::{DatabaseTraits, Keeps, Load, Pause, ProductRead, Shape, ShopTraits, System};
 use crate::registry::registry;
 
@@ -59,6 +61,11 @@ pub fn find(name: &str) -> Option<&'static Change> {
     CHANGES.iter().copied().find(|change| change.shop.name == name)
 }
 
+/// The fault with this name, or the shop with the change of this name.
+pub fn find_shop(name: &str) -> Option<&'static Fault> {
+    faults::find(name).or_else(|| find(name).map(|change| &change.shop))
+}
+
 /// Rounds of hashing that each product page takes before any change, so that the shop has some work
 /// of its own.
 const ROUNDS: u32 = 2_000;
@@ -73,19 +80,28 @@ const BEFORE: System = System { shop: BEFORE_SHOP, load: LOAD, ..HEALTHY };
 /// other systems on two cores; a search for the knee goes on from there.
 const LOAD: Load = Load { requests: MIXED, shape: Shape::Gate { rate: 150, max_rate: 400 } };
 
-/// A change of the shop alone.
-const fn of_shop(name: &'static str, summary: &'static str, shop: ShopTraits) -> Fault {
-    of(name, summary, System { shop, ..BEFORE }, BEFORE)
+/// How a change is called.
+struct Named {
+    name: &'static str,
+    summary: &'static str,
 }
 
-const fn of(name: &'static str, summary: &'static str, after: System, before: System) -> Fault {
-    Fault {
-        name,
-        summary,
-        needs_postgres: true,
-        truth: Truth::HEALTHY,
-        broken: after,
-        healthy: Some(before),
+impl Named {
+    /// A change of the shop alone.
+    const fn of_shop(self, shop: ShopTraits, shows: Shows) -> Change {
+        self.of_system(System { shop, ..BEFORE }, BEFORE, shows)
+    }
+
+    const fn of_system(self, after: System, before: System, shows: Shows) -> Change {
+        let shop = Fault {
+            name: self.name,
+            summary: self.summary,
+            needs_postgres: true,
+            truth: Truth::HEALTHY,
+            broken: after,
+            healthy: Some(before),
+        };
+        Change { shop, shows }
     }
 }
 

@@ -1,8 +1,6 @@
 //! Nothing changed: a gate that calls this worse is wrong.
 
-use super::{BEFORE_SHOP, Change, Shows, of_shop};
+use super::{BEFORE_SHOP, Change, Named, Shows};
 
-pub(super) static SPEC: Change = Change {
-    shop: of_shop("same-build", "nothing is different", BEFORE_SHOP),
-    shows: Shows::Nothing,
-};
+pub(super) static SPEC: Change = Named { name: "same-build", summary: "nothing is different" }
+    .of_shop(BEFORE_SHOP, Shows::Nothing);

@@ -22,8 +22,7 @@ use self::payments_client::PaymentsClient;
 use self::state::{Gate, Shop};
 use super::system::{Admission, BeforeDatabase, Handlers, Pause, ShopTraits};
 use super::token_bucket::TokenBucket;
-use super::{pipe, process, server};
-use crate::demo;
+use super::{changes, pipe, process, server};
 
 /// First argument of the shop process.
 pub(super) const ENTRY: &str = "__demo-shop";
@@ -62,7 +61,7 @@ fn blocking_threads(traits: &ShopTraits) -> usize {
 
 fn run() -> io::Result<()> {
     let settings: Settings = pipe::read_settings()?;
-    let fault = demo::find(&settings.fault)
+    let fault = changes::find_shop(&settings.fault)
         .ok_or_else(|| io::Error::other(format!("no fault `{}`", settings.fault)))?;
     let system = fault.system(settings.healthy);
     let traits = &system.shop;
