@@ -181,6 +181,21 @@ fn a_rate_is_told_with_the_same_digits_everywhere() {
     }
 }
 
+/// A value brings its unit along, so a sentence that names it as well says it twice.
+#[test]
+fn no_word_stands_twice_in_a_row() {
+    let terminal = FORMATS.iter().find(|known| known.name == "terminal").unwrap();
+    for name in recordings() {
+        let mut bytes = Vec::new();
+        (terminal.render)(&report(&name), &mut bytes).unwrap();
+        let page = String::from_utf8(bytes).unwrap();
+        let words: Vec<&str> = page.split_whitespace().collect();
+        let is_word = |word: &str| word.len() > 2 && word.chars().all(char::is_alphabetic);
+        let twice = words.windows(2).find(|pair| pair[0] == pair[1] && is_word(pair[0]));
+        assert_eq!(twice, None, "{name}");
+    }
+}
+
 /// An all-clear stands alone: the last load was carried, and nothing else in the report says that
 /// something is wrong.
 #[test]
