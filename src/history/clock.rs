@@ -133,8 +133,11 @@ pub(super) fn compare(ended: &BTreeMap<i64, u32>, counted: &[Counted], exact: f6
         return Shift::Unrelated(best.correlation);
     }
     let is_other = |fit: &&Fit| (fit.seconds - best.seconds).abs() as f64 > 2.0 * exact + 1.0;
-    let second = coarse.iter().filter(is_other).max_by(|a, b| a.z.total_cmp(&b.z));
-    if let Some(second) = second.filter(|second| best.better_than(second) < DISTINCT) {
+    let is_rival = |fit: &&Fit| {
+        best.z - fit.z < DISTINCT || (fit.z >= CERTAIN && best.better_than(fit) < DISTINCT)
+    };
+    let rivals = coarse.iter().filter(is_other).filter(is_rival);
+    if let Some(second) = rivals.max_by(|a, b| a.z.total_cmp(&b.z)) {
         return Shift::Ambiguous(best.seconds, second.seconds);
     }
     let around = (exact.ceil() as i64).max(1);
