@@ -14,7 +14,7 @@ use crate::wait_until;
 
 /// What is offered, in requests a second, and for how long each.
 const RATES: [u32; 6] = [40, 80, 105, 140, 160, 180];
-const HOLD_SECS: u32 = 3;
+const HOLD_SECS: u32 = 5;
 
 /// The report of a few stages around the knee of the service with one lock, which is at 125
 /// requests/s.
