@@ -9,24 +9,14 @@ use std::thread;
 use serde_json::Value;
 
 use crate::space::{LISTEN, Process, SERVICE, Space, wait_for};
-use crate::target::{KNEEPOINT, held, write_plan};
+use crate::target::KNEEPOINT;
 use crate::wait_until;
 
-/// What is offered, in requests a second, and for how long each.
-const RATES: [u32; 6] = [40, 80, 105, 140, 160, 180];
-const HOLD_SECS: u32 = 5;
-
-/// The report of a few stages around the knee of the service with one lock, which is at 125
-/// requests/s.
+/// The report of a short search for the knee of a service with one lock, which is at 125 requests/s.
 fn report(url: &str, agents: &[&str]) -> Value {
     let place = tempfile::tempdir().expect("a directory");
-    let request = "[[request]]\npath = \"/\"";
-    let load = held(RATES, HOLD_SECS);
-    let text = format!("[target]\nurl = \"{url}\"\n{request}\n{load}");
-    let plan = write_plan(place.path(), &text);
     let output = Command::new(KNEEPOINT)
-        .arg("run")
-        .arg(plan)
+        .args(["run", url, "--start", "40/s", "--max", "170/s", "--hold", "3s"])
         .args(["--format", "json", "--out"])
         .arg(place.path().join("out"))
         .args(agents.iter().flat_map(|agent| ["--agent", agent]))
