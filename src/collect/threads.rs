@@ -39,7 +39,7 @@ use super::proc::tree::Tree;
 use super::proc::wait::{
     Doing, Futex, FutexWait, SyscallState, WaitsFor, by_link, by_wait_channel, parse_syscall,
 };
-use super::proc::{Text, is_gone, thread_cpu_seconds};
+use super::proc::{CpuWatch, Text, is_gone, thread_cpu_seconds};
 use super::{Collector, CollectorSpec, OpenResult, Opens, SampleError, TargetHint};
 use crate::plan::CollectorConfig;
 use crate::timeline::{BatchBuilder, Labels, names};
@@ -132,10 +132,9 @@ enum Activity {
     Core(f64),
 }
 
-/// When to do again what has used this thread's processor time since `begin`.
-fn next_time(begin: Option<f64>) -> Instant {
-    let cost = begin.zip(thread_cpu_seconds()).map_or(0.0, |(begin, end)| end - begin);
-    Instant::now() + Duration::from_secs_f64(cost / MOST_FOR_LISTING)
+/// When to do again what has cost so much.
+fn next_time(cost: &CpuWatch) -> Instant {
+    Instant::now() + cost.used().div_f64(MOST_FOR_LISTING)
 }
 
 impl Collector for Threads {
@@ -204,11 +203,11 @@ impl Threads {
     /// is done.
     fn list(&mut self) -> Result<(), SampleError> {
         if self.tasks.is_empty() || Instant::now() >= self.next_search {
-            let begin = thread_cpu_seconds();
+            let cost = CpuWatch::start();
             self.tree.refresh().map_err(SampleError)?;
-            self.next_search = next_time(begin);
+            self.next_search = next_time(&cost);
         }
-        let begin = thread_cpu_seconds();
+        let cost = CpuWatch::start();
         self.tasks.clear();
         for pid in self.tree.pids() {
             // A process that has just ended has no threads. Its end is reported elsewhere.
@@ -221,7 +220,7 @@ impl Threads {
         self.turns.retain(|tid, _| live.contains(tid));
         self.descriptors.retain(|_, (_, read)| read.elapsed() < DESCRIPTOR_KNOWN_FOR);
         self.refused.retain(|pid| live.contains(pid));
-        self.next_listing = next_time(begin);
+        self.next_listing = next_time(&cost);
         Ok(())
     }
 
