@@ -9,12 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use kneepoint::diagnose::GeneratorFault;
 
 use super::*;
+use crate::program::program;
 use crate::target::held;
-
-/// The program whose figures are printed, such as a release build.
-pub(super) fn program() -> String {
-    std::env::var("KNEEPOINT_BIN").unwrap_or_else(|_| KNEEPOINT.to_owned())
-}
 
 /// A control group with a quota of CPU time, removed when dropped.
 struct Quota(PathBuf);
@@ -164,7 +160,7 @@ const QUOTA: f64 = 0.05;
 /// the last, until two in a row do not count.
 #[expect(clippy::print_stderr, reason = "a table is for whoever runs it by hand")]
 fn carried(quotas: &[&Quota], from: f64) -> f64 {
-    let program = program();
+    let program = program().display().to_string();
     let (server, directory) = (Server::start(), tempfile::tempdir().unwrap());
     let rates = (0..14).map(|step| (from * 1.15f64.powi(step)).round() as u32);
     let request = "[[request]]\npath = \"/\"";

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use super::capacity::program;
+use super::program::program;
 use super::*;
 
 /// Generators or workers, what each is asked for, in requests a second, and how long is measured.
@@ -49,7 +49,8 @@ fn of_kneepoint() -> Cost {
         .map(|number| {
             let [wire, back, pid] = ["wire", "back", "pid"].map(|kind| file(kind, number));
             let inner = place.join(format!("start-{number}"));
-            let script = format!("echo $$ > {}; exec {} generate\n", pid.display(), program());
+            let script =
+                format!("echo $$ > {}; exec {} generate\n", pid.display(), program().display());
             fs::write(&inner, script).unwrap();
             let (wire, back, inner) = (wire.display(), back.display(), inner.display());
             format!("sh -c 'tee {wire} | sh {inner} | tee {back}'")

@@ -5,6 +5,8 @@
 
 mod capacity;
 mod costs;
+#[path = "../program/mod.rs"]
+mod program;
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "../target/mod.rs"]
 mod target;

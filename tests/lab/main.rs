@@ -22,6 +22,8 @@
 //! | `KNEEPOINT_BIN` | the program to run, such as a release build |
 #![expect(clippy::print_stderr, reason = "the table is for whoever runs the tests by hand")]
 
+#[path = "../program/mod.rs"]
+mod program;
 mod score;
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "../space/mod.rs"]

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use kneepoint::demo::{BuiltInKnee, Fault, Launcher, Truth};
 use serde_json::Value;
 
+use crate::program::program;
 use crate::way::{Place, Way};
 
 /// The broken system of a fault or its healthy twin, and the way to it.
@@ -63,9 +64,7 @@ pub struct Bench {
 
 impl Bench {
     pub fn new() -> Self {
-        let program = std::env::var_os("KNEEPOINT_BIN")
-            .map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_kneepoint")), PathBuf::from);
-        Self { program, keep: std::env::var_os("KNEEPOINT_LAB_KEEP").map(PathBuf::from) }
+        Self { program: program(), keep: std::env::var_os("KNEEPOINT_LAB_KEEP").map(PathBuf::from) }
     }
 
     /// The report of a run, as the program prints it, and the seconds for which a request that was

@@ -18,6 +18,8 @@ mod capacity;
 mod http;
 mod load;
 mod night;
+#[path = "../program/mod.rs"]
+mod program;
 mod score;
 mod servers;
 mod weeks;

@@ -13,6 +13,7 @@ use kneepoint::recording;
 use serde_json::Value;
 
 use super::load;
+use super::program::program;
 use super::servers::{Server, shop_with_process};
 
 /// Seconds until every target was scraped a few times.
@@ -35,9 +36,10 @@ pub struct Bench {
 
 impl Bench {
     pub fn new() -> Self {
-        let program = std::env::var_os("KNEEPOINT_BIN")
-            .map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_kneepoint")), PathBuf::from);
-        Self { program, keep: std::env::var_os("KNEEPOINT_NIGHTS_KEEP").map(PathBuf::from) }
+        Self {
+            program: program(),
+            keep: std::env::var_os("KNEEPOINT_NIGHTS_KEEP").map(PathBuf::from),
+        }
     }
 
     pub fn night(&self, fault: &Fault) -> Night {

@@ -8,6 +8,8 @@ use std::process::Command;
 use kneepoint::demo::{Change, Ports};
 use serde_json::Value;
 
+use super::program::program;
+
 /// Names the password of the shop's database, which a plan holds before the shop starts.
 const PASSWORD: (&str, &str) = ("KNEEPOINT_DEMO_PASSWORD", "kneepoint-regressions");
 /// What a gate leaves last.
@@ -38,10 +40,8 @@ pub struct Bench {
 
 impl Bench {
     pub fn new(length: Length) -> Self {
-        let program = std::env::var_os("KNEEPOINT_BIN")
-            .map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_kneepoint")), PathBuf::from);
         let keep = std::env::var_os("KNEEPOINT_REGRESSIONS_KEEP").map(PathBuf::from);
-        Self { program, length, keep }
+        Self { program: program(), length, keep }
     }
 
     /// What a gate of this change says, as JSON.

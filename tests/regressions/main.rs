@@ -23,6 +23,8 @@
 
 mod bench;
 mod judged;
+#[path = "../program/mod.rs"]
+mod program;
 
 use std::collections::VecDeque;
 use std::panic::resume_unwind;

@@ -20,6 +20,8 @@
 #![expect(clippy::print_stderr, reason = "the table is for whoever runs the tests by hand")]
 
 mod own;
+#[path = "../program/mod.rs"]
+mod program;
 mod shop;
 
 use std::fmt;
@@ -102,7 +104,7 @@ impl Case {
         let orders = self.fault.name == "downstream";
         let words = self.tool.command(&self.folder, &shop.url, orders);
         let out = self.folder.join("out");
-        let output = Command::new(shop::program())
+        let output = Command::new(program::program())
             .arg("watch")
             .arg("--plan")
             .arg(self.folder.join("shop/plan.toml"))

@@ -1,15 +1,11 @@
 //! The sample shop with a fault, until it is dropped.
 
-use std::ffi::OsString;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-/// The program under test.
-pub fn program() -> OsString {
-    std::env::var_os("KNEEPOINT_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_kneepoint").into())
-}
+use super::program::program;
 
 pub struct Shop {
     child: Child,
