@@ -15,12 +15,16 @@ use super::target::Server;
 const VIEWERS: usize = 50;
 /// Requests per second, as `benches/load` measures lateness at.
 const RATES: [u32; 2] = [1000, 5000];
-/// Parts of a run in which nobody looks and fifty do, in turn.
-const BLOCKS: usize = 12;
-/// How long one is measured.
-const BLOCK: Duration = Duration::from_secs(10);
+/// Pairs of neighbouring parts of a run, one in which nobody looks and one in which fifty do: what
+/// else goes on on the machine changes from minute to minute, and meets both of a pair alike.
+const PAIRS: usize = 20;
+/// The least and the greatest of 20 values that bound their median with 95.9 %, counted from 1: the
+/// order statistics of the sign test.
+const BOUNDS: [usize; 2] = [6, 15];
+/// How long one part is measured.
+const BLOCK: Duration = Duration::from_secs(5);
 /// What goes before it: the pages are opened, and what that takes is over.
-const SETTLING: Duration = Duration::from_millis(2500);
+const SETTLING: Duration = Duration::from_secs(2);
 
 /// What one part of a run came to.
 struct Block {
@@ -101,7 +105,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 }
 
 /// Prints the processor time of a request and the lateness without viewers and with fifty, in turn
-/// within one run.
+/// within one run: ten minutes on a quiet machine.
 #[test]
 #[ignore = "a measurement: minutes on a quiet machine"]
 #[allow(clippy::print_stdout, reason = "it prints a table")]
@@ -114,7 +118,7 @@ fn the_table() {
         let run = Run::start(&["run", plan.to_str().unwrap(), "--live"], out.path());
         sleep(Duration::from_secs(8));
         // Two with, then two without: what grows with the run meets both alike.
-        let turns = (0..BLOCKS).map(|at| if at.div_ceil(2) % 2 == 1 { VIEWERS } else { 0 });
+        let turns = (0..2 * PAIRS).map(|at| if at.div_ceil(2) % 2 == 1 { VIEWERS } else { 0 });
         let blocks: Vec<(usize, Block)> = turns.map(|it| (it, measure(&run, it))).collect();
         run.interrupt();
         run.end();
@@ -154,12 +158,28 @@ fn print(rate: u32, blocks: &[(usize, Block)], out: &Path) {
         median(each.map(|(_, row)| row[at]).collect())
     };
     for (at, what) in [(0, "CPU of a request"), (2, "lateness p50"), (3, "lateness p99")] {
-        let (none, many) = (of(0, at), of(VIEWERS, at));
-        let change = (many / none - 1.0) * 100.0;
-        println!("{what}: median {none:.2} µs without, {many:.2} µs with viewers: {change:+.1} %");
+        let [median, low, high] = change(&rows, at).map(|ratio| (ratio - 1.0) * 100.0);
+        println!(
+            "{what}: medians {:.2} µs without, {:.2} µs with viewers; of pairs {median:+.1} % \
+             (95 % interval {low:+.1} to {high:+.1} %)",
+            of(0, at),
+            of(VIEWERS, at)
+        );
     }
     let added = of(VIEWERS, 1) - of(0, 1);
     println!("the page's threads: {added:+.3} µs a request, {:+.1} %", added / of(0, 0) * 100.0);
+}
+
+/// How a measure with viewers stands to that without: median of the pairs, and its bounds.
+fn change(rows: &[(usize, [f64; 4])], at: usize) -> [f64; 3] {
+    let ratio = |pair: &[(usize, [f64; 4])]| {
+        let (one, other) = (pair[0].1[at], pair[1].1[at]);
+        if pair[0].0 == VIEWERS { one / other } else { other / one }
+    };
+    let mut ratios: Vec<f64> = rows.chunks_exact(2).map(ratio).collect();
+    ratios.sort_by(f64::total_cmp);
+    let middle = f64::midpoint(ratios[PAIRS / 2 - 1], ratios[PAIRS / 2]);
+    [middle, ratios[BOUNDS[0] - 1], ratios[BOUNDS[1] - 1]]
 }
 
 /// Seconds of the ticks that lie within a part of a run.
@@ -176,7 +196,7 @@ fn requests_seconds(recording: &Recording, block: &Block) -> f64 {
 fn plan_text(url: &str, rate: u32) -> String {
     format!(
         "name = \"many viewers\"\n[target]\nurl = \"{url}\"\n[[request]]\nname = \"root\"\npath = \"/\"\n\
-         [load]\nexecutor = \"constant-arrival-rate\"\nrate = \"{rate}/s\"\nduration = \"300s\"\n\
+         [load]\nexecutor = \"constant-arrival-rate\"\nrate = \"{rate}/s\"\nduration = \"330s\"\n\
          [limits]\nmax_rate = \"{rate}/s\"\n"
     )
 }
