@@ -125,11 +125,15 @@ impl Timeline {
 
     /// How many readings `collector` took inside `window`.
     pub fn looks(&self, collector: &str, window: Window) -> usize {
-        self.readings.get(collector).map_or(0, |moments| {
-            let from = moments.partition_point(|at| *at < window.begin);
-            let to = moments.partition_point(|at| *at < window.end);
-            to - from
-        })
+        self.looks_within(collector, window).len()
+    }
+
+    /// When `collector` took readings inside `window`.
+    pub fn looks_within(&self, collector: &str, window: Window) -> &[Moment] {
+        let moments = self.readings.get(collector).map_or(&[][..], Vec::as_slice);
+        let from = moments.partition_point(|at| *at < window.begin);
+        let to = moments.partition_point(|at| *at < window.end);
+        &moments[from..to]
     }
 
     /// The load ticks whose middle lies inside `window`.

@@ -6,6 +6,8 @@ mod access;
 mod browser;
 mod many;
 mod page;
+#[path = "../program/mod.rs"]
+mod program;
 mod report;
 #[path = "../target/mod.rs"]
 #[allow(dead_code, reason = "other tests use more of it")]
@@ -16,7 +18,7 @@ use std::io::{BufRead, BufReader, Read as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use target::KNEEPOINT;
+use program::program;
 
 /// A run with a page, not at a terminal.
 struct Run {
@@ -27,13 +29,13 @@ struct Run {
 
 impl Run {
     fn start(arguments: &[&str], out: &Path) -> Self {
-        let mut command = Command::new(KNEEPOINT);
+        let mut command = Command::new(program());
         command.args(arguments).arg("--out").arg(out);
         Self::of(command)
     }
 
     fn view(recording: &Path) -> Self {
-        let mut command = Command::new(KNEEPOINT);
+        let mut command = Command::new(program());
         command.arg("view").arg(recording);
         Self::of(command)
     }

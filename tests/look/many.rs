@@ -1,5 +1,6 @@
 //! What many viewers cost.
 
+use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
@@ -105,7 +106,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 }
 
 /// Prints the processor time of a request and the lateness without viewers and with fifty, in turn
-/// within one run: ten minutes on a quiet machine.
+/// within one run. Ten minutes on a quiet machine, with a release build in `KNEEPOINT_BIN`.
 #[test]
 #[ignore = "a measurement: minutes on a quiet machine"]
 #[allow(clippy::print_stdout, reason = "it prints a table")]
@@ -153,6 +154,7 @@ fn print(rate: u32, blocks: &[(usize, Block)], out: &Path) {
             (*viewers, row)
         })
         .collect();
+    print_threads(blocks);
     let of = |viewers: usize, at: usize| {
         let each = rows.iter().filter(|(of, _)| *of == viewers);
         median(each.map(|(_, row)| row[at]).collect())
@@ -168,6 +170,28 @@ fn print(rate: u32, blocks: &[(usize, Block)], out: &Path) {
     }
     let added = of(VIEWERS, 1) - of(0, 1);
     println!("the page's threads: {added:+.3} µs a request, {:+.1} %", added / of(0, 0) * 100.0);
+}
+
+/// Which threads take the processor time: those that send requests and serve the page, and those that
+/// collect, to which viewers on this machine are more sockets to read.
+#[allow(clippy::print_stdout, reason = "it prints a table")]
+fn print_threads(blocks: &[(usize, Block)]) {
+    let mut by_name: BTreeMap<&str, [Vec<f64>; 2]> = BTreeMap::new();
+    for (viewers, block) in blocks {
+        let mut used: BTreeMap<&str, f64> = BTreeMap::new();
+        for (name, seconds) in &block.threads {
+            *used.entry(name).or_default() += seconds / (block.span.1 - block.span.0);
+        }
+        for (name, used) in used {
+            by_name.entry(name).or_default()[usize::from(*viewers > 0)].push(used);
+        }
+    }
+    println!("thread            without      with viewers (medians)");
+    let lasting = |each: &[Vec<f64>; 2]| each.iter().all(|values| !values.is_empty());
+    for (name, each) in by_name.into_iter().filter(|(_, each)| lasting(each)) {
+        let [without, with] = each.map(|values| median(values) * 1e3);
+        println!("{name:16} {without:8.2}  {with:8.2} ms/s");
+    }
 }
 
 /// How a measure with viewers stands to that without: median of the pairs, and its bounds.

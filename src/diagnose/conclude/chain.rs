@@ -325,16 +325,48 @@ impl<'s> Walk<'s> {
     }
 
     /// The chain as a report shows it.
-    pub fn chain(&self, target: &Facts, is_bent: bool) -> Chain {
+    pub fn chain(
+        &self,
+        target: &Facts,
+        rules: &RuleSet,
+        is_bent: bool,
+        first: Option<&Finding>,
+    ) -> Chain {
         let mut hops = vec![hop(TARGET, target, None, 0, true)];
         let mut told = BTreeSet::new();
-        self.add_called(target, TARGET, 1, &mut told, &mut hops);
+        let stop = first.and_then(|first| self.stops_at(first, rules));
+        let way = &self.way[..stop.map_or(self.way.len(), |stop| stop + 1)];
+        self.add_called(target, TARGET, 1, way, &mut told, &mut hops);
         for step in self.steps.iter().filter(|step| step.service.is_forwarder) {
             let name = format!("{}, passes the load on", step.service.name);
             hops.push(hop(&name, &step.facts, None, 0, false));
         }
-        let ends = if is_bent { self.ends.clone() } else { String::new() };
+        let ends = match stop {
+            _ if !is_bent => String::new(),
+            Some(stop) => self.stopped(stop),
+            None => self.ends.clone(),
+        };
         Chain { hops, ends }
+    }
+
+    /// The place on the way of the service that a cause lies in, where the time was followed further
+    /// than that and no limit was found there. A service that only waits for the next one is no such
+    /// place.
+    fn stops_at(&self, cause: &Finding, rules: &RuleSet) -> Option<usize> {
+        let rule = rules.rules().iter().find(|rule| rule.id == cause.rule)?;
+        let is_its_own = cause.role == FindingRole::Cause && rule.layer != Layer::Peer;
+        let service = cause.service.as_ref().filter(|_| is_its_own)?;
+        let place = |index: &usize| self.steps[*index].service.name == *service;
+        self.way.iter().position(place).filter(|place| place + 1 < self.way.len())
+    }
+
+    fn stopped(&self, stop: usize) -> String {
+        let name = |place: usize| self.steps[self.way[place]].service.name.as_str();
+        format!(
+            "the cause lies in {}: calls to {} got slower too, and no limit was found there",
+            name(stop),
+            name(stop + 1)
+        )
     }
 
     /// Adds the services that `caller` calls, each followed by those that it calls.
@@ -343,6 +375,7 @@ impl<'s> Walk<'s> {
         facts: &Facts,
         caller: &str,
         depth: u32,
+        way: &[usize],
         told: &mut BTreeSet<usize>,
         hops: &mut Vec<Hop>,
     ) {
@@ -355,9 +388,9 @@ impl<'s> Walk<'s> {
                 continue;
             }
             let step = &self.steps[index];
-            let is_followed = self.way.contains(&index);
+            let is_followed = way.contains(&index);
             hops.push(hop(&step.service.name, &step.facts, Some(caller), depth, is_followed));
-            self.add_called(&step.facts, &step.service.name, depth + 1, told, hops);
+            self.add_called(&step.facts, &step.service.name, depth + 1, way, told, hops);
         }
     }
 }

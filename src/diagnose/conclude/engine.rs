@@ -75,8 +75,9 @@ pub fn diagnose(recording: &Recording, rules: &RuleSet) -> Diagnosis {
         _ => attribution::attribute(&facts, &stages, knee.is_some()),
     };
     caveats.extend(attribution.iter().flat_map(|it| it.broken_assumptions.clone()));
-    let chain =
-        (attribution.is_some() && !walk.is_empty()).then(|| walk.chain(&facts, knee.is_some()));
+    let is_told = attribution.is_some() && !walk.is_empty();
+    let cause = ranked.findings.first();
+    let chain = is_told.then(|| walk.chain(&facts, rules, knee.is_some(), cause));
     let (recovery, stays) = recovery::recovery(&facts, &stages).unzip();
     caveats.extend(stays.flatten());
     let (soak, overload) = match outcome {

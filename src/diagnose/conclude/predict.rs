@@ -8,7 +8,8 @@
 
 use crate::diagnose::curve::stages::by_load;
 use crate::diagnose::measure::facts::Facts;
-use crate::diagnose::measure::level::{MeanLevel, level};
+use crate::diagnose::measure::level::level;
+use crate::diagnose::measure::mean::MeanLevel;
 use crate::diagnose::rules::layer::Resource as Exhausted;
 use crate::diagnose::rules::rule::{PredictLimit, Rule};
 use crate::diagnose::rules::ruleset::RuleSet;

@@ -18,7 +18,7 @@ use crate::timeline::{
 pub use super::peers::DATABASE;
 use super::peers::wanted;
 use super::unix::Unix;
-use super::{derived, peers, services};
+use super::{derived, mean, peers, services};
 
 /// Runtimes that let their heap grow far before they first collect all of it, by the name of the
 /// process.
@@ -263,7 +263,7 @@ impl<'a> Facts<'a> {
         self.matching(selector, narrow)
             .into_iter()
             .filter_map(|(timeline, key, series)| {
-                Some((key.clone(), level(timeline, series, windows)?))
+                Some((key.clone(), mean::of_series(timeline, series, windows)?))
             })
             .collect()
     }
@@ -566,34 +566,4 @@ fn is_lazy_runtime(recording: &Recording) -> bool {
 
 fn looks(timeline: &Timeline, collector: &str, windows: &[Window]) -> usize {
     windows.iter().map(|window| timeline.looks(collector, *window)).sum()
-}
-
-/// The level of one series.
-fn level(timeline: &Timeline, series: &Series, windows: &[Window]) -> Option<f64> {
-    match series.kind {
-        Kind::Counter => {
-            let (increase, seconds) = windows
-                .iter()
-                .filter_map(|window| series.increase(*window))
-                .fold((0.0, 0.0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
-            (seconds > 0.0).then(|| increase / seconds)
-        }
-        Kind::Gauge => {
-            let points: Vec<f64> = windows
-                .iter()
-                .flat_map(|window| series.within(*window))
-                .map(|point| point.value)
-                .collect();
-            stats::mean(&points)
-        }
-        Kind::Census => {
-            let looks = looks(timeline, &series.collector, windows);
-            let found: f64 = windows
-                .iter()
-                .flat_map(|window| series.within(*window))
-                .map(|point| point.value)
-                .sum();
-            (looks > 0).then(|| found / looks as f64)
-        }
-    }
 }

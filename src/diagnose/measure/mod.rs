@@ -5,6 +5,7 @@ mod derived;
 pub(super) mod facts;
 mod fixed;
 pub(super) mod level;
+pub(super) mod mean;
 pub(super) mod peers;
 pub(super) mod pools;
 pub(super) mod services;

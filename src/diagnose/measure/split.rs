@@ -17,7 +17,8 @@ use crate::diagnose::terms::span::Span;
 use crate::timeline::{Labels, LoadTick, MetricSpec, Selector, Window, names};
 
 use super::facts::{DATABASE, Facts, Narrow};
-use super::level::{MeanLevel, level};
+use super::level::level;
+use super::mean::MeanLevel;
 
 /// Completions and arrivals differ by no more than this where flow is balanced.
 pub const FLOW_BALANCE: f64 = 0.02;
