@@ -153,6 +153,7 @@ impl<'a> Quantities<'a> {
             tallies.iter().map(|tally| tally.quantiles(&shares)).collect();
         let noise = self.noise_within(&tallies, &shares);
         let is_any = fewest as f64 * (1.0 - shares[0]) >= FEWEST_ABOVE;
+        let yardstick = self.yardstick(|stage| stage.own_wait);
         let mut drafts = Vec::new();
         for (index, (measure, share)) in QUANTILES.into_iter().zip(shares).enumerate() {
             let of = |run: usize| {
@@ -165,6 +166,7 @@ impl<'a> Quantities<'a> {
             };
             let mut values = self.split(values);
             values.joint = noise.joint(index);
+            values.yardstick.clone_from(&yardstick);
             values.step = COUNTER_WIDTH.ln_1p();
             let mut draft = self.design.draft(subject.clone(), measure, &values);
             if (fewest as f64) * (1.0 - share) < FEWEST_ABOVE {
@@ -246,7 +248,7 @@ impl<'a> Quantities<'a> {
             can_reject: apart.can_reject,
             sigma: None,
         };
-        Some(Draft { quantity, state: State::Measured(judged) })
+        Some(Draft::new(quantity, State::Measured(judged)))
     }
 
     /// What virtual users got answered: with a schedule, that is the schedule's.
@@ -311,7 +313,7 @@ impl<'a> Quantities<'a> {
         });
         if first.high.is_none() && second.high.is_none() {
             let why = "neither build reached it; offer more load".to_owned();
-            return Some(Draft { quantity, state: State::Untold { why, further_runs: None } });
+            return Some(Draft::new(quantity, State::Untold { why, further_runs: None }));
         }
         let judged = Judged {
             tested: apart.tested,
@@ -320,7 +322,7 @@ impl<'a> Quantities<'a> {
             can_reject: true,
             sigma: Some(sigma),
         };
-        Some(Draft { quantity, state: State::Measured(judged) })
+        Some(Draft::new(quantity, State::Measured(judged)))
     }
 
     /// What a request needs of each resource that every run measured.
@@ -356,18 +358,18 @@ impl<'a> Quantities<'a> {
             values.joint = ratios_apart(base, candidate);
         }
         if measure == Measure::CpuPerRequest {
-            values.yardstick = self.yardstick();
+            values.yardstick = self.yardstick(|stage| stage.own_cpu);
         }
         Some(self.positive(measure, &values))
     }
 
-    /// kneepoint's own processor time for a request, in every run.
-    fn yardstick(&self) -> Option<Yardstick> {
+    /// What kneepoint itself spent for a request, in every run.
+    fn yardstick(&self, own: impl Fn(&StageSample) -> Option<f64>) -> Option<Yardstick> {
         let of = |run: usize| {
             let stages: Option<Vec<(f64, Measured)>> = self
                 .stages(run)
                 .map(|(_, stage)| {
-                    let own = Measured { value: stage.own_cpu?, error: None };
+                    let own = Measured { value: own(stage)?, error: None };
                     Some((stage.throughput * stage.slots.len() as f64 * stage.slot_seconds, own))
                 })
                 .collect();
@@ -446,7 +448,7 @@ impl<'a> Quantities<'a> {
             can_reject: true,
             sigma: None,
         };
-        Some(Draft { quantity, state: State::Measured(judged) })
+        Some(Draft::new(quantity, State::Measured(judged)))
     }
 
     /// The stages of a run at the matched loads.

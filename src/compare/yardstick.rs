@@ -1,14 +1,18 @@
-//! How fast the machine was in each run, told by kneepoint's own processor time for a request.
+//! How fast and how busy the machine was in each run, told by what kneepoint itself needed for a
+//! request.
 //!
 //! kneepoint does the same work for a request in every run. Where its processor time differs, so did
-//! the clock of the cores, what a hypervisor took, or what shared their caches; the target's differs
-//! with it. What that explains is taken off (analysis of covariance; Cochran 1957, Biometrics
-//! 13:261). On one machine it made the noise of the target's processor time a third.
+//! the clock of the cores, what a hypervisor took, or what shared their caches; the target's processor
+//! time differs with it. Where kneepoint waited longer for a core, so did the target, and its response
+//! times differ with that. What it explains is taken off (analysis of covariance; Cochran 1957,
+//! Biometrics 13:261). On one machine it made the noise of the target's processor time a third; on
+//! two cores beside builds of other programs, the noise of the median response time two thirds.
 //!
-//! A build that gives kneepoint other work, such as longer responses, would be corrected for what it
-//! did itself. So nothing is taken off where kneepoint's own time differs between the builds by more
-//! than chance.
+//! A build that gives kneepoint other work, such as longer responses, or that fills the machine
+//! itself, would be corrected for what it did. So nothing is taken off where kneepoint's own time
+//! differs between the builds by more than chance.
 
+use super::disturbed::{self, Residual};
 use super::estimate::{Estimate, RunValue, TAIL};
 use super::student;
 use crate::diagnose::stats;
@@ -16,7 +20,7 @@ use crate::diagnose::stats;
 /// Fewest runs of each build whose slope is known well enough.
 const FEWEST_RUNS: usize = 4;
 
-/// Logarithms of kneepoint's own processor time for a request, of each run of both builds.
+/// Logarithms of kneepoint's own time for a request, of each run of both builds.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Yardstick {
     pub base: Vec<f64>,
@@ -44,7 +48,7 @@ impl Yardstick {
         let Within { xx, xy, yy } =
             Within::of(&[(&self.base, &first), (&self.candidate, &second)])?;
         let count = 1.0 / n as f64 + 1.0 / m as f64;
-        let apart = stats::mean(&self.candidate)? - stats::mean(&self.base)?;
+        let apart = self.apart()?;
         let plain = (n + m) as f64 - 2.0;
         let chance = student::quantile(TAIL, plain) * (xx / plain * count).sqrt();
         // A machine that is faster makes nothing slower.
@@ -59,6 +63,42 @@ impl Yardstick {
             error: (rest * (count + apart * apart / xx)).sqrt(),
             degrees,
         })
+    }
+
+    /// What the runs depart from what their builds and the speed of the machine explain, those of the
+    /// base first; `None` where nothing is taken off.
+    pub fn residuals(&self, base: &[RunValue], candidate: &[RunValue]) -> Option<Vec<Residual>> {
+        self.estimate(base, candidate)?;
+        let logs = |runs: &[RunValue]| runs.iter().map(|run| run.ln).collect::<Vec<f64>>();
+        let (first, second) = (logs(base), logs(candidate));
+        let Within { xx, xy, .. } =
+            Within::of(&[(&self.base, &first), (&self.candidate, &second)])?;
+        let of = |speed: &[f64], values: &[f64]| -> Vec<Residual> {
+            let own = disturbed::from_mean(speed);
+            let rests = disturbed::from_mean(values).into_iter().zip(own);
+            let rest = |(rest, speed): (Residual, Residual)| Residual {
+                value: rest.value - xy / xx * speed.value,
+                leverage: rest.leverage + speed.value * speed.value / xx,
+            };
+            rests.map(rest).collect()
+        };
+        Some([of(&self.base, &first), of(&self.candidate, &second)].concat())
+    }
+
+    /// The same without the run of this index, those of the base first.
+    pub fn without(&self, run: usize) -> Self {
+        let mut rest = self.clone();
+        match run.checked_sub(self.base.len()) {
+            Some(run) if run < rest.candidate.len() => drop(rest.candidate.remove(run)),
+            None => drop(rest.base.remove(run)),
+            Some(_) => {}
+        }
+        rest
+    }
+
+    /// How much slower the machine was for the candidate, in logs.
+    fn apart(&self) -> Option<f64> {
+        Some(stats::mean(&self.candidate)? - stats::mean(&self.base)?)
     }
 }
 
