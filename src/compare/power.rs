@@ -24,8 +24,8 @@ mod tests {
     #[test]
     fn more_runs_show_smaller_changes_down_to_what_is_allowed() {
         let visible = |runs| visible_change(0.03, runs, 0.1).unwrap();
-        // ln 1.1 + (2.752 + 0.84) * 0.03 * sqrt(2 / 5) = 0.163.
-        assert!((visible(5) - 0.1776).abs() < 0.001, "{}", visible(5));
+        // ln 1.1 + (2.337 + 0.84) * 0.03 * sqrt(2 / 5) = 0.1556.
+        assert!((visible(5) - 0.1684).abs() < 0.001, "{}", visible(5));
         assert!(visible(20) < visible(5) && visible(20) > 0.1);
         assert_eq!(visible_change(0.03, 1, 0.1), None);
     }

@@ -485,3 +485,21 @@ fn one_disturbed_run_of_ten_raises_no_alarm_and_hides_no_change() {
     assert!(slower.share(slower.worse) >= 0.8, "{slower:?}");
     assert_eq!((slower.any_same, slower.better), (0, 0), "{slower:?}");
 }
+
+/// One run answered what the seconds before had left, or less than it was offered.
+#[test]
+fn a_single_run_with_another_rate_keeps_no_load_from_being_compared() {
+    let machine = Machine { seconds: 30, ..machine(QUIET, 0.02) };
+    let mut simulator = Simulator::new(43);
+    let base = simulator.runs(machine, 1.0, 5);
+    let mut candidate = simulator.runs(machine, 1.5, 5);
+    candidate[2].stages[0].throughput *= 1.08;
+    let comparison = compare(&base, &candidate, &Options::default());
+    assert_eq!(comparison.loads.len(), 1, "{:?}", comparison.differences);
+    assert_eq!(comparison.verdict, Verdict::Worse);
+    for sample in &mut candidate {
+        sample.stages[0].throughput = 1.08 * 100.0;
+    }
+    let comparison = compare(&base, &candidate, &Options::default());
+    assert!(comparison.loads.is_empty(), "{:?}", comparison.differences);
+}
