@@ -260,7 +260,7 @@ mod tests {
     /// How often anything of so many quantities is called worse, where some lie just on the bound and
     /// the others far below it, and their noise is shared to this share.
     fn alarms(on_the_bound: usize, calm: usize, shared: f64) -> f64 {
-        const TIMES: usize = 3000;
+        const TIMES: usize = 1000;
         let mut random = Random::new(29);
         let mut alarms = 0;
         for _ in 0..TIMES {
@@ -298,13 +298,13 @@ mod tests {
         alarms as f64 / TIMES as f64
     }
 
-    /// 2.5 % is what is allowed; of 3,000 comparisons, 3.4 % are three standard errors more.
+    /// 2.5 % is what is allowed; of 1,000 comparisons, 4 % are three standard errors more.
     #[test]
     fn however_many_quantities_there_are_few_false_alarms_come() {
         for (on_the_bound, calm) in [(1, 0), (20, 0), (3, 17)] {
             for shared in [0.0, 0.5, 0.9] {
                 let share = alarms(on_the_bound, calm, shared);
-                assert!(share <= 0.034, "{on_the_bound} and {calm}, shared {shared}: {share}");
+                assert!(share <= 0.04, "{on_the_bound} and {calm}, shared {shared}: {share}");
             }
         }
         assert!(alarms(1, 19, 0.0) >= 0.008, "19 calm quantities leave the other its say");
