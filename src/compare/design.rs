@@ -49,7 +49,7 @@ pub struct Values {
     pub step: f64,
     /// Difference in logs that is nobody's concern, however sure.
     pub least: f64,
-    /// How fast or how busy the machine was in each run, where the quantity depends on that.
+    /// How fast the machine was in each run, where the quantity depends on that alone.
     pub yardstick: Option<Yardstick>,
 }
 

@@ -213,8 +213,7 @@ pub struct Quantity {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_to_run: Option<f64>,
     /// Whether `change` is that at equal speed of the machine, which kneepoint's own processor time
-    /// tells, or where it was as busy, which its own waits for a core tell; `base` and `candidate` are
-    /// as measured.
+    /// tells; `base` and `candidate` are as measured.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_at_equal_speed: bool,
     /// The answer.

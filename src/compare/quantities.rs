@@ -153,7 +153,6 @@ impl<'a> Quantities<'a> {
             tallies.iter().map(|tally| tally.quantiles(&shares)).collect();
         let noise = self.noise_within(&tallies, &shares);
         let is_any = fewest as f64 * (1.0 - shares[0]) >= FEWEST_ABOVE;
-        let yardstick = self.yardstick(|stage| stage.own_wait);
         let mut drafts = Vec::new();
         for (index, (measure, share)) in QUANTILES.into_iter().zip(shares).enumerate() {
             let of = |run: usize| {
@@ -166,7 +165,6 @@ impl<'a> Quantities<'a> {
             };
             let mut values = self.split(values);
             values.joint = noise.joint(index);
-            values.yardstick.clone_from(&yardstick);
             values.step = COUNTER_WIDTH.ln_1p();
             let mut draft = self.design.draft(subject.clone(), measure, &values);
             if (fewest as f64) * (1.0 - share) < FEWEST_ABOVE {
@@ -358,18 +356,18 @@ impl<'a> Quantities<'a> {
             values.joint = ratios_apart(base, candidate);
         }
         if measure == Measure::CpuPerRequest {
-            values.yardstick = self.yardstick(|stage| stage.own_cpu);
+            values.yardstick = self.yardstick();
         }
         Some(self.positive(measure, &values))
     }
 
-    /// What kneepoint itself spent for a request, in every run.
-    fn yardstick(&self, own: impl Fn(&StageSample) -> Option<f64>) -> Option<Yardstick> {
+    /// kneepoint's own processor time for a request, in every run.
+    fn yardstick(&self) -> Option<Yardstick> {
         let of = |run: usize| {
             let stages: Option<Vec<(f64, Measured)>> = self
                 .stages(run)
                 .map(|(_, stage)| {
-                    let own = Measured { value: own(stage)?, error: None };
+                    let own = Measured { value: stage.own_cpu?, error: None };
                     Some((stage.throughput * stage.slots.len() as f64 * stage.slot_seconds, own))
                 })
                 .collect();

@@ -63,16 +63,8 @@ pub fn per_request(timeline: &Timeline, window: Window) -> BTreeMap<Measure, Mea
 
 /// Processor time of kneepoint itself for a request, where the target shares its machine.
 pub fn own_cpu(timeline: &Timeline, window: Window) -> Option<f64> {
-    own(timeline, window, &names::GENERATOR_CPU_TIME)
-}
-
-/// How long kneepoint's threads waited for a core for a request, where the target shares its machine.
-pub fn own_wait(timeline: &Timeline, window: Window) -> Option<f64> {
-    own(timeline, window, &names::GENERATOR_RUN_QUEUE_TIME)
-}
-
-fn own(timeline: &Timeline, window: Window, metric: &MetricSpec) -> Option<f64> {
-    let own = Requests::of(timeline, window)?.each(timeline, metric.name, |_| true)?;
+    let requests = Requests::of(timeline, window)?;
+    let own = requests.each(timeline, names::GENERATOR_CPU_TIME.name, |_| true)?;
     (own.value > 0.0).then_some(own.value)
 }
 

@@ -83,9 +83,6 @@ pub(super) struct StageSample {
     /// Seconds of processor time that kneepoint itself took for a request.
     #[serde(default)]
     pub(super) own_cpu: Option<f64>,
-    /// Seconds that kneepoint's own threads waited for a core for a request.
-    #[serde(default)]
-    pub(super) own_wait: Option<f64>,
     pub(super) parts: Option<StageParts>,
     /// The objectives that it breaks, by their text.
     #[serde(default)]
@@ -258,8 +255,6 @@ impl Sample {
             resources,
             memory_floor: resources::memory_floor(timeline, stage.window),
             own_cpu: resources::own_cpu(timeline, stage.window)
-                .filter(|_| recording.environment.target_is_local),
-            own_wait: resources::own_wait(timeline, stage.window)
                 .filter(|_| recording.environment.target_is_local),
             parts,
             broken: stage.broken_objectives.clone(),

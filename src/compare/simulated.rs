@@ -134,7 +134,6 @@ fn stage(slots: Vec<Slot>, rate: f64) -> StageSample {
         resources: BTreeMap::new(),
         memory_floor: None,
         own_cpu: None,
-        own_wait: None,
         parts: None,
         broken: Vec::new(),
     }

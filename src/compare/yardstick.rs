@@ -1,16 +1,14 @@
-//! How fast and how busy the machine was in each run, told by what kneepoint itself needed for a
-//! request.
+//! How fast the machine was in each run, told by kneepoint's own processor time for a request.
 //!
 //! kneepoint does the same work for a request in every run. Where its processor time differs, so did
-//! the clock of the cores, what a hypervisor took, or what shared their caches; the target's processor
-//! time differs with it. Where kneepoint waited longer for a core, so did the target, and its response
-//! times differ with that. What it explains is taken off (analysis of covariance; Cochran 1957,
-//! Biometrics 13:261). On one machine it made the noise of the target's processor time a third; on
-//! two cores beside builds of other programs, the noise of the median response time two thirds.
+//! the clock of the cores, what a hypervisor took, or what shared their caches; the target's differs
+//! with it. What that explains is taken off (analysis of covariance; Cochran 1957, Biometrics
+//! 13:261). On one machine it made the noise of the target's processor time a third.
 //!
-//! A build that gives kneepoint other work, such as longer responses, or that fills the machine
-//! itself, would be corrected for what it did. So nothing is taken off where kneepoint's own time
-//! differs between the builds by more than chance.
+//! A build that gives kneepoint other work, such as longer responses, would be corrected for what it
+//! did itself. So nothing is taken off where kneepoint's own time differs between the builds by more
+//! than chance. How long kneepoint waited for a core tells how busy the machine was, and is no such
+//! yardstick for response times: a build that fills the machine itself makes it wait.
 
 use super::disturbed::{self, Residual};
 use super::estimate::{Estimate, RunValue, TAIL};
@@ -20,7 +18,7 @@ use crate::diagnose::stats;
 /// Fewest runs of each build whose slope is known well enough.
 const FEWEST_RUNS: usize = 4;
 
-/// Logarithms of kneepoint's own time for a request, of each run of both builds.
+/// Logarithms of kneepoint's own processor time for a request, of each run of both builds.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Yardstick {
     pub base: Vec<f64>,

@@ -196,10 +196,6 @@ pub fn limit(limit: &LimitChange, comparison: &Comparison) -> String {
 pub const EQUAL_SPEED: &str = "The change of the CPU time is that at equal speed of the machine, \
                                which kneepoint's own CPU time for a request tells.";
 
-/// What the change of the response times means.
-pub const EQUALLY_BUSY: &str = "The changes of response times are those on a machine that is equally \
-                                busy, which kneepoint's own waits for a core tell.";
-
 /// The loads that were compared.
 pub fn loads(loads: &[crate::compare::MatchedLoad]) -> String {
     let seconds: f64 = loads.iter().map(|load| load.seconds).sum();

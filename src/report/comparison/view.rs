@@ -178,12 +178,9 @@ fn details(comparison: &Comparison) -> Vec<String> {
     details.push(format!("{}.", phrases::method(comparison.method)));
     details.extend(phrases::noise(comparison));
     details.extend(comparison.why.limits.iter().map(|limit| phrases::limit(limit, comparison)));
-    let has = |is_time: bool| {
-        let mut quantities = comparison.quantities.iter().filter(|it| it.is_at_equal_speed);
-        quantities.any(|quantity| quantity.measure.quantile().is_some() == is_time)
-    };
-    let told = [(false, phrases::EQUAL_SPEED), (true, phrases::EQUALLY_BUSY)];
-    details.extend(told.iter().filter(|(is_time, _)| has(*is_time)).map(|it| it.1.to_owned()));
+    if comparison.quantities.iter().any(|quantity| quantity.is_at_equal_speed) {
+        details.push(phrases::EQUAL_SPEED.to_owned());
+    }
     details
 }
 
