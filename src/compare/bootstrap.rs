@@ -2,7 +2,7 @@
 //! time (Kuensch 1989, Ann. Statist. 17:1217). Requests of the same seconds share their fate, so
 //! drawing requests one by one would take a tenth of the true scatter.
 
-use super::tally::Tally;
+use super::tally::{Span, Tally};
 use crate::diagnose::stats::{self, Random};
 
 /// Shortest block, in seconds, and how many autocorrelation times a block has at least: with
@@ -71,15 +71,17 @@ pub fn within(
     let blocks: Vec<usize> = stretches.iter().map(|slots| (slots / block.max(1)).max(1)).collect();
     let (count, kinds) = (blocks.iter().sum::<usize>(), stretches.len());
     let mut taken = Taken::new(shares);
+    let mut drawn = Vec::with_capacity(count);
     for _ in 0..draws {
-        let mut sum = tally.nothing();
+        drawn.clear();
         for (stretch, (slots, blocks)) in stretches.iter().zip(&blocks).enumerate() {
             let length = block.min(*slots);
             for _ in 0..*blocks {
-                tally.add(&mut sum, stretch, random.below(slots - length + 1), length);
+                let begin = random.below(slots - length + 1);
+                drawn.push(Span { stretch, begin, length });
             }
         }
-        taken.take(&tally.quantiles_of(&sum, shares));
+        taken.take(&tally.quantiles_of(&drawn, shares));
     }
     taken.scatter(count, kinds)
 }
@@ -95,12 +97,15 @@ pub fn paired(
 ) -> Scatter {
     let lengths: Vec<(usize, usize)> = base.slots().into_iter().zip(candidate.slots()).collect();
     let mut taken = Taken::new(shares);
+    let (mut first, mut second) = (Vec::new(), Vec::new());
     for _ in 0..draws {
-        let (mut first, mut second) = (base.nothing(), candidate.nothing());
+        first.clear();
+        second.clear();
         for _ in &lengths {
             let stretch = random.below(lengths.len());
-            base.add(&mut first, stretch, 0, lengths[stretch].0);
-            candidate.add(&mut second, stretch, 0, lengths[stretch].1);
+            let (one, other) = lengths[stretch];
+            first.push(Span { stretch, begin: 0, length: one });
+            second.push(Span { stretch, begin: 0, length: other });
         }
         let pairs = base
             .quantiles_of(&first, shares)

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::bootstrap::DRAWS;
 use super::budgets;
+use super::disturbed;
 use super::estimate::{self, Estimate, RunValue};
 use super::model::{Change, Measure, Method, Quantity, Subject};
 use super::options::Options;
@@ -50,6 +51,26 @@ pub struct Values {
     pub least: f64,
     /// How fast the machine was in each run, where the quantity depends on that alone.
     pub yardstick: Option<Yardstick>,
+}
+
+/// Values without those of runs that were disturbed.
+struct Undisturbed {
+    values: Values,
+    /// Index of the runs that are left out, those of the base first.
+    left_out: Vec<usize>,
+}
+
+impl Values {
+    /// Without the run of this index, those of the base first.
+    fn without(&self, run: usize) -> Self {
+        let mut rest = self.clone();
+        rest.yardstick = self.yardstick.as_ref().map(|yardstick| yardstick.without(run));
+        match run.checked_sub(self.base.len()) {
+            Some(run) => drop(rest.candidate.remove(run)),
+            None => drop(rest.base.remove(run)),
+        }
+        rest
+    }
 }
 
 impl<'a> Design<'a> {
@@ -122,26 +143,32 @@ impl<'a> Design<'a> {
 
     /// Judges a quantity that is positive in every run.
     pub fn draft(&self, subject: Subject, measure: Measure, values: &Values) -> Draft {
-        let values = &self.by_session(values);
+        let all = &self.by_session(values);
         let known = self.sigma(&subject, &measure);
         let budget = self.budget(&subject, &measure);
-        let own = estimate::run_to_run(&values.base, &values.candidate);
+        // With those that were disturbed: that is what runs of this machine differ by.
+        let own = estimate::run_to_run(&all.base, &all.candidate);
         // What differs by a step may be equal.
-        let least = values.step.max(values.least).exp_m1();
+        let least = all.step.max(all.least).exp_m1();
         let mut quantity = Quantity::new(subject, measure, self.allowed(budget, known).max(least));
         quantity.is_raised_by_noise = self.allowed(budget, known) > budget;
+        let Undisturbed { values, left_out } = &self.undisturbed(all, quantity.allowed.ln_1p());
         quantity.base = middle(&values.base);
         quantity.candidate = middle(&values.candidate);
         quantity.run_to_run = own;
         let at_equal_speed = self.at_equal_speed(values);
         quantity.is_at_equal_speed = at_equal_speed.is_some();
         let rounding = values.step * ROUNDING;
-        let Some(estimate) = at_equal_speed.or_else(|| self.estimate(values, known)) else {
+        let estimate = at_equal_speed.or_else(|| match self.method {
+            Method::Pairs => self.of_pairs(all, left_out),
+            _ => self.estimate(values, known),
+        });
+        let Some(estimate) = estimate else {
             let why = "the loads that the runs have in common are too short to show the noise \
                        within a run; hold one rate for a minute or longer, or record more runs";
             let further_runs =
                 Some(RUNS_OF_A_GATE.saturating_sub(self.fewest_runs()).max(1) as u64);
-            return Draft { quantity, state: State::Untold { why: why.to_owned(), further_runs } };
+            return Draft::new(quantity, State::Untold { why: why.to_owned(), further_runs });
         };
         let estimate = estimate.at_least(rounding * self.count().sqrt());
         let (low, high) = estimate.interval();
@@ -160,21 +187,35 @@ impl<'a> Design<'a> {
             // What a single run of each build varies by, within it and from run to run.
             sigma: Some(estimate.error / self.count().sqrt()),
         };
-        Draft { quantity, state: State::Measured(judged) }
+        Draft { quantity, state: State::Measured(judged), left_out: left_out.clone() }
+    }
+
+    /// The values without those of runs that were disturbed: they depart from the others by more than
+    /// is `allowed`, and by far more than the others differ.
+    fn undisturbed(&self, values: &Values, allowed: f64) -> Undisturbed {
+        let mut rest = Undisturbed { values: values.clone(), left_out: Vec::new() };
+        let is_told = matches!(self.method, Method::Runs | Method::Pairs);
+        if !is_told || self.sessions.are_grouped() {
+            return rest;
+        }
+        let (n, m) = (values.base.len(), values.candidate.len());
+        let mut runs: Vec<usize> = (0..n + m).collect();
+        for _ in 0..disturbed::most(n + m) {
+            let Values { base, candidate, yardstick, .. } = &rest.values;
+            let at_equal_speed = yardstick.as_ref().and_then(|it| it.residuals(base, candidate));
+            let parameters = if at_equal_speed.is_some() { 3 } else { 2 };
+            let residuals =
+                at_equal_speed.unwrap_or_else(|| disturbed::from_means(base, candidate));
+            let Some(found) = disturbed::find(&residuals, parameters, allowed) else { break };
+            rest.values = rest.values.without(found);
+            rest.left_out.push(runs.remove(found));
+        }
+        rest
     }
 
     fn estimate(&self, values: &Values, known: Option<f64>) -> Option<Estimate> {
         let Values { base, candidate, joint, .. } = values;
         match (self.method, known) {
-            (Method::Pairs, _) => {
-                let of = |runs: &[RunValue], index: usize| runs.get(index).copied();
-                let (first, second): (Vec<_>, Vec<_>) = self
-                    .pairs
-                    .iter()
-                    .filter_map(|(one, other)| of(base, *one).zip(of(candidate, *other)))
-                    .unzip();
-                estimate::of_pairs(&first, &second)
-            }
             (Method::KnownNoise, Some(sigma)) => self
                 .of_one_each(values, sigma)
                 .or_else(|| estimate::with_known_noise(base, candidate, sigma))
@@ -187,9 +228,27 @@ impl<'a> Design<'a> {
         }
     }
 
+    /// Of all values, in pairs, without those of which a run is left out.
+    fn of_pairs(&self, values: &Values, left_out: &[usize]) -> Option<Estimate> {
+        let n = values.base.len();
+        let is_whole = |(one, other): &&(usize, usize)| {
+            !left_out.contains(one) && !left_out.contains(&(n + other))
+        };
+        let (first, second): (Vec<_>, Vec<_>) = self
+            .pairs
+            .iter()
+            .filter(is_whole)
+            .filter_map(|(one, other)| values.base.get(*one).zip(values.candidate.get(*other)))
+            .map(|(one, other)| (*one, *other))
+            .unzip();
+        estimate::of_pairs(&first, &second)
+    }
+
     fn at_equal_speed(&self, values: &Values) -> Option<Estimate> {
-        // Pairs share the speed of the machine, and known noise has it in it.
-        let is_told = self.method == Method::Runs && !self.sessions.are_grouped();
+        // Pairs share the speed of the machine too, and lose half of the degrees of freedom. Known
+        // noise has it in it.
+        let is_told =
+            matches!(self.method, Method::Runs | Method::Pairs) && !self.sessions.are_grouped();
         let yardstick = values.yardstick.as_ref().filter(|_| is_told)?;
         yardstick.estimate(&values.base, &values.candidate)
     }

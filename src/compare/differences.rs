@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::model::Measure;
 use super::resources::peer_name;
 use super::sample::{Runs, Sample};
+use super::verdict::Draft;
 use crate::diagnose::wording;
 
 /// Settings of the plan that are told apart one by one.
@@ -32,6 +33,22 @@ pub fn between(runs: Runs<'_>) -> Vec<String> {
     told.extend(collectors_apart(runs));
     told.extend(calls_apart(runs));
     told
+}
+
+/// The runs that something else disturbed, which some quantities are told without.
+pub fn disturbed(runs: Runs<'_>, drafts: &[Draft]) -> Vec<String> {
+    let tell = |(index, sample): (usize, &Sample)| {
+        let without = drafts.iter().filter(|draft| draft.left_out.contains(&index)).count();
+        let counted = wording::plural(without as u64, "quantity is", "quantities are");
+        (without > 0).then(|| {
+            format!(
+                "`{}` was disturbed: {counted} compared without it, as it departs from the other \
+                 runs by far more than they differ",
+                sample.name
+            )
+        })
+    };
+    runs.all().enumerate().filter_map(tell).collect()
 }
 
 fn troubles(runs: Runs<'_>) -> impl Iterator<Item = String> {

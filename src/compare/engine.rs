@@ -28,6 +28,7 @@ pub fn of_design(design: &Design<'_>) -> Comparison {
     differences.extend(differences::between(runs));
     let mut drafts = Quantities::new(design, &levels, SEED).drafts();
     verdict::answers(&mut drafts, design.fewest_runs());
+    differences.extend(differences::disturbed(runs, &drafts));
     Comparison {
         verdict: verdict::overall(&drafts),
         budget: design.options.budget,

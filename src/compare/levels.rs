@@ -217,17 +217,15 @@ impl Level {
             let side = usize::from(run >= runs.base.len());
             answered[side].extend(self.stages_of(run, sample).map(|stage| stage.throughput));
         }
-        let all = answered.concat();
-        let (low, high) =
-            (all.iter().copied().reduce(f64::min)?, all.iter().copied().reduce(f64::max)?);
-        (high > low * (1.0 + EQUAL_LOAD)).then(|| {
-            let mean = |side: usize| wording::rate(stats::mean(&answered[side]).unwrap_or(0.0));
+        // A single run may have answered what the seconds before left.
+        let (base, candidate) = (stats::median(&answered[0])?, stats::median(&answered[1])?);
+        (base.max(candidate) > base.min(candidate) * (1.0 + EQUAL_LOAD)).then(|| {
             format!(
                 "at {} the base answers {} and the candidate {}: response times at this load are \
                  not compared",
                 self.tell(),
-                mean(0),
-                mean(1)
+                wording::rate(base),
+                wording::rate(candidate)
             )
         })
     }

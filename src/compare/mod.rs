@@ -14,6 +14,7 @@
 //! | `bootstrap`, `tally` | how much a quantile varies within one run |
 //! | `estimate`, `proportion`, `bracket` | the difference of a quantity, with its interval |
 //! | `yardstick` | how fast the machine was in each run |
+//! | `disturbed` | which run something else disturbed |
 //! | `verdict` | worse, better, same, or cannot tell |
 //! | `power` | which changes a number of runs shows |
 //! | `parts` | where the difference lies, and which causes came or went |
@@ -32,6 +33,7 @@ mod budgets;
 mod curves;
 mod design;
 mod differences;
+mod disturbed;
 mod drift;
 mod engine;
 mod estimate;

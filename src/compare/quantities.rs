@@ -246,7 +246,7 @@ impl<'a> Quantities<'a> {
             can_reject: apart.can_reject,
             sigma: None,
         };
-        Some(Draft { quantity, state: State::Measured(judged) })
+        Some(Draft::new(quantity, State::Measured(judged)))
     }
 
     /// What virtual users got answered: with a schedule, that is the schedule's.
@@ -311,7 +311,7 @@ impl<'a> Quantities<'a> {
         });
         if first.high.is_none() && second.high.is_none() {
             let why = "neither build reached it; offer more load".to_owned();
-            return Some(Draft { quantity, state: State::Untold { why, further_runs: None } });
+            return Some(Draft::new(quantity, State::Untold { why, further_runs: None }));
         }
         let judged = Judged {
             tested: apart.tested,
@@ -320,7 +320,7 @@ impl<'a> Quantities<'a> {
             can_reject: true,
             sigma: Some(sigma),
         };
-        Some(Draft { quantity, state: State::Measured(judged) })
+        Some(Draft::new(quantity, State::Measured(judged)))
     }
 
     /// What a request needs of each resource that every run measured.
@@ -446,7 +446,7 @@ impl<'a> Quantities<'a> {
             can_reject: true,
             sigma: None,
         };
-        Some(Draft { quantity, state: State::Measured(judged) })
+        Some(Draft::new(quantity, State::Measured(judged)))
     }
 
     /// The stages of a run at the matched loads.

@@ -1,12 +1,13 @@
 //! The response times of one run as counts on the grid of the histograms, added up from its
 //! beginning, so that the counts of any span are one subtraction.
 
-use std::collections::BTreeSet;
-
 use crate::timeline::Histogram;
 
 /// One slot (usually a second) of response times: place on the grid and count.
 pub type Counts = Vec<(u32, u32)>;
+
+/// Columns that are added up as one before the quantile is known to lie in them.
+const GROUP: usize = 16;
 
 /// The counts of several stretches of one run.
 pub struct Tally {
@@ -20,24 +21,47 @@ pub struct Tally {
 struct Stretch {
     slots: usize,
     /// Counts up to the begin of each slot, one row after the other, and one row at the end.
-    before: Vec<u32>,
+    fine: Rows,
+    /// The same of [`GROUP`] columns each.
+    coarse: Rows,
+}
+
+/// Counts that grow from row to row.
+struct Rows {
+    width: usize,
+    cells: Vec<u32>,
+}
+
+/// Slots of a stretch that follow each other.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Span {
+    /// Index of the stretch.
+    pub stretch: usize,
+    /// The first slot.
+    pub begin: usize,
+    /// How many slots.
+    pub length: usize,
 }
 
 impl Tally {
     /// Of stretches, each a list of slots, each of which has the counts of several requests.
     pub fn of(stretches: &[Vec<Vec<&Counts>>]) -> Self {
-        let counts = || stretches.iter().flatten().flatten().copied().flatten();
-        let places: Vec<u32> =
-            counts().map(|(place, _)| *place).collect::<BTreeSet<_>>().into_iter().collect();
+        let mut by_place: Vec<u64> = Vec::new();
+        for (place, count) in stretches.iter().flatten().flatten().copied().flatten() {
+            let place = *place as usize;
+            if by_place.len() <= place {
+                by_place.resize(place + 1, 0);
+            }
+            by_place[place] += u64::from(*count);
+        }
+        let mut column = vec![0; by_place.len()];
+        let (mut places, mut total) = (Vec::new(), Vec::new());
+        for (place, count) in by_place.into_iter().enumerate().filter(|(_, count)| *count > 0) {
+            column[place] = places.len();
+            places.push(u32::try_from(place).unwrap_or(u32::MAX));
+            total.push(count);
+        }
         let width = places.len();
-        let mut column = vec![0; places.last().map_or(0, |last| *last as usize + 1)];
-        for (index, place) in places.iter().enumerate() {
-            column[*place as usize] = index;
-        }
-        let mut total = vec![0u64; width];
-        for (place, count) in counts() {
-            total[column[*place as usize]] += u64::from(*count);
-        }
         let stretches = stretches.iter().map(|slots| Stretch::of(slots, &column, width)).collect();
         Self { places, stretches, total }
     }
@@ -54,35 +78,13 @@ impl Tally {
 
     /// The quantiles of all of it in seconds, each of `shares` in rising order.
     pub fn quantiles(&self, shares: &[f64]) -> Vec<Option<f64>> {
-        self.quantiles_of(&self.total, shares)
-    }
-
-    /// Adds the counts of `length` slots of a stretch, from slot `begin` on, to `sum`.
-    pub fn add(&self, sum: &mut [u64], stretch: usize, begin: usize, length: usize) {
-        let Some(stretch) = self.stretches.get(stretch) else { return };
-        let width = sum.len();
-        let end = (begin + length).min(stretch.slots);
-        let row = |slot: usize| &stretch.before[slot * width..(slot + 1) * width];
-        for ((sum, after), before) in sum.iter_mut().zip(row(end)).zip(row(begin.min(end))) {
-            // The sums may wrap around; their difference is right as long as it fits.
-            *sum += u64::from(after.wrapping_sub(*before));
-        }
-    }
-
-    /// A sum of counts that is still empty.
-    pub fn nothing(&self) -> Vec<u64> {
-        vec![0; self.places.len()]
-    }
-
-    /// The quantiles of a sum of counts, in seconds.
-    pub fn quantiles_of(&self, counts: &[u64], shares: &[f64]) -> Vec<Option<f64>> {
-        let all: u64 = counts.iter().sum();
+        let all = self.count();
         let mut found = Vec::with_capacity(shares.len());
         let (mut seen, mut at) = (0, 0);
         for share in shares {
-            let wanted = ((share * all as f64).ceil() as u64).max(1);
-            while seen < wanted && at < counts.len() {
-                seen += counts[at];
+            let wanted = rank(*share, all);
+            while seen < wanted && at < self.total.len() {
+                seen += self.total[at];
                 at += 1;
             }
             let place = at.checked_sub(1).filter(|_| seen >= wanted);
@@ -90,20 +92,102 @@ impl Tally {
         }
         found
     }
+
+    /// The same of these spans alone; what is in several of them counts several times. A bootstrap
+    /// asks for it thousands of times, so only the columns around each quantile are added up.
+    pub fn quantiles_of(&self, spans: &[Span], shares: &[f64]) -> Vec<Option<f64>> {
+        let mut groups = vec![0u64; self.places.len().div_ceil(GROUP)];
+        self.add(spans, |stretch| &stretch.coarse, 0, &mut groups);
+        let all: u64 = groups.iter().sum();
+        let mut found = Vec::with_capacity(shares.len());
+        // Counts before the group, and those in it.
+        let (mut seen, mut group) = (0, 0);
+        let (mut own, mut own_of) = ([0u64; GROUP], usize::MAX);
+        for share in shares {
+            let wanted = rank(*share, all);
+            while group < groups.len() && seen + groups[group] < wanted {
+                seen += groups[group];
+                group += 1;
+            }
+            if group == groups.len() {
+                found.push(None);
+                continue;
+            }
+            let first = group * GROUP;
+            let width = GROUP.min(self.places.len() - first);
+            if own_of != group {
+                own = [0; GROUP];
+                self.add(spans, |stretch| &stretch.fine, first, &mut own[..width]);
+                own_of = group;
+            }
+            let mut reached = seen;
+            let at = own[..width].iter().position(|count| {
+                reached += count;
+                reached >= wanted
+            });
+            found.push(at.map(|at| Histogram::grid_seconds(self.places[first + at])));
+        }
+        found
+    }
+
+    /// Adds the counts of the spans in the columns from `first` on to `sum`.
+    fn add<'t>(
+        &'t self,
+        spans: &[Span],
+        rows: impl Fn(&'t Stretch) -> &'t Rows,
+        first: usize,
+        sum: &mut [u64],
+    ) {
+        for Span { stretch, begin, length } in spans {
+            let Some(stretch) = self.stretches.get(*stretch) else { continue };
+            let end = (begin + length).min(stretch.slots);
+            let rows = rows(stretch);
+            let (after, before) = (rows.part(end, first), rows.part((*begin).min(end), first));
+            for ((sum, after), before) in sum.iter_mut().zip(after).zip(before) {
+                // The sums may wrap around; their difference is right as long as it fits.
+                *sum += u64::from(after.wrapping_sub(*before));
+            }
+        }
+    }
+}
+
+/// How many response times there are up to a quantile.
+fn rank(share: f64, all: u64) -> u64 {
+    ((share * all as f64).ceil() as u64).max(1)
 }
 
 impl Stretch {
     fn of(slots: &[Vec<&Counts>], column: &[usize], width: usize) -> Self {
-        let mut before = vec![0u32; (slots.len() + 1) * width];
+        let mut fine = Rows::new(slots.len() + 1, width);
+        let mut coarse = Rows::new(slots.len() + 1, width.div_ceil(GROUP));
         for (index, slot) in slots.iter().enumerate() {
-            let (done, next) = before.split_at_mut((index + 1) * width);
-            next[..width].copy_from_slice(&done[index * width..]);
+            let (fine, coarse) = (fine.next(index), coarse.next(index));
             for (place, count) in slot.iter().copied().flatten() {
-                let cell = &mut next[column[*place as usize]];
-                *cell = cell.wrapping_add(*count);
+                let column = column[*place as usize];
+                fine[column] = fine[column].wrapping_add(*count);
+                coarse[column / GROUP] = coarse[column / GROUP].wrapping_add(*count);
             }
         }
-        Self { slots: slots.len(), before }
+        Self { slots: slots.len(), fine, coarse }
+    }
+}
+
+impl Rows {
+    fn new(rows: usize, width: usize) -> Self {
+        Self { width, cells: vec![0; rows * width] }
+    }
+
+    /// The row behind that of this index, which begins as its copy.
+    fn next(&mut self, row: usize) -> &mut [u32] {
+        let (done, next) = self.cells.split_at_mut((row + 1) * self.width);
+        let next = &mut next[..self.width];
+        next.copy_from_slice(&done[row * self.width..]);
+        next
+    }
+
+    /// A row from this column on.
+    fn part(&self, row: usize, first: usize) -> &[u32] {
+        &self.cells[row * self.width + first..(row + 1) * self.width]
     }
 }
 
@@ -129,17 +213,15 @@ mod tests {
         let tally = Tally::of(&[stretch.clone(), stretch[..5].to_vec()]);
         assert_eq!(tally.count(), 125);
         assert_eq!(tally.slots(), [20, 5]);
-        let mut sum = tally.nothing();
-        for slot in 0..20 {
-            tally.add(&mut sum, 0, slot, 1);
-        }
-        tally.add(&mut sum, 1, 0, 5);
-        assert_eq!(sum, tally.total);
+        let span = |stretch, begin, length| Span { stretch, begin, length };
+        let every: Vec<Span> =
+            (0..20).map(|slot| span(0, slot, 1)).chain([span(1, 0, 5)]).collect();
+        let shares = [0.01, 0.25, 0.5, 0.75, 0.8, 0.95, 0.99, 1.0];
+        assert_eq!(tally.quantiles_of(&every, &shares), tally.quantiles(&shares));
         let [p50, p95] = tally.quantiles(&[0.5, 0.95])[..] else { panic!("two quantiles") };
         assert!(p50 < p95 && p50.is_some());
-        let mut few = tally.nothing();
-        tally.add(&mut few, 0, 7, 1);
-        assert_eq!(tally.quantiles_of(&few, &[0.6]), [Some(Histogram::grid_seconds(107))]);
-        assert_eq!(tally.quantiles_of(&tally.nothing(), &[0.5]), [None]);
+        let few = tally.quantiles_of(&[span(0, 7, 1)], &[0.6]);
+        assert_eq!(few, [Some(Histogram::grid_seconds(107))]);
+        assert_eq!(tally.quantiles_of(&[], &[0.5]), [None]);
     }
 }

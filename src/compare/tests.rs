@@ -459,3 +459,47 @@ fn a_build_that_does_not_carry_the_only_load_is_compared_at_it() {
     let told = compare(&both, &saturated(&mut simulator, 3.0, 4), &Options::default());
     assert_eq!(told.verdict, Verdict::CannotTell);
 }
+
+/// A backup, or a neighbour on the machine, for the length of one run.
+#[test]
+fn one_disturbed_run_of_ten_raises_no_alarm_and_hides_no_change() {
+    let machine = Machine { seconds: 30, rate: 60, ..machine(QUIET, 0.02) };
+    let mut simulator = Simulator::new(41);
+    let compared = |simulator: &mut Simulator, factor: f64, time: usize| {
+        let mut base = simulator.runs(machine, 1.0, 5);
+        let mut candidate = simulator.runs(machine, factor, 5);
+        let (side, own) =
+            if time.is_multiple_of(2) { (&mut base, 1.0) } else { (&mut candidate, factor) };
+        side[time % 5] = simulator.run(machine, 1.7 * own).named("the disturbed one");
+        compare(&base, &candidate, &Options::default())
+    };
+    let (mut alike, mut slower) = (Tally::default(), Tally::default());
+    for time in 0..100 {
+        alike.take(&compared(&mut simulator, 1.0, time));
+        let comparison = compared(&mut simulator, 1.25, time);
+        let mut told = comparison.differences.iter();
+        assert!(told.any(|text| text.contains("the disturbed one` was disturbed")), "{told:?}");
+        slower.take(&comparison);
+    }
+    assert_few_alarms(&alike, "disturbed");
+    assert!(slower.share(slower.worse) >= 0.8, "{slower:?}");
+    assert_eq!((slower.any_same, slower.better), (0, 0), "{slower:?}");
+}
+
+/// One run answered what the seconds before had left, or less than it was offered.
+#[test]
+fn a_single_run_with_another_rate_keeps_no_load_from_being_compared() {
+    let machine = Machine { seconds: 30, ..machine(QUIET, 0.02) };
+    let mut simulator = Simulator::new(43);
+    let base = simulator.runs(machine, 1.0, 5);
+    let mut candidate = simulator.runs(machine, 1.5, 5);
+    candidate[2].stages[0].throughput *= 1.08;
+    let comparison = compare(&base, &candidate, &Options::default());
+    assert_eq!(comparison.loads.len(), 1, "{:?}", comparison.differences);
+    assert_eq!(comparison.verdict, Verdict::Worse);
+    for sample in &mut candidate {
+        sample.stages[0].throughput = 1.08 * 100.0;
+    }
+    let comparison = compare(&base, &candidate, &Options::default());
+    assert!(comparison.loads.is_empty(), "{:?}", comparison.differences);
+}

@@ -7,8 +7,10 @@
 //!
 //! A build that gives kneepoint other work, such as longer responses, would be corrected for what it
 //! did itself. So nothing is taken off where kneepoint's own time differs between the builds by more
-//! than chance.
+//! than chance. How long kneepoint waited for a core tells how busy the machine was, and is no such
+//! yardstick for response times: a build that fills the machine itself makes it wait.
 
+use super::disturbed::{self, Residual};
 use super::estimate::{Estimate, RunValue, TAIL};
 use super::student;
 use crate::diagnose::stats;
@@ -44,7 +46,7 @@ impl Yardstick {
         let Within { xx, xy, yy } =
             Within::of(&[(&self.base, &first), (&self.candidate, &second)])?;
         let count = 1.0 / n as f64 + 1.0 / m as f64;
-        let apart = stats::mean(&self.candidate)? - stats::mean(&self.base)?;
+        let apart = self.apart()?;
         let plain = (n + m) as f64 - 2.0;
         let chance = student::quantile(TAIL, plain) * (xx / plain * count).sqrt();
         // A machine that is faster makes nothing slower.
@@ -59,6 +61,42 @@ impl Yardstick {
             error: (rest * (count + apart * apart / xx)).sqrt(),
             degrees,
         })
+    }
+
+    /// What the runs depart from what their builds and the speed of the machine explain, those of the
+    /// base first; `None` where nothing is taken off.
+    pub fn residuals(&self, base: &[RunValue], candidate: &[RunValue]) -> Option<Vec<Residual>> {
+        self.estimate(base, candidate)?;
+        let logs = |runs: &[RunValue]| runs.iter().map(|run| run.ln).collect::<Vec<f64>>();
+        let (first, second) = (logs(base), logs(candidate));
+        let Within { xx, xy, .. } =
+            Within::of(&[(&self.base, &first), (&self.candidate, &second)])?;
+        let of = |speed: &[f64], values: &[f64]| -> Vec<Residual> {
+            let own = disturbed::from_mean(speed);
+            let rests = disturbed::from_mean(values).into_iter().zip(own);
+            let rest = |(rest, speed): (Residual, Residual)| Residual {
+                value: rest.value - xy / xx * speed.value,
+                leverage: rest.leverage + speed.value * speed.value / xx,
+            };
+            rests.map(rest).collect()
+        };
+        Some([of(&self.base, &first), of(&self.candidate, &second)].concat())
+    }
+
+    /// The same without the run of this index, those of the base first.
+    pub fn without(&self, run: usize) -> Self {
+        let mut rest = self.clone();
+        match run.checked_sub(self.base.len()) {
+            Some(run) if run < rest.candidate.len() => drop(rest.candidate.remove(run)),
+            None => drop(rest.base.remove(run)),
+            Some(_) => {}
+        }
+        rest
+    }
+
+    /// How much slower the machine was for the candidate, in logs.
+    fn apart(&self) -> Option<f64> {
+        Some(stats::mean(&self.candidate)? - stats::mean(&self.base)?)
     }
 }
 
