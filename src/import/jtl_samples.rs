@@ -120,10 +120,11 @@ impl<'r> Samples<'r> {
         if self.last.len() >= MOST_THREADS && !self.last.contains_key(&sample.thread) {
             return self.send(sample, are_ends);
         }
-        // A transaction is written after its samples. Where it was told to replace them, they are
-        // not in the file.
+        // A transaction is written after its samples, which began within it; its time may be without
+        // the pauses between them. Where it was told to replace them, they are not in the file.
+        let begin = sample.window(are_ends).0 - ROUNDING;
         let last = self.last.get(&sample.thread);
-        if sample.is_transaction && last.is_some_and(|last| sample.spans(last, are_ends)) {
+        if sample.is_transaction && last.is_some_and(|last| last.window(are_ends).0 >= begin) {
             self.transactions += 1;
             return Ok(());
         }

@@ -425,7 +425,7 @@ mod tests {
         assert_eq!(told(8.0, 0.0), [""; 0], "80 % to 90 % of the capacity");
         assert_eq!(told(16.0, 0.02), [""; 0], "the generator was late itself");
         let said = told(16.0, 0.0);
-        assert!(said[0].contains("there, 16 times as long as at low load (20 ms)"), "{said:?}");
+        assert!(said[0].contains("there, 16 times as long as at low load"), "{said:?}");
     }
 
     #[test]
