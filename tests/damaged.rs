@@ -11,6 +11,7 @@ mod parsers;
 
 use std::time::{Duration, Instant};
 
+use kneepoint::import;
 use parsers::TARGETS;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
@@ -24,6 +25,8 @@ const LONGEST: usize = 64 * 1024;
 /// Bytes of memory that a parser may use for any input, and in addition for each byte of it.
 const BASE: usize = 24 << 20;
 const PER_BYTE: usize = 400;
+/// A parser that takes so long for one damaged input hangs, on a busy machine too.
+const HANGS: Duration = Duration::from_secs(60);
 
 /// One of the seeds with one to four random changes.
 fn mutated(seeds: &[Vec<u8>], random: &mut SmallRng) -> Vec<u8> {
@@ -106,10 +109,61 @@ fn no_damaged_input_makes_a_parser_panic() {
     }
 }
 
+/// A parser with its own seeds. The target `imports` gives every input to every format, so that
+/// most are foreign to most: here each format has the samples that are its own too.
+struct Case {
+    name: String,
+    run: Box<dyn Fn(&[u8]) + std::panic::RefUnwindSafe>,
+    seeds: Vec<Vec<u8>>,
+}
+
+fn cases() -> Vec<Case> {
+    let of_target = |target: &'static parsers::Target| Case {
+        name: target.name.to_owned(),
+        run: Box::new(target.run),
+        seeds: (target.seeds)(),
+    };
+    let mut cases: Vec<Case> = TARGETS.iter().map(of_target).collect();
+    let samples = (TARGETS.iter().find(|it| it.name == "imports").unwrap().seeds)();
+    for format in import::Format::all() {
+        let told = |seed: &&Vec<u8>| {
+            let mut files = import::Files::new(None);
+            let _read = files.add(&mut seed.as_slice());
+            files.format().is_some_and(|found| found.name() == format.name())
+        };
+        let seeds: Vec<Vec<u8>> = samples.iter().filter(|seed| told(seed)).cloned().collect();
+        if seeds.is_empty() {
+            eprintln!("import-{}: no sample", format.name());
+            continue;
+        }
+        let run = move |bytes: &[u8]| {
+            let mut files = import::Files::new(Some(format));
+            match files.add(&mut &*bytes).and_then(|()| files.into_recording("it")) {
+                Ok(recording) => drop(recording),
+                Err(why) => drop(why.to_string()),
+            }
+        };
+        cases.push(Case { name: format!("import-{}", format.name()), run: Box::new(run), seeds });
+    }
+    cases
+}
+
+/// Seeds of at most so many bytes: the first lines of long ones. Small inputs reach the same code in
+/// less time.
+fn short(seeds: &[Vec<u8>], most: usize) -> Vec<Vec<u8>> {
+    let cut = |seed: &Vec<u8>| {
+        let begin = &seed[..seed.len().min(most)];
+        let line = begin.iter().rposition(|byte| *byte == b'\n').map_or(begin.len(), |at| at + 1);
+        if seed.len() <= most { seed.clone() } else { begin[..line].to_vec() }
+    };
+    seeds.iter().map(cut).collect()
+}
+
 /// Runs for as long as it is asked to, where a toolchain for the fuzzers is not at hand:
-/// `KNEEPOINT_FUZZ="imports har" KNEEPOINT_FUZZ_INPUTS=1000000 cargo test --test damaged -- --ignored
-/// many_damaged_inputs --nocapture`; `KNEEPOINT_FUZZ_SEED` begins elsewhere. An input that makes a
-/// parser panic is kept in `KNEEPOINT_FUZZ_KEEP`.
+/// `KNEEPOINT_FUZZ="imports har import-k6" KNEEPOINT_FUZZ_INPUTS=1000000 cargo test --test damaged --
+/// --ignored many_damaged_inputs --nocapture`. `KNEEPOINT_FUZZ_SEED` begins elsewhere,
+/// `KNEEPOINT_FUZZ_BYTES` cuts the seeds, and `KNEEPOINT_FUZZ_SECONDS` ends each parser's turn. An
+/// input that makes a parser panic, or takes a minute, is kept in `KNEEPOINT_FUZZ_KEEP`.
 #[test]
 #[ignore = "runs for hours"]
 fn many_damaged_inputs_make_no_parser_panic() {
@@ -120,33 +174,36 @@ fn many_damaged_inputs_make_no_parser_panic() {
     let wanted: Vec<&str> = wanted.split_whitespace().collect();
     let inputs = number("KNEEPOINT_FUZZ_INPUTS", 1_000_000);
     let seed = number("KNEEPOINT_FUZZ_SEED", 1);
+    let most = number("KNEEPOINT_FUZZ_BYTES", u64::MAX);
+    let turn = Duration::from_secs(number("KNEEPOINT_FUZZ_SECONDS", u64::MAX));
     let keep = std::env::var_os("KNEEPOINT_FUZZ_KEEP").map_or_else(std::env::temp_dir, Into::into);
     let mut failed = Vec::new();
-    for target in TARGETS.iter().filter(|it| wanted.is_empty() || wanted.contains(&it.name)) {
+    for case in cases().iter().filter(|it| wanted.is_empty() || wanted.contains(&&*it.name)) {
         let mut random = SmallRng::seed_from_u64(seed);
-        let seeds = (target.seeds)();
-        let begun = Instant::now();
-        for input in 0..inputs {
+        let seeds = short(&case.seeds, usize::try_from(most).unwrap_or(usize::MAX));
+        let (begun, mut done, mut slowest) = (Instant::now(), 0, Duration::ZERO);
+        while done < inputs && begun.elapsed() < turn {
             let bytes = mutated(&seeds, &mut random);
+            let started = Instant::now();
             let ran = std::panic::catch_unwind(|| {
-                let ((), peak) = memory::peak_of_thread(|| (target.run)(&bytes));
+                let ((), peak) = memory::peak_of_thread(|| (case.run)(&bytes));
                 assert!(peak <= BASE + PER_BYTE * bytes.len(), "{peak} of {}", bytes.len());
             });
-            if ran.is_err() {
-                let path = keep.join(format!("{}-{seed}-{input}", target.name));
+            let took = started.elapsed();
+            slowest = slowest.max(took);
+            if ran.is_err() || took > HANGS {
+                let path = keep.join(format!("{}-{seed}-{done}", case.name));
                 std::fs::write(&path, &bytes).unwrap();
                 failed.push(path);
             }
-            if input % 50_000 == 49_999 {
-                let secs = begun.elapsed().as_secs();
-                eprintln!(
-                    "{}: {} inputs in {secs} s, {} bad",
-                    target.name,
-                    input + 1,
-                    failed.len()
-                );
-            }
+            done += 1;
         }
+        eprintln!(
+            "{}: {done} inputs in {} s, the slowest {slowest:?}; {} bad so far",
+            case.name,
+            begun.elapsed().as_secs(),
+            failed.len()
+        );
     }
     assert!(failed.is_empty(), "{failed:?}");
 }

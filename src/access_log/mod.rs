@@ -3,10 +3,12 @@
 
 mod combined;
 mod fields;
+mod rewritten;
 mod target;
 mod times;
 
 pub(crate) use self::combined::{Line, method_and_target, read, time};
 pub(crate) use self::fields::fields;
+pub(crate) use self::rewritten::Rewriter;
 pub(crate) use self::target::{grouped, path, unescaped, varies};
 pub(crate) use self::times::{Stamp, Times, Untimed};

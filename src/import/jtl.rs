@@ -4,7 +4,7 @@ use std::io::{BufRead, Cursor, Read};
 
 use super::ImporterSpec;
 use super::error::{ImportError, LONGEST_LINE};
-use super::jtl_samples::{Sample, Samples, class, millis};
+use super::jtl_samples::{Sample, Samples, class, is_transaction, millis};
 use super::requests::Requests;
 use super::table::{Columns, Row, Style, each_row, first_cells, shown};
 
@@ -80,9 +80,6 @@ const COLUMNS_OF_2_13: &[&str] = &[
 ];
 /// Place of `bytes` in the old order: a number where the later one has a text.
 const OLD_BYTES: usize = 8;
-/// Message of a transaction, a row that is the sum of others.
-const TRANSACTION: &str = "Number of samples in transaction";
-
 /// The delimiter of a header and its cells.
 fn header(begin: &str) -> Option<(char, Vec<&str>)> {
     DELIMITERS.iter().find_map(|delimiter| {
@@ -147,18 +144,11 @@ fn places(cells: &[&str]) -> Columns {
 /// What is told of the rows at the end.
 #[derive(Default)]
 struct Kept {
-    transactions: u64,
     has_local_times: bool,
 }
 
 impl Kept {
     fn tell(&self, requests: &mut Requests) {
-        if self.transactions > 0 {
-            requests.note(format!(
-                "{} transactions were left out: their samples are counted",
-                self.transactions
-            ));
-        }
         if self.has_local_times {
             requests.note("times are local and have no zone: they were read as UTC");
         }
@@ -172,10 +162,6 @@ fn take(row: &Row<'_>, kept: &mut Kept, samples: &mut Samples<'_>) -> Result<(),
         return Ok(());
     }
     let message = row.text("responseMessage");
-    if message.starts_with(TRANSACTION) {
-        kept.transactions += 1;
-        return Ok(());
-    }
     let took = millis(&row.text("elapsed"), "elapsed")?;
     let (at, is_local) = time(&stamp)?;
     kept.has_local_times |= is_local;
@@ -191,6 +177,7 @@ fn take(row: &Row<'_>, kept: &mut Kept, samples: &mut Samples<'_>) -> Result<(),
         is_accepted: is_success,
         said: if class.is_success() { String::new() } else { said(row, &code, &message) },
         users: row.text("allThreads").trim().parse().ok(),
+        is_transaction: is_transaction(&message),
     })
 }
 
@@ -238,6 +225,41 @@ mod tests {
         read.assert_ms(0.5, 44.0);
         assert!(read.notes.contains("1 transactions were left out"), "{}", read.notes);
         assert!(read.notes.contains("1 samples that are sums"), "{}", read.notes);
+    }
+
+    #[test]
+    fn transactions_that_replace_their_samples_are_requests() {
+        let file = |rows: &[(i64, i64, &str, &str)]| {
+            let mut text = "timeStamp,elapsed,label,responseCode,responseMessage,threadName,\
+                            success\n"
+                .to_owned();
+            for (at, took, label, thread) in rows {
+                let message = match label.starts_with("buy") {
+                    true => {
+                        "\"Number of samples in transaction : 2, number of failing samples : 0\""
+                    }
+                    false => "OK",
+                };
+                let at = 1_777_885_500_000 + at;
+                text.push_str(&format!("{at},{took},{label},200,{message},{thread},true\n"));
+            }
+            Read::told(text.as_bytes())
+        };
+        // JMeter writes a transaction after its samples; whoever sorts by time moves it before them.
+        let parts = [(0, 100, "a", "g 1-1"), (150, 50, "b", "g 1-1"), (0, 80, "a", "g 1-2")];
+        let sum = (0, 200, "buy", "g 1-1");
+        for at in [0, 2] {
+            let mut rows = parts.to_vec();
+            rows.insert(at, sum);
+            let read = file(&rows);
+            read.assert_counts(3, 0, &[("a", 2, 0), ("b", 1, 0)]);
+            assert!(read.notes.contains("1 transactions were left out"), "{}", read.notes);
+        }
+        // With "Generate parent sample" the samples are not in the file.
+        let alone = [(0, 200, "buy", "g 1-1"), (300, 200, "buy", "g 1-1"), (600, 30, "a", "g 1-1")];
+        let read = file(&alone);
+        read.assert_counts(3, 0, &[("buy", 2, 0), ("a", 1, 0)]);
+        assert!(read.notes.contains("2 transactions have no samples"), "{}", read.notes);
     }
 
     #[test]

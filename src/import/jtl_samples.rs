@@ -30,6 +30,16 @@ pub(super) struct Sample {
     pub(super) said: String,
     /// Threads that ran at its end.
     pub(super) users: Option<f64>,
+    /// Whether it is the sum of what a transaction controller holds ([`is_transaction`]).
+    pub(super) is_transaction: bool,
+}
+
+/// Message of a transaction, a row that is the sum of others.
+const TRANSACTION: &str = "Number of samples in transaction";
+
+/// Whether a row with this message is a transaction.
+pub(super) fn is_transaction(message: &str) -> bool {
+    message.starts_with(TRANSACTION)
 }
 
 impl Sample {
@@ -47,8 +57,13 @@ impl Sample {
         let number = part.label.strip_prefix(&self.label).and_then(|rest| rest.strip_prefix('-'));
         let is_numbered =
             number.is_some_and(|it| !it.is_empty() && it.bytes().all(|byte| byte.is_ascii_digit()));
-        let (own, its) = (self.window(are_ends), part.window(are_ends));
-        is_numbered && its.0 >= own.0 - ROUNDING && its.1 <= own.1 + ROUNDING
+        (is_numbered || self.is_transaction) && self.spans(part, are_ends)
+    }
+
+    /// Whether `other` lies within its time.
+    fn spans(&self, other: &Sample, are_ends: bool) -> bool {
+        let (own, its) = (self.window(are_ends), other.window(are_ends));
+        its.0 >= own.0 - ROUNDING && its.1 <= own.1 + ROUNDING
     }
 }
 
@@ -61,6 +76,9 @@ pub(super) struct Samples<'r> {
     /// The last sample of each thread, which may be a sum.
     last: BTreeMap<String, Sample>,
     sums: u64,
+    /// Transactions whose samples are counted, and those that have none in the file.
+    transactions: u64,
+    lone_transactions: u64,
     /// The first and the last second of each thread, until a row says how many ran: older files and
     /// other settings do not.
     threads: BTreeMap<String, (i64, i64)>,
@@ -78,6 +96,8 @@ impl<'r> Samples<'r> {
             are_ends: None,
             last: BTreeMap::new(),
             sums: 0,
+            transactions: 0,
+            lone_transactions: 0,
             threads: BTreeMap::new(),
             has_users: false,
             accepted: 0,
@@ -100,10 +120,23 @@ impl<'r> Samples<'r> {
         if self.last.len() >= MOST_THREADS && !self.last.contains_key(&sample.thread) {
             return self.send(sample, are_ends);
         }
+        // A transaction is written after its samples, which began within it; its time may be without
+        // the pauses between them. Where it was told to replace them, they are not in the file.
+        let begin = sample.window(are_ends).0 - ROUNDING;
+        let last = self.last.get(&sample.thread);
+        if sample.is_transaction && last.is_some_and(|last| last.window(are_ends).0 >= begin) {
+            self.transactions += 1;
+            return Ok(());
+        }
         let before = self.last.remove(&sample.thread);
         let is_sum = before.as_ref().is_some_and(|before| before.has_part(&sample, are_ends));
         self.last.insert(sample.thread.clone(), sample);
         match before {
+            // In a file that is in order of the starts it comes before them.
+            Some(before) if is_sum && before.is_transaction => {
+                self.transactions += 1;
+                Ok(())
+            }
             Some(_) if is_sum => {
                 self.sums += 1;
                 Ok(())
@@ -126,6 +159,7 @@ impl<'r> Samples<'r> {
             self.send(sample, are_ends)?;
         }
         self.count_threads()?;
+        self.tell_transactions();
         if self.sums > 0 {
             self.requests.note(format!(
                 "{} samples that are sums of others (redirects, embedded resources) were left \
@@ -147,6 +181,22 @@ impl<'r> Samples<'r> {
             );
         }
         Ok(())
+    }
+
+    fn tell_transactions(&mut self) {
+        if self.transactions > 0 {
+            self.requests.note(format!(
+                "{} transactions were left out: their samples are counted",
+                self.transactions
+            ));
+        }
+        if self.lone_transactions > 0 {
+            self.requests.note(format!(
+                "{} transactions have no samples in the file (\"Generate parent sample\"): each \
+                 counts as one request, with the time of all that it holds",
+                self.lone_transactions
+            ));
+        }
     }
 
     /// Tells whether the times are those of the ends, and adds the rows that waited for it.
@@ -191,6 +241,7 @@ impl<'r> Samples<'r> {
 
     fn send(&mut self, sample: Sample, are_ends: bool) -> Result<(), String> {
         let (begin, end) = sample.window(are_ends);
+        self.lone_transactions += u64::from(sample.is_transaction);
         self.accepted += u64::from(sample.is_accepted);
         self.accepted_errors += u64::from(sample.is_accepted && !sample.class.is_success());
         match sample.users {
@@ -217,7 +268,7 @@ impl<'r> Samples<'r> {
 fn overlaps(samples: &[Sample], are_ends: bool) -> usize {
     let mut last: BTreeMap<&str, &Sample> = BTreeMap::new();
     let mut count = 0;
-    for sample in samples {
+    for sample in samples.iter().filter(|sample| !sample.is_transaction) {
         let Some(before) = last.insert(&sample.thread, sample) else { continue };
         let is_within = before.has_part(sample, are_ends);
         let begins_early = sample.window(are_ends).0 < before.window(are_ends).1 - ROUNDING;

@@ -9,7 +9,7 @@ use quick_xml::events::{BytesStart, Event};
 
 use super::ImporterSpec;
 use super::error::{ImportError, LONGEST_LINE};
-use super::jtl_samples::{Sample, Samples, class, millis};
+use super::jtl_samples::{Sample, Samples, class, is_transaction, millis};
 use super::requests::Requests;
 use super::table::Bounded;
 
@@ -172,12 +172,23 @@ fn sample(element: &BytesStart<'_>) -> Result<Option<Sample>, String> {
     }
     let is_accepted = success != "false";
     let class = class(&code, &message, is_accepted);
+    let is_transaction = is_transaction(&message);
     let said = match class.is_success() {
         true => String::new(),
         false => message,
     };
     let sample = at.zip(took);
-    Ok(sample.map(|(at, took)| Sample { at, took, label, thread, class, is_accepted, said, users }))
+    Ok(sample.map(|(at, took)| Sample {
+        at,
+        took,
+        label,
+        thread,
+        class,
+        is_accepted,
+        said,
+        users,
+        is_transaction,
+    }))
 }
 
 #[cfg(test)]

@@ -7,5 +7,6 @@ mod target;
 mod answers;
 mod connections;
 mod journeys;
+mod other_tools;
 mod run;
 mod server;

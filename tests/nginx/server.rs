@@ -16,7 +16,8 @@ const START_WITHIN: Duration = Duration::from_secs(20);
 
 /// Fields of [`Entry`], in nginx's words.
 const LOG_FORMAT: &str = r#"'{"connection":$connection,"at":$msec,"protocol":"$server_protocol",'
-        '"host":"$http_host","uri":"$request_uri","status":$status,'
+        '"host":"$http_host","method":"$request_method","uri":"$request_uri","status":$status,'
+        '"length":"$content_length","kind":"$content_type","shop":"$http_x_shop",'
         '"id":"$request_id","sent":$body_bytes_sent,"mark":"$http_x_kneepoint",'
         '"cookie":"$http_cookie","session":"$ssl_session_reused","client":"$ssl_client_verify",'
         '"coding":"$sent_http_content_encoding","transfer":"$sent_http_transfer_encoding"}'"#;
@@ -31,8 +32,15 @@ pub struct Entry {
     /// `HTTP/1.1` or `HTTP/2.0`.
     pub protocol: String,
     pub host: String,
+    pub method: String,
     pub uri: String,
     pub status: u16,
+    /// Bytes of the request's body, as its header says.
+    pub length: String,
+    /// Content type of the request.
+    pub kind: String,
+    /// The request's header `x-shop`.
+    pub shop: String,
     /// What nginx calls it, and no other.
     pub id: String,
     /// Bytes of the body that were sent.

@@ -26,6 +26,18 @@ run() {
         [ "$SHOP" = orders ] && order=(-m POST -D "$work/order.json" -T application/json)
         oha --no-tui --output-format json -c "$c" -z "${seconds}s" "${order[@]}" "$page"
         ;;
+    drill)
+        # It has no duration: as many requests as take some seconds at the shop's capacity.
+        {
+            printf 'base: %s\niterations: %s\nconcurrency: %s\nplan:\n' "$url" "${ITERATIONS:-600}" "$c"
+            printf '  - name: shop\n    request:\n      url: %s\n' "${page#"$url"}"
+            if [ "$SHOP" = orders ]; then
+                printf "      method: POST\n      body: '%s'\n" "$(cat "$work/order.json")"
+                printf "      headers:\n        Content-Type: 'application/json'\n"
+            fi
+        } >"$work/drill.yml"
+        drill --benchmark "$work/drill.yml" --stats --quiet --nanosec
+        ;;
     autocannon)
         [ "$SHOP" = orders ] && order=(-m POST -i "$work/order.json" -H content-type=application/json)
         autocannon -j -c "$c" -d "$seconds" "${order[@]}" "$page" 2>/dev/null
@@ -49,6 +61,10 @@ figures() {
         python3 -c 'import json, sys
 r = json.load(sys.stdin)
 print(sum(r["statusCodeDistribution"].values()), 1000 * r["summary"]["average"])'
+        ;;
+    drill)
+        awk '/^Total requests/ { count = $3 } /^Average time per request/ { mean = $5 / 1e6 }
+             END { print count, mean }'
         ;;
     autocannon)
         python3 -c 'import json, sys

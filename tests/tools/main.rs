@@ -15,8 +15,8 @@
 //! several levels one after the other by `levels.sh`, and the load is what the sockets show.
 //!
 //! To install: `pip install locust`, `npm install autocannon`, `npm install --ignore-scripts artillery`
-//! (its scripts load a browser), `cargo install oha`, `apt-get install wrk apache2-utils hey`, and
-//! `debian-jmeter.sh` for JMeter.
+//! (its scripts load a browser), `cargo install oha drill`, `apt-get install wrk apache2-utils hey`,
+//! `debian-jmeter.sh` for JMeter, and `goose.rs` for goose.
 #![expect(clippy::print_stderr, reason = "the table is for whoever runs the tests by hand")]
 
 mod own;

@@ -63,10 +63,25 @@ pub const TOOLS: &[Tool] = &[
         }),
         figures: |out, _| artillery(out),
     },
+    Tool {
+        name: "goose",
+        program: "goose-shop",
+        own_ramp: Some(|folder, url, _| {
+            let log = folder.join("goose.csv");
+            let steps = LEVELS.iter().map(|users| format!("{users},1s;{users},{HOLD}s"));
+            let steps = steps.collect::<Vec<_>>().join(";");
+            let mut command = words(&["goose-shop", "--host", url, "--test-plan", &steps]);
+            command.extend(words(&["--request-format", "csv", "--request-log"]));
+            command.push(log.into_os_string());
+            command
+        }),
+        figures: |out, _| goose(out),
+    },
     by_levels("wrk"),
     by_levels("ab"),
     by_levels("hey"),
     by_levels("oha"),
+    by_levels("drill"),
     by_levels("autocannon"),
 ];
 
@@ -135,6 +150,19 @@ fn artillery(out: &Path) -> Option<Figures> {
     let all = &report["aggregate"];
     let requests = all["counters"]["http.requests"].as_f64()?;
     Some(Figures { requests, mean: all["summaries"]["http.response_time"]["mean"].as_f64()? / 1e3 })
+}
+
+/// Its log of requests, in the folder above.
+fn goose(out: &Path) -> Option<Figures> {
+    let text = fs::read_to_string(out.parent()?.join("goose.csv")).ok()?;
+    let mut rows = csv::Reader::from_reader(text.as_bytes());
+    let column = rows.headers().ok()?.iter().position(|name| name == "response_time_us")?;
+    let (mut requests, mut time) = (0.0, 0.0);
+    for row in rows.records() {
+        time += row.ok()?.get(column)?.parse::<f64>().ok()? / 1e6;
+        requests += 1.0;
+    }
+    (requests > 0.0).then(|| Figures { requests, mean: time / requests })
 }
 
 /// An Artillery script of phases; each is two of its intervals.

@@ -1,6 +1,7 @@
 //! Access logs of nginx and Apache, in the common and the combined format, also with the time of
-//! the request at the end of the line: either a weighted mix in which values are as popular as
-//! they were, or every request at its own time.
+//! the request at the end of the line, and of Caddy, Traefik, HAProxy, AWS' load balancer, CloudFront
+//! and IIS: either a weighted mix in which values are as popular as they were, or every request at
+//! its own time.
 //!
 //! A log may be larger than the memory: lines are read one by one, and what is kept of them is
 //! bounded (see [`groups`] and [`trace`]).
@@ -20,12 +21,13 @@ use super::artifact::Artifact;
 use super::draft::{Draft, LoadDraft};
 use super::notes::{MOST_PROBLEMS, Problem};
 use super::{ConvertError, ConverterSpec};
-use crate::access_log::{self, Line};
+use crate::access_log::{self, Line, Rewriter};
 use crate::plan::METHODS;
 
 pub(super) static SPEC: ConverterSpec = ConverterSpec {
     name: "access-log",
-    summary: "access logs of nginx or Apache: a weighted mix, or with --timed an exact replay",
+    summary: "access logs of nginx, Apache, Caddy, Traefik, HAProxy, ALB, CloudFront or IIS: a weighted \
+              mix, or with --timed an exact replay",
     options: &["--timed", "--speed"],
     looks,
     convert,
@@ -37,7 +39,10 @@ const MOST_BAD_AT_FIRST: u64 = 1000;
 const SEARCH_TO: f64 = 10.0;
 
 fn looks(begin: &str) -> bool {
-    begin.lines().take(20).any(|line| request(line).is_some())
+    let mut rewriter = Rewriter::default();
+    let mut is_rewritten =
+        |line: &str| rewriter.line(line).is_some_and(|line| request(&line).is_some());
+    begin.lines().take(20).any(|line| request(line).is_some() || is_rewritten(line))
 }
 
 /// The line of a request, with its method and target.
@@ -70,13 +75,20 @@ fn convert(artifact: &mut Artifact<'_>) -> Result<Draft, ConvertError> {
     let (mut count, mut rate) = (Count::default(), RequestRate::default());
     let mut groups = Groups::default();
     let mut trace = if timed { Some(Trace::begin(artifact)?) } else { None };
-    let mut text = String::new();
+    let (mut text, mut rewriter) = (String::new(), Rewriter::default());
     while artifact.next_line(&mut text)? {
         count.lines += 1;
         if text.trim().is_empty() {
             continue;
         }
-        let Some((line, method, target)) = request(&text) else {
+        let rewritten = match request(&text) {
+            Some(_) => None,
+            None => rewriter.line(&text),
+        };
+        let Some((line, method, target)) = request(rewritten.as_deref().unwrap_or(&text)) else {
+            if text.starts_with('#') {
+                continue;
+            }
             count.bad(&text);
             if count.taken == 0 && count.bad >= MOST_BAD_AT_FIRST {
                 break;
@@ -113,8 +125,9 @@ impl Count {
     fn bad(&mut self, text: &str) {
         self.bad += 1;
         if self.examples.len() < MOST_PROBLEMS {
-            let problem = "expected the common or the combined format: \
-                           `host - user [10/Oct/2026:13:55:36 +0000] \"GET / HTTP/1.1\" 200 12`";
+            let problem = "expected the common or the combined format, `host - user \
+                           [10/Oct/2026:13:55:36 +0000] \"GET / HTTP/1.1\" 200 12`, or a log of Caddy, \
+                           Traefik, HAProxy, ALB, CloudFront or IIS";
             // The line itself may hold a secret, its length does not.
             let text = format!("no request in this line of {} bytes; {problem}", text.len());
             let line = usize::try_from(self.lines).unwrap_or(usize::MAX);

@@ -11,7 +11,7 @@ use crate::diagnose::terms::model::{Diagnosis, FindingRole, Outcome, OverloadKin
 use crate::diagnose::terms::operand::{Over, bare};
 use crate::diagnose::terms::soak::{ResourceKind, TrendVerdict};
 use crate::diagnose::terms::span::Span;
-use crate::diagnose::terms::wording;
+use crate::diagnose::terms::{stats, wording};
 use crate::recording::{Recording, StopReason};
 use crate::timeline::{Labels, MetricSpec, Selector, Window, names};
 
@@ -25,6 +25,12 @@ const FAIL_MORE: f64 = 2.0;
 const CANARY_FAILS: f64 = 0.1;
 const CANARY_SLOWER: f64 = bounds::STUCK_CANARY.value;
 const CANARY_SECONDS: f64 = bounds::STUCK_CANARY_SECONDS.value;
+/// Multiple of the response time at low load from which on answers are slow although all arrive. At
+/// 90 % of its capacity the queue of an M/M/1 station multiplies every quantile by ten (Kleinrock
+/// 1975, section 5.6): at most a tenth more fits in.
+const SLOWER: f64 = 10.0;
+/// Stages that show what low load is like: as for the knee.
+const LOW_STAGES: usize = 3;
 
 /// An answer that says that all is well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,9 +59,10 @@ const KNEE: &[AllClear] = &[AllClear::NoKnee];
 const BOTH: &[AllClear] = &[AllClear::NoKnee, AllClear::NoLeak];
 
 #[rustfmt::skip]
-static TABLE: [Row; 10] = [
+static TABLE: [Row; 11] = [
     Row { name: "the last load", against: KNEE, seen: not_carried },
     Row { name: "failures", against: BOTH, seen: failures },
+    Row { name: "slow answers", against: KNEE, seen: slow_answers },
     Row { name: "the end of the run", against: BOTH, seen: ended_early },
     Row { name: "overload", against: KNEE, seen: overload },
     Row { name: "return from overload", against: KNEE, seen: stays_away },
@@ -132,6 +139,26 @@ fn failures(seen: &Seen) -> Option<String> {
             "{} of the requests fail at {}",
             wording::percent(top.error_ratio),
             wording::rate(top.offered)
+        )
+    })
+}
+
+/// All requests are answered, and half of them far later than at low load: throughput has found no
+/// limit, and whoever waits has.
+fn slow_answers(seen: &Seen) -> Option<String> {
+    let top = highest(seen)?;
+    let mut below: Vec<_> = counted(seen).filter(|stage| stage.offered < top.offered).collect();
+    below.sort_by(|a, b| a.offered.total_cmp(&b.offered));
+    let low = below.iter().filter_map(|stage| stage.response).take(LOW_STAGES);
+    let low = stats::median(&low.map(|response| response.p50).collect::<Vec<_>>())?;
+    let high = top.response?.p50;
+    // What the generator sends late is late by its own doing.
+    (low > 0.0 && high > SLOWER * (low + top.lateness_p99)).then(|| {
+        format!(
+            "half of the responses take {} there, {:.0} times as long as at low load ({})",
+            wording::duration(high),
+            high / low,
+            wording::duration(low)
         )
     })
 }
@@ -233,7 +260,7 @@ mod tests {
     use crate::diagnose::simulated::{self, Picture};
     use crate::diagnose::terms::invalid::Invalid;
     use crate::diagnose::terms::model::{
-        AfterLoad, Confidence, Finding, Overload, Recovery, Return,
+        AfterLoad, Confidence, Finding, Overload, Quantiles, Recovery, Return,
     };
     use crate::diagnose::terms::soak::{Soak, SoakVerdict, Trend};
     use crate::recording::Stop;
@@ -333,6 +360,9 @@ mod tests {
         match row {
             "the last load" => top.goodput = 0.6 * top.offered,
             "failures" => top.error_ratio = 0.3,
+            "slow answers" => {
+                top.response = top.response.map(|it| Quantiles { p50: 16.0 * it.p50, ..it });
+            }
             "the end of the run" => {
                 let at = recording.timeline.end();
                 recording.stop = Some(Stop { at, reason: StopReason::ErrorBudget });
@@ -378,6 +408,24 @@ mod tests {
             let told = contradictions(&recording, &diagnosis, &facts);
             assert_eq!(told.len(), 1, "{row}: {told:?}");
         }
+    }
+
+    #[test]
+    fn responses_of_a_busy_but_healthy_system_are_no_contradiction() {
+        let recording = recorded(0.001);
+        let diagnosis = crate::diagnose::diagnose(&recording, RuleSet::builtin());
+        let facts = Facts::new(&recording, &diagnosis.windows);
+        let told = |times: f64, late: f64| {
+            let mut diagnosis = diagnosis.clone();
+            let top = diagnosis.stages.last_mut().unwrap();
+            top.response = top.response.map(|it| Quantiles { p50: times * it.p50, ..it });
+            top.lateness_p99 = late;
+            contradictions(&recording, &diagnosis, &facts)
+        };
+        assert_eq!(told(8.0, 0.0), [""; 0], "80 % to 90 % of the capacity");
+        assert_eq!(told(16.0, 0.02), [""; 0], "the generator was late itself");
+        let said = told(16.0, 0.0);
+        assert!(said[0].contains("there, 16 times as long as at low load"), "{said:?}");
     }
 
     #[test]

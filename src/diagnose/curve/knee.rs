@@ -11,7 +11,7 @@ mod tail;
 
 use crate::diagnose::terms::model::{Knee, KneeKind, StageSummary, TailBend};
 use crate::diagnose::terms::wording;
-use crate::timeline::Timeline;
+use crate::timeline::{LoadTick, Timeline};
 
 use self::fit::Broken;
 use self::place::Placed;
@@ -69,10 +69,7 @@ pub fn find(stages: &[StageSummary], timeline: &Timeline) -> KneeVerdict {
         return KneeVerdict::Inconclusive { missing: vec![no_stage(stages)] };
     };
     if points.iter().all(|point| point.goodput == 0.0) {
-        let missing = "successful responses: not one request succeeded; check the target's \
-                       address and the expected status"
-            .into();
-        return KneeVerdict::Inconclusive { missing: vec![missing] };
+        return KneeVerdict::Inconclusive { missing: vec![no_success(&points, timeline)] };
     }
     if lowest.grows && lowest.shortfall() > 0.1 * lowest.offered {
         let missing = format!(
@@ -96,6 +93,26 @@ pub fn find(stages: &[StageSummary], timeline: &Timeline) -> KneeVerdict {
         (Some(knee), _) => KneeVerdict::Found(knee),
         (None, Some((at, bend))) => KneeVerdict::Found(of_tail(&points, at, bend)),
         (None, None) => unbent(&points, &tails),
+    }
+}
+
+/// What is missing where no stage that counts has a success.
+fn no_success(points: &[CurvePoint], timeline: &Timeline) -> String {
+    let ended: u64 = points.iter().map(|point| point.completed).sum();
+    let succeeded: u64 = timeline.ticks.iter().map(LoadTick::succeeded).sum();
+    match succeeded {
+        0 => "successful responses: not one request succeeded; check the target's address and the \
+              expected status"
+            .to_owned(),
+        // A file of a few requests, or requests that take longer than a stage.
+        _ if ended < REQUESTS => format!(
+            "requests per stage: {ended} ended in the stages that count, at least {REQUESTS} are \
+             needed in each; hold them longer"
+        ),
+        _ => format!(
+            "successful responses: none of the {ended} requests that ended in the stages that \
+             count succeeded, and {succeeded} outside them did; look at the errors first"
+        ),
     }
 }
 

@@ -79,11 +79,17 @@ fn answer(facts: &Facts, plan: &PlanSummary, stage: &Stage) -> Soak {
     Soak {
         asked: plan.executor == EXECUTOR,
         verdict: honest(verdict(&trends), facts, window),
-        rate: stage.rate(),
+        rate: rate(facts, stage),
         window,
         not_watched: not_watched(|metric| facts.metric(metric, &[window]).is_some()),
         trends,
     }
+}
+
+/// Requests per second: those that were due, or those that users sent where no rate was asked for.
+fn rate(facts: &Facts, stage: &Stage) -> f64 {
+    let asked = Some(stage.rate()).filter(|rate| *rate > 0.0);
+    asked.or_else(|| facts.throughput(&[stage.window])).unwrap_or(0.0)
 }
 
 /// One stage under analysis.

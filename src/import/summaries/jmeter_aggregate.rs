@@ -1,9 +1,10 @@
-//! JMeter's aggregate report and summary report as CSV, also with decimal commas.
+//! JMeter's aggregate report and summary report as CSV, also with decimal commas, and the aggregate
+//! report of a JMeter in another language.
 
 use super::SummarySpec;
 use super::summary::{EndpointSummary, ResponseTimes, Summary};
 use crate::import::error::ImportError;
-use crate::import::table::{Row, Style, each_row, first_cells, shown};
+use crate::import::table::{Columns, Row, Style, each_row, first_cells, shown};
 
 pub(super) static SPEC: SummarySpec = SummarySpec {
     name: "jmeter-aggregate",
@@ -21,20 +22,63 @@ const TOTAL: &str = "TOTAL";
 const PERCENTILES: &[(&str, f64)] =
     &[("Median", 50.0), ("90% Line", 90.0), ("95% Line", 95.0), ("99% Line", 99.0)];
 
+/// Columns of the aggregate report in their order, which is the same in every language.
+const COLUMNS: &[&str] = &[
+    "Label",
+    "# Samples",
+    "Average",
+    "Median",
+    "90% Line",
+    "95% Line",
+    "99% Line",
+    "Min",
+    "Max",
+    "Error %",
+    "Throughput",
+    "Received KB/sec",
+    "Sent KB/sec",
+];
+/// Places of columns that have a percent sign in every language, and how those of percentiles begin.
+const PERCENT: &[(usize, &str)] = &[(4, "90"), (5, "95"), (6, "99"), (9, "")];
+
 fn delimiter(begin: &str) -> Option<char> {
-    let is_header = |delimiter: &char| {
-        first_cells(begin, *delimiter).starts_with(&["Label", "# Samples", "Average"])
+    [',', ';', '\t'].into_iter().find(|delimiter| {
+        let cells = first_cells(begin, *delimiter);
+        is_english(&cells) || is_translated(&cells)
+    })
+}
+
+fn is_english(cells: &[&str]) -> bool {
+    cells.starts_with(&["Label", "# Samples", "Average"])
+}
+
+/// Whether it is the header of an aggregate report in another language.
+fn is_translated(cells: &[&str]) -> bool {
+    let has = |(at, begin): &(usize, &str)| {
+        cells.get(*at).is_some_and(|cell| cell.contains('%') && cell.starts_with(begin))
     };
-    [',', ';', '\t'].into_iter().find(is_header)
+    (COLUMNS.len() - 1..=COLUMNS.len()).contains(&cells.len()) && PERCENT.iter().all(has)
 }
 
 fn read(text: &str) -> Result<Vec<Summary>, ImportError> {
     let mut run = Summary::default();
     let (mut throughput, mut rows) = (None, 0);
-    let style = Style { delimiter: delimiter(text).unwrap_or(',') as u8, quotes: true };
-    let cut = each_row(&mut text.as_bytes(), &style, None, |row| {
+    let delimiter = delimiter(text).unwrap_or(',');
+    let style = Style { delimiter: delimiter as u8, quotes: true };
+    let header = first_cells(text, delimiter);
+    let is_translated = !is_english(&header) && is_translated(&header);
+    let by_place = is_translated.then(|| Columns::of(COLUMNS.iter().copied().take(header.len())));
+    let (mut is_header, mut sum) = (is_translated, 0_u64);
+    let cut = each_row(&mut text.as_bytes(), &style, by_place, |row| {
+        if std::mem::take(&mut is_header) {
+            return Ok(());
+        }
         rows += 1;
         let requests = count(&row.text("# Samples"))?;
+        if requests == 0 {
+            // The shortest and the longest time of nothing are no times.
+            return Ok(());
+        }
         let share = decimal(row, "Error %")?.unwrap_or(0.0) / 100.0;
         let failures = (requests as f64 * share).round() as u64;
         let endpoint = EndpointSummary {
@@ -43,7 +87,10 @@ fn read(text: &str) -> Result<Vec<Summary>, ImportError> {
             failures,
             response_times: times(row)?,
         };
-        if endpoint.name != TOTAL {
+        // In another language the last row is known by its count.
+        let is_total = endpoint.name == TOTAL || (is_translated && rows > 1 && requests == sum);
+        sum = sum.saturating_add(requests);
+        if !is_total {
             run.endpoint(endpoint);
             return Ok(());
         }
@@ -143,6 +190,20 @@ mod tests {
         let runs = assert_expected("jmeter-aggregate.sample.csv", "jmeter-aggregate");
         assert!(runs[0].warnings.iter().any(|it| it.starts_with("40 requests failed in 0 ms")));
         assert_expected("jmeter-aggregate-comma.sample.csv", "jmeter-aggregate-comma");
+    }
+
+    #[test]
+    fn the_report_of_a_jmeter_in_another_language_is_read_by_place() {
+        let header = "Label,# 样本,平均值,中位数,90% 百分位,95% 百分位,99% 百分位,最小值,最大值,\
+                      异常 %,吞吐量,接收 KB/sec,发送 KB/sec\n";
+        let rows = "登录,30,20,18,30,40,50,5,60,10.000%,3.0,1,1\n\
+                    空,0,0,0,0,0,0,9223372036854775807,-9223372036854775808,0.000%,.0,0,0\n\
+                    订单,10,40,38,50,60,70,7,90,0.000%,1.0,1,1\n";
+        let runs = read(&format!("{header}{rows}总体,40,25,20,35,45,60,5,90,7.500%,4.0,2,2\n"));
+        let run = &runs.unwrap()[0];
+        assert_eq!((run.requests, run.failures), (Some(40), Some(3)));
+        assert_eq!(run.endpoints.len(), 2);
+        assert_eq!((run.requests_per_s, run.response_times.max_s), (Some(4.0), Some(0.09)));
     }
 
     #[test]
