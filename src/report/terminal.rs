@@ -103,6 +103,10 @@ pub fn render_with(
         self::soak(&mut page, soak)?;
     }
     stages(&mut page, &report.stages)?;
+    if let Some(capacity) = &report.capacity {
+        page.title("What each resource carries")?;
+        super::headroom::table(&mut page, &capacity.rows)?;
+    }
     requests(&mut page, &report.requests)?;
     objectives(&mut page, report)?;
     ruled_out(&mut page, report)?;

@@ -24,6 +24,7 @@ use crate::timeline::{Labels, SeriesKey, Timeline, names};
 
 use super::chain::Walk;
 use super::contradictions::contradictions;
+use super::headroom::headroom;
 use super::lacking::{self, Sources};
 use super::rank::{self, Ranked};
 use super::{
@@ -93,8 +94,14 @@ pub fn diagnose(recording: &Recording, rules: &RuleSet) -> Diagnosis {
         Outcome::FailsForGood { .. } => None,
         _ => capacity(recording, &stages, knee.as_ref()),
     };
+    let headroom = match outcome {
+        Outcome::GeneratorLimited { .. } | Outcome::Aborted { .. } => None,
+        Outcome::FailsForGood { .. } => None,
+        _ => Some(headroom(recording, rules, None)),
+    };
     let mut diagnosis = Diagnosis {
         outcome,
+        headroom,
         soak,
         overload,
         stacks: stacks::name_lines(&mut ranked.findings, rules, &facts, &walk),

@@ -1,0 +1,43 @@
+//! Resources of which more instances of the target bring no more.
+
+use super::{Kind, Resource, Run};
+use crate::diagnose::measure::level::{MeanLevel, level};
+use crate::diagnose::terms::operand::{bare, labelled};
+use crate::diagnose::terms::span::Span;
+use crate::timeline::{Unit, Window, names};
+
+/// Modes of the machine's processor time in which its cores have work.
+const BUSY_MODES: [&str; 3] = ["user", "system", "irq"];
+
+impl Run<'_> {
+    /// What the target takes of its database and of the machine.
+    pub(super) fn shared(&self) -> Vec<Resource> {
+        let run = self.facts.windows(Span::Run);
+        let mut found = Vec::new();
+        if let Some(allowed) = self.level(&names::DB_CPU_ALLOWED, &run) {
+            let busy = |windows: &[Window]| level(self.facts, &bare(&names::DB_CPU_TIME), windows);
+            let name = ("the database's CPU".to_owned(), Unit::Cores);
+            found.extend(self.resource(Kind::DatabaseCpu, name, busy, allowed));
+        }
+        if let Some(admitted) = self.level(&names::DB_CONNECTIONS_LIMIT, &run) {
+            let busy = |windows: &[Window]| self.busy_sessions(windows);
+            let name = (format!("the {admitted:.0} connections that the database admits"), Unit::Count);
+            found.extend(self.resource(Kind::Connections, name, busy, admitted));
+        }
+        if let Some(cores) = self.level(&names::SYSTEM_CPU_CORES, &run) {
+            let name = ("the machine's CPU".to_owned(), Unit::Cores);
+            found.extend(self.resource(Kind::MachineCpu, name, |it| self.machine(it), cores));
+        }
+        found
+    }
+
+    /// Cores of the machine that are busy, for whomever.
+    fn machine(&self, windows: &[Window]) -> Option<MeanLevel> {
+        let mut sum = MeanLevel::default();
+        for mode in BUSY_MODES {
+            let mode = labelled(&names::SYSTEM_CPU_TIME, &[("mode", mode)]);
+            sum.value += level(self.facts, &mode, windows)?.value;
+        }
+        Some(sum)
+    }
+}
