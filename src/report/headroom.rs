@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::chart::capacity_chart;
 use super::model::{CapacityChart, CapacityRow, CapacityView, WantedView};
-use super::terminal::page::Page;
+use super::terminal::page::{DIM, Page};
 use super::wording::{number, percent};
 use crate::diagnose::Headroom;
 
@@ -51,7 +51,7 @@ pub fn headroom_text(room: &Headroom, w: &mut dyn io::Write) -> io::Result<()> {
     }
     if !view.rows.is_empty() {
         page.title("What each resource carries")?;
-        table(&mut page, &view.rows)?;
+        table(&mut page, &view, usize::MAX)?;
     }
     if let Some(chart) = &view.chart {
         drawing(&mut page, chart)?;
@@ -67,25 +67,18 @@ pub fn headroom_text(room: &Headroom, w: &mut dyn io::Write) -> io::Result<()> {
 }
 
 /// The table of resources.
-pub(super) fn table(page: &mut Page<'_>, rows: &[CapacityRow]) -> io::Result<()> {
-    let header =
-        ["", "there is", "a request uses", "in use now", "full at", "between", "no queue up to"];
-    let rows: Vec<Vec<String>> = rows
-        .iter()
-        .map(|row| {
-            let cells = [
-                &row.name,
-                &row.size,
-                &row.demand,
-                &row.in_use,
-                &row.full_at,
-                &row.between,
-                &row.safe,
-            ];
-            cells.into_iter().cloned().collect()
-        })
-        .collect();
-    page.table(&header, &rows, None)
+pub(super) fn table(page: &mut Page<'_>, view: &CapacityView, most: usize) -> io::Result<()> {
+    let [_, columns @ ..] = &view.columns;
+    let header: Vec<&str> = [""].into_iter().chain(columns.iter().map(String::as_str)).collect();
+    let cells = |row: &CapacityRow| {
+        [&row.name, &row.size, &row.demand, &row.in_use, &row.full_at, &row.safe]
+            .map(String::clone)
+            .to_vec()
+    };
+    let rows: Vec<Vec<String>> = view.rows.iter().take(most).map(cells).collect();
+    page.table(&header, &rows, None)?;
+    page.more(view.rows.len().saturating_sub(most))?;
+    page.styled(DIM, "  ", view.legend)
 }
 
 fn wanted(page: &mut Page<'_>, wanted: &WantedView) -> io::Result<()> {

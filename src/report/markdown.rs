@@ -98,19 +98,11 @@ fn capacity(report: &Report, w: &mut dyn io::Write) -> io::Result<()> {
     let Some(capacity) = &report.capacity else { return Ok(()) };
     writeln!(w, "<details><summary>What each resource carries</summary>\n")?;
     writeln!(w, "{}\n", escape(&capacity.headline))?;
-    writeln!(w, "| resource | there is | a request uses | full at | between | no queue up to |")?;
+    writeln!(w, "| {} |", capacity.columns.join(" | "))?;
     writeln!(w, "|---|---:|---:|---:|---:|---:|")?;
     for row in &capacity.rows {
-        writeln!(
-            w,
-            "| {} | {} | {} | {} | {} | {} |",
-            escape(&row.name),
-            row.size,
-            row.demand,
-            row.full_at,
-            row.between,
-            row.safe
-        )?;
+        let cells = [&row.size, &row.demand, &row.in_use, &row.full_at, &row.safe];
+        writeln!(w, "| {} | {} |", escape(&row.name), cells.map(String::as_str).join(" | "))?;
     }
     writeln!(w, "\n</details>\n")
 }

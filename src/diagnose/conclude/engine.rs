@@ -18,6 +18,7 @@ use crate::diagnose::terms::model::{
     Capacity, CollectorOverhead, Diagnosis, Finding, FindingRole, Knee, KneeKind, Outcome,
     StageSummary,
 };
+use crate::diagnose::terms::room::Headroom;
 use crate::diagnose::terms::wording;
 use crate::recording::{Recording, StopReason};
 use crate::timeline::{Labels, SeriesKey, Timeline, names};
@@ -94,14 +95,9 @@ pub fn diagnose(recording: &Recording, rules: &RuleSet) -> Diagnosis {
         Outcome::FailsForGood { .. } => None,
         _ => capacity(recording, &stages, knee.as_ref()),
     };
-    let headroom = match outcome {
-        Outcome::GeneratorLimited { .. } | Outcome::Aborted { .. } => None,
-        Outcome::FailsForGood { .. } => None,
-        _ => Some(headroom(recording, rules, None)),
-    };
     let mut diagnosis = Diagnosis {
+        headroom: room(&outcome, recording, rules),
         outcome,
-        headroom,
         soak,
         overload,
         stacks: stacks::name_lines(&mut ranked.findings, rules, &facts, &walk),
@@ -123,6 +119,15 @@ pub fn diagnose(recording: &Recording, rules: &RuleSet) -> Diagnosis {
     };
     diagnosis.contradictions = contradictions(recording, &diagnosis, &facts);
     diagnosis
+}
+
+/// How much the system carries, where the numbers are about it.
+fn room(outcome: &Outcome, recording: &Recording, rules: &RuleSet) -> Option<Headroom> {
+    match outcome {
+        Outcome::GeneratorLimited { .. } | Outcome::Aborted { .. } => None,
+        Outcome::FailsForGood { .. } => None,
+        _ => Some(headroom(recording, rules, None)),
+    }
 }
 
 /// The knee as it is told, with what the cause predicts. Nothing that confirms a cause looks at the

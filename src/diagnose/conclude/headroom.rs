@@ -26,6 +26,7 @@ use crate::diagnose::measure::pools;
 use crate::diagnose::rules::ruleset::RuleSet;
 use crate::diagnose::terms::model::Windows;
 use crate::diagnose::terms::room::{Headroom, Interval, Need, ResourceRoom, Wanted};
+use crate::diagnose::terms::span::Span;
 use crate::diagnose::terms::{bounds, wording};
 use crate::recording::Recording;
 use crate::timeline::{Timeline, Unit, names};
@@ -35,6 +36,9 @@ const FEWEST_BINS: usize = 8;
 /// A limit that is known only to lie between two loads of which one is more than so many times the
 /// other is not known.
 const WIDEST: f64 = 2.0;
+/// A search finds a knee to within this share of the true limit (simulated queues of 1 to 64 servers,
+/// ramps that end at 1.1 to 2 times the limit: knees at 0.97 to 1.02 of it).
+const SEARCHED: f64 = 0.03;
 /// Beyond this many times the highest load seen, an answer is an extrapolation.
 const BEYOND: f64 = 1.2;
 
@@ -74,6 +78,7 @@ pub fn headroom(recording: &Recording, rules: &RuleSet, wanted: Option<f64>) -> 
                 .to_owned(),
         );
     }
+    room.caveats.extend(full_machine(&facts));
     room.wanted = wanted.map(|rate| needed(rate, &room));
     let (low, high) = seen.unwrap_or_default();
     if room.limit.is_some_and(|limit| limit.rate > BEYOND * high) {
@@ -85,6 +90,22 @@ pub fn headroom(recording: &Recording, rules: &RuleSet, wanted: Option<f64>) -> 
         ));
     }
     room
+}
+
+/// What a machine that is full of other work says of the target's CPU.
+fn full_machine(facts: &Facts) -> Option<String> {
+    let run = facts.windows(Span::Run);
+    let cores = facts.metric(&names::SYSTEM_CPU_CORES, &run)?;
+    let busy = facts.metric(&names::SYSTEM_CPU_UTILIZATION, &run)?;
+    let target = facts.metric(&names::PROCESS_CPU_TIME, &run)?;
+    let is_other = busy >= bounds::FULL_MACHINE.value && target < bounds::MOST.value * busy * cores;
+    is_other.then(|| {
+        format!(
+            "the machine's cores were {} busy, mostly with other processes: while they are, the \
+             target gets less CPU than it may use, and reaches its limit earlier",
+            wording::percent(busy)
+        )
+    })
 }
 
 /// Where the first of these is full. Of several that are nearly equal, nobody knows which comes first.
@@ -145,7 +166,11 @@ fn told(used: Used, instances: Option<usize>) -> Result<ResourceRoom, String> {
     };
     let (full, empty) =
         (demand.reaches(resource.full() * resource.limit), demand.reaches(resource.limit));
-    let carries = Interval { rate: empty.rate, low: full.low, high: empty.high };
+    let carries = Interval {
+        rate: empty.rate,
+        low: (1.0 - SEARCHED) * full.low,
+        high: (1.0 + SEARCHED) * empty.high,
+    };
     // Also not: one that would be in use up already at the loads that were carried.
     if carries.high > WIDEST * carries.low {
         return Err(format!(
@@ -224,9 +249,11 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::diagnose::terms::stats::Random;
     use crate::recording::{Environment, PlanSummary};
     use crate::timeline::{
-        Batch, BatchBuilder, EndpointTick, Histogram, Labels, MetricSpec, Moment, ResponseClass,
+        Batch, BatchBuilder, EndpointTick, Histogram, Labels, LoadTick, MetricSpec, Moment,
+        ResponseClass, Window,
     };
 
     /// A day of 15 s scrapes: each request needs 20 ms of 4 cores, beside 0.3 cores for nothing.

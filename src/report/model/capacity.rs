@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use super::super::wording::{
-    self, clean, duration, percent, plural, rate, sentence, short_rate, value,
+    self, clean, duration, number, percent, plural, rate, sentence, short_rate, value,
 };
 use super::load_curve::LoadCurve;
 use crate::diagnose::{Headroom, Interval, ResourceRoom, wording::times};
@@ -14,6 +14,10 @@ const MOST_LINES: usize = 3;
 /// A resource that carries so many times as much as the first one does not belong into its chart.
 const FAR_AWAY: f64 = 4.0;
 
+/// What the columns of the table mean.
+const LEGEND: &str = "Full: where a test of the load finds the limit, with its 95 % interval. Safe: below \
+                      this load, requests hardly wait for it.";
+
 /// What each resource carries.
 #[derive(Clone, Debug, Serialize)]
 pub(in crate::report) struct CapacityView {
@@ -21,6 +25,10 @@ pub(in crate::report) struct CapacityView {
     pub headline: String,
     /// What else the figures say, one sentence each.
     pub details: Vec<String>,
+    /// What the columns of the table are called.
+    pub columns: [String; 6],
+    /// What these words mean.
+    pub legend: &'static str,
     /// The resources, the first that is full first.
     pub rows: Vec<CapacityRow>,
     /// What a wanted load needs.
@@ -43,9 +51,8 @@ pub(in crate::report) struct CapacityRow {
     pub idle: String,
     /// Share in use at the highest load that was carried well.
     pub in_use: String,
-    /// The load at which it is full, and the interval.
+    /// The load at which it is full, with the interval.
     pub full_at: String,
-    pub between: String,
     /// The load up to which requests hardly wait for it.
     pub safe: String,
 }
@@ -115,12 +122,19 @@ impl CapacityView {
         Self {
             headline,
             details: details(room),
+            columns: columns(highest),
+            legend: LEGEND,
             rows: room.resources.iter().map(|it| CapacityRow::new(it, highest)).collect(),
             wanted: WantedView::new(room),
             notes: room.caveats.iter().map(|text| sentence(text)).collect(),
             chart: CapacityChart::new(room),
         }
     }
+}
+
+fn columns(highest: f64) -> [String; 6] {
+    let in_use = format!("in use at {}", short_rate(highest));
+    ["resource", "there is", "a request uses", &in_use, "full at", "safe up to"].map(str::to_owned)
 }
 
 fn details(room: &Headroom) -> Vec<String> {
@@ -179,10 +193,10 @@ impl CapacityRow {
                 false => String::new(),
             },
             in_use: percent(busy / resource.limit),
-            full_at: short_rate(resource.carries.rate),
-            between: format!(
-                "{} to {}",
-                short_rate(resource.carries.low),
+            full_at: format!(
+                "{} ({} to {})",
+                short_rate(resource.carries.rate),
+                number(resource.carries.low),
                 short_rate(resource.carries.high)
             ),
             safe: short_rate(resource.safe),

@@ -21,7 +21,8 @@ impl Run<'_> {
         }
         if let Some(admitted) = self.level(&names::DB_CONNECTIONS_LIMIT, &run) {
             let busy = |windows: &[Window]| self.busy_sessions(windows);
-            let name = (format!("the {admitted:.0} connections that the database admits"), Unit::Count);
+            let name =
+                (format!("the {admitted:.0} connections that the database admits"), Unit::Count);
             found.extend(self.resource(Kind::Connections, name, busy, admitted));
         }
         if let Some(cores) = self.level(&names::SYSTEM_CPU_CORES, &run) {
