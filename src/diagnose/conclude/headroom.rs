@@ -33,6 +33,9 @@ use crate::timeline::{Timeline, Unit, names};
 
 /// Fewest bins that tell a demand.
 const FEWEST_BINS: usize = 8;
+/// A resource is one of these requests where it is known in this share of the bins: a thread that does
+/// nearly all of the work in some bins only can pass it on to others.
+const KNOWN: f64 = 0.8;
 /// A limit that is known only to lie between two loads of which one is more than so many times the
 /// other is not known.
 const WIDEST: f64 = 2.0;
@@ -144,25 +147,30 @@ fn resources(
             }
         }
     }
-    let mut rooms = Vec::new();
+    let (mut rooms, mut open) = (Vec::new(), Vec::new());
+    // What nothing uses is no limit of these requests.
+    uses.retain(|used| used.points.iter().any(|point| point.1 > 0.0));
     for used in uses {
-        match told(used, instances) {
+        match told(used, bins.len(), instances) {
             Ok(room) => rooms.push(room),
-            Err(why) => caveats.push(why),
+            Err(why) => open.push(why),
         }
+    }
+    if !open.is_empty() {
+        caveats.push(format!("no limit can be told for {}", open.join("; ")));
     }
     rooms.sort_by(|a, b| a.carries.rate.total_cmp(&b.carries.rate));
     rooms
 }
 
-fn told(used: Used, instances: Option<usize>) -> Result<ResourceRoom, String> {
+fn told(used: Used, bins: usize, instances: Option<usize>) -> Result<ResourceRoom, String> {
     let Used { resource, points } = used;
     let name = &resource.name;
-    if points.len() < FEWEST_BINS {
-        return Err(format!("{name}: its use is known in too few bins"));
+    if points.len() < FEWEST_BINS || (points.len() as f64) < KNOWN * bins as f64 {
+        return Err(format!("{name} (its use is known in too few bins)"));
     }
     let Some(demand) = Demand::of(&points) else {
-        return Err(format!("{name}: its use does not rise with the load"));
+        return Err(format!("{name} (its use does not rise with the load)"));
     };
     let (full, empty) =
         (demand.reaches(resource.full() * resource.limit), demand.reaches(resource.limit));
@@ -174,8 +182,7 @@ fn told(used: Used, instances: Option<usize>) -> Result<ResourceRoom, String> {
     // Also not: one that would be in use up already at the loads that were carried.
     if carries.high > WIDEST * carries.low {
         return Err(format!(
-            "{name}: its use does not follow the load closely enough; it is full somewhere between {} \
-             and {}",
+            "{name} (its use does not follow the load closely: full somewhere between {} and {})",
             wording::short_rate(carries.low),
             wording::rate(carries.high)
         ));

@@ -340,7 +340,7 @@ impl<'f> Run<'f> {
         let demand = |windows: &[Window]| self.level_per_request(&busy(windows)?, windows);
         let low = (self.low != self.below).then(|| demand(&self.low)).flatten();
         let demand = demand(&self.below)?;
-        (demand.value > 0.0 && limit > 0.0).then(|| Resource {
+        (demand.value >= 0.0 && limit > 0.0).then(|| Resource {
             kind,
             name,
             demand: demand.value,
