@@ -438,8 +438,11 @@ impl<'f> Run<'f> {
             let used = of(&used);
             let told = |windows: &[Window]| level(self.facts, &used, windows);
             let sessions = *kind == Kind::Pool && is_only && self.are_sessions(&told);
-            let busy = |windows: &[Window]| {
-                if sessions { self.busy_sessions(windows) } else { told(windows) }
+            let is_pooler = *kind == Kind::Pooler && is_only;
+            let counted = |windows: &[Window]| is_pooler.then(|| self.pooler(windows)).flatten();
+            let busy = |windows: &[Window]| match sessions {
+                true => self.busy_sessions(windows),
+                false => counted(windows).or_else(|| told(windows)),
             };
             let size = noun.replace("{}", &format!("{most:.0}"));
             let name = format!("the {size} `{pool}`");

@@ -23,13 +23,30 @@ impl Run<'_> {
             let busy = |windows: &[Window]| self.busy_sessions(windows);
             let name =
                 (format!("the {admitted:.0} connections that the database admits"), Unit::Count);
-            found.extend(self.resource(Kind::Connections, name, busy, admitted));
+            let free = admitted - self.of_watchers(&run);
+            found.extend(self.resource(Kind::Connections, name, busy, free));
         }
         if let Some(cores) = self.level(&names::SYSTEM_CPU_CORES, &run) {
             let name = ("the machine's CPU".to_owned(), Unit::Cores);
             found.extend(self.resource(Kind::MachineCpu, name, |it| self.machine(it), cores));
         }
         found
+    }
+
+    /// Connections that no session of a service has: those of whoever watches the database.
+    fn of_watchers(&self, windows: &[Window]) -> f64 {
+        let all = self.level(&names::DB_CONNECTIONS, windows);
+        let of_services = self.level(&names::DB_SESSIONS, windows);
+        all.zip(of_services).map_or(0.0, |(all, of_services)| (all - of_services).max(0.0))
+    }
+
+    /// What is in use of a pooler's connections by what it counts of their time, which misses nothing
+    /// between two looks.
+    pub(super) fn pooler(&self, windows: &[Window]) -> Option<MeanLevel> {
+        let total = |metric| level(self.facts, &bare(metric), windows);
+        let query = total(&names::POOLER_QUERY_TIME)?;
+        let idle = total(&names::POOLER_IDLE_IN_TRANSACTION)?;
+        Some(MeanLevel { value: query.value + idle.value, error: 0.0 })
     }
 
     /// Cores of the machine that are busy, for whomever.
