@@ -31,6 +31,9 @@ use crate::diagnose::terms::{bounds, wording};
 use crate::recording::Recording;
 use crate::timeline::{Timeline, Unit, names};
 
+/// A limit at more than so many times the highest load seen is none: less than a quarter of the resource
+/// was ever in use, and something that was not measured is likely to be full before.
+const FAR: f64 = 4.0;
 /// Fewest bins that tell a demand.
 const FEWEST_BINS: usize = 8;
 /// A resource is one of these requests where it is known in this share of the bins: a thread that does
@@ -73,7 +76,8 @@ pub fn headroom(recording: &Recording, rules: &RuleSet, wanted: Option<f64>) -> 
     };
     let facts = pools::with_pools(Facts::of_target(recording, timeline, &windows));
     room.resources = resources(&facts, rules, &good, room.instances, &mut room.caveats);
-    room.limit = first(&room.resources);
+    let highest = seen.map_or(0.0, |(_, highest)| highest);
+    room.limit = first(&room.resources).filter(|limit| limit.rate <= FAR * highest);
     if room.resources.is_empty() {
         room.caveats.push(
             "no resource has both a use and a limit here: record the CPU of the target with its \
@@ -84,13 +88,16 @@ pub fn headroom(recording: &Recording, rules: &RuleSet, wanted: Option<f64>) -> 
     room.caveats.extend(full_machine(&facts));
     room.wanted = wanted.map(|rate| needed(rate, &room));
     let (low, high) = seen.unwrap_or_default();
-    if room.limit.is_some_and(|limit| limit.rate > BEYOND * high) {
-        room.caveats.push(format!(
-            "this is an extrapolation: loads of {} to {} were seen, and a limit that was not \
-             measured may bind before",
-            wording::number(low),
-            wording::rate(high)
-        ));
+    let loads = format!("loads of {} to {} were seen", wording::number(low), wording::rate(high));
+    match room.limit {
+        Some(limit) if limit.rate > BEYOND * high => room.caveats.push(format!(
+            "this is an extrapolation: {loads}, and a limit that was not measured may bind before"
+        )),
+        None if !room.resources.is_empty() => room.caveats.push(format!(
+            "{loads}, which is too little of every resource to tell the limit: a lock, a pool that is \
+             not measured or a limit of a called service may bind first; search for it with a load test"
+        )),
+        _ => {}
     }
     room
 }

@@ -117,6 +117,12 @@ impl CapacityView {
                 rate(limit.rate),
                 between(&limit)
             ),
+            (None, Some(first)) => format!(
+                "Nothing that was measured is near its limit: {} has the highest use, {} at {}.",
+                clean(&first.name),
+                percent(in_use(first, highest) / first.limit),
+                rate(highest)
+            ),
             _ => "No limit can be told from this recording.".to_owned(),
         };
         Self {
@@ -142,7 +148,7 @@ fn details(room: &Headroom) -> Vec<String> {
     match room.carried_well {
         Some(highest) => {
             details.push(format!("Highest load that was carried well: {}.", rate(highest)));
-            if let Some(first) = room.resources.first() {
+            if let Some(first) = room.resources.first().filter(|_| room.limit.is_some()) {
                 let share = first.safe / highest;
                 details.push(match share >= 1.0 {
                     true => format!(
@@ -160,7 +166,7 @@ fn details(room: &Headroom) -> Vec<String> {
         }
         None => details.push("No load was carried well.".to_owned()),
     }
-    if let Some(second) = room.resources.get(1) {
+    if let Some(second) = room.resources.get(1).filter(|_| room.limit.is_some()) {
         details.push(format!(
             "Next is {}, at about {} ({}).",
             clean(&second.name),
@@ -181,9 +187,13 @@ fn capital(text: &str) -> String {
     first.unwrap_or_default() + chars.as_str()
 }
 
+/// What is in use at a load.
+fn in_use(resource: &ResourceRoom, load: f64) -> f64 {
+    resource.background + resource.demand.rate * load
+}
+
 impl CapacityRow {
     fn new(resource: &ResourceRoom, highest: f64) -> Self {
-        let busy = resource.background + resource.demand.rate * highest;
         Self {
             name: clean(&resource.name),
             size: value(resource.limit, resource.unit),
@@ -192,7 +202,7 @@ impl CapacityRow {
                 true => value(resource.background, resource.unit),
                 false => String::new(),
             },
-            in_use: percent(busy / resource.limit),
+            in_use: percent(in_use(resource, highest) / resource.limit),
             full_at: format!(
                 "{} ({} to {})",
                 short_rate(resource.carries.rate),
@@ -231,7 +241,7 @@ impl WantedView {
 
 impl CapacityChart {
     fn new(room: &Headroom) -> Option<Self> {
-        let first = room.resources.first()?;
+        let first = room.resources.first().filter(|_| room.limit.is_some())?;
         let most = 1.08 * first.carries.high.max(room.seen?.1);
         let is_near = |it: &&ResourceRoom| it.carries.rate <= FAR_AWAY * first.carries.rate;
         let near = room.resources.iter().filter(is_near).take(MOST_LINES);
