@@ -31,7 +31,7 @@ use super::program::program;
 const SEEN: (f64, f64) = (0.15, 0.58);
 /// Levels of load, and seconds of each. The default, for every day, is shorter.
 const LEVELS: usize = 24;
-const LEVELS_OF_ONE: usize = 12;
+const LEVELS_OF_ONE: usize = 18;
 const SECONDS: u64 = 10;
 /// An interval that is wider than this says nothing.
 const WIDEST: f64 = 2.0;
@@ -157,8 +157,6 @@ impl Bench {
         for last in (1..levels.len()).rev() {
             levels.swap(last, random.below(last + 1));
         }
-        let stages: Vec<(f64, u64)> =
-            levels.iter().flat_map(|rate| [(*rate, 1), (*rate, SECONDS - 1)]).collect();
         let (requests, rest) = plan.split_once("[load]").unwrap();
         let (_, rest) = rest.split_once("\n[").unwrap();
         let stages: Vec<String> = levels.iter().map(|rate| held(*rate)).collect();
