@@ -14,7 +14,7 @@ use crate::diagnose::Headroom;
 const SCHEMA: u32 = 1;
 /// Columns and rows of the drawing.
 const COLUMNS: usize = 64;
-const ROWS: usize = 12;
+const ROWS: usize = 13;
 /// Columns of the text.
 const WIDTH: usize = 100;
 

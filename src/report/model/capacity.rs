@@ -15,7 +15,7 @@ const MOST_LINES: usize = 3;
 const FAR_AWAY: f64 = 4.0;
 
 /// What the columns of the table mean.
-const LEGEND: &str = "Full: where a test of the load finds the limit, with its 95 % interval. Safe: below \
+const LEGEND: &str = "Full: where a load test finds the limit, with the 95 % interval. Safe: below \
                       this load, requests hardly wait for it.";
 
 /// What each resource carries.
