@@ -75,9 +75,16 @@ pub fn headroom(recording: &Recording, rules: &RuleSet, wanted: Option<f64>) -> 
         ..Windows::default()
     };
     let facts = pools::with_pools(Facts::of_target(recording, timeline, &windows));
-    room.resources = resources(&facts, rules, &good, room.instances, &mut room.caveats);
+    let open = resources(&facts, rules, &good, &mut room);
     let highest = seen.map_or(0.0, |(_, highest)| highest);
-    room.limit = first(&room.resources).filter(|limit| limit.rate <= FAR * highest);
+    // What is full somewhere, and nobody knows where, may be full before all that is known.
+    let is_open = |limit: &Interval| open.iter().filter_map(|it| it.at).any(|at| at < limit.rate);
+    room.limit =
+        first(&room.resources).filter(|limit| limit.rate <= FAR * highest && !is_open(limit));
+    if !open.is_empty() {
+        let open: Vec<&str> = open.iter().map(|it| it.why.as_str()).collect();
+        room.caveats.push(format!("no limit can be told for {}", open.join("; ")));
+    }
     if room.resources.is_empty() {
         room.caveats.push(
             "no resource has both a use and a limit here: record the CPU of the target with its \
@@ -94,8 +101,8 @@ pub fn headroom(recording: &Recording, rules: &RuleSet, wanted: Option<f64>) -> 
             "this is an extrapolation: {loads}, and a limit that was not measured may bind before"
         )),
         None if !room.resources.is_empty() => room.caveats.push(format!(
-            "{loads}, which is too little of every resource to tell the limit: a lock, a pool that is \
-             not measured or a limit of a called service may bind first; search for it with a load test"
+            "{loads}, which is too little to tell what is full first: it may also be a lock, a pool that \
+             is not measured or a limit of a called service; search for it with a load test"
         )),
         _ => {}
     }
@@ -136,14 +143,18 @@ struct Used {
     points: Vec<(f64, f64)>,
 }
 
-/// What each resource allows, by its use in the bins that were carried well.
-fn resources(
-    facts: &Facts,
-    rules: &RuleSet,
-    bins: &[&Bin],
-    instances: Option<usize>,
-    caveats: &mut Vec<String>,
-) -> Vec<ResourceRoom> {
+/// A resource whose limit cannot be told.
+struct Untold {
+    /// Which one, and why not.
+    why: String,
+    /// Requests per second at which it is full by the one line that fits best, where its use is that of
+    /// these requests.
+    at: Option<f64>,
+}
+
+/// Adds what each resource allows, by its use in the bins that were carried well. Returns those of which
+/// that cannot be told.
+fn resources(facts: &Facts, rules: &RuleSet, bins: &[&Bin], room: &mut Headroom) -> Vec<Untold> {
     let mut uses: Vec<Used> = Vec::new();
     for bin in bins {
         for resource in resources_within(facts, rules, bin.window) {
@@ -154,30 +165,29 @@ fn resources(
             }
         }
     }
-    let (mut rooms, mut open) = (Vec::new(), Vec::new());
+    let mut open = Vec::new();
     // What nothing uses is no limit of these requests.
     uses.retain(|used| used.points.iter().any(|point| point.1 > 0.0));
     for used in uses {
-        match told(used, bins.len(), instances) {
-            Ok(room) => rooms.push(room),
-            Err(why) => open.push(why),
+        match told(used, bins.len(), room.instances) {
+            Ok(resource) => room.resources.push(resource),
+            Err(untold) => open.push(untold),
         }
     }
-    if !open.is_empty() {
-        caveats.push(format!("no limit can be told for {}", open.join("; ")));
-    }
-    rooms.sort_by(|a, b| a.carries.rate.total_cmp(&b.carries.rate));
-    rooms
+    room.resources.sort_by(|a, b| a.carries.rate.total_cmp(&b.carries.rate));
+    open
 }
 
-fn told(used: Used, bins: usize, instances: Option<usize>) -> Result<ResourceRoom, String> {
+fn told(used: Used, bins: usize, instances: Option<usize>) -> Result<ResourceRoom, Untold> {
     let Used { resource, points } = used;
     let name = &resource.name;
     if points.len() < FEWEST_BINS || (points.len() as f64) < KNOWN * bins as f64 {
-        return Err(format!("{name} (its use is known in too few bins)"));
+        let why = format!("{name} (its use is known in too few bins)");
+        return Err(Untold { why, at: None });
     }
     let Some(demand) = Demand::of(&points) else {
-        return Err(format!("{name} (its use does not rise with the load)"));
+        let why = format!("{name} (its use does not rise with the load)");
+        return Err(Untold { why, at: None });
     };
     let (full, empty) =
         (demand.reaches(resource.full() * resource.limit), demand.reaches(resource.limit));
@@ -188,11 +198,13 @@ fn told(used: Used, bins: usize, instances: Option<usize>) -> Result<ResourceRoo
     };
     // Also not: one that would be in use up already at the loads that were carried.
     if carries.high > WIDEST * carries.low {
-        return Err(format!(
+        let why = format!(
             "{name} (its use does not follow the load closely: full somewhere between {} and {})",
             wording::short_rate(carries.low),
             wording::rate(carries.high)
-        ));
+        );
+        let is_theirs = demand.background() < bounds::MOST.value * resource.limit;
+        return Err(Untold { why, at: is_theirs.then_some(carries.rate) });
     }
     let each = resource.is_of_an_instance().then_some(instances).flatten().unwrap_or(1).max(1);
     let share = safe_share(resource.limit / each as f64);

@@ -118,7 +118,7 @@ impl CapacityView {
                 between(&limit)
             ),
             (None, Some(first)) => format!(
-                "Nothing that was measured is near its limit: {} has the highest use, {} at {}.",
+                "What is full first cannot be told. Of {}, {} was in use at {}.",
                 clean(&first.name),
                 percent(in_use(first, highest) / first.limit),
                 rate(highest)
