@@ -36,7 +36,7 @@ pub(super) fn main(args: &CapacityArgs) -> CommandResult {
         StdoutFormat::Terminal | StdoutFormat::Markdown => headroom_text(&room, &mut bytes)?,
     }
     print(&bytes)?;
-    Ok(match room.resources.is_empty() {
+    Ok(match room.limit.is_none() {
         true => ExitStatus::Inconclusive,
         false => ExitStatus::Done,
     })
