@@ -69,6 +69,7 @@ pub static SPEC: CollectorSpec = CollectorSpec {
         names::DB_STATEMENT_CALLS,
         names::DB_STATEMENT_TIME,
         names::DB_CPU_TIME,
+        names::DB_CPU_ALLOWED,
     ],
     interval: Duration::from_millis(75),
     open,
@@ -344,6 +345,9 @@ impl Connected {
             && let Some(seconds) = processes.seconds()
         {
             batch.push(&names::DB_CPU_TIME, seconds);
+            if let Some(cores) = processes.allowed_cores() {
+                batch.push(&names::DB_CPU_ALLOWED, cores);
+            }
         }
         Ok(visibility)
     }

@@ -9,8 +9,8 @@ use crate::timeline::{BatchBuilder, Labels, MetricSpec, names};
 use super::proc::account::{Busiest, TreeTotal, Used};
 use super::proc::cgroup::Groups;
 use super::proc::pid::{
-    Status, parse_boot_time, parse_cpu_list, parse_open_files_limit, parse_smaps_anonymous,
-    parse_status,
+    Status, allowed_cores, parse_boot_time, parse_cpu_list, parse_open_files_limit,
+    parse_smaps_anonymous, parse_status,
 };
 use super::proc::threads::Threads;
 use super::proc::tree::Tree;
@@ -360,21 +360,6 @@ fn descriptor_type(link: &str) -> &'static str {
         Some(("pipe", _)) => "pipe",
         _ => "other",
     }
-}
-
-/// Online cores that at least one of the processes may run on; `None` if no process reports them.
-fn allowed_cores<'a>(statuses: impl Iterator<Item = &'a Status>, online: &[u32]) -> Option<f64> {
-    let mut union: Vec<u32> = Vec::new();
-    for status in statuses {
-        union.resize(union.len().max(status.cpus_allowed.len()), 0);
-        union.iter_mut().zip(&status.cpus_allowed).for_each(|(all, own)| *all |= own);
-    }
-    if !online.is_empty() {
-        union.truncate(online.len());
-        union.iter_mut().zip(online).for_each(|(all, online)| *all &= online);
-    }
-    let cores: u32 = union.iter().map(|word| word.count_ones()).sum();
-    (cores > 0).then_some(f64::from(cores))
 }
 
 #[cfg(test)]

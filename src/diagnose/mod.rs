@@ -24,7 +24,7 @@ mod terms;
 pub use conclude::coverage::{Diagnosable, LoadSeen, Measurable, diagnosable};
 pub use conclude::engine::diagnose;
 pub use conclude::examine::{Examination, examine};
-pub use conclude::headroom::{Headroom, Need, ResourceRoom, Wanted, headroom};
+pub use conclude::headroom::headroom;
 pub use conclude::{generator, scaling};
 pub use curve::{knee, objectives, stages, windows};
 pub use leaks::{leak, soak};
@@ -44,6 +44,7 @@ pub use terms::invalid::{GeneratorFault, Invalid};
 pub use terms::model::*;
 pub use terms::operand::{Operand, Over};
 pub use terms::part::PartKind;
+pub use terms::room::{Headroom, Interval, Need, ResourceRoom, Wanted};
 pub use terms::soak::{
     Pace, ResourceKind, RunsOut, Soak, SoakVerdict, Trend, TrendStep, TrendVerdict,
 };

@@ -399,6 +399,7 @@ pub(super) fn diagnosis(recording: &Recording) -> Diagnosis {
     let stages = measured(recording);
     Diagnosis {
         outcome: Outcome::Knee,
+        headroom: Some(headroom()),
         knee: Some(Knee {
             rate: 212.3,
             low: 205.2,
@@ -464,10 +465,38 @@ pub(super) fn with_seconds() -> (Recording, Report) {
     (recording, report)
 }
 
+/// What two resources carry, the one with a hostile name.
+fn headroom() -> Headroom {
+    let interval = |rate: f64| Interval { rate, low: 0.9 * rate, high: 1.05 * rate };
+    let resource = |name: &str, demand: f64, limit: f64, unit| ResourceRoom {
+        name: name.to_owned(),
+        limit,
+        unit,
+        demand: interval(demand),
+        background: 0.1,
+        carries: interval((limit - 0.1) / demand),
+        safe: 0.6 * limit / demand,
+        per_instance: true,
+        points: (2..20)
+            .map(|step| (10.0 * f64::from(step), 0.1 + demand * 10.0 * f64::from(step)))
+            .collect(),
+    };
+    let pool = resource("the pool of 3 connections `<b>&\u{1b}[31m`", 0.0137, 3.0, Unit::Count);
+    Headroom {
+        seen: Some((20.0, 190.0)),
+        carried_well: Some(190.0),
+        instances: Some(1),
+        limit: Some(pool.carries),
+        resources: vec![pool, resource("the target's CPU", 0.004, 2.0, Unit::Cores)],
+        ..Headroom::default()
+    }
+}
+
 /// A diagnosis that says nothing but its outcome.
 pub(super) fn bare(outcome: Outcome) -> Diagnosis {
     Diagnosis {
         outcome,
+        headroom: None,
         stages: vec![],
         knee: None,
         objectives: vec![],

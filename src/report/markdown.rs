@@ -76,6 +76,7 @@ fn body(report: &Report, w: &mut dyn io::Write) -> io::Result<()> {
     soak(report, w)?;
     logs(report, w)?;
     stages(report, w)?;
+    capacity(report, w)?;
     requests(report, w)?;
     let rules = |rules: Vec<&str>| rules.join("`, `");
     if !report.ruled_out.is_empty() {
@@ -90,6 +91,20 @@ fn body(report: &Report, w: &mut dyn io::Write) -> io::Result<()> {
         writeln!(w, "{}\n", escape(&report.watching))?;
     }
     Ok(())
+}
+
+/// How much each resource carries.
+fn capacity(report: &Report, w: &mut dyn io::Write) -> io::Result<()> {
+    let Some(capacity) = &report.capacity else { return Ok(()) };
+    writeln!(w, "<details><summary>What each resource carries</summary>\n")?;
+    writeln!(w, "{}\n", escape(&capacity.headline))?;
+    writeln!(w, "| {} |", capacity.columns.join(" | "))?;
+    writeln!(w, "|---|---:|---:|---:|---:|---:|")?;
+    for row in &capacity.rows {
+        let cells = [&row.size, &row.demand, &row.in_use, &row.full_at, &row.safe];
+        writeln!(w, "| {} | {} |", escape(&row.name), cells.map(String::as_str).join(" | "))?;
+    }
+    writeln!(w, "\n</details>\n")
 }
 
 /// What failed requests got, in the words of who answered.

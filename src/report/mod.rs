@@ -26,7 +26,7 @@ pub use comparison::{
     find as find_comparison_format, render_terminal as render_comparison,
 };
 pub use format::FormatSpec;
-pub use headroom::{headroom_json, headroom_text};
+pub use headroom::{headroom_json, headroom_svg, headroom_text};
 pub use incident::IncidentReport;
 pub(crate) use markdown::escape as escape_markdown;
 pub use model::Report;

@@ -229,6 +229,8 @@ metrics! {
     DB_STATEMENT_TIME = "db.statement.time", Seconds, Counter;
     /// Seconds of processor time of PostgreSQL's processes where they run on this machine.
     DB_CPU_TIME = "db.cpu.time", Seconds, Counter;
+    /// Cores that PostgreSQL's processes may use where they run on this machine.
+    DB_CPU_ALLOWED = "db.cpu.allowed", Cores, Gauge;
 
     /// Connections of a client-side pool, as the service reports them; labels `pool`, `state` (used, idle).
     POOL_CONNECTIONS = "pool.connections", Count, Gauge;

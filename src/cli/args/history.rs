@@ -139,6 +139,9 @@ pub struct CapacityArgs {
     /// A load to plan for, such as 1200/s
     #[arg(long, value_name = "RATE")]
     pub want: Option<String>,
+    /// Also write the chart of use by load to this file, as SVG
+    #[arg(long, value_name = "FILE")]
+    pub chart: Option<PathBuf>,
     /// Print the result on stdout in this form, and nothing else there
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = StdoutFormat::Terminal)]
     pub format: StdoutFormat,

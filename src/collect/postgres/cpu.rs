@@ -2,6 +2,10 @@
 
 use std::fs;
 
+use crate::collect::proc::Text;
+use crate::collect::proc::cgroup::Groups;
+use crate::collect::proc::pid::{allowed_cores, parse_cpu_list, parse_status};
+
 /// The server's process tree.
 pub(super) struct ServerProcesses {
     postmaster: u32,
@@ -38,6 +42,20 @@ impl ServerProcesses {
     /// The process id of the server's first process.
     pub(super) fn postmaster(&self) -> u32 {
         self.postmaster
+    }
+
+    /// Cores that the server may use, by its affinity and by the quota of its control group. Backends
+    /// inherit both from the first process.
+    pub(super) fn allowed_cores(&self) -> Option<f64> {
+        let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+        let pid = self.postmaster;
+        let status = parse_status(&read(&format!("/proc/{pid}/status")));
+        let online = parse_cpu_list(&read("/sys/devices/system/cpu/online"));
+        let membership = read(&format!("/proc/{pid}/cgroup"));
+        let groups = Groups::locate(&membership, &read("/proc/self/mountinfo"));
+        let quota = groups.cpu(&mut Text::default()).and_then(|cpu| cpu.quota_cores);
+        let affinity = allowed_cores(std::iter::once(&status), &online);
+        [affinity, quota].into_iter().flatten().reduce(f64::min)
     }
 
     /// Seconds of processor time of the tree since its start; `None` once it is gone.

@@ -124,6 +124,24 @@ pub fn parse_cpu_list(text: &str) -> Vec<u32> {
     mask
 }
 
+/// Online cores that at least one of the processes may run on; `None` if no process reports them.
+pub fn allowed_cores<'a>(
+    statuses: impl Iterator<Item = &'a Status>,
+    online: &[u32],
+) -> Option<f64> {
+    let mut union: Vec<u32> = Vec::new();
+    for status in statuses {
+        union.resize(union.len().max(status.cpus_allowed.len()), 0);
+        union.iter_mut().zip(&status.cpus_allowed).for_each(|(all, own)| *all |= own);
+    }
+    if !online.is_empty() {
+        union.truncate(online.len());
+        union.iter_mut().zip(online).for_each(|(all, online)| *all &= online);
+    }
+    let cores: u32 = union.iter().map(|word| word.count_ones()).sum();
+    (cores > 0).then_some(f64::from(cores))
+}
+
 /// Processor time and waiting time of one thread (`/proc/PID/task/TID/schedstat`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Schedstat {

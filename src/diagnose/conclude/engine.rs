@@ -18,12 +18,14 @@ use crate::diagnose::terms::model::{
     Capacity, CollectorOverhead, Diagnosis, Finding, FindingRole, Knee, KneeKind, Outcome,
     StageSummary,
 };
+use crate::diagnose::terms::room::Headroom;
 use crate::diagnose::terms::wording;
 use crate::recording::{Recording, StopReason};
 use crate::timeline::{Labels, SeriesKey, Timeline, names};
 
 use super::chain::Walk;
 use super::contradictions::contradictions;
+use super::headroom::headroom;
 use super::lacking::{self, Sources};
 use super::rank::{self, Ranked};
 use super::{
@@ -95,6 +97,7 @@ pub fn diagnose(recording: &Recording, rules: &RuleSet) -> Diagnosis {
         _ => capacity(recording, &stages, knee.as_ref()),
     };
     let mut diagnosis = Diagnosis {
+        headroom: room(&outcome, recording, rules),
         outcome,
         soak,
         overload,
@@ -117,6 +120,15 @@ pub fn diagnose(recording: &Recording, rules: &RuleSet) -> Diagnosis {
     };
     diagnosis.contradictions = contradictions(recording, &diagnosis, &facts);
     diagnosis
+}
+
+/// How much the system carries, where the numbers are about it.
+fn room(outcome: &Outcome, recording: &Recording, rules: &RuleSet) -> Option<Headroom> {
+    match outcome {
+        Outcome::GeneratorLimited { .. } | Outcome::Aborted { .. } => None,
+        Outcome::FailsForGood { .. } => None,
+        _ => Some(headroom(recording, rules, None)),
+    }
 }
 
 /// The knee as it is told, with what the cause predicts. Nothing that confirms a cause looks at the

@@ -5,7 +5,8 @@
 //! the prediction move the estimate, only inside the interval of the curve, and only if the cause is
 //! confirmed without it: otherwise the prediction would confirm itself.
 
-use crate::diagnose::terms::model::{Interval, Knee};
+use crate::diagnose::terms::model::Knee;
+use crate::diagnose::terms::room::Interval;
 use crate::diagnose::terms::wording;
 
 /// Width of the curve's interval, as a share of the knee, up to which it needs no prediction.

@@ -11,9 +11,8 @@ use crate::diagnose::measure::{pools, split};
 use crate::diagnose::rules::rule::RuleRole;
 use crate::diagnose::rules::ruleset::RuleSet;
 use crate::diagnose::rules::ruling::{self, Ruling, RulingKind};
-use crate::diagnose::terms::model::{
-    Finding, Interval, Knee, KneeKind, NotChecked, RuledOut, Windows,
-};
+use crate::diagnose::terms::model::{Finding, Knee, KneeKind, NotChecked, RuledOut, Windows};
+use crate::diagnose::terms::room::Interval;
 use crate::recording::Recording;
 
 use super::engine::{shaped_pools, watched};

@@ -2,135 +2,64 @@
 //!
 //! The utilization law (Denning and Buzen 1978): of a resource of which there are `m`, and of which a
 //! request keeps `D` seconds busy, at most `m / D` requests per second can be served. `D` is the slope
-//! of what is busy against the requests that end, through the minutes of the recording (Theil 1950, Sen
-//! 1968), so that work in the background does not count as work for requests. It is an extrapolation,
-//! and says from which loads.
+//! of what is busy against the requests that end, through the minutes of the recording, so that work
+//! in the background does not count as work for requests. It is an extrapolation, and says from
+//! which loads.
+//!
+//! A test of the load finds its knee where the rules call a resource full, or a little later where it
+//! is used up: the interval of a limit reaches from the one to the other.
 //!
 //! A resource can be run up to a share of `ρ = (m + 1)^(-1/m)` of it without queues that matter: there
 //! a line through the origin touches the curve of the response time (Schwartz after Millsap, on queues
 //! of `m` servers).
 
-use serde::{Deserialize, Serialize};
+mod bins;
+mod demand;
 
-use super::predict::resources_within;
+use bins::Bin;
+use demand::Demand;
+
+use super::predict::{Resource, resources_within};
+use super::scaling;
 use crate::diagnose::measure::facts::Facts;
 use crate::diagnose::measure::pools;
 use crate::diagnose::rules::ruleset::RuleSet;
-use crate::diagnose::terms::model::{Interval, Windows};
-use crate::diagnose::terms::stats::{self, Random};
+use crate::diagnose::terms::model::Windows;
+use crate::diagnose::terms::room::{Headroom, Interval, Need, ResourceRoom, Wanted};
+use crate::diagnose::terms::span::Span;
 use crate::diagnose::terms::{bounds, wording};
 use crate::recording::Recording;
-use crate::timeline::{LoadTick, Timeline, Unit, Window, names};
+use crate::timeline::{Timeline, Unit, names};
 
-/// Most bins that a recording is cut into, and ticks of one at least: with fewer a mean says little.
-const MOST_BINS: usize = 120;
-const USUAL_TICKS: usize = 4;
-/// A short recording is cut into shorter bins, so that there are this many: what a mean of few ticks
-/// says less, more bins say more, as long as a counter is read twice in each.
-const SHORT_RECORDING: usize = 16;
-const FEWEST_TICKS: usize = 2;
+/// A limit at more than so many times the highest load seen is none: less than a quarter of the resource
+/// was ever in use, and something that was not measured is likely to be full before.
+const FAR: f64 = 4.0;
 /// Fewest bins that tell a demand.
 const FEWEST_BINS: usize = 8;
-/// The load varied where its bins differ by this share of their mean.
-const VARIED: f64 = 0.2;
-/// A bin was carried well where at most this share of its requests failed beyond what always does,
-const FAILED: f64 = 0.01;
-/// and its mean response time is at most this many times the usual one of the least loaded half.
-const SLOWER: f64 = 1.5;
-/// Resampled bins for one interval, and the share of them that lies outside it.
-const RESAMPLED: usize = 400;
-const OUTSIDE: f64 = 0.05;
-/// A demand that is less sure than this share of it predicts nothing.
-const UNSURE: f64 = 0.5;
-
-/// How much can be carried.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Headroom {
-    /// Lowest and highest load of a bin, in requests per second.
-    pub seen: Option<(f64, f64)>,
-    /// Highest load that was carried well, in requests per second.
-    pub carried_well: Option<f64>,
-    /// Instances of the target, where that is known.
-    pub instances: Option<usize>,
-    /// Resources with a limit, the first that is used up first.
-    pub resources: Vec<ResourceRoom>,
-    /// What a wanted load needs.
-    pub wanted: Option<Wanted>,
-    /// What a reader has to know.
-    pub caveats: Vec<String>,
-}
-
-/// How much one resource allows.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ResourceRoom {
-    /// What it is, such as `the target's CPU`.
-    pub name: String,
-    /// How much of it there is.
-    pub limit: f64,
-    /// Unit of the limit.
-    pub unit: Unit,
-    /// Seconds of it that a request keeps busy, with the interval (`rate`, `low`, `high`).
-    pub demand: Interval,
-    /// How much of it is busy without requests.
-    pub background: f64,
-    /// Requests per second at which it is used up, with the interval.
-    pub carries: Interval,
-    /// Requests per second up to which it has no queue that matters.
-    pub safe: f64,
-    /// Whether more instances bring more of it.
-    pub per_instance: bool,
-}
-
-/// What a wanted load needs.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Wanted {
-    /// Requests per second.
-    pub rate: f64,
-    /// What each resource needs.
-    pub needs: Vec<Need>,
-    /// Instances that all resources of an instance need, where their number today is known.
-    pub instances: Option<u64>,
-    /// The first resource that more instances do not bring, and that binds before the wanted load.
-    pub shared: Option<String>,
-}
-
-/// How much of a resource a wanted load needs.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Need {
-    /// Which one.
-    pub name: String,
-    /// How much of it, without queues that matter.
-    pub amount: f64,
-    /// Its unit.
-    pub unit: Unit,
-}
-
-/// One bin of the load.
-struct Bin {
-    window: Window,
-    /// Requests per second that ended.
-    rate: f64,
-    /// Share of them that failed.
-    errors: f64,
-    /// Their mean response time in seconds.
-    time: f64,
-    is_good: bool,
-}
+/// A resource is one of these requests where it is known in this share of the bins: a thread that does
+/// nearly all of the work in some bins only can pass it on to others.
+const KNOWN: f64 = 0.8;
+/// A limit that is known only to lie between two loads of which one is more than so many times the
+/// other is not known.
+const WIDEST: f64 = 2.0;
+/// A search finds a knee to within this share of the true limit (simulated queues of 1 to 64 servers,
+/// ramps that end at 1.1 to 2 times the limit: knees at 0.97 to 1.02 of it).
+const SEARCHED: f64 = 0.03;
+/// Beyond this many times the highest load seen, an answer is an extrapolation.
+const BEYOND: f64 = 1.2;
 
 /// How much `recording` says that its target can carry, and what `wanted` requests per second need.
 pub fn headroom(recording: &Recording, rules: &RuleSet, wanted: Option<f64>) -> Headroom {
     let timeline = &recording.timeline;
-    let bins = bins(timeline);
+    let bins = bins::bins(timeline);
     let good: Vec<&Bin> = bins.iter().filter(|bin| bin.is_good).collect();
-    let rates: Vec<f64> = bins.iter().map(|bin| bin.rate).collect();
-    let seen = rates.iter().copied().reduce(f64::min).zip(rates.iter().copied().reduce(f64::max));
+    let rates = || bins.iter().map(|bin| bin.rate);
+    let seen = rates().reduce(f64::min).zip(rates().reduce(f64::max));
     let mut room = Headroom {
         seen,
         carried_well: good.iter().map(|bin| bin.rate).reduce(f64::max),
         instances: instances(timeline),
-        resources: Vec::new(),
-        wanted: None,
-        caveats: Vec::new(),
+        ..Headroom::default()
     };
     if good.len() < FEWEST_BINS {
         room.caveats.push(format!(
@@ -146,7 +75,16 @@ pub fn headroom(recording: &Recording, rules: &RuleSet, wanted: Option<f64>) -> 
         ..Windows::default()
     };
     let facts = pools::with_pools(Facts::of_target(recording, timeline, &windows));
-    room.resources = resources(&facts, rules, &good, &mut room.caveats);
+    let open = resources(&facts, rules, &good, &mut room);
+    let highest = seen.map_or(0.0, |(_, highest)| highest);
+    // What is full somewhere, and nobody knows where, may be full before all that is known.
+    let is_open = |limit: &Interval| open.iter().filter_map(|it| it.at).any(|at| at < limit.rate);
+    room.limit =
+        first(&room.resources).filter(|limit| limit.rate <= FAR * highest && !is_open(limit));
+    if !open.is_empty() {
+        let open: Vec<&str> = open.iter().map(|it| it.why.as_str()).collect();
+        room.caveats.push(format!("no limit can be told for {}", open.join("; ")));
+    }
     if room.resources.is_empty() {
         room.caveats.push(
             "no resource has both a use and a limit here: record the CPU of the target with its \
@@ -154,155 +92,133 @@ pub fn headroom(recording: &Recording, rules: &RuleSet, wanted: Option<f64>) -> 
                 .to_owned(),
         );
     }
+    room.caveats.extend(full_machine(&facts));
     room.wanted = wanted.map(|rate| needed(rate, &room));
     let (low, high) = seen.unwrap_or_default();
-    let beyond = room.resources.first().is_some_and(|first| first.carries.rate > 1.2 * high);
-    if beyond {
-        room.caveats.push(format!(
-            "this is an extrapolation: loads of {} to {} were seen, and a limit that was not \
-             measured may bind before",
-            wording::number(low),
-            wording::rate(high)
-        ));
+    let loads = format!("loads of {} to {} were seen", wording::number(low), wording::rate(high));
+    match room.limit {
+        Some(limit) if limit.rate > BEYOND * high => room.caveats.push(format!(
+            "this is an extrapolation: {loads}, and a limit that was not measured may bind before"
+        )),
+        None if !room.resources.is_empty() => room.caveats.push(format!(
+            "{loads}, which is too little to tell what is full first: it may also be a lock, a pool that \
+             is not measured or a limit of a called service; search for it with a load test"
+        )),
+        _ => {}
     }
     room
 }
 
-/// The recording in bins of equal length.
-fn bins(timeline: &Timeline) -> Vec<Bin> {
-    let count = timeline.ticks.len();
-    let usual = (count / SHORT_RECORDING).clamp(FEWEST_TICKS, USUAL_TICKS);
-    let each = usual.max(count.div_ceil(MOST_BINS));
-    let parts = timeline.ticks.chunks(each).filter(|part| part.len() == each);
-    let mut bins: Vec<Bin> = parts.filter_map(bin).collect();
-    let rates: Vec<f64> = bins.iter().map(|bin| bin.rate).collect();
-    let middle = stats::median(&rates).unwrap_or(0.0);
-    let usual = |of: &dyn Fn(&Bin) -> f64| {
-        let quiet = bins.iter().filter(|bin| bin.rate <= middle);
-        stats::median(&quiet.map(of).collect::<Vec<_>>()).unwrap_or(0.0)
-    };
-    let (failing, slow) = (usual(&|bin| bin.errors), usual(&|bin| bin.time));
-    for bin in &mut bins {
-        bin.is_good = bin.errors <= failing + FAILED && bin.time <= SLOWER * slow;
-    }
-    bins
-}
-
-/// The ticks of a bin together; `None` without requests.
-fn bin(ticks: &[LoadTick]) -> Option<Bin> {
-    let (first, last) = (ticks.first()?, ticks.last()?);
-    let window = Window::new(first.window.begin, last.window.end);
-    let all: u64 = ticks.iter().map(LoadTick::completed).sum();
-    let good: u64 = ticks.iter().map(LoadTick::succeeded).sum();
-    let times = ticks.iter().flat_map(|tick| &tick.endpoints);
-    let time: f64 = times.map(|endpoint| endpoint.response_time.sum()).sum();
-    let count = all as f64;
-    (all > 0 && window.secs() > 0.0).then(|| Bin {
-        window,
-        rate: count / window.secs(),
-        errors: (all - good) as f64 / count,
-        time: time / count,
-        is_good: false,
+/// What a machine that is full of other work says of the target's CPU.
+fn full_machine(facts: &Facts) -> Option<String> {
+    let run = facts.windows(Span::Run);
+    let cores = facts.metric(&names::SYSTEM_CPU_CORES, &run)?;
+    let busy = facts.metric(&names::SYSTEM_CPU_UTILIZATION, &run)?;
+    let target = facts.metric(&names::PROCESS_CPU_TIME, &run)?;
+    let is_other = busy >= bounds::FULL_MACHINE.value && target < bounds::MOST.value * busy * cores;
+    is_other.then(|| {
+        format!(
+            "the machine's cores were {} busy, mostly with other processes: while they are, the \
+             target gets less CPU than it may use, and reaches its limit earlier",
+            wording::percent(busy)
+        )
     })
 }
 
-/// What each resource allows, by its use in the bins that were carried well.
-fn resources(
-    facts: &Facts,
-    rules: &RuleSet,
-    bins: &[&Bin],
-    caveats: &mut Vec<String>,
-) -> Vec<ResourceRoom> {
-    let mut uses: Vec<(ResourceRoom, Vec<(f64, f64)>)> = Vec::new();
+/// Where the first of these is full. Of several that are nearly equal, nobody knows which comes first.
+fn first(resources: &[ResourceRoom]) -> Option<Interval> {
+    let least = |of: fn(&Interval) -> f64| {
+        resources.iter().map(|resource| of(&resource.carries)).reduce(f64::min)
+    };
+    Some(Interval {
+        rate: least(|carries| carries.rate)?,
+        low: least(|carries| carries.low)?,
+        high: least(|carries| carries.high)?,
+    })
+}
+
+/// A resource with what was busy of it in each bin.
+struct Used {
+    resource: Resource,
+    points: Vec<(f64, f64)>,
+}
+
+/// A resource whose limit cannot be told.
+struct Untold {
+    /// Which one, and why not.
+    why: String,
+    /// Requests per second at which it is full by the one line that fits best, where its use is that of
+    /// these requests.
+    at: Option<f64>,
+}
+
+/// Adds what each resource allows, by its use in the bins that were carried well. Returns those of which
+/// that cannot be told.
+fn resources(facts: &Facts, rules: &RuleSet, bins: &[&Bin], room: &mut Headroom) -> Vec<Untold> {
+    let mut uses: Vec<Used> = Vec::new();
     for bin in bins {
         for resource in resources_within(facts, rules, bin.window) {
             let point = (bin.rate, resource.demand * bin.rate);
-            match uses.iter_mut().find(|(known, _)| known.name == resource.name) {
-                Some((_, points)) => points.push(point),
-                None => {
-                    let nothing = Interval { rate: 0.0, low: 0.0, high: 0.0 };
-                    let room = ResourceRoom {
-                        per_instance: resource.is_of_an_instance(),
-                        name: resource.name,
-                        limit: resource.limit,
-                        unit: resource.unit,
-                        demand: nothing,
-                        background: 0.0,
-                        carries: nothing,
-                        safe: 0.0,
-                    };
-                    uses.push((room, vec![point]));
-                }
+            match uses.iter_mut().find(|known| known.resource.name == resource.name) {
+                Some(known) => known.points.push(point),
+                None => uses.push(Used { resource, points: vec![point] }),
             }
         }
     }
-    let mut rooms = Vec::new();
-    for (room, points) in uses {
-        match told(room, &points) {
-            Ok(room) => rooms.push(room),
-            Err(why) => caveats.push(why),
+    let mut open = Vec::new();
+    // What nothing uses is no limit of these requests.
+    uses.retain(|used| used.points.iter().any(|point| point.1 > 0.0));
+    for used in uses {
+        match told(used, bins.len(), room.instances) {
+            Ok(resource) => room.resources.push(resource),
+            Err(untold) => open.push(untold),
         }
     }
-    rooms.sort_by(|a, b| a.carries.rate.total_cmp(&b.carries.rate));
-    rooms
+    room.resources.sort_by(|a, b| a.carries.rate.total_cmp(&b.carries.rate));
+    open
 }
 
-fn told(room: ResourceRoom, points: &[(f64, f64)]) -> Result<ResourceRoom, String> {
-    let name = &room.name;
-    if points.len() < FEWEST_BINS {
-        return Err(format!("{name}: its use is known in too few bins"));
+fn told(used: Used, bins: usize, instances: Option<usize>) -> Result<ResourceRoom, Untold> {
+    let Used { resource, points } = used;
+    let name = &resource.name;
+    if points.len() < FEWEST_BINS || (points.len() as f64) < KNOWN * bins as f64 {
+        let why = format!("{name} (its use is known in too few bins)");
+        return Err(Untold { why, at: None });
     }
-    let Some((demand, background)) = fit(points) else {
-        return Err(format!("{name}: its use does not rise with the load"));
+    let Some(demand) = Demand::of(&points) else {
+        let why = format!("{name} (its use does not rise with the load)");
+        return Err(Untold { why, at: None });
     };
-    let mut random = Random::new(1);
-    let mut slopes: Vec<f64> = (0..RESAMPLED)
-        .filter_map(|_| {
-            let draw = || points.get(random.below(points.len())).copied();
-            let drawn: Vec<(f64, f64)> =
-                std::iter::repeat_with(draw).take(points.len()).flatten().collect();
-            fit(&drawn).map(|(demand, _)| demand)
-        })
-        .collect();
-    slopes.sort_by(f64::total_cmp);
-    let quantile = |share: f64| stats::quantile(&slopes, share).unwrap_or(demand);
-    let (low, high) =
-        (quantile(OUTSIDE / 2.0).min(demand), quantile(1.0 - OUTSIDE / 2.0).max(demand));
-    if high - low > 2.0 * UNSURE * demand {
-        return Err(format!(
-            "{name}: its use does not follow the load closely enough to tell a limit"
-        ));
+    let (full, empty) =
+        (demand.reaches(resource.full() * resource.limit), demand.reaches(resource.limit));
+    let carries = Interval {
+        rate: empty.rate,
+        low: (1.0 - SEARCHED) * full.low,
+        high: (1.0 + SEARCHED) * empty.high,
+    };
+    // Also not: one that would be in use up already at the loads that were carried.
+    if carries.high > WIDEST * carries.low {
+        let why = format!(
+            "{name} (its use does not follow the load closely: full somewhere between {} and {})",
+            wording::short_rate(carries.low),
+            wording::rate(carries.high)
+        );
+        let is_theirs = demand.background() < bounds::MOST.value * resource.limit;
+        return Err(Untold { why, at: is_theirs.then_some(carries.rate) });
     }
-    let left = (room.limit - background).max(0.0);
-    let share = safe_share(room.limit);
+    let each = resource.is_of_an_instance().then_some(instances).flatten().unwrap_or(1).max(1);
+    let share = safe_share(resource.limit / each as f64);
     Ok(ResourceRoom {
-        demand: Interval { rate: demand, low, high },
-        background,
-        carries: Interval { rate: left / demand, low: left / high, high: left / low },
-        safe: (share * room.limit - background).max(0.0) / demand,
-        ..room
+        demand: demand.per_request(),
+        background: demand.background(),
+        carries,
+        safe: demand.reaches(share * resource.limit).rate,
+        per_instance: resource.is_of_an_instance(),
+        name: resource.name,
+        limit: resource.limit,
+        unit: resource.unit,
+        points,
     })
-}
-
-/// Slope and intercept of what is busy against the load, neither below zero. Where the load hardly
-/// varied, all of it is taken to be for requests.
-fn fit(points: &[(f64, f64)]) -> Option<(f64, f64)> {
-    let (x, y): (Vec<f64>, Vec<f64>) = points.iter().copied().unzip();
-    let each: Vec<f64> = points.iter().filter(|(x, _)| *x > 0.0).map(|(x, y)| y / x).collect();
-    let whole = stats::median(&each)?;
-    let varied = stats::relative_spread(&x).is_some_and(|spread| spread >= VARIED);
-    let (slope, background) = match stats::theil_sen(&x, &y).filter(|_| varied) {
-        None => (whole, 0.0),
-        Some(slope) => {
-            let rest: Vec<f64> = points.iter().map(|(x, y)| y - slope * x).collect();
-            match stats::median(&rest)? {
-                // A line that meets the axis below zero bends upwards: what a request needs grows.
-                rest if rest < 0.0 => (slope.max(whole), 0.0),
-                rest => (slope, rest),
-            }
-        }
-    };
-    (slope > 0.0 && slope.is_finite()).then_some((slope, background))
 }
 
 /// Share of a resource of `m` servers up to which its queue does not matter.
@@ -320,7 +236,8 @@ fn instances(timeline: &Timeline) -> Option<usize> {
 fn needed(rate: f64, room: &Headroom) -> Wanted {
     let need = |resource: &ResourceRoom| Need {
         name: resource.name.clone(),
-        amount: (rate * resource.demand.rate + resource.background) / safe_share(resource.limit),
+        amount: amount(rate, resource),
+        now: resource.limit,
         unit: resource.unit,
     };
     let now = room.instances.map(|count| count as f64);
@@ -339,14 +256,30 @@ fn needed(rate: f64, room: &Headroom) -> Wanted {
     }
 }
 
+/// How much of a resource carries `rate` without queues that matter. Of places that are counted there
+/// are so many that 99 of 100 requests wait for one at most as long as they keep it (Erlang C).
+fn amount(rate: f64, resource: &ResourceRoom) -> f64 {
+    let demand = resource.demand.rate;
+    let places = match resource.unit {
+        Unit::Cores => None,
+        _ => scaling::pool_size(rate, demand, demand),
+    };
+    match places {
+        Some(places) => f64::from(places) + resource.background,
+        None => (rate * demand + resource.background) / safe_share(resource.limit),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::diagnose::terms::stats::Random;
     use crate::recording::{Environment, PlanSummary};
     use crate::timeline::{
-        Batch, BatchBuilder, EndpointTick, Histogram, Labels, MetricSpec, Moment, ResponseClass,
+        Batch, BatchBuilder, EndpointTick, Histogram, Labels, LoadTick, MetricSpec, Moment,
+        ResponseClass, Window,
     };
 
     /// A day of 15 s scrapes: each request needs 20 ms of 4 cores, beside 0.3 cores for nothing.

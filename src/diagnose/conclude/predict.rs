@@ -25,6 +25,8 @@ use crate::timeline::{MetricSpec, Selector, Unit, Window, names};
 
 use super::scaling;
 
+mod shared;
+
 /// What a request needs is the same at two loads where it differs by no more than this share.
 const ALIKE: f64 = 0.2;
 /// Two estimates differ where they are this many standard errors apart.
@@ -68,15 +70,38 @@ enum Kind {
     /// Places of a pool that holds no connections to a database.
     Slots,
     Workers,
+    /// The cores of the machine, with all who use them.
+    MachineCpu,
+    DatabaseCpu,
+    /// Connections that the database admits.
+    Connections,
     /// What only a rule of the user's own knows, by its name.
     Own(String),
 }
 
 impl Resource {
-    /// Whether there is more of it where the target has more instances: a pooler's connections, and
-    /// what only a user's rule knows, are shared.
+    /// Whether there is more of it where the target has more instances: what the database has, a
+    /// pooler's connections, and what only a user's rule knows, are shared.
     pub(super) fn is_of_an_instance(&self) -> bool {
-        !matches!(self.kind, Kind::Pooler | Kind::Own(_))
+        match self.kind {
+            Kind::TargetCpu | Kind::Thread | Kind::Pool | Kind::Slots | Kind::Workers => true,
+            Kind::Pooler | Kind::Own(_) => false,
+            Kind::MachineCpu | Kind::DatabaseCpu | Kind::Connections => false,
+        }
+    }
+
+    /// Share of it in use at which it is full, as the rules say.
+    pub(super) fn full(&self) -> f64 {
+        let bound = match self.kind {
+            Kind::TargetCpu | Kind::DatabaseCpu => &bounds::FULL_TARGET,
+            Kind::MachineCpu => &bounds::FULL_MACHINE,
+            Kind::Thread => &bounds::FULL_THREAD,
+            Kind::Connections => &bounds::FULL_LIMIT,
+            Kind::Pool | Kind::Pooler | Kind::Slots | Kind::Workers | Kind::Own(_) => {
+                &bounds::FULL_POOL
+            }
+        };
+        bound.value
     }
 
     /// Requests per second at which it is used up.
@@ -158,6 +183,8 @@ impl<'r> Accused<'r> {
             Kind::Pooler => *self.resource == Exhausted::Pooler && self.held.is_empty(),
             Kind::Slots => *self.resource == Exhausted::Slots,
             Kind::Workers => *self.resource == Exhausted::Workers,
+            // A prediction of what binds next does not ask for these.
+            Kind::MachineCpu | Kind::DatabaseCpu | Kind::Connections => false,
             Kind::Own(name) => *self.resource == Exhausted::Own(name.clone()),
         }
     }
@@ -188,7 +215,10 @@ pub fn foresee(
 /// Everything of which a demand and a limit were measured, with the demands of one window.
 pub(super) fn resources_within(facts: &Facts, rules: &RuleSet, window: Window) -> Vec<Resource> {
     let below = vec![window];
-    Run { facts, rules, low: below.clone(), below, carried: 0.0, highest: 0.0 }.resources()
+    let run = Run { facts, rules, low: below.clone(), below, carried: 0.0, highest: 0.0 };
+    let mut found = run.resources();
+    found.extend(run.shared());
+    found
 }
 
 /// A run, as predictions need it.
@@ -311,7 +341,7 @@ impl<'f> Run<'f> {
         let demand = |windows: &[Window]| self.level_per_request(&busy(windows)?, windows);
         let low = (self.low != self.below).then(|| demand(&self.low)).flatten();
         let demand = demand(&self.below)?;
-        (demand.value > 0.0 && limit > 0.0).then(|| Resource {
+        (demand.value >= 0.0 && limit > 0.0).then(|| Resource {
             kind,
             name,
             demand: demand.value,
@@ -409,8 +439,11 @@ impl<'f> Run<'f> {
             let used = of(&used);
             let told = |windows: &[Window]| level(self.facts, &used, windows);
             let sessions = *kind == Kind::Pool && is_only && self.are_sessions(&told);
-            let busy = |windows: &[Window]| {
-                if sessions { self.busy_sessions(windows) } else { told(windows) }
+            let is_pooler = *kind == Kind::Pooler && is_only;
+            let counted = |windows: &[Window]| is_pooler.then(|| self.pooler(windows)).flatten();
+            let busy = |windows: &[Window]| match sessions {
+                true => self.busy_sessions(windows),
+                false => counted(windows).or_else(|| told(windows)),
             };
             let size = noun.replace("{}", &format!("{most:.0}"));
             let name = format!("the {size} `{pool}`");

@@ -9,6 +9,7 @@ pub(super) mod measure;
 pub(super) mod model;
 pub(super) mod operand;
 pub(super) mod part;
+pub(super) mod room;
 pub(super) mod soak;
 pub(super) mod span;
 pub(super) mod stacks;

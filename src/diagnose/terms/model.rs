@@ -8,6 +8,7 @@ use crate::timeline::{Moment, StageRole, Unit, Window};
 
 use super::account::{Attribution, Chain};
 use super::invalid::Invalid;
+use super::room::{Headroom, Interval};
 use super::soak::Soak;
 use super::stacks::Stacks;
 
@@ -50,6 +51,10 @@ pub struct Diagnosis {
     /// for a minute.
     #[serde(default)]
     pub soak: Option<Soak>,
+    /// How much each resource carries, by its use at the loads that were carried well; `None` where the
+    /// numbers are not about the target.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub headroom: Option<Headroom>,
     /// Where the target's threads stand and what uses its processor; `None` where nobody looked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stacks: Option<Stacks>,
@@ -203,17 +208,6 @@ pub struct Knee {
     /// What the curve alone says, where the prediction of the confirmed cause moved the estimate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by_curve: Option<Interval>,
-}
-
-/// A rate with its 95 % interval, in requests per second.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Interval {
-    /// The estimate.
-    pub rate: f64,
-    /// Lower end.
-    pub low: f64,
-    /// Upper end.
-    pub high: f64,
 }
 
 /// A bend of the response time's tail that the median does not show.

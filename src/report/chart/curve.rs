@@ -198,7 +198,7 @@ fn knee(canvas: &Canvas<'_>, frame: &Frame, x: &Scale, curve: &LoadCurve) {
     knee_label(canvas, frame, at, &curve.knee_label);
 }
 
-fn knee_label(canvas: &Canvas<'_>, frame: &Frame, at: f64, text: &str) {
+pub(super) fn knee_label(canvas: &Canvas<'_>, frame: &Frame, at: f64, text: &str) {
     let half = text_width(text, frame.small) / 2.0;
     let x = at.clamp(frame.left + half, (frame.right - half).max(frame.left + half));
     canvas.text((x, frame.top - 8.0), Anchor::Middle, frame.small, KNEE, text);

@@ -1,6 +1,7 @@
 //! Charts as SVG. Only drawing happens here: every value comes from the model.
 
 mod canvas;
+mod capacity;
 mod curve;
 mod flame;
 mod frame;
@@ -14,7 +15,7 @@ pub(super) use frame::{Entry, Layout, data_ends};
 pub(super) use overlay::{Overlay, OverlayKnee, OverlayLine, OverlayPoint, overlay};
 pub(super) use part_bars::{PartBar, PartBars, Segment, Step, part_bars};
 
-use super::model::Report;
+use super::model::{CapacityChart, Report};
 
 /// One chart of a report.
 #[derive(Clone, Debug)]
@@ -44,6 +45,14 @@ pub(super) fn over_load(report: &Report, layout: Layout) -> Vec<Chart> {
             svg,
         }));
     }
+    charts.extend(report.capacity.iter().filter_map(|view| view.chart.as_ref()).map(|chart| {
+        Chart {
+            id: "capacity",
+            title: capacity::TITLE,
+            legend: capacity::entries(chart),
+            svg: capacity::capacity(chart, layout),
+        }
+    }));
     charts.extend(report.layers.iter().map(|chart| Chart {
         id: chart.id,
         title: chart.title,
@@ -51,6 +60,11 @@ pub(super) fn over_load(report: &Report, layout: Layout) -> Vec<Chart> {
         svg: curve::layers(chart, layout),
     }));
     charts
+}
+
+/// What is in use against the load, as its own file.
+pub(super) fn capacity_chart(chart: &CapacityChart) -> String {
+    capacity::capacity(chart, Layout::Standalone)
 }
 
 /// What uses the processor from the knee on, if stacks were read.

@@ -5,6 +5,7 @@ mod agents;
 mod answer;
 mod attribution;
 mod canaries_and_sessions;
+mod capacity;
 mod chain;
 mod explorer;
 mod failures;
@@ -32,6 +33,7 @@ use serde::Serialize;
 
 pub(super) use answer::{Answer, OutcomeKind};
 pub(super) use attribution::{AttributionView, GrowthRow, LayerChart, LayerPoint};
+pub(super) use capacity::{CapacityChart, CapacityRow, CapacityView, WantedView};
 pub(super) use chain::ChainTable;
 pub(super) use explorer::{Explorer, RawLine};
 pub(super) use failures::{FailureNumbers, FailureRow};
@@ -74,6 +76,8 @@ pub struct Report {
     pub(super) attribution: Option<AttributionView>,
     /// The services behind the target.
     pub(super) chain: Option<ChainTable>,
+    /// How much each resource carries.
+    pub(super) capacity: Option<CapacityView>,
     /// What became of the levels that load had raised, once it was off.
     pub(super) recovery: Option<RecoveryTable>,
     /// Where threads stand in the code, and what uses the processor.
@@ -125,8 +129,10 @@ impl Report {
             name if name.is_empty() => "a run without a name".to_owned(),
             name => name,
         };
+        let curve = LoadCurve::new(diagnosis);
         Report {
             title,
+            capacity: CapacityView::of_run(diagnosis.headroom.as_ref(), curve.as_ref()),
             answer: Answer::new(diagnosis),
             key_numbers: key_numbers::key_numbers(diagnosis, &summary),
             run: run::facts(recording, diagnosis, &summary),
@@ -151,7 +157,7 @@ impl Report {
             events: run::events(recording),
             time: TimeCharts::new(recording, diagnosis),
             explorer: Explorer::new(recording, diagnosis),
-            curve: LoadCurve::new(diagnosis),
+            curve,
             layers: attribution::layers(diagnosis),
             summary,
             diagnosis: diagnosis.clone(),
