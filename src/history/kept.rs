@@ -1,8 +1,6 @@
 //! Keeps the samples of slices that were read, so that an import that was interrupted goes on where
 //! it ended. What is kept holds numbers only: no label, and so no secret.
 
-use std::collections::BTreeMap;
-
 use sha2::{Digest, Sha256};
 
 use super::catalogue::Catalogue;
@@ -109,6 +107,8 @@ pub(super) fn decoded(bytes: &[u8], parts: usize) -> Option<Vec<Stored>> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     #[test]

@@ -85,7 +85,9 @@ pub fn incident(recording: &Recording, rules: &RuleSet, asked: &Asked) -> Incide
         ..Windows::default()
     };
     let examination = examine(recording, rules, &windows, carried(&load, first));
-    let moved = |name: &str| movers::moved_at(timeline, &bins, span, name);
+    // In the time in which the rules are asked: what happens to a signal later, such as the end of all
+    // calls, may be a larger movement.
+    let moved = |name: &str| movers::moved_at(timeline, &bins, first, name);
     let findings = examination.findings.into_iter();
     incident.findings = findings.map(|finding| timed(finding, &moved, &onset)).collect();
     put_consequences_last(&mut incident.findings);
