@@ -220,6 +220,12 @@ fn question(args: &PrometheusArgs, file: HistoryFile) -> Result<Question, CliErr
         ))
         .with_hint("a time without a zone is local time: add Z for UTC"));
     }
+    let zone = now.time_zone();
+    if from > now.timestamp().as_second() as f64 {
+        let from = moment::shown(from, zone);
+        return Err(CliError::usage(format!("`--from` ({from}) lies in the future"))
+            .with_hint("a time without a zone is local time: add Z for UTC"));
+    }
     asked(&options, from, to)
 }
 

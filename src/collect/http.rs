@@ -59,8 +59,12 @@ impl Http {
         hint: &str,
     ) -> Result<Self, OpenError> {
         // The text may hold a password. The parser's messages do not quote the text.
-        let url = Url::parse(text)
-            .map_err(|error| OpenError::new(format!("{what} cannot be read: {error}"), hint))?;
+        let url = Url::parse(text).map_err(|error| match error {
+            url::ParseError::RelativeUrlWithoutBase => {
+                OpenError::new(format!("{what} is not a full URL"), hint)
+            }
+            error => OpenError::new(format!("{what} cannot be read: {error}"), hint),
+        })?;
         let shown = redact_url(text);
         if !matches!(url.scheme(), "http" | "https") {
             return Err(OpenError::new(format!("{what} is not HTTP: `{shown}`"), hint));

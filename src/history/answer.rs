@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::native::{Native, NativeText};
 use crate::timeline::{cut, mask_secrets};
 
 /// Longest text of a server that a message quotes, in bytes.
@@ -42,9 +43,9 @@ pub(super) struct MatrixSeries {
     /// Seconds since 1970, and the value as text.
     #[serde(default)]
     values: Vec<(f64, String)>,
-    /// Native histograms, which are not read.
+    /// Seconds since 1970, and the native histogram.
     #[serde(default)]
-    histograms: Vec<serde::de::IgnoredAny>,
+    histograms: Vec<(f64, NativeText)>,
 }
 
 /// The type of a metric.
@@ -65,9 +66,12 @@ impl MatrixSeries {
         })
     }
 
-    /// Whether it has values that only native histograms hold.
-    pub(super) fn is_native(&self) -> bool {
-        !self.histograms.is_empty()
+    /// The same of native histograms.
+    pub(super) fn natives(&self) -> impl Iterator<Item = (i64, Native)> {
+        self.histograms.iter().filter_map(|(at, text)| {
+            let millis = at * 1e3;
+            Some((millis.round() as i64, text.read()?)).filter(|_| millis.is_finite())
+        })
     }
 }
 
@@ -160,7 +164,14 @@ fn quote(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let line: String = line.chars().filter(|c| !c.is_control()).collect();
     if line.starts_with('<') {
-        return "an HTML page".to_owned();
+        // Proxies say in its title why they did not pass the question on.
+        let title = line.split_once("<title>").and_then(|(_, rest)| rest.split_once("</title>"));
+        return match title {
+            Some((title, _)) => {
+                format!("an HTML page, `{}`", cut(&mask_secrets(title.trim()), LONGEST_QUOTE))
+            }
+            None => "an HTML page".to_owned(),
+        };
     }
     cut(&mask_secrets(&line), LONGEST_QUOTE).to_owned()
 }
@@ -204,6 +215,9 @@ mod tests {
         assert!(matches!(data::<Matrix>(500, down.as_bytes()), Err(Refusal::Failed(_))));
         assert!(matches!(data::<Matrix>(502, b"<html>bad gateway"), Err(Refusal::Failed(_))));
         assert!(matches!(data::<Matrix>(200, b"<html>login"), Err(Refusal::Foreign(_))));
+        let page = b"<html><head><title>400 No SSL certificate</title></head></html>";
+        let Err(Refusal::Refused(why)) = data::<Matrix>(400, page) else { panic!("an answer") };
+        assert!(why.ends_with("an HTML page, `400 No SSL certificate`"), "{why}");
         let wrong_type = br#"{"status":"success","data":[1]}"#;
         assert!(matches!(data::<Matrix>(200, wrong_type), Err(Refusal::Foreign(_))));
     }

@@ -145,9 +145,10 @@ impl Catalogue {
     fn take(&mut self, found: &[LabelSet], notes: &mut Vec<String>) {
         let names: BTreeSet<&str> =
             found.iter().filter_map(|labels| labels.get("__name__")).map(String::as_str).collect();
-        let is_useful = |name: &str| {
+        let is_useful = |labels: &LabelSet, name: &str| {
             is_recognised(name)
                 || load_families::part_of(name).is_some()
+                || load_families::native_of(name, labels).is_some()
                 || load_families::STATUS_COUNTERS.contains(&name)
                 || ROLE_FAMILIES.iter().any(|family| family.name == name)
                 || name.ends_with("_build_info")
@@ -169,7 +170,9 @@ impl Catalogue {
             })
             .collect();
         if kept.len() > MOST_SERIES {
-            kept.sort_by_key(|labels| !labels.get("__name__").is_some_and(|it| is_useful(it)));
+            let is_useful =
+                |labels: &LabelSet| labels.get("__name__").is_some_and(|it| is_useful(labels, it));
+            kept.sort_by_key(|labels| !is_useful(labels));
             notes.push(format!(
                 "`{}` matches {} series, at most {MOST_SERIES} are read: known ones first; narrow \
                  the selector to read the others",

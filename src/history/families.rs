@@ -22,7 +22,11 @@ pub struct Family {
 pub fn families_of(metric: &str) -> Vec<Family> {
     // Both follow from the processor times of a machine.
     let of_times = [names::SYSTEM_CPU_UTILIZATION.name, names::SYSTEM_CPU_CORES.name];
-    let metric = if of_times.contains(&metric) { names::SYSTEM_CPU_TIME.name } else { metric };
+    let metric = match metric {
+        _ if of_times.contains(&metric) => names::SYSTEM_CPU_TIME.name,
+        _ if metric == names::PROCESS_CPU_BUSIEST.name => names::PROCESS_CPU_TIME.name,
+        _ => metric,
+    };
     let exported = ROLE_FAMILIES.iter().filter(|family| family.metric.name == metric);
     let exported = exported.map(|family| {
         let (option, exporter) = told(family.role);

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::catalogue::Catalogue;
+use super::catalogue::{Catalogue, StoredSeries};
 use super::load_families::{self, Holds, LOAD_FAMILIES, STATUS_COUNTERS};
+use super::native::Native;
 use super::requests::{Grid, Increment, apart};
 use crate::timeline::{LoadTick, ResponseClass};
 
@@ -20,6 +21,8 @@ enum Part {
     Times { request: String, class: Option<ResponseClass>, holds: Holds },
     /// Of a counter of responses by class.
     Status(ResponseClass),
+    /// A native histogram of the response times.
+    Native { request: String, class: Option<ResponseClass>, scale: f64 },
 }
 
 /// One endpoint of the target.
@@ -29,6 +32,8 @@ struct Endpoint {
     scraped: Option<i64>,
     /// Last value of each series.
     last: BTreeMap<usize, f64>,
+    /// Last sample of each native histogram.
+    natives: BTreeMap<usize, Native>,
     started: Option<f64>,
 }
 
@@ -38,6 +43,18 @@ struct Ended {
     totals: BTreeMap<u64, f64>,
     sum: Option<f64>,
     count: f64,
+    /// Buckets of native histograms.
+    natives: Vec<(f64, f64, f64)>,
+}
+
+impl Ended {
+    fn increment(&self) -> Increment {
+        let mut buckets = self.natives.clone();
+        if !self.totals.is_empty() || self.count > 0.0 {
+            buckets.extend(apart(&self.totals, self.count));
+        }
+        Increment { buckets, sum: self.sum }
+    }
 }
 
 /// The load of a target.
@@ -51,6 +68,8 @@ pub(super) struct Load {
     endpoints: BTreeMap<String, Endpoint>,
     grid: Option<Grid>,
     step: i64,
+    /// What is to be said where no series turns out to hold native histograms.
+    lacking: Option<String>,
     /// The families that are read.
     pub(super) families: Vec<&'static str>,
 }
@@ -59,13 +78,31 @@ impl Load {
     /// The load that the series of `catalogue` tell of.
     pub(super) fn of(catalogue: &Catalogue, notes: &mut Vec<String>) -> Self {
         let series = || catalogue.series.iter().enumerate();
-        let present = series().filter_map(|(_, series)| {
+        let classic = series().filter_map(|(_, series)| {
             let (place, _) = load_families::part_of(&series.name)?;
             LOAD_FAMILIES[place].holds(&series.name, &series.labels)?;
             Some((series.instance.as_str(), place))
         });
-        let best = load_families::best(present);
+        let classic: Vec<(&str, usize)> = classic.collect();
+        let has_classic: BTreeSet<&str> = classic.iter().map(|(instance, _)| *instance).collect();
+        // Who stores both would count each request twice.
+        let native = |series: &StoredSeries| {
+            let place = load_families::native_of(&series.name, &series.labels)?;
+            (!has_classic.contains(series.instance.as_str())).then_some(place)
+        };
+        let natives = series().filter_map(|(_, it)| Some((it.instance.as_str(), native(it)?)));
+        let best = load_families::best(classic.iter().copied().chain(natives));
         let mut parts = BTreeMap::new();
+        for (index, stored) in series() {
+            let Some(place) = native(stored) else { continue };
+            let family = &LOAD_FAMILIES[place];
+            if best.get(stored.instance.as_str()) == Some(&place)
+                && let Some(request) = family.request(&stored.labels)
+            {
+                let class = load_families::class(&stored.labels);
+                parts.insert(index, Part::Native { request, class, scale: family.scale });
+            }
+        }
         for (index, stored) in series() {
             let Some((place, _)) = load_families::part_of(&stored.name) else { continue };
             let family = &LOAD_FAMILIES[place];
@@ -80,7 +117,9 @@ impl Load {
         }
         let families: BTreeSet<usize> = best.values().copied().collect();
         let families: Vec<&str> = families.iter().map(|at| LOAD_FAMILIES[*at].base).collect();
-        let lacks_class = |part: &Part| matches!(part, Part::Times { class: None, .. });
+        let lacks_class = |part: &Part| {
+            matches!(part, Part::Times { class: None, .. } | Part::Native { class: None, .. })
+        };
         if parts.values().any(lacks_class) {
             let counters: Vec<_> = series()
                 .filter(|(_, series)| STATUS_COUNTERS.contains(&series.name.as_str()))
@@ -108,12 +147,21 @@ impl Load {
             .filter(|(_, series)| series.name == "process_start_time_seconds")
             .map(|(index, _)| index)
             .collect();
-        Self { generator, parts, starts, endpoints: BTreeMap::new(), grid: None, step: 0, families }
+        // Whether a series holds native histograms is known when it is read.
+        let lacking = parts.values().all(|part| matches!(part, Part::Native { .. }));
+        let lacking = (lacking && !parts.is_empty()).then(|| no_load(catalogue));
+        let endpoints = BTreeMap::new();
+        Self { generator, parts, starts, endpoints, grid: None, step: 0, lacking, families }
     }
 
     /// Whether any series tells of load.
     pub(super) fn is_known(&self) -> bool {
         !self.parts.is_empty()
+    }
+
+    /// Why there is no load, where that was only found out while reading.
+    pub(super) fn lacking(&self) -> Option<&str> {
+        self.lacking.as_deref()
     }
 
     /// Sets the grid, once: `origin` is a scrape, `step` the time between two, in milliseconds.
@@ -126,7 +174,13 @@ impl Load {
 
     /// Adds one scrape: the endpoint, the time in milliseconds, and values by series. Returns whether
     /// the process was restarted since the one before.
-    pub(super) fn scrape(&mut self, instance: &str, at: i64, values: &[(usize, f64)]) -> bool {
+    pub(super) fn scrape(
+        &mut self,
+        instance: &str,
+        at: i64,
+        values: &[(usize, f64)],
+        natives: &[(usize, Native)],
+    ) -> bool {
         let Some(grid) = &mut self.grid else { return false };
         let endpoint = self.endpoints.entry(instance.to_owned()).or_default();
         let start = values.iter().find(|(series, _)| self.starts.contains(series));
@@ -155,7 +209,23 @@ impl Load {
                         Holds::Count => ended.count += more,
                     }
                 }
+                // A value of another type under the same name.
+                Part::Native { .. } => {}
             }
+        }
+        if !natives.is_empty() {
+            self.lacking = None;
+        }
+        for (index, native) in natives {
+            let last = endpoint.natives.insert(*index, native.clone());
+            let Some(Part::Native { request, class, scale }) = self.parts.get(index) else {
+                continue;
+            };
+            let more = native.since(last.as_ref().filter(|_| !is_restart));
+            let ended = ended.entry((request, *class)).or_default();
+            *ended.sum.get_or_insert(0.0) += more.sum * scale;
+            let buckets = more.buckets.into_iter();
+            ended.natives.extend(buckets.map(|(low, high, n)| (low * scale, high * scale, n)));
         }
         let Some(before) = before.filter(|before| at - before <= LONGEST_GAP && at > *before)
         else {
@@ -165,8 +235,7 @@ impl Load {
         grid.look(span);
         let all: f64 = classes.values().sum();
         for ((request, class), ended) in ended {
-            let increment =
-                Increment { buckets: apart(&ended.totals, ended.count), sum: ended.sum };
+            let increment = ended.increment();
             let place = grid.endpoint(request);
             match class {
                 None if all > 0.0 => {

@@ -172,22 +172,32 @@ const OF_OTHERS: &[&str] =
 /// The family that a metric belongs to, and which part of it.
 pub(super) fn part_of(name: &str) -> Option<(usize, &'static str)> {
     let parts = ["_bucket", "_sum", "_count"];
-    parts.into_iter().find_map(|part| {
-        let base = name.strip_suffix(part)?;
-        let of = |base: &str| LOAD_FAMILIES.iter().position(|family| family.base == base);
-        let prefixed = || {
-            let known = PREFIXED.iter().find(|known| {
-                let before = base.strip_suffix(**known);
-                before.is_some_and(|before| {
-                    before.len() > 1
-                        && before.ends_with('_')
-                        && !before.split('_').any(|word| OF_OTHERS.contains(&word))
-                })
-            });
-            known.and_then(|known| of(known))
-        };
-        Some((of(base).or_else(prefixed)?, part))
-    })
+    parts.into_iter().find_map(|part| Some((family_of(name.strip_suffix(part)?)?, part)))
+}
+
+/// The family of which a series may be a native histogram, which has no parts. One with a quantile is
+/// of a summary.
+pub(super) fn native_of(name: &str, labels: &LabelSet) -> Option<usize> {
+    let place = family_of(name).filter(|_| !labels.contains_key("quantile"))?;
+    let only = LOAD_FAMILIES.get(place)?.only;
+    only.is_none_or(|(label, value)| labels.get(label).is_some_and(|it| it == value))
+        .then_some(place)
+}
+
+fn family_of(base: &str) -> Option<usize> {
+    let of = |base: &str| LOAD_FAMILIES.iter().position(|family| family.base == base);
+    let prefixed = || {
+        let known = PREFIXED.iter().find(|known| {
+            let before = base.strip_suffix(**known);
+            before.is_some_and(|before| {
+                before.len() > 1
+                    && before.ends_with('_')
+                    && !before.split('_').any(|word| OF_OTHERS.contains(&word))
+            })
+        });
+        known.and_then(|known| of(known))
+    };
+    of(base).or_else(prefixed)
 }
 
 impl LoadFamily {

@@ -9,6 +9,7 @@
 //! takes no more memory than an hour of them.
 
 mod answer;
+mod busiest;
 mod catalogue;
 mod cells;
 mod clock;
@@ -23,6 +24,7 @@ mod join;
 mod kept;
 mod load;
 mod load_families;
+mod native;
 mod requests;
 mod role;
 mod role_families;
@@ -30,7 +32,7 @@ mod selector;
 mod server;
 mod slices;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io::Write;
 
 pub use csv_file::CsvFile;
@@ -45,6 +47,7 @@ use answer::Matrix;
 use catalogue::{Batch, Catalogue};
 use join::OF_LOAD;
 use load::Load;
+use native::Stored;
 use role::{COLLECTOR, Readings, RoleReadings};
 use role_families::Role;
 use server::Server;
@@ -158,7 +161,7 @@ pub fn record_kept(
             None => history.read(&mut reader, *slice)?,
         };
         if let Some((keep, name)) = slot.filter(|_| kept.is_none()) {
-            keep.put(&name, &kept::encoded(history.parts.iter().map(|part| &part.samples)));
+            keep.put(&name, &kept::encoded(history.parts.iter().map(|part| &part.stored)));
         }
         done.samples += read;
         let mut readings = history.add();
@@ -240,7 +243,7 @@ struct Part {
     catalogue: Catalogue,
     readings: RoleReadings,
     load: Option<Load>,
-    samples: BTreeMap<usize, Vec<(i64, f64)>>,
+    stored: Stored,
 }
 
 /// A history that is being read. Its times are milliseconds since its begin.
@@ -253,7 +256,6 @@ struct History {
     /// What is only known at the end.
     late: Vec<String>,
     events: usize,
-    native: BTreeSet<String>,
 }
 
 impl History {
@@ -274,7 +276,7 @@ impl History {
                 Part {
                     readings: RoleReadings::of(&catalogue, &mut taken, &types, &mut notes),
                     load: is_target.then(|| Load::of(&catalogue, &mut notes)),
-                    samples: BTreeMap::new(),
+                    stored: Stored::default(),
                     catalogue,
                 }
             })
@@ -292,8 +294,7 @@ impl History {
         let millis = |seconds: f64| (seconds * 1e3).round() as i64;
         let zero = millis(question.from);
         let length = millis(question.to) - zero;
-        let (late, native) = (Vec::new(), BTreeSet::new());
-        Self { zero, length, parts, batches, notes, late, events: 0, native }
+        Self { zero, length, parts, batches, notes, late: Vec::new(), events: 0 }
     }
 
     fn length(&self) -> i64 {
@@ -306,8 +307,8 @@ impl History {
 
     /// Reads the samples of a slice. Returns how many there were.
     fn read(&mut self, reader: &mut Reader, (from, to): (i64, i64)) -> Result<u64, HistoryError> {
-        let (zero, mut count) = (self.zero, 0);
-        let (parts, native) = (&mut self.parts, &mut self.native);
+        let (zero, parts) = (self.zero, &mut self.parts);
+        let is_inside = |at: i64| at > from && at <= to;
         for batch in &self.batches {
             let Some(part) = parts.get_mut(batch.catalogue) else { continue };
             reader.read(&batch.selector, (zero + from, zero + to), &mut |matrix: Matrix| {
@@ -315,42 +316,42 @@ impl History {
                     return;
                 }
                 for series in &matrix.result {
-                    if series.is_native() {
-                        native.extend(series.metric.get("__name__").cloned());
-                    }
                     let Some(place) = part.catalogue.place(&series.metric) else { continue };
-                    let samples = part.samples.entry(place).or_default();
-                    let inside = series.samples().map(|(at, value)| (at - zero, value));
-                    let inside = inside.filter(|(at, _)| *at > from && *at <= to);
-                    let before = samples.len();
-                    samples.extend(inside);
-                    count += (samples.len() - before) as u64;
+                    let values = series.samples().map(|(at, value)| (at - zero, value));
+                    let values = values.filter(|(at, _)| is_inside(*at));
+                    part.stored.values.entry(place).or_default().extend(values);
+                    let natives = series.natives().map(|(at, native)| (at - zero, native));
+                    let mut natives = natives.filter(|(at, _)| is_inside(*at)).peekable();
+                    if natives.peek().is_some() {
+                        part.stored.natives.entry(place).or_default().extend(natives);
+                    }
                 }
             })?;
         }
-        for samples in parts.iter_mut().flat_map(|part| part.samples.values_mut()) {
-            samples.sort_by_key(|(at, _)| *at);
-            samples.dedup_by_key(|(at, _)| *at);
-        }
-        Ok(count)
+        parts.iter_mut().for_each(|part| part.stored.sort());
+        Ok(self.stored())
+    }
+
+    /// How many samples of the slice there are.
+    fn stored(&self) -> u64 {
+        self.parts.iter().map(|part| part.stored.count()).sum()
     }
 
     /// Takes the samples of a slice that was kept. Returns how many there are.
     fn restore(&mut self, bytes: &[u8]) -> Option<u64> {
         let slice = kept::decoded(bytes, self.parts.len())?;
-        let count = slice.iter().flat_map(BTreeMap::values).map(|values| values.len() as u64).sum();
-        for (part, samples) in self.parts.iter_mut().zip(slice) {
-            part.samples = samples;
+        for (part, stored) in self.parts.iter_mut().zip(slice) {
+            part.stored = stored;
         }
-        Some(count)
+        Some(self.stored())
     }
 
     /// Adds the samples of the slice to the grids of the roles. Returns what happened in it.
     fn add(&mut self) -> Readings {
         let mut readings = Readings::default();
         for part in &mut self.parts {
-            let samples = std::mem::take(&mut part.samples);
-            part.readings.add(&part.catalogue, &samples, part.load.as_mut(), &mut readings);
+            let stored = std::mem::take(&mut part.stored);
+            part.readings.add(&part.catalogue, stored, part.load.as_mut(), &mut readings);
         }
         readings.events.sort();
         let left = MOST_EVENTS.saturating_sub(self.events);
@@ -464,6 +465,8 @@ impl History {
     /// Gathers what is only known at the end.
     fn close(&mut self) {
         for part in &self.parts {
+            let lacking = part.load.as_ref().and_then(Load::lacking);
+            self.late.extend(lacking.map(str::to_owned));
             let refused = part.readings.refused();
             if refused > 0 {
                 self.late.push(format!(
@@ -471,14 +474,6 @@ impl History {
                     part.catalogue.matcher_text()
                 ));
             }
-        }
-        if !self.native.is_empty() {
-            let names: Vec<String> = self.native.iter().take(5).cloned().collect();
-            self.late.push(format!(
-                "native histograms are not read: `{}`; let Prometheus keep the classic ones too \
-                 (`always_scrape_classic_histograms`)",
-                names.join("`, `")
-            ));
         }
         if self.events >= MOST_EVENTS {
             self.late.push(format!("more than {MOST_EVENTS} restarts: only the first are told"));

@@ -4,9 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 
-use super::catalogue::Catalogue;
+use super::busiest::Busiest;
+use super::catalogue::{Catalogue, StoredSeries};
 use super::load::Load;
 use super::load_families::{self, LOAD_FAMILIES};
+use super::native::{Native, Stored};
 use super::role_families::{self, ROLE_FAMILIES, Role, RoleFamily};
 use crate::collect::{StoredEndpoint, StoredSample};
 use crate::recording::{Event, WriteError, Writer};
@@ -24,8 +26,12 @@ const MEASURED_SERIES: usize = 50;
 /// Times the scrape interval after which a sample is missing.
 const MISSING: f64 = 2.5;
 
-/// Values by series and time in milliseconds.
-type Samples = BTreeMap<i64, Vec<(usize, f64)>>;
+/// What one scrape of an endpoint holds, by series.
+#[derive(Default)]
+struct Scrape {
+    values: Vec<(usize, f64)>,
+    natives: Vec<(usize, Native)>,
+}
 
 /// A series that becomes a shared one.
 struct Shared {
@@ -41,6 +47,10 @@ struct Cell {
     from: Option<i64>,
     to: i64,
     values: BTreeMap<String, BTreeMap<usize, f64>>,
+    /// When that was.
+    at: BTreeMap<String, i64>,
+    /// Count and sum of native histograms.
+    natives: BTreeMap<String, BTreeMap<usize, (f64, f64)>>,
 }
 
 /// What a role contributes to the recording, in order of time within each kind.
@@ -82,6 +92,8 @@ pub(super) struct RoleReadings {
     grid: Option<(i64, i64)>,
     /// Processor time of the machine: not idle, and all.
     cpu: Option<(f64, f64)>,
+    /// What the busiest process of the target uses.
+    busiest: Busiest,
     /// Processor time of processes that only export their share of the machine: when they last did,
     /// in milliseconds, and seconds so far.
     of_shares: BTreeMap<String, (i64, f64)>,
@@ -116,6 +128,7 @@ impl RoleReadings {
             cells: BTreeMap::new(),
             grid: None,
             cpu: None,
+            busiest: Busiest::default(),
             of_shares: BTreeMap::new(),
             gives_cores: false,
             refused: 0,
@@ -162,19 +175,23 @@ impl RoleReadings {
                     zero_is_none: family.zero_is_none,
                 });
             }
-            if self.role == Role::Downstream {
-                self.share_calls(index, series);
+            if let Some(to) = self.call_of(&series.name, series) {
+                self.shared.entry(index).or_default().push(to);
             }
         }
         self.choose_one(catalogue, notes);
     }
 
-    /// Calls to a service that the target calls, as that service counts them.
-    fn share_calls(&mut self, index: usize, series: &super::catalogue::StoredSeries) {
-        let Some((place, part)) = load_families::part_of(&series.name) else { return };
+    /// Calls to a service that the target calls, as that service counts them: what a series says of
+    /// them that has this name.
+    fn call_of(&self, name: &str, series: &StoredSeries) -> Option<Shared> {
+        if self.role != Role::Downstream {
+            return None;
+        }
+        let (place, part) = load_families::part_of(name)?;
         let family = &LOAD_FAMILIES[place];
-        let is_load = family.holds(&series.name, &series.labels).is_some()
-            && family.request(&series.labels).is_some();
+        family.holds(name, &series.labels)?;
+        family.request(&series.labels)?;
         let peer = series.labels.get("job").unwrap_or(&series.instance);
         let labels =
             Labels::none().with("peer", peer.as_str()).with("endpoint", series.instance.as_str());
@@ -188,12 +205,9 @@ impl RoleReadings {
                 };
                 (&names::CLIENT_CALLS, labels, 1.0)
             }
-            _ => return,
+            _ => return None,
         };
-        if is_load {
-            let shared = Shared { metric, labels, scale, zero_is_none: false };
-            self.shared.entry(index).or_default().push(shared);
-        }
+        Some(Shared { metric, labels, scale, zero_is_none: false })
     }
 
     /// A recording has one machine and one database.
@@ -223,32 +237,23 @@ impl RoleReadings {
     pub(super) fn add(
         &mut self,
         catalogue: &Catalogue,
-        samples: &BTreeMap<usize, Vec<(i64, f64)>>,
+        stored: Stored,
         load: Option<&mut Load>,
         readings: &mut Readings,
     ) {
-        if samples.is_empty() {
+        if stored.count() == 0 {
             return;
         }
-        let (origin, step) = *self.grid.get_or_insert_with(|| {
-            let first = samples.values().filter_map(|it| it.first()).map(|(at, _)| *at).min();
-            (first.unwrap_or(0), scrape_interval(samples))
-        });
-        let mut scrapes: BTreeMap<&str, Samples> = BTreeMap::new();
-        for (index, values) in samples {
-            let Some(series) = catalogue.series.get(*index) else { continue };
-            let scrapes = scrapes.entry(&series.instance).or_default();
-            for (at, value) in values {
-                scrapes.entry(*at).or_default().push((*index, *value));
-            }
-        }
+        let (origin, step) = *self.grid.get_or_insert_with(|| grid(&stored));
         let mut load = load;
         if let Some(load) = load.as_deref_mut() {
             load.set_grid(origin, step);
         }
-        for (instance, scrapes) in scrapes {
-            for (at, values) in scrapes {
-                if load.as_deref_mut().is_some_and(|load| load.scrape(instance, at, &values)) {
+        for (instance, scrapes) in scrapes(catalogue, stored) {
+            for (at, scrape) in scrapes {
+                let Scrape { values, natives } = scrape;
+                if load.as_deref_mut().is_some_and(|it| it.scrape(instance, at, &values, &natives))
+                {
                     let text = format!("the process behind `{instance}` was restarted");
                     readings.events.push((at, text));
                 }
@@ -262,7 +267,13 @@ impl RoleReadings {
                 let cell = self.cells.entry(cell).or_default();
                 cell.from = Some(cell.from.map_or(at, |from| from.min(at)));
                 cell.to = cell.to.max(at);
+                cell.at.insert(instance.to_owned(), at);
                 cell.values.entry(instance.to_owned()).or_default().extend(values);
+                if !natives.is_empty() {
+                    let natives =
+                        natives.into_iter().map(|(index, it)| (index, (it.count, it.sum)));
+                    cell.natives.entry(instance.to_owned()).or_default().extend(natives);
+                }
             }
         }
     }
@@ -282,7 +293,8 @@ impl RoleReadings {
         let mut shared: BTreeMap<SeriesKey, (&'static MetricSpec, f64)> = BTreeMap::new();
         let mut cores = 0;
         for (instance, values) in &cell.values {
-            let mut scrape = Vec::new();
+            let natives = cell.natives.get(instance);
+            let mut scrape = self.native_totals(catalogue, natives, &mut shared);
             for (index, value) in values {
                 let Some(series) = catalogue.series.get(*index) else { continue };
                 if self.is_raw.get(*index).copied().unwrap_or(false) {
@@ -316,6 +328,16 @@ impl RoleReadings {
                 self.refused = self.refused.max(endpoint.record(scrape, &mut raw));
             }
         }
+        if self.role == Role::Target {
+            for (instance, values) in &cell.values {
+                let at = cell.at.get(instance).copied().unwrap_or(cell.to);
+                self.busiest.look(catalogue, instance, at, values);
+            }
+            if let Some(cores) = self.busiest.take() {
+                let labels = Labels::none().with("process", "the busiest one");
+                own.push_labelled(&names::PROCESS_CPU_BUSIEST, labels, cores);
+            }
+        }
         if self.role == Role::Host {
             let here = cell.values.iter().find(|(name, _)| Some(*name) == self.only.as_ref());
             let here = here.map_or(0, |(_, values)| cores_of(catalogue, values));
@@ -339,6 +361,30 @@ impl RoleReadings {
             allowed.push_labelled(&names::PROCESS_CPU_ALLOWED, labels, cores as f64);
             push(role_families::collector(Role::Target), allowed);
         }
+    }
+
+    /// The counts and sums of native histograms, as classic ones have them.
+    fn native_totals(
+        &self,
+        catalogue: &Catalogue,
+        natives: Option<&BTreeMap<usize, (f64, f64)>>,
+        shared: &mut BTreeMap<SeriesKey, (&'static MetricSpec, f64)>,
+    ) -> Vec<StoredSample> {
+        let mut scrape = Vec::new();
+        for (index, (count, sum)) in natives.into_iter().flatten() {
+            let Some(series) = catalogue.series.get(*index) else { continue };
+            for (part, value) in [("_count", *count), ("_sum", *sum)] {
+                let name = format!("{}{part}", series.name);
+                if let Some(to) = self.call_of(&name, series) {
+                    let key = SeriesKey::new(to.metric.name, to.labels);
+                    shared.entry(key).or_insert((to.metric, 0.0)).1 += value * to.scale;
+                }
+                if self.is_raw.get(*index).copied().unwrap_or(false) {
+                    scrape.push(StoredSample { name, labels: series.own.clone(), value });
+                }
+            }
+        }
+        scrape
     }
 
     /// Processor time of a process that exports its share of all cores instead, as Micrometer does of
@@ -443,13 +489,47 @@ fn missing(instance: &str, from: i64, to: i64) -> Gap {
     }
 }
 
+/// The first moment of what is stored, and the scrape interval, in milliseconds.
+fn grid(stored: &Stored) -> (i64, i64) {
+    let of_values = stored.values.values().map(|it| times(it));
+    let of_natives = stored.natives.values().map(|it| times(it));
+    let all: Vec<Vec<i64>> = of_values.take(MEASURED_SERIES).chain(of_natives).collect();
+    let firsts = stored.values.values().filter_map(|it| it.first()).map(|(at, _)| *at);
+    let first = firsts.chain(all.iter().filter_map(|it| it.first().copied())).min();
+    (first.unwrap_or(0), scrape_interval(&all))
+}
+
+fn times<T>(samples: &[(i64, T)]) -> Vec<i64> {
+    samples.iter().map(|(at, _)| *at).collect()
+}
+
+/// What is stored, scrape by scrape of each endpoint.
+fn scrapes(catalogue: &Catalogue, stored: Stored) -> BTreeMap<&str, BTreeMap<i64, Scrape>> {
+    let mut scrapes: BTreeMap<&str, BTreeMap<i64, Scrape>> = BTreeMap::new();
+    let of = |index: usize| catalogue.series.get(index).map(|series| series.instance.as_str());
+    for (index, values) in stored.values {
+        let Some(instance) = of(index) else { continue };
+        let scrapes = scrapes.entry(instance).or_default();
+        for (at, value) in values {
+            scrapes.entry(at).or_default().values.push((index, value));
+        }
+    }
+    for (index, samples) in stored.natives {
+        let Some(instance) = of(index) else { continue };
+        let scrapes = scrapes.entry(instance).or_default();
+        for (at, native) in samples {
+            scrapes.entry(at).or_default().natives.push((index, native));
+        }
+    }
+    scrapes
+}
+
 /// The median distance of two samples of a series, in milliseconds; of an even number the lower one,
 /// since samples that are missing only make distances longer.
-fn scrape_interval(samples: &BTreeMap<usize, Vec<(i64, f64)>>) -> i64 {
-    let mut distances: Vec<i64> = samples
-        .values()
-        .take(MEASURED_SERIES)
-        .flat_map(|values| values.windows(2).map(|pair| pair[1].0 - pair[0].0))
+fn scrape_interval(times: &[Vec<i64>]) -> i64 {
+    let mut distances: Vec<i64> = times
+        .iter()
+        .flat_map(|times| times.windows(2).map(|pair| pair[1] - pair[0]))
         .filter(|distance| *distance >= SHORTEST_STEP)
         .collect();
     distances.sort_unstable();
@@ -462,10 +542,7 @@ mod tests {
 
     #[test]
     fn the_scrape_interval_is_the_median_distance() {
-        let of = |times: &[i64]| {
-            let values = times.iter().map(|at| (*at, 1.0)).collect();
-            scrape_interval(&BTreeMap::from([(0, values)]))
-        };
+        let of = |times: &[i64]| scrape_interval(&[times.to_vec()]);
         assert_eq!(of(&[0, 15_000, 30_001, 90_000, 105_000]), 15_000);
         assert_eq!(of(&[7]), USUAL_STEP);
     }

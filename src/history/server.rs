@@ -25,6 +25,9 @@ const PAUSES: [Duration; 3] =
 const URL_HINT: &str = "write `http://host:9090`, or what stands before `/api/v1` in the server's \
                         addresses, such as `https://host/prometheus`";
 
+const CERTIFICATE_HINT: &str = "the server asks for a certificate: give one that it knows with \
+                                `--cert-file client.pem --key-file client.key`";
+
 /// Where the server is, and who asks.
 #[derive(Clone, Debug, Default)]
 pub struct Access {
@@ -163,18 +166,38 @@ impl Server {
                      in `--url`",
                 )),
                 404 => AskError::Fatal(error(what, URL_HINT)),
+                400 if what.contains("HTTPS") => AskError::Fatal(error(what, "write `https://`")),
+                // nginx answers with a page where the client's is missing or not a known one.
+                400 | 495 | 496 if what.contains("certificate") => {
+                    AskError::Fatal(error(what, CERTIFICATE_HINT))
+                }
                 _ => AskError::Refused(error(what, "the server does not allow this question")),
             },
-            Refusal::Failed(what) if status == 0 => AskError::Fatal(error(
-                what,
-                "does the server run, and does it listen there? check host, port and firewall",
-            )),
+            Refusal::Failed(what) if status == 0 => {
+                let hint = unreachable_hint(&what);
+                AskError::Fatal(error(what, hint))
+            }
             Refusal::Failed(what) => AskError::Fatal(error(
                 what,
                 "it was asked four times; look at the server's own log, or ask again later",
             )),
             Refusal::Foreign(what) => AskError::Fatal(error(what, URL_HINT)),
         }
+    }
+}
+
+/// What to do about a server that could not be asked, by what the connection came to.
+fn unreachable_hint(what: &str) -> &'static str {
+    let says = |words: &[&str]| words.iter().any(|word| what.contains(word));
+    if says(&["invalid peer certificate", "UnknownIssuer"]) {
+        "the server's certificate is not from a known authority, or for another name: give the \
+         authority with `--ca-file ca.pem`, and the name that is in the certificate in `--url`"
+    } else if says(&["CertificateRequired", "BadCertificate", "HandshakeFailure", "UnknownCA"]) {
+        CERTIFICATE_HINT
+    } else if says(&["InvalidContentType"]) {
+        "it does not speak TLS there: write `http://`, or the port of its TLS"
+    } else {
+        "does the server run, and does it listen there? check host, port and firewall"
     }
 }
 

@@ -19,6 +19,8 @@ const SYMPTOM: &str = "the symptom";
 
 /// Bins of the bad time in which the rules look for its cause.
 const FIRST: usize = 30;
+/// Most parts of it, between which a limit stays the same.
+const MOST_PARTS: usize = 4;
 /// A load that changed by this many times is worth a word.
 const OTHER_LOAD: f64 = 1.2;
 
@@ -53,7 +55,7 @@ pub fn incident(recording: &Recording, rules: &RuleSet, asked: &Asked) -> Incide
     }
     let usual = Usual::of(timeline, &bins, &load);
     let mut passed = Vec::new();
-    let Some((span, symptoms)) = found(&bins, &usual, &tracks, asked, &mut passed) else {
+    let Some((span, symptoms, others)) = found(&bins, &usual, &tracks, asked, &mut passed) else {
         incident.caveats.push(why_nothing(&bins, asked));
         incident.passed = passed;
         return incident;
@@ -77,14 +79,15 @@ pub fn incident(recording: &Recording, rules: &RuleSet, asked: &Asked) -> Incide
     let first = (3 * length).div_ceil(4).max(FEWEST).min(length).min(FIRST);
     let first = Span { end: span.bad + first, ..span };
     let windows = Windows {
-        baseline: vec![good],
-        // A reading at the very beginning still tells of the time before.
-        knee: vec![bins.window(first.bad + usize::from(first.end > first.bad + FEWEST), first.end)],
+        baseline: good_parts(&bins, span, &others),
+        knee: in_parts(&bins, first),
         recovery: recovery(&bins, span).into_iter().collect(),
         ..Windows::default()
     };
     let examination = examine(recording, rules, &windows, carried(&load, first));
-    let moved = |name: &str| movers::moved_at(timeline, &bins, span, name);
+    // In the time in which the rules are asked: what happens to a signal later, such as the end of all
+    // calls, may be a larger movement.
+    let moved = |name: &str| movers::moved_at(timeline, &bins, first, name);
     let findings = examination.findings.into_iter();
     incident.findings = findings.map(|finding| timed(finding, &moved, &onset)).collect();
     put_consequences_last(&mut incident.findings);
@@ -124,20 +127,26 @@ fn nothing(bins: &Bins) -> Incident {
     }
 }
 
-/// The good and the bad time, and what users felt, the strongest first.
+/// Begins and ends of bad times, in bins.
+type Times = Vec<(usize, usize)>;
+
+/// The good and the bad time, what users felt, the strongest first, and every bad time.
 fn found(
     bins: &Bins,
     usual: &Usual,
     tracks: &[Track],
     asked: &Asked,
     passed: &mut Vec<Passed>,
-) -> Option<(Span, Vec<Symptom>)> {
-    if let Some(from) = asked.from {
-        return named(bins, tracks, from, asked.to);
-    }
+) -> Option<(Span, Vec<Symptom>, Times)> {
+    let mut times = Times::new();
     let mut episodes: Vec<Episode> = Vec::new();
+    if let Some(from) = asked.from {
+        let (span, symptoms) = named(bins, tracks, from, asked.to)?;
+        return Some((span, symptoms, times));
+    }
     for track in tracks {
         for episode in track.episodes(bins) {
+            times.push((episode.from, episode.to));
             // Who names a moment wants to know of it, whatever explains it.
             match usual.explains(track, &episode).filter(|_| asked.at.is_none()) {
                 None => episodes.push(episode),
@@ -176,7 +185,7 @@ fn found(
         let first = symptoms.remove(place);
         symptoms.insert(0, first);
     }
-    Some((span(bins, first, end), symptoms))
+    Some((span(bins, first, end), symptoms, times))
 }
 
 /// The worst episode, or the one that a moment lies in or near.
@@ -214,6 +223,35 @@ fn named(
 fn span(bins: &Bins, bad: usize, end: usize) -> Span {
     let hour = (BASELINE / bins.step).ceil() as usize;
     Span { good: bad.saturating_sub(hour), bad, end: end.max(bad + 1) }
+}
+
+/// The good time without other bad ones, whatever explains these: what is usual is not measured in
+/// them. All of it where little would be left.
+fn good_parts(bins: &Bins, span: Span, others: &[(usize, usize)]) -> Vec<Window> {
+    let is_bad = |bin: &usize| others.iter().any(|(from, to)| (*from..*to).contains(bin));
+    let is_good: Vec<usize> = (span.good..span.bad).filter(|bin| !is_bad(bin)).collect();
+    if is_good.len() < 2 * FEWEST {
+        return vec![bins.window(span.good, span.bad)];
+    }
+    let mut parts: Vec<(usize, usize)> = Vec::new();
+    for bin in is_good {
+        match parts.last_mut() {
+            Some(last) if last.1 == bin => last.1 = bin + 1,
+            _ => parts.push((bin, bin + 1)),
+        }
+    }
+    parts.into_iter().map(|(from, to)| bins.window(from, to)).collect()
+}
+
+/// The bad time in a few parts: what stays the same from part to part, such as the time after which
+/// requests are rejected, is a limit that somebody set.
+fn in_parts(bins: &Bins, span: Span) -> Vec<Window> {
+    // A reading at the very beginning still tells of the time before.
+    let from = span.bad + usize::from(span.end > span.bad + FEWEST);
+    let length = span.end - from;
+    let parts = (length / FEWEST).clamp(1, MOST_PARTS);
+    let at = |part: usize| from + length * part / parts;
+    (0..parts).map(|part| bins.window(at(part), at(part + 1))).collect()
 }
 
 /// The time after the incident, of at most as long as the good one before.
@@ -264,9 +302,19 @@ fn put_consequences_last(findings: &mut [TimedFinding]) {
     let limits = |finding: &TimedFinding| {
         matches!(finding.finding.role, FindingRole::Cause | FindingRole::Contributing)
     };
+    let mut demoted = BTreeSet::new();
     for late in findings.iter_mut().filter(|it| it.order == Order::After) {
         if limits(late) {
             late.finding.role = FindingRole::Consequence { of: SYMPTOM.to_owned() };
+            demoted.insert(late.finding.rule.clone());
+        }
+    }
+    // What was said to follow from it began before it did.
+    for it in findings.iter_mut().filter(|it| it.order != Order::After) {
+        if let FindingRole::Consequence { of } = &it.finding.role
+            && demoted.contains(of)
+        {
+            it.finding.role = FindingRole::Contributing;
         }
     }
     findings.sort_by_key(|it| matches!(it.finding.role, FindingRole::Consequence { .. }));

@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use super::wording::{self, clean, sentence};
-use crate::diagnose::{Confidence, FindingRole};
+use crate::diagnose::{Confidence, Finding, FindingRole};
 use crate::incident::{Change, Incident, Onset, Order, Shift, Symptom, SymptomKind, TimedFinding};
 use crate::recording::Recording;
 use crate::timeline::{Moment, Unit};
@@ -147,13 +147,25 @@ impl IncidentReport<'_> {
         let cause = incident.findings.iter().find(|it| it.finding.role == FindingRole::Cause);
         let why = match cause {
             Some(cause) => format!(
-                "{} cause: {}.",
+                "{} cause: {}{}.",
                 likely(cause.finding.confidence),
-                clean(&cause.finding.title)
+                clean(&cause.finding.title),
+                self.other_than(&cause.finding)
             ),
             None => "Cause unknown: the measurements do not single one out.".to_owned(),
         };
         format!("{what} at {} ({}){until}. {why}", self.at(onset.at), self.between(onset))
+    }
+
+    /// What is as likely as the cause, and nothing tells them apart.
+    fn other_than(&self, cause: &Finding) -> String {
+        let findings = self.incident.findings.iter().map(|it| &it.finding);
+        let other = findings
+            .filter(|it| it.role == FindingRole::Contributing && it.rule != cause.rule)
+            .find(|it| it.confidence == cause.confidence && it.confidence != Confidence::High);
+        other.map_or_else(String::new, |other| {
+            format!("; as likely: {} (nothing measured tells which)", clean(&other.title))
+        })
     }
 
     fn symptom(&self, symptom: &Symptom) -> String {

@@ -5,9 +5,14 @@
 
 mod beside;
 mod hostile;
+mod native;
+#[path = "../nginx/server.rs"]
+#[allow(dead_code, reason = "other tests use the rest of it")]
+mod nginx;
 mod postgres;
 mod prometheus;
 mod service;
+mod tls;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

@@ -28,6 +28,11 @@ impl Drop for Prometheus {
 impl Prometheus {
     /// One that scrapes a service each second; `None` where there is none on this machine.
     pub fn start(service: u16) -> Option<Self> {
+        Self::start_with(service, &[])
+    }
+
+    /// The same with further options.
+    pub fn start_with(service: u16, options: &[&str]) -> Option<Self> {
         let Some(program) = program() else {
             skipped();
             return None;
@@ -48,6 +53,7 @@ impl Prometheus {
         fs::write(&config, text).unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let child = Command::new(program)
+            .args(options)
             .arg(format!("--config.file={}", config.display()))
             .arg(format!("--storage.tsdb.path={}", directory.path().join("data").display()))
             .arg(format!("--web.listen-address=127.0.0.1:{port}"))
@@ -76,7 +82,8 @@ impl Prometheus {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    fn get(&self, path: &str) -> Option<String> {
+    /// The whole answer to a request for `path`.
+    pub fn get(&self, path: &str) -> Option<String> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
         let head = format!("GET {path} HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n");
         stream.write_all(head.as_bytes()).ok()?;

@@ -3,9 +3,18 @@
 use kneepoint::demo::{BuiltInKnee, Fault};
 
 /// Seconds of the good time, of the bad one, and of what comes after.
-const GOOD: u64 = 75;
-const BAD: u64 = 50;
-const AFTER: u64 = 15;
+#[derive(Clone, Copy)]
+pub struct Length {
+    good: u64,
+    bad: u64,
+    after: u64,
+}
+
+/// A night of the table: on its fast clock twenty minutes, a quarter of an hour, four minutes.
+pub const LONG: Length = Length { good: 75, bad: 50, after: 15 };
+/// As short as an answer allows, for a run of all tests.
+pub const SHORT: Length = Length { good: 25, bad: 18, after: 4 };
+
 /// The day, as shares of the limit.
 const DAY: [f64; 5] = [0.35, 0.5, 0.6, 0.5, 0.4];
 /// The bad time, as a share of the limit.
@@ -23,7 +32,7 @@ pub fn limit(fault: &Fault) -> f64 {
 }
 
 /// The plan with the load of a night in place of its own.
-pub fn plan(plan: &str, limit: f64) -> String {
+pub fn plan(plan: &str, limit: f64, length: Length) -> String {
     let (requests, _) = plan.split_once("[load]").unwrap();
     let rate = |share: f64| format!("{}/s", (share * limit).round().max(2.0));
     let mut stages = Vec::new();
@@ -31,12 +40,12 @@ pub fn plan(plan: &str, limit: f64) -> String {
         stages.push(format!("  {{ target = \"{}\", duration = \"{seconds}s\" }},", rate(share)));
     };
     for share in DAY {
-        stage(share, GOOD / DAY.len() as u64);
+        stage(share, length.good / DAY.len() as u64);
     }
     stage(TOO_MUCH, 1);
-    stage(TOO_MUCH, BAD);
+    stage(TOO_MUCH, length.bad);
     stage(DAY[0], 1);
-    stage(DAY[0], AFTER);
+    stage(DAY[0], length.after);
     format!(
         "{requests}[load]\nexecutor = \"ramping-arrival-rate\"\nstart_rate = \"{}\"\nstages = \
          [\n{}\n]\n",

@@ -22,7 +22,9 @@ pub enum Score {
 }
 
 pub struct Scored {
-    fault: &'static str,
+    pub fault: &'static str,
+    /// Whether the access log is beside the metrics.
+    pub has_log: bool,
     pub score: Score,
     /// Seconds from the moment at which the load passed the limit to the onset.
     away: Option<f64>,
@@ -54,7 +56,7 @@ impl Scored {
         let onset = found["incident"]["onset"]["at"].as_f64().map(|nanos| nanos / 1e9);
         let begin = found["started_unix"].as_f64().unwrap_or(0.0);
         let away = onset.map(|onset| begin + onset - night.passed);
-        Self { fault: fault.name, score, away, causes }
+        Self { fault: fault.name, has_log: night.has_log, score, away, causes }
     }
 
     /// Whether the onset is found within two scrapes.
@@ -63,7 +65,7 @@ impl Scored {
     }
 
     pub fn heading() -> String {
-        format!("{:<20} {:<8} {:<16} causes", "fault", "score", "onset")
+        format!("{:<26} {:<8} {:<8} {:<16} causes", "fault", "log", "score", "onset")
     }
 }
 
@@ -71,6 +73,8 @@ impl fmt::Display for Scored {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let away = self.away.map_or("none".to_owned(), |away| format!("{away:+.1} s away"));
         let score = format!("{:?}", self.score);
-        write!(f, "{:<20} {score:<8} {away:<16} {}", self.fault, self.causes.join(", "))
+        let log = if self.has_log { "beside" } else { "none" };
+        let causes = self.causes.join(", ");
+        write!(f, "{:<26} {log:<8} {score:<8} {away:<16} {causes}", self.fault)
     }
 }

@@ -13,6 +13,9 @@ const START_WITHIN: Duration = Duration::from_secs(30);
 const PROMETHEUS: &str = "prometheus";
 const NODE: &str = "prometheus-node-exporter";
 const POSTGRES: &str = "prometheus-postgres-exporter";
+const NGINX: &str = "nginx";
+/// File of the access log, in the directory that nginx is given.
+pub const ACCESS_LOG: &str = "access.log";
 /// Clock ticks a second and bytes of a page, as Linux has them on every usual machine.
 const TICKS: f64 = 100.0;
 const PAGE: u64 = 4096;
@@ -39,13 +42,14 @@ pg_stat_statements:
 
 fn program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let places = std::env::split_paths(&path).chain(["/usr/local/bin".into(), "/usr/bin".into()]);
+    let usual = ["/usr/local/bin", "/usr/bin", "/usr/sbin"].map(PathBuf::from);
+    let places = std::env::split_paths(&path).chain(usual);
     places.map(|place| place.join(name)).find(|file| file.is_file())
 }
 
 /// What this machine lacks.
 pub fn lacking() -> Option<&'static str> {
-    [PROMETHEUS, NODE, POSTGRES].into_iter().find(|name| program(name).is_none())
+    [PROMETHEUS, NODE, POSTGRES, NGINX].into_iter().find(|name| program(name).is_none())
 }
 
 /// A process that ends with this value.
@@ -64,8 +68,13 @@ impl Drop for Server {
 impl Server {
     fn start(name: &str, ready: &str, configure: impl FnOnce(&mut Command)) -> Self {
         let port = free_port();
+        Self::spawned(name, port, ready, |command| {
+            configure(command.arg(format!("--web.listen-address=127.0.0.1:{port}")));
+        })
+    }
+
+    fn spawned(name: &str, port: u16, ready: &str, configure: impl FnOnce(&mut Command)) -> Self {
         let mut command = Command::new(program(name).unwrap());
-        command.arg(format!("--web.listen-address=127.0.0.1:{port}"));
         configure(command.stdout(Stdio::null()).stderr(Stdio::null()));
         let mut server = Self { child: command.spawn().unwrap(), port };
         let begin = Instant::now();
@@ -91,8 +100,38 @@ impl Server {
         })
     }
 
-    /// A Prometheus that scrapes each of these jobs once a second.
-    pub fn prometheus(jobs: &[(&str, u16)], directory: &Path) -> Self {
+    /// An nginx in front of the shop, which writes the access log. The time of a line is whole
+    /// seconds, too coarse for a clock that runs fifteen times as fast: `$msec` has its thousandths.
+    pub fn nginx(shop_url: &str, directory: &Path) -> Self {
+        let port = free_port();
+        let log = directory.join(ACCESS_LOG);
+        let config = directory.join("nginx.conf");
+        let place = directory.display();
+        let text = format!(
+            "daemon off;\nmaster_process off;\nuser root;\npid {place}/nginx.pid;\n\
+             error_log {place}/nginx.error;\nworker_rlimit_nofile 8192;\n\
+             events {{ worker_connections 4096; }}\nhttp {{\n\
+             log_format timed '$remote_addr - - [$time_local] \"$request\" $status \
+             $body_bytes_sent \"-\" \"-\" $msec $request_time';\n\
+             access_log {log} timed;\nclient_body_temp_path {place}/body;\n\
+             proxy_temp_path {place}/proxy;\nfastcgi_temp_path {place}/fastcgi;\n\
+             uwsgi_temp_path {place}/uwsgi;\nscgi_temp_path {place}/scgi;\n\
+             upstream shop {{ server {shop}; keepalive 1024; }}\n\
+             server {{\nlisten 127.0.0.1:{port} backlog=4096;\nkeepalive_requests 1000000;\n\
+             location / {{ proxy_pass http://shop; proxy_http_version 1.1;\n\
+             proxy_set_header Connection ''; proxy_next_upstream off; }}\n\
+             location = /ready {{ access_log off; return 200; }}\n}}\n}}\n",
+            log = log.display(),
+            shop = shop_url.strip_prefix("http://").unwrap().trim_end_matches('/'),
+        );
+        fs::write(&config, text).unwrap();
+        Self::spawned(NGINX, port, "/ready", |command| {
+            command.arg("-c").arg(&config).arg("-p").arg(directory);
+        })
+    }
+
+    /// A Prometheus that scrapes each of these jobs once a second, and stores in `data`.
+    pub fn prometheus(jobs: &[(&str, u16)], directory: &Path, data: &Path) -> Self {
         let config = directory.join("prometheus.yml");
         let mut text =
             "global:\n  scrape_interval: 1s\n  scrape_timeout: 1s\nscrape_configs:\n".to_owned();
@@ -105,7 +144,7 @@ impl Server {
         Self::start(PROMETHEUS, "/-/ready", |command| {
             command
                 .arg(format!("--config.file={}", config.display()))
-                .arg(format!("--storage.tsdb.path={}", directory.join("data").display()))
+                .arg(format!("--storage.tsdb.path={}", data.display()))
                 .stderr(File::create(directory.join("log")).unwrap());
         })
     }
