@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::frames::{self, FrameError, ZSTD_MAGIC};
 use super::lines::{
     AnyLine, EndLine, FORMAT, FailureKinds, FailureLine, FormatLine, GapLine, HeaderLine, MAJOR,
-    MINOR, PlanLine, QuoteLine, StageLine, TickLine,
+    MINOR, PlanLine, QuoteLine, RefillLine, StageLine, TickLine,
 };
 use super::timeline_builder::TimelineBuilder;
 use super::{Event, ReadNote, Recording};
@@ -213,6 +213,7 @@ impl LineReader {
                     _ => timeline.stages.push(stage),
                 }
             }
+            "refill" => self.gather.refill(timeline, &parsed(line)?)?,
             "gap" => timeline.gaps.push(parsed::<GapLine<'_>>(line)?.into_gap()),
             "quote" => timeline.quotes.push(parsed::<QuoteLine<'_>>(line)?.into_quote()),
             "event" => recording.events.push(parsed::<Event>(line)?),
