@@ -14,7 +14,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::demo::Ports;
 use crate::report::{self, ComparisonFormat};
 pub use builds::{BaselineArgs, BaselineCommand, CalibrateArgs, GateArgs, RunsArgs, StoreArgs};
-pub use bus::{AgentArgs, BusArgs, BusRunArgs, GenerateArgs, NodeArgs};
+pub use bus::{AgentArgs, BusArgs, BusRunArgs, GenerateArgs, GeneratorLoss, NodeArgs};
 pub use history::{
     BesideArgs, CapacityArgs, ClockArgs, ImportSource, IncidentArgs, PrometheusArgs, StoredArgs,
 };
