@@ -235,7 +235,7 @@ fn others_take_over_from_a_killed_generator_over_a_bus_too() {
     // The target may have seen the last second of the dead one.
     let (_, sent, completed) = counts(&recording);
     let (seen, all) = (rows(&server), server.requests());
-    assert!(completed <= seen && sent <= seen && seen <= sent + 25, "{sent} of {seen}");
+    assert!(completed <= seen && sent <= seen && seen <= sent + 45, "{sent} of {seen}");
     // No row twice, but for those of the requests before the load.
     assert!(all - seen < 10, "{all} requests for {seen} rows");
 }
