@@ -208,7 +208,7 @@ fn response_times(generators: usize) -> Histogram {
     let text = plan(&server, 100, 20, "").replace("/item", "/slow");
     let commands = vec![format!("'{program}' generate"); generators];
     let output = start_with(directory.path(), &text, &commands).wait_with_output().unwrap();
-    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(matches!(output.status.code(), Some(0 | 123)), "{output:?}");
     let mut times = Histogram::new();
     for endpoint in read(directory.path()).timeline.ticks.iter().flat_map(|tick| &tick.endpoints) {
         times.merge(&endpoint.response_time);
