@@ -43,6 +43,14 @@ impl Generators {
             let (bus, role, name) = (Arc::clone(bus), Role::Generator, String::new());
             sources = vec![NodeSource::Bus { bus, role, name }; usize::from(count)];
         }
+        let makes_load_itself = args.generator.is_empty() && args.bus.generators.is_none();
+        if makes_load_itself && args.on_generator_loss == GeneratorLoss::Refill {
+            return Err(CliError::usage("`--on-generator-loss refill` needs several generators")
+                .with_hint(
+                    "add `--generator 'ssh HOST kneepoint generate'` twice or more, or `--bus URL \
+                     --generators NUMBER`",
+                ));
+        }
         if sources.is_empty() && bus.is_none() {
             return Ok(None);
         }
