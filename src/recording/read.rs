@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::frames::{self, FrameError, ZSTD_MAGIC};
 use super::lines::{
     AnyLine, EndLine, FORMAT, FailureKinds, FailureLine, FormatLine, GapLine, HeaderLine, MAJOR,
-    MINOR, PlanLine, QuoteLine, RefillLine, StageLine, TickLine,
+    MINOR, PlanLine, QuoteLine, StageLine, TickLine,
 };
 use super::timeline_builder::TimelineBuilder;
 use super::{Event, ReadNote, Recording};
