@@ -105,6 +105,7 @@ fn run(plan: plan::Plan) -> Came {
         max_rate: 1e6,
         workers: Some(1),
         share: Share::WHOLE,
+        takeover: kneepoint::load::Takeover::default(),
         seed: 3,
         generator: "here".to_owned(),
         pem: PemFiles::default(),

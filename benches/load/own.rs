@@ -156,6 +156,7 @@ fn config(job: &Job) -> LoadConfig {
         max_rate: 1e6,
         workers: Some(1),
         share: Share::WHOLE,
+        takeover: kneepoint::load::Takeover::default(),
         seed: 1,
         generator: "bench".into(),
         pem: PemFiles::default(),

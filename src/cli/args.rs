@@ -14,7 +14,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::demo::Ports;
 use crate::report::{self, ComparisonFormat};
 pub use builds::{BaselineArgs, BaselineCommand, CalibrateArgs, GateArgs, RunsArgs, StoreArgs};
-pub use bus::{AgentArgs, BusArgs, BusRunArgs, GenerateArgs, NodeArgs};
+pub use bus::{AgentArgs, BusArgs, BusRunArgs, GenerateArgs, GeneratorLoss, NodeArgs};
 pub use history::{
     BesideArgs, CapacityArgs, ClockArgs, ImportSource, IncidentArgs, PrometheusArgs, StoredArgs,
 };
@@ -199,6 +199,10 @@ pub struct RunArgs {
     /// 'ssh gen1 kneepoint generate'; give it several times to share the load equally
     #[arg(long, value_name = "COMMAND")]
     pub generator: Vec<String>,
+    /// What to do when a generator is lost: end the run, or let the others take over its part (its
+    /// stage does not count then)
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
+    pub on_generator_loss: GeneratorLoss,
     #[command(flatten)]
     pub bus: BusRunArgs,
 }

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::args::{BusRunArgs, GenerateArgs, LiveArgs, RunArgs};
+use super::args::{BusRunArgs, GenerateArgs, GeneratorLoss, LiveArgs, RunArgs};
 use super::bus;
 use super::console::say;
 use super::error::{CliError, CommandResult};
@@ -13,7 +13,7 @@ use super::exit::ExitStatus;
 use crate::plan::Plan;
 use crate::prepare::{LoadPart, RunConfig};
 use crate::remote::{Bus, BusAddress, NodeCarrier, NodeEnd, NodeSource, Role};
-use crate::run::{self, Fleet, FleetProblem};
+use crate::run::{self, Fleet, FleetProblem, OnLoss};
 
 /// Most bytes of files that a bus carries to one node: the server drops a node for which more waits.
 const MOST_FILE_BYTES: usize = 32 << 20;
@@ -26,6 +26,8 @@ pub(super) struct Generators {
     text: String,
     /// What they dial in to.
     bus: Option<Arc<Bus>>,
+    /// What becomes of the run without one of them.
+    on_loss: OnLoss,
 }
 
 impl Generators {
@@ -41,10 +43,19 @@ impl Generators {
             let (bus, role, name) = (Arc::clone(bus), Role::Generator, String::new());
             sources = vec![NodeSource::Bus { bus, role, name }; usize::from(count)];
         }
+        let makes_load_itself = args.generator.is_empty() && args.bus.generators.is_none();
+        if makes_load_itself && args.on_generator_loss == GeneratorLoss::Refill {
+            return Err(CliError::usage("`--on-generator-loss refill` needs several generators")
+                .with_hint(
+                    "add `--generator 'ssh HOST kneepoint generate'` twice or more, or `--bus URL \
+                     --generators NUMBER`",
+                ));
+        }
         if sources.is_empty() && bus.is_none() {
             return Ok(None);
         }
-        Ok(Some(Self { sources, text: text_of(&args.live, plan)?, bus }))
+        let on_loss = args.on_generator_loss.into();
+        Ok(Some(Self { sources, text: text_of(&args.live, plan)?, bus, on_loss }))
     }
 
     /// What nodes dial in to.
@@ -69,8 +80,8 @@ impl Generators {
         if let Some(bus) = &self.bus {
             refuse_on_bus(bus, &part)?;
         }
-        let fleet =
-            Fleet::connect(&self.sources, &part, &config.load).map_err(|some| refused(&some))?;
+        let fleet = Fleet::connect(&self.sources, &part, &config.load, self.on_loss)
+            .map_err(|some| refused(&some))?;
         for note in fleet.notes() {
             let cores = if note.cores == 1 { "core" } else { "cores" };
             say(format_args!("generator {} on {}, {} {cores}", note.name, note.host, note.cores));
@@ -78,6 +89,15 @@ impl Generators {
         // Starting them took its time, in which nothing was measured.
         config.begin_now();
         Ok(fleet)
+    }
+}
+
+impl From<GeneratorLoss> for OnLoss {
+    fn from(asked: GeneratorLoss) -> Self {
+        match asked {
+            GeneratorLoss::End => Self::End,
+            GeneratorLoss::Refill => Self::Refill,
+        }
     }
 }
 

@@ -193,9 +193,13 @@ impl Collector for Tcp {
         self.sockets.clear();
         lister.list(&mut self.sockets).map_err(cannot)?;
         // A socket connected to the target's port belongs to a client. Which program that is does
-        // not matter.
+        // not matter. The other end is the target's by its port.
         let ports = self.owners.target_ports(&self.sockets);
-        let matters = |socket: &Socket| !ports.contains(&socket.remote.port());
+        let matters = |socket: &Socket| {
+            let is_accepted =
+                socket.state != TcpState::Listen && ports.contains(&socket.local.port());
+            !is_accepted && !ports.contains(&socket.remote.port())
+        };
         if let Err(gone) = self.owners.find_or_lose(&self.sockets, matters) {
             self.lister = None;
             return Err(SampleError(gone));

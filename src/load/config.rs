@@ -7,6 +7,7 @@ use super::data::ResolvedData;
 use super::share::Share;
 use super::tls::PemFiles;
 use crate::plan;
+use crate::timeline::Moment;
 
 /// What is sent, where to, and within which limits.
 #[derive(Clone, Debug)]
@@ -32,6 +33,8 @@ pub struct LoadConfig {
     /// The part of the load that this process makes. Rates, users and limits here are those of the
     /// whole load.
     pub share: Share,
+    /// Where it begins, if it takes over from another generator.
+    pub takeover: Takeover,
     /// Seed of every random choice.
     pub seed: u64,
     /// Name of this generator in its ticks.
@@ -40,7 +43,37 @@ pub struct LoadConfig {
     pub pem: PemFiles,
 }
 
+/// Where a part of a load begins that a lost generator has made until then.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Takeover {
+    /// Nothing begins before this moment, although its stages may.
+    pub from: Moment,
+    /// The lost generator may have used the rows of sequential data before this one.
+    pub first_row: u64,
+}
+
+/// Spreads seeds: 2^64 divided by the golden ratio (Knuth, volume 3, section 6.4).
+const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
+
 impl LoadConfig {
+    /// The load of one that takes over part `share`, for the `round`-th time in this run. Its random
+    /// draws are new, so that it makes no identifier a second time.
+    #[must_use]
+    pub fn taken_over(&self, share: Share, takeover: Takeover, round: u32) -> Self {
+        let seed = self.seed.wrapping_add(u64::from(round).wrapping_mul(GOLDEN));
+        Self { share, takeover, seed, ..self.clone() }
+    }
+
+    /// Whether others can make a part of it from some moment on. Nobody knows which of a fixed number of
+    /// iterations a lost generator has done.
+    pub fn can_be_taken_over(&self) -> bool {
+        let is_counted = |flow: &FlowConfig| match &flow.kind {
+            FlowKind::Closed(iterations) => *iterations != Iterations::Unlimited,
+            FlowKind::Open(_) | FlowKind::Replay(_) => false,
+        };
+        !self.flows.iter().any(is_counted)
+    }
+
     /// Cuts what workers of other processes cannot share: the work of virtual users. Everything
     /// else is cut by the number of a worker.
     pub(super) fn cut(mut self) -> Self {

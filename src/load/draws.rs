@@ -50,16 +50,32 @@ struct Source {
 
 impl Sources {
     pub(super) fn new(config: &LoadConfig, worker: usize, of: usize) -> Self {
+        let (worker, of) = (worker as u64, of.max(1) as u64);
+        let used = config.takeover.first_row.saturating_sub(worker).div_ceil(of);
         let source = |data: &ResolvedData| {
             let count = data.count();
+            // Users keep their numbers, so each keeps the row that it had.
+            let drawn = if data.per == DrawnPer::Iteration { used } else { 0 };
             let zipf = match data.order {
                 DataOrder::Zipf(exponent) => Zipf::new(count.max(1) as f64, exponent).ok(),
                 _ => None,
             };
-            Source { data: data.clone(), count, drawn: 0, zipf }
+            Source { data: data.clone(), count, drawn, zipf }
         };
         let sources = config.data.values().map(source).collect();
-        Self { sources, worker: worker as u64, of: of as u64 }
+        Self { sources, worker, of }
+    }
+
+    /// The first row that no journey of this worker has used, and none before it, where each takes the
+    /// next one.
+    pub(super) fn rows_used(&self) -> u64 {
+        let is_used_up = |source: &&Source| {
+            source.data.order == DataOrder::Sequential
+                && source.data.per == DrawnPer::Iteration
+                && source.drawn > 0
+        };
+        let last = |source: &Source| self.worker + self.of * (source.drawn - 1);
+        self.sources.iter().filter(is_used_up).map(|source| last(source) + 1).max().unwrap_or(0)
     }
 
     /// Whether a user keeps the value drawn from a source from journey to journey.

@@ -47,6 +47,8 @@ pub(super) struct Due {
 /// One scenario of one worker.
 pub(super) struct Flow {
     source: Source,
+    /// Nothing begins before.
+    from: u64,
     /// Journeys that are due and wait for a lane.
     pub(super) backlog: VecDeque<Due>,
     /// There are no more journeys: the data are used up.
@@ -77,9 +79,12 @@ impl Flow {
         worker: usize,
         of: usize,
     ) -> Self {
+        let from = config.takeover.from.nanos();
         let source = match &flow.kind {
             FlowKind::Open(arrivals) => Source::Open(
-                Schedule::new(worker, of, config.max_rate).with_arrivals(*arrivals, config.seed),
+                Schedule::new(worker, of, config.max_rate)
+                    .with_arrivals(*arrivals, config.seed)
+                    .after(from),
             ),
             FlowKind::Replay(arrivals) => {
                 let arrivals = Arc::clone(arrivals);
@@ -92,7 +97,7 @@ impl Flow {
                 next_change: NEVER,
             },
         };
-        Self { source, backlog: VecDeque::new(), is_exhausted: false }
+        Self { source, from, backlog: VecDeque::new(), is_exhausted: false }
     }
 
     /// Adds a stage.
@@ -101,10 +106,11 @@ impl Flow {
             Source::Open(schedule) => schedule.push(stage),
             Source::Closed { crew, next_change, .. } => {
                 crew.push(stage);
-                *next_change = 0;
+                *next_change = self.from;
             }
             Source::Replay(replay) if stage.rate() > 0.0 => {
                 replay.begin.get_or_insert(stage.window.begin.nanos());
+                replay.skip_until(self.from);
             }
             Source::Replay(replay) => replay.next = usize::MAX,
         }
@@ -201,6 +207,13 @@ impl Replay {
         match (self.begin, self.arrivals.get(self.next)) {
             (Some(begin), Some(arrival)) => begin.saturating_add(arrival.at),
             _ => NEVER,
+        }
+    }
+
+    /// Leaves out what another made before `from`.
+    fn skip_until(&mut self, from: u64) {
+        while self.next() < from {
+            self.next = self.next.saturating_add(self.of);
         }
     }
 

@@ -97,6 +97,11 @@ impl Mix {
         })
     }
 
+    /// The first row of sequential data after those that it has used.
+    pub(super) fn rows_used(&self) -> u64 {
+        self.sources.rows_used()
+    }
+
     /// Begins a journey of `flow`. It is chosen by weight, unless a trace names it.
     pub(super) fn begin(
         &mut self,

@@ -67,12 +67,12 @@ mod wire;
 mod worker;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-pub use config::{Arrival, FlowConfig, FlowKind, Iterations, LoadConfig};
+pub use config::{Arrival, FlowConfig, FlowKind, Iterations, LoadConfig, Takeover};
 pub use data::{ResolvedData, ResolvedValues};
 pub use error::LoadError;
 use flow::Tally;
@@ -100,6 +100,8 @@ pub struct Generator {
     stopping: Arc<AtomicBool>,
     /// One for each flow.
     tallies: Vec<Arc<Tally>>,
+    /// One for each worker: see [`Generator::rows_used`].
+    rows: Vec<Arc<AtomicU64>>,
 }
 
 impl Generator {
@@ -126,6 +128,7 @@ impl Generator {
             combiner: None,
             stopping: Arc::clone(&stopping),
             tallies: config.flows.iter().map(|flow| Arc::new(Tally::of(&flow.kind))).collect(),
+            rows: Vec::new(),
         };
         let mut outlets = Vec::new();
         let failures = Arc::default();
@@ -139,6 +142,8 @@ impl Generator {
             let (config, route) = (Arc::clone(&config), route.clone());
             let tallies = generator.tallies.clone();
             let failures = Arc::clone(&failures);
+            let rows = Arc::default();
+            generator.rows.push(Arc::clone(&rows));
             let worker_start = WorkerStart {
                 config,
                 worker,
@@ -150,6 +155,7 @@ impl Generator {
                 ticks,
                 tallies,
                 failures,
+                rows,
                 lanes: lane::STARTS,
             };
             generator.workers.push(start_worker(worker_start)?);
@@ -174,6 +180,11 @@ impl Generator {
     /// Whether every virtual user of a flow has done all its work.
     pub fn is_done(&self, flow: usize) -> bool {
         self.tallies.get(flow).is_some_and(|tally| tally.is_done())
+    }
+
+    /// The first row of sequential data after those that journeys had used at the end of the last second.
+    pub fn rows_used(&self) -> u64 {
+        self.rows.iter().map(|rows| rows.load(Ordering::Relaxed)).max().unwrap_or(0)
     }
 
     /// Ends arrivals at once, waits up to `grace` for requests in flight, and returns the ticks
@@ -213,6 +224,20 @@ impl Drop for Generator {
 /// an error of the target.
 pub fn make_room(config: &LoadConfig) -> Result<(), LoadError> {
     descriptors::make_room(config.share.largest(config.max_in_flight), worker_count(config))
+}
+
+/// The same for several parts of one load that this process makes.
+///
+/// # Errors
+///
+/// As for one.
+pub fn make_room_for<'a>(parts: impl Iterator<Item = &'a LoadConfig>) -> Result<(), LoadError> {
+    let of =
+        |config: &LoadConfig| (config.share.largest(config.max_in_flight), worker_count(config));
+    let (sockets, workers) = parts.map(of).fold((0usize, 0usize), |sum, one| {
+        (sum.0.saturating_add(one.0), sum.1.saturating_add(one.1))
+    });
+    descriptors::make_room(sockets, workers)
 }
 
 /// How many threads of a generator with so many `cores` make its share of a load. Several

@@ -123,6 +123,8 @@ pub(super) struct Schedule {
     /// Draws the distances between random arrivals. `None` if arrivals are even.
     random: Option<SmallRng>,
     max_rate: f64,
+    /// No arrival is earlier.
+    from: u64,
     stages: VecDeque<Turn>,
     next: u64,
 }
@@ -143,7 +145,13 @@ impl Schedule {
     pub(super) fn new(worker: usize, of: usize, max_rate: f64) -> Self {
         let stages = VecDeque::new();
         let (worker, of) = (worker as u64, of.max(1) as u64);
-        Self { worker, of, random: None, max_rate, stages, next: NEVER }
+        Self { worker, of, random: None, max_rate, from: 0, stages, next: NEVER }
+    }
+
+    /// Leaves out what another made before `from`.
+    pub(super) fn after(mut self, from: u64) -> Self {
+        self.from = from;
+        self
     }
 
     /// Uses these arrivals instead of even ones. Every draw follows from `seed`.
@@ -179,7 +187,11 @@ impl Schedule {
             None => self.worker as f64 + 0.5,
             Some(_) => self.distance(),
         };
-        self.stages.push_back(Turn { pacer, count: first, until: NEVER });
+        let mut turn = Turn { pacer, count: first, until: NEVER };
+        while turn.pacer.intended(turn.count) < self.from {
+            turn.count += self.distance();
+        }
+        self.stages.push_back(turn);
         self.settle();
     }
 
@@ -371,6 +383,31 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn whoever_takes_over_makes_the_rest_of_the_schedule(
+            pieces in 1usize..5,
+            from in 0.0f64..4.0,
+            rates in (0.0f64..400.0, 0.0f64..400.0),
+        ) {
+            let (lost, workers) = (1, 3);
+            let stage = stage(0.0, 3.0, rates.0, rates.1);
+            let from = Moment::from_secs_f64(from).nanos();
+            let all = |mut schedule: Schedule| {
+                schedule.push(&stage);
+                starts(&mut schedule)
+            };
+            let mut rest: Vec<u64> = all(Schedule::new(lost, workers, 1e6));
+            rest.retain(|at| *at >= from);
+            let mut made: Vec<u64> = (0..pieces)
+                .flat_map(|piece| {
+                    let (worker, of) = (lost + workers * piece, workers * pieces);
+                    all(Schedule::new(worker, of, 1e6).after(from))
+                })
+                .collect();
+            made.sort_unstable();
+            prop_assert_eq!(&made, &rest);
+        }
+
         #[test]
         fn workers_share_the_exact_schedule(
             from in 0.0..300.0f64, to in 0.0..300.0f64, secs in 0.1..5.0f64,

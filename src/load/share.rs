@@ -21,6 +21,18 @@ impl Share {
         (index < of).then_some(Self { index, of })
     }
 
+    /// Piece `piece` of `pieces` equal ones of this part: what it has, dealt out again. `None` if there
+    /// is no such piece.
+    pub fn piece(self, piece: usize, pieces: usize) -> Option<Self> {
+        let of = self.of.checked_mul(pieces)?;
+        if piece < pieces { Self::new(self.index + self.of * piece, of) } else { None }
+    }
+
+    /// Which part it is, counted from zero.
+    pub fn index(self) -> usize {
+        self.index
+    }
+
     /// How many parts there are.
     pub fn of(self) -> usize {
         self.of
@@ -74,5 +86,29 @@ mod tests {
             assert_eq!(numbers, all, "{of} generators with {own} workers each");
         }
         assert_eq!(Share::new(2, 2), None);
+    }
+
+    #[test]
+    fn the_pieces_of_a_part_have_what_the_part_had() {
+        // Rows, arrivals and users have numbers, and worker `a` of `b` has those that are `a` modulo `b`.
+        let numbers = |share: Share, own: usize| -> Vec<usize> {
+            let has =
+                |worker: usize, number: usize| number % share.workers(own) == share.worker(worker);
+            (0..720).filter(|number| (0..own).any(|worker| has(worker, *number))).collect()
+        };
+        for (of, pieces, own) in [(3, 2, 1), (3, 2, 2), (4, 3, 1), (2, 1, 3)] {
+            let lost = Share::new(of - 1, of).unwrap();
+            let all =
+                |share: Share| (0..pieces).filter_map(move |piece| share.piece(piece, pieces));
+            let mut found: Vec<usize> = all(lost).flat_map(|piece| numbers(piece, own)).collect();
+            found.sort_unstable();
+            assert_eq!(found, numbers(lost, own), "{of} generators, {pieces} pieces");
+            // The one that took over may be lost, too.
+            let again = lost.piece(0, pieces).unwrap();
+            let mut found: Vec<usize> = all(again).flat_map(|piece| numbers(piece, own)).collect();
+            found.sort_unstable();
+            assert_eq!(found, numbers(again, own));
+        }
+        assert_eq!(Share::WHOLE.piece(2, 2), None);
     }
 }

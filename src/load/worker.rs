@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -63,6 +64,8 @@ pub(super) struct WorkerStart {
     pub(super) tallies: Vec<Arc<Tally>>,
     /// What failed requests got, of all workers.
     pub(super) failures: Arc<FailureTable>,
+    /// The first row of sequential data after those used, at the end of the last second.
+    pub(super) rows: Arc<AtomicU64>,
     pub(super) lanes: LaneStarts,
 }
 
@@ -90,6 +93,7 @@ struct State {
     flows: Vec<Flow>,
     mix: Mix,
     meter: Meter,
+    rows: Arc<AtomicU64>,
     outlet: Outlet,
     /// Holds every request to the highest rate, unless the schedule already does so.
     governor: Option<Governor>,
@@ -159,6 +163,7 @@ impl Worker {
             flows: flows.map(|(flow, tally)| Flow::new(&config, flow, tally, worker, of)).collect(),
             meter: Meter::new(config.generator.clone(), names, start.failures, clock.now()),
             mix,
+            rows: start.rows,
             outlet: Outlet::new(start.ticks),
             governor: Governor::of(&config, of),
             retrying: config
@@ -234,6 +239,7 @@ impl Worker {
                 }
             } else if end <= now {
                 let tick = state.meter.close(end, state.waiting as u64);
+                state.rows.store(state.mix.rows_used(), Ordering::Relaxed);
                 state.outlet.send(tick);
             } else {
                 return was_due;

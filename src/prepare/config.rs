@@ -11,7 +11,7 @@ use super::files::PlanFiles;
 use super::problems::Problems;
 use super::target::read_pem;
 use crate::collect::Opened;
-use crate::load::{LoadConfig, Share};
+use crate::load::{LoadConfig, Share, Takeover};
 use crate::plan::{Canary, Limits, Plan, Scenario, Target, WebSocket};
 use crate::recording::{Environment, PlanSummary};
 use crate::remote::RunningAgent;
@@ -79,6 +79,7 @@ pub(super) fn read_load(plan: &Plan, files: &PlanFiles, problems: &mut Problems)
         max_rate: plan.limits.max_rate,
         workers: None,
         share: Share::WHOLE,
+        takeover: Takeover::default(),
         seed: plan.seed,
         generator: host_name(),
     }

@@ -21,7 +21,7 @@ pub(super) const FORMAT: &str = "kneepoint-recording";
 /// A reader refuses every other major version.
 pub(super) const MAJOR: u32 = 1;
 /// A reader skips what a later minor version adds.
-pub(super) const MINOR: u32 = 2;
+pub(super) const MINOR: u32 = 3;
 
 /// Limits for the significant digits, and for the highest value in microseconds, of a histogram to
 /// read. Together they limit the memory that a forged header of forty bytes can ask for.
@@ -42,6 +42,7 @@ pub(super) enum RecordingLine<'a> {
     Failure(FailureLine<'a>),
     Tick(TickLine<'a>),
     Stage(StageLine),
+    Refill(RefillLine<'a>),
     Gap(GapLine<'a>),
     Quote(QuoteLine<'a>),
     Event(Cow<'a, Event>),
@@ -164,6 +165,14 @@ pub(super) struct StageLine {
     vus_from: Number,
     #[serde(default, skip_serializing_if = "is_zero")]
     vus_to: Number,
+}
+
+/// The part of a lost generator is made by the others from a moment on.
+#[derive(Serialize, Deserialize)]
+pub(super) struct RefillLine<'a> {
+    pub(super) generator: Cow<'a, str>,
+    pub(super) lost: Moment,
+    pub(super) from: Moment,
 }
 
 fn is_zero(number: &Number) -> bool {

@@ -213,6 +213,7 @@ impl LineReader {
                     _ => timeline.stages.push(stage),
                 }
             }
+            "refill" => self.gather.refill(timeline, &parsed(line)?)?,
             "gap" => timeline.gaps.push(parsed::<GapLine<'_>>(line)?.into_gap()),
             "quote" => timeline.quotes.push(parsed::<QuoteLine<'_>>(line)?.into_quote()),
             "event" => recording.events.push(parsed::<Event>(line)?),

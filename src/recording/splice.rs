@@ -126,7 +126,7 @@ pub fn copy<W: Write>(
         let is_copied = scan::batch(line, &mut values).is_some()
             || match kind(line).as_str() {
                 "header" | "plan" | "end" => false,
-                "tick" | "failure" | "stage" => with_load,
+                "tick" | "failure" | "stage" | "refill" => with_load,
                 "event" => serde_json::from_slice(line).is_ok_and(|event| keeps(&event)),
                 _ => true,
             };

@@ -3,10 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use super::lines::{BatchLine, SeriesLine};
+use super::lines::{BatchLine, RefillLine, SeriesLine};
 use super::scan::{self, BatchHead};
 use crate::timeline::{
-    Condenser, Kind, LoadTick, Moment, Point, Series, SeriesKey, TickMerger, Timeline, Unit, Window,
+    Condenser, Kind, LoadTick, Moment, Point, Refill, Series, SeriesKey, TickMerger, Timeline,
+    Unit, Window,
 };
 
 /// Readings of a collector, and ticks, to keep of long stages. Up to twice as many stay unchanged.
@@ -175,6 +176,18 @@ impl TimelineBuilder {
         for tick in whole {
             self.condenser.push_tick(timeline, tick);
         }
+    }
+
+    /// A generator was lost, and others make its part.
+    pub(super) fn refill(
+        &mut self,
+        timeline: &mut Timeline,
+        line: &RefillLine<'_>,
+    ) -> Result<(), String> {
+        let generator = self.merger.as_mut().and_then(|merger| merger.lose(&line.generator));
+        let generator = generator.ok_or("it is about a generator that the run does not have")?;
+        timeline.refills.push(Refill { generator, lost: line.lost, from: line.from });
+        Ok(())
     }
 
     /// Adds the last values.

@@ -10,7 +10,7 @@ use zstd::Encoder;
 
 use super::lines::{
     BatchLine, EndLine, FORMAT, FailureLine, GapLine, HeaderLine, MAJOR, MINOR, Number, PlanLine,
-    QuoteLine, RecordingLine, SeriesLine, StageLine, TickLine,
+    QuoteLine, RecordingLine, RefillLine, SeriesLine, StageLine, TickLine,
 };
 use super::{Environment, Event, PlanSummary, Stop};
 use crate::timeline::{
@@ -189,6 +189,12 @@ impl<W: Write> Writer<W> {
     pub fn stage(&mut self, stage: &Stage) -> Result<(), WriteError> {
         // A stage is written when it begins. Its end can be far ahead, and the frame must not wait.
         self.add(stage.window.begin, &RecordingLine::Stage(StageLine::of(stage)))
+    }
+
+    /// Says that the other generators make the part of one that was `lost`, `from` then on.
+    pub fn refill(&mut self, name: &str, lost: Moment, from: Moment) -> Result<(), WriteError> {
+        let generator = Cow::Borrowed(name);
+        self.add(lost, &RecordingLine::Refill(RefillLine { generator, lost, from }))
     }
 
     /// Adds something that happened.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::revealed::Revealed;
 use crate::plan::Secret;
-use crate::timeline::Stage;
+use crate::timeline::{Moment, Stage};
 
 /// Bytes of a file in one message. In base64 they are a quarter of a line at most.
 const PART_BYTES: usize = 768 << 10;
@@ -88,6 +88,9 @@ pub struct StartMessage {
     pub zero: i64,
     /// The load ends if nothing comes from the coordinator for so long, in seconds.
     pub lease_secs: f64,
+    /// Whether the generator says which rows of sequential data it has used, so that others can take over.
+    #[serde(default)]
+    pub tells_rows: bool,
 }
 
 /// A stage of one load. Its rates and users are those of all generators together.
@@ -97,6 +100,28 @@ pub struct StageMessage {
     pub flow: u32,
     /// The stage, in moments of the run.
     pub stage: Stage,
+}
+
+/// A generator was lost: this one makes a piece of its part, too.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct RefillMessage {
+    /// Which part of the load it makes beside its own, from 0 on,
+    pub segment: u32,
+    /// of how many.
+    pub segments: u32,
+    /// How many were lost in this run, this one included.
+    pub round: u32,
+    /// From when on, in moments of the run.
+    pub from: Moment,
+    /// The lost one may have used the rows of sequential data before this one.
+    pub first_row: u64,
+}
+
+/// Which rows of sequential data a generator has used.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct RowsMessage {
+    /// The first one after them.
+    pub used: u64,
 }
 
 /// All virtual users of one load have done their work.

@@ -354,7 +354,7 @@ mod tests {
     fn another_version_or_role_is_refused_with_both() {
         let error =
             greet(&format!("echo '{}'; sleep 60", hello("2.0", "agent")), LONG).err().unwrap();
-        for part in ["kneepoint 9.8.7 with protocol 2.0", "with protocol 1.0"] {
+        for part in ["kneepoint 9.8.7 with protocol 2.0", "with protocol 1.1"] {
             assert!(error.what.contains(part), "{error}");
         }
         let error =

@@ -7,6 +7,8 @@
 //! | node | `ready` or `refuse` | it can, or why it cannot |
 //! | coordinator | `file` | a part of a file of the plan, to a generator, before `open` |
 //! | coordinator | `start`, `stage` | when the load begins, and what is to be offered, to a generator |
+//! | coordinator | `refill` | to a generator: it makes a piece of the part of one that was lost, or refuses |
+//! | node | `rows` | which rows of sequential data a generator has used |
 //! | node | `done` | a load with a number of iterations has done its work |
 //! | coordinator, node | `ping`, `pong` | four stamps for the clock, see [`NodeClock`](super::NodeClock) |
 //! | coordinator | `seek` | which socket has received so many bytes: finds the target |
@@ -27,12 +29,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::carrier::Keeping;
-use super::generate::{DoneMessage, FileMessage, GenerateTask, StageMessage, StartMessage};
+use super::generate::{
+    DoneMessage, FileMessage, GenerateTask, RefillMessage, RowsMessage, StageMessage, StartMessage,
+};
 use super::revealed::Revealed;
 use crate::plan::{CollectorConfig, OptionValue};
 
 /// Version of the protocol, as `hello` names it: major and minor.
-pub const PROTOCOL: (u32, u32) = (1, 0);
+pub const PROTOCOL: (u32, u32) = (1, 1);
 /// No line is longer. A tick of fifty endpoints takes 60 kB; a plan with inline data may take more.
 pub const MAX_LINE: usize = 4 << 20;
 
@@ -69,6 +73,10 @@ pub enum Message {
     Start(StartMessage),
     /// Coordinator, to a generator: this is to be offered.
     Stage(StageMessage),
+    /// Coordinator, to a generator: it makes a piece of a lost one's part, too.
+    Refill(RefillMessage),
+    /// Generator: which rows it has used.
+    Rows(RowsMessage),
     /// Generator: a load has done all its work.
     Done(DoneMessage),
     /// Coordinator: what time is it?
@@ -94,7 +102,9 @@ impl Message {
     /// something only now.
     pub(super) fn keeping(&self) -> Keeping {
         match self {
-            Message::Start(_) | Message::Stage(_) | Message::Stop(_) => Keeping::Stored,
+            Message::Start(_) | Message::Stage(_) | Message::Refill(_) | Message::Stop(_) => {
+                Keeping::Stored
+            }
             _ => Keeping::Now,
         }
     }
@@ -109,6 +119,8 @@ impl Message {
             Message::File(_) => "file",
             Message::Start(_) => "start",
             Message::Stage(_) => "stage",
+            Message::Refill(_) => "refill",
+            Message::Rows(_) => "rows",
             Message::Done(_) => "done",
             Message::Ping(_) => "ping",
             Message::Pong(_) => "pong",
@@ -136,7 +148,7 @@ pub enum Role {
 /// every version.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Hello {
-    /// Version of the protocol: `1.0`.
+    /// Version of the protocol, such as `1.1`.
     pub protocol: String,
     /// Version of kneepoint.
     pub version: String,

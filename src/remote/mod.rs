@@ -49,7 +49,9 @@ pub use agents::RunningAgent;
 pub use bus::{Bus, BusAddress, DialledNode, PastLines, PastRun, RecordingCopy, RunName, Unsent};
 pub use carrier::{Arrival, Carrier, Delivery, Keeping, NodeCarrier};
 pub use clock::{ClockEstimate, ClockStep, Exchange, NodeClock};
-pub use generate::{DoneMessage, FileMessage, GenerateTask, StageMessage, StartMessage};
+pub use generate::{
+    DoneMessage, FileMessage, GenerateTask, RefillMessage, RowsMessage, StageMessage, StartMessage,
+};
 pub use link::{Link, LinkError, News};
 pub use meet::{MetAgent, meet_agents, seek_target};
 pub use message::{

@@ -29,7 +29,7 @@ pub(super) fn source_of(agent: &Agent, bus: Option<&Arc<Bus>>) -> Result<NodeSou
     match (&agent.command, bus) {
         (Some(command), _) => Ok(NodeSource::Command {
             words: command.words().to_vec(),
-            hint: "check the first word of `command`: it must be a program of this machine",
+            hint: "check the first word of the command: it must be a program of this machine",
         }),
         (None, Some(bus)) => Ok(NodeSource::Bus {
             bus: Arc::clone(bus),

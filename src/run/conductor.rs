@@ -10,9 +10,12 @@ use std::time::{Duration, Instant};
 use super::canary::Canaries;
 use super::clock::Clocks;
 use super::drops::ConnectionDrops;
+use super::ending::{ending, ends_by_series};
 use super::fleet::{Fleet, RunningFleet};
-use super::load_source::LoadSource;
+use super::load_source::{LoadSource, Loss};
+use super::losses::Losses;
 use super::news::{Progress, RunError};
+use super::observed::record;
 use super::pilot::{Decision, FixedPilot, Pilot, PlannedStage, pilot_for};
 use super::segments;
 use super::watch::Watch;
@@ -20,12 +23,12 @@ use super::websocket::WebSockets;
 use crate::collect::{Observation, Sampler};
 use crate::diagnose::objectives;
 use crate::load::Generator;
-use crate::plan::{Executor, Limits, Scenario};
+use crate::plan::Limits;
 use crate::prepare::{Controls, RunConfig};
 use crate::recording::{Event, PlanSummary, Stop, StopReason, WriteError, Writer};
 use crate::remote::RunningAgent;
 use crate::timeline::{
-    Condenser, Epoch, LoadTick, Moment, Stage, StageRole, TickMerger, Timeline, Window,
+    Condenser, Epoch, LoadTick, Moment, Refill, Stage, StageRole, TickMerger, Timeline, Window,
 };
 
 /// Observations that can wait for the conductor. The fastest collector makes 13 a second, so this
@@ -42,10 +45,6 @@ const GRACE: Duration = Duration::from_secs(2);
 
 /// How long the ticks of the last second of a stage may take from generators elsewhere.
 const LAST_TICKS: Duration = Duration::from_millis(1500);
-
-/// How long the run goes on after a generator was lost: the others report two more seconds, so that
-/// the recording shows which seconds one did not report.
-const AFTER_LOSS: Duration = Duration::from_secs(2);
 
 /// By how much a stage is prolonged at a time while somebody holds the rise.
 const PROLONGED: Duration = Duration::from_secs(1);
@@ -144,7 +143,7 @@ fn run_on<W: Write>(
         writer: Some(writer),
         write_error: None,
         merger: (!generators.is_empty()).then(|| TickMerger::new(&generators)),
-        lost: None,
+        losses: Losses::default(),
         timeline: Timeline { generators, ..Timeline::default() },
         condenser: Condenser::new(KEPT),
         observations,
@@ -173,44 +172,6 @@ fn run_on<W: Write>(
     Ok(conductor.finish(reason))
 }
 
-/// Writes down what a collector reported.
-///
-/// # Errors
-///
-/// If the storage fails, the first time.
-pub fn record<W: Write>(
-    writer: &mut Writer<W>,
-    observation: &Observation,
-) -> Result<(), WriteError> {
-    match observation {
-        Observation::Batch(batch) => writer.batch(batch),
-        Observation::Gap(gap) => writer.gap(gap),
-        Observation::Quote(quote) => writer.quote(quote),
-        Observation::Event { at, text } => writer.event(&Event { at: *at, text: text.clone() }),
-    }
-}
-
-/// Whether an objective on a collected series may end the run.
-fn ends_by_series(plan: &PlanSummary) -> bool {
-    plan.objectives.iter().any(|objective| {
-        objective.abort_after_secs.is_some() && !objective.measure.is_of_responses()
-    })
-}
-
-/// The flows with a fixed number of iterations, if every flow has one.
-fn ending(scenarios: &[Scenario]) -> Vec<usize> {
-    let counts = |scenario: &Scenario| {
-        matches!(
-            scenario.executor,
-            Executor::PerVuIterations { .. } | Executor::SharedIterations { .. }
-        )
-    };
-    match scenarios.iter().all(counts) {
-        true => (0..scenarios.len()).collect(),
-        false => Vec::new(),
-    }
-}
-
 struct Conductor<'a, W: Write> {
     epoch: Epoch,
     /// `None` once the recording is closed.
@@ -221,8 +182,7 @@ struct Conductor<'a, W: Write> {
     timeline: Timeline,
     /// Makes one tick a second of those of several generators.
     merger: Option<TickMerger>,
-    /// When a generator was lost.
-    lost: Option<Moment>,
+    losses: Losses,
     /// Keeps the timeline small, however long a stage is held.
     condenser: Condenser,
     observations: Receiver<Observation>,
@@ -290,6 +250,9 @@ impl<W: Write> Conductor<'_, W> {
         if self.lead.is_some() {
             begin = begin + self.notice();
         }
+        if let Some(from) = self.losses.pending(begin) {
+            return self.hold_from(level, begin, from, pilot);
+        }
         let mut stage = level.stage(begin);
         self.hold_flows(&stage);
         if let Some(reason) = self.listen_until(begin, None) {
@@ -312,7 +275,31 @@ impl<W: Write> Conductor<'_, W> {
         if let Some(held) = self.timeline.stages.last_mut() {
             *held = stage;
         }
-        ended
+        match (ended, self.losses.pending(begin)) {
+            (None, Some(from)) => self.hold_from(level, begin, from, pilot),
+            (ended, _) => ended,
+        }
+    }
+
+    /// Holds a stage, which began at `begin` and does not count, once others make the part of a lost
+    /// generator: what is left of it, or all of it if a pilot chose it.
+    fn hold_from(
+        &mut self,
+        level: PlannedStage,
+        begin: Moment,
+        from: Moment,
+        pilot: &mut dyn Pilot,
+    ) -> Option<StopReason> {
+        let (until, rest) = match self.lead {
+            Some(_) => {
+                // The pilot judges the one that is held again.
+                self.timeline.stages.pop_if(|last| last.window.begin == begin);
+                (from, Some(level))
+            }
+            None => (from.min(begin + level.duration), level.after(from.since(begin))),
+        };
+        let ended = self.listen_until(until, None);
+        ended.or_else(|| rest.and_then(|level| self.hold(level, pilot)))
     }
 
     /// How long before its beginning the load has to know a stage.
@@ -396,7 +383,7 @@ impl<W: Write> Conductor<'_, W> {
         }
         loop {
             let now = self.now();
-            if now >= stage.window.end {
+            if now >= stage.window.end || self.losses.pending(stage.window.begin).is_some() {
                 return None;
             }
             let held = Stage { window: Window::new(stage.window.begin, now), ..*stage };
@@ -413,8 +400,8 @@ impl<W: Write> Conductor<'_, W> {
         }
     }
 
-    /// Takes in what arrives until `end`. Returns early without a reason if a drain is done, and
-    /// with a reason if the run has to end.
+    /// Takes in what arrives until `end`. Returns early without a reason if a drain is done or others
+    /// have to take over from a lost generator, and with a reason if the run has to end.
     fn listen_until(&mut self, end: Moment, stage: Option<&Stage>) -> Option<StopReason> {
         loop {
             let now = self.now();
@@ -435,8 +422,9 @@ impl<W: Write> Conductor<'_, W> {
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {
-                    let loss = self.source.as_ref().and_then(|source| source.loss());
-                    let why = loss.unwrap_or_else(|| "the load generator stopped".to_owned());
+                    while self.look_for_loss(stage) {}
+                    let why = self.losses.why();
+                    let why = why.unwrap_or_else(|| "the load generator stopped".to_owned());
                     return Some(StopReason::Failed(why));
                 }
             }
@@ -452,8 +440,12 @@ impl<W: Write> Conductor<'_, W> {
             if self.interrupt.load(Ordering::Relaxed) {
                 return Some(StopReason::Interrupted);
             }
-            if let Some(reason) = self.look_for_loss(stage) {
+            self.look_for_loss(stage);
+            if let Some(reason) = self.losses.stop(now) {
                 return Some(reason);
+            }
+            if stage.is_some_and(|stage| self.losses.pending(stage.window.begin).is_some()) {
+                return None;
             }
             if now.since(Moment::START) >= self.limits.max_duration {
                 return Some(StopReason::MaxDuration);
@@ -461,20 +453,41 @@ impl<W: Write> Conductor<'_, W> {
         }
     }
 
-    /// Ends the run when its load is not what was asked for any more, once the recording shows which
-    /// generator is missing. The stage does not count then.
-    fn look_for_loss(&mut self, stage: Option<&Stage>) -> Option<StopReason> {
-        let loss = self.source.as_ref()?.loss()?;
+    /// Looks whether a generator was lost. The stage does not count then, and the run ends, or others take
+    /// over. Returns whether one was.
+    fn look_for_loss(&mut self, stage: Option<&Stage>) -> bool {
         let now = self.now();
-        if self.lost.is_none() {
-            let void = match stage {
-                Some(_) => "the stage does not count, and the run ends",
-                None => "the run ends",
-            };
-            self.tell(now, format!("{loss}; {void}"));
+        let Some(loss) = self.source.as_ref().and_then(|source| source.take_loss(now)) else {
+            return false;
+        };
+        match loss {
+            Loss::Final(why) => {
+                let void = if stage.is_some() { "the stage does not count, and " } else { "" };
+                if self.losses.end(now, &why) {
+                    self.tell(now, format!("{why}; {void}the run ends"));
+                }
+            }
+            Loss::Refilled { name, why, from } => {
+                // All that it has reported was reported before.
+                while let Ok(tick) = self.ticks.try_recv() {
+                    // If that is a reason to end, the next second is one, too.
+                    let _reason = self.take_tick(tick, stage);
+                }
+                let generator = self.merger.as_mut().and_then(|merger| merger.lose(&name));
+                let refill = generator.map(|generator| Refill { generator, lost: now, from });
+                self.timeline.refills.extend(refill);
+                self.write(|writer| writer.refill(&name, now, from));
+                self.losses.refill(from);
+                self.tell(
+                    now,
+                    format!(
+                        "generator `{name}` was lost: {why}; the others take over its part at \
+                         {from}, and nothing counts until then"
+                    ),
+                );
+            }
         }
-        let since = *self.lost.get_or_insert(now);
-        (now.since(since) >= AFTER_LOSS).then_some(StopReason::Failed(loss))
+        true
     }
 
     /// Takes in what one generator did: as it is into the recording, and as a part of the whole load

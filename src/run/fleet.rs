@@ -3,11 +3,12 @@
 
 mod connect;
 mod node;
+mod parts;
 mod past;
 mod problem;
 mod running;
 
-pub use connect::Fleet;
+pub use connect::{Fleet, OnLoss};
 pub use past::{PastError, complete};
 pub use problem::FleetProblem;
 pub(super) use running::RunningFleet;

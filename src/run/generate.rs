@@ -4,19 +4,20 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::conductor::WAITING_OBSERVATIONS;
 use crate::collect::{Observation, Sampler, TargetHint, open_all};
-use crate::load::{Generator, LoadConfig, Share};
+use crate::load::{Generator, LoadConfig, LoadError, Share, Takeover, make_room_for};
 use crate::plan::CollectorConfig;
 use crate::prepare::{LoadPart, PartOrder, Problem, Problems, part_config};
 use crate::recording::{Entry, Event};
 use crate::remote::{
     DoneMessage, FileMessage, FromCoordinator, Message, NodeEnd, Outbox, ReadyMessage,
-    RefuseMessage, StageMessage, StartMessage, Task,
+    RefillMessage, RefuseMessage, RowsMessage, StageMessage, StartMessage, Task,
 };
-use crate::timeline::{Epoch, LoadTick, Moment};
+use crate::timeline::{Epoch, LoadTick, Moment, TickMerger};
 
 /// Between two looks at what was measured.
 const BEAT: Duration = Duration::from_millis(20);
@@ -128,10 +129,31 @@ fn hear<T>(end: &mut NodeEnd, mut take: impl FnMut(Message) -> Option<T>) -> Res
     Err(format!("the coordinator did not go on for {} s", LONGEST_PAUSE.as_secs()))
 }
 
-/// A load that is being made.
-struct Making {
+/// A part of the load that is being made.
+struct PartMaker {
+    config: LoadConfig,
     generator: Generator,
     ticks: Receiver<LoadTick>,
+}
+
+impl PartMaker {
+    fn start(config: LoadConfig, epoch: Epoch) -> Result<Self, LoadError> {
+        let (generator, ticks) = Generator::start(config.clone(), epoch)?;
+        Ok(Self { config, generator, ticks })
+    }
+}
+
+/// A load that is being made.
+struct Making {
+    /// Its own part, and those that it has taken over.
+    parts: Vec<PartMaker>,
+    /// Makes one tick a second of those of all parts.
+    merger: TickMerger,
+    epoch: Epoch,
+    /// What it was told, for a part that it takes over later.
+    stages: Vec<StageMessage>,
+    /// The rows that were told to be used; `None` if nobody wants to know.
+    told_rows: Option<u64>,
     sampler: Sampler,
     observations: Receiver<Observation>,
     outbox: Arc<Outbox>,
@@ -149,12 +171,25 @@ impl Making {
         // such data can still make load.
         let (itself, _) = open_all(&[CollectorConfig::new("generator")], &TargetHint::default());
         let (sink, observations) = sync_channel(WAITING_OBSERVATIONS);
-        let (generator, ticks) =
-            Generator::start(config, epoch).map_err(|error| error.to_string())?;
+        let merger = TickMerger::new(std::slice::from_ref(&config.generator));
+        let own = PartMaker::start(config, epoch).map_err(|error| error.to_string())?;
         let sampler = Sampler::start(itself, epoch, sink);
         let lease = Duration::from_secs_f64(start.lease_secs.clamp(LEASES.0, LEASES.1));
         let outbox = end.outbox();
-        Ok(Self { generator, ticks, sampler, observations, outbox, lease, done })
+        let told_rows = start.tells_rows.then_some(0);
+        let (parts, stages) = (vec![own], Vec::new());
+        Ok(Self {
+            parts,
+            merger,
+            epoch,
+            stages,
+            told_rows,
+            sampler,
+            observations,
+            outbox,
+            lease,
+            done,
+        })
     }
 
     /// Makes load until there is a reason to end it. Returns the reason, and how long requests in
@@ -168,9 +203,8 @@ impl Making {
                 Some(FromCoordinator::Message(message)) => {
                     heard = Instant::now();
                     match message {
-                        Message::Stage(StageMessage { flow, stage }) => {
-                            self.generator.hold(flow as usize, &stage);
-                        }
+                        Message::Stage(stage) => self.hold(stage),
+                        Message::Refill(refill) => self.answer(refill, end),
                         Message::Stop(stop) => return (stop.reason, GRACE),
                         _ => {}
                     }
@@ -181,9 +215,10 @@ impl Making {
                 let why = format!("the lease ended: the coordinator was silent for {secs} s");
                 return (why, Duration::ZERO);
             }
-            self.report();
+            self.report(end);
             for flow in 0..self.done.len() {
-                if !self.done[flow] && self.generator.is_done(flow) {
+                let is_done = || self.parts.iter().all(|part| part.generator.is_done(flow));
+                if !self.done[flow] && is_done() {
                     self.done[flow] = true;
                     let flow = u32::try_from(flow).unwrap_or(u32::MAX);
                     end.send(Message::Done(DoneMessage { flow }));
@@ -192,10 +227,54 @@ impl Making {
         }
     }
 
+    fn hold(&mut self, stage: StageMessage) {
+        for part in &self.parts {
+            part.generator.hold(stage.flow as usize, &stage.stage);
+        }
+        self.stages.push(stage);
+    }
+
+    /// Takes over a piece of the part of a lost generator, or says why it cannot.
+    fn answer(&mut self, refill: RefillMessage, end: &NodeEnd) {
+        if let Err((what, hint)) = self.take_over(refill) {
+            end.send(Message::Refuse(RefuseMessage { problems: vec![(what, hint)] }));
+        }
+    }
+
+    fn take_over(&mut self, refill: RefillMessage) -> Result<(), (String, String)> {
+        let share = Share::new(refill.segment as usize, refill.segments as usize);
+        let (Some(share), Some(own)) = (share, self.parts.first()) else {
+            return Err(not_a_part());
+        };
+        let takeover = Takeover { from: refill.from, first_row: refill.first_row };
+        let generator = format!("{} {}", own.config.generator, self.parts.len() + 1);
+        let config = own.config.taken_over(share, takeover, refill.round);
+        let config = LoadConfig { generator, ..config };
+        let refused = |error: LoadError| (error.to_string(), String::new());
+        let all = self.parts.iter().map(|part| &part.config).chain([&config]);
+        make_room_for(all).map_err(refused)?;
+        let name = config.generator.clone();
+        let part = PartMaker::start(config, self.epoch).map_err(refused)?;
+        for stage in &self.stages {
+            part.generator.hold(stage.flow as usize, &stage.stage);
+        }
+        self.merger.join(&name);
+        self.parts.push(part);
+        Ok(())
+    }
+
     /// Passes on what was measured since the last call.
-    fn report(&self) {
-        for tick in self.ticks.try_iter() {
-            self.outbox.report(&Entry::Tick(Box::new(tick)));
+    fn report(&mut self, end: &NodeEnd) {
+        // First, so that no tick tells of a row that is not told.
+        let rows = self.parts.iter().map(|part| part.generator.rows_used()).max().unwrap_or(0);
+        if self.told_rows.is_some_and(|told| told < rows) {
+            self.told_rows = Some(rows);
+            end.send(Message::Rows(RowsMessage { used: rows }));
+        }
+        for part in &self.parts {
+            for tick in part.ticks.try_iter() {
+                report_all(&self.outbox, self.merger.push(tick).1);
+            }
         }
         for observation in self.observations.try_iter() {
             let entry = match observation {
@@ -209,12 +288,28 @@ impl Making {
     }
 
     fn stop(self, grace: Duration) {
-        let Self { generator, ticks, sampler, outbox, .. } = self;
-        let late = generator.stop(grace);
-        for tick in ticks.try_iter().chain(late) {
-            outbox.report(&Entry::Tick(Box::new(tick)));
-        }
+        let Self { parts, mut merger, sampler, outbox, .. } = self;
+        thread::scope(|scope| {
+            let stop = |part: PartMaker| {
+                let PartMaker { generator, ticks, .. } = part;
+                let late = generator.stop(grace);
+                ticks.try_iter().chain(late).collect::<Vec<_>>()
+            };
+            let stopping: Vec<_> =
+                parts.into_iter().map(|part| scope.spawn(move || stop(part))).collect();
+            // Whoever panicked has said so; the ticks of the others are good.
+            for tick in stopping.into_iter().filter_map(|it| it.join().ok()).flatten() {
+                report_all(&outbox, merger.push(tick).1);
+            }
+        });
+        report_all(&outbox, merger.finish());
         sampler.stop();
+    }
+}
+
+fn report_all(outbox: &Outbox, ticks: Vec<LoadTick>) {
+    for tick in ticks {
+        outbox.report(&Entry::Tick(Box::new(tick)));
     }
 }
 

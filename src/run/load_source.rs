@@ -4,7 +4,23 @@
 use std::time::Duration;
 
 use crate::load::Generator;
-use crate::timeline::{LoadTick, Stage};
+use crate::timeline::{LoadTick, Moment, Stage};
+
+/// A generator was lost.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Loss {
+    /// The load is not what was asked for any more, and why.
+    Final(String),
+    /// The others take over its part.
+    Refilled {
+        /// Its name.
+        name: String,
+        /// Why it was lost, in words.
+        why: String,
+        /// From when on.
+        from: Moment,
+    },
+}
 
 /// Makes load as it is told, and reports each second of it through a channel of its own.
 pub(super) trait LoadSource {
@@ -19,8 +35,8 @@ pub(super) trait LoadSource {
         Duration::ZERO
     }
 
-    /// Why the load is not what was asked for any more, in words.
-    fn loss(&self) -> Option<String> {
+    /// What was lost of the load and was not told before, at a moment of the run.
+    fn take_loss(&self, _now: Moment) -> Option<Loss> {
         None
     }
 

@@ -9,10 +9,13 @@ mod canary;
 mod clock;
 mod conductor;
 mod drops;
+mod ending;
 mod fleet;
 mod generate;
 mod load_source;
+mod losses;
 mod news;
+mod observed;
 mod pilot;
 mod segments;
 mod watch;
@@ -21,10 +24,11 @@ mod websocket;
 use crate::collect;
 use crate::diagnose::RuleSet;
 
-pub use conductor::{HEAD_START, WAITING_OBSERVATIONS, record, run, run_with, schedule};
-pub use fleet::{Fleet, FleetProblem, PastError, complete};
+pub use conductor::{HEAD_START, WAITING_OBSERVATIONS, run, run_with, schedule};
+pub use fleet::{Fleet, FleetProblem, OnLoss, PastError, complete};
 pub use generate::generate;
 pub use news::{Progress, RunError};
+pub use observed::record;
 pub use pilot::{Decision, Pilot, PlannedStage, pilot_for};
 
 /// The built-in rules, with every source of metrics that a plan can ask for: the collectors, and

@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::{LoadTick, Window};
+use super::{LoadTick, Moment, Window};
 
 /// The label of series that one of several generators read of itself.
 pub const GENERATOR_LABEL: &str = "generator";
@@ -88,6 +88,17 @@ impl GeneratorTick {
     }
 }
 
+/// Others make the part of a generator that was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refill {
+    /// Index of the lost one in [`Timeline::generators`](super::Timeline::generators).
+    pub generator: usize,
+    /// When it was lost.
+    pub lost: Moment,
+    /// From when on the others make its part.
+    pub from: Moment,
+}
+
 /// Makes one tick a second of the ticks of several generators.
 ///
 /// A tick of the whole load ends where ticks of all generators end. A generator that sent one tick
@@ -97,13 +108,29 @@ pub struct TickMerger {
     names: Vec<String>,
     /// By generator: its ticks that wait for those of the others, in order of time.
     waiting: Vec<VecDeque<LoadTick>>,
+    /// By generator: whether nothing more will come from it.
+    lost: Vec<bool>,
 }
 
 impl TickMerger {
     /// Merges the ticks of the generators with these names.
     pub fn new(names: &[String]) -> Self {
         let waiting = names.iter().map(|_| VecDeque::new()).collect();
-        Self { names: names.to_vec(), waiting }
+        Self { names: names.to_vec(), waiting, lost: vec![false; names.len()] }
+    }
+
+    /// Another generator reports from now on.
+    pub fn join(&mut self, name: &str) {
+        self.names.push(name.to_owned());
+        self.waiting.push(VecDeque::new());
+        self.lost.push(false);
+    }
+
+    /// Waits no longer for a generator that was lost. Returns its index; `None` for an unknown one.
+    pub fn lose(&mut self, name: &str) -> Option<usize> {
+        let index = self.names.iter().position(|known| *known == name)?;
+        self.lost[index] = true;
+        Some(index)
     }
 
     /// Takes in a tick. Returns what it says of its generator, and the ticks of the whole load that
@@ -133,14 +160,21 @@ impl TickMerger {
     /// The next second of all generators, if all of it is there.
     fn complete(&mut self) -> Option<LoadTick> {
         loop {
-            let mut end = self.waiting.first()?.front()?.window.end;
-            for waiting in &self.waiting {
-                end = end.max(waiting.front()?.window.end);
+            let mut end = None;
+            for (waiting, is_lost) in self.waiting.iter().zip(&self.lost) {
+                match waiting.front() {
+                    None if *is_lost => {}
+                    front => end = end.max(Some(front?.window.end)),
+                }
             }
+            let end = end?;
             let mut caught_up = true;
-            for waiting in &mut self.waiting {
-                if waiting.front()?.window.end < end {
+            for (waiting, is_lost) in self.waiting.iter_mut().zip(&self.lost) {
+                if waiting.front().is_some_and(|front| front.window.end < end) {
                     // Without a later tick there is nothing to wait for yet.
+                    if waiting.len() < 2 && *is_lost {
+                        continue;
+                    }
                     waiting.get(1)?;
                     let later = waiting.remove(1)?;
                     waiting.front_mut()?.append(later);
@@ -300,6 +334,37 @@ mod tests {
         let offered: Vec<u64> = merged.iter().map(|tick| tick.offered).collect();
         assert_eq!(offered, [vec![12; 5], vec![8; 25]].concat());
         assert!(merged.iter().all(|tick| (tick.window.secs() - 1.0).abs() < 1e-9));
+    }
+
+    #[test]
+    fn nobody_waits_for_one_that_is_known_to_be_lost() {
+        let mut merger = TickMerger::new(&names(3));
+        let mut offered = Vec::new();
+        for second in 0..8 {
+            let (begin, end) = (f64::from(second), f64::from(second + 1));
+            if second < 3 {
+                push(&mut merger, tick(3, begin, end, &[1; 4]));
+            } else if second == 3 {
+                assert_eq!(merger.lose("gen3"), Some(2));
+            }
+            // Two make the work of three from then on.
+            let requests = if second < 5 { 4 } else { 6 };
+            push(&mut merger, tick(1, begin, end, &vec![1; requests]));
+            let whole = push(&mut merger, tick(2, begin, end, &vec![1; requests]));
+            offered.extend(whole.iter().map(|tick| tick.offered));
+        }
+        assert_eq!(offered, [12, 12, 12, 8, 8, 12, 12, 12]);
+        assert_eq!(merger.lose("another"), None);
+    }
+
+    #[test]
+    fn one_that_joins_is_waited_for() {
+        let mut merger = TickMerger::new(&names(1));
+        assert_eq!(push(&mut merger, tick(1, 0.0, 1.0, &[1; 4])).len(), 1);
+        merger.join("gen2");
+        assert_eq!(push(&mut merger, tick(1, 1.0, 2.0, &[1; 4])), []);
+        let whole = push(&mut merger, tick(2, 1.4, 2.0, &[1; 2]));
+        assert_eq!(whole.iter().map(|tick| tick.offered).collect::<Vec<_>>(), [6]);
     }
 
     #[test]

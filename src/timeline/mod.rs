@@ -39,7 +39,7 @@ pub use batch::{Batch, BatchBuilder, Gap, Quote, Reading};
 pub use condense::Condenser;
 pub use failure::{FailureCount, FailureKind};
 pub use generators::{
-    Account, GENERATOR_LABEL, GeneratorTick, Lateness, TickMerger, metric_of_generators,
+    Account, GENERATOR_LABEL, GeneratorTick, Lateness, Refill, TickMerger, metric_of_generators,
 };
 pub use histogram::Histogram;
 pub use metric::{Kind, Labels, MetricSpec, ParseSelectorError, Selector, SeriesKey, Unit};

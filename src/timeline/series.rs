@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Batch, Gap, GeneratorTick, Kind, LoadTick, Moment, Quote, Selector, SeriesKey, Stage, Unit,
-    Window,
+    Batch, Gap, GeneratorTick, Kind, LoadTick, Moment, Quote, Refill, Selector, SeriesKey, Stage,
+    Unit, Window,
 };
 
 /// One value at one moment.
@@ -74,6 +74,8 @@ pub struct Timeline {
     pub generators: Vec<String>,
     /// What each of them did, in the order in which it was reported.
     pub parts: Vec<GeneratorTick>,
+    /// Those that were lost, and whose parts the others took.
+    pub refills: Vec<Refill>,
     /// Collected series by identity.
     pub series: BTreeMap<SeriesKey, Series>,
     /// When each collector took its readings (the middle of each).

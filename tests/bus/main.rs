@@ -204,6 +204,43 @@ fn a_killed_generator_ends_the_run_and_both_records_of_it_are_equal() {
 }
 
 #[test]
+fn others_take_over_from_a_killed_generator_over_a_bus_too() {
+    let Some(bus) = Bus::start() else { return };
+    let (server, directory) = (Server::start(), tempfile::tempdir().unwrap());
+    let here = directory.path();
+    write_plan(here, &plan(&server, 60, 16));
+    let run = ["run", "plan.toml", "--quiet", "--out", "out", "--bus", &bus.url(), "--run", "r"];
+    let run = [&run[..], &["--generators", "3", "--on-generator-loss", "refill"]].concat();
+    let url = bus.url();
+    let node = ["generate", "--bus", &url, "--run", "r"];
+    let nodes = (0..3).map(|_| command(here, &node).spawn().unwrap()).collect();
+    let mut fleet = Fleet { coordinator: command(here, &run).spawn().unwrap(), nodes };
+    wait_until("load", 30, || server.requests() > 120);
+    fleet.nodes[0].kill().unwrap();
+    let output = end(&mut fleet.coordinator);
+    assert!(matches!(output.status.code(), Some(0 | 123)), "{}", text(&output));
+    for node in &mut fleet.nodes[1..] {
+        let output = end(node);
+        assert!(output.status.success(), "{}", text(&output));
+    }
+    let recording = read(&here.join("out/recording.jsonl.zst"));
+    let [refill] = recording.timeline.refills[..] else { panic!("{}", text(&output)) };
+    let whole = recording.timeline.ticks.iter().filter(|tick| {
+        let end = recording.timeline.stages.last().unwrap().window.end;
+        tick.window.begin >= refill.from && tick.window.end <= end
+    });
+    let offered: Vec<u64> = whole.map(|tick| tick.offered).collect();
+    assert!(offered.len() >= 2 && offered.iter().all(|count| (59..=61).contains(count)));
+    assert_eq!(counts(&fetched(here, &bus.url())), counts(&recording));
+    // The target may have seen the last second of the dead one.
+    let (_, sent, completed) = counts(&recording);
+    let (seen, all) = (rows(&server), server.requests());
+    assert!(completed <= seen && sent <= seen && seen <= sent + 45, "{sent} of {seen}");
+    // No row twice, but for those of the requests before the load.
+    assert!(all - seen < 10, "{all} requests for {seen} rows");
+}
+
+#[test]
 fn a_killed_bus_that_comes_back_within_the_lease_costs_nothing() {
     let Some(mut bus) = Bus::start() else { return };
     let (server, directory) = (Server::start(), tempfile::tempdir().unwrap());

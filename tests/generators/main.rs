@@ -7,6 +7,7 @@ mod capacity;
 mod costs;
 #[path = "../program/mod.rs"]
 mod program;
+mod refill;
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "../target/mod.rs"]
 mod target;

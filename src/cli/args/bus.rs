@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 /// Where the bus is, and as whom to connect.
 #[derive(Clone, Debug, Default, Args)]
@@ -39,6 +39,16 @@ pub struct BusRunArgs {
     /// Send the plan's secrets to nodes although the connection to the bus is not encrypted
     #[arg(long, requires = "bus")]
     pub bus_may_carry_secrets: bool,
+}
+
+/// What becomes of a run that loses a generator.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum GeneratorLoss {
+    /// The run ends
+    #[default]
+    End,
+    /// The others take over its part after about seven seconds, and the run goes on
+    Refill,
 }
 
 /// `kneepoint generate`.

@@ -5,11 +5,12 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::address::Address;
-use super::netlink::{Netlink, attribute, u32_at};
+use super::netlink::{Families, Netlink, TCPDIAG_GETSOCK, attribute, u32_at};
 
 const INET_DIAG_INFO: u16 = 2;
-/// Lengths of `inet_diag_req_v2` and `inet_diag_msg`.
+/// Lengths of `inet_diag_req_v2`, of the older `inet_diag_req` and of `inet_diag_msg`.
 const REQUEST: usize = 56;
+const OLD_REQUEST: usize = 60;
 const MESSAGE: usize = 72;
 /// The lower and the upper half of `tcpi_bytes_received`.
 const BYTES_RECEIVED: (usize, usize) = halves(128);
@@ -116,6 +117,34 @@ pub struct TcpInfo {
 
 /// Appends every TCP socket of the namespace to `sockets`.
 pub fn list(netlink: &mut Netlink, sockets: &mut Vec<Socket>) -> io::Result<()> {
+    match netlink.families {
+        Families::Apart => list_apart(netlink, sockets),
+        Families::Together => list_together(netlink, sockets),
+        Families::Untried => {
+            let others = sockets.len();
+            list_apart(netlink, sockets)?;
+            let listed = sockets.len() - others;
+            let mut together = Vec::new();
+            let is_listed = list_together(netlink, &mut together).is_ok();
+            // A sandbox may accept the older request and list nothing, or one family. Sockets come and go
+            // between the two.
+            let is_complete = is_listed && together.len() * 2 >= listed;
+            netlink.families = if is_complete { Families::Together } else { Families::Apart };
+            Ok(())
+        }
+    }
+}
+
+/// With one walk through the kernel's table.
+fn list_together(netlink: &mut Netlink, sockets: &mut Vec<Socket>) -> io::Result<()> {
+    let mut request = [0u8; OLD_REQUEST];
+    request[3] = 1 << (INET_DIAG_INFO - 1);
+    request[52..56].copy_from_slice(&TcpState::mask().to_ne_bytes());
+    netlink.dump_of(TCPDIAG_GETSOCK, &request, |message| sockets.extend(socket(message)))
+}
+
+/// With one for each family.
+fn list_apart(netlink: &mut Netlink, sockets: &mut Vec<Socket>) -> io::Result<()> {
     for family in [libc::AF_INET, libc::AF_INET6] {
         let mut request = [0u8; REQUEST];
         request[0] = family as u8;
@@ -206,6 +235,30 @@ mod tests {
         assert_eq!((outbound.info.bytes_sent, inbound.info.bytes_received), (5, 5));
         assert_eq!(outbound.info.retransmitted, 0);
         assert!((1..1_000_000).contains(&outbound.info.round_trip), "{outbound:?}");
+    }
+
+    #[test]
+    fn both_families_are_listed_at_once_and_apart() {
+        let listeners = ["127.0.0.1:0", "[::1]:0"].map(TcpListener::bind);
+        let ports: Vec<Port> = (listeners.iter().flatten())
+            .map(|listener| Port::Tcp(listener.local_addr().unwrap().port()))
+            .collect();
+        let found = |families: Families| -> Vec<bool> {
+            let mut netlink = Netlink::open(Network::OWN).unwrap();
+            netlink.families = families;
+            let mut sockets = Vec::new();
+            list(&mut netlink, &mut sockets).unwrap();
+            let listens = |port: &Port| {
+                let is_it = |socket: &&Socket| {
+                    socket.state == TcpState::Listen && socket.local.port() == *port
+                };
+                sockets.iter().filter(is_it).count() == 1
+            };
+            ports.iter().map(listens).collect()
+        };
+        for families in [Families::Untried, Families::Apart, Families::Together] {
+            assert_eq!(found(families), vec![true; ports.len()], "{families:?}");
+        }
     }
 
     #[test]

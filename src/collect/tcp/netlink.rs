@@ -6,7 +6,10 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use crate::collect::proc::network::Network;
 
+/// Asks for the sockets of one family …
 const SOCK_DIAG_BY_FAMILY: u16 = 20;
+/// … and, in an older form, for TCP sockets of all families at once.
+pub const TCPDIAG_GETSOCK: u16 = 18;
 const NLMSG_ERROR: u16 = 2;
 const NLMSG_DONE: u16 = 3;
 const NLM_F_REQUEST_DUMP: u16 = 0x301;
@@ -20,26 +23,52 @@ const BUFFER: usize = 64 * 1024;
 pub struct Netlink {
     socket: OwnedFd,
     buffer: Vec<u8>,
+    /// How it lists TCP sockets.
+    pub families: Families,
+}
+
+/// How the families of TCP sockets are listed: the kernel walks through a table of all of its sockets
+/// for each list, which is long on a large machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Families {
+    /// It was not tried yet what the kernel can.
+    #[default]
+    Untried,
+    /// One after the other.
+    Apart,
+    /// Both at once.
+    Together,
 }
 
 impl Netlink {
     /// Opens the netlink socket of a network namespace. Needs rights only for another than kneepoint's
     /// own.
     pub fn open(network: Network) -> io::Result<Self> {
-        Ok(Self { socket: network.open(socket)?, buffer: vec![0; BUFFER] })
+        let families = Families::default();
+        Ok(Self { socket: network.open(socket)?, buffer: vec![0; BUFFER], families })
     }
 
     /// Gives `each` the message about every socket that `request` asks for.
-    pub fn dump(&mut self, request: &[u8], mut each: impl FnMut(&[u8])) -> io::Result<()> {
-        self.send(request)?;
+    pub fn dump(&mut self, request: &[u8], each: impl FnMut(&[u8])) -> io::Result<()> {
+        self.dump_of(SOCK_DIAG_BY_FAMILY, request, each)
+    }
+
+    /// The same for a request of this kind.
+    pub fn dump_of(
+        &mut self,
+        kind: u16,
+        request: &[u8],
+        mut each: impl FnMut(&[u8]),
+    ) -> io::Result<()> {
+        self.send(kind, request)?;
         while self.receive(&mut each)? {}
         Ok(())
     }
 
-    fn send(&self, request: &[u8]) -> io::Result<()> {
+    fn send(&self, kind: u16, request: &[u8]) -> io::Result<()> {
         let mut message = vec![0; HEADER];
         message[0..4].copy_from_slice(&((HEADER + request.len()) as u32).to_ne_bytes());
-        message[4..6].copy_from_slice(&SOCK_DIAG_BY_FAMILY.to_ne_bytes());
+        message[4..6].copy_from_slice(&kind.to_ne_bytes());
         message[6..8].copy_from_slice(&NLM_F_REQUEST_DUMP.to_ne_bytes());
         message.extend_from_slice(request);
         // SAFETY: the pointer and length are those of `message`.

@@ -1,6 +1,6 @@
 //! Which sockets belong to the target and to the services behind it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use super::address::Port;
@@ -30,6 +30,9 @@ pub(in crate::collect) struct Owners {
     first: usize,
     /// For each known inode the index of the tree that owns it; `None` if none does.
     inodes: HashMap<u32, Option<usize>>,
+    /// Sockets that no known process owned at the last scan. A new one may: they are looked for again
+    /// once processes are.
+    undecided: HashSet<u32>,
     callers: Callers<Option<usize>>,
     /// Descriptors are not read again before this time.
     next_scan: Instant,
@@ -50,6 +53,7 @@ impl Owners {
             trees: Vec::new(),
             first: 1,
             inodes: HashMap::new(),
+            undecided: HashSet::new(),
             callers: Callers::default(),
             next_scan: now,
             next_refresh: now,
@@ -61,6 +65,7 @@ impl Owners {
         self.trees.push(tree);
         // Sockets that nobody owned may be its own.
         self.inodes.retain(|_, owner| owner.is_some());
+        self.undecided.clear();
         self.callers = Callers::default();
     }
 
@@ -102,10 +107,15 @@ impl Owners {
         sockets: &[Socket],
         matters: impl Fn(&Socket) -> bool,
     ) -> Result<(), String> {
+        let now = Instant::now();
+        let is_in_vain = |inode: &u32| now < self.next_refresh && self.undecided.contains(inode);
         let unknown = |socket: &Socket| {
-            socket.inode != 0 && matters(socket) && !self.inodes.contains_key(&socket.inode)
+            socket.inode != 0
+                && matters(socket)
+                && !self.inodes.contains_key(&socket.inode)
+                && !is_in_vain(&socket.inode)
         };
-        if Instant::now() < self.next_scan || !sockets.iter().any(unknown) {
+        if now < self.next_scan || !sockets.iter().any(unknown) {
             return Ok(());
         }
         self.find_now(sockets)
@@ -169,6 +179,8 @@ impl Owners {
                 is_decided.then_some((socket.inode, owner))
             })
             .collect();
+        let of_sockets = sockets.iter().map(|socket| socket.inode).filter(|inode| *inode != 0);
+        self.undecided = of_sockets.filter(|inode| !self.inodes.contains_key(inode)).collect();
         // A new socket without an owner may only have closed before the descriptors were read.
         let inodes = &self.inodes;
         self.callers.learn(sockets.iter(), |socket| {

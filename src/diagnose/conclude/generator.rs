@@ -48,6 +48,15 @@ pub fn health(
             environment.generator_names().join("`, `")
         ));
     }
+    for refill in &timeline.refills {
+        if let Some(name) = timeline.generators.get(refill.generator) {
+            remarks.push(format!(
+                "`{name}` was lost at {}, and the others made its part from {} on; what lies between \
+                 does not count",
+                refill.lost, refill.from
+            ));
+        }
+    }
     if environment.target_is_local && shares_machine {
         remarks.push("target and generator share one machine and compete for its cores".into());
     }

@@ -7,7 +7,7 @@
 use crate::diagnose::terms::invalid::GeneratorFault;
 use crate::diagnose::terms::stats;
 use crate::timeline::{
-    GENERATOR_LABEL, GeneratorTick, Kind, Lateness, MetricSpec, Stage, Timeline, Window,
+    GENERATOR_LABEL, GeneratorTick, Kind, Lateness, MetricSpec, Refill, Stage, Timeline, Window,
     metric_of_generators, names,
 };
 
@@ -35,11 +35,18 @@ pub struct FaultOfOne {
 }
 
 /// Looks for a generator that did not make its part of `stage` within `window`. Nothing if there is
-/// only one generator.
+/// only one generator. One whose part others made in all of the stage is none of them.
 pub fn lacking(timeline: &Timeline, stage: &Stage, window: Window) -> Option<FaultOfOne> {
-    let parts: Vec<Part<'_>> = (0..timeline.generators.len())
-        .map(|generator| Part::of(timeline, generator, window))
-        .collect();
+    if let Some(fault) = lost_within(timeline, stage.window) {
+        return Some(fault);
+    }
+    let is_gone = |generator: &usize| {
+        let mut refills = timeline.refills.iter().filter(|refill| refill.generator == *generator);
+        refills.any(|refill| refill.from <= stage.window.begin)
+    };
+    let present = (0..timeline.generators.len()).filter(|generator| !is_gone(generator));
+    let parts: Vec<Part<'_>> =
+        present.map(|generator| Part::of(timeline, generator, window)).collect();
     let covered = parts.iter().map(|part| part.seconds).fold(0.0, f64::max);
     let mean = parts.iter().map(|part| part.offered).sum::<f64>() / parts.len().max(1) as f64;
     // What virtual users offer depends on the answers that they get.
@@ -58,10 +65,21 @@ pub fn lacking(timeline: &Timeline, stage: &Stage, window: Window) -> Option<Fau
         (missed > (MISSED * part.offered).max(EDGE_REQUESTS))
             .then(|| GeneratorFault::Unsent { share: missed / part.offered })
     };
-    let found = parts.iter().zip(&timeline.generators);
-    found
-        .filter_map(|(part, name)| Some(FaultOfOne { name: name.clone(), fault: fault(part)? }))
+    let name = |part: &Part<'_>| timeline.generators[part.generator].clone();
+    parts
+        .iter()
+        .filter_map(|part| Some(FaultOfOne { name: name(part), fault: fault(part)? }))
         .next()
+}
+
+/// A generator whose part nobody made for some of the stage: it was lost, and the others had not taken
+/// over yet.
+fn lost_within(timeline: &Timeline, stage: Window) -> Option<FaultOfOne> {
+    let in_it = |refill: &&Refill| refill.lost <= stage.end && stage.begin < refill.from;
+    let refill = timeline.refills.iter().find(in_it)?;
+    let gap = Window::new(refill.lost.max(stage.begin), refill.from.min(stage.end));
+    let name = timeline.generators.get(refill.generator)?.clone();
+    Some(FaultOfOne { name, fault: GeneratorFault::Silent { seconds: gap.secs() } })
 }
 
 /// The generator that was latest within `window`, and how late it was.
@@ -134,6 +152,7 @@ fn of_each(
 
 /// What one generator did within a window.
 struct Part<'t> {
+    generator: usize,
     ticks: Vec<&'t GeneratorTick>,
     /// Seconds of the window that its ticks cover.
     seconds: f64,
@@ -157,7 +176,7 @@ impl<'t> Part<'t> {
             .collect();
         let seconds = ticks.iter().map(|tick| tick.window.secs()).sum();
         let offered = ticks.iter().map(|tick| tick.account.offered).sum();
-        Self { ticks, seconds, offered }
+        Self { generator, ticks, seconds, offered }
     }
 }
 
@@ -222,6 +241,20 @@ mod tests {
         assert_eq!(fault, Some(FaultOfOne { name: "gen2".to_owned(), fault: silent }));
         let never = |_| None;
         assert!(found(&timeline(&[&never, &WELL])).is_some_and(|found| found.name == "gen1"));
+    }
+
+    #[test]
+    fn a_stage_counts_again_once_others_make_the_part_of_a_lost_generator() {
+        let killed = |_| None;
+        let mut timeline = timeline(&[&WELL, &killed, &WELL]);
+        assert!(found(&timeline).is_some());
+        let (lost, from) = (Moment::from_secs_f64(-1.0), Moment::START);
+        timeline.refills.push(Refill { generator: 1, lost, from });
+        assert_eq!(found(&timeline), None);
+        // The others had not taken over yet.
+        timeline.refills[0].from = Moment::from_secs_f64(0.5);
+        let fault = GeneratorFault::Silent { seconds: 0.5 };
+        assert_eq!(found(&timeline), Some(FaultOfOne { name: "gen2".to_owned(), fault }));
     }
 
     #[test]

@@ -54,6 +54,7 @@ fn weighted(requests: Vec<(plan::Request, f64)>) -> LoadConfig {
         max_rate: 100.0,
         workers: None,
         share: Share::WHOLE,
+        takeover: crate::load::Takeover::default(),
         seed: 7,
         generator: "test".into(),
         pem: PemFiles::default(),

@@ -49,6 +49,7 @@ pub(super) fn config(address: SocketAddr) -> LoadConfig {
         max_rate: 1e6,
         workers: Some(2),
         share: Share::WHOLE,
+        takeover: crate::load::Takeover::default(),
         seed: 1,
         generator: "here".into(),
         pem: PemFiles::default(),

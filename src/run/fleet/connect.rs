@@ -16,9 +16,22 @@ const GREETING: Duration = Duration::from_secs(30);
 /// How often generators that are ready hear that others are not.
 const KEEPING: Duration = Duration::from_millis(100);
 
+/// What becomes of a run that loses a generator.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnLoss {
+    /// It ends.
+    #[default]
+    End,
+    /// The others take over the part of the lost one.
+    Refill,
+}
+
 /// Generators that can make a load.
 pub struct Fleet {
     pub(super) nodes: Vec<Node>,
+    pub(super) on_loss: OnLoss,
+    /// Into how many parts the load can be cut.
+    pub(super) most_parts: usize,
 }
 
 /// Tells runs apart. It is no secret, and need not be random.
@@ -36,9 +49,13 @@ impl Fleet {
         sources: &[NodeSource],
         part: &LoadPart,
         load: &LoadConfig,
+        on_loss: OnLoss,
     ) -> Result<Self, Vec<FleetProblem>> {
         let of = sources.len();
         refuse_too_many(of, load)?;
+        if on_loss == OnLoss::Refill {
+            refuse_counted(load)?;
+        }
         let run = run_id();
         let greeted = at_once(sources.iter().enumerate(), |(index, source)| {
             let carrier = source
@@ -63,7 +80,7 @@ impl Fleet {
                 }
                 Ok(node)
             })?;
-        Ok(Self { nodes })
+        Ok(Self { nodes, on_loss, most_parts: most_parts(load) })
     }
 
     /// What a recording says of them.
@@ -72,9 +89,30 @@ impl Fleet {
     }
 }
 
+/// Each part of a load needs a connection.
+fn most_parts(load: &LoadConfig) -> usize {
+    load.target.max_connections.unwrap_or(usize::MAX).min(load.max_in_flight)
+}
+
+/// A part of a load with a fixed number of iterations cannot change hands.
+fn refuse_counted(load: &LoadConfig) -> Result<(), Vec<FleetProblem>> {
+    if load.can_be_taken_over() {
+        return Ok(());
+    }
+    let problem = FleetProblem {
+        what:
+            "this plan has a fixed number of iterations, and nobody knows how many of them a lost \
+               generator has done"
+                .to_owned(),
+        hint: "leave out `--on-generator-loss refill`, or use `constant-vus` with a duration"
+            .to_owned(),
+    };
+    Err(vec![problem])
+}
+
 /// A load that cannot be cut into so many parts is a problem.
 fn refuse_too_many(of: usize, load: &LoadConfig) -> Result<(), Vec<FleetProblem>> {
-    let most = load.target.max_connections.unwrap_or(usize::MAX).min(load.max_in_flight);
+    let most = most_parts(load);
     if of <= most {
         return Ok(());
     }

@@ -1,27 +1,35 @@
 //! Generators that make a load: passes on stages, keeps their leases, and takes in what they report.
 
+use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::connect::Fleet;
+use super::connect::{Fleet, OnLoss};
 use super::node::{Node, last_words};
+use super::parts::{Parts, RowsSeen};
 use crate::collect::Observation;
 use crate::load::LoadError;
 use crate::recording::Entry;
 use crate::remote::{
-    AckMessage, LinesMessage, Message, News, StageMessage, StartMessage, StopMessage,
+    AckMessage, LinesMessage, Message, News, RefillMessage, RefuseMessage, StageMessage,
+    StartMessage, StopMessage,
 };
-use crate::run::load_source::LoadSource;
+use crate::run::load_source::{LoadSource, Loss};
 use crate::timeline::{
-    Batch, Epoch, GENERATOR_LABEL, Gap, LoadTick, Reading, SeriesKey, Stage, metric_of_generators,
+    Batch, Epoch, GENERATOR_LABEL, Gap, LoadTick, Moment, Reading, SeriesKey, Stage,
+    metric_of_generators,
 };
 
 /// A generator ends its load if nothing comes from the coordinator for so long. The coordinator takes a
 /// generator for lost after the same time.
 const LEASE: Duration = Duration::from_secs(5);
+/// After its lease, a lost generator has ended for certain this much later: its clock may be off, and its
+/// last requests end.
+const ENDED: Duration = Duration::from_secs(1);
 /// Between two renewals of the leases.
 const RENEWAL: Duration = Duration::from_secs(1);
 /// Drift of a clock since the start, in seconds, from which on it is told: a tenth of a tick.
@@ -44,12 +52,18 @@ pub(in crate::run) struct RunningFleet {
     orders: Vec<SyncSender<NodeOrder>>,
     threads: Vec<JoinHandle<()>>,
     shared: Arc<Shared>,
+    on_loss: OnLoss,
+    most_parts: usize,
+    parts: RefCell<Parts>,
+    /// What was told so far.
+    stages: RefCell<Vec<StageMessage>>,
 }
 
 /// What one generator is told.
 #[derive(Clone, Copy)]
 enum NodeOrder {
     Stage(StageMessage),
+    Refill(RefillMessage),
     /// End, with so much time for requests in flight.
     Stop(Duration),
 }
@@ -57,16 +71,30 @@ enum NodeOrder {
 /// What the threads of the generators tell the conductor.
 #[derive(Default)]
 struct Shared {
-    /// Why the first generator that was lost is gone.
-    loss: Mutex<Option<String>>,
+    /// What was lost, and is not told yet.
+    losses: Mutex<VecDeque<Lost>>,
     /// By flow: how many generators have done all its work.
     done: Vec<AtomicUsize>,
 }
 
+enum Lost {
+    /// One generator.
+    One(LostNode),
+    /// So much that nobody can take over.
+    All(String),
+}
+
+/// A generator that was lost.
+struct LostNode {
+    index: usize,
+    name: String,
+    why: String,
+    rows: RowsSeen,
+}
+
 impl Shared {
-    fn lose(&self, name: &str, why: &str) {
-        let mut loss = self.loss.lock().unwrap_or_else(PoisonError::into_inner);
-        loss.get_or_insert_with(|| format!("generator `{name}` was lost: {why}"));
+    fn lose(&self, lost: Lost) {
+        self.losses.lock().unwrap_or_else(PoisonError::into_inner).push_back(lost);
     }
 }
 
@@ -82,17 +110,27 @@ impl RunningFleet {
         let done = (0..flows).map(|_| AtomicUsize::new(0)).collect();
         let shared = Arc::new(Shared { done, ..Shared::default() });
         let (sender, ticks) = sync_channel(TICKS_WAITING * fleet.nodes.len());
-        let mut running = Self { orders: Vec::new(), threads: Vec::new(), shared };
+        let mut running = Self {
+            orders: Vec::new(),
+            threads: Vec::new(),
+            shared,
+            on_loss: fleet.on_loss,
+            most_parts: fleet.most_parts,
+            parts: RefCell::new(Parts::of(fleet.nodes.len())),
+            stages: RefCell::default(),
+        };
+        let tells_rows = fleet.on_loss == OnLoss::Refill;
         for (index, mut node) in fleet.nodes.into_iter().enumerate() {
             let zero = node.clock.zero(epoch).0;
-            let start = StartMessage { zero, lease_secs: LEASE.as_secs_f64() };
-            if let Err(why) = node.link.send(Message::Start(start)) {
-                running.shared.lose(&node.name, &why);
-            }
+            let start = StartMessage { zero, lease_secs: LEASE.as_secs_f64(), tells_rows };
+            // One that is gone already is noticed by its thread.
+            let _gone = node.link.send(Message::Start(start)).is_err();
             let (orders, told) = sync_channel(ORDERS_WAITING);
             let driver = Driver {
+                index,
                 node,
                 epoch,
+                rows: RowsSeen::default(),
                 told,
                 ticks: sender.clone(),
                 observations: observations.clone(),
@@ -114,16 +152,54 @@ impl RunningFleet {
         for orders in &self.orders {
             // A thread ends only with its generator, which is told then.
             if let Err(TrySendError::Full(_)) = orders.try_send(order) {
-                self.shared.lose("all", "the plan has more stages than a generator can be told");
+                let why = "the plan has more stages than a generator can be told";
+                self.shared.lose(Lost::All(why.to_owned()));
             }
         }
+    }
+
+    /// Lets the others take over the part of a lost generator, if the run goes on without it.
+    fn refill(&self, lost: LostNode, now: Moment) -> Loss {
+        let LostNode { index, name, why, rows } = lost;
+        let end = format!("generator `{name}` was lost: {why}");
+        if self.on_loss == OnLoss::End {
+            return Loss::Final(end);
+        }
+        let mut parts = self.parts.borrow_mut();
+        let dealt = parts.lose(index);
+        let most = dealt.iter().map(|(_, share)| share.of()).max().unwrap_or(usize::MAX);
+        if dealt.is_empty() {
+            return Loss::Final(format!("{end}; no other generator is left"));
+        }
+        if most > self.most_parts {
+            let connections = self.most_parts;
+            return Loss::Final(format!(
+                "{end}; its part cannot be shared: the plan allows only {connections} connections"
+            ));
+        }
+        // Until then it may still send: it does not know that it is given up.
+        let ended = now + LEASE + ENDED;
+        let from = Moment::from_secs_f64(ended.secs().ceil());
+        let first_row = parts.first_row(&rows, &self.stages.borrow(), from);
+        for (generator, share) in dealt {
+            let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+            let (segment, segments) = (number(share.index()), number(share.of()));
+            let round = parts.rounds;
+            let order =
+                NodeOrder::Refill(RefillMessage { segment, segments, round, from, first_row });
+            // One that was lost meanwhile is told next, with this part.
+            let _lost = self.orders.get(generator).map(|orders| orders.try_send(order));
+        }
+        Loss::Refilled { name, why, from }
     }
 }
 
 impl LoadSource for RunningFleet {
     fn hold(&self, flow: usize, stage: &Stage) {
         let flow = u32::try_from(flow).unwrap_or(u32::MAX);
-        self.tell(NodeOrder::Stage(StageMessage { flow, stage: *stage }));
+        let stage = StageMessage { flow, stage: *stage };
+        self.stages.borrow_mut().push(stage);
+        self.tell(NodeOrder::Stage(stage));
     }
 
     fn is_done(&self, flow: usize) -> bool {
@@ -135,8 +211,14 @@ impl LoadSource for RunningFleet {
         NOTICE
     }
 
-    fn loss(&self) -> Option<String> {
-        self.shared.loss.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    fn take_loss(&self, now: Moment) -> Option<Loss> {
+        let mut losses = self.shared.losses.lock().unwrap_or_else(PoisonError::into_inner);
+        let lost = losses.pop_front()?;
+        drop(losses);
+        Some(match lost {
+            Lost::One(lost) => self.refill(lost, now),
+            Lost::All(why) => Loss::Final(why),
+        })
     }
 
     fn stop(mut self: Box<Self>, grace: Duration) -> Vec<LoadTick> {
@@ -151,7 +233,10 @@ impl LoadSource for RunningFleet {
 
 /// The thread of one generator.
 struct Driver {
+    index: usize,
     node: Node,
+    /// What it told of its rows.
+    rows: RowsSeen,
     epoch: Epoch,
     told: Receiver<NodeOrder>,
     ticks: SyncSender<LoadTick>,
@@ -200,7 +285,8 @@ impl Driver {
         };
         // What ends as it was told to is not lost.
         if self.ends.is_none() {
-            self.shared.lose(&self.node.name, &why);
+            let (index, name, rows) = (self.index, self.node.name.clone(), self.rows);
+            self.shared.lose(Lost::One(LostNode { index, name, why, rows }));
         }
         self.node.link.close(Duration::from_secs(1));
     }
@@ -210,6 +296,7 @@ impl Driver {
         loop {
             match self.told.try_recv() {
                 Ok(NodeOrder::Stage(stage)) => self.node.link.send(Message::Stage(stage))?,
+                Ok(NodeOrder::Refill(refill)) => self.node.link.send(Message::Refill(refill))?,
                 Ok(NodeOrder::Stop(grace)) => self.end(grace)?,
                 Err(TryRecvError::Empty) => return Ok(()),
                 // The conductor is gone.
@@ -255,10 +342,22 @@ impl Driver {
                     done.fetch_add(1, Ordering::AcqRel);
                 }
             }
+            Message::Rows(rows) => self.rows.told(rows.used, self.epoch.moment(at)),
+            Message::Refuse(refused) => self.cannot(refused),
             Message::Bye(bye) => return Some(format!("it ended: {}", bye.reason)),
             _ => {}
         }
         None
+    }
+
+    /// It cannot take over from another.
+    fn cannot(&self, refused: RefuseMessage) {
+        let why: Vec<String> = refused.problems.into_iter().map(|(what, _)| what).collect();
+        let name = &self.node.name;
+        let why = why.join("; ");
+        self.shared.lose(Lost::All(format!(
+            "generator `{name}` cannot take over the part of a lost one: {why}"
+        )));
     }
 
     fn take(&mut self, lines: &LinesMessage) {
@@ -271,13 +370,16 @@ impl Driver {
         }
     }
 
-    fn report(&self, entry: Entry) {
+    fn report(&mut self, entry: Entry) {
         let name = &self.node.name;
         let observation = match entry {
             Entry::Tick(mut tick) => {
                 name.clone_into(&mut tick.generator);
+                self.rows.waits(tick.backlog);
                 if let Err(TrySendError::Full(_)) = self.ticks.try_send(*tick) {
-                    self.shared.lose(name, "it reports faster than this machine can write");
+                    self.shared.lose(Lost::All(format!(
+                        "generator `{name}` reports faster than this machine can write"
+                    )));
                 }
                 return;
             }

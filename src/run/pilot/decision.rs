@@ -9,6 +9,9 @@ use crate::timeline::{Moment, Stage, StageRole, Timeline, Window};
 /// queues: twice the length of a stage, if that is more.
 pub(super) const LONGEST_DRAIN: Duration = Duration::from_secs(20);
 
+/// Ticks are a second long.
+const SHORTEST_REST: Duration = Duration::from_secs(1);
+
 /// What a pilot decides to do next.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Decision {
@@ -41,6 +44,19 @@ impl PlannedStage {
         Self { role, rate_from: rate, rate_to: rate, vus_from, vus_to, duration }
     }
 
+    /// What is left of it after so long; `None` if that is too short to be measured.
+    pub(in crate::run) fn after(&self, gone: Duration) -> Option<Self> {
+        let duration = self.duration.checked_sub(gone).filter(|left| *left >= SHORTEST_REST)?;
+        let share = gone.as_secs_f64() / self.duration.as_secs_f64();
+        let at = |from: f64, to: f64| from + (to - from) * share;
+        Some(Self {
+            rate_from: at(self.rate_from, self.rate_to),
+            vus_from: at(self.vus_from, self.vus_to),
+            duration,
+            ..*self
+        })
+    }
+
     /// The same stage, with its beginning.
     pub fn stage(&self, begin: Moment) -> Stage {
         Stage {
@@ -68,5 +84,23 @@ pub trait Pilot {
     /// Whether `stage` was held long enough. Its window ends now.
     fn is_enough(&mut self, _timeline: &Timeline, _plan: &PlanSummary, _stage: &Stage) -> bool {
         false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rest_of_a_ramp_goes_on_where_it_was() {
+        let ramp = PlannedStage {
+            rate_from: 10.0,
+            ..PlannedStage::constant(StageRole::Ramp, 50.0, Duration::from_secs(40))
+        };
+        let rest = ramp.after(Duration::from_secs(10)).unwrap();
+        assert_eq!((rest.rate_from, rest.rate_to), (20.0, 50.0));
+        assert_eq!(rest.duration, Duration::from_secs(30));
+        assert_eq!(ramp.after(Duration::from_millis(39_500)), None);
+        assert_eq!(ramp.after(Duration::from_secs(50)), None);
     }
 }
