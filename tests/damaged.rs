@@ -109,11 +109,14 @@ fn no_damaged_input_makes_a_parser_panic() {
     }
 }
 
+/// Reads the bytes of one input.
+type Run = Box<dyn Fn(&[u8]) + std::panic::RefUnwindSafe>;
+
 /// A parser with its own seeds. The target `imports` gives every input to every format, so that
 /// most are foreign to most: here each format has the samples that are its own too.
 struct Case {
     name: String,
-    run: Box<dyn Fn(&[u8]) + std::panic::RefUnwindSafe>,
+    run: Run,
     seeds: Vec<Vec<u8>>,
 }
 

@@ -296,7 +296,7 @@ fn text(seconds: u64) -> String {
 
 #[test]
 fn what_a_newer_version_adds_is_skipped_and_another_major_version_refused() {
-    let newer = text(2).replace("\"version\":\"1.2\"", "\"version\":\"1.7\",\"new\":true")
+    let newer = text(2).replace("\"version\":\"1.3\"", "\"version\":\"1.7\",\"new\":true")
         + "{\"type\":\"hologram\",\"x\":1}\n{\"type\":\"hologram\"}\nnonsense\n";
     let (recording, notes) = read(compressed(&newer).as_slice()).unwrap();
     assert_eq!(seconds_of(&recording), 2);
@@ -306,7 +306,7 @@ fn what_a_newer_version_adds_is_skipped_and_another_major_version_refused() {
     );
     assert_eq!(notes[2], ReadNote::UnknownKind { kind: "hologram".to_owned(), lines: 2 });
 
-    let other = text(2).replace("\"version\":\"1.2\"", "\"version\":\"2.0\"");
+    let other = text(2).replace("\"version\":\"1.3\"", "\"version\":\"2.0\"");
     let message = read(compressed(&other).as_slice()).unwrap_err().to_string();
     assert!(message.contains("2.0") && message.contains("1.x"), "{message}");
 }

@@ -51,7 +51,7 @@ pub fn headroom_text(room: &Headroom, w: &mut dyn io::Write) -> io::Result<()> {
     }
     if !view.rows.is_empty() {
         page.title("What each resource carries")?;
-        table(&mut page, &view, usize::MAX)?;
+        table(&mut page, &view)?;
     }
     if let Some(chart) = &view.chart {
         drawing(&mut page, chart)?;
@@ -67,7 +67,7 @@ pub fn headroom_text(room: &Headroom, w: &mut dyn io::Write) -> io::Result<()> {
 }
 
 /// The table of resources.
-pub(super) fn table(page: &mut Page<'_>, view: &CapacityView, most: usize) -> io::Result<()> {
+fn table(page: &mut Page<'_>, view: &CapacityView) -> io::Result<()> {
     let [_, columns @ ..] = &view.columns;
     let header: Vec<&str> = [""].into_iter().chain(columns.iter().map(String::as_str)).collect();
     let cells = |row: &CapacityRow| {
@@ -75,9 +75,8 @@ pub(super) fn table(page: &mut Page<'_>, view: &CapacityView, most: usize) -> io
             .map(String::clone)
             .to_vec()
     };
-    let rows: Vec<Vec<String>> = view.rows.iter().take(most).map(cells).collect();
+    let rows: Vec<Vec<String>> = view.rows.iter().map(cells).collect();
     page.table(&header, &rows, None)?;
-    page.more(view.rows.len().saturating_sub(most))?;
     page.styled(DIM, "  ", view.legend)
 }
 
@@ -104,16 +103,17 @@ fn drawing(page: &mut Page<'_>, chart: &CapacityChart) -> io::Result<()> {
         |rate: f64| ((rate / chart.most * (COLUMNS - 1) as f64).round() as usize).min(COLUMNS - 1);
     let row = |share: f64| ((1.0 - share.clamp(0.0, 1.0)) * (ROWS - 1) as f64).round() as usize;
     let mut cells = vec![[' '; COLUMNS]; ROWS];
-    for at in column(line.full.0)..=column(line.full.1) {
-        cells[0][at] = '=';
-    }
+    let full = column(line.full.0);
+    cells[0][full..=column(line.full.1).max(full)].fill('=');
     let [from, to] = line.ahead;
-    for at in column(from.0)..=column(to.0) {
+    let row_at = |at: usize| {
         let rate = at as f64 / (COLUMNS - 1) as f64 * chart.most;
         let along = ((rate - from.0) / (to.0 - from.0).max(f64::MIN_POSITIVE)).clamp(0.0, 1.0);
-        let cell = &mut cells[row(from.1 + along * (to.1 - from.1))][at];
-        if *cell == ' ' {
-            *cell = '.';
+        row(from.1 + along * (to.1 - from.1))
+    };
+    for (at, row) in (column(from.0)..=column(to.0)).map(|at| (at, row_at(at))) {
+        if cells[row][at] == ' ' {
+            cells[row][at] = '.';
         }
     }
     for (rate, share) in &line.points {

@@ -53,8 +53,6 @@ const STAGES_BESIDE_KNEE: usize = 2;
 const MOST_REFUTATIONS: usize = 2;
 /// How many answers to what a fix would bring are shown.
 const MOST_FIXES: usize = 1;
-/// How many resources are shown, those first that are full first.
-const MOST_RESOURCES: usize = 3;
 /// How many words are explained at the end.
 const MOST_WORDS: usize = 3;
 /// How much evidence is shown of the cause.
@@ -105,10 +103,6 @@ pub fn render_with(
         self::soak(&mut page, soak)?;
     }
     stages(&mut page, &report.stages)?;
-    if let Some(capacity) = &report.capacity {
-        page.title("What each resource carries")?;
-        super::headroom::table(&mut page, capacity, MOST_RESOURCES)?;
-    }
     requests(&mut page, &report.requests)?;
     objectives(&mut page, report)?;
     ruled_out(&mut page, report)?;

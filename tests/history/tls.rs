@@ -25,10 +25,10 @@ fn a_server_that_asks_for_a_certificate_gets_it_and_its_lack_is_told() {
     let files: Vec<_> = files.zip(me.iter().chain(&other).map(String::as_str)).collect();
     let site = Site { listen: "ssl", server: &server, ..Site::default() };
     let nginx = Nginx::with_files(site, &files);
-    sleep(Duration::from_secs(5));
+    sleep(Duration::from_secs(12));
     let directory = tempfile::tempdir().unwrap();
     let out = directory.path().join("night");
-    let (from, to) = (format!("{:.3}", now() - 5.0), format!("{:.3}", now()));
+    let (from, to) = (format!("{:.3}", now() - 12.0), format!("{:.3}", now()));
     let path = |name: &str| nginx.directory().join(name).display().to_string();
     let import = |ca: bool, identity: Option<&str>| {
         let mut arguments: Vec<String> =

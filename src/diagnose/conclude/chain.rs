@@ -336,7 +336,12 @@ impl<'s> Walk<'s> {
         let mut told = BTreeSet::new();
         let stop = first.and_then(|first| self.stops_at(first, rules));
         let way = &self.way[..stop.map_or(self.way.len(), |stop| stop + 1)];
-        self.add_called(target, TARGET, 1, way, &mut told, &mut hops);
+        self.add_called(target, TARGET, 1, &mut told, &mut hops);
+        let followed: BTreeSet<&str> =
+            way.iter().map(|index| self.steps[*index].service.name.as_str()).collect();
+        for hop in hops.iter_mut().skip(1) {
+            hop.is_followed = followed.contains(hop.service.as_str());
+        }
         for step in self.steps.iter().filter(|step| step.service.is_forwarder) {
             let name = format!("{}, passes the load on", step.service.name);
             hops.push(hop(&name, &step.facts, None, 0, false));
@@ -375,7 +380,6 @@ impl<'s> Walk<'s> {
         facts: &Facts,
         caller: &str,
         depth: u32,
-        way: &[usize],
         told: &mut BTreeSet<usize>,
         hops: &mut Vec<Hop>,
     ) {
@@ -388,9 +392,8 @@ impl<'s> Walk<'s> {
                 continue;
             }
             let step = &self.steps[index];
-            let is_followed = way.contains(&index);
-            hops.push(hop(&step.service.name, &step.facts, Some(caller), depth, is_followed));
-            self.add_called(&step.facts, &step.service.name, depth + 1, way, told, hops);
+            hops.push(hop(&step.service.name, &step.facts, Some(caller), depth, false));
+            self.add_called(&step.facts, &step.service.name, depth + 1, told, hops);
         }
     }
 }

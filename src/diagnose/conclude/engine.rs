@@ -58,10 +58,7 @@ pub fn diagnose(recording: &Recording, rules: &RuleSet) -> Diagnosis {
         predict::foresee(&mut ranked.findings, rules, &facts, &stages, knee);
         walk.accuse(&mut ranked, rules, &stages, knee, &sources);
     }
-    let cause = ranked.findings.first_mut().filter(|first| first.role == FindingRole::Cause);
-    if let Some((cause, rule)) = cause.and_then(|it| rules.find(&it.rule).map(|rule| (it, rule))) {
-        endpoints::name_endpoint(cause, rule, &facts);
-    }
+    name_endpoint(&mut ranked, rules, &facts);
     caveats.append(&mut ranked.caveats);
     caveats.extend(shaped_pools(&facts, &ranked.findings));
     caveats.extend(repetition::caveat(&recording.plan, &facts, &ranked.findings));
@@ -78,8 +75,7 @@ pub fn diagnose(recording: &Recording, rules: &RuleSet) -> Diagnosis {
     };
     caveats.extend(attribution.iter().flat_map(|it| it.broken_assumptions.clone()));
     let is_told = attribution.is_some() && !walk.is_empty();
-    let cause = ranked.findings.first();
-    let chain = is_told.then(|| walk.chain(&facts, rules, knee.is_some(), cause));
+    let chain = is_told.then(|| walk.chain(&facts, rules, knee.is_some(), ranked.findings.first()));
     let (recovery, stays) = recovery::recovery(&facts, &stages).unzip();
     caveats.extend(stays.flatten());
     let (soak, overload) = match outcome {
@@ -120,6 +116,14 @@ pub fn diagnose(recording: &Recording, rules: &RuleSet) -> Diagnosis {
     };
     diagnosis.contradictions = contradictions(recording, &diagnosis, &facts);
     diagnosis
+}
+
+/// Tells the cause with the endpoint that it is about.
+fn name_endpoint(ranked: &mut Ranked, rules: &RuleSet, facts: &Facts) {
+    let cause = ranked.findings.first_mut().filter(|first| first.role == FindingRole::Cause);
+    if let Some((cause, rule)) = cause.and_then(|it| rules.find(&it.rule).map(|rule| (it, rule))) {
+        endpoints::name_endpoint(cause, rule, facts);
+    }
 }
 
 /// How much the system carries, where the numbers are about it.

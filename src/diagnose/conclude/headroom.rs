@@ -81,8 +81,9 @@ pub fn headroom(recording: &Recording, rules: &RuleSet, wanted: Option<f64>) -> 
     let is_open = |limit: &Interval| open.iter().filter_map(|it| it.at).any(|at| at < limit.rate);
     room.limit =
         first(&room.resources).filter(|limit| limit.rate <= FAR * highest && !is_open(limit));
+    let is_far = |untold: &Untold| untold.at.is_some_and(|at| at > FAR * highest);
+    let open: Vec<&str> = open.iter().filter(|it| !is_far(it)).map(|it| it.why.as_str()).collect();
     if !open.is_empty() {
-        let open: Vec<&str> = open.iter().map(|it| it.why.as_str()).collect();
         room.caveats.push(format!("no limit can be told for {}", open.join("; ")));
     }
     if room.resources.is_empty() {

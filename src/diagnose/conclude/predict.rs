@@ -25,7 +25,7 @@ use crate::timeline::{MetricSpec, Selector, Unit, Window, names};
 
 use super::scaling;
 
-mod shared;
+mod beside;
 
 /// What a request needs is the same at two loads where it differs by no more than this share.
 const ALIKE: f64 = 0.2;

@@ -98,6 +98,14 @@ impl CapacityView {
     pub(super) fn of_run(room: Option<&Headroom>, curve: Option<&LoadCurve>) -> Option<Self> {
         let room = room.filter(|room| !room.resources.is_empty())?;
         let mut view = Self::new(room);
+        // What the run carried is told by its stages, which are longer than what is compared here, and
+        // what lies beyond it is for who asks for it.
+        view.details.clear();
+        view.notes.clear();
+        if room.limit.is_none() {
+            "None of these was used enough to tell which is full first."
+                .clone_into(&mut view.headline);
+        }
         let curve = curve.filter(|curve| !curve.axis.is_users());
         if let (Some(chart), Some(curve)) = (&mut view.chart, curve) {
             chart.knee = curve.knee;
@@ -120,7 +128,7 @@ impl CapacityView {
             (None, Some(first)) => format!(
                 "What is full first cannot be told. Of {}, {} was in use at {}.",
                 clean(&first.name),
-                percent(in_use(first, highest) / first.limit),
+                percent(share_in_use(first, highest)),
                 rate(highest)
             ),
             _ => "No limit can be told from this recording.".to_owned(),
@@ -192,6 +200,11 @@ fn in_use(resource: &ResourceRoom, load: f64) -> f64 {
     resource.background + resource.demand.rate * load
 }
 
+/// No more than all of it: the line through what was measured goes on beyond that.
+fn share_in_use(resource: &ResourceRoom, load: f64) -> f64 {
+    (in_use(resource, load) / resource.limit).min(1.0)
+}
+
 impl CapacityRow {
     fn new(resource: &ResourceRoom, highest: f64) -> Self {
         Self {
@@ -202,7 +215,7 @@ impl CapacityRow {
                 true => value(resource.background, resource.unit),
                 false => String::new(),
             },
-            in_use: percent(in_use(resource, highest) / resource.limit),
+            in_use: percent(share_in_use(resource, highest)),
             full_at: format!(
                 "{} ({} to {})",
                 short_rate(resource.carries.rate),

@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn what_does_not_follow_the_load_has_no_demand() {
-        let flat = |bin: usize| (30.0 + bin as f64, if bin % 2 == 0 { 0.0 } else { 1e-9 });
+        let flat = |bin: usize| (30.0 + bin as f64, if bin.is_multiple_of(2) { 0.0 } else { 1e-9 });
         let points: Vec<_> = (0..40).map(|bin| (flat(bin).0, 0.0)).collect();
         assert!(Demand::of(&points).is_none());
         let falling: Vec<_> = (0..40).map(|bin| (flat(bin).0, 2.0 - 0.02 * bin as f64)).collect();
