@@ -10,7 +10,7 @@
 //! | `KNEEPOINT_NIGHTS` | faults to run, `ten`, or `others`, in long nights |
 //! | `KNEEPOINT_NIGHTS_LANES` | how many run side by side (3) |
 //! | `KNEEPOINT_NIGHTS_KEEP` | directory for what Prometheus and nginx wrote and the recordings of it; what is there is looked at again, without load |
-//! | `KNEEPOINT_WEEKS` | all made weeks, not every fifth of them |
+//! | `KNEEPOINT_WEEKS` | all made weeks, not every tenth of them |
 //! | `KNEEPOINT_BIN` | the program to run, such as a release build |
 #![allow(clippy::unwrap_used, reason = "a test that cannot start its servers has failed")]
 #![expect(clippy::print_stderr, reason = "the table is for whoever runs the tests by hand")]

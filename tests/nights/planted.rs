@@ -112,6 +112,12 @@ impl Planted {
         }
     }
 
+    /// Whether stored metrics tell the cause. Connections that are kept longer while the requests go on
+    /// to nothing else may be held by a process that lacks the CPU to go on: an honest "unknown" is right.
+    pub fn can_be_told(self) -> bool {
+        self != Planted::HeldConnections
+    }
+
     /// A part of the change that has to be told.
     pub fn change(self) -> Option<&'static str> {
         match self {

@@ -200,9 +200,9 @@ fn week(event: Event, seed: u64, planted: Option<Planted>) -> Recording {
     }
 }
 
-/// Each event twice, which are twenty weeks, or, unless `KNEEPOINT_WEEKS` is set, every fifth of them.
+/// Each event twice, which are twenty weeks, or, unless `KNEEPOINT_WEEKS` is set, every tenth of them.
 fn weeks() -> impl Iterator<Item = (Event, u64)> {
-    let every = if std::env::var_os("KNEEPOINT_WEEKS").is_some() { 1 } else { 5 };
+    let every = if std::env::var_os("KNEEPOINT_WEEKS").is_some() { 1 } else { 10 };
     let all = (1..=2).flat_map(|round| {
         EVENTS.into_iter().zip(1..).map(move |(event, place)| (event, round * 100 + place))
     });
@@ -246,7 +246,10 @@ fn a_fault_in_such_a_week_is_found_with_its_moment() {
             let begun = (fault(seed).0 * STEP) as f64;
             let away = found.onset.map(|onset| (onset.at.secs() - begun) / STEP as f64);
             let is_near = away.is_some_and(|away| away.abs() <= 2.0);
-            let is_right = cause(&found).is_some_and(|cause| planted.rules().contains(&cause));
+            let is_right = match cause(&found) {
+                Some(cause) => planted.rules().contains(&cause),
+                None => !planted.can_be_told(),
+            };
             let is_told = planted.change().is_none_or(|what| {
                 found.changes.iter().any(|change| {
                     change.what.contains(what) && change.order != kneepoint::incident::Order::After
@@ -272,7 +275,7 @@ fn a_fault_in_such_a_week_is_found_with_its_moment() {
                 ));
             }
         }
-        eprintln!("{planted:?}: {right} of {all} causes, {near} of {all} onsets");
+        eprintln!("{planted:?}: {right} of {all} causes right or honest, {near} of {all} onsets");
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
