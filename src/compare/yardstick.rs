@@ -46,7 +46,7 @@ impl Yardstick {
         let Within { xx, xy, yy } =
             Within::of(&[(&self.base, &first), (&self.candidate, &second)])?;
         let count = 1.0 / n as f64 + 1.0 / m as f64;
-        let apart = self.apart()?;
+        let apart = stats::mean(&self.candidate)? - stats::mean(&self.base)?;
         let plain = (n + m) as f64 - 2.0;
         let chance = student::quantile(TAIL, plain) * (xx / plain * count).sqrt();
         // A machine that is faster makes nothing slower.
@@ -92,11 +92,6 @@ impl Yardstick {
             Some(_) => {}
         }
         rest
-    }
-
-    /// How much slower the machine was for the candidate, in logs.
-    fn apart(&self) -> Option<f64> {
-        Some(stats::mean(&self.candidate)? - stats::mean(&self.base)?)
     }
 }
 

@@ -129,8 +129,9 @@ fn name_endpoint(ranked: &mut Ranked, rules: &RuleSet, facts: &Facts) {
 /// How much the system carries, where the numbers are about it.
 fn room(outcome: &Outcome, recording: &Recording, rules: &RuleSet) -> Option<Headroom> {
     match outcome {
-        Outcome::GeneratorLimited { .. } | Outcome::Aborted { .. } => None,
-        Outcome::FailsForGood { .. } => None,
+        Outcome::GeneratorLimited { .. }
+        | Outcome::Aborted { .. }
+        | Outcome::FailsForGood { .. } => None,
         _ => Some(headroom(recording, rules, None)),
     }
 }
