@@ -482,7 +482,7 @@ fn what_others_have_becomes_a_plan_that_can_be_checked() {
         (
             vec!["convert", odd],
             104,
-            "--from`: har, postman, openapi, jmeter, k6, locust, artillery",
+            "--from`: har, postman, openapi, jmeter, k6, locust, gatling, artillery",
         ),
         (vec!["convert", odd, "--from", "vegata"], 104, "did you mean `vegeta`?"),
         (vec!["convert", odd, "--from", "har"], 104, "odd.bin:1: "),

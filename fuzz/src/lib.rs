@@ -32,6 +32,11 @@ pub const TARGETS: &[Target] = &[
     Target { name: "jmeter", run: jmeter, seeds: || files("tests/convert", &["jmx"]) },
     Target { name: "k6", run: k6, seeds: || files("tests/convert", &["k6"]) },
     Target { name: "locust", run: locust, seeds: || files("tests/convert", &["locust"]) },
+    Target {
+        name: "gatling",
+        run: gatling,
+        seeds: || files("tests/convert", &[".java", ".scala", ".gatling.js"]),
+    },
     Target { name: "postman", run: postman, seeds: || files("tests/convert", &["postman"]) },
     Target { name: "imports", run: imports, seeds: import_seeds },
     Target { name: "recording", run: recording, seeds: recording_seeds },
@@ -130,6 +135,11 @@ pub fn k6(bytes: &[u8]) {
 /// A locustfile.
 pub fn locust(bytes: &[u8]) {
     converted("locust", bytes);
+}
+
+/// A simulation of Gatling.
+pub fn gatling(bytes: &[u8]) {
+    converted("gatling", bytes);
 }
 
 /// A collection of Postman.

@@ -269,6 +269,14 @@ pub(super) fn is_pattern(kind: &str, pattern: &str) -> bool {
     }
 }
 
+/// A JMESPath as a JSONPath, where it only names fields and places in lists.
+pub(super) fn path_of_jmes(path: &str) -> Option<String> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_.[]".contains(c);
+    let is_path = !path.is_empty() && path.chars().all(is_plain);
+    let separator = if path.starts_with('[') { "" } else { "." };
+    is_path.then(|| format!("${separator}{path}"))
+}
+
 impl Draft {
     /// A plan with one scenario that begins at once, and has every journey, needs only a load.
     pub(super) fn settle_scenarios(&mut self) {

@@ -15,6 +15,7 @@ mod notes;
 mod parts;
 mod plan_text;
 mod script;
+mod stages;
 mod table;
 mod template;
 mod toml_text;
@@ -58,6 +59,7 @@ registry! {
         jmeter,
         k6,
         locust,
+        gatling,
         artillery,
         vegeta,
         access_log,

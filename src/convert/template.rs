@@ -14,6 +14,11 @@ pub(super) struct Template {
 /// this plane, and the next one, no meaning.
 const FIRST_MARK: u32 = 0xf_0000;
 
+/// Whether a character stands for a value while a text is taken apart.
+pub(super) fn is_mark(c: char) -> bool {
+    u32::from(c) >= FIRST_MARK
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Piece {
     Text(String),
@@ -152,7 +157,7 @@ impl Template {
         for piece in &self.pieces {
             match piece {
                 Piece::Text(plain) => {
-                    let clean = |c: char| if u32::from(c) < FIRST_MARK { c } else { '\u{fffd}' };
+                    let clean = |c: char| if is_mark(c) { '\u{fffd}' } else { c };
                     text.extend(plain.chars().map(clean));
                 }
                 Piece::Value(_) | Piece::Variable(_) => {

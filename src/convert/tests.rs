@@ -38,6 +38,9 @@ impl Files for FilesInMemory {
                 Ok(Box::new(include_bytes!("../../tests/convert/members.json").as_slice()))
             }
             "users.csv" => Ok(Box::new(include_bytes!("../../tests/convert/users.csv").as_slice())),
+            "searches.csv" => {
+                Ok(Box::new(include_bytes!("../../tests/convert/searches.csv").as_slice()))
+            }
             _ => Err(io::ErrorKind::NotFound.into()),
         }
     }
@@ -97,7 +100,7 @@ fn page(converted: &Converted) -> String {
     format!("{page}\n{}", converted.plan)
 }
 
-const FILES: [(&str, &str, &str); 12] = [
+const FILES: [(&str, &str, &str); 15] = [
     ("vegeta", "targets.txt", include_str!("../../tests/convert/targets.txt")),
     ("vegeta", "targets.jsonl", include_str!("../../tests/convert/targets.jsonl")),
     ("artillery", "shop.artillery.yml", include_str!("../../tests/convert/shop.artillery.yml")),
@@ -114,6 +117,9 @@ const FILES: [(&str, &str, &str); 12] = [
         include_str!("../../tests/convert/shop.postman_collection.json"),
     ),
     ("har", "bare.har", include_str!("../../tests/convert/bare.har")),
+    ("gatling", "GatlingShop.java", include_str!("../../tests/convert/GatlingShop.java")),
+    ("gatling", "GatlingShop.scala", include_str!("../../tests/convert/GatlingShop.scala")),
+    ("gatling", "shop.gatling.js", include_str!("../../tests/convert/shop.gatling.js")),
 ];
 
 #[test]

@@ -1,7 +1,7 @@
 //! Extractors and assertions: what is taken from a response, and what it must be.
 
 use super::reader::PlanReader;
-use crate::convert::draft::{ObjectiveDraft, StepDraft, is_pattern};
+use crate::convert::draft::{ObjectiveDraft, StepDraft, is_pattern, path_of_jmes};
 use crate::convert::xml::Element;
 
 /// Bits of the kind of a Response Assertion.
@@ -18,7 +18,7 @@ impl PlanReader<'_, '_> {
             "JSONPostProcessor" => self.json(element, step),
             "JMESPathExtractor" => {
                 let name = element.prop("JMESExtractor.referenceName");
-                let path = json_path(element.prop("JMESExtractor.jmesPathExpression"));
+                let path = path_of_jmes(element.prop("JMESExtractor.jmesPathExpression"));
                 self.capture(element, name, "json", path, step);
             }
             "BoundaryExtractor" => {
@@ -195,14 +195,6 @@ fn header_of(pattern: &str) -> Option<String> {
     (is_whole && is_name && !name.is_empty()).then(|| name.to_ascii_lowercase())
 }
 
-/// A JMESPath as a JSONPath, where it only names fields and places in lists.
-fn json_path(path: &str) -> Option<String> {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_.[]".contains(c);
-    let is_path = !path.is_empty() && path.chars().all(is_plain);
-    let separator = if path.starts_with('[') { "" } else { "." };
-    is_path.then(|| format!("${separator}{path}"))
-}
-
 /// The statuses that a pattern stands for: `200`, `2..`, `2\d\d`, `20[01]`, `200|302`.
 fn statuses(pattern: &str) -> Option<Vec<u16>> {
     let regex = regex::Regex::new(&format!("^(?:{})$", pattern.trim())).ok()?;
@@ -223,7 +215,7 @@ mod tests {
         assert_eq!(statuses("OK"), None);
         assert_eq!(header_of("Location: (.+)").as_deref(), Some("location"));
         assert_eq!(header_of("Set-Cookie: sid=(.+);"), None);
-        assert_eq!(json_path("items[0].id").as_deref(), Some("$.items[0].id"));
-        assert_eq!(json_path("items[?a]"), None);
+        assert_eq!(path_of_jmes("items[0].id").as_deref(), Some("$.items[0].id"));
+        assert_eq!(path_of_jmes("items[?a]"), None);
     }
 }

@@ -139,7 +139,7 @@ fn merged(tests: Vec<Test>) -> Vec<Test> {
 }
 
 /// Statuses that a plan can list: whole hundreds, and few others.
-fn listable(codes: Vec<u16>) -> Option<Vec<u16>> {
+pub(in crate::convert) fn listable(codes: Vec<u16>) -> Option<Vec<u16>> {
     let of_class = |class: u16| codes.iter().filter(move |code| **code / 100 == class).count();
     let single: usize = (1..=5).map(of_class).filter(|count| *count < 100).sum();
     (!codes.is_empty() && single <= MOST_LISTED).then_some(codes)

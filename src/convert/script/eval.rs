@@ -369,6 +369,7 @@ impl Machine<'_, '_> {
             | Known::Function(_)
             | Known::File(_)
             | Known::Response(_)
+            | Known::Fluent(_)
             | Known::Unknown => self.unknown(expr),
         };
         let mut text = Template::default();

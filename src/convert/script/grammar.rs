@@ -8,6 +8,9 @@ use crate::convert::error::ConvertError;
 
 /// How deep expressions and blocks may stand in each other; what is deeper is not looked at.
 pub(super) const DEEPEST: usize = 150;
+/// Most calls of one chain, such as `a.b().c()`: they stand in each other too, and who reads them
+/// goes along the chain instead of into it.
+pub(super) const LONGEST_CHAIN: usize = 1000;
 
 /// Parses a text, and hands its tree to `read`.
 pub(super) fn parse<T>(
@@ -50,7 +53,9 @@ fn first_error(root: Node<'_>) -> Option<Node<'_>> {
 
 /// Its children that are no punctuation and no comments.
 pub(super) fn named(node: Node<'_>) -> Vec<Node<'_>> {
-    node.named_children(&mut node.walk()).filter(|child| child.kind() != "comment").collect()
+    let is_code =
+        |child: &Node<'_>| !matches!(child.kind(), "comment" | "line_comment" | "block_comment");
+    node.named_children(&mut node.walk()).filter(is_code).collect()
 }
 
 /// The line of a node, from 1.
@@ -61,6 +66,33 @@ pub(super) fn line(node: Node<'_>) -> usize {
 /// An expression at the place of a node.
 pub(super) fn at(node: Node<'_>, kind: ExprKind) -> Expr {
     Expr { line: line(node), span: node.byte_range(), kind }
+}
+
+/// A text whose escapes are replaced by what they stand for.
+pub(super) fn unescaped(text: &str) -> String {
+    let (mut out, mut rest) = (String::new(), text);
+    while let Some(at) = rest.find('\\') {
+        out.push_str(rest.get(..at).unwrap_or_default());
+        let behind = rest.get(at..).unwrap_or_default();
+        let digits = behind.trim_start_matches('\\').trim_start_matches('u');
+        let is_code = behind.starts_with("\\u");
+        let length = match behind.chars().nth(1) {
+            Some('u') if is_code => {
+                let hex = digits.chars().take(4).take_while(char::is_ascii_hexdigit).count();
+                behind.len() - digits.len() + hex
+            }
+            Some(c) => 1 + c.len_utf8(),
+            None => 1,
+        };
+        let escape = behind.get(..length).unwrap_or(behind);
+        let code = escape.trim_start_matches('\\').trim_start_matches('u');
+        match is_code {
+            true => out.push_str(&escaped(&format!("\\u{code}"))),
+            false => out.push_str(&escaped(escape)),
+        }
+        rest = behind.get(length..).unwrap_or_default();
+    }
+    out + rest
 }
 
 /// What an escape such as `\n` stands for; as it is where that is not known.

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use tree_sitter::Node;
 
-use super::grammar::{self, DEEPEST, at, escaped, line, named};
+use super::grammar::{self, DEEPEST, LONGEST_CHAIN, at, escaped, line, named};
 use super::syntax::{
     Call, Expr, ExprKind, Function, Operator, Program, Rounds, Statement, StatementKind,
 };
@@ -12,15 +12,26 @@ use crate::convert::error::ConvertError;
 
 /// Reads a program.
 pub(in crate::convert) fn read(text: &str) -> Result<Program, ConvertError> {
+    read_as(text, false)
+}
+
+/// Reads a program that is made of long chains of calls. Each call has the line of its name.
+pub(in crate::convert) fn read_chains(text: &str) -> Result<Program, ConvertError> {
+    read_as(text, true)
+}
+
+fn read_as(text: &str, is_chained: bool) -> Result<Program, ConvertError> {
     let language = tree_sitter_javascript::LANGUAGE.into();
     grammar::parse(text, &language, "JavaScript", |root| {
-        let reader = Reader { text };
+        let reader = Reader { text, is_chained };
         Program { statements: reader.block(root, 0) }
     })
 }
 
 struct Reader<'t> {
     text: &'t str,
+    /// Whether chains of calls may be longer than expressions are deep.
+    is_chained: bool,
 }
 
 impl Reader<'_> {
@@ -242,7 +253,12 @@ impl Reader<'_> {
                     _ => ExprKind::Index(of, index),
                 }
             }
+            "call_expression" if self.is_chained => return self.chain(node, depth),
             "call_expression" => self.call(node, "function", depth),
+            "spread_element" if self.is_chained => match named(node).first() {
+                Some(inner) => return self.expr(*inner, depth),
+                None => ExprKind::Other,
+            },
             "new_expression" => self.call(node, "constructor", depth),
             "array" | "array_pattern" => {
                 ExprKind::List(named(node).into_iter().map(|it| self.expr(it, depth)).collect())
@@ -264,14 +280,44 @@ impl Reader<'_> {
     }
 
     fn call(&self, node: Node<'_>, callee: &str, depth: usize) -> ExprKind {
-        let arguments = node.child_by_field_name("arguments");
-        let arguments = match arguments {
+        let arguments = self.arguments(node, depth);
+        let callee = *self.field(node, callee, depth);
+        ExprKind::Call(Box::new(Call { callee, arguments, named: Vec::new() }))
+    }
+
+    fn arguments(&self, node: Node<'_>, depth: usize) -> Vec<Expr> {
+        match node.child_by_field_name("arguments") {
             // http.url`…`.
             Some(text) if text.kind() == "template_string" => vec![self.expr(text, depth)],
             list => list.into_iter().flat_map(named).map(|it| self.expr(it, depth)).collect(),
+        }
+    }
+
+    /// `a.b().c()`, from its end to its beginning.
+    fn chain(&self, node: Node<'_>, depth: usize) -> Expr {
+        let mut links = Vec::new();
+        let mut first = node;
+        while first.kind() == "call_expression" && links.len() < LONGEST_CHAIN {
+            let member = first.child_by_field_name("function");
+            let Some(member) = member.filter(|it| it.kind() == "member_expression") else { break };
+            let of = member.child_by_field_name("object");
+            let Some((of, name)) = of.zip(member.child_by_field_name("property")) else { break };
+            links.push((first, name));
+            first = of;
+        }
+        let mut expr = match first.kind() {
+            "call_expression" if links.len() == LONGEST_CHAIN => at(first, ExprKind::Other),
+            "call_expression" => at(first, self.call(first, "function", depth)),
+            _ => self.expr(first, depth),
         };
-        let callee = *self.field(node, callee, depth);
-        ExprKind::Call(Box::new(Call { callee, arguments, named: Vec::new() }))
+        for (link, name) in links.into_iter().rev() {
+            let place = |kind| Expr { line: line(name), span: link.byte_range(), kind };
+            let callee = ExprKind::Member(Box::new(expr), self.slice(name).to_owned());
+            let arguments = self.arguments(link, depth);
+            let call = Call { callee: place(callee), arguments, named: Vec::new() };
+            expr = place(ExprKind::Call(Box::new(call)));
+        }
+        expr
     }
 
     fn object(&self, node: Node<'_>, depth: usize) -> ExprKind {

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::syntax::{
     Call, Expr, ExprKind, Function, Operator, Rounds, Statement, StatementKind, uses,
 };
-use super::value::{Known, Part};
+use super::value::{Known, Link, Part};
 use crate::convert::artifact::Artifact;
 use crate::convert::draft::{Draft, StepDraft, Think, pause_after};
 use crate::convert::http::{Names, OneTarget};
@@ -456,6 +456,12 @@ impl<'s, 'a> Machine<'s, 'a> {
             }
             // k6 has `response.cookies.sid[0].value`.
             Known::Part(_, Part::Cookie(_)) if matches!(name, "0" | "value") => Some(of.clone()),
+            // Scala has calls without parentheses.
+            Known::Fluent(links) => {
+                let line = links.last().map_or(0, |link| link.line);
+                let link = Link::new(name, Vec::new(), line);
+                Some(of.clone().linked(link))
+            }
             _ => None,
         }
     }

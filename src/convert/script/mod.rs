@@ -1,11 +1,13 @@
 //! Programs that are followed without being run: what they would send becomes steps.
 
-mod checks;
+pub(super) mod checks;
 mod eval;
 mod grammar;
+pub(super) mod java;
 pub(super) mod javascript;
 pub(super) mod machine;
 pub(super) mod python;
+pub(super) mod scala;
 pub(super) mod send;
 pub(super) mod syntax;
 pub(super) mod value;

@@ -1,4 +1,4 @@
-//! A program as far as converters look at it: one form for JavaScript and Python.
+//! A program as far as converters look at it: one form for JavaScript, Python, Java and Scala.
 
 use std::ops::Range;
 use std::rc::Rc;
@@ -87,7 +87,7 @@ pub(in crate::convert) struct Function {
     pub(in crate::convert) body: Vec<Statement>,
 }
 
-/// A class of Python.
+/// A class, or an object of Scala: values of its own, functions, and what runs when it is made.
 #[derive(Clone, Debug)]
 pub(in crate::convert) struct Class {
     pub(in crate::convert) name: String,

@@ -6,6 +6,14 @@ use super::syntax::Function;
 use crate::convert::draft::{Data, Think, seconds};
 use crate::convert::template::Template;
 
+/// Most calls on one value: assignments in a row can make a short program immense.
+const MOST_LINKS: usize = 2000;
+
+/// How many calls may stand in each other.
+const MOST_HEIGHT: usize = 60;
+/// Lists in lists in which calls are looked for.
+const DEEPEST_LISTS: usize = 2;
+
 /// What is known of a value.
 #[derive(Clone, Debug)]
 pub(in crate::convert) enum Known {
@@ -31,7 +39,35 @@ pub(in crate::convert) enum Known {
     Part(String, Part),
     /// Data for a call, by how the script has it and a name for it.
     Made(String, String, Data),
+    /// What a library makes by calls one after the other, in their order.
+    Fluent(Rc<Vec<Rc<Link>>>),
     Unknown,
+}
+
+/// One call of several on the same value: `.get("/")`.
+#[derive(Debug)]
+pub(in crate::convert) struct Link {
+    /// Empty for a second list of arguments: `repeat(3)(…)`.
+    pub(in crate::convert) name: String,
+    pub(in crate::convert) arguments: Vec<Known>,
+    pub(in crate::convert) line: usize,
+    /// How many calls stand in each other here, itself included.
+    height: usize,
+}
+
+impl Link {
+    /// A call. Arguments that stand too deep in each other are left out: what is built by
+    /// assignments in a row may have no end.
+    pub(in crate::convert) fn new(name: &str, arguments: Vec<Known>, line: usize) -> Self {
+        let height = 1 + arguments.iter().map(|it| it.height(DEEPEST_LISTS)).max().unwrap_or(0);
+        let is_fine = height <= MOST_HEIGHT;
+        Self {
+            name: name.to_owned(),
+            arguments: if is_fine { arguments } else { Vec::new() },
+            line,
+            height: if is_fine { height } else { 1 },
+        }
+    }
 }
 
 /// A part of a response.
@@ -73,6 +109,38 @@ impl Known {
             Known::List(items) => items,
             _ => &[],
         }
+    }
+
+    /// How many calls stand in each other in it; lists in lists are looked at down to `depth`.
+    fn height(&self, depth: usize) -> usize {
+        let most = |heights: &mut dyn Iterator<Item = usize>| heights.max().unwrap_or(0);
+        match self {
+            Known::Fluent(links) => most(&mut links.iter().map(|link| link.height)),
+            Known::List(items) if depth > 0 => {
+                most(&mut items.iter().map(|item| item.height(depth - 1)))
+            }
+            _ => 0,
+        }
+    }
+
+    /// The calls that made it; none where it is something else.
+    pub(in crate::convert) fn links(&self) -> &[Rc<Link>] {
+        match self {
+            Known::Fluent(links) => links,
+            _ => &[],
+        }
+    }
+
+    /// The same with one call more.
+    pub(in crate::convert) fn linked(self, link: Link) -> Self {
+        let mut links = match self {
+            Known::Fluent(links) => links,
+            _ => Rc::default(),
+        };
+        if links.len() < MOST_LINKS {
+            Rc::make_mut(&mut links).push(Rc::new(link));
+        }
+        Known::Fluent(links)
     }
 
     /// A text in which nothing varies.
