@@ -37,7 +37,9 @@ pub fn reconciled(knee: &Knee, prediction: Option<Prediction>) -> Knee {
     // Both as logarithms, weighted by the inverse of their variances.
     let by_curve = (knee.high / knee.low).ln() / 2.0;
     let by_cause = ((1.0 + CAPACITY_MATCH) / (1.0 - CAPACITY_MATCH)).ln() / 2.0;
-    let (curve, cause) = (by_curve.powi(-2), by_cause.powi(-2));
+    // Not `powi(-2)`: of a constant, optimised code has another last digit than code that is not.
+    let weight = |error: f64| 1.0 / (error * error);
+    let (curve, cause) = (weight(by_curve), weight(by_cause));
     let rate = (curve * knee.rate.ln() + cause * prediction.capacity.ln()) / (curve + cause);
     let error = (curve + cause).sqrt().recip();
     let low = knee.low.max((rate - error).exp());
