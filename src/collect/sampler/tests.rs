@@ -225,11 +225,11 @@ fn a_collector_that_hangs_or_panics_while_it_opens_holds_up_no_other() {
     let configs = ["hangs", "panics", "host"].map(CollectorConfig::new);
     let begin = Instant::now();
     let (opened, failed) =
-        open_within(Duration::from_millis(800), find, &configs, &TargetHint::default());
+        open_within(Duration::from_secs(5), find, &configs, &TargetHint::default());
     assert!(begin.elapsed() < Duration::from_secs(15), "waited for the one that hangs");
     assert_eq!(opened.len(), 1);
     let failed: Vec<String> = failed.iter().map(|(_, error)| error.to_string()).collect();
-    assert_eq!(failed, ["`hangs` did not open within 0.8 s", "`panics` panicked while it opened"]);
+    assert_eq!(failed, ["`hangs` did not open within 5 s", "`panics` panicked while it opened"]);
 }
 
 #[test]
