@@ -123,7 +123,8 @@ fn open(config: &CollectorConfig, hint: &TargetHint) -> OpenResult {
         }
         false => Owners::without_target(PACE),
     };
-    let mut views = Views::new(owners.network()).map_err(|error| no_sockets(&error))?;
+    let own_page = hint.own_page.clone();
+    let mut views = Views::new(owners.network(), own_page).map_err(|error| no_sockets(&error))?;
     if !callers.is_empty() {
         for network in Network::all() {
             // One that cannot be looked into has nothing to tell.

@@ -24,7 +24,7 @@ pub use postgres::inventory::{Inventory, StoredTable, inventory};
 pub use proc::network::{Forwarder, Network, is_own_address, machine_addresses};
 pub use prometheus::stored::{StoredEndpoint, StoredSample, families_of, is_recognised};
 pub use sampler::{Observation, Opened, Sampler, open_all};
-pub use tcp::{can_list_sockets, speaks_postgres};
+pub use tcp::{OwnPage, can_list_sockets, speaks_postgres};
 
 /// What kneepoint knows about a collector before it opens it.
 pub struct CollectorSpec {
@@ -107,6 +107,8 @@ pub struct TargetHint {
     pub process_config: Option<CollectorConfig>,
     /// The services behind the target that the collector `chain` finds, for those that read them too.
     pub services: FoundServices,
+    /// The page that kneepoint itself serves beside the run.
+    pub own_page: OwnPage,
 }
 
 /// A connected collector. It has its own thread and may block.

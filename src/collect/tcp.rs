@@ -33,6 +33,7 @@ mod census;
 mod diag;
 mod lister;
 mod netlink;
+mod own_page;
 mod owners;
 mod path;
 mod peers;
@@ -47,6 +48,7 @@ pub(super) use self::address::{Address, Port};
 pub(super) use self::census::Census;
 pub(super) use self::diag::{Socket, TcpState};
 pub(super) use self::lister::Lister;
+pub use self::own_page::OwnPage;
 pub(super) use self::owners::{Owners, Pace};
 pub(super) use self::peers::{Peers, parse_names};
 use self::postgres::Asker;
@@ -119,6 +121,7 @@ const PACE: Pace = Pace { owners: 0.008, processes_every: Duration::ZERO };
 struct Tcp {
     /// Absent while the target is gone: it would keep the namespace of a container that has ended.
     lister: Option<Lister>,
+    own_page: OwnPage,
     owners: Owners,
     census: Census,
     /// The sockets of the last look, kept to reuse their memory.
@@ -131,7 +134,8 @@ fn open(config: &CollectorConfig, hint: &TargetHint) -> Result<Box<dyn Collector
     let peers = Peers::new(config.texts("names"), network)?;
     let asks = config.options.get(PROBE) != Some(&OptionValue::Switch(false));
     let asker = Asker::new(asks, network);
-    let mut lister = Lister::open(network).map_err(|error| cannot_list(&error, network))?;
+    let lister = Lister::open(network).map_err(|error| cannot_list(&error, network))?;
+    let mut lister = lister.without(hint.own_page.clone());
     let mut sockets = Vec::new();
     lister.list(&mut sockets).map_err(|error| {
         OpenError::new(
@@ -141,6 +145,7 @@ fn open(config: &CollectorConfig, hint: &TargetHint) -> Result<Box<dyn Collector
     })?;
     Ok(Box::new(Tcp {
         lister: Some(lister),
+        own_page: hint.own_page.clone(),
         owners: Owners::of_target(tree, PACE),
         census: Census::new(peers, hint.is_shared.then(|| port_of(hint))).asking(asker),
         sockets,
@@ -186,7 +191,10 @@ impl Collector for Tcp {
         let network = self.owners.network();
         let lister = match &mut self.lister {
             Some(lister) => lister,
-            none => none.insert(Lister::open(network).map_err(cannot)?),
+            none => {
+                let lister = Lister::open(network).map_err(cannot)?;
+                none.insert(lister.without(self.own_page.clone()))
+            }
         };
         lister.follow(network).map_err(cannot)?;
         self.census.move_to(network);

@@ -10,7 +10,7 @@ use super::data;
 use super::files::PlanFiles;
 use super::problems::Problems;
 use super::target::read_pem;
-use crate::collect::Opened;
+use crate::collect::{Opened, OwnPage};
 use crate::load::{LoadConfig, Share, Takeover};
 use crate::plan::{Canary, Limits, Plan, Scenario, Target, WebSocket};
 use crate::recording::{Environment, PlanSummary};
@@ -34,6 +34,8 @@ pub struct RunConfig {
     pub collectors: Vec<Opened>,
     /// The agents, which collect already.
     pub agents: Vec<RunningAgent>,
+    /// Where the collectors learn of the page that shows the run.
+    pub own_page: OwnPage,
     /// What the recording says of the plan.
     pub plan: PlanSummary,
     /// Where the run happens; `started_unix` is moment zero.
@@ -102,6 +104,7 @@ pub fn run_config(plan: Plan, load: LoadConfig, interrupt: Arc<AtomicBool>) -> R
         websockets: plan.websockets,
         collectors: Vec::new(),
         agents: Vec::new(),
+        own_page: OwnPage::default(),
         started: Instant::now(),
         interrupt,
         controls: Arc::default(),

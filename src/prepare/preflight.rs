@@ -15,7 +15,9 @@ use super::target::{
     shares_connections, whereabouts,
 };
 use super::warning::Warning;
-use crate::collect::{FoundServices, Located, Opened, TargetHint, open_all, with_defaults};
+use crate::collect::{
+    FoundServices, Located, Opened, OwnPage, TargetHint, open_all, with_defaults,
+};
 use crate::plan::{Canary, Plan, Target, WebSocket};
 use crate::recording::{AgentNote, CollectorNote, Environment};
 use crate::remote::{Bus, RunningAgent};
@@ -78,6 +80,7 @@ pub fn prepare(plan: Plan, options: Options) -> Result<Prepared, Problems> {
         agents,
         notes_of_agents,
         is_local,
+        own_page,
         warnings: of_collectors,
         ..
     } = look_into(&plan, &load.target, address.as_ref(), (lenient, bus.as_ref()), &mut problems);
@@ -103,7 +106,7 @@ pub fn prepare(plan: Plan, options: Options) -> Result<Prepared, Problems> {
         ..environment(target_said, is_local)
     };
     let config = run_config(plan, load, interrupt);
-    let config = RunConfig { collectors: opened, agents, environment, ..config };
+    let config = RunConfig { collectors: opened, agents, own_page, environment, ..config };
     problems.or(Prepared { config, teardown, warnings })
 }
 
@@ -135,7 +138,7 @@ pub fn observe(plan: &Plan, folder: &Path, lenient: bool) -> Result<Observed, Pr
         ..plan.target.clone()
     };
     let address = find(&target, &mut problems);
-    let Opening { collectors, agents, notes_of_agents, is_local, port, warnings } =
+    let Opening { collectors, agents, notes_of_agents, is_local, port, warnings, .. } =
         look_into(plan, &target, address.as_ref(), (lenient, None), &mut problems);
     if let Some(address) = &address {
         connect(address, &mut problems);
@@ -158,6 +161,7 @@ struct Opening {
     is_local: bool,
     /// The port on which the target itself listens.
     port: u16,
+    own_page: OwnPage,
     warnings: Vec<Warning>,
 }
 
@@ -186,7 +190,9 @@ fn look_into(
     let is_local = located.is_local || greeted.has_target_on_this_machine();
     let port = located.port;
     warnings.extend(located.is_hidden.then_some(Warning::NoRights));
-    let (collectors, left_out) = open_collectors(plan, target, located, lenient, problems);
+    let own_page = OwnPage::default();
+    let (collectors, left_out) =
+        open_collectors(plan, target, (located, own_page.clone()), lenient, problems);
     warnings.extend(left_out);
     let task = agents::Task {
         port: target.url.port,
@@ -198,7 +204,7 @@ fn look_into(
         taken: collectors.iter().map(|opened| opened.config.instance.clone()).collect(),
     };
     let (agents, notes_of_agents) = greeted.open(&task, problems, &mut warnings);
-    Opening { collectors, agents, notes_of_agents, is_local, port, warnings }
+    Opening { collectors, agents, notes_of_agents, is_local, port, own_page, warnings }
 }
 
 /// Whether connections carry more than one request at a time.
@@ -216,7 +222,7 @@ fn names_container(plan: &Plan) -> bool {
 fn open_collectors(
     plan: &Plan,
     target: &Target,
-    located: Located,
+    (located, own_page): (Located, OwnPage),
     lenient: bool,
     problems: &mut Problems,
 ) -> (Vec<Opened>, Vec<Warning>) {
@@ -231,6 +237,7 @@ fn open_collectors(
         process: TARGET_PROCESS.to_owned(),
         process_config: configs.iter().find(|config| config.name == "process").cloned(),
         services: FoundServices::default(),
+        own_page,
     };
     let (opened, failed) = open_all(&configs, &hint);
     // Where the target cannot be looked into, most collectors fail for one reason.

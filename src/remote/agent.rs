@@ -16,7 +16,7 @@ use super::node::{FromCoordinator, NodeEnd};
 use super::outbox::Outbox;
 use crate::collect::proc::{process_cpu_seconds, resident_bytes};
 use crate::collect::{
-    FROM, FoundServices, Located, Observation, Opened, Sampler, SocketSearch, TargetHint,
+    FROM, FoundServices, Located, Observation, Opened, OwnPage, Sampler, SocketSearch, TargetHint,
     locate_listener, open_all, with_defaults,
 };
 use crate::plan::{CollectorConfig, OptionValue};
@@ -133,6 +133,7 @@ fn open(task: CollectTask, located: Option<Located>) -> OpenedOrProblems {
         is_local: is_target,
         process,
         services: FoundServices::default(),
+        own_page: OwnPage::default(),
         process_config: configs.iter().find(|config| config.name == "process").cloned(),
     };
     let (opened, failed) = open_all(&configs, &hint);

@@ -104,7 +104,11 @@ impl Look {
             hub: Arc::clone(&hub),
         });
         let page = match looking.page {
-            Some(address) => Some(serve(address, looking.control, &hub, &steering)?),
+            Some(address) => {
+                let page = serve(address, looking.control, &hub, &steering)?;
+                config.own_page.is_at(page.viewer.address().port());
+                Some(page)
+            }
             None => None,
         };
         let preliminary =

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use crate::collect::proc::network::{Addresses, Network};
-use crate::collect::tcp::{Lister, Socket};
+use crate::collect::tcp::{Lister, OwnPage, Socket};
 
 /// Namespaces beyond this number are not looked into.
 const MOST_VIEWS: usize = 16;
@@ -15,6 +15,7 @@ const ADDRESSES_EVERY: Duration = Duration::from_secs(10);
 
 /// Lists the sockets of some namespaces.
 pub struct Views {
+    own_page: OwnPage,
     listers: Vec<Lister>,
     /// For each lister where its sockets stand.
     ranges: Vec<Range<usize>>,
@@ -25,13 +26,14 @@ pub struct Views {
 }
 
 impl Views {
-    /// Begins with `network`.
+    /// Begins with `network`; the connections of `own_page` are in no list.
     ///
     /// # Errors
     /// Those of [`Lister::open`].
-    pub fn new(network: Network) -> io::Result<Self> {
+    pub fn new(network: Network, own_page: OwnPage) -> io::Result<Self> {
         Ok(Self {
-            listers: vec![Lister::open(network)?],
+            listers: vec![Lister::open(network)?.without(own_page.clone())],
+            own_page,
             ranges: Vec::new(),
             sockets: Vec::new(),
             addresses: Addresses::default(),
@@ -63,7 +65,7 @@ impl Views {
             return Err(format!("at most {MOST_VIEWS} network namespaces are looked into"));
         }
         let lister = Lister::open(network).map_err(|error| error.to_string())?;
-        self.listers.push(lister);
+        self.listers.push(lister.without(self.own_page.clone()));
         Ok(())
     }
 

@@ -3,9 +3,11 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::num::NonZeroU16;
 
 use super::address::Address;
 use super::netlink::{Families, Netlink, TCPDIAG_GETSOCK, attribute, u32_at};
+use super::own_page::without;
 
 const INET_DIAG_INFO: u16 = 2;
 /// Lengths of `inet_diag_req_v2`, of the older `inet_diag_req` and of `inet_diag_msg`.
@@ -115,17 +117,35 @@ pub struct TcpInfo {
     pub bytes_sent: u64,
 }
 
-/// Appends every TCP socket of the namespace to `sockets`.
-pub fn list(netlink: &mut Netlink, sockets: &mut Vec<Socket>) -> io::Result<()> {
+/// Appends every TCP socket of the namespace to `sockets`, but those with the port of kneepoint's own
+/// page, where the kernel can leave them out.
+pub fn list(
+    netlink: &mut Netlink,
+    own_page: Option<NonZeroU16>,
+    sockets: &mut Vec<Socket>,
+) -> io::Result<()> {
+    let before = sockets.len();
+    if let Some(port) = own_page.filter(|_| netlink.can_leave_out) {
+        if list_all(netlink, &without(port), sockets).is_ok() {
+            return Ok(());
+        }
+        netlink.can_leave_out = false;
+        sockets.truncate(before);
+    }
+    list_all(netlink, &[], sockets)
+}
+
+/// Those that `program` does not leave out.
+fn list_all(netlink: &mut Netlink, program: &[u8], sockets: &mut Vec<Socket>) -> io::Result<()> {
     match netlink.families {
-        Families::Apart => list_apart(netlink, sockets),
-        Families::Together => list_together(netlink, sockets),
+        Families::Apart => list_apart(netlink, program, sockets),
+        Families::Together => list_together(netlink, program, sockets),
         Families::Untried => {
             let others = sockets.len();
-            list_apart(netlink, sockets)?;
+            list_apart(netlink, program, sockets)?;
             let listed = sockets.len() - others;
             let mut together = Vec::new();
-            let is_listed = list_together(netlink, &mut together).is_ok();
+            let is_listed = list_together(netlink, program, &mut together).is_ok();
             // A sandbox may accept the older request and list nothing, or one family. Sockets come and go
             // between the two.
             let is_complete = is_listed && together.len() * 2 >= listed;
@@ -136,21 +156,27 @@ pub fn list(netlink: &mut Netlink, sockets: &mut Vec<Socket>) -> io::Result<()> 
 }
 
 /// With one walk through the kernel's table.
-fn list_together(netlink: &mut Netlink, sockets: &mut Vec<Socket>) -> io::Result<()> {
+fn list_together(
+    netlink: &mut Netlink,
+    program: &[u8],
+    sockets: &mut Vec<Socket>,
+) -> io::Result<()> {
     let mut request = [0u8; OLD_REQUEST];
     request[3] = 1 << (INET_DIAG_INFO - 1);
     request[52..56].copy_from_slice(&TcpState::mask().to_ne_bytes());
+    let request = [&request, program].concat();
     netlink.dump_of(TCPDIAG_GETSOCK, &request, |message| sockets.extend(socket(message)))
 }
 
 /// With one for each family.
-fn list_apart(netlink: &mut Netlink, sockets: &mut Vec<Socket>) -> io::Result<()> {
+fn list_apart(netlink: &mut Netlink, program: &[u8], sockets: &mut Vec<Socket>) -> io::Result<()> {
     for family in [libc::AF_INET, libc::AF_INET6] {
         let mut request = [0u8; REQUEST];
         request[0] = family as u8;
         request[1] = libc::IPPROTO_TCP as u8;
         request[2] = 1 << (INET_DIAG_INFO - 1);
         request[4..8].copy_from_slice(&TcpState::mask().to_ne_bytes());
+        let request = [&request, program].concat();
         netlink.dump(&request, |message| sockets.extend(socket(message)))?;
     }
     Ok(())
@@ -222,7 +248,7 @@ mod tests {
         client.write_all(b"hello").unwrap();
         let address = Address::Ip(address);
         let mut sockets = Vec::new();
-        list(&mut Netlink::open(Network::OWN).unwrap(), &mut sockets).unwrap();
+        list(&mut Netlink::open(Network::OWN).unwrap(), None, &mut sockets).unwrap();
         let listen = sockets.iter().find(|s| s.state == TcpState::Listen && s.local == address);
         assert_eq!(listen.unwrap().receive_queue, 1, "one connection waits to be accepted");
         let inbound =
@@ -247,7 +273,7 @@ mod tests {
             let mut netlink = Netlink::open(Network::OWN).unwrap();
             netlink.families = families;
             let mut sockets = Vec::new();
-            list(&mut netlink, &mut sockets).unwrap();
+            list(&mut netlink, None, &mut sockets).unwrap();
             let listens = |port: &Port| {
                 let is_it = |socket: &&Socket| {
                     socket.state == TcpState::Listen && socket.local.port() == *port
@@ -258,6 +284,32 @@ mod tests {
         };
         for families in [Families::Untried, Families::Apart, Families::Together] {
             assert_eq!(found(families), vec![true; ports.len()], "{families:?}");
+        }
+    }
+
+    #[test]
+    fn the_connections_of_the_own_page_are_left_out_and_no_others() {
+        let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+        let ports = listeners.each_ref().map(|listener| listener.local_addr().unwrap().port());
+        let _clients = ports.map(|port| TcpStream::connect(("127.0.0.1", port)).unwrap());
+        let page = NonZeroU16::new(ports[0]);
+        for families in [Families::Untried, Families::Apart, Families::Together] {
+            let listed = |own_page: Option<NonZeroU16>| {
+                let mut netlink = Netlink::open(Network::OWN).unwrap();
+                netlink.families = families;
+                let mut sockets = Vec::new();
+                list(&mut netlink, own_page, &mut sockets).unwrap();
+                ports.map(|port| {
+                    let has = |socket: &&Socket| {
+                        let ends = [socket.local.port(), socket.remote.port()];
+                        ends.contains(&Port::Tcp(port))
+                    };
+                    sockets.iter().filter(has).count()
+                })
+            };
+            // The listener and both ends of a connection.
+            assert_eq!(listed(None), [3, 3], "{families:?}");
+            assert_eq!(listed(page), [0, 3], "{families:?}");
         }
     }
 

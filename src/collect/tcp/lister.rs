@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::diag::{self, Socket};
 use super::netlink::Netlink;
+use super::own_page::OwnPage;
 use super::unix::UnixSockets;
 use crate::collect::proc::CpuWatch;
 use crate::collect::proc::network::Network;
@@ -24,6 +25,7 @@ const ASKED_AGAIN: Duration = Duration::from_secs(10);
 pub(in crate::collect) struct Lister {
     network: Network,
     netlink: Netlink,
+    own_page: OwnPage,
     unix: UnixSockets,
     /// The UNIX sockets as they were last listed.
     unix_sockets: Vec<Socket>,
@@ -39,10 +41,16 @@ impl Lister {
         Ok(Self {
             network,
             netlink: Netlink::open(network)?,
+            own_page: OwnPage::default(),
             unix: UnixSockets::default(),
             unix_sockets: Vec::new(),
             next_unix: Instant::now(),
         })
+    }
+
+    /// The same, without the connections of kneepoint's own page.
+    pub fn without(self, own_page: OwnPage) -> Self {
+        Self { own_page, ..self }
     }
 
     /// Lists the sockets of `network` from now on: a container that starts again gets a new one.
@@ -51,7 +59,7 @@ impl Lister {
     /// Those of [`Lister::open`].
     pub fn follow(&mut self, network: Network) -> io::Result<()> {
         if network != self.network {
-            *self = Self::open(network)?;
+            *self = Self::open(network)?.without(self.own_page.clone());
         }
         Ok(())
     }
@@ -66,7 +74,9 @@ impl Lister {
     /// # Errors
     /// If the kernel does not list TCP sockets.
     pub fn list(&mut self, sockets: &mut Vec<Socket>) -> io::Result<()> {
-        diag::list(&mut self.netlink, sockets)?;
+        // In another namespace the same port is somebody else's.
+        let own_page = self.own_page.port().filter(|_| self.network.is_own());
+        diag::list(&mut self.netlink, own_page, sockets)?;
         if Instant::now() >= self.next_unix {
             self.list_unix();
         }

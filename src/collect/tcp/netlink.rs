@@ -25,6 +25,8 @@ pub struct Netlink {
     buffer: Vec<u8>,
     /// How it lists TCP sockets.
     pub families: Families,
+    /// Whether the kernel takes programs that leave sockets out; `true` until it has refused one.
+    pub can_leave_out: bool,
 }
 
 /// How the families of TCP sockets are listed: the kernel walks through a table of all of its sockets
@@ -45,7 +47,8 @@ impl Netlink {
     /// own.
     pub fn open(network: Network) -> io::Result<Self> {
         let families = Families::default();
-        Ok(Self { socket: network.open(socket)?, buffer: vec![0; BUFFER], families })
+        let socket = network.open(socket)?;
+        Ok(Self { socket, buffer: vec![0; BUFFER], families, can_leave_out: true })
     }
 
     /// Gives `each` the message about every socket that `request` asks for.
