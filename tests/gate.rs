@@ -8,12 +8,14 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use target::kneepoint;
 
-/// Tells the server of this file where to listen and how long to wait: `PORT MILLISECONDS`.
+/// Tells the server of this file where to listen, how long to wait and how many of its first requests
+/// fail: `PORT MILLISECONDS FAILURES`.
 const SERVE: &str = "KNEEPOINT_TEST_SERVE";
 
 /// No test but the build that a gate starts: it answers each request after a time.
@@ -21,20 +23,29 @@ const SERVE: &str = "KNEEPOINT_TEST_SERVE";
 #[ignore = "a server for the other tests"]
 fn serve() {
     let Ok(order) = std::env::var(SERVE) else { return };
-    let (port, millis) = order.split_once(' ').expect("a port and a time");
+    let [port, millis, failures] = order.split(' ').collect::<Vec<_>>()[..] else {
+        panic!("a port, a time and a number")
+    };
     let delay = Duration::from_millis(millis.parse().expect("milliseconds"));
+    TO_FAIL.store(failures.parse().expect("a number"), Ordering::Relaxed);
     let listener = TcpListener::bind(format!("127.0.0.1:{port}")).expect("a free port");
     for stream in listener.incoming().flatten() {
         thread::spawn(move || answer(stream, delay));
     }
 }
 
+/// How many requests the server still fails.
+static TO_FAIL: AtomicUsize = AtomicUsize::new(0);
+
 fn answer(mut stream: TcpStream, delay: Duration) {
     let mut request = [0; 4096];
     while stream.read(&mut request).is_ok_and(|length| length > 0) {
         thread::sleep(delay);
-        let response = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-        if stream.write_all(response).is_err() {
+        let one_less = |left: usize| left.checked_sub(1);
+        let fails = TO_FAIL.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok();
+        let status = if fails { "404 Not Found" } else { "200 OK" };
+        let response = format!("HTTP/1.1 {status}\r\nContent-Length: 2\r\n\r\nok");
+        if stream.write_all(response.as_bytes()).is_err() {
             break;
         }
     }
@@ -42,8 +53,16 @@ fn answer(mut stream: TcpStream, delay: Duration) {
 
 /// The command that starts this server.
 fn command(port: u16, millis: u64) -> String {
+    failing_first(0, port, millis)
+}
+
+/// The same, which first fails some requests.
+fn failing_first(failures: usize, port: u16, millis: u64) -> String {
     let program = std::env::current_exe().expect("own path");
-    format!("{SERVE}='{port} {millis}' exec '{}' --ignored --exact serve", program.display())
+    format!(
+        "{SERVE}='{port} {millis} {failures}' exec '{}' --ignored --exact serve",
+        program.display()
+    )
 }
 
 fn free_port() -> u16 {
@@ -93,6 +112,25 @@ fn a_slower_build_is_worse_and_says_where() {
     assert!(directory.path().join("kneepoint-gate/comparison.json").exists(), "{said}");
     assert!(directory.path().join("kneepoint-gate/base-3/recording.jsonl.zst").exists(), "{said}");
     assert!(TcpStream::connect(("127.0.0.1", port)).is_err(), "a build still runs");
+}
+
+#[test]
+fn a_run_that_cannot_start_is_tried_once_more() {
+    let port = free_port();
+    let (directory, _) = plan(port, QUICK);
+    let gate = |failures: usize| {
+        let (base, candidate) = (command(port, 2), failing_first(failures, port, 2));
+        let builds = ["--base-command", &base, "--candidate-command", &candidate];
+        let arguments = ["gate", "plan.toml", "--quiet", "--runs", "2"];
+        run(directory.path(), &[&arguments[..], &builds].concat())
+    };
+    // The first request asks whether the build is there, the second whether the path is right.
+    let said = text(&gate(2));
+    assert!(said.contains("this run of the candidate is tried once more"), "{said}");
+    assert!(said.contains("run 4 of 4"), "{said}");
+    assert!(directory.path().join("kneepoint-gate/comparison.json").exists(), "{said}");
+    let output = gate(1000);
+    assert_eq!(output.status.code(), Some(106), "{}", text(&output));
 }
 
 #[test]

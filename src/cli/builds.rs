@@ -41,6 +41,9 @@ pub(super) struct Runner<'a> {
 /// Share of a run that is measured: the system first settles to its load.
 const MEASURED_SHARE: f64 = 1.0 - SETTLING_SHARE;
 
+/// How long a run that could not start waits before it is tried once more.
+const BEFORE_AGAIN: Duration = Duration::from_secs(1);
+
 /// One run to make.
 pub(super) struct Next<'a> {
     pub(super) side: Side,
@@ -91,23 +94,16 @@ impl<'a> Runner<'a> {
     pub(super) fn run(&self, next: &Next<'_>) -> Result<Sample, CliError> {
         super::results::make_directory(next.out)?;
         let build = next.command.map(|command| self.start(next, command)).transpose()?;
-        let Recorded { path, reason, .. } = run::record(Load {
-            plan: self.plan.clone(),
-            realism: None,
-            folder: &self.folder,
-            lenient: self.args.lenient,
-            allow_failing: self.args.allow_failing,
-            interrupt: Arc::clone(&self.interrupt),
-            out: next.out,
-            // The runs of a command are shown as lines: each ends soon, and the next begins.
-            looking: Looking {
-                quiet: self.args.quiet,
-                screen: false,
-                page: None,
-                control: false,
-                rules: &self.rules,
-            },
-            generators: None,
+        let Recorded { path, reason, .. } = self.record(next.out).or_else(|error| {
+            if error.status != ExitStatus::Preflight {
+                return Err(error);
+            }
+            // On a busy machine one of many runs may find something not open in time. The others are
+            // worth more than to be thrown away for it.
+            say(format_args!("kneepoint: {}", error.message));
+            say(format_args!("kneepoint: this run of the {} is tried once more", next.side));
+            std::thread::sleep(BEFORE_AGAIN);
+            self.record(next.out)
         })?;
         if let Some(mut build) = build
             && !build.is_running()
@@ -129,6 +125,27 @@ impl<'a> Runner<'a> {
         let made = samples(&[path], &self.rules, &mut mistakes);
         mistakes.refuse()?;
         made.into_iter().next().ok_or_else(|| CliError::failed("a run left no recording"))
+    }
+
+    fn record(&self, out: &Path) -> Result<Recorded, CliError> {
+        run::record(Load {
+            plan: self.plan.clone(),
+            realism: None,
+            folder: &self.folder,
+            lenient: self.args.lenient,
+            allow_failing: self.args.allow_failing,
+            interrupt: Arc::clone(&self.interrupt),
+            out,
+            // The runs of a command are shown as lines: each ends soon, and the next begins.
+            looking: Looking {
+                quiet: self.args.quiet,
+                screen: false,
+                page: None,
+                control: false,
+                rules: &self.rules,
+            },
+            generators: None,
+        })
     }
 
     fn start(&self, next: &Next<'_>, command: &str) -> Result<Build, CliError> {
