@@ -1,4 +1,4 @@
-//! Lines of servers whose logs have another form, written again in the common format: Caddy and
+//! Lines of servers whose logs have another form, written again in the combined format: Caddy and
 //! Traefik (JSON), HAProxy, AWS' Application Load Balancer, CloudFront and IIS.
 
 use std::sync::LazyLock;
@@ -14,13 +14,17 @@ use super::fields::fields;
 use super::target::path;
 
 /// The columns of an extended log (W3C), as its last `#Fields` named them.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Rewriter {
     columns: Vec<String>,
 }
 
 /// A request in a line.
+#[derive(Default)]
 struct Found {
+    /// Who asked: the address without a port, and the browser. Empty where the line does not say.
+    client: String,
+    browser: String,
     second: i64,
     method: String,
     target: String,
@@ -29,17 +33,19 @@ struct Found {
 
 /// HAProxy's `option httplog`, as syslog writes it or without its prefix.
 static HAPROXY: LazyLock<Regex> = LazyLock::new(|| {
-    let form = r#"^(?:.* )?\S+ \[(?<time>[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}:[0-9:]{8}\.[0-9]{3})\] \S+ [^ /]+/\S+ [-0-9/+]+ (?<status>-?[0-9]{1,3}) \+?[0-9]+ .*? "(?<request>[^"]*)"?$"#;
+    let form = r#"^(?:.* )?(?<client>\S+) \[(?<time>[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}:[0-9:]{8}\.[0-9]{3})\] \S+ [^ /]+/\S+ [-0-9/+]+ (?<status>-?[0-9]{1,3}) \+?[0-9]+ .*? "(?<request>[^"]*)"?$"#;
     // Checked by every test of this file.
     Regex::new(form).unwrap_or_else(|why| unreachable!("{why}"))
 });
 /// Places of the fields of a load balancer's line.
 const ALB_TIME: usize = 1;
+const ALB_CLIENT: usize = 3;
 const ALB_STATUS: usize = 8;
 const ALB_REQUEST: usize = 12;
+const ALB_BROWSER: usize = 13;
 
 impl Rewriter {
-    /// The line in the common format; `None` where it holds no request of these servers.
+    /// The line in the combined format; `None` where it holds no request of these servers.
     pub(crate) fn line(&mut self, text: &str) -> Option<String> {
         let text = text.trim_end();
         if let Some(names) = text.strip_prefix("#Fields:") {
@@ -68,6 +74,8 @@ impl Rewriter {
         let query = cell("cs-uri-query").filter(|query| !matches!(*query, "-" | ""));
         let stem = cell("cs-uri-stem")?;
         Some(Found {
+            client: cell("c-ip").unwrap_or_default().to_owned(),
+            browser: cell("cs(User-Agent)").unwrap_or_default().to_owned(),
             second: at.as_second(),
             method: cell("cs-method")?.to_owned(),
             target: query.map_or_else(|| stem.to_owned(), |query| format!("{stem}?{query}")),
@@ -88,17 +96,37 @@ fn of_json(text: &str) -> Option<Found> {
             Some(Value::String(text)) => time(text)?.as_second(),
             _ => console_second(&text[..at])?,
         };
-        let (method, target) = (word(asked.get("method")?)?, word(asked.get("uri")?)?);
-        return Some(Found { second, method, target, status: status(entry.get("status")?)? });
+        let address = ["client_ip", "remote_ip", "remote_addr"];
+        let browser = asked.get("headers").and_then(|headers| headers.get("User-Agent")?.get(0));
+        return Some(Found {
+            client: first_word(asked, &address),
+            browser: browser.and_then(word).unwrap_or_default(),
+            second,
+            method: word(asked.get("method")?)?,
+            target: word(asked.get("uri")?)?,
+            status: status(entry.get("status")?)?,
+        });
     }
     let start = entry.get("StartUTC").or_else(|| entry.get("StartLocal"))?;
     let start: Timestamp = start.as_str()?.parse().ok()?;
     Some(Found {
+        client: first_word(&entry, &["ClientHost"]),
+        browser: first_word(&entry, &["request_User-Agent"]),
         second: start.as_second(),
         method: word(entry.get("RequestMethod")?)?,
         target: word(entry.get("RequestPath")?)?,
         status: status(entry.get("DownstreamStatus")?)?,
     })
+}
+
+/// The first of these entries that is a text.
+fn first_word(of: &Value, names: &[&str]) -> String {
+    names.iter().find_map(|name| of.get(name)?.as_str()).unwrap_or_default().to_owned()
+}
+
+/// An address without its port.
+fn without_port(address: &str) -> String {
+    address.rsplit_once(':').map_or(address, |(address, _)| address).to_owned()
 }
 
 /// `2026/05/04 09:20:01.630`, without a zone.
@@ -114,6 +142,8 @@ fn of_balancer(text: &str) -> Option<Found> {
     let at: Timestamp = fields.get(ALB_TIME)?.parse().ok()?;
     let (method, target) = method_and_target(fields.get(ALB_REQUEST)?)?;
     Some(Found {
+        client: without_port(fields.get(ALB_CLIENT).map_or("", |it| it)),
+        browser: fields.get(ALB_BROWSER).map_or("", |it| it).to_owned(),
         second: at.as_second(),
         method: method.to_owned(),
         target: target.to_owned(),
@@ -126,21 +156,31 @@ fn of_haproxy(text: &str) -> Option<Found> {
     let local = DateTime::strptime("%d/%b/%Y:%H:%M:%S%.f", &found["time"]).ok()?;
     let (method, target) = method_and_target(&found["request"])?;
     Some(Found {
+        client: without_port(&found["client"]),
         second: local.to_zoned(TimeZone::UTC).ok()?.timestamp().as_second(),
         method: method.to_owned(),
         target: target.to_owned(),
         status: found["status"].parse().ok()?,
+        ..Found::default()
     })
 }
 
 impl Found {
-    /// `- - - [04/May/2026:09:20:00 +0000] "GET /books HTTP/1.1" 200 -`.
+    /// `10.0.0.7 - - [04/May/2026:09:20:00 +0000] "GET /books HTTP/1.1" 200 - "-" "curl/8.5.0"`.
     fn line(&self) -> Option<String> {
         let at = Timestamp::from_second(self.second).ok()?.strftime("%d/%b/%Y:%H:%M:%S +0000");
         let target: String = path(&self.target)?.chars().map(octets).collect();
         let (method, status) = (&self.method, self.status);
         let is_status = (100..1000).contains(&status);
-        is_status.then(|| format!("- - - [{at}] \"{method} {target} HTTP/1.1\" {status} -"))
+        let [client, browser] = [&self.client, &self.browser].map(|text| {
+            let text: String = text.chars().map(octets).collect();
+            if text.is_empty() { "-".to_owned() } else { text }
+        });
+        is_status.then(|| {
+            format!(
+                "{client} - - [{at}] \"{method} {target} HTTP/1.1\" {status} - \"-\" \"{browser}\""
+            )
+        })
     }
 }
 
@@ -207,7 +247,8 @@ mod tests {
         let quote =
             r#"{"request":{"method":"GET","uri":"/a\"b c"},"status":200,"ts":1777886400.5}"#;
         let line = rewriter.line(quote);
-        let expected = "- - - [04/May/2026:09:20:00 +0000] \"GET /a%22b%20c HTTP/1.1\" 200 -";
+        let expected =
+            "- - - [04/May/2026:09:20:00 +0000] \"GET /a%22b%20c HTTP/1.1\" 200 - \"-\" \"-\"";
         assert_eq!(line.as_deref(), Some(expected));
     }
 }

@@ -70,8 +70,8 @@ pub(super) fn against_logs(
              requests"
         ))
         .with_hint(
-            "expected the common or the combined format: `host - user [10/Oct/2026:13:55:36 +0000] \
-             \"GET / HTTP/1.1\" 200 12`",
+            "expected the common or the combined format, `host - user [10/Oct/2026:13:55:36 +0000] \
+             \"GET / HTTP/1.1\" 200 12`, or a log of Caddy, Traefik, HAProxy, ALB, CloudFront or IIS",
         ));
     }
     Ok(compare(&traffic, &planned))

@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use super::bursts::{Bursts, Rates};
 use super::kinds::Kinds;
 use super::sessions::Sessions;
-use crate::access_log;
+use crate::access_log::{self, Line, Rewriter};
 use crate::plan::METHODS;
 
 /// Requests of a log. Lines come in the order of the log.
@@ -14,6 +14,7 @@ pub struct Traffic {
     pub(super) kinds: Kinds,
     pub(super) bursts: Bursts,
     pub(super) sessions: Sessions,
+    rewriter: Rewriter,
     lines: u64,
     unread: u64,
     /// Requests that were answered with 4xx.
@@ -22,20 +23,27 @@ pub struct Traffic {
 }
 
 impl Traffic {
-    /// Adds a line of a log in the common or the combined format.
+    /// Adds a line of a log: in the common or the combined format, or of Caddy, Traefik, HAProxy, AWS'
+    /// load balancer, CloudFront or IIS.
     pub fn line(&mut self, text: &str) {
         if text.is_empty() {
             return;
         }
         self.lines += 1;
-        let Some(line) = access_log::read(text).filter(|line| line.status > 0) else {
-            self.unread += 1;
-            return;
-        };
-        let Some((method, target)) = line.request else {
-            self.unread += 1;
-            return;
-        };
+        if let Some(line) = asked(text) {
+            return self.request(text, &line);
+        }
+        let rewritten = self.rewriter.line(text);
+        match rewritten.as_deref().and_then(|text| Some((text, asked(text)?))) {
+            Some((text, line)) => self.request(text, &line),
+            // The names of the columns and the like.
+            None if text.starts_with('#') => self.lines -= 1,
+            None => self.unread += 1,
+        }
+    }
+
+    fn request(&mut self, text: &str, line: &Line<'_>) {
+        let Some((method, target)) = line.request else { return };
         self.bursts.count(line.second);
         if !METHODS.contains(&method) {
             self.unsendable += 1;
@@ -70,6 +78,11 @@ impl Traffic {
     }
 }
 
+/// The line of a request that was answered.
+fn asked(text: &str) -> Option<Line<'_>> {
+    access_log::read(text).filter(|line| line.status > 0 && line.request.is_some())
+}
+
 /// Who asked: the address and the browser. `vhost_combined` has the server before the address.
 fn client(text: &str, rest: &str) -> u64 {
     let mut words = text.split(' ');
@@ -101,6 +114,39 @@ mod tests {
         assert_ne!(of("10.0.0.1", "a"), of("10.0.0.2", "a"));
         assert_eq!(of("shop:443 10.0.0.1", "a"), of("10.0.0.1", "a"));
         assert_ne!(of("::1", "a"), of("::2", "a"));
+    }
+
+    #[test]
+    fn logs_of_other_servers_have_the_same_clients() {
+        macro_rules! sample {
+            ($name:literal) => {
+                include_str!(concat!("../../tests/data/formats/accesslog-", $name, ".sample.log"))
+            };
+        }
+        for (name, sample) in [
+            ("caddy", sample!("caddy")),
+            ("traefik", sample!("traefik-json")),
+            ("haproxy", sample!("haproxy")),
+            ("alb", sample!("alb")),
+            ("cloudfront", sample!("cloudfront")),
+            ("iis", sample!("iis")),
+        ] {
+            let mut traffic = Traffic::default();
+            let mut clients = std::collections::BTreeSet::new();
+            for line in sample.lines() {
+                traffic.line(line);
+                let line = traffic.rewriter.line(line);
+                clients.extend(line.map(|it| it.split(' ').next().unwrap_or_default().to_owned()));
+            }
+            let ((lines, unread), requests) = (traffic.lines(), traffic.requests());
+            assert!(
+                (12..=20).contains(&requests),
+                "{name}: {requests} of {lines}, {unread} unread"
+            );
+            let is_address =
+                |it: &String| it.contains('.') && !it.contains(':') || it.contains("::");
+            assert!(!clients.is_empty() && clients.iter().all(is_address), "{name}: {clients:?}");
+        }
     }
 
     #[test]
