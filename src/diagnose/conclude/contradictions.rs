@@ -7,6 +7,7 @@ use std::fmt;
 
 use crate::diagnose::measure::facts::Facts;
 use crate::diagnose::terms::bounds;
+use crate::diagnose::terms::invalid::Invalid;
 use crate::diagnose::terms::model::{Diagnosis, FindingRole, Outcome, OverloadKind, StageSummary};
 use crate::diagnose::terms::operand::{Over, bare};
 use crate::diagnose::terms::soak::{ResourceKind, TrendVerdict};
@@ -194,7 +195,11 @@ fn stays_away(seen: &Seen) -> Option<String> {
 fn uncounted(seen: &Seen) -> Option<String> {
     let top = highest(seen)?.offered;
     let stages = seen.diagnosis.stages.iter();
-    let above = stages.filter(|stage| stage.role.is_measured() && stage.offered > top);
+    // A load that was carried whenever it was held again is as good as the highest that counts.
+    let has_passed = |stage: &&StageSummary| matches!(stage.invalid, Some(Invalid::Passed { .. }));
+    let above = stages
+        .filter(|stage| stage.role.is_measured() && stage.offered > top)
+        .filter(|stage| !has_passed(stage));
     let first = above.min_by(|a, b| a.offered.total_cmp(&b.offered))?;
     let why = first.invalid.as_ref()?;
     Some(format!("{} was offered too and does not count: {why}", wording::rate(first.offered)))

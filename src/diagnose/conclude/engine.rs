@@ -37,7 +37,8 @@ use super::{
 /// The gates come in order, and each can end the matter: the generator was the limit, too little
 /// was measured, there is no knee. Only then is a cause named.
 pub fn diagnose(recording: &Recording, rules: &RuleSet) -> Diagnosis {
-    let stages = summarize(recording);
+    let mut stages = summarize(recording);
+    knee::leave_out_passed(&mut stages, &recording.timeline);
     let found = knee::find(&stages, &recording.timeline);
     let generator = generator::health(recording, &stages, &found);
     let services = Services::of(recording);

@@ -18,7 +18,7 @@ use self::place::Placed;
 use self::signs::{Base, CurvePoint};
 use self::tail::Tails;
 
-pub use live::{Bracket, LiveSign, bracket, is_tired, live};
+pub use live::{Bracket, LiveSign, bracket, is_tired, leave_out_passed, live};
 
 /// Fewest requests in a stage that says what load is fine.
 const REQUESTS: u64 = 30;

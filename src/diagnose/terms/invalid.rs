@@ -38,6 +38,11 @@ pub enum Invalid {
         /// The load, in requests per second, at which most requests still failed.
         load: f64,
     },
+    /// It was not carried, and its load was each time that it was held afterwards.
+    Passed {
+        /// The load, in requests per second.
+        load: f64,
+    },
     /// The words of a report that was read back.
     Told(String),
 }
@@ -115,6 +120,12 @@ impl fmt::Display for Invalid {
                 f,
                 "the system had not recovered from the overload before it: most requests failed \
                  even at {}, which it had carried before",
+                wording::short_rate(*load)
+            ),
+            Invalid::Passed { load } => write!(
+                f,
+                "{} were not carried in it, and were each time that they were held again: what was in \
+                 the way has passed, such as a pause of the machine or a cold start",
                 wording::short_rate(*load)
             ),
             Invalid::Told(words) => f.write_str(words),

@@ -3,7 +3,7 @@
 
 use crate::diagnose::curve::stages;
 use crate::diagnose::terms::invalid::Invalid;
-use crate::diagnose::terms::model::KneeKind;
+use crate::diagnose::terms::model::{KneeKind, StageSummary};
 use crate::recording::PlanSummary;
 use crate::timeline::Timeline;
 
@@ -19,6 +19,9 @@ const FAILS: f64 = 0.05;
 const FAILS_MORE: f64 = 3.0;
 /// How much below the load of a sign a stage may lie to clear it.
 const SAME_LOAD: f64 = 0.98;
+/// How often a load must be carried again, each time that it is held, for what a stage showed to be
+/// over. Once may be chance as the sign itself may be.
+const AGAIN: usize = 2;
 /// A stage falls behind where its goodput lacks more than this share of the offered load, and more
 /// than this many of its standard errors.
 const LACKS: f64 = 0.03;
@@ -74,24 +77,47 @@ pub fn is_tired(timeline: &Timeline, plan: &PlanSummary) -> bool {
         .any(|at| falls_behind(&held[at], &base) && carried(&held[..at], &held[at], &base))
 }
 
-/// Leaves out stages that were not carried although a load as high was, before and after: what kept
-/// them from it has passed, be it a neighbour on the machine or an overload that was not over yet.
-/// `held` is in order of time.
+/// Leaves out stages that were not carried although a load as high was, before and after, or each time
+/// that it was held afterwards: what kept them from it has passed, be it a neighbour on the machine, a
+/// cold start or an overload that was not over yet. `held` is in order of time.
 pub(super) fn without_outvoted(held: Vec<CurvePoint>) -> Vec<CurvePoint> {
     let base = base_of(&held);
     let stands = |at: usize| {
-        !falls_behind(&held[at], &base)
-            || !carried(&held[..at], &held[at], &base)
-            || !carried(&held[at + 1..], &held[at], &base)
+        let is_between =
+            carried(&held[..at], &held[at], &base) && carried(&held[at + 1..], &held[at], &base);
+        !falls_behind(&held[at], &base) || !is_between && !has_passed(&held, at, &base)
     };
     let stands: Vec<bool> = (0..held.len()).map(stands).collect();
     held.into_iter().zip(stands).filter(|(_, stands)| *stands).map(|(point, _)| point).collect()
 }
 
+/// Whether the load of a stage that was not carried was carried each time that it was held afterwards.
+fn has_passed(held: &[CurvePoint], at: usize, base: &Base) -> bool {
+    let mut as_high = held[at + 1..].iter().filter(|other| is_as_high(other, &held[at]));
+    as_high.clone().count() >= AGAIN && as_high.all(|other| !falls_behind(other, base))
+}
+
+/// Marks the stages that were not carried, and whose load was each time that it was held afterwards.
+pub fn leave_out_passed(stages: &mut [StageSummary], timeline: &Timeline) {
+    let held = signs::points(stages, timeline);
+    let base = base_of(&held);
+    for at in 0..held.len() {
+        if falls_behind(&held[at], &base)
+            && has_passed(&held, at, &base)
+            && let Some(stage) = stages.iter_mut().find(|stage| stage.window == held[at].window)
+        {
+            stage.invalid = Some(Invalid::Passed { load: stage.offered });
+        }
+    }
+}
+
 /// Whether one of `others` carried a load as high as that of `point`.
 fn carried(others: &[CurvePoint], point: &CurvePoint, base: &Base) -> bool {
-    let is_same = |other: &&CurvePoint| other.offered >= SAME_LOAD * point.offered;
-    others.iter().filter(is_same).any(|other| !falls_behind(other, base))
+    others.iter().any(|other| is_as_high(other, point) && !falls_behind(other, base))
+}
+
+fn is_as_high(other: &CurvePoint, point: &CurvePoint) -> bool {
+    other.offered >= SAME_LOAD * point.offered
 }
 
 /// The lowest load that was not carried, unless a later stage at the same load was, and the highest

@@ -290,6 +290,41 @@ fn a_false_sign_is_cleared_by_later_stages_at_its_load() {
 }
 
 #[test]
+fn a_highest_load_that_is_carried_whenever_it_is_held_again_is_no_knee() {
+    let held = |again: &[f64]| {
+        let mut run = Simulation::new(&System::new(1000.0, 4), 1);
+        for rate in [20.0, 20.0, 30.0, 45.0, 67.0, 100.0, 150.0] {
+            run.hold(StageRole::Ramp, rate, 8);
+        }
+        run.system.capacity = 140.0;
+        run.hold(StageRole::Ramp, 200.0, 8);
+        run.system.capacity = 1000.0;
+        run.hold(StageRole::Drain, 40.0, 8);
+        for rate in [[160.0, 170.0, 180.0, 190.0].as_slice(), again].concat() {
+            run.hold(StageRole::Refine, rate, 8);
+        }
+        run
+    };
+    let passed = held(&[197.5, 198.5, 199.5]);
+    let KneeVerdict::NotReached { proven_rate } = passed.verdict() else {
+        panic!("{:?}", passed.verdict())
+    };
+    assert!(proven_rate > 196.0, "{proven_rate}");
+    let mut stages = summarize_timeline(&passed.timeline, &PlanSummary::default());
+    leave_out_passed(&mut stages, &passed.timeline);
+    let left_out: Vec<f64> =
+        stages.iter().filter(|stage| stage.invalid.is_some()).map(|stage| stage.offered).collect();
+    assert!(matches!(left_out[..], [load] if (load - 200.0).abs() < 2.0), "{left_out:?}");
+    let once = held(&[199.5]).verdict();
+    assert!(!matches!(once, KneeVerdict::NotReached { .. }), "{once:?}");
+    let mut stays = held(&[197.5, 198.5]);
+    stays.system.capacity = 140.0;
+    stays.hold(StageRole::Refine, 199.5, 8);
+    let stays = stays.verdict();
+    assert!(!matches!(stays, KneeVerdict::NotReached { .. }), "{stays:?}");
+}
+
+#[test]
 fn a_coarse_ramp_does_not_drag_the_knee_down() {
     for seed in 0..20 {
         // Only three stages lie beyond the knee when it is first believed.
