@@ -75,6 +75,14 @@ impl Template {
         self.pieces.iter().any(|piece| !matches!(piece, Piece::Text(_)))
     }
 
+    /// How long it is, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        let bytes = |piece: &Piece| match piece {
+            Piece::Text(text) | Piece::Value(text) | Piece::Variable(text) => text.len(),
+        };
+        self.pieces.iter().map(bytes).sum()
+    }
+
     /// Whether it holds nothing at all.
     pub(super) fn is_empty(&self) -> bool {
         self.pieces.is_empty()

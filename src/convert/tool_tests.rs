@@ -240,3 +240,19 @@ fn what_no_earlier_step_captures_gets_a_value_to_replace() {
     assert!(plan.contains("path = \"/a/{id}\"") && plan.contains("path = \"/c/{id_2}\""), "{plan}");
     assert!(notes.contains("nothing in the script defines `{{id}}`"), "{notes}");
 }
+
+#[test]
+fn values_that_hold_themselves_again_and_again_have_an_end() {
+    for (begin, step, times) in
+        [("1", "x = [x];\n", 20_000), ("'ab'", "x = x + x;\n", 60), ("1", "x = [x, x];\n", 60)]
+    {
+        let script = format!(
+            "{K6}let x = {begin};\n{}\
+             export default () => {{ http.get('http://127.0.0.1:1/'); }};\n",
+            step.repeat(times)
+        );
+        let (plan, notes) = plan_of(&script);
+        assert!(plan.contains("path = \"/\""), "{step}: {}", &plan[..200]);
+        assert!(notes.contains("a value that is too large"), "{step}");
+    }
+}

@@ -20,6 +20,19 @@ const COUNTERS: [&str; 2] = ["__VU", "__ITER"];
 impl Machine<'_, '_> {
     /// What an expression comes to.
     pub(in crate::convert) fn eval(&mut self, expr: &Expr) -> Known {
+        let known = self.come_to(expr);
+        let is_built = matches!(
+            expr.kind,
+            ExprKind::Joined(_) | ExprKind::List(_) | ExprKind::Map(_) | ExprKind::Binary(..)
+        );
+        if is_built && !known.is_within_bounds() {
+            self.lost(expr.line, "a value that is too large, or too deep in itself");
+            return Known::Unknown;
+        }
+        known
+    }
+
+    fn come_to(&mut self, expr: &Expr) -> Known {
         match &expr.kind {
             ExprKind::Text(text) => Known::text(text),
             ExprKind::Number(number) => Known::Number(*number),

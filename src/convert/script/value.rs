@@ -14,6 +14,11 @@ const MOST_HEIGHT: usize = 60;
 /// Lists in lists in which calls are looked for.
 const DEEPEST_LISTS: usize = 2;
 
+/// Most values in one value, in each other and in all, and most bytes of its texts.
+const DEEPEST_VALUES: usize = 128;
+const MOST_VALUES: usize = 1_000_000;
+const MOST_TEXT: usize = 4 * 1024 * 1024;
+
 /// What is known of a value.
 #[derive(Clone, Debug)]
 pub(in crate::convert) enum Known {
@@ -108,6 +113,34 @@ impl Known {
         match self {
             Known::List(items) => items,
             _ => &[],
+        }
+    }
+
+    /// Whether it is as large and as deep as a script of a person makes it: what assignments in a row
+    /// build of themselves, `x = [x, x]`, may have no end.
+    pub(in crate::convert) fn is_within_bounds(&self) -> bool {
+        let (mut values, mut bytes) = (MOST_VALUES, MOST_TEXT);
+        self.fits(DEEPEST_VALUES, &mut values, &mut bytes)
+    }
+
+    fn fits(&self, depth: usize, values: &mut usize, bytes: &mut usize) -> bool {
+        if depth == 0 || *values == 0 {
+            return false;
+        }
+        *values -= 1;
+        match self {
+            Known::Text(text) => match bytes.checked_sub(text.bytes()) {
+                Some(left) => {
+                    *bytes = left;
+                    true
+                }
+                None => false,
+            },
+            Known::List(items) => items.iter().all(|item| item.fits(depth - 1, values, bytes)),
+            Known::Map(entries) => {
+                entries.iter().all(|(_, item)| item.fits(depth - 1, values, bytes))
+            }
+            _ => true,
         }
     }
 
