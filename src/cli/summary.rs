@@ -157,7 +157,8 @@ fn endpoint(endpoint: &EndpointSummary) -> String {
     let times = [times_of(&endpoint.response_times), percentiles(&endpoint.response_times)];
     let times: Vec<_> = times.into_iter().flatten().collect();
     let requests = plural(endpoint.requests, "request", "requests");
-    format!("{name}: {requests}, {} failed; {}", endpoint.failures, times.join(", "))
+    let counts = format!("{name}: {requests}, {} failed", endpoint.failures);
+    if times.is_empty() { counts } else { format!("{counts}; {}", times.join(", ")) }
 }
 
 fn error(error: &ErrorSummary) -> String {

@@ -1,6 +1,8 @@
 //! Gatling's `simulation.log` as text, as versions up to 3.11 write it: a line a request, separated
 //! by tabs. Versions have their fields at different places, so they are found by what they hold.
 
+use std::ops::Range;
+
 use super::ImporterSpec;
 use super::lines::each_line;
 use super::requests::{Request, Requests, path_of};
@@ -12,7 +14,8 @@ pub(super) static SPEC: ImporterSpec = ImporterSpec {
     summary: "Gatling's simulation.log as text (Gatling 3.11 and older)",
     looks_like: |begin| {
         let first = begin.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
-        first.starts_with("RUN\t") || first.starts_with("ASSERTION\t")
+        let fields: Vec<&str> = first.split('\t').collect();
+        matches!(kind(&fields), Some((_, "RUN" | "ASSERTION")))
     },
     read: |input, requests| {
         let mut users = Users::default();
@@ -90,36 +93,39 @@ pub(super) fn add(hit: &Hit<'_>, requests: &mut Requests) -> Result<(), String> 
     })
 }
 
-/// Kinds of lines that are no requests.
-const OTHERS: &[&str] = &["RUN", "USER", "GROUP", "ERROR", "ASSERTION"];
+/// Kinds of lines.
+const KINDS: &[&str] = &["REQUEST", "RUN", "USER", "GROUP", "ERROR", "ASSERTION"];
 /// Digits of a time in milliseconds.
 const TIME_DIGITS: usize = 13;
 
 fn take(line: &str, users: &mut Users, requests: &mut Requests) -> Result<(), String> {
     let fields: Vec<&str> = line.split('\t').collect();
-    if fields[0] != "REQUEST" {
-        if fields[0] == "USER"
+    let Some((first, kind)) = kind(&fields) else {
+        let kind = shown(fields[0]);
+        return Err(format!(
+            "`{kind}` is not a kind of line: expected RUN, USER, REQUEST, GROUP or ERROR"
+        ));
+    };
+    if kind != "REQUEST" {
+        if kind == "USER"
             && let Some(kind) = fields.iter().find(|field| matches!(**field, "START" | "END"))
         {
             users.count(*kind == "START");
         }
-        let is_known = OTHERS.contains(&fields[0]);
-        return is_known.then_some(()).ok_or_else(|| {
-            let kind = shown(fields[0]);
-            format!("`{kind}` is not a kind of line: expected RUN, USER, REQUEST, GROUP or ERROR")
-        });
+        return Ok(());
     }
-    let Some(at) = (3..fields.len()).find(|at| is_outcome(&fields, *at)) else {
+    let times = (first + 2..fields.len()).find_map(|at| times_before(&fields, at));
+    let Some(times) = times else {
         return Err("a request without its begin, its end, and OK or KO".to_owned());
     };
-    let (begin, end) = (millis(fields[at - 2])?, millis(fields[at - 1])?);
+    let (begin, end, at) =
+        (millis(fields[times.start])?, millis(fields[times.end - 1])?, times.end);
     let message = fields.get(at + 1).copied().unwrap_or_default().trim();
-    let groups = if at >= 4 { fields[at - 4] } else { "" };
-    // In the older versions a number of the user stands before the groups.
-    let groups = if at == 4 && fields[at - 4] == "REQUEST" { "" } else { groups };
+    // In 3.0 to 3.3 a number of the user stands before the groups.
+    let groups = times.start.checked_sub(2).filter(|groups| *groups > first);
     let hit = Hit {
-        groups: groups.split(',').collect(),
-        name: fields[at - 3],
+        groups: groups.map_or("", |groups| fields[groups]).split(',').collect(),
+        name: fields[times.start - 1],
         begin: begin / 1e3,
         took: (end - begin) / 1e3,
         is_ok: fields[at] == "OK",
@@ -128,11 +134,22 @@ fn take(line: &str, users: &mut Users, requests: &mut Requests) -> Result<(), St
     add(&hit, requests)
 }
 
-/// Whether OK or KO stands here, after a begin and an end.
-fn is_outcome(fields: &[&str], at: usize) -> bool {
-    let is_time =
-        |field: &str| field.len() == TIME_DIGITS && field.bytes().all(|byte| byte.is_ascii_digit());
-    matches!(fields[at], "OK" | "KO") && is_time(fields[at - 1]) && is_time(fields[at - 2])
+/// The kind of a line, and where it stands: in versions before 2.3 behind the scenario and the user.
+fn kind<'l>(fields: &[&'l str]) -> Option<(usize, &'l str)> {
+    let is_kind = |at: &usize| fields.get(*at).is_some_and(|field| KINDS.contains(field));
+    [0, 2].into_iter().find(is_kind).map(|at| (at, fields[at]))
+}
+
+/// Where the times stand before an OK or KO at `at`: the begin and the end, or, before 2.3, those of
+/// the request and those of the response.
+fn times_before(fields: &[&str], at: usize) -> Option<Range<usize>> {
+    let is_time = |field: &&&str| {
+        field.len() == TIME_DIGITS && field.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    let count = fields[..at].iter().rev().take(4).take_while(is_time).count();
+    let is_outcome = matches!(fields[at], "OK" | "KO") && count >= 2;
+    let count = if count == 4 { 4 } else { 2 };
+    is_outcome.then_some(at - count..at)
 }
 
 fn millis(field: &str) -> Result<f64, String> {
@@ -175,6 +192,21 @@ mod tests {
         let read = Read::told(&sample("gatling-text-31.sample.log"));
         read.assert_counts(4, 1, &[("Home", 2, 1), ("Checkout / Cart", 1, 0), ("Books", 1, 0)]);
         assert!(read.notes.contains("1 of 2 users did not end"), "{}", read.notes);
+    }
+
+    #[test]
+    fn logs_of_the_first_versions_have_four_times() {
+        let lines = [
+            "shop.Simulation\tshop\tRUN\t20150102030405\t \t2.0",
+            "Buyers\t7-0\tUSER\tSTART\t1420167845000\t0",
+            "Buyers\t7-0\tREQUEST\t\tHome\t1420167845000\t1420167845002\t1420167845038\t1420167845040\tOK\t ",
+            "Buyers\t7-0\tREQUEST\tPay,Card\tSend\t1420167845100\t1420167845101\t1420167845190\t\
+             1420167845200\tKO\tstatus.find.is(200), found 503",
+            "Buyers\t7-0\tUSER\tEND\t1420167845000\t1420167845200",
+        ];
+        let read = Read::told(lines.join("\n").as_bytes());
+        read.assert_counts(2, 1, &[("Home", 1, 0), ("Pay / Card / Send", 1, 1)]);
+        read.assert_ms(0.0, 40.0);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Nighthawk's result as JSON.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::summary::Summary;
@@ -38,30 +40,39 @@ fn read(text: &str) -> Result<Vec<Summary>, ImportError> {
         duration_s: result["execution_duration"].as_str().and_then(|it| seconds(it).ok()),
         ..Summary::default()
     };
-    counters(result, &mut run)?;
-    let requests = run.requests.unwrap_or(0) as f64;
-    run.requests_per_s = run.duration_s.filter(|it| *it > 0.0).map(|it| requests / it);
+    let counters = counters(result)?;
     run.count("workers", Some(workers as u64).filter(|workers| *workers > 0));
     run.count("connections per worker", json::count(&document["options"]["connections"]));
     times(result, &mut run);
+    let blocked = statistic(result, BLOCKED).and_then(|it| json::count(&it["count"])).unwrap_or(0);
     let is_open = document["options"]["open_loop"] == true;
-    warn(result, is_open, &mut run);
+    conclude(&counters, blocked, is_open, &mut run);
+    if !is_open {
+        run.warn_closed_loop();
+    }
     Ok(vec![run])
 }
 
-/// A counter; those that are zero are not in the file.
-fn counter(result: &Value, name: &str) -> u64 {
-    let mut counters = result["counters"].as_array().into_iter().flatten();
-    let found = counters.find(|counter| counter["name"] == name);
-    found.and_then(|counter| json::count(&counter["value"])).unwrap_or(0)
+/// Counters of a result by name; those that are zero are not among them.
+fn counters(result: &Value) -> Result<BTreeMap<String, u64>, ImportError> {
+    let list = result["counters"].as_array();
+    let list = list.ok_or_else(|| malformed("there is no list `counters`"))?;
+    let counter = |counter: &Value| {
+        Some((counter["name"].as_str()?.to_owned(), json::count(&counter["value"])?))
+    };
+    Ok(list.iter().filter_map(counter).collect())
 }
 
-fn counters(result: &Value, run: &mut Summary) -> Result<(), ImportError> {
-    if !result["counters"].is_array() {
-        return Err(malformed("there is no list `counters`"));
-    }
+/// Takes over what was counted. `blocked` is how often a request that was due could not be sent.
+pub(super) fn conclude(
+    counters: &BTreeMap<String, u64>,
+    blocked: u64,
+    is_open: bool,
+    run: &mut Summary,
+) {
+    let counter = |name: &str| counters.get(name).copied().unwrap_or(0);
     for class in ["1xx", "2xx", "3xx", "4xx", "5xx"] {
-        let count = counter(result, &format!("benchmark.http_{class}"));
+        let count = counter(&format!("benchmark.http_{class}"));
         if count > 0 {
             run.by_status.insert(class.to_owned(), count);
         }
@@ -71,7 +82,7 @@ fn counters(result: &Value, run: &mut Summary) -> Result<(), ImportError> {
         ("connection failed", "benchmark.pool_connection_failure"),
     ];
     for (text, name) in lost {
-        let count = counter(result, name);
+        let count = counter(name);
         if count > 0 {
             run.error(text, Some(count));
         }
@@ -81,8 +92,24 @@ fn counters(result: &Value, run: &mut Summary) -> Result<(), ImportError> {
     let unanswered = run.errors_counted();
     run.unanswered = Some(unanswered);
     run.failures = Some(bad.saturating_add(unanswered));
-    run.requests = Some(run.answers().saturating_add(unanswered));
-    Ok(())
+    let requests = run.answers().saturating_add(unanswered);
+    run.requests = Some(requests);
+    run.requests_per_s = run.duration_s.filter(|it| *it > 0.0).map(|it| requests as f64 / it);
+    let overflows = counter("benchmark.pool_overflow");
+    run.count("pool overflows", Some(overflows).filter(|count| *count > 0));
+    run.count("blocked sends", Some(blocked).filter(|count| *count > 0));
+    if is_open && overflows > 0 {
+        run.warn(format!(
+            "{overflows} requests were not sent, because no connection was free: less load was \
+             sent than was due"
+        ));
+    } else if !is_open && (overflows > 0 || blocked > 0) {
+        run.warn(format!(
+            "the load generator could not send {blocked} times when a request was due, and \
+             {overflows} times no connection was free: it waited, and the response times do not \
+             include that wait"
+        ));
+    }
 }
 
 /// One of the statistics.
@@ -103,30 +130,6 @@ fn times(result: &Value, run: &mut Summary) {
         if let Some((share, seconds)) = share.zip(secs(&percentile["duration"])) {
             times.add(share * 100.0, seconds);
         }
-    }
-}
-
-fn warn(result: &Value, is_open: bool, run: &mut Summary) {
-    let overflows = counter(result, "benchmark.pool_overflow");
-    run.count("pool overflows", Some(overflows).filter(|count| *count > 0));
-    let blocked = statistic(result, BLOCKED).and_then(|it| json::count(&it["count"])).unwrap_or(0);
-    run.count("blocked sends", Some(blocked).filter(|count| *count > 0));
-    match (is_open, overflows, blocked) {
-        (true, 1.., _) => run.warn(format!(
-            "{overflows} requests were not sent, because no connection was free: less load was \
-             sent than was due"
-        )),
-        (false, ..) => {
-            if overflows > 0 || blocked > 0 {
-                run.warn(format!(
-                    "the load generator could not send {blocked} times when a request was due, and \
-                     {overflows} times no connection was free: it waited, and the response times \
-                     do not include that wait"
-                ));
-            }
-            run.warn_closed_loop();
-        }
-        _ => {}
     }
 }
 

@@ -9,7 +9,8 @@ pub(super) static SPEC: SummarySpec = SummarySpec {
     name: "wrk",
     summary: "the summary of wrk or wrk2: wrk --latency http://…",
     instead: NOTHING_WITH_TIMES,
-    looks_like: |begin| begin.lines().any(|line| target(line).is_some()),
+    // autocannon begins with the same line, and goes on with tables in boxes.
+    looks_like: |begin| begin.lines().any(|line| target(line).is_some()) && !begin.contains('│'),
     read,
 };
 
