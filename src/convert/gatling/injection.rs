@@ -160,7 +160,7 @@ pub(super) fn loads(steps: &[Injection], stay: Option<Stay>, limit: Option<f64>)
         (false, Some(stay)) => of_users(&staying(steps, stay, limit), limit),
         (false, None) => {
             loads.extend(bursts(steps, limit));
-            of_rates(points(steps, false), limit)
+            of_rates(&points(steps, false), limit)
         }
     };
     loads.extend(line);
@@ -303,8 +303,8 @@ fn of_users(points: &[Point], limit: Option<f64>) -> Option<TimedLoad> {
 }
 
 /// Arrivals per second. What begins or ends without any is a later start or an earlier end.
-fn of_rates(points: Vec<Point>, limit: Option<f64>) -> Option<TimedLoad> {
-    let points = clipped(&points, limit);
+fn of_rates(points: &[Point], limit: Option<f64>) -> Option<TimedLoad> {
+    let points = clipped(points, limit);
     let is_none = |(_, rate): &Point| *rate <= 0.0;
     // A line that is at nothing up to a time begins at the last of these times.
     let idle = points.iter().take_while(|point| is_none(point)).count();

@@ -191,7 +191,7 @@ impl Simulation<'_, '_> {
             [] => ("StringBody", Some(body)),
         };
         let text = match (name, argument) {
-            ("StringBody", Some(text)) if matches!(text, Known::Unknown | Known::Fluent(_)) => None,
+            ("StringBody", Some(Known::Unknown | Known::Fluent(_))) => None,
             ("StringBody", Some(text)) => Some(self.text(text, line)),
             ("ElFileBody" | "RawFileBody" | "ELFileBody", Some(path)) => {
                 let path = self.fixed(Some(path), line).unwrap_or_default();

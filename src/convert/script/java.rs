@@ -385,7 +385,7 @@ fn string(source: &str) -> String {
     // The line of the closing quotes counts too.
     let last = block.rsplit('\n').next().unwrap_or_default();
     let lines = block.lines().filter(|line| !line.trim().is_empty());
-    let ends = (last.trim().is_empty()).then(|| last.len());
+    let ends = last.trim().is_empty().then_some(last.len());
     let indent = |line: &str| line.len() - line.trim_start().len();
     let common = lines.map(indent).chain(ends).min().unwrap_or(0);
     let lines = block.split('\n').map(|line| line.get(common..).unwrap_or("").trim_end());

@@ -28,10 +28,11 @@ fn read(text: &str) -> Result<Vec<Summary>, ImportError> {
     let mut runs: Vec<Summary> = Vec::new();
     each_line(text, |line| {
         if let Some(rest) = after(line, "Total:") {
-            let mut run = Summary::default();
-            run.requests = value(rest, "requests").map(count).transpose()?;
-            run.duration_s = value(rest, "test-duration").map(number).transpose()?;
-            runs.push(run);
+            runs.push(Summary {
+                requests: value(rest, "requests").map(count).transpose()?,
+                duration_s: value(rest, "test-duration").map(number).transpose()?,
+                ..Summary::default()
+            });
             return Ok(());
         }
         let Some(run) = runs.last_mut() else { return Ok(()) };
