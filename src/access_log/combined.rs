@@ -37,7 +37,14 @@ pub(crate) fn read(text: &str) -> Option<Line<'_>> {
     quick(text).or_else(|| slow(text))
 }
 
-/// The same for lines of the usual form, in a fraction of the time: nothing stands in brackets
+/// The line of a request that was answered, with its method and target.
+pub(crate) fn asked(text: &str) -> Option<(Line<'_>, &str, &str)> {
+    let line = read(text)?;
+    let (method, target) = line.request?;
+    (line.status > 0).then_some((line, method, target))
+}
+
+/// The same as [`read`] for lines of the usual form, in a fraction of the time: nothing stands in brackets
 /// before the time.
 fn quick(text: &str) -> Option<Line<'_>> {
     let (before, rest) = text.split_once('[')?;

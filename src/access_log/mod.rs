@@ -7,7 +7,7 @@ mod rewritten;
 mod target;
 mod times;
 
-pub(crate) use self::combined::{Line, method_and_target, read, time};
+pub(crate) use self::combined::{Line, asked, method_and_target, read, time};
 pub(crate) use self::fields::fields;
 pub(crate) use self::rewritten::Rewriter;
 pub(crate) use self::target::{grouped, path, unescaped, varies};

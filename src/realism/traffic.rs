@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use super::bursts::{Bursts, Rates};
 use super::kinds::Kinds;
 use super::sessions::Sessions;
-use crate::access_log::{self, Line, Rewriter};
+use crate::access_log::{Line, Rewriter, asked};
 use crate::plan::METHODS;
 
 /// Requests of a log. Lines come in the order of the log.
@@ -30,20 +30,19 @@ impl Traffic {
             return;
         }
         self.lines += 1;
-        if let Some(line) = asked(text) {
-            return self.request(text, &line);
+        if let Some(request) = asked(text) {
+            return self.request(text, request);
         }
         let rewritten = self.rewriter.line(text);
         match rewritten.as_deref().and_then(|text| Some((text, asked(text)?))) {
-            Some((text, line)) => self.request(text, &line),
+            Some((text, request)) => self.request(text, request),
             // The names of the columns and the like.
             None if text.starts_with('#') => self.lines -= 1,
             None => self.unread += 1,
         }
     }
 
-    fn request(&mut self, text: &str, line: &Line<'_>) {
-        let Some((method, target)) = line.request else { return };
+    fn request(&mut self, text: &str, (line, method, target): (Line<'_>, &str, &str)) {
         self.bursts.count(line.second);
         if !METHODS.contains(&method) {
             self.unsendable += 1;
@@ -76,11 +75,6 @@ impl Traffic {
     pub(super) fn rates(&self) -> Rates {
         self.bursts.clone().rates()
     }
-}
-
-/// The line of a request that was answered.
-fn asked(text: &str) -> Option<Line<'_>> {
-    access_log::read(text).filter(|line| line.status > 0 && line.request.is_some())
 }
 
 /// Who asked: the address and the browser. `vhost_combined` has the server before the address.

@@ -21,7 +21,7 @@ use super::artifact::Artifact;
 use super::draft::{Draft, LoadDraft};
 use super::notes::{MOST_PROBLEMS, Problem};
 use super::{ConvertError, ConverterSpec};
-use crate::access_log::{self, Line, Rewriter};
+use crate::access_log::{Line, Rewriter, asked};
 use crate::plan::METHODS;
 
 pub(super) static SPEC: ConverterSpec = ConverterSpec {
@@ -41,15 +41,8 @@ const SEARCH_TO: f64 = 10.0;
 fn looks(begin: &str) -> bool {
     let mut rewriter = Rewriter::default();
     let mut is_rewritten =
-        |line: &str| rewriter.line(line).is_some_and(|line| request(&line).is_some());
-    begin.lines().take(20).any(|line| request(line).is_some() || is_rewritten(line))
-}
-
-/// The line of a request, with its method and target.
-fn request(text: &str) -> Option<(Line<'_>, &str, &str)> {
-    let line = access_log::read(text)?;
-    let (method, target) = line.request?;
-    (line.status > 0).then_some((line, method, target))
+        |line: &str| rewriter.line(line).is_some_and(|line| asked(&line).is_some());
+    begin.lines().take(20).any(|line| asked(line).is_some() || is_rewritten(line))
 }
 
 /// What was counted along the way.
@@ -81,11 +74,11 @@ fn convert(artifact: &mut Artifact<'_>) -> Result<Draft, ConvertError> {
         if text.trim().is_empty() {
             continue;
         }
-        let rewritten = match request(&text) {
+        let rewritten = match asked(&text) {
             Some(_) => None,
             None => rewriter.line(&text),
         };
-        let Some((line, method, target)) = request(rewritten.as_deref().unwrap_or(&text)) else {
+        let Some((line, method, target)) = asked(rewritten.as_deref().unwrap_or(&text)) else {
             if text.starts_with('#') {
                 continue;
             }

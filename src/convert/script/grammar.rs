@@ -113,3 +113,15 @@ pub(super) fn escaped(text: &str) -> String {
         _ => text.to_owned(),
     }
 }
+
+/// A number of Java or Scala: `5`, `5L`, `1_000`, `2.5f`, `0x1F`.
+pub(super) fn number_of_jvm(text: &str) -> ExprKind {
+    let text = text.replace('_', "").to_ascii_lowercase();
+    let number = match text.strip_prefix("0x") {
+        Some(hex) => {
+            i64::from_str_radix(hex.trim_end_matches('l'), 16).ok().map(|number| number as f64)
+        }
+        None => text.trim_end_matches(['l', 'f', 'd']).parse::<f64>().ok(),
+    };
+    number.filter(|number| number.is_finite()).map_or(ExprKind::Other, ExprKind::Number)
+}

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use tree_sitter::Node;
 
-use super::grammar::{self, DEEPEST, LONGEST_CHAIN, at, line, named, unescaped};
+use super::grammar::{self, DEEPEST, LONGEST_CHAIN, at, line, named, number_of_jvm, unescaped};
 use super::syntax::{
     Call, Class, Expr, ExprKind, Function, Operator, Program, Rounds, Statement, StatementKind,
 };
@@ -157,24 +157,9 @@ impl Reader<'_> {
         let StatementKind::Assign(name, first) = first.kind else { return unknown };
         let ExprKind::Name(name) = name.kind else { return unknown };
         let step = node.child_by_field_name("update").map_or("", |step| self.slice(step));
-        let is_by_one = step.contains("++") || step.replace(' ', "").ends_with("+=1");
-        let test = self.field(node, "condition", depth);
-        match test.kind {
-            ExprKind::Binary(operator, left, last)
-                if is_by_one && left.path() == [name.as_str()] =>
-            {
-                match operator {
-                    Operator::Less => (name, Rounds::Numbers(first, *last)),
-                    Operator::LessOrEqual => {
-                        let one = Box::new(at(node, ExprKind::Number(1.0)));
-                        let last = at(node, ExprKind::Binary(Operator::Add, last, one));
-                        (name, Rounds::Numbers(first, last))
-                    }
-                    _ => (name, Rounds::Unknown),
-                }
-            }
-            _ => (name, Rounds::Unknown),
-        }
+        let test = *self.field(node, "condition", depth);
+        let rounds = Rounds::counted(&name, first, test, step);
+        (name, rounds)
     }
 
     /// A method, or a lambda.
@@ -241,7 +226,7 @@ impl Reader<'_> {
             "decimal_integer_literal"
             | "hex_integer_literal"
             | "decimal_floating_point_literal"
-            | "octal_integer_literal" => number(self.slice(node)),
+            | "octal_integer_literal" => number_of_jvm(self.slice(node)),
             "parenthesized_expression" | "cast_expression" => return self.first(node, depth),
             "field_access" => self.member(node, depth),
             "array_access" => {
@@ -326,53 +311,15 @@ impl Reader<'_> {
 
     fn unary(&self, node: Node<'_>, depth: usize) -> ExprKind {
         let operator = node.child_by_field_name("operator").map_or("", |it| self.slice(it));
-        let inner = self.field(node, "operand", depth);
-        match (operator, inner.kind.clone()) {
-            ("!", _) => ExprKind::Not(inner),
-            ("-", ExprKind::Number(number)) => ExprKind::Number(-number),
-            ("+", kind) => kind,
-            _ => ExprKind::Other,
-        }
+        ExprKind::unary(operator, self.field(node, "operand", depth))
     }
 
     fn binary(&self, node: Node<'_>, depth: usize) -> ExprKind {
         let operator = node.child_by_field_name("operator").map_or("", |it| self.slice(it));
-        let Some(operator) = operator_of(operator) else { return ExprKind::Other };
+        let Some(operator) = Operator::of(operator) else { return ExprKind::Other };
         let (left, right) = (self.field(node, "left", depth), self.field(node, "right", depth));
         ExprKind::Binary(operator, left, right)
     }
-}
-
-/// The operators that Java and Scala share.
-pub(super) fn operator_of(text: &str) -> Option<Operator> {
-    Some(match text {
-        "+" => Operator::Add,
-        "-" => Operator::Subtract,
-        "*" => Operator::Multiply,
-        "/" => Operator::Divide,
-        "%" => Operator::Remainder,
-        "==" => Operator::Equal,
-        "!=" => Operator::Unequal,
-        "<" => Operator::Less,
-        "<=" => Operator::LessOrEqual,
-        ">" => Operator::Greater,
-        ">=" => Operator::GreaterOrEqual,
-        "&&" => Operator::And,
-        "||" => Operator::Or,
-        _ => return None,
-    })
-}
-
-/// A number of Java or Scala: `5`, `5L`, `1_000`, `2.5f`, `0x1F`.
-pub(super) fn number(text: &str) -> ExprKind {
-    let text = text.replace('_', "").to_ascii_lowercase();
-    let number = match text.strip_prefix("0x") {
-        Some(hex) => {
-            i64::from_str_radix(hex.trim_end_matches('l'), 16).ok().map(|number| number as f64)
-        }
-        None => text.trim_end_matches(['l', 'f', 'd']).parse::<f64>().ok(),
-    };
-    number.filter(|number| number.is_finite()).map_or(ExprKind::Other, ExprKind::Number)
 }
 
 /// What stands between the quotes of a text, or of a block of text without its indentation.

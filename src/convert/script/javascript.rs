@@ -159,23 +159,8 @@ impl Reader<'_> {
             _ => self.expr(test, depth),
         });
         let step = node.child_by_field_name("increment").map_or("", |step| self.slice(step));
-        let is_by_one = step.contains("++") || step.replace(' ', "").ends_with("+=1");
-        match test.map(|test| (test.kind.clone(), test)) {
-            Some((ExprKind::Binary(operator, left, last), _))
-                if is_by_one && left.path() == [name.as_str()] =>
-            {
-                match operator {
-                    Operator::Less => (name, Rounds::Numbers(first, *last)),
-                    Operator::LessOrEqual => {
-                        let one = Box::new(at(node, ExprKind::Number(1.0)));
-                        let last = at(node, ExprKind::Binary(Operator::Add, last, one));
-                        (name, Rounds::Numbers(first, last))
-                    }
-                    _ => (name, Rounds::Unknown),
-                }
-            }
-            _ => (name, Rounds::Unknown),
-        }
+        let rounds = test.map_or(Rounds::Unknown, |it| Rounds::counted(&name, first, it, step));
+        (name, rounds)
     }
 
     fn for_in(&self, node: Node<'_>, depth: usize) -> StatementKind {
@@ -356,32 +341,17 @@ impl Reader<'_> {
 
     fn unary(&self, node: Node<'_>, depth: usize) -> ExprKind {
         let operator = node.child_by_field_name("operator").map_or("", |it| self.slice(it));
-        let inner = self.field(node, "argument", depth);
-        match (operator, inner.kind.clone()) {
-            ("!", _) => ExprKind::Not(inner),
-            ("-", ExprKind::Number(number)) => ExprKind::Number(-number),
-            ("+", kind) => kind,
-            _ => ExprKind::Other,
-        }
+        ExprKind::unary(operator, self.field(node, "argument", depth))
     }
 
     fn binary(&self, node: Node<'_>, depth: usize) -> ExprKind {
-        let operator = match node.child_by_field_name("operator").map_or("", |it| self.slice(it)) {
-            "+" => Operator::Add,
-            "-" => Operator::Subtract,
-            "*" => Operator::Multiply,
-            "/" => Operator::Divide,
-            "%" => Operator::Remainder,
-            "==" | "===" => Operator::Equal,
-            "!=" | "!==" => Operator::Unequal,
-            "<" => Operator::Less,
-            "<=" => Operator::LessOrEqual,
-            ">" => Operator::Greater,
-            ">=" => Operator::GreaterOrEqual,
-            "&&" => Operator::And,
-            "||" | "??" => Operator::Or,
-            _ => return ExprKind::Other,
+        let sign = match node.child_by_field_name("operator").map_or("", |it| self.slice(it)) {
+            "===" => "==",
+            "!==" => "!=",
+            "??" => "||",
+            sign => sign,
         };
+        let Some(operator) = Operator::of(sign) else { return ExprKind::Other };
         let (left, right) = (self.field(node, "left", depth), self.field(node, "right", depth));
         ExprKind::Binary(operator, left, right)
     }

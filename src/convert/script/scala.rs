@@ -4,10 +4,9 @@ use std::rc::Rc;
 
 use tree_sitter::Node;
 
-use super::grammar::{self, DEEPEST, LONGEST_CHAIN, at, line, named, unescaped};
-use super::java::{number, operator_of};
+use super::grammar::{self, DEEPEST, LONGEST_CHAIN, at, line, named, number_of_jvm, unescaped};
 use super::syntax::{
-    Call, Class, Expr, ExprKind, Function, Program, Rounds, Statement, StatementKind,
+    Call, Class, Expr, ExprKind, Function, Operator, Program, Rounds, Statement, StatementKind,
 };
 use crate::convert::error::ConvertError;
 
@@ -211,7 +210,7 @@ impl Reader<'_> {
             "identifier" | "type_identifier" => ExprKind::Name(self.slice(node).to_owned()),
             "boolean_literal" => ExprKind::Switch(self.slice(node) == "true"),
             "null_literal" | "unit" => ExprKind::Nothing,
-            "integer_literal" | "floating_point_literal" => number(self.slice(node)),
+            "integer_literal" | "floating_point_literal" => number_of_jvm(self.slice(node)),
             "string" => ExprKind::Text(string(self.slice(node))),
             "character_literal" => ExprKind::Text(unescaped(self.slice(node).trim_matches('\''))),
             "interpolated_string_expression" => {
@@ -386,7 +385,7 @@ impl Reader<'_> {
         }
         let text = operator.map_or("", |it| self.slice(it));
         let (left, right) = (self.field(node, "left", depth), self.field(node, "right", depth));
-        let kind = match operator_of(text) {
+        let kind = match Operator::of(text) {
             Some(operator) => ExprKind::Binary(operator, left, right),
             None if text == "->" => ExprKind::List(vec![*left, *right]),
             None => ExprKind::Other,
@@ -410,12 +409,7 @@ impl Reader<'_> {
             Some(inner) => self.expr(*inner, depth),
             None => at(node, ExprKind::Other),
         });
-        match (self.slice(node).chars().next(), inner.kind.clone()) {
-            (Some('!'), _) => ExprKind::Not(inner),
-            (Some('-'), ExprKind::Number(number)) => ExprKind::Number(-number),
-            (Some('+'), kind) => kind,
-            _ => ExprKind::Other,
-        }
+        ExprKind::unary(self.slice(node).get(..1).unwrap_or_default(), inner)
     }
 
     /// The parts of `s"…$name…${expression}…"`.

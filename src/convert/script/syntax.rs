@@ -215,7 +215,61 @@ pub(in crate::convert) fn uses(statements: &[Statement], wanted: &str) -> bool {
     })
 }
 
+impl Operator {
+    /// By its sign in JavaScript, Java and Scala alike.
+    pub(super) fn of(sign: &str) -> Option<Self> {
+        Some(match sign {
+            "+" => Operator::Add,
+            "-" => Operator::Subtract,
+            "*" => Operator::Multiply,
+            "/" => Operator::Divide,
+            "%" => Operator::Remainder,
+            "==" => Operator::Equal,
+            "!=" => Operator::Unequal,
+            "<" => Operator::Less,
+            "<=" => Operator::LessOrEqual,
+            ">" => Operator::Greater,
+            ">=" => Operator::GreaterOrEqual,
+            "&&" => Operator::And,
+            "||" => Operator::Or,
+            _ => return None,
+        })
+    }
+}
+
+impl Rounds {
+    /// Those of `for (i = first; test; step)`: one by one up to what `i` is compared with.
+    pub(super) fn counted(name: &str, first: Expr, test: Expr, step: &str) -> Self {
+        let is_by_one = step.contains("++") || step.replace(' ', "").ends_with("+=1");
+        let Expr { line, span, kind } = test;
+        match kind {
+            ExprKind::Binary(operator, left, last) if is_by_one && left.path() == [name] => {
+                let here = |kind| Expr { line, span: span.clone(), kind };
+                match operator {
+                    Operator::Less => Rounds::Numbers(first, *last),
+                    Operator::LessOrEqual => {
+                        let one = Box::new(here(ExprKind::Number(1.0)));
+                        Rounds::Numbers(first, here(ExprKind::Binary(Operator::Add, last, one)))
+                    }
+                    _ => Rounds::Unknown,
+                }
+            }
+            _ => Rounds::Unknown,
+        }
+    }
+}
+
 impl ExprKind {
+    /// An operator before an expression.
+    pub(super) fn unary(sign: &str, inner: Box<Expr>) -> Self {
+        match (sign, &inner.kind) {
+            ("!", _) => ExprKind::Not(inner),
+            ("-", ExprKind::Number(number)) => ExprKind::Number(-number),
+            ("+", _) => inner.kind,
+            _ => ExprKind::Other,
+        }
+    }
+
     /// A text without expressions in it as a text.
     pub(super) fn plain(self) -> Self {
         let ExprKind::Joined(parts) = self else { return self };

@@ -76,10 +76,7 @@ fn take(line: &str, part: Part, run: &mut Summary) -> Result<(), String> {
         // `1xx - 0, 2xx - 198789`.
         (Part::Statuses, _) => {
             for (class, hits) in line.split(',').filter_map(|pair| pair.split_once(" - ")) {
-                let hits = count(hits)?;
-                if hits > 0 {
-                    run.by_status.insert(class.trim().to_owned(), hits);
-                }
+                run.answered(class.trim(), count(hits)?);
             }
         }
         (Part::Errors, _) => {
@@ -95,14 +92,10 @@ fn take(line: &str, part: Part, run: &mut Summary) -> Result<(), String> {
 fn conclude(run: &mut Summary) {
     // Requests without an answer.
     let others = run.by_status.remove("others").unwrap_or(0);
-    let of = |class: &str| run.by_status.get(class).copied().unwrap_or(0);
-    let bad = of("4xx").saturating_add(of("5xx"));
     run.unanswered = Some(others);
-    run.failures = Some(bad.saturating_add(others));
-    let requests = run.answers().saturating_add(others);
-    run.requests = Some(requests);
-    let rate = run.requests_per_s.filter(|rate| *rate > 0.0);
-    run.duration_s = run.duration_s.or(rate.map(|rate| requests as f64 / rate));
+    run.failures = Some(run.bad_answers().saturating_add(others));
+    run.requests = Some(run.answers().saturating_add(others));
+    run.duration_s = run.duration_s.or(run.duration_by_rate());
     run.response_times.with_failures = true;
     run.warn_closed_loop();
 }

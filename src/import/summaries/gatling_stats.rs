@@ -35,8 +35,7 @@ fn read(text: &str) -> Result<Vec<Summary>, ImportError> {
         requests_per_s: json::number(&all["meanNumberOfRequestsPerSecond"]["total"]),
         ..Summary::default()
     };
-    let rate = run.requests_per_s.filter(|rate| *rate > 0.0);
-    run.duration_s = run.requests.zip(rate).map(|(requests, rate)| requests as f64 / rate);
+    run.duration_s = run.duration_by_rate();
     endpoints(&document, &mut Vec::new(), &mut run)?;
     run.warn(
         "the file does not name its percentiles: they are taken for Gatling's usual 50, 75, 95 and 99",

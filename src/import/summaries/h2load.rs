@@ -29,10 +29,7 @@ fn read(text: &str) -> Result<Vec<Summary>, ImportError> {
             requests(rest, run)?;
         } else if let Some(rest) = after(line, "status codes:") {
             for (hits, class) in pairs(rest) {
-                let hits = count(hits)?;
-                if hits > 0 {
-                    run.by_status.insert(class.to_owned(), hits);
-                }
+                run.answered(class, count(hits)?);
             }
         } else if let Some(rest) = after(line, "time for request:") {
             let mut times = rest.split_whitespace().take(3).map(seconds);

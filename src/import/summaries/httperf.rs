@@ -44,10 +44,7 @@ fn read(text: &str) -> Result<Vec<Summary>, ImportError> {
             run.response_times.with_failures = true;
         } else if let Some(rest) = after(line, "Reply status:") {
             for (class, hits) in rest.split_whitespace().filter_map(|pair| pair.split_once('=')) {
-                let hits = count(hits)?;
-                if hits > 0 {
-                    run.by_status.insert(class.to_owned(), hits);
-                }
+                run.answered(class, count(hits)?);
             }
         } else if let Some(rest) = after(line, "Errors:") {
             for (name, text) in ERRORS {
@@ -63,10 +60,8 @@ fn read(text: &str) -> Result<Vec<Summary>, ImportError> {
     })?;
     for run in &mut runs {
         let errors = run.errors_counted();
-        let of = |class: &str| run.by_status.get(class).copied().unwrap_or(0);
-        let bad = of("4xx").saturating_add(of("5xx"));
         run.unanswered = Some(errors);
-        run.failures = Some(bad.saturating_add(errors));
+        run.failures = Some(run.bad_answers().saturating_add(errors));
         // A connection that was never made has no request.
         run.requests = Some(run.requests.unwrap_or(0).max(run.answers().saturating_add(errors)));
         run.warn("httperf prints no percentiles of its response times");

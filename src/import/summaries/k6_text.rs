@@ -149,13 +149,12 @@ fn error_of(rest: &str) -> String {
 }
 
 fn conclude(run: &mut Summary) -> Result<(), ImportError> {
-    let Some(requests) = run.requests else {
+    if run.requests.is_none() {
         return Err(malformed(
             "there is no line `http_reqs`: the run sent nothing, or was cut off",
         ));
-    };
-    let by_rate = run.requests_per_s.filter(|rate| *rate > 0.0);
-    run.duration_s = run.duration_s.or(by_rate.map(|rate| requests as f64 / rate));
+    }
+    run.duration_s = run.duration_s.or(run.duration_by_rate());
     if run.response_times.min_s == Some(0.0) {
         run.warn(
             "the shortest response time is 0: requests that never left, such as those whose \

@@ -66,8 +66,7 @@ fn read(text: &str) -> Result<Vec<Summary>, ImportError> {
     if run.requests.is_none() {
         return Err(ImportError::Empty);
     }
-    let rate = run.requests_per_s.filter(|rate| *rate > 0.0);
-    run.duration_s = run.requests.zip(rate).map(|(requests, rate)| requests as f64 / rate);
+    run.duration_s = run.duration_by_rate();
     run.warn(
         "Locust runs users who wait for their answers (a closed loop): a slow target gets fewer \
          requests, and hides its own queue",

@@ -72,10 +72,7 @@ pub(super) fn conclude(
 ) {
     let counter = |name: &str| counters.get(name).copied().unwrap_or(0);
     for class in ["1xx", "2xx", "3xx", "4xx", "5xx"] {
-        let count = counter(&format!("benchmark.http_{class}"));
-        if count > 0 {
-            run.by_status.insert(class.to_owned(), count);
-        }
+        run.answered(class, counter(&format!("benchmark.http_{class}")));
     }
     let lost = [
         ("stream reset", "benchmark.stream_resets"),
@@ -87,11 +84,9 @@ pub(super) fn conclude(
             run.error(text, Some(count));
         }
     }
-    let bad = ["4xx", "5xx"].iter().filter_map(|class| run.by_status.get(*class));
-    let bad = bad.fold(0_u64, |sum, count| sum.saturating_add(*count));
     let unanswered = run.errors_counted();
     run.unanswered = Some(unanswered);
-    run.failures = Some(bad.saturating_add(unanswered));
+    run.failures = Some(run.bad_answers().saturating_add(unanswered));
     let requests = run.answers().saturating_add(unanswered);
     run.requests = Some(requests);
     run.requests_per_s = run.duration_s.filter(|it| *it > 0.0).map(|it| requests as f64 / it);

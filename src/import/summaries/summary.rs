@@ -195,6 +195,25 @@ impl Summary {
         self.by_status.values().copied().fold(0, u64::saturating_add)
     }
 
+    /// Notes answers of a class of status, if there are any.
+    pub(super) fn answered(&mut self, class: &str, count: u64) {
+        if count > 0 {
+            self.by_status.insert(class.to_owned(), count);
+        }
+    }
+
+    /// Answers of the classes that are failures.
+    pub(super) fn bad_answers(&self) -> u64 {
+        let of = |class: &str| self.by_status.get(class).copied().unwrap_or(0);
+        of("4xx").saturating_add(of("5xx"))
+    }
+
+    /// How long the run took, by its requests and their rate.
+    pub(super) fn duration_by_rate(&self) -> Option<f64> {
+        let rate = self.requests_per_s.filter(|rate| *rate > 0.0)?;
+        Some(self.requests? as f64 / rate)
+    }
+
     /// Answers with a status of which `is_failure` says so; a text that is not a number counts as 0.
     pub(super) fn answers_of(&self, is_failure: impl Fn(u64) -> bool) -> u64 {
         let failed =
