@@ -2,7 +2,7 @@
 //! that they took, with whole seconds and milliseconds.
 
 use super::ImporterSpec;
-use super::requests::{Request, Requests};
+use super::requests::{ALL_REQUESTS, Request, Requests};
 use super::table::{Row, Style, each_row, first_cells};
 use super::waiting::LoadModel;
 use crate::timeline::ResponseClass;
@@ -40,7 +40,7 @@ fn take(row: &Row<'_>, requests: &mut Requests) -> Result<(), String> {
     requests.add(Request {
         sent_unix: row.number("seconds")? + 0.5,
         took: row.number("ttime")? / 1e3,
-        endpoint: "all requests".to_owned(),
+        endpoint: ALL_REQUESTS.to_owned(),
         class: ResponseClass::Status(200),
         said: String::new(),
     })

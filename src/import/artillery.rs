@@ -11,7 +11,7 @@ use self::shapes::{INTERVAL, Period, V1, V2, periods_of_v1, periods_of_v2, total
 use super::ImporterSpec;
 use super::error::ImportError;
 use super::own_limits::says_own_limit;
-use super::requests::{Ended, MOST_OF_INTERVAL, Requests};
+use super::requests::{ALL_REQUESTS, Ended, MOST_OF_INTERVAL, Requests};
 use super::table::shown;
 use super::waiting::LoadModel;
 use crate::timeline::ResponseClass;
@@ -34,9 +34,6 @@ pub(super) static SPEC: ImporterSpec = ImporterSpec {
 
 /// Longest report that is read, in bytes. Artillery 1 lists every response time.
 const LONGEST_REPORT: u64 = 256 << 20;
-/// What requests are counted as for which the file has no endpoint.
-const ALL: &str = "all requests";
-
 /// Most errors of the script that are told apart in remarks.
 const MOST_REMARKS: usize = 5;
 
@@ -73,6 +70,12 @@ fn read(input: &mut dyn BufRead, requests: &mut Requests) -> Result<(), ImportEr
         false => periods_of_v2(parse::<V2>(&bytes)?),
     };
     drop(bytes);
+    if periods.is_empty() {
+        return Err(malformed(
+            "`intermediate` is empty: without its intervals the report has only sums, and nothing can \
+             be told of a load over time",
+        ));
+    }
     if !periods.iter().any(Period::has_http) {
         return Err(malformed(
             "no interval has HTTP requests in it: runs of other protocols cannot be read",
@@ -117,7 +120,7 @@ impl Totals {
         let mut answered_s = 0.0;
         for group in &period.groups {
             self.has_names |= group.endpoint.is_some();
-            let endpoint = group.endpoint.as_deref().unwrap_or(ALL);
+            let endpoint = group.endpoint.as_deref().unwrap_or(ALL_REQUESTS);
             let classes: Vec<_> = group.codes.iter().map(|(code, count)| (*code, *count)).collect();
             let counts: Vec<u64> = classes.iter().map(|(_, count)| *count).collect();
             if let Some(wrong) = counts.iter().find(|count| **count > MOST_OF_INTERVAL) {
@@ -328,6 +331,8 @@ mod tests {
 
     #[test]
     fn a_report_without_http_is_refused() {
+        let why = refusal(br#"{"aggregate":{"counters":{}},"intermediate":[]}"#);
+        assert!(why.contains("`intermediate` is empty"), "{why}");
         let why = refusal(br#"{"aggregate":{"counters":{}},"intermediate":[{"counters":{}}]}"#);
         assert!(why.contains("no interval has HTTP requests"), "{why}");
         let why = refusal(br#"{"aggregate":{"counters":{"#);

@@ -2,7 +2,7 @@
 //! of the run.
 
 use super::ImporterSpec;
-use super::requests::{Request, Requests};
+use super::requests::{ALL_REQUESTS, Request, Requests};
 use super::table::{Row, Style, each_row, first_cells, shown};
 use super::waiting::LoadModel;
 use crate::timeline::ResponseClass;
@@ -48,7 +48,7 @@ fn take(row: &Row<'_>, requests: &mut Requests) -> Result<(), String> {
     requests.add(Request {
         sent_unix: row.number("offset")?,
         took: row.number("response-time")?,
-        endpoint: "all requests".to_owned(),
+        endpoint: ALL_REQUESTS.to_owned(),
         class: status
             .parse()
             .map(ResponseClass::Status)

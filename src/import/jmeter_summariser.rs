@@ -9,7 +9,7 @@ use jiff::tz::Offset;
 use super::ImporterSpec;
 use super::error::ImportError;
 use super::lines::each_line;
-use super::requests::{Interval, Requests};
+use super::requests::{ALL_REQUESTS, Interval, Requests};
 use super::table::{number, shown};
 use crate::timeline::ResponseClass;
 
@@ -127,7 +127,7 @@ impl Sums {
             (failed.min(count), ResponseClass::Check),
         ];
         for (count, class) in parts.into_iter().filter(|(count, _)| *count > 0) {
-            let (endpoint, mean) = ("all requests", mean / 1e3);
+            let (endpoint, mean) = (ALL_REQUESTS, mean / 1e3);
             requests.add_interval(&Interval { seconds, endpoint, class, count, mean })?;
         }
         if let Some(users) = field("Active:").and_then(|it| it.parse().ok()) {

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::ImporterSpec;
 use super::lines::each_line;
-use super::requests::{Request, Requests, path_of};
+use super::requests::{ALL_REQUESTS, Request, Requests, path_of};
 use super::waiting::LoadModel;
 use crate::timeline::ResponseClass;
 
@@ -122,7 +122,11 @@ pub(super) fn take_sample(
 /// The name that the script gave it, or the path of its URL.
 fn endpoint(tags: &Tags) -> String {
     let name = path_of(&tags.name).unwrap_or_else(|| tags.name.clone());
-    format!("{} {name}", tags.method).trim().to_owned()
+    match format!("{} {name}", tags.method).trim() {
+        // Which tags samples have is a setting.
+        "" => ALL_REQUESTS.to_owned(),
+        name => name.to_owned(),
+    }
 }
 
 /// By status, or by k6's error codes (its manual, "Error codes"): 1050 is a timeout, 1100 and 1200

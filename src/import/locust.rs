@@ -9,8 +9,8 @@ use std::io::BufRead;
 use self::window::Window;
 use super::ImporterSpec;
 use super::error::ImportError;
-use super::requests::{Ended, Interval, Requests};
-use super::table::{Row, Style, each_row, first_cells, shown};
+use super::requests::{ALL_REQUESTS, Ended, Interval, Requests};
+use super::table::{Columns, Row, Style, each_row, first_cells, shown};
 use crate::timeline::ResponseClass;
 
 pub(super) static SPEC: ImporterSpec = ImporterSpec {
@@ -22,12 +22,19 @@ pub(super) static SPEC: ImporterSpec = ImporterSpec {
 
 /// Name of the row that sums up the others.
 const ALL: &str = "Aggregated";
+/// Columns of what there was since the start.
+const REQUESTS: &str = "Total Request Count";
+const FAILURES: &str = "Total Failure Count";
+const MEAN: &str = "Total Average Response Time";
 /// Seconds at the end without a request, from which on it is said: one may be the last interval's.
 const DEAD_TAIL: i64 = 2;
 /// Most names whose counts are kept.
 const MOST_NAMES: usize = 10_000;
 
 fn read(input: &mut dyn BufRead, requests: &mut Requests) -> Result<(), ImportError> {
+    let begin = input.fill_buf().map_err(|source| ImportError::Unreadable { line: 1, source })?;
+    Columns::of(first_cells(&String::from_utf8_lossy(begin), ','))
+        .need(&[REQUESTS, FAILURES, MEAN])?;
     let style = Style { delimiter: b',', quotes: true };
     let mut history = History::default();
     let cut = each_row(input, &style, None, |row| history.take(row, requests))?;
@@ -92,10 +99,9 @@ impl History {
         let at = row.number("Timestamp")?;
         requests.add_users(at, row.number("User Count")?)?;
         let now = Counts {
-            requests: count(row, "Total Request Count")?,
-            failures: count(row, "Total Failure Count")?,
-            seconds: row.number("Total Average Response Time")? / 1e3
-                * row.number("Total Request Count")?,
+            requests: count(row, REQUESTS)?,
+            failures: count(row, FAILURES)?,
+            seconds: row.number(MEAN)? / 1e3 * row.number(REQUESTS)?,
         };
         let (kind, name) = (row.text("Type").into_owned(), row.text("Name").into_owned());
         let is_all = name == ALL && kind.is_empty();
@@ -107,7 +113,7 @@ impl History {
         {
             return Err(format!("more than {MOST_NAMES} names"));
         }
-        let endpoint = if is_all { "all requests".to_owned() } else { format!("{kind} {name}") };
+        let endpoint = if is_all { ALL_REQUESTS.to_owned() } else { format!("{kind} {name}") };
         let before = self.counts.insert((kind, name), now).unwrap_or_default();
         if now.requests != before.requests {
             self.last_progress = self.times.map(|(_, until)| until);
@@ -239,5 +245,14 @@ mod tests {
         let text = sample("locust-stats-history.sample.csv");
         let lines: Vec<_> = text.split_inclusive(|byte| *byte == b'\n').take(2).collect();
         assert_eq!(refusal(&lines.concat()), "the file holds no request");
+    }
+
+    #[test]
+    fn a_history_without_its_counts_is_refused_once() {
+        let text = "Timestamp,User Count,Type,Name,Requests/s,Failures/s,95%\n\
+                    1781344800,10,,Aggregated,25,0.1,120\n1781344810,20,,Aggregated,50,0.2,220\n";
+        let why = refusal(text.as_bytes());
+        assert!(why.contains("there is no column `Total Request Count`"), "{why}");
+        assert!(!why.contains("line 2"), "{why}");
     }
 }

@@ -25,6 +25,8 @@ const OPEN_SECONDS: usize = 64;
 const MOST_ENDPOINTS: usize = 500;
 /// What the others are counted as.
 const OTHER_ENDPOINTS: &str = "other requests";
+/// What requests count as where the file does not tell their endpoint.
+pub(super) const ALL_REQUESTS: &str = "all requests";
 /// Most different paths that a server's log may have before their values are left out.
 pub(super) const MOST_PATHS: usize = 200;
 /// Longest name of an endpoint, in bytes.

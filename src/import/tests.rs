@@ -119,6 +119,7 @@ pub(super) const SAMPLES: &[(&str, &str)] = &[
     ("autocannon.sample.json", "autocannon"),
     ("fortio-nighthawk.sample.json", "fortio"),
     ("fortio.sample.json", "fortio"),
+    ("ghz.sample.txt", "ghz-text"),
     ("hey-few.sample.txt", "hey-text"),
     ("hey.sample.txt", "hey-text"),
     ("jmeter-aggregate-comma.sample.csv", "jmeter-aggregate"),
@@ -226,7 +227,8 @@ fn a_line_without_end_is_not_read_to_its_end() {
     let mut endless = io::BufReader::new(io::repeat(b'x'));
     let why = import(find("k6").unwrap(), "it", &mut endless).unwrap_err();
     assert_eq!(why.to_string(), "line 1 is longer than 16 MB");
-    let quote = io::Read::chain(&b"Timestamp,User Count,Type\n\""[..], io::repeat(b'x'));
+    let begin = &b"timeStamp,elapsed,label\n\""[..];
+    let quote = io::Read::chain(begin, io::repeat(b'x'));
     let why = Files::new(None).add(&mut io::BufReader::new(quote)).unwrap_err();
     assert_eq!(why.to_string(), "line 2 is longer than 16 MB");
 }

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::ImporterSpec;
 use super::lines::each_line;
-use super::requests::{Request, Requests, path_of};
+use super::requests::{ALL_REQUESTS, Request, Requests, path_of};
 use crate::timeline::ResponseClass;
 
 pub(super) static SPEC: ImporterSpec = ImporterSpec {
@@ -74,7 +74,7 @@ pub(super) fn add(hit: &Hit<'_>, requests: &mut Requests) -> Result<(), String> 
     requests.add(Request {
         sent_unix: hit.sent_unix,
         took: hit.took,
-        endpoint: if name.is_empty() { "all requests".to_owned() } else { name },
+        endpoint: if name.is_empty() { ALL_REQUESTS.to_owned() } else { name },
         class: class(hit.code, hit.error),
         said: hit.error.to_owned(),
     })

@@ -15,10 +15,16 @@ pub(super) static SPEC: SummarySpec = SummarySpec {
     read,
 };
 
-/// The cells of a row of a table in a box.
+/// What stands between two cells: a line of a box, or in some versions a plain bar.
+const BARS: [char; 2] = ['│', '|'];
+
+/// The cells of a row of a table.
 fn cells(line: &str) -> Vec<&str> {
-    let row = line.trim().strip_prefix('│').and_then(|row| row.strip_suffix('│'));
-    row.map(|row| row.split('│').map(str::trim).collect()).unwrap_or_default()
+    let row = |bar: char| {
+        let row = line.trim().strip_prefix(bar)?.strip_suffix(bar)?;
+        Some(row.split(bar).map(str::trim).collect())
+    };
+    BARS.into_iter().find_map(row).unwrap_or_default()
 }
 
 /// Multiples in which it counts.
@@ -33,7 +39,7 @@ fn read(text: &str) -> Result<Vec<Summary>, ImportError> {
             runs.push(run);
             return Ok(());
         }
-        if runs.is_empty() && line.contains('│') {
+        if runs.is_empty() && !cells(line).is_empty() {
             runs.push(Summary::default());
         }
         let Some(run) = runs.last_mut() else { return Ok(()) };
@@ -107,11 +113,26 @@ fn rounded(text: &str) -> Result<u64, String> {
 
 #[cfg(test)]
 mod tests {
-    use crate::import::summaries::tests::assert_expected;
+    use crate::import::summaries::tests::{assert_expected, read};
 
     #[test]
     fn tables_in_boxes_are_read() {
         let runs = assert_expected("autocannon-text.sample.txt", "autocannon-text");
         assert_eq!(runs[0].unanswered, Some(2));
+    }
+
+    #[test]
+    fn tables_may_have_plain_bars() {
+        let text = "Running 10s test @ http://a.test/books\n200 connections with 50 pipelining factor\n\n\
+                    | Stat    | 2.5%   | 50%    | 97.5%  | 99%    | Avg       | Stdev     | Max     |\n\
+                    |---------|--------|--------|--------|--------|-----------|-----------|---------|\n\
+                    | Latency | 195 ms | 340 ms | 371 ms | 492 ms | 362.77 ms | 404.64 ms | 9758 ms |\n\n\
+                    | Stat    | 1%     | 2.5%   | 50%    | 97.5%  | Avg       | Stdev     | Min     |\n\
+                    |---------|--------|--------|--------|--------|-----------|-----------|---------|\n\
+                    | Req/Sec | 23,711 | 23,711 | 25,615 | 25,807 | 25,424    | 597.23    | 23,701  |\n\n\
+                    264k requests in 10.03s, 58.2 MB read\n\n200 errors (200 timeouts)\n";
+        let run = &read(text).unwrap()[0];
+        assert_eq!((run.requests, run.unanswered), (Some(264_200), Some(200)));
+        assert_eq!((run.requests_per_s, run.response_times.quantiles.len()), (Some(25_424.0), 4));
     }
 }

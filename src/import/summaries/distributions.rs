@@ -1,4 +1,4 @@
-//! The report that hey began and oha took over: figures with labels, percentiles, then counts by
+//! The report that hey began, and oha and ghz took over: figures with labels, percentiles, then counts by
 //! status and by error.
 
 use super::summary::Summary;
@@ -7,6 +7,8 @@ use crate::import::error::ImportError;
 
 /// First line of a report.
 pub(super) const BEGIN: &str = "Summary:";
+/// A line that only ghz has.
+pub(super) const COUNT: &str = "Count:";
 /// From this status on, an answer is a failure.
 pub(super) const FIRST_FAILURE: u64 = 400;
 

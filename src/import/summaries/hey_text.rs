@@ -1,7 +1,7 @@
 //! hey's summary, as it prints it by default.
 
 use super::SummarySpec;
-use super::distributions::{BEGIN, read};
+use super::distributions::{BEGIN, COUNT, read};
 use super::text::has_line;
 
 pub(super) static SPEC: SummarySpec = SummarySpec {
@@ -9,7 +9,10 @@ pub(super) static SPEC: SummarySpec = SummarySpec {
     summary: "hey's summary: hey http://…",
     instead: "run `hey -o csv URL` and import what it prints",
     looks_like: |begin| {
-        has_line(begin, BEGIN) && has_line(begin, "Fastest:") && !has_line(begin, "Success rate:")
+        let others = ["Success rate:", COUNT];
+        has_line(begin, BEGIN)
+            && has_line(begin, "Fastest:")
+            && !others.iter().any(|label| has_line(begin, label))
     },
     read: |text| {
         let mut runs = read(text)?;

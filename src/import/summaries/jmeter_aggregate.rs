@@ -1,5 +1,5 @@
 //! JMeter's aggregate report and summary report as CSV, also with decimal commas, and the aggregate
-//! report of a JMeter in another language.
+//! report of a JMeter in another language, or with the keys of its columns in place of their names.
 
 use super::SummarySpec;
 use super::summary::{EndpointSummary, ResponseTimes, Summary};
@@ -38,14 +38,38 @@ const COLUMNS: &[&str] = &[
     "Received KB/sec",
     "Sent KB/sec",
 ];
+/// Keys of columns in JMeter's files of messages, which old versions and `JMeterPluginsCMD` write as they
+/// are, and the English names.
+const KEYS: &[(&str, &str)] = &[
+    ("sampler_label", "Label"),
+    ("aggregate_report_count", "# Samples"),
+    ("average", "Average"),
+    ("aggregate_report_median", "Median"),
+    ("aggregate_report_90%_line", "90% Line"),
+    ("aggregate_report_95%_line", "95% Line"),
+    ("aggregate_report_99%_line", "99% Line"),
+    ("aggregate_report_min", "Min"),
+    ("aggregate_report_max", "Max"),
+    ("aggregate_report_error%", "Error %"),
+    ("aggregate_report_rate", "Throughput"),
+];
 /// Places of columns that have a percent sign in every language, and how those of percentiles begin.
 const PERCENT: &[(usize, &str)] = &[(4, "90"), (5, "95"), (6, "99"), (9, "")];
 
 fn delimiter(begin: &str) -> Option<char> {
     [',', ';', '\t'].into_iter().find(|delimiter| {
         let cells = first_cells(begin, *delimiter);
-        is_english(&cells) || is_translated(&cells)
+        is_english(&cells) || is_keyed(&cells) || is_translated(&cells)
     })
+}
+
+fn is_keyed(cells: &[&str]) -> bool {
+    cells.starts_with(&["sampler_label", "aggregate_report_count"])
+}
+
+/// The English name of a column that may have its key.
+fn english(cell: &str) -> &str {
+    KEYS.iter().find(|(key, _)| *key == cell).map_or(cell, |(_, name)| name)
 }
 
 fn is_english(cells: &[&str]) -> bool {
@@ -66,9 +90,14 @@ fn read(text: &str) -> Result<Vec<Summary>, ImportError> {
     let delimiter = delimiter(text).unwrap_or(',');
     let style = Style { delimiter: delimiter as u8, quotes: true };
     let header = first_cells(text, delimiter);
-    let is_translated = !is_english(&header) && is_translated(&header);
-    let by_place = is_translated.then(|| Columns::of(COLUMNS.iter().copied().take(header.len())));
-    let (mut is_header, mut sum) = (is_translated, 0_u64);
+    let is_keyed = is_keyed(&header);
+    let is_translated = !is_english(&header) && !is_keyed && is_translated(&header);
+    let by_place = match (is_translated, is_keyed) {
+        (true, _) => Some(Columns::of(COLUMNS.iter().copied().take(header.len()))),
+        (_, true) => Some(Columns::of(header.iter().map(|cell| english(cell)))),
+        _ => None,
+    };
+    let (mut is_header, mut sum) = (by_place.is_some(), 0_u64);
     let cut = each_row(&mut text.as_bytes(), &style, by_place, |row| {
         if std::mem::take(&mut is_header) {
             return Ok(());
@@ -204,6 +233,19 @@ mod tests {
         assert_eq!((run.requests, run.failures), (Some(40), Some(3)));
         assert_eq!(run.endpoints.len(), 2);
         assert_eq!((run.requests_per_s, run.response_times.max_s), (Some(4.0), Some(0.09)));
+    }
+
+    #[test]
+    fn columns_may_have_the_keys_of_their_names() {
+        let text = "sampler_label,aggregate_report_count,average,aggregate_report_median,\
+                    aggregate_report_90%_line,aggregate_report_min,aggregate_report_max,\
+                    aggregate_report_error%,aggregate_report_rate,aggregate_report_bandwidth,\
+                    aggregate_report_stddev\n\
+                    books,40,345,106,1113,0,2186,\"5,00%\",\"1,6\",\"234,3\",\"506,19\"\n\
+                    TOTAL,40,345,106,1113,0,2186,\"5,00%\",\"1,6\",\"234,3\",\"506,19\"\n";
+        let run = &read(text).unwrap()[0];
+        assert_eq!((run.requests, run.failures, run.duration_s), (Some(40), Some(2), Some(25.0)));
+        assert_eq!((run.endpoints.len(), run.response_times.quantiles.len()), (1, 2));
     }
 
     #[test]

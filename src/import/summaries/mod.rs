@@ -48,6 +48,7 @@ registry! {
         locust_exceptions,
         vegeta_text,
         hey_text,
+        ghz_text,
         oha,
         oha_text,
         wrk,

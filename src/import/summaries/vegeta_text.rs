@@ -40,8 +40,11 @@ fn read(text: &str) -> Result<Vec<Summary>, ImportError> {
         is_error &= !line.is_empty();
         if is_error {
             run.error(line, None);
-        } else if after(line, "Error Set:").is_some() {
+        } else if let Some(first) = after(line, "Error Set:") {
             is_error = true;
+            if !first.is_empty() {
+                run.error(first, None);
+            }
         } else if let Some(table) = after(line, "Duration").and_then(Table::of) {
             run.duration_s = table.value("total").map(seconds).transpose()?;
         } else if let Some(table) = after(line, "Latencies").and_then(Table::of) {
@@ -118,6 +121,15 @@ mod tests {
         assert_eq!(runs[0].requests_per_s, Some(20.1));
         assert!(runs[1].errors[1].text.starts_with("503"), "{:?}", runs[1].errors);
         assert!(runs[1].warnings.iter().any(|it| it.contains("2 runs")), "{runs:?}");
+    }
+
+    #[test]
+    fn the_first_error_may_stand_beside_its_heading() {
+        let text = "Requests      [total, rate, throughput]  330001, 10999.62, 10955.16\n\
+                    Status Codes  [code:count]               0:1316  200:328685\n\
+                    Error Set: Get \"http://a.test/\": dial tcp: socket: too many open files\n";
+        let runs = read(text).unwrap();
+        assert!(runs[0].warnings.iter().any(|it| it.contains("its own limit")), "{runs:?}");
     }
 
     #[test]

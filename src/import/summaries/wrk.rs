@@ -9,8 +9,8 @@ pub(super) static SPEC: SummarySpec = SummarySpec {
     name: "wrk",
     summary: "the summary of wrk or wrk2: wrk --latency http://…",
     instead: NOTHING_WITH_TIMES,
-    // autocannon begins with the same line, and goes on with tables in boxes.
-    looks_like: |begin| begin.lines().any(|line| target(line).is_some()) && !begin.contains('│'),
+    // The first line alone would be autocannon's too; it may be missing where a report was copied.
+    looks_like: |begin| begin.lines().any(|line| connections(line).is_some()),
     read,
 };
 
@@ -39,6 +39,10 @@ fn read(text: &str) -> Result<Vec<Summary>, ImportError> {
             runs.push(run);
             return Ok(());
         }
+        let is_begun = runs.last().is_some_and(|run| !run.summary.counts.contains_key("threads"));
+        if connections(line).is_some() && !is_begun {
+            runs.push(Run::default());
+        }
         runs.last_mut().map_or(Ok(()), |run| run.take(line))
     })?;
     runs.retain(|run| run.summary.requests.is_some());
@@ -51,12 +55,17 @@ fn target(line: &str) -> Option<&str> {
     seconds(duration).is_ok().then_some(url)
 }
 
+/// The numbers of `2 threads and 40 connections`, as texts.
+fn connections(line: &str) -> Option<(&str, &str)> {
+    let (threads, connections) = line.split_once(" threads and ")?;
+    let connections = connections.trim_end().strip_suffix(" connections")?;
+    count(threads).is_ok().then_some((threads, connections))
+}
+
 impl Run {
     fn take(&mut self, line: &str) -> Result<(), String> {
         let run = &mut self.summary;
-        if let Some((threads, connections)) = line.split_once(" threads and ")
-            && connections.contains("connection")
-        {
+        if let Some((threads, connections)) = connections(line) {
             run.count("threads", Some(count(threads)?));
             run.count("connections", Some(count(connections)?));
         } else if after(line, "Thread calibration:").is_some() {
@@ -65,9 +74,12 @@ impl Run {
             self.is_wrk2 |= rest.contains("HdrHistogram");
             self.is_recorded = !rest.contains("Uncorrected");
         } else if let Some(rest) = after(line, "Latency ") {
-            let mut cells = rest.split_whitespace();
-            run.response_times.mean_s = cells.next().map(seconds).transpose()?;
-            run.response_times.max_s = cells.nth(1).map(seconds).transpose()?;
+            let cells: Vec<_> = rest.split_whitespace().collect();
+            // Where every request timed out, wrk has no response time and writes 0.
+            if cells.last().is_none_or(|share| !share.contains("nan")) {
+                run.response_times.mean_s = cells.first().copied().map(seconds).transpose()?;
+                run.response_times.max_s = cells.get(2).copied().map(seconds).transpose()?;
+            }
         } else if let Some((percent, took)) = line.trim().split_once('%')
             && let (true, Ok(percent), Ok(took)) =
                 (self.is_recorded, number(percent), seconds(took))
@@ -164,6 +176,17 @@ mod tests {
         let runs = assert_expected("wrk2.sample.txt", "wrk2");
         assert!(runs[0].warnings.iter().any(|it| it.starts_with("8022 requests")), "{runs:?}");
         assert!(!runs[0].warnings.iter().any(|it| it.contains("closed loop")));
+    }
+
+    #[test]
+    fn a_report_without_its_first_line_is_read_too() {
+        let report = "  20 threads and 400 connections\n  Thread Stats   Avg      Stdev     Max   +/- Stdev\n    \
+                      Latency     0.00us    0.00us   0.00us     nan%\n    Req/Sec    10.67     24.25   \
+                      100.00     87.22%\n  462 requests in 30.03s, 159.71KB read\n  Socket errors: \
+                      connect 0, read 0, write 0, timeout 462\n";
+        let runs = read(&report.repeat(2)).unwrap();
+        assert_eq!((runs.len(), runs[1].requests, runs[1].unanswered), (2, Some(462), Some(462)));
+        assert_eq!(runs[0].response_times.mean_s, None, "none was measured");
     }
 
     #[test]
