@@ -138,7 +138,9 @@ fn finish(
 ) -> CommandResult {
     for note in &converted.notes {
         let line = note.line.map_or_else(String::new, |line| format!(":{line}"));
-        say(format_args!("kneepoint: {}{line}: {note}", shown(args)));
+        let file = note.file.as_ref().map(|file| args.file.with_file_name(file));
+        let file = file.as_ref().unwrap_or(&args.file).display();
+        say(format_args!("kneepoint: {file}{line}: {note}"));
     }
     if files.to_stdout {
         return print(converted.plan.as_bytes());

@@ -10,7 +10,9 @@ pub(super) const MOST_PROBLEMS: usize = 20;
 /// Something that is not in the plan as it was in the input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
-    /// Line of the input, from 1, where it has one.
+    /// The file that it is about, where that is one that the input imports.
+    pub file: Option<String>,
+    /// Line of the file, from 1, where it has one.
     pub line: Option<usize>,
     /// What, and what to do about it.
     pub text: String,
@@ -57,9 +59,25 @@ impl fmt::Display for Problem {
 pub(super) struct Notes {
     list: Vec<Note>,
     left_out: usize,
+    /// Files whose lines follow those of the input, each with its first line, in this order.
+    files: Vec<(usize, String)>,
 }
 
 impl Notes {
+    /// Says that the lines from here on are those of another file.
+    pub(super) fn file_from(&mut self, first_line: usize, path: String) {
+        self.files.push((first_line, path));
+    }
+
+    /// The file of a line, if it is not the input, and the line in it.
+    fn place(&self, line: Option<usize>) -> (Option<&str>, Option<usize>) {
+        let is_before = |(first, _): &&(usize, String)| line.is_some_and(|line| *first <= line);
+        match self.files.iter().rev().find(is_before) {
+            Some((first, path)) => (Some(path), line.map(|line| line - first + 1)),
+            None => (None, line),
+        }
+    }
+
     /// Adds a note about a line of the input.
     pub(super) fn at(&mut self, line: usize, text: impl Into<String>) {
         self.push((line > 0).then_some(line), text.into(), false);
@@ -75,9 +93,10 @@ impl Notes {
     pub(super) fn lost(&self) -> impl Iterator<Item = String> {
         let mut lost: Vec<&Note> = self.list.iter().filter(|note| note.is_lost).collect();
         lost.sort_by_key(|note| note.line);
-        lost.into_iter().map(|note| match note.line {
-            Some(line) => format!("line {line}: {note}"),
-            None => note.to_string(),
+        lost.into_iter().map(|note| match self.place(note.line) {
+            (Some(file), Some(line)) => format!("{file}, line {line}: {note}"),
+            (None, Some(line)) => format!("line {line}: {note}"),
+            (_, None) => note.to_string(),
         })
     }
 
@@ -90,7 +109,7 @@ impl Notes {
         if let Some(same) = self.list.iter_mut().find(|note| note.text == text) {
             same.more += 1;
         } else if self.list.len() < MOST_NOTES {
-            self.list.push(Note { line, text, more: 0, is_lost });
+            self.list.push(Note { file: None, line, text, more: 0, is_lost });
         } else {
             self.left_out += 1;
         }
@@ -101,8 +120,13 @@ impl Notes {
         self.list.sort_by_key(|note| note.line);
         if self.left_out > 0 {
             let text = format!("{} more notes are not shown", self.left_out);
-            self.list.push(Note { line: None, text, more: 0, is_lost: false });
+            self.list.push(Note { file: None, line: None, text, more: 0, is_lost: false });
         }
-        self.list
+        let list = std::mem::take(&mut self.list);
+        let placed = list.into_iter().map(|note| {
+            let (file, line) = self.place(note.line);
+            Note { file: file.map(str::to_owned), line, ..note }
+        });
+        placed.collect()
     }
 }

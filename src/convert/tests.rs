@@ -30,6 +30,9 @@ impl Write for FileInMemory {
 
 impl Files for FilesInMemory {
     fn open(&mut self, path: &str) -> io::Result<Box<dyn BufRead>> {
+        if let Some(bytes) = self.0.borrow().get(path) {
+            return Ok(Box::new(Cursor::new(bytes.clone())));
+        }
         match path.trim_start_matches("./") {
             "order.json" => {
                 Ok(Box::new(include_bytes!("../../tests/convert/order.json").as_slice()))
@@ -70,8 +73,19 @@ pub(super) fn converted(
     text: &str,
     options: &Options,
 ) -> Result<(Converted, FilesInMemory), ConvertError> {
+    converted_beside(text, options, &[])
+}
+
+/// The same for a text with files beside it.
+pub(super) fn converted_beside(
+    text: &str,
+    options: &Options,
+    files: &[(&str, &str)],
+) -> Result<(Converted, FilesInMemory), ConvertError> {
     let (spec, mut input) = sniff(Cursor::new(text.as_bytes().to_vec())).unwrap();
     let mut memory = FilesInMemory::default();
+    let kept = files.iter().map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec()));
+    memory.0.borrow_mut().extend(kept);
     let spec = spec.expect("a known format");
     let converted = convert(spec, &mut *input, &mut memory, options)?;
     assert_plan(&converted.plan);

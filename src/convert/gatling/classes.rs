@@ -10,7 +10,6 @@ const DEEPEST_CLASSES: usize = 8;
 
 /// Follows a program: what it defines, and what its simulation does when it is made.
 pub(super) fn follow(machine: &mut Machine<'_, '_>, program: &Program) {
-    imports(machine);
     let classes = || program.statements.iter().filter_map(class_of);
     for class in classes().filter(|class| !is_simulation(class)) {
         self::class(machine, class, 0);
@@ -35,21 +34,6 @@ fn class_of(statement: &Statement) -> Option<&Class> {
 
 fn is_simulation(class: &Class) -> bool {
     class.bases.iter().any(|base| base.path().last().is_some_and(|it| it.ends_with("Simulation")))
-}
-
-/// Files of the same project hold a part of many simulations.
-fn imports(machine: &mut Machine<'_, '_>) {
-    let source = machine.source;
-    for (index, line) in source.lines().enumerate() {
-        let line = line.trim();
-        let is_import = line.starts_with("import ") || line.starts_with('}');
-        let is_own = ["from \"./", "from './", "from \"../", "from '../"];
-        if is_import && is_own.iter().any(|it| line.contains(it)) {
-            let text = "an import of another file: a plan is made from one file, so copy what the \
-                        simulation uses into it";
-            machine.lost(index + 1, text);
-        }
-    }
 }
 
 /// Defines what a class has, by its own name and by the name of the class before it.
@@ -89,8 +73,9 @@ fn class(machine: &mut Machine<'_, '_>, class: &Class, depth: usize) {
 
 /// Why a program without `setUp` has no load.
 pub(super) fn without_set_up(program: &Program, text: &str) -> ConvertError {
-    let simulation = program.statements.iter().filter_map(class_of).find(|it| is_simulation(it));
-    match simulation {
+    // The last is of the input itself; those before it are of files that it imports.
+    let classes = program.statements.iter().rev().filter_map(class_of);
+    match classes.into_iter().find(|class| is_simulation(class)) {
         Some(class) => {
             let name = class.name.escape_debug();
             let what = format!(

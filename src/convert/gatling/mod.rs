@@ -22,6 +22,7 @@ use self::simulation::Simulation;
 use super::artifact::Artifact;
 use super::draft::Draft;
 use super::script::machine::Machine;
+use super::script::sources::{self, Sources};
 use super::script::{java, javascript, scala};
 use super::{ConvertError, ConverterSpec};
 
@@ -70,13 +71,10 @@ impl Language {
 
 fn convert(artifact: &mut Artifact<'_>) -> Result<Draft, ConvertError> {
     let text = artifact.text()?;
-    let program = match Language::of(&text) {
-        Some(Language::Java) => java::read(&text)?,
-        Some(Language::JavaScript) => {
-            let origin = &artifact.options.origin;
-            javascript::read_chains(&text).map_err(|why| of_types(why, origin))?
-        }
-        Some(Language::Scala) => scala::read(&text)?,
+    let language = match Language::of(&text) {
+        Some(Language::Java) => &java::LANGUAGE,
+        Some(Language::JavaScript) => &javascript::CHAINED,
+        Some(Language::Scala) => &scala::LANGUAGE,
         Some(Language::Kotlin) => {
             let text = "simulations in Kotlin are not read: convert the Java form of it, or run \
                         it and read its results with `kneepoint import simulation.log`";
@@ -88,6 +86,9 @@ fn convert(artifact: &mut Artifact<'_>) -> Result<Draft, ConvertError> {
             return Err(ConvertError::Empty(text.to_owned()));
         }
     };
+    let origin = &artifact.options.origin;
+    let Sources { text, program } =
+        sources::read(artifact, text, language).map_err(|why| of_types(why, origin))?;
     let mut machine = Machine::new(artifact, &text, dsl::call);
     words::define_words(&mut machine);
     classes::follow(&mut machine, &program);

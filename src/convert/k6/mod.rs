@@ -12,6 +12,7 @@ use super::draft::{Draft, JourneyDraft, LoadDraft, RequestDraft, ScenarioDraft, 
 use super::http::Names;
 use super::script::javascript;
 use super::script::machine::{Machine, without_texts};
+use super::script::sources::{self, Sources};
 use super::script::syntax::{Expr, Function, Program, StatementKind};
 use super::script::value::Known;
 use super::{ConvertError, ConverterSpec};
@@ -33,7 +34,7 @@ fn looks(begin: &str) -> bool {
 
 fn convert(artifact: &mut Artifact<'_>) -> Result<Draft, ConvertError> {
     let text = artifact.text()?;
-    let program = javascript::read(&text)?;
+    let Sources { text, program } = sources::read(artifact, text, &javascript::LANGUAGE)?;
     let mut machine = Machine::new(artifact, &text, library::call);
     let script = Script::of(&program);
     machine.block(&program.statements, &mut Known::Nothing);

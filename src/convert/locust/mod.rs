@@ -12,6 +12,7 @@ use super::draft::{Draft, JourneyDraft, LoadDraft, StepDraft, Think, pause_after
 use super::http::{self, Names};
 use super::script::machine::{Machine, without_texts};
 use super::script::python;
+use super::script::sources::{self, Sources};
 use super::script::syntax::{Class, Expr, ExprKind, Function, StatementKind};
 use super::script::value::Known;
 use super::{ConvertError, ConverterSpec};
@@ -33,7 +34,7 @@ fn looks(begin: &str) -> bool {
 
 fn convert(artifact: &mut Artifact<'_>) -> Result<Draft, ConvertError> {
     let text = artifact.text()?;
-    let program = python::read(&text)?;
+    let Sources { text, program } = sources::read(artifact, text, &python::LANGUAGE)?;
     let mut machine = Machine::new(artifact, &text, library::call);
     machine.json_space = " ";
     machine.block(&program.statements, &mut Known::Nothing);

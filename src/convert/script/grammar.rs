@@ -1,7 +1,9 @@
 //! Programs as trees, by the grammars of tree-sitter. Its parsers do not recurse, so that no input
 //! can exhaust the stack, and they say where a mistake is.
 
-use tree_sitter::{Language, Node, Parser};
+use std::ops::Range;
+
+use tree_sitter::{Language, Node, Parser, Point};
 
 use super::syntax::{Expr, ExprKind};
 use crate::convert::error::ConvertError;
@@ -12,9 +14,10 @@ pub(super) const DEEPEST: usize = 150;
 /// goes along the chain instead of into it.
 pub(super) const LONGEST_CHAIN: usize = 1000;
 
-/// Parses a text, and hands its tree to `read`.
+/// Parses a part of a text, whole lines, and hands its tree to `read`. Its places are those in the
+/// text.
 pub(super) fn parse<T>(
-    text: &str,
+    (text, part): (&str, Range<usize>),
     language: &Language,
     name: &str,
     read: impl FnOnce(Node<'_>) -> T,
@@ -22,6 +25,20 @@ pub(super) fn parse<T>(
     let unreadable = |why: &str| ConvertError::Empty(format!("{name} cannot be parsed: {why}"));
     let mut parser = Parser::new();
     parser.set_language(language).map_err(|why| unreadable(&why.to_string()))?;
+    let point = |end: usize| {
+        let before = text.as_bytes().get(..end).unwrap_or_default();
+        let line = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        let row = before.iter().filter(|byte| **byte == b'\n').count();
+        Point { row, column: end - line }
+    };
+    let range = tree_sitter::Range {
+        start_byte: part.start,
+        end_byte: part.end,
+        start_point: point(part.start),
+        end_point: point(part.end),
+    };
+    let unreadable_part = |why: tree_sitter::IncludedRangesError| unreadable(&why.to_string());
+    parser.set_included_ranges(&[range]).map_err(unreadable_part)?;
     let tree = parser.parse(text, None).ok_or_else(|| unreadable("the parser gave up"))?;
     if let Some(place) = first_error(tree.root_node()) {
         let begin = place.start_byte().saturating_sub(place.start_position().column);

@@ -1,19 +1,29 @@
 //! Java, by tree-sitter's grammar.
 
+use std::ops::Range;
 use std::rc::Rc;
 
 use tree_sitter::Node;
 
+use super::classes;
 use super::grammar::{self, DEEPEST, LONGEST_CHAIN, at, line, named, number_of_jvm, unescaped};
+use super::sources::Language;
 use super::syntax::{
     Call, Class, Expr, ExprKind, Function, Operator, Program, Rounds, Statement, StatementKind,
 };
 use crate::convert::error::ConvertError;
 
-/// Reads a program. Each call of a chain has the line of its name.
-pub(in crate::convert) fn read(text: &str) -> Result<Program, ConvertError> {
+/// Classes of Java. Each call of a chain has the line of its name.
+pub(in crate::convert) static LANGUAGE: Language = Language {
+    read,
+    imports: |_, text| classes::named(text),
+    paths: |import, within| classes::paths(import, within, ".java"),
+    is_missed: |_| false,
+};
+
+fn read(text: &str, part: Range<usize>) -> Result<Program, ConvertError> {
     let language = tree_sitter_java::LANGUAGE.into();
-    grammar::parse(text, &language, "Java", |root| {
+    grammar::parse((text, part), &language, "Java", |root| {
         let reader = Reader { text };
         Program { statements: reader.block(root, 0) }
     })
@@ -344,7 +354,7 @@ mod tests {
     use super::*;
 
     fn value(text: &str) -> ExprKind {
-        let program = read(&format!("class A {{ Object x = {text}; }}\n")).unwrap();
+        let program = LANGUAGE.whole(&format!("class A {{ Object x = {text}; }}\n")).unwrap();
         let class = match program.statements.into_iter().next().map(|it| it.kind) {
             Some(StatementKind::Class(class)) => class,
             other => panic!("{other:?}"),
@@ -382,7 +392,8 @@ mod tests {
 
     #[test]
     fn a_mistake_has_its_place() {
-        let why = read("class A {\n  int x = ;\n}\n").map(|_| ()).unwrap_err().to_string();
+        let why =
+            LANGUAGE.whole("class A {\n  int x = ;\n}\n").map(|_| ()).unwrap_err().to_string();
         assert!(why.starts_with("line 2, column "), "{why}");
     }
 }

@@ -1,28 +1,48 @@
 //! JavaScript, by tree-sitter's grammar.
 
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use tree_sitter::Node;
 
 use super::grammar::{self, DEEPEST, LONGEST_CHAIN, at, escaped, line, named};
+use super::sources::{Language, beside, stated, with_end};
 use super::syntax::{
-    Call, Expr, ExprKind, Function, Operator, Program, Rounds, Statement, StatementKind,
+    Call, Expr, ExprKind, Function, Import, Operator, Program, Rounds, Statement, StatementKind,
 };
 use crate::convert::error::ConvertError;
 
-/// Reads a program.
-pub(in crate::convert) fn read(text: &str) -> Result<Program, ConvertError> {
-    read_as(text, false)
+/// Modules of JavaScript.
+pub(in crate::convert) static LANGUAGE: Language = Language {
+    read: |text, part| read_as(text, part, false),
+    imports: stated,
+    paths,
+    is_missed: |import| is_file(&import.from),
+};
+
+/// The same for programs that are made of long chains of calls. Each call has the line of its name.
+pub(in crate::convert) static CHAINED: Language =
+    Language { read: |text, part| read_as(text, part, true), ..LANGUAGE };
+
+/// What may be left out at the end of a module's path.
+const ENDS: [&str; 5] = ["", ".js", ".mjs", ".ts", "/index.js"];
+
+fn is_file(from: &str) -> bool {
+    from.starts_with("./") || from.starts_with("../")
 }
 
-/// Reads a program that is made of long chains of calls. Each call has the line of its name.
-pub(in crate::convert) fn read_chains(text: &str) -> Result<Program, ConvertError> {
-    read_as(text, true)
+fn paths(import: &Import, within: &Path) -> Vec<PathBuf> {
+    if !is_file(&import.from) {
+        return Vec::new();
+    }
+    let path = beside(within, &import.from);
+    ENDS.iter().map(|end| with_end(&path, end)).collect()
 }
 
-fn read_as(text: &str, is_chained: bool) -> Result<Program, ConvertError> {
+fn read_as(text: &str, part: Range<usize>, is_chained: bool) -> Result<Program, ConvertError> {
     let language = tree_sitter_javascript::LANGUAGE.into();
-    grammar::parse(text, &language, "JavaScript", |root| {
+    grammar::parse((text, part), &language, "JavaScript", |root| {
         let reader = Reader { text, is_chained };
         Program { statements: reader.block(root, 0) }
     })
@@ -73,6 +93,7 @@ impl Reader<'_> {
                 let declared = declared.filter_map(|it| self.declarator(it, depth));
                 return statements.extend(declared);
             }
+            "import_statement" => self.import(node),
             "export_statement" => return self.export(node, depth, statements),
             "expression_statement" => self.expression_statement(node, depth),
             "function_declaration" | "generator_function_declaration" => {
@@ -128,8 +149,42 @@ impl Reader<'_> {
                 statements.push(Statement { line: line(node), kind: StatementKind::Default(expr) });
             }
             Some(value) => self.statement(value, depth + 1, statements),
-            None => {}
+            None => statements.push(Statement { line: line(node), kind: self.import(node) }),
         }
+    }
+
+    /// `import a, { b as c }, * as d from "…"`, and `export { b as c } from "…"`.
+    fn import(&self, node: Node<'_>) -> StatementKind {
+        let Some(from) = node.child_by_field_name("source") else { return StatementKind::Nothing };
+        let from = self.slice(from).trim_matches(['"', '\'']).to_owned();
+        let mut import = Import { line: line(node), from, ..Import::default() };
+        let clauses = named(node).into_iter().flat_map(|clause| match clause.kind() {
+            "import_clause" => named(clause),
+            _ => vec![clause],
+        });
+        for clause in clauses {
+            match clause.kind() {
+                "identifier" => {
+                    import.names.push(("default".to_owned(), self.slice(clause).to_owned()));
+                }
+                "namespace_import" => {
+                    import.whole = named(clause).first().map(|name| self.slice(*name).to_owned());
+                }
+                "named_imports" | "export_clause" => {
+                    let names = named(clause).into_iter().filter_map(|it| self.renamed(it));
+                    import.names.extend(names);
+                }
+                _ => {}
+            }
+        }
+        StatementKind::Import(Box::new(import))
+    }
+
+    /// A name in another module, and the name that it gets here.
+    fn renamed(&self, node: Node<'_>) -> Option<(String, String)> {
+        let there = self.slice(node.child_by_field_name("name")?);
+        let here = node.child_by_field_name("alias").map_or(there, |alias| self.slice(alias));
+        Some((there.to_owned(), here.to_owned()))
     }
 
     fn expression_statement(&self, node: Node<'_>, depth: usize) -> StatementKind {
@@ -395,7 +450,7 @@ mod tests {
     use super::*;
 
     fn value(text: &str) -> ExprKind {
-        let program = read(&format!("const x = {text};\n")).unwrap();
+        let program = LANGUAGE.whole(&format!("const x = {text};\n")).unwrap();
         match program.statements.into_iter().next().map(|it| it.kind) {
             Some(StatementKind::Assign(_, value)) => value.kind,
             other => panic!("{other:?}"),
@@ -417,14 +472,15 @@ mod tests {
 
     #[test]
     fn a_mistake_has_its_place() {
-        let why = read("const a = 1;\nconst b = {;\n").map(|_| ()).unwrap_err().to_string();
+        let why =
+            LANGUAGE.whole("const a = 1;\nconst b = {;\n").map(|_| ()).unwrap_err().to_string();
         assert!(why.starts_with("line 2, column "), "{why}");
     }
 
     #[test]
     fn depth_is_bounded() {
         for text in ["(".repeat(20_000) + "1" + &")".repeat(20_000), "!".repeat(20_000) + "1"] {
-            assert!(read(&format!("const x = {text};\n")).is_ok());
+            assert!(LANGUAGE.whole(&format!("const x = {text};\n")).is_ok());
         }
     }
 }

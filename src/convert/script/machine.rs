@@ -223,7 +223,10 @@ impl<'s, 'a> Machine<'s, 'a> {
             StatementKind::Function(function) => {
                 self.define(&function.name, Known::Function(Rc::clone(function)));
             }
-            StatementKind::Class(_) | StatementKind::Nothing | StatementKind::Default(_) => {}
+            StatementKind::Class(_)
+            | StatementKind::Import(_)
+            | StatementKind::Nothing
+            | StatementKind::Default(_) => {}
             StatementKind::Other(what) => self.lost(statement.line, *what),
         }
         Flow::On

@@ -1,19 +1,49 @@
 //! Python, by tree-sitter's grammar.
 
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use tree_sitter::Node;
 
 use super::grammar::{self, DEEPEST, at, escaped, line, named};
+use super::sources::{Language, beside, stated, with_end};
 use super::syntax::{
-    Call, Class, Expr, ExprKind, Function, Operator, Program, Rounds, Statement, StatementKind,
+    Call, Class, Expr, ExprKind, Function, Import, Operator, Program, Rounds, Statement,
+    StatementKind,
 };
 use crate::convert::error::ConvertError;
 
-/// Reads a program.
-pub(in crate::convert) fn read(text: &str) -> Result<Program, ConvertError> {
+/// Modules of Python. Which are the program's own and which a library's, only the files tell.
+pub(in crate::convert) static LANGUAGE: Language = Language {
+    read,
+    imports: stated,
+    paths,
+    // A name that is imported may be a module; that it is none is no loss.
+    is_missed: |import| {
+        let module = import.from.trim_start_matches('.');
+        import.whole.is_none() && import.from.starts_with('.') && !module.is_empty()
+    },
+};
+
+/// The files of a module: `tasks.browse` stands in the directory of the program, `.browse` in that of
+/// the file which imports it.
+fn paths(import: &Import, within: &Path) -> Vec<PathBuf> {
+    let module = import.from.trim_start_matches('.');
+    if module.is_empty() {
+        return Vec::new();
+    }
+    let path = module.replace('.', "/");
+    let path = match import.from.len() - module.len() {
+        0 => PathBuf::from(path),
+        dots => beside(within, &format!("{}{path}", "../".repeat(dots - 1))),
+    };
+    ["", "/__init__"].iter().map(|end| with_end(&path, &format!("{end}.py"))).collect()
+}
+
+fn read(text: &str, part: Range<usize>) -> Result<Program, ConvertError> {
     let language = tree_sitter_python::LANGUAGE.into();
-    grammar::parse(text, &language, "Python", |root| {
+    grammar::parse((text, part), &language, "Python", |root| {
         let reader = Reader { text };
         Program { statements: reader.block(root, 0) }
     })
@@ -32,7 +62,52 @@ impl Reader<'_> {
         if depth > DEEPEST {
             return Vec::new();
         }
-        named(node).into_iter().map(|child| self.statement(child, depth + 1)).collect()
+        let mut statements = Vec::new();
+        for child in named(node) {
+            match child.kind() {
+                "import_statement" | "import_from_statement" => {
+                    let imports = self.imports(child).into_iter().map(|import| {
+                        let kind = StatementKind::Import(Box::new(import));
+                        Statement { line: line(child), kind }
+                    });
+                    statements.extend(imports);
+                }
+                _ => statements.push(self.statement(child, depth + 1)),
+            }
+        }
+        statements
+    }
+
+    /// `import a.b as c`, and `from a import b as c`, where `b` may be a module too.
+    fn imports(&self, node: Node<'_>) -> Vec<Import> {
+        let names: Vec<(String, String)> = node
+            .children_by_field_name("name", &mut node.walk())
+            .map(|name| match name.kind() {
+                "aliased_import" => {
+                    let text = |field| name.child_by_field_name(field).map(|it| self.slice(it));
+                    (text("name").unwrap_or_default(), text("alias").unwrap_or_default())
+                }
+                _ => (self.slice(name), self.slice(name)),
+            })
+            .map(|(there, here)| (there.to_owned(), here.to_owned()))
+            .collect();
+        let whole = |from: String, here: String| Import {
+            line: line(node),
+            from,
+            names: Vec::new(),
+            whole: Some(here),
+        };
+        let Some(module) = node.child_by_field_name("module_name") else {
+            return names.into_iter().map(|(there, here)| whole(there, here)).collect();
+        };
+        let from = self.slice(module).to_owned();
+        let dot = if from.ends_with('.') { "" } else { "." };
+        let modules: Vec<Import> = names
+            .iter()
+            .map(|(there, here)| whole(format!("{from}{dot}{there}"), here.clone()))
+            .collect();
+        let module = Import { line: line(node), from, names, whole: None };
+        std::iter::once(module).chain(modules).collect()
     }
 
     /// The block in a field of a statement.
@@ -473,7 +548,7 @@ mod tests {
     use super::*;
 
     fn value(text: &str) -> ExprKind {
-        let program = read(&format!("x = {text}\n")).unwrap();
+        let program = LANGUAGE.whole(&format!("x = {text}\n")).unwrap();
         match program.statements.into_iter().next().map(|it| it.kind) {
             Some(StatementKind::Assign(_, value)) => value.kind,
             other => panic!("{other:?}"),
@@ -499,14 +574,14 @@ mod tests {
 
     #[test]
     fn a_mistake_has_its_place() {
-        let why = read("a = 1\ndef b(:\n    pass\n").map(|_| ()).unwrap_err().to_string();
+        let why = LANGUAGE.whole("a = 1\ndef b(:\n    pass\n").map(|_| ()).unwrap_err().to_string();
         assert!(why.starts_with("line 2, column "), "{why}");
     }
 
     #[test]
     fn depth_is_bounded() {
         for text in ["(".repeat(20_000) + "1" + &")".repeat(20_000), "not ".repeat(20_000) + "1"] {
-            assert!(read(&format!("x = {text}\n")).is_ok());
+            assert!(LANGUAGE.whole(&format!("x = {text}\n")).is_ok());
         }
     }
 }

@@ -123,10 +123,25 @@ pub(in crate::convert) enum StatementKind {
     Class(Rc<Class>),
     /// `export default`, with the expression that is exported.
     Default(Expr),
-    /// Nothing that matters here, such as an import.
+    /// An import of another file, or of a library.
+    Import(Box<Import>),
+    /// Nothing that matters here.
     Nothing,
     /// Whatever else there is, by what it is called.
     Other(&'static str),
+}
+
+/// What a program takes from a file of its own, or from a library.
+#[derive(Clone, Debug, Default)]
+pub(in crate::convert) struct Import {
+    /// Line, from 1.
+    pub(in crate::convert) line: usize,
+    /// The file or the module, as it is written.
+    pub(in crate::convert) from: String,
+    /// Names there, and what they are called here. `default` is JavaScript's default export.
+    pub(in crate::convert) names: Vec<(String, String)>,
+    /// The name here of all that is there.
+    pub(in crate::convert) whole: Option<String>,
 }
 
 /// What a loop is over.
@@ -211,7 +226,10 @@ pub(in crate::convert) fn uses(statements: &[Statement], wanted: &str) -> bool {
         StatementKind::Block(body) => uses(body, wanted),
         StatementKind::Return(value) => value.as_ref().is_some_and(|value| value.uses(wanted)),
         StatementKind::Function(function) => uses(&function.body, wanted),
-        StatementKind::Class(_) | StatementKind::Nothing | StatementKind::Other(_) => false,
+        StatementKind::Class(_)
+        | StatementKind::Import(_)
+        | StatementKind::Nothing
+        | StatementKind::Other(_) => false,
     })
 }
 
