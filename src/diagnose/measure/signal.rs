@@ -29,6 +29,10 @@ pub enum Signal {
     /// Seconds that one call to a peer takes: calls in flight by calls sent per second (Little's
     /// law). No data where most connections are missed between two looks.
     PerCall(Operand),
+    /// How many of what is counted there are at a time where each request takes as long as at baseline:
+    /// throughput times that time (Little's law). Where requests wait for one of a few of something,
+    /// there are at most so many of it, because the wait is no part of the time at baseline.
+    AtATime(Operand),
     /// The share of a level that is left when those of others that have data are taken off.
     Rest(Operand, Vec<Selector>),
     /// The level at which a count is stuck at and beyond the knee; 0 where it is not stuck.
@@ -156,6 +160,16 @@ impl Signal {
                 per_call(facts, operand, windows, narrow).map(Measured::plain)
             }
             Signal::Rest(of, less) => rest(facts, of, less, windows, narrow),
+            Signal::AtATime(operand) => {
+                let quiet = Signal::PerRequest(operand.clone());
+                let takes = quiet.measure_once(facts, Span::Baseline, narrow)?.value;
+                let throughput = facts.throughput(windows)?;
+                Some(Measured {
+                    value: throughput * takes,
+                    levels: Some((throughput, takes)),
+                    of: None,
+                })
+            }
             Signal::Pinned(operand) => pinned(facts, operand, narrow).map(Measured::plain),
             Signal::Rise(operand) => {
                 let level = facts.level(operand, windows, narrow)?;
@@ -246,7 +260,7 @@ impl Signal {
             | Signal::Burst(_)
             | Signal::Share(_)
             | Signal::HeldShare(_) => Measure::In(Unit::Ratio),
-            Signal::Count(..) | Signal::Changes(_) => Measure::In(Unit::Count),
+            Signal::Count(..) | Signal::Changes(_) | Signal::AtATime(_) => Measure::In(Unit::Count),
             Signal::Silent(_) => Measure::In(Unit::Seconds),
             Signal::Leak(selector) => Measure::PerSecond(match unit_of(selector) {
                 Measure::In(unit) | Measure::PerSecond(unit) => unit,
@@ -264,6 +278,7 @@ impl Signal {
             Signal::Growth(inner) => (inner.measure_unit(), inner.measure_unit()),
             Signal::Typical(inner) => inner.level_units(),
             Signal::Rest(of, _) | Signal::Burst(of) => (of.unit(), of.unit()),
+            Signal::AtATime(_) => (Measure::PerSecond(Unit::Count), Measure::In(Unit::Seconds)),
             other => (other.measure_unit(), other.measure_unit()),
         }
     }
@@ -274,6 +289,7 @@ impl Signal {
             Signal::Value(operand)
             | Signal::PerRequest(operand)
             | Signal::PerCall(operand)
+            | Signal::AtATime(operand)
             | Signal::Pinned(operand)
             | Signal::Rise(operand)
             | Signal::Burst(operand)
@@ -308,6 +324,7 @@ impl Signal {
             | Signal::PerRequest(operand)
             | Signal::PerCall(operand)
             | Signal::Rest(operand, _)
+            | Signal::AtATime(operand)
             | Signal::Pinned(operand)
             | Signal::Rise(operand)
             | Signal::Spread(operand)
@@ -426,6 +443,9 @@ impl fmt::Display for Signal {
             Signal::Rest(of, less) => {
                 write!(f, "rest of {of}")?;
                 less.iter().try_for_each(|selector| write!(f, " - {selector}"))
+            }
+            Signal::AtATime(operand) => {
+                write!(f, "{operand} if requests took as long as at low load")
             }
             Signal::Pinned(operand) => write!(f, "{operand} pinned"),
             Signal::Rise(operand) => write!(f, "rise of {operand}"),

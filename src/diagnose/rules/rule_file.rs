@@ -23,11 +23,12 @@ use super::rule::{
 mod cases;
 
 /// Every signal that a condition can draw on.
-const SIGNALS: [&str; 18] = [
+const SIGNALS: [&str; 19] = [
     "value",
     "ratio",
     "per_request",
     "per_call",
+    "at_a_time",
     "rest",
     "pinned",
     "rise",
@@ -438,10 +439,11 @@ impl<'t> Reader<'t> {
         over: Over,
         by: Option<String>,
     ) -> Option<Signal> {
-        let plain: [Named<Operand, Signal>; 7] = [
+        let plain: [Named<Operand, Signal>; 8] = [
             ("value", Signal::Value),
             ("per_request", Signal::PerRequest),
             ("per_call", Signal::PerCall),
+            ("at_a_time", Signal::AtATime),
             ("pinned", Signal::Pinned),
             ("rise", Signal::Rise),
             ("spread", Signal::Spread),

@@ -275,6 +275,7 @@ fn measure_test(test: &Test, facts: &Facts, narrow: &[Narrow]) -> (Evidence, Opt
     let comparable = !matches!(
         test.signal,
         Signal::Growth(_)
+            | Signal::AtATime(_)
             | Signal::Pinned(_)
             | Signal::Rise(_)
             | Signal::Spread(_)

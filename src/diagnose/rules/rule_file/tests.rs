@@ -97,3 +97,33 @@ series = { "process.cpu.time" = "50%x3" }
         assert!(told.contains(wanted), "{told}");
     }
 }
+
+#[test]
+fn what_is_served_at_a_time_is_throughput_times_the_time_at_low_load() {
+    let text = r#"id = "mine"
+title = "t"
+what = "w"
+why = "y"
+next = "n"
+disproved_by = "d"
+add = "a"
+resource = { own = "render slots" }
+layer = "workers"
+
+[[require]]
+says = "{a} of {b} are {value} at a time"
+signal = { at_a_time = "load.in_flight" }
+at_least = 3.9
+under = 4.1
+
+[[case]]
+name = "20 a second take 40 ms each, and later 100 a second wait"
+expect = "fires"
+knee = 3
+series = { "load.throughput" = "20 60 100x1", "load.in_flight" = "0.8 2.4 160 400" }
+"#;
+    let rule = parse("mine.toml", text).unwrap();
+    let outcome = rule.cases[0].run(&rule);
+    assert!(outcome.passed(), "{outcome:?}");
+    assert!(outcome.measured[0].starts_with("100/s of 40 ms are 4 at a time"), "{outcome:?}");
+}
