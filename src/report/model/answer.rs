@@ -176,7 +176,9 @@ fn knee(diagnosis: &Diagnosis) -> Parts {
         None => "Breaks, but it is not known at which load".to_owned(),
     };
     let mut causes = causes(diagnosis);
-    let headline = match causes.next() {
+    let first = causes.next();
+    let is_unknown = first.is_none();
+    let headline = match first {
         Some(cause) => {
             format!("{place}: {} (confidence: {}).", titled(cause), cause.confidence)
         }
@@ -191,6 +193,9 @@ fn knee(diagnosis: &Diagnosis) -> Parts {
     }
     if let Some(knee) = &diagnosis.knee {
         details.push(how_it_bends(diagnosis, knee));
+        if is_unknown {
+            details.extend(at_a_time(diagnosis, knee));
+        }
         details.extend(knee.by_curve.map(|curve| {
             format!(
                 "The curve alone puts the knee at {} ({} to {}); the prediction of the cause \
@@ -241,6 +246,31 @@ fn how_it_bends(diagnosis: &Diagnosis, knee: &Knee) -> String {
         false => String::new(),
     };
     format!("{sign}{numbers}.{fall}")
+}
+
+/// How many requests the limit lets through at a time, where nothing else tells what it is: by Little's
+/// law (1961), throughput times the time of a request that does not wait. What is limited may be a
+/// part of the request, so that it is no more than that.
+fn at_a_time(diagnosis: &Diagnosis, knee: &Knee) -> Option<String> {
+    let axis = LoadAxis::of(diagnosis);
+    if knee.kind != KneeKind::Throughput || axis.is_users() {
+        return None;
+    }
+    let stages = counting(diagnosis);
+    let low = stages.first().filter(|stage| stage.offered < knee.low)?;
+    let beyond = stages.iter().find(|stage| stage.offered > knee.high)?;
+    let takes = low.in_flight / low.throughput;
+    let count = beyond.throughput * takes;
+    (count.is_finite() && count > 0.0).then(|| {
+        format!(
+            "At most about {} requests are served at a time: {} of {} each, the time at {}. About 1 \
+             would be a lock or one thread; more is a number of workers, connections or cores.",
+            wording::number(count),
+            rate(beyond.throughput),
+            duration(takes),
+            axis.load(low.offered)
+        )
+    })
 }
 
 /// What the tail does, and that the median does not.
@@ -382,6 +412,23 @@ fn apart(diagnosis: &Diagnosis) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::fixture;
+
+    #[test]
+    fn without_a_cause_the_number_of_requests_at_a_time_is_told() {
+        let recording = fixture::recording();
+        let mut diagnosis = fixture::diagnosis(&recording);
+        let is_told = |diagnosis: &Diagnosis| {
+            let details = Answer::new(diagnosis).details;
+            details.iter().any(|it| it.contains("requests are served at a time"))
+        };
+        assert!(!is_told(&diagnosis), "the cause says more");
+        diagnosis.findings.clear();
+        diagnosis.knee.as_mut().unwrap().kind = KneeKind::Throughput;
+        assert!(is_told(&diagnosis));
+        diagnosis.knee.as_mut().unwrap().kind = KneeKind::Errors;
+        assert!(!is_told(&diagnosis), "what is refused is no queue");
+    }
 
     #[test]
     fn a_count_is_told_in_two_digits() {
