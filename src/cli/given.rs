@@ -10,7 +10,7 @@ use super::error::CliError;
 use super::results::{self, RECORDING, recording_in};
 use crate::baseline::{Damaged, Kept, Store};
 use crate::compare::Sample;
-use crate::diagnose::{RuleSet, diagnose};
+use crate::diagnose::{RuleSet, diagnose_without_headroom};
 use crate::plan::parse_share;
 
 /// How the name of a recording ends.
@@ -79,7 +79,7 @@ pub(super) fn samples(files: &[PathBuf], rules: &RuleSet, mistakes: &mut Mistake
     let at_once = thread::available_parallelism().map_or(1, usize::from);
     let sample = |file: &PathBuf| -> Result<Sample, CliError> {
         let recording = results::read(file)?;
-        let diagnosis = diagnose(&recording, rules);
+        let diagnosis = diagnose_without_headroom(&recording, rules);
         Ok(Sample::of(&file.display().to_string(), &recording, &diagnosis))
     };
     let mut samples = Vec::new();

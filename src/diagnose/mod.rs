@@ -22,7 +22,7 @@ pub(crate) mod simulated;
 mod terms;
 
 pub use conclude::coverage::{Diagnosable, LoadSeen, Measurable, diagnosable};
-pub use conclude::engine::diagnose;
+pub use conclude::engine::{diagnose, diagnose_without_headroom};
 pub use conclude::examine::{Examination, examine};
 pub use conclude::headroom::headroom;
 pub use conclude::{generator, scaling};

@@ -37,6 +37,13 @@ use super::{
 /// The gates come in order, and each can end the matter: the generator was the limit, too little
 /// was measured, there is no knee. Only then is a cause named.
 pub fn diagnose(recording: &Recording, rules: &RuleSet) -> Diagnosis {
+    let diagnosis = diagnose_without_headroom(recording, rules);
+    Diagnosis { headroom: room(&diagnosis.outcome, recording, rules), ..diagnosis }
+}
+
+/// The same without how much the system carries, which takes as long as the rest: for whoever
+/// compares many runs.
+pub fn diagnose_without_headroom(recording: &Recording, rules: &RuleSet) -> Diagnosis {
     let mut stages = summarize(recording);
     knee::leave_out_passed(&mut stages, &recording.timeline);
     let found = knee::find(&stages, &recording.timeline);
@@ -94,7 +101,7 @@ pub fn diagnose(recording: &Recording, rules: &RuleSet) -> Diagnosis {
         _ => capacity(recording, &stages, knee.as_ref()),
     };
     let mut diagnosis = Diagnosis {
-        headroom: room(&outcome, recording, rules),
+        headroom: None,
         outcome,
         soak,
         overload,

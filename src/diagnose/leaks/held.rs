@@ -121,8 +121,8 @@ fn clients_sockets(facts: &Facts, process: Option<&str>, window: Window) -> Vec<
 pub fn looks(facts: &Facts, selector: Selector, window: Window) -> Vec<Point> {
     let operand = Operand { over: Over::Sum, selectors: vec![selector], by: None };
     let looks = facts.looks_at(&operand, window, &[]);
-    let mut points: Vec<Point> =
-        looks.into_iter().map(|((_, at), value)| Point { at, value }).collect();
+    let looks = looks.into_values().flatten();
+    let mut points: Vec<Point> = looks.map(|(at, value)| Point { at, value }).collect();
     points.sort_by_key(|point| point.at);
     points
 }

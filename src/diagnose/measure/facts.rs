@@ -280,37 +280,47 @@ impl<'a> Facts<'a> {
 
     /// What an operand came to at each look inside `window`; empty for counters.
     pub fn samples(&self, operand: &Operand, window: Window, narrow: &[Narrow]) -> Vec<f64> {
-        self.looks_at(operand, window, narrow).into_values().collect()
+        let looks = self.looks_at(operand, window, narrow).into_values();
+        looks.flatten().map(|(_, value)| value).collect()
     }
 
-    /// The same by collector and moment.
+    /// The same by collector, with the moments, in their order.
     pub fn looks_at(
         &self,
         operand: &Operand,
         window: Window,
         narrow: &[Narrow],
-    ) -> BTreeMap<(&str, Moment), f64> {
-        let mut sums: BTreeMap<(&str, Moment), f64> = BTreeMap::new();
+    ) -> BTreeMap<&str, Vec<(Moment, f64)>> {
+        let mut all: BTreeMap<&str, Vec<(Moment, f64)>> = BTreeMap::new();
         for selector in &operand.selectors {
             let counts = self.is_answerable(selector) && !self.is_hidden(selector, narrow);
             if is_census(&selector.metric) && counts {
                 for (timeline, collector) in self.collectors_of(&selector.metric) {
-                    let looks = timeline.readings.get(collector).into_iter().flatten();
-                    for at in looks.filter(|at| window.contains(**at)) {
-                        sums.entry((collector, *at)).or_default();
-                    }
+                    let looks = timeline.looks_within(collector, window);
+                    all.entry(collector).or_default().extend(looks.iter().map(|at| (*at, 0.0)));
                 }
             }
             for (_, _, series) in self.matching(selector, narrow) {
                 if series.kind == Kind::Counter {
                     continue;
                 }
-                for point in series.within(window) {
-                    *sums.entry((series.collector.as_str(), point.at)).or_default() += point.value;
-                }
+                let points = series.within(window).iter().map(|point| (point.at, point.value));
+                all.entry(series.collector.as_str()).or_default().extend(points);
             }
         }
-        sums
+        for looks in all.values_mut() {
+            // Each series is in order: this merges them, and keeps the order of what is added up.
+            looks.sort_by_key(|(at, _)| *at);
+            looks.dedup_by(|next, kept| {
+                let is_same = next.0 == kept.0;
+                if is_same {
+                    kept.1 += next.1;
+                }
+                is_same
+            });
+        }
+        all.retain(|_, looks| !looks.is_empty());
+        all
     }
 
     /// The stages of the load, in order of time.

@@ -1,10 +1,8 @@
 //! The mean of a count over a span, and how sure it is.
 
-use std::collections::BTreeMap;
-
 use crate::diagnose::terms::operand::{Operand, Over};
 use crate::diagnose::terms::stats;
-use crate::timeline::{Kind, Selector, Timeline, Window, names};
+use crate::timeline::{Kind, Moment, Selector, Timeline, Window, names};
 
 use super::facts::Facts;
 use super::mean::{MeanLevel, mean_between};
@@ -19,13 +17,13 @@ pub fn level(facts: &Facts, selector: &Selector, windows: &[Window]) -> Option<M
     let operand = Operand { selectors: vec![selector.clone()], over: Over::Sum, by: None };
     let (mut area, mut variance, mut seconds) = (0.0, 0.0, 0.0);
     for window in windows {
-        let mut curves: BTreeMap<&str, Vec<(f64, f64)>> = BTreeMap::new();
-        for ((collector, at), value) in facts.looks_at(&operand, *window, &[]) {
-            curves.entry(collector).or_default().push((at.secs(), value));
-        }
         let (from, to) = (window.begin.secs(), window.end.secs());
-        let means: Vec<MeanLevel> =
-            curves.values().filter_map(|curve| mean_between(curve, from, to)).collect();
+        let looks = facts.looks_at(&operand, *window, &[]).into_values();
+        let mean = |looks: Vec<(Moment, f64)>| {
+            let curve: Vec<_> = looks.into_iter().map(|(at, value)| (at.secs(), value)).collect();
+            mean_between(&curve, from, to)
+        };
+        let means: Vec<MeanLevel> = looks.filter_map(mean).collect();
         if means.is_empty() {
             continue;
         }
