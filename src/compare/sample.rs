@@ -113,6 +113,16 @@ pub(super) struct Cause {
 }
 
 impl Sample {
+    /// Whether no load of the run counts, so that it says nothing of its build.
+    pub fn is_void(&self) -> bool {
+        self.stages.is_empty()
+    }
+
+    /// Why its numbers may say nothing of the target.
+    pub fn trouble(&self) -> Option<&str> {
+        self.trouble.as_deref()
+    }
+
     /// Takes from a recording and its diagnosis what a comparison needs.
     pub fn of(name: &str, recording: &Recording, diagnosis: &Diagnosis) -> Self {
         let timeline = &recording.timeline;
