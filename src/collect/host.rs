@@ -11,7 +11,7 @@ use crate::timeline::{BatchBuilder, Labels, MetricSpec, names};
 
 use super::proc::machine::{
     CpuTicks, parse_counter, parse_cpu, parse_disks, parse_interfaces, parse_oom_kills,
-    parse_pressure, parse_time_wait,
+    parse_ports, parse_pressure, parse_time_wait,
 };
 use super::proc::network::Counters;
 use super::proc::{Text, ticks_per_second};
@@ -39,6 +39,9 @@ pub(super) static SPEC: CollectorSpec = CollectorSpec {
         names::SYSTEM_TCP_SEGMENTS,
         names::SYSTEM_TCP_LISTEN_DROPS,
         names::SYSTEM_TCP_TIME_WAIT,
+        names::SYSTEM_TCP_LOCAL_PORTS,
+        names::SYSTEM_CONNTRACK_ENTRIES,
+        names::SYSTEM_CONNTRACK_LIMIT,
     ],
     interval: Duration::from_secs(1),
     open,
@@ -219,6 +222,19 @@ impl Host {
         }
         if let Ok(text) = self.text.read("/proc/net/sockstat") {
             push_count(batch, &names::SYSTEM_TCP_TIME_WAIT, parse_time_wait(&text));
+        }
+        // Of kneepoint's own namespace, as the sockets in TIME_WAIT.
+        if let Ok(text) = self.text.read("/proc/sys/net/ipv4/ip_local_port_range") {
+            push_count(batch, &names::SYSTEM_TCP_LOCAL_PORTS, parse_ports(&text));
+        }
+        // There where a firewall has rules that need it (kernel documentation, "nf_conntrack-sysctl").
+        for (metric, file) in [
+            (&names::SYSTEM_CONNTRACK_ENTRIES, "/proc/sys/net/netfilter/nf_conntrack_count"),
+            (&names::SYSTEM_CONNTRACK_LIMIT, "/proc/sys/net/netfilter/nf_conntrack_max"),
+        ] {
+            if let Ok(text) = self.text.read(file) {
+                push_count(batch, metric, text.trim().parse().ok());
+            }
         }
     }
 }

@@ -175,6 +175,8 @@ pub(super) static ROLE_FAMILIES: &[RoleFamily] = &[
     host("node_netstat_Tcp_OutSegs", &SYSTEM_TCP_SEGMENTS),
     host("node_netstat_TcpExt_ListenDrops", &SYSTEM_TCP_LISTEN_DROPS),
     host("node_sockstat_TCP_tw", &SYSTEM_TCP_TIME_WAIT),
+    host("node_nf_conntrack_entries", &SYSTEM_CONNTRACK_ENTRIES),
+    host("node_nf_conntrack_entries_limit", &SYSTEM_CONNTRACK_LIMIT),
     // The database's own container, or its processes as process-exporter groups them.
     RoleFamily {
         only: &[("container", "!"), ("container", "!POD")],

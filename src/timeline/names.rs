@@ -124,6 +124,12 @@ metrics! {
     SYSTEM_TCP_LISTEN_DROPS = "system.tcp.listen_drops", Count, Counter;
     /// TCP sockets in TIME_WAIT on the machine.
     SYSTEM_TCP_TIME_WAIT = "system.tcp.time_wait", Count, Gauge;
+    /// Local ports that new connections of the machine may take.
+    SYSTEM_TCP_LOCAL_PORTS = "system.tcp.local_ports", Count, Gauge;
+    /// Connections that the machine's firewall tracks.
+    SYSTEM_CONNTRACK_ENTRIES = "system.conntrack.entries", Count, Gauge;
+    /// Most connections that it may track.
+    SYSTEM_CONNTRACK_LIMIT = "system.conntrack.limit", Count, Gauge;
 
     /// Seconds of processor time of the target's process tree; label `process`.
     PROCESS_CPU_TIME = "process.cpu.time", Seconds, Counter;

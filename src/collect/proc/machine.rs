@@ -74,6 +74,14 @@ pub fn parse_time_wait(text: &str) -> Option<u64> {
     fields.next()?.parse().ok()
 }
 
+/// How many ports lie in a range such as `32768 60999`, from
+/// `/proc/sys/net/ipv4/ip_local_port_range`.
+pub fn parse_ports(text: &str) -> Option<u64> {
+    let mut ends = text.split_ascii_whitespace().map(|end| end.parse::<u64>().ok());
+    let (first, last) = (ends.next()??, ends.next()??);
+    (last.checked_sub(first)?).checked_add(1)
+}
+
 /// One line of `/proc/diskstats`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Disk<'a> {
@@ -149,6 +157,8 @@ mod tests {
         let sockstat = "sockets: used 18\nTCP: inuse 2 orphan 0 tw 41 alloc 2 mem 318\n";
         assert_eq!(parse_time_wait(sockstat), Some(41));
         assert_eq!(parse_time_wait("UDP: inuse 0 mem 0\n"), None);
+        assert_eq!(parse_ports("32768\t60999\n"), Some(28_232));
+        assert_eq!(parse_ports("60999\n"), None);
     }
 
     #[test]

@@ -23,6 +23,8 @@ rules![
     "cpu-saturated",
     "disk-bound",
     "network-bound",
+    "ports-exhausted",
+    "conntrack-full",
     "db-queries-slow",
     "db-connections-held",
     "db-connections-refused",
