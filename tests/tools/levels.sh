@@ -24,7 +24,10 @@ run() {
         ;;
     oha)
         [ "$SHOP" = orders ] && order=(-m POST -D "$work/order.json" -T application/json)
-        oha --no-tui --output-format json -c "$c" -z "${seconds}s" "${order[@]}" "$page"
+        # Older versions have another option for it.
+        local json=(--output-format json)
+        oha --help | grep -q -e --output-format || json=(--json)
+        oha --no-tui "${json[@]}" -c "$c" -z "${seconds}s" "${order[@]}" "$page"
         ;;
     drill)
         # It has no duration: as many requests as take some seconds at the shop's capacity.
