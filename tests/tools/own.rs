@@ -69,7 +69,8 @@ pub const TOOLS: &[Tool] = &[
         own_ramp: Some(|folder, url, _| {
             let log = folder.join("goose.csv");
             let steps = LEVELS.iter().map(|users| format!("{users},1s;{users},{HOLD}s"));
-            let steps = steps.collect::<Vec<_>>().join(";");
+            // Without a step to no users it goes on for ever.
+            let steps = steps.collect::<Vec<_>>().join(";") + ";0,1s";
             let mut command = words(&["goose-shop", "--host", url, "--test-plan", &steps]);
             command.extend(words(&["--request-format", "csv", "--request-log"]));
             command.push(log.into_os_string());
