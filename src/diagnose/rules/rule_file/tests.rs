@@ -64,9 +64,8 @@ fn the_readme_names_all_that_a_rule_file_may_say() {
     }
 }
 
-#[test]
-fn a_bound_without_a_known_name_and_a_case_without_a_reason_are_mistakes() {
-    let text = r#"id = "mine"
+/// What every rule has, up to its conditions.
+const HEAD: &str = r#"id = "mine"
 title = "t"
 what = "w"
 why = "w"
@@ -76,7 +75,12 @@ add = "a"
 resource = { own = "render slots" }
 layer = "workers"
 
-[[require]]
+"#;
+
+#[test]
+fn a_bound_without_a_known_name_and_a_case_without_a_reason_are_mistakes() {
+    let text = HEAD.to_owned()
+        + r#"[[require]]
 says = "s"
 signal = { value = "process.cpu.time" }
 at_least = "ful_machine"
@@ -88,7 +92,7 @@ knee = 2
 cores = [3]
 series = { "process.cpu.time" = "50%x3" }
 "#;
-    let told = RuleErrors(parse("mine.toml", text).unwrap_err()).to_string();
+    let told = RuleErrors(parse("mine.toml", &text).unwrap_err()).to_string();
     for wanted in [
         "mine.toml:14:12: `ful_machine` is not a named bound; did you mean `full_machine`?",
         "mine.toml:20:9: say in `cores_why`",
@@ -100,17 +104,8 @@ series = { "process.cpu.time" = "50%x3" }
 
 #[test]
 fn what_is_served_at_a_time_is_throughput_times_the_time_at_low_load() {
-    let text = r#"id = "mine"
-title = "t"
-what = "w"
-why = "y"
-next = "n"
-disproved_by = "d"
-add = "a"
-resource = { own = "render slots" }
-layer = "workers"
-
-[[require]]
+    let text = HEAD.to_owned()
+        + r#"[[require]]
 says = "{a} of {b} are {value} at a time"
 signal = { at_a_time = "load.in_flight" }
 at_least = 3.9
@@ -122,7 +117,7 @@ expect = "fires"
 knee = 3
 series = { "load.throughput" = "20 60 100x1", "load.in_flight" = "0.8 2.4 160 400" }
 "#;
-    let rule = parse("mine.toml", text).unwrap();
+    let rule = parse("mine.toml", &text).unwrap();
     let outcome = rule.cases[0].run(&rule);
     assert!(outcome.passed(), "{outcome:?}");
     assert!(outcome.measured[0].starts_with("100/s of 40 ms are 4 at a time"), "{outcome:?}");
