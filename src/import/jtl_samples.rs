@@ -117,33 +117,30 @@ impl<'r> Samples<'r> {
                 false => self.tell(),
             };
         };
-        if self.last.len() >= MOST_THREADS && !self.last.contains_key(&sample.thread) {
-            return self.send(sample, are_ends);
-        }
+        let is_full = self.last.len() >= MOST_THREADS;
+        let Some(last) = self.last.get_mut(&sample.thread) else {
+            if is_full {
+                return self.send(sample, are_ends);
+            }
+            self.last.insert(sample.thread.clone(), sample);
+            return Ok(());
+        };
         // A transaction is written after its samples, which began within it; its time may be without
         // the pauses between them. Where it was told to replace them, they are not in the file.
         let begin = sample.window(are_ends).0 - ROUNDING;
-        let last = self.last.get(&sample.thread);
-        if sample.is_transaction && last.is_some_and(|last| last.window(are_ends).0 >= begin) {
+        if sample.is_transaction && last.window(are_ends).0 >= begin {
             self.transactions += 1;
             return Ok(());
         }
-        let before = self.last.remove(&sample.thread);
-        let is_sum = before.as_ref().is_some_and(|before| before.has_part(&sample, are_ends));
-        self.last.insert(sample.thread.clone(), sample);
-        match before {
+        let is_sum = last.has_part(&sample, are_ends);
+        let before = std::mem::replace(last, sample);
+        match is_sum {
             // In a file that is in order of the starts it comes before them.
-            Some(before) if is_sum && before.is_transaction => {
-                self.transactions += 1;
-                Ok(())
-            }
-            Some(_) if is_sum => {
-                self.sums += 1;
-                Ok(())
-            }
-            Some(before) => self.send(before, are_ends),
-            None => Ok(()),
+            true if before.is_transaction => self.transactions += 1,
+            true => self.sums += 1,
+            false => return self.send(before, are_ends),
         }
+        Ok(())
     }
 
     /// The end of the file.

@@ -476,6 +476,9 @@ impl Requests {
 
     /// The place of an endpoint; names are one line, and not longer than a report can show.
     fn endpoint(&mut self, name: &str) -> usize {
+        if let Some(known) = self.endpoints.get(name) {
+            return *known;
+        }
         let words: Vec<&str> = cut(name, LONGEST_NAME).split_whitespace().collect();
         let name = words.join(" ");
         if let Some(known) = self.endpoints.get(&name) {

@@ -1,7 +1,6 @@
 //! Reads tables of delimited cells row by row, with their columns by name.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::io::{self, BufRead, Read};
 
 use super::error::{ImportError, LONGEST_LINE, Mistakes};
@@ -13,24 +12,25 @@ const QUOTED: usize = 60;
 /// The names of a table's columns.
 #[derive(Debug, Default)]
 pub(super) struct Columns {
-    places: BTreeMap<String, usize>,
-    count: usize,
+    /// In their order. They are few, and each cell is asked for by name: going along them is quicker
+    /// than a search in a tree of texts.
+    names: Vec<String>,
 }
 
 impl Columns {
     /// Columns in this order.
     pub(super) fn of<'n>(names: impl IntoIterator<Item = &'n str>) -> Self {
-        let mut columns = Self::default();
-        for name in names {
-            columns.places.insert(name.trim().to_owned(), columns.count);
-            columns.count += 1;
-        }
-        columns
+        Self { names: names.into_iter().map(|name| name.trim().to_owned()).collect() }
+    }
+
+    /// Where a column is; of several of one name, the last.
+    fn place(&self, name: &str) -> Option<usize> {
+        self.names.iter().rposition(|known| known == name)
     }
 
     /// Whether there is a column of that name.
     pub(super) fn has(&self, name: &str) -> bool {
-        self.places.contains_key(name)
+        self.place(name).is_some()
     }
 
     /// The first of these columns that is missing.
@@ -55,8 +55,7 @@ pub(super) struct Row<'t> {
 impl Row<'_> {
     /// The cell of a column; empty where there is none.
     pub(super) fn text(&self, column: &str) -> Cow<'_, str> {
-        let place = self.columns.places.get(column);
-        self.at(place.copied().unwrap_or(usize::MAX))
+        self.at(self.columns.place(column).unwrap_or(usize::MAX))
     }
 
     /// The cell at a place, from 0.
@@ -66,8 +65,8 @@ impl Row<'_> {
 
     /// Gives the name and the cell of each column to `take`.
     pub(super) fn each(&self, mut take: impl FnMut(&str, &str)) {
-        for (name, place) in &self.columns.places {
-            take(name, &self.at(*place));
+        for (place, name) in self.columns.names.iter().enumerate() {
+            take(name, &self.at(place));
         }
     }
 
@@ -137,8 +136,9 @@ pub(super) fn each_row(
             columns = Some(Columns::of(names.iter().map(Cow::as_ref)));
             continue;
         };
-        let outcome = match cells.len() < columns.count {
-            true => Err(format!("{} cells, expected {}", cells.len(), columns.count)),
+        let expected = columns.names.len();
+        let outcome = match cells.len() < expected {
+            true => Err(format!("{} cells, expected {expected}", cells.len())),
             false => take(&Row { cells: &cells, columns }),
         };
         mistakes.note(line, outcome)?;
