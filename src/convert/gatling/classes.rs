@@ -74,8 +74,8 @@ fn class(machine: &mut Machine<'_, '_>, class: &Class, depth: usize) {
 /// Why a program without `setUp` has no load.
 pub(super) fn without_set_up(program: &Program, text: &str) -> ConvertError {
     // The last is of the input itself; those before it are of files that it imports.
-    let classes = program.statements.iter().rev().filter_map(class_of);
-    match classes.into_iter().find(|class| is_simulation(class)) {
+    let mut classes = program.statements.iter().rev().filter_map(class_of);
+    match classes.find(|class| is_simulation(class)) {
         Some(class) => {
             let name = class.name.escape_debug();
             let what = format!(

@@ -128,8 +128,8 @@ impl Gathering<'_, '_> {
 
     /// Gives what a file defines the names that the import gives it.
     fn bind(&mut self, import: &Import, path: &Path, defined: &[String]) {
+        let at = |kind| Expr { line: import.line, span: 0..0, kind };
         let mut assign = |to: ExprKind, from: &str| {
-            let at = |kind| Expr { line: import.line, span: 0..0, kind };
             let kind = StatementKind::Assign(at(to), at(ExprKind::Name(from.to_owned())));
             self.statements.push(Statement { line: import.line, kind });
         };
@@ -141,8 +141,7 @@ impl Gathering<'_, '_> {
         }
         if let Some(whole) = &import.whole {
             for name in defined {
-                let of = ExprKind::Name(whole.clone());
-                let of = Expr { line: import.line, span: 0..0, kind: of };
+                let of = at(ExprKind::Name(whole.clone()));
                 assign(ExprKind::Member(Box::new(of), name.clone()), name);
             }
         }

@@ -58,8 +58,8 @@ fn read(text: &str) -> Result<Vec<Summary>, ImportError> {
     })?;
     for (run, hits) in runs.iter_mut().zip(answered) {
         // A transaction is a request with an answer below 400; the failed ones are counted beside them.
-        run.requests = Some(hits.saturating_add(run.failures.unwrap_or(0)));
         let failures = run.failures.unwrap_or(0);
+        run.requests = Some(hits.saturating_add(failures));
         if failures > 0 {
             run.warn("siege's rate is that of the requests that succeeded");
         }

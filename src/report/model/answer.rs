@@ -427,7 +427,7 @@ mod tests {
         diagnosis.knee.as_mut().unwrap().kind = KneeKind::Throughput;
         assert!(is_told(&diagnosis));
         diagnosis.knee.as_mut().unwrap().kind = KneeKind::Errors;
-        assert!(!is_told(&diagnosis), "what is refused is no queue");
+        assert!(!is_told(&diagnosis), "what is refused does not queue");
     }
 
     #[test]
